@@ -1,0 +1,60 @@
+# Everything runs in .venv; the first target that needs it makes it. Needs python3 >= 3.11 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := collectors transforms sql dags tests benchmarks
+
+.PHONY: help setup setup-run demo test check docs bench gpu-check lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/dev.stamp ## make .venv with everything: analysis, Airflow, CUDA compiler, test tools
+setup-run: .venv/run.stamp ## make .venv with what the demo needs, no more
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11; name another: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv .venv || \
+	  { echo "cannot make .venv; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+
+.venv/run.stamp: requirements/run.txt pyproject.toml | .venv/bin/python
+	@echo "setting up .venv (once) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt .venv/run.stamp
+	@echo "adding test tools, Airflow and the CUDA compiler (once) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: .venv/run.stamp ## emulate a small fleet for an hour, and index it
+	@$(BIN)/tokenergy demo
+
+test: .venv/dev.stamp ## run the tests
+	@$(BIN)/python -m pytest
+
+check: .venv/dev.stamp ## format, lint, types, layers, generated docs, locks
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m docs.generate --check
+
+docs: .venv/dev.stamp ## write docs/contract.md and docs/cli.md anew from the code
+	$(BIN)/python -m docs.generate
+
+bench: .venv/dev.stamp ## time the integration against DuckDB and NumPy
+	$(BIN)/python benchmarks/integrate.py
+
+gpu-check: .venv/dev.stamp ## on a CUDA machine: CUDA and CPU segments must agree to the bit
+	$(BIN)/python benchmarks/gpu_check.py
+
+lock: .venv/dev.stamp ## resolve the locked versions anew
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header \
+	  --extra analysis --extra gpu --extra airflow --extra dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header \
+	  --extra analysis -c requirements/dev.txt pyproject.toml requirements/build.in -o requirements/run.txt
+
+clean: ## remove .venv and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake

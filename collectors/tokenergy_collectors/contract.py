@@ -1,0 +1,420 @@
+"""The contract: every table of the lake, its columns, types, units and meanings.
+
+This is the only place where they are written. Arrow schemas come from here, `docs/contract.md` is
+generated from here, and the SQL models are checked against it. It imports nothing of ours.
+
+Units are part of the column names: `_us` microseconds (stamps: UTC since 1970), `_mw` milliwatts,
+`_mj` millijoules, `_nj` nanojoules, `_uj` microjoules, `_j` joules. mW x us = nJ, so energy needs
+no scaling factor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Type = Literal["int16", "int32", "int64", "int128", "float64", "string", "bool", "list<int32>"]
+Layer = Literal["raw", "derived"]
+
+HOUR_US = 3_600_000_000
+"""One hour in microseconds: the size of a partition."""
+
+WHOLE_PPM = 1_000_000
+"""The share of a device that is allocated to one job alone."""
+
+TOKEN_KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
+ACCOUNTS = ("active", "resident_idle", "free_idle", "unattributed", "gap")
+
+BOUNDS = {
+    "power_mw": (0, 2**31 - 1),
+    "gap_limit_us": (1, 600_000_000),
+}
+"""Ranges inside which the integer integration cannot overflow 64 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its type, whether it may be NULL, and what it means."""
+
+    name: str
+    type: Type
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: what a row is, its columns, its sort order, and the stamp it is partitioned by."""
+
+    name: str
+    layer: Layer
+    row: str
+    columns: tuple[Column, ...]
+    sort: tuple[str, ...]
+    time: str
+
+    @property
+    def column_names(self) -> list[str]:
+        """The column names, in order."""
+        return [column.name for column in self.columns]
+
+    def schema(self) -> pa.Schema:
+        """Return the Arrow schema of the table."""
+        import pyarrow as pa
+
+        types = {
+            "int16": pa.int16(),
+            "int32": pa.int32(),
+            "int64": pa.int64(),
+            "int128": pa.decimal128(38, 0),
+            "float64": pa.float64(),
+            "string": pa.string(),
+            "bool": pa.bool_(),
+            "list<int32>": pa.list_(pa.int32()),
+        }
+        return pa.schema([pa.field(c.name, types[c.type], nullable=c.nullable) for c in self.columns])
+
+
+def _c(name: str, type_: Type, meaning: str) -> Column:
+    return Column(name, type_, meaning)
+
+
+def _n(name: str, type_: Type, meaning: str) -> Column:
+    return Column(name, type_, meaning, nullable=True)
+
+
+POWER = Table(
+    name="power",
+    layer="raw",
+    row="one kept reading of one device",
+    sort=("device_id", "ts_us"),
+    time="ts_us",
+    columns=(
+        _c("ts_us", "int64", "when the reading was taken (middle of the call)"),
+        _c("device_id", "string", "NVML UUID, or NODE/INDEX where a log has no UUID"),
+        _n("power_mw", "int32", "board power; NULL where the device does not tell it"),
+        _c("sensor", "string", "what the reading is: instant, average_1s, unknown"),
+        _n("energy_mj", "int64", "energy counter; read about once a second and at edges"),
+        _c("epoch", "int32", "counter epoch; a new one begins when the counter falls"),
+    ),
+)
+
+DEVICE = Table(
+    name="device",
+    layer="raw",
+    row="one device as found at start or change",
+    sort=("device_id", "ts_us"),
+    time="ts_us",
+    columns=(
+        _c("ts_us", "int64", "when it was found"),
+        _c("device_id", "string", "NVML UUID, or NODE/INDEX where a log has no UUID"),
+        _c("node", "string", "host name"),
+        _n("index", "int32", "NVML index on the node"),
+        _n("name", "string", "board name, for example NVIDIA H100 80GB HBM3"),
+        _n("pci", "string", "PCI bus id"),
+        _n("mig_parent", "string", "device_id of the board this MIG instance lies on"),
+        _n("limit_mw", "int32", "enforced power limit"),
+        _n("driver", "string", "driver version"),
+        _n("update_us", "int64", "update period of the power reading, learned or assumed"),
+        _n("site", "string", "site"),
+        _n("hall", "string", "hall"),
+        _n("pod", "string", "pod"),
+        _n("rack", "string", "rack"),
+        _c("emulated", "bool", "true for boards of the emulator"),
+    ),
+)
+
+STATE = Table(
+    name="state",
+    layer="raw",
+    row="slow gauges of one device, about one a second",
+    sort=("device_id", "ts_us"),
+    time="ts_us",
+    columns=(
+        _c("ts_us", "int64", "when they were read"),
+        _c("device_id", "string", "as in power"),
+        _n("sm_util", "int16", "share of time in which a kernel ran, percent"),
+        _n("mem_util", "int16", "share of time in which memory was read or written, percent"),
+        _n("sm_mhz", "int32", "SM clock"),
+        _n("temp_c", "int16", "GPU temperature, degrees Celsius"),
+        _n("throttle", "int64", "clock event reasons, NVML's bits"),
+        _n("pids", "list<int32>", "compute processes; NULL where not asked"),
+    ),
+)
+
+TOKENS = Table(
+    name="tokens",
+    layer="raw",
+    row="one reading of one cumulative token counter",
+    sort=("source_id", "engine", "kind", "ts_us"),
+    time="ts_us",
+    columns=(
+        _c("ts_us", "int64", "when it was read"),
+        _c("source_id", "string", "which server or training loop"),
+        _c("node", "string", "where it was read"),
+        _c("job_id", "string", "the job it counts for"),
+        _n("model", "string", "model name"),
+        _c("engine", "string", "label of the engine inside one server; empty where there is one"),
+        _c("kind", "string", "prompt_computed, prompt_cached, generated or trained"),
+        _c("value", "int64", "tokens since the counter began"),
+        _c("epoch", "int32", "counter epoch; a new one begins when the counter restarts"),
+        _n("since_us", "int64", "when the counter stood at zero (start of its process)"),
+    ),
+)
+
+JOBS = Table(
+    name="jobs",
+    layer="raw",
+    row="one allocation of one device to one job",
+    sort=("device_id", "start_us", "job_id"),
+    time="start_us",
+    columns=(
+        _c("job_id", "string", "the scheduler's id of the job"),
+        _c("node", "string", "host name"),
+        _c("device_id", "string", "NVML UUID, or the index on the node as text"),
+        _c("start_us", "int64", "when the allocation began"),
+        _n("end_us", "int64", "when it ended; NULL = running"),
+        _c("share_ppm", "int32", "share of the device, parts per million"),
+        _n("scheduler", "string", "who allocated: slurm, kubernetes, declared"),
+        _n("user", "string", "user"),
+        _n("account", "string", "account or project that pays"),
+        _n("name", "string", "job name"),
+        _n("labels", "string", "further labels, a JSON object"),
+        _c("method", "string", "how the allocation was learned: declared, cgroup, podresources"),
+        _c("recorded_us", "int64", "when this row was recorded; the latest one counts"),
+    ),
+)
+
+HOST = Table(
+    name="host",
+    layer="raw",
+    row="one reading of a host or facility meter",
+    sort=("node", "domain", "ts_us"),
+    time="ts_us",
+    columns=(
+        _c("ts_us", "int64", "when it was read"),
+        _c("node", "string", "host name"),
+        _c("domain", "string", "package, dram, psu, ..."),
+        _n("energy_uj", "int64", "energy counter of the domain"),
+        _n("power_mw", "int64", "power of the domain"),
+    ),
+)
+
+CLOCK = Table(
+    name="clock",
+    layer="raw",
+    row="the host's clocks read together, about once a minute and at each start",
+    sort=("node", "ts_us"),
+    time="ts_us",
+    columns=(
+        _c("ts_us", "int64", "the stamp the collector gives to this instant"),
+        _c("node", "string", "host name"),
+        _c("monotonic_us", "int64", "CLOCK_MONOTONIC"),
+        _c("boottime_us", "int64", "CLOCK_BOOTTIME"),
+        _c("realtime_us", "int64", "CLOCK_REALTIME"),
+    ),
+)
+
+EVENT = Table(
+    name="event",
+    layer="raw",
+    row="something that happened to the record",
+    sort=("node", "ts_us"),
+    time="ts_us",
+    columns=(
+        _c("ts_us", "int64", "when"),
+        _c("node", "string", "host name"),
+        _n("device_id", "string", "the device, where one is concerned"),
+        _c("kind", "string", "start, stop, gap, restart, counter_reset, lost, found, error, ..."),
+        _n("detail", "string", "in words"),
+    ),
+)
+
+SEGMENT = Table(
+    name="segment",
+    layer="derived",
+    row="one device between two neighbouring cuts (window edges and job edges)",
+    sort=("device_id", "start_us"),
+    time="start_us",
+    columns=(
+        _c("device_id", "string", "as in power"),
+        _c("node", "string", "host name"),
+        _c("start_us", "int64", "cut at the left"),
+        _c("end_us", "int64", "cut at the right"),
+        _c("readings", "int32", "readings in [start, end)"),
+        _c("covered_us", "int64", "time in which power is defined"),
+        _c("max_gap_us", "int64", "largest spacing of neighbouring readings that touches it"),
+        _c("energy_nj", "int64", "integral of power over the covered time"),
+        _n("min_mw", "int32", "smallest reading"),
+        _n("mean_mw", "float64", "energy over covered time"),
+        _n("max_mw", "int32", "largest reading"),
+        _n("p50_mw", "int32", "median reading (nearest rank)"),
+        _n("p95_mw", "int32", "95th percentile of readings (nearest rank)"),
+        _n("p99_mw", "int32", "99th percentile of readings (nearest rank)"),
+        _c("rise_mw_s", "int64", "steepest rise, mW/s, rounded down"),
+        _c("fall_mw_s", "int64", "steepest fall, mW/s, as a positive number, rounded down"),
+        _n("counter_nj", "int64", "energy counter's difference, linear between its readings"),
+        _n("counter_off_us", "int64", "from the right cut to the nearest counter reading"),
+    ),
+)
+
+LEDGER = Table(
+    name="ledger",
+    layer="derived",
+    row="one device, segment and account (and job, where one holds the device)",
+    sort=("device_id", "start_us", "account", "job_id"),
+    time="start_us",
+    columns=(
+        _c("device_id", "string", "as in power"),
+        _c("node", "string", "host name"),
+        _c("start_us", "int64", "start of the segment"),
+        _c("end_us", "int64", "end of the segment"),
+        _c("account", "string", "active, resident_idle, free_idle, unattributed or gap"),
+        _n("job_id", "string", "the job that held the device"),
+        _n("energy_nj", "int64", "energy booked; NULL where nothing metered it"),
+        _c("low_nj", "int64", "lower bound"),
+        _c("high_nj", "int64", "upper bound"),
+        _c("method", "string", "counter, counter_flagged, disputed, counter_gap, samples, missing"),
+        _c("meter", "string", "whose total the energy adds up to: counter, samples, none"),
+        _c("attribution", "string", "exclusive, or shared_estimate where jobs share the device"),
+        _n("k", "float64", "counter over integral in the reconciled block"),
+        _c("integral_nj", "int64", "the samples' integral for this row"),
+        _n("counter_nj", "int64", "the counter's difference for this row"),
+        _c("covered_us", "int64", "device time with defined power, times the share"),
+        _c("device_us", "int64", "device time booked by this row (length times the share)"),
+        _c("max_gap_us", "int64", "largest spacing of readings that touches it"),
+    ),
+)
+
+TOKEN_USAGE = Table(
+    name="token_usage",
+    layer="derived",
+    row="one job, hour, model and kind of token",
+    sort=("job_id", "model", "kind"),
+    time="hour_us",
+    columns=(
+        _c("job_id", "string", "job"),
+        _c("hour_us", "int64", "start of the hour"),
+        _n("model", "string", "model name"),
+        _c("kind", "string", "prompt_computed, prompt_cached, generated or trained"),
+        _c("tokens", "int64", "tokens in the hour, inside the job"),
+        _c("low", "int64", "lower bound"),
+        _c("high", "int64", "upper bound"),
+    ),
+)
+
+_SUMS: tuple[Column, ...] = (
+    _n("e_gpu_nj", "int128", "GPU energy, exact"),
+    _n("e_gpu_low_nj", "int128", "lower bound of it"),
+    _n("e_gpu_high_nj", "int128", "upper bound of it"),
+    _n("e_gpu_j", "float64", "GPU energy: active + idle"),
+    _n("e_gpu_active_j", "float64", "GPU energy while the job worked"),
+    _n("e_gpu_idle_j", "float64", "GPU energy while the job held devices and did nothing"),
+    _n("e_host_j", "float64", "rest of the nodes, by allocated share of devices"),
+    _n("e_it_j", "float64", "GPU + host"),
+    _n("e_facility_j", "float64", "IT energy times PUE"),
+    _n("n_prompt_computed", "int64", "prompt tokens computed"),
+    _n("n_prompt_cached", "int64", "prompt tokens taken from a cache"),
+    _n("n_generated", "int64", "tokens generated"),
+    _n("n_trained", "int64", "tokens trained on"),
+    _n("n_low", "int64", "lower bound of the index's denominator"),
+    _n("n_high", "int64", "upper bound of the index's denominator"),
+)
+
+_RATIOS: tuple[Column, ...] = (
+    _n("te_gpu_out", "float64", "J per generated token, GPU boundary"),
+    _n("te_gpu_total", "float64", "J per prompt (computed and cached) and generated token, GPU"),
+    _n("te_gpu_total_uncached", "float64", "the same without cached prompt tokens"),
+    _n("te_train", "float64", "J per trained token, GPU boundary"),
+    _n("te_gpu_low", "float64", "lower bound of te_gpu_out (te_train for training)"),
+    _n("te_gpu_high", "float64", "upper bound of te_gpu_out (te_train for training)"),
+    _n("tokenergy", "float64", "J per generated (trained) token, facility boundary"),
+    _n("te_low", "float64", "lower bound of tokenergy"),
+    _n("te_high", "float64", "upper bound of tokenergy"),
+    _n("tokens_per_kwh", "float64", "3.6e6 / tokenergy"),
+    _n("boundary_ratio", "float64", "e_facility_j / e_gpu_active_j"),
+)
+
+_AUDIT: tuple[Column, ...] = (
+    _n("coverage", "float64", "covered device time / allocated device time"),
+    _n("max_gap_s", "float64", "largest spacing of readings inside the job"),
+    _n("counter_rel_err", "float64", "|counter - integral| / counter where both exist"),
+    _n("measured_share", "float64", "share of the facility energy that was metered, not declared"),
+    _c("host_method", "string", "declared or none"),
+    _c("facility_method", "string", "declared or none"),
+    _c("method", "string", "methods of the ledger rows, joined by +"),
+    _c("reason_codes", "string", "why something is NULL or doubtful, joined by a comma; may be empty"),
+    _c("emulated", "bool", "true if any device is emulated"),
+    _c("index_version", "string", "version of the models and of this contract"),
+    _c("inputs_digest", "string", "SHA-256 over the inputs of this row"),
+    _n("as_of_us", "int64", "latest stamp among the inputs of this row"),
+)
+
+_BASES: tuple[Column, ...] = (
+    _c("device_us", "int64", "allocated device time, times the share"),
+    _c("covered_us", "int64", "of which power was defined"),
+)
+
+JOB_HOUR_INDEX = Table(
+    name="job_hour_index",
+    layer="derived",
+    row="one job in one hour",
+    sort=("job_id",),
+    time="hour_us",
+    columns=(
+        _c("job_id", "string", "job"),
+        _c("hour_us", "int64", "start of the hour"),
+        *_BASES,
+        *_SUMS,
+        *_RATIOS,
+        *_AUDIT,
+    ),
+)
+
+JOB_INDEX = Table(
+    name="job_index",
+    layer="derived",
+    row="one job",
+    sort=("job_id",),
+    time="start_us",
+    columns=(
+        _c("job_id", "string", "job"),
+        _n("name", "string", "job name"),
+        _n("user", "string", "user"),
+        _n("account", "string", "account"),
+        _n("model", "string", "model name; several are joined by +"),
+        _n("gpu", "string", "board name; several are joined by +"),
+        _c("workload", "string", "inference, training, mixed or none (no tokens)"),
+        _c("start_us", "int64", "start of the first allocation"),
+        _n("end_us", "int64", "end of the last allocation; NULL = running"),
+        _c("nodes", "int32", "number of nodes"),
+        _c("devices", "int32", "number of devices"),
+        *_BASES,
+        *_SUMS,
+        *_RATIOS,
+        *_AUDIT,
+    ),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        POWER,
+        DEVICE,
+        STATE,
+        TOKENS,
+        JOBS,
+        HOST,
+        CLOCK,
+        EVENT,
+        SEGMENT,
+        LEDGER,
+        TOKEN_USAGE,
+        JOB_HOUR_INDEX,
+        JOB_INDEX,
+    )
+}
+"""All tables by name, in the order in which the data flows."""

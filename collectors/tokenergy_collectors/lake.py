@@ -1,0 +1,229 @@
+"""The lake: a folder of Parquet files, one sub-folder a table, one partition an hour.
+
+In: Arrow tables that fit the contract. Out: files `TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet`,
+written aside and renamed, so that a reader never sees half a file. Raw files have unique names and
+are never rewritten; derived files are replaced whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.parse
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors.contract import HOUR_US, TABLES, Table
+from tokenergy_collectors.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_DELTA_TYPES = ("int32", "int64")
+_MAX_NODE_BYTES = 180
+
+
+def hour_of(ts_us: int) -> int:
+    """Return the start of the UTC hour in which a stamp lies, both in microseconds."""
+    return ts_us - ts_us % HOUR_US
+
+
+def partition(hour_us: int) -> str:
+    """Return the hive path of an hour, for example `date=2026-01-31/hour=07`."""
+    moment = datetime.fromtimestamp(hour_us // 1_000_000, UTC)
+    return f"date={moment:%Y-%m-%d}/hour={moment:%H}"
+
+
+def escape_node(node: str) -> str:
+    """Return a node's name as it stands in file names: percent-encoded, never hidden, no path.
+
+    Raises:
+        UserError: the name is empty or too long for a file name.
+    """
+    quoted = urllib.parse.quote(node, safe="")
+    if quoted.startswith("."):
+        quoted = "%2E" + quoted[1:]
+    if not quoted or len(quoted) > _MAX_NODE_BYTES:
+        raise UserError(
+            f"node name {node[:40]!r} cannot be used: expected 1 to {_MAX_NODE_BYTES} bytes "
+            "after percent-encoding"
+        )
+    return quoted
+
+
+def node_of(path: Path) -> str:
+    """Return the node that a raw or derived file belongs to."""
+    parts = path.stem.rsplit("-", 2)
+    return urllib.parse.unquote(parts[0] if len(parts) == 3 else path.stem)
+
+
+class Lake:
+    """A lake at a local path.
+
+    Raises:
+        UserError: the path is an object store, is a file, or cannot be made or written.
+    """
+
+    def __init__(self, root: str | Path, *, create: bool = False) -> None:
+        if "://" in str(root):
+            raise UserError(f"lake {root}: object stores are not supported yet; give a local path")
+        self.root = Path(root)
+        if create:
+            self._create()
+        elif not self.root.is_dir():
+            raise UserError(f"lake {self.root}: no such directory")
+
+    def _create(self) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"lake {self.root}: cannot be made: {error.strerror}") from None
+        probe = self.root / f".probe-{os.getpid()}"
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(f"lake {self.root}: is not writable: {error.strerror}") from None
+
+    def hours(self, table: str) -> list[int]:
+        """Return the hours (start, microseconds UTC) in which a table has files, ascending."""
+        found = []
+        for folder in (self.root / table).glob("date=*/hour=*"):
+            if any(folder.glob("*.parquet")):
+                stamp = f"{folder.parent.name[5:]}T{folder.name[5:]}:00:00+00:00"
+                found.append(int(datetime.fromisoformat(stamp).timestamp()) * 1_000_000)
+        return sorted(found)
+
+    def files(self, table: str, hours: Iterable[int] | None = None, node: str | None = None) -> list[Path]:
+        """Return a table's files, sorted by path; of some hours and of one node where given."""
+        base = self.root / table
+        if hours is None:
+            found: Iterator[Path] = base.glob("date=*/hour=*/*.parquet")
+        else:
+            found = (path for hour in hours for path in (base / partition(hour)).glob("*.parquet"))
+        return sorted(path for path in found if node is None or node_of(path) == node)
+
+    def nodes(self, table: str, hour_us: int) -> list[str]:
+        """Return the names of the nodes that have files of a table in an hour, sorted."""
+        return sorted({node_of(path) for path in self.files(table, [hour_us])})
+
+    def read(
+        self,
+        table: str,
+        hours: Iterable[int] | None = None,
+        *,
+        node: str | None = None,
+        columns: Sequence[str] | None = None,
+        between_us: tuple[int, int] | None = None,
+    ) -> pa.Table:
+        """Read rows of a table; an empty table of the right schema if there are none.
+
+        Args:
+            table: name of the table.
+            hours: starts of the hours to read; all if None.
+            node: only files of this node.
+            columns: only these columns.
+            between_us: only rows whose stamp t has `between_us[0] <= t < between_us[1]`.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        spec = TABLES[table]
+        schema = spec.schema()
+        names = list(columns) if columns is not None else spec.column_names
+        wanted = pa.schema([schema.field(name) for name in names])
+        where = None
+        if between_us is not None:
+            stamp = pc.field(spec.time)
+            where = (stamp >= between_us[0]) & (stamp < between_us[1])
+        parts = []
+        for path in self.files(table, hours, node):
+            part = pq.read_table(path, columns=names, filters=where, partitioning=None)
+            parts.append(part.select(names).cast(wanted))
+        return pa.concat_tables(parts) if parts else wanted.empty_table()
+
+    def append(self, table: str, rows: pa.Table, node: str, tag: str | None = None) -> list[Path]:
+        """Add rows to a raw table, one file an hour touched; return the files written.
+
+        File names are `NODE-FIRST_TS-TAG.parquet`. Without a tag it is a digest of the rows, so
+        that adding the same rows again finds the file and changes nothing.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        spec = TABLES[table]
+        rows = rows.select(spec.column_names).cast(spec.schema())
+        rows = rows.sort_by([(name, "ascending") for name in spec.sort])
+        stamps = rows[spec.time].to_numpy()
+        starts = stamps - stamps % HOUR_US
+        written = []
+        for hour in np.unique(starts):
+            part = rows.filter(pa.array(starts == hour))
+            first = int(stamps[starts == hour].min())
+            name = f"{escape_node(node)}-{first}-{tag or content_digest(part)[:12]}.parquet"
+            path = self.root / table / partition(int(hour)) / name
+            if not path.exists():
+                write_parquet(part, path, spec)
+                written.append(path)
+        return written
+
+    def replace(self, table: str, rows: pa.Table, hour_us: int, name: str) -> Path:
+        """Write the derived file `NAME.parquet` of an hour in place of the one that was there.
+
+        A file that already holds the same bytes is left untouched.
+        """
+        spec = TABLES[table]
+        rows = rows.select(spec.column_names).cast(spec.schema())
+        rows = rows.sort_by([(column, "ascending") for column in spec.sort])
+        path = self.root / table / partition(hour_us) / f"{escape_node(name)}.parquet"
+        write_parquet(rows, path, spec)
+        return path
+
+
+def content_digest(rows: pa.Table) -> str:
+    """Return the SHA-256 of a table's contents, independent of how it is cut into chunks.
+
+    The column `recorded_us` does not count: it says when a row was noted, not what it says.
+    """
+    import pyarrow as pa
+
+    kept = rows.drop_columns([name for name in rows.column_names if name == "recorded_us"])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, kept.schema) as stream:
+        stream.write_table(kept.combine_chunks())
+    return hashlib.sha256(sink.getvalue()).hexdigest()
+
+
+def write_parquet(rows: pa.Table, path: Path, spec: Table) -> None:
+    """Write one file aside, force it to disk and rename it into place."""
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    integers = {c.name: "DELTA_BINARY_PACKED" for c in spec.columns if c.type in _DELTA_TYPES}
+    strings = [c.name for c in spec.columns if c.type in ("string", "bool")]
+    try:
+        pq.write_table(
+            rows,
+            aside,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=[name for name in strings if name != "bool"],
+            column_encoding=integers,
+            row_group_size=1 << 20,
+        )
+        with aside.open("rb") as handle:
+            os.fsync(handle.fileno())
+        if path.exists() and path.read_bytes() == aside.read_bytes():
+            aside.unlink()
+        else:
+            aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
