@@ -75,7 +75,9 @@ class Table:
             "bool": pa.bool_(),
             "list<int32>": pa.list_(pa.int32()),
         }
-        return pa.schema([pa.field(c.name, types[c.type], nullable=c.nullable) for c in self.columns])
+        return pa.schema(
+            [pa.field(c.name, types[c.type], nullable=c.nullable) for c in self.columns]
+        )
 
 
 def _c(name: str, type_: Type, meaning: str) -> Column:
@@ -307,21 +309,35 @@ TOKEN_USAGE = Table(
 )
 
 _SUMS: tuple[Column, ...] = (
-    _n("e_gpu_nj", "int128", "GPU energy, exact"),
+    _c("device_us", "int64", "allocated device time, times the share"),
+    _c("covered_us", "int64", "of which power was defined"),
+    _n("e_gpu_nj", "int128", "GPU energy"),
     _n("e_gpu_low_nj", "int128", "lower bound of it"),
     _n("e_gpu_high_nj", "int128", "upper bound of it"),
-    _n("e_gpu_j", "float64", "GPU energy: active + idle"),
-    _n("e_gpu_active_j", "float64", "GPU energy while the job worked"),
-    _n("e_gpu_idle_j", "float64", "GPU energy while the job held devices and did nothing"),
-    _n("e_host_j", "float64", "rest of the nodes, by allocated share of devices"),
-    _n("e_it_j", "float64", "GPU + host"),
-    _n("e_facility_j", "float64", "IT energy times PUE"),
+    _n("e_gpu_active_nj", "int128", "GPU energy while the job worked"),
+    _n("e_host_nj", "int128", "rest of the nodes, by allocated share of their devices"),
+    _n("e_facility_nj", "int128", "(GPU + host) times PUE"),
+    _n("e_facility_low_nj", "int128", "lower bound of it, from that of the GPU energy"),
+    _n("e_facility_high_nj", "int128", "upper bound of it, from that of the GPU energy"),
+    _n("counter_nj", "int128", "energy counters' total where samples cover the same time"),
+    _n("counted_integral_nj", "int128", "samples' integral over that same time"),
+    _n("max_gap_us", "int64", "largest spacing of readings inside the job"),
     _n("n_prompt_computed", "int64", "prompt tokens computed"),
     _n("n_prompt_cached", "int64", "prompt tokens taken from a cache"),
     _n("n_generated", "int64", "tokens generated"),
     _n("n_trained", "int64", "tokens trained on"),
     _n("n_low", "int64", "lower bound of the index's denominator"),
     _n("n_high", "int64", "upper bound of the index's denominator"),
+)
+"""Exact sums: those of hours add up to the job, those of jobs to the fleet."""
+
+_JOULES: tuple[Column, ...] = (
+    _n("e_gpu_j", "float64", "GPU energy: active + idle"),
+    _n("e_gpu_active_j", "float64", "GPU energy while the job worked"),
+    _n("e_gpu_idle_j", "float64", "GPU energy while the job held devices and did nothing"),
+    _n("e_host_j", "float64", "rest of the nodes, by allocated share of their devices"),
+    _n("e_it_j", "float64", "GPU + host"),
+    _n("e_facility_j", "float64", "IT energy times PUE"),
 )
 
 _RATIOS: tuple[Column, ...] = (
@@ -346,16 +362,15 @@ _AUDIT: tuple[Column, ...] = (
     _c("host_method", "string", "declared or none"),
     _c("facility_method", "string", "declared or none"),
     _c("method", "string", "methods of the ledger rows, joined by +"),
-    _c("reason_codes", "string", "why something is NULL or doubtful, joined by a comma; may be empty"),
+    _c(
+        "reason_codes",
+        "string",
+        "why something is NULL or doubtful, joined by a comma; may be empty",
+    ),
     _c("emulated", "bool", "true if any device is emulated"),
     _c("index_version", "string", "version of the models and of this contract"),
     _c("inputs_digest", "string", "SHA-256 over the inputs of this row"),
     _n("as_of_us", "int64", "latest stamp among the inputs of this row"),
-)
-
-_BASES: tuple[Column, ...] = (
-    _c("device_us", "int64", "allocated device time, times the share"),
-    _c("covered_us", "int64", "of which power was defined"),
 )
 
 JOB_HOUR_INDEX = Table(
@@ -367,8 +382,8 @@ JOB_HOUR_INDEX = Table(
     columns=(
         _c("job_id", "string", "job"),
         _c("hour_us", "int64", "start of the hour"),
-        *_BASES,
         *_SUMS,
+        *_JOULES,
         *_RATIOS,
         *_AUDIT,
     ),
@@ -392,8 +407,8 @@ JOB_INDEX = Table(
         _n("end_us", "int64", "end of the last allocation; NULL = running"),
         _c("nodes", "int32", "number of nodes"),
         _c("devices", "int32", "number of devices"),
-        *_BASES,
         *_SUMS,
+        *_JOULES,
         *_RATIOS,
         *_AUDIT,
     ),

@@ -96,7 +96,9 @@ class Lake:
                 found.append(int(datetime.fromisoformat(stamp).timestamp()) * 1_000_000)
         return sorted(found)
 
-    def files(self, table: str, hours: Iterable[int] | None = None, node: str | None = None) -> list[Path]:
+    def files(
+        self, table: str, hours: Iterable[int] | None = None, node: str | None = None
+    ) -> list[Path]:
         """Return a table's files, sorted by path; of some hours and of one node where given."""
         base = self.root / table
         if hours is None:
@@ -181,6 +183,11 @@ class Lake:
         path = self.root / table / partition(hour_us) / f"{escape_node(name)}.parquet"
         write_parquet(rows, path, spec)
         return path
+
+    def remove(self, table: str, hour_us: int, name: str) -> None:
+        """Remove the derived file `NAME.parquet` of an hour, if it is there."""
+        path = self.root / table / partition(hour_us) / f"{escape_node(name)}.parquet"
+        path.unlink(missing_ok=True)
 
 
 def content_digest(rows: pa.Table) -> str:

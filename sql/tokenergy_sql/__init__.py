@@ -1,0 +1,1 @@
+"""TokEnergy, analysis: segments -> ledger -> index -> checks and report, in DuckDB SQL."""

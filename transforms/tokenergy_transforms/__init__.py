@@ -1,0 +1,1 @@
+"""TokEnergy, integration: lake -> readings -> kernel (CPU or CUDA) -> segments -> lake."""

@@ -1,0 +1,159 @@
+"""The GPUs of this host, read through NVML (`pynvml`, unmodified).
+
+In: the driver. Out: boards, their power and energy counter in one batched call, their slow gauges.
+Field numbers and scopes are NVML's; what a board does not support is None, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pynvml
+
+from tokenergy_collectors.errors import UserError
+
+SENSORS = (
+    (pynvml.NVML_FI_DEV_POWER_INSTANT, "instant"),
+    (pynvml.NVML_FI_DEV_POWER_AVERAGE, "average_1s"),
+)
+"""Power fields in the order of preference, and what their readings are."""
+
+_ENERGY = pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION
+_ATTRIBUTE_OF_TYPE = {
+    pynvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: "ulVal",
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: "ullVal",
+    pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: "sllVal",
+    pynvml.NVML_VALUE_TYPE_SIGNED_INT: "siVal",
+}
+
+
+@dataclass(slots=True)
+class Board:
+    """One GPU as found at start, and which of its power fields answer."""
+
+    handle: Any
+    device_id: str
+    index: int
+    name: str
+    pci: str | None
+    limit_mw: int | None
+    driver: str | None
+    sensor: str = "unknown"
+    fields: list[int] = field(default_factory=list)
+    fields_with_energy: list[int] = field(default_factory=list)
+    has_energy: bool = False
+
+    def read(self, *, energy: bool) -> tuple[int | None, int | None]:
+        """Read power (mW) and, if asked for and supported, the energy counter (mJ).
+
+        Raises:
+            pynvml.NVMLError: the call as a whole failed, for example because the GPU is lost.
+        """
+        if not self.fields:
+            power = pynvml.nvmlDeviceGetPowerUsage(self.handle)
+            counter = self._energy_call() if energy and self.has_energy else None
+            return int(power), counter
+        wanted = self.fields_with_energy if energy else self.fields
+        values = pynvml.nvmlDeviceGetFieldValues(self.handle, wanted)
+        power = _value(values[0])
+        return power, _value(values[1]) if len(wanted) > 1 else None
+
+    def _energy_call(self) -> int | None:
+        value = _supported(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle))
+        return None if value is None else int(value)
+
+    def probe(self) -> None:
+        """Find out which power field and which counter answer; the best one is used from then on."""
+        for number, sensor in SENSORS:
+            values = _supported(
+                lambda n=number: pynvml.nvmlDeviceGetFieldValues(self.handle, [n, _ENERGY])
+            )
+            if values is not None and _value(values[0]) is not None:
+                self.sensor = sensor
+                self.fields = [number]
+                self.has_energy = _value(values[1]) is not None
+                self.fields_with_energy = [number, _ENERGY] if self.has_energy else [number]
+                return
+        # Before Ampere the reading is instantaneous, later a 1 s average: NVML does not say which.
+        self.has_energy = self._energy_call() is not None
+
+    def state(self) -> dict[str, int | None]:
+        """Read the slow gauges: utilization, SM clock, temperature and clock event reasons."""
+        handle = self.handle
+        rates = _supported(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
+        return {
+            "sm_util": None if rates is None else int(rates.gpu),
+            "mem_util": None if rates is None else int(rates.memory),
+            "sm_mhz": _supported(
+                lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)
+            ),
+            "temp_c": _supported(
+                lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)
+            ),
+            "throttle": _supported(lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle)),
+        }
+
+    def processes(self) -> list[int] | None:
+        """Return the PIDs of compute processes, ascending."""
+        found = _supported(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(self.handle))
+        return None if found is None else sorted(int(process.pid) for process in found)
+
+
+def open_boards() -> list[Board]:
+    """Start NVML and return the boards that can be used, in index order.
+
+    Raises:
+        UserError: there is no driver, or it shows no GPU.
+    """
+    try:
+        pynvml.nvmlInit()
+        count = pynvml.nvmlDeviceGetCount()
+    except pynvml.NVMLError as error:
+        raise UserError(f"NVML cannot be started: {error}; is the NVIDIA driver loaded?") from None
+    driver = _supported(pynvml.nvmlSystemGetDriverVersion)
+    boards = [_open_board(index, driver) for index in range(count)]
+    if not boards:
+        raise UserError("NVML shows no GPU")
+    return boards
+
+
+def close_boards() -> None:
+    """Shut NVML down."""
+    _supported(pynvml.nvmlShutdown)
+
+
+def _open_board(index: int, driver: str | None) -> Board:
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        board = Board(
+            handle=handle,
+            device_id=pynvml.nvmlDeviceGetUUID(handle),
+            index=index,
+            name=pynvml.nvmlDeviceGetName(handle),
+            pci=_supported(lambda: pynvml.nvmlDeviceGetPciInfo(handle).busId),
+            limit_mw=_supported(lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle)),
+            driver=driver,
+        )
+        board.probe()
+    except pynvml.NVMLError as error:
+        raise UserError(f"GPU {index} cannot be opened: {error}") from None
+    return board
+
+
+def _supported(call: Callable[[], Any]) -> Any:
+    """Return what an NVML call returns; None if it fails."""
+    try:
+        return call()
+    except pynvml.NVMLError:
+        return None
+
+
+def _value(found: Any) -> int | None:
+    """Return the integer of one field value; None if that field did not answer."""
+    if found.nvmlReturn != pynvml.NVML_SUCCESS:
+        return None
+    return int(getattr(found.value, _ATTRIBUTE_OF_TYPE[found.valueType]))

@@ -1,0 +1,75 @@
+"""Individual boards from a profile: the same profile, node and index give the same board anywhere.
+
+In: a profile, a node's name, a board's index. Out: its name plate, its physics, its sensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+import zlib
+
+import numpy as np
+
+from tokenergy_collectors.emulate.board import BoardPhysics
+from tokenergy_collectors.emulate.profile import BoardSpec, Profile
+from tokenergy_collectors.emulate.sensor import BoardIdentity, SensorSpec
+
+_FIRST_BUS = 0x11
+_BUS_STEP = 0x0A
+_BUSES = 0x100
+_MAX_BASE_MJ = 4_000_000_000_000  # about two months at 700 W
+
+
+def identity(profile: Profile, node: str, index: int) -> BoardIdentity:
+    """Return a board's name plate; its UUID is a digest of seed, node and index."""
+    spec = _spec(profile, node)
+    digest = hashlib.sha256(f"{profile.seed}/{node}/{index}".encode()).digest()
+    return BoardIdentity(
+        index=index,
+        uuid=f"GPU-{uuid.UUID(bytes=digest[:16])}",
+        name=spec.name,
+        pci_bus=(_FIRST_BUS + _BUS_STEP * index) % _BUSES,
+        limit_mw=round(spec.limit_w * 1e3),
+        min_limit_mw=round(min(spec.min_limit_w, spec.limit_w) * 1e3),
+        memory_bytes=int(spec.memory_gib * 2**30),
+        unsupported=frozenset(spec.unsupported),
+    )
+
+
+def physics(profile: Profile, node: str, index: int) -> BoardPhysics:
+    """Return what is peculiar to a board's power."""
+    spec = _spec(profile, node)
+    idle, load = _rng(profile, node, index, "physics").uniform(-1, 1, 2)
+    return BoardPhysics(
+        idle_mw=1e3 * (spec.idle_w + spec.idle_spread_w * float(idle)),
+        limit_mw=round(spec.limit_w * 1e3),
+        rise_us=spec.rise_us,
+        fall_us=spec.fall_us,
+        ripple=spec.ripple,
+        factor=1 + spec.load_spread * float(load),
+    )
+
+
+def sensor(profile: Profile, node: str, index: int) -> SensorSpec:
+    """Return a board's sensors: phase of its refreshes, its errors, base of its counter."""
+    spec, host = _spec(profile, node), profile.nodes[node]
+    rng = _rng(profile, node, index, "sensor")
+    return SensorSpec(
+        update_us=spec.update_us,
+        phase_us=int(rng.integers(spec.update_us)),
+        window_us=spec.window_us,
+        average_window_us=spec.average_window_us,
+        gain_ppm=host.power_gain_ppm[index] if host.power_gain_ppm else 0,
+        offset_mw=host.power_offset_mw[index] if host.power_offset_mw else 0,
+        counter_base_mj=int(rng.integers(1, _MAX_BASE_MJ)),
+    )
+
+
+def _spec(profile: Profile, node: str) -> BoardSpec:
+    return profile.boards[profile.nodes[node].boards]
+
+
+def _rng(profile: Profile, node: str, index: int, what: str) -> np.random.Generator:
+    words = (node.encode(), what.encode())
+    return np.random.default_rng([profile.seed, index, *(zlib.crc32(word) for word in words)])

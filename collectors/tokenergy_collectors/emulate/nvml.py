@@ -1,0 +1,267 @@
+"""NVML without a driver: callbacks that the unmodified `pynvml` module calls as its library.
+
+In: the boards of an emulated node. Out: an object whose attributes are C function pointers named
+like NVML's; `install` puts it where `pynvml` keeps the loaded library, and takes it away again.
+
+Pointer arguments are declared `c_void_p`, so they arrive as plain addresses. No exception may leave
+a callback (ctypes would print it and hand garbage to the caller): it becomes NVML_ERROR_UNKNOWN.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from ctypes import c_char, c_int, c_uint, c_ulonglong, c_void_p
+from functools import partial
+from struct import Struct
+from typing import Any, Protocol
+
+import pynvml
+
+from tokenergy_collectors.emulate.nvml_calls import (
+    SCALARS,
+    STRUCTS,
+    SUCCESS,
+    NvmlReturnError,
+    Read,
+    guarded,
+    pci_bus_id,
+    put,
+    put_text,
+)
+from tokenergy_collectors.emulate.sensor import Board
+
+DRIVER_VERSION = "580.00.00-emulated"
+NVML_VERSION = "13.580.00-emulated"
+
+_HEAD = Struct("=II")  # c_nvmlFieldValue_t: fieldId, scopeId
+_BODY = Struct("=qqIIQ")  # then timestamp, latencyUsec, valueType, nvmlReturn, value
+_FIELD_BYTES = _HEAD.size + _BODY.size
+
+_FIELDS: dict[int, tuple[str, int, Read]] = {
+    pynvml.NVML_FI_DEV_POWER_INSTANT: (
+        "instant",
+        pynvml.NVML_VALUE_TYPE_UNSIGNED_INT,
+        Board.power_instant_mw,
+    ),
+    pynvml.NVML_FI_DEV_POWER_AVERAGE: (
+        "average",
+        pynvml.NVML_VALUE_TYPE_UNSIGNED_INT,
+        Board.power_average_mw,
+    ),
+    pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION: (
+        "counter",
+        pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG,
+        Board.energy_mj,
+    ),
+}
+"""Field id to the name under which a profile can withhold it, its type and its reading."""
+
+
+class Rig(Protocol):
+    """What the library needs of a node."""
+
+    start_us: int
+    """UTC at profile time zero."""
+
+    @property
+    def boards(self) -> Sequence[Board]:
+        """The boards, by index."""
+
+    def now_us(self) -> int:
+        """Profile time."""
+
+
+class _Handles(dict[int, Board]):
+    """Boards by handle; a missing one says why. A hit costs no more than in a plain dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures: dict[int, int] = {}
+        self.otherwise: int = pynvml.NVML_ERROR_UNINITIALIZED
+
+    def __missing__(self, handle: int) -> Board:
+        raise NvmlReturnError(self.failures.get(handle, self.otherwise))
+
+
+class NvmlLibrary:
+    """The emulated library. NVML's functions are its attributes, as ctypes callbacks."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._now_us = rig.now_us
+        self._inits = 0
+        self._faults: dict[int, int] = {}
+        # Handles are addresses of memory that exists, in case somebody looks behind one.
+        self._handle_memory = (c_ulonglong * max(len(rig.boards), 1))()
+        base = ctypes.addressof(self._handle_memory)
+        self._handle_of = [base + 8 * index for index in range(len(rig.boards))]
+        self._boards = _Handles()
+        self._fields = {
+            board: {
+                field: (kind, read)
+                for field, (name, kind, read) in _FIELDS.items()
+                if name not in board.identity.unsupported
+            }
+            for board in rig.boards
+        }
+        self._arrays: dict[int, Any] = {}
+        self._messages = _messages()
+        self._export()
+
+    def fail(self, index: int, code: int | None) -> None:
+        """Let every call on a board return an NVML error code; None heals it."""
+        if code is None:
+            self._faults.pop(index, None)
+        else:
+            self._faults[index] = code
+        self._list_handles()
+
+    def _list_handles(self) -> None:
+        self._boards.clear()
+        self._boards.failures.clear()
+        running = self._inits > 0
+        self._boards.otherwise = (
+            pynvml.NVML_ERROR_INVALID_ARGUMENT if running else pynvml.NVML_ERROR_UNINITIALIZED
+        )
+        for index, handle in enumerate(self._handle_of if running else ()):
+            if index in self._faults:
+                self._boards.failures[handle] = self._faults[index]
+            else:
+                self._boards[handle] = self._rig.boards[index]
+
+    def _export(self) -> None:
+        """Make the callbacks; anything not listed here is FUNCTION_NOT_FOUND to the binding."""
+        p, u = c_void_p, c_uint
+        self._define("nvmlInit_v2", self._init)
+        self._define("nvmlInitWithFlags", self._init, u)
+        self._define("nvmlShutdown", self._shutdown)
+        self.nvmlErrorString = ctypes.CFUNCTYPE(p, c_int)(self._error_string)
+        self._define("nvmlSystemGetDriverVersion", partial(put_text, DRIVER_VERSION), p, u)
+        self._define("nvmlSystemGetNVMLVersion", partial(put_text, NVML_VERSION), p, u)
+        self._define("nvmlDeviceGetCount_v2", self._count, p)
+        self._define("nvmlDeviceGetHandleByIndex_v2", self._by_index, u, p)
+        self._define("nvmlDeviceGetHandleByUUID", self._by_uuid, p, p)
+        self._define("nvmlDeviceGetHandleByPciBusId_v2", self._by_pci, p, p)
+        self._define("nvmlDeviceGetFieldValues", self._field_values, p, c_int, p)
+        for name, ctype, reads, needs in SCALARS:
+            pointers = [p] * len(reads)
+            self._define(name, self._scalars(ctype, reads, needs), p, *pointers)
+        for name, write, arguments in STRUCTS:
+            self._define(name, self._on_board(write), p, *arguments)
+
+    def _define(self, name: str, function: Callable[..., int], *arguments: Any) -> None:
+        setattr(self, name, ctypes.CFUNCTYPE(c_int, *arguments)(guarded(name, function)))
+
+    def _init(self, flags: int = 0) -> int:
+        del flags
+        self._inits += 1
+        self._list_handles()
+        return SUCCESS
+
+    def _shutdown(self) -> int:
+        if not self._inits:
+            return int(pynvml.NVML_ERROR_UNINITIALIZED)
+        self._inits -= 1
+        self._list_handles()
+        return SUCCESS
+
+    def _error_string(self, code: int) -> int:
+        """Return the address of a text that stays where it is."""
+        text = self._messages.get(code, self._messages[pynvml.NVML_ERROR_UNKNOWN])
+        return ctypes.addressof(text)
+
+    def _count(self, out: int) -> int:
+        if not self._inits:
+            return int(pynvml.NVML_ERROR_UNINITIALIZED)
+        return put(c_uint, out, len(self._handle_of))
+
+    def _by_index(self, index: int, out: int) -> int:
+        if self._inits and index >= len(self._handle_of):
+            return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
+        return self._give(index, out)
+
+    def _by_uuid(self, text: int, out: int) -> int:
+        return self._search(ctypes.string_at(text).decode(), lambda board: board.identity.uuid, out)
+
+    def _by_pci(self, text: int, out: int) -> int:
+        return self._search(ctypes.string_at(text).decode().upper(), pci_bus_id, out)
+
+    def _search(self, wanted: str, key: Callable[[Board], str], out: int) -> int:
+        for index, board in enumerate(self._rig.boards):
+            if key(board) == wanted:
+                return self._give(index, out)
+        code = pynvml.NVML_ERROR_NOT_FOUND if self._inits else pynvml.NVML_ERROR_UNINITIALIZED
+        return int(code)
+
+    def _give(self, index: int, out: int) -> int:
+        handle = self._handle_of[index]
+        _ = self._boards[handle]
+        return put(c_void_p, out, handle)
+
+    def _field_values(self, handle: int, count: int, address: int) -> int:
+        """Fill in an array of c_nvmlFieldValue_t; each field has its own return code."""
+        board = self._boards[handle]
+        fields = self._fields[board]
+        now_us = self._now_us()
+        stamp_us = self._rig.start_us + now_us
+        array = self._arrays.get(count)
+        if array is None:
+            array = self._arrays[count] = c_char * (_FIELD_BYTES * count)
+        raw = array.from_address(address)
+        for offset in range(0, _FIELD_BYTES * count, _FIELD_BYTES):
+            field, scope = _HEAD.unpack_from(raw, offset)
+            kind, code, value = 0, pynvml.NVML_ERROR_NOT_SUPPORTED, 0
+            if field in fields and scope == 0:
+                kind, read = fields[field]
+                code, value = SUCCESS, read(board, now_us)
+            _BODY.pack_into(raw, offset + _HEAD.size, stamp_us, 0, kind, code, value)
+        return SUCCESS
+
+    def _scalars(self, ctype: Any, reads: Sequence[Read], needs: str) -> Callable[..., int]:
+        """Make a callback that writes one value for each pointer after the handle."""
+
+        def call(handle: int, *outs: int) -> int:
+            board = self._boards[handle]
+            if needs in board.identity.unsupported:
+                return int(pynvml.NVML_ERROR_NOT_SUPPORTED)
+            now_us = self._now_us()
+            for read, out in zip(reads, outs, strict=True):
+                ctype.from_address(out).value = read(board, now_us)
+            return SUCCESS
+
+        return call
+
+    def _on_board(self, write: Callable[..., int]) -> Callable[..., int]:
+        """Make a callback that hands the board, the time and the other arguments on."""
+
+        def call(handle: int, *rest: int) -> int:
+            return write(self._boards[handle], self._now_us(), *rest)
+
+        return call
+
+
+@contextmanager
+def install(rig: Rig) -> Iterator[NvmlLibrary]:
+    """Make `pynvml` talk to an emulated node; restore what was there before on exit."""
+    before = pynvml.nvmlLib
+    library = NvmlLibrary(rig)
+    pynvml.nvmlLib = library
+    pynvml._nvmlGetFunctionPointer_cache.clear()
+    try:
+        yield library
+    finally:
+        pynvml.nvmlLib = before
+        pynvml._nvmlGetFunctionPointer_cache.clear()
+
+
+def _messages() -> dict[int, ctypes.Array[c_char]]:
+    """Return the text of every error code the binding knows, in memory that stays."""
+    prefix = "NVML_ERROR_"
+    names = {getattr(pynvml, name): name for name in dir(pynvml) if name.startswith(prefix)}
+    found = {
+        code: ctypes.create_string_buffer(name.removeprefix(prefix).replace("_", " ").encode())
+        for code, name in names.items()
+    }
+    return {SUCCESS: ctypes.create_string_buffer(b"The operation was successful"), **found}

@@ -1,0 +1,216 @@
+"""One board as its sensors show it: power reading, energy counter, utilization, clock, processes.
+
+In: the exact trace of true power. Out: what a real board would tell, and no more. The power reading
+is refreshed every `update_us` and is the mean over a window that ends at the refresh (25 ms for the
+instant reading of an H100-like sensor, 1 s for the average), with the card's own gain and offset.
+The energy counter is the exact integral, rounded down to a millijoule, on top of an arbitrary base.
+
+Readings are tabulated once a chunk, so that one reading costs about a microsecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokenergy_collectors.emulate.board import Ints, Trace
+from tokenergy_collectors.emulate.timeline import CELL_US
+from tokenergy_collectors.emulate.workloads.base import Process, Workload
+
+_SECOND_CELLS = 1_000_000 // CELL_US
+_NJ_PER_MJ = 1_000_000
+_PPM = 1_000_000
+
+_IDLE_MHZ = 345
+_MAX_SM_MHZ = 1980
+_MEMORY_MHZ = 2619
+_CAP_SHARE = 0.85
+_CAP_MHZ = 480
+"""An H100 holds 1,980 MHz up to about 85 % of its limit and gives way above."""
+
+_REASON_IDLE = 0x1
+_REASON_POWER_CAP = 0x4
+
+
+@dataclass(frozen=True, slots=True)
+class BoardIdentity:
+    """What a board says about itself; strings as in NVML, limits in mW, memory in bytes."""
+
+    index: int
+    uuid: str
+    name: str
+    pci_bus: int
+    limit_mw: int
+    min_limit_mw: int
+    memory_bytes: int
+    unsupported: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSpec:
+    """How the power reading is made, and where the energy counter began (mJ)."""
+
+    update_us: int
+    phase_us: int
+    window_us: int
+    average_window_us: int
+    gain_ppm: int
+    offset_mw: int
+    counter_base_mj: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Tabulated readings of one trace; `first` is the number of the first refresh in them."""
+
+    start_us: int
+    end_us: int
+    trace: Trace
+    power_mw: memoryview
+    energy_nj: memoryview
+    first: int
+    instant_mw: list[int]
+    average_mw: list[int]
+
+
+class Board:
+    """A board's readings at profile times (microseconds), for a clock that does not go back.
+
+    Args:
+        identity: its name plate.
+        sensor: its sensors' parameters.
+        trace_to: returns the node's trace, generated far enough to hold an instant.
+        residents: the workloads that run on it, each with this board's rank among its boards.
+    """
+
+    def __init__(
+        self,
+        identity: BoardIdentity,
+        sensor: SensorSpec,
+        trace_to: Callable[[int], Trace],
+        residents: Sequence[tuple[Workload, int]],
+    ) -> None:
+        self.identity = identity
+        self._sensor = sensor
+        self._phase_us = sensor.phase_us
+        self._update_us = sensor.update_us
+        self._base_mj = sensor.counter_base_mj
+        self._trace_to = trace_to
+        self._residents = residents
+        self._window = self._tabulate(trace_to(0))
+
+    def power_instant_mw(self, at_us: int) -> int:
+        """Return the latest short-window reading (NVML field 186)."""
+        window = self._window
+        if at_us >= window.end_us:
+            window = self._refresh(at_us)
+        return window.instant_mw[(at_us - self._phase_us) // self._update_us - window.first]
+
+    def power_average_mw(self, at_us: int) -> int:
+        """Return the latest one-second reading (NVML field 185, nvmlDeviceGetPowerUsage)."""
+        window = self._at(at_us)
+        return window.average_mw[(at_us - self._phase_us) // self._update_us - window.first]
+
+    def energy_mj(self, at_us: int) -> int:
+        """Return the energy counter at this very instant."""
+        window = self._at(at_us)
+        cell, inside_us = divmod(at_us - window.start_us, CELL_US)
+        energy_nj = window.energy_nj[cell] + window.power_mw[cell] * inside_us
+        return self._base_mj + int(energy_nj) // _NJ_PER_MJ
+
+    def reset_counter(self, at_us: int) -> None:
+        """Let the energy counter restart at zero, as when the driver is loaded again."""
+        self._base_mj -= self.energy_mj(at_us)
+
+    def utilization(self, at_us: int) -> tuple[int, int]:
+        """Return SM and memory utilization over the last second, percent."""
+        window = self._at(at_us)
+        stop = (at_us - window.start_us) // CELL_US + 1
+        cells = (self.identity.index, slice(max(stop - _SECOND_CELLS, 0), stop))
+        sm = window.trace.sm_percent[cells].mean()
+        memory = window.trace.mem_percent[cells].mean()
+        return min(round(float(sm)), 100), min(round(float(memory)), 100)
+
+    def temp_c(self, at_us: int) -> int:
+        """Return the GPU temperature, degrees Celsius."""
+        window = self._at(at_us)
+        cell = (at_us - window.start_us) // CELL_US
+        return round(float(window.trace.temp_c[self.identity.index, cell]))
+
+    def sm_mhz(self, at_us: int) -> int:
+        """Return the SM clock: low without a process, lower near the power limit."""
+        if not self.processes(at_us):
+            return _IDLE_MHZ
+        over = self._true_mw(at_us) / self.identity.limit_mw - _CAP_SHARE
+        down_mhz = _CAP_MHZ * min(max(over / (1 - _CAP_SHARE), 0.0), 1.0)
+        return _MAX_SM_MHZ - round(down_mhz / 15) * 15
+
+    def clock_mhz(self, domain: int, at_us: int) -> int:
+        """Return a clock by NVML's domain: graphics 0, SM 1, memory 2, video 3."""
+        if domain == 2:
+            return _MEMORY_MHZ
+        sm_mhz = self.sm_mhz(at_us)
+        return sm_mhz if domain < 2 else sm_mhz * 9 // 10
+
+    def max_clock_mhz(self, domain: int) -> int:
+        """Return the highest clock of a domain."""
+        return {2: _MEMORY_MHZ, 3: _MAX_SM_MHZ * 9 // 10}.get(domain, _MAX_SM_MHZ)
+
+    def clock_reasons(self, at_us: int) -> int:
+        """Return why the clock is not at its highest, NVML's bits."""
+        if not self.processes(at_us):
+            return _REASON_IDLE
+        capped = self._true_mw(at_us) > 0.96 * self.identity.limit_mw
+        return _REASON_POWER_CAP if capped else 0
+
+    def processes(self, at_us: int) -> list[Process]:
+        """Return the compute processes on the board."""
+        found = (workload.process(rank, at_us) for workload, rank in self._residents)
+        return [process for process in found if process]
+
+    def used_bytes(self, at_us: int) -> int:
+        """Return the memory that processes use."""
+        used = sum(process.used_bytes for process in self.processes(at_us))
+        return min(used, self.identity.memory_bytes)
+
+    def _true_mw(self, at_us: int) -> int:
+        window = self._at(at_us)
+        return int(window.power_mw[(at_us - window.start_us) // CELL_US])
+
+    def _at(self, at_us: int) -> _Window:
+        window = self._window
+        return window if at_us < window.end_us else self._refresh(at_us)
+
+    def _refresh(self, at_us: int) -> _Window:
+        self._window = self._tabulate(self._trace_to(at_us))
+        return self._window
+
+    def _tabulate(self, trace: Trace) -> _Window:
+        sensor = self._sensor
+        longest_us = max(sensor.window_us, sensor.average_window_us)
+        first = -((sensor.phase_us - trace.start_us - longest_us) // sensor.update_us)
+        last = (trace.end_us - 1 - sensor.phase_us) // sensor.update_us
+        stamps_us = sensor.phase_us + sensor.update_us * np.arange(first, last + 1, dtype=np.int64)
+        return _Window(
+            trace.start_us,
+            trace.end_us,
+            trace,
+            memoryview(trace.power_mw[self.identity.index]),
+            memoryview(trace.energy_nj[self.identity.index]),
+            first,
+            self._readings_mw(trace, stamps_us, sensor.window_us),
+            self._readings_mw(trace, stamps_us, sensor.average_window_us),
+        )
+
+    def _readings_mw(self, trace: Trace, stamps_us: Ints, window_us: int) -> list[int]:
+        """Return the readings refreshed at some instants: window means, with gain and offset."""
+        index = self.identity.index
+        energy_nj = trace.energy_at(index, stamps_us) - trace.energy_at(
+            index, stamps_us - window_us
+        )
+        mean_mw = (energy_nj + window_us // 2) // window_us
+        gained_mw = (mean_mw * (_PPM + self._sensor.gain_ppm) + _PPM // 2) // _PPM
+        readings: list[int] = np.maximum(gained_mw + self._sensor.offset_mw, 0).tolist()
+        return readings

@@ -1,0 +1,143 @@
+"""`tokenergy-collect import ...`: recorded logs into the lake, a command a kind of file."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from tokenergy_collectors.importers.csvfile import Progress
+    from tokenergy_collectors.importers.result import ImportResult
+
+app = typer.Typer(
+    name="import",
+    help="Import recorded logs. Importing a file twice changes nothing.",
+    no_args_is_help=True,
+)
+
+_BAR_FROM_BYTES = 50_000_000
+
+File = Annotated[Path, typer.Argument(help="The file to read.", metavar="FILE")]
+LakeDir = Annotated[
+    Path,
+    typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Folder of the lake; made if missing."),
+]
+Node = Annotated[str, typer.Option("--node", help="Name of the host that the file comes from.")]
+
+
+@app.command(
+    "nvidia-smi",
+    epilog="Example: tokenergy-collect import nvidia-smi power.csv --lake ./lake --node gpu-01 "
+    "--tz Europe/Berlin",
+)
+def nvidia_smi(
+    file: File,
+    lake: LakeDir,
+    node: Node,
+    tz: Annotated[
+        str, typer.Option(help="Time zone of the log: nvidia-smi writes the host's local time.")
+    ] = "UTC",
+) -> None:
+    """Import a log of nvidia-smi: power, devices and gauges.
+
+    It needs the columns timestamp, uuid (or index) and power.draw (or
+    power.draw.instant), for example from
+
+    nvidia-smi --query-gpu=timestamp,uuid,index,name,power.draw --format=csv -l 1
+    """
+    from tokenergy_collectors.importers.nvidia_smi import import_nvidia_smi
+    from tokenergy_collectors.lake import Lake
+
+    with _bar(file) as progress:
+        result = import_nvidia_smi(Lake(lake, create=True), file, node, tz, progress)
+    _tell(result, f"{_many(result.rows['power'], 'reading')} of {_many(result.devices, 'device')}")
+
+
+@app.command(
+    "counters",
+    epilog="Example: tokenergy-collect import counters tokens.csv --lake ./lake --node gpu-01 "
+    "--job 4711 --model llama-3.1-8b",
+)
+def counters(
+    file: File,
+    lake: LakeDir,
+    node: Node,
+    job: Annotated[str, typer.Option("--job", help="The job that the tokens count for.")],
+    model: Annotated[str, typer.Option("--model", help="Name of the model.")],
+    source: Annotated[
+        str | None,
+        typer.Option("--source", help="Name of the source.", show_default="import:JOB"),
+    ] = None,
+) -> None:
+    """Import readings of a server's cumulative token counters.
+
+    The file needs a column timestamp (Unix seconds or ISO 8601) and columns
+    named like the counters: vllm:prompt_tokens_total, generation_tokens_total,
+    llamacpp:tokens_predicted_total and so on.
+    """
+    from tokenergy_collectors.importers.counters import import_counters
+    from tokenergy_collectors.lake import Lake
+
+    result = import_counters(Lake(lake, create=True), file, node, job, model, source)
+    _tell(result, f"{_many(result.rows['tokens'], 'counter reading')} of job {job}")
+
+
+@app.command(
+    "jobs",
+    epilog="Example: tokenergy-collect import jobs jobs.csv --lake ./lake",
+)
+def jobs(file: File, lake: LakeDir) -> None:
+    """Import a list of jobs: who held which device when.
+
+    The file needs the columns job_id, node, device_id (UUID or index), start
+    and end (empty: still running), and may have share, scheduler, user,
+    account and name. Import a corrected list again: the latest record of an
+    allocation counts.
+    """
+    from tokenergy_collectors.importers.jobs import import_jobs
+    from tokenergy_collectors.lake import Lake
+
+    result = import_jobs(Lake(lake, create=True), file)
+    count = _many(result.rows["jobs"], "allocation")
+    _tell(result, f"{count} of {_many(result.devices, 'device')}")
+
+
+def _tell(result: ImportResult, what: str) -> None:
+    """Print what was read and left out, and what was written."""
+    span = f", {_utc(result.first_us)} to {_utc(result.last_us)} UTC"
+    notes = "".join(f"; {note}" for note in result.notes)
+    typer.echo(f"read {what}{span}{notes}")
+    if not result.written:
+        typer.echo("already imported: nothing changed")
+        return
+    rows = ", ".join(f"{count} {table}" for table, count in result.written.items())
+    typer.echo(f"wrote {rows} rows in {_many(len(result.files), 'file')}")
+
+
+def _utc(ts_us: int | None) -> str:
+    return f"{datetime.fromtimestamp((ts_us or 0) // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+@contextmanager
+def _bar(file: Path) -> Iterator[Progress | None]:
+    """Show a progress bar on stderr for a large file, if a person is looking."""
+    size_bytes = file.stat().st_size if file.is_file() else 0
+    if size_bytes < _BAR_FROM_BYTES or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"reading {file.name}", total=size_bytes)
+        yield lambda done_bytes: bar.update(task, completed=done_bytes)

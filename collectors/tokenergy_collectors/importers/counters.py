@@ -1,0 +1,194 @@
+"""Recorded readings of a server's cumulative token counters.
+
+In: a CSV file with a column `timestamp` and columns that are named like counters of a known server
+(`tokens.names`). Out: rows of `tokens`. A total that falls says that the server was started anew:
+from there on a new epoch counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenergy_collectors.contract import TOKENS
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.importers.csvfile import BadValueError, CsvFile
+from tokenergy_collectors.importers.result import ImportResult, write_new
+from tokenergy_collectors.importers.timestamps import StampReader
+from tokenergy_collectors.lake import escape_node
+from tokenergy_collectors.tokens.names import Role, kinds_of, role_of
+
+if TYPE_CHECKING:
+    from tokenergy_collectors.lake import Lake
+
+Reading = tuple[int, dict[Role, int]]
+"""A stamp (microseconds UTC) and what the counters showed then."""
+
+_MAX_TOKENS = 2**63 - 1
+_MAX_DIGITS = 40
+
+
+def import_counters(
+    lake: Lake,
+    path: str | Path,
+    node: str,
+    job_id: str,
+    model: str,
+    source_id: str | None = None,
+) -> ImportResult:
+    """Read a file completely, then add what the lake does not hold yet.
+
+    Args:
+        lake: where to write.
+        path: the file; stamps without an offset are UTC.
+        node: the host that it was recorded on.
+        job_id: the job that the tokens count for.
+        model: name of the model.
+        source_id: name of the source; `import:JOB` if None.
+
+    Raises:
+        UserError: the file cannot be used, and nothing was written; or the lake cannot be written.
+    """
+    import pyarrow as pa
+
+    escape_node(node)
+    for option, text in (("job", job_id), ("model", model), ("source", source_id)):
+        if text is not None and not text.strip():
+            raise UserError(f"{option} {text!r}: expected a name that is not empty")
+    result = ImportResult()
+    readings = _read(path, result)
+    labels = {
+        "source_id": source_id or f"import:{job_id}",
+        "node": node,
+        "job_id": job_id,
+        "model": model,
+        "engine": "",
+    }
+    rows = pa.Table.from_pylist(_rows(readings, labels), schema=TOKENS.schema())
+    result.first_us, result.last_us = readings[0][0], readings[-1][0]
+    write_new(lake, "tokens", rows, node, result, apart_from=["epoch"])
+    return result
+
+
+def count_of(text: str) -> int | None:
+    """Return a counter's value; None where the cell is empty or NaN.
+
+    Raises:
+        BadValueError: it is no whole number of tokens, or negative.
+    """
+    text = text.strip()
+    if text.lower() in ("", "nan"):
+        return None
+    try:
+        value = Decimal(text)
+        # Exponents are bounded before the integer is made: 1e999999999 would fill the memory.
+        small = value.is_finite() and abs(value.adjusted()) < _MAX_DIGITS
+        if small and value == int(value) and 0 <= value <= _MAX_TOKENS:
+            return int(value)
+    except InvalidOperation:
+        pass
+    raise BadValueError(f"cannot read counter {text[:60]!r}: expected a whole number, 0 or more")
+
+
+def _read(path: str | Path, result: ImportResult) -> list[Reading]:
+    """Return the readings, sorted by time, and note which columns were left out."""
+    clock = StampReader()
+    readings: list[Reading] = []
+    with CsvFile(path) as file:
+        stamp, counters = _understand(file.header, result)
+        for row in file.rows():
+            file.count(row)
+            readings.append(_reading(row, clock, stamp, counters))
+        if file.tail is not None and not _add_tail(file, readings, clock, stamp, counters):
+            result.notes.append("the last line was cut off and left out")
+        if not any(values for _, values in readings):
+            raise BadValueError("has no readings: expected lines after the header")
+    return sorted(readings, key=lambda reading: reading[0])
+
+
+def _reading(
+    row: list[str], clock: StampReader, stamp: int, counters: Mapping[Role, int]
+) -> Reading:
+    values = {role: count_of(row[place]) for role, place in counters.items()}
+    return clock.read(row[stamp]), {role: n for role, n in values.items() if n is not None}
+
+
+def _add_tail(
+    file: CsvFile,
+    readings: list[Reading],
+    clock: StampReader,
+    stamp: int,
+    counters: Mapping[Role, int],
+) -> bool:
+    """Add a last line without a newline unless it is cut off; return whether it was added.
+
+    A total that lost its last digits looks like one that fell: such a line is not believed.
+    """
+    if file.tail is None or len(file.tail) != len(file.header):
+        return False
+    try:
+        reading = _reading(file.tail, clock, stamp, counters)
+    except BadValueError:
+        return False
+    before = readings[-1] if readings else reading
+    if reading[0] < before[0] or _fell(before[1], reading[1]):
+        return False
+    readings.append(reading)
+    return True
+
+
+def _understand(header: list[str], result: ImportResult) -> tuple[int, dict[Role, int]]:
+    """Return the place of the stamp and of each role's counter."""
+    counters: dict[Role, int] = {}
+    ignored = []
+    for place, name in enumerate(header):
+        role = role_of(name)
+        if role is None:
+            ignored += [name] if name.lower() != "timestamp" else []
+        elif role in counters:
+            raise BadValueError(
+                f"columns {header[counters[role]]!r} and {name!r} both tell {role}: expected one"
+            )
+        else:
+            counters[role] = place
+    names = [name.lower() for name in header]
+    if "timestamp" not in names:
+        raise BadValueError(f"has no column timestamp; its columns are {', '.join(header)[:200]}")
+    if not counters:
+        raise BadValueError(
+            f"has no known token counter; its columns are {', '.join(header)[:200]}; known "
+            "are, for example, vllm:prompt_tokens_total, generation_tokens_total"
+        )
+    if ignored:
+        result.notes.append(f"columns left out: {', '.join(ignored)}")
+    return names.index("timestamp"), counters
+
+
+def _fell(before: Mapping[Role, int], now: Mapping[Role, int]) -> bool:
+    return any(n < before[role] for role, n in now.items() if role in before)
+
+
+def _rows(readings: list[Reading], labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return rows of `tokens`.
+
+    Within an epoch no kind falls: two counters that are read one after the other may make their
+    difference step back for an instant.
+    """
+    known = {role for _, values in readings for role in values}
+    rows = []
+    epoch = 0
+    seen: dict[Role, int] = {}
+    highest: dict[str, int] = {}
+    for ts_us, values in readings:
+        if _fell(seen, values):
+            epoch += 1
+            seen, highest = {}, {}
+        seen.update(values)
+        for kind, value in kinds_of(values, known).items():
+            highest[kind] = max(value, highest.get(kind, 0))
+            rows.append(
+                {**labels, "ts_us": ts_us, "kind": kind, "value": highest[kind], "epoch": epoch}
+            )
+    return rows

@@ -1,0 +1,74 @@
+"""Lists of jobs.
+
+In: one CSV file (`jobsfile`). Out: rows of `jobs`. Records are never changed: an allocation that
+reads otherwise in the lake is recorded again, and the latest record counts. An allocation that
+is gone from a corrected list stays in the lake.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenergy_collectors.allocations import allocations, device_index, resolve
+from tokenergy_collectors.contract import JOBS
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.importers.result import ImportResult
+from tokenergy_collectors.jobsfile import Job, read_jobs
+from tokenergy_collectors.lake import escape_node
+
+if TYPE_CHECKING:
+    from tokenergy_collectors.lake import Lake
+
+
+def import_jobs(lake: Lake, path: str | Path) -> ImportResult:
+    """Read a list completely, then record the allocations that the lake tells otherwise.
+
+    Raises:
+        UserError: the list cannot be used, and nothing was written; or the lake cannot be written.
+    """
+    import pyarrow as pa
+
+    jobs = read_jobs(path)
+    if not jobs:
+        raise UserError(f"{path}: has no jobs: expected lines after the header")
+    nodes = sorted({job["node"] for job in jobs})
+    for node in nodes:
+        escape_node(node)
+    result = ImportResult(rows={"jobs": len(jobs)})
+    result.devices = len({(job["node"], job["device_id"]) for job in jobs})
+    stamps = [stamp for job in jobs for stamp in (job["start_us"], job["end_us"])]
+    result.first_us = min(stamp for stamp in stamps if stamp is not None)
+    result.last_us = max(stamp for stamp in stamps if stamp is not None)
+    changed, recorded_us = _changed(lake, jobs)
+    for node in nodes:
+        rows = [{**job, "recorded_us": recorded_us} for job in changed if job["node"] == node]
+        if rows:
+            table = pa.Table.from_pylist(rows, schema=JOBS.schema())
+            # Not named by content: a correction that is taken back is a record of its own.
+            result.files += lake.append("jobs", table, node, tag=str(recorded_us))
+    if changed:
+        result.written["jobs"] = len(changed)
+    return result
+
+
+def _changed(lake: Lake, jobs: list[Job]) -> tuple[list[Job], int]:
+    """Return the jobs that the lake tells otherwise, and a stamp later than what it tells."""
+    index = device_index(lake)
+    known = {
+        (row["job_id"], row["device_id"], row["start_us"]): row
+        for row in allocations(lake).to_pylist()
+    }
+    changed = []
+    recorded_us = time.time_ns() // 1000
+    for job in jobs:
+        device_id = resolve(index, job["node"], job["device_id"])
+        row = known.get((job["job_id"], device_id, job["start_us"]))
+        told: dict[str, Any] = {**job, "device_id": device_id}
+        if row is not None and all(row[name] == value for name, value in told.items()):
+            continue
+        changed.append(job)
+        # A host whose clock ran ahead must not make its records immortal.
+        recorded_us = max(recorded_us, row["recorded_us"] + 1 if row is not None else 0)
+    return changed, recorded_us

@@ -1,0 +1,163 @@
+"""Reading an nvidia-smi log, line by line.
+
+In: a path. Out: a `Log`, columns of integers, every value checked. Logs are long and say little
+new in each line, so every cell's text is parsed once and remembered.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tokenergy_collectors.importers.csvfile import BadValueError, CsvFile, Progress
+from tokenergy_collectors.importers.nvidia_columns import (
+    GAUGES,
+    MISSING,
+    Columns,
+    describe,
+    is_missing,
+    plain,
+    power_mw,
+    understand,
+)
+from tokenergy_collectors.importers.nvidia_fast import add_chunk
+from tokenergy_collectors.importers.timestamps import StampReader
+
+_MAX_CACHED = 1_000_000
+
+
+class Log:
+    """The readings of one log, column by column; MISSING stands for no value."""
+
+    def __init__(self, columns: Columns, node: str, clock: StampReader) -> None:
+        self.columns = columns
+        self.devices = _Devices(columns, node)
+        self.stamps = array("q")
+        """Microseconds UTC."""
+        self.codes = array("q")
+        """Which device: a position in `devices.ids`."""
+        self.powers = {sensor: array("q") for sensor in columns.powers}
+        """mW, by sensor."""
+        self.gauges = {column: array("q") for column in columns.gauges}
+        """In the units of `state`, by its columns."""
+        self.unnamed = 0
+        """Rows of a lost GPU, which tell neither which one it is nor any value."""
+        self.cut_off = False
+        """Whether the last line was left out."""
+        self.clock = clock
+        watts = _Parsed(power_mw)
+        self.cells = [(self.powers[s], place, watts) for s, place in columns.powers.items()]
+        self.cells += [
+            (self.gauges[column], place, _Parsed(GAUGES[column][1]))
+            for column, place in columns.gauges.items()
+        ]
+
+    def add(self, row: list[str]) -> None:
+        """Add one row.
+
+        Raises:
+            BadValueError: a value cannot be used; nothing is added then.
+        """
+        ts_us = self.clock.read(row[self.columns.stamp])
+        values = [parsed[row[place]] for _, place, parsed in self.cells]
+        device = row[self.columns.device]
+        if device not in self.devices:
+            if is_missing(device) and all(value == MISSING for value in values):
+                self.unnamed += 1
+                return
+            self.devices.see(device, row)
+        self.stamps.append(ts_us)
+        self.codes.append(self.devices[device])
+        for (values_of, _, _), value in zip(self.cells, values, strict=True):
+            values_of.append(value)
+
+
+class _Parsed(dict[str, int]):
+    """Texts that were parsed before; a new one is parsed when it is first asked for."""
+
+    def __init__(self, parse: Callable[[str], int]) -> None:
+        self._parse = parse
+
+    def __missing__(self, text: str) -> int:
+        if len(self) > _MAX_CACHED:
+            self.clear()
+        value = self[text] = self._parse(text)
+        return value
+
+
+class _Devices(dict[str, int]):
+    """The devices of a log, numbered as they appear: text of the cell -> number."""
+
+    def __init__(self, columns: Columns, node: str) -> None:
+        self.ids: list[str] = []
+        self.descriptions: list[dict[str, Any]] = []
+        """Columns of `device`, as the first line of each tells them."""
+        self._columns = columns
+        self._node = node
+
+    def see(self, text: str, row: list[str]) -> None:
+        """Number the device of a cell that was not seen before.
+
+        Raises:
+            BadValueError: the cell names no device, or its line describes it unreadably.
+        """
+        name = text.strip()
+        if is_missing(name):
+            raise BadValueError(f"cannot tell which GPU this is: {text!r}")
+        if not self._columns.by_uuid:
+            if not (name.isascii() and name.isdigit()):
+                raise BadValueError(f"cannot read index {text!r}: expected 0, 1, 2, ...")
+            name = f"{self._node}/{int(name)}"
+        if name not in self.ids:
+            self.descriptions.append(describe(self._columns, row))
+            self.ids.append(name)
+        self[text] = self.ids.index(name)
+
+
+def read_log(
+    path: str | Path, node: str, clock: StampReader, progress: Progress | None = None
+) -> Log:
+    """Read and check a whole log.
+
+    Raises:
+        UserError: it cannot be used; the message names the line.
+    """
+    with CsvFile(path, progress) as file:
+        log = Log(understand(file.header), node, clock)
+        header = [plain(name) for name in file.header]
+        row: list[str] = []
+        for chunk in file.chunks():
+            if add_chunk(log, chunk, len(header)):
+                file.skip(chunk)
+                continue
+            for row in file.rows_of(chunk):
+                file.count(row)
+                try:
+                    log.add(row)
+                except BadValueError:
+                    if [plain(cell) for cell in row] != header:
+                        raise
+        if file.tail is not None:
+            log.cut_off = not _add_tail(log, file.tail, row, len(header))
+        if not log.stamps:
+            raise BadValueError("has no readings: expected lines after the header")
+    return log
+
+
+def _add_tail(log: Log, tail: list[str], before: list[str], width: int) -> bool:
+    """Add a last line without a newline if it looks whole; return whether it was added."""
+    if len(tail) != width or (before and _shape(tail[-1]) != _shape(before[-1])):
+        return False
+    try:
+        log.add(tail)
+    except BadValueError:
+        return False
+    return True
+
+
+def _shape(text: str) -> str:
+    """Return what stays alike from line to line: decimals, units and the lengths of names."""
+    return re.sub(r"\w", "0", re.sub(r"^\d+(?=\D|$)", "", text))

@@ -1,0 +1,118 @@
+"""What an import did, and the one way in which importers write.
+
+In: rows that were read and checked completely. Out: only those that the lake does not hold yet, so
+that importing a file twice, or a log that has grown since, neither changes nor repeats anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors.contract import HOUR_US, TABLES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tokenergy_collectors.lake import Lake
+
+
+@dataclass(slots=True)
+class ImportResult:
+    """What was read from a file and what of it is new in the lake."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    """Distinct rows that the file holds, by table."""
+
+    written: dict[str, int] = field(default_factory=dict)
+    """Rows that were added to the lake, by table; empty if all were there."""
+
+    files: list[Path] = field(default_factory=list)
+    """Files written."""
+
+    notes: list[str] = field(default_factory=list)
+    """What was left out, one sentence each."""
+
+    devices: int = 0
+    """Number of devices in the file."""
+
+    first_us: int | None = None
+    """Earliest stamp, microseconds UTC."""
+
+    last_us: int | None = None
+    """Latest stamp, microseconds UTC."""
+
+
+def write_new(
+    lake: Lake,
+    table: str,
+    rows: pa.Table,
+    node: str,
+    result: ImportResult,
+    *,
+    apart_from: Sequence[str] = (),
+) -> None:
+    """Add the rows that the lake does not hold yet, and note in `result` what happened.
+
+    Args:
+        lake: where to write.
+        table: name of the raw table.
+        rows: rows in its schema; identical ones count once.
+        node: the host that they belong to.
+        result: told the rows, the files and how many identical rows were dropped.
+        apart_from: columns by which rows do not differ.
+
+    Raises:
+        UserError: the lake cannot be written.
+    """
+    spec = TABLES[table]
+    keys = [c.name for c in spec.columns if not c.type.startswith("list")]
+    keys = [name for name in keys if name not in apart_from]
+    distinct = written = 0
+    for hour_us, part in _by_hour(rows, spec.time):
+        found, fresh = _fresh(part, lake.read(table, [hour_us], node=node), keys)
+        distinct += found
+        if fresh.num_rows:
+            result.files += lake.append(table, fresh, node)
+            written += fresh.num_rows
+    result.rows[table] = distinct
+    if written:
+        result.written[table] = written
+    if dropped := rows.num_rows - distinct:
+        result.notes.append(f"{dropped} identical {table} rows were dropped")
+
+
+def _by_hour(rows: pa.Table, time: str) -> Iterator[tuple[int, pa.Table]]:
+    """Yield each hour's start (microseconds) and rows."""
+    import numpy as np
+
+    hours = rows[time].to_numpy() // HOUR_US
+    if np.any(np.diff(hours) < 0):
+        rows = rows.sort_by([(time, "ascending")])
+        hours = np.sort(hours)
+    edges = [0, *(np.flatnonzero(np.diff(hours)) + 1), len(hours)]
+    for first, end in pairwise(edges):
+        if end > first:
+            yield int(hours[first]) * HOUR_US, rows.slice(int(first), int(end - first))
+
+
+def _fresh(part: pa.Table, old: pa.Table, keys: list[str]) -> tuple[int, pa.Table]:
+    """Return how many distinct rows a part has, and those of them that are not among the old."""
+    import numpy as np
+    import pyarrow as pa
+
+    both = pa.concat_tables([part.select(keys), old.select(keys)])
+    place = np.arange(both.num_rows)
+    both = both.append_column("place", pa.array(place))
+    both = both.append_column("old", pa.array(place >= part.num_rows))
+    # One thread: the order of the groups, and so the files, must not depend on luck.
+    groups = both.group_by(keys, use_threads=False).aggregate(
+        [("place", "min"), ("old", "min"), ("old", "max")]
+    )
+    places = groups["place_min"].to_numpy()
+    found = int((~groups["old_min"].to_numpy()).sum())
+    fresh = np.sort(places[~groups["old_max"].to_numpy()])
+    return found, part if len(fresh) == part.num_rows else part.take(pa.array(fresh))

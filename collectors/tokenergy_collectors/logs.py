@@ -1,0 +1,34 @@
+"""The daemon's own log: one line an event on standard error, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Literal
+
+
+class Log:
+    """Writes events; every line has a stamp, a level, an event and its fields."""
+
+    def __init__(self, form: Literal["text", "json"]) -> None:
+        self._json = form == "json"
+
+    def info(self, event: str, **fields: object) -> None:
+        """Something happened as it should."""
+        self._write("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Something is amiss; the daemon goes on."""
+        self._write("warning", event, fields)
+
+    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
+        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+        if self._json:
+            line = json.dumps(
+                {"time": stamp, "level": level, "event": event, **fields}, default=str
+            )
+        else:
+            words = " ".join(f"{key}={value}" for key, value in fields.items())
+            line = f"{stamp} {level} {event} {words}".rstrip().replace("\n", " ")
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Token counters: what servers and training loops call them, and how they are read."""

@@ -1,0 +1,9 @@
+-- Segments of a device follow one another without overlap.
+-- fail
+SELECT
+    device_id,
+    strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",
+    end_us - lead(start_us) OVER (PARTITION BY device_id ORDER BY start_us) AS overlap_us
+FROM segment
+QUALIFY overlap_us > 0 OR end_us <= start_us
+ORDER BY ALL

@@ -1,0 +1,51 @@
+-- What is known of each job besides its sums: who, what, where, when.
+-- In: allocation, device_now, token_usage. Out: one row a job.
+WITH
+placed AS (
+    SELECT
+        a.job_id,
+        max(a."name") AS name,
+        max(a."user") AS "user",
+        max(a.account) AS account,
+        string_agg(DISTINCT d."name", '+' ORDER BY d."name") AS gpu,
+        min(a.start_us) AS start_us,
+        CASE WHEN bool_or(a.end_us IS NULL) THEN NULL ELSE max(a.end_us) END AS end_us,
+        bool_or(a.end_us IS NULL) AS running,
+        count(DISTINCT a.node)::INT AS nodes,
+        count(DISTINCT a.device_id)::INT AS devices,
+        coalesce(bool_or(d.emulated), false) AS emulated
+    FROM allocation AS a
+    LEFT JOIN device_now AS d USING (device_id)
+    GROUP BY a.job_id
+),
+used AS (
+    SELECT
+        job_id,
+        string_agg(DISTINCT model, '+' ORDER BY model) AS model,
+        min(hour_us) AS first_hour_us,
+        coalesce(sum(tokens) FILTER (WHERE kind = 'trained'), 0) > 0 AS trains,
+        coalesce(sum(tokens) FILTER (WHERE kind <> 'trained'), 0) > 0 AS infers
+    FROM token_usage
+    GROUP BY job_id
+)
+SELECT
+    job_id,
+    p."name",
+    p."user",
+    p.account,
+    u.model,
+    p.gpu,
+    CASE
+        WHEN u.trains AND u.infers THEN 'mixed'
+        WHEN u.trains THEN 'training'
+        WHEN u.infers THEN 'inference'
+        ELSE 'none'
+    END AS workload,
+    coalesce(p.start_us, u.first_hour_us) AS start_us,
+    p.end_us,
+    coalesce(p.running, false) AS running,
+    coalesce(p.nodes, 0) AS nodes,
+    coalesce(p.devices, 0) AS devices,
+    coalesce(p.emulated, false) AS emulated
+FROM placed AS p
+FULL JOIN used AS u USING (job_id)

@@ -1,0 +1,107 @@
+-- The exact sums of each job in each hour.
+-- In: ledger, token_usage, device_now, site_node, site. Out: job_id, hour_us and the sums of the
+-- contract, the methods and the reasons (as lists).
+--
+-- The host's power, where the site declares it, is shared by the node's devices: a job bears
+-- host_mw x (its device time on the node) / (devices of the node). What is not declared is NULL,
+-- and so is every boundary above it.
+WITH
+booked AS (
+    SELECT
+        job_id,
+        start_us - start_us % 3600000000 AS hour_us,
+        sum(device_us)::BIGINT AS device_us,
+        sum(covered_us)::BIGINT AS covered_us,
+        sum(energy_nj) AS e_gpu_nj,
+        sum(low_nj) AS e_gpu_low_nj,
+        sum(high_nj) AS e_gpu_high_nj,
+        CASE WHEN count(energy_nj) > 0
+            THEN coalesce(sum(energy_nj) FILTER (WHERE account = 'active'), 0::HUGEINT)
+        END AS e_gpu_active_nj,
+        sum(counter_nj) FILTER (WHERE k IS NOT NULL) AS counter_nj,
+        sum(integral_nj) FILTER (WHERE k IS NOT NULL) AS counted_integral_nj,
+        max(max_gap_us) AS max_gap_us,
+        max(end_us) AS as_of_us,
+        list_sort(list_distinct(list(method))) AS methods,
+        list_filter([
+            CASE WHEN sum(covered_us) < sum(device_us) THEN 'gap' END,
+            CASE WHEN bool_or(method = 'disputed') THEN 'disputed' END,
+            CASE WHEN bool_or(method = 'counter_flagged') THEN 'counter_flagged' END,
+            CASE WHEN bool_or(attribution = 'shared_estimate') THEN 'shared_estimate' END
+        ], lambda code: code IS NOT NULL) AS reasons
+    FROM ledger
+    WHERE job_id IS NOT NULL
+    GROUP BY ALL
+),
+node_devices AS (
+    SELECT node, count(DISTINCT device_id) AS devices
+    FROM device_now
+    WHERE mig_parent IS NULL
+    GROUP BY node
+),
+on_node AS (
+    SELECT
+        job_id,
+        start_us - start_us % 3600000000 AS hour_us,
+        node,
+        sum(device_us) AS device_us
+    FROM ledger
+    WHERE job_id IS NOT NULL
+    GROUP BY ALL
+),
+hosted AS (
+    SELECT
+        o.job_id,
+        o.hour_us,
+        CASE WHEN count(s.host_mw) = count(*)
+            THEN sum(s.host_mw::HUGEINT * o.device_us // n.devices)
+        END AS e_host_nj
+    FROM on_node AS o
+    LEFT JOIN node_devices AS n USING (node)
+    LEFT JOIN site_node AS s USING (node)
+    GROUP BY ALL
+),
+counted AS (
+    SELECT
+        job_id,
+        hour_us,
+        sum(tokens) FILTER (WHERE kind = 'prompt_computed')::BIGINT AS n_prompt_computed,
+        sum(tokens) FILTER (WHERE kind = 'prompt_cached')::BIGINT AS n_prompt_cached,
+        sum(tokens) FILTER (WHERE kind = 'generated')::BIGINT AS n_generated,
+        sum(tokens) FILTER (WHERE kind = 'trained')::BIGINT AS n_trained,
+        sum(low) FILTER (WHERE kind IN ('generated', 'trained'))::BIGINT AS n_low,
+        sum(high) FILTER (WHERE kind IN ('generated', 'trained'))::BIGINT AS n_high
+    FROM token_usage
+    WHERE hour_us = (SELECT hour_us FROM parameters)
+    GROUP BY ALL
+)
+SELECT
+    job_id,
+    hour_us,
+    coalesce(b.device_us, 0) AS device_us,
+    coalesce(b.covered_us, 0) AS covered_us,
+    b.e_gpu_nj,
+    b.e_gpu_low_nj,
+    b.e_gpu_high_nj,
+    b.e_gpu_active_nj,
+    h.e_host_nj,
+    (b.e_gpu_nj + h.e_host_nj) * site.pue_ppm // 1000000 AS e_facility_nj,
+    (b.e_gpu_low_nj + h.e_host_nj) * site.pue_ppm // 1000000 AS e_facility_low_nj,
+    (b.e_gpu_high_nj + h.e_host_nj) * site.pue_ppm // 1000000 + 1 AS e_facility_high_nj,
+    b.counter_nj,
+    b.counted_integral_nj,
+    b.max_gap_us,
+    c.n_prompt_computed,
+    c.n_prompt_cached,
+    c.n_generated,
+    c.n_trained,
+    c.n_low,
+    c.n_high,
+    coalesce(b.methods, []) AS methods,
+    coalesce(b.reasons, []) AS reasons,
+    b.as_of_us,
+    (SELECT inputs_digest FROM parameters) AS inputs_digest
+FROM booked AS b
+FULL JOIN counted AS c USING (job_id, hour_us)
+LEFT JOIN hosted AS h USING (job_id, hour_us)
+CROSS JOIN site

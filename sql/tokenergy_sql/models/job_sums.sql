@@ -1,0 +1,52 @@
+-- The exact sums of each job: those of its hours, added.
+-- In: job_hour_index, allocation. Out: the same columns as job_hour_sums, without the hour.
+-- Jobs that were allocated and never metered nor counted stand here with NULL.
+WITH
+added AS (
+    SELECT
+        job_id,
+        sum(device_us)::BIGINT AS device_us,
+        sum(covered_us)::BIGINT AS covered_us,
+        sum(e_gpu_nj) AS e_gpu_nj,
+        sum(e_gpu_low_nj) AS e_gpu_low_nj,
+        sum(e_gpu_high_nj) AS e_gpu_high_nj,
+        sum(e_gpu_active_nj) AS e_gpu_active_nj,
+        -- A boundary that is unknown in one metered hour is unknown for the job.
+        CASE WHEN count(e_host_nj) >= count(e_gpu_nj) THEN sum(e_host_nj) END AS e_host_nj,
+        CASE WHEN count(e_facility_nj) >= count(e_gpu_nj) THEN sum(e_facility_nj) END
+            AS e_facility_nj,
+        CASE WHEN count(e_facility_nj) >= count(e_gpu_nj) THEN sum(e_facility_low_nj) END
+            AS e_facility_low_nj,
+        CASE WHEN count(e_facility_nj) >= count(e_gpu_nj) THEN sum(e_facility_high_nj) END
+            AS e_facility_high_nj,
+        sum(counter_nj) AS counter_nj,
+        sum(counted_integral_nj) AS counted_integral_nj,
+        max(max_gap_us) AS max_gap_us,
+        sum(n_prompt_computed)::BIGINT AS n_prompt_computed,
+        sum(n_prompt_cached)::BIGINT AS n_prompt_cached,
+        sum(n_generated)::BIGINT AS n_generated,
+        sum(n_trained)::BIGINT AS n_trained,
+        sum(n_low)::BIGINT AS n_low,
+        sum(n_high)::BIGINT AS n_high,
+        list_sort(list_distinct(flatten(list(string_split(method, '+'))))) AS methods,
+        list_sort(list_distinct(flatten(list(string_split(reason_codes, ','))))) AS reasons,
+        max(as_of_us) AS as_of_us,
+        sha256(string_agg(inputs_digest, '' ORDER BY hour_us)) AS inputs_digest
+    FROM job_hour_index
+    GROUP BY job_id
+),
+allocated AS (
+    SELECT DISTINCT job_id FROM allocation
+)
+SELECT
+    job_id,
+    COLUMNS(* EXCLUDE (job_id, device_us, covered_us, methods, reasons, inputs_digest)),
+    coalesce(device_us, 0) AS device_us,
+    coalesce(covered_us, 0) AS covered_us,
+    list_filter(coalesce(methods, []), lambda x: x <> '') AS methods,
+    -- Reasons that follow from the sums are found again from the job's own.
+    list_filter(coalesce(reasons, []),
+        lambda x: x IN ('gap', 'disputed', 'counter_flagged', 'shared_estimate')) AS reasons,
+    coalesce(inputs_digest, sha256('')) AS inputs_digest
+FROM added
+FULL JOIN allocated USING (job_id)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tokenergy_collectors.lake import Lake
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake", create=True)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    """Write a file and return its path."""
+
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "input.csv"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+def snapshot(lake: Lake) -> dict[str, tuple[bytes, int]]:
+    """Every file of a lake, with its bytes and when it was written."""
+    return {
+        str(path.relative_to(lake.root)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(lake.root.rglob("*"))
+        if path.is_file()
+    }

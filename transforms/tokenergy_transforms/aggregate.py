@@ -1,0 +1,134 @@
+"""One node and hour: readings in, segments out. Run again, it gives the same file.
+
+In: `power`, `device` and `jobs` of the lake. Out: the `segment` file of the node and hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tokenergy_collectors.allocations import allocations
+from tokenergy_collectors.contract import HOUR_US, SEGMENT
+from tokenergy_collectors.lake import Lake, hour_of
+from tokenergy_transforms import choice, cuts, readings
+from tokenergy_transforms.batch import NONE, Batch, Result
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one call of `aggregate` did."""
+
+    node: str
+    hour_us: int
+    backend: str
+    readings: int
+    segments: int
+
+
+def worklist(lake: Lake, hours: list[int] | None = None) -> list[tuple[int, str]]:
+    """Return the (hour, node) pairs to aggregate: readings lie there, or a job held a device.
+
+    A running job counts only where there are readings; a device never seen counts nowhere.
+    """
+    wanted = lake.hours("power") if hours is None else hours
+    pairs = {(hour, node) for hour in wanted for node in lake.nodes("power", hour)}
+    seen = {(row["node"], row["device_id"]) for row in _device_rows(lake)}
+    for row in allocations(lake).to_pylist():
+        if row["end_us"] is not None and (row["node"], row["device_id"]) in seen:
+            for hour in range(hour_of(row["start_us"]), row["end_us"], HOUR_US):
+                if hours is None or hour in wanted:
+                    pairs.add((hour, row["node"]))
+    return sorted(pairs)
+
+
+def aggregate(
+    lake: Lake, hour_us: int, node: str, window_us: int, device: choice.Device = "auto"
+) -> Done:
+    """Integrate one node and hour and write its segments.
+
+    Args:
+        lake: where to read and write.
+        hour_us: start of the hour, microseconds UTC.
+        node: the node.
+        window_us: window size; must divide the hour.
+        device: back end, see `choice.backend`.
+
+    Raises:
+        UserError: CUDA was asked for and cannot be used; a power outside the contract's bounds.
+    """
+    held = _held(lake, node, hour_us)
+    devices = sorted({*readings.metered_devices(lake, node, hour_us), *held})
+    update_us = {row["device_id"]: row["update_us"] for row in _device_rows(lake)}
+    limits = readings.gap_limits(update_us, devices)
+    margin_us = int(limits.max(initial=1_500_000))
+    loaded = readings.load(lake, node, hour_us, devices, margin_us)
+    seg_device, seg_start, seg_end = cuts.segments(
+        loaded.ts_us, loaded.offsets, [held.get(d, []) for d in devices] or [[]], hour_us, window_us
+    )
+    batch = Batch(
+        ts_us=loaded.ts_us,
+        power_mw=loaded.power_mw,
+        offsets=loaded.offsets,
+        counter_ts_us=loaded.counter_ts_us,
+        counter_mj=loaded.counter_mj,
+        counter_epoch=loaded.counter_epoch,
+        counter_offsets=loaded.counter_offsets,
+        gap_limit_us=limits,
+        seg_device=seg_device,
+        seg_start_us=seg_start,
+        seg_end_us=seg_end,
+    )
+    name, integrate = choice.backend(device, len(batch.ts_us), devices)
+    rows = to_table(batch, integrate(batch), devices, node)
+    lake.replace("segment", rows, hour_us, node)
+    return Done(node, hour_us, name, len(batch.ts_us), rows.num_rows)
+
+
+def to_table(batch: Batch, result: Result, devices: list[str], node: str) -> pa.Table:
+    """Return segments as rows of the contract's `segment` table."""
+    import pyarrow as pa
+
+    count = len(batch.seg_start_us)
+    ids = pa.array(devices, pa.string()).take(pa.array(batch.seg_device))
+    columns = {
+        "device_id": ids,
+        "node": pa.repeat(pa.scalar(node), count),
+        "start_us": pa.array(batch.seg_start_us),
+        "end_us": pa.array(batch.seg_end_us),
+    }
+    nullable = {column.name for column in SEGMENT.columns if column.nullable}
+    for name in Result.__slots__:
+        values = getattr(result, name)
+        null = np.isnan(values) if name == "mean_mw" else values == NONE
+        columns[name] = pa.array(values, mask=null if name in nullable else None)
+    return pa.table(columns).select(SEGMENT.column_names)
+
+
+def _device_rows(lake: Lake) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = lake.read("device").sort_by("ts_us").to_pylist()
+    return rows
+
+
+def _held(lake: Lake, node: str, hour_us: int) -> dict[str, list[cuts.Held]]:
+    """Return the allocations of a node's known devices that overlap the hour."""
+    known = {row["device_id"] for row in _device_rows(lake) if row["node"] == node}
+    held: dict[str, list[cuts.Held]] = {}
+    for row in _overlapping(lake, hour_us):
+        if row["node"] == node and row["device_id"] in known:
+            held.setdefault(str(row["device_id"]), []).append(
+                cuts.Held(row["start_us"], row["end_us"])
+            )
+    return held
+
+
+def _overlapping(lake: Lake, hour_us: int) -> Iterator[dict[str, Any]]:
+    for row in allocations(lake).to_pylist():
+        if row["start_us"] < hour_us + HOUR_US and (row["end_us"] or hour_us + 1) > hour_us:
+            yield row

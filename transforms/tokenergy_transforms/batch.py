@@ -1,0 +1,97 @@
+"""What the kernels take and give: flat arrays for the devices of one node and hour.
+
+Both back ends (`kernel_cpu`, `kernel_cuda`) map a `Batch` to a `Result`; equal batches give equal
+bits. All stamps are int64 microseconds UTC, powers int32 mW, counters int64 mJ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+
+NONE = -1
+"""Stands for NULL in the integer results; no result is negative otherwise."""
+
+COUNTER_SPAN_US = 3_000_000_000
+"""Longest time between two counter readings that is bridged. Its square fits 63 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Readings, counter readings and segments of D devices.
+
+    Attributes:
+        ts_us: int64[n], strictly ascending inside a device.
+        power_mw: int32[n].
+        offsets: int64[D + 1]; readings of device d are offsets[d]:offsets[d + 1].
+        counter_ts_us: int64[m], strictly ascending inside a device.
+        counter_mj: int64[m].
+        counter_epoch: int32[m]; inside an epoch the counter never falls.
+        counter_offsets: int64[D + 1].
+        gap_limit_us: int64[D]; neighbouring readings further apart leave their time uncovered.
+        seg_device: int32[S], ascending.
+        seg_start_us: int64[S].
+        seg_end_us: int64[S], greater than seg_start_us.
+    """
+
+    ts_us: I64
+    power_mw: I32
+    offsets: I64
+    counter_ts_us: I64
+    counter_mj: I64
+    counter_epoch: I32
+    counter_offsets: I64
+    gap_limit_us: I64
+    seg_device: I32
+    seg_start_us: I64
+    seg_end_us: I64
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One value a segment, S each; NONE where the contract has NULL.
+
+    `mean_mw` is NaN where nothing is covered. Percentiles are nearest rank: of n ascending
+    readings the one at place ceil(q n / 100), counted from 1.
+    """
+
+    readings: I32
+    covered_us: I64
+    max_gap_us: I64
+    energy_nj: I64
+    min_mw: I32
+    mean_mw: F64
+    max_mw: I32
+    p50_mw: I32
+    p95_mw: I32
+    p99_mw: I32
+    rise_mw_s: I64
+    fall_mw_s: I64
+    counter_nj: I64
+    counter_off_us: I64
+
+    @classmethod
+    def empty(cls, segments: int) -> Result:
+        """Return uninitialised arrays for a number of segments, in the order of the fields."""
+        dtypes = {"readings": np.int32, "mean_mw": np.float64}
+        return cls(
+            **{
+                f.name: np.empty(
+                    segments,
+                    dtypes.get(
+                        f.name, np.int64 if f.name.endswith(("_us", "_nj", "_s")) else np.int32
+                    ),
+                )
+                for f in fields(cls)
+            }
+        )
+
+    def arrays(self) -> list[np.ndarray]:
+        """Return the arrays in the order of the fields, as the kernels take them."""
+        return [getattr(self, f.name) for f in fields(self)]

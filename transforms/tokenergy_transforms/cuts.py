@@ -1,0 +1,90 @@
+"""Where segments begin and end: window edges and job edges, over the time a device was watched.
+
+In: readings, allocations, the hour and the window. Out: the segments of every device.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tokenergy_collectors.contract import HOUR_US
+from tokenergy_collectors.errors import UserError
+from tokenergy_transforms.batch import I32, I64
+
+_UNITS_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": HOUR_US}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One allocation of a device: [start, end), end None while running."""
+
+    start_us: int
+    end_us: int | None
+
+
+def parse_window(text: str) -> int:
+    """Return a window such as `1s`, `100ms` or `5m` in microseconds.
+
+    Raises:
+        UserError: it is not a duration, or an hour is no whole number of windows.
+    """
+    match = re.fullmatch(r"(\d+)(us|ms|s|m|h)", text.strip())
+    window_us = int(match[1]) * _UNITS_US[match[2]] if match else 0
+    if not 1_000 <= window_us <= HOUR_US or HOUR_US % window_us:
+        raise UserError(
+            f"window {text!r}: expected a duration of 1ms to 1h that divides an hour, "
+            "such as 100ms, 1s or 5m"
+        )
+    return window_us
+
+
+def segments(
+    ts_us: I64, offsets: I64, held: Sequence[Sequence[Held]], hour_us: int, window_us: int
+) -> tuple[I32, I64, I64]:
+    """Return the segments of an hour: device (int32), start and end (int64), S each.
+
+    Args:
+        ts_us: int64[n] stamps of the readings, neighbouring hours' edges included.
+        offsets: int64[D + 1].
+        held: the allocations of each device.
+        hour_us: start of the hour.
+        window_us: size of the window.
+    """
+    devices, starts, ends = [], [], []
+    for d, allocations in enumerate(held):
+        cuts = _cuts(ts_us[offsets[d] : offsets[d + 1]], allocations, hour_us, window_us)
+        devices.append(np.full(max(len(cuts) - 1, 0), d, np.int32))
+        starts.append(cuts[:-1])
+        ends.append(cuts[1:])
+    return np.concatenate(devices), np.concatenate(starts), np.concatenate(ends)
+
+
+def _cuts(ts: I64, held: Sequence[Held], hour_us: int, window_us: int) -> I64:
+    """Return the cuts of one device, ascending; none if it was neither watched nor held.
+
+    Watched is the time between its first and last reading. Time before and after counts where a
+    job held the device: it is the job's, and its energy is not known.
+    """
+    end_us = hour_us + HOUR_US
+    watched = ts[0] < end_us and ts[-1] >= hour_us if len(ts) else False
+    edges: list[int] = []
+    if watched:
+        edges += [max(int(ts[0]), hour_us), min(int(ts[-1]), end_us)]
+    for job in held:
+        if job.end_us is not None:
+            edges += [job.start_us, job.end_us]
+        elif watched:
+            edges += [job.start_us, max(job.start_us, int(ts[-1]))]
+    edges = [min(max(edge, hour_us), end_us) for edge in edges]
+    if not edges or min(edges) == max(edges):
+        return np.empty(0, np.int64)
+    if not watched or not ((ts >= hour_us) & (ts < end_us)).any():
+        return np.unique(np.array(edges, np.int64))
+    left, right = edges[0], edges[1]
+    windows = np.arange(hour_us + (left - hour_us) // window_us * window_us, right, window_us)
+    windows = windows[(windows > left) & (windows < right)]
+    return np.unique(np.concatenate([np.array(edges, np.int64), windows]))
