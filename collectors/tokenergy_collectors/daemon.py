@@ -243,7 +243,7 @@ class Daemon:
         except UserError as error:
             self._log.warning("seal_failed", why=error)
             return
-        self._log.info("sealed", until_us=until_us, **counts)
+        self._log.info("sealed", until_us=until_us, rows=counts)
 
     def _finish(self, start_us: int) -> dict[str, int]:
         """Read the edge, write what is held back, seal."""
@@ -262,7 +262,7 @@ class Daemon:
         ran_s = (self._clock.monotonic_us() - start_us) / 1_000_000
         self._event("stop", None, f"after {ran_s:.3f} s")
         counts = self._spool.seal()
-        self._log.info("stop", ran_s=ran_s, late=self._schedule.skipped, **counts)
+        self._log.info("stop", ran_s=ran_s, late=self._schedule.skipped, rows=counts)
         return counts
 
     def _event(self, kind: str, device_id: str | None, detail: str) -> None:

@@ -87,7 +87,10 @@ def aggregate(
     )
     name, integrate = choice.backend(device, len(batch.ts_us), devices)
     rows = to_table(batch, integrate(batch), devices, node)
-    lake.replace("segment", rows, hour_us, node)
+    if rows.num_rows:
+        lake.replace("segment", rows, hour_us, node)
+    else:
+        lake.remove("segment", hour_us, node)
     return Done(node, hour_us, name, len(batch.ts_us), rows.num_rows)
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, PrivateAttr, ValidationError, model_validator
 
-from tokenergy_collectors.emulate.strict import Strict, first_error
+from tokenergy_collectors.strict import Strict, first_error
 from tokenergy_collectors.emulate.workloads.inference import InferenceSpec
 from tokenergy_collectors.emulate.workloads.reservation import ReservationSpec
 from tokenergy_collectors.emulate.workloads.stray import StraySpec

@@ -128,11 +128,15 @@ def _many(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def _is_watched() -> bool:
+    return sys.stderr.isatty()
+
+
 @contextmanager
 def _bar(file: Path) -> Iterator[Progress | None]:
     """Show a progress bar on stderr for a large file, if a person is looking."""
     size_bytes = file.stat().st_size if file.is_file() else 0
-    if size_bytes < _BAR_FROM_BYTES or not sys.stderr.isatty():
+    if size_bytes < _BAR_FROM_BYTES or not _is_watched():
         yield None
         return
     from rich.console import Console

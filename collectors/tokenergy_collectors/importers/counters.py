@@ -102,7 +102,7 @@ def _read(path: str | Path, result: ImportResult) -> list[Reading]:
             file.count(row)
             readings.append(_reading(row, clock, stamp, counters))
         if file.tail is not None and not _add_tail(file, readings, clock, stamp, counters):
-            result.notes.append("the last line was cut off and left out")
+            result.notes.append("the last line, cut off, left out")
         if not any(values for _, values in readings):
             raise BadValueError("has no readings: expected lines after the header")
     return sorted(readings, key=lambda reading: reading[0])

@@ -117,6 +117,8 @@ class CsvFile:
         """Yield the rows after the header, a last line without a newline included."""
         yield from self.rows()
         if self.tail is not None:
+            if any("\ufffd" in cell for cell in self.tail):
+                raise BadValueError("is not UTF-8 text")
             yield self.tail
 
     def count(self, row: list[str]) -> None:
@@ -157,10 +159,9 @@ class CsvFile:
         self.header = [name.strip() for name in names]
 
     def _keep_tail(self, line: bytes) -> None:
-        cells = _split(line.decode(errors="replace"))
-        if cells and line.strip(b"\0"):
+        if line.strip():
             self.line += 1
-            self.tail = cells
+            self.tail = _split(line.decode(errors="replace"))
 
 
 def _split(line: str) -> list[str]:

@@ -44,9 +44,9 @@ def import_nvidia_smi(
     result = ImportResult(devices=len(log.devices.ids))
     result.first_us, result.last_us = min(log.stamps), max(log.stamps)
     if without := len(log.stamps) + log.unnamed - power.num_rows:
-        result.notes.append(f"{without} readings without a power value were left out")
+        result.notes.append(f"{without} without a power value left out")
     if log.cut_off:
-        result.notes.append("the last line was cut off and left out")
+        result.notes.append("the last line, cut off, left out")
     write_new(lake, "device", devices, node, result, apart_from=["update_us"])
     write_new(lake, "power", power, node, result)
     if state is not None:

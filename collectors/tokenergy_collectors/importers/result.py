@@ -82,7 +82,7 @@ def write_new(
     if written:
         result.written[table] = written
     if dropped := rows.num_rows - distinct:
-        result.notes.append(f"{dropped} identical {table} rows were dropped")
+        result.notes.append(f"{dropped} repeated in {table} left out")
 
 
 def _by_hour(rows: pa.Table, time: str) -> Iterator[tuple[int, pa.Table]]:

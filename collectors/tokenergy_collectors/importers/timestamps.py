@@ -102,11 +102,12 @@ class StampReader:
         try:
             civil = datetime(int(year), int(month), int(day), int(hour), int(minute))
             within_us = _seconds_us(second or "0") + _fraction_us(fraction)
-            if offset is None:
-                return self._local_us(civil, within_us, text)
-            return _since_epoch_us(civil.replace(tzinfo=UTC)) - _offset_us(offset) + within_us
-        except (ValueError, OverflowError):
+            offset_us = _offset_us(offset or "Z")
+        except ValueError:
             raise BadValueError(f"there is no such time as {text!r}: {EXPECTED}") from None
+        if offset is None:
+            return self._local_us(civil, within_us, text)
+        return _since_epoch_us(civil.replace(tzinfo=UTC)) - offset_us + within_us
 
     def _local_us(self, civil: datetime, within_us: int, text: str) -> int:
         """Return the stamp of local time: `civil` to the minute, and what lies within it."""

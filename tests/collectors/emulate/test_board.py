@@ -13,8 +13,6 @@ from tokenergy_collectors.emulate.board import (
 from tokenergy_collectors.emulate.timeline import CELL_US, Load, Timeline
 from tokenergy_collectors.emulate.workloads.base import Workload
 
-PHYSICS = BoardPhysics(80_000.0, 700_000, 50_000, 80_000, 0.0, 1.0)
-
 
 class Steady(Workload):
     """A constant load."""

@@ -5,7 +5,9 @@ import itertools
 import pytest
 
 from tokenergy_collectors.emulate.request_log import SHIPPED, Request, RequestLog, load_log
+from tokenergy_collectors.emulate.timeline import CELL_US
 from tokenergy_collectors.emulate.workloads.inference import Inference, InferenceSpec
+from tokenergy_collectors.emulate.workloads.stray import Stray, StraySpec
 from tokenergy_collectors.emulate.workloads.training import Training, TrainingSpec
 from tokenergy_collectors.errors import UserError
 
@@ -62,6 +64,19 @@ def test_counters_never_fall_and_never_exceed_what_arrived():
     assert 0 < cached < prompt <= sum(r.context for r in arrived)
     assert 0 < generated < sum(r.generated for r in arrived)
     assert running > 0, "the job should end with requests in flight, which are cut"
+
+
+def test_load_ends_with_the_job():
+    requests = [Request(1_000 * i, 500, 900) for i in range(50)]
+    training = TrainingSpec(type="training", model="m", tokens_per_step=1)
+    for workload in (
+        server(requests, end_us=2_345_678),
+        Training(training, 1, "job", 0, 33_345_678),
+        Stray(StraySpec(type="stray"), 1, "job", 0, 7_345_678),
+    ):
+        workload.advance(40_000_000)
+        covered_us = workload.cells(0, 8_000).covered.sum() * CELL_US
+        assert covered_us == pytest.approx(workload.end_us, abs=0.01)
 
 
 def test_a_log_repeats_after_its_period_and_can_be_sped_up():

@@ -24,7 +24,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from tokenergy_collectors.emulate.request_log import Request, RequestLog
-from tokenergy_collectors.emulate.strict import Strict
+from tokenergy_collectors.strict import Strict
 from tokenergy_collectors.emulate.timeline import Load
 from tokenergy_collectors.emulate.workloads.base import Workload
 

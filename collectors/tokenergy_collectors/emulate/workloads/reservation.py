@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tokenergy_collectors.emulate.strict import Strict
+from tokenergy_collectors.strict import Strict
 from tokenergy_collectors.emulate.workloads.base import Workload
 
 

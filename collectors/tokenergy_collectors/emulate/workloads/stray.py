@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tokenergy_collectors.emulate.strict import Strict
+from tokenergy_collectors.strict import Strict
 from tokenergy_collectors.emulate.timeline import Load
 from tokenergy_collectors.emulate.workloads.base import Workload
 

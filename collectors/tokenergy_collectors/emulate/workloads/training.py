@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tokenergy_collectors.emulate.strict import Strict
+from tokenergy_collectors.strict import Strict
 from tokenergy_collectors.emulate.timeline import Load
 from tokenergy_collectors.emulate.workloads.base import Workload
 

@@ -1,0 +1,205 @@
+"""`tokenergy`: the commands of the pipeline and of the analyst."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tokenergy_collectors import __version__
+from tokenergy_collectors.cli import guarded
+from tokenergy_collectors.errors import UserError
+from tokenergy_sql.query import Form
+
+app = typer.Typer(
+    name="tokenergy",
+    help="From power readings to energy per token, job by job.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+LakeOption = Annotated[
+    Path, typer.Option("--lake", envvar="TOKENERGY_LAKE", metavar="DIR", help="The lake.")
+]
+HourOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hour", metavar="HOUR", help="Only this UTC hour, e.g. 2026-01-15T08; may repeat."
+    ),
+]
+SiteOption = Annotated[
+    Path | None,
+    typer.Option("--site", metavar="FILE", help="Site file (TOML); else site.toml in the lake."),
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"tokenergy {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """From power readings to energy per token, job by job."""
+
+
+@app.command()
+def aggregate(
+    lake: LakeOption,
+    hour: HourOption = None,
+    node: Annotated[
+        list[str] | None, typer.Option("--node", help="Only this node; may repeat.")
+    ] = None,
+    window: Annotated[
+        str, typer.Option("--window", help="Window: 1ms to 1h, divides an hour.")
+    ] = "1s",
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu or cuda; auto never takes a metered GPU.")
+    ] = "auto",
+) -> None:
+    """Integrate power readings into segments; run again, it writes the same.
+
+    \b
+    Examples:
+      tokenergy aggregate --lake ./lake
+      tokenergy aggregate --lake ./lake --hour 2026-01-15T08 --window 500ms --device cpu
+    """
+    from tokenergy_sql import steps
+
+    done = steps.aggregate_hours(lake, steps.parse_hours(hour), node, window, device)
+    readings, segments = sum(d.readings for d in done), sum(d.segments for d in done)
+    backends = "+".join(sorted({d.backend for d in done})) or "nothing to do"
+    typer.echo(f"aggregate: {readings:,} readings -> {segments:,} segments ({backends})")
+
+
+@app.command()
+def index(lake: LakeOption, hour: HourOption = None, site: SiteOption = None) -> None:
+    """Build ledger, token usage and the jobs' indices from the segments.
+
+    \b
+    Examples:
+      tokenergy index --lake ./lake
+      tokenergy index --lake ./lake --hour 2026-01-15T08 --site site.toml
+    """
+    from tokenergy_sql import steps
+
+    jobs = steps.index_hours(lake, steps.parse_hours(hour), site)
+    typer.echo(f"index: {jobs} jobs")
+
+
+@app.command()
+def check(
+    lake: LakeOption,
+    limit: Annotated[int, typer.Option("--limit", help="Offending rows to show of each.")] = 5,
+) -> None:
+    """Check the books: the ledger against the meter, jobs against the ledger, bounds and sums.
+
+    Prints one line a check and, below a failed one, its offending rows. Exit code 1 on a breach.
+
+    \b
+    Example:
+      tokenergy check --lake ./lake
+    """
+    from tokenergy_sql import steps
+
+    if not steps.print_checks(lake, limit):
+        raise typer.Exit(1)
+
+
+@app.command()
+def query(
+    sql: Annotated[
+        str, typer.Argument(metavar="SQL", help="A statement; `-` reads standard input.")
+    ],
+    lake: LakeOption,
+    form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+) -> None:
+    """Ask the lake anything: all tables of the contract are views, in DuckDB SQL.
+
+    \b
+    Examples:
+      tokenergy query --lake ./lake "SELECT job_id, tokenergy FROM job_index"
+      tokenergy query --lake ./lake --format csv "FROM ledger LIMIT 10"
+    """
+    import sys
+
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.query import run_query
+
+    forms: dict[str, Form] = {"table": "table", "csv": "csv", "json": "json"}
+    if form not in forms:
+        raise UserError(f"--format {form!r}: expected table, csv or json")
+    run_query(Lake(lake), sys.stdin.read() if sql == "-" else sql, forms[form])
+
+
+@app.command()
+def report(
+    lake: LakeOption,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the page.")],
+) -> None:
+    """Write the report: one self-contained HTML page that opens anywhere.
+
+    \b
+    Example:
+      tokenergy report --lake ./lake --out report.html
+    """
+    from tokenergy_sql import steps
+
+    typer.echo(f"report: {steps.write_report(lake, out)}")
+
+
+@app.command()
+def score(
+    lake: LakeOption,
+    truth: Annotated[
+        Path, typer.Option("--truth", metavar="DIR", help="Folder of the emulator's truth files.")
+    ],
+) -> None:
+    """Compare a lake with the truth that the emulator wrote aside. Exit code 1 on a miss.
+
+    \b
+    Example:
+      tokenergy score --lake demo-lake/lake --truth demo-lake/truth
+    """
+    from tokenergy_sql import steps
+
+    if not steps.print_score(lake, truth):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for lake, truth and report.")
+    ] = Path("demo-lake"),
+    profile: Annotated[
+        str, typer.Option("--profile", help="Emulated cluster: a name or a TOML file.")
+    ] = "demo",
+    with_score: Annotated[
+        bool, typer.Option("--score", help="Compare with the truth at the end; exit 1 on a miss.")
+    ] = False,
+) -> None:
+    """Run the whole job on an emulated cluster: collect, aggregate, index, check, report.
+
+    \b
+    Examples:
+      tokenergy demo
+      tokenergy demo --score --out /tmp/demo
+    """
+    from tokenergy_sql import steps
+
+    if not steps.run_demo(out, profile, with_score):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point of `tokenergy`."""
+    guarded(app)

@@ -1,0 +1,65 @@
+"""Ad-hoc questions: one SQL statement over the lake's views, shown as a table, CSV or JSON.
+
+In: a lake and SQL. Out: text on standard output.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from typing import Any, Literal, TextIO
+
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql import catalog
+
+Form = Literal["table", "csv", "json"]
+
+
+def run_query(lake: Lake, sql: str, form: Form, out: TextIO | None = None) -> None:
+    """Run a statement and write its rows.
+
+    Args:
+        lake: the lake; its tables are views of their own names.
+        sql: one or more statements; the rows of the last one are shown.
+        form: `table` for people, `csv`, or `json` (an array of objects).
+        out: where to write; standard output if None.
+
+    Raises:
+        UserError: DuckDB refuses the statement; the message is its own, on one line.
+    """
+    import duckdb
+
+    out = out or sys.stdout
+    with catalog.connect(lake) as con:
+        try:
+            result = con.sql(sql)
+            rows = [] if result is None else result.fetchall()
+            names = [] if result is None else list(result.columns)
+        except duckdb.Error as error:
+            raise UserError(f"query: {' '.join(str(error).split())}") from None
+    if form == "csv":
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(rows)
+    elif form == "json":
+        json.dump([dict(zip(names, row, strict=True)) for row in rows], out, default=str, indent=1)
+        out.write("\n")
+    else:
+        _show(names, rows, out)
+
+
+def _show(names: list[str], rows: list[tuple[Any, ...]], out: TextIO) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_edge=False, pad_edge=False)
+    for place, name in enumerate(names):
+        numeric = all(isinstance(row[place], int | float | type(None)) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    Console(file=out).print(table)
+    Console(file=out).print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}", highlight=False)

@@ -1,0 +1,138 @@
+"""Compares a lake with the truth that the emulator wrote aside.
+
+In: a lake and the truth files (JSON). Out: one row a job: true and found energy, true and found
+tokens, whether the truth lies inside the bounds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql import catalog
+
+KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
+LONG_US = 60_000_000
+"""Jobs of at least this length are held to the energy bound."""
+
+ENERGY_BOUND = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One job against its truth. Energies in nJ, tokens by kind."""
+
+    job_id: str
+    long: bool
+    true_nj: int
+    found_nj: int | None
+    low_nj: int | None
+    high_nj: int | None
+    true_tokens: dict[str, int]
+    found_tokens: dict[str, int | None]
+    te_true: float | None
+    te_low: float | None
+    te_high: float | None
+
+    @property
+    def error(self) -> float | None:
+        """Relative error of the energy; None if none was found."""
+        if self.found_nj is None:
+            return None
+        return (self.found_nj - self.true_nj) / self.true_nj
+
+    @property
+    def tokens_exact(self) -> bool:
+        """Whether every kind of token was counted exactly; a kind that does not occur is none."""
+        return all(self.true_tokens.get(k, 0) == (self.found_tokens[k] or 0) for k in KINDS)
+
+    @property
+    def inside(self) -> bool:
+        """Whether true energy and true J per token lie inside their bounds."""
+        energy = (
+            self.low_nj is not None
+            and self.high_nj is not None
+            and self.low_nj <= self.true_nj <= self.high_nj
+        )
+        if self.te_true is None:
+            return energy
+        if self.te_low is None or self.te_high is None:
+            return False
+        return energy and self.te_low <= self.te_true <= self.te_high
+
+    @property
+    def passed(self) -> bool:
+        """Whether the job meets every bound that holds for its length."""
+        close = self.error is not None and (not self.long or abs(self.error) <= ENERGY_BOUND)
+        return close and self.tokens_exact and self.inside
+
+
+def score(lake: Lake, truth_files: Iterable[Path]) -> list[Scored]:
+    """Score every job of the truth, in the order of their names.
+
+    Raises:
+        UserError: a truth file cannot be read.
+    """
+    energy: dict[str, int] = {}
+    span: dict[str, tuple[int, int]] = {}
+    tokens: dict[str, dict[str, int]] = {}
+    for row in _truth_rows(truth_files):
+        if row["row"] == "allocation":
+            job = row["job_id"]
+            energy[job] = energy.get(job, 0) + row["energy_nj"]
+            start, end = span.get(job, (row["start_us"], row["end_us"]))
+            span[job] = (min(start, row["start_us"]), max(end, row["end_us"]))
+        elif row["row"] == "tokens":
+            tokens[row["job_id"]] = {kind: row[kind] for kind in KINDS if kind in row}
+    with catalog.connect(lake) as con:
+        columns = [
+            "job_id",
+            "e_gpu_nj",
+            "e_gpu_low_nj",
+            "e_gpu_high_nj",
+            "te_gpu_low",
+            "te_gpu_high",
+        ]
+        columns += [f"n_{kind}" for kind in KINDS]
+        rows = con.sql(f"SELECT {', '.join(columns)} FROM job_index").fetchall()  # noqa: S608 - names above
+    found = {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+    return [
+        _scored(job, energy[job], span[job], tokens.get(job, {}), found.get(job, {}))
+        for job in sorted(energy)
+    ]
+
+
+def _scored(
+    job: str, true_nj: int, span: tuple[int, int], tokens: dict[str, int], row: dict[str, Any]
+) -> Scored:
+    denominator = tokens.get("trained") or tokens.get("generated")
+    whole = {key: None if row.get(key) is None else int(row[key]) for key in _NJ}
+    return Scored(
+        job_id=job,
+        long=span[1] - span[0] >= LONG_US,
+        true_nj=true_nj,
+        found_nj=whole["e_gpu_nj"],
+        low_nj=whole["e_gpu_low_nj"],
+        high_nj=whole["e_gpu_high_nj"],
+        true_tokens=tokens,
+        found_tokens={kind: row.get(f"n_{kind}") for kind in KINDS},
+        te_true=true_nj / 1e9 / denominator if denominator else None,
+        te_low=row.get("te_gpu_low"),
+        te_high=row.get("te_gpu_high"),
+    )
+
+
+_NJ = ("e_gpu_nj", "e_gpu_low_nj", "e_gpu_high_nj")
+
+
+def _truth_rows(files: Iterable[Path]) -> Iterable[dict[str, Any]]:
+    for path in files:
+        try:
+            yield from json.loads(path.read_text("utf-8"))["rows"]
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{path}: not a truth file: {error}") from None

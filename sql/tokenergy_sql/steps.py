@@ -1,0 +1,195 @@
+"""The steps behind the commands: each does one thing to a lake and says so on the terminal.
+
+In: paths and options as given. Out: files in the lake, lines on standard output, progress on
+standard error. The DAG calls the layers below, not this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.lake import Lake, hour_of, partition
+from tokenergy_sql.site import load_site
+from tokenergy_transforms import choice, cuts
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from tokenergy_transforms.aggregate import Done
+
+
+def parse_hours(texts: Sequence[str] | None) -> list[int] | None:
+    """Return the starts of hours given as ISO 8601 (UTC if no offset), in microseconds; or None.
+
+    Raises:
+        UserError: one cannot be read.
+    """
+    if not texts:
+        return None
+    return [parse_hour(text) for text in texts]
+
+
+def parse_hour(text: str) -> int:
+    """Return the start of the hour in which an ISO 8601 instant lies, in microseconds UTC.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        moment = datetime.fromisoformat(text if len(text) != 13 else f"{text}:00")
+    except ValueError:
+        raise UserError(f"hour {text!r}: expected ISO 8601, such as 2026-01-15T08") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return hour_of(int(moment.timestamp()) * 1_000_000)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """Give a progress bar on standard error; it leaves nothing behind, and is silent in a pipe."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        yield progress
+
+
+def aggregate_hours(
+    root: Path, hours: list[int] | None, nodes: Sequence[str] | None, window: str, device: str
+) -> list[Done]:
+    """Aggregate all (hour, node) pairs that have something to aggregate, or the chosen ones.
+
+    Raises:
+        UserError: an option cannot be used.
+    """
+    from tokenergy_transforms.aggregate import aggregate, worklist
+
+    lake = Lake(root)
+    window_us = cuts.parse_window(window)
+    if device not in get_args(choice.Device):
+        raise UserError(f"--device {device!r}: expected auto, cpu or cuda")
+    work = [pair for pair in worklist(lake, hours) if not nodes or pair[1] in nodes]
+    done = []
+    with progress_bar() as progress:
+        task = progress.add_task("aggregate", total=len(work))
+        for hour, node in work:
+            progress.update(task, description=f"aggregate {node} {partition(hour)}")
+            done.append(aggregate(lake, hour, node, window_us, device))  # type: ignore[arg-type]
+            progress.advance(task)
+    return done
+
+
+def index_hours(root: Path, hours: list[int] | None, site_file: Path | None) -> int:
+    """Index all hours, or the chosen ones; return the number of jobs.
+
+    Raises:
+        UserError: the site file cannot be used.
+    """
+    from tokenergy_sql.pipeline import index
+
+    lake = Lake(root)
+    site = load_site(site_file, lake.root)
+    with progress_bar() as progress:
+        task = progress.add_task("index", total=None)
+
+        def told(what: str) -> None:
+            progress.update(task, description=f"index {what}")
+
+        return index(lake, site, hours, told)
+
+
+def print_checks(root: Path, limit: int) -> bool:
+    """Run the checks, print them, and tell whether none was breached."""
+    from tokenergy_sql.checking import run_checks
+
+    passed = True
+    for finding in run_checks(Lake(root)):
+        verdict = "ok" if not finding.rows else "FAIL" if finding.fatal else "warn"
+        count = f" ({len(finding.rows)} rows)" if finding.rows else ""
+        print(f"{verdict:<5}{finding.name}: {finding.title}{count}")
+        for row in finding.rows[:limit]:
+            named = zip(finding.columns, row, strict=True)
+            print("     " + " ".join(f"{name}={value}" for name, value in named))
+        if len(finding.rows) > limit:
+            print(f"     ... and {len(finding.rows) - limit} more")
+        passed = passed and not (finding.rows and finding.fatal)
+    return passed
+
+
+def write_report(root: Path, out: Path) -> Path:
+    """Write the report page and return its path.
+
+    Raises:
+        UserError: there is nothing to report, or the page cannot be written.
+    """
+    from tokenergy_sql.report import build_report
+
+    return build_report(Lake(root), out)
+
+
+def print_score(root: Path, truth: Path) -> bool:
+    """Compare a lake with the truth, print a line a job, and tell whether all bounds are met."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from tokenergy_sql.score import score
+
+    files = sorted(truth.glob("*.json"))
+    if not files:
+        raise UserError(f"{truth}: no truth files (*.json)")
+    table = Table(title="Against the truth", title_justify="left", show_edge=False)
+    table.add_column("job")
+    for name in ("true kJ", "found kJ", "error %", "tokens", "truth in [low, high]", "verdict"):
+        table.add_column(name, justify="right")
+    rows = score(Lake(root), files)
+    for row in rows:
+        table.add_row(
+            row.job_id,
+            f"{row.true_nj / 1e12:,.3f}",
+            "-" if row.found_nj is None else f"{row.found_nj / 1e12:,.3f}",
+            "-" if row.error is None else f"{100 * row.error:+.4f}",
+            "exact" if row.tokens_exact else "DIFFER",
+            "yes" if row.inside else "NO",
+            "ok" if row.passed else "MISS",
+        )
+    Console().print(table)
+    return all(row.passed for row in rows)
+
+
+def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
+    """Run the demo; return whether the checks, and the score if asked for, came out well."""
+    from rich.console import Console
+
+    from tokenergy_sql import demo
+    from tokenergy_sql.table import job_table
+
+    demo.prepare(folder)
+    with progress_bar() as progress:
+        demo.collect(folder, profile, progress)
+    lake = folder / "lake"
+    done = aggregate_hours(lake, None, None, "1s", "cpu")
+    print(f"aggregated {sum(d.readings for d in done):,} readings")
+    index_hours(lake, None, None)
+    passed = print_checks(lake, 5)
+    out = write_report(lake, folder / "report.html")
+    print()
+    Console().print(job_table(Lake(lake)))
+    if with_score:
+        print()
+        passed = print_score(lake, folder / "truth") and passed
+    print(f"\nreport: {out}")
+    return passed

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.collectors.importers.conftest import snapshot
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.importers.counters import count_of, import_counters
+from tokenergy_collectors.importers.csvfile import BadValueError
+from tokenergy_collectors.lake import Lake
+
+Write = Callable[[str | bytes], Path]
+
+
+def tokens(lake: Lake, kind: str) -> list[tuple[Any, ...]]:
+    found = lake.read("tokens", columns=["kind", "ts_us", "value", "epoch"]).to_pylist()
+    mine = [(r["ts_us"] // 1_000_000, r["value"], r["epoch"]) for r in found if r["kind"] == kind]
+    return sorted(mine)
+
+
+def test_vllm_columns_and_labels(lake: Lake, write: Write) -> None:
+    path = write(
+        "\ufeffgeneration_tokens_total,note,timestamp,ray_vllm_prompt_tokens,"
+        "vllm:prompt_tokens_cached_total,gpu_util\r\n"
+        "1.5e6,a,1970-01-01T00:00:02Z,100.0,40,7\r\n"
+        ",b,1,10,NaN,7\r\n"
+    )
+    result = import_counters(lake, path, "n1", "job/1", "llama")
+    assert tokens(lake, "prompt_computed") == [(2, 60, 0)]
+    assert tokens(lake, "prompt_cached") == [(2, 40, 0)]
+    assert tokens(lake, "generated") == [(2, 1_500_000, 0)]
+    assert result.notes == ["columns left out: note, gpu_util"]
+    assert (result.first_us, result.last_us) == (1_000_000, 2_000_000)
+    assert lake.read("tokens").slice(0, 1).to_pylist()[0] == {
+        "ts_us": 2_000_000,
+        "source_id": "import:job/1",
+        "node": "n1",
+        "job_id": "job/1",
+        "model": "llama",
+        "engine": "",
+        "kind": "generated",
+        "value": 1_500_000,
+        "epoch": 0,
+        "since_us": None,
+    }
+
+
+def test_total_is_computed_where_no_cache_is_told(lake: Lake, write: Write) -> None:
+    import_counters(lake, write("timestamp,prompt_tokens\n1,10\n2,30\n"), "n1", "j", "m", "src")
+    assert tokens(lake, "prompt_computed") == [(1, 10, 0), (2, 30, 0)]
+    assert set(lake.read("tokens")["source_id"].to_pylist()) == {"src"}
+
+
+def test_any_fall_begins_an_epoch_of_all_counters(lake: Lake, write: Write) -> None:
+    path = write(
+        "timestamp,tokens_predicted_total,llamacpp:prompt_tokens_total\n"
+        "3,5,60\n1,10,20\n2,20,50\n4,,1\n5,7,2\n"
+    )
+    import_counters(lake, path, "n1", "j", "m")
+    assert tokens(lake, "generated") == [(1, 10, 0), (2, 20, 0), (3, 5, 1), (5, 7, 2)]
+    assert tokens(lake, "prompt_computed") == [
+        *((1, 20, 0), (2, 50, 0), (3, 60, 1)),
+        *((4, 1, 2), (5, 2, 2)),
+    ]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(*(st.one_of(st.none(), st.integers(0, 50)) for _ in range(3))).filter(any),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_no_kind_falls_within_an_epoch(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int | None, ...]]
+) -> None:
+    base = tmp_path_factory.mktemp("counters")
+    lines = [",".join("" if n is None else str(n) for n in (i, *row)) for i, row in enumerate(rows)]
+    header = "timestamp,prompt_tokens,prompt_tokens_cached,generation_tokens"
+    (base / "c.csv").write_text("\n".join([header, *lines]) + "\n")
+    lake = Lake(base / "lake", create=True)
+    import_counters(lake, base / "c.csv", "n1", "j", "m")
+    for kind in ("prompt_computed", "prompt_cached", "generated"):
+        found = tokens(lake, kind)
+        for before, after in zip(found, found[1:], strict=False):
+            assert after[2] > before[2] or (after[2] == before[2] and after[1] >= before[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "timestamp,foo,bar\n1,2,3\n",
+            "no known token counter; its columns are timestamp, foo, bar",
+        ),
+        ("time,generation_tokens\n1,2\n", "has no column timestamp"),
+        (
+            "timestamp,generation_tokens,vllm:generation_tokens_total\n1,2,2\n",
+            "both tell generated",
+        ),
+        ("timestamp,generation_tokens\n", "has no readings"),
+        ("timestamp,generation_tokens\n1,\n2,NaN\n", "has no readings"),
+        ("timestamp,generation_tokens\n1,5\n2,5.5\n", "line 3: cannot read counter '5.5'"),
+        ("timestamp,generation_tokens\n1,-5\n", "line 2: cannot read counter"),
+        ("timestamp,generation_tokens\n1,inf\n", "line 2: cannot read counter"),
+        ("timestamp,generation_tokens\n1,1e99999999\n", "line 2: cannot read counter"),
+        ("timestamp,generation_tokens\n1,9223372036854775808\n", "line 2: cannot read counter"),
+        ("timestamp,generation_tokens\n1,2,3\n", "line 2: 3 values"),
+        ("timestamp,generation_tokens\nnoon,2\n", "line 2: cannot read time"),
+    ],
+)
+def test_bad_files_say_one_line_and_write_nothing(
+    lake: Lake, write: Write, content: str, said: str
+) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        import_counters(lake, write(content), "n1", "j", "m")
+    assert "\n" not in str(caught.value)
+    assert snapshot(lake) == {}
+
+
+def test_empty_names_are_refused(lake: Lake, write: Write) -> None:
+    path = write("timestamp,generation_tokens\n1,2\n")
+    with pytest.raises(UserError, match="job ''"):
+        import_counters(lake, path, "n1", "", "m")
+
+
+@pytest.mark.parametrize("tail", ["3", "3,19", "3,x", "0,200"])
+def test_last_line_that_was_cut_off_is_no_reset(lake: Lake, write: Write, tail: str) -> None:
+    path = write("timestamp,generation_tokens\n1,100\n2,190\n" + tail)
+    result = import_counters(lake, path, "n1", "j", "m")
+    assert tokens(lake, "generated") == [(1, 100, 0), (2, 190, 0)]
+    assert result.notes == ["the last line, cut off, left out"]
+
+
+def test_whole_last_line_needs_no_newline(lake: Lake, write: Write) -> None:
+    import_counters(lake, write("timestamp,generation_tokens\n1,100\n2,190"), "n1", "j", "m")
+    assert tokens(lake, "generated") == [(1, 100, 0), (2, 190, 0)]
+
+
+def test_importing_twice_changes_nothing(lake: Lake, write: Write) -> None:
+    text = "timestamp,trained_tokens\n1,100\n1,100\n2,50\n"
+    first = import_counters(lake, write(text), "n1", "j", "m")
+    assert first.notes == ["1 repeated in tokens left out"]
+    before = snapshot(lake)
+    assert import_counters(lake, write(text), "n1", "j", "m").written == {}
+    assert snapshot(lake) == before
+    grown = import_counters(lake, write(text + "3,60\n"), "n1", "j", "m")
+    assert grown.written == {"tokens": 1}
+    assert tokens(lake, "trained") == [(1, 100, 0), (2, 50, 1), (3, 60, 1)]
+
+
+def test_counts() -> None:
+    assert [count_of(text) for text in ("7", " 7.0 ", "1.5e6", "0", "", "nan")] == [
+        *(7, 7, 1_500_000, 0),
+        *(None, None),
+    ]
+    with pytest.raises(BadValueError):
+        count_of("seven")
