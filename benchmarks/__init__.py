@@ -1,0 +1,1 @@
+"""Commands that measure: each prints both sides of a comparison in one run."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pynvml
@@ -67,10 +68,10 @@ class Board:
         return None if value is None else int(value)
 
     def probe(self) -> None:
-        """Find out which power field and which counter answer; the best one is used from then on."""
+        """Find out which power field and which counter answer, and use the best from then on."""
         for number, sensor in SENSORS:
             values = _supported(
-                lambda n=number: pynvml.nvmlDeviceGetFieldValues(self.handle, [n, _ENERGY])
+                partial(pynvml.nvmlDeviceGetFieldValues, self.handle, [number, _ENERGY])
             )
             if values is not None and _value(values[0]) is not None:
                 self.sensor = sensor

@@ -11,7 +11,7 @@ in line with it on a virtual one, where waiting would let time pass.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -39,20 +39,19 @@ class Daemon:
     """Samples the boards of one node until told to stop.
 
     Args:
-        config: what to sample and where to write.
+        config: what to sample.
+        lake: where to write.
         clock: real or virtual.
         boards: the boards, opened.
         jobs: the allocations declared for this node, asked now and then for news.
         emulated: True if the boards are the emulator's.
         log: where events are told.
-
-    Raises:
-        UserError: the lake cannot be made or written.
     """
 
     def __init__(
         self,
         config: Config,
+        lake: Lake,
         clock: Clock,
         boards: list[Board],
         jobs: DeclaredJobs,
@@ -67,7 +66,7 @@ class Daemon:
         self._emulated = emulated
         self._log = log
         self._offset_us = clock.realtime_us() - clock.monotonic_us()
-        self._spool = Spool(Lake(config.lake, create=True), config.node)
+        self._spool = Spool(lake, config.node)
         self._thinners = [Thinner() for _ in boards]
         self._failing: dict[int, int] = {}
         self._watches = [TokenWatch(s, config.node, self._now_us) for s in config.tokens]
@@ -102,10 +101,10 @@ class Daemon:
         """Write what is there at start: devices, jobs, clocks."""
         now_us, node, place = self._now_us(), self._config.node, self._config.place
         for board in self._boards:
-            row = (now_us, board.device_id, node, board.index, board.name, board.pci, None)
-            row += (board.limit_mw, board.driver, None)
-            row += (place.site, place.hall, place.pod, place.rack, self._emulated)
-            self._spool.add("device", [row])
+            found = (now_us, board.device_id, node, board.index, board.name, board.pci, None)
+            told = (board.limit_mw, board.driver, None)
+            where = (place.site, place.hall, place.pod, place.rack)
+            self._spool.add("device", [(*found, *told, *where, self._emulated)])
         self._event("start", None, f"{len(self._boards)} boards, {len(self._watches)} sources")
         self._log.info("start", node=node, boards=len(self._boards), sources=len(self._watches))
 
@@ -269,5 +268,5 @@ class Daemon:
         self._spool.add("event", [(self._now_us(), self._config.node, device_id, kind, detail)])
 
 
-def _job_row(job: dict[str, Any], now_us: int) -> tuple[Any, ...]:
+def _job_row(job: Mapping[str, Any], now_us: int) -> tuple[Any, ...]:
     return tuple(now_us if name == "recorded_us" else job.get(name) for name in JOBS.column_names)

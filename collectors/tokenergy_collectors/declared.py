@@ -5,7 +5,7 @@ In: a CSV file (see `jobsfile`) or rows. Out: the rows for this node that have n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from tokenergy_collectors.boards import Board
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.jobsfile import read_jobs
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
 
 
 class DeclaredJobs:
@@ -63,7 +63,7 @@ class DeclaredJobs:
         seen = (stat.st_mtime_ns, stat.st_size)
         if seen == self._seen:
             return []
-        rows = read_jobs(path)
+        rows: list[Row] = [*read_jobs(path)]
         self._seen = seen
         return rows
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,26 +63,42 @@ def node_of(path: Path) -> str:
 class Lake:
     """A lake at a local path.
 
+    Args:
+        root: the folder.
+        create: whether the folder may be missing; the first file written makes it.
+
     Raises:
-        UserError: the path is an object store, is a file, or cannot be made or written.
+        UserError: the path is an object store, is no folder, or cannot be written.
     """
 
     def __init__(self, root: str | Path, *, create: bool = False) -> None:
         if "://" in str(root):
             raise UserError(f"lake {root}: object stores are not supported yet; give a local path")
         self.root = Path(root)
-        if create:
-            self._create()
-        elif not self.root.is_dir():
+        if not create and not self.root.is_dir():
             raise UserError(f"lake {self.root}: no such directory")
+        if create:
+            self._check_writable()
 
-    def _create(self) -> None:
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"lake {self.root}: cannot be made: {error.strerror}") from None
+    def _check_writable(self) -> None:
+        """Refuse a path that is no folder, or in which (or above which) nothing can be made."""
+        there = self.root
+        while not there.exists() and there != there.parent:
+            there = there.parent
+        if not there.is_dir():
+            raise UserError(f"lake {self.root}: {there} is not a directory")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise UserError(f"lake {self.root}: is not writable: no permission to write in {there}")
+
+    def prepare(self) -> None:
+        """Make the folder and try that a file can be written in it.
+
+        Raises:
+            UserError: it cannot.
+        """
         probe = self.root / f".probe-{os.getpid()}"
         try:
+            self.root.mkdir(parents=True, exist_ok=True)
             probe.touch()
             probe.unlink()
         except OSError as error:
@@ -208,17 +225,17 @@ def write_parquet(rows: pa.Table, path: Path, spec: Table) -> None:
     """Write one file aside, force it to disk and rename it into place."""
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     integers = {c.name: "DELTA_BINARY_PACKED" for c in spec.columns if c.type in _DELTA_TYPES}
-    strings = [c.name for c in spec.columns if c.type in ("string", "bool")]
+    strings = [c.name for c in spec.columns if c.type == "string"]
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(
             rows,
             aside,
             compression="zstd",
             compression_level=1,
-            use_dictionary=[name for name in strings if name != "bool"],
+            use_dictionary=strings,
             column_encoding=integers,
             row_group_size=1 << 20,
         )
@@ -229,7 +246,8 @@ def write_parquet(rows: pa.Table, path: Path, spec: Table) -> None:
         else:
             aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
     except BaseException:
         aside.unlink(missing_ok=True)

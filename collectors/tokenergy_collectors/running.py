@@ -41,13 +41,14 @@ def run_collector(
         return _run_emulated(config, duration_us, stop, emulate, real_time, truth)
     if real_time or truth is not None:
         raise UserError("--real-time and --truth need --emulate")
-    Lake(config.lake, create=True)
+    lake_dir = Lake(config.lake, create=True)
+    lake_dir.prepare()
     boards = open_boards()
     try:
         jobs_file = None if config.jobs_file is None else Path(config.jobs_file)
         jobs = DeclaredJobs(config.node, boards, jobs_file)
         log = Log(config.log_format)
-        daemon = Daemon(config, SystemClock(), boards, jobs, emulated=False, log=log)
+        daemon = Daemon(config, lake_dir, SystemClock(), boards, jobs, emulated=False, log=log)
         return daemon.run(stop, duration_us)
     finally:
         close_boards()
@@ -79,7 +80,8 @@ def _run_emulated(
     from tokenergy_collectors.emulate.profile import load_profile
 
     profile = load_profile(profile_name)
-    Lake(config.lake, create=True)
+    lake = Lake(config.lake, create=True)
+    lake.prepare()
     clock: Clock = SystemClock() if real_time else VirtualClock(profile.start_us)
     with EmulatedNode(profile, config.node, clock) as emulated:
         sources = [
@@ -93,13 +95,14 @@ def _run_emulated(
         boards = open_boards()
         try:
             jobs = DeclaredJobs(config.node, boards, None, emulated.allocations)
-            daemon = Daemon(config, clock, boards, jobs, emulated=True, log=Log(config.log_format))
+            log = Log(config.log_format)
+            daemon = Daemon(config, lake, clock, boards, jobs, emulated=True, log=log)
             counts = daemon.run(stop, emulated.duration_us if whole else duration_us)
         finally:
             close_boards()
         if whole and not stop.is_set():
-            lake = Path(config.lake)
-            aside = truth or lake.with_name(lake.name + "-truth") / f"{config.node}.json"
+            beside = lake.root.with_name(f"{lake.root.name}-truth")
+            aside = truth or beside / f"{config.node}.json"
             aside.parent.mkdir(parents=True, exist_ok=True)
             emulated.write_truth(aside)
         return counts

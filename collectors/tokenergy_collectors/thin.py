@@ -1,4 +1,4 @@
-"""Keeps the readings that matter: the first and last of every run of equal ones, one a second inside.
+"""Keeps the readings that matter: both ends of every run of equal ones, one a second inside.
 
 In: the readings of one device in time order. Out: those to keep. The last of a run is kept as well
 as the first: between the two kept ends power is known to be level, so that a step stays a step.

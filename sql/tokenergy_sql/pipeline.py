@@ -100,7 +100,7 @@ def _index_jobs(lake: Lake, site: Site) -> int:
         by_hour.setdefault(hour_of(start_us), []).append(place)
     for hour in {*by_hour, *lake.hours("job_index")}:
         _write(lake, "job_index", rows.take(by_hour.get(hour, [])), hour)
-    return rows.num_rows
+    return len(rows)
 
 
 def run_model(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
@@ -142,18 +142,17 @@ def inputs_digest(lake: Lake, hour: int, site: Site) -> str:
             digest.update(f"{path.relative_to(lake.root)}\n".encode())
     for path in lake.files("segment", [hour]):
         digest.update(path.read_bytes())
-    for table in ("device",):
-        for path in lake.files(table):
-            digest.update(f"{path.relative_to(lake.root)}\n".encode())
-    held = allocations(lake)
-    digest.update(content_digest(held).encode())
+    for path in lake.files("device"):
+        digest.update(f"{path.relative_to(lake.root)}\n".encode())
+    digest.update(content_digest(allocations(lake)).encode())
     return digest.hexdigest()
 
 
 def _parameters(con: duckdb.DuckDBPyConnection, hour: int, digest: str) -> None:
     con.execute(
-        "CREATE TEMP TABLE parameters AS SELECT $1::BIGINT AS hour_us, $2::VARCHAR AS inputs_digest, "
-        "$3::VARCHAR AS index_version, $4::BIGINT AS error_ppm, $5::BIGINT AS limit_unknown_mw",
+        "CREATE TEMP TABLE parameters AS SELECT $1::BIGINT AS hour_us, "
+        "$2::VARCHAR AS inputs_digest, $3::VARCHAR AS index_version, "
+        "$4::BIGINT AS error_ppm, $5::BIGINT AS limit_unknown_mw",
         [hour, digest, index_version(), ERROR_PPM, LIMIT_UNKNOWN_MW],
     )
 
@@ -170,7 +169,7 @@ def _declare(con: duckdb.DuckDBPyConnection, site: Site) -> None:
 def _store(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
     """Give a model's result to those after it; a view of the lake by that name steps aside."""
     con.register("incoming", rows)
-    con.execute(f"CREATE TEMP TABLE {catalog.quoted(name)} AS SELECT * FROM incoming")
+    con.execute(f"CREATE TEMP TABLE {catalog.quoted(name)} AS FROM incoming")
     con.unregister("incoming")
 
 

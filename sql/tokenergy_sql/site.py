@@ -40,7 +40,7 @@ class SiteFile(Strict):
     """The whole file."""
 
     site: Declared = Declared()
-    nodes: dict[str, NodeDeclared] = {}
+    nodes: dict[str, NodeDeclared] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,7 @@ class LakeBuilder:
         full = [{name: row.get(name) for name in schema.names} for row in rows]
         self.lake.append(table, pa.Table.from_pylist(full, schema=schema), node)
 
-    def device(
-        self, device_id: str, *, node: str = "n1", index: int = 0, **more: Any
-    ) -> None:
+    def device(self, device_id: str, *, node: str = "n1", index: int = 0, **more: Any) -> None:
         row = {"ts_us": T0, "device_id": device_id, "node": node, "index": index, "emulated": True}
         self.add("device", [{**row, "name": "board", "limit_mw": 700_000, **more}], node)
 
@@ -105,6 +103,8 @@ class LakeBuilder:
         return self.lake
 
 
-def level(power_mw: int, start_us: int, end_us: int, step_us: int = 100_000) -> list[tuple[int, int]]:
+def level(
+    power_mw: int, start_us: int, end_us: int, step_us: int = 100_000
+) -> list[tuple[int, int]]:
     """Readings of a constant power, both ends included."""
     return [(t, power_mw) for t in range(start_us, end_us + 1, step_us)]

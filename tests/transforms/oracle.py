@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from tokenergy_transforms.batch import COUNTER_SPAN_US, Batch
@@ -17,7 +18,7 @@ def exact_energy(p0: int, p1: int, dt: int, x: int) -> Fraction:
 
 def _counter(readings: list[tuple[int, int, int]], t: int) -> tuple[int, Fraction, int] | None:
     """Counter at t: (epoch, nJ, us to the nearest reading)."""
-    for (t0, c0, e0), (t1, c1, e1) in zip(readings, readings[1:], strict=False):
+    for (t0, c0, e0), (t1, c1, e1) in pairwise(readings):
         if t0 <= t <= t1:
             if t == t0:
                 return e0, Fraction(c0 * 10**6), 0
@@ -42,7 +43,7 @@ def segment(batch: Batch, s: int) -> dict[str, Any]:
 
     covered = energy = gap = 0
     slopes = [Fraction(0)]
-    for (t0, p0), (t1, p1) in zip(rows, rows[1:], strict=False):
+    for (t0, p0), (t1, p1) in pairwise(rows):
         a, b = max(t0, start), min(t1, end)
         if a >= b:
             continue

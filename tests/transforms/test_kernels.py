@@ -8,8 +8,8 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-
 from benchmarks.random_batch import random_batch
+
 from tests.transforms.host_shim import HostKernel, compiler
 from tests.transforms.oracle import exact_energy, segment
 from tokenergy_transforms import choice, kernel_cpu, kernel_cuda

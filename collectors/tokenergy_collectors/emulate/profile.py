@@ -14,12 +14,12 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, PrivateAttr, ValidationError, model_validator
 
-from tokenergy_collectors.strict import Strict, first_error
 from tokenergy_collectors.emulate.workloads.inference import InferenceSpec
 from tokenergy_collectors.emulate.workloads.reservation import ReservationSpec
 from tokenergy_collectors.emulate.workloads.stray import StraySpec
 from tokenergy_collectors.emulate.workloads.training import TrainingSpec
 from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.strict import Strict, first_error
 
 SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "profiles").glob("*.toml"))}
 """Profiles that come with the package, by name."""

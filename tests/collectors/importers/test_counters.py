@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_no_kind_falls_within_an_epoch(
     import_counters(lake, base / "c.csv", "n1", "j", "m")
     for kind in ("prompt_computed", "prompt_cached", "generated"):
         found = tokens(lake, kind)
-        for before, after in zip(found, found[1:], strict=False):
+        for before, after in pairwise(found):
             assert after[2] > before[2] or (after[2] == before[2] and after[1] >= before[1])
 
 

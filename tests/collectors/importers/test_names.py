@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenergy_collectors.contract import TOKEN_KINDS
-from tokenergy_collectors.tokens.names import COUNTERS, Role, counter_of, kinds_of, role_of
+from tokenergy_collectors.tokens.names import COUNTERS, Counter, Role, counter_of, kinds_of, role_of
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_roles(name: str, role: str | None) -> None:
 
 
 @pytest.mark.parametrize("counter", COUNTERS, ids=lambda c: f"{c.metric}-{c.role}")
-def test_every_counter_is_found_under_all_its_names(counter: object) -> None:
+def test_every_counter_is_found_under_all_its_names(counter: Counter) -> None:
     labels = dict([counter.label]) if counter.label else {"model_name": "m"}
     for name in (counter.metric, counter.metric.replace(":", "_"), f"ray_{counter.metric}"):
         assert counter_of(name, labels) is counter

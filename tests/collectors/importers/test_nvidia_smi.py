@@ -4,17 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from tests.collectors.importers.conftest import snapshot
 from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.importers import nvidia_log
-from tokenergy_collectors.importers.nvidia_columns import MISSING, power_mw
+from tokenergy_collectors.importers.nvidia_columns import power_mw
 from tokenergy_collectors.importers.nvidia_smi import import_nvidia_smi
-from tokenergy_collectors.importers.timestamps import StampReader
 from tokenergy_collectors.lake import Lake
 
 Write = Callable[[str | bytes], Path]
@@ -274,50 +269,3 @@ def test_local_time_across_the_fold(lake: Lake, write: Write) -> None:
     assert [row[0] - start for row in rows(lake, "power", "ts_us")] == [
         m * 60_000_000 for m in (0, 30, 59, 60, 90, 119)
     ]
-
-
-CELLS = st.sampled_from(["100.00 W", "100.00", " 7.5 W", "[N/A]", "", "x", "-1", "0.0005"])
-NAMES = st.sampled_from(["GPU-a", "GPU-b", "GPU-a ", "GPU-c", "[N/A]"])
-STAMPS = st.integers(0, 59).map("2024/10/27 02:{:02d}:00.000".format)
-LINES = st.lists(st.tuples(STAMPS, NAMES, CELLS).map(", ".join), min_size=1, max_size=12)
-
-
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(lines=LINES, zone=st.sampled_from(["UTC", "Europe/Berlin"]), noise=st.booleans())
-def test_quick_and_exact_readers_agree(
-    write: Write, monkeypatch: pytest.MonkeyPatch, lines: list[str], zone: str, noise: bool
-) -> None:
-    lines = [line(0).strip(), *lines, *([HEADER.strip(), "", line(1).strip()] if noise else [])]
-    path = write(HEADER + "\n".join(lines) + "\n")
-
-    def read(quick: bool) -> object:
-        with monkeypatch.context() as patch:
-            patch.setattr("tokenergy_collectors.importers.csvfile._FIRST_BYTES", 64)
-            patch.setattr("tokenergy_collectors.importers.csvfile._CHUNK_BYTES", 100)
-            if not quick:
-                patch.setattr(nvidia_log, "add_chunk", lambda *_: False)
-            try:
-                log = nvidia_log.read_log(path, "n1", StampReader(zone))
-            except UserError as error:
-                return str(error)
-            return (log.stamps, log.codes, log.devices.ids, log.powers["unknown"], log.unnamed)
-
-    assert read(quick=True) == read(quick=False)
-
-
-def test_quick_reader_takes_the_bulk(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = HEADER + "".join(line(i % 4, f"GPU-{i % 3}", f"{i}.25 W") for i in range(9_000))
-    taken = []
-    add_chunk = nvidia_log.add_chunk
-
-    def spy(*args: Any) -> bool:
-        taken.append(add_chunk(*args))
-        return taken[-1]
-
-    monkeypatch.setattr(nvidia_log, "add_chunk", spy)
-    log = nvidia_log.read_log(write(text), "n1", StampReader())
-    assert taken == [False, True]
-    assert np.array_equal(np.array(log.powers["unknown"]), np.arange(9_000) * 1000 + 250)
-    assert MISSING not in log.powers["unknown"]

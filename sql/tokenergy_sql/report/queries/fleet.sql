@@ -1,0 +1,45 @@
+-- J/token of the whole fleet by workload: sum of energy over sum of tokens, never a mean of ratios.
+-- In: job_index. Out: one row for inference and one for training, as far as there are such jobs.
+-- A job counts where both its energy and its tokens are known; `jobs` counts all of the workload.
+-- The facility's figure needs the facility energy of each job that counts.
+WITH job AS (
+    SELECT
+        *,
+        CASE workload WHEN 'training' THEN n_trained ELSE n_generated END AS n,
+        e_gpu_nj IS NOT NULL AND n IS NOT NULL AS counts
+    FROM job_index
+    WHERE workload IN ('inference', 'training')
+),
+total AS (
+    SELECT
+        workload,
+        count(*) AS jobs,
+        count(*) FILTER (WHERE counts) AS counted,
+        count(*) FILTER (WHERE counts AND e_facility_nj IS NOT NULL) AS with_facility,
+        sum(n) FILTER (WHERE counts)::DOUBLE AS tokens,
+        sum(n_low) FILTER (WHERE counts)::DOUBLE AS tokens_low,
+        sum(n_high) FILTER (WHERE counts)::DOUBLE AS tokens_high,
+        sum(e_gpu_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS gpu_j,
+        sum(e_gpu_low_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS gpu_low_j,
+        sum(e_gpu_high_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS gpu_high_j,
+        sum(e_facility_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS facility_j,
+        sum(e_facility_low_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS facility_low_j,
+        sum(e_facility_high_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS facility_high_j
+    FROM job
+    GROUP BY workload
+)
+SELECT
+    workload,
+    jobs,
+    counted,
+    CASE WHEN tokens > 0 THEN gpu_j / tokens END AS gpu,
+    CASE WHEN tokens > 0 THEN gpu_low_j / tokens_high END AS gpu_low,
+    CASE WHEN tokens > 0 AND tokens_low > 0 THEN gpu_high_j / tokens_low END AS gpu_high,
+    CASE WHEN tokens > 0 AND with_facility = counted THEN facility_j / tokens END AS facility,
+    CASE WHEN tokens > 0 AND with_facility = counted THEN facility_low_j / tokens_high END
+        AS facility_low,
+    CASE WHEN tokens > 0 AND with_facility = counted AND tokens_low > 0
+        THEN facility_high_j / tokens_low
+    END AS facility_high
+FROM total
+ORDER BY workload

@@ -1,0 +1,57 @@
+"""What the codes mean, in words.
+
+In: codes of the index (`reason_codes`, `method`). Out: a sentence each, and the reason why a figure
+is not there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+REASONS = {
+    "gap": "For a part of the job's time no power was defined: readings were too far apart.",
+    "disputed": "Energy counter and samples differ by more than 5 %; low and high span both.",
+    "counter_flagged": "Energy counter and samples differ by 2 to 5 %; the counter is booked.",
+    "shared_estimate": "The job shared a GPU; its part is an estimate by declared shares.",
+    "no_energy": "Nothing metered the job's GPUs, so its energy is not known.",
+    "no_tokens": "No counter of generated or trained tokens was seen for the job.",
+    "zero_tokens": "Counters were seen and none of them grew: J/token is not defined.",
+    "mixed_workload": "The job both trained and served; the two are never put into one figure.",
+    "no_host_power": "The power of the node beside its GPUs is neither measured nor declared.",
+    "no_pue": "The site's PUE is not declared, so facility energy is not known.",
+    "running": "The job had not ended; its figures will change.",
+}
+"""Every reason code of the index."""
+
+METHODS = {
+    "counter": "the energy counter gives the total, the samples its shape",
+    "counter_flagged": "as counter, though the samples differ by 2 to 5 %",
+    "disputed": "counter and samples differ by more than 5 %",
+    "counter_gap": "the counter alone: readings were too far apart to know the shape",
+    "samples": "the samples' integral alone: there was no counter",
+    "missing": "neither samples nor counter; the energy is not known",
+}
+"""Every method of the ledger."""
+
+_BLOCK_GPU = ("no_energy", "no_tokens", "zero_tokens", "mixed_workload")
+_BLOCK_FACILITY = (*_BLOCK_GPU, "no_host_power", "no_pue")
+
+
+def codes_of(job: dict[str, Any]) -> list[str]:
+    """Return the reason codes of a row of `job_index`."""
+    return [code for code in (job["reason_codes"] or "").split(",") if code]
+
+
+def why_no_energy(job: dict[str, Any]) -> str:
+    """Return why a row has no GPU energy."""
+    return _first(codes_of(job), ("no_energy",))
+
+
+def why_no_index(job: dict[str, Any], *, facility: bool) -> str:
+    """Return why a row has no J/token."""
+    return _first(codes_of(job), _BLOCK_FACILITY if facility else _BLOCK_GPU)
+
+
+def _first(codes: list[str], wanted: tuple[str, ...]) -> str:
+    found = [REASONS[code] for code in wanted if code in codes]
+    return found[0] if found else "Not known."
