@@ -45,10 +45,10 @@ docs: .venv/dev.stamp ## write docs/contract.md and docs/cli.md anew from the co
 	$(BIN)/python -m docs.generate
 
 bench: .venv/dev.stamp ## time the integration against DuckDB and NumPy
-	$(BIN)/python benchmarks/integrate.py
+	$(BIN)/python -m benchmarks.integrate
 
 gpu-check: .venv/dev.stamp ## on a CUDA machine: CUDA and CPU segments must agree to the bit
-	$(BIN)/python benchmarks/gpu_check.py
+	$(BIN)/python -m benchmarks.gpu_check
 
 lock: .venv/dev.stamp ## resolve the locked versions anew
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header \

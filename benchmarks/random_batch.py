@@ -1,4 +1,4 @@
-"""Random batches: readings with gaps, job edges, counter resets and extreme powers.
+"""Random batches: readings with gaps, duplicates, job edges, counter resets and extreme powers.
 
 In: a seed and sizes. Out: a `Batch`. Used by the tests, by `gpu_check.py` and by the benchmarks,
 so that all of them compare back ends on the same kind of input.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from tokenergy_transforms.batch import Batch
+from tokenergy_transforms.readings import Rows, assemble
 
-HOUR_US = 3_600_000_000
+_ORIGIN_US = 1_768_464_000_000_000
 
 
 def random_batch(
@@ -26,27 +27,31 @@ def random_batch(
 ) -> Batch:
     """Return a batch of about `readings` readings on each of some devices.
 
-    Some devices are empty, some have one reading; about 1 in 300 spacings is a gap; windows are
-    cut again at the edges of random jobs, on and between readings; counters fall now and then.
+    Some devices are empty, some have one reading; about 1 in 300 spacings is a gap and 1 in 50 rows
+    stands twice, in any order; windows are cut again at the edges of random jobs, on and between
+    readings; counters change their epoch now and then.
     """
     rng = np.random.default_rng(seed)
-    parts = [_device(rng, d, readings, period_us, window_us, jobs, max_mw) for d in range(devices)]
-    counts = np.array([len(p["ts"]) for p in parts])
-    counter_counts = np.array([len(p["counter_ts"]) for p in parts])
+    columns, cuts = [], []
+    for d in range(devices):
+        column, cut = _device(rng, d, readings, period_us, window_us, jobs, max_mw)
+        columns.append(column)
+        cuts.append(cut)
+    rows = Rows(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+    names = [str(d) for d in range(devices)]
+    loaded = assemble(rows, names)
     return Batch(
-        ts_us=np.concatenate([p["ts"] for p in parts]),
-        power_mw=np.concatenate([p["power"] for p in parts]).astype(np.int32),
-        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        counter_ts_us=np.concatenate([p["counter_ts"] for p in parts]),
-        counter_mj=np.concatenate([p["counter_mj"] for p in parts]),
-        counter_epoch=np.concatenate([p["counter_epoch"] for p in parts]).astype(np.int32),
-        counter_offsets=np.concatenate([[0], np.cumsum(counter_counts)]).astype(np.int64),
+        ts_us=loaded.ts_us,
+        power_mw=loaded.power_mw,
+        offsets=loaded.offsets,
+        counter_ts_us=loaded.counter_ts_us,
+        counter_mj=loaded.counter_mj,
+        counter_epoch=loaded.counter_epoch,
+        counter_offsets=loaded.counter_offsets,
         gap_limit_us=np.full(devices, gap_limit_us, np.int64),
-        seg_device=np.concatenate(
-            [np.full(len(p["cuts"]) - 1, d) for d, p in enumerate(parts)]
-        ).astype(np.int32),
-        seg_start_us=np.concatenate([p["cuts"][:-1] for p in parts]),
-        seg_end_us=np.concatenate([p["cuts"][1:] for p in parts]),
+        seg_device=np.concatenate([np.full(len(c) - 1, d, np.int32) for d, c in enumerate(cuts)]),
+        seg_start_us=np.concatenate([c[:-1] for c in cuts]),
+        seg_end_us=np.concatenate([c[1:] for c in cuts]),
     )
 
 
@@ -58,31 +63,28 @@ def _device(
     window_us: int,
     jobs: int,
     max_mw: int,
-) -> dict[str, np.ndarray]:
+) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Return the columns of `Rows` of one device, unsorted and with duplicates, and its cuts."""
     count = {1: 0, 2: 1}.get(number % 8, readings)
     spacing = rng.integers(1, 2 * period_us, count)
     gaps = rng.random(count) < 1 / 300
     spacing[gaps] = rng.integers(1_000_000, 5_000_000, int(gaps.sum()))
-    origin = 1_700_000_000_000_000 // HOUR_US * HOUR_US
-    ts = origin + np.cumsum(spacing)
+    ts = _ORIGIN_US + np.cumsum(spacing)
     power = rng.integers(0, max_mw + 1, count)
     extremes = rng.random(count) < 0.02
     power[extremes] = rng.choice([0, max_mw], int(extremes.sum()))
+    energy = 10**12 + np.cumsum(rng.integers(0, 200_000, count))
+    has_energy = rng.random(count) < 0.1
+    epoch = np.cumsum(rng.random(count) < 0.002)
 
-    span = (origin, int(ts[-1]) + window_us if count else origin + 20 * window_us)
-    edges = np.arange(span[0], span[1] + 1, window_us)
-    between = rng.integers(span[0], span[1], jobs)
+    last = int(ts[-1]) + window_us if count else _ORIGIN_US + 20 * window_us
+    windows = np.arange(_ORIGIN_US, last + 1, window_us)
+    between = rng.integers(_ORIGIN_US, last, jobs)
     on_reading = rng.choice(ts, min(jobs, count), replace=False) if count else ts
-    cuts = np.unique(np.concatenate([edges, between, on_reading]))
 
-    kept = rng.random(count) < 0.1
-    counter_mj = 10**12 + np.cumsum(rng.integers(0, 200_000, count))[kept]
-    resets = rng.random(kept.sum()) < 0.02
-    return {
-        "ts": ts,
-        "power": power,
-        "cuts": cuts,
-        "counter_ts": ts[kept],
-        "counter_mj": counter_mj,
-        "counter_epoch": np.cumsum(resets),
-    }
+    again = rng.integers(0, count, count // 50) if count else np.empty(0, np.int64)
+    order = rng.permutation(np.concatenate([np.arange(count), again]))
+    code = np.full(len(order), number, np.int64)
+    has_power = np.ones(len(order), bool)
+    columns = (code, ts[order], power[order], has_power, energy[order], has_energy[order])
+    return (*columns, epoch[order]), np.unique(np.concatenate([windows, between, on_reading]))

@@ -35,8 +35,11 @@ class Readings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """Rows as read: one entry a row; `code` is the device's place in the list of devices."""
+class Rows:
+    """Rows in any order, n each; `code` is the device's place in the list of devices.
+
+    Where `has_power` (`has_energy`) is false the row has no reading (no counter reading).
+    """
 
     code: I64
     ts_us: I64
@@ -59,7 +62,7 @@ def load(lake: Lake, node: str, hour_us: int, devices: list[str], margin_us: int
     rows = _read(lake, node, hour_us, devices, margin_us)
     if margin_us < COUNTER_SPAN_US and not _counters_reach_over(rows, hour_us, len(devices)):
         rows = _read(lake, node, hour_us, devices, COUNTER_SPAN_US)
-    return _assemble(rows, devices)
+    return assemble(rows, devices)
 
 
 def metered_devices(lake: Lake, node: str, hour_us: int) -> list[str]:
@@ -68,7 +71,7 @@ def metered_devices(lake: Lake, node: str, hour_us: int) -> list[str]:
     return sorted(column.unique().to_pylist())
 
 
-def _read(lake: Lake, node: str, hour_us: int, devices: list[str], margin_us: int) -> _Rows:
+def _read(lake: Lake, node: str, hour_us: int, devices: list[str], margin_us: int) -> Rows:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -90,7 +93,7 @@ def _read(lake: Lake, node: str, hour_us: int, devices: list[str], margin_us: in
             f"power of node {node}: {bounds['min']} to {bounds['max']} mW; "
             f"expected {low} to {high} mW"
         )
-    return _Rows(
+    return Rows(
         code=codes.to_numpy().astype(np.int64),
         ts_us=table["ts_us"].to_numpy(),
         power_mw=power.fill_null(0).to_numpy().astype(np.int64),
@@ -101,7 +104,7 @@ def _read(lake: Lake, node: str, hour_us: int, devices: list[str], margin_us: in
     )
 
 
-def _counters_reach_over(rows: _Rows, hour_us: int, devices: int) -> bool:
+def _counters_reach_over(rows: Rows, hour_us: int, devices: int) -> bool:
     """Tell whether each device with counters has one on either side of both hour edges."""
     code, ts = rows.code[rows.has_energy], rows.ts_us[rows.has_energy]
     inside = (ts >= hour_us) & (ts < hour_us + HOUR_US)
@@ -111,7 +114,8 @@ def _counters_reach_over(rows: _Rows, hour_us: int, devices: int) -> bool:
     return bool((before & after)[counted].all())
 
 
-def _assemble(rows: _Rows, devices: list[str]) -> Readings:
+def assemble(rows: Rows, devices: list[str]) -> Readings:
+    """Sort rows by device and stamp, keep each stamp once, number the counters' epochs anew."""
     code, ts, power = _unique(
         rows.code[rows.has_power], rows.ts_us[rows.has_power], rows.power_mw[rows.has_power]
     )
