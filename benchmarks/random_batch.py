@@ -23,7 +23,6 @@ def random_batch(
     window_us: int = 1_000_000,
     jobs: int = 5,
     max_mw: int = 700_000,
-    gap_limit_us: int = 1_500_000,
 ) -> Batch:
     """Return a batch of about `readings` readings on each of some devices.
 
@@ -48,7 +47,7 @@ def random_batch(
         counter_mj=loaded.counter_mj,
         counter_epoch=loaded.counter_epoch,
         counter_offsets=loaded.counter_offsets,
-        gap_limit_us=np.full(devices, gap_limit_us, np.int64),
+        gap_limit_us=np.full(devices, 15 * period_us, np.int64),
         seg_device=np.concatenate([np.full(len(c) - 1, d, np.int32) for d, c in enumerate(cuts)]),
         seg_start_us=np.concatenate([c[:-1] for c in cuts]),
         seg_end_us=np.concatenate([c[1:] for c in cuts]),
@@ -68,7 +67,7 @@ def _device(
     count = {1: 0, 2: 1}.get(number % 8, readings)
     spacing = rng.integers(1, 2 * period_us, count)
     gaps = rng.random(count) < 1 / 300
-    spacing[gaps] = rng.integers(1_000_000, 5_000_000, int(gaps.sum()))
+    spacing[gaps] = rng.integers(10 * period_us, 50 * period_us, int(gaps.sum()))
     ts = _ORIGIN_US + np.cumsum(spacing)
     power = rng.integers(0, max_mw + 1, count)
     extremes = rng.random(count) < 0.02

@@ -14,7 +14,7 @@ SELECT
     job_id,
     from_us,
     ts_us AS to_us,
-    bool_or(value > from_value OR epoch <> from_epoch) AS moved
+    bool_or(value <> from_value OR epoch > from_epoch) AS moved
 FROM reading
 WHERE from_us < ts_us
   AND ts_us > (SELECT hour_us FROM parameters)

@@ -19,32 +19,44 @@ span AS (
 reading AS (
     SELECT DISTINCT job_id, source_id, engine, kind, model, ts_us, value, epoch, since_us FROM tokens
 ),
-first_reading AS (
-    SELECT *
+-- A counter begins anew when it falls, when its reader said so, or when its process is another one.
+-- A smaller epoch is only another reader's count (a rotated file, a restarted collector).
+marked AS (
+    SELECT
+        *,
+        lag(ts_us) OVER counter AS before_us,
+        coalesce(
+            value < lag(value) OVER counter
+            OR epoch > lag(epoch) OVER counter
+            OR abs(since_us - lag(since_us) OVER counter) > 1000000,
+            false
+        ) AS anew
     FROM reading
-    QUALIFY row_number() OVER (
-        PARTITION BY job_id, source_id, engine, kind, epoch ORDER BY ts_us
-    ) = 1
+    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, epoch, value)
 ),
 point AS (
-    SELECT job_id, source_id, engine, kind, model, ts_us, value, epoch FROM reading
+    SELECT job_id, source_id, engine, kind, model, ts_us, value, anew FROM marked
     UNION ALL
-    SELECT f.job_id, f.source_id, f.engine, f.kind, f.model, f.since_us, 0, f.epoch
-    FROM first_reading AS f
+    SELECT m.job_id, m.source_id, m.engine, m.kind, m.model, m.since_us, 0, m.anew
+    FROM marked AS m
     LEFT JOIN span USING (job_id)
-    WHERE f.since_us < f.ts_us AND (f.epoch > 0 OR f.since_us >= span.job_start_us - 1000000)
+    WHERE m.since_us < m.ts_us
+      AND CASE
+          WHEN m.before_us IS NULL THEN m.since_us >= span.job_start_us - 1000000
+          ELSE m.anew AND m.since_us > m.before_us
+      END
 ),
 grown AS (
     SELECT
         *,
         CASE
             WHEN lag(value) OVER counter IS NULL THEN 0
-            WHEN lag(epoch) OVER counter = epoch THEN greatest(value - lag(value) OVER counter, 0)
-            ELSE value
+            WHEN anew AND lag(value) OVER counter > 0 THEN value
+            ELSE value - lag(value) OVER counter
         END AS delta,
         ts_us - lag(ts_us) OVER counter AS dt_us
     FROM point
-    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, epoch, value)
+    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, anew, value)
 ),
 total AS (
     SELECT job_id, source_id, engine, kind, ts_us, max(tokens) AS tokens
@@ -52,7 +64,7 @@ total AS (
         SELECT
             *,
             sum(delta) OVER (
-                PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, epoch, value
+                PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, anew, value
             )::BIGINT AS tokens
         FROM grown
     )
