@@ -27,8 +27,13 @@ classed AS (
             WHEN covered_us > 0 THEN 'samples'
             ELSE 'none'
         END AS known,
-        (e.cut_us IS NOT NULL
-            AND coalesce(lag(s.counter_off_us) OVER device <= 50000, false))::INT AS sharp_edge
+        -- A block ends where the counter itself divides two jobs, and where it begins anew.
+        coalesce(
+            (e.cut_us IS NOT NULL AND lag(s.counter_off_us) OVER device <= 50000)
+            OR (s.counter_nj IS NULL) <> (lag(s.counter_nj) OVER device IS NULL)
+            OR s.start_us <> lag(s.end_us) OVER device,
+            false
+        )::INT AS divides
     FROM segment AS s
     LEFT JOIN job_edge AS e ON e.device_id = s.device_id AND e.cut_us = s.start_us
     WINDOW device AS (PARTITION BY s.device_id ORDER BY s.start_us)
@@ -36,7 +41,7 @@ classed AS (
 blocked AS (
     SELECT
         *,
-        sum(sharp_edge) OVER (PARTITION BY device_id ORDER BY start_us) AS stretch
+        sum(divides) OVER (PARTITION BY device_id ORDER BY start_us) AS stretch
     FROM classed
 ),
 totalled AS (

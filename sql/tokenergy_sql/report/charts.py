@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 _ROW_PX = 26
-_LABEL_PX = "containerSize()[0] < 500 ? 118 : 220"
+_LABEL_PX = 170
+_NARROW = "containerSize()[0] < 500"
+_DAY_MS = 86_400_000
 _LOG_FROM = 20
 """A linear axis becomes logarithmic when its values spread by more than this factor."""
 
@@ -54,7 +56,9 @@ class Chart:
     legend: list[tuple[str, str]] = field(default_factory=list)
 
 
-def power_spec(rows: list[Row], keys: Sequence[str], labels: Sequence[str], colors: Sequence[str]) -> dict[str, Any]:
+def power_spec(
+    rows: list[Row], keys: Sequence[str], labels: Sequence[str], colors: Sequence[str]
+) -> dict[str, Any]:
     """Return the stacked power over time.
 
     Args:
@@ -67,8 +71,8 @@ def power_spec(rows: list[Row], keys: Sequence[str], labels: Sequence[str], colo
     """
     import altair as alt
 
-    base = alt.Chart(alt.Data(values=rows))
-    x = alt.X("t:T", scale=alt.Scale(type="utc", nice=False), axis=_time_axis())
+    base = alt.Chart(alt.InlineData(values=rows))
+    x = alt.X("t:T", scale=alt.Scale(type="utc", nice=False), axis=_time_axis(rows))
     areas = (
         base.transform_fold(list(keys), as_=["key", "kw"])
         .transform_calculate(place=f"indexof({list(keys)}, datum.key)")
@@ -108,7 +112,9 @@ def power_spec(rows: list[Row], keys: Sequence[str], labels: Sequence[str], colo
     return _finished(alt.layer(areas, unknown, cursor), "power", height=280)
 
 
-def intensity_spec(rows: list[Row], labels: Sequence[str], colors: Sequence[str], unit: str) -> dict[str, Any]:
+def intensity_spec(
+    rows: list[Row], labels: Sequence[str], colors: Sequence[str], unit: str
+) -> dict[str, Any]:
     """Return J/token by job: a dot and its interval for each boundary.
 
     Args:
@@ -121,7 +127,7 @@ def intensity_spec(rows: list[Row], labels: Sequence[str], colors: Sequence[str]
     import altair as alt
 
     boundaries = [b for b in ("GPU", "facility") if any(row["boundary"] == b for row in rows)]
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
         y=_job_axis(labels),
         yOffset=alt.YOffset("boundary:N", scale=alt.Scale(domain=boundaries, padding=0.7)),
         color=alt.Color(
@@ -135,9 +141,9 @@ def intensity_spec(rows: list[Row], labels: Sequence[str], colors: Sequence[str]
         x=alt.X("low:Q", title=unit, scale=_value_scale(rows)), x2="high"
     )
     ends = [
-        whole.mark_tick(thickness=2, size=9).encode(x=alt.X(f"{end}:Q")) for end in ("low", "high")
+        whole.mark_tick(thickness=2, size=8).encode(x=alt.X(f"{end}:Q")) for end in ("low", "high")
     ]
-    dots = base.mark_point(size=64, opacity=1, strokeWidth=2).encode(
+    dots = base.mark_point(size=54, opacity=1, strokeWidth=2).encode(
         x=x,
         shape=alt.Shape(
             "boundary:N",
@@ -169,8 +175,10 @@ def energy_spec(rows: list[Row], labels: Sequence[str], unit: str) -> dict[str, 
     import altair as alt
 
     most = max((row["ends_at"] for row in rows if "ends_at" in row), default=0.0)
-    scale = alt.Scale(domain=[0, most * 1.16 or 1], nice=False)
-    base = alt.Chart(alt.Data(values=rows)).encode(y=_job_axis(labels))
+    # To the right of the longest bar there is room for its share.
+    room = alt.ExprRef(f"{most or 1.0} * ({_NARROW} ? 1.3 : 1.1)")
+    scale = alt.Scale(domainMin=0, domainMax=room, nice=False)
+    base = alt.Chart(alt.InlineData(values=rows)).encode(y=_job_axis(labels))
     bars = base.mark_bar(height={"band": 0.66}, stroke="var(--paper)", strokeWidth=0.5).encode(
         x=alt.X(
             "energy:Q",
@@ -192,7 +200,7 @@ def energy_spec(rows: list[Row], labels: Sequence[str], unit: str) -> dict[str, 
     return _finished(alt.layer(bars, shares), "energy", len(labels) * _ROW_PX + 8)
 
 
-def _finished(chart: alt.LayerChart, name: str, height: int) -> dict[str, Any]:
+def _finished(chart: alt.LayerChart | alt.FacetChart, name: str, height: int) -> dict[str, Any]:
     import altair as alt
 
     sized = chart.properties(
@@ -208,10 +216,13 @@ def _finished(chart: alt.LayerChart, name: str, height: int) -> dict[str, Any]:
     return spec
 
 
-def _time_axis() -> alt.Axis:
+def _time_axis(rows: list[Row]) -> alt.Axis:
     import altair as alt
 
-    return alt.Axis(title="UTC", grid=False, labelFlush=True, tickCount=8)
+    long = rows[-1]["t"] - rows[0]["t"] > _DAY_MS
+    ticks = alt.ExprRef(f"{_NARROW} ? 4 : 8")
+    shown = "%m-%d %H:%M" if long else "%H:%M"
+    return alt.Axis(title="UTC", grid=False, labelFlush=True, tickCount=ticks, format=shown)
 
 
 def _job_axis(labels: Sequence[str]) -> alt.Y:
@@ -222,7 +233,7 @@ def _job_axis(labels: Sequence[str]) -> alt.Y:
         title=None,
         scale=alt.Scale(domain=list(labels)),
         axis=alt.Axis(
-            labelLimit=alt.ExprRef(_LABEL_PX),
+            labelLimit=_LABEL_PX,
             labelColor="var(--ink)",
             labelOverlap=False,
             domain=False,
@@ -237,7 +248,7 @@ def _value_scale(rows: list[Row]) -> alt.Scale:
 
     known = [row[key] for row in rows for key in ("low", "value", "high") if row[key] is not None]
     if known and min(known) > 0 and max(known) / min(known) > _LOG_FROM:
-        return alt.Scale(type="log", nice=True)
+        return alt.Scale(type="log", nice=False, domain=[min(known) / 1.5, max(known) * 1.5])
     return alt.Scale(type="linear", zero=True, nice=True)
 
 

@@ -65,8 +65,8 @@ def percent(value: float | None, why: str = "", digits: int = 1) -> Cell:
     if value is None:
         return Cell(None, why=why)
     text = f"{value * 100:.{digits}f}"
-    if value == 1:
-        text = "100"
+    if value in (0, 1):
+        text = "100" if value else "0"
     elif float(text) == 100:
         text = f"{'>' if value < 1 else ''}{100 - 10**-digits if value < 1 else 100:.{digits}f}"
     return Cell(text, raw=repr(value))
@@ -109,8 +109,8 @@ def length(us: float) -> str:
     seconds = us / 1e6
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size:
-            return f"{significant(seconds / size)}{THIN}{unit}"
-    return f"{significant(seconds)}{THIN}s"
+            return f"{_trimmed(seconds / size)}{THIN}{unit}"
+    return f"{_trimmed(seconds)}{THIN}s"
 
 
 def clean(text: str) -> str:
@@ -124,6 +124,11 @@ def shorten(text: str, most: int) -> str:
         return text
     tail = (most - 1) // 2
     return f"{text[: most - 1 - tail]}…{text[-tail:]}"
+
+
+def _trimmed(value: float) -> str:
+    text = significant(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "×" not in text else text
 
 
 def _moment(ts_us: int) -> datetime:

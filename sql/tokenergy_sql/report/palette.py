@@ -17,7 +17,7 @@ UNATTRIBUTED = "var(--stray)"
 OTHER = "var(--other)"
 UNKNOWN = "var(--unknown)"
 
-_LABEL = 30
+_LABEL = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ def marks(jobs: list[Row]) -> dict[str, Mark]:
     found = {}
     for place, (job_id, label) in enumerate(short.items()):
         if often[label] > 1:
-            label = f"{shorten(names[job_id], _LABEL // 2)} · {shorten(clean(job_id), _LABEL // 2)}"
+            half = _LABEL // 2 - 1
+            label = f"{shorten(names[job_id], half)} · {shorten(clean(job_id), half)}"
         if label in taken:
             label = f"{label} #{place + 1}"
         taken.add(label)

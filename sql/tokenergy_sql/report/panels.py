@@ -50,18 +50,16 @@ def power_chart(facts: Facts, marks: dict[str, Mark]) -> Chart | None:
 def _series(facts: Facts, marks: dict[str, Mark]) -> dict[tuple[str, str | None], tuple[str, str]]:
     """Return label and colour of each series that has energy, from the bottom of the stack up."""
     seen = {(row["account"], row["job_id"]) for row in facts.power if row["energy_j"]}
-    found = {
-        ("job", job_id): (mark.label, mark.color)
-        for job_id, mark in marks.items()
-        if ("job", job_id) in seen
-    }
-    rest: dict[tuple[str, str | None], tuple[str, str]] = {**found}
+    found: dict[tuple[str, str | None], tuple[str, str]] = {}
+    for job_id, mark in marks.items():
+        if ("job", job_id) in seen:
+            found["job", job_id] = (mark.label, mark.color)
     if ("job", None) in seen:
-        rest["job", None] = ("other jobs", palette.OTHER)
+        found["job", None] = ("other jobs", palette.OTHER)
     for account, shown in _IDLE.items():
         if (account, None) in seen:
-            rest[account, None] = shown
-    return rest
+            found[account, None] = shown
+    return found
 
 
 def _buckets(facts: Facts, keys: dict[tuple[str, str | None], str]) -> list[Row]:
@@ -82,6 +80,7 @@ def _buckets(facts: Facts, keys: dict[tuple[str, str | None], str]) -> list[Row]
         power = {key: energy_j[bucket_us].get(key, 0.0) / per_kw for key in keys.values()}
         known_us, gap_us = time_us[bucket_us]
         unknown = gap_us / (known_us + gap_us) if known_us + gap_us else 1.0
+        unknown_text = f"{significant(unknown * 100)} % of GPU time" if unknown else "none"
         rows.append(
             {
                 "t": left // 1000,
@@ -91,7 +90,7 @@ def _buckets(facts: Facts, keys: dict[tuple[str, str | None], str]) -> list[Row]
                 "total": round(sum(power.values()), 5),
                 "total_text": significant(sum(power.values())),
                 "unknown": round(unknown, 4),
-                "unknown_text": f"{significant(unknown * 100)} % of GPU time" if unknown else "none",
+                "unknown_text": unknown_text,
             }
         )
     return [*rows, {**rows[-1], "t": end_us // 1000, "end": True}]
