@@ -160,7 +160,8 @@ def check(settled: dict[str, Any], outlet_events: Any = None) -> None:
     breached = []
     for finding in run_checks(Lake(settled["lake"])):
         verdict = "ok" if not finding.rows else "FAIL" if finding.fatal else "warn"
-        print(f"{verdict:<5}{finding.name}: {finding.title} ({len(finding.rows)} rows)")
+        count = f" ({len(finding.rows)} rows)" if finding.rows else ""
+        print(f"{verdict:<5}{finding.name}: {finding.title}{count}")
         for row in finding.rows[:ROWS_SHOWN]:
             named = zip(finding.columns, row, strict=True)
             print("     " + " ".join(f"{name}={value}" for name, value in named))
@@ -205,7 +206,7 @@ with DAG(
     },
     params=PARAMS,
     tags=["tokenergy"],
-):
+) as dag:
     settled = settings()
     aggregated = aggregate.partial(settled=settled).expand(node=nodes(settled))
     aggregated >> index(settled) >> check(settled) >> report(settled)

@@ -55,9 +55,10 @@ def escape_node(node: str) -> str:
 
 
 def node_of(path: Path) -> str:
-    """Return the node that a raw or derived file belongs to."""
-    parts = path.stem.rsplit("-", 2)
-    return urllib.parse.unquote(parts[0] if len(parts) == 3 else path.stem)
+    """Return the node that a file belongs to: raw `NODE-FIRST_TS-TAG`, derived `NODE`."""
+    table = TABLES[path.parents[2].name]
+    escaped = path.stem.rsplit("-", 2)[0] if table.layer == "raw" else path.stem
+    return urllib.parse.unquote(escaped)
 
 
 class Lake:

@@ -33,12 +33,14 @@ class Done:
 
 
 def worklist(lake: Lake, hours: list[int] | None = None) -> list[tuple[int, str]]:
-    """Return the (hour, node) pairs to aggregate: readings lie there, or a job held a device.
+    """Return the (hour, node) pairs to aggregate, ascending.
 
-    A running job counts only where there are readings; a device never seen counts nowhere.
+    Readings lie there, or a job held a device, or segments lie there from before: those whose
+    reason has gone are removed. A running job counts only where there are readings; a device never
+    seen counts nowhere.
     """
-    wanted = lake.hours("power") if hours is None else hours
-    pairs = {(hour, node) for hour in wanted for node in lake.nodes("power", hour)}
+    wanted = {*lake.hours("power"), *lake.hours("segment")} if hours is None else set(hours)
+    pairs = {(h, n) for t in ("power", "segment") for h in wanted for n in lake.nodes(t, h)}
     seen = {(row["node"], row["device_id"]) for row in _device_rows(lake)}
     for row in allocations(lake).to_pylist():
         if row["end_us"] is not None and (row["node"], row["device_id"]) in seen:
@@ -70,7 +72,7 @@ def aggregate(
     margin_us = int(limits.max(initial=1_500_000))
     loaded = readings.load(lake, node, hour_us, devices, margin_us)
     seg_device, seg_start, seg_end = cuts.segments(
-        loaded.ts_us, loaded.offsets, [held.get(d, []) for d in devices] or [[]], hour_us, window_us
+        loaded.ts_us, loaded.offsets, [held.get(d, []) for d in devices], hour_us, window_us
     )
     batch = Batch(
         ts_us=loaded.ts_us,

@@ -54,7 +54,8 @@ def segments(
         hour_us: start of the hour.
         window_us: size of the window.
     """
-    devices, starts, ends = [], [], []
+    devices = [np.empty(0, np.int32)]
+    starts, ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for d, allocations in enumerate(held):
         cuts = _cuts(ts_us[offsets[d] : offsets[d + 1]], allocations, hour_us, window_us)
         devices.append(np.full(max(len(cuts) - 1, 0), d, np.int32))

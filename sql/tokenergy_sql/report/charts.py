@@ -95,7 +95,7 @@ def power_spec(
     hover = alt.selection_point(name="hover", fields=["t"], on="pointerover", empty=False)
     tooltip = [alt.Tooltip("when:N", title="UTC"), alt.Tooltip("total_text:N", title="all, kW")]
     tooltip += [
-        alt.Tooltip(f"{key}:Q", title=label, format=".3~f")
+        alt.Tooltip(f"{key}:Q", title=label, format=".3f")
         for key, label in zip(reversed(keys), reversed(labels), strict=True)
     ]
     tooltip.append(alt.Tooltip("unknown_text:N", title="unknown"))

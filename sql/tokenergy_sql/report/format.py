@@ -60,6 +60,14 @@ def whole(value: int | None, why: str = "") -> Cell:
     return Cell(None, why=why) if value is None else Cell(grouped(value), raw=str(value))
 
 
+def compact(value: int | None, why: str = "") -> Cell:
+    """Return a cell of a large count in millions, billions or trillions, four digits shown."""
+    for word, size in (("trillion", 10**12), ("billion", 10**9), ("million", 10**6)):
+        if value is not None and value >= size:
+            return Cell(f"{significant(value / size, 4)}{THIN}{word}", raw=str(value))
+    return whole(value, why)
+
+
 def percent(value: float | None, why: str = "", digits: int = 1) -> Cell:
     """Return a cell of a share (0 to 1), in percent; it says 100 only where it is 100."""
     if value is None:

@@ -17,6 +17,7 @@ from tokenergy_sql.report.format import (
     between,
     clean,
     clock,
+    compact,
     day,
     grouped,
     iso,
@@ -112,12 +113,12 @@ def _figures(facts: Facts) -> list[tuple[str, Cell, str]]:
         ),
         (
             "Tokens generated",
-            whole(totals["n_generated"], "No counter of generated tokens was seen."),
+            compact(totals["n_generated"], "No counter of generated tokens was seen."),
             _of("", totals["with_generated"], jobs),
         ),
         (
             "Tokens trained",
-            whole(totals["n_trained"], "No counter of trained tokens was seen."),
+            compact(totals["n_trained"], "No counter of trained tokens was seen."),
             _of("", totals["with_trained"], jobs),
         ),
     ]

@@ -1,0 +1,251 @@
+"""The hourly DAG: it parses lightly, gives what the packages give, and fails where it should."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from tests.dags.conftest import Airflow
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.pipeline import index
+from tokenergy_sql.site import Site
+from tokenergy_transforms.aggregate import aggregate, worklist
+
+TABLES = ("segment", "ledger", "token_usage", "job_hour_index", "job_index")
+MARK = "RESULT "
+
+
+def script(airflow: Airflow, code: str, **env: str) -> tuple[object, str]:
+    """Run code beside the DAG; return what it gave to `tell`, and all that was printed."""
+    tell = f"import json\ndef tell(value): print({MARK!r} + json.dumps(value), flush=True)\n"
+    done = airflow.run(["-c", tell + textwrap.dedent(code)], env)
+    told = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    assert done.returncode == 0, done.stdout
+    assert len(told) == 1, done.stdout
+    return json.loads(told[0].removeprefix(MARK)), done.stdout
+
+
+def raw_lake(root: Path) -> Lake:
+    """A minute of two nodes, one job on the first, and the first reading of the next hour."""
+    builder = LakeBuilder(root)
+    for node, device in (("n1", "GPU-1"), ("n2", "GPU-2")):
+        builder.device(device, node=node)
+        end = T0 + HOUR_US
+        readings = level(300_000, end - 60 * S, end)
+        counters = {t: 1_000_000 + 300 * ((t - T0) // S) for t, _ in readings if t % S == 0}
+        builder.power(device, readings, counters=counters, node=node)
+    builder.job("job-1", "GPU-1", T0 + HOUR_US - 50 * S, T0 + HOUR_US - 10 * S)
+    builder.tokens("job-1", [(T0 + HOUR_US - 50 * S, 0), (T0 + HOUR_US - 10 * S, 4_000)])
+    return builder.lake
+
+
+def built_by_hand(lake: Lake) -> Lake:
+    for hour, node in worklist(lake, [T0]):
+        aggregate(lake, hour, node, S, "cpu")
+    index(lake, Site(None, None, {}), [T0], progress=lambda _: None)
+    return lake
+
+
+def contents(lake: Lake) -> dict[str, tuple[bytes, int]]:
+    """Bytes and inode of every derived file: a file that was written anew has another inode."""
+    return {
+        str(path.relative_to(lake.root)): (path.read_bytes(), path.stat().st_ino)
+        for table in TABLES
+        for path in lake.files(table)
+    }
+
+
+def test_declares_the_pipeline_and_imports_nothing_heavy(airflow: Airflow) -> None:
+    told, _ = script(
+        airflow,
+        """
+        import os, sys
+        from airflow.dag_processing.dagbag import DagBag
+        bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+        heavy = ("duckdb", "pyarrow", "numba", "cupy")
+        dag = bag.dags["tokenergy_hourly"]
+        tell({
+            "errors": bag.import_errors,
+            "dags": list(bag.dags),
+            "heavy": [m for m in sys.modules if m in heavy or m.startswith("tokenergy_s")
+                      or m.startswith("tokenergy_t") or m.startswith("tokenergy_c")],
+            "after": {t.task_id: sorted(t.upstream_task_ids) for t in dag.tasks},
+            "retries": {t.task_id: t.retries for t in dag.tasks},
+            "outlets": {t.task_id: [a.name for a in t.outlets] for t in dag.tasks if t.outlets},
+            "uris": [a.uri for a in dag.get_task("check").outlets],
+            "cron": dag.timetable.expression,
+            "catchup": dag.catchup,
+            "runs": dag.max_active_runs,
+        })
+        """,
+    )
+    assert told == {
+        "errors": {},
+        "dags": ["tokenergy_hourly"],
+        "heavy": [],
+        "after": {
+            "settings": [],
+            "nodes": ["settings"],
+            "aggregate": ["nodes", "settings"],
+            "index": ["aggregate", "settings"],
+            "check": ["index", "settings"],
+            "report": ["check", "settings"],
+        },
+        "retries": {
+            "settings": 0,
+            "nodes": 2,
+            "aggregate": 2,
+            "index": 2,
+            "check": 0,
+            "report": 2,
+        },
+        "outlets": {"check": [f"tokenergy_{table}" for table in TABLES]},
+        "uris": [f"tokenergy://lake/{table}" for table in TABLES],
+        "cron": "10 * * * *",
+        "catchup": False,
+        "runs": 1,
+    }
+
+
+def test_hour_of_a_run(airflow: Airflow) -> None:
+    told, _ = script(
+        airflow,
+        """
+        from datetime import UTC, datetime, timedelta, timezone
+        from airflow.sdk.exceptions import AirflowFailException
+        from tokenergy_hourly import hour_of_run
+        def at(hour, minute=0): return datetime(2026, 1, 15, hour, minute, tzinfo=UTC)
+        def hour(*given):
+            try:
+                return hour_of_run(*given).isoformat()
+            except AirflowFailException as error:
+                return str(error)
+        east = timezone(timedelta(hours=5, minutes=30))
+        tell([
+            hour(at(8, 10), at(9, 10), at(9, 10)),
+            hour(at(8), at(8), at(20)),
+            hour(at(8, 59).astimezone(east), at(20), at(20)),
+            hour(None, at(9, 10), at(9, 11)),
+            hour(None, at(9, 9), at(9, 11)),
+            hour(at(8), at(9, 9), at(9, 9)),
+        ])
+        """,
+    )
+    assert told == [
+        "2026-01-15T08:00:00+00:00",
+        "2026-01-15T08:00:00+00:00",
+        "2026-01-15T08:00:00+00:00",
+        "2026-01-15T08:00:00+00:00",
+        "2026-01-15T07:00:00+00:00",
+        "hour 2026-01-15T08: may be incomplete until 2026-01-15T09:10 UTC; trigger with a logical "
+        "date in an earlier hour, or with none for the last sealed hour",
+    ]
+
+
+@pytest.mark.parametrize("text", ["0", "60", "-5", "ten", ""])
+def test_a_bad_delay_is_named(airflow: Airflow, text: str) -> None:
+    done = airflow.run(["-c", "import tokenergy_hourly"], {"TOKENERGY_DELAY_MINUTES": text})
+    assert done.returncode != 0
+    assert f"TOKENERGY_DELAY_MINUTES='{text}': expected a whole number" in done.stdout
+
+
+def test_gives_what_the_packages_give_and_again_the_same_bytes(
+    airflow: Airflow, tmp_path: Path
+) -> None:
+    lake = raw_lake(tmp_path / "lake")
+    shutil.copytree(lake.root, tmp_path / "other")
+    expected = built_by_hand(Lake(tmp_path / "other"))
+
+    command = ["-m", "airflow", "dags", "test", "tokenergy_hourly", "2026-01-15T08:00:00+00:00"]
+    done = airflow.run(command, {"TOKENERGY_LAKE": str(lake.root)})
+
+    assert done.returncode == 0, done.stdout
+    assert "n1: 601 readings -> 60 segments (cpu)" in done.stdout
+    assert "n2: 601 readings -> 60 segments (cpu)" in done.stdout
+    assert lake.read("job_index").num_rows == 1
+    for table in TABLES:
+        assert lake.read(table).equals(expected.read(table)), table
+    assert (tmp_path / "lake-report" / "index.html").stat().st_size > 1000
+
+    before = contents(lake)
+    again, _ = script(
+        airflow,
+        f"""
+        from datetime import UTC, datetime
+        from tokenergy_hourly import dag
+        run = dag.test(logical_date=datetime(2026, 1, 15, 8, tzinfo=UTC),
+                       run_conf={{"lake": {str(lake.root)!r}}})
+        tell(run.state)
+        """,
+        AIRFLOW_VAR_TOKENERGY_LAKE="/nowhere/variable",
+    )
+    assert again == "success"
+    assert contents(lake) == before
+
+
+def test_an_empty_hour_succeeds_and_a_missing_lake_fails_with_one_line(
+    airflow: Airflow, tmp_path: Path
+) -> None:
+    lake = raw_lake(tmp_path / "lake")
+    told, printed = script(
+        airflow,
+        """
+        from datetime import UTC, datetime
+        from tokenergy_hourly import dag
+        def states(run):
+            return {t.task_id: t.state for t in run.get_task_instances()} | {"run": run.state}
+        tell([states(dag.test(logical_date=datetime(2026, 1, 15, 5, tzinfo=UTC))),
+              states(dag.test(logical_date=datetime(2026, 1, 15, 6, tzinfo=UTC),
+                              run_conf={"lake": "/nowhere/param"}))])
+        """,
+        AIRFLOW_VAR_TOKENERGY_LAKE=str(lake.root),
+        TOKENERGY_LAKE="/nowhere/environment",
+    )
+    rest = {"nodes", "aggregate", "index", "check", "report"}
+    assert told == [
+        {
+            "settings": "success",
+            "nodes": "success",
+            "aggregate": "skipped",
+            "index": "success",
+            "check": "success",
+            "report": "skipped",
+            "run": "success",
+        },
+        {"settings": "failed", "run": "failed"} | dict.fromkeys(rest, "upstream_failed"),
+    ]
+    assert "UserError: lake /nowhere/param: no such directory\n" in printed
+
+
+def test_a_breach_fails_the_check_and_names_the_rows(airflow: Airflow, tmp_path: Path) -> None:
+    lake = built_by_hand(raw_lake(tmp_path / "lake"))
+    rows = lake.read("ledger")
+    first = pa.array([i == 0 for i in range(rows.num_rows)])
+    more = pc.if_else(first, pc.add(rows["energy_nj"], 1), rows["energy_nj"])
+    place = rows.column_names.index("energy_nj")
+    lake.replace("ledger", rows.set_column(place, "energy_nj", more), T0, "ledger")
+
+    told, printed = script(
+        airflow,
+        f"""
+        from airflow.sdk.exceptions import AirflowFailException
+        from tokenergy_hourly import check
+        try:
+            check.function({{"lake": {str(lake.root)!r}, "hour": "2026-01-15T08"}})
+        except AirflowFailException as error:
+            tell(str(error))
+        """,
+    )
+    assert str(told).startswith("the books do not close: ")
+    assert "law (1 rows)" in str(told)
+    assert "\n" not in str(told)
+    assert "FAIL law: " in printed
+    assert "device_id=GPU-1 hour=2026-01-15T08:00Z " in printed
+    assert "difference_nj=1\n" in printed

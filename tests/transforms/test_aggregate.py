@@ -1,0 +1,136 @@
+"""One node and hour from the lake and back: edges of hours, duplicates, limits, idempotency."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tokenergy_collectors.errors import UserError
+from tokenergy_transforms import choice, readings
+from tokenergy_transforms.aggregate import aggregate, worklist
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> LakeBuilder:
+    return LakeBuilder(tmp_path / "lake")
+
+
+def test_nothing_is_lost_at_the_hour(builder: LakeBuilder) -> None:
+    """The pair of readings across the edge belongs to both hours, each its part."""
+    edge = T0 + HOUR_US
+    builder.device("A")
+    builder.power("A", level(123_457, edge - 10 * S, edge + 10 * S, 300_001))
+    energy = {}
+    for hour in (T0, edge):
+        aggregate(builder.lake, hour, "n1", S, "cpu")
+        rows = builder.lake.read("segment", [hour])
+        energy[hour] = sum(rows["energy_nj"].to_pylist())
+        assert rows["covered_us"].to_pylist() == [
+            e - s
+            for s, e in zip(rows["start_us"].to_pylist(), rows["end_us"].to_pylist(), strict=True)
+        ]
+    assert energy[T0] == 10 * S * 123_457
+    assert sum(energy.values()) == pytest.approx(123_457 * 66 * 300_001, rel=1e-9)
+
+
+def test_the_counter_is_found_across_a_long_silence(builder: LakeBuilder) -> None:
+    """Readings end 10 min before the hour and go on 20 min after it; the counter spans it."""
+    edge = T0 + HOUR_US
+    first, last = edge - 600 * S, edge + 1200 * S
+    builder.device("A")
+    builder.power(
+        "A",
+        [*level(100_000, first - 5 * S, first), *level(100_000, last, last + 5 * S)],
+        counters={first: 1_000_000, last: 1_000_000 + 180_000_000},
+    )
+    builder.job("j", "A", first, last)
+    aggregate(builder.lake, T0, "n1", S, "cpu")
+    counted = [v for v in builder.lake.read("segment", [T0])["counter_nj"].to_pylist() if v]
+    assert sum(counted) == 60_000_000 * 10**6
+
+
+def test_duplicates_count_once(builder: LakeBuilder) -> None:
+    builder.device("A")
+    builder.power("A", level(100_000, T0, T0 + 10 * S))
+    builder.power("A", level(100_000, T0, T0 + 5 * S))
+    builder.power("A", [(T0 + 3 * S, 900_000)])  # contradicts: the lower one counts
+    aggregate(builder.lake, T0, "n1", S, "cpu")
+    rows = builder.lake.read("segment")
+    assert sum(rows["readings"].to_pylist()) == 100
+    assert sum(rows["energy_nj"].to_pylist()) == 1_000 * 10**9
+
+
+def test_the_gap_limit_follows_the_update_period(builder: LakeBuilder) -> None:
+    assert readings.gap_limits(
+        {"A": 5 * S, "B": 100_000, "C": None}, ["A", "B", "C", "D"]
+    ).tolist() == [
+        15 * S,
+        1_500_000,
+        1_500_000,
+        1_500_000,
+    ]
+    builder.device("A", update_us=5 * S)
+    builder.power("A", level(100_000, T0, T0 + 60 * S, 5 * S))
+    aggregate(builder.lake, T0, "n1", S, "cpu")
+    assert sum(builder.lake.read("segment")["covered_us"].to_pylist()) == 60 * S
+
+
+def test_a_power_out_of_bounds_is_one_line(builder: LakeBuilder) -> None:
+    builder.device("A")
+    builder.power("A", [(T0, 5), (T0 + S, -1)])
+    with pytest.raises(UserError, match="node n1: -1 to 5 mW; expected 0 to"):
+        aggregate(builder.lake, T0, "n1", S, "cpu")
+
+
+def test_worklist_has_readings_and_closed_jobs(builder: LakeBuilder) -> None:
+    builder.device("A")
+    builder.power("A", level(100_000, T0, T0 + S))
+    builder.job("late", "A", T0 + HOUR_US, T0 + 3 * HOUR_US)
+    builder.job("running", "A", T0 + 5 * HOUR_US, None)
+    builder.job("unknown", "Z", T0 + 7 * HOUR_US, T0 + 8 * HOUR_US)
+    hours = [T0, T0 + HOUR_US, T0 + 2 * HOUR_US]
+    assert worklist(builder.lake) == [(hour, "n1") for hour in hours]
+    assert worklist(builder.lake, [T0 + HOUR_US]) == [(T0 + HOUR_US, "n1")]
+
+
+def test_again_gives_the_same_bytes_and_nothing_removes(builder: LakeBuilder) -> None:
+    builder.device("A")
+    builder.power("A", level(100_000, T0, T0 + 10 * S))
+    aggregate(builder.lake, T0, "n1", S, "cpu")
+    (path,) = builder.lake.files("segment")
+    before = (path.read_bytes(), path.stat().st_ino)
+    aggregate(builder.lake, T0, "n1", S, "cpu")
+    assert (path.read_bytes(), path.stat().st_ino) == before
+    for raw in builder.lake.files("power"):
+        raw.unlink()
+    aggregate(builder.lake, T0, "n1", S, "cpu")
+    assert builder.lake.files("segment") == []
+
+
+def test_auto_takes_the_cpu_for_little_and_cuda_must_be_there() -> None:
+    assert choice.backend("auto", 10, [])[0] == "cpu"
+    why = choice.cuda_unusable()
+    if why is not None:
+        with pytest.raises(UserError, match="--device cuda: "):
+            choice.backend("cuda", 10, [])
+
+
+def test_auto_refuses_a_metered_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "cuda_unusable", lambda: None)
+    monkeypatch.setattr(choice, "cuda_uuid", lambda: "GPU-1")
+    large = choice.BREAK_EVEN_READINGS
+    assert choice.backend("auto", large, ["GPU-1"])[0] == "cpu"
+    assert choice.backend("auto", large, ["GPU-2"])[0] == "cuda"
+    assert choice.backend("auto", large - 1, ["GPU-2"])[0] == "cpu"
+    assert choice.backend("cuda", 1, ["GPU-1"])[0] == "cuda"
+
+
+def test_segments_of_a_node_are_not_taken_for_those_of_another(builder: LakeBuilder) -> None:
+    for name in ("gpu", "gpu-1-2"):
+        builder.device(name, node=name)
+        builder.power(name, level(100_000, T0, T0 + S), node=name)
+        aggregate(builder.lake, T0, name, S, "cpu")
+    assert builder.lake.nodes("power", T0) == builder.lake.nodes("segment", T0)
+    assert set(builder.lake.read("segment", node="gpu")["device_id"].to_pylist()) == {"gpu"}

@@ -1,0 +1,72 @@
+"""Cuts: where segments begin and end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tokenergy_collectors.errors import UserError
+from tokenergy_transforms.cuts import Held, parse_window, segments
+
+HOUR_US = 3_600_000_000
+S = 1_000_000
+T0 = 1_768_464_000_000_000
+
+
+def cut(stamps: list[int], held: list[Held], window_us: int = S) -> list[tuple[int, int]]:
+    ts = np.array(stamps, np.int64) + T0
+    offsets = np.array([0, len(ts)], np.int64)
+    absolute = [Held(h.start_us + T0, None if h.end_us is None else h.end_us + T0) for h in held]
+    device, start, end = segments(ts, offsets, [absolute], T0, window_us)
+    assert (device == 0).all()
+    return list(zip((start - T0).tolist(), (end - T0).tolist(), strict=True))
+
+
+def test_windows_between_first_and_last_reading() -> None:
+    assert cut([300_000, 2_500_000], []) == [(300_000, S), (S, 2 * S), (2 * S, 2_500_000)]
+
+
+def test_a_watch_that_goes_on_fills_the_hour() -> None:
+    found = cut([-1, HOUR_US + 5], [])
+    assert found == [(0, HOUR_US)]  # no reading inside: no windows
+    found = cut([-1, 10, HOUR_US + 5], [])
+    assert (found[0], found[-1], len(found)) == ((0, S), (HOUR_US - S, HOUR_US), 3600)
+
+
+def test_job_edges_cut_windows() -> None:
+    found = cut([0, 3 * S], [Held(1_250_000, 2 * S)])
+    assert found == [(0, S), (S, 1_250_000), (1_250_000, 2 * S), (2 * S, 3 * S)]
+
+
+def test_a_job_before_and_after_the_watch_is_unknown_time() -> None:
+    found = cut([10 * S, 12 * S], [Held(-5 * S, 20 * S)])
+    assert found == [(0, 10 * S), (10 * S, 11 * S), (11 * S, 12 * S), (12 * S, 20 * S)]
+
+
+def test_a_running_job_reaches_to_the_last_reading() -> None:
+    assert cut([0, 2 * S], [Held(S, None)]) == [(0, S), (S, 2 * S)]
+    assert cut([], [Held(S, None)]) == []
+
+
+def test_a_held_device_without_readings_is_one_segment_a_job() -> None:
+    assert cut([], [Held(5, 10), Held(20, HOUR_US + 9)]) == [(5, 10), (10, 20), (20, HOUR_US)]
+
+
+def test_nothing_known_is_nothing() -> None:
+    assert cut([], []) == []
+    assert cut([5], []) == []
+    assert cut([HOUR_US], []) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "window_us"),
+    [("1s", S), ("500ms", S // 2), ("1ms", 1000), ("5m", 300 * S), ("1h", HOUR_US)],
+)
+def test_windows_are_read(text: str, window_us: int) -> None:
+    assert parse_window(text) == window_us
+
+
+@pytest.mark.parametrize("text", ["7s", "0s", "2h", "", "1", "-1s", "1.5s", "999us", "1 s"])
+def test_other_windows_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="expected a duration"):
+        parse_window(text)
