@@ -13,6 +13,7 @@ from typing import Any
 
 import pynvml
 
+from tokenergy_collectors.contract import BOUNDS
 from tokenergy_collectors.errors import UserError
 
 SENSORS = (
@@ -22,6 +23,17 @@ SENSORS = (
 """Power fields in the order of preference, and what their readings are."""
 
 _ENERGY = pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION
+_MAX_POWER_MW = BOUNDS["power_mw"][1]
+_MAX_ENERGY_MJ = 2**63 - 1
+_GONE = {
+    pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
+    pynvml.NVML_ERROR_GPU_IS_LOST,
+    pynvml.NVML_ERROR_RESET_REQUIRED,
+    pynvml.NVML_ERROR_UNINITIALIZED,
+    pynvml.NVML_ERROR_UNKNOWN,
+}
+"""Codes of a single field that mean that the board, not the field, does not answer."""
+
 _ATTRIBUTE_OF_TYPE = {
     pynvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
     pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
@@ -55,24 +67,34 @@ class Board:
             pynvml.NVMLError: the call as a whole failed, for example because the GPU is lost.
         """
         if not self.fields:
-            power = pynvml.nvmlDeviceGetPowerUsage(self.handle)
+            power = _told(lambda: pynvml.nvmlDeviceGetPowerUsage(self.handle))
             counter = self._energy_call() if energy and self.has_energy else None
-            return int(power), counter
+            return _up_to(_MAX_POWER_MW, power), counter
         wanted = self.fields_with_energy if energy else self.fields
         values = pynvml.nvmlDeviceGetFieldValues(self.handle, wanted)
-        power = _value(values[0])
-        return power, _value(values[1]) if len(wanted) > 1 else None
+        power = _up_to(_MAX_POWER_MW, _value(values[0]))
+        return power, _up_to(_MAX_ENERGY_MJ, _value(values[1])) if len(wanted) > 1 else None
+
+    def reopen(self) -> None:
+        """Look for the board again by its UUID, as after a reset or a reload of the driver.
+
+        Raises:
+            pynvml.NVMLError: it is not there.
+        """
+        try:
+            self.handle = pynvml.nvmlDeviceGetHandleByUUID(self.device_id)
+        except pynvml.NVMLError_Uninitialized:
+            pynvml.nvmlInit()
+            self.handle = pynvml.nvmlDeviceGetHandleByUUID(self.device_id)
 
     def _energy_call(self) -> int | None:
-        value = _supported(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle))
-        return None if value is None else int(value)
+        value = _told(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle))
+        return _up_to(_MAX_ENERGY_MJ, value)
 
     def probe(self) -> None:
         """Find out which power field and which counter answer, and use the best from then on."""
         for number, sensor in SENSORS:
-            values = _supported(
-                partial(pynvml.nvmlDeviceGetFieldValues, self.handle, [number, _ENERGY])
-            )
+            values = _told(partial(pynvml.nvmlDeviceGetFieldValues, self.handle, [number, _ENERGY]))
             if values is not None and _value(values[0]) is not None:
                 self.sensor = sensor
                 self.fields = [number]
@@ -153,8 +175,28 @@ def _supported(call: Callable[[], Any]) -> Any:
         return None
 
 
-def _value(found: Any) -> int | None:
-    """Return the integer of one field value; None if that field did not answer."""
-    if found.nvmlReturn != pynvml.NVML_SUCCESS:
+def _told(call: Callable[[], Any]) -> Any:
+    """Return what an NVML call returns; None if the board or the driver does not know it."""
+    try:
+        return call()
+    except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound):
         return None
-    return int(getattr(found.value, _ATTRIBUTE_OF_TYPE[found.valueType]))
+
+
+def _value(found: Any) -> int | None:
+    """Return the integer of one field value; None if that field did not answer.
+
+    Raises:
+        pynvml.NVMLError: the field's code says that the board does not answer.
+    """
+    if found.nvmlReturn in _GONE:
+        raise pynvml.NVMLError(found.nvmlReturn)
+    attribute = _ATTRIBUTE_OF_TYPE.get(found.valueType)
+    if found.nvmlReturn != pynvml.NVML_SUCCESS or attribute is None:
+        return None
+    return int(getattr(found.value, attribute))
+
+
+def _up_to(limit: int, value: int | None) -> int | None:
+    """Return a value that the contract can hold; drivers write all ones for one they lack."""
+    return value if value is not None and 0 <= value <= limit else None

@@ -1,6 +1,6 @@
 """The daemon: boards and token endpoints in, sealed files out, on one schedule.
 
-    boards, endpoints -> sampler (this file) -> thinner -> spool -> lake
+    boards -> sampler -> thinner -> spool -> lake,  endpoints -> watch -> spool -> lake
 
 Schedules run on the monotonic clock. A stamp is monotonic time plus the offset to UTC found at
 start, so that a jump of the wall clock neither bends nor repeats anything; the `clock` table keeps
@@ -11,28 +11,28 @@ in line with it on a virtual one, where waiting would let time pass.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
-
-import pynvml
 
 from tokenergy_collectors.boards import Board
 from tokenergy_collectors.clock import Clock, VirtualClock
 from tokenergy_collectors.config import Config
 from tokenergy_collectors.contract import HOUR_US, JOBS
-from tokenergy_collectors.declared import DeclaredJobs
+from tokenergy_collectors.declared import DeclaredJobs, Row
 from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_collectors.logs import Log
+from tokenergy_collectors.sampler import Sampler
 from tokenergy_collectors.schedule import Schedule
 from tokenergy_collectors.spool import Spool
-from tokenergy_collectors.thin import Reading, Thinner
 from tokenergy_collectors.tokens.watch import TokenWatch
+from tokenergy_collectors.workers import Worker
 
 _CLOCK_EVERY_US = 60_000_000
+_CLOCK_STEP_US = 1_000_000
 _JOBS_EVERY_US = 10_000_000
-_RETRY_US = 1_000_000
+_STOP_US = 5_000_000
+_LAST_RETRIES_US = (500_000, 2_000_000)
 
 
 class Daemon:
@@ -46,6 +46,9 @@ class Daemon:
         jobs: the allocations declared for this node, asked now and then for news.
         emulated: True if the boards are the emulator's.
         log: where events are told.
+
+    Raises:
+        UserError: the node's name cannot be used.
     """
 
     def __init__(
@@ -66,16 +69,21 @@ class Daemon:
         self._emulated = emulated
         self._log = log
         self._offset_us = clock.realtime_us() - clock.monotonic_us()
-        self._spool = Spool(lake, config.node)
-        self._thinners = [Thinner() for _ in boards]
-        self._failing: dict[int, int] = {}
-        self._watches = [TokenWatch(s, config.node, self._now_us) for s in config.tokens]
+        self._spool = Spool(lake, config.node, self._dropped)
+        self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._warn)
         self._schedule = Schedule(clock)
-        self._pool = None if isinstance(clock, VirtualClock) else ThreadPoolExecutor(4)
-        self._scraping: dict[str, Future[None]] = {}
+        watches = [TokenWatch(source, config.node, self._now_us) for source in config.tokens]
+        self._scrapers = [
+            (watch.source, self._worker(f"scrape of {watch.source.source_id}", self._scrape(watch)))
+            for watch in watches
+        ]
+        self._sealer = self._worker("seal", self._seal)
         self._next_energy_us = 0
         self._next_processes_us = 0
         self._end_us: int | None = None
+        self._edge_us: int | None = None
+        self._stepped_us = 0
+        self._jobs_problem = ""
 
     def run(self, stop: threading.Event, duration_us: int | None = None) -> dict[str, int]:
         """Sample until `stop` is set or the duration is over; then seal and return row counts.
@@ -83,6 +91,9 @@ class Daemon:
         Args:
             stop: set by a signal.
             duration_us: how long to run; for ever if None.
+
+        Raises:
+            UserError: the last rows cannot be written, tried several times.
         """
         start_us = self._clock.monotonic_us()
         self._end_us = None if duration_us is None else start_us + duration_us
@@ -97,16 +108,24 @@ class Daemon:
     def _now_us(self) -> int:
         return self._clock.monotonic_us() + self._offset_us
 
+    def _worker(self, name: str, task: Callable[[], None]) -> Worker:
+        def failed(error: Exception) -> None:
+            self._warn("error", None, f"{name}: {error!r}")
+
+        return Worker(task, failed, inline=isinstance(self._clock, VirtualClock))
+
     def _begin(self) -> None:
-        """Write what is there at start: devices, jobs, clocks."""
+        """Write what is there at start."""
         now_us, node, place = self._now_us(), self._config.node, self._config.place
+        period_us = round(1_000_000 / self._config.rate_hz)
         for board in self._boards:
             found = (now_us, board.device_id, node, board.index, board.name, board.pci, None)
-            told = (board.limit_mw, board.driver, None)
+            told = (board.limit_mw, board.driver, period_us)
             where = (place.site, place.hall, place.pod, place.rack)
             self._spool.add("device", [(*found, *told, *where, self._emulated)])
-        self._event("start", None, f"{len(self._boards)} boards, {len(self._watches)} sources")
-        self._log.info("start", node=node, boards=len(self._boards), sources=len(self._watches))
+        boards, sources = len(self._boards), len(self._scrapers)
+        self._event("start", None, f"{boards} boards, {sources} sources")
+        self._log.info("start", node=node, boards=boards, sources=sources)
 
     def _plan(self, start_us: int) -> None:
         """Put everything that will be due on the schedule."""
@@ -114,103 +133,75 @@ class Daemon:
         schedule.every(round(1_000_000 / config.rate_hz), self._tick, start_us)
         schedule.every(round(config.state_every_s * 1_000_000), self._read_state, start_us)
         schedule.every(_CLOCK_EVERY_US, self._read_clock, start_us)
-        for watch in self._watches:
-            period_us = round(watch.source.every_s * 1_000_000)
-            schedule.every(period_us, self._scrape_task(watch), start_us)
+        for source, scraper in self._scrapers:
+            schedule.every(round(source.every_s * 1_000_000), scraper.ask, start_us)
         roll_us = round(config.roll_s * 1_000_000)
-        schedule.every(roll_us, self._roll, start_us + roll_us)
-        next_hour_us = HOUR_US - (start_us + self._offset_us) % HOUR_US + start_us
-        schedule.every(HOUR_US, self._edge, next_hour_us)
+        schedule.every(roll_us, self._sealer.ask, start_us + roll_us)
         schedule.every(_JOBS_EVERY_US, self._read_jobs, start_us)
+        self._plan_hour_edge()
         if self._end_us is not None:
             schedule.once(self._end_us, self._edge)
 
+    def _plan_hour_edge(self) -> None:
+        at_us = hour_of(self._now_us()) + HOUR_US - self._offset_us
+        if self._end_us is None or at_us < self._end_us:
+            self._schedule.once(at_us, self._hour_edge)
+
+    def _hour_edge(self) -> None:
+        self._edge()
+        self._plan_hour_edge()
+
     def _read_jobs(self) -> None:
         """Take over declared allocations, and plan a reading at each of their edges to come."""
-        try:
-            jobs = self._jobs.news()
-        except UserError as error:
-            self._log.warning("jobs_unreadable", why=error)
-            return
         now_us = self._clock.monotonic_us()
-        self._spool.add("jobs", [_job_row(job, now_us + self._offset_us) for job in jobs])
-        edges = {job[key] for job in jobs for key in ("start_us", "end_us")}
-        for edge_us in sorted(edge - self._offset_us for edge in edges if edge is not None):
+        try:
+            news = self._jobs.news(now_us + self._offset_us)
+        except UserError as error:
+            if str(error) != self._jobs_problem:
+                self._jobs_problem = str(error)
+                self._warn("error", None, f"jobs: {error}")
+            return
+        self._jobs_problem = ""
+        self._spool.add("jobs", [_job_row(job) for job in news.rows])
+        for edge_us in sorted(edge_us - self._offset_us for edge_us in news.edges_us):
             if now_us < edge_us and (self._end_us is None or edge_us < self._end_us):
                 self._schedule.once(edge_us, self._edge)
 
     def _edge(self) -> None:
         """At the edge of a job or an hour everything is read at once, counters too."""
+        self._edge_us = self._clock.monotonic_us()
         self._sample(energy=True)
-        for watch in self._watches:
-            self._scrape_task(watch)()
+        for _, scraper in self._scrapers:
+            scraper.ask(even_if_busy=True)
 
     def _tick(self) -> None:
-        now_us = self._clock.monotonic_us()
-        energy = now_us >= self._next_energy_us
-        if energy:
-            self._next_energy_us = now_us + round(self._config.counter_every_s * 1_000_000)
-        self._sample(energy=energy)
+        self._sample(energy=self._clock.monotonic_us() >= self._next_energy_us)
 
     def _sample(self, *, energy: bool) -> None:
-        """Read all boards once."""
-        clock, offset_us = self._clock, self._offset_us
-        for number, board in enumerate(self._boards):
-            before_us = clock.monotonic_us()
-            if self._failing.get(number, 0) > before_us:
-                continue
-            try:
-                power_mw, energy_mj = board.read(energy=energy)
-            except pynvml.NVMLError as error:
-                self._lost(number, before_us, str(error))
-                continue
-            if number in self._failing:
-                del self._failing[number]
-                self._event("found", board.device_id, "answers again")
-            if power_mw is None and energy_mj is None:
-                continue
-            ts_us = (before_us + clock.monotonic_us()) // 2 + offset_us
-            kept = self._thinners[number].add(ts_us, power_mw, energy_mj)
-            if kept:
-                self._keep(board, kept)
-
-    def _keep(self, board: Board, kept: list[Reading]) -> None:
-        self._spool.add(
-            "power",
-            [
-                (r.ts_us, board.device_id, r.power_mw, board.sensor, r.energy_mj, r.epoch)
-                for r in kept
-            ],
-        )
-
-    def _lost(self, number: int, now_us: int, why: str) -> None:
-        """Note a board that does not answer, once, and try again after a while."""
-        board = self._boards[number]
-        if number not in self._failing:
-            self._keep(board, self._thinners[number].flush())
-            self._event("lost", board.device_id, why)
-            self._log.warning("lost", device=board.device_id, why=why)
-        self._failing[number] = now_us + _RETRY_US
+        if energy:
+            period_us = round(self._config.counter_every_s * 1_000_000)
+            self._next_energy_us = self._clock.monotonic_us() + period_us
+        self._sampler.sample(energy=energy)
 
     def _read_state(self) -> None:
         now_us = self._clock.monotonic_us()
-        ask = now_us >= self._next_processes_us
-        if ask:
+        processes = now_us >= self._next_processes_us
+        if processes:
             self._next_processes_us = now_us + round(self._config.processes_every_s * 1_000_000)
-        for number, board in enumerate(self._boards):
-            if number in self._failing:
-                continue
-            gauges = board.state()
-            pids = board.processes() if ask else None
-            row = (self._now_us(), board.device_id, *gauges.values(), pids)
-            self._spool.add("state", [row])
+        self._sampler.read_state(processes=processes)
 
     def _read_clock(self) -> None:
         clock = self._clock
-        row = (clock.monotonic_us(), clock.boottime_us(), clock.realtime_us())
-        self._spool.add("clock", [(row[0] + self._offset_us, self._config.node, *row)])
+        monotonic_us, boottime_us = clock.monotonic_us(), clock.boottime_us()
+        realtime_us, ts_us = clock.realtime_us(), monotonic_us + self._offset_us
+        row = (ts_us, self._config.node, monotonic_us, boottime_us, realtime_us)
+        self._spool.add("clock", [row])
+        off_us = realtime_us - ts_us
+        if abs(off_us - self._stepped_us) > _CLOCK_STEP_US:
+            self._stepped_us = off_us
+            self._warn("clock_step", None, f"UTC is {off_us / 1e6:+.3f} s from the stamps")
 
-    def _scrape_task(self, watch: TokenWatch) -> Callable[[], None]:
+    def _scrape(self, watch: TokenWatch) -> Callable[[], None]:
         def scrape() -> None:
             before = watch.failing
             self._spool.add("tokens", watch.scrape())
@@ -219,21 +210,7 @@ class Daemon:
             elif watch.failing is None and before is not None:
                 self._log.info("scrape_works", source=watch.source.source_id)
 
-        def submit() -> None:
-            if self._pool is None:
-                scrape()
-                return
-            running = self._scraping.get(watch.source.source_id)
-            if running is None or running.done():
-                self._scraping[watch.source.source_id] = self._pool.submit(scrape)
-
-        return submit
-
-    def _roll(self) -> None:
-        if self._pool is None:
-            self._seal()
-        else:
-            self._pool.submit(self._seal)
+        return scrape
 
     def _seal(self) -> None:
         until_us = self._now_us()
@@ -246,27 +223,44 @@ class Daemon:
 
     def _finish(self, start_us: int) -> dict[str, int]:
         """Read the edge, write what is held back, seal."""
-        for watch in self._watches:
-            running = self._scraping.get(watch.source.source_id)
-            if running is not None:
-                running.result()
-        if self._pool is not None:
-            self._pool.shutdown(wait=True)
-            self._pool = None
+        if self._end_us is None or self._edge_us is None or self._edge_us < self._end_us:
             self._edge()
-        for board, thinner in zip(self._boards, self._thinners, strict=True):
-            self._keep(board, thinner.flush())
+        self._sampler.flush()
+        wait_until_us = self._clock.monotonic_us() + _STOP_US
+        for source, scraper in self._scrapers:
+            left_us = max(0, wait_until_us - self._clock.monotonic_us())
+            if not scraper.finish(left_us / 1_000_000):
+                self._warn("error", None, f"scrape of {source.source_id}: still runs at the stop")
+        self._sealer.finish(None)
         if self._schedule.skipped:
             self._event("late", None, f"{self._schedule.skipped} ticks left out")
         ran_s = (self._clock.monotonic_us() - start_us) / 1_000_000
         self._event("stop", None, f"after {ran_s:.3f} s")
-        counts = self._spool.seal()
+        counts = self._seal_at_last()
         self._log.info("stop", ran_s=ran_s, late=self._schedule.skipped, rows=counts)
         return counts
+
+    def _seal_at_last(self) -> dict[str, int]:
+        """Seal; a lake that cannot be written now is given a little time."""
+        for wait_us in _LAST_RETRIES_US:
+            try:
+                return self._spool.seal()
+            except UserError as error:
+                self._log.warning("seal_failed", why=error)
+                self._clock.sleep_until(self._clock.monotonic_us() + wait_us, threading.Event())
+        return self._spool.seal()
+
+    def _dropped(self, table: str, rows: int) -> None:
+        self._warn("drop", None, f"{rows} rows of {table}: the lake cannot be written")
+
+    def _warn(self, kind: str, device_id: str | None, detail: str) -> None:
+        """Note an event, and tell it."""
+        self._event(kind, device_id, detail)
+        self._log.warning(kind, **({"device": device_id} if device_id else {}), why=detail)
 
     def _event(self, kind: str, device_id: str | None, detail: str) -> None:
         self._spool.add("event", [(self._now_us(), self._config.node, device_id, kind, detail)])
 
 
-def _job_row(job: Mapping[str, Any], now_us: int) -> tuple[Any, ...]:
-    return tuple(now_us if name == "recorded_us" else job.get(name) for name in JOBS.column_names)
+def _job_row(job: Row) -> tuple[Any, ...]:
+    return tuple(job.get(name) for name in JOBS.column_names)

@@ -1,19 +1,27 @@
 """Allocations that somebody declares: a job file that may change, or rows given once.
 
-In: a CSV file (see `jobsfile`) or rows. Out: the rows for this node that have not been told yet.
+In: a CSV file (see `jobsfile`) or rows, and what the lake tells already. Out: the rows for this
+node that are to be recorded, and the edges at which everything is to be read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenergy_collectors.boards import Board
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.jobsfile import read_jobs
 
 Row = Mapping[str, Any]
+
+
+class News(NamedTuple):
+    """What changed: rows of `jobs` to record, and the edges of all that is new here (us UTC)."""
+
+    rows: list[Row]
+    edges_us: set[int]
 
 
 class DeclaredJobs:
@@ -24,43 +32,65 @@ class DeclaredJobs:
         boards: its boards; a device given by index is named by its UUID.
         path: the job file, if there is one.
         rows: further rows of the `jobs` table.
+        known: the current allocations of the lake: what reads the same is not recorded again.
 
     Raises:
         UserError: the job file cannot be read, at start.
     """
 
     def __init__(
-        self, node: str, boards: list[Board], path: Path | None, rows: Iterable[Row] = ()
+        self,
+        node: str,
+        boards: list[Board],
+        path: Path | None,
+        rows: Iterable[Row] = (),
+        known: Iterable[Row] = (),
     ) -> None:
         self._node = node
         self._uuid = {str(board.index): board.device_id for board in boards}
         self._path = path
         self._rows = list(rows)
-        self._told: list[Row] = []
-        self._seen: tuple[int, int] | None = None
+        self._recorded = {_key(row): row for row in known}
+        self._edges_us: set[int] = set()
+        self._seen: tuple[int, int, int] | None = None
         if path is not None:
             read_jobs(path)
 
-    def news(self) -> list[Row]:
-        """Return the rows that were not told before; the file is read only when it has changed.
+    def news(self, now_us: int) -> News:
+        """Return what was not told before; the file is read only when it has changed.
+
+        Args:
+            now_us: the moment at which the rows are recorded.
 
         Raises:
             UserError: the job file cannot be read.
         """
-        rows, self._rows = self._rows, []
-        if self._path is not None:
-            rows = rows + self._from_file(self._path)
-        fresh = [row for row in map(self._named, rows) if row["node"] == self._node]
-        fresh = [row for row in fresh if row not in self._told]
-        self._told += fresh
-        return fresh
+        listed = [] if self._path is None else self._from_file(self._path)
+        given, self._rows = self._rows, []
+        rows = [self._named(row) for row in given + listed if row["node"] == self._node]
+        edges_us = {row[name] for row in rows for name in ("start_us", "end_us")} - {None}
+        fresh_us, self._edges_us = edges_us - self._edges_us, self._edges_us | edges_us
+        found = (self._record(row, now_us) for row in rows)
+        return News([row for row in found if row is not None], fresh_us)
+
+    def _record(self, row: Row, now_us: int) -> Row | None:
+        """Return the row as it is to be recorded; None if the latest record reads the same."""
+        key = _key(row)
+        latest = self._recorded.get(key)
+        if latest is not None:
+            if all(latest[name] == value for name, value in row.items()):
+                return None
+            # A record of a clock that ran ahead must not outlive its corrections.
+            now_us = max(now_us, latest["recorded_us"] + 1)
+        self._recorded[key] = recorded = {**row, "recorded_us": now_us}
+        return recorded
 
     def _from_file(self, path: Path) -> list[Row]:
         try:
             stat = path.stat()
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}") from None
-        seen = (stat.st_mtime_ns, stat.st_size)
+        seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         if seen == self._seen:
             return []
         rows: list[Row] = [*read_jobs(path)]
@@ -69,3 +99,7 @@ class DeclaredJobs:
 
     def _named(self, row: Row) -> Row:
         return {**row, "device_id": self._uuid.get(row["device_id"], row["device_id"])}
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return (row["job_id"], row["device_id"], row["start_us"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -73,7 +74,7 @@ class Lake:
     """
 
     def __init__(self, root: str | Path, *, create: bool = False) -> None:
-        if "://" in str(root):
+        if re.match(r"[a-z][a-z0-9+.-]*:/", str(root)):
             raise UserError(f"lake {root}: object stores are not supported yet; give a local path")
         self.root = Path(root)
         if not create and not self.root.is_dir():

@@ -26,23 +26,23 @@ class Thinner:
     def __init__(self) -> None:
         self._kept: Reading | None = None
         self._held: Reading | None = None
+        self._last_us: int | None = None
         self._counter_mj: int | None = None
         self.epoch = 0
 
     def add(self, ts_us: int, power_mw: int | None, energy_mj: int | None) -> list[Reading]:
-        """Take a reading; return those that are now known to be kept, in time order."""
+        """Take a reading; return those that are now known to be kept, in time order.
+
+        A reading that is not later than the one before it tells nothing new and is left out.
+        """
+        if self._last_us is not None and ts_us <= self._last_us:
+            return []
+        self._last_us = ts_us
         if energy_mj is not None:
             if self._counter_mj is not None and energy_mj < self._counter_mj:
                 self.epoch += 1
             self._counter_mj = energy_mj
-        reading = Reading(ts_us, power_mw, energy_mj, self.epoch)
-        kept, held = self._kept, self._held
-        level = kept is not None and power_mw == kept.power_mw
-        if level and energy_mj is None and kept is not None and ts_us - kept.ts_us < KEEP_EVERY_US:
-            self._held = reading
-            return []
-        self._kept, self._held = reading, None
-        return [reading] if held is None else [held, reading]
+        return self._sift(Reading(ts_us, power_mw, energy_mj, self.epoch))
 
     def flush(self) -> list[Reading]:
         """Return the reading that is still held back, if any: the end of the last run."""
@@ -51,3 +51,23 @@ class Thinner:
             return []
         self._kept = held
         return [held]
+
+    def _sift(self, reading: Reading) -> list[Reading]:
+        kept, held = self._kept, self._held
+        level = kept is not None and reading.power_mw == kept.power_mw
+        found: list[Reading] = []
+        # Inside a run the held reading matters only where the next one comes too late to do.
+        if held is not None and not (level and _near(kept, reading)):
+            found.append(held)
+            kept, held = held, None
+        if level and reading.energy_mj is None and _near(kept, reading):
+            held = reading
+        else:
+            found.append(reading)
+            kept, held = reading, None
+        self._kept, self._held = kept, held
+        return found
+
+
+def _near(kept: Reading | None, reading: Reading) -> bool:
+    return kept is not None and reading.ts_us - kept.ts_us <= KEEP_EVERY_US

@@ -6,6 +6,7 @@ import json
 import shutil
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +23,7 @@ TABLES = ("segment", "ledger", "token_usage", "job_hour_index", "job_index")
 MARK = "RESULT "
 
 
-def script(airflow: Airflow, code: str, **env: str) -> tuple[object, str]:
+def script(airflow: Airflow, code: str, **env: str) -> tuple[Any, str]:
     """Run code beside the DAG; return what it gave to `tell`, and all that was printed."""
     tell = f"import json\ndef tell(value): print({MARK!r} + json.dumps(value), flush=True)\n"
     done = airflow.run(["-c", tell + textwrap.dedent(code)], env)
@@ -149,79 +150,94 @@ def test_hour_of_a_run(airflow: Airflow) -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["0", "60", "-5", "ten", ""])
-def test_a_bad_delay_is_named(airflow: Airflow, text: str) -> None:
-    done = airflow.run(["-c", "import tokenergy_hourly"], {"TOKENERGY_DELAY_MINUTES": text})
-    assert done.returncode != 0
-    assert f"TOKENERGY_DELAY_MINUTES='{text}': expected a whole number" in done.stdout
+def test_a_bad_delay_is_named(airflow: Airflow) -> None:
+    told, _ = script(
+        airflow,
+        """
+        from tokenergy_hourly import delay_minutes
+        def given(text):
+            try:
+                return delay_minutes(text)
+            except ValueError as error:
+                return str(error)
+        tell([given(text) for text in ("1", "59", "0", "60", "-5", "ten", "")])
+        """,
+    )
+    bad = [
+        f"TOKENERGY_DELAY_MINUTES={text!r}: expected a whole number from 1 to 59"
+        for text in ("0", "60", "-5", "ten", "")
+    ]
+    assert told == [1, 59, *bad]
 
 
-def test_gives_what_the_packages_give_and_again_the_same_bytes(
-    airflow: Airflow, tmp_path: Path
-) -> None:
-    lake = raw_lake(tmp_path / "lake")
-    shutil.copytree(lake.root, tmp_path / "other")
-    expected = built_by_hand(Lake(tmp_path / "other"))
-
+@pytest.fixture(scope="module")
+def ran(airflow: Airflow, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Run the DAG with the command line; then, in one process, three times more."""
+    root = tmp_path_factory.mktemp("lakes")
+    lake = raw_lake(root / "lake")
+    shutil.copytree(lake.root, root / "raw")
     command = ["-m", "airflow", "dags", "test", "tokenergy_hourly", "2026-01-15T08:00:00+00:00"]
     done = airflow.run(command, {"TOKENERGY_LAKE": str(lake.root)})
+    first = contents(lake)
+    states, printed = script(
+        airflow,
+        """
+        import os
+        from datetime import UTC, datetime
+        from tokenergy_hourly import dag
+        def run(hour, **given):
+            made = dag.test(logical_date=datetime(2026, 1, 15, hour, tzinfo=UTC), run_conf=given)
+            return {t.task_id: t.state for t in made.get_task_instances()} | {"run": made.state}
+        lake = os.environ["LAKE"]
+        os.environ["TOKENERGY_LAKE"] = "/nowhere/environment"
+        os.environ["AIRFLOW_VAR_TOKENERGY_LAKE"] = "/nowhere/variable"
+        again = run(8, lake=lake + "/lake")
+        os.environ["AIRFLOW_VAR_TOKENERGY_LAKE"] = lake + "/raw"
+        empty = run(5)
+        tell({"again": again, "empty": empty, "missing": run(6, lake="/nowhere/param")})
+        """,
+        LAKE=str(root),
+    )
+    return {"root": root, "done": done, "first": first, "states": states, "printed": printed}
 
+
+def test_gives_what_the_packages_give(ran: dict[str, Any], tmp_path: Path) -> None:
+    done, lake = ran["done"], Lake(ran["root"] / "lake")
     assert done.returncode == 0, done.stdout
     assert "n1: 601 readings -> 60 segments (cpu)" in done.stdout
     assert "n2: 601 readings -> 60 segments (cpu)" in done.stdout
+
+    shutil.copytree(ran["root"] / "raw", tmp_path / "raw")
+    expected = built_by_hand(Lake(tmp_path / "raw"))
     assert lake.read("job_index").num_rows == 1
     for table in TABLES:
         assert lake.read(table).equals(expected.read(table)), table
-    assert (tmp_path / "lake-report" / "index.html").stat().st_size > 1000
-
-    before = contents(lake)
-    again, _ = script(
-        airflow,
-        f"""
-        from datetime import UTC, datetime
-        from tokenergy_hourly import dag
-        run = dag.test(logical_date=datetime(2026, 1, 15, 8, tzinfo=UTC),
-                       run_conf={{"lake": {str(lake.root)!r}}})
-        tell(run.state)
-        """,
-        AIRFLOW_VAR_TOKENERGY_LAKE="/nowhere/variable",
-    )
-    assert again == "success"
-    assert contents(lake) == before
+    assert (ran["root"] / "lake-report" / "index.html").stat().st_size > 1000
 
 
-def test_an_empty_hour_succeeds_and_a_missing_lake_fails_with_one_line(
-    airflow: Airflow, tmp_path: Path
-) -> None:
-    lake = raw_lake(tmp_path / "lake")
-    told, printed = script(
-        airflow,
-        """
-        from datetime import UTC, datetime
-        from tokenergy_hourly import dag
-        def states(run):
-            return {t.task_id: t.state for t in run.get_task_instances()} | {"run": run.state}
-        tell([states(dag.test(logical_date=datetime(2026, 1, 15, 5, tzinfo=UTC))),
-              states(dag.test(logical_date=datetime(2026, 1, 15, 6, tzinfo=UTC),
-                              run_conf={"lake": "/nowhere/param"}))])
-        """,
-        AIRFLOW_VAR_TOKENERGY_LAKE=str(lake.root),
-        TOKENERGY_LAKE="/nowhere/environment",
-    )
-    rest = {"nodes", "aggregate", "index", "check", "report"}
-    assert told == [
-        {
-            "settings": "success",
-            "nodes": "success",
-            "aggregate": "skipped",
-            "index": "success",
-            "check": "success",
-            "report": "skipped",
-            "run": "success",
-        },
-        {"settings": "failed", "run": "failed"} | dict.fromkeys(rest, "upstream_failed"),
-    ]
-    assert "UserError: lake /nowhere/param: no such directory\n" in printed
+def test_again_it_writes_the_same_bytes(ran: dict[str, Any]) -> None:
+    assert set(ran["states"]["again"].values()) == {"success"}
+    assert len(ran["first"]) == 6
+    assert contents(Lake(ran["root"] / "lake")) == ran["first"]
+
+
+def test_an_empty_hour_succeeds(ran: dict[str, Any]) -> None:
+    assert ran["states"]["empty"] == {
+        "settings": "success",
+        "nodes": "success",
+        "aggregate": "skipped",
+        "index": "success",
+        "check": "success",
+        "report": "skipped",
+        "run": "success",
+    }
+
+
+def test_a_missing_lake_fails_with_one_line(ran: dict[str, Any]) -> None:
+    rest = ("nodes", "aggregate", "index", "check", "report")
+    failed = {"settings": "failed", "run": "failed"} | dict.fromkeys(rest, "upstream_failed")
+    assert ran["states"]["missing"] == failed
+    assert "UserError: lake /nowhere/param: no such directory\n" in ran["printed"]
 
 
 def test_a_breach_fails_the_check_and_names_the_rows(airflow: Airflow, tmp_path: Path) -> None:
@@ -243,9 +259,9 @@ def test_a_breach_fails_the_check_and_names_the_rows(airflow: Airflow, tmp_path:
             tell(str(error))
         """,
     )
-    assert str(told).startswith("the books do not close: ")
-    assert "law (1 rows)" in str(told)
-    assert "\n" not in str(told)
+    assert told.startswith("the books do not close: ")
+    assert "law (1 rows)" in told
+    assert "\n" not in told
     assert "FAIL law: " in printed
     assert "device_id=GPU-1 hour=2026-01-15T08:00Z " in printed
     assert "difference_nj=1\n" in printed

@@ -109,7 +109,9 @@ def power_spec(
         )
         .add_params(hover)
     )
-    return _finished(alt.layer(areas, unknown, cursor), "power", height=280)
+    # A layer without rows would make Vega warn of an infinite extent.
+    gaps = [unknown] if any(row["unknown"] for row in rows) else []
+    return _finished(alt.layer(areas, *gaps, cursor), "power", height=280)
 
 
 def intensity_spec(

@@ -48,6 +48,11 @@ def grouped(value: int) -> str:
     return f"{value:,}".replace(",", THIN).replace("-", "−")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun, `1 job` or `2 jobs`."""
+    return f"{grouped(count)} {noun}{'' if count == 1 else 's'}"
+
+
 def number(value: float | None, why: str = "", *, scale: float = 1.0, digits: int = 3) -> Cell:
     """Return a cell of `value * scale`; the exact value stays beside it, unscaled."""
     if value is None:

@@ -12,7 +12,7 @@ from typing import Any
 from tokenergy_sql.report import charts, palette
 from tokenergy_sql.report.charts import Chart
 from tokenergy_sql.report.facts import Facts, Row
-from tokenergy_sql.report.format import clock, day, energy_unit, significant
+from tokenergy_sql.report.format import clock, counted, day, energy_unit, significant
 from tokenergy_sql.report.palette import Mark
 
 MOST_BARS = 24
@@ -119,7 +119,7 @@ def intensity_chart(facts: Facts, marks: dict[str, Mark], workload: str) -> Char
         rows, [m.label for m in shown], [m.color for m in shown], f"J per {kind} token"
     )
     said = (
-        f"Dot chart of J per {kind} token of {len(jobs)} {workload} jobs, each with its interval: "
+        f"Dot chart of J per {kind} token of {counted(len(jobs), f'{workload} job')}, each with its interval: "
         f"from {significant(jobs[-1]['te_gpu'])} ({shown[-1].label}) to "
         f"{significant(jobs[0]['te_gpu'])} ({shown[0].label}) at the GPU."
     )
@@ -177,7 +177,7 @@ def _bars(facts: Facts, marks: dict[str, Mark]) -> dict[str, tuple[str, str, dic
         for job_id in ranked[:MOST_BARS]
     }
     if others := ranked[MOST_BARS:]:
-        name = f"{len(others)} other jobs"
+        name = counted(len(others), "other job")
         parts = {
             account: sum(jobs[job_id].get(account, 0.0) for job_id in others)
             for account in ("active", "resident_idle")

@@ -18,6 +18,7 @@ from tokenergy_sql.report.format import (
     clean,
     clock,
     compact,
+    counted,
     day,
     grouped,
     iso,
@@ -143,7 +144,7 @@ def _fleet(row: Row) -> dict[str, Any]:
             row["facility_high"],
             none if row["gpu"] is None else missing,
         ),
-        "jobs": _of("", row["counted"], row["jobs"]) or f"{row['jobs']} jobs",
+        "jobs": _of("", row["counted"], row["jobs"]) or counted(row["jobs"], "job"),
     }
 
 
@@ -155,7 +156,7 @@ def _ledger_state(facts: Facts, findings: Sequence[Finding]) -> tuple[str, str]:
     if any(name in _LEDGER_CHECKS for name in broken):
         return "bad", "the ledger does not close"
     if broken:
-        return "bad", f"ledger closes, but {len(broken)} other check(s) failed"
+        return "bad", f"ledger closes, but {counted(len(broken), 'other check')} failed"
     if not any(f.name == "law" for f in findings):
         return "none", "ledger not checked"
     return "good", "ledger closes: metered = booked"

@@ -1,0 +1,76 @@
+"""Slow work beside the sampling: a task in a thread of its own, never twice at once.
+
+In: a task, and requests to run it. Out: runs of it. A task that fails is told and may run again.
+The threads are daemons: one that hangs in a call keeps nobody from stopping.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class Worker:
+    """Runs one task when asked.
+
+    Args:
+        task: what to run.
+        failed: told of an exception that the task let through.
+        inline: run the task in the caller's thread, where waiting would let time pass.
+    """
+
+    def __init__(
+        self, task: Callable[[], None], failed: Callable[[Exception], None], *, inline: bool
+    ) -> None:
+        self._task = task
+        self._failed = failed
+        self._inline = inline
+        self._thread: threading.Thread | None = None
+        self._wake = threading.Condition()
+        self._asked = False
+        self._busy = False
+        self._closed = False
+
+    def ask(self, *, even_if_busy: bool = False) -> None:
+        """Have the task run.
+
+        Args:
+            even_if_busy: if it is running now, run it once more after that; else leave it at that.
+        """
+        if self._inline:
+            self._run()
+            return
+        with self._wake:
+            if self._closed or (self._busy and not even_if_busy):
+                return
+            self._asked = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, daemon=True)
+                self._thread.start()
+            self._wake.notify()
+
+    def finish(self, timeout_s: float | None) -> bool:
+        """Take no more requests, wait for the last one; return False if it still runs."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                self._busy = False
+                self._wake.wait_for(lambda: self._asked or self._closed)
+                if not self._asked:
+                    return
+                self._asked, self._busy = False, True
+            self._run()
+
+    def _run(self) -> None:
+        try:
+            self._task()
+        except Exception as error:  # noqa: BLE001 - a thread's exception would vanish unseen
+            self._failed(error)
