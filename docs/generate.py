@@ -29,7 +29,7 @@ def contract_page() -> str:
         "",
         "A lake is a folder with one sub-folder a table and hive partitions "
         "`date=YYYY-MM-DD/hour=HH/` in UTC. Raw files are named `NODE-FIRST_TS-TAG.parquet` and "
-        "are never rewritten; derived files are replaced whole. Units are part of the column names: "
+        "are never rewritten; derived files are replaced whole. Units are part of the names: "
         "`_us` microseconds (stamps: UTC since 1970), `_mw` milliwatts, `_mj` millijoules, `_nj` "
         "nanojoules, `_j` joules. Unknown is NULL, never 0.",
         "",

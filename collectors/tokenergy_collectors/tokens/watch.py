@@ -1,7 +1,7 @@
 """Watches one token endpoint: scrapes it and turns its counters into rows of `tokens`.
 
 In: a source of the configuration. Out: rows; a counter that falls, or a server that started anew,
-begins a new epoch.
+begins a new epoch of all counters of its engine.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from tokenergy_collectors.config import TokenSource
+from tokenergy_collectors.tokens.names import Role, kinds_of
 from tokenergy_collectors.tokens.scrape import Scraped, ScrapeError, fetch, parse
 
 _SAME_START_US = 1_000_000
 
 
 @dataclass(slots=True)
-class _Last:
-    value: int
-    since_us: int | None
+class _Engine:
+    """What one engine told so far: its counters and their kinds in this epoch."""
+
     epoch: int
+    since_us: int | None
+    roles: dict[Role, int]
+    kinds: dict[str, int]
 
 
 class TokenWatch:
-    """Scrapes one source; keeps the epochs of its counters.
+    """Scrapes one source; keeps the epochs of its counters. One scrape at a time.
 
     Attributes:
         failing: why the last scrape failed; None if it did not.
@@ -35,45 +39,63 @@ class TokenWatch:
         self.failing: str | None = None
         self._node = node
         self._now_us = now_us
-        self._last: dict[tuple[str | None, str, str], _Last] = {}
+        self._last_us: int | None = None
+        self._engines: dict[tuple[str | None, str], _Engine] = {}
 
     def scrape(self) -> list[tuple[Any, ...]]:
-        """Read the endpoint once; return rows of `tokens`, none if it does not answer."""
+        """Read the endpoint once; return rows of `tokens`, none if it does not answer.
+
+        Nothing is read again at the very stamp of the last answer.
+        """
         before_us = self._now_us()
+        if self._last_us is not None and before_us <= self._last_us:
+            return []
         try:
             found = parse(fetch(self.source.url, self.source.timeout_s))
         except ScrapeError as error:
             self.failing = str(error)
             return []
+        if not found:
+            self.failing = "serves no known token counter"
+            return []
         self.failing = None
-        ts_us = (before_us + self._now_us()) // 2
+        self._last_us = (before_us + self._now_us()) // 2
+        return [row for engine in found for row in self._rows(self._last_us, engine)]
+
+    def _rows(self, ts_us: int, found: Scraped) -> list[tuple[Any, ...]]:
+        engine, told = self._follow(found)
+        source = self.source
+        head = (ts_us, source.source_id, self._node, source.job_id, found.model or source.model)
         return [
-            self._row(ts_us, engine, kind, value)
-            for engine in found
-            for kind, value in engine.kinds.items()
+            (*head, found.engine, kind, value, engine.epoch, found.since_us)
+            for kind, value in told.items()
         ]
 
-    def _row(self, ts_us: int, found: Scraped, kind: str, value: int) -> tuple[Any, ...]:
-        key = (found.model, found.engine, kind)
-        last = self._last.get(key)
-        epoch = 0
-        if last is not None:
-            epoch = last.epoch + (value < last.value or _restarted(last.since_us, found.since_us))
-        self._last[key] = _Last(value, found.since_us, epoch)
-        source = self.source
-        return (
-            ts_us,
-            source.source_id,
-            self._node,
-            source.job_id,
-            found.model or source.model,
-            found.engine,
-            kind,
-            value,
-            epoch,
-            found.since_us,
+    def _follow(self, found: Scraped) -> tuple[_Engine, dict[str, int]]:
+        """Bring an engine up to date; return it and the kinds that it tells now."""
+        engine = self._engines.setdefault(
+            (found.model, found.engine), _Engine(0, found.since_us, {}, {})
         )
+        known = engine.roles.keys() | found.roles.keys()
+        if _began_anew(engine, found):
+            engine.epoch += 1
+            engine.kinds = {}
+            engine.roles = dict.fromkeys(known, 0)
+        engine.roles |= found.roles
+        if found.since_us is not None:
+            engine.since_us = found.since_us
+        # The parts of a difference are not read at one instant: alone it may seem to fall.
+        told = {
+            kind: max(value, engine.kinds.get(kind, 0))
+            for kind, value in kinds_of(found.roles, known).items()
+        }
+        engine.kinds |= told
+        return engine, told
 
 
-def _restarted(before_us: int | None, now_us: int | None) -> bool:
-    return before_us is not None and now_us is not None and abs(now_us - before_us) > _SAME_START_US
+def _began_anew(engine: _Engine, found: Scraped) -> bool:
+    if any(value < engine.roles.get(role, 0) for role, value in found.roles.items()):
+        return True
+    if engine.since_us is None or found.since_us is None:
+        return False
+    return abs(found.since_us - engine.since_us) > _SAME_START_US

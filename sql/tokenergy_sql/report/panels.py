@@ -32,13 +32,14 @@ def power_chart(facts: Facts, marks: dict[str, Mark]) -> Chart | None:
     keys = {name: f"s{place}" for place, name in enumerate(series)}
     rows = _buckets(facts, keys)
     peak = max(rows, key=lambda row: float(row["total"]))
-    span_s = (facts.period["end_us"] - facts.period["start_us"]) / 1e6
-    mean_kw = sum(row["energy_j"] or 0.0 for row in facts.power) / span_s / 1e3
+    watched_s = sum(row["t2"] - row["t"] for row in rows[:-1] if row["unknown"] < 1) / 1e3
+    energy_j = sum(row["energy_j"] or 0.0 for row in facts.power)
+    mean_kw = energy_j / watched_s / 1e3 if watched_s else 0.0
     labels = [label for label, _ in series.values()]
     colors = [color for _, color in series.values()]
     said = (
-        f"Stacked area chart of GPU power over time: {significant(mean_kw)} kW on average, at most "
-        f"{peak['total_text']} kW (mean of a step) at {peak['when']} UTC."
+        f"Stacked area chart of GPU power over time: {significant(mean_kw)} kW on average "
+        f"while watched, at most {peak['total_text']} kW (mean of a step) at {peak['when']} UTC."
     )
     legend = list(zip(labels, colors, strict=True))
     if any(row["unknown"] for row in rows):
@@ -119,8 +120,8 @@ def intensity_chart(facts: Facts, marks: dict[str, Mark], workload: str) -> Char
         rows, [m.label for m in shown], [m.color for m in shown], f"J per {kind} token"
     )
     said = (
-        f"Dot chart of J per {kind} token of {counted(len(jobs), f'{workload} job')}, each with its interval: "
-        f"from {significant(jobs[-1]['te_gpu'])} ({shown[-1].label}) to "
+        f"Dot chart of J per {kind} token of {counted(len(jobs), f'{workload} job')}, "
+        f"each with its interval: from {significant(jobs[-1]['te_gpu'])} ({shown[-1].label}) to "
         f"{significant(jobs[0]['te_gpu'])} ({shown[0].label}) at the GPU."
     )
     return Chart(f"intensity-{workload}", spec, said)

@@ -42,6 +42,8 @@ class JobLine:
     gpu_type: Cell
     start: Tag
     end: Tag | None
+    no_end: Cell
+    running: bool
     energy: Cell
     active: Cell
     tokens: Cell
@@ -85,6 +87,8 @@ def job_line(job: Row, mark: Mark, scale: float, only_day: str | None = None) ->
         gpu_type=_text(job["gpu"], "The job's GPUs were never seen by a collector."),
         start=start,
         end=end,
+        no_end=Cell(None, why="The job has no allocation, so its end is not known."),
+        running="running" in codes_of(job),
         energy=number(energy_j, why_no_energy(job), scale=scale),
         active=percent(share, why_no_energy(job)),
         tokens=_tokens(job),
@@ -127,7 +131,7 @@ def _text(text: str | None, why: str) -> Cell:
 
 
 def _span(job: Row, only_day: str | None) -> tuple[Tag, Tag | None]:
-    """Return start and end, each as ISO 8601 and as shown; no end while the job runs."""
+    """Return start and end, each as ISO 8601 and as shown; no end where none is known."""
     start_us, end_us = job["start_us"], job["end_us"]
     start = (iso(start_us), _stamp(start_us, only_day))
     return start, None if end_us is None else (iso(end_us), _stamp(end_us, day(start_us)))

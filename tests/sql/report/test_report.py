@@ -136,6 +136,7 @@ def test_unknown_is_a_dash_with_its_reason(page: str) -> None:
     assert ghost["text"].count("–") >= 6
     assert "Nothing metered the job&#39;s GPUs" in page
     assert "no_tokens" in lines["reservationhold"]["text"]
+    assert "still running" in lines[f"{HOSTILE}train"]["text"]
 
 
 def test_power_chart_holds_all_booked_energy(lake: Lake, page: str) -> None:
@@ -200,4 +201,5 @@ def test_many_jobs_with_one_name_and_tokens_alone(tmp_path: Path) -> None:
     assert len(read(page).jobs) == 32
     assert len(charts(page)["power"]["layer"]) == 2, "no strip where nothing is unknown"
     assert ">emulated</span>" not in page
+    assert "has no allocation" in read(page).jobs[-1]["text"]
     assert "No job&#39;s facility energy is known" in page
