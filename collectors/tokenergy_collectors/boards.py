@@ -126,11 +126,11 @@ class Board:
         return None if found is None else sorted(int(process.pid) for process in found)
 
 
-def open_boards() -> list[Board]:
-    """Start NVML and return the boards that can be used, in index order.
+def open_boards() -> tuple[list[Board], list[str]]:
+    """Start NVML; return the boards that can be used, in index order, and why others cannot.
 
     Raises:
-        UserError: there is no driver, or it shows no GPU.
+        UserError: there is no driver, or it shows no GPU that can be used.
     """
     try:
         pynvml.nvmlInit()
@@ -138,10 +138,15 @@ def open_boards() -> list[Board]:
     except pynvml.NVMLError as error:
         raise UserError(f"NVML cannot be started: {error}; is the NVIDIA driver loaded?") from None
     driver = _supported(pynvml.nvmlSystemGetDriverVersion)
-    boards = [_open_board(index, driver) for index in range(count)]
+    boards, problems = [], []
+    for index in range(count):
+        try:
+            boards.append(_open_board(index, driver))
+        except pynvml.NVMLError as error:
+            problems.append(f"GPU {index} cannot be opened: {error}")
     if not boards:
-        raise UserError("NVML shows no GPU")
-    return boards
+        raise UserError(problems[0] if problems else "NVML shows no GPU")
+    return boards, problems
 
 
 def close_boards() -> None:
@@ -150,20 +155,17 @@ def close_boards() -> None:
 
 
 def _open_board(index: int, driver: str | None) -> Board:
-    try:
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        board = Board(
-            handle=handle,
-            device_id=pynvml.nvmlDeviceGetUUID(handle),
-            index=index,
-            name=pynvml.nvmlDeviceGetName(handle),
-            pci=_supported(lambda: pynvml.nvmlDeviceGetPciInfo(handle).busId),
-            limit_mw=_supported(lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle)),
-            driver=driver,
-        )
-        board.probe()
-    except pynvml.NVMLError as error:
-        raise UserError(f"GPU {index} cannot be opened: {error}") from None
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    board = Board(
+        handle=handle,
+        device_id=pynvml.nvmlDeviceGetUUID(handle),
+        index=index,
+        name=pynvml.nvmlDeviceGetName(handle),
+        pci=_supported(lambda: pynvml.nvmlDeviceGetPciInfo(handle).busId),
+        limit_mw=_supported(lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle)),
+        driver=driver,
+    )
+    board.probe()
     return board
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tokenergy_collectors.strict import Strict
 
@@ -46,4 +46,14 @@ class Config(Strict):
     log_format: Literal["text", "json"] = "text"
     jobs_file: str | None = None
     place: Place = Place()
-    tokens: tuple[TokenSource, ...] = ()
+    # TOML has arrays, not tuples; what stands in them is checked as strictly as the rest.
+    tokens: tuple[TokenSource, ...] = Field(default=(), strict=False)
+
+    @field_validator("tokens")
+    @classmethod
+    def _sources_differ(cls, tokens: tuple[TokenSource, ...]) -> tuple[TokenSource, ...]:
+        ids = [source.source_id for source in tokens]
+        for source_id in ids:
+            if ids.count(source_id) > 1:
+                raise ValueError(f"source_id {source_id!r} is used twice; expected different ones")
+        return tokens

@@ -11,7 +11,7 @@ in line with it on a virtual one, where waiting would let time pass.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tokenergy_collectors.boards import Board
@@ -46,6 +46,7 @@ class Daemon:
         jobs: the allocations declared for this node, asked now and then for news.
         emulated: True if the boards are the emulator's.
         log: where events are told.
+        missing: what is wrong with boards that could not be opened.
 
     Raises:
         UserError: the node's name cannot be used.
@@ -61,6 +62,7 @@ class Daemon:
         *,
         emulated: bool,
         log: Log,
+        missing: Iterable[str] = (),
     ) -> None:
         self._config = config
         self._clock = clock
@@ -68,6 +70,7 @@ class Daemon:
         self._jobs = jobs
         self._emulated = emulated
         self._log = log
+        self._missing = list(missing)
         self._offset_us = clock.realtime_us() - clock.monotonic_us()
         self._spool = Spool(lake, config.node, self._dropped)
         self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._warn)
@@ -126,6 +129,8 @@ class Daemon:
         boards, sources = len(self._boards), len(self._scrapers)
         self._event("start", None, f"{boards} boards, {sources} sources")
         self._log.info("start", node=node, boards=boards, sources=sources)
+        for why in self._missing:
+            self._warn("lost", None, why)
 
     def _plan(self, start_us: int) -> None:
         """Put everything that will be due on the schedule."""

@@ -44,7 +44,10 @@ def escape_node(node: str) -> str:
     Raises:
         UserError: the name is empty or too long for a file name.
     """
-    quoted = urllib.parse.quote(node, safe="")
+    try:
+        quoted = urllib.parse.quote(node, safe="")
+    except UnicodeEncodeError:
+        raise UserError(f"node name {node[:40]!r} cannot be used: expected UTF-8") from None
     if quoted.startswith("."):
         quoted = "%2E" + quoted[1:]
     if not quoted or len(quoted) > _MAX_NODE_BYTES:
@@ -85,8 +88,11 @@ class Lake:
     def _check_writable(self) -> None:
         """Refuse a path that is no folder, or in which (or above which) nothing can be made."""
         there = self.root
-        while not there.exists() and there != there.parent:
-            there = there.parent
+        try:
+            while not there.exists() and there != there.parent:
+                there = there.parent
+        except OSError as error:
+            raise UserError(f"lake {self.root}: cannot be used: {error.strerror}") from None
         if not there.is_dir():
             raise UserError(f"lake {self.root}: {there} is not a directory")
         if not os.access(there, os.W_OK | os.X_OK):
@@ -184,7 +190,7 @@ class Lake:
         for hour in np.unique(starts):
             part = rows.filter(pa.array(starts == hour))
             first = int(stamps[starts == hour].min())
-            name = f"{escape_node(node)}-{first}-{tag or content_digest(part)[:12]}.parquet"
+            name = f"{escape_node(node)}-{first}-{tag or _digest(part)[:12]}.parquet"
             path = self.root / table / partition(int(hour)) / name
             if not path.exists():
                 write_parquet(part, path, spec)
@@ -214,12 +220,15 @@ def content_digest(rows: pa.Table) -> str:
 
     The column `recorded_us` does not count: it says when a row was noted, not what it says.
     """
+    return _digest(rows.drop_columns([name for name in rows.column_names if name == "recorded_us"]))
+
+
+def _digest(rows: pa.Table) -> str:
     import pyarrow as pa
 
-    kept = rows.drop_columns([name for name in rows.column_names if name == "recorded_us"])
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, kept.schema) as stream:
-        stream.write_table(kept.combine_chunks())
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows.combine_chunks())
     return hashlib.sha256(sink.getvalue()).hexdigest()
 
 

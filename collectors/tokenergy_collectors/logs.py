@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -30,5 +31,8 @@ class Log:
             )
         else:
             words = " ".join(f"{key}={value}" for key, value in fields.items())
-            line = f"{stamp} {level} {event} {words}".rstrip().replace("\n", " ")
-        print(line, file=sys.stderr, flush=True)
+            line = " ".join(f"{stamp} {level} {event} {words}".split())
+        # Sampling does not end because nobody listens, or because a name is not UTF-8.
+        with suppress(OSError, ValueError):
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()

@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.boards import close_boards, open_boards
 from tokenergy_collectors.clock import Clock, SystemClock, VirtualClock
 from tokenergy_collectors.config import Config, Place, TokenSource
 from tokenergy_collectors.daemon import Daemon
 from tokenergy_collectors.declared import DeclaredJobs
 from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake import Lake, escape_node
 from tokenergy_collectors.logs import Log
 from tokenergy_collectors.strict import load_toml
+
+if TYPE_CHECKING:
+    from tokenergy_collectors.emulate.node import EmulatedNode
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -43,13 +48,8 @@ def run_collector(
         raise UserError("--real-time and --truth need --emulate")
     lake_dir = Lake(config.lake, create=True)
     lake_dir.prepare()
-    boards = open_boards()
     try:
-        jobs_file = None if config.jobs_file is None else Path(config.jobs_file)
-        jobs = DeclaredJobs(config.node, boards, jobs_file)
-        log = Log(config.log_format)
-        daemon = Daemon(config, lake_dir, SystemClock(), boards, jobs, emulated=False, log=log)
-        return daemon.run(stop, duration_us)
+        return _run_daemon(config, lake_dir, SystemClock(), stop, duration_us, None)
     finally:
         close_boards()
 
@@ -60,7 +60,7 @@ def parse_duration(text: str) -> int:
     Raises:
         UserError: it is none, or is zero.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", text.strip())
     duration_us = round(float(match[1]) * _SECONDS[match[2]] * 1_000_000) if match else 0
     if duration_us <= 0:
         raise UserError(f"duration {text!r}: expected a positive time such as 90s, 2m or 1h")
@@ -92,17 +92,41 @@ def _run_emulated(
             update={"tokens": (*config.tokens, *sources), "place": Place(**emulated.labels)}
         )
         whole = duration_us is None or duration_us >= emulated.duration_us
-        boards = open_boards()
+        run_us = emulated.duration_us if whole else duration_us
         try:
-            jobs = DeclaredJobs(config.node, boards, None, emulated.allocations)
-            log = Log(config.log_format)
-            daemon = Daemon(config, lake, clock, boards, jobs, emulated=True, log=log)
-            counts = daemon.run(stop, emulated.duration_us if whole else duration_us)
+            counts = _run_daemon(config, lake, clock, stop, run_us, emulated.allocations)
         finally:
             close_boards()
         if whole and not stop.is_set():
-            beside = lake.root.with_name(f"{lake.root.name}-truth")
-            aside = truth or beside / f"{config.node}.json"
-            aside.parent.mkdir(parents=True, exist_ok=True)
-            emulated.write_truth(aside)
+            _write_truth(emulated, truth, lake)
         return counts
+
+
+def _run_daemon(
+    config: Config,
+    lake: Lake,
+    clock: Clock,
+    stop: threading.Event,
+    duration_us: int | None,
+    emulated_jobs: list[dict[str, Any]] | None,
+) -> dict[str, int]:
+    """Open the boards and run the daemon; jobs are declared in a file, or by an emulated node."""
+    boards, missing = open_boards()
+    emulated = emulated_jobs is not None
+    jobs_file = None if emulated or config.jobs_file is None else Path(config.jobs_file)
+    known = allocations(lake).to_pylist()
+    jobs = DeclaredJobs(config.node, boards, jobs_file, emulated_jobs or (), known)
+    log = Log(config.log_format)
+    daemon = Daemon(config, lake, clock, boards, jobs, emulated=emulated, log=log, missing=missing)
+    return daemon.run(stop, duration_us)
+
+
+def _write_truth(emulated: EmulatedNode, path: Path | None, lake: Lake) -> None:
+    """Write what is true where the user says, or else in a folder beside the lake."""
+    root = lake.root.resolve()
+    path = path or root.parent / f"{root.name}-truth" / f"{escape_node(emulated.node)}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    emulated.write_truth(path)

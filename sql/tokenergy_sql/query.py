@@ -14,6 +14,8 @@ from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import catalog
 
+_PIPE_COLUMNS = 100_000
+
 Form = Literal["table", "csv", "json"]
 
 
@@ -55,11 +57,12 @@ def _show(names: list[str], rows: list[tuple[Any, ...]], out: TextIO) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(file=out, width=None if out.isatty() else _PIPE_COLUMNS)
     table = Table(show_edge=False, pad_edge=False)
     for place, name in enumerate(names):
         numeric = all(isinstance(row[place], int | float | type(None)) for row in rows)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    Console(file=out).print(table)
-    Console(file=out).print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}", highlight=False)
+    console.print(table)
+    console.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}", highlight=False)

@@ -143,15 +143,15 @@ def write_report(root: Path, out: Path) -> Path:
 
 def print_score(root: Path, truth: Path) -> bool:
     """Compare a lake with the truth, print a line a job, and tell whether all bounds are met."""
-    from rich.console import Console
     from rich.table import Table
 
     from tokenergy_sql.score import score
+    from tokenergy_sql.table import console
 
     files = sorted(truth.glob("*.json"))
     if not files:
         raise UserError(f"{truth}: no truth files (*.json)")
-    table = Table(title="Against the truth", title_justify="left", show_edge=False)
+    table = Table(title="Against the truth", title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("job")
     for name in ("true kJ", "found kJ", "error %", "tokens", "truth in [low, high]", "verdict"):
         table.add_column(name, justify="right")
@@ -166,16 +166,14 @@ def print_score(root: Path, truth: Path) -> bool:
             "yes" if row.inside else "NO",
             "ok" if row.passed else "MISS",
         )
-    Console().print(table)
+    console().print(table)
     return all(row.passed for row in rows)
 
 
 def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
     """Run the demo; return whether the checks, and the score if asked for, came out well."""
-    from rich.console import Console
-
     from tokenergy_sql import demo
-    from tokenergy_sql.table import job_table
+    from tokenergy_sql.table import WIDE_COLUMNS, console, job_table
 
     demo.prepare(folder)
     with progress_bar() as progress:
@@ -187,7 +185,8 @@ def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
     passed = print_checks(lake, 5)
     out = write_report(lake, folder / "report.html")
     print()
-    Console().print(job_table(Lake(lake)))
+    terminal = console()
+    terminal.print(job_table(Lake(lake), wide=terminal.width >= WIDE_COLUMNS))
     if with_score:
         print()
         passed = print_score(lake, folder / "truth") and passed

@@ -72,46 +72,59 @@ def power_spec(
     import altair as alt
 
     base = alt.Chart(alt.InlineData(values=rows))
-    x = alt.X("t:T", scale=alt.Scale(type="utc", nice=False), axis=_time_axis(rows))
-    areas = (
-        base.transform_fold(list(keys), as_=["key", "kw"])
-        .transform_calculate(place=f"indexof({list(keys)}, datum.key)")
-        .mark_area(interpolate="step-after", stroke="var(--paper)", strokeWidth=0.4)
-        .encode(
-            x=x,
-            y=alt.Y("kw:Q", stack="zero", title="GPU power, kW", axis=alt.Axis(tickCount=5)),
-            color=alt.Color(
-                "key:N", scale=alt.Scale(domain=list(keys), range=list(colors)), legend=None
-            ),
-            order=alt.Order("place:Q"),
-        )
-    )
     steps = base.transform_filter("!datum.end")
     unknown = (
         steps.transform_filter("datum.unknown > 0")
         .mark_rect(color="var(--unknown)")
         .encode(x="t:T", x2="t2", y=alt.value(0), y2=alt.value(5))
     )
+    # A layer without rows would make Vega warn of an infinite extent.
+    gaps = [unknown] if any(row["unknown"] for row in rows) else []
+    areas = _areas(base, _time_axis(rows), keys, colors)
+    layers = alt.layer(areas, *gaps, _cursor(steps, keys, labels))
+    return _finished(layers, "power", height=280)
+
+
+def _areas(
+    base: alt.Chart, axis: alt.Axis, keys: Sequence[str], colors: Sequence[str]
+) -> alt.Chart:
+    import altair as alt
+
+    areas: alt.Chart = (
+        base.transform_fold(list(keys), as_=["key", "kw"])
+        .transform_calculate(place=f"indexof({list(keys)}, datum.key)")
+        .mark_area(interpolate="step-after", stroke="var(--paper)", strokeWidth=0.4)
+        .encode(
+            x=alt.X("t:T", scale=alt.Scale(type="utc", nice=False), axis=axis),
+            y=alt.Y("kw:Q", stack="zero", title="GPU power, kW", axis=alt.Axis(tickCount=5)),
+            color=_colors("key", keys, colors),
+            order=alt.Order("place:Q"),
+        )
+    )
+    return areas
+
+
+def _cursor(steps: alt.Chart, keys: Sequence[str], labels: Sequence[str]) -> alt.Chart:
+    """Return invisible columns over the buckets, which carry one tooltip for the whole stack."""
+    import altair as alt
+
     hover = alt.selection_point(name="hover", fields=["t"], on="pointerover", empty=False)
-    tooltip = [alt.Tooltip("when:N", title="UTC"), alt.Tooltip("total_text:N", title="all, kW")]
-    tooltip += [
+    series = [
         alt.Tooltip(f"{key}:Q", title=label, format=".3f")
         for key, label in zip(reversed(keys), reversed(labels), strict=True)
     ]
-    tooltip.append(alt.Tooltip("unknown_text:N", title="unknown"))
-    cursor = (
+    tooltip = [*_tooltip(when="UTC", total_text="all, kW"), *series]
+    cursor: alt.Chart = (
         steps.mark_rect(color="var(--ink)")
         .encode(
             x="t:T",
             x2="t2",
             opacity=alt.condition(hover, alt.value(0.14), alt.value(0)),
-            tooltip=tooltip,
+            tooltip=[*tooltip, *_tooltip(unknown_text="unknown")],
         )
         .add_params(hover)
     )
-    # A layer without rows would make Vega warn of an infinite extent.
-    gaps = [unknown] if any(row["unknown"] for row in rows) else []
-    return _finished(alt.layer(areas, *gaps, cursor), "power", height=280)
+    return cursor
 
 
 def intensity_spec(
@@ -129,39 +142,29 @@ def intensity_spec(
     import altair as alt
 
     boundaries = [b for b in ("GPU", "facility") if any(row["boundary"] == b for row in rows)]
+    color, scale = _colors("label", labels, colors), _value_scale(rows)
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         y=_job_axis(labels),
         yOffset=alt.YOffset("boundary:N", scale=alt.Scale(domain=boundaries, padding=0.7)),
-        color=alt.Color(
-            "label:N", scale=alt.Scale(domain=list(labels), range=list(colors)), legend=None
-        ),
+        color=color,
         tooltip=_tooltip(job="job", boundary="boundary", text="J/token"),
     )
-    x = alt.X("value:Q", title=unit, scale=_value_scale(rows), axis=alt.Axis(tickCount=5))
     whole = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
     interval = whole.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title=unit, scale=_value_scale(rows)), x2="high"
+        x=alt.X("low:Q", title=unit, scale=scale), x2="high"
     )
     ends = [
         whole.mark_tick(thickness=2, size=8).encode(x=alt.X(f"{end}:Q")) for end in ("low", "high")
     ]
+    shapes = alt.Scale(domain=["GPU", "facility"], range=["circle", "diamond"])
     dots = base.mark_point(size=54, opacity=1, strokeWidth=2).encode(
-        x=x,
-        shape=alt.Shape(
-            "boundary:N",
-            scale=alt.Scale(domain=["GPU", "facility"], range=["circle", "diamond"]),
-            legend=None,
-        ),
-        fill=alt.condition(
-            "datum.boundary == 'GPU'",
-            alt.Color(
-                "label:N", scale=alt.Scale(domain=list(labels), range=list(colors)), legend=None
-            ),
-            alt.value("var(--paper)"),
-        ),
+        x=alt.X("value:Q", title=unit, scale=scale, axis=alt.Axis(tickCount=5)),
+        shape=alt.Shape("boundary:N", scale=shapes, legend=None),
+        fill=alt.condition("datum.boundary == 'GPU'", color, alt.value("var(--paper)")),
     )
-    height = len(labels) * _ROW_PX + 8
-    return _finished(alt.layer(interval, *ends, dots), f"intensity{len(labels)}", height)
+    return _finished(
+        alt.layer(interval, *ends, dots), "intensity", height=len(labels) * _ROW_PX + 8
+    )
 
 
 def energy_spec(rows: list[Row], labels: Sequence[str], unit: str) -> dict[str, Any]:
@@ -243,6 +246,13 @@ def _job_axis(labels: Sequence[str]) -> alt.Y:
             labelPadding=6,
         ),
     )
+
+
+def _colors(field_name: str, domain: Sequence[str], colors: Sequence[str]) -> alt.Color:
+    import altair as alt
+
+    scale = alt.Scale(domain=list(domain), range=list(colors))
+    return alt.Color(f"{field_name}:N", scale=scale, legend=None)
 
 
 def _value_scale(rows: list[Row]) -> alt.Scale:
