@@ -136,8 +136,9 @@ def aggregate(settled: dict[str, Any], node: str) -> None:
 
 
 # An hour without data maps to no aggregate task at all; it is indexed all the same, so that what
-# an earlier run left of it goes.
-@task(trigger_rule="none_failed")
+# an earlier run left of it goes. One at a time: each rebuilds the jobs' index over all hours, and a
+# backfill's run is not held back by the DAG's `max_active_runs`.
+@task(trigger_rule="none_failed", max_active_tis_per_dag=1)
 def index(settled: dict[str, Any]) -> None:
     """Book the hour's energy, count its tokens and rebuild the jobs' index."""
     from pathlib import Path
@@ -151,9 +152,13 @@ def index(settled: dict[str, Any]) -> None:
     print(f"{pipeline.index(lake, site, [settled['hour_us']])} jobs")
 
 
-@task(retries=0, outlets=ASSETS)
-def check(settled: dict[str, Any], outlet_events: Any = None) -> None:
-    """Check the books of the whole lake; only an hour that closes is announced to consumers."""
+@task(retries=5, outlets=ASSETS)
+def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) -> None:
+    """Check the books of the whole lake; only an hour that closes is announced to consumers.
+
+    A breach is final, and not retried, unless another run is at work: it may be between its
+    segments and its ledger.
+    """
     from tokenergy_collectors.lake import Lake
     from tokenergy_sql.checking import run_checks
 
@@ -170,7 +175,10 @@ def check(settled: dict[str, Any], outlet_events: Any = None) -> None:
         if finding.rows and finding.fatal:
             breached.append(f"{finding.name} ({len(finding.rows)} rows)")
     if breached:
-        raise AirflowFailException(f"the books do not close: {', '.join(breached)}; rows above")
+        why = f"the books do not close: {', '.join(breached)}; rows above"
+        if ti.get_dr_count(ti.dag_id, states=["running"]) > 1:
+            raise RuntimeError(f"{why}; another run is at work, so this one will look again")
+        raise AirflowFailException(why)
     for asset in ASSETS:
         outlet_events[asset].extra = {"lake": settled["lake"], "hour": settled["hour"]}
 
@@ -197,7 +205,7 @@ with DAG(
     doc_md=__doc__,
     schedule=CronDataIntervalTimetable(f"{DELAY.seconds // 60} * * * *", timezone="UTC"),
     catchup=False,
-    max_active_runs=1,  # the jobs' index spans all hours: two runs at once would write it twice
+    max_active_runs=1,
     default_args={
         "retries": 2,
         "retry_delay": timedelta(minutes=1),

@@ -104,7 +104,7 @@ def test_declares_the_pipeline_and_imports_nothing_heavy(airflow: Airflow) -> No
             "nodes": 2,
             "aggregate": 2,
             "index": 2,
-            "check": 0,
+            "check": 5,
             "report": 2,
         },
         "outlets": {"check": [f"tokenergy_{table}" for table in TABLES]},
@@ -254,17 +254,26 @@ def test_a_breach_fails_the_check_and_names_the_rows(airflow: Airflow, tmp_path:
     told, printed = script(
         airflow,
         f"""
-        from airflow.sdk.exceptions import AirflowFailException
         from tokenergy_hourly import check
-        try:
-            check.function({{"lake": {str(lake.root)!r}, "hour": "2026-01-15T08"}})
-        except AirflowFailException as error:
-            tell(str(error))
+        class Instance:
+            dag_id = "tokenergy_hourly"
+            def __init__(self, running): self.running = running
+            def get_dr_count(self, dag_id, states): return self.running
+        def raised(running):
+            try:
+                check.function({{"lake": {str(lake.root)!r}}}, ti=Instance(running))
+            except Exception as error:
+                return [type(error).__name__, str(error)]
+        tell([raised(1), raised(2)])
         """,
     )
-    assert told.startswith("the books do not close: ")
-    assert "law (1 rows)" in told
-    assert "\n" not in told
+    (alone, why), (beside, why_retried) = told
+    assert alone == "AirflowFailException"  # which Airflow does not retry
+    assert why.startswith("the books do not close: ")
+    assert "law (1 rows)" in why
+    assert "\n" not in why
+    assert beside == "RuntimeError"
+    assert why_retried == f"{why}; another run is at work, so this one will look again"
     assert "FAIL law: " in printed
     assert "device_id=GPU-1 hour=2026-01-15T08:00Z " in printed
     assert "difference_nj=1\n" in printed

@@ -202,3 +202,26 @@ def test_hostile_names_are_data(builder: LakeBuilder) -> None:
     assert_checks_pass(lake)
     outside = [p for p in lake.root.parent.rglob("*") if p.is_file() and lake.root not in p.parents]
     assert outside == []
+
+
+def test_a_running_job_through_an_unwatched_hour(builder: LakeBuilder) -> None:
+    """Hour 1 has no reading at all; the job held its device through it, and the bounds say so."""
+    builder.device("A", limit_mw=700_000)
+    for hour in (0, 2):
+        at = T0 + hour * HOUR_US
+        builder.power("A", level(300_000, at, at + HOUR_US - S, S))
+    builder.job("j", "A", T0, None)
+    builder.tokens("j", [(T0, 0), (T0 + 3 * HOUR_US - S, 10_000)])
+    lake = builder.build(SITE)
+    (job,) = ask(lake, "SELECT * FROM job_index")
+    assert job["coverage"] == pytest.approx(2 / 3, abs=1e-3)
+    assert job["e_gpu_high_nj"] >= (2 * 300 + 700) * 3_590 * 10**9
+    assert "gap" in job["reason_codes"]
+    assert_checks_pass(lake)
+
+
+def test_bounds_are_those_of_the_kind_that_counts(builder: LakeBuilder) -> None:
+    serving(builder)
+    builder.tokens("j", [(T0 + 20 * S, 0), (T0 + 40 * S, 0)], kind="trained", source_id="dead")
+    (job,) = ask(builder.build(SITE), "SELECT * FROM job_index")
+    assert (job["workload"], job["n_low"], job["n_high"]) == ("inference", 5_000, 5_000)

@@ -36,18 +36,25 @@ def worklist(lake: Lake, hours: list[int] | None = None) -> list[tuple[int, str]
     """Return the (hour, node) pairs to aggregate, ascending.
 
     Readings lie there, or a job held a device, or segments lie there from before: those whose
-    reason has gone are removed. A running job counts only where there are readings; a device never
-    seen counts nowhere.
+    reason has gone are removed. A running job counts up to the last hour in which its node has
+    readings; a device never seen counts nowhere.
     """
     wanted = {*lake.hours("power"), *lake.hours("segment")} if hours is None else set(hours)
     pairs = {(h, n) for t in ("power", "segment") for h in wanted for n in lake.nodes(t, h)}
     seen = {(row["node"], row["device_id"]) for row in _device_rows(lake)}
+    last = _last_hours(lake)
     for row in allocations(lake).to_pylist():
-        if row["end_us"] is not None and (row["node"], row["device_id"]) in seen:
-            for hour in range(hour_of(row["start_us"]), row["end_us"], HOUR_US):
+        if (row["node"], row["device_id"]) in seen:
+            end_us = row["end_us"] or last.get(row["node"], 0)
+            for hour in range(hour_of(row["start_us"]), end_us, HOUR_US):
                 if hours is None or hour in wanted:
                     pairs.add((hour, row["node"]))
     return sorted(pairs)
+
+
+def _last_hours(lake: Lake) -> dict[str, int]:
+    """Return the last hour in which each node has readings."""
+    return {node: hour for hour in lake.hours("power") for node in lake.nodes("power", hour)}
 
 
 def aggregate(
@@ -124,12 +131,14 @@ def _device_rows(lake: Lake) -> list[dict[str, Any]]:
 def _held(lake: Lake, node: str, hour_us: int) -> dict[str, list[cuts.Held]]:
     """Return the allocations of a node's known devices that overlap the hour."""
     known = {row["device_id"] for row in _device_rows(lake) if row["node"] == node}
+    goes_on = _last_hours(lake).get(node, hour_us) > hour_us
     held: dict[str, list[cuts.Held]] = {}
     for row in _overlapping(lake, hour_us):
         if row["node"] == node and row["device_id"] in known:
-            held.setdefault(str(row["device_id"]), []).append(
-                cuts.Held(row["start_us"], row["end_us"])
-            )
+            # A running job of a node that is heard of later held its devices all through.
+            end_us = hour_us + HOUR_US if row["end_us"] is None and goes_on else row["end_us"]
+            allocations_of = held.setdefault(str(row["device_id"]), [])
+            allocations_of.append(cuts.Held(row["start_us"], end_us))
     return held
 
 

@@ -23,8 +23,8 @@ used AS (
         job_id,
         string_agg(DISTINCT model, '+' ORDER BY model) AS model,
         min(hour_us) AS first_hour_us,
-        coalesce(sum(tokens) FILTER (WHERE kind = 'trained'), 0) > 0 AS trains,
-        coalesce(sum(tokens) FILTER (WHERE kind <> 'trained'), 0) > 0 AS infers
+        sum(tokens) FILTER (WHERE kind = 'trained') AS trained,
+        sum(tokens) FILTER (WHERE kind <> 'trained') AS inferred
     FROM token_usage
     GROUP BY job_id
 )
@@ -36,9 +36,12 @@ SELECT
     u.model,
     p.gpu,
     CASE
-        WHEN u.trains AND u.infers THEN 'mixed'
-        WHEN u.trains THEN 'training'
-        WHEN u.infers THEN 'inference'
+        WHEN u.trained > 0 AND u.inferred > 0 THEN 'mixed'
+        WHEN u.trained > 0 THEN 'training'
+        WHEN u.inferred > 0 THEN 'inference'
+        -- Counters that never moved still say what the job is for.
+        WHEN u.trained = 0 AND u.inferred IS NULL THEN 'training'
+        WHEN u.inferred = 0 AND u.trained IS NULL THEN 'inference'
         ELSE 'none'
     END AS workload,
     coalesce(p.start_us, u.first_hour_us) AS start_us,

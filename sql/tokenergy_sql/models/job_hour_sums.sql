@@ -1,5 +1,5 @@
 -- The exact sums of each job in each hour.
--- In: ledger, token_usage, device_now, site_node, site. Out: job_id, hour_us and the sums of the
+-- In: ledger, token_usage, job_facts, device_now, site_node, site. Out: job_id, hour_us and the sums of the
 -- contract, the methods and the reasons (as lists).
 --
 -- The host's power, where the site declares it, is shared by the node's devices: a job bears
@@ -69,9 +69,16 @@ counted AS (
         sum(tokens) FILTER (WHERE kind = 'prompt_cached')::BIGINT AS n_prompt_cached,
         sum(tokens) FILTER (WHERE kind = 'generated')::BIGINT AS n_generated,
         sum(tokens) FILTER (WHERE kind = 'trained')::BIGINT AS n_trained,
-        sum(low) FILTER (WHERE kind IN ('generated', 'trained'))::BIGINT AS n_low,
-        sum(high) FILTER (WHERE kind IN ('generated', 'trained'))::BIGINT AS n_high
+        sum(low) FILTER (WHERE kind = f.n_index)::BIGINT AS n_low,
+        sum(high) FILTER (WHERE kind = f.n_index)::BIGINT AS n_high
     FROM token_usage
+    LEFT JOIN (
+        SELECT
+            job_id,
+            CASE workload WHEN 'training' THEN 'trained' WHEN 'inference' THEN 'generated' END
+                AS n_index
+        FROM job_facts
+    ) AS f USING (job_id)
     WHERE hour_us = (SELECT hour_us FROM parameters)
     GROUP BY ALL
 )

@@ -11,14 +11,16 @@ added AS (
         sum(e_gpu_low_nj) AS e_gpu_low_nj,
         sum(e_gpu_high_nj) AS e_gpu_high_nj,
         sum(e_gpu_active_nj) AS e_gpu_active_nj,
-        -- A boundary that is unknown in one metered hour is unknown for the job.
-        CASE WHEN count(e_host_nj) >= count(e_gpu_nj) THEN sum(e_host_nj) END AS e_host_nj,
-        CASE WHEN count(e_facility_nj) >= count(e_gpu_nj) THEN sum(e_facility_nj) END
+        -- A boundary that is unknown in one of the job's hours is unknown for the job. An hour in
+        -- which nothing metered the GPUs counts with its lower bound, here as in e_gpu_nj.
+        CASE WHEN count(e_host_nj) = count(*) FILTER (WHERE device_us > 0) THEN sum(e_host_nj) END
+            AS e_host_nj,
+        count(e_gpu_nj) > 0
+            AND count(e_facility_low_nj) = count(*) FILTER (WHERE device_us > 0) AS bounded,
+        CASE WHEN bounded THEN sum(coalesce(e_facility_nj, e_facility_low_nj)) END
             AS e_facility_nj,
-        CASE WHEN count(e_facility_nj) >= count(e_gpu_nj) THEN sum(e_facility_low_nj) END
-            AS e_facility_low_nj,
-        CASE WHEN count(e_facility_nj) >= count(e_gpu_nj) THEN sum(e_facility_high_nj) END
-            AS e_facility_high_nj,
+        CASE WHEN bounded THEN sum(e_facility_low_nj) END AS e_facility_low_nj,
+        CASE WHEN bounded THEN sum(e_facility_high_nj) END AS e_facility_high_nj,
         sum(counter_nj) AS counter_nj,
         sum(counted_integral_nj) AS counted_integral_nj,
         max(max_gap_us) AS max_gap_us,
@@ -40,7 +42,9 @@ allocated AS (
 )
 SELECT
     job_id,
-    COLUMNS(* EXCLUDE (job_id, device_us, covered_us, methods, reasons, inputs_digest)),
+    COLUMNS(* EXCLUDE (
+        job_id, device_us, covered_us, methods, reasons, inputs_digest, bounded
+    )),
     coalesce(device_us, 0) AS device_us,
     coalesce(covered_us, 0) AS covered_us,
     list_filter(coalesce(methods, []), lambda x: x <> '') AS methods,

@@ -69,7 +69,7 @@ def compact(value: int | None, why: str = "") -> Cell:
     """Return a cell of a large count in millions, billions or trillions, four digits shown."""
     for word, size in (("trillion", 10**12), ("billion", 10**9), ("million", 10**6)):
         if value is not None and value >= size:
-            return Cell(f"{significant(value / size, 4)}{THIN}{word}", raw=str(value))
+            return Cell(f"{significant(value / size, 4)} {word}", raw=str(value))
     return whole(value, why)
 
 

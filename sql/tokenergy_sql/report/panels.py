@@ -119,10 +119,13 @@ def intensity_chart(facts: Facts, marks: dict[str, Mark], workload: str) -> Char
     spec = charts.intensity_spec(
         rows, [m.label for m in shown], [m.color for m in shown], f"J per {kind} token"
     )
+    least, most = (
+        f"{significant(job['te_gpu'])} ({marks[job['job_id']].label})"
+        for job in (jobs[-1], jobs[0])
+    )
     said = (
-        f"Dot chart of J per {kind} token of {counted(len(jobs), f'{workload} job')}, "
-        f"each with its interval: from {significant(jobs[-1]['te_gpu'])} ({shown[-1].label}) to "
-        f"{significant(jobs[0]['te_gpu'])} ({shown[0].label}) at the GPU."
+        f"Dot chart of J per {kind} token of {counted(len(jobs), f'{workload} job')}, intervals: "
+        f"{most if len(jobs) == 1 else f'from {least} to {most}'} at the GPU."
     )
     return Chart(f"intensity-{workload}", spec, said)
 
