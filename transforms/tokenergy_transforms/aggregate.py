@@ -95,12 +95,13 @@ def aggregate(
         seg_end_us=seg_end,
     )
     name, integrate = choice.backend(device, len(batch.ts_us), devices)
-    rows = to_table(batch, integrate(batch), devices, node)
+    result = integrate(batch)
+    rows = to_table(batch, result, devices, node)
     if rows.num_rows:
         lake.replace("segment", rows, hour_us, node)
     else:
         lake.remove("segment", hour_us, node)
-    return Done(node, hour_us, name, len(batch.ts_us), rows.num_rows)
+    return Done(node, hour_us, name, int(result.readings.sum()), rows.num_rows)
 
 
 def to_table(batch: Batch, result: Result, devices: list[str], node: str) -> pa.Table:
