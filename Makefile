@@ -1,6 +1,7 @@
 # Everything runs in .venv; the first target that needs it makes it. Needs python3 >= 3.11 and make.
 PYTHON ?= python3
 BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 SOURCES := collectors transforms sql dags tests benchmarks
 
 .PHONY: help setup setup-run demo test check docs bench gpu-check lock clean
@@ -51,10 +52,10 @@ gpu-check: .venv/dev.stamp ## on a CUDA machine: CUDA and CPU segments must agre
 	$(BIN)/python -m benchmarks.gpu_check
 
 lock: .venv/dev.stamp ## resolve the locked versions anew
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header \
-	  --extra analysis --extra gpu --extra airflow --extra dev pyproject.toml -o requirements/dev.txt
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header \
-	  --extra analysis -c requirements/dev.txt pyproject.toml requirements/build.in -o requirements/run.txt
+	$(LOCK) --extra analysis --extra gpu --extra airflow --extra dev \
+	  pyproject.toml requirements/build.in -o requirements/dev.txt
+	$(LOCK) --extra analysis -c requirements/dev.txt \
+	  pyproject.toml requirements/build.in -o requirements/run.txt
 
 clean: ## remove .venv and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake

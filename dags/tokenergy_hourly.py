@@ -152,7 +152,7 @@ def index(settled: dict[str, Any]) -> None:
     print(f"{pipeline.index(lake, site, [settled['hour_us']])} jobs")
 
 
-@task(retries=5, outlets=ASSETS)
+@task(retries=3, outlets=ASSETS)
 def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) -> None:
     """Check the books of the whole lake; only an hour that closes is announced to consumers.
 

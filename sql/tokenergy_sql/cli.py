@@ -21,6 +21,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_OF_ANALYSIS = ("altair", "duckdb", "jinja2", "numba", "vl_convert")
+
 LakeOption = Annotated[
     Path, typer.Option("--lake", envvar="TOKENERGY_LAKE", metavar="DIR", help="The lake.")
 ]
@@ -200,6 +202,18 @@ def demo(
         raise typer.Exit(1)
 
 
+def _run() -> None:
+    """Run the app; a package of an extra that is not installed is told by the extra's name."""
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_ANALYSIS:
+            raise
+        raise UserError(
+            f"{error.name} is not installed: pip install 'tokenergy[analysis]'"
+        ) from None
+
+
 def main() -> None:
     """Entry point of `tokenergy`."""
-    guarded(app)
+    guarded(_run)

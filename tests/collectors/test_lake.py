@@ -66,14 +66,9 @@ def test_any_node_name_is_one_plain_file_name(tmp_path, node):
     assert lake.nodes("clock", T0) == [node]
 
 
-@given(st.text(min_size=1, max_size=15))
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=15))
 def test_escaping_is_undone_for_any_text(node):
-    try:
-        escaped = escape_node(node)
-    except UserError as error:
-        assert "\n" not in str(error)
-        assert any("\ud800" <= c <= "\udfff" for c in node)
-        return
+    escaped = escape_node(node)
     assert "/" not in escaped
     assert node_of(Path("clock/d/h") / f"{escaped}-{T0}-0123.parquet") == node
     assert node_of(Path("segment/d/h") / f"{escaped}.parquet") == node
@@ -81,7 +76,7 @@ def test_escaping_is_undone_for_any_text(node):
 
 @pytest.mark.parametrize("node", ["", "x" * 181, "é" * 31, "\udcff"])
 def test_names_that_cannot_be_files_are_told(node):
-    with pytest.raises(UserError, match="node name .* cannot be used"):
+    with pytest.raises(UserError, match=r"node name .* cannot be used"):
         escape_node(node)
 
 

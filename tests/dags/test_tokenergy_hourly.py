@@ -104,7 +104,7 @@ def test_declares_the_pipeline_and_imports_nothing_heavy(airflow: Airflow) -> No
             "nodes": 2,
             "aggregate": 2,
             "index": 2,
-            "check": 5,
+            "check": 3,
             "report": 2,
         },
         "outlets": {"check": [f"tokenergy_{table}" for table in TABLES]},

@@ -1,0 +1,122 @@
+"""The command as a user runs it: helps, one-line errors, exit codes, logs."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from tokenergy_collectors import __version__, cli
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.logs import Log
+from tokenergy_collectors.running import parse_duration
+
+
+def collect(*arguments, **options):
+    command = [sys.executable, "-m", "tokenergy_collectors", *map(str, arguments)]
+    environment = {k: v for k, v in os.environ.items() if k != "TOKENERGY_LAKE"}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env=environment, **options
+    )
+
+
+@pytest.fixture
+def guarded(monkeypatch, capsys):
+    """Run the command in this process; return the exit code and the lines on standard error."""
+
+    def guarded(*arguments):
+        monkeypatch.setattr(sys, "argv", ["tokenergy-collect", *map(str, arguments)])
+        monkeypatch.setattr("signal.signal", lambda *_: None)
+        monkeypatch.delenv("TOKENERGY_LAKE", raising=False)
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code, capsys.readouterr().err.splitlines()
+
+    return guarded
+
+
+def test_no_driver_is_one_line_and_exit_code_2(tmp_path):
+    result = collect("run", "--lake", tmp_path / "lake", "--duration", "1s")
+    if result.returncode == 0:
+        pytest.skip("this machine has an NVIDIA driver")
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: NVML cannot be started")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["options: lake"]),
+        (["--lake", "s3://bucket/x"], ["object stores are not supported"]),
+        (["--lake", "{tmp}/file"], ["not a directory"]),
+        (["--lake", "{tmp}/l", "--duration", "ten"], ["duration 'ten'", "90s, 2m or 1h"]),
+        (["--lake", "{tmp}/l", "--duration", "0s"], ["duration '0s'"]),
+        (["--lake", "{tmp}/l", "--duration", "9" * 400 + "s"], ["duration"]),
+        (["--lake", "{tmp}/l", "--real-time"], ["need --emulate"]),
+        (["--lake", "{tmp}/l", "--emulate", "nope"], ["nope", "demo"]),
+        (["--lake", "{tmp}/l", "--emulate", "demo", "--node", "x"], ["'x'", "gpu-a, gpu-b"]),
+        (["--config", "{tmp}/bad.toml"], ["bad.toml", "unknown key 'lakes' = 'x'", "allowed"]),
+        (["--config", "{tmp}/none.toml"], ["none.toml", "No such file"]),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line_and_exit_code_2(tmp_path, guarded, arguments, words):
+    (tmp_path / "file").touch()
+    (tmp_path / "bad.toml").write_text("lakes = 'x'\n")
+    code, lines = guarded("run", *(a.format(tmp=tmp_path) for a in arguments))
+    assert code == 2
+    assert len(lines) == 1
+    for word in ["error: ", *words]:
+        assert word in lines[0]
+
+
+def test_every_command_shows_an_example():
+    runner = CliRunner()
+    for words in (["run"], ["import", "nvidia-smi"], ["import", "counters"], ["import", "jobs"]):
+        text = runner.invoke(cli.app, [*words, "--help"]).output
+        assert "Example" in text
+        assert f"tokenergy-collect {' '.join(words)}" in " ".join(text.split())
+    lines = runner.invoke(cli.app, ["run", "--help"]).output.splitlines()
+    examples = [line.strip() for line in lines if line.strip().startswith("tokenergy-collect ")]
+    assert len(examples) == 3
+    assert "tokenergy-collect run --lake ./lake --node gpu-a --emulate demo" in examples
+
+
+def test_version():
+    assert CliRunner().invoke(cli.app, ["--version"]).output.strip().endswith(__version__)
+
+
+@pytest.mark.parametrize(
+    ("text", "us"), [("90s", 90_000_000), ("2m", 120_000_000), ("1.5h", 5_400_000_000)]
+)
+def test_durations(text, us):
+    assert parse_duration(text) == us
+
+
+@pytest.mark.parametrize("text", ["", "5", "-1s", "1d", "0.0000001s", "1e3s", "nan s"])
+def test_durations_that_are_none(text):
+    with pytest.raises(UserError, match="duration"):
+        parse_duration(text)
+
+
+def test_logs_are_one_line_each(capsys):
+    Log("text").warning("lost", why="a\r\n\x0bb", device="GPU-1")
+    Log("json").info("start", node="n\n1", rows={"power": 1})
+    text, structured = capsys.readouterr().err.splitlines()
+    assert text.endswith("warning lost why=a b device=GPU-1")
+    told = json.loads(structured)
+    assert (told["level"], told["event"], told["node"]) == ("info", "start", "n\n1")
+
+
+def test_a_log_that_nobody_reads_stops_nothing(monkeypatch):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone:
+        monkeypatch.setattr(sys, "stderr", gone)
+        Log("text").info("start")
+        monkeypatch.undo()
+        with pytest.raises(BrokenPipeError):
+            gone.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), gone.fileno())

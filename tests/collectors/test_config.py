@@ -1,0 +1,89 @@
+"""The configuration: what is wrong is one line: file, key, value, what is allowed."""
+
+import pytest
+
+from tokenergy_collectors.config import Config
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.strict import load_toml
+
+GOOD = """
+lake = "/data/lake"
+rate_hz = 10
+[place]
+rack = "r1"
+[[tokens]]
+source_id = "a"
+url = "http://127.0.0.1:8000/metrics"
+job_id = "j"
+[[tokens]]
+source_id = "b"
+url = "https://host/metrics"
+job_id = "j"
+every_s = 1
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(text, **overrides):
+        path = tmp_path / "collect.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_toml(path, Config, overrides)
+
+    return load
+
+
+def test_a_file_with_sources_is_taken(load):
+    config = load(GOOD)
+    assert [(s.source_id, s.every_s) for s in config.tokens] == [("a", 5.0), ("b", 1.0)]
+    assert (config.rate_hz, config.place.rack) == (10.0, "r1")
+    assert config.node
+    assert load(GOOD, node="other", lake=None).node == "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", ["lake", "required"]),
+        ("lake = ''", ["lake", "at least 1 character"]),
+        ("lake = 5", ["lake", "string", "5"]),
+        ("lake = 'x'\nrate = 5", ["unknown key 'rate' = 5", "allowed: lake, node, rate_hz"]),
+        ("lake = 'x'\nrate_hz = 100", ["rate_hz", "less than or equal to 50", "100"]),
+        ("lake = 'x'\nrate_hz = 0", ["rate_hz", "greater than or equal to 0.1", "0"]),
+        ("lake = 'x'\nrate_hz = nan", ["rate_hz", "finite", "nan"]),
+        ("lake = 'x'\nrate_hz = '10'", ["rate_hz", "number", "'10'"]),
+        ("lake = 'x'\nrate_hz = true", ["rate_hz", "number", "True"]),
+        ("lake = 'x'\nlog_format = 'xml'", ["log_format", "'text' or 'json'", "'xml'"]),
+        ("lake = 'x'\n[place]\nrow = 1", ["place", "unknown key 'row' = 1", "site, hall"]),
+        ("lake = 'x'\ntokens = 5", ["tokens", "5"]),
+        (GOOD.replace("https:", "file:"), ["tokens.1.url", "^https?://", "file://host"]),
+        (GOOD.replace("every_s = 1", "every_s = 0"), ["tokens.1.every_s", "0.1"]),
+        (GOOD.replace("every_s = 1", "every_s = '1'"), ["tokens.1.every_s", "number", "'1'"]),
+        (GOOD.replace("every_s", "evry_s"), ["tokens.1", "unknown key 'evry_s' = 1", "every_s"]),
+        (GOOD.replace('"b"', '"a"'), ["tokens", "'a' is used twice"]),
+        ("lake = ", ["not a TOML file"]),
+        (b"lake = '\xff'", ["not a TOML file"]),
+        ("lake = 'x'\nbogus = '''a\nb" + "c" * 500 + "'''", ["unknown key 'bogus'", "..."]),
+    ],
+)
+def test_what_is_wrong_is_one_line(load, text, words):
+    with pytest.raises(UserError) as caught:
+        load(text)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert len(line) < 400
+    for word in ["collect.toml", *words]:
+        assert word in line
+
+
+def test_several_faults_are_counted(load):
+    with pytest.raises(UserError, match=r"\(and 1 more\)"):
+        load("lake = ''\nrate_hz = 1000")
+
+
+def test_a_missing_file_and_options_alone(tmp_path):
+    with pytest.raises(UserError, match=r"none\.toml: No such file"):
+        load_toml(tmp_path / "none.toml", Config)
+    with pytest.raises(UserError, match=r"options: lake: Field required"):
+        load_toml(None, Config)
+    assert load_toml(None, Config, {"lake": "x"}).lake == "x"
