@@ -47,10 +47,13 @@ def index(
     Returns:
         The number of jobs in the index.
     """
-    known = set(lake.hours("segment")) | set(lake.hours("tokens"))
-    wanted = sorted(known if hours is None else set(hours))
     usage = _token_usage(lake)
-    for hour in sorted({*wanted, *_hours_of(usage)} if hours is None else wanted):
+    wanted = set(usage["hour_us"].to_pylist()) if hours is None else set(hours)
+    if hours is None:
+        # Hours that were derived before and have lost their reason are emptied.
+        for table in ("segment", "ledger", "token_usage", "job_hour_index"):
+            wanted |= set(lake.hours(table))
+    for hour in sorted(wanted):
         progress(partition(hour))
         _index_hour(lake, site, hour, usage)
     return _index_jobs(lake, site)
@@ -59,10 +62,6 @@ def index(
 def _token_usage(lake: Lake) -> pa.Table:
     with catalog.connect(lake) as con:
         return run_model(con, "token_usage")
-
-
-def _hours_of(usage: pa.Table) -> list[int]:
-    return sorted(set(usage["hour_us"].to_pylist()))
 
 
 def _index_hour(lake: Lake, site: Site, hour: int, usage: pa.Table) -> None:

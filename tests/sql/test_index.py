@@ -225,3 +225,15 @@ def test_bounds_are_those_of_the_kind_that_counts(builder: LakeBuilder) -> None:
     builder.tokens("j", [(T0 + 20 * S, 0), (T0 + 40 * S, 0)], kind="trained", source_id="dead")
     (job,) = ask(builder.build(SITE), "SELECT * FROM job_index")
     assert (job["workload"], job["n_low"], job["n_high"]) == ("inference", 5_000, 5_000)
+
+
+def test_what_has_lost_its_reason_goes(builder: LakeBuilder) -> None:
+    serving(builder)
+    builder.tokens("other", [(T0 + 5 * HOUR_US, 0), (T0 + 5 * HOUR_US + S, 9)], source_id="o")
+    lake = builder.build(SITE)
+    assert len(lake.hours("job_hour_index")) == 2
+    for path in lake.files("tokens", [T0 + 5 * HOUR_US]):
+        path.unlink()
+    builder.build(SITE)
+    assert lake.hours("job_hour_index") == [T0]
+    assert [r["job_id"] for r in ask(lake, "SELECT job_id FROM job_index")] == ["j"]
