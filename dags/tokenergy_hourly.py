@@ -154,7 +154,7 @@ def index(settled: dict[str, Any]) -> None:
 
 @task(retries=3, outlets=ASSETS)
 def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) -> None:
-    """Check the books of the whole lake; only an hour that closes is announced to consumers.
+    """Check the books of the hour and of all jobs; only what closes is announced to consumers.
 
     A breach is final, and not retried, unless another run is at work: it may be between its
     segments and its ledger.
@@ -163,16 +163,9 @@ def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) ->
     from tokenergy_sql.checking import run_checks
 
     breached = []
-    for finding in run_checks(Lake(settled["lake"])):
-        verdict = "ok" if not finding.rows else "FAIL" if finding.fatal else "warn"
-        count = f" ({len(finding.rows)} rows)" if finding.rows else ""
-        print(f"{verdict:<5}{finding.name}: {finding.title}{count}")
-        for row in finding.rows[:ROWS_SHOWN]:
-            named = zip(finding.columns, row, strict=True)
-            print("     " + " ".join(f"{name}={value}" for name, value in named))
-        if len(finding.rows) > ROWS_SHOWN:
-            print(f"     ... and {len(finding.rows) - ROWS_SHOWN} more")
-        if finding.rows and finding.fatal:
+    for finding in run_checks(Lake(settled["lake"]), [settled["hour_us"]]):
+        print("\n".join(finding.lines(ROWS_SHOWN)))
+        if finding.breach:
             breached.append(f"{finding.name} ({len(finding.rows)} rows)")
     if breached:
         why = f"the books do not close: {', '.join(breached)}; rows above"

@@ -100,19 +100,22 @@ def index(lake: LakeOption, hour: HourOption = None, site: SiteOption = None) ->
 @app.command()
 def check(
     lake: LakeOption,
+    hour: HourOption = None,
     limit: Annotated[int, typer.Option("--limit", help="Offending rows to show of each.")] = 5,
 ) -> None:
     """Check the books: the ledger against the meter, jobs against the ledger, bounds and sums.
 
     Prints one line a check and, below a failed one, its offending rows. Exit code 1 on a breach.
+    With --hour, checks that look at one hour at a time look at that hour alone.
 
     \b
-    Example:
+    Examples:
       tokenergy check --lake ./lake
+      tokenergy check --lake ./lake --hour 2026-01-15T08
     """
     from tokenergy_sql import steps
 
-    if not steps.print_checks(lake, limit):
+    if not steps.print_checks(lake, limit, steps.parse_hours(hour)):
         raise typer.Exit(1)
 
 

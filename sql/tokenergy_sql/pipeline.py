@@ -84,6 +84,8 @@ def _index_hour(lake: Lake, site: Site, hour: int, usage: pa.Table) -> None:
 
 
 def _index_jobs(lake: Lake, site: Site) -> int:
+    import pyarrow as pa
+
     with catalog.connect(lake) as con:
         _parameters(con, 0, "")
         _declare(con, site)
@@ -98,7 +100,7 @@ def _index_jobs(lake: Lake, site: Site) -> int:
     for place, start_us in enumerate(rows["start_us"].to_pylist()):
         by_hour.setdefault(hour_of(start_us), []).append(place)
     for hour in {*by_hour, *lake.hours("job_index")}:
-        _write(lake, "job_index", rows.take(by_hour.get(hour, [])), hour)
+        _write(lake, "job_index", rows.take(pa.array(by_hour.get(hour, []), pa.int64())), hour)
     return len(rows)
 
 

@@ -112,21 +112,14 @@ def index_hours(root: Path, hours: list[int] | None, site_file: Path | None) -> 
         return index(lake, site, hours, told)
 
 
-def print_checks(root: Path, limit: int) -> bool:
-    """Run the checks, print them, and tell whether none was breached."""
+def print_checks(root: Path, limit: int, hours: list[int] | None = None) -> bool:
+    """Run the checks (the hourly ones on some hours), print them, tell whether none failed."""
     from tokenergy_sql.checking import run_checks
 
     passed = True
-    for finding in run_checks(Lake(root)):
-        verdict = "ok" if not finding.rows else "FAIL" if finding.fatal else "warn"
-        count = f" ({len(finding.rows)} rows)" if finding.rows else ""
-        print(f"{verdict:<5}{finding.name}: {finding.title}{count}")
-        for row in finding.rows[:limit]:
-            named = zip(finding.columns, row, strict=True)
-            print("     " + " ".join(f"{name}={value}" for name, value in named))
-        if len(finding.rows) > limit:
-            print(f"     ... and {len(finding.rows) - limit} more")
-        passed = passed and not (finding.rows and finding.fatal)
+    for finding in run_checks(Lake(root), hours):
+        print("\n".join(finding.lines(limit)))
+        passed = passed and not finding.breach
     return passed
 
 

@@ -34,8 +34,8 @@ class Run:
         self.config = Config(lake=str(root), node="n1", rate_hz=10, **config)
         self.jobs_file = None
 
-    def run(self, duration_us=None, *, stop=None, before=None, sources=True):
-        with EmulatedNode(small_profile(), "n1", self.clock) as node:
+    def run(self, duration_us=None, *, stop=None, before=None, sources=True, **board):
+        with EmulatedNode(small_profile(**board), "n1", self.clock) as node:
             served = [
                 TokenSource(source_id=s.source_id, url=s.url, job_id=s.job_id, model=s.model)
                 for s in (node.sources if sources else ())
@@ -168,6 +168,15 @@ def test_starting_at_the_hour_and_stopping_within_a_tick(tmp_path):
     assert [r["kind"] for r in run.rows("event")] == ["start", "stop"]
 
 
+def test_the_last_reading_is_kept_without_a_counter_too(tmp_path):
+    run = Run(tmp_path)
+    run.run(2 * S + 1, unsupported=["counter"], update_us=2 * S)
+    for device in devices(run):
+        rows = run.rows("power", device_id=device)
+        assert rows[-1]["ts_us"] == T0 + 2 * S + 1
+        assert {(r["energy_mj"], r["epoch"]) for r in rows} == {(None, 0)}
+
+
 def test_a_stop_before_the_end_reads_the_edge_once(tmp_path):
     run, stop = Run(tmp_path), threading.Event()
 
@@ -215,7 +224,7 @@ def test_a_missing_board_and_a_clock_that_steps_are_events(tmp_path):
 
 def test_a_lake_that_fails_for_a_while_loses_nothing(tmp_path):
     class Flaky(Lake):
-        fails = 3
+        fails = 8  # six at the three rolls, two more at the end
 
         def append(self, table, rows, node, tag=None):
             if table == "power" and Flaky.fails:
@@ -292,7 +301,6 @@ def test_an_edge_during_a_slow_scrape_is_scraped_after_it(tmp_path, endpoint):
     stamps = sorted(r["ts_us"] for r in run.rows("tokens"))
     assert len(stamps) == 3  # at the start, after the edge, at the stop
     assert stamps[1] >= run.edge_us[0]
-    assert stamps[1] - run.edge_us[0] < 350_000
 
 
 def test_a_stop_during_a_scrape_that_hangs(tmp_path, endpoint, monkeypatch):
@@ -303,7 +311,9 @@ def test_a_stop_during_a_scrape_that_hangs(tmp_path, endpoint, monkeypatch):
     run.run(200_000, sources=False)
     assert run.clock.monotonic_us() - began < 5 * S
     assert [r["kind"] for r in run.rows("event")] == ["start", "error", "stop"]
-    assert run.rows("power")
+    for device in devices(run):
+        counted = [r for r in run.rows("power", device_id=device) if r["energy_mj"] is not None]
+        assert len(counted) == 2  # at the start and at the end, once each
 
 
 def test_a_worker_that_breaks_is_told(tmp_path, monkeypatch):

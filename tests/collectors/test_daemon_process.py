@@ -49,7 +49,7 @@ def test_a_signal_ends_it_with_everything_sealed(tmp_path, number):
         stamps = [r["ts_us"] for r in rows]
         assert len(stamps) == len(set(stamps))
         assert stamps[-1] - stamps[0] > 1.2 * S
-        assert abs(stamps[-1] - asked_us) < S
+        assert abs(stamps[-1] - asked_us) < 3 * S
         assert rows[0]["energy_mj"] is not None
         assert rows[-1]["energy_mj"] is not None
     assert not (tmp_path / "lake-truth").exists()

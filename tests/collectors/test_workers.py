@@ -34,6 +34,17 @@ def test_a_busy_worker_is_left_alone_or_runs_once_more():
     assert task.runs == 2
 
 
+def test_a_busy_worker_asked_in_passing_runs_once():
+    task = Slow()
+    worker = Worker(task, lambda error: None, inline=False)
+    worker.ask()
+    assert task.began.acquire(timeout=10)
+    worker.ask()
+    task.go.release(2)
+    assert worker.finish(10)
+    assert task.runs == 1
+
+
 def test_a_worker_that_hangs_keeps_nobody():
     task = Slow()
     worker = Worker(task, lambda error: None, inline=False)

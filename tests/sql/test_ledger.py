@@ -289,3 +289,21 @@ def test_the_books_close_on_random_fleets(builder: LakeBuilder, seed: int) -> No
     assert_checks_pass(lake)
     (row,) = ask(lake, "SELECT count(*) AS n, count(DISTINCT meter) AS meters FROM ledger")
     assert row["n"] > 0
+
+
+def test_checks_of_one_hour_see_that_hour_alone(builder: LakeBuilder) -> None:
+    import pyarrow as pa
+
+    edge = T0 + HOUR_US
+    builder.device("A")
+    builder.power("A", level(200_000, edge - 9 * S, edge + 9 * S))
+    lake = builder.build()
+    rows = lake.read("ledger", [edge])
+    place = rows.column_names.index("energy_nj")
+    energy = [nj + 1 for nj in rows["energy_nj"].to_pylist()]
+    lake.replace(
+        "ledger", rows.set_column(place, rows.schema.field(place), pa.array(energy)), edge, "ledger"
+    )
+    assert [f.name for f in run_checks(lake, [T0]) if f.breach] == []
+    assert [f.name for f in run_checks(lake, [edge]) if f.breach] == ["law"]
+    assert [f.name for f in run_checks(lake, [edge])] == [f.name for f in run_checks(lake)]

@@ -1,5 +1,5 @@
 -- gpu <= it <= facility, active + idle = gpu, and an index lies inside its bounds.
--- fail
+-- fail, whole
 SELECT job_id, e_gpu_j, e_it_j, e_facility_j, tokenergy, te_low, te_high
 FROM job_index
 WHERE e_gpu_j > e_it_j

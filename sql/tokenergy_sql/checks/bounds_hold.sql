@@ -1,5 +1,5 @@
 -- No booked energy is negative or outside its own bounds, and an unknown energy is NULL.
--- fail
+-- fail, hourly
 SELECT
     device_id,
     strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",

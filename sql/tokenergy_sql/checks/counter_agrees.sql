@@ -1,5 +1,5 @@
 -- Devices on which counter and samples disagree by more than 5 % somewhere.
--- warn
+-- warn, hourly
 SELECT
     device_id,
     strftime(make_timestamp(start_us - start_us % 3600000000), '%Y-%m-%dT%H:00Z') AS hour,

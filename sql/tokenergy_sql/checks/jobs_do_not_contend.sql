@@ -1,5 +1,5 @@
 -- Jobs that together hold more than a whole device: their split is an estimate.
--- warn
+-- warn, hourly
 SELECT
     device_id,
     strftime(make_timestamp(min(start_us)), '%Y-%m-%dT%H:%M:%S.%fZ') AS "from",

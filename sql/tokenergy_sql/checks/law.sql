@@ -1,5 +1,5 @@
 -- The ledger adds up to the meter on every device and hour, to the nanojoule.
--- fail
+-- fail, hourly
 -- The meter is read again from the raw rows, by SQL that shares nothing with the integration: the
 -- counter's difference (linear between readings, rounded down) over every run of segments that the
 -- ledger books by counter; the integral of the readings over every run that it books by samples.

@@ -1,5 +1,5 @@
 -- Every segment's time is booked exactly once, and nothing else is.
--- fail
+-- fail, hourly
 WITH booked AS (
     SELECT device_id, start_us, end_us, sum(device_us) AS booked_us FROM ledger GROUP BY ALL
 )

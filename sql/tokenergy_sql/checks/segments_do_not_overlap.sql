@@ -1,5 +1,5 @@
 -- Segments of a device follow one another without overlap.
--- fail
+-- fail, hourly
 SELECT
     device_id,
     strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",

@@ -1,5 +1,5 @@
 -- Each job's tokens are the sum of its hours, and lie inside their bounds.
--- fail
+-- fail, whole
 WITH used AS (
     SELECT
         job_id,
