@@ -37,21 +37,13 @@ def random_batch(
         columns.append(column)
         cuts.append(cut)
     rows = Rows(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
-    names = [str(d) for d in range(devices)]
-    loaded = assemble(rows, names)
-    return Batch(
-        ts_us=loaded.ts_us,
-        power_mw=loaded.power_mw,
-        offsets=loaded.offsets,
-        counter_ts_us=loaded.counter_ts_us,
-        counter_mj=loaded.counter_mj,
-        counter_epoch=loaded.counter_epoch,
-        counter_offsets=loaded.counter_offsets,
-        gap_limit_us=np.full(devices, 15 * period_us, np.int64),
-        seg_device=np.concatenate([np.full(len(c) - 1, d, np.int32) for d, c in enumerate(cuts)]),
-        seg_start_us=np.concatenate([c[:-1] for c in cuts]),
-        seg_end_us=np.concatenate([c[1:] for c in cuts]),
+    segments = (
+        np.concatenate([np.full(len(c) - 1, d, np.int32) for d, c in enumerate(cuts)]),
+        np.concatenate([c[:-1] for c in cuts]),
+        np.concatenate([c[1:] for c in cuts]),
     )
+    limits = np.full(devices, 15 * period_us, np.int64)
+    return assemble(rows, [str(d) for d in range(devices)]).batch(limits, segments)
 
 
 def _device(

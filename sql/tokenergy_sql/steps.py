@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, hour_of, partition
@@ -80,15 +80,14 @@ def aggregate_hours(
 
     lake = Lake(root)
     window_us = cuts.parse_window(window)
-    if device not in get_args(choice.Device):
-        raise UserError(f"--device {device!r}: expected auto, cpu or cuda")
+    back_end = choice.parse_device(device)
     work = [pair for pair in worklist(lake, hours) if not nodes or pair[1] in nodes]
     done = []
     with progress_bar() as progress:
         task = progress.add_task("aggregate", total=len(work))
         for hour, node in work:
             progress.update(task, description=f"aggregate {node} {partition(hour)}")
-            done.append(aggregate(lake, hour, node, window_us, device))  # type: ignore[arg-type]
+            done.append(aggregate(lake, hour, node, window_us, back_end))
             progress.advance(task)
     return done
 

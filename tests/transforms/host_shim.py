@@ -59,8 +59,7 @@ class HostKernel:
 
     def integrate(self, batch: Batch) -> Result:
         result = Result.empty(len(batch.seg_start_us))
-        inputs = [getattr(batch, name) for name in Batch.__slots__]
-        arrays = [np.ascontiguousarray(a) for a in inputs] + result.arrays()
+        arrays = [np.ascontiguousarray(a) for a in batch.arrays()] + result.arrays()
         pointers = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
         count = ctypes.c_longlong(len(batch.seg_start_us))
         self._library.launch(ctypes.c_uint(THREADS), pointers, count)

@@ -78,22 +78,9 @@ def aggregate(
     limits = readings.gap_limits(update_us, devices)
     margin_us = int(limits.max(initial=1_500_000))
     loaded = readings.load(lake, node, hour_us, devices, margin_us)
-    seg_device, seg_start, seg_end = cuts.segments(
-        loaded.ts_us, loaded.offsets, [held.get(d, []) for d in devices], hour_us, window_us
-    )
-    batch = Batch(
-        ts_us=loaded.ts_us,
-        power_mw=loaded.power_mw,
-        offsets=loaded.offsets,
-        counter_ts_us=loaded.counter_ts_us,
-        counter_mj=loaded.counter_mj,
-        counter_epoch=loaded.counter_epoch,
-        counter_offsets=loaded.counter_offsets,
-        gap_limit_us=limits,
-        seg_device=seg_device,
-        seg_start_us=seg_start,
-        seg_end_us=seg_end,
-    )
+    jobs = [held.get(d, []) for d in devices]
+    segments = cuts.segments(loaded.ts_us, loaded.offsets, jobs, hour_us, window_us)
+    batch = loaded.batch(limits, segments)
     name, integrate = choice.backend(device, len(batch.ts_us), devices)
     result = integrate(batch)
     rows = to_table(batch, result, devices, node)

@@ -52,6 +52,10 @@ class Batch:
     seg_start_us: I64
     seg_end_us: I64
 
+    def arrays(self) -> list[np.ndarray]:
+        """Return the arrays in the order of the fields, as the kernels take them."""
+        return [getattr(self, f.name) for f in fields(self)]
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

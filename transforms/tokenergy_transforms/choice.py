@@ -6,7 +6,7 @@ A kernel on a metered GPU would become part of the measurement, so `auto` never 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from tokenergy_collectors.errors import UserError
 from tokenergy_transforms.batch import Batch, Result
@@ -38,6 +38,18 @@ def cuda_uuid() -> str:
 
     raw = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["uuid"]
     return f"GPU-{uuid.UUID(bytes=bytes(raw))}"
+
+
+def parse_device(text: str) -> Device:
+    """Return a device choice as given by the user.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    for device in get_args(Device):
+        if device == text:
+            return cast(Device, device)
+    raise UserError(f"--device {text!r}: expected auto, cpu or cuda")
 
 
 def backend(

@@ -25,20 +25,7 @@ def integrate(batch: Batch) -> Result:
         One value a segment; see `Result`.
     """
     result = Result.empty(len(batch.seg_start_us))
-    _segments(
-        batch.ts_us,
-        batch.power_mw,
-        batch.offsets,
-        batch.counter_ts_us,
-        batch.counter_mj,
-        batch.counter_epoch,
-        batch.counter_offsets,
-        batch.gap_limit_us,
-        batch.seg_device,
-        batch.seg_start_us,
-        batch.seg_end_us,
-        *result.arrays(),
-    )
+    _segments(*batch.arrays(), *result.arrays())
     return result
 
 

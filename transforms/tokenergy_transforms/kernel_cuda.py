@@ -72,22 +72,7 @@ def integrate(batch: Batch) -> Result:
     result = Result.empty(count)
     if count == 0:
         return result
-    inputs = [
-        cupy.asarray(array)
-        for array in (
-            batch.ts_us,
-            batch.power_mw,
-            batch.offsets,
-            batch.counter_ts_us,
-            batch.counter_mj,
-            batch.counter_epoch,
-            batch.counter_offsets,
-            batch.gap_limit_us,
-            batch.seg_device,
-            batch.seg_start_us,
-            batch.seg_end_us,
-        )
-    ]
+    inputs = [cupy.asarray(array) for array in batch.arrays()]
     outputs = [cupy.empty(count, array.dtype) for array in result.arrays()]
     blocks = (count + THREADS - 1) // THREADS
     kernel = _kernel(cupy.cuda.Device().id)

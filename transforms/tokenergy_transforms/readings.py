@@ -7,7 +7,7 @@ Of several rows of one device and stamp the one with the lowest power counts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tokenergy_collectors.contract import BOUNDS, HOUR_US
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_transforms.batch import COUNTER_SPAN_US, I32, I64
+from tokenergy_transforms.batch import COUNTER_SPAN_US, I32, I64, Batch
 
 _COLUMNS = ("ts_us", "device_id", "power_mw", "energy_mj", "epoch")
 
@@ -32,6 +32,18 @@ class Readings:
     counter_mj: I64
     counter_epoch: I32
     counter_offsets: I64
+
+    def batch(self, gap_limit_us: I64, segments: tuple[I32, I64, I64]) -> Batch:
+        """Return the batch of these readings, gap limits int64[D] and segments (see `cuts`)."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "devices"}
+        device, start_us, end_us = segments
+        return Batch(
+            **values,
+            gap_limit_us=gap_limit_us,
+            seg_device=device,
+            seg_start_us=start_us,
+            seg_end_us=end_us,
+        )
 
 
 @dataclass(frozen=True, slots=True)
