@@ -32,6 +32,17 @@ host_w = 1800.0   # of a node beside its GPUs
 """
 
 
+def describe(profile_name: str) -> str:
+    """Return in words what a profile emulates."""
+    profile = load_profile(profile_name)
+    boards = sum(node.count for node in profile.nodes.values())
+    minutes = profile.duration_us / 60_000_000
+    return (
+        f"{len(profile.nodes)} emulated nodes, {boards} GPUs, {len(profile.jobs)} jobs, "
+        f"{minutes:g} minutes of virtual time"
+    )
+
+
 def prepare(folder: Path) -> None:
     """Make the demo's folder, or empty the one that an earlier demo made.
 

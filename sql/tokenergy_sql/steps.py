@@ -167,13 +167,16 @@ def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
     from tokenergy_sql import demo
     from tokenergy_sql.table import WIDE_COLUMNS, console, job_table
 
+    what = demo.describe(profile)
     demo.prepare(folder)
+    print(f"collect    {what}", flush=True)
     with progress_bar() as progress:
         demo.collect(folder, profile, progress)
     lake = folder / "lake"
     done = aggregate_hours(lake, None, None, "1s", "cpu")
-    print(f"aggregated {sum(d.readings for d in done):,} readings")
-    index_hours(lake, None, None)
+    readings, segments = sum(d.readings for d in done), sum(d.segments for d in done)
+    print(f"aggregate  {readings:,} readings to {segments:,} segments", flush=True)
+    print(f"index      {index_hours(lake, None, None)} jobs", flush=True)
     passed = print_checks(lake, 5)
     out = write_report(lake, folder / "report.html")
     print()

@@ -1,0 +1,78 @@
+"""The demo as a user runs it, and what `check` says when one unit is changed after it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from tests.support.lakes import T0
+from tokenergy_collectors.lake import Lake
+
+
+def tokenergy(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "tokenergy"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The demo's folder, and what it printed."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    done = tokenergy("demo", "--score", "--out", str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done.stdout
+
+
+def test_it_ends_with_the_table_the_score_and_the_report(demo: tuple[Path, str]) -> None:
+    folder, said = demo
+    lines = said.splitlines()
+    assert "Energy per token by job (emulated)" in said
+    verdicts = [
+        line.split()[-1] for line in lines[lines.index("") :] if line.endswith(("ok", "MISS"))
+    ]
+    assert verdicts == ["ok"] * 5
+    assert lines[-1] == f"report: {folder / 'report.html'}"
+    assert "FAIL" not in said
+    assert (folder / "report.html").stat().st_size > 100_000
+
+
+def test_accounts_of_every_kind_occur(demo: tuple[Path, str]) -> None:
+    rows = Lake(demo[0] / "lake").read("ledger", columns=["account"])
+    assert set(rows["account"].to_pylist()) == {
+        "active",
+        "resident_idle",
+        "free_idle",
+        "unattributed",
+    }
+
+
+def test_one_unit_in_one_row_is_a_breach(demo: tuple[Path, str]) -> None:
+    root = demo[0] / "lake"
+    assert tokenergy("check", "--lake", str(root)).returncode == 0
+    lake = Lake(root)
+    ledger = lake.read("ledger", [T0])
+    place = ledger.column_names.index("energy_nj")
+    energy = ledger["energy_nj"].to_pylist()
+    energy[4321] += 1
+    altered = ledger.set_column(place, ledger.schema.field(place), pa.array(energy))
+    lake.replace("ledger", altered, T0, "ledger")
+    done = tokenergy("check", "--lake", str(root))
+    assert done.returncode == 1
+    device = ledger["device_id"][4321].as_py()
+    assert "FAIL law" in done.stdout
+    assert f"device_id={device} hour=2026-01-15T08:00Z" in done.stdout
+    assert "difference_nj=1" in done.stdout
+    lake.replace("ledger", ledger, T0, "ledger")
+    assert tokenergy("check", "--lake", str(root)).returncode == 0
+
+
+def test_a_profile_that_is_not_there_leaves_an_earlier_demo_alone(demo: tuple[Path, str]) -> None:
+    folder, _ = demo
+    before = sorted(p.name for p in (folder / "lake").iterdir())
+    done = tokenergy("demo", "--out", str(folder), "--profile", "no-such-profile")
+    assert done.returncode == 2
+    assert sorted(p.name for p in (folder / "lake").iterdir()) == before
