@@ -262,7 +262,8 @@ def test_a_breach_fails_the_check_and_names_the_rows(airflow: Airflow, tmp_path:
             def get_dr_count(self, dag_id, states): return self.running
         def raised(running):
             try:
-                check.function({{"lake": {str(lake.root)!r}}}, ti=Instance(running))
+                settled = {{"lake": {str(lake.root)!r}, "hour_us": {T0}}}
+                check.function(settled, ti=Instance(running))
             except Exception as error:
                 return [type(error).__name__, str(error)]
         tell([raised(1), raised(2)])
