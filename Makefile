@@ -35,7 +35,7 @@ demo: .venv/run.stamp ## emulate a small fleet for an hour, and index it
 test: .venv/dev.stamp ## run the tests
 	@$(BIN)/python -m pytest
 
-check: .venv/dev.stamp ## format, lint, types, layers, generated docs, locks
+check: .venv/dev.stamp ## format, lint, types, layers, generated docs
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy

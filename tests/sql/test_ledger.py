@@ -307,3 +307,17 @@ def test_checks_of_one_hour_see_that_hour_alone(builder: LakeBuilder) -> None:
     assert [f.name for f in run_checks(lake, [T0]) if f.breach] == []
     assert [f.name for f in run_checks(lake, [edge]) if f.breach] == ["law"]
     assert [f.name for f in run_checks(lake, [edge])] == [f.name for f in run_checks(lake)]
+
+
+def test_a_frozen_counter_is_no_counter(builder: LakeBuilder) -> None:
+    """It moves for a minute, then stands still while the board goes on drawing 200 W."""
+    counters = counter(T0, T0 + 60 * S, 200_000)
+    counters |= dict.fromkeys(range(T0 + 61 * S, T0 + 121 * S, S), counters[T0 + 60 * S])
+    builder.device("A")
+    builder.power("A", level(200_000, T0, T0 + 120 * S), counters=counters)
+    lake = builder.build()
+    assert booked(lake) == {
+        ("free_idle", None, "counter"): 12_000 * J,
+        ("free_idle", None, "samples"): 12_000 * J,
+    }
+    assert_checks_pass(lake)

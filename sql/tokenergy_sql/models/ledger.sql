@@ -15,6 +15,18 @@ job_edge AS (
     UNION
     SELECT device_id, end_us FROM allocation WHERE end_us IS NOT NULL
 ),
+-- A counter that stood still through a slot in which power was drawn is broken: it is left out.
+counted AS (
+    SELECT
+        * REPLACE (
+            CASE
+                WHEN sum(counter_nj) OVER slot = 0 AND sum(energy_nj) OVER slot > 0 THEN NULL
+                ELSE counter_nj
+            END AS counter_nj
+        )
+    FROM segment
+    WINDOW slot AS (PARTITION BY device_id, start_us // 30000000)
+),
 classed AS (
     SELECT
         s.*,
@@ -34,7 +46,7 @@ classed AS (
             OR s.start_us <> lag(s.end_us) OVER device,
             false
         )::INT AS divides
-    FROM segment AS s
+    FROM counted AS s
     LEFT JOIN job_edge AS e ON e.device_id = s.device_id AND e.cut_us = s.start_us
     WINDOW device AS (PARTITION BY s.device_id ORDER BY s.start_us)
 ),
