@@ -98,3 +98,10 @@ def test_several_sources_and_kinds_add_up(builder: LakeBuilder) -> None:
         builder.tokens("j", [(T0, 0), (T0 + 90 * S, 10)], source_id=source)
         builder.tokens("j", [(T0, 0), (T0 + 90 * S, 7)], source_id=source, kind="prompt_cached")
     assert usage(builder.build()) == [("generated", 20, 20, 20), ("prompt_cached", 14, 14, 14)]
+
+
+def test_a_counter_that_falls_has_restarted_whoever_reads_it(builder: LakeBuilder) -> None:
+    """Neither an epoch nor a process start says so: the collector itself was restarted too."""
+    builder.job("j", "A", T0, T0 + 90 * S)
+    builder.tokens("j", [(T0, 100), (T0 + 30 * S, 400), (T0 + 60 * S, 50), (T0 + 90 * S, 80)])
+    assert usage(builder.build())[0][:2] == ("generated", 300 + 80)

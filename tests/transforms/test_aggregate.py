@@ -105,8 +105,10 @@ def test_again_gives_the_same_bytes_and_nothing_removes(builder: LakeBuilder) ->
     assert (path.read_bytes(), path.stat().st_ino) == before
     for raw in builder.lake.files("power"):
         raw.unlink()
+    assert worklist(builder.lake) == [(T0, "n1")]
     aggregate(builder.lake, T0, "n1", S, "cpu")
     assert builder.lake.files("segment") == []
+    assert worklist(builder.lake) == []
 
 
 def test_auto_takes_the_cpu_for_little_and_cuda_must_be_there() -> None:

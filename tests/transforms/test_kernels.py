@@ -150,12 +150,16 @@ def test_no_readings_is_nothing_known(backend: Backend) -> None:
 
 
 def test_percentiles_of_many_readings(backend: Backend) -> None:
-    """More readings than the sorting lane takes: another code path, the same definition."""
+    """More readings than the sorting lane takes: another code path, the same definition.
+
+    Of 99 readings the 99th percentile is the 99th (98.01 rounds up), of 100 it is the 99th too.
+    """
     rng = np.random.default_rng(5)
     rows = [(t * 1000, int(p)) for t, p in enumerate(rng.integers(60_000, 700_000, 1000))]
-    batch = one_device(rows, [0, 64_000, 129_000, 1_000_000])
+    batch = one_device(rows, [0, 64_000, 129_000, 228_000, 328_000, 1_000_000])
     result = backend(batch)
-    assert result.readings.tolist() == [64, 65, 871]
+    assert result.readings.tolist() == [64, 65, 99, 100, 672]
+    assert result.p99_mw[2] == result.max_mw[2]
     assert_equals_oracle(batch, result)
 
 
