@@ -6,12 +6,12 @@ wrong power readings: what is found then rests on the samples, and the bounds mu
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
 
 from tests.sql.test_ledger import ask, assert_checks_pass
+from tokenergy_collectors.control import Control
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.running import run_collector
 from tokenergy_sql.pipeline import index
@@ -81,7 +81,7 @@ def run(folder: Path, unsupported: str = "", gain_ppm: int = 0) -> tuple[Lake, d
         node="n1",
         emulate=str(profile),
         truth=folder / "truth.json",
-        stop=threading.Event(),
+        control=Control(),
     )
     lake = Lake(folder / "lake")
     for hour, node in worklist(lake):
@@ -96,6 +96,8 @@ def test_with_a_counter(tmp_path: Path) -> None:
     assert all(row.passed for row in scored.values())
     assert abs(scored["short"].error or 1) < 1e-4
     assert len(lake.hours("segment")) == 2  # the job runs across the hour
+    learned = lake.read("device", columns=["update_us"])["update_us"].to_pylist()
+    assert all(abs(period_us - 100_000) < 10_000 for period_us in learned)
 
 
 @pytest.mark.parametrize("unsupported", ['"counter"', '"counter", "instant"'])

@@ -46,7 +46,12 @@ _ATTRIBUTE_OF_TYPE = {
 
 @dataclass(slots=True)
 class Board:
-    """One GPU as found at start, and which of its power fields answer."""
+    """One GPU as found at start, and which of its power fields answer.
+
+    Attributes:
+        update_us: period in which the power reading is renewed; None while it was not learned.
+        failure: NVML's code of the latest reading, if it failed as a whole; None if it did not.
+    """
 
     handle: Any
     device_id: str
@@ -59,6 +64,8 @@ class Board:
     fields: list[int] = field(default_factory=list)
     fields_with_energy: list[int] = field(default_factory=list)
     has_energy: bool = False
+    update_us: int | None = None
+    failure: int | None = None
 
     def read(self, *, energy: bool) -> tuple[int | None, int | None]:
         """Read power (mW) and, if asked for and supported, the energy counter (mJ).
@@ -66,14 +73,23 @@ class Board:
         Raises:
             pynvml.NVMLError: the call as a whole failed, for example because the GPU is lost.
         """
+        try:
+            found = self._read(energy=energy)
+        except pynvml.NVMLError as error:
+            self.failure = error.value
+            raise
+        self.failure = None
+        return found
+
+    def _read(self, *, energy: bool) -> tuple[int | None, int | None]:
         if not self.fields:
             power = _told(lambda: pynvml.nvmlDeviceGetPowerUsage(self.handle))
             counter = self._energy_call() if energy and self.has_energy else None
             return _up_to(_MAX_POWER_MW, power), counter
         wanted = self.fields_with_energy if energy else self.fields
         values = pynvml.nvmlDeviceGetFieldValues(self.handle, wanted)
-        power = _up_to(_MAX_POWER_MW, _value(values[0]))
-        return power, _up_to(_MAX_ENERGY_MJ, _value(values[1])) if len(wanted) > 1 else None
+        power = _up_to(_MAX_POWER_MW, field_value(values[0]))
+        return power, _up_to(_MAX_ENERGY_MJ, field_value(values[1])) if len(wanted) > 1 else None
 
     def reopen(self) -> None:
         """Look for the board again by its UUID, as after a reset or a reload of the driver.
@@ -82,10 +98,17 @@ class Board:
             pynvml.NVMLError: it is not there.
         """
         try:
-            self.handle = pynvml.nvmlDeviceGetHandleByUUID(self.device_id)
+            self.handle = self._find()
+        except pynvml.NVMLError as error:
+            self.failure = error.value
+            raise
+
+    def _find(self) -> Any:
+        try:
+            return pynvml.nvmlDeviceGetHandleByUUID(self.device_id)
         except pynvml.NVMLError_Uninitialized:
             pynvml.nvmlInit()
-            self.handle = pynvml.nvmlDeviceGetHandleByUUID(self.device_id)
+            return pynvml.nvmlDeviceGetHandleByUUID(self.device_id)
 
     def _energy_call(self) -> int | None:
         value = _told(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle))
@@ -95,10 +118,10 @@ class Board:
         """Find out which power field and which counter answer, and use the best from then on."""
         for number, sensor in SENSORS:
             values = _told(partial(pynvml.nvmlDeviceGetFieldValues, self.handle, [number, _ENERGY]))
-            if values is not None and _value(values[0]) is not None:
+            if values is not None and field_value(values[0]) is not None:
                 self.sensor = sensor
                 self.fields = [number]
-                self.has_energy = _value(values[1]) is not None
+                self.has_energy = field_value(values[1]) is not None
                 self.fields_with_energy = [number, _ENERGY] if self.has_energy else [number]
                 return
         # Before Ampere the reading is instantaneous, later a 1 s average: NVML does not say which.
@@ -107,22 +130,22 @@ class Board:
     def state(self) -> dict[str, int | None]:
         """Read the slow gauges: utilization, SM clock, temperature and clock event reasons."""
         handle = self.handle
-        rates = _supported(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
+        rates = supported(lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
         return {
             "sm_util": None if rates is None else int(rates.gpu),
             "mem_util": None if rates is None else int(rates.memory),
-            "sm_mhz": _supported(
+            "sm_mhz": supported(
                 lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM)
             ),
-            "temp_c": _supported(
+            "temp_c": supported(
                 lambda: pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU)
             ),
-            "throttle": _supported(lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle)),
+            "throttle": supported(lambda: pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle)),
         }
 
     def processes(self) -> list[int] | None:
         """Return the PIDs of compute processes, ascending."""
-        found = _supported(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(self.handle))
+        found = supported(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(self.handle))
         return None if found is None else sorted(int(process.pid) for process in found)
 
 
@@ -137,7 +160,7 @@ def open_boards() -> tuple[list[Board], list[str]]:
         count = pynvml.nvmlDeviceGetCount()
     except pynvml.NVMLError as error:
         raise UserError(f"NVML cannot be started: {error}; is the NVIDIA driver loaded?") from None
-    driver = _supported(pynvml.nvmlSystemGetDriverVersion)
+    driver = supported(pynvml.nvmlSystemGetDriverVersion)
     boards, problems = [], []
     for index in range(count):
         try:
@@ -151,7 +174,7 @@ def open_boards() -> tuple[list[Board], list[str]]:
 
 def close_boards() -> None:
     """Shut NVML down."""
-    _supported(pynvml.nvmlShutdown)
+    supported(pynvml.nvmlShutdown)
 
 
 def _open_board(index: int, driver: str | None) -> Board:
@@ -161,15 +184,15 @@ def _open_board(index: int, driver: str | None) -> Board:
         device_id=pynvml.nvmlDeviceGetUUID(handle),
         index=index,
         name=pynvml.nvmlDeviceGetName(handle),
-        pci=_supported(lambda: pynvml.nvmlDeviceGetPciInfo(handle).busId),
-        limit_mw=_supported(lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle)),
+        pci=supported(lambda: pynvml.nvmlDeviceGetPciInfo(handle).busId),
+        limit_mw=supported(lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle)),
         driver=driver,
     )
     board.probe()
     return board
 
 
-def _supported(call: Callable[[], Any]) -> Any:
+def supported(call: Callable[[], Any]) -> Any:
     """Return what an NVML call returns; None if it fails."""
     try:
         return call()
@@ -185,7 +208,7 @@ def _told(call: Callable[[], Any]) -> Any:
         return None
 
 
-def _value(found: Any) -> int | None:
+def field_value(found: Any) -> int | None:
     """Return the integer of one field value; None if that field did not answer.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -42,27 +41,29 @@ def _options(
     """Record what GPUs draw and how many tokens they make, into a lake of Parquet files."""
 
 
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Configuration file (TOML).", metavar="FILE")
+]
+LakeOption = Annotated[
+    str | None,
+    typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Where to write; over the file's."),
+]
+Node = Annotated[str | None, typer.Option("--node", help="Name of this node; over the file's.")]
+Emulate = Annotated[
+    str | None,
+    typer.Option("--emulate", metavar="PROFILE", help="Emulated boards: a name or a TOML file."),
+]
+
+
 @app.command()
 def run(
-    config: Annotated[
-        Path | None, typer.Option("--config", help="Configuration file (TOML).", metavar="FILE")
-    ] = None,
-    lake: Annotated[
-        str | None,
-        typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Where to write; over the file's."),
-    ] = None,
-    node: Annotated[
-        str | None, typer.Option("--node", help="Name of this node; over the file's.")
-    ] = None,
+    config: ConfigFile = None,
+    lake: LakeOption = None,
+    node: Node = None,
     duration: Annotated[
         str | None, typer.Option("--duration", help="Stop after this long, e.g. 90s, 2m, 1h.")
     ] = None,
-    emulate: Annotated[
-        str | None,
-        typer.Option(
-            "--emulate", metavar="PROFILE", help="Emulated boards: a name or a TOML file."
-        ),
-    ] = None,
+    emulate: Emulate = None,
     real_time: Annotated[
         bool, typer.Option("--real-time", help="Emulate at the pace of the wall clock.")
     ] = False,
@@ -73,27 +74,93 @@ def run(
 ) -> None:
     """Sample the GPUs of this host until stopped (SIGTERM, Ctrl-C); then seal the files.
 
+    SIGHUP seals too, and goes on with the configuration and the job file as they are then.
+
     \b
     Examples:
       tokenergy-collect run --config /etc/tokenergy/collect.toml
       tokenergy-collect run --lake /data/lake --duration 2m
       tokenergy-collect run --lake ./lake --node gpu-a --emulate demo
     """
+    from tokenergy_collectors.control import Control
     from tokenergy_collectors.running import run_collector
+    from tokenergy_collectors.supervise import NvmlLostError
 
-    stop = threading.Event()
+    control = Control()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run_collector(
-        config,
-        lake=lake,
-        node=node,
-        duration=duration,
-        emulate=emulate,
-        real_time=real_time,
-        truth=truth,
-        stop=stop,
-    )
+        signal.signal(number, lambda *_: control.ask_stop())
+    signal.signal(signal.SIGHUP, lambda *_: control.ask_reload())
+    try:
+        run_collector(
+            config,
+            control=control,
+            lake=lake,
+            node=node,
+            duration=duration,
+            emulate=emulate,
+            real_time=real_time,
+            truth=truth,
+        )
+    except NvmlLostError as error:
+        _fail(error)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def check(
+    config: ConfigFile = None, lake: LakeOption = None, node: Node = None, emulate: Emulate = None
+) -> None:
+    """Look over this host: would the daemon run, and what would it see? Writes nothing.
+
+    One line a finding: ok, warn (something would be missing), FAIL (it would not run). Exit code 0
+    if it would run, 1 if not, 2 if an option or the configuration cannot be used.
+
+    \b
+    Examples:
+      tokenergy-collect check --config /etc/tokenergy/collect.toml
+      tokenergy-collect check --lake ./lake --node gpu-a --emulate demo
+    """
+    from tokenergy_collectors.checking import check_host
+
+    would_run = True
+    for finding in check_host(config, lake=lake, node=node, emulate=emulate):
+        typer.echo(str(finding))
+        would_run = would_run and finding.level != "FAIL"
+    if not would_run:
+        raise typer.Exit(1)
+
+
+@app.command(name="config")
+def configuration(
+    config: ConfigFile = None,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print every key, its default and its meaning.")
+    ] = False,
+    lake: LakeOption = None,
+    node: Node = None,
+) -> None:
+    """Print a complete example of a configuration, or the one that is in effect, as TOML.
+
+    \b
+    Examples:
+      tokenergy-collect config --example > collect.toml
+      tokenergy-collect config --config /etc/tokenergy/collect.toml
+    """
+    from tokenergy_collectors import example as printing
+    from tokenergy_collectors.config import Config as Model
+    from tokenergy_collectors.strict import load_toml
+
+    if example:
+        typer.echo(printing.example(), nl=False)
+    elif config is None:
+        raise UserError("nothing to print: give --example, or --config FILE")
+    else:
+        loaded = load_toml(config, Model, {"lake": lake, "node": node})
+        typer.echo(printing.effective(loaded), nl=False)
+
+
+def _fail(error: UserError) -> None:
+    typer.echo(f"error: {' '.join(str(error).split())}", err=True)
 
 
 def guarded(run_app: Callable[[], None]) -> None:
@@ -101,7 +168,7 @@ def guarded(run_app: Callable[[], None]) -> None:
     try:
         run_app()
     except UserError as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        _fail(error)
         sys.exit(2)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does.

@@ -1,6 +1,8 @@
 """The daemon's configuration: a TOML file, checked key by key.
 
-In: a file. Out: a `Config`; an unknown key or a bad value is one line that names it.
+In: a file. Out: a `Config`; an unknown key or a bad value is one line that names it. Every key says
+here what it means; `tokenergy-collect config --example` prints that. Units end the names: `_s`
+seconds, `_hz` a second.
 """
 
 from __future__ import annotations
@@ -16,38 +18,127 @@ from tokenergy_collectors.strict import Strict
 class TokenSource(Strict):
     """A server or training loop that serves its token counters in Prometheus text format."""
 
-    source_id: str = Field(min_length=1)
-    url: str = Field(pattern=r"^https?://")
-    job_id: str = Field(min_length=1)
-    model: str | None = None
-    every_s: float = Field(default=5.0, ge=0.1, le=3600)
-    timeout_s: float = Field(default=2.0, gt=0, le=60)
+    source_id: str = Field(
+        min_length=1, description="Any name of your own, not used twice.", examples=["chat"]
+    )
+    url: str = Field(
+        pattern=r"^https?://",
+        description="Where the counters are served: an address with http:// or https://.",
+        examples=["http://127.0.0.1:8000/metrics"],
+    )
+    job_id: str = Field(
+        min_length=1, description="The job that these tokens count for.", examples=["chat-70b"]
+    )
+    model: str | None = Field(
+        default=None,
+        description="The model, where the endpoint names none.",
+        examples=["llama-3.1-70b"],
+    )
+    every_s: float = Field(default=5.0, ge=0.1, le=3600, description="Seconds between two scrapes.")
+    timeout_s: float = Field(
+        default=2.0, gt=0, le=60, description="Seconds that a scrape may take."
+    )
 
 
 class Place(Strict):
     """Where the node stands."""
 
-    site: str | None = None
-    hall: str | None = None
-    pod: str | None = None
-    rack: str | None = None
+    site: str | None = Field(default=None, description="The site.", examples=["north"])
+    hall: str | None = Field(default=None, description="The hall on the site.", examples=["h1"])
+    pod: str | None = Field(default=None, description="The pod in the hall.", examples=["p3"])
+    rack: str | None = Field(default=None, description="The rack.", examples=["r17"])
 
 
 class Config(Strict):
     """Everything the daemon can be told."""
 
-    lake: str = Field(min_length=1)
-    node: str = Field(default_factory=socket.gethostname, min_length=1)
-    rate_hz: float = Field(default=20.0, ge=0.1, le=50)
-    counter_every_s: float = Field(default=1.0, ge=1.0, le=60)
-    state_every_s: float = Field(default=1.0, ge=1.0, le=60)
-    processes_every_s: float = Field(default=5.0, ge=3.0, le=300)
-    roll_s: float = Field(default=300.0, ge=1, le=3600)
-    log_format: Literal["text", "json"] = "text"
-    jobs_file: str | None = None
-    place: Place = Place()
+    lake: str = Field(
+        min_length=1, description="Folder to write to.", examples=["/var/lib/tokenergy/lake"]
+    )
+    node: str = Field(
+        default_factory=socket.gethostname,
+        min_length=1,
+        description="Name of this host in the tables; the host name where none is given.",
+        examples=["gpu-01"],
+    )
+    rate_hz: float = Field(
+        default=20.0,
+        ge=0.1,
+        le=50,
+        description="Power readings a second.",
+    )
+    counter_every_s: float = Field(
+        default=1.0,
+        ge=1.0,
+        le=60,
+        description=(
+            "Seconds between two readings of the energy counter; more often, some boards "
+            "are reported to under-count."
+        ),
+    )
+    state_every_s: float = Field(
+        default=1.0,
+        ge=1.0,
+        le=60,
+        description=(
+            "Seconds between two readings of utilization, clock, temperature and clock "
+            "event reasons."
+        ),
+    )
+    processes_every_s: float = Field(
+        default=5.0,
+        ge=3.0,
+        le=300,
+        description="Seconds between two process lists; they take a lock in the driver.",
+    )
+    roll_s: float = Field(
+        default=300.0,
+        ge=1,
+        le=3600,
+        description="Seconds after which what was read is sealed into files.",
+    )
+    learn_s: float = Field(
+        default=1.5,
+        ge=0,
+        le=10,
+        description=(
+            "Seconds at start in which each board's power reading is watched to learn how often "
+            "it changes; up to twice that where it hardly does. 0: not at all."
+        ),
+    )
+    wal_flush_s: float = Field(
+        default=0.5,
+        ge=0.1,
+        le=60,
+        description="Seconds after which what was read is in the log: what a SIGKILL may cost.",
+    )
+    wal_fsync_s: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=3600,
+        description="Seconds after which the log is forced to disk: what a power cut may cost.",
+    )
+    wal_limit_mb: int = Field(
+        default=1024,
+        ge=1,
+        le=1_000_000,
+        description="Megabytes that logs may hold while the lake cannot be written.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Form of the log on standard error, one line an event."
+    )
+    jobs_file: str | None = Field(
+        default=None,
+        description="Declared allocations, CSV; read again when it changes.",
+        examples=["/etc/tokenergy/jobs.csv"],
+    )
+    place: Place = Field(default=Place(), description="Where the node stands.")
     # TOML has arrays, not tuples; what stands in them is checked as strictly as the rest.
-    tokens: tuple[TokenSource, ...] = Field(default=(), strict=False)
+    tokens: tuple[TokenSource, ...] = Field(
+        default=(),
+        strict=False,
+        description="One table a token endpoint: Prometheus text over HTTP.",
+    )
 
     @field_validator("tokens")
     @classmethod

@@ -1,6 +1,6 @@
 """The daemon: boards and token endpoints in, sealed files out, on one schedule.
 
-    boards -> sampler -> thinner -> spool -> lake,  endpoints -> watch -> spool -> lake
+    boards -> sampler -> thinner -> spool -> log -> lake,  endpoints -> watch -> spool -> ...
 
 Schedules run on the monotonic clock. A stamp is monotonic time plus the offset to UTC found at
 start, so that a jump of the wall clock neither bends nor repeats anything; the `clock` table keeps
@@ -22,9 +22,9 @@ from tokenergy_collectors.declared import DeclaredJobs, Row
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_collectors.logs import Log
+from tokenergy_collectors.recorder import Recorder
 from tokenergy_collectors.sampler import Sampler
 from tokenergy_collectors.schedule import Schedule
-from tokenergy_collectors.spool import Spool
 from tokenergy_collectors.tokens.watch import TokenWatch
 from tokenergy_collectors.workers import Worker
 
@@ -32,7 +32,6 @@ _CLOCK_EVERY_US = 60_000_000
 _CLOCK_STEP_US = 1_000_000
 _JOBS_EVERY_US = 10_000_000
 _STOP_US = 5_000_000
-_LAST_RETRIES_US = (500_000, 2_000_000)
 
 
 class Daemon:
@@ -49,7 +48,8 @@ class Daemon:
         missing: what is wrong with boards that could not be opened.
 
     Raises:
-        UserError: the node's name cannot be used.
+        UserError: the node's name or the lake's folder cannot be used, or another process collects
+            this node.
     """
 
     def __init__(
@@ -72,7 +72,8 @@ class Daemon:
         self._log = log
         self._missing = list(missing)
         self._offset_us = clock.realtime_us() - clock.monotonic_us()
-        self._spool = Spool(lake, config.node, self._dropped)
+        self._recorder = Recorder(config, lake, clock, log, self._warn, self._release)
+        self._spool = self._recorder.spool
         self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._warn)
         self._schedule = Schedule(clock)
         watches = [TokenWatch(source, config.node, self._now_us) for source in config.tokens]
@@ -80,7 +81,6 @@ class Daemon:
             (watch.source, self._worker(f"scrape of {watch.source.source_id}", self._scrape(watch)))
             for watch in watches
         ]
-        self._sealer = self._worker("seal", self._seal)
         self._next_energy_us = 0
         self._next_processes_us = 0
         self._end_us: int | None = None
@@ -100,12 +100,15 @@ class Daemon:
         """
         start_us = self._clock.monotonic_us()
         self._end_us = None if duration_us is None else start_us + duration_us
-        self._begin()
-        self._plan(start_us)
         try:
-            self._schedule.run(self._end_us, stop)
+            self._begin()
+            self._plan(start_us)
+            try:
+                self._schedule.run(self._end_us, stop)
+            finally:
+                counts = self._finish(start_us)
         finally:
-            counts = self._finish(start_us)
+            self._recorder.close()
         return counts
 
     def _now_us(self) -> int:
@@ -123,7 +126,7 @@ class Daemon:
         period_us = round(1_000_000 / self._config.rate_hz)
         for board in self._boards:
             found = (now_us, board.device_id, node, board.index, board.name, board.pci, None)
-            told = (board.limit_mw, board.driver, period_us)
+            told = (board.limit_mw, board.driver, max(board.update_us or 0, period_us))
             where = (place.site, place.hall, place.pod, place.rack)
             self._spool.add("device", [(*found, *told, *where, self._emulated)])
         boards, sources = len(self._boards), len(self._scrapers)
@@ -140,8 +143,7 @@ class Daemon:
         schedule.every(_CLOCK_EVERY_US, self._read_clock, start_us)
         for source, scraper in self._scrapers:
             schedule.every(round(source.every_s * 1_000_000), scraper.ask, start_us)
-        roll_us = round(config.roll_s * 1_000_000)
-        schedule.every(roll_us, self._sealer.ask, start_us + roll_us)
+        self._recorder.plan(schedule, start_us)
         schedule.every(_JOBS_EVERY_US, self._read_jobs, start_us)
         self._plan_hour_edge()
         if self._end_us is not None:
@@ -217,15 +219,6 @@ class Daemon:
 
         return scrape
 
-    def _seal(self) -> None:
-        until_us = self._now_us()
-        try:
-            counts = self._spool.seal()
-        except UserError as error:
-            self._log.warning("seal_failed", why=error)
-            return
-        self._log.info("sealed", until_us=until_us, rows=counts)
-
     def _finish(self, start_us: int) -> dict[str, int]:
         """Read the edge, write what is held back, seal."""
         if self._end_us is None or self._edge_us is None or self._edge_us < self._end_us:
@@ -236,27 +229,17 @@ class Daemon:
             left_us = max(0, wait_until_us - self._clock.monotonic_us())
             if not scraper.finish(left_us / 1_000_000):
                 self._warn("error", None, f"scrape of {source.source_id}: still runs at the stop")
-        self._sealer.finish(None)
+        self._recorder.finish()
         if self._schedule.skipped:
             self._event("late", None, f"{self._schedule.skipped} ticks left out")
         ran_s = (self._clock.monotonic_us() - start_us) / 1_000_000
         self._event("stop", None, f"after {ran_s:.3f} s")
-        counts = self._seal_at_last()
+        counts = self._recorder.seal_at_last()
         self._log.info("stop", ran_s=ran_s, late=self._schedule.skipped, rows=counts)
         return counts
 
-    def _seal_at_last(self) -> dict[str, int]:
-        """Seal; a lake that cannot be written now is given a little time."""
-        for wait_us in _LAST_RETRIES_US:
-            try:
-                return self._spool.seal()
-            except UserError as error:
-                self._log.warning("seal_failed", why=error)
-                self._clock.sleep_until(self._clock.monotonic_us() + wait_us, threading.Event())
-        return self._spool.seal()
-
-    def _dropped(self, table: str, rows: int) -> None:
-        self._warn("drop", None, f"{rows} rows of {table}: the lake cannot be written")
+    def _release(self) -> None:
+        self._sampler.flush()
 
     def _warn(self, kind: str, device_id: str | None, detail: str) -> None:
         """Note an event, and tell it."""

@@ -1,33 +1,42 @@
-"""Puts a daemon together from its options: on the boards of this host, or on emulated ones."""
+"""Puts a daemon together from its options: on the boards of this host, or on emulated ones.
+
+In: options and a configuration file. Out: a run that lasts until it is stopped, until its time is
+over, or until NVML is lost; on emulated boards also a file with what is true.
+"""
 
 from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.boards import close_boards, open_boards
-from tokenergy_collectors.clock import Clock, SystemClock, VirtualClock
+from tokenergy_collectors.clock import Clock, VirtualClock
 from tokenergy_collectors.config import Config, Place, TokenSource
-from tokenergy_collectors.daemon import Daemon
-from tokenergy_collectors.declared import DeclaredJobs
+from tokenergy_collectors.control import Control
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, escape_node
-from tokenergy_collectors.logs import Log
+from tokenergy_collectors.laps import Laps
+from tokenergy_collectors.learn import learn_periods
 from tokenergy_collectors.strict import load_toml
+from tokenergy_collectors.supervise import BeatingClock
 
 if TYPE_CHECKING:
     from tokenergy_collectors.emulate.node import EmulatedNode
+    from tokenergy_collectors.emulate.profile import Profile
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+ReadConfig = Callable[[], Config]
+"""Reads the configuration as it stands now."""
 
 
 def run_collector(
     config_path: Path | None,
     *,
-    stop: threading.Event,
+    control: Control,
     lake: str | None = None,
     node: str | None = None,
     duration: str | None = None,
@@ -35,23 +44,25 @@ def run_collector(
     real_time: bool = False,
     truth: Path | None = None,
 ) -> dict[str, int]:
-    """Run the daemon until `stop` is set or its time is over; return the last seal's row counts.
+    """Run the daemon until `control` ends it or its time is over; return the last row counts.
 
     Raises:
+        NvmlLostError: no board answers any more; everything read before is sealed.
         UserError: an option or the configuration cannot be used, or there is no GPU.
     """
-    config = load_toml(config_path, Config, {"lake": lake, "node": node})
+
+    def read_config() -> Config:
+        return load_toml(config_path, Config, {"lake": lake, "node": node})
+
     duration_us = None if duration is None else parse_duration(duration)
-    if emulate is not None:
-        return _run_emulated(config, duration_us, stop, emulate, real_time, truth)
-    if real_time or truth is not None:
-        raise UserError("--real-time and --truth need --emulate")
-    lake_dir = Lake(config.lake, create=True)
-    lake_dir.prepare()
     try:
-        return _run_daemon(config, lake_dir, SystemClock(), stop, duration_us, None)
+        if emulate is not None:
+            return _run_emulated(read_config, duration_us, control, emulate, real_time, truth)
+        if real_time or truth is not None:
+            raise UserError("--real-time and --truth need --emulate")
+        return _run_here(read_config, duration_us, control)
     finally:
-        close_boards()
+        control.notifier.tell("STOPPING=1")
 
 
 def parse_duration(text: str) -> int:
@@ -67,10 +78,23 @@ def parse_duration(text: str) -> int:
     return duration_us
 
 
+def _run_here(read_config: ReadConfig, duration_us: int | None, control: Control) -> dict[str, int]:
+    """Run on the boards of this host."""
+    config = read_config()
+    Lake(config.lake, create=True).prepare()
+    clock = BeatingClock()
+    try:
+        boards, missing = open_boards()
+        learn_periods(boards, clock, config.learn_s, control.event)
+        return Laps(config, read_config, clock, boards, missing, control).run(duration_us)
+    finally:
+        close_boards()
+
+
 def _run_emulated(
-    config: Config,
+    read_config: ReadConfig,
     duration_us: int | None,
-    stop: threading.Event,
+    control: Control,
     profile_name: str,
     real_time: bool,
     truth: Path | None,
@@ -79,46 +103,67 @@ def _run_emulated(
     from tokenergy_collectors.emulate.node import EmulatedNode
     from tokenergy_collectors.emulate.profile import load_profile
 
-    profile = load_profile(profile_name)
-    lake = Lake(config.lake, create=True)
-    lake.prepare()
-    clock: Clock = SystemClock() if real_time else VirtualClock(profile.start_us)
+    profile, config = load_profile(profile_name), read_config()
+    Lake(config.lake, create=True).prepare()
+    clock: Clock = BeatingClock() if real_time else VirtualClock(profile.start_us)
+    periods_us = _learn_on_a_twin(profile, config)
     with EmulatedNode(profile, config.node, clock) as emulated:
-        sources = [
-            TokenSource(source_id=s.source_id, url=s.url, job_id=s.job_id, model=s.model)
-            for s in emulated.sources
-        ]
-        config = config.model_copy(
-            update={"tokens": (*config.tokens, *sources), "place": Place(**emulated.labels)}
+        boards, missing = open_boards()
+        for board in boards:
+            board.update_us = periods_us.get(board.device_id)
+        laps = Laps(
+            emulated_config(config, emulated),
+            lambda: emulated_config(read_config(), emulated),
+            clock,
+            boards,
+            missing,
+            control,
+            emulated_jobs=emulated.allocations,
         )
         whole = duration_us is None or duration_us >= emulated.duration_us
         run_us = emulated.duration_us if whole else duration_us
         try:
-            counts = _run_daemon(config, lake, clock, stop, run_us, emulated.allocations)
+            counts = laps.run(run_us)
         finally:
             close_boards()
-        if whole and not stop.is_set():
-            _write_truth(emulated, truth, lake)
+        if whole and not control.event.is_set():
+            _write_truth(emulated, truth, Lake(config.lake, create=True))
         return counts
 
 
-def _run_daemon(
-    config: Config,
-    lake: Lake,
-    clock: Clock,
-    stop: threading.Event,
-    duration_us: int | None,
-    emulated_jobs: list[dict[str, Any]] | None,
-) -> dict[str, int]:
-    """Open the boards and run the daemon; jobs are declared in a file, or by an emulated node."""
-    boards, missing = open_boards()
-    emulated = emulated_jobs is not None
-    jobs_file = None if emulated or config.jobs_file is None else Path(config.jobs_file)
-    known = allocations(lake).to_pylist()
-    jobs = DeclaredJobs(config.node, boards, jobs_file, emulated_jobs or (), known)
-    log = Log(config.log_format)
-    daemon = Daemon(config, lake, clock, boards, jobs, emulated=emulated, log=log, missing=missing)
-    return daemon.run(stop, duration_us)
+def emulated_config(config: Config, emulated: EmulatedNode) -> Config:
+    """Return a configuration with what an emulated node adds: its endpoints and its place."""
+    sources = [
+        TokenSource(source_id=s.source_id, url=s.url, job_id=s.job_id, model=s.model)
+        for s in emulated.sources
+    ]
+    return config.model_copy(
+        update={
+            "node": emulated.node,
+            "tokens": (*config.tokens, *sources),
+            "place": Place(**emulated.labels),
+        }
+    )
+
+
+def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, int | None]:
+    """Return the learned periods (us) by UUID, of emulated boards.
+
+    Learning takes time, and an emulated node's time begins at its jobs' first second. So it is done
+    on a node of its own that goes no further: the one that counts loses nothing.
+    """
+    from tokenergy_collectors.emulate import nvml
+    from tokenergy_collectors.emulate.node import EmulatedNode
+
+    clock = VirtualClock(profile.start_us)
+    learn_s = min(config.learn_s, profile.duration_s / 4)
+    with nvml.install(EmulatedNode(profile, config.node, clock)):
+        try:
+            boards, _ = open_boards()
+            learn_periods(boards, clock, learn_s, threading.Event())
+        finally:
+            close_boards()
+    return {board.device_id: board.update_us for board in boards}
 
 
 def _write_truth(emulated: EmulatedNode, path: Path | None, lake: Lake) -> None:

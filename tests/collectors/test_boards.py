@@ -170,6 +170,24 @@ def test_a_field_that_says_the_board_is_lost_is_believed(rig_of, monkeypatch, co
     assert [kind for kind, _, _ in rig.events] == ["lost"] * 4
 
 
+def test_a_board_remembers_how_its_latest_reading_failed(rig_of):
+    rig = rig_of()
+    board = rig.boards[1]
+    for code in (pynvml.NVML_ERROR_UNKNOWN, pynvml.NVML_ERROR_GPU_IS_LOST):
+        rig.node.fail(1, code)
+        with pytest.raises(pynvml.NVMLError):
+            board.read(energy=True)
+        assert board.failure == code
+    rig.node.fail(1, pynvml.NVML_ERROR_UNKNOWN)
+    with pytest.raises(pynvml.NVMLError):
+        board.reopen()
+    assert board.failure == pynvml.NVML_ERROR_UNKNOWN
+    rig.node.fail(1, None)
+    board.reopen()
+    board.read(energy=False)
+    assert [b.failure for b in rig.boards] == [None] * 4
+
+
 @pytest.mark.parametrize("code", [pynvml.NVML_ERROR_TIMEOUT, pynvml.NVML_ERROR_NOT_SUPPORTED])
 def test_power_that_is_missing_once_leaves_the_board_alone(rig_of, monkeypatch, code):
     rig = rig_of("counter")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +13,7 @@ from tokenergy_collectors import __version__, cli
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.logs import Log
 from tokenergy_collectors.running import parse_duration
+from tokenergy_collectors.supervise import NvmlLostError
 
 
 def collect(*arguments, **options):
@@ -72,9 +74,67 @@ def test_what_a_user_can_mend_is_one_line_and_exit_code_2(tmp_path, guarded, arg
         assert word in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check"], ["options: lake"]),
+        (["check", "--config", "{tmp}/bad.toml"], ["bad.toml", "unknown key 'lakes' = 'x'"]),
+        (["check", "--lake", "{tmp}/l", "--emulate", "nope"], ["nope", "demo"]),
+        (["check", "--lake", "{tmp}/l", "--emulate", "demo", "--node", "x"], ["gpu-a, gpu-b"]),
+        (["config"], ["--example", "--config FILE"]),
+        (["config", "--config", "{tmp}/bad.toml"], ["bad.toml", "unknown key"]),
+        (["config", "--config", "{tmp}/none.toml"], ["No such file"]),
+    ],
+)
+def test_check_and_config_refuse_in_one_line(tmp_path, guarded, arguments, words):
+    (tmp_path / "bad.toml").write_text("lakes = 'x'\n")
+    code, lines = guarded(*(a.format(tmp=tmp_path) for a in arguments))
+    assert code == 2
+    assert len(lines) == 1
+    for word in ["error: ", *words]:
+        assert word in lines[0]
+
+
+def test_a_configuration_is_printed(tmp_path):
+    runner, path = CliRunner(), tmp_path / "collect.toml"
+    path.write_text("lake = 'x'\nrate_hz = 7\n")
+    found = runner.invoke(cli.app, ["config", "--config", str(path), "--node", "n2"])
+    assert found.exit_code == 0
+    given = tomllib.loads(found.output)
+    assert (given["lake"], given["node"], given["rate_hz"]) == ("x", "n2", 7.0)
+    found = runner.invoke(cli.app, ["config", "--example"])
+    assert "rate_hz = 20.0" in found.output.splitlines()
+
+
+def test_a_check_without_a_driver_fails_and_goes_on(tmp_path):
+    result = collect("check", "--lake", tmp_path / "lake")
+    if result.returncode == 0:
+        pytest.skip("this machine has an NVIDIA driver")
+    assert (result.returncode, result.stderr) == (1, "")
+    lines = result.stdout.splitlines()
+    assert [line for line in lines if line.startswith("FAIL  nvml ")] != []
+    assert any(line.startswith("ok    lake ") for line in lines)
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_lost_nvml_is_one_line_and_exit_code_1(tmp_path, guarded, monkeypatch):
+    def lost(*_, **__):
+        raise NvmlLostError("NVML is lost")
+
+    monkeypatch.setattr("tokenergy_collectors.running.run_collector", lost)
+    assert guarded("run", "--lake", tmp_path) == (1, ["error: NVML is lost"])
+
+
 def test_every_command_shows_an_example():
     runner = CliRunner()
-    for words in (["run"], ["import", "nvidia-smi"], ["import", "counters"], ["import", "jobs"]):
+    for words in (
+        ["run"],
+        ["check"],
+        ["config"],
+        ["import", "nvidia-smi"],
+        ["import", "counters"],
+        ["import", "jobs"],
+    ):
         text = runner.invoke(cli.app, [*words, "--help"]).output
         assert "Example" in text
         assert f"tokenergy-collect {' '.join(words)}" in " ".join(text.split())

@@ -1,8 +1,12 @@
 """The configuration: what is wrong is one line: file, key, value, what is allowed."""
 
+import re
+import tomllib
+
 import pytest
 
-from tokenergy_collectors.config import Config
+from tokenergy_collectors import example
+from tokenergy_collectors.config import Config, Place, TokenSource
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.strict import load_toml
 
@@ -87,3 +91,53 @@ def test_a_missing_file_and_options_alone(tmp_path):
     with pytest.raises(UserError, match=r"options: lake: Field required"):
         load_toml(None, Config)
     assert load_toml(None, Config, {"lake": "x"}).lake == "x"
+
+
+def models(model=Config):
+    """The model and those of its tables."""
+    yield model
+    for field in model.model_fields.values():
+        if found := example._table(field):
+            yield from models(found[0])
+
+
+def uncommented():
+    """The example with every key that stands behind a `#` put to use."""
+    return "\n".join(re.sub(r"^#(?! )", "", line) for line in example.example().splitlines())
+
+
+def test_the_example_is_the_defaults(load):
+    given = tomllib.loads(example.example())
+    assert load(example.example()) == Config(lake=given["lake"])
+
+
+def test_the_example_holds_every_key_and_every_key_is_described(load):
+    given = tomllib.loads(uncommented())
+    assert set(given) == set(Config.model_fields)
+    assert set(given["place"]) == set(Place.model_fields)
+    assert [set(table) for table in given["tokens"]] == [set(TokenSource.model_fields)]
+    load(uncommented())
+    for model in models():
+        for name, field in model.model_fields.items():
+            assert (field.description or "").endswith("."), f"{model.__name__}.{name}"
+            assert field.examples or field.default is not None, f"{model.__name__}.{name}"
+
+
+def test_the_example_tells_bounds_choices_and_defaults():
+    text = example.example()
+    for words in (
+        "# Power readings a second.\n# Default 20.0; a number, at least 0.1, at most 50.\nrate_hz",
+        '# Default "text"; "text" or "json".\nlog_format = "text"\n',
+        "# Required; text.\nlake = ",
+        '# No default; text.\n#jobs_file = "/etc/tokenergy/jobs.csv"\n',
+        '# No default; text.\n#node = "gpu-01"\n',
+        "# Default 2.0; a number, above 0, at most 60.\n#timeout_s = 2.0\n",
+    ):
+        assert words in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("node", ["n1", 'a"b\\c', "\u00fc\U0001f600", "\x7f\x00\n\t", "#'"])
+def test_what_is_in_effect_reads_back_as_the_same(load, node):
+    config = load(GOOD, node=node)
+    assert load(example.effective(config)) == config

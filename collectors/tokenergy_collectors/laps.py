@@ -1,0 +1,129 @@
+"""Runs a daemon, and after a reload the next one, on the same boards.
+
+In: opened boards and a way to read the configuration. Out: runs, one after the other. A reload is a
+whole new daemon: everything read before is sealed, and every key takes effect but `learn_s`, whose
+time is the start of the process. What is to be loaded is checked while the old daemon samples, so
+that a mistake in a file is a line in the log and no outage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenergy_collectors.allocations import allocations
+from tokenergy_collectors.boards import Board
+from tokenergy_collectors.clock import Clock
+from tokenergy_collectors.config import Config
+from tokenergy_collectors.control import Control
+from tokenergy_collectors.daemon import Daemon
+from tokenergy_collectors.declared import DeclaredJobs
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.jobsfile import read_jobs
+from tokenergy_collectors.lake import Lake, escape_node
+from tokenergy_collectors.logs import Log
+from tokenergy_collectors.supervise import BeatingClock, NvmlLostError, Supervision
+
+
+class Laps:
+    """The runs of one process.
+
+    Args:
+        config: what to begin with.
+        read_config: reads the configuration as it stands now; raises `UserError`.
+        clock: real or virtual.
+        boards: the boards, opened.
+        missing: what is wrong with boards that could not be opened.
+        control: ends a run, and says whether another one follows.
+        emulated_jobs: allocations of an emulated node; None if the boards are real.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        read_config: Callable[[], Config],
+        clock: Clock,
+        boards: list[Board],
+        missing: Sequence[str],
+        control: Control,
+        *,
+        emulated_jobs: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        self._config = self._next = config
+        self._read_config = read_config
+        self._clock = clock
+        self._boards = boards
+        self._missing = missing
+        self._control = control
+        self._emulated_jobs = emulated_jobs
+        self._supervision = Supervision(boards, control)
+        if isinstance(clock, BeatingClock):
+            clock.beat = self._supervision.beat
+
+    def run(self, duration_us: int | None) -> dict[str, int]:
+        """Run until `control` ends it for good or the duration is over; return the last row counts.
+
+        Args:
+            duration_us: of all runs together (us); for ever if None.
+
+        Raises:
+            NvmlLostError: no board answers any more; what was read before is sealed.
+            UserError: something in the configuration cannot be used, or the last rows of a run
+                cannot be written.
+        """
+        clock, control = self._clock, self._control
+        end_us = None if duration_us is None else clock.monotonic_us() + duration_us
+        control.on_reload(self._may_reload)
+        while True:
+            left_us = None if end_us is None else end_us - clock.monotonic_us()
+            counts = self._daemon().run(control.event, left_us)
+            if control.failure is not None:
+                raise NvmlLostError(control.failure)
+            if not control.goes_on() or (end_us is not None and clock.monotonic_us() >= end_us):
+                return counts
+            self._config = self._next
+            self._supervision.restart()
+
+    def _daemon(self) -> Daemon:
+        """Put a daemon together; jobs are declared in a file, or by an emulated node."""
+        config, boards = self._config, self._boards
+        lake = Lake(config.lake, create=True)
+        known = allocations(lake).to_pylist()
+        rows = self._emulated_jobs or ()
+        jobs = DeclaredJobs(config.node, boards, self._jobs_file(config), rows, known)
+        return Daemon(
+            config,
+            lake,
+            self._clock,
+            boards,
+            jobs,
+            emulated=self._emulated_jobs is not None,
+            log=Log(config.log_format),
+            missing=self._missing,
+        )
+
+    def _jobs_file(self, config: Config) -> Path | None:
+        emulated = self._emulated_jobs is not None
+        return None if emulated or config.jobs_file is None else Path(config.jobs_file)
+
+    def _may_reload(self) -> bool:
+        """Check everything that the next daemon would be built from; say what is wrong or new."""
+        log = Log(self._config.log_format)
+        try:
+            config = self._read_config()
+            escape_node(config.node)
+            Lake(config.lake, create=True).prepare()
+            jobs_file = self._jobs_file(config)
+            if jobs_file is not None:
+                read_jobs(jobs_file)
+        except UserError as error:
+            log.warning("reload_refused", why=error)
+            return False
+        names = Config.model_fields
+        changed = [name for name in names if getattr(config, name) != getattr(self._config, name)]
+        log.info("reload", changed=", ".join(changed) or "nothing")
+        self._next = config
+        stamp = f"MONOTONIC_USEC={self._clock.monotonic_us()}"
+        self._control.notifier.tell("RELOADING=1", stamp)
+        return True

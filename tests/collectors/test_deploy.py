@@ -1,0 +1,111 @@
+"""What lies in deploy/: the unit is sound, hardened and true to the daemon; so is the image."""
+
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+UNIT = DEPLOY / "tokenergy-collect.service"
+EXPOSURE_LIMIT = 3.0
+SLOWEST_TICK_S = 10
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """The unit with a program that exists here: verifying looks for it."""
+    path = tmp_path / UNIT.name
+    path.write_text(UNIT.read_text().replace("/usr/local/bin/tokenergy-collect", sys.executable))
+    return path
+
+
+def service():
+    # A key that stands twice (DeviceAllow, SystemCallFilter) is a list: the last one is seen here.
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str
+    parser.read_string(UNIT.read_text())
+    return parser["Service"]
+
+
+@needs_systemd
+def test_systemd_finds_nothing_wrong(unit):
+    words = ["systemd-analyze", "verify", str(unit)]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@needs_systemd
+def test_systemd_finds_it_hardened(unit):
+    words = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    if "Overall exposure" not in result.stdout:
+        pytest.skip("this systemd cannot analyse a file offline")
+    exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.stdout)
+    assert float(exposure[1]) <= EXPOSURE_LIMIT
+
+
+def test_the_unit_is_what_the_daemon_expects():
+    keys = service()
+    expected = {
+        "Type": "notify",
+        "DynamicUser": "yes",
+        "NoNewPrivileges": "yes",
+        "ProtectSystem": "strict",
+        "ProtectHome": "yes",
+        "PrivateTmp": "yes",
+        "StateDirectory": "tokenergy",
+        "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6",
+        "DevicePolicy": "closed",
+        "Restart": "on-failure",
+        "CapabilityBoundingSet": "",
+        "ExecReload": "/bin/kill -HUP $MAINPID",
+    }
+    assert {key: keys[key] for key in expected} == expected
+    assert "User" not in keys
+    for key in ("MemoryMax", "CPUQuota", "TasksMax"):
+        assert keys[key]
+    # A sign of life is told at the first tick after half of the watchdog's time.
+    assert int(keys["WatchdogSec"]) >= 2 * SLOWEST_TICK_S
+    text = UNIT.read_text()
+    assert "DeviceAllow=/dev/nvidiactl rw" in text
+    assert "\nPrivateDevices=" not in text
+
+
+def test_the_unit_and_the_image_call_the_command_as_it_is(tmp_path):
+    """Their options are taken as they are: the line must run but for its places."""
+    import typer
+
+    from tokenergy_collectors import cli
+
+    command = typer.main.get_command(cli.app)
+    image = (DEPLOY / "Containerfile").read_text()
+    given = re.search(r"^CMD \[(.*)\]$", image, re.MULTILINE)[1].replace('"', "").split(", ")
+    for words in (service()["ExecStart"].split()[1:], given):
+        with command.make_context("tokenergy-collect", list(words)) as context:
+            name, run, rest = command.resolve_command(context, words)
+            found = run.make_context(name, rest).params
+        assert name == "run"
+        assert str(found["config"]) == "/etc/tokenergy/collect.toml"
+        assert found["lake"] == "/var/lib/tokenergy/lake"
+
+
+def test_the_image_has_no_root_and_no_driver():
+    lines = (DEPLOY / "Containerfile").read_text().splitlines()
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users
+    assert all(re.fullmatch(r"[1-9]\d*:[1-9]\d*", user) for user in users)
+    assert [line.split()[1] for line in lines if line.startswith("FROM ")] == [
+        "python:3.12-slim"
+    ] * 2
+    for line in lines:
+        if line.startswith("COPY ") and "--from" not in line:
+            for source in line.split()[1:-1]:
+                assert (DEPLOY.parent / source).exists(), source
