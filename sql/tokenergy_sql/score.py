@@ -90,17 +90,9 @@ def score(lake: Lake, truth_files: Iterable[Path]) -> list[Scored]:
         elif row["row"] == "tokens":
             tokens[row["job_id"]] = {kind: row[kind] for kind in KINDS if kind in row}
     with catalog.connect(lake) as con:
-        columns = [
-            "job_id",
-            "e_gpu_nj",
-            "e_gpu_low_nj",
-            "e_gpu_high_nj",
-            "te_gpu_low",
-            "te_gpu_high",
-        ]
-        columns += [f"n_{kind}" for kind in KINDS]
-        rows = con.sql(f"SELECT {', '.join(columns)} FROM job_index").fetchall()  # noqa: S608 - names above
-    found = {row[0]: dict(zip(columns, row, strict=True)) for row in rows}
+        result = con.sql("FROM job_index")
+        rows = [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
+    found = {row["job_id"]: row for row in rows}
     return [
         _scored(job, energy[job], span[job], tokens.get(job, {}), found.get(job, {}))
         for job in sorted(energy)

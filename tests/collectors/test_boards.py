@@ -26,8 +26,10 @@ class Rig:
         lake = Lake(tmp_path, create=True)
         self.spool = Spool(lake, "n1", print)
         self.lake = lake
-        tell = lambda *event: self.events.append(event)  # noqa: E731 - three words
-        self.sampler = Sampler(self.boards, walk.clock, 0, self.spool, tell)
+        self.sampler = Sampler(self.boards, walk.clock, 0, self.spool, self.tell)
+
+    def tell(self, *event):
+        self.events.append(event)
 
     def every(self, period_us, until_us, *, energy=False):
         while self.node.now_us() < until_us:
