@@ -55,8 +55,8 @@ gpu-check: .venv/dev.stamp ## on a CUDA machine: CUDA and CPU segments must agre
 	$(BIN)/python -m benchmarks.gpu_check
 
 lock: .venv/dev.stamp ## resolve the locked versions anew
-	$(LOCK) --extra analysis --extra gpu --extra airflow --extra dev \
-	  pyproject.toml requirements/build.in -o requirements/dev.txt
+	$(LOCK) --extra analysis --extra gpu --extra airflow --extra s3 --extra dev \
+	  pyproject.toml requirements/build.in requirements/peers.in -o requirements/dev.txt
 	$(LOCK) --extra analysis -c requirements/dev.txt \
 	  pyproject.toml requirements/build.in -o requirements/run.txt
 
