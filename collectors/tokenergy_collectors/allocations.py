@@ -18,28 +18,33 @@ if TYPE_CHECKING:
 
 
 def allocations(lake: Lake) -> pa.Table:
-    """Return the current allocations, in the schema of `jobs`, sorted by device and start.
+    """Return the current allocations, in the schema of `jobs`, sorted by device and start."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist(allocation_rows(lake), schema=JOBS.schema())
+
+
+def allocation_rows(lake: Lake, node: str | None = None) -> list[dict[str, Any]]:
+    """Return the current allocations as rows, sorted; those that one node recorded where given.
 
     Of several records of the same (job, device, start) the latest recorded one counts; where two
     were recorded in the same microsecond, the one that has ended.
     """
-    import pyarrow as pa
-
-    index = device_index(lake)
+    index = device_index(lake, node)
     latest: dict[tuple[str, str, int], dict[str, Any]] = {}
-    for row in lake.read("jobs").to_pylist():
+    for row in lake.read("jobs", node=node).to_pylist():
         row["device_id"] = resolve(index, row["node"], row["device_id"])
         key = (row["job_id"], row["device_id"], row["start_us"])
         if key not in latest or _rank(row) > _rank(latest[key]):
             latest[key] = row
-    rows = sorted(latest.values(), key=lambda r: (r["device_id"], r["start_us"], r["job_id"]))
-    return pa.Table.from_pylist(rows, schema=JOBS.schema())
+    return sorted(latest.values(), key=lambda r: (r["device_id"], r["start_us"], r["job_id"]))
 
 
-def device_index(lake: Lake) -> dict[tuple[str, str], str]:
+def device_index(lake: Lake, node: str | None = None) -> dict[tuple[str, str], str]:
     """Return the device_id of each (node, index as text), as last seen."""
     found: dict[tuple[str, str], str] = {}
-    rows = lake.read("device", columns=["ts_us", "node", "index", "device_id"]).to_pylist()
+    columns = ["ts_us", "node", "index", "device_id"]
+    rows = lake.read("device", node=node, columns=columns).to_pylist()
     for row in sorted(rows, key=lambda r: (r["ts_us"], r["device_id"])):
         if row["index"] is not None:
             found[row["node"], str(row["index"])] = row["device_id"]

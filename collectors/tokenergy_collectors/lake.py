@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tokenergy_collectors.columns import scalar, to_batch
 from tokenergy_collectors.contract import HOUR_US, TABLES, Table
 from tokenergy_collectors.errors import UserError
 
@@ -162,15 +163,17 @@ class Lake:
         schema = spec.schema()
         names = list(columns) if columns is not None else spec.column_names
         wanted = pa.schema([schema.field(name) for name in names])
-        where = None
-        if between_us is not None:
-            stamp = pc.field(spec.time)
-            where = (stamp >= between_us[0]) & (stamp < between_us[1])
         parts = []
         for path in self.files(table, hours, node):
-            part = pq.read_table(path, columns=names, filters=where, partitioning=None)
+            if between_us is None:
+                with pq.ParquetFile(path) as file:  # `read_table` imports pandas
+                    part = file.read(columns=names)
+            else:
+                stamp = pc.field(spec.time)
+                where = (stamp >= between_us[0]) & (stamp < between_us[1])
+                part = pq.read_table(path, columns=names, filters=where, partitioning=None)
             parts.append(part.select(names).cast(wanted))
-        return pa.concat_tables(parts) if parts else wanted.empty_table()
+        return pa.concat_tables(parts) if parts else pa.Table.from_batches([to_batch([], wanted)])
 
     def append(self, table: str, rows: pa.Table, node: str, tag: str | None = None) -> list[Path]:
         """Add rows to a raw table, one file an hour touched; return the files written.
@@ -178,20 +181,26 @@ class Lake:
         File names are `NODE-FIRST_TS-TAG.parquet`. Without a tag it is a digest of the rows, so
         that adding the same rows again finds the file and changes nothing.
         """
-        import numpy as np
-        import pyarrow as pa
+        import pyarrow.compute as pc
 
         spec = TABLES[table]
         rows = rows.select(spec.column_names).cast(spec.schema())
+        if not rows.num_rows:
+            return []
         rows = rows.sort_by([(name, "ascending") for name in spec.sort])
-        stamps = rows[spec.time].to_numpy()
-        starts = stamps - stamps % HOUR_US
+        stamps = rows[spec.time]
+        base_us = hour_of(pc.min(stamps).as_py())
+        # What lies above the earliest hour is positive, so that the division rounds down.
+        numbers = pc.unique(
+            pc.divide(pc.subtract(stamps, scalar(base_us)), scalar(HOUR_US))
+        ).to_pylist()
         written = []
-        for hour in np.unique(starts):
-            part = rows.filter(pa.array(starts == hour))
-            first = int(stamps[starts == hour].min())
-            name = f"{escape_node(node)}-{first}-{tag or _digest(part)[:12]}.parquet"
-            path = self.root / table / partition(int(hour)) / name
+        for hour_us in sorted(base_us + number * HOUR_US for number in numbers):
+            late = pc.greater_equal(stamps, scalar(hour_us))
+            part = rows.filter(pc.and_(late, pc.less(stamps, scalar(hour_us + HOUR_US))))
+            first_us = pc.min(part[spec.time]).as_py()
+            name = f"{escape_node(node)}-{first_us}-{tag or _digest(part)[:12]}.parquet"
+            path = self.root / table / partition(hour_us) / name
             if not path.exists():
                 write_parquet(part, path, spec)
                 written.append(path)

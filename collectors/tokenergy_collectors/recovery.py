@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tokenergy_collectors.columns import column
 from tokenergy_collectors.contract import TABLES
 from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_collectors.wal import LogRows, UnreadableLogError, read_log
@@ -134,7 +135,7 @@ def unsealed(lake: Lake, node: str, table: str, rows: pa.Table, own: set[Path]) 
             there.update(_keys(part.select(rows.column_names)))
     if not there:
         return rows
-    return rows.filter(pa.array([key not in there for key in _keys(rows)]))
+    return rows.filter(column([key not in there for key in _keys(rows)], pa.bool_()))
 
 
 def _keys(rows: pa.Table) -> list[str]:

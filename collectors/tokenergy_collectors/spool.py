@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tokenergy_collectors.columns import to_batch
 from tokenergy_collectors.contract import TABLES
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
@@ -37,7 +38,7 @@ _MEMORY_ROWS = 50_000
 _BATCH_ROWS = 5_000
 _PARTS = 16
 _MISFITS = (ValueError, TypeError, OverflowError)
-"""What Arrow and the calendar raise where a value does not fit."""
+"""What the columns and the calendar raise where a value does not fit."""
 _DROP_ORDER = ("state", "power", "host", "tokens")
 
 
@@ -179,7 +180,7 @@ class Spool:
 
     def _log(self, table: str, rows: Rows) -> None:
         """Append rows to the table's log, which is closed where it has become large."""
-        batch = self._to_batch(table, rows)
+        batch = self._fitting(table, rows)
         if not batch.num_rows:
             return
         writer = self._open.get(table)
@@ -190,19 +191,20 @@ class Spool:
         if writer.size > self._limit_bytes // _PARTS:
             self._close(table)
 
-    def _to_batch(self, table: str, rows: Rows) -> pa.RecordBatch:
+    def _fitting(self, table: str, rows: Rows) -> pa.RecordBatch:
         """Return rows as Arrow's; one that does not fit is told, and holds up no other."""
+        schema = TABLES[table].schema()
         try:
-            return _convert(table, rows)
+            return to_batch(rows, schema)
         except _MISFITS:
             fitting = []
             for row in rows:
                 try:
-                    _convert(table, [row])
+                    to_batch([row], schema)
                     fitting.append(row)
                 except _MISFITS as error:
                     self._dropped(table, 1, f"does not fit the table: {error}")
-            return _convert(table, fitting)
+            return to_batch(fitting, schema)
 
     def _roll(self) -> None:
         with self._logging:
@@ -278,12 +280,3 @@ class Spool:
                 over -= len(gone)
                 if gone:
                     self._lost[table] += len(gone)
-
-
-def _convert(table: str, rows: Rows) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    schema = TABLES[table].schema()
-    values = zip(*rows, strict=True) if rows else [()] * len(schema)
-    columns = [pa.array(found, f.type) for found, f in zip(values, schema, strict=True)]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from tokenergy_collectors.columns import to_batch
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -53,17 +55,13 @@ class LogWriter:
     """
 
     def __init__(self, path: Path, table: str, schema: pa.Schema) -> None:
-        import pyarrow as pa
-
         self.path = path
         self.table = table
         self.rows = 0
         self.size = 0
         """Bytes up to the last whole batch."""
         self._schema = schema
-        self._mark = pa.RecordBatch.from_arrays(
-            [pa.array([], f.type) for f in schema], schema=schema
-        )
+        self._mark = to_batch([], schema)
         self._begin()
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
 
