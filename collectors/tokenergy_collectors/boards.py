@@ -7,7 +7,7 @@ Field numbers and scopes are NVML's; what a board does not support is None, neve
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ import pynvml
 
 from tokenergy_collectors.contract import BOUNDS
 from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.fieldvalues import GONE, FieldRequest
 
 SENSORS = (
     (pynvml.NVML_FI_DEV_POWER_INSTANT, "instant"),
@@ -25,15 +26,6 @@ SENSORS = (
 _ENERGY = pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION
 _MAX_POWER_MW = BOUNDS["power_mw"][1]
 _MAX_ENERGY_MJ = 2**63 - 1
-_GONE = {
-    pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
-    pynvml.NVML_ERROR_GPU_IS_LOST,
-    pynvml.NVML_ERROR_RESET_REQUIRED,
-    pynvml.NVML_ERROR_UNINITIALIZED,
-    pynvml.NVML_ERROR_UNKNOWN,
-}
-"""Codes of a single field that mean that the board, not the field, does not answer."""
-
 _ATTRIBUTE_OF_TYPE = {
     pynvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
     pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
@@ -61,8 +53,8 @@ class Board:
     limit_mw: int | None
     driver: str | None
     sensor: str = "unknown"
-    fields: list[int] = field(default_factory=list)
-    fields_with_energy: list[int] = field(default_factory=list)
+    power_request: FieldRequest | None = None
+    energy_request: FieldRequest | None = None
     has_energy: bool = False
     update_us: int | None = None
     failure: int | None = None
@@ -73,23 +65,24 @@ class Board:
         Raises:
             pynvml.NVMLError: the call as a whole failed, for example because the GPU is lost.
         """
+        request = self.energy_request if energy else self.power_request
         try:
-            found = self._read(energy=energy)
+            if request is None:
+                found = self._call(energy=energy)
+            else:
+                values = request.read(self.handle)
+                found = values[0], values[1] if len(values) > 1 else None
         except pynvml.NVMLError as error:
             self.failure = error.value
             raise
         self.failure = None
         return found
 
-    def _read(self, *, energy: bool) -> tuple[int | None, int | None]:
-        if not self.fields:
-            power = _told(lambda: pynvml.nvmlDeviceGetPowerUsage(self.handle))
-            counter = self._energy_call() if energy and self.has_energy else None
-            return _up_to(_MAX_POWER_MW, power), counter
-        wanted = self.fields_with_energy if energy else self.fields
-        values = pynvml.nvmlDeviceGetFieldValues(self.handle, wanted)
-        power = _up_to(_MAX_POWER_MW, field_value(values[0]))
-        return power, _up_to(_MAX_ENERGY_MJ, field_value(values[1])) if len(wanted) > 1 else None
+    def _call(self, *, energy: bool) -> tuple[int | None, int | None]:
+        """Read a board that knows no power field."""
+        power = _told(lambda: pynvml.nvmlDeviceGetPowerUsage(self.handle))
+        counter = self._energy_call() if energy and self.has_energy else None
+        return _up_to(_MAX_POWER_MW, power), counter
 
     def reopen(self) -> None:
         """Look for the board again by its UUID, as after a reset or a reload of the driver.
@@ -120,9 +113,11 @@ class Board:
             values = _told(partial(pynvml.nvmlDeviceGetFieldValues, self.handle, [number, _ENERGY]))
             if values is not None and field_value(values[0]) is not None:
                 self.sensor = sensor
-                self.fields = [number]
                 self.has_energy = field_value(values[1]) is not None
-                self.fields_with_energy = [number, _ENERGY] if self.has_energy else [number]
+                power = (number, pynvml.NVML_POWER_SCOPE_GPU, _MAX_POWER_MW)
+                energy = [(_ENERGY, 0, _MAX_ENERGY_MJ)] if self.has_energy else []
+                self.power_request = FieldRequest([power])
+                self.energy_request = FieldRequest([power, *energy])
                 return
         # Before Ampere the reading is instantaneous, later a 1 s average: NVML does not say which.
         self.has_energy = self._energy_call() is not None
@@ -214,7 +209,7 @@ def field_value(found: Any) -> int | None:
     Raises:
         pynvml.NVMLError: the field's code says that the board does not answer.
     """
-    if found.nvmlReturn in _GONE:
+    if found.nvmlReturn in GONE:
         raise pynvml.NVMLError(found.nvmlReturn)
     attribute = _ATTRIBUTE_OF_TYPE.get(found.valueType)
     if found.nvmlReturn != pynvml.NVML_SUCCESS or attribute is None:

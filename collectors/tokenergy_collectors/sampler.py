@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pynvml
 
@@ -55,13 +56,29 @@ class Sampler:
         self._tell = tell
 
     def sample(self, *, energy: bool) -> None:
-        """Read the power of all boards once, and their energy counters if asked to."""
+        """Read the power of all boards once, and their energy counters if asked to.
+
+        All boards are read before anything is done with the readings: the calls lie close
+        together, and the end of one is the start of the next.
+        """
+        clock, found = self._clock, []
+        before_us = clock.monotonic_us()
         for watched in self._watched:
-            before_us = self._clock.monotonic_us()
-            if not watched.lost:
-                self._read(watched, before_us, energy)
-            elif before_us >= watched.retry_us:
-                self._find(watched, before_us)
+            if watched.lost:
+                if before_us >= watched.retry_us:
+                    self._find(watched, before_us)
+                    before_us = clock.monotonic_us()
+                continue
+            try:
+                power_mw, energy_mj = watched.board.read(energy=energy)
+            except pynvml.NVMLError as error:
+                self._lose(watched, before_us, str(error))
+                before_us = clock.monotonic_us()
+                continue
+            after_us = clock.monotonic_us()
+            found.append((watched, (before_us + after_us) // 2, power_mw, energy_mj))
+            before_us = after_us
+        self._take(found)
 
     def read_state(self, *, processes: bool) -> None:
         """Read the slow gauges of all boards once, and their processes if asked to."""
@@ -80,21 +97,21 @@ class Sampler:
         for watched in self._watched:
             self._keep(watched.board, watched.thinner.flush())
 
-    def _read(self, watched: _Watched, before_us: int, energy: bool) -> None:
-        try:
-            power_mw, energy_mj = watched.board.read(energy=energy)
-        except pynvml.NVMLError as error:
-            self._lose(watched, before_us, str(error))
-            return
-        if power_mw is None and energy_mj is None:
-            return
-        thinner, epoch = watched.thinner, watched.thinner.epoch
-        ts_us = (before_us + self._clock.monotonic_us()) // 2 + self._offset_us
-        kept = thinner.add(ts_us, power_mw, energy_mj)
-        if kept:
-            self._keep(watched.board, kept)
-        if thinner.epoch != epoch:
-            self._tell("counter_reset", watched.board.device_id, f"counter fell to {energy_mj} mJ")
+    def _take(self, found: list[tuple[_Watched, int, int | None, int | None]]) -> None:
+        """Thin readings: board, middle of the call (monotonic us), power (mW), counter (mJ)."""
+        rows: list[tuple[Any, ...]] = []
+        for watched, at_us, power_mw, energy_mj in found:
+            if power_mw is None and energy_mj is None:
+                continue
+            thinner, epoch = watched.thinner, watched.thinner.epoch
+            kept = thinner.add(at_us + self._offset_us, power_mw, energy_mj)
+            if kept:
+                rows += _rows(watched.board, kept)
+            if thinner.epoch != epoch:
+                detail = f"counter fell to {energy_mj} mJ"
+                self._tell("counter_reset", watched.board.device_id, detail)
+        if rows:
+            self._spool.add("power", rows)
 
     def _lose(self, watched: _Watched, now_us: int, why: str) -> None:
         """Note a board that does not answer, once, and look for it again after a while."""
@@ -110,19 +127,18 @@ class Sampler:
         """Look for a lost board; its counter is read at once, since that bridges the gap."""
         try:
             watched.board.reopen()
-            watched.board.read(energy=False)
+            first = watched.board.read(energy=True)
         except pynvml.NVMLError as error:
             self._lose(watched, now_us, str(error))
             return
         watched.lost = False
         self._tell("found", watched.board.device_id, "answers again")
-        self._read(watched, self._clock.monotonic_us(), True)
+        self._take([(watched, self._clock.monotonic_us(), *first)])
 
     def _keep(self, board: Board, kept: list[Reading]) -> None:
-        self._spool.add(
-            "power",
-            [
-                (r.ts_us, board.device_id, r.power_mw, board.sensor, r.energy_mj, r.epoch)
-                for r in kept
-            ],
-        )
+        self._spool.add("power", _rows(board, kept))
+
+
+def _rows(board: Board, kept: list[Reading]) -> list[tuple[Any, ...]]:
+    device_id, sensor = board.device_id, board.sensor
+    return [(r.ts_us, device_id, r.power_mw, sensor, r.energy_mj, r.epoch) for r in kept]

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 KEEP_EVERY_US = 1_000_000
 
+_LONG_AGO_US = -(2**63)
+
 
 class Reading(NamedTuple):
     """One reading: when (us UTC), power (mW), energy counter (mJ) if it was read, its epoch."""
@@ -26,8 +28,8 @@ class Thinner:
     def __init__(self) -> None:
         self._kept: Reading | None = None
         self._held: Reading | None = None
-        self._last_us: int | None = None
-        self._counter_mj: int | None = None
+        self._last_us = _LONG_AGO_US
+        self._counter_mj = 0
         self.epoch = 0
 
     def add(self, ts_us: int, power_mw: int | None, energy_mj: int | None) -> list[Reading]:
@@ -35,14 +37,33 @@ class Thinner:
 
         A reading that is not later than the one before it tells nothing new and is left out.
         """
-        if self._last_us is not None and ts_us <= self._last_us:
+        if ts_us <= self._last_us:
             return []
         self._last_us = ts_us
         if energy_mj is not None:
-            if self._counter_mj is not None and energy_mj < self._counter_mj:
+            if energy_mj < self._counter_mj:
                 self.epoch += 1
             self._counter_mj = energy_mj
-        return self._sift(Reading(ts_us, power_mw, energy_mj, self.epoch))
+        reading = Reading(ts_us, power_mw, energy_mj, self.epoch)
+        kept, held = self._kept, self._held
+        if kept is None:
+            self._kept = reading
+            return [reading]
+        level = power_mw == kept.power_mw
+        near = ts_us - kept.ts_us <= KEEP_EVERY_US
+        found: list[Reading] = []
+        # Inside a run the held reading matters only where the next one comes too late to do.
+        if held is not None and not (level and near):
+            found.append(held)
+            kept, held = held, None
+            near = ts_us - kept.ts_us <= KEEP_EVERY_US
+        if level and near and energy_mj is None:
+            held = reading
+        else:
+            found.append(reading)
+            kept, held = reading, None
+        self._kept, self._held = kept, held
+        return found
 
     def flush(self) -> list[Reading]:
         """Return the reading that is still held back, if any: the end of the last run."""
@@ -51,23 +72,3 @@ class Thinner:
             return []
         self._kept = held
         return [held]
-
-    def _sift(self, reading: Reading) -> list[Reading]:
-        kept, held = self._kept, self._held
-        level = kept is not None and reading.power_mw == kept.power_mw
-        found: list[Reading] = []
-        # Inside a run the held reading matters only where the next one comes too late to do.
-        if held is not None and not (level and _near(kept, reading)):
-            found.append(held)
-            kept, held = held, None
-        if level and reading.energy_mj is None and _near(kept, reading):
-            held = reading
-        else:
-            found.append(reading)
-            kept, held = reading, None
-        self._kept, self._held = kept, held
-        return found
-
-
-def _near(kept: Reading | None, reading: Reading) -> bool:
-    return kept is not None and reading.ts_us - kept.ts_us <= KEEP_EVERY_US

@@ -159,15 +159,15 @@ def test_a_new_handle_is_fetched_by_uuid(rig_of):
 def test_a_field_that_says_the_board_is_lost_is_believed(rig_of, monkeypatch, code):
     """A driver may return success for the whole call and the error for each field."""
     rig = rig_of()
-    real = pynvml.nvmlDeviceGetFieldValues
+    real = pynvml.nvmlLib.nvmlDeviceGetFieldValues
 
-    def failing(handle, fields):
-        values = real(handle, fields)
+    def failing(handle, count, values):
+        done = real(handle, count, values)
         for value in values:
             value.nvmlReturn = code
-        return values
+        return done
 
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetFieldValues", failing)
+    monkeypatch.setattr(pynvml.nvmlLib, "nvmlDeviceGetFieldValues", failing)
     rig.every(100_000, 500_000)
     assert [kind for kind, _, _ in rig.events] == ["lost"] * 4
 
@@ -194,15 +194,15 @@ def test_a_board_remembers_how_its_latest_reading_failed(rig_of):
 def test_power_that_is_missing_once_leaves_the_board_alone(rig_of, monkeypatch, code):
     rig = rig_of("counter")
     rig.every(100_000, 1_000_000)
-    real = pynvml.nvmlDeviceGetFieldValues
+    real = pynvml.nvmlLib.nvmlDeviceGetFieldValues
 
-    def failing(handle, fields):
-        values = real(handle, fields)
+    def failing(handle, count, values):
+        done = real(handle, count, values)
         values[0].nvmlReturn = code
-        return values
+        return done
 
     with monkeypatch.context() as patch:
-        patch.setattr(pynvml, "nvmlDeviceGetFieldValues", failing)
+        patch.setattr(pynvml.nvmlLib, "nvmlDeviceGetFieldValues", failing)
         rig.every(100_000, 1_100_000)
     rig.every(100_000, 2_000_000)
     assert rig.events == []
@@ -213,15 +213,15 @@ def test_power_that_is_missing_once_leaves_the_board_alone(rig_of, monkeypatch, 
 
 def test_all_ones_are_no_reading(rig_of, monkeypatch):
     rig = rig_of()
-    real = pynvml.nvmlDeviceGetFieldValues
+    real = pynvml.nvmlLib.nvmlDeviceGetFieldValues
 
-    def ones(handle, fields):
-        values = real(handle, fields)
+    def ones(handle, count, values):
+        done = real(handle, count, values)
         values[0].value.uiVal = 2**32 - 1
         values[1].value.ullVal = 2**64 - 1
-        return values
+        return done
 
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetFieldValues", ones)
+    monkeypatch.setattr(pynvml.nvmlLib, "nvmlDeviceGetFieldValues", ones)
     assert rig.boards[0].read(energy=True) == (None, None)
 
 

@@ -14,6 +14,7 @@ import pytest
 from tests.collectors.emulate.helpers import SMALL
 from tokenergy_collectors import supervise
 from tokenergy_collectors.control import Control
+from tokenergy_collectors.fieldvalues import FieldRequest
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.notify import Notifier
 from tokenergy_collectors.running import run_collector
@@ -115,16 +116,16 @@ def test_nvml_that_is_lost_ends_the_run_after_everything_is_sealed(site, monkeyp
     monkeypatch.setattr(supervise, "_LOOK_EVERY_US", 50_000)
     monkeypatch.setattr(supervise, "_LOST_US", 400_000)
     asked = []
-    fields = pynvml.nvmlDeviceGetFieldValues
+    real_read = FieldRequest.read
 
     def lost(*arguments):
         raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
 
     def lost_later(*arguments):
         asked.append(1)
-        return fields(*arguments) if len(asked) < 100 else lost()
+        return real_read(*arguments) if len(asked) < 100 else lost()
 
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetFieldValues", lost_later)
+    monkeypatch.setattr(FieldRequest, "read", lost_later)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", lost)
     (site / "collect.toml").write_text(f"lake = '{site / 'lake'}'\nrate_hz = 50\nlearn_s = 0\n")
     with pytest.raises(supervise.NvmlLostError, match=r"NVML is lost: each of 4 boards"):
