@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from tokenergy_collectors.boards import Board
@@ -24,13 +25,14 @@ from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_collectors.logs import Log
 from tokenergy_collectors.recorder import Recorder
 from tokenergy_collectors.sampler import Sampler
-from tokenergy_collectors.schedule import Schedule
+from tokenergy_collectors.schedule import Pace, Schedule
 from tokenergy_collectors.tokens.watch import TokenWatch
 from tokenergy_collectors.workers import Worker
 
 _CLOCK_EVERY_US = 60_000_000
 _CLOCK_STEP_US = 1_000_000
 _JOBS_EVERY_US = 10_000_000
+_PACE_EVERY_US = 60_000_000
 _STOP_US = 5_000_000
 
 
@@ -76,6 +78,7 @@ class Daemon:
         self._spool = self._recorder.spool
         self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._warn)
         self._schedule = Schedule(clock)
+        self._pace = self._told = Pace()
         watches = [TokenWatch(source, config.node, self._now_us) for source in config.tokens]
         self._scrapers = [
             (watch.source, self._worker(f"scrape of {watch.source.source_id}", self._scrape(watch)))
@@ -138,13 +141,14 @@ class Daemon:
     def _plan(self, start_us: int) -> None:
         """Put everything that will be due on the schedule."""
         config, schedule = self._config, self._schedule
-        schedule.every(round(1_000_000 / config.rate_hz), self._tick, start_us)
+        self._pace = schedule.every(round(1_000_000 / config.rate_hz), self._tick, start_us)
         schedule.every(round(config.state_every_s * 1_000_000), self._read_state, start_us)
         schedule.every(_CLOCK_EVERY_US, self._read_clock, start_us)
         for source, scraper in self._scrapers:
             schedule.every(round(source.every_s * 1_000_000), scraper.ask, start_us)
         self._recorder.plan(schedule, start_us)
         schedule.every(_JOBS_EVERY_US, self._read_jobs, start_us)
+        schedule.every(_PACE_EVERY_US, self._tell_pace, start_us + _PACE_EVERY_US)
         self._plan_hour_edge()
         if self._end_us is not None:
             schedule.once(self._end_us, self._edge)
@@ -230,13 +234,21 @@ class Daemon:
             if not scraper.finish(left_us / 1_000_000):
                 self._warn("error", None, f"scrape of {source.source_id}: still runs at the stop")
         self._recorder.finish()
-        if self._schedule.skipped:
-            self._event("late", None, f"{self._schedule.skipped} ticks left out")
+        self._tell_pace()
         ran_s = (self._clock.monotonic_us() - start_us) / 1_000_000
         self._event("stop", None, f"after {ran_s:.3f} s")
         counts = self._recorder.seal_at_last()
-        self._log.info("stop", ran_s=ran_s, late=self._schedule.skipped, rows=counts)
+        pace = self._pace
+        told = {"ticks": pace.runs, "late": pace.late, "left_out": pace.left_out}
+        self._log.info("stop", ran_s=ran_s, **told, worst_ms=pace.worst_us / 1_000, rows=counts)
         return counts
+
+    def _tell_pace(self) -> None:
+        """Note how many ticks came late or not at all since this was told the last time."""
+        detail = self._pace.lateness(self._told)
+        if detail is not None:
+            self._told = replace(self._pace)
+            self._event("late", None, detail)
 
     def _release(self) -> None:
         self._sampler.flush()

@@ -2,11 +2,12 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from tokenergy_collectors.clock import SystemClock, VirtualClock
-from tokenergy_collectors.schedule import Schedule
+from tokenergy_collectors.schedule import Pace, Schedule
 
 
 @pytest.fixture
@@ -48,20 +49,42 @@ def test_the_end_is_included_and_the_clock_stands_there(virtual):
 def test_late_tasks_skip_on_their_grid_and_are_counted(virtual):
     start, notes = virtual.monotonic_us(), []
     schedule = Schedule(virtual)
-    schedule.every(10, noting(virtual, notes, "a"), start)
+    pace = schedule.every(10, noting(virtual, notes, "a"), start)
     schedule.once(start + 11, noting(virtual, notes, "slow", busy_us=34))
     schedule.run(start + 70, threading.Event())
     assert [at - start for name, at in notes if name == "a"] == [0, 10, 45, 50, 60, 70]
-    assert schedule.skipped == 2
+    assert (pace.runs, pace.left_out, pace.worst_us) == (6, 2, 25)
+
+
+def test_runs_that_begin_more_than_five_milliseconds_late_are_counted(virtual):
+    start, notes = virtual.monotonic_us(), []
+    schedule = Schedule(virtual)
+    pace = schedule.every(50_000, noting(virtual, notes, "a"), start)
+    for at_us, busy_us in ((49_000, 6_000), (99_000, 6_001), (149_000, 60_000)):
+        schedule.once(start + at_us, noting(virtual, notes, "slow", busy_us))
+    schedule.run(start + 120_000, threading.Event())
+    before = replace(pace)
+    assert (pace.runs, pace.late, pace.left_out) == (3, 1, 0)
+    assert pace.lateness(Pace()) == (
+        "1 of 3 ticks began more than 5 ms after their time, 0 were left out; "
+        "the latest so far by 5.0 ms"
+    )
+    assert pace.lateness(before) is None
+    schedule.run(start + 250_000, threading.Event())
+    assert (pace.runs, pace.late, pace.left_out, pace.worst_us) == (5, 2, 1, 59_000)
+    assert pace.lateness(before) == (
+        "1 of 2 ticks began more than 5 ms after their time, 1 were left out; "
+        "the latest so far by 59.0 ms"
+    )
 
 
 def test_a_task_that_takes_exactly_its_period_loses_nothing_of_the_grid(virtual):
     start, notes = virtual.monotonic_us(), []
     schedule = Schedule(virtual)
-    schedule.every(10, noting(virtual, notes, "a", busy_us=10), start)
+    pace = schedule.every(10, noting(virtual, notes, "a", busy_us=10), start)
     schedule.run(start + 40, threading.Event())
     assert all((at - start) % 10 == 0 for _, at in notes)
-    assert len(notes) + schedule.skipped == 5 + 1
+    assert len(notes) + pace.left_out == 5 + 1
 
 
 def test_a_task_may_plan_others(virtual):
