@@ -10,14 +10,21 @@ from typing import Literal
 
 
 class Log:
-    """Writes events; every line has a stamp, a level, an event and its fields."""
+    """Writes events; every line has a stamp, a level, an event and its fields.
 
-    def __init__(self, form: Literal["text", "json"]) -> None:
+    Args:
+        form: of a line.
+        quiet: whether to leave out what happened as it should.
+    """
+
+    def __init__(self, form: Literal["text", "json"], *, quiet: bool = False) -> None:
         self._json = form == "json"
+        self._quiet = quiet
 
     def info(self, event: str, **fields: object) -> None:
         """Something happened as it should."""
-        self._write("info", event, fields)
+        if not self._quiet:
+            self._write("info", event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
         """Something is amiss; the daemon goes on."""

@@ -6,20 +6,18 @@ standard error. The DAG calls the layers below, not this file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, hour_of, partition
+from tokenergy_collectors.progress import progress_bar
 from tokenergy_sql.site import load_site
 from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from tokenergy_transforms.aggregate import Done
 
 
@@ -47,25 +45,6 @@ def parse_hour(text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return hour_of(int(moment.timestamp()) * 1_000_000)
-
-
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """Give a progress bar on standard error; it leaves nothing behind, and is silent in a pipe."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        yield progress
 
 
 def aggregate_hours(
