@@ -37,7 +37,7 @@ class Laps:
         missing: what is wrong with boards that could not be opened.
         control: ends a run, and says whether another one follows.
         emulated_jobs: allocations of an emulated node; None if the boards are real.
-        quiet: whether the log tells problems alone.
+        quiet: see `Log`.
     """
 
     def __init__(

@@ -8,13 +8,15 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
+_OWN_TROUBLE = frozenset({"drop", "error", "quarantined", "seal_failed", "torn"})
+
 
 class Log:
     """Writes events; every line has a stamp, a level, an event and its fields.
 
     Args:
         form: of a line.
-        quiet: whether to leave out what happened as it should.
+        quiet: whether to tell trouble of the daemon itself alone, not of boards and endpoints.
     """
 
     def __init__(self, form: Literal["text", "json"], *, quiet: bool = False) -> None:
@@ -28,7 +30,8 @@ class Log:
 
     def warning(self, event: str, **fields: object) -> None:
         """Something is amiss; the daemon goes on."""
-        self._write("warning", event, fields)
+        if not self._quiet or event in _OWN_TROUBLE:
+            self._write("warning", event, fields)
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         stamp = datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -127,7 +127,7 @@ def run_emulated_node(
         control: ends the run.
         duration_us: how long to run; as long as the profile says if None.
         truth: file for what is true; beside the lake if None.
-        quiet: tell problems alone.
+        quiet: see `Log`.
 
     Raises:
         UserError: there is no such node, or something cannot be used or written.

@@ -55,18 +55,18 @@ def aggregate_hours(
     Raises:
         UserError: an option cannot be used.
     """
-    from tokenergy_transforms.aggregate import aggregate, worklist
+    from tokenergy_transforms.aggregate import aggregate, known, worklist
 
     lake = Lake(root)
     window_us = cuts.parse_window(window)
     back_end = choice.parse_device(device)
     work = [pair for pair in worklist(lake, hours) if not nodes or pair[1] in nodes]
-    done = []
+    done, of_all = [], known(lake)
     with progress_bar() as progress:
         task = progress.add_task("aggregate", total=len(work))
         for hour, node in work:
             progress.update(task, description=f"aggregate {node} {partition(hour)}")
-            done.append(aggregate(lake, hour, node, window_us, back_end))
+            done.append(aggregate(lake, hour, node, window_us, back_end, of_all))
             progress.advance(task)
     return done
 
