@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.clock import VirtualClock
 from tokenergy_collectors.config import Config
 from tokenergy_collectors.control import Control
@@ -62,7 +63,9 @@ def collect_fleet(
     for node in wanted:
         if node not in profile.nodes:
             raise UserError(f"node {node!r}: not in the profile {profile.name!r}")
-    Lake(read_config(wanted[0]).lake, create=True).prepare()
+    lake = Lake(read_config(wanted[0]).lake, create=True)
+    lake.prepare()
+    known = allocations(lake).to_pylist()  # once: no node records what another one holds
     done = boards = 0
     for node in wanted:
         path = None if truth is None else truth / f"{escape_node(node)}.json"
@@ -71,7 +74,7 @@ def collect_fleet(
             return read_config(node)
 
         clock = VirtualClock(profile.start_us)
-        run_emulated_node(read, profile, clock, control, duration_us, path, quiet=True)
+        run_emulated_node(read, profile, clock, control, duration_us, path, known=known, quiet=True)
         if control.event.is_set():
             break
         done, boards = done + 1, boards + profile.nodes[node].count

@@ -37,6 +37,7 @@ class Laps:
         missing: what is wrong with boards that could not be opened.
         control: ends a run, and says whether another one follows.
         emulated_jobs: allocations of an emulated node; None if the boards are real.
+        known: the lake's allocations, if they have been read; read at each start if None.
         quiet: see `Log`.
     """
 
@@ -50,6 +51,7 @@ class Laps:
         control: Control,
         *,
         emulated_jobs: Sequence[Mapping[str, Any]] | None = None,
+        known: Sequence[Mapping[str, Any]] | None = None,
         quiet: bool = False,
     ) -> None:
         self._config = self._next = config
@@ -59,6 +61,7 @@ class Laps:
         self._missing = missing
         self._control = control
         self._emulated_jobs = emulated_jobs
+        self._known = known
         self._quiet = quiet
         self._supervision = Supervision(boards, control)
         if isinstance(clock, BeatingClock):
@@ -92,7 +95,7 @@ class Laps:
         """Put a daemon together; jobs are declared in a file, or by an emulated node."""
         config, boards = self._config, self._boards
         lake = Lake(config.lake, create=True)
-        known = allocations(lake).to_pylist()
+        known = allocations(lake).to_pylist() if self._known is None else self._known
         rows = self._emulated_jobs or ()
         jobs = DeclaredJobs(config.node, boards, self._jobs_file(config), rows, known)
         return Daemon(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.boards import close_boards, open_boards
 from tokenergy_collectors.clock import Clock, VirtualClock
@@ -116,6 +116,7 @@ def run_emulated_node(
     duration_us: int | None = None,
     truth: Path | None = None,
     *,
+    known: Sequence[Mapping[str, Any]] | None = None,
     quiet: bool = False,
 ) -> dict[str, int]:
     """Run on the boards of one emulated node; write its truth if the whole profile was run.
@@ -127,6 +128,7 @@ def run_emulated_node(
         control: ends the run.
         duration_us: how long to run; as long as the profile says if None.
         truth: file for what is true; beside the lake if None.
+        known: the lake's allocations, if they have been read.
         quiet: see `Log`.
 
     Raises:
@@ -148,6 +150,7 @@ def run_emulated_node(
             missing,
             control,
             emulated_jobs=emulated.allocations,
+            known=known,
             quiet=quiet,
         )
         whole = duration_us is None or duration_us >= emulated.duration_us
