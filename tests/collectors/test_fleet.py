@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.config import Config
 from tokenergy_collectors.contract import TABLES
 from tokenergy_collectors.control import Control
@@ -142,3 +143,14 @@ def test_the_command(trio: Path, tmp_path: Path) -> None:
         )
         assert failed.returncode == 2
         assert failed.stderr.count("\n") == 1
+
+
+def test_a_job_that_was_corrected_is_recorded_after_what_was_there(
+    trio: Path, tmp_path: Path
+) -> None:
+    collect(trio, tmp_path)
+    trio.write_text(PROFILE.replace("end_s = 18", "end_s = 15"))
+    collect(trio, tmp_path)
+    start_us = load_profile(trio).start_us
+    found = allocations(Lake(tmp_path / "lake")).to_pylist()
+    assert [row["end_us"] - start_us for row in found] == [15_000_000] * 3
