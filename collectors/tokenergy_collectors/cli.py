@@ -107,6 +107,43 @@ def run(
 
 
 @app.command()
+def fleet(
+    profile: Annotated[
+        str, typer.Argument(metavar="PROFILE", help="Emulated cluster: a name or a TOML file.")
+    ],
+    lake: LakeOption = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", metavar="DIR", help="Folder for what is true, a file a node."),
+    ] = None,
+    node: Annotated[
+        list[str] | None, typer.Option("--node", help="Only this node; may repeat.")
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option("--duration", help="This long on each node, e.g. 90s, 2m, 1h.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Collect all nodes of an emulated cluster in this one process, on a virtual clock.
+
+    The lake is the one that a daemon a node would write; collecting again adds nothing. What is
+    true is written only for nodes whose whole time was collected.
+
+    \b
+    Examples:
+      tokenergy-collect fleet fleet --lake ./lake --truth ./truth
+      tokenergy-collect fleet demo --lake ./lake --node gpu-a --duration 5m
+    """
+    from tokenergy_collectors.control import Control
+    from tokenergy_collectors.fleet import run_fleet
+
+    control = Control()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: control.ask_stop())
+    typer.echo(run_fleet(profile, config, control, lake, truth, node or (), duration))
+
+
+@app.command()
 def check(
     config: ConfigFile = None, lake: LakeOption = None, node: Node = None, emulate: Emulate = None
 ) -> None:

@@ -37,6 +37,7 @@ class Laps:
         missing: what is wrong with boards that could not be opened.
         control: ends a run, and says whether another one follows.
         emulated_jobs: allocations of an emulated node; None if the boards are real.
+        quiet: see `Log`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Laps:
         control: Control,
         *,
         emulated_jobs: Sequence[Mapping[str, Any]] | None = None,
+        quiet: bool = False,
     ) -> None:
         self._config = self._next = config
         self._read_config = read_config
@@ -57,6 +59,7 @@ class Laps:
         self._missing = missing
         self._control = control
         self._emulated_jobs = emulated_jobs
+        self._quiet = quiet
         self._supervision = Supervision(boards, control)
         if isinstance(clock, BeatingClock):
             clock.beat = self._supervision.beat
@@ -99,7 +102,7 @@ class Laps:
             boards,
             jobs,
             emulated=self._emulated_jobs is not None,
-            log=Log(config.log_format),
+            log=Log(config.log_format, quiet=self._quiet),
             missing=self._missing,
         )
 
@@ -109,7 +112,7 @@ class Laps:
 
     def _may_reload(self) -> bool:
         """Check everything that the next daemon would be built from; say what is wrong or new."""
-        log = Log(self._config.log_format)
+        log = Log(self._config.log_format, quiet=self._quiet)
         try:
             config = self._read_config()
             escape_node(config.node)

@@ -8,20 +8,30 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
+_OWN_TROUBLE = frozenset({"drop", "error", "quarantined", "seal_failed", "torn"})
+
 
 class Log:
-    """Writes events; every line has a stamp, a level, an event and its fields."""
+    """Writes events; every line has a stamp, a level, an event and its fields.
 
-    def __init__(self, form: Literal["text", "json"]) -> None:
+    Args:
+        form: of a line.
+        quiet: whether to tell trouble of the daemon itself alone, not of boards and endpoints.
+    """
+
+    def __init__(self, form: Literal["text", "json"], *, quiet: bool = False) -> None:
         self._json = form == "json"
+        self._quiet = quiet
 
     def info(self, event: str, **fields: object) -> None:
         """Something happened as it should."""
-        self._write("info", event, fields)
+        if not self._quiet:
+            self._write("info", event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
         """Something is amiss; the daemon goes on."""
-        self._write("warning", event, fields)
+        if not self._quiet or event in _OWN_TROUBLE:
+            self._write("warning", event, fields)
 
     def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
         stamp = datetime.now(UTC).isoformat(timespec="milliseconds")

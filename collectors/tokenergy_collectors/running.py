@@ -100,12 +100,41 @@ def _run_emulated(
     truth: Path | None,
 ) -> dict[str, int]:
     """Run on emulated boards; the profile declares the jobs and serves the token endpoints."""
-    from tokenergy_collectors.emulate.node import EmulatedNode
     from tokenergy_collectors.emulate.profile import load_profile
 
     profile, config = load_profile(profile_name), read_config()
     Lake(config.lake, create=True).prepare()
     clock: Clock = BeatingClock() if real_time else VirtualClock(profile.start_us)
+    return run_emulated_node(read_config, profile, clock, control, duration_us, truth)
+
+
+def run_emulated_node(
+    read_config: ReadConfig,
+    profile: Profile,
+    clock: Clock,
+    control: Control,
+    duration_us: int | None = None,
+    truth: Path | None = None,
+    *,
+    quiet: bool = False,
+) -> dict[str, int]:
+    """Run on the boards of one emulated node; write its truth if the whole profile was run.
+
+    Args:
+        read_config: its `node` says which node of the profile.
+        profile: the cluster.
+        clock: real or virtual.
+        control: ends the run.
+        duration_us: how long to run; as long as the profile says if None.
+        truth: file for what is true; beside the lake if None.
+        quiet: see `Log`.
+
+    Raises:
+        UserError: there is no such node, or something cannot be used or written.
+    """
+    from tokenergy_collectors.emulate.node import EmulatedNode
+
+    config = read_config()
     periods_us = _learn_on_a_twin(profile, config)
     with EmulatedNode(profile, config.node, clock) as emulated:
         boards, missing = open_boards()
@@ -119,6 +148,7 @@ def _run_emulated(
             missing,
             control,
             emulated_jobs=emulated.allocations,
+            quiet=quiet,
         )
         whole = duration_us is None or duration_us >= emulated.duration_us
         run_us = emulated.duration_us if whole else duration_us

@@ -1,28 +1,32 @@
 """The demo: the whole job end to end on an emulated fleet, with the commands a user would run.
 
 In: a folder. Out: in it a lake, the truth, a report; on the terminal the per-job table.
-The collectors run as processes of their own, one a node, as they would on their hosts.
+The nodes are collected as `tokenergy-collect fleet` does it, side by side on as many cores as there
+are.
 """
 
 from __future__ import annotations
 
-import json
+import multiprocessing
+import os
 import shutil
-import subprocess
-import sys
-import threading
-from collections.abc import Callable
+import signal
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tokenergy_collectors.config import Config
+from tokenergy_collectors.control import Control
 from tokenergy_collectors.emulate.profile import load_profile
 from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.fleet import collect_fleet
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 _MARK = ".tokenergy-demo"
-_ROLL_S = 300
+_RATE_HZ = 10.0
+_ROLL_S = 300.0
 
 SITE = """# Declared constants of the emulated site; the table and the report say `declared`.
 [site]
@@ -62,53 +66,36 @@ def prepare(folder: Path) -> None:
 
 
 def collect(folder: Path, profile_name: str, progress: Progress) -> None:
-    """Run a collector process for each node of the profile, all at once.
+    """Collect the nodes of the profile, as many at a time as there are cores.
 
     Raises:
-        UserError: a collector failed; the message is its last line.
+        UserError: a node could not be collected.
     """
+    nodes = load_profile(profile_name).nodes
+    task = progress.add_task(f"collect {len(nodes)} nodes", total=len(nodes))
+    workers = min(len(nodes), os.cpu_count() or 1)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_leave_interrupts) as pool:
+        try:
+            running = [pool.submit(_collect_node, folder, profile_name, node) for node in nodes]
+            for one in as_completed(running):
+                one.result()
+                progress.advance(task)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _collect_node(folder: Path, profile_name: str, node: str) -> None:
+    """Collect one node, in a process that knows one NVML at a time."""
+
+    def read_config(name: str) -> Config:
+        return Config(lake=str(folder / "lake"), node=name, rate_hz=_RATE_HZ, roll_s=_ROLL_S)
+
     profile = load_profile(profile_name)
-    running = []
-    for node in profile.nodes:
-        config = folder / f"{node}.toml"
-        config.write_text(
-            f"lake = {json.dumps(str(folder / 'lake'))}\nnode = {json.dumps(node)}\n"
-            f'rate_hz = 10\nroll_s = {_ROLL_S}\nlog_format = "json"\n'
-        )
-        command = [sys.executable, "-m", "tokenergy_collectors", "run"]
-        command += ["--config", str(config), "--emulate", profile_name]
-        command += ["--truth", str(folder / "truth" / f"{node}.json")]
-        task = progress.add_task(f"collect {node}", total=profile.duration_us)
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own command
-        start_us = profile.start_us
-
-        def advance(event: dict[str, Any], task: Any = task, start_us: int = start_us) -> None:
-            if event["event"] == "sealed":
-                progress.update(task, completed=event["until_us"] - start_us)
-
-        lines: list[str] = []
-        reader = threading.Thread(target=_follow, args=(process, advance, lines))
-        reader.start()
-        running.append((node, process, reader, task, lines))
-    for _, process, reader, _, _ in running:
-        process.wait()
-        reader.join()
-    for node, process, _, task, lines in running:
-        if process.returncode:
-            raise UserError(f"collector of {node} failed: {lines[-1] if lines else 'no message'}")
-        progress.update(task, completed=profile.duration_us)
+    collect_fleet(profile, read_config, Control(), nodes=[node], truth=folder / "truth")
 
 
-def _follow(
-    process: subprocess.Popen[str], told: Callable[[dict[str, Any]], None], lines: list[str]
-) -> None:
-    """Read a collector's log; hand on its events, keep everything else."""
-    stream = process.stderr
-    if stream is None:
-        return
-    with stream:
-        for line in stream:
-            if line.startswith("{"):
-                told(json.loads(line))
-            elif line.strip():
-                lines.append(line.strip())
+def _leave_interrupts() -> None:
+    """Let Ctrl-C end the demo where it waits, not the nodes under way, whose files it would cut."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -15,12 +15,17 @@ from typing import Any
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import catalog
+from tokenergy_sql.pipeline import ERROR_PPM
 
 KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
 LONG_US = 60_000_000
 """Jobs of at least this length are held to the energy bound."""
 
 ENERGY_BOUND = 0.01
+"""Largest relative error of energy booked by the counter."""
+
+SAMPLES_BOUND = ERROR_PPM / 1e6
+"""Largest relative error of energy booked by samples alone: the ledger's own class of sensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Scored:
     te_true: float | None
     te_low: float | None
     te_high: float | None
+    bound: float = ENERGY_BOUND
+    """Largest relative error allowed: the two bounds, by the share that each meter booked."""
 
     @property
     def error(self) -> float | None:
@@ -68,7 +75,7 @@ class Scored:
     @property
     def passed(self) -> bool:
         """Whether the job meets every bound that holds for its length."""
-        close = self.error is not None and (not self.long or abs(self.error) <= ENERGY_BOUND)
+        close = self.error is not None and (not self.long or abs(self.error) <= self.bound)
         return close and self.tokens_exact and self.inside
 
 
@@ -92,15 +99,28 @@ def score(lake: Lake, truth_files: Iterable[Path]) -> list[Scored]:
     with catalog.connect(lake) as con:
         result = con.sql("FROM job_index")
         rows = [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
+        by_samples: dict[str, float] = dict(con.sql(_BY_SAMPLES).fetchall())
     found = {row["job_id"]: row for row in rows}
     return [
-        _scored(job, energy[job], span[job], tokens.get(job, {}), found.get(job, {}))
+        _scored(
+            job,
+            energy[job],
+            span[job],
+            tokens.get(job, {}),
+            found.get(job, {}),
+            by_samples.get(job, 0.0),
+        )
         for job in sorted(energy)
     ]
 
 
 def _scored(
-    job: str, true_nj: int, span: tuple[int, int], tokens: dict[str, int], row: dict[str, Any]
+    job: str,
+    true_nj: int,
+    span: tuple[int, int],
+    tokens: dict[str, int],
+    row: dict[str, Any],
+    by_samples: float,
 ) -> Scored:
     denominator = tokens.get("trained") or tokens.get("generated")
     whole = {key: None if row.get(key) is None else int(row[key]) for key in _NJ}
@@ -116,8 +136,15 @@ def _scored(
         te_true=true_nj / 1e9 / denominator if denominator else None,
         te_low=row.get("te_gpu_low"),
         te_high=row.get("te_gpu_high"),
+        bound=ENERGY_BOUND + by_samples * (SAMPLES_BOUND - ENERGY_BOUND),
     )
 
+
+_BY_SAMPLES = """
+SELECT job_id, coalesce(sum(energy_nj) FILTER (meter = 'samples') / sum(energy_nj), 0)::DOUBLE
+FROM ledger WHERE job_id IS NOT NULL GROUP BY job_id HAVING sum(energy_nj) > 0
+"""
+"""Share of each job's energy that was booked by samples."""
 
 _NJ = ("e_gpu_nj", "e_gpu_low_nj", "e_gpu_high_nj")
 

@@ -6,20 +6,18 @@ standard error. The DAG calls the layers below, not this file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, hour_of, partition
+from tokenergy_collectors.progress import progress_bar
 from tokenergy_sql.site import load_site
 from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from tokenergy_transforms.aggregate import Done
 
 
@@ -49,25 +47,6 @@ def parse_hour(text: str) -> int:
     return hour_of(int(moment.timestamp()) * 1_000_000)
 
 
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """Give a progress bar on standard error; it leaves nothing behind, and is silent in a pipe."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        yield progress
-
-
 def aggregate_hours(
     root: Path, hours: list[int] | None, nodes: Sequence[str] | None, window: str, device: str
 ) -> list[Done]:
@@ -76,18 +55,18 @@ def aggregate_hours(
     Raises:
         UserError: an option cannot be used.
     """
-    from tokenergy_transforms.aggregate import aggregate, worklist
+    from tokenergy_transforms.aggregate import aggregate, known, worklist
 
     lake = Lake(root)
     window_us = cuts.parse_window(window)
     back_end = choice.parse_device(device)
     work = [pair for pair in worklist(lake, hours) if not nodes or pair[1] in nodes]
-    done = []
+    done, of_all = [], known(lake)
     with progress_bar() as progress:
         task = progress.add_task("aggregate", total=len(work))
         for hour, node in work:
             progress.update(task, description=f"aggregate {node} {partition(hour)}")
-            done.append(aggregate(lake, hour, node, window_us, back_end))
+            done.append(aggregate(lake, hour, node, window_us, back_end, of_all))
             progress.advance(task)
     return done
 

@@ -32,6 +32,24 @@ class Done:
     segments: int
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the lake says of all nodes: its devices, who held them, and each node's last hour.
+
+    Whoever aggregates many nodes reads it once.
+    """
+
+    devices: list[dict[str, Any]]
+    allocations: list[dict[str, Any]]
+    last_hours: dict[str, int]
+
+
+def known(lake: Lake) -> Known:
+    """Return what a lake says of all nodes now."""
+    devices: list[dict[str, Any]] = lake.read("device").sort_by("ts_us").to_pylist()
+    return Known(devices, allocations(lake).to_pylist(), _last_hours(lake))
+
+
 def worklist(lake: Lake, hours: list[int] | None = None) -> list[tuple[int, str]]:
     """Return the (hour, node) pairs to aggregate, ascending.
 
@@ -41,9 +59,10 @@ def worklist(lake: Lake, hours: list[int] | None = None) -> list[tuple[int, str]
     """
     wanted = {*lake.hours("power"), *lake.hours("segment")} if hours is None else set(hours)
     pairs = {(h, n) for t in ("power", "segment") for h in wanted for n in lake.nodes(t, h)}
-    seen = {(row["node"], row["device_id"]) for row in _device_rows(lake)}
-    last = _last_hours(lake)
-    for row in allocations(lake).to_pylist():
+    of_all = known(lake)
+    seen = {(row["node"], row["device_id"]) for row in of_all.devices}
+    last = of_all.last_hours
+    for row in of_all.allocations:
         if (row["node"], row["device_id"]) in seen:
             end_us = row["end_us"] or last.get(row["node"], 0)
             for hour in range(hour_of(row["start_us"]), end_us, HOUR_US):
@@ -58,7 +77,12 @@ def _last_hours(lake: Lake) -> dict[str, int]:
 
 
 def aggregate(
-    lake: Lake, hour_us: int, node: str, window_us: int, device: choice.Device = "auto"
+    lake: Lake,
+    hour_us: int,
+    node: str,
+    window_us: int,
+    device: choice.Device = "auto",
+    of_all: Known | None = None,
 ) -> Done:
     """Integrate one node and hour and write its segments.
 
@@ -68,13 +92,15 @@ def aggregate(
         node: the node.
         window_us: window size; must divide the hour.
         device: back end, see `choice.backend`.
+        of_all: what the lake says of all nodes, if it has been read; read anew if None.
 
     Raises:
         UserError: CUDA was asked for and cannot be used; a power outside the contract's bounds.
     """
-    held = _held(lake, node, hour_us)
+    of_all = of_all or known(lake)
+    held = _held(of_all, node, hour_us)
     devices = sorted({*readings.metered_devices(lake, node, hour_us), *held})
-    update_us = {row["device_id"]: row["update_us"] for row in _device_rows(lake)}
+    update_us = {row["device_id"]: row["update_us"] for row in of_all.devices}
     limits = readings.gap_limits(update_us, devices)
     margin_us = int(limits.max(initial=1_500_000))
     loaded = readings.load(lake, node, hour_us, devices, margin_us)
@@ -111,18 +137,13 @@ def to_table(batch: Batch, result: Result, devices: list[str], node: str) -> pa.
     return pa.table(columns).select(SEGMENT.column_names)
 
 
-def _device_rows(lake: Lake) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = lake.read("device").sort_by("ts_us").to_pylist()
-    return rows
-
-
-def _held(lake: Lake, node: str, hour_us: int) -> dict[str, list[cuts.Held]]:
+def _held(of_all: Known, node: str, hour_us: int) -> dict[str, list[cuts.Held]]:
     """Return the allocations of a node's known devices that overlap the hour."""
-    known = {row["device_id"] for row in _device_rows(lake) if row["node"] == node}
-    goes_on = _last_hours(lake).get(node, hour_us) > hour_us
+    there = {row["device_id"] for row in of_all.devices if row["node"] == node}
+    goes_on = of_all.last_hours.get(node, hour_us) > hour_us
     held: dict[str, list[cuts.Held]] = {}
-    for row in _overlapping(lake, hour_us):
-        if row["node"] == node and row["device_id"] in known:
+    for row in _overlapping(of_all, hour_us):
+        if row["node"] == node and row["device_id"] in there:
             # A running job of a node that is heard of later held its devices all through.
             end_us = hour_us + HOUR_US if row["end_us"] is None and goes_on else row["end_us"]
             allocations_of = held.setdefault(str(row["device_id"]), [])
@@ -130,7 +151,7 @@ def _held(lake: Lake, node: str, hour_us: int) -> dict[str, list[cuts.Held]]:
     return held
 
 
-def _overlapping(lake: Lake, hour_us: int) -> Iterator[dict[str, Any]]:
-    for row in allocations(lake).to_pylist():
+def _overlapping(of_all: Known, hour_us: int) -> Iterator[dict[str, Any]]:
+    for row in of_all.allocations:
         if row["start_us"] < hour_us + HOUR_US and (row["end_us"] or hour_us + 1) > hour_us:
             yield row

@@ -52,17 +52,29 @@ def physics(profile: Profile, node: str, index: int) -> BoardPhysics:
 
 
 def sensor(profile: Profile, node: str, index: int) -> SensorSpec:
-    """Return a board's sensors: phase of its refreshes, its errors, base of its counter."""
+    """Return a board's sensors: phases of their refreshes, their errors, base of the counter."""
     spec, host = _spec(profile, node), profile.nodes[node]
     rng = _rng(profile, node, index, "sensor")
+    phase_us, base_mj = int(rng.integers(spec.update_us)), int(rng.integers(1, _MAX_BASE_MJ))
+    # Drawn whether or not they are used, so that one key never changes what another one means.
+    gain, offset, counter_gain, counter_phase = rng.uniform(-1, 1, 4).tolist()
+    gain_ppm = spec.gain_ppm + round(gain * spec.gain_spread_ppm)
+    offset_mw = spec.offset_mw + round(offset * spec.offset_spread_mw)
+    rest_mw = round(spec.module_rest_w * 1e3)
     return SensorSpec(
         update_us=spec.update_us,
-        phase_us=int(rng.integers(spec.update_us)),
+        phase_us=phase_us,
         window_us=spec.window_us,
         average_window_us=spec.average_window_us,
-        gain_ppm=host.power_gain_ppm[index] if host.power_gain_ppm else 0,
-        offset_mw=host.power_offset_mw[index] if host.power_offset_mw else 0,
-        counter_base_mj=int(rng.integers(1, _MAX_BASE_MJ)),
+        gain_ppm=host.power_gain_ppm[index] if host.power_gain_ppm else gain_ppm,
+        offset_mw=host.power_offset_mw[index] if host.power_offset_mw else offset_mw,
+        counter_base_mj=base_mj,
+        counter_update_us=spec.counter_update_us,
+        counter_phase_us=int((counter_phase + 1) / 2 * spec.counter_update_us),
+        counter_gain_ppm=spec.counter_gain_ppm + round(counter_gain * spec.counter_gain_spread_ppm),
+        counter_rest_mw=rest_mw if spec.counter_scope == "module" else 0,
+        module_rest_mw=rest_mw,
+        usage_instant=spec.usage == "instant",
     )
 
 

@@ -168,7 +168,8 @@ class EmulatedNode:
 
         Rows have a `row` that says what they are: `allocation` (one a job and board), `stray` (one
         a stray process and board), `board` (one a board, whole duration, idling included) and
-        `tokens` (one a job counted on this node). Stamps are UTC microseconds.
+        `tokens` (one a job counted on this node). Stamps are UTC microseconds. Energy is the GPU's;
+        on a module there is `module_energy_nj` beside it.
 
         Raises:
             RuntimeError: the duration has not passed yet.
@@ -209,6 +210,9 @@ class EmulatedNode:
         self, row: str, owner: dict[str, str], index: int, start_us: int, end_us: int
     ) -> dict[str, Any]:
         at_nj = self._group.edge_nj
+        energy_nj = int(at_nj[end_us][index] - at_nj[start_us][index])
+        rest_mw = self.boards[index].module_rest_mw
+        module = {"module_energy_nj": energy_nj + rest_mw * (end_us - start_us)} if rest_mw else {}
         return {
             "row": row,
             **owner,
@@ -216,7 +220,8 @@ class EmulatedNode:
             "device_id": self.boards[index].identity.uuid,
             "start_us": self.start_us + start_us,
             "end_us": self.start_us + end_us,
-            "energy_nj": int(at_nj[end_us][index] - at_nj[start_us][index]),
+            "energy_nj": energy_nj,
+            **module,
         }
 
     def _tokens(self, placed: Placed, workload: Workload) -> dict[str, Any]:

@@ -58,6 +58,12 @@ _FIELDS: dict[int, tuple[str, int, Read]] = {
 }
 """Field id to the name under which a profile can withhold it, its type and its reading."""
 
+_MODULE_FIELDS: dict[int, Read] = {
+    pynvml.NVML_FI_DEV_POWER_INSTANT: Board.module_instant_mw,
+    pynvml.NVML_FI_DEV_POWER_AVERAGE: Board.module_average_mw,
+}
+"""Field id to its reading in the scope of the module, on boards that sit on one."""
+
 
 class Rig(Protocol):
     """What the library needs of a node."""
@@ -98,14 +104,7 @@ class NvmlLibrary:
         base = ctypes.addressof(self._handle_memory)
         self._handle_of = [base + 8 * index for index in range(len(rig.boards))]
         self._boards = _Handles()
-        self._fields = {
-            board: {
-                field: (kind, read)
-                for field, (name, kind, read) in _FIELDS.items()
-                if name not in board.identity.unsupported
-            }
-            for board in rig.boards
-        }
+        self._fields = {board: _fields_of(board) for board in rig.boards}
         self._arrays: dict[int, Any] = {}
         self._messages = _messages()
         self._export()
@@ -213,8 +212,8 @@ class NvmlLibrary:
         for offset in range(0, _FIELD_BYTES * count, _FIELD_BYTES):
             field, scope = _HEAD.unpack_from(raw, offset)
             kind, code, value = 0, pynvml.NVML_ERROR_NOT_SUPPORTED, 0
-            if field in fields and scope == 0:
-                kind, read = fields[field]
+            if (field, scope) in fields:
+                kind, read = fields[field, scope]
                 code, value = SUCCESS, read(board, now_us)
             _BODY.pack_into(raw, offset + _HEAD.size, stamp_us, 0, kind, code, value)
         return SUCCESS
@@ -240,6 +239,18 @@ class NvmlLibrary:
             return write(self._boards[handle], self._now_us(), *rest)
 
         return call
+
+
+def _fields_of(board: Board) -> dict[tuple[int, int], tuple[int, Read]]:
+    """Return type and reading of the fields that a board answers, by field and scope."""
+    gpu, module = pynvml.NVML_POWER_SCOPE_GPU, pynvml.NVML_POWER_SCOPE_MODULE
+    found: dict[tuple[int, int], tuple[int, Read]] = {}
+    for field, (name, kind, read) in _FIELDS.items():
+        if name not in board.identity.unsupported:
+            found[field, gpu] = (kind, read)
+            if field in _MODULE_FIELDS and board.module_rest_mw:
+                found[field, module] = (kind, _MODULE_FIELDS[field])
+    return found
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def _mig_disabled(board: Board, at_us: int) -> int:
 
 SCALARS: list[tuple[str, Any, list[Read], str]] = [
     ("nvmlDeviceGetIndex", c_uint, [_index], ""),
-    ("nvmlDeviceGetPowerUsage", c_uint, [Board.power_average_mw], "usage"),
+    ("nvmlDeviceGetPowerUsage", c_uint, [Board.power_usage_mw], "usage"),
     ("nvmlDeviceGetTotalEnergyConsumption", c_ulonglong, [Board.energy_mj], "counter"),
     ("nvmlDeviceGetEnforcedPowerLimit", c_uint, [_limit_mw], ""),
     ("nvmlDeviceGetPowerManagementLimit", c_uint, [_limit_mw], ""),

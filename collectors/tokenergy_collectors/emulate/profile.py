@@ -10,11 +10,14 @@ import tomllib
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, PrivateAttr, ValidationError, model_validator
 
+from tokenergy_collectors.emulate.catalogue import shipped, with_catalogue, with_sensor
+from tokenergy_collectors.emulate.compact import expanded
 from tokenergy_collectors.emulate.workloads.inference import InferenceSpec
+from tokenergy_collectors.emulate.workloads.periodic import PeriodicSpec
 from tokenergy_collectors.emulate.workloads.reservation import ReservationSpec
 from tokenergy_collectors.emulate.workloads.stray import StraySpec
 from tokenergy_collectors.emulate.workloads.training import TrainingSpec
@@ -25,7 +28,7 @@ SHIPPED = {path.stem: path for path in sorted((Path(__file__).parent / "profiles
 """Profiles that come with the package, by name."""
 
 WorkloadSpec = Annotated[
-    InferenceSpec | TrainingSpec | ReservationSpec, Field(discriminator="type")
+    InferenceSpec | TrainingSpec | PeriodicSpec | ReservationSpec, Field(discriminator="type")
 ]
 
 
@@ -35,6 +38,11 @@ class BoardSpec(Strict):
     `idle_spread_w` and `load_spread` make boards differ: idle power by up to that many watts and
     power under load by up to that share, either way. `unsupported` withholds NVML readings:
     `instant` (field 186), `average` (185), `usage` (nvmlDeviceGetPowerUsage), `counter` (83).
+
+    `like` takes over the keys of a shipped board, `sensor` those of a named kind of sensor; a key
+    given here wins over both. Gains and offsets are the readings' errors: each card's lies within
+    the spread around the mean. The energy counter is renewed every `counter_update_us` (0: at every
+    reading). A board on a module shares it with parts that draw `module_rest_w`.
     """
 
     name: str = Field(min_length=1, max_length=95)
@@ -53,6 +61,23 @@ class BoardSpec(Strict):
     unsupported: list[Literal["instant", "average", "usage", "counter"]] = Field(
         default_factory=list
     )
+    usage: Literal["average", "instant"] = "average"
+    gain_ppm: int = Field(0, ge=-500_000, le=500_000)
+    gain_spread_ppm: int = Field(0, ge=0, le=200_000)
+    offset_mw: int = Field(0, ge=-100_000, le=100_000)
+    offset_spread_mw: int = Field(0, ge=0, le=100_000)
+    counter_update_us: int = Field(0, ge=0, le=2_000_000)
+    counter_gain_ppm: int = Field(0, ge=-500_000, le=500_000)
+    counter_gain_spread_ppm: int = Field(0, ge=0, le=200_000)
+    counter_scope: Literal["gpu", "module"] = "gpu"
+    module_rest_w: float = Field(0.0, ge=0, le=4000)
+    like: str | None = None
+    sensor: Literal["20 ms", "100/100", "25/100", "1 s average"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_sensor(cls, data: Any) -> Any:
+        return with_sensor(data)
 
     @model_validator(mode="after")
     def _idle_below_limit(self) -> BoardSpec:
@@ -68,8 +93,9 @@ class BoardSpec(Strict):
 class NodeSpec(Strict):
     """A host: how many boards of which kind, where it stands, and its cards' sensor errors.
 
-    `power_gain_ppm` and `power_offset_mw` list one number a board; they bend the power reading,
-    never true power or the energy counter.
+    `boards` names a table of the profile, or else a shipped board. `power_gain_ppm` and
+    `power_offset_mw` list one number a board, in place of those drawn for its kind; they bend the
+    power reading, never true power or the energy counter.
     """
 
     boards: str
@@ -112,7 +138,12 @@ class Placed(Strict):
 
 
 class JobSpec(Placed):
-    """A job of the scheduler. The first node of `devices` holds rank 0 and serves the tokens."""
+    """A job of the scheduler. The first node of `devices` holds rank 0 and serves the tokens.
+
+    With `per_node` it stands for one job on each of its nodes (see `compact`).
+    """
+
+    per_node: Literal[False] = False
 
     name: str | None = None
     user: str | None = None
@@ -122,7 +153,10 @@ class JobSpec(Placed):
     @model_validator(mode="after")
     def _servers_stay_on_one_node(self) -> JobSpec:
         if self.workload.type == "inference" and len(self.devices) > 1:
-            raise ValueError(f"devices of {self.id!r}: an inference job runs on one node")
+            raise ValueError(
+                f"devices of {self.id!r}: an inference job runs on one node; "
+                "per_node = true makes one a node"
+            )
         return self
 
 
@@ -139,7 +173,7 @@ class Profile(Strict):
     start: AwareDatetime
     duration_s: float = Field(gt=0, le=31 * 86_400)
     seed: int = Field(ge=0)
-    boards: dict[str, BoardSpec]
+    boards: dict[str, BoardSpec] = Field(default_factory=dict)
     nodes: dict[str, NodeSpec] = Field(min_length=1)
     jobs: list[JobSpec] = Field(default_factory=list)
     strays: list[StrayJobSpec] = Field(default_factory=list)
@@ -160,13 +194,20 @@ class Profile(Strict):
         """Where the profile lies; request logs may be named relative to it."""
         return self._folder
 
+    @model_validator(mode="before")
+    @classmethod
+    def _write_out(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        found = expanded(data)
+        return found | {"boards": with_catalogue(found.get("boards", {}), found.get("nodes"))}
+
     @model_validator(mode="after")
     def _hangs_together(self) -> Profile:
         for name, node in self.nodes.items():
             if node.boards not in self.boards:
-                raise ValueError(
-                    f"nodes.{name}.boards = {node.boards!r}: allowed: {_names(self.boards)}"
-                )
+                allowed = _names(dict.fromkeys([*self.boards, *shipped()]))
+                raise ValueError(f"nodes.{name}.boards = {node.boards!r}: allowed: {allowed}")
         everything: list[Placed] = [*self.jobs, *self.strays]
         ids = [placed.id for placed in everything]
         for twice in {i for i in ids if ids.count(i) > 1}:

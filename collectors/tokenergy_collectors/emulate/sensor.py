@@ -3,7 +3,9 @@
 In: the exact trace of true power. Out: what a real board would tell, and no more. The power reading
 is refreshed every `update_us` and is the mean over a window that ends at the refresh (25 ms for the
 instant reading of an H100-like sensor, 1 s for the average), with the card's own gain and offset.
-The energy counter is the exact integral, rounded down to a millijoule, on top of an arbitrary base.
+The energy counter is the exact integral at its latest refresh, with a gain of its own (none unless
+the profile says so), rounded down to a millijoule, on top of an arbitrary base. Where a board sits
+on a module, the rest of the module draws a constant power; the counter may cover it.
 
 Readings are tabulated once a chunk, so that one reading costs about a microsecond.
 """
@@ -50,7 +52,7 @@ class BoardIdentity:
 
 @dataclass(frozen=True, slots=True)
 class SensorSpec:
-    """How the power reading is made, and where the energy counter began (mJ)."""
+    """How the power reading is made, how the energy counter runs, and where it began (mJ)."""
 
     update_us: int
     phase_us: int
@@ -59,6 +61,14 @@ class SensorSpec:
     gain_ppm: int
     offset_mw: int
     counter_base_mj: int
+    counter_update_us: int = 0
+    counter_phase_us: int = 0
+    counter_gain_ppm: int = 0
+    counter_rest_mw: int = 0
+    """Power of the rest of the module, where the counter covers it."""
+    module_rest_mw: int = 0
+    usage_instant: bool = False
+    """Whether nvmlDeviceGetPowerUsage tells the short-window reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +119,40 @@ class Board:
         return window.instant_mw[(at_us - self._phase_us) // self._update_us - window.first]
 
     def power_average_mw(self, at_us: int) -> int:
-        """Return the latest one-second reading (NVML field 185, nvmlDeviceGetPowerUsage)."""
+        """Return the latest one-second reading (NVML field 185)."""
         window = self._at(at_us)
         return window.average_mw[(at_us - self._phase_us) // self._update_us - window.first]
 
+    def power_usage_mw(self, at_us: int) -> int:
+        """Return what nvmlDeviceGetPowerUsage tells: an average, on older boards instantaneous."""
+        if self._sensor.usage_instant:
+            return self.power_instant_mw(at_us)
+        return self.power_average_mw(at_us)
+
+    def module_instant_mw(self, at_us: int) -> int:
+        """Return the latest short-window reading of the whole module (field 186, scope 1)."""
+        return self.power_instant_mw(at_us) + self._sensor.module_rest_mw
+
+    def module_average_mw(self, at_us: int) -> int:
+        """Return the latest one-second reading of the whole module (field 185, scope 1)."""
+        return self.power_average_mw(at_us) + self._sensor.module_rest_mw
+
     def energy_mj(self, at_us: int) -> int:
-        """Return the energy counter at this very instant."""
+        """Return the energy counter as it was last renewed."""
+        sensor = self._sensor
+        if sensor.counter_update_us:
+            at_us -= (at_us - sensor.counter_phase_us) % sensor.counter_update_us
         window = self._at(at_us)
         cell, inside_us = divmod(at_us - window.start_us, CELL_US)
-        energy_nj = window.energy_nj[cell] + window.power_mw[cell] * inside_us
-        return self._base_mj + int(energy_nj) // _NJ_PER_MJ
+        energy_nj = int(window.energy_nj[cell]) + window.power_mw[cell] * inside_us
+        counted_nj = energy_nj * (_PPM + sensor.counter_gain_ppm) // _PPM
+        counted_nj += sensor.counter_rest_mw * at_us
+        return self._base_mj + counted_nj // _NJ_PER_MJ
+
+    @property
+    def module_rest_mw(self) -> int:
+        """Power of the parts that share a module with this board; 0 if it sits on none."""
+        return self._sensor.module_rest_mw
 
     def reset_counter(self, at_us: int) -> None:
         """Let the energy counter restart at zero, as when the driver is loaded again."""

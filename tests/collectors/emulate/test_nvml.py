@@ -144,3 +144,19 @@ def test_nothing_answers_before_init_and_after_shutdown():
         assert code_of(pynvml.nvmlShutdown) == unready
     assert pynvml.nvmlLib is before
     assert pynvml._nvmlGetFunctionPointer_cache == {}
+
+
+def test_boards_on_a_module_have_two_scopes():
+    there = Walk(small_profile(module_rest_w=100.0))
+    with there.node:
+        pynvml.nvmlInit()
+        there.to(30_123_456)
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        asked = [(field, scope) for field in (INSTANT, AVERAGE, ENERGY) for scope in (0, 1, 2)]
+        found = pynvml.nvmlDeviceGetFieldValues(handle, asked)
+        codes = [value.nvmlReturn for value in found]
+        missing = pynvml.NVML_ERROR_NOT_SUPPORTED
+        assert codes == [0, 0, missing, 0, 0, missing, 0, missing, missing]
+        for gpu, module in ((found[0], found[1]), (found[3], found[4])):
+            assert module.value.uiVal == gpu.value.uiVal + 100_000
+        pynvml.nvmlShutdown()

@@ -77,3 +77,58 @@ def test_counter_reset_starts_again_at_zero():
     board.reset_counter(10_000_000)
     assert board.energy_mj(10_000_000) == 0
     assert 0 < board.energy_mj(11_000_000) < before_mj
+
+
+def test_a_counter_that_is_renewed_now_and_then_holds_its_value_in_between():
+    plain, slow = Walk().node, Walk(small_profile(counter_update_us=250_000)).node
+    sensor = blueprint.sensor(slow.profile, "n1", 0)
+    for at_us in (0, 1_000_000, 9_123_456, 20_000_001, 25_555_555, 31_000_001):
+        renewed_us = at_us - (at_us - sensor.counter_phase_us) % 250_000
+        for later_us in (renewed_us, at_us, renewed_us + 249_999):
+            assert slow.boards[0].energy_mj(later_us) == slow.boards[0].energy_mj(renewed_us)
+        if renewed_us >= 0:
+            assert slow.boards[0].energy_mj(at_us) == plain.boards[0].energy_mj(renewed_us)
+    assert 0 <= sensor.counter_phase_us < 250_000
+
+
+def test_a_gain_of_the_counter_bends_the_counter_alone():
+    plain, bent = Walk(), Walk(small_profile(counter_gain_ppm=-30_000))
+    for walk in (plain, bent):
+        walk.to(60_000_000)
+    true_mj, found_mj = (
+        walk.node.boards[0].energy_mj(60_000_000) - walk.node.boards[0].energy_mj(41_000_000)
+        for walk in (plain, bent)
+    )
+    assert abs(found_mj - 0.97 * true_mj) <= 2
+    assert bent.node.truth() == plain.node.truth()
+    at_us = 60_000_000
+    assert bent.node.boards[0].power_instant_mw(at_us) == plain.node.boards[0].power_instant_mw(
+        at_us
+    )
+
+
+def test_the_counter_of_a_module_covers_what_shares_it():
+    plain, module = (
+        Walk(),
+        Walk(small_profile(module_rest_w=100.0, counter_scope="module")),
+    )
+    for walk in (plain, module):
+        walk.to(60_000_000)
+    gpu_mj, module_mj = (
+        walk.node.boards[0].energy_mj(60_000_000) - walk.node.boards[0].energy_mj(50_000_000)
+        for walk in (plain, module)
+    )
+    assert abs(module_mj - gpu_mj - 1_000_000) <= 1
+    gpu, whole = (walk.node.truth()[0] for walk in (plain, module))
+    assert whole["energy_nj"] == gpu["energy_nj"]
+    assert whole["module_energy_nj"] == gpu["energy_nj"] + 100_000 * 60_000_000
+    assert "module_energy_nj" not in gpu
+
+
+def test_the_driver_call_tells_what_the_kind_of_board_tells():
+    for usage, expected in (("average", "power_average_mw"), ("instant", "power_instant_mw")):
+        board = Walk(small_profile(usage=usage)).node.boards[0]
+        seen = range(10_000_000, 20_000_000, 333_333)
+        assert [board.power_usage_mw(at) for at in seen] == [
+            getattr(board, expected)(at) for at in seen
+        ]

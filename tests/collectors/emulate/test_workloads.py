@@ -117,3 +117,24 @@ def test_a_bad_log_is_one_line(tmp_path, text):
 def test_an_unknown_log_is_one_line(tmp_path):
     with pytest.raises(UserError, match="azure_code, azure_conv"):
         load_log("nowhere", tmp_path)
+
+
+def test_a_step_may_hold_several_dips():
+    spec = TrainingSpec(
+        type="training",
+        model="m",
+        tokens_per_step=100,
+        load_s=0.0,
+        step_s=1.0,
+        jitter=0.0,
+        allreduces=4,
+        allreduce_s=0.2,
+        compute_w=500.0,
+        allreduce_w=300.0,
+    )
+    workload = Training(spec, 1, "job", 0, 2_600_000)
+    assert final(workload) == (200,)
+    power_w = workload.cells(0, 520).power_mw / 1e3
+    dips = [cell for cell in range(1, 520) if power_w[cell - 1] > power_w[cell]]
+    assert dips == [40, 90, 140, 190, 240, 290, 340, 390, 440, 490]
+    assert power_w.sum() * CELL_US / 1e6 == pytest.approx(2.6 * 500 - 10 * 0.05 * 200)

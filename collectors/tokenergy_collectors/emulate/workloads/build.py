@@ -6,6 +6,7 @@ from tokenergy_collectors.emulate.profile import JobSpec, Profile, StrayJobSpec
 from tokenergy_collectors.emulate.request_log import load_log
 from tokenergy_collectors.emulate.workloads.base import Workload
 from tokenergy_collectors.emulate.workloads.inference import Inference, InferenceSpec
+from tokenergy_collectors.emulate.workloads.periodic import Periodic, PeriodicSpec
 from tokenergy_collectors.emulate.workloads.reservation import Reservation, ReservationSpec
 from tokenergy_collectors.emulate.workloads.stray import Stray
 from tokenergy_collectors.emulate.workloads.training import Training, TrainingSpec
@@ -23,6 +24,8 @@ def build(profile: Profile, placed: JobSpec | StrayJobSpec) -> Workload:
         return Inference(spec, load_log(spec.log, profile.folder), *when)
     if isinstance(spec, TrainingSpec):
         return Training(spec, *when)
+    if isinstance(spec, PeriodicSpec):
+        return Periodic(spec, *when)
     if isinstance(spec, ReservationSpec):
         return Reservation(*when)
     return Stray(spec, *when)

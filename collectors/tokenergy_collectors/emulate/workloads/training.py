@@ -1,5 +1,8 @@
 """A training loop: steps of computing that end in an all-reduce, with checkpoints between them.
 
+A step may hold several all-reduces (one a bucket or micro-batch): so many dips of power at even
+distances, the last one at its end. Steps swing at 1 / step_s, dips at allreduces / step_s.
+
 All boards of a job follow the same steps, on whichever node they are; the token counter grows by
 `tokens_per_step` at the end of each step and is served by the node of rank 0 alone.
 """
@@ -22,7 +25,10 @@ _SAVING = (6.0, 12.0)
 
 
 class TrainingSpec(Strict):
-    """Durations and power levels of a training loop; power is per board."""
+    """Durations and power levels of a training loop; power is per board.
+
+    `allreduce_s` is the time that all of a step's all-reduces take together.
+    """
 
     type: Literal["training"]
     model: str = Field(min_length=1)
@@ -30,6 +36,7 @@ class TrainingSpec(Strict):
     load_s: float = Field(30.0, ge=0)
     step_s: float = Field(1.9, gt=0.01)
     allreduce_s: float = Field(0.25, ge=0)
+    allreduces: int = Field(1, ge=1, le=100)
     jitter: float = Field(0.01, ge=0, le=0.1)
     checkpoint_every_s: float = Field(600.0, gt=0)
     checkpoint_s: float = Field(12.0, ge=0)
@@ -77,13 +84,17 @@ class Training(Workload):
         step_us = round(spec.step_s * 1e6 * max(spread, 0.5))
         reduce_us = min(round(spec.allreduce_s * 1e6), step_us)
         whole = self._timeline.end_us + step_us <= self.end_us
-        self._phase(step_us - reduce_us, spec.compute_w, _COMPUTING)
-        tokens = spec.tokens_per_step if whole else 0
-        self._phase(reduce_us, spec.allreduce_w, _REDUCING, tokens)
+        start_us, parts = self._timeline.end_us, spec.allreduces
+        for part in range(1, parts + 1):
+            end_us = start_us + step_us * part // parts
+            compute_us = end_us - self._timeline.end_us - reduce_us // parts
+            self._phase(compute_us, spec.compute_w, _COMPUTING)
+            tokens = spec.tokens_per_step if whole and part == parts else 0
+            self._phase(end_us - self._timeline.end_us, spec.allreduce_w, _REDUCING, tokens)
 
     def _phase(
         self, length_us: int, power_w: float, busy: tuple[float, float], tokens: int = 0
     ) -> None:
-        end_us = min(self._timeline.end_us + length_us, self.end_us)
+        end_us = min(self._timeline.end_us + max(length_us, 0), self.end_us)
         (trained,) = self._timeline.totals
         self._timeline.append(end_us, Load(power_w * 1e3, *busy), (trained + tokens,))
