@@ -250,8 +250,11 @@ class Daemon:
             self._told = replace(self._pace)
             self._event("late", None, detail)
 
-    def _release(self) -> None:
-        self._sampler.flush()
+    def _release(self, held_too: bool) -> None:
+        if held_too:
+            self._sampler.flush()
+        else:
+            self._sampler.thin()
 
     def _warn(self, kind: str, device_id: str | None, detail: str) -> None:
         """Note an event, and tell it."""

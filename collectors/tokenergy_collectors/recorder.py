@@ -37,7 +37,8 @@ class Recorder:
         clock: real or virtual.
         log: where lines are told.
         tell: takes events.
-        release: has readings that are held back written, before the log is.
+        release: has readings added to the spool that are not there yet; those too that are held
+            back, if it is given True.
 
     Raises:
         UserError: the node's name or the lake's folder cannot be used, or another process collects
@@ -51,7 +52,7 @@ class Recorder:
         clock: Clock,
         log: Log,
         tell: Tell,
-        release: Callable[[], None],
+        release: Callable[[bool], None],
     ) -> None:
         self._config = config
         self._clock = clock
@@ -80,7 +81,7 @@ class Recorder:
             paced = _Paced(task, period_s) if self._virtual else task
             schedule.every(period_us, paced, start_us + period_us)
         roll_us = round(config.roll_s * 1_000_000)
-        schedule.every(roll_us, self._sealer.ask, start_us + roll_us)
+        schedule.every(roll_us, self._seal_soon, start_us + roll_us)
 
     def finish(self) -> None:
         """Wait for what is under way; after this nothing is written but by `seal_at_last`."""
@@ -116,9 +117,12 @@ class Recorder:
     def _flush_soon(self) -> None:
         # The end of a run of equal readings is held back for up to a second; on a real clock it
         # would be lost with the process.
-        if not self._virtual:
-            self._release()
+        self._release(not self._virtual)
         self._flusher.ask()
+
+    def _seal_soon(self) -> None:
+        self._release(False)
+        self._sealer.ask()
 
     def _flush(self) -> None:
         self._once("log", self.spool.flush)

@@ -19,6 +19,7 @@ from tokenergy_collectors.thin import Reading, Thinner
 
 _FIRST_RETRY_US = 1_000_000
 _LAST_RETRY_US = 30_000_000
+_TICKS = 10
 
 Tell = Callable[[str, str | None, str], None]
 """Takes an event: kind, device_id, detail."""
@@ -54,14 +55,17 @@ class Sampler:
         self._offset_us = offset_us
         self._spool = spool
         self._tell = tell
+        self._fresh: list[tuple[_Watched, int, int | None, int | None]] = []
+        """Readings not thinned yet: middle of the call (monotonic us), power (mW), counter (mJ)."""
 
     def sample(self, *, energy: bool) -> None:
         """Read the power of all boards once, and their energy counters if asked to.
 
         All boards are read before anything is done with the readings: the calls lie close
-        together, and the end of one is the start of the next.
+        together, and the end of one is the start of the next. What is done with them, thinning, is
+        put off for some ticks: ten at a time cost a third of ten times one.
         """
-        clock, found = self._clock, []
+        clock, fresh = self._clock, self._fresh
         before_us = clock.monotonic_us()
         for watched in self._watched:
             if watched.lost:
@@ -76,9 +80,10 @@ class Sampler:
                 before_us = clock.monotonic_us()
                 continue
             after_us = clock.monotonic_us()
-            found.append((watched, (before_us + after_us) // 2, power_mw, energy_mj))
+            fresh.append((watched, (before_us + after_us) // 2, power_mw, energy_mj))
             before_us = after_us
-        self._take(found)
+        if len(fresh) >= _TICKS * len(self._watched):
+            self.thin()
 
     def read_state(self, *, processes: bool) -> None:
         """Read the slow gauges of all boards once, and their processes if asked to."""
@@ -94,22 +99,25 @@ class Sampler:
 
     def flush(self) -> None:
         """Write the readings that are held back."""
+        self.thin()
         for watched in self._watched:
             self._keep(watched.board, watched.thinner.flush())
 
-    def _take(self, found: list[tuple[_Watched, int, int | None, int | None]]) -> None:
-        """Thin readings: board, middle of the call (monotonic us), power (mW), counter (mJ)."""
+    def thin(self) -> None:
+        """Thin what was read since the last time; what is to be kept goes to the spool."""
+        fresh = self._fresh.copy()
+        self._fresh.clear()
         rows: list[tuple[Any, ...]] = []
-        for watched, at_us, power_mw, energy_mj in found:
+        for watched, at_us, power_mw, energy_mj in fresh:
             if power_mw is None and energy_mj is None:
                 continue
-            thinner, epoch = watched.thinner, watched.thinner.epoch
-            kept = thinner.add(at_us + self._offset_us, power_mw, energy_mj)
-            if kept:
-                rows += _rows(watched.board, kept)
+            board, thinner, epoch = watched.board, watched.thinner, watched.thinner.epoch
+            for r in thinner.add(at_us + self._offset_us, power_mw, energy_mj):
+                row = (r.ts_us, board.device_id, r.power_mw, board.sensor, r.energy_mj, r.epoch)
+                rows.append(row)
             if thinner.epoch != epoch:
                 detail = f"counter fell to {energy_mj} mJ"
-                self._tell("counter_reset", watched.board.device_id, detail)
+                self._tell("counter_reset", board.device_id, detail)
         if rows:
             self._spool.add("power", rows)
 
@@ -119,6 +127,7 @@ class Sampler:
             watched.wait_us = min(2 * watched.wait_us, _LAST_RETRY_US)
         else:
             watched.lost, watched.wait_us = True, _FIRST_RETRY_US
+            self.thin()
             self._keep(watched.board, watched.thinner.flush())
             self._tell("lost", watched.board.device_id, why)
         watched.retry_us = now_us + watched.wait_us
@@ -133,12 +142,9 @@ class Sampler:
             return
         watched.lost = False
         self._tell("found", watched.board.device_id, "answers again")
-        self._take([(watched, self._clock.monotonic_us(), *first)])
+        self._fresh.append((watched, self._clock.monotonic_us(), *first))
 
     def _keep(self, board: Board, kept: list[Reading]) -> None:
-        self._spool.add("power", _rows(board, kept))
-
-
-def _rows(board: Board, kept: list[Reading]) -> list[tuple[Any, ...]]:
-    device_id, sensor = board.device_id, board.sensor
-    return [(r.ts_us, device_id, r.power_mw, sensor, r.energy_mj, r.epoch) for r in kept]
+        device_id, sensor = board.device_id, board.sensor
+        rows = [(r.ts_us, device_id, r.power_mw, sensor, r.energy_mj, r.epoch) for r in kept]
+        self._spool.add("power", rows)

@@ -11,7 +11,6 @@ import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from tokenergy_collectors.clock import Clock
 
@@ -38,9 +37,10 @@ class Pace:
     def begin(self, behind_us: int) -> None:
         """Count a run that begins so long after its time."""
         self.runs += 1
+        if behind_us > self.worst_us:
+            self.worst_us = behind_us
         if behind_us > LATE_US:
             self.late += 1
-        self.worst_us = max(self.worst_us, behind_us)
 
     def lateness(self, since: Pace) -> str | None:
         """Return what came late after an earlier state, in words; None if nothing did."""
@@ -54,15 +54,17 @@ class Pace:
         )
 
 
-class _Due(NamedTuple):
-    """A task on the heap; compared from the left, and `order` never ties."""
+@dataclass(slots=True)
+class _Task:
+    """What is to be run; a period of 0 is once."""
 
-    at_us: int
-    periodic: bool
-    order: int
+    run: Callable[[], None]
     period_us: int
-    task: Callable[[], None]
     pace: Pace
+
+
+_Due = tuple[int, bool, int, _Task]
+"""On the heap: time (us), whether it is periodic, in which order it came (never equal), what."""
 
 
 class Schedule:
@@ -79,30 +81,30 @@ class Schedule:
         Returns:
             How it keeps its times, up to date at any moment.
         """
-        pace = Pace()
-        due = _Due(first_us, True, next(self._order), period_us, task, pace)
-        heapq.heappush(self._heap, due)
-        return pace
+        planned = _Task(task, period_us, Pace())
+        heapq.heappush(self._heap, (first_us, True, next(self._order), planned))
+        return planned.pace
 
     def once(self, at_us: int, task: Callable[[], None]) -> None:
         """Run a task at one instant (monotonic microseconds)."""
-        heapq.heappush(self._heap, _Due(at_us, False, next(self._order), 0, task, Pace()))
+        heapq.heappush(self._heap, (at_us, False, next(self._order), _Task(task, 0, Pace())))
 
     def run(self, until_us: int | None, stop: threading.Event) -> None:
         """Run what is due until an instant (itself included) or until `stop` is set."""
-        while self._heap and not stop.is_set():
-            due = self._heap[0]
-            if until_us is not None and due.at_us > until_us:
-                self._clock.sleep_until(until_us, stop)
+        clock, heap = self._clock, self._heap
+        while heap and not stop.is_set():
+            at_us, periodic, order, task = heap[0]
+            if until_us is not None and at_us > until_us:
+                clock.sleep_until(until_us, stop)
                 return
-            self._clock.sleep_until(due.at_us, stop)
+            clock.sleep_until(at_us, stop)
             if stop.is_set():
                 return
-            heapq.heappop(self._heap)
-            due.pace.begin(self._clock.monotonic_us() - due.at_us)
-            due.task()
-            if due.periodic:
-                missed = max(0, (self._clock.monotonic_us() - due.at_us) // due.period_us)
-                due.pace.left_out += missed
-                next_us = due.at_us + (missed + 1) * due.period_us
-                heapq.heappush(self._heap, due._replace(at_us=next_us))
+            heapq.heappop(heap)
+            task.pace.begin(clock.monotonic_us() - at_us)
+            task.run()
+            if periodic:
+                missed = max(0, (clock.monotonic_us() - at_us) // task.period_us)
+                task.pace.left_out += missed
+                next_us = at_us + (missed + 1) * task.period_us
+                heapq.heappush(heap, (next_us, True, order, task))

@@ -1,9 +1,9 @@
 """Looks after a running daemon: tells the supervisor that it lives, and gives up what is hopeless.
 
-In: a beat whenever the daemon's schedule is about to wait, so at every tick. Out: READY=1 at the
-first one, WATCHDOG=1 while they go on, and an end of the run once NVML itself is lost. A container
-loses it for good when its host's systemd reloads: every call then answers "Unknown Error" until the
-container is made anew, which only a supervisor can do.
+In: a beat where the daemon's schedule is about to wait, once a second or as often as asked. Out:
+READY=1 at the first one, WATCHDOG=1 while they go on, and an end of the run once NVML itself is
+lost. A container loses it for good when its host's systemd reloads: every call then answers
+"Unknown Error" until the container is made anew, which only a supervisor can do.
 """
 
 from __future__ import annotations
@@ -23,18 +23,21 @@ _LOST_US = 60_000_000
 
 
 class BeatingClock(SystemClock):
-    """The clocks of this host; every wait is told first.
+    """The clocks of this host; waits are told, as often as is asked for.
 
     Attributes:
-        beat: takes the monotonic stamp before a wait (us).
+        beat: takes the monotonic stamp before a wait (us); returns from when on to be told again.
     """
 
     def __init__(self) -> None:
-        self.beat: Callable[[int], None] = lambda _: None
+        self.beat: Callable[[int], int] = lambda now_us: now_us
+        self._next_us = 0
 
     def sleep_until(self, monotonic_us: int, stop: threading.Event) -> None:
-        """Tell the beat, then wait."""
-        self.beat(self.monotonic_us())
+        """Tell the beat if it is time to, then wait."""
+        now_us = self.monotonic_us()
+        if now_us >= self._next_us:
+            self._next_us = self.beat(now_us)
         super().sleep_until(monotonic_us, stop)
 
 
@@ -64,8 +67,8 @@ class Supervision:
         """Say once more that the daemon is ready, at its next beat."""
         self._ready = False
 
-    def beat(self, now_us: int) -> None:
-        """Take note that the daemon goes on (monotonic microseconds)."""
+    def beat(self, now_us: int) -> int:
+        """Take note that the daemon goes on; return when to be told next (monotonic us)."""
         notifier = self._control.notifier
         if not self._ready:
             self._ready = True
@@ -76,6 +79,9 @@ class Supervision:
         if now_us >= self._next_look_us:
             self._next_look_us = now_us + _LOOK_EVERY_US
             self._look(now_us)
+        if self._alive_every_us is None:
+            return self._next_look_us
+        return min(self._next_look_us, self._next_alive_us)
 
     def _look(self, now_us: int) -> None:
         """End the run when every board has answered "Unknown Error" for a minute."""

@@ -120,8 +120,17 @@ def test_a_board_that_answers_again_starts_the_minute_anew():
 def test_the_clock_of_the_daemon_beats_before_it_waits():
     clock, beats = supervise.BeatingClock(), []
     clock.sleep_until(clock.monotonic_us() + 1_000, Control(Told()).event)
-    clock.beat = beats.append
+    stop = Control(Told()).event
+
+    def beat(now_us):
+        beats.append(now_us)
+        return now_us + 50_000
+
+    clock.beat = beat
     before_us = clock.monotonic_us()
-    clock.sleep_until(before_us + 20_000, Control(Told()).event)
+    clock.sleep_until(before_us + 20_000, stop)
     assert before_us <= beats[0] < before_us + 20_000
     assert clock.monotonic_us() >= before_us + 20_000
+    clock.sleep_until(before_us + 60_000, stop)
+    clock.sleep_until(before_us + 80_000, stop)
+    assert len(beats) == 2, "not before it asked to be told again"
