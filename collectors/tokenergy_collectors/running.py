@@ -102,10 +102,11 @@ def _run_emulated(
     """Run on emulated boards; the profile declares the jobs and serves the token endpoints."""
     from tokenergy_collectors.emulate.node import EmulatedNode
     from tokenergy_collectors.emulate.profile import load_profile
+    from tokenergy_collectors.emulate.wallclock import SteppableClock
 
     profile, config = load_profile(profile_name), read_config()
     Lake(config.lake, create=True).prepare()
-    clock: Clock = BeatingClock() if real_time else VirtualClock(profile.start_us)
+    clock: Clock = SteppableClock() if real_time else VirtualClock(profile.start_us)
     periods_us = _learn_on_a_twin(profile, config)
     with EmulatedNode(profile, config.node, clock) as emulated:
         boards, missing = open_boards()
