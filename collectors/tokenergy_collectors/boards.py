@@ -116,16 +116,29 @@ class Board:
 
     def probe(self) -> None:
         """Find out which power field and which counter answer, and use the best from then on."""
+        self.probe_power()
+        if self.fields:
+            values = pynvml.nvmlDeviceGetFieldValues(self.handle, [_ENERGY])
+            self.has_energy = field_value(values[0]) is not None
+            self.fields_with_energy = [*self.fields, _ENERGY] if self.has_energy else self.fields
+        else:
+            self.has_energy = self._energy_call() is not None
+
+    def probe_power(self) -> None:
+        """Find out which power reading answers now, and use the best; the counter is not touched.
+
+        Raises:
+            pynvml.NVMLError: the board does not answer.
+        """
         for number, sensor in SENSORS:
-            values = _told(partial(pynvml.nvmlDeviceGetFieldValues, self.handle, [number, _ENERGY]))
+            values = _told(partial(pynvml.nvmlDeviceGetFieldValues, self.handle, [number]))
             if values is not None and field_value(values[0]) is not None:
-                self.sensor = sensor
-                self.fields = [number]
-                self.has_energy = field_value(values[1]) is not None
+                self.sensor, self.fields = sensor, [number]
                 self.fields_with_energy = [number, _ENERGY] if self.has_energy else [number]
                 return
         # Before Ampere the reading is instantaneous, later a 1 s average: NVML does not say which.
-        self.has_energy = self._energy_call() is not None
+        told = _told(lambda: pynvml.nvmlDeviceGetPowerUsage(self.handle)) is not None
+        self.sensor, self.fields, self.fields_with_energy = "unknown" if told else "none", [], []
 
     def state(self) -> dict[str, int | None]:
         """Read the slow gauges: utilization, SM clock, temperature and clock event reasons."""

@@ -1,7 +1,8 @@
 """Reads the boards and puts what matters into the spool; copes with boards that do not answer.
 
 In: boards, asked when the schedule says so. Out: rows of `power` and `state`, and events. A board
-that is lost leaves a gap; it is looked for again by its UUID, ever more rarely.
+that is lost leaves a gap; it is looked for again by its UUID, ever more rarely. What stands still
+(`standstill.py`), is slow (`pace.py`) or is not told any more (`withheld.py`) is coped with here.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import pynvml
 
 from tokenergy_collectors.boards import Board
 from tokenergy_collectors.clock import Clock
+from tokenergy_collectors.pace import Pace
 from tokenergy_collectors.spool import Spool
+from tokenergy_collectors.standstill import Standstill
 from tokenergy_collectors.thin import Reading, Thinner
+from tokenergy_collectors.withheld import Withheld
 
 _FIRST_RETRY_US = 1_000_000
 _LAST_RETRY_US = 30_000_000
+_LIMIT_UNKNOWN_MW = 4_000_000
 
 Tell = Callable[[str, str | None, str], None]
 """Takes an event: kind, device_id, detail."""
@@ -25,11 +30,15 @@ Tell = Callable[[str, str | None, str], None]
 
 @dataclass(slots=True)
 class _Watched:
-    """A board, its thinner, and while it is lost when to look for it again."""
+    """A board, what follows its readings, and while it is lost when to look for it again."""
 
     board: Board
+    standstill: Standstill
+    withheld: Withheld
+    pace: Pace
     thinner: Thinner = field(default_factory=Thinner)
     lost: bool = False
+    heard_us: int = 0
     retry_us: int = 0
     wait_us: int = _FIRST_RETRY_US
 
@@ -48,31 +57,43 @@ class Sampler:
     def __init__(
         self, boards: list[Board], clock: Clock, offset_us: int, spool: Spool, tell: Tell
     ) -> None:
-        self._watched = [_Watched(board) for board in boards]
+        self._watched = [_watch(board, tell) for board in boards]
         self._clock = clock
         self._offset_us = offset_us
         self._spool = spool
         self._tell = tell
 
-    def sample(self, *, energy: bool) -> None:
-        """Read the power of all boards once, and their energy counters if asked to."""
-        for watched in self._watched:
+    def sample(self, *, energy: bool, free_us: int | None = None) -> None:
+        """Read the power of all boards once, and their energy counters if asked to.
+
+        Args:
+            energy: read the counters too. A slow board that rests is then read all the same.
+            free_us: time until something that no slow call may hold up; None for any time.
+        """
+        # Slow boards come last: those before them are read when they should be.
+        for watched in sorted(self._watched, key=_call_us):
             before_us = self._clock.monotonic_us()
-            if not watched.lost:
+            if watched.lost:
+                if before_us >= watched.retry_us:
+                    self._find(watched, before_us)
+            elif not watched.pace.call_us or (
+                (energy or not watched.pace.rests(before_us))
+                and (free_us is None or watched.pace.call_us < free_us)
+            ):
                 self._read(watched, before_us, energy)
-            elif before_us >= watched.retry_us:
-                self._find(watched, before_us)
 
     def read_state(self, *, processes: bool) -> None:
         """Read the slow gauges of all boards once, and their processes if asked to."""
         for watched in self._watched:
-            if watched.lost:
+            if watched.lost or watched.pace.call_us:
                 continue
             gauges = watched.board.state()
             pids = watched.board.processes() if processes else None
             if pids is None and all(value is None for value in gauges.values()):
                 continue
             ts_us = self._clock.monotonic_us() + self._offset_us
+            watched.withheld.gauges(gauges)
+            watched.standstill.busy(ts_us, gauges["sm_util"])
             self._spool.add("state", [(ts_us, watched.board.device_id, *gauges.values(), pids)])
 
     def flush(self) -> None:
@@ -81,20 +102,32 @@ class Sampler:
             self._keep(watched.board, watched.thinner.flush())
 
     def _read(self, watched: _Watched, before_us: int, energy: bool) -> None:
+        board = watched.board
         try:
-            power_mw, energy_mj = watched.board.read(energy=energy)
+            power_mw, energy_mj = board.read(energy=energy)
+            after_us = self._clock.monotonic_us()
+            if watched.withheld.due(before_us, power_mw):
+                self._keep(board, watched.thinner.flush())
+                if watched.withheld.probe(before_us):
+                    power_mw, _ = board.read(energy=False)
+                    after_us = self._clock.monotonic_us()
         except pynvml.NVMLError as error:
             self._lose(watched, before_us, str(error))
             return
+        watched.heard_us = after_us
+        watched.pace.took(before_us, after_us)
+        if energy and board.has_energy:
+            watched.withheld.counter(energy_mj)
+        ts_us = (before_us + after_us) // 2 + self._offset_us
+        power_mw, energy_mj = watched.standstill.judge(ts_us, power_mw, energy_mj)
         if power_mw is None and energy_mj is None:
             return
         thinner, epoch = watched.thinner, watched.thinner.epoch
-        ts_us = (before_us + self._clock.monotonic_us()) // 2 + self._offset_us
         kept = thinner.add(ts_us, power_mw, energy_mj)
         if kept:
-            self._keep(watched.board, kept)
+            self._keep(board, kept)
         if thinner.epoch != epoch:
-            self._tell("counter_reset", watched.board.device_id, f"counter fell to {energy_mj} mJ")
+            self._tell("counter_reset", board.device_id, f"counter fell to {energy_mj} mJ")
 
     def _lose(self, watched: _Watched, now_us: int, why: str) -> None:
         """Note a board that does not answer, once, and look for it again after a while."""
@@ -110,13 +143,29 @@ class Sampler:
         """Look for a lost board; its counter is read at once, since that bridges the gap."""
         try:
             watched.board.reopen()
-            watched.board.read(energy=False)
+            watched.withheld.probe(now_us)
         except pynvml.NVMLError as error:
             self._lose(watched, now_us, str(error))
             return
         watched.lost = False
         self._tell("found", watched.board.device_id, "answers again")
+        watched.standstill.reset()
+        self._doubt_counter(watched, now_us)
         self._read(watched, self._clock.monotonic_us(), True)
+
+    def _doubt_counter(self, watched: _Watched, now_us: int) -> None:
+        """Begin a new epoch where a counter that began anew could not be told by its fall.
+
+        It could have come back to what it showed before only if that is less than the board can
+        draw in the time it was away.
+        """
+        before_mj = watched.thinner.counter_mj
+        limit_mw = watched.board.limit_mw or _LIMIT_UNKNOWN_MW
+        most_nj = 2 * limit_mw * (now_us - watched.heard_us)
+        if before_mj is not None and before_mj * 1_000_000 <= most_nj:
+            watched.thinner.begin_epoch()
+            why = f"counter showed {before_mj} mJ before: it may have begun anew"
+            self._tell("counter_reset", watched.board.device_id, why)
 
     def _keep(self, board: Board, kept: list[Reading]) -> None:
         self._spool.add(
@@ -126,3 +175,15 @@ class Sampler:
                 for r in kept
             ],
         )
+
+
+def _watch(board: Board, tell: Tell) -> _Watched:
+    def tell_of(kind: str, detail: str) -> None:
+        tell(kind, board.device_id, detail)
+
+    standstill = Standstill(board.update_us, tell_of)
+    return _Watched(board, standstill, Withheld(board, tell_of), Pace(tell_of))
+
+
+def _call_us(watched: _Watched) -> int:
+    return watched.pace.call_us

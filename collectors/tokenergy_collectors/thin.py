@@ -44,6 +44,16 @@ class Thinner:
             self._counter_mj = energy_mj
         return self._sift(Reading(ts_us, power_mw, energy_mj, self.epoch))
 
+    @property
+    def counter_mj(self) -> int | None:
+        """The latest reading of the energy counter; None if its epoch has none yet."""
+        return self._counter_mj
+
+    def begin_epoch(self) -> None:
+        """Let the next reading of the counter begin a new epoch, whatever it shows."""
+        self.epoch += 1
+        self._counter_mj = None
+
     def flush(self) -> list[Reading]:
         """Return the reading that is still held back, if any: the end of the last run."""
         held, self._held = self._held, None

@@ -68,13 +68,13 @@ class _Undercount:
 
     faster_than_us: int = 0
     share: float = 0.0
-    last_us: int = 0
+    last_us: int | None = None
     last_mj: int = 0
     lost_mj: int = 0
 
     def read(self, true_mj: int, now_us: int) -> int:
         """Return what the counter shows."""
-        if now_us - self.last_us < self.faster_than_us:
+        if self.last_us is not None and now_us - self.last_us < self.faster_than_us:
             self.lost_mj += int(self.share * (true_mj - self.last_mj))
         self.last_us, self.last_mj = now_us, true_mj
         return true_mj - self.lost_mj
