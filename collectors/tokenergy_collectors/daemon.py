@@ -27,6 +27,7 @@ from tokenergy_collectors.recorder import Recorder
 from tokenergy_collectors.sampler import Sampler
 from tokenergy_collectors.schedule import Schedule
 from tokenergy_collectors.tokens.watch import TokenWatch
+from tokenergy_collectors.wallsteps import WallSteps
 from tokenergy_collectors.workers import Worker
 
 _CLOCK_EVERY_US = 60_000_000
@@ -79,7 +80,11 @@ class Daemon:
         self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._warn)
         self._schedule = Schedule(clock)
         self._edges = Edges()
-        watches = [TokenWatch(source, config.node, self._now_us) for source in config.tokens]
+        self._wall_steps = WallSteps()
+        watches = [
+            TokenWatch(source, config.node, self._now_us, self._wall_steps.stamp_us)
+            for source in config.tokens
+        ]
         self._scrapers = [
             (watch.source, self._worker(f"scrape of {watch.source.source_id}", self._scrape(watch)))
             for watch in watches
@@ -227,6 +232,7 @@ class Daemon:
         off_us = realtime_us - ts_us
         if abs(off_us - self._stepped_us) > _CLOCK_STEP_US:
             self._stepped_us = off_us
+            self._wall_steps.add(ts_us, off_us)
             self._warn("clock_step", None, f"UTC is {off_us / 1e6:+.3f} s from the stamps")
 
     def _look_at_clock(self) -> None:

@@ -5,8 +5,8 @@ and the events `stale` and `stale_over`.
 
 A power reading that stays exactly equal for 20 update periods, and at least 5 s, is stale if the
 energy counter tells over the same time another power (by more than a tenth), if the counter has
-come to a stand as well, or, where there is no counter, if the board was busy all the while. An idle
-board's reading that stands still for good is not stale: its counter agrees, and nothing runs on it.
+come to a stand as well, or if the board was busy all the while. An idle board's reading that stands
+still for good is not stale: its counter agrees, and nothing runs on it.
 What is stale is not known, so it is None until it moves again. A counter that stands still although
 power is drawn tells nothing new, so a repeated value is left out at once: the next one that moved
 bridges the time in between, whole.
@@ -111,27 +111,28 @@ class Standstill:
     def _contradicted(self, ts_us: int, power_mw: int, energy_mj: int | None) -> str | None:
         """Return what says that a reading that stands still is wrong; None if nothing does."""
         if energy_mj is not None:
-            if self._base is None or energy_mj < self._base[1]:
-                self._base = (ts_us, energy_mj)
-                return None
-            span_us = ts_us - self._base[0]
-            if span_us < self._need_us:
-                return None
-            told_mw = round((energy_mj - self._base[1]) * 1_000_000 / span_us)
-            self._base = (ts_us, energy_mj)
-            if abs(told_mw - power_mw) > _OFF * max(told_mw, power_mw):
+            told_mw = self._told_by_counter(ts_us, energy_mj)
+            if told_mw is not None and abs(told_mw - power_mw) > _OFF * max(told_mw, power_mw):
                 return f"the energy counter tells {_watts(told_mw)}"
-            return None
-        if self._counter is not None:
-            still_us = ts_us - max(self._counter[0], self._since_us)
-            if still_us < self._need_us:
-                return None
-            if self._counter_moves:
+        elif self._counter is not None and self._counter_moves:
+            since_us = max(self._counter[0], self._since_us)
+            if ts_us - since_us >= self._need_us:
                 return "the energy counter stands still too"
         if self._busy_us is None:
             return None
-        busy_us = ts_us - max(self._busy_us, self._since_us)
-        return "the board is busy" if busy_us >= self._need_us else None
+        since_us = max(self._busy_us, self._since_us)
+        return "the board is busy" if ts_us - since_us >= self._need_us else None
+
+    def _told_by_counter(self, ts_us: int, energy_mj: int) -> int | None:
+        """Return the mean power (mW) by the counter once enough time has passed, and begin anew."""
+        if self._base is None or energy_mj < self._base[1]:
+            self._base = (ts_us, energy_mj)
+            return None
+        base_us, base_mj = self._base
+        if ts_us - base_us < self._need_us:
+            return None
+        self._base = (ts_us, energy_mj)
+        return round((energy_mj - base_mj) * 1_000_000 / (ts_us - base_us))
 
 
 def _watts(power_mw: int) -> str:
