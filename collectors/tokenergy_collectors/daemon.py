@@ -203,18 +203,18 @@ class Daemon:
         left to it.
         """
         now_us = self._clock.monotonic_us()
-        left_us = self._edges.left_us(now_us)
+        edge_us = self._edges.next_us(now_us)
         if self._next_energy_us is None:
             due = True
         else:
-            soon = left_us is not None and left_us < self._counter_every_us
+            soon = edge_us is not None and edge_us - now_us < self._counter_every_us
             due = now_us >= self._next_energy_us and not soon
-        self._sample(energy=due, free_us=left_us)
+        self._sample(energy=due, edge_us=edge_us)
 
-    def _sample(self, *, energy: bool, free_us: int | None = None) -> None:
+    def _sample(self, *, energy: bool, edge_us: int | None = None) -> None:
         if energy:
             self._next_energy_us = self._clock.monotonic_us() + self._counter_every_us
-        self._sampler.sample(energy=energy, free_us=free_us)
+        self._sampler.sample(energy=energy, edge_us=edge_us)
 
     def _read_state(self) -> None:
         now_us = self._clock.monotonic_us()

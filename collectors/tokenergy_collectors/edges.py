@@ -18,8 +18,8 @@ class Edges:
         """Take note of an edge."""
         heapq.heappush(self._heap, at_us)
 
-    def left_us(self, now_us: int) -> int | None:
-        """Return the time to the next edge (us, more than 0); None if no edge is known."""
+    def next_us(self, now_us: int) -> int | None:
+        """Return the first edge after now; None if none is known."""
         while self._heap and self._heap[0] <= now_us:
             heapq.heappop(self._heap)
-        return self._heap[0] - now_us if self._heap else None
+        return self._heap[0] if self._heap else None

@@ -63,12 +63,12 @@ class Sampler:
         self._spool = spool
         self._tell = tell
 
-    def sample(self, *, energy: bool, free_us: int | None = None) -> None:
+    def sample(self, *, energy: bool, edge_us: int | None = None) -> None:
         """Read the power of all boards once, and their energy counters if asked to.
 
         Args:
             energy: read the counters too. A slow board that rests is then read all the same.
-            free_us: time until something that no slow call may hold up; None for any time.
+            edge_us: the next edge (monotonic), which no slow call may hold up; None if none is near.
         """
         # Slow boards come last: those before them are read when they should be.
         for watched in sorted(self._watched, key=_call_us):
@@ -78,7 +78,7 @@ class Sampler:
                     self._find(watched, before_us)
             elif not watched.pace.call_us or (
                 (energy or not watched.pace.rests(before_us))
-                and (free_us is None or watched.pace.call_us < free_us)
+                and (edge_us is None or before_us + watched.pace.call_us < edge_us)
             ):
                 self._read(watched, before_us, energy)
 

@@ -3,7 +3,8 @@
 In: one board's readings as NVML tells them. Out: those that are measurements; None for the others,
 and the events `stale` and `stale_over`.
 
-A power reading that stays exactly equal for 20 update periods, and at least 5 s, is stale if the
+A power reading that stays exactly equal for 20 update periods, and at least 5 s (2 s on a board
+without a counter whose period is known), is stale if the
 energy counter tells over the same time another power (by more than a tenth), if the counter has
 come to a stand as well, or if the board was busy all the while. An idle board's reading that stands
 still for good is not stale: its counter agrees, and nothing runs on it.
@@ -19,7 +20,10 @@ from collections.abc import Callable
 LEAST_US = 5_000_000
 _PERIODS = 20
 _OFF = 0.1
-_BUSY_PERCENT = 20
+_ALONE_US = 2_000_000
+"""Instead of 5 s where there is no counter, which could correct what is told meanwhile."""
+
+_BUSY_PERCENT = 5
 _MOVES_NJ = 1_000_000_000
 """A counter of whole millijoules that has not moved over a joule stands still."""
 
@@ -40,6 +44,7 @@ class Standstill:
 
     def __init__(self, update_us: int | None, tell: TellOf) -> None:
         self._need_us = max(_PERIODS * (update_us or 0), LEAST_US)
+        self._need_alone_us = max(_PERIODS * update_us, _ALONE_US) if update_us else LEAST_US
         self._tell = tell
         self.reset()
 
@@ -121,7 +126,8 @@ class Standstill:
         if self._busy_us is None:
             return None
         since_us = max(self._busy_us, self._since_us)
-        return "the board is busy" if ts_us - since_us >= self._need_us else None
+        need_us = self._need_us if self._counter is not None else self._need_alone_us
+        return "the board is busy" if ts_us - since_us >= need_us else None
 
     def _told_by_counter(self, ts_us: int, energy_mj: int) -> int | None:
         """Return the mean power (mW) by the counter once enough time has passed, and begin anew."""

@@ -120,20 +120,22 @@ class Outcome:
         return sorted(mine, key=lambda r: r["ts_us"])
 
     def booked(self, index: int, from_s: float, to_s: float) -> list[dict[str, Any]]:
-        """Methods, accounts and energy (nJ) that the ledger has for a board in an interval."""
+        """Rows that the ledger has for a board inside an interval of profile time."""
         a_us, b_us = START_US + round(from_s * S), START_US + round(to_s * S)
-        return ask(
-            self.lake,
-            "SELECT method, account, sum(energy_nj)::HUGEINT AS nj FROM ledger "
-            f"WHERE device_id = '{self.devices[index]}' AND start_us >= {a_us} "
-            f"AND end_us <= {b_us} GROUP BY ALL ORDER BY ALL",
-        )
+        rows = self.lake.read("ledger").to_pylist()
+        return [
+            row
+            for row in sorted(rows, key=lambda r: r["start_us"])
+            if row["device_id"] == self.devices[index]
+            and a_us <= row["start_us"]
+            and row["end_us"] <= b_us
+        ]
 
     def assert_sound(self) -> None:
         """What holds under every fault: the ledger closes, and nothing is negative or repeated."""
         assert_checks_pass(self.lake)
-        for index in range(len(self.devices)):
-            rows = self.power(index)
+        for board in range(len(self.devices)):
+            rows = self.power(board)
             stamps = [r["ts_us"] for r in rows]
             assert stamps == sorted(set(stamps))
             assert all(r["power_mw"] is None or r["power_mw"] >= 0 for r in rows)
