@@ -68,7 +68,7 @@ class Sampler:
 
         Args:
             energy: read the counters too. A slow board that rests is then read all the same.
-            edge_us: the next edge (monotonic), which no slow call may hold up; None if none is near.
+            edge_us: the next edge (monotonic), which no slow call may hold up; None for none.
         """
         # Slow boards come last: those before them are read when they should be.
         for watched in sorted(self._watched, key=_call_us):

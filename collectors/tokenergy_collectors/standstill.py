@@ -4,13 +4,13 @@ In: one board's readings as NVML tells them. Out: those that are measurements; N
 and the events `stale` and `stale_over`.
 
 A power reading that stays exactly equal for 20 update periods, and at least 5 s (2 s on a board
-without a counter whose period is known), is stale if the
-energy counter tells over the same time another power (by more than a tenth), if the counter has
-come to a stand as well, or if the board was busy all the while. An idle board's reading that stands
-still for good is not stale: its counter agrees, and nothing runs on it.
-What is stale is not known, so it is None until it moves again. A counter that stands still although
-power is drawn tells nothing new, so a repeated value is left out at once: the next one that moved
-bridges the time in between, whole.
+without a counter whose period is known), is stale if the energy counter tells another power over
+the same time (by more than a tenth), if the counter has come to a stand as well, or if the board
+was busy all the while. An idle board's reading that stands still for good is not stale: its counter
+agrees, and nothing runs on it. What is stale is not known, so it is None until it moves again.
+
+A counter that stands still although power is drawn tells nothing new, so a repeated value is left
+out at once: the next one that moved bridges the time in between, whole.
 """
 
 from __future__ import annotations

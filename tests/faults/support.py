@@ -120,15 +120,15 @@ class Outcome:
         return sorted(mine, key=lambda r: r["ts_us"])
 
     def booked(self, index: int, from_s: float, to_s: float) -> list[dict[str, Any]]:
-        """Rows that the ledger has for a board inside an interval of profile time."""
+        """Rows that the ledger has for a board that touch an interval of profile time."""
         a_us, b_us = START_US + round(from_s * S), START_US + round(to_s * S)
         rows = self.lake.read("ledger").to_pylist()
         return [
             row
             for row in sorted(rows, key=lambda r: r["start_us"])
             if row["device_id"] == self.devices[index]
-            and a_us <= row["start_us"]
-            and row["end_us"] <= b_us
+            and row["start_us"] < b_us
+            and row["end_us"] > a_us
         ]
 
     def assert_sound(self) -> None:
