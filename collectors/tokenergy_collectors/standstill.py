@@ -101,7 +101,8 @@ class Standstill:
             if self._stale:
                 self._stale = False
                 self._tell("stale_over", f"the power reading moves again, to {_watts(power_mw)}")
-            self._power_mw, self._since_us, self._base = power_mw, ts_us, None
+            self._power_mw, self._since_us = power_mw, ts_us
+            self._base = None if energy_mj is None else (ts_us, energy_mj)
             return power_mw
         if not self._stale:
             why = self._contradicted(ts_us, power_mw, energy_mj)
