@@ -26,6 +26,7 @@ SENSORS = (
 _ENERGY = pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION
 _MAX_POWER_MW = BOUNDS["power_mw"][1]
 _MAX_ENERGY_MJ = 2**63 - 1
+_COUNTER = (_ENERGY, 0, _MAX_ENERGY_MJ)
 _ATTRIBUTE_OF_TYPE = {
     pynvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
     pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
@@ -109,18 +110,32 @@ class Board:
 
     def probe(self) -> None:
         """Find out which power field and which counter answer, and use the best from then on."""
+        self.probe_power()
+        if self.power_request is None:
+            self.has_energy = self._energy_call() is not None
+        else:
+            self.has_energy = FieldRequest([_COUNTER]).read(self.handle) != [None]
+            self.energy_request = self._with_counter(self.power_request)
+
+    def probe_power(self) -> None:
+        """Find out which power reading answers now, and use the best; the counter is not touched.
+
+        Raises:
+            pynvml.NVMLError: the board does not answer.
+        """
         for number, sensor in SENSORS:
-            values = _told(partial(pynvml.nvmlDeviceGetFieldValues, self.handle, [number, _ENERGY]))
-            if values is not None and field_value(values[0]) is not None:
+            request = FieldRequest([(number, pynvml.NVML_POWER_SCOPE_GPU, _MAX_POWER_MW)])
+            if _told(partial(request.read, self.handle)) not in (None, [None]):
                 self.sensor = sensor
-                self.has_energy = field_value(values[1]) is not None
-                power = (number, pynvml.NVML_POWER_SCOPE_GPU, _MAX_POWER_MW)
-                energy = [(_ENERGY, 0, _MAX_ENERGY_MJ)] if self.has_energy else []
-                self.power_request = FieldRequest([power])
-                self.energy_request = FieldRequest([power, *energy])
+                self.power_request, self.energy_request = request, self._with_counter(request)
                 return
         # Before Ampere the reading is instantaneous, later a 1 s average: NVML does not say which.
-        self.has_energy = self._energy_call() is not None
+        told = _told(lambda: pynvml.nvmlDeviceGetPowerUsage(self.handle)) is not None
+        self.sensor = "unknown" if told else "none"
+        self.power_request = self.energy_request = None
+
+    def _with_counter(self, request: FieldRequest) -> FieldRequest:
+        return FieldRequest([*request.fields, _COUNTER]) if self.has_energy else request
 
     def state(self) -> dict[str, int | None]:
         """Read the slow gauges: utilization, SM clock, temperature and clock event reasons."""

@@ -80,3 +80,7 @@ class VirtualClock:
         """Move the clock forward at once, unless asked to stop."""
         if not stop.is_set() and monotonic_us > self._now_us:
             self._now_us = monotonic_us
+
+    def step_realtime(self, by_us: int) -> None:
+        """Set the virtual UTC ahead, or back; monotonic and boot time go on as before."""
+        self._offset_us += by_us

@@ -98,7 +98,11 @@ POWER = Table(
         _c("ts_us", "int64", "when the reading was taken (middle of the call)"),
         _c("device_id", "string", "NVML UUID, or NODE/INDEX where a log has no UUID"),
         _n("power_mw", "int32", "board power; NULL where the device does not tell it"),
-        _c("sensor", "string", "what the reading is: instant, average_1s, unknown"),
+        _c(
+            "sensor",
+            "string",
+            "what the reading is: instant, average_1s, unknown; none: no power is told",
+        ),
         _n("energy_mj", "int64", "energy counter; read about once a second and at edges"),
         _c("epoch", "int32", "counter epoch; a new one begins when the counter falls"),
     ),

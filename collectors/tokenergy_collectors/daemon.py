@@ -20,6 +20,7 @@ from tokenergy_collectors.clock import Clock, VirtualClock
 from tokenergy_collectors.config import Config
 from tokenergy_collectors.contract import HOUR_US, JOBS
 from tokenergy_collectors.declared import DeclaredJobs, Row
+from tokenergy_collectors.edges import Edges
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_collectors.logs import Log
@@ -27,10 +28,12 @@ from tokenergy_collectors.recorder import Recorder
 from tokenergy_collectors.sampler import Sampler
 from tokenergy_collectors.schedule import Pace, Schedule
 from tokenergy_collectors.tokens.watch import TokenWatch
+from tokenergy_collectors.wallsteps import WallSteps
 from tokenergy_collectors.workers import Worker
 
 _CLOCK_EVERY_US = 60_000_000
 _CLOCK_STEP_US = 1_000_000
+_CLOCK_LOOK_US = 1_000_000
 _JOBS_EVERY_US = 10_000_000
 _PACE_EVERY_US = 60_000_000
 _STOP_US = 5_000_000
@@ -79,12 +82,18 @@ class Daemon:
         self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._warn)
         self._schedule = Schedule(clock)
         self._pace = self._told = Pace()
-        watches = [TokenWatch(source, config.node, self._now_us) for source in config.tokens]
+        self._edges = Edges()
+        self._wall_steps = WallSteps()
+        watches = [
+            TokenWatch(source, config.node, self._now_us, self._wall_steps.stamp_us)
+            for source in config.tokens
+        ]
         self._scrapers = [
             (watch.source, self._worker(f"scrape of {watch.source.source_id}", self._scrape(watch)))
             for watch in watches
         ]
-        self._next_energy_us = 0
+        self._counter_every_us = round(config.counter_every_s * 1_000_000)
+        self._next_energy_us: int | None = None
         self._next_processes_us = 0
         self._end_us: int | None = None
         self._edge_us: int | None = None
@@ -144,6 +153,7 @@ class Daemon:
         self._pace = schedule.every(round(1_000_000 / config.rate_hz), self._tick, start_us)
         schedule.every(round(config.state_every_s * 1_000_000), self._read_state, start_us)
         schedule.every(_CLOCK_EVERY_US, self._read_clock, start_us)
+        schedule.every(_CLOCK_LOOK_US, self._look_at_clock, start_us + _CLOCK_LOOK_US)
         for source, scraper in self._scrapers:
             schedule.every(round(source.every_s * 1_000_000), scraper.ask, start_us)
         self._recorder.plan(schedule, start_us)
@@ -151,12 +161,16 @@ class Daemon:
         schedule.every(_PACE_EVERY_US, self._tell_pace, start_us + _PACE_EVERY_US)
         self._plan_hour_edge()
         if self._end_us is not None:
-            schedule.once(self._end_us, self._edge)
+            self._plan_edge(self._end_us, self._edge)
+
+    def _plan_edge(self, at_us: int, task: Callable[[], None]) -> None:
+        self._edges.add(at_us)
+        self._schedule.once(at_us, task)
 
     def _plan_hour_edge(self) -> None:
         at_us = hour_of(self._now_us()) + HOUR_US - self._offset_us
         if self._end_us is None or at_us < self._end_us:
-            self._schedule.once(at_us, self._hour_edge)
+            self._plan_edge(at_us, self._hour_edge)
 
     def _hour_edge(self) -> None:
         self._edge()
@@ -176,23 +190,35 @@ class Daemon:
         self._spool.add("jobs", [_job_row(job) for job in news.rows])
         for edge_us in sorted(edge_us - self._offset_us for edge_us in news.edges_us):
             if now_us < edge_us and (self._end_us is None or edge_us < self._end_us):
-                self._schedule.once(edge_us, self._edge)
+                self._plan_edge(edge_us, self._edge)
 
     def _edge(self) -> None:
         """At the edge of a job or an hour everything is read at once, counters too."""
         self._edge_us = self._clock.monotonic_us()
-        self._sample(energy=True)
+        # Tokens first: they are scraped at the edge itself even where a board is slow to answer.
         for _, scraper in self._scrapers:
             scraper.ask(even_if_busy=True)
+        self._sample(energy=True)
 
     def _tick(self) -> None:
-        self._sample(energy=self._clock.monotonic_us() >= self._next_energy_us)
+        """Read power; and the counters once a period, which an edge to come may stretch to two.
 
-    def _sample(self, *, energy: bool) -> None:
+        Counters read faster are reported to count too little, so what an edge is about to read is
+        left to it.
+        """
+        now_us = self._clock.monotonic_us()
+        edge_us = self._edges.next_us(now_us)
+        if self._next_energy_us is None:
+            due = True
+        else:
+            soon = edge_us is not None and edge_us - now_us < self._counter_every_us
+            due = now_us >= self._next_energy_us and not soon
+        self._sample(energy=due, edge_us=edge_us)
+
+    def _sample(self, *, energy: bool, edge_us: int | None = None) -> None:
         if energy:
-            period_us = round(self._config.counter_every_s * 1_000_000)
-            self._next_energy_us = self._clock.monotonic_us() + period_us
-        self._sampler.sample(energy=energy)
+            self._next_energy_us = self._clock.monotonic_us() + self._counter_every_us
+        self._sampler.sample(energy=energy, edge_us=edge_us)
 
     def _read_state(self) -> None:
         now_us = self._clock.monotonic_us()
@@ -210,7 +236,14 @@ class Daemon:
         off_us = realtime_us - ts_us
         if abs(off_us - self._stepped_us) > _CLOCK_STEP_US:
             self._stepped_us = off_us
+            self._wall_steps.add(ts_us, off_us)
             self._warn("clock_step", None, f"UTC is {off_us / 1e6:+.3f} s from the stamps")
+
+    def _look_at_clock(self) -> None:
+        """Note a step of the wall clock when it happens, not only when the clocks are due."""
+        off_us = self._clock.realtime_us() - self._now_us()
+        if abs(off_us - self._stepped_us) > _CLOCK_STEP_US:
+            self._read_clock()
 
     def _scrape(self, watch: TokenWatch) -> Callable[[], None]:
         def scrape() -> None:

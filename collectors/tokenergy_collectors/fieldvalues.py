@@ -46,6 +46,7 @@ class FieldRequest:
     """
 
     def __init__(self, fields: Sequence[tuple[int, int, int]]) -> None:
+        self.fields = tuple(fields)
         self._places = [(_LAYOUT.size * i, limit) for i, (_, _, limit) in enumerate(fields)]
         self._count = len(fields)
         # A field that the driver did not write must not read as what it was the last time.
@@ -64,7 +65,10 @@ class FieldRequest:
                 does not answer.
         """
         self._memory[:] = self._blank
-        code = pynvml.nvmlLib.nvmlDeviceGetFieldValues(handle, self._count, self._values)
+        try:
+            code = pynvml.nvmlLib.nvmlDeviceGetFieldValues(handle, self._count, self._values)
+        except AttributeError:  # an old driver
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND) from None
         if code:
             raise pynvml.NVMLError(code)
         found: list[int | None] = []

@@ -101,10 +101,11 @@ def _run_emulated(
 ) -> dict[str, int]:
     """Run on emulated boards; the profile declares the jobs and serves the token endpoints."""
     from tokenergy_collectors.emulate.profile import load_profile
+    from tokenergy_collectors.emulate.wallclock import SteppableClock
 
     profile, config = load_profile(profile_name), read_config()
     Lake(config.lake, create=True).prepare()
-    clock: Clock = BeatingClock() if real_time else VirtualClock(profile.start_us)
+    clock: Clock = SteppableClock() if real_time else VirtualClock(profile.start_us)
     return run_emulated_node(read_config, profile, clock, control, duration_us, truth)
 
 

@@ -29,7 +29,7 @@ class Thinner:
         self._kept: Reading | None = None
         self._held: Reading | None = None
         self._last_us = _LONG_AGO_US
-        self._counter_mj = 0
+        self._counter_mj: int | None = None
         self.epoch = 0
 
     def add(self, ts_us: int, power_mw: int | None, energy_mj: int | None) -> list[Reading]:
@@ -41,7 +41,7 @@ class Thinner:
             return []
         self._last_us = ts_us
         if energy_mj is not None:
-            if energy_mj < self._counter_mj:
+            if self._counter_mj is not None and energy_mj < self._counter_mj:
                 self.epoch += 1
             self._counter_mj = energy_mj
         reading = Reading(ts_us, power_mw, energy_mj, self.epoch)
@@ -64,6 +64,16 @@ class Thinner:
             kept, held = reading, None
         self._kept, self._held = kept, held
         return found
+
+    @property
+    def counter_mj(self) -> int | None:
+        """The latest reading of the energy counter; None if its epoch has none yet."""
+        return self._counter_mj
+
+    def begin_epoch(self) -> None:
+        """Let the next reading of the counter begin a new epoch, whatever it shows."""
+        self.epoch += 1
+        self._counter_mj = None
 
     def flush(self) -> list[Reading]:
         """Return the reading that is still held back, if any: the end of the last run."""

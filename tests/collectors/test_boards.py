@@ -286,3 +286,41 @@ def test_readings_at_one_instant_are_written_once(rig_of):
     ]
     assert isinstance(rig.clock, VirtualClock)
     assert set(rig.rows("power")[0]) == set(POWER.column_names)
+
+
+@pytest.mark.parametrize(("before_mj", "epoch"), [(5_000, 1), (30_000_000, 0)])
+def test_a_counter_that_may_have_begun_anew_unseen_begins_an_epoch(rig_of, before_mj, epoch):
+    """Away for some 8 s a board of 700 W draws less than 30 kJ, but more than 5 J."""
+    rig = rig_of()
+    board = rig.node.boards[0]
+    rig.every(100_000, 1_000_000)
+    board._base_mj += before_mj - board.energy_mj(1_000_000)
+    rig.every(100_000, 1_100_000, energy=True)
+    rig.node.fail(0, pynvml.NVML_ERROR_GPU_IS_LOST)
+    rig.every(100_000, 3_000_000)
+    if epoch:
+        rig.node.reset_counter(0)
+    rig.every(100_000, 7_000_000)
+    rig.node.fail(0, None)
+    rig.every(100_000, 20_000_000, energy=True)
+    counted = [r for r in rig.rows("power") if r["energy_mj"] is not None]
+    assert counted[-1]["energy_mj"] > counted[0]["energy_mj"]  # no fall tells it
+    assert counted[-1]["epoch"] == epoch
+    kinds = [kind for kind, _, _ in rig.events]
+    assert kinds == ["lost", "found"] + ["counter_reset"] * epoch
+
+
+def test_gauges_that_a_board_never_had_are_no_event(rig_of, monkeypatch):
+    rig = rig_of()
+
+    def none(handle):
+        raise pynvml.NVMLError_NotSupported
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", none)
+    rig.sampler.read_state(processes=False)
+    rig.walk.to(1_000_000)
+    rig.sampler.read_state(processes=False)
+    assert rig.events == []
+    monkeypatch.undo()
+    rig.sampler.read_state(processes=False)
+    assert {(kind, detail) for kind, _, detail in rig.events} == {("gauges", "not told: none")}

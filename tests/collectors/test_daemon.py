@@ -100,7 +100,9 @@ def test_counters_at_edges_and_about_once_a_second(whole):
         counted = [r["ts_us"] - T0 for r in rows if r["energy_mj"] is not None]
         assert {0, *EDGES_US} <= set(counted)
         spacings = [b - a for a, b in pairwise(counted)]
-        assert max(spacings) <= 1.1 * S
+        # A reading an edge is about to take is left to it.
+        assert max(spacings) < 2 * S
+        assert len([b for b in spacings if b > 1.1 * S]) <= len(EDGES_US)
         assert len(counted) < 60 + 2 * len(EDGES_US)
         energies = [r["energy_mj"] for r in rows if r["energy_mj"] is not None]
         assert energies == sorted(energies)
@@ -219,7 +221,7 @@ def test_a_missing_board_and_a_clock_that_steps_are_events(tmp_path):
 
     run.run(150 * S, before=before, sources=False)
     kinds = [(r["kind"], r["ts_us"] - T0) for r in run.rows("event")]
-    assert kinds == [("start", 0), ("lost", 0), ("clock_step", 60 * S), ("stop", 150 * S)]
+    assert kinds == [("start", 0), ("lost", 0), ("clock_step", S), ("stop", 150 * S)]
 
 
 def test_a_lake_that_fails_for_a_while_loses_nothing(tmp_path):

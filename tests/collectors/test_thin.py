@@ -105,3 +105,14 @@ def test_flush_gives_the_held_reading_once():
     assert thinner.add(2, 5, None) == []
     assert [r.ts_us for r in thinner.flush()] == [2]
     assert thinner.flush() == []
+
+
+def test_an_epoch_that_is_begun_counts_once_whatever_the_counter_shows():
+    for after_mj in (3, 100, 200):
+        thinner = Thinner()
+        thinner.add(1, 5, 100)
+        assert thinner.counter_mj == 100
+        thinner.begin_epoch()
+        assert thinner.counter_mj is None
+        thinner.add(2, 6, after_mj)
+        assert (thinner.epoch, thinner.counter_mj) == (1, after_mj)

@@ -24,6 +24,8 @@ from tokenergy_collectors.clock import Clock
 from tokenergy_collectors.contract import WHOLE_PPM
 from tokenergy_collectors.emulate import blueprint, nvml
 from tokenergy_collectors.emulate.board import BoardGroup, Placement, Trace
+from tokenergy_collectors.emulate.fault_specs import ClockJumpSpec
+from tokenergy_collectors.emulate.faulting import FaultingLibrary
 from tokenergy_collectors.emulate.metrics_server import MetricsServer, Snapshot
 from tokenergy_collectors.emulate.profile import JobSpec, Placed, Profile, StrayJobSpec
 from tokenergy_collectors.emulate.sensor import Board
@@ -102,7 +104,8 @@ class EmulatedNode:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self._library = stack.enter_context(nvml.install(self))
+            library = self._faulting_library()
+            self._library = stack.enter_context(nvml.install(self, library))
             for placed, workload in self._running:
                 if isinstance(placed, JobSpec) and self._counts(placed, workload):
                     self._serve(placed, workload, stack)
@@ -118,6 +121,11 @@ class EmulatedNode:
         self._stack.close()
         self._library = None
         self.sources = []
+
+    def _faulting_library(self) -> FaultingLibrary | None:
+        """Return NVML with this node's faults; None if the profile has none for it."""
+        faults = [fault for fault in self.profile.faults if fault.node == self.node]
+        return FaultingLibrary(self, faults, self._clock) if faults else None
 
     def now_us(self) -> int:
         """Return profile time in microseconds."""
@@ -266,5 +274,14 @@ class EmulatedNode:
         return Snapshot(
             dict(zip(workload.counters, totals[:split], strict=True)),
             dict(zip(workload.gauges, totals[split:], strict=True)),
-            (self.start_us + workload.start_us) / 1e6,
+            (self._wall_us(workload.start_us)) / 1e6,
         )
+
+    def _wall_us(self, at_us: int) -> int:
+        """Return what the host's wall clock showed at a profile time: its jumps stay with it."""
+        jumps = (
+            fault.by_us
+            for fault in self.profile.faults
+            if isinstance(fault, ClockJumpSpec) and fault.node == self.node and fault.at_us <= at_us
+        )
+        return self.start_us + at_us + sum(jumps)

@@ -39,7 +39,7 @@ _HEAD = Struct("=II")  # c_nvmlFieldValue_t: fieldId, scopeId
 _BODY = Struct("=qqIIQ")  # then timestamp, latencyUsec, valueType, nvmlReturn, value
 _FIELD_BYTES = _HEAD.size + _BODY.size
 
-_FIELDS: dict[int, tuple[str, int, Read]] = {
+FIELDS: dict[int, tuple[str, int, Read]] = {
     pynvml.NVML_FI_DEV_POWER_INSTANT: (
         "instant",
         pynvml.NVML_VALUE_TYPE_UNSIGNED_INT,
@@ -99,12 +99,10 @@ class NvmlLibrary:
         self._now_us = rig.now_us
         self._inits = 0
         self._faults: dict[int, int] = {}
-        # Handles are addresses of memory that exists, in case somebody looks behind one.
-        self._handle_memory = (c_ulonglong * max(len(rig.boards), 1))()
-        base = ctypes.addressof(self._handle_memory)
-        self._handle_of = [base + 8 * index for index in range(len(rig.boards))]
+        self._handle_memory: list[Any] = []
+        self._make_handles()
         self._boards = _Handles()
-        self._fields = {board: _fields_of(board) for board in rig.boards}
+        self._fields = {board: self._fields_of(board) for board in rig.boards}
         self._arrays: dict[int, Any] = {}
         self._messages = _messages()
         self._export()
@@ -116,6 +114,31 @@ class NvmlLibrary:
         else:
             self._faults[index] = code
         self._list_handles()
+
+    def _fields_of(self, board: Board) -> dict[tuple[int, int], tuple[int, Read]]:
+        """Return type and reading of the fields that a board answers, by field and scope."""
+        gpu, module = pynvml.NVML_POWER_SCOPE_GPU, pynvml.NVML_POWER_SCOPE_MODULE
+        found: dict[tuple[int, int], tuple[int, Read]] = {}
+        for field, (name, kind, read) in FIELDS.items():
+            if name not in board.identity.unsupported:
+                found[field, gpu] = (kind, self._reading(name, read))
+                if field in _MODULE_FIELDS and board.module_rest_mw:
+                    found[field, module] = (kind, self._reading(name, _MODULE_FIELDS[field]))
+        return found
+
+    def _make_handles(self) -> None:
+        """Give every board a handle; those given before keep their memory and mean nothing."""
+        # Handles are addresses of memory that exists, in case somebody looks behind one.
+        memory = (c_ulonglong * max(len(self._rig.boards), 1))()
+        self._handle_memory.append(memory)
+        base = ctypes.addressof(memory)
+        self._handle_of = [base + 8 * index for index in range(len(self._rig.boards))]
+        self._index_of = {handle: index for index, handle in enumerate(self._handle_of)}
+
+    def _reading(self, name: str, read: Read) -> Read:
+        """Return how a power reading or a counter is read; faults bend it."""
+        del name
+        return read
 
     def _list_handles(self) -> None:
         self._boards.clear()
@@ -220,6 +243,7 @@ class NvmlLibrary:
 
     def _scalars(self, ctype: Any, reads: Sequence[Read], needs: str) -> Callable[..., int]:
         """Make a callback that writes one value for each pointer after the handle."""
+        reads = [self._reading(needs, read) for read in reads]
 
         def call(handle: int, *outs: int) -> int:
             board = self._boards[handle]
@@ -241,23 +265,16 @@ class NvmlLibrary:
         return call
 
 
-def _fields_of(board: Board) -> dict[tuple[int, int], tuple[int, Read]]:
-    """Return type and reading of the fields that a board answers, by field and scope."""
-    gpu, module = pynvml.NVML_POWER_SCOPE_GPU, pynvml.NVML_POWER_SCOPE_MODULE
-    found: dict[tuple[int, int], tuple[int, Read]] = {}
-    for field, (name, kind, read) in _FIELDS.items():
-        if name not in board.identity.unsupported:
-            found[field, gpu] = (kind, read)
-            if field in _MODULE_FIELDS and board.module_rest_mw:
-                found[field, module] = (kind, _MODULE_FIELDS[field])
-    return found
-
-
 @contextmanager
-def install(rig: Rig) -> Iterator[NvmlLibrary]:
-    """Make `pynvml` talk to an emulated node; restore what was there before on exit."""
+def install(rig: Rig, library: NvmlLibrary | None = None) -> Iterator[NvmlLibrary]:
+    """Make `pynvml` talk to an emulated node; restore what was there before on exit.
+
+    Args:
+        rig: the node.
+        library: its NVML; one without faults if None.
+    """
     before = pynvml.nvmlLib
-    library = NvmlLibrary(rig)
+    library = library or NvmlLibrary(rig)
     pynvml.nvmlLib = library
     pynvml._nvmlGetFunctionPointer_cache.clear()
     try:

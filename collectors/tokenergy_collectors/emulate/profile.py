@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, Field, PrivateAttr, ValidationError, model_v
 
 from tokenergy_collectors.emulate.catalogue import shipped, with_catalogue, with_sensor
 from tokenergy_collectors.emulate.compact import expanded
+from tokenergy_collectors.emulate.fault_specs import FaultSpec, check_faults
 from tokenergy_collectors.emulate.workloads.inference import InferenceSpec
 from tokenergy_collectors.emulate.workloads.periodic import PeriodicSpec
 from tokenergy_collectors.emulate.workloads.reservation import ReservationSpec
@@ -177,6 +178,7 @@ class Profile(Strict):
     nodes: dict[str, NodeSpec] = Field(min_length=1)
     jobs: list[JobSpec] = Field(default_factory=list)
     strays: list[StrayJobSpec] = Field(default_factory=list)
+    faults: list[FaultSpec] = Field(default_factory=list)
     _folder: Path = PrivateAttr(default=Path())
 
     @property
@@ -215,6 +217,8 @@ class Profile(Strict):
         for placed in everything:
             self._check_place(placed)
         self._check_overlaps(everything)
+        counts = {name: node.count for name, node in self.nodes.items()}
+        check_faults(self.faults, counts, self.duration_us)
         return self
 
     def _check_place(self, placed: Placed) -> None:

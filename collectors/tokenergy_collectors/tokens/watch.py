@@ -23,6 +23,7 @@ class _Engine:
 
     epoch: int
     since_us: int | None
+    since_off_us: int
     roles: dict[Role, int]
     kinds: dict[str, int]
 
@@ -30,15 +31,28 @@ class _Engine:
 class TokenWatch:
     """Scrapes one source; keeps the epochs of its counters. One scrape at a time.
 
+    Args:
+        source: what to scrape.
+        node: name of this host.
+        now_us: the stamp of now.
+        stamp_us: returns the stamp of a wall-clock time, given the stamp of now as well.
+
     Attributes:
         failing: why the last scrape failed; None if it did not.
     """
 
-    def __init__(self, source: TokenSource, node: str, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        source: TokenSource,
+        node: str,
+        now_us: Callable[[], int],
+        stamp_us: Callable[[int, int], int] = lambda wall_us, _: wall_us,
+    ) -> None:
         self.source = source
         self.failing: str | None = None
         self._node = node
         self._now_us = now_us
+        self._stamp_us = stamp_us
         self._last_us: int | None = None
         self._engines: dict[tuple[str | None, str], _Engine] = {}
 
@@ -63,19 +77,18 @@ class TokenWatch:
         return [row for engine in found for row in self._rows(self._last_us, engine)]
 
     def _rows(self, ts_us: int, found: Scraped) -> list[tuple[Any, ...]]:
-        engine, told = self._follow(found)
+        engine, told = self._follow(ts_us, found)
         source = self.source
+        since_us = None if found.since_us is None else found.since_us - engine.since_off_us
         head = (ts_us, source.source_id, self._node, source.job_id, found.model or source.model)
         return [
-            (*head, found.engine, kind, value, engine.epoch, found.since_us)
+            (*head, found.engine, kind, value, engine.epoch, since_us)
             for kind, value in told.items()
         ]
 
-    def _follow(self, found: Scraped) -> tuple[_Engine, dict[str, int]]:
+    def _follow(self, ts_us: int, found: Scraped) -> tuple[_Engine, dict[str, int]]:
         """Bring an engine up to date; return it and the kinds that it tells now."""
-        engine = self._engines.setdefault(
-            (found.model, found.engine), _Engine(0, found.since_us, {}, {})
-        )
+        engine = self._engines.setdefault((found.model, found.engine), _Engine(0, None, 0, {}, {}))
         known = engine.roles.keys() | found.roles.keys()
         if _began_anew(engine, found):
             engine.epoch += 1
@@ -83,6 +96,8 @@ class TokenWatch:
             engine.roles = dict.fromkeys(known, 0)
         engine.roles |= found.roles
         if found.since_us is not None:
+            if not _same_start(engine, found.since_us):
+                engine.since_off_us = found.since_us - self._stamp_us(found.since_us, ts_us)
             engine.since_us = found.since_us
         # The parts of a difference are not read at one instant: alone it may seem to fall.
         told = {
@@ -98,4 +113,8 @@ def _began_anew(engine: _Engine, found: Scraped) -> bool:
         return True
     if engine.since_us is None or found.since_us is None:
         return False
-    return abs(found.since_us - engine.since_us) > _SAME_START_US
+    return not _same_start(engine, found.since_us)
+
+
+def _same_start(engine: _Engine, since_us: int) -> bool:
+    return engine.since_us is not None and abs(since_us - engine.since_us) <= _SAME_START_US
