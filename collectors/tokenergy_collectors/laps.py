@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenergy_collectors.allocations import allocations
+from tokenergy_collectors.allocations import records
 from tokenergy_collectors.boards import Board
 from tokenergy_collectors.clock import Clock
 from tokenergy_collectors.config import Config
@@ -89,7 +89,7 @@ class Laps:
         """Put a daemon together; jobs are declared in a file, or by an emulated node."""
         config, boards = self._config, self._boards
         lake = Lake(config.lake, create=True)
-        known = allocations(lake).to_pylist()
+        known = records(lake)
         rows = self._emulated_jobs or ()
         jobs = DeclaredJobs(config.node, boards, self._jobs_file(config), rows, known)
         return Daemon(

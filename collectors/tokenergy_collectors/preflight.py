@@ -7,7 +7,7 @@ daemon would run, and something would be missing or wrong) or `FAIL` (it would n
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tokenergy_collectors.hostclock import clock_state
 from tokenergy_collectors.jobsfile import read_jobs
 from tokenergy_collectors.lake import Lake, escape_node
 from tokenergy_collectors.preflight_boards import board_findings, driver_finding
+from tokenergy_collectors.rate import rate_hz
 from tokenergy_collectors.tokens.names import kinds_of
 from tokenergy_collectors.tokens.scrape import ScrapeError, fetch, parse
 
@@ -61,7 +62,7 @@ def preflight(config: Config, clock: Clock, *, emulated: bool = False) -> Iterat
     finally:
         close_boards()
     yield from _lake(config)
-    yield from _disk(config, len(boards))
+    yield from _disk(config, boards)
     if not emulated:
         yield from _jobs(config)
     for source in config.tokens:
@@ -69,10 +70,10 @@ def preflight(config: Config, clock: Clock, *, emulated: bool = False) -> Iterat
     yield from _clock(clock, emulated)
 
 
-def bytes_a_day(config: Config, boards: int) -> tuple[float, float]:
+def bytes_a_day(config: Config, boards: Sequence[Board]) -> tuple[float, float]:
     """Return the least and the most bytes that a day of sampling adds to the lake under load."""
-    readings = boards * config.rate_hz * _DAY_S
-    states = boards * _DAY_S / config.state_every_s * _STATE_BYTES
+    readings = len(boards) * rate_hz(config, boards) * _DAY_S
+    states = len(boards) * _DAY_S / config.state_every_s * _STATE_BYTES
     files = _DAY_S / config.roll_s * _TABLES * _FILE_BYTES
     least, most = (readings * each + states + files for each in _READING_BYTES)
     return least, most
@@ -96,7 +97,7 @@ def _lake(config: Config) -> Iterator[Finding]:
     yield Finding("ok", "lake", f"{lake.root} may be written{new}")
 
 
-def _disk(config: Config, boards: int) -> Iterator[Finding]:
+def _disk(config: Config, boards: Sequence[Board]) -> Iterator[Finding]:
     """Hold the free space against what a day takes."""
     there = Path(config.lake).absolute()
     while not there.exists() and there != there.parent:
@@ -113,7 +114,7 @@ def _disk(config: Config, boards: int) -> Iterator[Finding]:
     days = free / most
     text = (
         f"{_size(free)} free at {there}; a day under load takes {_size(least)} to {_size(most)} "
-        f"({boards} boards at {config.rate_hz:g} Hz, 2.5 to 5 bytes a reading): "
+        f"({len(boards)} boards at {rate_hz(config, boards):g} Hz, 2.5 to 5 bytes a reading): "
         f"enough for {days:.1f} days"
     )
     if free < _LEAST_FREE_BYTES:

@@ -69,11 +69,15 @@ class Sampler:
             if watched.lost:
                 continue
             gauges = watched.board.state()
-            pids = watched.board.processes() if processes else None
-            if pids is None and all(value is None for value in gauges.values()):
-                continue
+            found = watched.board.processes_by_device() if processes else {}
+            pids = found.pop(watched.board.device_id, None)
             ts_us = self._clock.monotonic_us() + self._offset_us
-            self._spool.add("state", [(ts_us, watched.board.device_id, *gauges.values(), pids)])
+            if pids is not None or any(value is not None for value in gauges.values()):
+                self._spool.add("state", [(ts_us, watched.board.device_id, *gauges.values(), pids)])
+            # A MIG instance has processes, and no gauges of its own.
+            on_instances = [(one, told) for one, told in found.items() if told is not None]
+            no_gauges = [None] * len(gauges)
+            self._spool.add("state", [(ts_us, one, *no_gauges, told) for one, told in on_instances])
 
     def flush(self) -> None:
         """Write the readings that are held back."""

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import pynvml
 
+from tokenergy_collectors.emulate.mig import MigDevice, MigInstances
 from tokenergy_collectors.emulate.nvml_calls import (
     SCALARS,
     STRUCTS,
@@ -59,6 +60,13 @@ _FIELDS: dict[int, tuple[str, int, Read]] = {
 """Field id to the name under which a profile can withhold it, its type and its reading."""
 
 
+_MODULE_FIELDS: dict[int, tuple[str, Read]] = {
+    pynvml.NVML_FI_DEV_POWER_INSTANT: ("instant", Board.module_instant_mw),
+    pynvml.NVML_FI_DEV_POWER_AVERAGE: ("average", Board.module_average_mw),
+}
+"""The same for the scope of the module."""
+
+
 class Rig(Protocol):
     """What the library needs of a node."""
 
@@ -73,7 +81,7 @@ class Rig(Protocol):
         """Profile time."""
 
 
-class _Handles(dict[int, Board]):
+class _Handles(dict[int, Any]):
     """Boards by handle; a missing one says why. A hit costs no more than in a plain dict."""
 
     def __init__(self) -> None:
@@ -81,7 +89,7 @@ class _Handles(dict[int, Board]):
         self.failures: dict[int, int] = {}
         self.otherwise: int = pynvml.NVML_ERROR_UNINITIALIZED
 
-    def __missing__(self, handle: int) -> Board:
+    def __missing__(self, handle: int) -> Any:
         raise NvmlReturnError(self.failures.get(handle, self.otherwise))
 
 
@@ -98,7 +106,7 @@ class NvmlLibrary:
         base = ctypes.addressof(self._handle_memory)
         self._handle_of = [base + 8 * index for index in range(len(rig.boards))]
         self._boards = _Handles()
-        self._fields = {
+        self._fields: dict[Any, dict[int, tuple[int, Read]]] = {
             board: {
                 field: (kind, read)
                 for field, (name, kind, read) in _FIELDS.items()
@@ -106,6 +114,9 @@ class NvmlLibrary:
             }
             for board in rig.boards
         }
+        self._mig = MigInstances(rig.boards)
+        self._fields |= {device: {} for _, device in self._mig.devices()}
+        self._others = {board: _other_fields(board) for board in rig.boards}
         self._arrays: dict[int, Any] = {}
         self._messages = _messages()
         self._export()
@@ -116,6 +127,16 @@ class NvmlLibrary:
             self._faults.pop(index, None)
         else:
             self._faults[index] = code
+        self._list_handles()
+
+    def set_field(self, index: int, field: int, value: int, scope: int = 0) -> None:
+        """Let a board tell a further field: a setting that only its maker changes."""
+        kind = pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
+        self._others[self._rig.boards[index]][field, scope] = (kind, lambda *_: value)
+
+    def relist(self) -> None:
+        """Take note that boards are cut into other MIG instances now."""
+        self._fields |= {device: {} for _, device in self._mig.devices()}
         self._list_handles()
 
     def _list_handles(self) -> None:
@@ -130,6 +151,11 @@ class NvmlLibrary:
                 self._boards.failures[handle] = self._faults[index]
             else:
                 self._boards[handle] = self._rig.boards[index]
+        for handle, device in self._mig.devices() if running else ():
+            if device.board in self._faults:
+                self._boards.failures[handle] = self._faults[device.board]
+            else:
+                self._boards[handle] = device
 
     def _export(self) -> None:
         """Make the callbacks; anything not listed here is FUNCTION_NOT_FOUND to the binding."""
@@ -145,6 +171,8 @@ class NvmlLibrary:
         self._define("nvmlDeviceGetHandleByUUID", self._by_uuid, p, p)
         self._define("nvmlDeviceGetHandleByPciBusId_v2", self._by_pci, p, p)
         self._define("nvmlDeviceGetFieldValues", self._field_values, p, c_int, p)
+        for name, function, arguments in self._mig.calls(self._find, self._handle_of):
+            self._define(name, function, *arguments)
         for name, ctype, reads, needs in SCALARS:
             pointers = [p] * len(reads)
             self._define(name, self._scalars(ctype, reads, needs), p, *pointers)
@@ -182,8 +210,17 @@ class NvmlLibrary:
             return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
         return self._give(index, out)
 
+    def _find(self, handle: int) -> Board | MigDevice:
+        found: Board | MigDevice = self._boards[handle]
+        return found
+
     def _by_uuid(self, text: int, out: int) -> int:
-        return self._search(ctypes.string_at(text).decode(), lambda board: board.identity.uuid, out)
+        wanted = ctypes.string_at(text).decode()
+        for handle, device in self._mig.devices() if self._inits else ():
+            if device.identity.uuid == wanted:
+                _ = self._boards[handle]
+                return put(c_void_p, out, handle)
+        return self._search(wanted, lambda board: board.identity.uuid, out)
 
     def _by_pci(self, text: int, out: int) -> int:
         return self._search(ctypes.string_at(text).decode().upper(), pci_bus_id, out)
@@ -216,6 +253,9 @@ class NvmlLibrary:
             if field in fields and scope == 0:
                 kind, read = fields[field]
                 code, value = SUCCESS, read(board, now_us)
+            elif (field, scope) in self._others.get(board, ()):
+                kind, read = self._others[board][field, scope]
+                code, value = SUCCESS, read(board, now_us)
             _BODY.pack_into(raw, offset + _HEAD.size, stamp_us, 0, kind, code, value)
         return SUCCESS
 
@@ -240,6 +280,16 @@ class NvmlLibrary:
             return write(self._boards[handle], self._now_us(), *rest)
 
         return call
+
+
+def _other_fields(board: Board) -> dict[tuple[int, int], tuple[int, Read]]:
+    """Return the fields of a board beyond its own power, by number and scope."""
+    kind, scope = pynvml.NVML_VALUE_TYPE_UNSIGNED_INT, pynvml.NVML_POWER_SCOPE_MODULE
+    return {
+        (field, scope): (kind, read)
+        for field, (name, read) in _MODULE_FIELDS.items()
+        if board.identity.module_mw and name not in board.identity.unsupported
+    }
 
 
 @contextmanager

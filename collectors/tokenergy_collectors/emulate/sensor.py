@@ -36,7 +36,13 @@ _REASON_POWER_CAP = 0x4
 
 @dataclass(frozen=True, slots=True)
 class BoardIdentity:
-    """What a board says about itself; strings as in NVML, limits in mW, memory in bytes."""
+    """What a board says about itself; strings as in NVML, limits in mW, memory in bytes.
+
+    Attributes:
+        mig: the profiles of its MIG instances; None where MIG is off.
+        module_mw: what the rest of its module draws (constant); 0 where only the GPU is metered.
+        counter_scope: what the energy counter covers, `gpu` or `module`.
+    """
 
     index: int
     uuid: str
@@ -46,6 +52,9 @@ class BoardIdentity:
     min_limit_mw: int
     memory_bytes: int
     unsupported: frozenset[str]
+    mig: tuple[str, ...] | None = None
+    module_mw: int = 0
+    counter_scope: str = "gpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,7 @@ class Board:
         self._phase_us = sensor.phase_us
         self._update_us = sensor.update_us
         self._base_mj = sensor.counter_base_mj
+        self._aside_mw = identity.module_mw if identity.counter_scope == "module" else 0
         self._trace_to = trace_to
         self._residents = residents
         self._window = self._tabulate(trace_to(0))
@@ -113,12 +123,20 @@ class Board:
         window = self._at(at_us)
         return window.average_mw[(at_us - self._phase_us) // self._update_us - window.first]
 
+    def module_instant_mw(self, at_us: int) -> int:
+        """Return the latest short-window reading of the whole module (field 186, scope 1)."""
+        return self.power_instant_mw(at_us) + self.identity.module_mw
+
+    def module_average_mw(self, at_us: int) -> int:
+        """Return the latest one-second reading of the whole module (field 185, scope 1)."""
+        return self.power_average_mw(at_us) + self.identity.module_mw
+
     def energy_mj(self, at_us: int) -> int:
         """Return the energy counter at this very instant."""
         window = self._at(at_us)
         cell, inside_us = divmod(at_us - window.start_us, CELL_US)
         energy_nj = window.energy_nj[cell] + window.power_mw[cell] * inside_us
-        return self._base_mj + int(energy_nj) // _NJ_PER_MJ
+        return self._base_mj + (int(energy_nj) + self._aside_mw * at_us) // _NJ_PER_MJ
 
     def reset_counter(self, at_us: int) -> None:
         """Let the energy counter restart at zero, as when the driver is loaded again."""
