@@ -74,7 +74,7 @@ class DeviceWatch:
             self._add(self._instance_rows(board, now_us))
 
     def returned(self, device_id: str | None) -> None:
-        """Have a board that was lost looked at anew, and its update period learned, at next look."""
+        """Have the update period of a board that was lost learned anew, at the next look."""
         if device_id is not None:
             self._returned.add(device_id)
 

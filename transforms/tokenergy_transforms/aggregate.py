@@ -70,7 +70,7 @@ def aggregate(
         device: back end, see `choice.backend`.
 
     Raises:
-        UserError: CUDA was asked for and cannot be used; a power outside the contract's bounds.
+        UserError: CUDA was asked for and cannot be used, or a file cannot be reached.
     """
     held = _held(lake, node, hour_us)
     devices = sorted({*readings.metered_devices(lake, node, hour_us), *held})
