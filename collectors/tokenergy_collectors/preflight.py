@@ -70,10 +70,10 @@ def preflight(config: Config, clock: Clock, *, emulated: bool = False) -> Iterat
     yield from _clock(clock, emulated)
 
 
-def bytes_a_day(config: Config, boards: Sequence[Board]) -> tuple[float, float]:
+def bytes_a_day(config: Config, boards: int, read_hz: float | None = None) -> tuple[float, float]:
     """Return the least and the most bytes that a day of sampling adds to the lake under load."""
-    readings = len(boards) * rate_hz(config, boards) * _DAY_S
-    states = len(boards) * _DAY_S / config.state_every_s * _STATE_BYTES
+    readings = boards * (read_hz or rate_hz(config, ())) * _DAY_S
+    states = boards * _DAY_S / config.state_every_s * _STATE_BYTES
     files = _DAY_S / config.roll_s * _TABLES * _FILE_BYTES
     least, most = (readings * each + states + files for each in _READING_BYTES)
     return least, most
@@ -110,11 +110,12 @@ def _disk(config: Config, boards: Sequence[Board]) -> Iterator[Finding]:
     if not boards:
         yield Finding("ok", "disk", f"{_size(free)} free at {there}")
         return
-    least, most = bytes_a_day(config, boards)
+    read_hz = rate_hz(config, boards)
+    least, most = bytes_a_day(config, len(boards), read_hz)
     days = free / most
     text = (
         f"{_size(free)} free at {there}; a day under load takes {_size(least)} to {_size(most)} "
-        f"({len(boards)} boards at {rate_hz(config, boards):g} Hz, 2.5 to 5 bytes a reading): "
+        f"({len(boards)} boards at {read_hz:g} Hz, 2.5 to 5 bytes a reading): "
         f"enough for {days:.1f} days"
     )
     if free < _LEAST_FREE_BYTES:
