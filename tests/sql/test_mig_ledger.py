@@ -65,6 +65,14 @@ def test_a_job_with_both_instances_holds_their_sum(builder: LakeBuilder) -> None
     assert_checks_pass(lake)
 
 
+def test_an_instance_told_twice_is_held_once(builder: LakeBuilder) -> None:
+    builder.job("one", "MIG-3", T0, T0 + 10 * S)
+    builder.job("one", "MIG-3", T0 + 2 * S, T0 + 6 * S)
+    lake = builder.build()
+    assert booked(lake)[("active", "one", "samples")] == 700 * 428_571 * J // 1_000_000
+    assert_checks_pass(lake)
+
+
 def test_instances_of_unknown_share_and_unknown_instances(builder: LakeBuilder) -> None:
     builder.device("C", index=1)
     builder.power("C", level(90_000, T0, T0 + 10 * S))

@@ -74,8 +74,7 @@ def aggregate(
     """
     held = _held(lake, node, hour_us)
     devices = sorted({*readings.metered_devices(lake, node, hour_us), *held})
-    update_us = {row["device_id"]: row["update_us"] for row in _device_rows(lake)}
-    limits = readings.gap_limits(update_us, devices)
+    limits = readings.gap_limits(_update_us(lake, hour_us), devices)
     margin_us = int(limits.max(initial=1_500_000))
     loaded = readings.load(lake, node, hour_us, devices, margin_us)
     jobs = [held.get(d, []) for d in devices]
@@ -114,6 +113,21 @@ def to_table(batch: Batch, result: Result, devices: list[str], node: str) -> pa.
 def _device_rows(lake: Lake) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = lake.read("device").sort_by("ts_us").to_pylist()
     return rows
+
+
+def _update_us(lake: Lake, hour_us: int) -> dict[str, int]:
+    """Return each device's update period as it was known in an hour, or else as first told.
+
+    A period that is learned later does not change what an earlier hour was integrated with.
+    """
+    found: dict[str, int] = {}
+    told = [row for row in _device_rows(lake) if row["update_us"] is not None]
+    for row in sorted(told, key=lambda row: (row["ts_us"], row["update_us"])):
+        if row["ts_us"] < hour_us + HOUR_US:
+            found[row["device_id"]] = row["update_us"]
+        else:
+            found.setdefault(row["device_id"], row["update_us"])
+    return found
 
 
 def _held(lake: Lake, node: str, hour_us: int) -> dict[str, list[cuts.Held]]:
