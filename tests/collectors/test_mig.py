@@ -264,6 +264,25 @@ def test_a_job_on_an_instance_is_recorded_once_and_counts_on_its_board(tmp_path)
     assert {row["mig_id"] for row in rows} == {row["device_id"] for row in told}
 
 
+def test_a_new_process_knows_what_was_recorded_of_instances(tmp_path):
+    """The next daemon of the same node, an hour later, records nothing again."""
+    from tokenergy_collectors.control import Control
+    from tokenergy_collectors.laps import Laps
+
+    path, root = tmp_path / "jobs.csv", tmp_path / "lake"
+    for start_us in (T0, T0 + 3600 * S):
+        clock = VirtualClock(start_us)
+        with EmulatedNode(mig_profile(b0=["3g.40gb", "4g.40gb"]), "n1", clock):
+            boards, _ = open_boards()
+            mig_id = boards[0].instances[0].device_id
+            path.write_text(f"job_id,node,device_id,start,end\na,n1,{mig_id},1768464005,\n")
+            config = Config(lake=str(root), node="n1", rate_hz=10, jobs_file=str(path))
+            Laps(config, lambda c=config: c, clock, boards, [], Control()).run(5 * S)
+            close_boards()
+    [row] = Lake(root).read("jobs").to_pylist()
+    assert (row["device_id"], row["recorded_us"]) == (mig_id, T0)
+
+
 def test_instances_that_change_are_recorded(tmp_path):
     def before(node, daemon):
         at_us = node._clock.monotonic_us() + 30 * S
