@@ -3,13 +3,17 @@
 In: the raw `jobs` and `device` tables. Out: one row an allocation, with the device named by its
 `device_id` (a job list may name it by its index on the node) and only the latest record of each
 allocation. Both the integration (job edges are cuts) and the ledger use this one answer.
+
+Power is metered by board. So an allocation of a MIG instance counts on its board, with the share
+of the board that the instance is times the share of the instance that was allocated.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.contract import JOBS
+from tokenergy_collectors.contract import JOBS, WHOLE_PPM
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,15 +21,38 @@ if TYPE_CHECKING:
     from tokenergy_collectors.lake import Lake
 
 
+_MIG_ID = "mig_id"
+
+
 def allocations(lake: Lake) -> pa.Table:
-    """Return the current allocations, in the schema of `jobs`, sorted by device and start."""
+    """Return the current allocations of boards, sorted by device and start.
+
+    The schema is that of `jobs` and a column `mig_id`: the MIG instance that the job held, NULL
+    where it held (a share of) the board itself. An instance that was never seen stays a device of
+    its own, without readings.
+    """
     import pyarrow as pa
 
-    return pa.Table.from_pylist(allocation_rows(lake), schema=JOBS.schema())
+    parts = _mig_parts(lake)
+    rows = []
+    for row in records(lake):
+        parent, part_ppm = parts.get(row["device_id"], (None, 0))
+        if parent is None:
+            rows.append({**row, _MIG_ID: None})
+            continue
+        share_ppm = max(1, row["share_ppm"] * part_ppm // WHOLE_PPM)
+        booked = {"device_id": parent, "share_ppm": share_ppm, _MIG_ID: row["device_id"]}
+        rows.append({**row, **booked})
+    order = ("device_id", "start_us", "job_id")
+    rows.sort(key=lambda row: (*(row[name] for name in order), row[_MIG_ID] or ""))
+    schema = JOBS.schema().append(pa.field(_MIG_ID, pa.string()))
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
-def allocation_rows(lake: Lake, node: str | None = None) -> list[dict[str, Any]]:
-    """Return the current allocations as rows, sorted; those that one node recorded where given.
+def records(lake: Lake, node: str | None = None) -> list[dict[str, Any]]:
+    """Return the current allocations as they were recorded: rows of `jobs`, sorted.
+
+    Those of one node only, where one is given.
 
     Of several records of the same (job, device, start) the latest recorded one counts; where two
     were recorded in the same microsecond, the one that has ended.
@@ -38,6 +65,25 @@ def allocation_rows(lake: Lake, node: str | None = None) -> list[dict[str, Any]]
         if key not in latest or _rank(row) > _rank(latest[key]):
             latest[key] = row
     return sorted(latest.values(), key=lambda r: (r["device_id"], r["start_us"], r["job_id"]))
+
+
+def _mig_parts(lake: Lake) -> dict[str, tuple[str, int]]:
+    """Return the board and the share of it (ppm) of each MIG instance, as last seen.
+
+    One whose share could not be told counts as an equal part among those of its board.
+    """
+    columns = ["ts_us", "device_id", "mig_parent", "mig_ppm"]
+    seen = lake.read("device", columns=columns).to_pylist()
+    latest = {
+        row["device_id"]: row
+        for row in sorted(seen, key=lambda row: (row["ts_us"], row["device_id"]))
+        if row["mig_parent"] is not None
+    }
+    siblings = Counter(row["mig_parent"] for row in latest.values())
+    return {
+        device_id: (row["mig_parent"], row["mig_ppm"] or WHOLE_PPM // siblings[row["mig_parent"]])
+        for device_id, row in latest.items()
+    }
 
 
 def device_index(lake: Lake, node: str | None = None) -> dict[tuple[str, str], str]:

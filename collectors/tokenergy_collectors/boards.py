@@ -6,8 +6,10 @@ Field numbers and scopes are NVML's; what a board does not support is None, neve
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,6 +18,7 @@ import pynvml
 from tokenergy_collectors.contract import BOUNDS
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.fieldvalues import GONE, FieldRequest
+from tokenergy_collectors.mig import Instance, instances_of
 
 SENSORS = (
     (pynvml.NVML_FI_DEV_POWER_INSTANT, "instant"),
@@ -37,13 +40,17 @@ _ATTRIBUTE_OF_TYPE = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Board:
     """One GPU as found at start, and which of its power fields answer.
 
     Attributes:
         update_us: period in which the power reading is renewed; None while it was not learned.
         failure: NVML's code of the latest reading, if it failed as a whole; None if it did not.
+        instances: the MIG instances on it.
+        scopes: field and scope of what else it meters (module, memory), by name.
+        counter_scope: what its energy counter covers, `gpu` or `module`; None if not known. One
+            that covers the module is no counter of this board, and is not read as one.
     """
 
     handle: Any
@@ -59,6 +66,12 @@ class Board:
     has_energy: bool = False
     update_us: int | None = None
     failure: int | None = None
+    instances: tuple[Instance, ...] = ()
+    scopes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    counter_scope: str | None = None
+
+    def __post_init__(self) -> None:
+        _opened.add(self)
 
     def read(self, *, energy: bool) -> tuple[int | None, int | None]:
         """Read power (mW) and, if asked for and supported, the energy counter (mJ).
@@ -68,6 +81,8 @@ class Board:
         """
         request = self.energy_request if energy else self.power_request
         try:
+            if self.handle is None:  # since a fork
+                self.handle = self._find()
             if request is None:
                 found = self._call(energy=energy)
             else:
@@ -98,6 +113,7 @@ class Board:
             raise
 
     def _find(self) -> Any:
+        _start_in_this_process()
         try:
             return pynvml.nvmlDeviceGetHandleByUUID(self.device_id)
         except pynvml.NVMLError_Uninitialized:
@@ -112,9 +128,10 @@ class Board:
         """Find out which power field and which counter answer, and use the best from then on."""
         self.probe_power()
         if self.power_request is None:
-            self.has_energy = self._energy_call() is not None
+            self.has_energy = self.counts_itself and self._energy_call() is not None
         else:
-            self.has_energy = FieldRequest([_COUNTER]).read(self.handle) != [None]
+            counter = FieldRequest([_COUNTER])
+            self.has_energy = self.counts_itself and counter.read(self.handle) != [None]
             self.energy_request = self._with_counter(self.power_request)
 
     def probe_power(self) -> None:
@@ -137,6 +154,16 @@ class Board:
     def _with_counter(self, request: FieldRequest) -> FieldRequest:
         return FieldRequest([*request.fields, _COUNTER]) if self.has_energy else request
 
+    @property
+    def counts_itself(self) -> bool:
+        """Whether a counter of this board, if there is one, is about the GPU and no more."""
+        return self.counter_scope != "module"
+
+    def leave_counter(self) -> None:
+        """Read the counter no more: it is not about this board alone."""
+        self.has_energy = False
+        self.energy_request = self.power_request
+
     def state(self) -> dict[str, int | None]:
         """Read the slow gauges: utilization, SM clock, temperature and clock event reasons."""
         handle = self.handle
@@ -154,9 +181,18 @@ class Board:
         }
 
     def processes(self) -> list[int] | None:
-        """Return the PIDs of compute processes, ascending."""
+        """Return the PIDs of compute processes, those on MIG instances included, ascending."""
+        return self.processes_by_device()[self.device_id]
+
+    def processes_by_device(self) -> dict[str, list[int] | None]:
+        """Return the PIDs on the board as a whole, and then on each of its MIG instances."""
         found = supported(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(self.handle))
-        return None if found is None else sorted(int(process.pid) for process in found)
+        on_instances = {one.device_id: one.processes(supported) for one in self.instances}
+        told = [pids for pids in on_instances.values() if pids is not None]
+        if found is not None:
+            told.append([int(process.pid) for process in found])
+        everywhere = sorted({pid for pids in told for pid in pids}) if told else None
+        return {self.device_id: everywhere, **on_instances}
 
 
 def open_boards() -> tuple[list[Board], list[str]]:
@@ -187,6 +223,32 @@ def close_boards() -> None:
     supported(pynvml.nvmlShutdown)
 
 
+# NVML belongs to the process that started it. After a fork the child's boards have no handles, so
+# that none of the parent's is ever passed to the driver; the first reading starts NVML anew.
+_opened: weakref.WeakSet[Board] = weakref.WeakSet()
+_inherited = False
+
+
+def _forget_handles() -> None:
+    global _inherited
+    _inherited = True
+    for board in _opened:
+        board.handle = None
+        board.instances = ()
+
+
+def _start_in_this_process() -> None:
+    """Start NVML, once in a process that inherited another one's."""
+    global _inherited
+    if _inherited:
+        supported(pynvml.nvmlShutdown)
+        pynvml.nvmlInit()
+        _inherited = False
+
+
+os.register_at_fork(after_in_child=_forget_handles)
+
+
 def _open_board(index: int, driver: str | None) -> Board:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     board = Board(
@@ -199,6 +261,7 @@ def _open_board(index: int, driver: str | None) -> Board:
         driver=driver,
     )
     board.probe()
+    board.instances = instances_of(handle, supported)
     return board
 
 

@@ -130,6 +130,12 @@ DEVICE = Table(
         _n("pod", "string", "pod"),
         _n("rack", "string", "rack"),
         _c("emulated", "bool", "true for boards of the emulator"),
+        _n("mig_ppm", "int32", "compute of its board that a MIG instance has, parts per million"),
+        _n("limit_min_mw", "int32", "lowest power limit that may be set"),
+        _n("limit_max_mw", "int32", "highest power limit that may be set"),
+        _n("limit_default_mw", "int32", "power limit by default"),
+        _n("counter_scope", "string", "what the energy counter covers: gpu or module, if learned"),
+        _n("smoothing", "string", "power smoothing settings, a JSON object; NULL if not told"),
     ),
 )
 
@@ -180,7 +186,7 @@ JOBS = Table(
     columns=(
         _c("job_id", "string", "the scheduler's id of the job"),
         _c("node", "string", "host name"),
-        _c("device_id", "string", "NVML UUID, or the index on the node as text"),
+        _c("device_id", "string", "NVML UUID (board or MIG instance), or the index on the node"),
         _c("start_us", "int64", "when the allocation began"),
         _n("end_us", "int64", "when it ended; NULL = running"),
         _c("share_ppm", "int32", "share of the device, parts per million"),
@@ -203,7 +209,7 @@ HOST = Table(
     columns=(
         _c("ts_us", "int64", "when it was read"),
         _c("node", "string", "host name"),
-        _c("domain", "string", "package, dram, psu, ..."),
+        _c("domain", "string", "package, dram, psu, ...; module:DEVICE_ID, memory:DEVICE_ID"),
         _n("energy_uj", "int64", "energy counter of the domain"),
         _n("power_mw", "int64", "power of the domain"),
     ),
@@ -234,7 +240,11 @@ EVENT = Table(
         _c("ts_us", "int64", "when"),
         _c("node", "string", "host name"),
         _n("device_id", "string", "the device, where one is concerned"),
-        _c("kind", "string", "start, stop, gap, restart, counter_reset, lost, found, error, ..."),
+        _c(
+            "kind",
+            "string",
+            "start, stop, gap, restart, counter_reset, lost, found, limit, device, ...",
+        ),
         _n("detail", "string", "in words"),
     ),
 )

@@ -20,18 +20,23 @@ from tokenergy_collectors.clock import Clock, VirtualClock
 from tokenergy_collectors.config import Config
 from tokenergy_collectors.contract import HOUR_US, JOBS
 from tokenergy_collectors.declared import DeclaredJobs, Row
+from tokenergy_collectors.devices import DeviceWatch
 from tokenergy_collectors.edges import Edges
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_collectors.logs import Log
+from tokenergy_collectors.rate import rate_hz
 from tokenergy_collectors.recorder import Recorder
 from tokenergy_collectors.sampler import Sampler
 from tokenergy_collectors.schedule import Pace, Schedule
+from tokenergy_collectors.scopes import ScopeReader
 from tokenergy_collectors.tokens.watch import TokenWatch
 from tokenergy_collectors.wallsteps import WallSteps
 from tokenergy_collectors.workers import Worker
 
 _CLOCK_EVERY_US = 60_000_000
+_DEVICES_EVERY_US = 60_000_000
+_SCOPES_EVERY_US = 1_000_000
 _CLOCK_STEP_US = 1_000_000
 _CLOCK_LOOK_US = 1_000_000
 _JOBS_EVERY_US = 10_000_000
@@ -79,11 +84,17 @@ class Daemon:
         self._offset_us = clock.realtime_us() - clock.monotonic_us()
         self._recorder = Recorder(config, lake, clock, log, self._warn, self._release)
         self._spool = self._recorder.spool
-        self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._warn)
+        self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._hear)
         self._schedule = Schedule(clock)
         self._pace = self._told = Pace()
         self._edges = Edges()
         self._wall_steps = WallSteps()
+        self._devices = DeviceWatch(
+            config, boards, clock, self._now_us, self._adder("device"), self._warn,
+            emulated=emulated,
+        )  # fmt: skip
+        self._device_looker = self._worker("look at devices", self._devices.look)
+        self._scopes = ScopeReader(boards, config.node, self._now_us, self._adder("host"))
         watches = [
             TokenWatch(source, config.node, self._now_us, self._wall_steps.stamp_us)
             for source in config.tokens
@@ -134,13 +145,8 @@ class Daemon:
 
     def _begin(self) -> None:
         """Write what is there at start."""
-        now_us, node, place = self._now_us(), self._config.node, self._config.place
-        period_us = round(1_000_000 / self._config.rate_hz)
-        for board in self._boards:
-            found = (now_us, board.device_id, node, board.index, board.name, board.pci, None)
-            told = (board.limit_mw, board.driver, max(board.update_us or 0, period_us))
-            where = (place.site, place.hall, place.pod, place.rack)
-            self._spool.add("device", [(*found, *told, *where, self._emulated)])
+        node = self._config.node
+        self._devices.begin()
         boards, sources = len(self._boards), len(self._scrapers)
         self._event("start", None, f"{boards} boards, {sources} sources")
         self._log.info("start", node=node, boards=boards, sources=sources)
@@ -150,10 +156,15 @@ class Daemon:
     def _plan(self, start_us: int) -> None:
         """Put everything that will be due on the schedule."""
         config, schedule = self._config, self._schedule
-        self._pace = schedule.every(round(1_000_000 / config.rate_hz), self._tick, start_us)
+        period_us = round(1_000_000 / rate_hz(config, self._boards))
+        self._pace = schedule.every(period_us, self._tick, start_us)
         schedule.every(round(config.state_every_s * 1_000_000), self._read_state, start_us)
         schedule.every(_CLOCK_EVERY_US, self._read_clock, start_us)
         schedule.every(_CLOCK_LOOK_US, self._look_at_clock, start_us + _CLOCK_LOOK_US)
+        look_us = start_us + _DEVICES_EVERY_US
+        schedule.every(_DEVICES_EVERY_US, self._device_looker.ask, look_us)
+        if self._scopes.needed:
+            schedule.every(_SCOPES_EVERY_US, self._scopes.read, start_us)
         for source, scraper in self._scrapers:
             schedule.every(round(source.every_s * 1_000_000), scraper.ask, start_us)
         self._recorder.plan(schedule, start_us)
@@ -266,6 +277,8 @@ class Daemon:
             left_us = max(0, wait_until_us - self._clock.monotonic_us())
             if not scraper.finish(left_us / 1_000_000):
                 self._warn("error", None, f"scrape of {source.source_id}: still runs at the stop")
+        self._devices.finish()
+        self._device_looker.finish(max(0, wait_until_us - self._clock.monotonic_us()) / 1_000_000)
         self._recorder.finish()
         self._tell_pace()
         ran_s = (self._clock.monotonic_us() - start_us) / 1_000_000
@@ -288,6 +301,16 @@ class Daemon:
             self._sampler.flush()
         else:
             self._sampler.thin()
+
+    def _adder(self, table: str) -> Callable[[list[tuple[Any, ...]]], None]:
+        return lambda rows: self._spool.add(table, rows)
+
+    def _hear(self, kind: str, device_id: str | None, detail: str) -> None:
+        """Take an event of the sampler; a board that is back is looked at anew."""
+        self._warn(kind, device_id, detail)
+        if kind == "found":
+            self._devices.returned(device_id)
+            self._device_looker.ask(even_if_busy=True)
 
     def _warn(self, kind: str, device_id: str | None, detail: str) -> None:
         """Note an event, and tell it."""

@@ -47,7 +47,7 @@ class DeclaredJobs:
         known: Iterable[Row] = (),
     ) -> None:
         self._node = node
-        self._uuid = {str(board.index): board.device_id for board in boards}
+        self._boards = boards
         self._path = path
         self._rows = list(rows)
         self._recorded = {_key(row): row for row in known}
@@ -67,7 +67,8 @@ class DeclaredJobs:
         """
         listed = [] if self._path is None else self._from_file(self._path)
         given, self._rows = self._rows, []
-        rows = [self._named(row) for row in given + listed if row["node"] == self._node]
+        uuid = {str(board.index): board.device_id for board in self._boards}
+        rows = [_named(row, uuid) for row in given + listed if row["node"] == self._node]
         edges_us = {row[name] for row in rows for name in ("start_us", "end_us")} - {None}
         fresh_us, self._edges_us = edges_us - self._edges_us, self._edges_us | edges_us
         found = (self._record(row, now_us) for row in rows)
@@ -97,8 +98,9 @@ class DeclaredJobs:
         self._seen = seen
         return rows
 
-    def _named(self, row: Row) -> Row:
-        return {**row, "device_id": self._uuid.get(row["device_id"], row["device_id"])}
+
+def _named(row: Row, uuid: Mapping[str, str]) -> Row:
+    return {**row, "device_id": uuid.get(row["device_id"], row["device_id"])}
 
 
 def _key(row: Row) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ are never rewritten; derived files are replaced whole.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import urllib.parse
@@ -20,12 +21,14 @@ from typing import TYPE_CHECKING
 from tokenergy_collectors.columns import scalar, to_batch
 from tokenergy_collectors.contract import HOUR_US, TABLES, Table
 from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.rawfiles import BrokenFileError, columns_of, read_columns, set_aside
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _DELTA_TYPES = ("int32", "int64")
 _MAX_NODE_BYTES = 180
+_LOG = logging.getLogger(__name__)
 
 
 def hour_of(ts_us: int) -> int:
@@ -81,6 +84,7 @@ class Lake:
         if re.match(r"[a-z][a-z0-9+.-]*:/", str(root)):
             raise UserError(f"lake {root}: object stores are not supported yet; give a local path")
         self.root = Path(root)
+        self._columns: dict[Path, frozenset[str]] = {}
         if not create and not self.root.is_dir():
             raise UserError(f"lake {self.root}: no such directory")
         if create:
@@ -131,7 +135,8 @@ class Lake:
             found: Iterator[Path] = base.glob("date=*/hour=*/*.parquet")
         else:
             found = (path for hour in hours for path in (base / partition(hour)).glob("*.parquet"))
-        return sorted(path for path in found if node is None or node_of(path) == node)
+        seen = (path for path in found if not path.name.startswith("."))
+        return sorted(path for path in seen if node is None or node_of(path) == node)
 
     def nodes(self, table: str, hour_us: int) -> list[str]:
         """Return the names of the nodes that have files of a table in an hour, sorted."""
@@ -154,26 +159,88 @@ class Lake:
             node: only files of this node.
             columns: only these columns.
             between_us: only rows whose stamp t has `between_us[0] <= t < between_us[1]`.
+
+        A raw file that breaks the contract is moved to quarantine, and said to be, and the rest
+        is read.
+
+        Raises:
+            UserError: a file cannot be reached, or a derived one is broken.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
         spec = TABLES[table]
         schema = spec.schema()
         names = list(columns) if columns is not None else spec.column_names
         wanted = pa.schema([schema.field(name) for name in names])
+        where = None
+        if between_us is not None:
+            stamp = pc.field(spec.time)
+            where = (stamp >= between_us[0]) & (stamp < between_us[1])
         parts = []
         for path in self.files(table, hours, node):
-            if between_us is None:
-                with pq.ParquetFile(path) as file:  # `read_table` imports pandas
-                    part = file.read(columns=names)
-            else:
-                stamp = pc.field(spec.time)
-                where = (stamp >= between_us[0]) & (stamp < between_us[1])
-                part = pq.read_table(path, columns=names, filters=where, partitioning=None)
-            parts.append(part.select(names).cast(wanted))
+            try:
+                parts.append(read_columns(path, spec, names, where))
+            except BrokenFileError as error:
+                self._give_up(path, spec, str(error))
+            except FileNotFoundError:  # another process moved it
+                continue
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([to_batch([], wanted)])
+
+    def sound_files(
+        self, table: str, hours: Iterable[int] | None = None
+    ) -> list[tuple[Path, frozenset[str]]]:
+        """Return a table's files, each with the columns of the contract that it has.
+
+        Raw files without a sound end, or with columns of another kind, are moved to quarantine.
+        A file is looked at once.
+
+        Raises:
+            UserError: a file cannot be reached, or a derived one is broken.
+        """
+        spec = TABLES[table]
+        found = []
+        for path in self.files(table, hours):
+            try:
+                if path not in self._columns or spec.layer == "derived":
+                    self._columns[path] = columns_of(path, spec)
+                found.append((path, self._columns[path]))
+            except BrokenFileError as error:
+                self._give_up(path, spec, str(error))
+            except FileNotFoundError:
+                continue
+        return found
+
+    def sift(self, tables: Iterable[str]) -> int:
+        """Read every file of some raw tables whole; return how many had to be moved away.
+
+        Raises:
+            UserError: a file cannot be reached.
+        """
+        count = 0
+        for table in tables:
+            spec = TABLES[table]
+            for path in self.files(table):
+                try:
+                    read_columns(path, spec, spec.column_names)
+                except BrokenFileError as error:
+                    self._give_up(path, spec, str(error))
+                    count += 1
+                except FileNotFoundError:
+                    continue
+        return count
+
+    def _give_up(self, path: Path, spec: Table, reason: str) -> None:
+        """Move a broken raw file to quarantine, and say so in one line."""
+        if spec.layer == "derived":
+            raise UserError(f"{path}: is damaged: {reason}; remove it and derive the hour again")
+        try:
+            where = f"moved to {set_aside(self.root, path, reason)}"
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            where = f"left out; it cannot be moved to quarantine: {error.strerror}"
+        _LOG.warning("%s: %s; %s", path, reason, where)
 
     def append(self, table: str, rows: pa.Table, node: str, tag: str | None = None) -> list[Path]:
         """Add rows to a raw table, one file an hour touched; return the files written.
@@ -258,6 +325,7 @@ def write_parquet(rows: pa.Table, path: Path, spec: Table) -> None:
             use_dictionary=strings,
             column_encoding=integers,
             row_group_size=1 << 20,
+            write_page_checksum=True,
         )
         with aside.open("rb") as handle:
             os.fsync(handle.fileno())

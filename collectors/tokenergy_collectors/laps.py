@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenergy_collectors.allocations import allocation_rows
+from tokenergy_collectors.allocations import records
 from tokenergy_collectors.boards import Board
 from tokenergy_collectors.clock import Clock
 from tokenergy_collectors.config import Config
@@ -93,7 +93,7 @@ class Laps:
         config, boards = self._config, self._boards
         lake = Lake(config.lake, create=True)
         rows, path = self._emulated_jobs or (), self._jobs_file(config)
-        known = allocation_rows(lake, config.node) if rows or path else ()
+        known = records(lake, config.node) if rows or path else ()
         jobs = DeclaredJobs(config.node, boards, path, rows, known)
         return Daemon(
             config,

@@ -7,7 +7,7 @@ daemon would run, and something would be missing or wrong) or `FAIL` (it would n
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tokenergy_collectors.hostclock import clock_state
 from tokenergy_collectors.jobsfile import read_jobs
 from tokenergy_collectors.lake import Lake, escape_node
 from tokenergy_collectors.preflight_boards import board_findings, driver_finding
+from tokenergy_collectors.rate import rate_hz
 from tokenergy_collectors.tokens.names import kinds_of
 from tokenergy_collectors.tokens.scrape import ScrapeError, fetch, parse
 
@@ -61,7 +62,7 @@ def preflight(config: Config, clock: Clock, *, emulated: bool = False) -> Iterat
     finally:
         close_boards()
     yield from _lake(config)
-    yield from _disk(config, len(boards))
+    yield from _disk(config, boards)
     if not emulated:
         yield from _jobs(config)
     for source in config.tokens:
@@ -69,9 +70,9 @@ def preflight(config: Config, clock: Clock, *, emulated: bool = False) -> Iterat
     yield from _clock(clock, emulated)
 
 
-def bytes_a_day(config: Config, boards: int) -> tuple[float, float]:
+def bytes_a_day(config: Config, boards: int, read_hz: float | None = None) -> tuple[float, float]:
     """Return the least and the most bytes that a day of sampling adds to the lake under load."""
-    readings = boards * config.rate_hz * _DAY_S
+    readings = boards * (read_hz or rate_hz(config, ())) * _DAY_S
     states = boards * _DAY_S / config.state_every_s * _STATE_BYTES
     files = _DAY_S / config.roll_s * _TABLES * _FILE_BYTES
     least, most = (readings * each + states + files for each in _READING_BYTES)
@@ -96,7 +97,7 @@ def _lake(config: Config) -> Iterator[Finding]:
     yield Finding("ok", "lake", f"{lake.root} may be written{new}")
 
 
-def _disk(config: Config, boards: int) -> Iterator[Finding]:
+def _disk(config: Config, boards: Sequence[Board]) -> Iterator[Finding]:
     """Hold the free space against what a day takes."""
     there = Path(config.lake).absolute()
     while not there.exists() and there != there.parent:
@@ -109,11 +110,12 @@ def _disk(config: Config, boards: int) -> Iterator[Finding]:
     if not boards:
         yield Finding("ok", "disk", f"{_size(free)} free at {there}")
         return
-    least, most = bytes_a_day(config, boards)
+    read_hz = rate_hz(config, boards)
+    least, most = bytes_a_day(config, len(boards), read_hz)
     days = free / most
     text = (
         f"{_size(free)} free at {there}; a day under load takes {_size(least)} to {_size(most)} "
-        f"({boards} boards at {config.rate_hz:g} Hz, 2.5 to 5 bytes a reading): "
+        f"({len(boards)} boards at {read_hz:g} Hz, 2.5 to 5 bytes a reading): "
         f"enough for {days:.1f} days"
     )
     if free < _LEAST_FREE_BYTES:

@@ -19,6 +19,8 @@ from tokenergy_collectors.clock import Clock
 from tokenergy_collectors.config import Config
 from tokenergy_collectors.finding import Finding
 from tokenergy_collectors.learn import learn_periods
+from tokenergy_collectors.rate import rate_hz
+from tokenergy_collectors.scopes import learn_scopes
 
 _FIELDS = {
     "instant": pynvml.NVML_FI_DEV_POWER_INSTANT,
@@ -37,6 +39,8 @@ def driver_finding() -> Finding:
 def board_findings(boards: Sequence[Board], config: Config, clock: Clock) -> Iterator[Finding]:
     """Yield what is found on each board, after watching all of them for `learn_s`."""
     learn_periods(boards, clock, config.learn_s, threading.Event())
+    learn_scopes(boards, clock, config.learn_s, threading.Event())
+    rate = rate_hz(config, boards)
     pids: set[int] = set()
     mute = 0
     for board in boards:
@@ -45,7 +49,9 @@ def board_findings(boards: Sequence[Board], config: Config, clock: Clock) -> Ite
         mute += finding.level == "FAIL"
         # One board that tells nothing keeps nobody from sampling the others.
         yield finding._replace(level="warn") if finding.level == "FAIL" else finding
-        yield _period(board, config)
+        yield _period(board, config, rate)
+        if board.scopes:
+            yield _scopes(board)
         pids.update(board.processes() or [])
     if mute == len(boards):
         yield Finding("FAIL", "gpu", "no board tells power or energy: there is nothing to sample")
@@ -59,7 +65,9 @@ def _identity(board: Board) -> Finding:
     mode = "not supported" if mig is None else "on" if mig[0] else "off"
     text = f"{board.name}, {board.device_id}, limit {limit}, MIG {mode}"
     if mode == "on":
-        return Finding("warn", _subject(board), f"{text}: power is the whole board's")
+        count = len(board.instances)
+        told = f"{text} ({count} instances): power is the whole board's"
+        return Finding("warn", _subject(board), told)
     return Finding("ok", _subject(board), text)
 
 
@@ -106,16 +114,24 @@ def _calls(board: Board) -> dict[str, str | None]:
     }
 
 
-def _period(board: Board, config: Config) -> Finding:
+def _period(board: Board, config: Config, rate: float) -> Finding:
     if board.update_us is not None:
         text = f"power is renewed every {board.update_us / 1000:.1f} ms"
-        misses = board.update_us * config.rate_hz < 1_000_000
-        more = f"; at rate_hz = {config.rate_hz:g} some of that is not seen" if misses else ""
+        misses = board.update_us * rate < 1_000_000
+        more = f"; at rate_hz = {rate:g} some of that is not seen" if misses else ""
         return Finding("ok", _subject(board), text + more)
     if not config.learn_s:
         return Finding("ok", _subject(board), "update period not learned: learn_s = 0")
     text = "update period not learned: the reading hardly changed, as on an idle board"
     return Finding("ok", _subject(board), text)
+
+
+def _scopes(board: Board) -> Finding:
+    """Tell what the board meters besides itself."""
+    also = ", ".join(board.scopes)
+    covers = "not known" if board.counter_scope is None else f"the {board.counter_scope}'s"
+    text = f"also meters: {also}; its counter is {covers}"
+    return Finding("ok" if board.counts_itself else "warn", _subject(board), text)
 
 
 def _processes(pids: set[int]) -> Finding:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenergy_collectors.boards import close_boards, open_boards
+from tokenergy_collectors.boards import Board, close_boards, open_boards
 from tokenergy_collectors.clock import Clock, VirtualClock
 from tokenergy_collectors.config import Config, Place, TokenSource
 from tokenergy_collectors.control import Control
@@ -20,6 +20,7 @@ from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, escape_node
 from tokenergy_collectors.laps import Laps
 from tokenergy_collectors.learn import learn_periods
+from tokenergy_collectors.scopes import adopt, learn_scopes
 from tokenergy_collectors.strict import load_toml
 from tokenergy_collectors.supervise import BeatingClock
 
@@ -86,6 +87,7 @@ def _run_here(read_config: ReadConfig, duration_us: int | None, control: Control
     try:
         boards, missing = open_boards()
         learn_periods(boards, clock, config.learn_s, control.event)
+        learn_scopes(boards, clock, config.learn_s, control.event)
         return Laps(config, read_config, clock, boards, missing, control).run(duration_us)
     finally:
         close_boards()
@@ -136,11 +138,13 @@ def run_emulated_node(
     from tokenergy_collectors.emulate.node import EmulatedNode
 
     config = read_config()
-    periods_us = _learn_on_a_twin(profile, config)
+    twins = _learn_on_a_twin(profile, config)
     with EmulatedNode(profile, config.node, clock) as emulated:
         boards, missing = open_boards()
         for board in boards:
-            board.update_us = periods_us.get(board.device_id)
+            twin = twins[board.device_id]
+            board.update_us = twin.update_us
+            adopt(board, twin.scopes, twin.counter_scope)
         laps = Laps(
             emulated_config(config, emulated),
             lambda: emulated_config(read_config(), emulated),
@@ -177,8 +181,8 @@ def emulated_config(config: Config, emulated: EmulatedNode) -> Config:
     )
 
 
-def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, int | None]:
-    """Return the learned periods (us) by UUID, of emulated boards.
+def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, Board]:
+    """Return boards that are like the emulated ones, and on which everything was learned, by UUID.
 
     Learning takes time, and an emulated node's time begins at its jobs' first second. So it is done
     on a node of its own that goes no further: the one that counts loses nothing.
@@ -192,9 +196,10 @@ def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, int | None]:
         try:
             boards, _ = open_boards()
             learn_periods(boards, clock, learn_s, threading.Event())
+            learn_scopes(boards, clock, learn_s, threading.Event())
         finally:
             close_boards()
-    return {board.device_id: board.update_us for board in boards}
+    return {board.device_id: board for board in boards}
 
 
 def _write_truth(emulated: EmulatedNode, path: Path | None, lake: Lake) -> None:

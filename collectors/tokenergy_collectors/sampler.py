@@ -107,13 +107,18 @@ class Sampler:
             if watched.lost or watched.slowness.call_us:
                 continue
             gauges = watched.board.state()
-            pids = watched.board.processes() if processes else None
-            if pids is None and all(value is None for value in gauges.values()):
-                continue
+            found = watched.board.processes_by_device() if processes else {}
+            pids = found.pop(watched.board.device_id, None)
             ts_us = self._clock.monotonic_us() + self._offset_us
             watched.withheld.gauges(gauges)
             watched.standstill.busy(ts_us, gauges["sm_util"])
-            rows.append((ts_us, watched.board.device_id, *gauges.values(), pids))
+            if pids is not None or any(value is not None for value in gauges.values()):
+                rows.append((ts_us, watched.board.device_id, *gauges.values(), pids))
+            # A MIG instance has processes, and no gauges of its own.
+            no_gauges = [None] * len(gauges)
+            rows += [
+                (ts_us, one, *no_gauges, told) for one, told in found.items() if told is not None
+            ]
         if rows:
             self._spool.add("state", rows)
 
@@ -186,7 +191,7 @@ class Sampler:
         except pynvml.NVMLError as error:
             self._lose(watched, now_us, str(error))
             return
-        watched.lost = False
+        watched.lost, watched.board.failure = False, None
         self._tell("found", watched.board.device_id, "answers again")
         watched.standstill.reset()
         self._doubt_counter(watched, now_us)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import escape_node
+from tokenergy_collectors.rawfiles import QUARANTINE
 from tokenergy_collectors.wal import SUFFIX
 
 FOLDER = ".wal"
-QUARANTINE = "quarantine"
 
 
 class LogFolder:

@@ -1,21 +1,26 @@
 """The lake as DuckDB sees it: every table of the contract as a view, and two derived ones.
 
 In: a lake. Out: a connection with a view a table (empty where the lake has no rows), `allocation`
-(who held what, resolved), `device_now` (the latest row of each device) and the macro `utc(us)`.
+(who held what, resolved), `device_now` (the latest row of each device), `quarantined` (files that
+could not be used) and the macro `utc(us)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import TABLES, Table, Type
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.rawfiles import quarantined
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
+
+T = TypeVar("T")
 
 _DUCKDB_TYPES: dict[Type, str] = {
     "int16": "SMALLINT",
@@ -44,9 +49,10 @@ def connect(
     con.execute("SET TimeZone = 'UTC'")
     con.execute("CREATE MACRO utc(us) AS make_timestamp(us)")
     for name, table in TABLES.items():
-        files = lake.files(name, (hours or {}).get(name))
+        files = lake.sound_files(name, (hours or {}).get(name))
         con.execute(f"CREATE VIEW {quoted(name)} AS {select_from(table, files)}")
     con.register("allocation", allocations(lake))
+    con.register("quarantined", _quarantined(lake, (hours or {}).get("quarantined")))
     con.execute(
         "CREATE VIEW device_now AS SELECT * FROM device QUALIFY row_number() OVER "
         "(PARTITION BY device_id ORDER BY ts_us DESC, node) = 1"
@@ -54,16 +60,54 @@ def connect(
     return con
 
 
-def select_from(table: Table, files: Sequence[Path]) -> str:
-    """Return a SELECT over some files of a table, typed by the contract even without files."""
+def heal(lake: Lake, task: Callable[[], T]) -> T:
+    """Run a task that reads the lake in SQL; where damaged rows stop it, run it once more.
+
+    Damage inside a file shows only when its rows are read. Then all raw files are read whole, those
+    that are damaged go to quarantine, and the task is run again without them.
+    """
+    import duckdb
+
+    try:
+        return task()
+    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.InternalException):
+        if not lake.sift(name for name, table in TABLES.items() if table.layer == "raw"):
+            raise
+        return task()
+
+
+def select_from(table: Table, files: Sequence[tuple[Path, frozenset[str]]]) -> str:
+    """Return a SELECT over some files of a table, typed by the contract even without files.
+
+    Args:
+        table: the table.
+        files: its files, each with the columns that it has; others are NULL.
+    """
+    some = frozenset[str]().union(*(names for _, names in files))
+    every = some.intersection(*(names for _, names in files))
     columns = ", ".join(
-        f"{quoted(c.name)}::{_DUCKDB_TYPES[c.type]} AS {quoted(c.name)}" for c in table.columns
+        f"{quoted(c.name) if c.name in some else 'NULL'}::{_DUCKDB_TYPES[c.type]}"
+        f" AS {quoted(c.name)}"
+        for c in table.columns
     )
     if files:
-        names = ", ".join(literal(str(path)) for path in files)
-        return f"SELECT {columns} FROM read_parquet([{names}], hive_partitioning = false)"  # noqa: S608 - names are escaped
-    nulls = ", ".join(f"NULL AS {quoted(c.name)}" for c in table.columns)
-    return f"SELECT {columns} FROM (SELECT {nulls}) WHERE false"  # noqa: S608 - the contract's own names
+        paths = ", ".join(literal(str(path)) for path, _ in files)
+        by_name = str(some != every).lower()
+        return (
+            f"SELECT {columns} FROM read_parquet([{paths}], "  # noqa: S608 - names are escaped
+            f"hive_partitioning = false, union_by_name = {by_name})"
+        )
+    return f"SELECT {columns} WHERE false"
+
+
+def _quarantined(lake: Lake, hours: Sequence[int] | None) -> pa.Table:
+    """Return what lies in the lake's quarantine, of some hours where given."""
+    import pyarrow as pa
+
+    names = ("table", "file", "reason")
+    schema = pa.schema([("hour_us", pa.int64()), *((name, pa.string()) for name in names)])
+    rows = [row for row in quarantined(lake.root) if hours is None or row["hour_us"] in hours]
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def quoted(name: str) -> str:

@@ -57,9 +57,14 @@ def run_checks(lake: Lake, hours: Sequence[int] | None = None) -> list[Finding]:
     """
     folder = resources.files("tokenergy_sql.checks")
     files = sorted((e for e in folder.iterdir() if e.name.endswith(".sql")), key=lambda e: e.name)
-    with catalog.connect(lake) as whole, catalog.connect(lake, _scope(hours)) as some:
-        connections = {"whole": whole, "hourly": some}
-        return [_run(connections, f.name.removesuffix(".sql"), f.read_text("utf-8")) for f in files]
+
+    def run() -> list[Finding]:
+        with catalog.connect(lake) as whole, catalog.connect(lake, _scope(hours)) as some:
+            connections = {"whole": whole, "hourly": some}
+            texts = [(file.name.removesuffix(".sql"), file.read_text("utf-8")) for file in files]
+            return [_run(connections, name, text) for name, text in texts]
+
+    return catalog.heal(lake, run)
 
 
 def _run(connections: dict[str, duckdb.DuckDBPyConnection], name: str, text: str) -> Finding:
@@ -80,4 +85,5 @@ def _scope(hours: Sequence[int] | None) -> dict[str, list[int]] | None:
     if hours is None:
         return None
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
-    return {"segment": list(hours), "ledger": list(hours), "power": near, "state": near}
+    own = {name: list(hours) for name in ("segment", "ledger", "quarantined")}
+    return {**own, "power": near, "state": near}

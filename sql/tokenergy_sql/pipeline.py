@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ with external meters find about 5 % once the sensor's timing is taken care of (a
 LIMIT_UNKNOWN_MW = 1_500_000
 """Upper bound of a board's power where no limit was recorded: above any board on the market."""
 
+_UNREAD: dict[str, list[int]] = {name: [] for name in ("power", "host", "clock", "event")}
+"""Raw tables that no model reads: their files need not be looked at."""
+
 Progress = Callable[[str], None]
 
 
@@ -47,7 +50,7 @@ def index(
     Returns:
         The number of jobs in the index.
     """
-    usage = _token_usage(lake)
+    usage = catalog.heal(lake, lambda: _token_usage(lake))
     wanted = set(usage["hour_us"].to_pylist()) if hours is None else set(hours)
     if hours is None:
         # Hours that were derived before and have lost their reason are emptied.
@@ -55,12 +58,12 @@ def index(
             wanted |= set(lake.hours(table))
     for hour in sorted(wanted):
         progress(partition(hour))
-        _index_hour(lake, site, hour, usage)
+        catalog.heal(lake, partial(_index_hour, lake, site, hour, usage))
     return _index_jobs(lake, site)
 
 
 def _token_usage(lake: Lake) -> pa.Table:
-    with catalog.connect(lake) as con:
+    with catalog.connect(lake, _UNREAD) as con:
         return run_model(con, "token_usage")
 
 
@@ -68,7 +71,7 @@ def _index_hour(lake: Lake, site: Site, hour: int, usage: pa.Table) -> None:
     import pyarrow.compute as pc
 
     near = [hour - HOUR_US, hour, hour + HOUR_US]
-    scope = {"segment": [hour], "state": near, "tokens": near, "ledger": [hour]}
+    scope = {"segment": [hour], "state": near, "tokens": near, "ledger": [hour], **_UNREAD}
     with catalog.connect(lake, scope) as con:
         _parameters(con, hour, inputs_digest(lake, hour, site))
         _declare(con, site)
@@ -86,7 +89,7 @@ def _index_hour(lake: Lake, site: Site, hour: int, usage: pa.Table) -> None:
 def _index_jobs(lake: Lake, site: Site) -> int:
     import pyarrow as pa
 
-    with catalog.connect(lake) as con:
+    with catalog.connect(lake, _UNREAD) as con:
         _parameters(con, 0, "")
         _declare(con, site)
         _store(con, "job_facts", run_model(con, "job_facts"))

@@ -34,13 +34,16 @@ def run_query(lake: Lake, sql: str, form: Form, out: TextIO | None = None) -> No
     import duckdb
 
     out = out or sys.stdout
-    with catalog.connect(lake) as con:
-        try:
+
+    def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
+        with catalog.connect(lake) as con:
             result = con.sql(sql)
-            rows = [] if result is None else result.fetchall()
-            names = [] if result is None else list(result.columns)
-        except duckdb.Error as error:
-            raise UserError(f"query: {' '.join(str(error).split())}") from None
+            return ([], []) if result is None else (list(result.columns), result.fetchall())
+
+    try:
+        names, rows = catalog.heal(lake, ask)
+    except duckdb.Error as error:
+        raise UserError(f"query: {' '.join(str(error).split())}") from None
     if form == "csv":
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(names)

@@ -103,7 +103,7 @@ def test_a_configuration_is_printed(tmp_path):
     given = tomllib.loads(found.output)
     assert (given["lake"], given["node"], given["rate_hz"]) == ("x", "n2", 7.0)
     found = runner.invoke(cli.app, ["config", "--example"])
-    assert "rate_hz = 20.0" in found.output.splitlines()
+    assert "#rate_hz = 20.0" in found.output.splitlines()
 
 
 def test_a_check_without_a_driver_fails_and_goes_on(tmp_path):

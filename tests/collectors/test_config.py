@@ -126,7 +126,8 @@ def test_the_example_holds_every_key_and_every_key_is_described(load):
 def test_the_example_tells_bounds_choices_and_defaults():
     text = example.example()
     for words in (
-        "# Power readings a second.\n# Default 20.0; a number, at least 0.1, at most 50.\nrate_hz",
+        "20 where none was.\n# No default; a number, at least 0.1, at most 50.\n#rate_hz = 20.0",
+        "# Default 1.0; a number, at least 1, at most 60.\ncounter_every_s = 1.0",
         '# Default "text"; "text" or "json".\nlog_format = "text"\n',
         "# Required; text.\nlake = ",
         '# No default; text.\n#jobs_file = "/etc/tokenergy/jobs.csv"\n',

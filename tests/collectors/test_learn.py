@@ -127,15 +127,14 @@ def test_what_cannot_be_told_is_none():
 
 def test_learning_costs_an_emulated_node_nothing(tmp_path):
     profile = Profile.model_validate(tomllib.loads(SMALL))
-    periods_us = _learn_on_a_twin(profile, Config(lake="x", node="n1"))
-    assert list(periods_us.values()) == [pytest.approx(100 * MS, rel=0.03)] * 4
-    assert _learn_on_a_twin(profile, Config(lake="x", node="n1", learn_s=0)) == dict.fromkeys(
-        periods_us
-    )
+    twins = _learn_on_a_twin(profile, Config(lake="x", node="n1"))
+    assert [twin.update_us for twin in twins.values()] == [pytest.approx(100 * MS, rel=0.03)] * 4
+    unlearned = _learn_on_a_twin(profile, Config(lake="x", node="n1", learn_s=0))
+    assert {name: twin.update_us for name, twin in unlearned.items()} == dict.fromkeys(twins)
     path = tmp_path / "small.toml"
     path.write_text(SMALL)
     lake = str(tmp_path / "lake")
     run_collector(None, control=Control(), lake=lake, node="n1", emulate=str(path), duration="2s")
     power = Lake(lake).read("power").to_pylist()
     assert min(row["ts_us"] for row in power) == profile.start_us
-    assert {row["device_id"] for row in power} == set(periods_us)
+    assert {row["device_id"] for row in power} == set(twins)

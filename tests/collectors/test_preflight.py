@@ -1,6 +1,7 @@
 """`tokenergy-collect check`: what is found on emulated hosts, good and bad; nothing is written."""
 
 import shutil
+import tomllib
 from collections import namedtuple
 from datetime import UTC, datetime
 
@@ -13,7 +14,7 @@ from tokenergy_collectors import cli, hostclock, preflight, preflight_boards
 from tokenergy_collectors.boards import Board
 from tokenergy_collectors.clock import VirtualClock
 from tokenergy_collectors.config import Config, TokenSource
-from tokenergy_collectors.emulate import EmulatedNode
+from tokenergy_collectors.emulate import EmulatedNode, Profile
 
 NOW_US = round(datetime(2026, 6, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
@@ -106,7 +107,11 @@ def test_periods(look):
 def test_mig_is_told(look, monkeypatch, mode):
     monkeypatch.setattr(pynvml, "nvmlDeviceGetMigMode", lambda handle: mode)
     level, text = of(look(), "gpu 0")[0]
-    expected = ("warn", "MIG on: power is the whole board's") if mode[0] else ("ok", "MIG off")
+    expected = (
+        ("warn", "MIG on (0 instances): power is the whole board's")
+        if mode[0]
+        else ("ok", "MIG off")
+    )
     assert (level, text[text.index("MIG") :]) == expected
 
 
@@ -220,3 +225,38 @@ def test_the_command(tmp_path, monkeypatch):
     result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 1
     assert any(line.startswith("FAIL  gpu ") for line in result.output.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("board", "level", "words"),
+    [
+        ({"module_rest_w": 300.0}, "ok", "also meters: module; its counter is the gpu's"),
+        (
+            {"module_rest_w": 300.0, "counter_scope": "module"},
+            "warn",
+            "also meters: module; its counter is the module's",
+        ),
+    ],
+)
+def test_what_a_board_meters_besides_itself_is_told(look, board, level, words):
+    found = look(board=board)
+    assert of(found, "gpu 0")[3:] == [(level, words)]
+    assert len(of(look(), "gpu 0")) == 3
+
+
+def test_a_board_cut_up_by_mig_is_told(look, monkeypatch):
+    values = tomllib.loads(SMALL)
+    values["nodes"]["n1"]["mig"] = {"1": ["1g.10gb", "2g.20gb"]}
+    cut = Profile.model_validate(values)
+    monkeypatch.setattr("tests.collectors.test_preflight.small_profile", lambda: cut)
+    [who, readings, _] = of(look(), "gpu 1")
+    assert who[0] == "warn"
+    assert who[1].endswith("MIG on (2 instances): power is the whole board's")
+    assert "does not tell: utilization" in readings[1]
+
+
+def test_the_rate_that_is_learned_is_the_one_that_is_reckoned_with(look):
+    fast = look(board={"update_us": 40_000})
+    assert of(fast, "gpu 0")[2][1].endswith("40.0 ms")
+    [(_, disk)] = of(fast, "disk")
+    assert "(4 boards at 50 Hz," in disk

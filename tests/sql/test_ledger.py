@@ -12,6 +12,9 @@ from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import catalog
 from tokenergy_sql.checking import run_checks
+from tokenergy_sql.pipeline import index
+from tokenergy_sql.site import Site
+from tokenergy_transforms.aggregate import aggregate
 
 J = 10**9  # nanojoules
 
@@ -320,4 +323,30 @@ def test_a_frozen_counter_is_no_counter(builder: LakeBuilder) -> None:
         ("free_idle", None, "counter"): 12_000 * J,
         ("free_idle", None, "samples"): 12_000 * J,
     }
+    assert_checks_pass(lake)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_period_that_is_learned_later_leaves_earlier_hours_alone(
+    builder: LakeBuilder, again: bool
+) -> None:
+    """Readings 4 s apart: no power is known at 100 ms a period, all of it at 5 s."""
+    builder.device("A", update_us=100_000, ts_us=T0 - HOUR_US)
+    builder.power(
+        "A", level(200_000, T0, T0 + 500_000) + level(200_000, T0 + 4 * S, T0 + 8 * S, 4 * S)
+    )
+    builder.build()
+    later = T0 + HOUR_US
+    builder.device("A", update_us=5 * S, ts_us=later)
+    builder.device("A", update_us=None, ts_us=later + S)
+    builder.power("A", level(200_000, later, later + 8 * S, 4 * S))
+    if again:
+        lake = builder.build()
+    else:
+        aggregate(builder.lake, later, "n1", S, "cpu")
+        index(builder.lake, Site(None, None, {}), [later], progress=lambda _: None)
+        lake = builder.lake
+    sql = "SELECT start_us // 3600000000 AS hour, sum(energy_nj) AS nj FROM ledger GROUP BY 1"
+    found = {r["hour"] - T0 // HOUR_US: r["nj"] for r in ask(lake, sql)}
+    assert found == {0: 100 * J, 1: 1600 * J}
     assert_checks_pass(lake)

@@ -77,11 +77,15 @@ def test_the_gap_limit_follows_the_update_period(builder: LakeBuilder) -> None:
     assert sum(builder.lake.read("segment")["covered_us"].to_pylist()) == 60 * S
 
 
-def test_a_power_out_of_bounds_is_one_line(builder: LakeBuilder) -> None:
+def test_a_power_out_of_bounds_is_left_out(
+    builder: LakeBuilder, caplog: pytest.LogCaptureFixture
+) -> None:
     builder.device("A")
-    builder.power("A", [(T0, 5), (T0 + S, -1)])
-    with pytest.raises(UserError, match="node n1: -1 to 5 mW; expected 0 to"):
-        aggregate(builder.lake, T0, "n1", S, "cpu")
+    builder.power("A", level(100_000, T0, T0 + 5 * S))
+    builder.power("A", [(T0 + 6 * S, 5), (T0 + 7 * S, -1)])
+    aggregate(builder.lake, T0, "n1", S, "cpu")
+    assert "power_mw goes from -1 to 5; expected 0 to 2147483647; moved to" in caplog.text
+    assert sum(builder.lake.read("segment")["covered_us"].to_pylist()) == 5 * S
 
 
 def test_worklist_has_readings_and_closed_jobs(builder: LakeBuilder) -> None:

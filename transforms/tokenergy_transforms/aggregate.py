@@ -95,13 +95,12 @@ def aggregate(
         of_all: what the lake says of all nodes, if it has been read; read anew if None.
 
     Raises:
-        UserError: CUDA was asked for and cannot be used; a power outside the contract's bounds.
+        UserError: CUDA was asked for and cannot be used, or a file cannot be reached.
     """
     of_all = of_all or known(lake)
     held = _held(of_all, node, hour_us)
     devices = sorted({*readings.metered_devices(lake, node, hour_us), *held})
-    update_us = {row["device_id"]: row["update_us"] for row in of_all.devices}
-    limits = readings.gap_limits(update_us, devices)
+    limits = readings.gap_limits(_update_us(of_all, hour_us), devices)
     margin_us = int(limits.max(initial=1_500_000))
     loaded = readings.load(lake, node, hour_us, devices, margin_us)
     jobs = [held.get(d, []) for d in devices]
@@ -135,6 +134,21 @@ def to_table(batch: Batch, result: Result, devices: list[str], node: str) -> pa.
         null = np.isnan(values) if name == "mean_mw" else values == NONE
         columns[name] = pa.array(values, mask=null if name in nullable else None)
     return pa.table(columns).select(SEGMENT.column_names)
+
+
+def _update_us(of_all: Known, hour_us: int) -> dict[str, int]:
+    """Return each device's update period as it was known in an hour, or else as first told.
+
+    A period that is learned later does not change what an earlier hour was integrated with.
+    """
+    found: dict[str, int] = {}
+    told = [row for row in of_all.devices if row["update_us"] is not None]
+    for row in sorted(told, key=lambda row: (row["ts_us"], row["update_us"])):
+        if row["ts_us"] < hour_us + HOUR_US:
+            found[row["device_id"]] = row["update_us"]
+        else:
+            found.setdefault(row["device_id"], row["update_us"])
+    return found
 
 
 def _held(of_all: Known, node: str, hour_us: int) -> dict[str, list[cuts.Held]]:

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tokenergy_collectors.contract import BOUNDS, HOUR_US
-from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_transforms.batch import COUNTER_SPAN_US, I32, I64, Batch
 
@@ -67,9 +66,6 @@ def load(lake: Lake, node: str, hour_us: int, devices: list[str], margin_us: int
 
     The margin brings the edge readings of the neighbouring hours. It is widened to the longest
     bridged counter spacing for a node with a counter that has no reading inside the margin.
-
-    Raises:
-        UserError: a power outside the contract's bounds.
     """
     rows = _read(lake, node, hour_us, devices, margin_us)
     if margin_us < COUNTER_SPAN_US and not _counters_reach_over(rows, hour_us, len(devices)):
@@ -98,13 +94,6 @@ def _read(lake: Lake, node: str, hour_us: int, devices: list[str], margin_us: in
     known = codes.is_valid()
     table, codes = table.filter(known), codes.filter(known)
     power, energy = table["power_mw"], table["energy_mj"]
-    low, high = BOUNDS["power_mw"]
-    bounds = pc.min_max(power).as_py()
-    if bounds["min"] is not None and (bounds["min"] < low or bounds["max"] > high):
-        raise UserError(
-            f"power of node {node}: {bounds['min']} to {bounds['max']} mW; "
-            f"expected {low} to {high} mW"
-        )
     return Rows(
         code=codes.to_numpy().astype(np.int64),
         ts_us=table["ts_us"].to_numpy(),

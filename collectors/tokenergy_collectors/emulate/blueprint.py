@@ -34,6 +34,7 @@ def identity(profile: Profile, node: str, index: int) -> BoardIdentity:
         min_limit_mw=round(min(spec.min_limit_w, spec.limit_w) * 1e3),
         memory_bytes=int(spec.memory_gib * 2**30),
         unsupported=frozenset(spec.unsupported),
+        mig=profile.nodes[node].mig_of(index),
     )
 
 

@@ -15,7 +15,7 @@ import os
 import threading
 import zlib
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -136,6 +136,22 @@ class EmulatedNode:
         if self._library is None:
             raise RuntimeError("a board can fail only while the node is entered")
         self._library.fail(index, code)
+
+    def set_plate(self, index: int, **values: Any) -> None:
+        """Change what a board says about itself: `limit_mw`, `min_limit_mw`, `mig`, ...
+
+        Its physics stays as it is: a limit is told, not obeyed.
+        """
+        board = self.boards[index]
+        board.identity = replace(board.identity, **values)
+        if self._library is not None:
+            self._library.relist()
+
+    def set_field(self, index: int, field: int, value: int, scope: int = 0) -> None:
+        """Let a board tell a further NVML field, such as a setting of power smoothing."""
+        if self._library is None:
+            raise RuntimeError("a field can be set only while the node is entered")
+        self._library.set_field(index, field, value, scope)
 
     def reset_counter(self, index: int) -> None:
         """Let a board's energy counter restart at zero now. Truth is not touched."""

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import pynvml
 
+from tokenergy_collectors.emulate.mig import MigDevice, MigInstances
 from tokenergy_collectors.emulate.nvml_calls import (
     SCALARS,
     STRUCTS,
@@ -79,7 +80,7 @@ class Rig(Protocol):
         """Profile time."""
 
 
-class _Handles(dict[int, Board]):
+class _Handles(dict[int, Any]):
     """Boards by handle; a missing one says why. A hit costs no more than in a plain dict."""
 
     def __init__(self) -> None:
@@ -87,7 +88,7 @@ class _Handles(dict[int, Board]):
         self.failures: dict[int, int] = {}
         self.otherwise: int = pynvml.NVML_ERROR_UNINITIALIZED
 
-    def __missing__(self, handle: int) -> Board:
+    def __missing__(self, handle: int) -> Any:
         raise NvmlReturnError(self.failures.get(handle, self.otherwise))
 
 
@@ -102,7 +103,11 @@ class NvmlLibrary:
         self._handle_memory: list[Any] = []
         self._make_handles()
         self._boards = _Handles()
-        self._fields = {board: self._fields_of(board) for board in rig.boards}
+        self._fields: dict[Any, dict[tuple[int, int], tuple[int, Read]]] = {
+            board: self._fields_of(board) for board in rig.boards
+        }
+        self._mig = MigInstances(rig.boards)
+        self._fields |= {device: {} for _, device in self._mig.devices()}
         self._arrays: dict[int, Any] = {}
         self._messages = _messages()
         self._export()
@@ -140,6 +145,16 @@ class NvmlLibrary:
         del name
         return read
 
+    def set_field(self, index: int, field: int, value: int, scope: int = 0) -> None:
+        """Let a board tell a further field: a setting that only its maker changes."""
+        kind = pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
+        self._fields[self._rig.boards[index]][field, scope] = (kind, lambda *_: value)
+
+    def relist(self) -> None:
+        """Take note that boards are cut into other MIG instances now."""
+        self._fields |= {device: {} for _, device in self._mig.devices()}
+        self._list_handles()
+
     def _list_handles(self) -> None:
         self._boards.clear()
         self._boards.failures.clear()
@@ -152,6 +167,11 @@ class NvmlLibrary:
                 self._boards.failures[handle] = self._faults[index]
             else:
                 self._boards[handle] = self._rig.boards[index]
+        for handle, device in self._mig.devices() if running else ():
+            if device.board in self._faults:
+                self._boards.failures[handle] = self._faults[device.board]
+            else:
+                self._boards[handle] = device
 
     def _export(self) -> None:
         """Make the callbacks; anything not listed here is FUNCTION_NOT_FOUND to the binding."""
@@ -167,6 +187,8 @@ class NvmlLibrary:
         self._define("nvmlDeviceGetHandleByUUID", self._by_uuid, p, p)
         self._define("nvmlDeviceGetHandleByPciBusId_v2", self._by_pci, p, p)
         self._define("nvmlDeviceGetFieldValues", self._field_values, p, c_int, p)
+        for name, function, arguments in self._mig.calls(self._find, self._handle_of):
+            self._define(name, function, *arguments)
         for name, ctype, reads, needs in SCALARS:
             pointers = [p] * len(reads)
             self._define(name, self._scalars(ctype, reads, needs), p, *pointers)
@@ -204,8 +226,17 @@ class NvmlLibrary:
             return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
         return self._give(index, out)
 
+    def _find(self, handle: int) -> Board | MigDevice:
+        found: Board | MigDevice = self._boards[handle]
+        return found
+
     def _by_uuid(self, text: int, out: int) -> int:
-        return self._search(ctypes.string_at(text).decode(), lambda board: board.identity.uuid, out)
+        wanted = ctypes.string_at(text).decode()
+        for handle, device in self._mig.devices() if self._inits else ():
+            if device.identity.uuid == wanted:
+                _ = self._boards[handle]
+                return put(c_void_p, out, handle)
+        return self._search(wanted, lambda board: board.identity.uuid, out)
 
     def _by_pci(self, text: int, out: int) -> int:
         return self._search(ctypes.string_at(text).decode().upper(), pci_bus_id, out)

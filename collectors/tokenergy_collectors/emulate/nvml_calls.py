@@ -89,9 +89,14 @@ def _board_id(board: Board, at_us: int) -> int:
     return board.identity.pci_bus << 8
 
 
-def _mig_disabled(board: Board, at_us: int) -> int:
-    del board, at_us
-    return 0
+def _mig_mode(board: Board, at_us: int) -> int:
+    del at_us
+    return int(board.identity.mig is not None)
+
+
+def _most_instances(board: Board, at_us: int) -> int:
+    del at_us
+    return 0 if board.identity.mig is None else 7
 
 
 SCALARS: list[tuple[str, Any, list[Read], str]] = [
@@ -104,7 +109,8 @@ SCALARS: list[tuple[str, Any, list[Read], str]] = [
     ("nvmlDeviceGetPowerManagementLimitConstraints", c_uint, [_min_limit_mw, _limit_mw], ""),
     ("nvmlDeviceGetCurrentClocksEventReasons", c_ulonglong, [Board.clock_reasons], ""),
     ("nvmlDeviceGetCurrentClocksThrottleReasons", c_ulonglong, [Board.clock_reasons], ""),
-    ("nvmlDeviceGetMigMode", c_uint, [_mig_disabled, _mig_disabled], ""),
+    ("nvmlDeviceGetMigMode", c_uint, [_mig_mode, _mig_mode], ""),
+    ("nvmlDeviceGetMaxMigDeviceCount", c_uint, [_most_instances], ""),
     ("nvmlDeviceGetBoardId", c_uint, [_board_id], ""),
 ]
 """Calls that write plain numbers: name, C type, a reading for each pointer, what withholds it."""
@@ -131,6 +137,8 @@ def _pci(board: Board, at_us: int, address: int) -> int:
 
 
 def _utilization(board: Board, at_us: int, address: int) -> int:
+    if board.identity.mig is not None:
+        return int(pynvml.NVML_ERROR_NOT_SUPPORTED)
     both = (c_uint * 2).from_address(address)
     both[0], both[1] = board.utilization(at_us)
     return SUCCESS

@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, Field, PrivateAttr, ValidationError, model_v
 from tokenergy_collectors.emulate.catalogue import shipped, with_catalogue, with_sensor
 from tokenergy_collectors.emulate.compact import expanded
 from tokenergy_collectors.emulate.fault_specs import FaultSpec, check_faults
+from tokenergy_collectors.emulate.mig import SLICES, parse_profile
 from tokenergy_collectors.emulate.workloads.inference import InferenceSpec
 from tokenergy_collectors.emulate.workloads.periodic import PeriodicSpec
 from tokenergy_collectors.emulate.workloads.reservation import ReservationSpec
@@ -88,6 +89,8 @@ class BoardSpec(Strict):
                 f"idle_w {self.idle_w:g} +- {self.idle_spread_w:g}: must lie between 0 and "
                 f"limit_w = {self.limit_w:g}"
             )
+        if self.counter_scope == "module" and not self.module_rest_w:
+            raise ValueError("counter_scope = 'module': needs module_rest_w above 0")
         return self
 
 
@@ -96,7 +99,8 @@ class NodeSpec(Strict):
 
     `boards` names a table of the profile, or else a shipped board. `power_gain_ppm` and
     `power_offset_mw` list one number a board, in place of those drawn for its kind; they bend the
-    power reading, never true power or the energy counter.
+    power reading, never true power or the energy counter. `mig` cuts boards, by their index, into
+    MIG instances; jobs run on whole boards all the same.
     """
 
     boards: str
@@ -107,6 +111,25 @@ class NodeSpec(Strict):
     rack: str | None = None
     power_gain_ppm: list[int] = Field(default_factory=list)
     power_offset_mw: list[int] = Field(default_factory=list)
+    mig: dict[str, list[str]] = Field(default_factory=dict)
+
+    def mig_of(self, index: int) -> tuple[str, ...] | None:
+        """Return the MIG profiles of a board; None where MIG is off."""
+        profiles = self.mig.get(str(index))
+        return None if profiles is None else tuple(profiles)
+
+    @model_validator(mode="after")
+    def _mig_fits(self) -> NodeSpec:
+        for index, profiles in self.mig.items():
+            if index not in map(str, range(self.count)):
+                raise ValueError(f"mig.{index}: allowed: 0 to {self.count - 1}")
+            try:
+                slices = sum(parse_profile(profile)[0] for profile in profiles)
+            except ValueError as error:
+                raise ValueError(f"mig.{index}: {error}") from None
+            if slices > SLICES:
+                raise ValueError(f"mig.{index}: {slices} slices; allowed: {SLICES} in all")
+        return self
 
     @model_validator(mode="after")
     def _one_a_board(self) -> NodeSpec:

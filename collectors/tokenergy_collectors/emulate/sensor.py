@@ -38,7 +38,11 @@ _REASON_POWER_CAP = 0x4
 
 @dataclass(frozen=True, slots=True)
 class BoardIdentity:
-    """What a board says about itself; strings as in NVML, limits in mW, memory in bytes."""
+    """What a board says about itself; strings as in NVML, limits in mW, memory in bytes.
+
+    Attributes:
+        mig: the profiles of its MIG instances; None where MIG is off.
+    """
 
     index: int
     uuid: str
@@ -48,6 +52,7 @@ class BoardIdentity:
     min_limit_mw: int
     memory_bytes: int
     unsupported: frozenset[str]
+    mig: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

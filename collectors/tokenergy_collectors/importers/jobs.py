@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.allocations import allocations, device_index, resolve
+from tokenergy_collectors.allocations import device_index, records, resolve
 from tokenergy_collectors.contract import JOBS
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.importers.result import ImportResult
@@ -56,10 +56,7 @@ def import_jobs(lake: Lake, path: str | Path) -> ImportResult:
 def _changed(lake: Lake, jobs: list[Job]) -> tuple[list[Job], int]:
     """Return the jobs that the lake tells otherwise, and a stamp later than what it tells."""
     index = device_index(lake)
-    known = {
-        (row["job_id"], row["device_id"], row["start_us"]): row
-        for row in allocations(lake).to_pylist()
-    }
+    known = {(row["job_id"], row["device_id"], row["start_us"]): row for row in records(lake)}
     changed = []
     recorded_us = time.time_ns() // 1000
     for job in jobs:

@@ -90,11 +90,20 @@ pair AS (
     FROM reading
     WINDOW device AS (PARTITION BY device_id ORDER BY ts_us)
 ),
-defined AS (
-    SELECT p.*
-    FROM pair AS p
-    LEFT JOIN device_now AS d USING (device_id)
-    WHERE t1 - t0 <= least(greatest(3 * coalesce(d.update_us, 0), 1500000), 600000000)
+-- The gap limit of an hour: by the update period as it was known then, or else as first told.
+gap_limit AS (
+    SELECT
+        r.device_id,
+        r.hour_us,
+        least(greatest(3 * coalesce(
+            arg_max(d.update_us, (d.ts_us, d.update_us))
+                FILTER (WHERE d.ts_us < r.hour_us + 3600000000),
+            arg_min(d.update_us, (d.ts_us, d.update_us)),
+            0
+        ), 1500000), 600000000) AS limit_us
+    FROM (SELECT DISTINCT device_id, hour_us FROM run) AS r
+    LEFT JOIN device AS d ON d.device_id = r.device_id AND d.update_us IS NOT NULL
+    GROUP BY r.device_id, r.hour_us
 ),
 part AS (
     SELECT
@@ -103,8 +112,9 @@ part AS (
         (greatest(p.t0, r.a_us) - p.t0)::HUGEINT AS x0,
         (least(p.t1, r.b_us) - p.t0)::HUGEINT AS x1
     FROM run AS r
-    JOIN defined AS p ON p.device_id = r.device_id AND p.t0 < r.b_us AND p.t1 > r.a_us
-    WHERE r.meter = 'samples'
+    JOIN gap_limit AS g ON g.device_id = r.device_id AND g.hour_us = r.hour_us
+    JOIN pair AS p ON p.device_id = r.device_id AND p.t0 < r.b_us AND p.t1 > r.a_us
+    WHERE r.meter = 'samples' AND p.t1 - p.t0 <= g.limit_us
 ),
 integral AS (
     SELECT

@@ -1,5 +1,5 @@
 -- The ledger of one hour: every segment's energy booked to accounts, to the nanojoule.
--- In: segment, allocation, state, device_now, job_activity, parameters. Out: ledger.
+-- In: segment, allocation, state, device, job_activity, parameters. Out: ledger.
 --
 -- 1. Reconcile. In a slot of 30 s, k = counter / integral over the segments that have both. The
 --    counter is the total, the samples are its shape: with S the running sum of integrals inside a
@@ -94,6 +94,10 @@ reconciled AS (
 power_range AS (
     SELECT device_id, min(min_mw) AS idle_mw FROM segment GROUP BY device_id
 ),
+-- A limit may be lowered and raised again: what it once was bounds what is not known.
+power_limit AS (
+    SELECT device_id, max(limit_mw) AS limit_mw FROM device GROUP BY device_id
+),
 metered AS (
     SELECT
         r.*,
@@ -118,7 +122,7 @@ metered AS (
     FROM reconciled AS r
     CROSS JOIN parameters
     LEFT JOIN power_range AS p USING (device_id)
-    LEFT JOIN device_now AS d USING (device_id)
+    LEFT JOIN power_limit AS d USING (device_id)
 ),
 -- A segment known by samples in part has two rows: what was covered, and what is missing.
 part AS (
@@ -162,15 +166,19 @@ part AS (
     WHERE known = 'samples' AND covered_us < length_us
 ),
 -- 2. Split by shares ---------------------------------------------------------------------------
-holder AS (
+-- A job that was recorded twice on one device holds it once; several MIG instances of a board add up.
+held AS (
     SELECT
-        s.device_id, s.start_us, a.job_id, max(a.share_ppm) AS share_ppm
+        s.device_id, s.start_us, a.job_id, a.mig_id, max(a.share_ppm) AS share_ppm
     FROM segment AS s
     JOIN allocation AS a
       ON a.device_id = s.device_id
      AND a.start_us <= s.start_us
      AND (a.end_us IS NULL OR a.end_us >= s.end_us)
     GROUP BY ALL
+),
+holder AS (
+    SELECT device_id, start_us, job_id, sum(share_ppm) AS share_ppm FROM held GROUP BY ALL
 ),
 holders AS (
     SELECT

@@ -1,0 +1,188 @@
+"""Reads one file of the lake; a raw one that breaks the contract goes to quarantine.
+
+In: a file and the contract of its table. Out: rows that fit it, or the reason why there are none.
+The quarantine is `<lake>/quarantine/TABLE/date=.../hour=.../NAME.parquet`, the reason beside it; a
+file that was mended is put back by moving it where it was. Nothing is moved that merely cannot be
+reached: a file without permission to read, a disk that fails, a file that has gone.
+
+A column that may be NULL may also be missing, as in files of an earlier version; further columns do
+no harm. Whole numbers of any width are taken where whole numbers are due.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenergy_collectors.contract import BOUNDS, Table
+from tokenergy_collectors.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+QUARANTINE = "quarantine"
+_REASON = ".reason"
+
+
+class BrokenFileError(Exception):
+    """A file that can be reached and breaks the contract; the text says how."""
+
+
+def columns_of(path: Path, table: Table) -> frozenset[str]:
+    """Return the names of the contract's columns that a file has; only its end is read.
+
+    Raises:
+        BrokenFileError: the file is no whole Parquet file, or its columns are not the table's.
+        FileNotFoundError: it is not there (any more).
+        UserError: it cannot be reached.
+    """
+    import pyarrow.parquet as pq
+
+    with _blame(path):
+        found = pq.read_schema(path)
+    for column in table.schema():
+        places = found.get_all_field_indices(column.name)
+        if len(places) > 1:
+            raise BrokenFileError(f"column {column.name} is there {len(places)} times")
+        if places and _kind(found.field(places[0]).type) != _kind(column.type):
+            kind = found.field(places[0]).type
+            raise BrokenFileError(f"column {column.name} is {kind}, not {column.type}")
+        if not places and not column.nullable:
+            raise BrokenFileError(f"column {column.name} is missing")
+    return frozenset(found.names) & frozenset(table.column_names)
+
+
+def read_columns(path: Path, table: Table, names: Sequence[str], where: Any = None) -> pa.Table:
+    """Return some columns of a file, typed as in the contract.
+
+    Args:
+        path: the file.
+        table: its table.
+        names: the columns wanted.
+        where: which rows, as a pyarrow expression; all if None.
+
+    Raises:
+        BrokenFileError: as `columns_of`, or the rows are damaged or break the contract.
+        FileNotFoundError: it is not there (any more).
+        UserError: it cannot be reached.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    there = columns_of(path, table)
+    schema = table.schema()
+    with _blame(path):
+        found = [name for name in names if name in there]
+        if where is None:  # `read_table` imports pandas
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                part = file.read(columns=found)
+        else:
+            part = pq.read_table(
+                path,
+                columns=found,
+                filters=where,
+                partitioning=None,
+                page_checksum_verification=True,
+            )
+        arrays = [
+            part[name].cast(schema.field(name).type)
+            if name in there
+            else pa.nulls(len(part), schema.field(name).type)
+            for name in names
+        ]
+    for name, array in zip(names, arrays, strict=True):
+        _check_values(name, array, nullable=schema.field(name).nullable)
+    return pa.table(arrays, schema=pa.schema([schema.field(name) for name in names]))
+
+
+def _check_values(name: str, array: pa.ChunkedArray, *, nullable: bool) -> None:
+    import pyarrow.compute as pc
+
+    if array.null_count and not nullable:
+        raise BrokenFileError(f"column {name} has {array.null_count} NULLs; expected none")
+    if name in BOUNDS and len(array) > array.null_count:
+        found, (low, high) = pc.min_max(array).as_py(), BOUNDS[name]
+        if found["min"] < low or found["max"] > high:
+            raise BrokenFileError(
+                f"column {name} goes from {found['min']} to {found['max']}; "
+                f"expected {low} to {high}"
+            )
+
+
+def _kind(type_: pa.DataType) -> str:
+    """Return what a type is good for: types of one kind are cast, or the file is broken."""
+    import pyarrow as pa
+
+    if pa.types.is_integer(type_):
+        return "integer"
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        return "string"
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return f"list of {_kind(type_.value_type)}"
+    return str(type_)
+
+
+@contextmanager
+def _blame(path: Path) -> Iterator[None]:
+    """Tell a broken file from one that cannot be reached, whatever is raised inside."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (FileNotFoundError, pa.ArrowMemoryError, pa.ArrowCancelled):
+        raise
+    except (OSError, pa.ArrowException) as error:
+        # Arrow reports damage as an OSError too, but one that the system knows nothing of.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        raise BrokenFileError(" ".join(str(error).split())[:500]) from None
+
+
+def set_aside(root: Path, path: Path, reason: str) -> Path:
+    """Move a file of a lake to its quarantine, the reason beside it; return where it is.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    home = root / QUARANTINE / path.relative_to(root)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(2):
+        if not home.exists():
+            break
+        home = home.with_name(f"{path.name}.{number}")
+    path.rename(home)
+    home.with_name(f"{home.name}{_REASON}").write_text(f"{reason}\n", "utf-8")
+    return home
+
+
+def quarantined(root: Path) -> Iterator[dict[str, Any]]:
+    """Yield what lies in a lake's quarantine, sorted: table, hour_us, file, reason.
+
+    A log of a collector has no hour, and its table is None.
+    """
+    folder = root / QUARANTINE
+    for note in sorted(folder.rglob(f"*{_REASON}")):
+        file = note.relative_to(folder).with_name(note.name.removesuffix(_REASON))
+        try:
+            reason = note.read_text("utf-8", errors="replace").strip()
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror}"
+        table, hour_us = _place(file)
+        yield {"table": table, "hour_us": hour_us, "file": str(file), "reason": reason}
+
+
+def _place(file: Path) -> tuple[str | None, int | None]:
+    """Return the table and the hour of a file in quarantine, as its path says."""
+    if len(file.parts) != 4:
+        return None, None
+    table, date, hour, _ = file.parts
+    try:
+        stamp = f"{date.removeprefix('date=')}T{hour.removeprefix('hour=')}"
+        moment = datetime.strptime(stamp, "%Y-%m-%dT%H").replace(tzinfo=UTC)
+    except ValueError:
+        return table, None
+    return table, int(moment.timestamp()) * 1_000_000
