@@ -22,6 +22,7 @@ from tokenergy_collectors.logs import Log
 from tokenergy_collectors.sampler import Tell
 from tokenergy_collectors.schedule import Schedule
 from tokenergy_collectors.spool import Spool
+from tokenergy_collectors.tally import Tally
 from tokenergy_collectors.workers import Worker
 
 _STOP_S = 5.0
@@ -38,6 +39,7 @@ class Recorder:
         log: where lines are told.
         tell: takes events.
         release: has readings that are held back written, before the log is.
+        tally: takes what is recorded and lost.
 
     Raises:
         UserError: the node's name or the lake's folder cannot be used, or another process collects
@@ -52,7 +54,9 @@ class Recorder:
         log: Log,
         tell: Tell,
         release: Callable[[], None],
+        tally: Tally | None = None,
     ) -> None:
+        self._tally = tally or Tally()
         self._config = config
         self._clock = clock
         self._log = log
@@ -95,6 +99,12 @@ class Recorder:
         Raises:
             UserError: it still cannot. What is in the log is recovered at the next start.
         """
+        until_us = self._clock.monotonic_us() + self._offset_us
+        counts = self._seal_patiently()
+        self._tally.sealed_us = until_us
+        return counts
+
+    def _seal_patiently(self) -> dict[str, int]:
         for wait_us in _LAST_RETRIES_US:
             try:
                 return self.spool.seal()
@@ -147,6 +157,7 @@ class Recorder:
         if found.rows:
             detail = f"{found.rows} rows over {found.span_s:.3f} s from the log"
             self._tell("recovered", None, detail)
+            self._tally.recovered_rows += found.rows
         try:
             self.spool.seal_waiting()
         except UserError as error:
@@ -159,9 +170,11 @@ class Recorder:
         except UserError as error:
             self._log.warning("seal_failed", why=error)
             return
+        self._tally.sealed_us = until_us
         self._log.info("sealed", until_us=until_us, rows=counts)
 
     def _dropped(self, table: str, rows: int, why: str) -> None:
+        self._tally.dropped_rows[table] += rows
         self._tell("drop", None, f"{rows} rows of {table}: {why}")
 
 

@@ -119,6 +119,7 @@ def _run_emulated(
             missing,
             control,
             emulated_jobs=emulated.allocations,
+            spread_jobs=[job.id for job in profile.jobs if len(job.devices) > 1],
         )
         whole = duration_us is None or duration_us >= emulated.duration_us
         run_us = emulated.duration_us if whole else duration_us

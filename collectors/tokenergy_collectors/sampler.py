@@ -13,6 +13,8 @@ import pynvml
 
 from tokenergy_collectors.boards import Board
 from tokenergy_collectors.clock import Clock
+from tokenergy_collectors.live.board import LiveBoard
+from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.spool import Spool
 from tokenergy_collectors.thin import Reading, Thinner
 
@@ -28,6 +30,7 @@ class _Watched:
     """A board, its thinner, and while it is lost when to look for it again."""
 
     board: Board
+    live: LiveBoard | None = None
     thinner: Thinner = field(default_factory=Thinner)
     lost: bool = False
     retry_us: int = 0
@@ -43,12 +46,20 @@ class Sampler:
         offset_us: what turns monotonic time into stamps.
         spool: takes the rows.
         tell: takes the events.
+        live: shown every reading, where somebody wants to look on.
     """
 
     def __init__(
-        self, boards: list[Board], clock: Clock, offset_us: int, spool: Spool, tell: Tell
+        self,
+        boards: list[Board],
+        clock: Clock,
+        offset_us: int,
+        spool: Spool,
+        tell: Tell,
+        live: LiveView | None = None,
     ) -> None:
-        self._watched = [_Watched(board) for board in boards]
+        shown = {} if live is None else live.boards
+        self._watched = [_Watched(board, shown.get(board.device_id)) for board in boards]
         self._clock = clock
         self._offset_us = offset_us
         self._spool = spool
@@ -74,6 +85,8 @@ class Sampler:
                 continue
             ts_us = self._clock.monotonic_us() + self._offset_us
             self._spool.add("state", [(ts_us, watched.board.device_id, *gauges.values(), pids)])
+            if watched.live is not None:
+                watched.live.set_state(ts_us, gauges, None if pids is None else len(pids))
 
     def flush(self) -> None:
         """Write the readings that are held back."""
@@ -90,6 +103,8 @@ class Sampler:
             return
         thinner, epoch = watched.thinner, watched.thinner.epoch
         ts_us = (before_us + self._clock.monotonic_us()) // 2 + self._offset_us
+        if watched.live is not None:
+            watched.live.reading(ts_us, power_mw, energy_mj)
         kept = thinner.add(ts_us, power_mw, energy_mj)
         if kept:
             self._keep(watched.board, kept)
