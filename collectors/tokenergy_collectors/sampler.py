@@ -6,8 +6,9 @@ that is lost leaves a gap; it is looked for again by its UUID, ever more rarely.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import pynvml
 
@@ -15,7 +16,6 @@ from tokenergy_collectors.boards import Board
 from tokenergy_collectors.clock import Clock
 from tokenergy_collectors.live.board import LiveBoard
 from tokenergy_collectors.live.view import LiveView
-from tokenergy_collectors.spool import Spool
 from tokenergy_collectors.thin import Reading, Thinner
 
 _FIRST_RETRY_US = 1_000_000
@@ -23,6 +23,13 @@ _LAST_RETRY_US = 30_000_000
 
 Tell = Callable[[str, str | None, str], None]
 """Takes an event: kind, device_id, detail."""
+
+
+class Sink(Protocol):
+    """Where rows go: the spool, or nowhere for who only looks on."""
+
+    def add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Take rows of a table."""
 
 
 @dataclass(slots=True)
@@ -54,7 +61,7 @@ class Sampler:
         boards: list[Board],
         clock: Clock,
         offset_us: int,
-        spool: Spool,
+        spool: Sink,
         tell: Tell,
         live: LiveView | None = None,
     ) -> None:

@@ -42,7 +42,7 @@ def _own(name: str, unit: str, meaning: str, *labels: str) -> Family:
 
 
 GPU_INFO = _gpu("info", "", "1 for every board that was opened", "name", "driver", "sensor")
-GPU_UP = _gpu("up", "", "1 while its power reading is fresh, else 0")
+GPU_UP = _gpu("up", "", "1 while its power reading is fresh, else 0; job: as below", "job")
 GPU_READ = _gpu("last_reading_timestamp_seconds", "s UTC", "when its power was read last")
 GPU_POWER = _gpu("power_watts", "W", "latest power reading; job: who holds the board now", "job")
 GPU_LIMIT = _gpu("power_limit_watts", "W", "enforced power limit, as at start")
