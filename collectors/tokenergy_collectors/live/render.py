@@ -18,6 +18,10 @@ from tokenergy_collectors.live.frame import Frame, GpuRow, Health, JobRow
 
 _COLUMN_CHARS = 78
 _BAR_CHARS = 8
+_BAR_FROM = 70
+_NAME_FROM = 56
+"""Characters a line from which on there is room for the bar, and for the board's name."""
+
 _HOT = 0.9
 _NOISE = ("NVIDIA", "Graphics", "Device", "GeForce", "HBM3e", "HBM3", "HBM2e")
 _QUIET_EVENTS = ("start", "stop", "recovered", "found")
@@ -33,10 +37,10 @@ def draw(frame: Frame, width: int, height: int | None = None, *, plain: bool = F
         plain: True where only ASCII can be shown.
     """
     ink = _Ink(plain)
-    jobs = _jobs(frame.jobs, ink)
-    others = 6 + (len(frame.jobs) + 3 if frame.jobs else 1)
+    jobs = _jobs(frame.jobs, width, ink)
+    others = 8 + (len(frame.jobs) + 1 if frame.jobs else 1)
     rows_left = None if height is None else max(1, height - others)
-    return Group(_heading(frame, ink), _gpus(frame, width, rows_left, ink), jobs)
+    return Group(_heading(frame, ink), "", _gpus(frame, width, rows_left, ink), "", jobs)
 
 
 class _Ink:
@@ -118,7 +122,7 @@ def _gpus(frame: Frame, width: int, rows_left: int | None, ink: _Ink) -> Rendera
     jobs = {job.job: job for job in frame.jobs}
     first = {row.job: row.index for row in reversed(rows)}
     tables = [
-        _gpu_table(shown[start : start + each], jobs, first, ink)
+        _gpu_table(shown[start : start + each], width // columns, jobs, first, ink)
         for start in range(0, len(shown), max(1, each))
     ]
     found: RenderableType = tables[0] if tables else Text("no board")
@@ -137,13 +141,19 @@ def _gpus(frame: Frame, width: int, rows_left: int | None, ink: _Ink) -> Rendera
 
 
 def _gpu_table(
-    rows: Sequence[GpuRow], jobs: dict[str, JobRow], first: dict[str, int], ink: _Ink
+    rows: Sequence[GpuRow],
+    width: int,
+    jobs: dict[str, JobRow],
+    first: dict[str, int],
+    ink: _Ink,
 ) -> Table:
+    bar = _BAR_CHARS if width >= _BAR_FROM else 0
     table = _table()
     table.add_column("GPU", justify="right", width=3)
-    table.add_column("name", max_width=10, no_wrap=True)
-    table.add_column("job", ratio=1, min_width=6, no_wrap=True)
-    table.add_column("W", justify="right", width=_BAR_CHARS + 10, no_wrap=True)
+    if width >= _NAME_FROM:
+        table.add_column("name", max_width=10, no_wrap=True)
+    table.add_column("job", ratio=1, min_width=4, no_wrap=True)
+    table.add_column("W", justify="right", width=bar + (10 if bar else 9), no_wrap=True)
     table.add_column("util", justify="right", width=4)
     table.add_column("tok/s", justify="right", width=7)
     table.add_column("J/tok", justify="right", width=7)
@@ -152,33 +162,29 @@ def _gpu_table(
         rate, cost = _job_cells(job, ink)
         if job is not None and first[row.job] != row.index:
             rate = cost = ink.same
-        table.add_row(
-            str(row.index),
-            ink.text(short_name(row.name)),
-            ink.text(row.job),
-            _power(row, ink),
-            ink.none if row.utilization is None else f"{row.utilization:.0%}",
-            rate,
-            cost,
-        )
+        used = ink.none if row.utilization is None else f"{row.utilization:.0%}"
+        name = [ink.text(short_name(row.name))] if width >= _NAME_FROM else []
+        power = _power(row, bar, ink)
+        table.add_row(str(row.index), *name, ink.text(row.job), power, used, rate, cost)
     return table
 
 
-def _jobs(jobs: Sequence[JobRow], ink: _Ink) -> RenderableType:
+def _jobs(jobs: Sequence[JobRow], width: int, ink: _Ink) -> RenderableType:
     if not jobs:
         return Text("no job is known", style="dim")
     table = _table()
     table.add_column("job", ratio=1, min_width=6, no_wrap=True)
     table.add_column("GPUs", justify="right")
     table.add_column("W", justify="right", min_width=7)
-    table.add_column("tokens", no_wrap=True)
+    if width >= _NAME_FROM:
+        table.add_column("tokens", no_wrap=True)
     table.add_column("tok/s", justify="right", min_width=7)
     table.add_column("J/tok", justify="right", min_width=7)
     for job in jobs:
         rate, cost = _job_cells(job, ink)
         watts = ink.none if job.power_w is None else f"{job.power_w:,.0f}"
-        kind = ink.none if job.kind is None else job.kind
-        table.add_row(ink.text(job.job), str(job.gpus), watts, kind, rate, cost)
+        kind = [job.kind or ink.none] if width >= _NAME_FROM else []
+        table.add_row(ink.text(job.job), str(job.gpus), watts, *kind, rate, cost)
     return table
 
 
@@ -190,17 +196,17 @@ def _job_cells(job: JobRow | None, ink: _Ink) -> tuple[str, str]:
     return rate, cost
 
 
-def _power(row: GpuRow, ink: _Ink) -> Text:
+def _power(row: GpuRow, bar: int, ink: _Ink) -> Text:
     """Return a bar against the limit and the watts; of a stale board how long it says nothing."""
     if row.power_w is None:
         age = "" if row.age_s is None else f" {_age(row.age_s)} ago"
         return Text(f"{ink.none}{age}", style="red")
     share = 0.0 if not row.limit_w else min(row.power_w / row.limit_w, 1.0)
-    full = round(share * _BAR_CHARS)
+    full = round(share * bar)
     text = Text(ink.full * full, style="red" if share > _HOT else "green")
-    text.append(ink.empty * (_BAR_CHARS - full), "dim")
+    text.append(ink.empty * (bar - full), "dim")
     limit = ink.none if row.limit_w is None else f"{row.limit_w:.0f}"
-    text.append(f" {row.power_w:4.0f}/{limit}", "default")
+    text.append(f"{' ' if bar else ''}{row.power_w:4.0f}/{limit}", "default")
     return text
 
 

@@ -81,9 +81,13 @@ def test_trouble_is_told():
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
 def test_narrow_terminals_lose_names_and_no_numbers(width):
-    found = lines(frame(2, gpus=(gpu(0, job="a-very-long-name" * 4),)), width)
+    long = JobRow("a-very-long-name" * 4, 1, 350.0, "generated", 1_234.0, 0.2836)
+    found = lines(frame(gpus=(gpu(0, job=long.job),), jobs=(long,)), width)
     [row] = [line for line in found if "350/700" in line]
-    assert "87%" in row or width < 60
+    assert re.search(r"87% +1,234 +0\.284$", row)
+    assert ("H100" in row, "█" in row) == (width >= 56, width >= 70)
+    [job] = [line for line in found if line.startswith("a-")]
+    assert re.search(r"1,234 +0\.284$", job)
 
 
 def test_many_boards_stand_side_by_side_or_are_counted():
