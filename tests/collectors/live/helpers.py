@@ -32,7 +32,10 @@ def long_profile(**board):
 
 
 class Shown:
-    """A run of the daemon; `at` plans what is done, with the node and the view, at an instant."""
+    """A run of the daemon; `at` plans what is done, with the node and the view, at an instant.
+
+    `known` has the lake know the jobs already, as after a restart; `spread` are jobs on other nodes.
+    """
 
     def __init__(self, root, profile=None, **config):
         self.profile = profile or long_profile()
@@ -42,6 +45,7 @@ class Shown:
         self.lake = Lake(root, create=True)
         self.start_us = self.clock.monotonic_us()
         self.spread = ()
+        self.known = False
         self._plans = []
 
     def at(self, seconds, task):
@@ -51,7 +55,11 @@ class Shown:
         with EmulatedNode(self.profile, "n1", self.clock) as node:
             boards, missing = open_boards()
             try:
-                jobs = DeclaredJobs("n1", boards, None, node.allocations)
+                recorded_us = self.profile.start_us - S
+                known = [{**row, "recorded_us": recorded_us} for row in node.allocations]
+                jobs = DeclaredJobs(
+                    "n1", boards, None, node.allocations, known if self.known else ()
+                )
                 jobs.spread.update(self.spread)
                 daemon = Daemon(
                     emulated_config(self.config, node), self.lake, self.clock, boards, jobs,

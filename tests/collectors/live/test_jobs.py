@@ -112,6 +112,14 @@ def test_shares_and_job_edges_divide_the_energy():
     assert job.joules_per_token == pytest.approx((25 * 40 + 200 * 20) / 400)
 
 
+def test_energy_before_a_job_began_is_not_its_own():
+    site = Site()
+    site.hold("j", "GPU-0", 80)
+    for at_s in (60, 75, 90, 100):
+        site.scrape(at_s, max(0, at_s - 80) * 10)
+    assert site.job(100).joules_per_token == pytest.approx(100 * 20 / 200)
+
+
 def test_training_is_divided_by_trained_tokens_and_prompts_by_nothing(site):
     for at_s in (60, 100):
         site.scrape(at_s, at_s * 3, kind="trained")

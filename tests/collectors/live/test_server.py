@@ -118,6 +118,7 @@ def test_a_port_is_free_again_at_once(serve):
 
 
 def test_whoever_says_nothing_holds_up_nobody(serve, monkeypatch):
+    assert 0 < serving._Handler.timeout <= 10
     monkeypatch.setattr(serving._Handler, "timeout", 0.3)
     server = serve("127.0.0.1:0")
     port = int(server.told.rpartition(":")[2])

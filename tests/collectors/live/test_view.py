@@ -159,12 +159,25 @@ def test_a_reload_keeps_totals_and_the_last_minute(tmp_path):
     assert shown.seen.one("collector_time_seconds") == node_start / 1e6 + 2.05
 
 
-def test_stamps_that_step_drop_the_last_minute_and_keep_totals(tmp_path):
+def test_jobs_that_the_lake_knows_already_are_shown(tmp_path):
+    shown = Shown(tmp_path)
+    shown.known, shown.spread = True, ("train",)
+    shown.at(20.05, lambda _, metrics: shown.__dict__.update(seen=metrics))
+    shown.run(21)
+    assert shown.lake.read("jobs").num_rows == 0
+    assert len(shown.seen.all("gpu_power_watts", job="chat")) == 2
+    assert shown.seen.one("job_joules_per_token", job="chat") > 0
+    assert shown.seen.all("job_joules_per_token", job="train") == []
+    assert shown.seen.one("job_power_watts", job="train") > 0
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600])
+def test_stamps_that_step_drop_the_last_minute_and_keep_totals(tmp_path, step_s):
     shown = Shown(tmp_path)
     shown.run(80)
     readings = shown.look().one("collector_readings_total")
     boards = [live.board for live in shown.view.boards.values()]
-    offset_us = shown.clock.realtime_us() - shown.clock.monotonic_us() + 3600 * S
+    offset_us = shown.clock.realtime_us() - shown.clock.monotonic_us() + step_s * S
     late = iter(range(5, 9))
     shown.view.begin(shown.config, boards, offset_us, lambda: next(late))
     metrics = shown.look()
