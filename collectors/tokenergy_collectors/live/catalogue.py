@@ -1,8 +1,9 @@
 """Every metric that is served: its name, type, labels, unit and meaning.
 
 It is the only place where they are written: the endpoint serves these, docs/metrics.md lists them.
-Units are Prometheus' base units. A part that brings counts of its own adds its families to
-`FAMILIES` and says in `LiveView.extras` what tells their values.
+Units are Prometheus' base units. A job's label is `job_id`, since `job` is Prometheus' own. A part
+that brings counts of its own adds its families to `FAMILIES` and says in `LiveView.extras` what
+tells their values.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Family:
 
 
 _GPU = ("node", "device", "index")
-_JOB = ("node", "job")
+_JOB = ("node", "job_id")
 
 
 def _gpu(name: str, unit: str, meaning: str, *more: str) -> Family:
@@ -42,9 +43,11 @@ def _own(name: str, unit: str, meaning: str, *labels: str) -> Family:
 
 
 GPU_INFO = _gpu("info", "", "1 for every board that was opened", "name", "driver", "sensor")
-GPU_UP = _gpu("up", "", "1 while its power reading is fresh, else 0; job: as below", "job")
+GPU_UP = _gpu("up", "", "1 while its power reading is fresh, else 0; job_id: as below", "job_id")
 GPU_READ = _gpu("last_reading_timestamp_seconds", "s UTC", "when its power was read last")
-GPU_POWER = _gpu("power_watts", "W", "latest power reading; job: who holds the board now", "job")
+GPU_POWER = _gpu(
+    "power_watts", "W", "latest power reading; job_id: who holds the board now", "job_id"
+)
 GPU_LIMIT = _gpu("power_limit_watts", "W", "enforced power limit, as at start")
 GPU_ENERGY = Family(
     f"{PREFIX}gpu_energy_joules_total",
@@ -79,7 +82,7 @@ TOKENS = Family(
     "counter",
     "",
     "tokens that a source counted; goes on where its counter restarts",
-    ("node", "source", "job", "model", "engine", "kind"),
+    ("node", "source", "job_id", "model", "engine", "kind"),
 )
 READINGS = _own("readings_total", "", "answers of boards")
 LATE = _own("late_ticks_total", "", "ticks left out because the one before ended too late")

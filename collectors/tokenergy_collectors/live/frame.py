@@ -117,7 +117,7 @@ def _gpus(look: _Look, time_s: float) -> tuple[GpuRow, ...]:
     power, limit = look.by(c.GPU_POWER, "device"), look.by(c.GPU_LIMIT, "device")
     minute, used = look.by(c.GPU_MINUTE, "device"), look.by(c.GPU_SM, "device")
     warm, read = look.by(c.GPU_TEMPERATURE, "device"), look.by(c.GPU_READ, "device")
-    holders = {labels["device"]: labels.get("job", "") for labels, _ in look.samples(c.GPU_UP)}
+    holders = {labels["device"]: labels.get("job_id", "") for labels, _ in look.samples(c.GPU_UP)}
     rows = []
     for labels, _ in look.samples(c.GPU_INFO):
         device = labels["device"]
@@ -140,9 +140,11 @@ def _gpus(look: _Look, time_s: float) -> tuple[GpuRow, ...]:
 
 
 def _jobs(look: _Look) -> tuple[JobRow, ...]:
-    gpus, power = look.by(c.JOB_GPUS, "job"), look.by(c.JOB_POWER, "job")
-    costs = {labels["job"]: value for labels, value in look.samples(c.JOB_COST)}
-    rates = {(labels["job"], labels["kind"]): value for labels, value in look.samples(c.JOB_RATE)}
+    gpus, power = look.by(c.JOB_GPUS, "job_id"), look.by(c.JOB_POWER, "job_id")
+    costs = {labels["job_id"]: value for labels, value in look.samples(c.JOB_COST)}
+    rates = {
+        (labels["job_id"], labels["kind"]): value for labels, value in look.samples(c.JOB_RATE)
+    }
     rows = []
     for job, count in gpus.items():
         kind = next((kind for kind in OUTPUT_KINDS if (job, kind) in rates), None)

@@ -34,7 +34,7 @@ def long_profile(**board):
 class Shown:
     """A run of the daemon; `at` plans what is done, with the node and the view, at an instant.
 
-    `known` has the lake know the jobs already, as after a restart; `spread` are jobs on other nodes.
+    `known` has the lake know the jobs already, as after a restart; `spread`: jobs on other nodes.
     """
 
     def __init__(self, root, profile=None, **config):

@@ -149,7 +149,7 @@ def test_a_frame_of_a_daemon_and_of_something_else(tmp_path):
         ("chat", 2, "generated"), ("train", 1, "trained"),
     ]  # fmt: skip
     for job in found.jobs:
-        assert job.joules_per_token == shown.seen.one("job_joules_per_token", job=job.job)
+        assert job.joules_per_token == shown.seen.one("job_joules_per_token", job_id=job.job)
     assert all(row.age_s == pytest.approx(0.05, abs=0.001) for row in found.gpus)
     assert found.health.sealed_s_ago is None
     with pytest.raises(UserError, match="no collector's"):

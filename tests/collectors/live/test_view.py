@@ -48,7 +48,7 @@ def test_power_energy_and_gauges_are_the_boards_own(seen):
         told = {"device": device, "index": index, "node": "n1"}
         job = ("chat", "chat", "train", "")[index]
         power_mw, energy_mj = now["power_mw"][index], now["energy_mj"][index]
-        assert seen.seen.one("gpu_power_watts", **told, job=job) == power_mw / 1000
+        assert seen.seen.one("gpu_power_watts", **told, job_id=job) == power_mw / 1000
         assert seen.seen.one("gpu_energy_joules_total", **told) == energy_mj / 1000
         minute_j = (energy_mj - before["energy_mj"][index]) / 1000
         assert seen.seen.one("gpu_energy_last_minute_joules", **told) == pytest.approx(minute_j)
@@ -64,14 +64,14 @@ def test_tokens_rates_and_joules_per_token_are_the_jobs_own(seen):
     for job, kind, boards in (("chat", "generated", (0, 1)), ("train", "trained", (2,))):
         total, tokens = now[job][kind], now[job][kind] - before[job][kind]
         energy_j = sum(now["energy_mj"][i] - before["energy_mj"][i] for i in boards) / 1000
-        assert seen.seen.one("tokens_total", job=job, kind=kind, source=f"n1/{job}") == total
-        rate = seen.seen.one("job_tokens_per_second", job=job, kind=kind)
+        assert seen.seen.one("tokens_total", job_id=job, kind=kind, source=f"n1/{job}") == total
+        rate = seen.seen.one("job_tokens_per_second", job_id=job, kind=kind)
         assert rate == pytest.approx(tokens / 60)
-        cost = seen.seen.one("job_joules_per_token", job=job, kind=kind)
+        cost = seen.seen.one("job_joules_per_token", job_id=job, kind=kind)
         assert cost == pytest.approx(energy_j / tokens)
         power_w = sum(now["power_mw"][i] for i in boards) / 1000
-        assert seen.seen.one("job_power_watts", job=job) == pytest.approx(power_w)
-        assert seen.seen.one("job_gpus", job=job) == len(boards)
+        assert seen.seen.one("job_power_watts", job_id=job) == pytest.approx(power_w)
+        assert seen.seen.one("job_gpus", job_id=job) == len(boards)
 
 
 def test_the_collectors_own_numbers(seen):
@@ -93,6 +93,7 @@ def test_every_family_is_served_with_its_type_and_its_help(seen):
     for family in FAMILIES:
         name = family.name.removesuffix("_total")
         assert served[name].type == family.type, name
+        assert not {"job", "instance"} & set(family.labels), "Prometheus' own"
         assert served[name].documentation.startswith(family.meaning), name
         for sample in served[name].samples:
             assert tuple(sorted(sample.labels)) == tuple(sorted(family.labels)), name
@@ -110,12 +111,12 @@ def test_a_lost_board_disappears_after_its_limit_and_comes_back(tmp_path):
     for at, watts in ((69.95, 1), (71.85, 1), (71.95, 0), (74.95, 0), (95, 1)):
         metrics = looks[at]
         assert len(metrics.all("gpu_power_watts", index=1)) == watts, at
-        assert metrics.one("gpu_up", index=1, job="chat") == watts, at
-        assert len(metrics.all("job_power_watts", job="chat")) == watts, at
-        assert len(metrics.all("job_joules_per_token", job="chat")) == watts, at
-        assert len(metrics.all("job_power_watts", job="train")) == 1, at
+        assert metrics.one("gpu_up", index=1, job_id="chat") == watts, at
+        assert len(metrics.all("job_power_watts", job_id="chat")) == watts, at
+        assert len(metrics.all("job_joules_per_token", job_id="chat")) == watts, at
+        assert len(metrics.all("job_power_watts", job_id="train")) == 1, at
         assert len(metrics.all("gpu_power_watts")) == 3 + watts, at
-        assert metrics.one("job_tokens_per_second", job="chat", kind="generated") > 0, at
+        assert metrics.one("job_tokens_per_second", job_id="chat", kind="generated") > 0, at
     assert looks[74.95].all("gpu_energy_joules_total", index=1) == []
     assert looks[74.95].all("gpu_temperature_celsius", index=1) == []
     assert looks[74.95].one("collector_events_total", kind="lost") == 1
@@ -140,7 +141,7 @@ def test_a_board_without_a_counter_has_energy_by_its_readings(tmp_path):
         found_j = looks[0].one("gpu_energy_last_minute_joules", index=index)
         assert found_j == pytest.approx(truth_j, rel=0.05)
         assert found_j != truth_j
-    assert looks[0].one("job_joules_per_token", job="train") > 0
+    assert looks[0].one("job_joules_per_token", job_id="train") > 0
 
 
 def test_a_reload_keeps_totals_and_the_last_minute(tmp_path):
@@ -165,10 +166,10 @@ def test_jobs_that_the_lake_knows_already_are_shown(tmp_path):
     shown.at(20.05, lambda _, metrics: shown.__dict__.update(seen=metrics))
     shown.run(21)
     assert shown.lake.read("jobs").num_rows == 0
-    assert len(shown.seen.all("gpu_power_watts", job="chat")) == 2
-    assert shown.seen.one("job_joules_per_token", job="chat") > 0
-    assert shown.seen.all("job_joules_per_token", job="train") == []
-    assert shown.seen.one("job_power_watts", job="train") > 0
+    assert len(shown.seen.all("gpu_power_watts", job_id="chat")) == 2
+    assert shown.seen.one("job_joules_per_token", job_id="chat") > 0
+    assert shown.seen.all("job_joules_per_token", job_id="train") == []
+    assert shown.seen.one("job_power_watts", job_id="train") > 0
 
 
 @pytest.mark.parametrize("step_s", [3600, -3600])
