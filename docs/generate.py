@@ -1,4 +1,4 @@
-"""Writes the pages that are derived from the code: docs/contract.md and docs/cli.md.
+"""Writes what is derived from the code: docs/contract.md, docs/cli.md, the list in docs/metrics.md.
 
 `python -m docs.generate` writes them; with `--check` it only compares, names what is out of date
 and exits 1.
@@ -14,10 +14,12 @@ import typer
 
 from tokenergy_collectors import cli as collect_cli
 from tokenergy_collectors.contract import ACCOUNTS, TABLES, TOKEN_KINDS, Table
+from tokenergy_collectors.live.catalogue import FAMILIES
 from tokenergy_sql import cli as analysis_cli
 
 DOCS = Path(__file__).parent
 _WIDTH = 96
+_LIST, _END = "<!-- from live/catalogue.py by `make docs` -->", "<!-- end of the list -->"
 
 
 def contract_page() -> str:
@@ -90,9 +92,22 @@ def _commands(command: click.Command, name: str, parent: click.Context | None) -
     return parts
 
 
+def metrics_page() -> str:
+    """Return docs/metrics.md as it is, its list of metrics written anew."""
+    page = (DOCS / "metrics.md").read_text("utf-8")
+    rows = [
+        f"| `{f.name}` | {f.type} | {f.unit} | {', '.join(f.labels)} | {f.meaning} |"
+        for f in FAMILIES
+    ]
+    table = ["| name | type | unit | labels | meaning |", "| --- | --- | --- | --- | --- |", *rows]
+    before, _, rest = page.partition(_LIST)
+    _, _, after = rest.partition(_END)
+    return "\n".join([before + _LIST, *table, _END + after])
+
+
 def main() -> int:
     """Write the pages, or compare them; return the exit code."""
-    pages = {"contract.md": contract_page(), "cli.md": cli_page()}
+    pages = {"contract.md": contract_page(), "cli.md": cli_page(), "metrics.md": metrics_page()}
     stale = []
     for name, text in pages.items():
         path = DOCS / name

@@ -14,6 +14,7 @@ import typer
 from tokenergy_collectors import __version__
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.importers.cli import app as import_app
+from tokenergy_collectors.live.cli import top
 
 app = typer.Typer(
     name="tokenergy-collect",
@@ -165,6 +166,9 @@ def check(
         would_run = would_run and finding.level != "FAIL"
     if not would_run:
         raise typer.Exit(1)
+
+
+app.command()(top)
 
 
 @app.command(name="config")

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from tokenergy_collectors.live.address import parse_listen
 from tokenergy_collectors.strict import Strict
 
 
@@ -47,6 +48,35 @@ class Place(Strict):
     hall: str | None = Field(default=None, description="The hall on the site.", examples=["h1"])
     pod: str | None = Field(default=None, description="The pod in the hall.", examples=["p3"])
     rack: str | None = Field(default=None, description="The rack.", examples=["r17"])
+
+
+class Metrics(Strict):
+    """What this collector tells about itself, in Prometheus text format, if it is asked to."""
+
+    listen: str | None = Field(
+        default=None,
+        description=(
+            "Serve metrics here: a loopback address, or unix: and the path of a socket. Nothing is "
+            "served without it."
+        ),
+        examples=["127.0.0.1:9465"],
+    )
+    stale_s: float = Field(
+        default=2.0,
+        ge=0.5,
+        le=600,
+        description=(
+            "Seconds after which a power reading is not shown any more; never under three of the "
+            "board's update periods."
+        ),
+    )
+
+    @field_validator("listen")
+    @classmethod
+    def _only_this_host(cls, listen: str | None) -> str | None:
+        if listen is not None:
+            parse_listen(listen)
+        return listen
 
 
 class Config(Strict):
@@ -137,6 +167,7 @@ class Config(Strict):
         examples=["/etc/tokenergy/jobs.csv"],
     )
     place: Place = Field(default=Place(), description="Where the node stands.")
+    metrics: Metrics = Field(default=Metrics(), description="What is served, and where.")
     # TOML has arrays, not tuples; what stands in them is checked as strictly as the rest.
     tokens: tuple[TokenSource, ...] = Field(
         default=(),

@@ -24,6 +24,7 @@ from tokenergy_collectors.devices import DeviceWatch
 from tokenergy_collectors.edges import Edges
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, hour_of
+from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.logs import Log
 from tokenergy_collectors.rate import rate_hz
 from tokenergy_collectors.recorder import Recorder
@@ -56,6 +57,7 @@ class Daemon:
         emulated: True if the boards are the emulator's.
         log: where events are told.
         missing: what is wrong with boards that could not be opened.
+        live: shown everything, where somebody wants to look on.
 
     Raises:
         UserError: the node's name or the lake's folder cannot be used, or another process collects
@@ -73,6 +75,7 @@ class Daemon:
         emulated: bool,
         log: Log,
         missing: Iterable[str] = (),
+        live: LiveView | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -82,11 +85,17 @@ class Daemon:
         self._log = log
         self._missing = list(missing)
         self._offset_us = clock.realtime_us() - clock.monotonic_us()
-        self._recorder = Recorder(config, lake, clock, log, self._warn, self._release)
+        tally = None if live is None else live.tally
+        self._recorder = Recorder(config, lake, clock, log, self._warn, self._release, tally)
         self._spool = self._recorder.spool
-        self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._hear)
         self._schedule = Schedule(clock)
         self._pace = self._told = Pace()
+        self._live = live
+        if live is not None:
+            log_bytes = self._spool.log_bytes
+            live.begin(config, boards, self._offset_us, lambda: self._pace.missed, log_bytes)
+            live.set_jobs(jobs.here(), jobs.spread)
+        self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._hear, live)
         self._edges = Edges()
         self._wall_steps = WallSteps()
         self._devices = DeviceWatch(
@@ -199,6 +208,8 @@ class Daemon:
             return
         self._jobs_problem = ""
         self._spool.add("jobs", [_job_row(job) for job in news.rows])
+        if self._live is not None and news.rows:
+            self._live.set_jobs(self._jobs.here(), self._jobs.spread)
         for edge_us in sorted(edge_us - self._offset_us for edge_us in news.edges_us):
             if now_us < edge_us and (self._end_us is None or edge_us < self._end_us):
                 self._plan_edge(edge_us, self._edge)
@@ -259,7 +270,10 @@ class Daemon:
     def _scrape(self, watch: TokenWatch) -> Callable[[], None]:
         def scrape() -> None:
             before = watch.failing
-            self._spool.add("tokens", watch.scrape())
+            rows = watch.scrape()
+            self._spool.add("tokens", rows)
+            if self._live is not None:
+                self._live.add_tokens(watch.source, rows)
             if watch.failing is not None and before is None:
                 self._log.warning("scrape_failed", source=watch.source.source_id, why=watch.failing)
             elif watch.failing is None and before is not None:
@@ -319,6 +333,8 @@ class Daemon:
 
     def _event(self, kind: str, device_id: str | None, detail: str) -> None:
         self._spool.add("event", [(self._now_us(), self._config.node, device_id, kind, detail)])
+        if self._live is not None:
+            self._live.events.add(kind)
 
 
 def _job_row(job: Row) -> tuple[Any, ...]:

@@ -34,6 +34,9 @@ class DeclaredJobs:
         rows: further rows of the `jobs` table.
         known: the current allocations of the lake: what reads the same is not recorded again.
 
+    Attributes:
+        spread: jobs seen so far that hold devices of other nodes.
+
     Raises:
         UserError: the job file cannot be read, at start.
     """
@@ -51,6 +54,7 @@ class DeclaredJobs:
         self._path = path
         self._rows = list(rows)
         self._recorded = {_key(row): row for row in known}
+        self.spread = {row["job_id"] for row in self._recorded.values() if row["node"] != node}
         self._edges_us: set[int] = set()
         self._seen: tuple[int, int, int] | None = None
         if path is not None:
@@ -69,10 +73,15 @@ class DeclaredJobs:
         given, self._rows = self._rows, []
         uuid = {str(board.index): board.device_id for board in self._boards}
         rows = [_named(row, uuid) for row in given + listed if row["node"] == self._node]
+        self.spread |= {row["job_id"] for row in given + listed if row["node"] != self._node}
         edges_us = {row[name] for row in rows for name in ("start_us", "end_us")} - {None}
         fresh_us, self._edges_us = edges_us - self._edges_us, self._edges_us | edges_us
         found = (self._record(row, now_us) for row in rows)
         return News([row for row in found if row is not None], fresh_us)
+
+    def here(self) -> list[Row]:
+        """Return the current allocations of this node, past ones included."""
+        return [row for row in self._recorded.values() if row["node"] == self._node]
 
     def _record(self, row: Row, now_us: int) -> Row | None:
         """Return the row as it is to be recorded; None if the latest record reads the same."""

@@ -8,7 +8,7 @@ that a mistake in a file is a line in the log and no outage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from tokenergy_collectors.declared import DeclaredJobs
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.jobsfile import read_jobs
 from tokenergy_collectors.lake import Lake, escape_node
+from tokenergy_collectors.live.endpoint import Endpoint
+from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.logs import Log
 from tokenergy_collectors.supervise import BeatingClock, NvmlLostError, Supervision
 
@@ -38,6 +40,7 @@ class Laps:
         control: ends a run, and says whether another one follows.
         emulated_jobs: allocations of an emulated node; None if the boards are real.
         quiet: see `Log`.
+        spread_jobs: emulated jobs that hold boards of other nodes too.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Laps:
         *,
         emulated_jobs: Sequence[Mapping[str, Any]] | None = None,
         quiet: bool = False,
+        spread_jobs: Collection[str] = (),
     ) -> None:
         self._config = self._next = config
         self._read_config = read_config
@@ -60,6 +64,9 @@ class Laps:
         self._control = control
         self._emulated_jobs = emulated_jobs
         self._quiet = quiet
+        self._spread_jobs = spread_jobs
+        self._live = LiveView(clock)
+        self._endpoint = Endpoint(self._live)
         self._supervision = Supervision(boards, control)
         if isinstance(clock, BeatingClock):
             clock.beat = self._supervision.beat
@@ -75,8 +82,15 @@ class Laps:
             UserError: something in the configuration cannot be used, or the last rows of a run
                 cannot be written.
         """
+        end_us = None if duration_us is None else self._clock.monotonic_us() + duration_us
+        self._endpoint.follow(self._config)
+        try:
+            return self._laps(end_us)
+        finally:
+            self._endpoint.close()
+
+    def _laps(self, end_us: int | None) -> dict[str, int]:
         clock, control = self._clock, self._control
-        end_us = None if duration_us is None else clock.monotonic_us() + duration_us
         control.on_reload(self._may_reload)
         while True:
             left_us = None if end_us is None else end_us - clock.monotonic_us()
@@ -95,6 +109,7 @@ class Laps:
         rows, path = self._emulated_jobs or (), self._jobs_file(config)
         known = records(lake, config.node) if rows or path else ()
         jobs = DeclaredJobs(config.node, boards, path, rows, known)
+        jobs.spread.update(self._spread_jobs)
         return Daemon(
             config,
             lake,
@@ -104,6 +119,7 @@ class Laps:
             emulated=self._emulated_jobs is not None,
             log=Log(config.log_format, quiet=self._quiet),
             missing=self._missing,
+            live=None if config.metrics.listen is None else self._live,
         )
 
     def _jobs_file(self, config: Config) -> Path | None:
@@ -120,6 +136,7 @@ class Laps:
             jobs_file = self._jobs_file(config)
             if jobs_file is not None:
                 read_jobs(jobs_file)
+            self._endpoint.follow(config)
         except UserError as error:
             log.warning("reload_refused", why=error)
             return False

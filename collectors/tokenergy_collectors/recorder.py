@@ -22,6 +22,7 @@ from tokenergy_collectors.logs import Log
 from tokenergy_collectors.sampler import Tell
 from tokenergy_collectors.schedule import Schedule
 from tokenergy_collectors.spool import Spool
+from tokenergy_collectors.tally import Tally
 from tokenergy_collectors.workers import Worker
 
 _STOP_S = 5.0
@@ -39,6 +40,7 @@ class Recorder:
         tell: takes events.
         release: has readings added to the spool that are not there yet; those too that are held
             back, if it is given True.
+        tally: takes what is recorded and lost.
 
     Raises:
         UserError: the node's name or the lake's folder cannot be used, or another process collects
@@ -53,7 +55,9 @@ class Recorder:
         log: Log,
         tell: Tell,
         release: Callable[[bool], None],
+        tally: Tally | None = None,
     ) -> None:
+        self._tally = tally or Tally()
         self._config = config
         self._clock = clock
         self._log = log
@@ -96,6 +100,12 @@ class Recorder:
         Raises:
             UserError: it still cannot. What is in the log is recovered at the next start.
         """
+        until_us = self._clock.monotonic_us() + self._offset_us
+        counts = self._seal_patiently()
+        self._tally.sealed_us = until_us
+        return counts
+
+    def _seal_patiently(self) -> dict[str, int]:
         for wait_us in _LAST_RETRIES_US:
             try:
                 return self.spool.seal()
@@ -151,6 +161,7 @@ class Recorder:
         if found.rows:
             detail = f"{found.rows} rows over {found.span_s:.3f} s from the log"
             self._tell("recovered", None, detail)
+            self._tally.recovered_rows += found.rows
         try:
             self.spool.seal_waiting()
         except UserError as error:
@@ -163,9 +174,11 @@ class Recorder:
         except UserError as error:
             self._log.warning("seal_failed", why=error)
             return
+        self._tally.sealed_us = until_us
         self._log.info("sealed", until_us=until_us, rows=counts)
 
     def _dropped(self, table: str, rows: int, why: str) -> None:
+        self._tally.dropped_rows[table] += rows
         self._tell("drop", None, f"{rows} rows of {table}: {why}")
 
 

@@ -154,6 +154,7 @@ def run_emulated_node(
             control,
             emulated_jobs=emulated.allocations,
             quiet=quiet,
+            spread_jobs=[job.id for job in profile.jobs if len(job.devices) > 1],
         )
         whole = duration_us is None or duration_us >= emulated.duration_us
         run_us = emulated.duration_us if whole else duration_us

@@ -7,29 +7,37 @@ that is lost leaves a gap; it is looked for again by its UUID, ever more rarely.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pynvml
 
 from tokenergy_collectors.boards import Board
 from tokenergy_collectors.clock import Clock
+from tokenergy_collectors.live.board import LiveBoard
+from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.slowness import SLOW_US, Slowness
-from tokenergy_collectors.spool import Spool
 from tokenergy_collectors.standstill import Standstill
 from tokenergy_collectors.thin import Reading, Thinner
 from tokenergy_collectors.withheld import Withheld
 
 _FIRST_RETRY_US = 1_000_000
 _LAST_RETRY_US = 30_000_000
-_TICKS = 10
-"""Thinning is put off for so many ticks: ten at a time cost a third of ten times one."""
+_THIN_EVERY_US = 500_000
+"""Thinning is put off for so long: ten readings at a time cost a third of ten times one."""
 
 _LIMIT_UNKNOWN_MW = 4_000_000
 
 Tell = Callable[[str, str | None, str], None]
 """Takes an event: kind, device_id, detail."""
+
+
+class Sink(Protocol):
+    """Where rows go: the spool, or nowhere for who only looks on."""
+
+    def add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Take rows of a table."""
 
 
 @dataclass(slots=True)
@@ -40,6 +48,7 @@ class _Watched:
     standstill: Standstill
     withheld: Withheld
     slowness: Slowness
+    live: LiveBoard | None = None
     thinner: Thinner = field(default_factory=Thinner)
     lost: bool = False
     heard_us: int = 0
@@ -56,17 +65,26 @@ class Sampler:
         offset_us: what turns monotonic time into stamps.
         spool: takes the rows.
         tell: takes the events.
+        live: shown every reading, where somebody wants to look on.
     """
 
     def __init__(
-        self, boards: list[Board], clock: Clock, offset_us: int, spool: Spool, tell: Tell
+        self,
+        boards: list[Board],
+        clock: Clock,
+        offset_us: int,
+        spool: Sink,
+        tell: Tell,
+        live: LiveView | None = None,
     ) -> None:
-        self._watched = [_watch(board, tell) for board in boards]
+        shown = {} if live is None else live.boards
+        self._watched = [_watch(board, tell, shown.get(board.device_id)) for board in boards]
         self._unsorted = False
         self._clock = clock
         self._offset_us = offset_us
         self._spool = spool
         self._tell = tell
+        self._thinned_us = 0
         self._fresh: list[tuple[_Watched, int, int | None, int | None]] = []
         """Readings not thinned yet: middle of the call (monotonic us), power (mW), counter (mJ)."""
 
@@ -96,7 +114,7 @@ class Sampler:
                 and (edge_us is None or before_us + call_us < edge_us)
             ):
                 before_us = self._read(watched, before_us, energy)
-        if len(self._fresh) >= _TICKS * len(self._watched):
+        if before_us - self._thinned_us >= _THIN_EVERY_US:
             self.thin()
 
     def read_state(self, *, processes: bool) -> None:
@@ -112,6 +130,8 @@ class Sampler:
             ts_us = self._clock.monotonic_us() + self._offset_us
             watched.withheld.gauges(gauges)
             watched.standstill.busy(ts_us, gauges["sm_util"])
+            if watched.live is not None:
+                watched.live.set_state(ts_us, gauges, None if pids is None else len(pids))
             if pids is not None or any(value is not None for value in gauges.values()):
                 rows.append((ts_us, watched.board.device_id, *gauges.values(), pids))
             # A MIG instance has processes, and no gauges of its own.
@@ -130,6 +150,7 @@ class Sampler:
 
     def thin(self) -> None:
         """Thin what was read since the last time; what is to be kept goes to the spool."""
+        self._thinned_us = self._clock.monotonic_us()
         fresh = self._fresh.copy()
         self._fresh.clear()
         rows: list[tuple[Any, ...]] = []
@@ -138,6 +159,8 @@ class Sampler:
             power_mw, energy_mj = watched.standstill.judge(ts_us, power_mw, energy_mj)
             if power_mw is None and energy_mj is None:
                 continue
+            if watched.live is not None:
+                watched.live.reading(ts_us, power_mw, energy_mj)
             board, thinner, epoch = watched.board, watched.thinner, watched.thinner.epoch
             for r in thinner.add(ts_us, power_mw, energy_mj):
                 row = (r.ts_us, board.device_id, r.power_mw, board.sensor, r.energy_mj, r.epoch)
@@ -222,12 +245,12 @@ class Sampler:
         self._spool.add("power", rows)
 
 
-def _watch(board: Board, tell: Tell) -> _Watched:
+def _watch(board: Board, tell: Tell, live: LiveBoard | None) -> _Watched:
     def tell_of(kind: str, detail: str) -> None:
         tell(kind, board.device_id, detail)
 
     standstill = Standstill(board.update_us, tell_of)
-    return _Watched(board, standstill, Withheld(board, tell_of), Slowness(tell_of))
+    return _Watched(board, standstill, Withheld(board, tell_of), Slowness(tell_of), live)
 
 
 def _call_us(watched: _Watched) -> tuple[int, int]:

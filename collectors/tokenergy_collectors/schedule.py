@@ -34,6 +34,11 @@ class Pace:
     worst_us: int = 0
     left_out: int = 0
 
+    @property
+    def missed(self) -> int:
+        """How many times were not kept: late runs, and periods without one."""
+        return self.late + self.left_out
+
     def begin(self, behind_us: int) -> None:
         """Count a run that begins so long after its time."""
         self.runs += 1

@@ -172,6 +172,11 @@ class Spool:
             self._seal_waiting(sealed)
             return dict(sealed)
 
+    def log_bytes(self) -> int:
+        """Return the bytes in logs that are not sealed yet; taken in passing, without a lock."""
+        logs: list[Segment | LogWriter] = [*self._waiting, *self._open.copy().values()]
+        return sum(log.size for log in logs)
+
     def close(self) -> None:
         """Close the logs as they are and give the node free for another process."""
         with self._sealing:

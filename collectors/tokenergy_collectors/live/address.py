@@ -1,0 +1,70 @@
+"""Where an endpoint listens: a loopback address and port, or a Unix socket.
+
+In: text such as `127.0.0.1:9465`, `[::1]:9465` or `unix:/run/tokenergy/metrics.sock`. Out: an
+`Address`; a `ValueError` says in one line what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+_EXPECTED = "expected 127.0.0.1:PORT, [::1]:PORT or unix:/PATH"
+_LONGEST_PATH = 107
+"""Bytes; the kernel's limit for a Unix socket."""
+
+_HOST_PORT = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):(\d{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP address, or the path of a Unix socket.
+
+    Attributes:
+        text: as it was given.
+        host: host of a TCP address.
+        port: its port.
+        path: path of a Unix socket; None for TCP.
+    """
+
+    text: str
+    host: str = ""
+    port: int = 0
+    path: str | None = None
+
+
+def parse_address(text: str) -> Address:
+    """Return an address.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path.startswith("/") or "\x00" in path or len(path.encode()) > _LONGEST_PATH:
+            raise ValueError(f"{text!r}: not a path of up to {_LONGEST_PATH} bytes; {_EXPECTED}")
+        return Address(text, path=path)
+    found = _HOST_PORT.fullmatch(text)
+    if not found or int(found[3]) > 65_535:
+        raise ValueError(f"{text!r}: {_EXPECTED}")
+    return Address(text, host=found[1] or found[2], port=int(found[3]))
+
+
+def parse_listen(text: str) -> Address:
+    """Return an address that only this host can reach.
+
+    Raises:
+        ValueError: it is none, or others could reach it.
+    """
+    address = parse_address(text)
+    if address.path is not None:
+        return address
+    host = "127.0.0.1" if address.host == "localhost" else address.host
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError(f"{text!r}: not a loopback address; {_EXPECTED}")
+    return Address(text, host=host, port=address.port)

@@ -1,0 +1,206 @@
+"""An HTTP server for one page of metrics, on a loopback port or a Unix socket.
+
+In: a registry and an address. Out: `GET /metrics` in Prometheus or OpenMetrics text, as the client
+asks; anything else is 404. A few connections at a time, each with a time limit: whoever connects
+and says nothing holds up nobody, and least of all the sampling.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import socketserver
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.live.address import Address
+
+_AT_ONCE = 8
+_TIMEOUT_S = 5.0
+_POLL_S = 0.2
+_MODE = 0o660
+
+Failed = Callable[[str], None]
+"""Told of a request that could not be answered, in words."""
+
+
+class MetricsServer:
+    """Serves from construction until `close`.
+
+    Args:
+        registry: what is served.
+        address: where; port 0 takes a free one.
+        failed: told of requests that went wrong.
+
+    Attributes:
+        told: the address as it can be asked for.
+
+    Raises:
+        UserError: the address cannot be had.
+    """
+
+    def __init__(self, registry: CollectorRegistry, address: Address, failed: Failed) -> None:
+        self._server = _listen(registry, address, failed)
+        self.told = address.text
+        self._made: tuple[int, int] | None = None
+        if address.path is None:
+            host = f"[{address.host}]" if ":" in address.host else address.host
+            self.told = f"{host}:{self._server.server_address[1]}"
+        else:
+            self._made = _identity(Path(address.path))
+        self._path = address.path
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_S,), name="metrics", daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving, and remove the socket's file if it is still this one's."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        if self._path is not None and self._made == _identity(Path(self._path)):
+            Path(self._path).unlink(missing_ok=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    server: _Server
+    timeout = _TIMEOUT_S
+    wbufsize = -1  # headers and body leave in one packet
+
+    def do_GET(self) -> None:
+        """Serve /metrics; `/` says where it is."""
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            encode, kind = choose_encoder(self.headers.get("Accept", ""))
+            try:
+                body = encode(self.server.registry)
+            except Exception as error:  # noqa: BLE001 - a fault here is an answer, not an end
+                self.server.failed(f"metrics: {error!r}")
+                self._answer(500, b"the metrics cannot be told; the collector's log says why\n")
+            else:
+                self._answer(200, body, kind)
+        elif path == "/":
+            self._answer(200, b"tokenergy-collect: the metrics are at /metrics\n")
+        else:
+            self._answer(404, b"only /metrics is served here\n")
+
+    def _answer(self, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def version_string(self) -> str:
+        """Return what the header Server says."""
+        return "tokenergy-collect"
+
+    def address_string(self) -> str:
+        """Return who asks; on a Unix socket that has no name."""
+        return str(self.client_address)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
+        """Keep silent."""
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """A threading server with a limit on its threads; does not wait for them at its end."""
+
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+    request_queue_size = 16
+    registry: CollectorRegistry
+    failed: Failed
+
+    def __init__(self, family: int, address: Any) -> None:
+        self._free = threading.BoundedSemaphore(_AT_ONCE)
+        self.address_family = family
+        super().__init__(address, _Handler, bind_and_activate=False)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own, unless too many are served."""
+        if not self._free.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve, then make room for another one."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell what went wrong; a client that went away, or said nothing, is no event."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            self.failed(f"metrics: {error!r}")
+
+
+def _listen(registry: CollectorRegistry, address: Address, failed: Failed) -> _Server:
+    where: Any = address.path
+    family: int = socket.AF_UNIX
+    if address.path is None:
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        where = (address.host, address.port)
+    else:
+        _clear(Path(address.path))
+    server = _Server(family, where)
+    server.registry, server.failed = registry, failed
+    try:
+        if address.path is not None:
+            # Before it is bound, so that at no instant others may use it; the umask may take more
+            # than wanted, which is given back.
+            os.fchmod(server.fileno(), _MODE)
+        server.server_bind()
+        if address.path is not None:
+            Path(address.path).chmod(_MODE)
+        server.server_activate()
+    except OSError as error:
+        server.server_close()
+        raise UserError(f"metrics.listen: {address.text}: {error.strerror}") from None
+    return server
+
+
+def _clear(path: Path) -> None:
+    """Remove a socket that a process left behind.
+
+    Raises:
+        UserError: somebody answers on it, or it is no socket.
+    """
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise UserError(f"metrics.listen: {path}: there is a file that is no socket")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(1.0)
+            probe.connect(str(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"metrics.listen: {path}: {error.strerror or error}") from None
+    else:
+        raise UserError(f"metrics.listen: {path}: in use: a process answers there")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino)

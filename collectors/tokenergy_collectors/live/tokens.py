@@ -1,0 +1,83 @@
+"""Token counters in the last minute: one series a source, model, engine and kind.
+
+In: rows of `tokens`, as they are scraped. Out: the latest totals and the points of the last minute.
+A counter that began anew goes on from where the old one stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from tokenergy_collectors.contract import TOKENS
+from tokenergy_collectors.live.board import WINDOW_US
+from tokenergy_collectors.live.curve import Point
+
+
+class SeriesKey(NamedTuple):
+    """What tells one counter from another."""
+
+    source_id: str
+    model: str
+    engine: str
+    kind: str
+
+
+class Series:
+    """One counter.
+
+    Attributes:
+        job_id: the job it counts for.
+        limit_us: age beyond which its value is not shown.
+        points: stamps (us UTC) and totals of a little over a minute, oldest first.
+    """
+
+    def __init__(self, job_id: str, limit_us: int) -> None:
+        self.job_id = job_id
+        self.limit_us = limit_us
+        self.points: tuple[Point, ...] = ()
+        self._value = 0
+        self._epoch = 0
+
+    def add(self, ts_us: int, value: int, epoch: int) -> None:
+        """Take a reading: tokens since the counter began, and which beginning that was."""
+        total = value
+        if self.points:
+            anew = epoch != self._epoch or value < self._value
+            total = self.points[-1][1] + (value if anew else value - self._value)
+        self._value, self._epoch = value, epoch
+        oldest_us = ts_us - WINDOW_US - self.limit_us
+        kept = (point for point in self.points if oldest_us <= point[0] < ts_us)
+        self.points = (*kept, (ts_us, total))
+
+    def total(self, now_us: int) -> int | None:
+        """Return the latest total; None if it is older than its limit."""
+        if not self.points or now_us - self.points[-1][0] > self.limit_us:
+            return None
+        return self.points[-1][1]
+
+    def minute(
+        self, now_us: int, known: tuple[int, int] | None = None
+    ) -> tuple[Point, Point] | None:
+        """Return the first and the last point of the last minute; None if there are not two.
+
+        Args:
+            now_us: now (us UTC); where the latest point is older than its limit there are none.
+            known: take only points inside this stretch (us UTC).
+        """
+        if self.total(now_us) is None:
+            return None
+        from_us, to_us = known or (0, now_us)
+        inside = [point for point in self.points if from_us <= point[0] <= to_us]
+        inside = [point for point in inside if inside[-1][0] - point[0] <= WINDOW_US]
+        return (inside[0], inside[-1]) if len(inside) > 1 else None
+
+
+def follow(series: dict[SeriesKey, Series], rows: Iterable[tuple[Any, ...]], limit_us: int) -> None:
+    """Put rows of `tokens` into their series; `limit_us` is the age that their source allows."""
+    for row in rows:
+        told = dict(zip(TOKENS.column_names, row, strict=True))
+        key = SeriesKey(told["source_id"], told["model"] or "", told["engine"], told["kind"])
+        found = series.setdefault(key, Series(told["job_id"], limit_us))
+        found.job_id, found.limit_us = told["job_id"], limit_us
+        found.add(told["ts_us"], told["value"], told["epoch"])
