@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import pynvml
 
+from tokenergy_collectors.emulate import nvml_more
 from tokenergy_collectors.emulate.nvml_calls import (
     SCALARS,
     STRUCTS,
@@ -138,17 +139,20 @@ class NvmlLibrary:
         self._define("nvmlInitWithFlags", self._init, u)
         self._define("nvmlShutdown", self._shutdown)
         self.nvmlErrorString = ctypes.CFUNCTYPE(p, c_int)(self._error_string)
-        self._define("nvmlSystemGetDriverVersion", partial(put_text, DRIVER_VERSION), p, u)
-        self._define("nvmlSystemGetNVMLVersion", partial(put_text, NVML_VERSION), p, u)
-        self._define("nvmlDeviceGetCount_v2", self._count, p)
+        for name, text in (("Driver", DRIVER_VERSION), ("NVML", NVML_VERSION)):
+            call = self._when_running(partial(put_text, text))
+            self._define(f"nvmlSystemGet{name}Version", call, p, u)
+        for name, call in nvml_more.SYSTEM:
+            self._define(name, self._when_running(call), p)
+        self._define("nvmlDeviceGetCount_v2", self._when_running(self._count), p)
         self._define("nvmlDeviceGetHandleByIndex_v2", self._by_index, u, p)
         self._define("nvmlDeviceGetHandleByUUID", self._by_uuid, p, p)
         self._define("nvmlDeviceGetHandleByPciBusId_v2", self._by_pci, p, p)
         self._define("nvmlDeviceGetFieldValues", self._field_values, p, c_int, p)
-        for name, ctype, reads, needs in SCALARS:
+        for name, ctype, reads, needs in (*SCALARS, *nvml_more.SCALARS):
             pointers = [p] * len(reads)
             self._define(name, self._scalars(ctype, reads, needs), p, *pointers)
-        for name, write, arguments in STRUCTS:
+        for name, write, arguments in (*STRUCTS, *nvml_more.STRUCTS):
             self._define(name, self._on_board(write), p, *arguments)
 
     def _define(self, name: str, function: Callable[..., int], *arguments: Any) -> None:
@@ -172,9 +176,15 @@ class NvmlLibrary:
         text = self._messages.get(code, self._messages[pynvml.NVML_ERROR_UNKNOWN])
         return ctypes.addressof(text)
 
+    def _when_running(self, function: Callable[..., int]) -> Callable[..., int]:
+        """Return a function that says so while the library is not initialised."""
+
+        def call(*arguments: Any) -> int:
+            return function(*arguments) if self._inits else int(pynvml.NVML_ERROR_UNINITIALIZED)
+
+        return call
+
     def _count(self, out: int) -> int:
-        if not self._inits:
-            return int(pynvml.NVML_ERROR_UNINITIALIZED)
         return put(c_uint, out, len(self._handle_of))
 
     def _by_index(self, index: int, out: int) -> int:
@@ -182,18 +192,23 @@ class NvmlLibrary:
             return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
         return self._give(index, out)
 
-    def _by_uuid(self, text: int, out: int) -> int:
-        return self._search(ctypes.string_at(text).decode(), lambda board: board.identity.uuid, out)
+    def _by_uuid(self, text: int | None, out: int) -> int:
+        return self._search(text, lambda board: board.identity.uuid.encode(), out)
 
-    def _by_pci(self, text: int, out: int) -> int:
-        return self._search(ctypes.string_at(text).decode().upper(), pci_bus_id, out)
+    def _by_pci(self, text: int | None, out: int) -> int:
+        return self._search(text, lambda board: pci_bus_id(board).encode(), out, fold=True)
 
-    def _search(self, wanted: str, key: Callable[[Board], str], out: int) -> int:
+    def _search(
+        self, text: int | None, key: Callable[[Board], bytes], out: int, *, fold: bool = False
+    ) -> int:
+        if not self._inits or text is None:
+            missing = pynvml.NVML_ERROR_INVALID_ARGUMENT
+            return int(missing if self._inits else pynvml.NVML_ERROR_UNINITIALIZED)
+        wanted = ctypes.string_at(text)
         for index, board in enumerate(self._rig.boards):
-            if key(board) == wanted:
+            if key(board) == (wanted.upper() if fold else wanted):
                 return self._give(index, out)
-        code = pynvml.NVML_ERROR_NOT_FOUND if self._inits else pynvml.NVML_ERROR_UNINITIALIZED
-        return int(code)
+        return int(pynvml.NVML_ERROR_NOT_FOUND)
 
     def _give(self, index: int, out: int) -> int:
         handle = self._handle_of[index]
@@ -208,6 +223,8 @@ class NvmlLibrary:
         stamp_us = self._rig.start_us + now_us
         array = self._arrays.get(count)
         if array is None:
+            if count < 1:
+                return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
             array = self._arrays[count] = c_char * (_FIELD_BYTES * count)
         raw = array.from_address(address)
         for offset in range(0, _FIELD_BYTES * count, _FIELD_BYTES):
