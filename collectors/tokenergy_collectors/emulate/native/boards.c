@@ -127,12 +127,12 @@ PLATE_2(nvmlDeviceGetDecoderUtilization, unsigned, 0, 1000000)
 
 EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *out, unsigned size) {
     ENTER(device, out)
-    return te_text(te_board(index)->uuid, out, size);
+    return TEXT(te_board(index)->uuid, out, size);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetName(nvmlDevice_t device, char *out, unsigned size) {
     ENTER(device, out)
-    return te_text(te_board(index)->name, out, size);
+    return TEXT(te_board(index)->name, out, size);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *out) {

@@ -6,6 +6,8 @@
 #include "nvml_abi.h"
 #include "state.h"
 
+#include <stddef.h>
+
 #define EXPORT __attribute__((visibility("default")))
 
 /* Ends a function with a return code unless a call succeeds. */
@@ -56,7 +58,8 @@ nvmlReturn_t te_read(unsigned index, int64_t at_us, te_take *take, void *out);
 te_take te_instant_mw, te_average_mw, te_gauge;
 nvmlReturn_t te_energy_mj(unsigned index, int64_t at_us, uint64_t *out);
 
-/* Write a terminated string into a caller's buffer. */
-nvmlReturn_t te_text(const char *text, char *out, unsigned size);
+/* Write a string that stands in a field of `room` bytes into a caller's buffer, terminated. */
+nvmlReturn_t te_text(const char *text, size_t room, char *out, unsigned size);
+#define TEXT(field, out, size) te_text(field, sizeof(field), out, size)
 
 #endif

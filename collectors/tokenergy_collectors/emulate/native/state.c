@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define TRIES 1000
+#define MOST 1000000 /* of anything in a slot; no product of such numbers overflows */
 
 static const struct te_header *mapped; /* the file itself */
 static struct te_header head;          /* its header when it was mapped: bounds are held to this */
@@ -45,54 +46,60 @@ static int feeder_lives(const struct te_header *file) {
     return monotonic_us() <= atomic_load_explicit(&file->alive_until_us, memory_order_relaxed);
 }
 
+static uint64_t table_bytes(const struct te_header *h) {
+    uint64_t bytes = sizeof(struct te_table) + h->cells * UINT64_C(12) +
+                     h->readings * UINT64_C(8) + h->gauges * sizeof(struct te_gauge);
+    return (bytes + 7) / 8 * 8;
+}
+
+static uint64_t slot_bytes(const struct te_header *h) {
+    return sizeof(struct te_slot) + h->boards * table_bytes(h);
+}
+
+static uint64_t slots_at(const struct te_header *h) {
+    return sizeof(struct te_header) + h->boards * sizeof(struct te_board);
+}
+
+/* Every bound that is relied on later; the file may be torn, or another version's. */
 static int is_sound(const struct te_header *h, uint64_t file_bytes) {
-    uint64_t table = sizeof(struct te_table) + (uint64_t)h->cells * 12 +
-                     (uint64_t)h->readings * 8 + (uint64_t)h->gauges * sizeof(struct te_gauge);
-    return h->header_bytes == sizeof(struct te_header) &&
+    return memcmp(h->magic, TE_MAGIC, sizeof h->magic) == 0 &&
+           h->header_bytes == sizeof(struct te_header) &&
            h->board_bytes == sizeof(struct te_board) &&
            h->table_bytes == sizeof(struct te_table) &&
            h->gauge_bytes == sizeof(struct te_gauge) && h->boards <= TE_MAX_BOARDS &&
-           h->slots > 1 && h->slots <= 1024 && h->slot_us > 0 && h->slot_us <= INT32_MAX &&
-           h->cells > 0 && h->cell_us > 0 && h->gauges > 0 && h->gauge_us > 0 &&
-           (int64_t)h->cells * h->cell_us == h->slot_us &&
-           (int64_t)h->gauges * h->gauge_us == h->slot_us && h->total_bytes <= file_bytes &&
-           h->total_bytes <= INT64_MAX / 2 && h->table_stride >= table &&
-           h->table_stride <= INT32_MAX && h->slot_bytes <= INT64_MAX / 2048 &&
-           h->slot_bytes >= sizeof(struct te_slot) + h->boards * h->table_stride &&
-           h->boards_at >= sizeof(struct te_header) && h->boards_at <= h->total_bytes &&
-           h->slots_at <= h->total_bytes &&
-           h->boards_at + h->boards * sizeof(struct te_board) <= h->total_bytes &&
-           h->slots_at + h->slots * h->slot_bytes <= h->total_bytes &&
-           (h->boards_at | h->slots_at | h->slot_bytes | h->table_stride) % 8 == 0;
+           h->slots > 0 && h->slots <= MOST && h->cells <= MOST && h->readings <= MOST &&
+           h->gauges <= MOST && h->slot_us > 0 && h->cell_us > 0 && h->gauge_us > 0 &&
+           h->slot_us / h->cell_us == h->cells && h->slot_us % h->cell_us == 0 &&
+           h->slot_us / h->gauge_us == h->gauges && h->slot_us % h->gauge_us == 0 &&
+           h->total_bytes == slots_at(h) + h->slots * slot_bytes(h) &&
+           h->total_bytes == file_bytes;
 }
 
 static nvmlReturn_t adopt(int file) {
     struct stat about;
     if (fstat(file, &about) != 0 || about.st_size < (off_t)sizeof(struct te_header))
         return NVML_ERROR_LIB_RM_VERSION_MISMATCH;
-    uint64_t bytes = (uint64_t)about.st_size;
-    const struct te_header *found = mapped;
-    int again = mapped && about.st_dev == mapped_dev && about.st_ino == mapped_ino;
-    if (!again) {
-        found = mmap(NULL, bytes, PROT_READ, MAP_SHARED, file, 0);
-        if (found == MAP_FAILED)
-            return NVML_ERROR_UNKNOWN;
-    }
+    if (mapped && about.st_dev == mapped_dev && about.st_ino == mapped_ino)
+        return feeder_lives(mapped) ? NVML_SUCCESS : NVML_ERROR_DRIVER_NOT_LOADED;
+    const struct te_header *found =
+        mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_SHARED, file, 0);
+    if (found == MAP_FAILED)
+        return NVML_ERROR_UNKNOWN;
+    struct te_header copy;
+    memcpy(&copy, found, sizeof copy);
     nvmlReturn_t code = NVML_SUCCESS;
-    if (memcmp(found->magic, TE_MAGIC, sizeof found->magic) != 0 || !is_sound(found, bytes))
+    if (!is_sound(&copy, (uint64_t)about.st_size))
         code = NVML_ERROR_LIB_RM_VERSION_MISMATCH;
     else if (!feeder_lives(found))
         code = NVML_ERROR_DRIVER_NOT_LOADED;
-    if (again)
-        return code;
     if (code != NVML_SUCCESS) {
-        munmap((void *)found, bytes);
+        munmap((void *)found, (size_t)about.st_size);
         return code;
     }
     if (mapped)
         munmap((void *)mapped, head.total_bytes);
     mapped = found;
-    memcpy(&head, found, sizeof head);
+    head = copy;
     mapped_dev = about.st_dev;
     mapped_ino = about.st_ino;
     return NVML_SUCCESS;
@@ -113,7 +120,7 @@ nvmlReturn_t te_open(void) {
 const struct te_header *te_head(void) { return &head; }
 
 const struct te_board *te_board(unsigned index) {
-    return (const struct te_board *)((const char *)mapped + head.boards_at) + index;
+    return (const struct te_board *)((const char *)mapped + sizeof head) + index;
 }
 
 nvmlReturn_t te_answers(unsigned index) {
@@ -123,7 +130,7 @@ nvmlReturn_t te_answers(unsigned index) {
 }
 
 static struct te_view view_of(const struct te_slot *slot, unsigned index) {
-    const char *at = (const char *)(slot + 1) + index * head.table_stride;
+    const char *at = (const char *)(slot + 1) + index * table_bytes(&head);
     struct te_view view = {.table = (const struct te_table *)at, .from_us = slot->from_us};
     at += sizeof(struct te_table);
     view.energy_nj = (const int64_t *)at;
@@ -138,8 +145,8 @@ static struct te_view view_of(const struct te_slot *slot, unsigned index) {
 
 nvmlReturn_t te_read(unsigned index, int64_t at_us, te_take *take, void *out) {
     uint64_t number = at_us < 0 ? 0 : (uint64_t)(at_us / head.slot_us) % head.slots;
-    const char *slots = (const char *)mapped + head.slots_at;
-    const struct te_slot *slot = (const struct te_slot *)(slots + number * head.slot_bytes);
+    const char *slots = (const char *)mapped + slots_at(&head);
+    const struct te_slot *slot = (const struct te_slot *)(slots + number * slot_bytes(&head));
     for (int tried = 0; tried < TRIES; tried++) {
         uint64_t before = atomic_load_explicit(&slot->seq, memory_order_acquire);
         struct te_view view = view_of(slot, index);

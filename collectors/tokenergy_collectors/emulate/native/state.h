@@ -1,6 +1,6 @@
 /* The file that a feeder writes and the library reads: emulated boards, some seconds ahead.
 
-   A header, one plate a board, and a ring of slots. A slot holds what all boards will tell in one
+   A header, one plate a board, and a ring of slots, one after the other. A slot holds what all boards will tell in one
    stretch of profile time (microseconds since the profile began); the slot of an instant t is
    (t / slot_us) % slots. Numbers are in the machine's own byte order. layout.py is the same in
    numpy's words, and a test holds the two against each other.
@@ -38,10 +38,6 @@ struct te_header {
     int64_t cell_us;
     int64_t gauge_us;
     _Atomic int64_t alive_until_us; /* CLOCK_MONOTONIC; past it the boards are lost */
-    uint64_t boards_at;             /* offsets and sizes in bytes */
-    uint64_t slots_at;
-    uint64_t slot_bytes;
-    uint64_t table_stride;
     uint64_t total_bytes;
     uint32_t cuda_version;
     uint32_t unused;
@@ -104,13 +100,13 @@ struct te_table {
     int64_t base_mj;
 };
 
-struct te_slot { /* followed by one table a board, table_stride bytes apart */
+struct te_slot { /* followed by one table a board; each begins at a multiple of 8 bytes */
     _Atomic uint64_t seq;
     int64_t from_us;
     int64_t to_us;
 };
 
-_Static_assert(sizeof(struct te_header) == 304, "layout");
+_Static_assert(sizeof(struct te_header) == 272, "layout");
 _Static_assert(sizeof(struct te_board) == 280, "layout");
 _Static_assert(sizeof(struct te_gauge) == 176, "layout");
 _Static_assert(sizeof(struct te_table) == 56, "layout");

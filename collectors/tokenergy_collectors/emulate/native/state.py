@@ -90,7 +90,6 @@ class StateFile:
     def _describe(
         self, shape: layout.Shape, kind: np.dtype[np.void], origin_us: int, start_us: int
     ) -> None:
-        slot = shape.slot()
         fields: dict[str, int | bytes] = {
             "magic": layout.MAGIC,
             "header_bytes": layout.HEADER.itemsize,
@@ -108,10 +107,6 @@ class StateFile:
             "slot_us": SLOT_US,
             "cell_us": CELL_US,
             "gauge_us": GAUGE_US,
-            "boards_at": _offset(kind, "board"),
-            "slots_at": _offset(kind, "slot"),
-            "slot_bytes": slot.itemsize,
-            "table_stride": shape.table().itemsize,
             "total_bytes": kind.itemsize,
             "cuda_version": nvml_more.CUDA_VERSION,
             "driver_version": nvml.DRIVER_VERSION.encode(),
@@ -119,11 +114,6 @@ class StateFile:
         }
         for name, value in fields.items():
             self._file["header"][name] = value
-
-
-def _offset(kind: np.dtype[np.void], name: str) -> int:
-    fields = kind.fields or {}
-    return int(fields[name][1])
 
 
 def _aside(path: Path) -> Path:

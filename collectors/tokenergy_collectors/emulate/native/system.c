@@ -28,13 +28,14 @@ nvmlReturn_t te_find(nvmlDevice_t device, unsigned *index) {
     return te_answers(*index);
 }
 
-nvmlReturn_t te_text(const char *text, char *out, unsigned size) {
+nvmlReturn_t te_text(const char *text, size_t room, char *out, unsigned size) {
     if (!out)
         return NVML_ERROR_INVALID_ARGUMENT;
-    size_t bytes = strlen(text) + 1;
-    if (bytes > size)
+    size_t length = strnlen(text, room);
+    if (length >= size)
         return NVML_ERROR_INSUFFICIENT_SIZE;
-    memcpy(out, text, bytes);
+    memcpy(out, text, length);
+    out[length] = 0;
     return NVML_SUCCESS;
 }
 
@@ -74,12 +75,12 @@ EXPORT const char *nvmlErrorString(nvmlReturn_t code) {
 
 EXPORT nvmlReturn_t nvmlSystemGetDriverVersion(char *out, unsigned size) {
     TRY(te_running());
-    return te_text(te_head()->driver_version, out, size);
+    return TEXT(te_head()->driver_version, out, size);
 }
 
 EXPORT nvmlReturn_t nvmlSystemGetNVMLVersion(char *out, unsigned size) {
     TRY(te_running());
-    return te_text(te_head()->nvml_version, out, size);
+    return TEXT(te_head()->nvml_version, out, size);
 }
 
 EXPORT nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *out) {
@@ -128,7 +129,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *ou
     if (!uuid)
         return NVML_ERROR_INVALID_ARGUMENT;
     for (unsigned index = 0; index < te_head()->boards; index++)
-        if (strcmp(te_board(index)->uuid, uuid) == 0)
+        if (strncmp(te_board(index)->uuid, uuid, sizeof te_board(index)->uuid) == 0)
             return give(index, out);
     return NVML_ERROR_NOT_FOUND;
 }
@@ -138,7 +139,8 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, nvmlDev
     if (!bus_id)
         return NVML_ERROR_INVALID_ARGUMENT;
     for (unsigned index = 0; index < te_head()->boards; index++)
-        if (strcasecmp(te_board(index)->pci_bus_id, bus_id) == 0)
+        if (strncasecmp(te_board(index)->pci_bus_id, bus_id,
+                        sizeof te_board(index)->pci_bus_id) == 0)
             return give(index, out);
     return NVML_ERROR_NOT_FOUND;
 }
