@@ -15,6 +15,7 @@ from tokenergy_collectors.clock import VirtualClock
 from tokenergy_collectors.emulate import EmulatedNode, Profile
 from tokenergy_collectors.emulate.board import CHUNK_US
 from tokenergy_collectors.emulate.native import layout
+from tokenergy_collectors.emulate.timeline import CELL_US
 
 COMMAND = [sys.executable, "-m", "tokenergy_collectors", "emulate"]
 
@@ -95,6 +96,11 @@ class Truth:
         base_mj = self._tables[0][index].base_mj
         return base_mj + self._energy_nj(index, at_us) // 1_000_000
 
+    def watts(self, index: int, from_us: float, to_us: float) -> list[float]:
+        """Return a board's true power in each cell between two instants."""
+        mw = np.concatenate([row[index].power_mw for row in self._tables])
+        return list(mw[int(from_us) // CELL_US : int(to_us) // CELL_US + 1] / 1e3)
+
     def readings_w(self, index: int, from_us: float, to_us: float, *, average: bool) -> list[float]:
         """Return the power readings that a board showed at some time between two instants."""
         first = self._tables[0][index]
@@ -105,7 +111,16 @@ class Truth:
             found |= dict(enumerate(mw, table.first))
         return [found[number] / 1e3 for number in range(span[0], span[1] + 1)]
 
+    def shown_j(self, index: int, from_us: float, to_us: float) -> float:
+        """Return the joules of a meter that takes each instant reading as true until the next."""
+        table = self._tables[0][index]
+        readings = self.readings_w(index, from_us, to_us, average=False)
+        number = (int(from_us) - table.phase_us) // table.update_us
+        borders = table.phase_us + table.update_us * np.arange(number, number + len(readings) + 1)
+        spans_us = np.diff(np.clip(borders, from_us, to_us))
+        return float(np.dot(readings, spans_us)) / 1e6
+
     def _energy_nj(self, index: int, at_us: int) -> int:
         table = self._tables[at_us // CHUNK_US][index]
-        cell, inside_us = divmod(at_us - table.from_us, 5_000)
+        cell, inside_us = divmod(at_us - table.from_us, CELL_US)
         return int(table.energy_nj[cell]) + int(table.power_mw[cell]) * inside_us
