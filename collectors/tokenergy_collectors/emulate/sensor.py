@@ -78,6 +78,10 @@ class BoardTables:
         base_mj: the counter at time zero.
         counter_update_us: period in which the counter is renewed; 1: at every instant.
         counter_phase_us: a time at which it is renewed.
+        counter_gain_ppm: the counter's own gain.
+        counter_rest_mw: power of the rest of a module that the counter covers too.
+        module_rest_mw: the same where power is told in the module's scope; 0 where it is not.
+        usage_instant: whether nvmlDeviceGetPowerUsage tells the short-window reading.
     """
 
     from_us: int
@@ -92,6 +96,10 @@ class BoardTables:
     base_mj: int
     counter_update_us: int = 1
     counter_phase_us: int = 0
+    counter_gain_ppm: int = 0
+    counter_rest_mw: int = 0
+    module_rest_mw: int = 0
+    usage_instant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

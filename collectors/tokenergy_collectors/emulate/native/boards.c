@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#define POWER_SCOPE_BOARD 0
+#define POWER_SCOPE_GPU 0
+#define POWER_SCOPE_MODULE 1
 #define TEMPERATURE_GPU 0
 #define NO_INSTANCE 0xFFFFFFFFu
 
@@ -25,7 +26,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned *mw) {
     ENTER(device, mw)
     if (withheld(index, TE_NO_USAGE))
         return NVML_ERROR_NOT_SUPPORTED;
-    return te_read(index, te_now_us(), te_average_mw, mw);
+    return te_read(index, te_now_us(), te_usage_mw, mw);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device,
@@ -39,29 +40,38 @@ EXPORT nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device,
     return NVML_SUCCESS;
 }
 
+static nvmlReturn_t power(unsigned index, int64_t now_us, unsigned what, te_take *take,
+                          nvmlFieldValue_t *f) {
+    if (withheld(index, what))
+        return NVML_ERROR_NOT_SUPPORTED;
+    TRY(te_read(index, now_us, take, &f->value.ui));
+    f->valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
+    return NVML_SUCCESS;
+}
+
+static nvmlReturn_t counter(unsigned index, int64_t now_us, nvmlFieldValue_t *f) {
+    uint64_t mj;
+    if (withheld(index, TE_NO_COUNTER))
+        return NVML_ERROR_NOT_SUPPORTED;
+    TRY(te_energy_mj(index, now_us, &mj));
+    f->value.ull = mj;
+    f->valueType = NVML_VALUE_TYPE_UNSIGNED_LONG_LONG;
+    return NVML_SUCCESS;
+}
+
 static nvmlReturn_t field(unsigned index, int64_t now_us, nvmlFieldValue_t *f) {
-    if (f->scopeId != POWER_SCOPE_BOARD)
+    int module = f->scopeId == POWER_SCOPE_MODULE;
+    if (!module && f->scopeId != POWER_SCOPE_GPU)
         return NVML_ERROR_NOT_SUPPORTED;
     switch (f->fieldId) {
     case NVML_FI_DEV_POWER_INSTANT:
-        if (withheld(index, TE_NO_INSTANT))
-            return NVML_ERROR_NOT_SUPPORTED;
-        f->valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
-        return te_read(index, now_us, te_instant_mw, &f->value.ui);
+        return power(index, now_us, TE_NO_INSTANT, module ? te_module_instant_mw : te_instant_mw,
+                     f);
     case NVML_FI_DEV_POWER_AVERAGE:
-        if (withheld(index, TE_NO_AVERAGE))
-            return NVML_ERROR_NOT_SUPPORTED;
-        f->valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
-        return te_read(index, now_us, te_average_mw, &f->value.ui);
-    case NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION: {
-        uint64_t value;
-        if (withheld(index, TE_NO_COUNTER))
-            return NVML_ERROR_NOT_SUPPORTED;
-        f->valueType = NVML_VALUE_TYPE_UNSIGNED_LONG_LONG;
-        TRY(te_energy_mj(index, now_us, &value));
-        f->value.ull = value;
-        return NVML_SUCCESS;
-    }
+        return power(index, now_us, TE_NO_AVERAGE, module ? te_module_average_mw : te_average_mw,
+                     f);
+    case NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION:
+        return module ? NVML_ERROR_NOT_SUPPORTED : counter(index, now_us, f);
     default:
         return NVML_ERROR_NOT_SUPPORTED;
     }

@@ -59,16 +59,8 @@ def describe_board(plate: Any, board: Board) -> None:
 def fill(table: Any, board: Board, from_us: int) -> None:
     """Write one board's table: readings and energy for every instant, gauges step by step."""
     made = board.tables(from_us, from_us + SLOT_US)
-    head = {
-        "update_us": made.update_us,
-        "phase_us": made.phase_us,
-        "first": made.first,
-        "count": len(made.instant_mw),
-        "counter_update_us": made.counter_update_us,
-        "counter_phase_us": made.counter_phase_us,
-        "base_mj": made.base_mj,
-    }
-    for name, value in head.items():
+    for name in layout.TABLE.names or ():
+        value = len(made.instant_mw) if name == "count" else getattr(made, name)
         table["head"][name] = value
     table["energy_nj"], table["power_mw"] = made.energy_nj, made.power_mw
     table["instant_mw"][: len(made.instant_mw)] = made.instant_mw

@@ -93,6 +93,10 @@ TABLE = np.dtype(
         ("counter_update_us", "i8"),
         ("counter_phase_us", "i8"),
         ("base_mj", "i8"),
+        ("counter_gain_ppm", "i4"),
+        ("counter_rest_mw", "u4"),
+        ("module_rest_mw", "u4"),
+        ("usage_instant", "u4"),
     ],
     align=True,
 )

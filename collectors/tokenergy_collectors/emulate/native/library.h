@@ -55,7 +55,8 @@ nvmlDevice_t te_handle_of(unsigned index);
 nvmlReturn_t te_read(unsigned index, int64_t at_us, te_take *take, void *out);
 
 /* The readings, as sensor.py has them. */
-te_take te_instant_mw, te_average_mw, te_gauge;
+te_take te_instant_mw, te_average_mw, te_usage_mw, te_module_instant_mw, te_module_average_mw,
+    te_gauge;
 nvmlReturn_t te_energy_mj(unsigned index, int64_t at_us, uint64_t *out);
 
 /* Write a string that stands in a field of `room` bytes into a caller's buffer, terminated. */

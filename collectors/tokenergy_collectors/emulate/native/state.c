@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define TRIES 1000
+#define PPM 1000000
+#define NJ_PER_MJ 1000000
 #define MOST 1000000 /* of anything in a slot; no product of such numbers overflows */
 
 static const struct te_header *mapped; /* the file itself */
@@ -163,17 +165,19 @@ nvmlReturn_t te_read(unsigned index, int64_t at_us, te_take *take, void *out) {
 }
 
 /* Division that rounds down; the divisor is positive. */
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+static __int128 floor_div(__int128 a, int64_t b) { return a / b - (a % b < 0); }
 
 static nvmlReturn_t reading(const struct te_view *view, const uint32_t *mw, int64_t at_us,
                             void *out) {
     const struct te_table *table = view->table;
     if (table->update_us <= 0)
         return NVML_ERROR_UNKNOWN;
-    int64_t number = floor_div(at_us - table->phase_us, table->update_us) - table->first;
+    /* In 128 bits, for a slot in motion may hold any numbers. */
+    __int128 number =
+        floor_div((__int128)at_us - table->phase_us, table->update_us) - table->first;
     if (number < 0 || number >= table->count || number >= head.readings)
         return NVML_ERROR_UNKNOWN;
-    *(unsigned *)out = mw[number];
+    *(unsigned *)out = mw[(size_t)number];
     return NVML_SUCCESS;
 }
 
@@ -183,6 +187,29 @@ nvmlReturn_t te_instant_mw(const struct te_view *view, int64_t at_us, void *out)
 
 nvmlReturn_t te_average_mw(const struct te_view *view, int64_t at_us, void *out) {
     return reading(view, view->average_mw, at_us, out);
+}
+
+nvmlReturn_t te_usage_mw(const struct te_view *view, int64_t at_us, void *out) {
+    return reading(view, view->table->usage_instant ? view->instant_mw : view->average_mw, at_us,
+                   out);
+}
+
+static nvmlReturn_t module_reading(const struct te_view *view, const uint32_t *mw, int64_t at_us,
+                                   void *out) {
+    uint32_t rest_mw = view->table->module_rest_mw;
+    if (!rest_mw)
+        return NVML_ERROR_NOT_SUPPORTED;
+    TRY(reading(view, mw, at_us, out));
+    *(unsigned *)out += rest_mw;
+    return NVML_SUCCESS;
+}
+
+nvmlReturn_t te_module_instant_mw(const struct te_view *view, int64_t at_us, void *out) {
+    return module_reading(view, view->instant_mw, at_us, out);
+}
+
+nvmlReturn_t te_module_average_mw(const struct te_view *view, int64_t at_us, void *out) {
+    return module_reading(view, view->average_mw, at_us, out);
 }
 
 nvmlReturn_t te_gauge(const struct te_view *view, int64_t at_us, void *out) {
@@ -195,19 +222,22 @@ static nvmlReturn_t renewed_us(const struct te_view *view, int64_t at_us, void *
     const struct te_table *table = view->table;
     if (table->counter_update_us <= 0)
         return NVML_ERROR_UNKNOWN;
-    int64_t renewals = floor_div(at_us - table->counter_phase_us, table->counter_update_us);
-    *(int64_t *)out = table->counter_phase_us + renewals * table->counter_update_us;
+    __int128 since_us = (__int128)at_us - table->counter_phase_us;
+    __int128 past_us = since_us - floor_div(since_us, table->counter_update_us) *
+                                      table->counter_update_us;
+    *(int64_t *)out = (int64_t)(at_us - past_us);
     return NVML_SUCCESS;
 }
 
 static nvmlReturn_t energy_mj(const struct te_view *view, int64_t at_us, void *out) {
     int64_t inside_us = at_us - view->from_us;
     int64_t cell = inside_us / head.cell_us;
-    int64_t part_nj = view->power_mw[cell] * (inside_us % head.cell_us);
-    /* Unsigned: what a slot in motion holds may overflow, and is not used then. */
-    uint64_t energy_nj = (uint64_t)view->energy_nj[cell] + (uint64_t)part_nj;
-    *(uint64_t *)out =
-        (uint64_t)view->table->base_mj + (uint64_t)floor_div((int64_t)energy_nj, 1000000);
+    const struct te_table *table = view->table;
+    __int128 energy_nj =
+        view->energy_nj[cell] + (__int128)view->power_mw[cell] * (inside_us % head.cell_us);
+    __int128 counted_nj = floor_div(energy_nj * ((int64_t)PPM + table->counter_gain_ppm), PPM) +
+                          (__int128)table->counter_rest_mw * at_us;
+    *(uint64_t *)out = (uint64_t)table->base_mj + (uint64_t)floor_div(counted_nj, NJ_PER_MJ);
     return NVML_SUCCESS;
 }
 

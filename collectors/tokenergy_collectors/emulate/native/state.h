@@ -85,7 +85,8 @@ struct te_gauge { /* the slow gauges, which hold for gauge_us */
 };
 
 /* One board in one slot. Reading number n is renewed at phase_us + n * update_us. The counter is
-   base_mj plus the whole millijoules of the integral at its latest renewal.
+   base_mj plus the whole millijoules, at its latest renewal, of the integral (times its own gain,
+   rounded down to a nanojoule) and of the rest of the module where it covers that.
 
    After the structure: int64_t energy_nj[cells] (the integral since time zero at each cell's
    start), struct te_gauge gauge[gauges], uint32_t power_mw[cells], instant_mw[readings],
@@ -98,6 +99,10 @@ struct te_table {
     int64_t counter_update_us;
     int64_t counter_phase_us;
     int64_t base_mj;
+    int32_t counter_gain_ppm;
+    uint32_t counter_rest_mw; /* power of the rest of the module, where the counter covers it */
+    uint32_t module_rest_mw;  /* the same, where power is told for the module too; 0: it is not */
+    uint32_t usage_instant;   /* nvmlDeviceGetPowerUsage tells the short-window reading */
 };
 
 struct te_slot { /* followed by one table a board; each begins at a multiple of 8 bytes */
@@ -109,7 +114,7 @@ struct te_slot { /* followed by one table a board; each begins at a multiple of 
 _Static_assert(sizeof(struct te_header) == 272, "layout");
 _Static_assert(sizeof(struct te_board) == 280, "layout");
 _Static_assert(sizeof(struct te_gauge) == 176, "layout");
-_Static_assert(sizeof(struct te_table) == 56, "layout");
+_Static_assert(sizeof(struct te_table) == 72, "layout");
 _Static_assert(sizeof(struct te_slot) == 24, "layout");
 
 #endif

@@ -99,24 +99,62 @@ def test_gauges_hold_for_a_tenth_of_a_second(native):
     assert listed > 100
 
 
-def test_a_counter_that_is_renewed_now_and_then(native, monkeypatch):
-    tables = Board.tables
+@pytest.fixture
+def sensors(monkeypatch):
+    """Give all boards sensors of a kind that the usual ones do not have."""
 
-    def renewed(board, from_us, to_us):
-        made = tables(board, from_us, to_us)
-        return dataclasses.replace(made, counter_update_us=20_001, counter_phase_us=7)
+    def replace(**changes):
+        tables = Board.tables
+        monkeypatch.setattr(
+            Board, "tables", lambda *given: dataclasses.replace(tables(*given), **changes)
+        )
 
-    monkeypatch.setattr(Board, "tables", renewed)
+    return replace
+
+
+def test_a_counter_that_is_renewed_now_and_then(native, sensors):
+    sensors(counter_update_us=20_001, counter_phase_us=7)
     rig, reference = native(), Walk().node.boards[0]
     pynvml.nvmlInit()
     handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-    # At the first of these the latest renewal lies in the slot before.
-    for at_us in (10_000_000, 10_000_507, 10_000_508, 25_123_456):
+    # At some of these the latest renewal lies in the slot before.
+    for at_us in (10_000_000, 10_000_507, 10_000_508, 20_000_001, 25_123_456):
         renewed_us = 7 + (at_us - 7) // 20_001 * 20_001
         rig.to(at_us)
         counter = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
         assert counter == reference.energy_mj(renewed_us)
-    assert renewed_us < at_us
+
+
+def test_a_counter_with_a_gain_that_covers_a_module(native, sensors):
+    sensors(counter_gain_ppm=-46_001, counter_rest_mw=77_777)
+    rig, reference = native(), Walk().node.boards[0]
+    pynvml.nvmlInit()
+    handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+    base_mj = reference.energy_mj(0)
+    for at_us in (0, 1, 9_999_999, 10_000_000, 41_234_567):
+        rig.to(at_us)
+        trace = reference._trace_to(at_us)
+        energy_nj = int(trace.energy_at(0, np.array([at_us]))[0])
+        counted_nj = energy_nj * (1_000_000 - 46_001) // 1_000_000 + 77_777 * at_us
+        counter = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+        assert counter == base_mj + counted_nj // 1_000_000
+
+
+def test_power_of_a_module_and_a_usage_that_is_instant(native, sensors):
+    sensors(module_rest_mw=250_000, usage_instant=True)
+    rig, reference = native(), Walk().node.boards[0]
+    pynvml.nvmlInit()
+    handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+    rig.to(30_000_000)
+    values = pynvml.nvmlDeviceGetFieldValues(handle, [(field, 1) for field in FIELDS])
+    assert [v.nvmlReturn for v in values] == [0, 0, pynvml.NVML_ERROR_NOT_SUPPORTED]
+    instant_mw, average_mw = (
+        reference.power_instant_mw(30_000_000),
+        reference.power_average_mw(30_000_000),
+    )
+    assert values[0].value.uiVal == instant_mw + 250_000
+    assert values[1].value.uiVal == average_mw + 250_000
+    assert pynvml.nvmlDeviceGetPowerUsage(handle) == instant_mw != average_mw
 
 
 def test_the_layout_is_the_same_in_both_languages(library, tmp_path):
