@@ -7,7 +7,7 @@ SOURCES := collectors transforms sql dags tests benchmarks
 .PHONY: help setup setup-run demo test check docs bench emulated-nvml chaos gpu-check lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 setup: .venv/dev.stamp ## make .venv with everything: analysis, Airflow, CUDA compiler, test tools
 setup-run: .venv/run.stamp ## make .venv with what the demo needs, no more

@@ -9,15 +9,28 @@ import pytest
 
 from tests.collectors.emulate.helpers import Walk
 from tests.collectors.emulate.native.rigs import NativeRig
-from tokenergy_collectors.emulate.native.build import compile_library
+from tokenergy_collectors.emulate.native.build import SONAME, library_folder
 
 
 @pytest.fixture(scope="session")
-def library(tmp_path_factory):
+def cache(tmp_path_factory):
+    """Where these tests keep compiled libraries: not in the user's own cache."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture(scope="session")
+def library(cache):
     """The path of the library, compiled once."""
     if shutil.which("gcc") is None:
         pytest.skip("gcc is not installed")
-    return compile_library(tmp_path_factory.mktemp("nvml"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        return library_folder() / SONAME
 
 
 @pytest.fixture

@@ -241,9 +241,7 @@ def test_what_cannot_be_compiled_is_one_line(tmp_path, monkeypatch):
         library_folder()
 
 
-def test_an_unknown_node_is_one_line(monkeypatch, library):
-    monkeypatch.setattr(
-        "tokenergy_collectors.emulate.native.command.library_folder", lambda: library.parent
-    )
+@pytest.mark.usefixtures("library")
+def test_an_unknown_node_is_one_line():
     with pytest.raises(UserError, match="node 'x': not in the profile"):
         emulate("demo", stop=threading.Event(), say=print, node="x")

@@ -40,11 +40,14 @@ LONG = (
 
 
 @pytest.fixture(scope="module")
-def fed(library, tmp_path_factory):
+def fed(library, cache, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tools")
     profile = folder / "long.toml"
     profile.write_text(LONG)
-    with Feeding(profile, folder) as feeding:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        feeding = Feeding(profile, folder)
+    with feeding:
         # Tools are held against boards that work, not against the first idle seconds.
         while monotonic_us() - feeding.origin_us < 5_000_000:
             time.sleep(0.1)
