@@ -123,6 +123,21 @@ def test_a_slot_in_motion_is_not_read(native):
     assert pynvml.nvmlDeviceGetPowerUsage(handle) > 50_000
 
 
+def test_a_slot_that_was_never_written_is_no_value(tmp_path, native):
+    rig = native()
+    rig.state.close()
+    node = rig.node
+    fresh = StateFile(tmp_path / "boards", node.boards, origin_us=0, start_us=node.start_us)
+    pynvml.nvmlInit()
+    handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+    unknown = pynvml.NVML_ERROR_UNKNOWN
+    assert code_of(pynvml.nvmlDeviceGetTemperature, handle, 0) == unknown
+    assert code_of(pynvml.nvmlDeviceGetPowerUsage, handle) == unknown
+    fresh.publish(0)
+    assert pynvml.nvmlDeviceGetTemperature(handle, 0) > 20
+    fresh.close()
+
+
 def test_a_new_feeder_is_found_by_the_next_init(tmp_path, real_time):
     for _ in range(2):
         with feeder(tmp_path, Offset()) as fed:
