@@ -60,6 +60,11 @@ _FIELDS: dict[int, tuple[str, int, Read]] = {
 """Field id to the name under which a profile can withhold it, its type and its reading."""
 
 
+Scalars = Sequence[tuple[str, Any, Sequence[Read], str]]
+Structs = Sequence[tuple[str, Callable[..., int], Sequence[Any]]]
+"""Kinds of the tables in `nvml_calls.py`."""
+
+
 class Rig(Protocol):
     """What the library needs of a node."""
 
@@ -135,6 +140,10 @@ class NvmlLibrary:
     def _export(self) -> None:
         """Make the callbacks; anything not listed here is FUNCTION_NOT_FOUND to the binding."""
         p, u = c_void_p, c_uint
+        # First, so that anything below replaces what is refused or constant here.
+        self._export_tables(nvml_more.SCALARS, nvml_more.STRUCTS)
+        for name, call in nvml_more.SYSTEM:
+            self._define(name, self._when_running(call), p)
         self._define("nvmlInit_v2", self._init)
         self._define("nvmlInitWithFlags", self._init, u)
         self._define("nvmlShutdown", self._shutdown)
@@ -142,17 +151,19 @@ class NvmlLibrary:
         for name, text in (("Driver", DRIVER_VERSION), ("NVML", NVML_VERSION)):
             call = self._when_running(partial(put_text, text))
             self._define(f"nvmlSystemGet{name}Version", call, p, u)
-        for name, call in nvml_more.SYSTEM:
-            self._define(name, self._when_running(call), p)
         self._define("nvmlDeviceGetCount_v2", self._when_running(self._count), p)
         self._define("nvmlDeviceGetHandleByIndex_v2", self._by_index, u, p)
         self._define("nvmlDeviceGetHandleByUUID", self._by_uuid, p, p)
         self._define("nvmlDeviceGetHandleByPciBusId_v2", self._by_pci, p, p)
         self._define("nvmlDeviceGetFieldValues", self._field_values, p, c_int, p)
-        for name, ctype, reads, needs in (*SCALARS, *nvml_more.SCALARS):
+        self._export_tables(SCALARS, STRUCTS)
+
+    def _export_tables(self, scalars: Scalars, structs: Structs) -> None:
+        p = c_void_p
+        for name, ctype, reads, needs in scalars:
             pointers = [p] * len(reads)
             self._define(name, self._scalars(ctype, reads, needs), p, *pointers)
-        for name, write, arguments in (*STRUCTS, *nvml_more.STRUCTS):
+        for name, write, arguments in structs:
             self._define(name, self._on_board(write), p, *arguments)
 
     def _define(self, name: str, function: Callable[..., int], *arguments: Any) -> None:
