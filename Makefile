@@ -4,10 +4,10 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 SOURCES := collectors transforms sql dags tests benchmarks
 
-.PHONY: help setup setup-run demo test check docs bench chaos fleet gpu-check lock clean
+.PHONY: help setup setup-run demo test check docs bench chaos fleet emulated-nvml gpu-check lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 setup: .venv/dev.stamp ## make .venv with everything: analysis, Airflow, CUDA compiler, test tools
 setup-run: .venv/run.stamp ## make .venv with what the demo needs, no more
@@ -47,6 +47,9 @@ docs: .venv/dev.stamp ## write docs/contract.md and docs/cli.md anew from the co
 
 bench: .venv/dev.stamp ## time the integration against DuckDB and NumPy
 	$(BIN)/python -m benchmarks.integrate
+
+emulated-nvml: .venv/run.stamp ## compile the NVML library that shows emulated boards to any program
+	@$(BIN)/python -m tokenergy_collectors.emulate.native.build build/emulated-nvml
 
 chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its disk
 	$(BIN)/python -m benchmarks.chaos

@@ -145,6 +145,60 @@ def fleet(
 
 
 @app.command()
+def emulate(
+    profile: Annotated[str, typer.Argument(help="A shipped profile's name, or a TOML file.")],
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(help="A program to run on the boards; put -- before it.", metavar="COMMAND"),
+    ] = None,
+    node: Annotated[
+        str | None, typer.Option("--node", help="Which node of the profile; default: its first.")
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="FILE", help="Where the boards' state is to lie."),
+    ] = None,
+    duration: Annotated[
+        str | None, typer.Option("--duration", help="End after this long, e.g. 90s, 2m, 1h.")
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option("--truth", metavar="FILE", help="Where to write what was true, at the end."),
+    ] = None,
+) -> None:
+    """Emulate boards for other programs: any tool that reads NVML then finds them. Needs gcc.
+
+    Prints the environment to export, and serves the boards in real time until the profile ends,
+    or SIGTERM or Ctrl-C. With a COMMAND, runs that on the boards and exits with its code.
+
+    \b
+    Examples:
+      tokenergy-collect emulate demo --duration 10m --truth truth.json
+      tokenergy-collect emulate demo --node gpu-b -- gpustat --json
+      tokenergy-collect emulate demo -- tokenergy-collect run --lake ./lake --duration 20s
+    """
+    from threading import Event
+
+    from tokenergy_collectors.emulate.native.command import emulate as serve
+    from tokenergy_collectors.running import parse_duration
+
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    code = serve(
+        profile,
+        stop=stop,
+        say=lambda line: print(line, flush=True),
+        node=node,
+        state=state,
+        duration_us=None if duration is None else parse_duration(duration),
+        truth=truth,
+        command=command or (),
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
 def check(
     config: ConfigFile = None, lake: LakeOption = None, node: Node = None, emulate: Emulate = None
 ) -> None:

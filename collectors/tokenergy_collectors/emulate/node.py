@@ -158,6 +158,11 @@ class EmulatedNode:
         self.boards[index].reset_counter(self.now_us())
 
     @property
+    def origin_us(self) -> int:
+        """The monotonic clock at profile time zero, microseconds."""
+        return self._origin_us
+
+    @property
     def labels(self) -> dict[str, str]:
         """Site, hall, pod and rack, those that the profile declares."""
         spec = self.profile.nodes[self.node]

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import pynvml
 
+from tokenergy_collectors.emulate import nvml_more
 from tokenergy_collectors.emulate.mig import MigDevice, MigInstances
 from tokenergy_collectors.emulate.nvml_calls import (
     SCALARS,
@@ -64,6 +65,11 @@ _MODULE_FIELDS: dict[int, Read] = {
     pynvml.NVML_FI_DEV_POWER_AVERAGE: Board.module_average_mw,
 }
 """Field id to its reading in the scope of the module, on boards that sit on one."""
+
+
+Scalars = Sequence[tuple[str, Any, Sequence[Read], str]]
+Structs = Sequence[tuple[str, Callable[..., int], Sequence[Any]]]
+"""Kinds of the tables in `nvml_calls.py`."""
 
 
 class Rig(Protocol):
@@ -176,23 +182,32 @@ class NvmlLibrary:
     def _export(self) -> None:
         """Make the callbacks; anything not listed here is FUNCTION_NOT_FOUND to the binding."""
         p, u = c_void_p, c_uint
+        # First, so that anything below replaces what is refused or constant here.
+        self._export_tables(nvml_more.SCALARS, nvml_more.STRUCTS)
+        for name, call in nvml_more.SYSTEM:
+            self._define(name, self._when_running(call), p)
         self._define("nvmlInit_v2", self._init)
         self._define("nvmlInitWithFlags", self._init, u)
         self._define("nvmlShutdown", self._shutdown)
         self.nvmlErrorString = ctypes.CFUNCTYPE(p, c_int)(self._error_string)
-        self._define("nvmlSystemGetDriverVersion", partial(put_text, DRIVER_VERSION), p, u)
-        self._define("nvmlSystemGetNVMLVersion", partial(put_text, NVML_VERSION), p, u)
-        self._define("nvmlDeviceGetCount_v2", self._count, p)
+        for name, text in (("Driver", DRIVER_VERSION), ("NVML", NVML_VERSION)):
+            call = self._when_running(partial(put_text, text))
+            self._define(f"nvmlSystemGet{name}Version", call, p, u)
+        self._define("nvmlDeviceGetCount_v2", self._when_running(self._count), p)
         self._define("nvmlDeviceGetHandleByIndex_v2", self._by_index, u, p)
         self._define("nvmlDeviceGetHandleByUUID", self._by_uuid, p, p)
         self._define("nvmlDeviceGetHandleByPciBusId_v2", self._by_pci, p, p)
         self._define("nvmlDeviceGetFieldValues", self._field_values, p, c_int, p)
         for name, function, arguments in self._mig.calls(self._find, self._handle_of):
             self._define(name, function, *arguments)
-        for name, ctype, reads, needs in SCALARS:
+        self._export_tables(SCALARS, STRUCTS)
+
+    def _export_tables(self, scalars: Scalars, structs: Structs) -> None:
+        p = c_void_p
+        for name, ctype, reads, needs in scalars:
             pointers = [p] * len(reads)
             self._define(name, self._scalars(ctype, reads, needs), p, *pointers)
-        for name, write, arguments in STRUCTS:
+        for name, write, arguments in structs:
             self._define(name, self._on_board(write), p, *arguments)
 
     def _define(self, name: str, function: Callable[..., int], *arguments: Any) -> None:
@@ -216,9 +231,15 @@ class NvmlLibrary:
         text = self._messages.get(code, self._messages[pynvml.NVML_ERROR_UNKNOWN])
         return ctypes.addressof(text)
 
+    def _when_running(self, function: Callable[..., int]) -> Callable[..., int]:
+        """Return a function that says so while the library is not initialised."""
+
+        def call(*arguments: Any) -> int:
+            return function(*arguments) if self._inits else int(pynvml.NVML_ERROR_UNINITIALIZED)
+
+        return call
+
     def _count(self, out: int) -> int:
-        if not self._inits:
-            return int(pynvml.NVML_ERROR_UNINITIALIZED)
         return put(c_uint, out, len(self._handle_of))
 
     def _by_index(self, index: int, out: int) -> int:
@@ -230,23 +251,28 @@ class NvmlLibrary:
         found: Board | MigDevice = self._boards[handle]
         return found
 
-    def _by_uuid(self, text: int, out: int) -> int:
-        wanted = ctypes.string_at(text).decode()
+    def _by_uuid(self, text: int | None, out: int) -> int:
+        wanted = None if text is None else ctypes.string_at(text).decode()
         for handle, device in self._mig.devices() if self._inits else ():
             if device.identity.uuid == wanted:
                 _ = self._boards[handle]
                 return put(c_void_p, out, handle)
-        return self._search(wanted, lambda board: board.identity.uuid, out)
+        return self._search(text, lambda board: board.identity.uuid.encode(), out)
 
-    def _by_pci(self, text: int, out: int) -> int:
-        return self._search(ctypes.string_at(text).decode().upper(), pci_bus_id, out)
+    def _by_pci(self, text: int | None, out: int) -> int:
+        return self._search(text, lambda board: pci_bus_id(board).encode(), out, fold=True)
 
-    def _search(self, wanted: str, key: Callable[[Board], str], out: int) -> int:
+    def _search(
+        self, text: int | None, key: Callable[[Board], bytes], out: int, *, fold: bool = False
+    ) -> int:
+        if not self._inits or text is None:
+            missing = pynvml.NVML_ERROR_INVALID_ARGUMENT
+            return int(missing if self._inits else pynvml.NVML_ERROR_UNINITIALIZED)
+        wanted = ctypes.string_at(text)
         for index, board in enumerate(self._rig.boards):
-            if key(board) == wanted:
+            if key(board) == (wanted.upper() if fold else wanted):
                 return self._give(index, out)
-        code = pynvml.NVML_ERROR_NOT_FOUND if self._inits else pynvml.NVML_ERROR_UNINITIALIZED
-        return int(code)
+        return int(pynvml.NVML_ERROR_NOT_FOUND)
 
     def _give(self, index: int, out: int) -> int:
         handle = self._handle_of[index]
@@ -261,6 +287,8 @@ class NvmlLibrary:
         stamp_us = self._rig.start_us + now_us
         array = self._arrays.get(count)
         if array is None:
+            if count < 1:
+                return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
             array = self._arrays[count] = c_char * (_FIELD_BYTES * count)
         raw = array.from_address(address)
         for offset in range(0, _FIELD_BYTES * count, _FIELD_BYTES):

@@ -19,8 +19,8 @@ from tokenergy_collectors.emulate.sensor import Board
 _LOG = logging.getLogger(__name__)
 
 SUCCESS = 0
-_H100_PCI_ID = 0x2330_10DE
-_RESERVED_BYTES = 512 * 2**20
+H100_PCI_ID = 0x2330_10DE
+RESERVED_BYTES = 512 * 2**20
 
 Read = Callable[[Board, int], int]
 """Reads a value of a board at a profile time in microseconds."""
@@ -43,6 +43,8 @@ def guarded(name: str, function: Callable[..., int]) -> Callable[..., int]:
         except NvmlReturnError as failure:
             return failure.code
         except Exception as error:  # noqa: BLE001 - an exception must not cross into C
+            if None in arguments:  # a null pointer, where one was needed
+                return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
             _LOG.error("emulated %s failed: %r", name, error)
             return int(pynvml.NVML_ERROR_UNKNOWN)
 
@@ -55,8 +57,10 @@ def put(ctype: Any, address: int, value: object) -> int:
     return SUCCESS
 
 
-def put_text(text: str, address: int, size: int) -> int:
+def put_text(text: str, address: int | None, size: int) -> int:
     """Write a terminated string into a buffer of `size` bytes."""
+    if address is None:
+        return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
     raw = text.encode() + b"\0"
     if len(raw) > size:
         return int(pynvml.NVML_ERROR_INSUFFICIENT_SIZE)
@@ -132,7 +136,7 @@ def _pci(board: Board, at_us: int, address: int) -> int:
     info.busIdLegacy = pci_bus_id(board)[4:]
     info.busId = pci_bus_id(board)
     info.domain, info.bus, info.device = 0, board.identity.pci_bus, 0
-    info.pciDeviceId, info.pciSubSystemId = _H100_PCI_ID, 0
+    info.pciDeviceId, info.pciSubSystemId = H100_PCI_ID, 0
     return SUCCESS
 
 
@@ -189,9 +193,9 @@ def _processes(board: Board, at_us: int, count_at: int, address: int | None) -> 
 
 
 def _memory(board: Board, at_us: int, address: int) -> int:
-    used = board.used_bytes(at_us) + _RESERVED_BYTES
+    used = board.used_bytes(at_us) + RESERVED_BYTES
     memory = pynvml.c_nvmlMemory_t.from_address(address)
-    memory.total = board.identity.memory_bytes + _RESERVED_BYTES
+    memory.total = board.identity.memory_bytes + RESERVED_BYTES
     memory.free, memory.used = memory.total - used, used
     return SUCCESS
 
@@ -201,7 +205,7 @@ def _memory_v2(board: Board, at_us: int, address: int) -> int:
     if memory.version != pynvml.nvmlMemory_v2:
         return int(pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH)
     used = board.used_bytes(at_us)
-    memory.total, memory.reserved = board.identity.memory_bytes + _RESERVED_BYTES, _RESERVED_BYTES
+    memory.total, memory.reserved = board.identity.memory_bytes + RESERVED_BYTES, RESERVED_BYTES
     memory.free, memory.used = board.identity.memory_bytes - used, used
     return SUCCESS
 

@@ -77,6 +77,47 @@ class SensorSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BoardTables:
+    """What a board's power and energy are read from in a stretch of time, for a reader elsewhere.
+
+    Attributes:
+        from_us: where it begins, profile time; a whole number of cells.
+        to_us: where it ends.
+        update_us: period of the power readings; number n is renewed at phase_us + n * update_us.
+        phase_us: see there.
+        first: number of the reading that is the latest at `from_us`.
+        instant_mw: short-window readings from number `first` on.
+        average_mw: one-second readings from number `first` on.
+        power_mw: true power of each cell.
+        energy_nj: integral since time zero at the start of each cell.
+        base_mj: the counter at time zero.
+        counter_update_us: period in which the counter is renewed; 1: at every instant.
+        counter_phase_us: a time at which it is renewed.
+        counter_gain_ppm: the counter's own gain.
+        counter_rest_mw: power of the rest of a module that the counter covers too.
+        module_rest_mw: the same where power is told in the module's scope; 0 where it is not.
+        usage_instant: whether nvmlDeviceGetPowerUsage tells the short-window reading.
+    """
+
+    from_us: int
+    to_us: int
+    update_us: int
+    phase_us: int
+    first: int
+    instant_mw: Sequence[int]
+    average_mw: Sequence[int]
+    power_mw: Ints
+    energy_nj: Ints
+    base_mj: int
+    counter_update_us: int = 1
+    counter_phase_us: int = 0
+    counter_gain_ppm: int = 0
+    counter_rest_mw: int = 0
+    module_rest_mw: int = 0
+    usage_instant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Window:
     """Tabulated readings of one trace; `first` is the number of the first refresh in them."""
 
@@ -158,6 +199,32 @@ class Board:
     def module_rest_mw(self) -> int:
         """Power of the parts that share a module with this board; 0 if it sits on none."""
         return self._sensor.module_rest_mw
+
+    def tables(self, from_us: int, to_us: int) -> BoardTables:
+        """Return what readings between two chunk borders are made of; moves on to `to_us`."""
+        window, sensor = self._at(to_us - 1), self._sensor
+        cells = slice((from_us - window.start_us) // CELL_US, (to_us - window.start_us) // CELL_US)
+        first = (from_us - self._phase_us) // self._update_us
+        last = (to_us - 1 - self._phase_us) // self._update_us
+        readings = slice(first - window.first, last - window.first + 1)
+        return BoardTables(
+            from_us,
+            to_us,
+            self._update_us,
+            self._phase_us,
+            first,
+            window.instant_mw[readings],
+            window.average_mw[readings],
+            window.trace.power_mw[self.identity.index, cells],
+            window.trace.energy_nj[self.identity.index, cells],
+            self._base_mj,
+            counter_update_us=sensor.counter_update_us or 1,
+            counter_phase_us=sensor.counter_phase_us,
+            counter_gain_ppm=sensor.counter_gain_ppm,
+            counter_rest_mw=sensor.counter_rest_mw,
+            module_rest_mw=sensor.module_rest_mw,
+            usage_instant=sensor.usage_instant,
+        )
 
     def reset_counter(self, at_us: int) -> None:
         """Let the energy counter restart at zero, as when the driver is loaded again."""

@@ -114,7 +114,7 @@ def test_errors_are_nvml_errors(walk, monkeypatch, caplog):
     assert code_of(pynvml.nvmlDeviceGetClockInfo, handle, 99) == wrong
     assert code_of(pynvml.nvmlDeviceGetHandleByUUID, "GPU-0") == pynvml.NVML_ERROR_NOT_FOUND
     missing = pynvml.NVML_ERROR_FUNCTION_NOT_FOUND
-    assert code_of(pynvml.nvmlDeviceGetFanSpeed, handle) == missing
+    assert code_of(pynvml.nvmlDeviceGetVbiosVersion, handle) == missing
     monkeypatch.setattr(Board, "utilization", lambda *_: 1 // 0)
     assert code_of(pynvml.nvmlDeviceGetUtilizationRates, handle) == pynvml.NVML_ERROR_UNKNOWN
     assert "nvmlDeviceGetUtilizationRates failed: ZeroDivisionError" in caplog.text

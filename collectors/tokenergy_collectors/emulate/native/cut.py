@@ -1,0 +1,49 @@
+"""What was true on a node up to the moment it ended, when that was before its profile's end.
+
+In: a profile and a time. Out: the profile as if it ended then. The same profile gives the same
+node, so a node on a virtual clock runs through it once more and knows the truth of the shorter day.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from tokenergy_collectors.clock import VirtualClock
+from tokenergy_collectors.emulate.node import EmulatedNode
+from tokenergy_collectors.emulate.profile import Placed, Profile
+
+_Placed = TypeVar("_Placed", bound=Placed)
+
+
+def cut(profile: Profile, duration_us: int) -> Profile:
+    """Return a profile that ends at `duration_us`: later jobs fall away, running ones end there."""
+    return profile.model_copy(
+        update={
+            "duration_s": duration_us / 1e6,
+            "jobs": _until(profile.jobs, duration_us),
+            "strays": _until(profile.strays, duration_us),
+        }
+    )
+
+
+def _until(placed: Sequence[_Placed], duration_us: int) -> list[_Placed]:
+    return [
+        one.model_copy(update={"end_s": min(one.end_us, duration_us) / 1e6})
+        for one in placed
+        if one.start_us < duration_us
+    ]
+
+
+def write_truth(node: EmulatedNode, ended_us: int, path: Path) -> None:
+    """Write what is true of a node from its beginning to `ended_us` (profile time) as JSON.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    clock = VirtualClock(node.start_us)
+    twin = EmulatedNode(cut(node.profile, ended_us), node.node, clock)
+    clock.sleep_until(clock.monotonic_us() + ended_us, threading.Event())
+    twin.write_truth(path)
