@@ -4,10 +4,10 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 SOURCES := collectors transforms sql dags tests benchmarks
 
-.PHONY: help setup setup-run demo test check docs bench chaos fleet emulated-nvml gpu-check lock clean
+.PHONY: help setup setup-run demo test check docs bench bench-collector bench-timing chaos fleet emulated-nvml gpu-check lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 
 setup: .venv/dev.stamp ## make .venv with everything: analysis, Airflow, CUDA compiler, test tools
 setup-run: .venv/run.stamp ## make .venv with what the demo needs, no more
@@ -50,6 +50,12 @@ bench: .venv/dev.stamp ## time the integration against DuckDB and NumPy
 
 emulated-nvml: .venv/run.stamp ## compile the NVML library that shows emulated boards to any program
 	@$(BIN)/python -m tokenergy_collectors.emulate.native.build build/emulated-nvml
+
+bench-collector: .venv/dev.stamp ## the collector's CPU and memory beside its peers' (7 minutes)
+	$(BIN)/python -m benchmarks.collector
+
+bench-timing: .venv/dev.stamp ## how well the collector keeps its ticks over 10 minutes
+	$(BIN)/python -m benchmarks.timing
 
 chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its disk
 	$(BIN)/python -m benchmarks.chaos

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenergy_collectors.columns import column
+from tokenergy_collectors.columns import column, scalar
 from tokenergy_collectors.contract import TABLES
 from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_collectors.wal import LogRows, UnreadableLogError, read_log
@@ -123,16 +123,17 @@ def unsealed(lake: Lake, node: str, table: str, rows: pa.Table, own: set[Path]) 
 
     if not rows.num_rows:
         return rows
-    first_us, last_us = stamp_range(table, rows)
-    stamp = pc.field(TABLES[table].time)
-    where = (stamp >= first_us) & (stamp <= last_us)
+    first_us, last_us = (scalar(ts_us) for ts_us in stamp_range(table, rows))
     there: set[str] = set()
     for path in lake.files(table, hours_of(table, rows), node):
         if path in own:
             continue
         with suppress(OSError, KeyError, pa.ArrowException):  # unreadable: holds no rows
-            part = pq.read_table(path, filters=where, partitioning=None)
-            there.update(_keys(part.select(rows.column_names)))
+            with pq.ParquetFile(path) as file:  # `read_table` imports pandas
+                part = file.read(columns=rows.column_names)
+            stamp = part[TABLES[table].time]
+            near = pc.and_(pc.greater_equal(stamp, first_us), pc.less_equal(stamp, last_us))
+            there.update(_keys(part.filter(near)))
     if not there:
         return rows
     return rows.filter(column([key not in there for key in _keys(rows)], pa.bool_()))

@@ -38,7 +38,8 @@ class BeatingClock(SystemClock):
         now_us = self.monotonic_us()
         if now_us >= self._next_us:
             self._next_us = self.beat(now_us)
-        super().sleep_until(monotonic_us, stop)
+        if now_us < monotonic_us:
+            super().sleep_until(monotonic_us, stop)
 
 
 class NvmlLostError(UserError):

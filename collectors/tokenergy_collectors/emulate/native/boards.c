@@ -26,6 +26,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned *mw) {
     ENTER(device, mw)
     if (withheld(index, TE_NO_USAGE))
         return NVML_ERROR_NOT_SUPPORTED;
+    te_count();
     return te_read(index, te_now_us(), te_usage_mw, mw);
 }
 
@@ -34,6 +35,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device,
     ENTER(device, mj)
     if (withheld(index, TE_NO_COUNTER))
         return NVML_ERROR_NOT_SUPPORTED;
+    te_count();
     uint64_t value;
     TRY(te_energy_mj(index, te_now_us(), &value));
     *mj = value;
@@ -83,6 +85,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count,
     ENTER(device, fields)
     if (count < 1)
         return NVML_ERROR_INVALID_ARGUMENT;
+    te_count();
     int64_t now_us = te_now_us();
     for (nvmlFieldValue_t *f = fields; f < fields + count; f++) {
         f->timestamp = te_head()->start_us + now_us;

@@ -59,6 +59,10 @@ te_take te_instant_mw, te_average_mw, te_usage_mw, te_module_instant_mw, te_modu
     te_gauge;
 nvmlReturn_t te_energy_mj(unsigned index, int64_t at_us, uint64_t *out);
 
+/* Count one reading of power or energy by this process, if anybody wants to know. */
+void te_count_from_now(void);
+void te_count(void);
+
 /* Write a string that stands in a field of `room` bytes into a caller's buffer, terminated. */
 nvmlReturn_t te_text(const char *text, size_t room, char *out, unsigned size);
 #define TEXT(field, out, size) te_text(field, sizeof(field), out, size)

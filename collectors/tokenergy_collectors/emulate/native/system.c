@@ -43,8 +43,10 @@ EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned flags) {
     (void)flags;
     pthread_mutex_lock(&lock);
     nvmlReturn_t code = inits ? NVML_SUCCESS : te_open();
-    if (code == NVML_SUCCESS)
+    if (code == NVML_SUCCESS) {
+        te_count_from_now();
         inits++;
+    }
     pthread_mutex_unlock(&lock);
     return code;
 }
