@@ -20,6 +20,7 @@ from tokenergy_collectors.config import Config
 from tokenergy_collectors.contract import HOUR_US, JOBS
 from tokenergy_collectors.declared import DeclaredJobs, Row
 from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.housekeeping import Housekeeping
 from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_collectors.logs import Log
 from tokenergy_collectors.recorder import Recorder
@@ -110,6 +111,11 @@ class Daemon:
         finally:
             self._recorder.close()
         return counts
+
+    @property
+    def housekeeping(self) -> Housekeeping:
+        """What looks after the sealed files; to be left or drained after the run."""
+        return self._recorder.housekeeping
 
     def _now_us(self) -> int:
         return self._clock.monotonic_us() + self._offset_us
