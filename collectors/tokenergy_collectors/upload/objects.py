@@ -24,6 +24,9 @@ from tokenergy_collectors.upload.store import Content, Looked, Store, StoreError
 _SLOWEST_BYTES_S = 50_000
 """A transfer below this is taken for one that hangs."""
 
+_CLIENT_S = 60.0
+"""What making a client may take."""
+
 _S3 = ("s3", "s3a")
 _NO_STORES = ("http", "https", "memory", "data", "zip", "tar")
 
@@ -129,6 +132,9 @@ class ObjectStore:
         """Return what is put along with an object."""
         return {}
 
+    def _connect(self) -> None:
+        """Make ready what the driver needs, where that takes time of its own."""
+
     def _call(self, size: int, call: Callable[..., Any], *given: Any, **more: Any) -> Any:
         """Call the driver, which may take as long as the slowest link needs for `size` bytes.
 
@@ -137,9 +143,10 @@ class ObjectStore:
             StoreError: the store is away or refuses.
         """
         wait_s = self._timeout_s + size / _SLOWEST_BYTES_S
-        if self._fs.async_impl:
-            more["timeout"] = wait_s
         try:
+            self._connect()
+            if self._fs.async_impl:
+                more["timeout"] = wait_s
             return call(*given, **more)
         except FileNotFoundError:
             raise
@@ -161,6 +168,11 @@ class S3Store(ObjectStore):
         except FileNotFoundError:
             raise StoreError(f"no bucket {bucket}") from None
         return ""
+
+    def _connect(self) -> None:
+        # At first this reads the service's description and looks for credentials, which takes
+        # seconds on a busy host and says nothing about the store; later it returns at once.
+        self._fs.connect(timeout=_CLIENT_S)
 
     def _vouched(self, info: dict[str, Any], content: Content) -> bool:
         return str(info.get("ETag", "")).strip('"') == content.md5
