@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+_CREDENTIALS = {"key": "tests", "secret": "tests"}
 _START_S = 60.0
 
 
@@ -65,8 +66,7 @@ class Server:
     def fs(self) -> Any:
         """Return a way to the server that goes by no wire of ours and caches nothing."""
         return s3fs.S3FileSystem(
-            key="tests",
-            secret="tests",
+            **_CREDENTIALS,
             endpoint_url=self.url,
             client_kwargs={"region_name": "us-east-1"},
             use_listings_cache=False,

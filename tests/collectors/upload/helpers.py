@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 
-from tests.support.lakes import S, T0, LakeBuilder
+from tests.support.lakes import T0, LakeBuilder, S
 from tokenergy_collectors.config import Upload
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.logs import Log
