@@ -48,7 +48,7 @@ docs: .venv/dev.stamp ## write docs/contract.md and docs/cli.md anew from the co
 bench: .venv/dev.stamp ## time the integration against DuckDB and NumPy
 	$(BIN)/python -m benchmarks.integrate
 
-chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its disk
+chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its disk, take its store away
 	$(BIN)/python -m benchmarks.chaos
 
 gpu-check: .venv/dev.stamp ## on a CUDA machine: CUDA and CPU segments must agree to the bit
