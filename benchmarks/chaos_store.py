@@ -1,11 +1,11 @@
 """Takes the object store away from under a running daemon, and looks what arrives.
 
-In: a folder. Out: figures, in lines, and violations. The store is a real S3-speaking server, moto's,
-behind a wire of ours, and the daemon samples and seals every second all the while.
+In: a folder. Out: figures, in lines, and violations. The store is a real S3-speaking server
+(moto's) behind a wire of ours, and the daemon samples and seals every second all the while.
 
 `away_and_back`: the wire is cut and mended, falls silent and is mended, and the daemon is killed
-with SIGKILL in the midst of uploads, over and over. Every file must arrive, once, with the bytes it had;
-hours that are over are let go here, and must be there.
+with SIGKILL in the midst of uploads, over and over. Every file must arrive, once, with the bytes it
+had; hours that are over are let go here, and must be there.
 
 `stopped_and_started`: the server is killed, and so low a limit holds the disk that files have to be
 given up; then it is started anew, empty. Of every table the rows sealed must be the rows that
@@ -36,6 +36,8 @@ from tokenergy_collectors.contract import HOUR_US
 _AWAY_S = 3.0
 _LIMIT_MB = 1
 _OLD_HOURS = 30
+_FULL_HOURS = 60
+"""With 3,000 rows each they take more than the limit."""
 _TABLES = ("power", "state", "event", "device", "clock", "tokens", "jobs", "host")
 
 Outcome = tuple[list[tuple[str, str]], list[str]]
@@ -75,7 +77,7 @@ def away_and_back(folder: Path, server: Server, wire: Wire, seed: int, kills: in
             wire.hang()
             time.sleep(_AWAY_S)
             wire.mend()
-            time.sleep(_AWAY_S)
+            chaos_run.await_event(process, life, "upload_works")
         wire.mend()
         time.sleep(chance.uniform(0.2, 2.0))
         sealed |= _digests(lake)
@@ -123,7 +125,7 @@ def stopped_and_started(folder: Path, server: Server, wire: Wire, seed: int) -> 
     """Have the disk's limit reached while the server is dead; then start the server, empty."""
     _prepare(folder, "stopped", wire, f"[disk]\nlimit_mb = {_LIMIT_MB}\n")
     lake = folder / "lake"
-    _fill(lake, random.Random(seed), _OLD_HOURS, 3000)
+    _fill(lake, random.Random(seed), _FULL_HOURS, 3000)
     sealed = Counter({table: rows.total() for table, rows in _rows(lake).items()})
     process, life = _start(folder, 0)
     time.sleep(_AWAY_S)
