@@ -180,3 +180,10 @@ def test_the_daemon_holds_the_limit_and_tells_every_row(tmp_path):
         assert len(run.rows(table)) + rows == len(whole.rows(table))
     for table in ("device", "jobs", "clock"):
         assert sorted(map(repr, run.rows(table))) == sorted(map(repr, whole.rows(table)))
+
+
+def test_a_job_list_stays_even_where_it_is_stored(lake):
+    job = {"job_id": "j", "node": "n1", "device_id": "GPU-a", "start_us": 0, "share_ppm": 1}
+    LakeBuilder(lake.root).add("jobs", [{**job, "method": "declared", "recorded_us": 1}])
+    Limiting(lake, sealed_files(lake.root, "n1"), limit_mb=1, keep_days=1e-9).run()
+    assert [table for table, _ in names(lake)] == ["jobs"]
