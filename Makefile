@@ -57,7 +57,7 @@ bench-collector: .venv/dev.stamp ## the collector's CPU and memory beside its pe
 bench-timing: .venv/dev.stamp ## how well the collector keeps its ticks over 10 minutes
 	$(BIN)/python -m benchmarks.timing
 
-chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its disk
+chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its disk, take its store away
 	$(BIN)/python -m benchmarks.chaos
 
 fleet: .venv/dev.stamp ## collect 1,024 emulated GPUs in one process, and score them

@@ -1,10 +1,11 @@
-"""Kills the daemon at random instants, damages its logs, fills its disk; looks what is lost.
+"""Kills the daemon at random instants, damages its logs, fills its disk, takes its store away.
 
 `make chaos` or `python -m benchmarks.chaos [--runs N] [--seed N] [--lanes N] [--keep]`. The daemon
 is the real one, on emulated boards in real time (2 boards at 20 Hz, sealing every second). A lane
 is one lake, whose daemon is killed over and over; in about half of the runs a log is then cut,
 overwritten at its tail or appended to. At the end of a lane the daemon is stopped properly and the
-lake is read. Exit code 1 on any violation.
+lake is read; after that the disk is filled, and the object store taken away (`chaos_disk`,
+`chaos_store`). Exit code 1 on any violation.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks import chaos_disk, chaos_run
+from benchmarks import chaos_disk, chaos_run, chaos_store
 from benchmarks.chaos_check import BOUND_S, SLACK_S, Tally, check
 
 
@@ -90,6 +91,10 @@ def main() -> int:
         print(f"{name:<46}{value:>14}")
     full, violations = chaos_disk.fill(root / "full")
     print("\n".join(full))
+    figures, worse = chaos_store.take_away(root / "store", options.seed)
+    violations += worse
+    for name, value in figures:
+        print(f"{name:<46}{value:>14}")
     for violation in (*tally.violations, *violations):
         print(f"VIOLATION: {violation}")
     if options.keep:

@@ -69,8 +69,8 @@ def cli_page() -> str:
         "# Commands",
         "",
         "Generated from the commands' own help by `make docs`. Exit codes: 0 done; 1 a check or a "
-        "score failed, or NVML was lost; 2 something given cannot be used (one line on standard "
-        "error says what).",
+        "score failed, an upload is not complete, or NVML was lost; 2 something given cannot be "
+        "used (one line on standard error says what).",
     ]
     for app, name in (
         (collect_cli.app, "tokenergy-collect"),

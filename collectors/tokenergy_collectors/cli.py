@@ -222,6 +222,32 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def upload(config: ConfigFile = None, lake: LakeOption = None, node: Node = None) -> None:
+    """Upload once what waits in the lake to the store of the configuration, and verify it.
+
+    Exit code 0 if the store holds every sealed file of this node, 1 if something could not be
+    uploaded, 2 if an option or the configuration cannot be used. May run beside the daemon.
+
+    \b
+    Examples:
+      tokenergy-collect upload --config /etc/tokenergy/collect.toml
+      tokenergy-collect upload --config collect.toml --lake ./lake --node gpu-a
+    """
+    from tokenergy_collectors.config import Config as Model
+    from tokenergy_collectors.strict import load_toml
+    from tokenergy_collectors.upload.command import upload_once
+
+    loaded = load_toml(config, Model, {"lake": lake, "node": node})
+    done, problems = upload_once(loaded, lambda line: typer.echo(line, err=True))
+    for problem in problems:
+        _fail(UserError(problem))
+    size = f"{done.bytes / 1e6:.3f} MB"
+    typer.echo(f"{done.files} files ({size}) verified, {done.backlog_files} wait")
+    if problems or done.backlog_files:
+        raise typer.Exit(1)
+
+
 app.command()(top)
 
 

@@ -79,6 +79,86 @@ class Metrics(Strict):
         return listen
 
 
+class Upload(Strict):
+    """Where sealed files are uploaded to, and how long they stay here."""
+
+    to: str | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "Bucket and prefix, or a folder that exists, such as one on a mounted share; nothing "
+            "is uploaded without. Credentials come from the environment (AWS_ACCESS_KEY_ID ...), "
+            "~/.aws or the host's role, never from here."
+        ),
+        examples=["s3://bucket/prefix"],
+    )
+    endpoint_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Address of an S3-speaking server that is not Amazon's.",
+        examples=["https://s3.example.org"],
+    )
+    every_s: float = Field(
+        default=60.0, ge=0.1, le=86_400, description="Seconds between two looks for new files."
+    )
+    keep_local_s: float | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "Seconds that a file stays here after its hour is over, once its copy is verified; "
+            "for ever where none is given."
+        ),
+        examples=[604_800.0],
+    )
+    timeout_s: float = Field(
+        default=20.0,
+        ge=0.1,
+        le=600,
+        description="Seconds without an answer after which the store counts as away.",
+    )
+    retry_s: float = Field(
+        default=2.0,
+        ge=0.1,
+        le=3600,
+        description="Seconds to the first try after a failure; twice that to the next one.",
+    )
+    retry_limit_s: float = Field(
+        default=300.0, ge=0.1, le=86_400, description="Most seconds between two tries."
+    )
+
+    @field_validator("to", "endpoint_url")
+    @classmethod
+    def _no_credentials(cls, url: str | None) -> str | None:
+        # The value is not repeated: what stands there may be a password.
+        if url and "://" in url and "@" in url.split("://", 1)[1].split("/", 1)[0]:
+            raise ValueError("holds credentials; expected them in the environment")
+        return url
+
+
+class Disk(Strict):
+    """Limits on what this node's files take on the local disk; none where none is given."""
+
+    limit_mb: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description=(
+            "Megabytes that this node's sealed files and logs may hold. Beyond it uploaded files "
+            "go first; then the oldest gauges, then the oldest readings are given up."
+        ),
+        examples=[20_000],
+    )
+    keep_days: float | None = Field(
+        default=None,
+        gt=0,
+        le=36_500,
+        description=(
+            "Days after being sealed that readings, gauges and tokens are removed, uploaded or not."
+        ),
+        examples=[30.0],
+    )
+
+
 class Config(Strict):
     """Everything the daemon can be told."""
 
@@ -168,6 +248,8 @@ class Config(Strict):
     )
     place: Place = Field(default=Place(), description="Where the node stands.")
     metrics: Metrics = Field(default=Metrics(), description="What is served, and where.")
+    upload: Upload = Field(default=Upload(), description="Where sealed files are uploaded to.")
+    disk: Disk = Field(default=Disk(), description="Limits on the local disk.")
     # TOML has arrays, not tuples; what stands in them is checked as strictly as the rest.
     tokens: tuple[TokenSource, ...] = Field(
         default=(),

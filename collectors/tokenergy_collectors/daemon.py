@@ -23,6 +23,7 @@ from tokenergy_collectors.declared import DeclaredJobs, Row
 from tokenergy_collectors.devices import DeviceWatch
 from tokenergy_collectors.edges import Edges
 from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.housekeeping import Housekeeping
 from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.logs import Log
@@ -142,6 +143,11 @@ class Daemon:
         finally:
             self._recorder.close()
         return counts
+
+    @property
+    def housekeeping(self) -> Housekeeping:
+        """What looks after the sealed files; to be left or drained after the run."""
+        return self._recorder.housekeeping
 
     def _now_us(self) -> int:
         return self._clock.monotonic_us() + self._offset_us

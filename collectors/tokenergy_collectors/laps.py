@@ -26,6 +26,7 @@ from tokenergy_collectors.live.endpoint import Endpoint
 from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.logs import Log
 from tokenergy_collectors.supervise import BeatingClock, NvmlLostError, Supervision
+from tokenergy_collectors.upload.store import open_store
 
 
 class Laps:
@@ -94,11 +95,15 @@ class Laps:
         control.on_reload(self._may_reload)
         while True:
             left_us = None if end_us is None else end_us - clock.monotonic_us()
-            counts = self._daemon().run(control.event, left_us)
+            daemon = self._daemon()
+            counts = daemon.run(control.event, left_us)
             if control.failure is not None:
+                daemon.housekeeping.drain()
                 raise NvmlLostError(control.failure)
             if not control.goes_on() or (end_us is not None and clock.monotonic_us() >= end_us):
+                daemon.housekeeping.drain()
                 return counts
+            daemon.housekeeping.leave()
             self._config = self._next
             self._supervision.restart()
 
@@ -136,6 +141,8 @@ class Laps:
             jobs_file = self._jobs_file(config)
             if jobs_file is not None:
                 read_jobs(jobs_file)
+            if config.upload.to is not None:
+                open_store(config.upload, Path(config.lake))
             self._endpoint.follow(config)
         except UserError as error:
             log.warning("reload_refused", why=error)

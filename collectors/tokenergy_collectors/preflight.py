@@ -23,6 +23,7 @@ from tokenergy_collectors.preflight_boards import board_findings, driver_finding
 from tokenergy_collectors.rate import rate_hz
 from tokenergy_collectors.tokens.names import kinds_of
 from tokenergy_collectors.tokens.scrape import ScrapeError, fetch, parse
+from tokenergy_collectors.upload.finding import upload_findings
 
 _DAY_S = 86_400
 _READING_BYTES = (2.5, 5.0)
@@ -67,6 +68,7 @@ def preflight(config: Config, clock: Clock, *, emulated: bool = False) -> Iterat
         yield from _jobs(config)
     for source in config.tokens:
         yield _endpoint(source)
+    yield from upload_findings(config)
     yield from _clock(clock, emulated)
 
 

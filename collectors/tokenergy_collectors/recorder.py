@@ -17,6 +17,7 @@ from collections.abc import Callable
 from tokenergy_collectors.clock import Clock, VirtualClock
 from tokenergy_collectors.config import Config
 from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.housekeeping import Housekeeping
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.logs import Log
 from tokenergy_collectors.sampler import Tell
@@ -68,6 +69,9 @@ class Recorder:
         self._problems: dict[str, str] = {}
         limit_bytes = config.wal_limit_mb << 20
         self.spool = Spool(lake, config.node, self._dropped, limit_bytes, replay=self._virtual)
+        self.housekeeping = Housekeeping(
+            config, lake, log, tell, self.spool.flush, virtual=self._virtual
+        )
         self._recoverer = self._worker("recovery", self._recover)
         self._flusher = self._worker("log", self._flush)
         self._syncer = self._worker("sync", self._sync)
@@ -86,6 +90,7 @@ class Recorder:
             schedule.every(period_us, paced, start_us + period_us)
         roll_us = round(config.roll_s * 1_000_000)
         schedule.every(roll_us, self._seal_soon, start_us + roll_us)
+        self.housekeeping.plan(schedule, start_us)
 
     def finish(self) -> None:
         """Wait for what is under way; after this nothing is written but by `seal_at_last`."""
@@ -93,6 +98,7 @@ class Recorder:
             worker.finish(_STOP_S)
         for worker in (self._recoverer, self._sealer):
             worker.finish(None)
+        self.housekeeping.finish()
 
     def seal_at_last(self) -> dict[str, int]:
         """Seal everything, return row counts; a lake that cannot be written gets a little time.

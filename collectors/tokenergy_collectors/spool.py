@@ -39,7 +39,8 @@ _BATCH_ROWS = 5_000
 _PARTS = 16
 _MISFITS = (ValueError, TypeError, OverflowError)
 """What the columns and the calendar raise where a value does not fit."""
-_DROP_ORDER = ("state", "power", "host", "tokens")
+DROP_ORDER = ("state", "power", "host", "tokens")
+"""What is given up first where not everything can be kept; what is not named never is."""
 
 
 class Spool:
@@ -263,7 +264,7 @@ class Spool:
         """Give up the oldest logs of what matters least until the rest is within the limit."""
         over = sum(segment.size for segment in self._waiting) - self._limit_bytes
         over += sum(writer.size for writer in self._open.values())
-        for table in _DROP_ORDER:
+        for table in DROP_ORDER:
             for segment in [segment for segment in self._waiting if segment.table == table]:
                 if over <= 0:
                     return
@@ -279,7 +280,7 @@ class Spool:
             for table, rows in left.items():
                 self._rows[table][:0] = rows
             over = sum(map(len, self._rows.values())) - _MEMORY_ROWS
-            for table in _DROP_ORDER:
+            for table in DROP_ORDER:
                 gone = self._rows[table][: max(0, over)]
                 del self._rows[table][: len(gone)]
                 over -= len(gone)

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from tokenergy_collectors import example
-from tokenergy_collectors.config import Config, Place, TokenSource
+from tokenergy_collectors.config import Config, Disk, Place, TokenSource, Upload
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.strict import load_toml
 
@@ -65,6 +65,11 @@ def test_a_file_with_sources_is_taken(load):
         (GOOD.replace("every_s = 1", "every_s = '1'"), ["tokens.1.every_s", "number", "'1'"]),
         (GOOD.replace("every_s", "evry_s"), ["tokens.1", "unknown key 'evry_s' = 1", "every_s"]),
         (GOOD.replace('"b"', '"a"'), ["tokens", "'a' is used twice"]),
+        ("lake = 'x'\n[upload]\nkey = 's'", ["upload", "unknown key 'key'", "allowed: to, "]),
+        ("lake = 'x'\n[upload]\nto = 's3://k:p@b'", ["upload.to", "holds credentials"]),
+        ("lake = 'x'\n[upload]\nkeep_local_s = -1", ["upload.keep_local_s", "equal to 0", "-1"]),
+        ("lake = 'x'\n[disk]\nlimit_mb = 0", ["disk.limit_mb", "equal to 1", "0"]),
+        ("lake = 'x'\n[disk]\nkeep_days = 0", ["disk.keep_days", "greater than 0", "0"]),
         ("lake = ", ["not a TOML file"]),
         (b"lake = '\xff'", ["not a TOML file"]),
         ("lake = 'x'\nbogus = '''a\nb" + "c" * 500 + "'''", ["unknown key 'bogus'", "..."]),
@@ -114,7 +119,8 @@ def test_the_example_is_the_defaults(load):
 def test_the_example_holds_every_key_and_every_key_is_described(load):
     given = tomllib.loads(uncommented())
     assert set(given) == set(Config.model_fields)
-    assert set(given["place"]) == set(Place.model_fields)
+    for name, model in (("place", Place), ("upload", Upload), ("disk", Disk)):
+        assert set(given[name]) == set(model.model_fields)
     assert [set(table) for table in given["tokens"]] == [set(TokenSource.model_fields)]
     load(uncommented())
     for model in models():

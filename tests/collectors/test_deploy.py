@@ -66,6 +66,7 @@ def test_the_unit_is_what_the_daemon_expects():
         "DevicePolicy": "closed",
         "Restart": "on-failure",
         "CapabilityBoundingSet": "",
+        "EnvironmentFile": "-/etc/tokenergy/environment",
         "ExecReload": "/bin/kill -HUP $MAINPID",
     }
     assert {key: keys[key] for key in expected} == expected

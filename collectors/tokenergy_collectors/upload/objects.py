@@ -1,0 +1,187 @@
+"""Object stores, through fsspec: S3 and what speaks it, and others as their drivers allow.
+
+In: bytes and names. Out: objects, each put in one call, so that a half one never shows. S3 is given
+the MD5 of what it is to take and refuses anything else; the ETag it then tells is that MD5 again,
+unless it encrypts with a key of its own or the object came in parts. Where the ETag says something
+else, and in any other store, the object is read back and its SHA-256 compared.
+
+Credentials come from where the driver looks: for S3 the environment (AWS_ACCESS_KEY_ID ...), the
+usual files (~/.aws), or the instance's role.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from tokenergy_collectors.config import Upload
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.upload.store import Content, Looked, Store, StoreError
+
+_SLOWEST_BYTES_S = 50_000
+"""A transfer below this is taken for one that hangs."""
+
+_CLIENT_S = 60.0
+"""What making a client may take."""
+
+_S3 = ("s3", "s3a")
+_NO_STORES = ("http", "https", "memory", "data", "zip", "tar")
+
+
+def open_object_store(to: str, upload: Upload) -> Store:
+    """Return the store of a URL.
+
+    Raises:
+        UserError: the driver's package is missing, or the URL names no store.
+    """
+    scheme, base = to.split("://", 1)
+    s3 = scheme in _S3
+    if scheme in _NO_STORES:
+        raise UserError(f"upload.to {to}: {scheme} cannot keep files; expected s3:// or a path")
+    try:
+        fsspec = importlib.import_module("fsspec")
+        driver = fsspec.get_filesystem_class(scheme)
+        errors = _errors(s3)
+    except ImportError as error:
+        why = "s3fs is not installed; pip install 'tokenergy[s3]'" if s3 else str(error)
+        raise UserError(f"upload.to {to}: {why}") from None
+    except ValueError:
+        raise UserError(f"upload.to {to}: no such protocol; expected s3:// or a path") from None
+    if s3:
+        wait = {"connect_timeout": upload.timeout_s, "read_timeout": upload.timeout_s}
+        settings = {**wait, "retries": {"max_attempts": 0}}  # the uploader has its own
+        fs = driver(
+            endpoint_url=upload.endpoint_url,
+            config_kwargs=settings,
+            use_listings_cache=False,
+            skip_instance_cache=True,
+        )
+        fs.retries = 1
+        return S3Store(fs, base, upload.timeout_s, errors)
+    return ObjectStore(driver(skip_instance_cache=True), base, upload.timeout_s, errors)
+
+
+def _errors(s3: bool) -> tuple[type[Exception], ...]:
+    """Return what a driver raises where the store is away or refuses."""
+    if not s3:
+        return (OSError, ValueError, RuntimeError)
+    importlib.import_module("s3fs")
+    botocore = importlib.import_module("botocore.exceptions")
+    aiohttp = importlib.import_module("aiohttp")
+    return (OSError, botocore.BotoCoreError, botocore.ClientError, aiohttp.ClientError)
+
+
+class ObjectStore:
+    """Any store that fsspec knows.
+
+    Args:
+        fs: its file system.
+        base: bucket and prefix, without a protocol.
+        timeout_s: how long it may be silent.
+        errors: what its driver raises.
+    """
+
+    def __init__(
+        self, fs: Any, base: str, timeout_s: float, errors: tuple[type[Exception], ...]
+    ) -> None:
+        self._fs = fs
+        self._base = base.strip("/") if fs.async_impl else base.rstrip("/")
+        self._timeout_s = timeout_s
+        self._errors = errors
+
+    def look(self, relative: str, content: Content) -> Looked:
+        """Compare size and ETag, or else size and SHA-256 of what is read back."""
+        path = f"{self._base}/{relative}"
+        try:
+            info = self._call(0, self._fs.info, path)
+            if info["type"] != "file":
+                return "none"
+            if info["size"] != len(content.data):
+                return "other"
+            if self._vouched(info, content):
+                return "same"
+            found = self._call(len(content.data), self._fs.cat_file, path)
+        except FileNotFoundError:
+            return "none"
+        return "same" if hashlib.sha256(found).hexdigest() == content.sha256 else "other"
+
+    def put(self, relative: str, content: Content) -> None:
+        """Put the object in one call."""
+        path, size = f"{self._base}/{relative}", len(content.data)
+        try:
+            self._call(size, self._fs.pipe_file, path, content.data, **self._seals(content))
+        except FileNotFoundError as error:  # the bucket is not there
+            raise StoreError(_line(error)) from None
+
+    def probe(self) -> str:
+        """Look whether the store lists what is there."""
+        try:
+            self._call(0, self._fs.ls, self._base)
+        except FileNotFoundError:
+            return "nothing is there yet"
+        return ""
+
+    def _vouched(self, info: dict[str, Any], content: Content) -> bool:
+        """Tell whether what the store says of an object proves its content."""
+        return False
+
+    def _seals(self, content: Content) -> dict[str, Any]:
+        """Return what is put along with an object."""
+        return {}
+
+    def _connect(self) -> None:
+        """Make ready what the driver needs, where that takes time of its own."""
+
+    def _call(self, size: int, call: Callable[..., Any], *given: Any, **more: Any) -> Any:
+        """Call the driver, which may take as long as the slowest link needs for `size` bytes.
+
+        Raises:
+            FileNotFoundError: what was asked for is not there.
+            StoreError: the store is away or refuses.
+        """
+        wait_s = self._timeout_s + size / _SLOWEST_BYTES_S
+        try:
+            self._connect()
+            if self._fs.async_impl:
+                more["timeout"] = wait_s
+            return call(*given, **more)
+        except FileNotFoundError:
+            raise
+        except TimeoutError:
+            raise StoreError(f"no answer within {wait_s:.3g} s") from None
+        except self._errors as error:
+            raise StoreError(_line(error)) from None
+
+
+class S3Store(ObjectStore):
+    """A bucket, or a part of one."""
+
+    def probe(self) -> str:
+        """List at most one object."""
+        bucket, _, prefix = self._base.partition("/")
+        asked = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": 1}
+        try:
+            self._call(0, self._fs.call_s3, "list_objects_v2", **asked)
+        except FileNotFoundError:
+            raise StoreError(f"no bucket {bucket}") from None
+        return ""
+
+    def _connect(self) -> None:
+        # At first this reads the service's description and looks for credentials, which takes
+        # seconds on a busy host and says nothing about the store; later it returns at once.
+        self._fs.connect(timeout=_CLIENT_S)
+
+    def _vouched(self, info: dict[str, Any], content: Content) -> bool:
+        return str(info.get("ETag", "")).strip('"') == content.md5
+
+    def _seals(self, content: Content) -> dict[str, Any]:
+        md5 = base64.b64encode(bytes.fromhex(content.md5)).decode()
+        whole = max(1, len(content.data))  # never in parts, whose ETag would be no MD5
+        return {"ContentMD5": md5, "Metadata": {"sha256": content.sha256}, "chunksize": whole}
+
+
+def _line(error: Exception) -> str:
+    return " ".join(f"{error}".split()) or type(error).__name__
