@@ -25,7 +25,7 @@ from tokenergy_collectors.edges import Edges
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.housekeeping import Housekeeping
 from tokenergy_collectors.lake import Lake, hour_of
-from tokenergy_collectors.live.view import LiveView
+from tokenergy_collectors.live.view import LiveView, upload_metrics
 from tokenergy_collectors.logs import Log
 from tokenergy_collectors.rate import rate_hz
 from tokenergy_collectors.recorder import Recorder
@@ -96,6 +96,8 @@ class Daemon:
             log_bytes = self._spool.log_bytes
             live.begin(config, boards, self._offset_us, lambda: self._pace.missed, log_bytes)
             live.set_jobs(jobs.here(), jobs.spread)
+            uploads = self._recorder.housekeeping.uploads
+            live.extras = {} if uploads is None else upload_metrics(uploads)
         self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._hear, live)
         self._edges = Edges()
         self._wall_steps = WallSteps()

@@ -96,12 +96,22 @@ CPU = _own("cpu_seconds_total", "s", "CPU time of the collector, user and system
 MEMORY = _own("resident_memory_bytes", "B", "memory of the collector")
 STARTED = _own("start_time_seconds", "s UTC", "when the collector started")
 TIME = _own("time_seconds", "s UTC", "the collector's clock now: what its stamps compare with")
+UPLOADS = {
+    "files": _own("uploaded_files_total", "", "sealed files verified in the store"),
+    "bytes": _own("uploaded_bytes_total", "B", "their size"),
+    "failures": _own("upload_failures_total", "", "tries to upload a file that failed"),
+    "backlog_files": _own("upload_backlog_files", "", "sealed files that wait to be uploaded"),
+    "backlog_bytes": _own("upload_backlog_bytes", "B", "their size"),
+    "oldest_waiting_s": _own("upload_backlog_age_seconds", "s", "how long the oldest has waited"),
+}
+"""By the name of the uploader's counter; where files are uploaded."""
+
 BUILD = Family(f"{PREFIX}build_info", "gauge", "", "1; version: the collector's", ("version",))
 
 FAMILIES = (
     GPU_INFO, GPU_UP, GPU_READ, GPU_POWER, GPU_LIMIT, GPU_ENERGY, GPU_MINUTE, GPU_SM, GPU_MEMORY,
     GPU_CLOCK, GPU_TEMPERATURE, GPU_REASONS, GPU_PROCESSES, JOB_GPUS, JOB_POWER, JOB_RATE, JOB_COST,
     TOKENS, READINGS, LATE, GAPS, DROPPED, RECOVERED, EVENTS, WAL_BYTES, SEALED, CPU, MEMORY,
-    STARTED, TIME, BUILD,
+    STARTED, TIME, *UPLOADS.values(), BUILD,
 )  # fmt: skip
 """All of them, in the order in which they are served."""

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from tokenergy_collectors.boards import Board
 from tokenergy_collectors.clock import Clock
 from tokenergy_collectors.config import Config, TokenSource
 from tokenergy_collectors.live.board import WINDOW_US, Limits, LiveBoard
-from tokenergy_collectors.live.catalogue import Family
+from tokenergy_collectors.live.catalogue import UPLOADS, Family
 from tokenergy_collectors.live.health import EventCounts
 from tokenergy_collectors.live.jobs import Allocation, JobFigures, allocations_of, job_figures
 from tokenergy_collectors.live.tokens import Series, SeriesKey, follow
 from tokenergy_collectors.rate import rate_hz
 from tokenergy_collectors.tally import Tally
+from tokenergy_collectors.upload.uploader import UploadCounters
 
 _PERIODS = 3
 _STEP_US = 1_000_000
@@ -130,6 +132,11 @@ class LiveView:
             if allocation.holds(now_us):
                 found.setdefault(allocation.device_id, set()).add(allocation.job_id)
         return {device_id: ",".join(sorted(jobs)) for device_id, jobs in found.items()}
+
+
+def upload_metrics(counters: UploadCounters) -> dict[Family, Callable[[], float | None]]:
+    """Return the metrics of an uploader, read whenever they are asked for."""
+    return {family: partial(getattr, counters, name) for name, family in UPLOADS.items()}
 
 
 def limits_of(config: Config, board: Board) -> Limits:

@@ -6,7 +6,8 @@ import pytest
 from tests.collectors.live.helpers import Metrics, S, Shown, long_profile, text_of
 from tokenergy_collectors.config import Config
 from tokenergy_collectors.live.catalogue import FAMILIES, SEALED, Family
-from tokenergy_collectors.live.view import LiveView
+from tokenergy_collectors.live.view import LiveView, upload_metrics
+from tokenergy_collectors.upload.uploader import UploadCounters
 
 
 @pytest.fixture(scope="module")
@@ -213,3 +214,16 @@ def test_further_counts_are_served_where_they_are_told(tmp_path, monkeypatch):
     view.extras[family] = lambda: 41
     assert Metrics(text_of(view)).one("collector_test_total") == 41
     assert Metrics(text_of(view)).all(SEALED.name.removeprefix("tokenergy_")) == []
+
+
+def test_an_uploader_s_counters_are_served_as_they_are(tmp_path):
+    shown, counters = Shown(tmp_path), UploadCounters()
+    view = LiveView(shown.clock)
+    view.extras = upload_metrics(counters)
+    counters.files, counters.bytes, counters.failures = 3, 4_000, 5
+    counters.backlog_files, counters.backlog_bytes, counters.oldest_waiting_s = 6, 7_000, 8.5
+    metrics = Metrics(text_of(view))
+    names = ("uploaded_files_total", "uploaded_bytes_total", "upload_failures_total")
+    assert [metrics.one(f"collector_{name}") for name in names] == [3, 4_000, 5]
+    names = ("upload_backlog_files", "upload_backlog_bytes", "upload_backlog_age_seconds")
+    assert [metrics.one(f"collector_{name}") for name in names] == [6, 7_000, 8.5]
