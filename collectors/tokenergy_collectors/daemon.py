@@ -96,8 +96,8 @@ class Daemon:
             log_bytes = self._spool.log_bytes
             live.begin(config, boards, self._offset_us, lambda: self._pace.missed, log_bytes)
             live.set_jobs(jobs.here(), jobs.spread)
-            uploads = self._recorder.housekeeping.uploads
-            live.extras = {} if uploads is None else upload_metrics(uploads)
+            keeper = self._recorder.housekeeping
+            live.extras = {} if keeper.uploads is None else upload_metrics(lambda: keeper.uploads)
         self._sampler = Sampler(boards, clock, self._offset_us, self._spool, self._hear, live)
         self._edges = Edges()
         self._wall_steps = WallSteps()

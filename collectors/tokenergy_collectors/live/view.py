@@ -134,9 +134,15 @@ class LiveView:
         return {device_id: ",".join(sorted(jobs)) for device_id, jobs in found.items()}
 
 
-def upload_metrics(counters: UploadCounters) -> dict[Family, Callable[[], float | None]]:
-    """Return the metrics of an uploader, read whenever they are asked for."""
-    return {family: partial(getattr, counters, name) for name, family in UPLOADS.items()}
+def upload_metrics(
+    counters: Callable[[], UploadCounters | None],
+) -> dict[Family, Callable[[], float | None]]:
+    """Return the metrics of an uploader, which tells its counters whenever they are asked for."""
+
+    def read(name: str) -> float | None:
+        return getattr(counters(), name, None)
+
+    return {family: partial(read, name) for name, family in UPLOADS.items()}
 
 
 def limits_of(config: Config, board: Board) -> Limits:
