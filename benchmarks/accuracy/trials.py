@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from benchmarks.accuracy import peers
 from benchmarks.accuracy.design import Kind, profile
@@ -28,6 +29,8 @@ from tokenergy_transforms.aggregate import aggregate, known, worklist
 
 _WINDOW_US = 1_000_000
 
+Method = Literal["naive", "counter", "ours"]
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -36,8 +39,8 @@ class Trial:
     Attributes:
         true_j: energy that the board drew between the job's start and end.
         ours_j: what the ledger booked to the job; `low_j` and `high_j` are its bounds.
-        gain: of the card's power reading.
-        offset_w: of the card's power reading.
+        gain, offset_w: of the card's power reading.
+        counter_gain: of the card's energy counter.
     """
 
     true_j: float
@@ -48,15 +51,28 @@ class Trial:
     high_j: float
     gain: float
     offset_w: float
+    counter_gain: float
     duration_s: float
 
-    def error(self, found_j: float) -> float:
-        """Return a relative error, in per cent."""
-        return 100 * (found_j - self.true_j) / self.true_j
+    def found(self, method: Method) -> float | None:
+        """Return what a method found, in joules; None where it has nothing to read."""
+        return {"naive": self.naive_j, "counter": self.counter_j, "ours": self.ours_j}[method]
 
-    def error_without_card(self, found_j: float) -> float:
-        """Return the error that is left once the card's gain and offset are taken out."""
-        return self.error((found_j - self.offset_w * self.duration_s) / (1 + self.gain))
+    def error(self, method: Method, *, without_card: bool = False) -> float:
+        """Return a method's relative error in per cent.
+
+        Args:
+            method: one that found something.
+            without_card: take the gain (and offset) out of the meter whose total it reports, as
+                if the card had no error of its own.
+        """
+        found_j = self.found(method)
+        assert found_j is not None
+        if without_card and (method == "naive" or self.counter_j is None):
+            found_j = (found_j - self.offset_w * self.duration_s) / (1 + self.gain)
+        elif without_card:
+            found_j /= 1 + self.counter_gain
+        return 100 * (found_j - self.true_j) / self.true_j
 
     @property
     def inside(self) -> bool:
@@ -154,5 +170,6 @@ def _trial(
         *ours,
         sensor.gain_ppm / 1e6,
         sensor.offset_mw / 1e3,
+        sensor.counter_gain_ppm / 1e6,
         (job.end_us - job.start_us) / 1e6,
     )

@@ -42,6 +42,8 @@ class Board:
 
     Attributes:
         update_us: period in which the power reading is renewed; None while it was not learned.
+        counter_us: period in which the energy counter is renewed, 0 if it is at every reading; None
+            while it was not learned.
         failure: NVML's code of the latest reading, if it failed as a whole; None if it did not.
     """
 
@@ -57,6 +59,7 @@ class Board:
     energy_request: FieldRequest | None = None
     has_energy: bool = False
     update_us: int | None = None
+    counter_us: int | None = None
     failure: int | None = None
 
     def read(self, *, energy: bool) -> tuple[int | None, int | None]:

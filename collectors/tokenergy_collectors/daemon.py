@@ -130,8 +130,9 @@ class Daemon:
         for board in self._boards:
             found = (now_us, board.device_id, node, board.index, board.name, board.pci, None)
             told = (board.limit_mw, board.driver, max(board.update_us or 0, period_us))
+            learned = (board.sensor, board.update_us, board.counter_us)
             where = (place.site, place.hall, place.pod, place.rack)
-            self._spool.add("device", [(*found, *told, *where, self._emulated)])
+            self._spool.add("device", [(*found, *told, *learned, *where, self._emulated)])
         boards, sources = len(self._boards), len(self._scrapers)
         self._event("start", None, f"{boards} boards, {sources} sources")
         self._log.info("start", node=node, boards=boards, sources=sources)

@@ -139,7 +139,7 @@ def run_emulated_node(
     with EmulatedNode(profile, config.node, clock) as emulated:
         boards, missing = open_boards()
         for board in boards:
-            board.update_us = periods_us.get(board.device_id)
+            board.update_us, board.counter_us = periods_us.get(board.device_id, (None, None))
         laps = Laps(
             emulated_config(config, emulated),
             lambda: emulated_config(read_config(), emulated),
@@ -176,8 +176,10 @@ def emulated_config(config: Config, emulated: EmulatedNode) -> Config:
     )
 
 
-def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, int | None]:
-    """Return the learned periods (us) by UUID, of emulated boards.
+def _learn_on_a_twin(
+    profile: Profile, config: Config
+) -> dict[str, tuple[int | None, int | None]]:
+    """Return the learned periods (us) of power and counter by UUID, of emulated boards.
 
     Learning takes time, and an emulated node's time begins at its jobs' first second. So it is done
     on a node of its own that goes no further: the one that counts loses nothing.
@@ -193,7 +195,7 @@ def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, int | None]:
             learn_periods(boards, clock, learn_s, threading.Event())
         finally:
             close_boards()
-    return {board.device_id: board.update_us for board in boards}
+    return {board.device_id: (board.update_us, board.counter_us) for board in boards}
 
 
 def _write_truth(emulated: EmulatedNode, path: Path | None, lake: Lake) -> None:
