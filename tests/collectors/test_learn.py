@@ -49,6 +49,24 @@ def test_the_period_of_emulated_boards_is_learned(opened, period_ms, at_us):
     assert [b.update_us for b in boards] == [pytest.approx(period_ms * MS, rel=0.03)] * 4
 
 
+@pytest.mark.parametrize("period_ms", [20, 100, 101, 500])
+def test_the_period_of_the_counter_is_learned_of_its_own(opened, period_ms):
+    walk, boards = opened(update_us=50 * MS, counter_update_us=period_ms * MS)
+    learn(walk, boards)
+    assert [b.counter_us for b in boards] == [pytest.approx(period_ms * MS, rel=0.03)] * 4
+    assert [b.update_us for b in boards] == [pytest.approx(50 * MS, rel=0.03)] * 4
+
+
+def test_a_counter_that_always_grows_has_no_period_and_a_missing_one_is_unknown(opened):
+    walk, boards = opened(counter_update_us=0)
+    learn(walk, boards)
+    assert [b.counter_us for b in boards] == [0] * 4
+    without, others = opened(unsupported=["counter"])
+    learn(without, others)
+    assert [b.counter_us for b in others] == [None] * 4
+    assert others[0].update_us is not None
+
+
 def test_the_average_field_is_watched_where_there_is_no_instant_one(opened):
     walk, boards = opened(unsupported=["instant"], update_us=100 * MS)
     learn(walk, boards)
@@ -128,9 +146,9 @@ def test_what_cannot_be_told_is_none():
 def test_learning_costs_an_emulated_node_nothing(tmp_path):
     profile = Profile.model_validate(tomllib.loads(SMALL))
     periods_us = _learn_on_a_twin(profile, Config(lake="x", node="n1"))
-    assert list(periods_us.values()) == [pytest.approx(100 * MS, rel=0.03)] * 4
+    assert list(periods_us.values()) == [(pytest.approx(100 * MS, rel=0.03), 0)] * 4
     assert _learn_on_a_twin(profile, Config(lake="x", node="n1", learn_s=0)) == dict.fromkeys(
-        periods_us
+        periods_us, (None, None)
     )
     path = tmp_path / "small.toml"
     path.write_text(SMALL)
