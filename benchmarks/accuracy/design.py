@@ -36,6 +36,9 @@ _START = datetime(2026, 1, 15, 8, tzinfo=UTC)
 _MULTIPLES = (1.0, 1.0, 2.0, 1.01, 1.0, 3.0, 0.5, 0.999)
 """Frequencies of the periodic load, in units of the sensor's own: locked, or nearly so."""
 
+_FASTEST_HZ = 100
+"""What the emulator can show: two of its 5 ms cells a period."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -137,7 +140,8 @@ def _load(kind: Kind, workload: str, group: int, limit_w: float, phase: float) -
         return _constant(0.7 * limit_w)
     if workload == "periodic":
         update_us = int(SENSORS[kind.sensor]["update_us"])
-        frequency_hz = 1e6 / update_us * _MULTIPLES[group % len(_MULTIPLES)]
+        multiple = _MULTIPLES[group % len(_MULTIPLES)]
+        frequency_hz = min(1e6 / update_us * multiple, _FASTEST_HZ)
         return {
             "type": "periodic",
             "model": "m",
