@@ -176,9 +176,7 @@ def emulated_config(config: Config, emulated: EmulatedNode) -> Config:
     )
 
 
-def _learn_on_a_twin(
-    profile: Profile, config: Config
-) -> dict[str, tuple[int | None, int | None]]:
+def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, tuple[int | None, int | None]]:
     """Return the learned periods (us) of power and counter by UUID, of emulated boards.
 
     Learning takes time, and an emulated node's time begins at its jobs' first second. So it is done
