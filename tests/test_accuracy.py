@@ -1,4 +1,4 @@
-"""The accuracy table: short trials through the whole pipeline, and what the table makes of trials."""
+"""The accuracy table: short trials through the whole pipeline, and what is made of trials."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from benchmarks.accuracy import table
 from benchmarks.accuracy.__main__ import PAGE
 from benchmarks.accuracy.design import KINDS, WORKLOADS, profile
@@ -108,6 +107,15 @@ def test_a_locked_swing_is_no_excuse_for_more_than_the_others_get_wrong() -> Non
     assert "one part of the swing" in made(near, workload="periodic").why
     assert made(replace(near, ours_j=112), workload="periodic").why == "not explained"
     assert made(near).why == "not explained"
+
+
+def test_a_single_trial_is_chance_only_where_all_together_are_closer() -> None:
+    usual = replace(EXACT, counter_j=97.0)
+    odd = replace(EXACT, counter_j=97.0, ours_j=104.0)
+    assert made(*[usual] * 31, odd).verdict == "worse: worst"
+    assert made(*[usual] * 31, odd).why.startswith("one trial: root mean square without the cards'")
+    assert made(odd).why == "not explained"
+    assert made(*[usual] * 20, odd, odd).why == "not explained"  # the 95th percentile too
 
 
 def test_bounds_that_fail_too_often_fail_the_table() -> None:

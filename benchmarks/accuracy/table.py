@@ -92,7 +92,8 @@ class Row:
         """Return the reason for what is worse; empty where nothing is, `not explained` if unknown.
 
         Reasons are found in the trials: with the card's own error taken out, ours must be as good
-        as the others; or all methods rest on samples that see the same part of a locked swing.
+        as the others; or a single trial is worse, and all of them together are closer; or all
+        methods rest on samples that see the same part of a locked swing.
         """
         if not self.behind:
             return ""
@@ -108,9 +109,24 @@ class Row:
                 f"chance of the cards' errors: without them {_FIGURES[figure]} "
                 f"{theirs[figure]:.2f} {_NAMES[method]}, {ours[figure]:.2f} ours"
             )
+        if all(_FIGURES[figure] == "worst" for figure, _ in left) and self._closer(left):
+            method = left[0][1]
+            return (
+                f"one trial: root mean square without the cards' errors "
+                f"{self._square(method):.2f} {_NAMES[method]}, {self._square('ours'):.2f} ours"
+            )
         if self._aliased(left):
             return "the samples see one part of the swing, whatever is made of them"
         return "not explained"
+
+    def _square(self, method: Method) -> float:
+        """Return a method's root mean square error in per cent, the cards' errors taken out."""
+        errors = [trial.error(method, without_card=True) for trial in self.trials]
+        return math.sqrt(statistics.fmean(error * error for error in errors))
+
+    def _closer(self, left: Sequence[tuple[int, Method]]) -> bool:
+        """Tell whether ours is closer than the methods over all trials, if not in the worst."""
+        return all(self._square("ours") < self._square(method) for _, method in left)
 
     def _aliased(self, left: Sequence[tuple[int, Method]]) -> bool:
         """Tell whether ours shares its error with the naive method, under a locked load."""

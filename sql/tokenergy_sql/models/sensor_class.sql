@@ -16,7 +16,7 @@
 WITH named AS (
     SELECT
         device_id,
-        sensor,
+        power_sensor AS sensor,
         learned_us,
         update_us,
         counter_us,
