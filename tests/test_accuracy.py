@@ -110,8 +110,8 @@ def test_a_locked_swing_is_no_excuse_for_more_than_the_others_get_wrong() -> Non
 
 
 def test_a_single_trial_is_chance_only_where_all_together_are_closer() -> None:
-    usual = replace(EXACT, counter_j=97.0)
-    odd = replace(EXACT, counter_j=97.0, ours_j=104.0)
+    usual = replace(EXACT, naive_j=90.0, counter_j=97.0)
+    odd = replace(usual, ours_j=104.0)
     assert made(*[usual] * 31, odd).verdict == "worse: worst"
     assert made(*[usual] * 31, odd).why.startswith("one trial: root mean square without the cards'")
     assert made(odd).why == "not explained"
