@@ -115,6 +115,8 @@ def test_a_single_trial_is_chance_only_where_all_together_are_closer() -> None:
     assert made(*[usual] * 31, odd).verdict == "worse: worst"
     assert made(*[usual] * 31, odd).why.startswith("one trial: root mean square without the cards'")
     assert made(odd).why == "not explained"
+    far = replace(usual, ours_j=130.0)
+    assert made(*[usual] * 31, far).why == "not explained"
     assert made(*[usual] * 20, odd, odd).why == "not explained"  # the 95th percentile too
 
 
