@@ -97,10 +97,10 @@ class Row:
         """
         if not self.behind:
             return ""
-        left = _behind(self, without_card=True)
-        hidden = [one for one in self.behind if one not in left]
+        without_card = _behind(self, without_card=True)
+        left = [one for one in self.behind if one in without_card]
         if not left:
-            figure, method = hidden[0]
+            figure, method = self.behind[0]
             ours = self.figures("ours", without_card=True)
             theirs = self.figures(method, without_card=True)
             assert ours is not None
