@@ -98,9 +98,15 @@ def test_a_card_whose_gain_hides_an_error_is_named() -> None:
     row = made(replace(EXACT, counter_j=None, naive_j=100, ours_j=102, gain=0.02))
     assert row.verdict.startswith("worse")
     assert row.why.startswith("chance of the cards' errors: without them median 1.96 naive, 0.00")
-    # What is behind without the cards' errors alone is no matter: only what the row shows counts.
-    lucky = replace(EXACT, counter_j=None, naive_j=97.5, ours_j=101.5, gain=-0.02)
-    assert made(*[lucky] * 3).verdict == "best"
+    # Without the cards' errors ours is worse in the median, which the row does not show.
+    one, two, three = (
+        replace(EXACT, counter_j=None, naive_j=100 + naive, ours_j=100 + ours, gain=gain)
+        for naive, ours, gain in ((1, 0.5, 0.0), (3, 2, 0.03), (4, 4.5, 0.044))
+    )
+    assert made(one, two, three).verdict == "worse: p95, worst"
+    assert made(one, two, three).why.startswith(
+        "chance of the cards' errors: without them p95 1.00"
+    )
     other = made(replace(EXACT, counter_j=None, naive_j=100, ours_j=102))
     assert other.why == "not explained"
 
