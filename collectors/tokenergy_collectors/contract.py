@@ -121,7 +121,7 @@ DEVICE = Table(
         _n("limit_mw", "int32", "enforced power limit"),
         _n("driver", "string", "driver version"),
         _n("update_us", "int64", "update period of the power reading, learned or assumed"),
-        _n("power_sensor", "string", "what its power readings are: sensor of power"),
+        _n("sensor_kind", "string", "what its power readings are: sensor of power"),
         _n("learned_us", "int64", "update period of the power reading as learned; NULL: not told"),
         _n("counter_us", "int64", "period in which the energy counter is renewed, as learned"),
         _n("site", "string", "site"),

@@ -53,7 +53,7 @@ def build(
         t: energy_nj(max(T0, renewed(t, period_us, phase_us))) * counter_ppm // 10**12
         for t in [*range(T0, LAST_US + 1, S), START_US, END_US]
     }
-    about = {"update_us": period_us, "learned_us": period_us, "power_sensor": "instant"}
+    about = {"update_us": period_us, "learned_us": period_us, "sensor_kind": "instant"}
     builder.device("A", **{**about, "name": "NVIDIA H100 80GB HBM3", **device})
     builder.power("A", readings, counters=counters if counter else None)
     builder.job("j", "A", START_US, END_US)
@@ -135,7 +135,7 @@ def test_a_one_second_average_without_a_counter(builder: LakeBuilder, phase_ms: 
         phase_us=T0 + phase_ms * MS,
         window_us=S,
         counter=False,
-        power_sensor="average_1s",
+        sensor_kind="average_1s",
     )
     found_j, low_j, high_j = job(lake)
     (row,) = ask(
@@ -166,7 +166,7 @@ def test_what_a_sensor_does_not_look_at_is_bounded_by_idling_and_the_limit(
 
 
 def test_unknown_sensors_get_no_shift(builder: LakeBuilder) -> None:
-    lake = build(builder, phase_us=T0, counter=False, power_sensor="unknown", name="board")
+    lake = build(builder, phase_us=T0, counter=False, sensor_kind="unknown", name="board")
     (row,) = ask(
         lake,
         "SELECT sum(energy_nj)::BIGINT AS nj, sum(integral_nj)::BIGINT AS plain_nj FROM ledger "
@@ -183,7 +183,7 @@ def test_an_edge_never_takes_more_than_is_there(builder: LakeBuilder) -> None:
     readings = [(t, BUSY_MW) for t in range(T0, end_us + 1, 50 * MS)] + [(end_us + MS, IDLE_MW)]
     counters = {t: BUSY_MW * (t - T0) // S for t in range(T0, end_us + 1, S)}
     counters[end_us + MS] = 6_000_100
-    builder.device("A", counter_us=100 * MS, learned_us=100 * MS, power_sensor="instant")
+    builder.device("A", counter_us=100 * MS, learned_us=100 * MS, sensor_kind="instant")
     builder.power("A", readings, counters=counters)
     builder.job("j", "A", T0 + S, end_us)
     lake = builder.build()

@@ -265,7 +265,7 @@ def random_fleet(builder: LakeBuilder, seed: int) -> None:
             index=d,
             name=str(rng.choice(["NVIDIA H100", "board"])),
             update_us=int(rng.choice([100_000, 1_000_000])),
-            power_sensor=[None, "instant", "average_1s"][rng.integers(3)],
+            sensor_kind=[None, "instant", "average_1s"][rng.integers(3)],
             learned_us=[None, 20_000, 100_000][rng.integers(3)],
             counter_us=[None, 0, 100_000, 2_000_000][rng.integers(4)],
         )

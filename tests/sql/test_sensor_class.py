@@ -30,7 +30,7 @@ def test_a_shipped_board_lies_within_its_class(tmp_path: Path, kind: str) -> Non
     sensor = SENSORS[board["sensor"]] | board
     told = "unknown" if "instant" in board.get("unsupported", []) else "instant"
     period_us = sensor["update_us"]
-    device = {"name": board["name"], "power_sensor": told, "update_us": period_us}
+    device = {"name": board["name"], "sensor_kind": told, "update_us": period_us}
     found = classes(tmp_path, A={**device, "learned_us": period_us})["A"]
     assert abs(board.get("gain_ppm", 0)) + board["gain_spread_ppm"] <= found["gain_ppm"]
     offset_mw = abs(board.get("offset_mw", 0)) + board.get("offset_spread_mw", 0)
@@ -44,9 +44,9 @@ def test_what_is_not_known_and_what_is_sampled_too_rarely(tmp_path: Path) -> Non
     found = classes(
         tmp_path,
         imported={"name": "NVIDIA H100", "update_us": 1_000_000},
-        rare={"power_sensor": "instant", "learned_us": 20_000, "update_us": 50_000},
-        average={"power_sensor": "average_1s", "learned_us": 100_000, "update_us": 100_000},
-        idle={"power_sensor": "average_1s", "update_us": 100_000},
+        rare={"sensor_kind": "instant", "learned_us": 20_000, "update_us": 50_000},
+        average={"sensor_kind": "average_1s", "learned_us": 100_000, "update_us": 100_000},
+        idle={"sensor_kind": "average_1s", "update_us": 100_000},
     )
     keys = ("window_us", "lag_us", "seen_ppm")
     assert {name: tuple(row[key] for key in keys) for name, row in found.items()} == {

@@ -16,7 +16,7 @@
 WITH named AS (
     SELECT
         device_id,
-        power_sensor AS sensor,
+        sensor_kind AS sensor,
         learned_us,
         update_us,
         counter_us,

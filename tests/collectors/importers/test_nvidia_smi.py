@@ -65,7 +65,7 @@ def test_columns_in_any_order_units_and_descriptions(lake: Lake, write: Write) -
     device = lake.read("device").to_pylist()[0]
     assert device == {
         **dict.fromkeys(("mig_parent", "update_us", "site", "hall", "pod", "rack")),
-        **dict.fromkeys(("power_sensor", "learned_us", "counter_us")),
+        **dict.fromkeys(("sensor_kind", "learned_us", "counter_us")),
         "ts_us": T0_US,
         "device_id": "GPU-a",
         "node": "n1",
