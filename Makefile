@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 SOURCES := collectors transforms sql dags tests benchmarks
 
-.PHONY: help setup setup-run demo test check docs bench bench-collector bench-timing chaos fleet emulated-nvml gpu-check lock clean
+.PHONY: help setup setup-run demo test check docs bench bench-collector bench-timing chaos fleet accuracy emulated-nvml gpu-check lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
@@ -62,6 +62,9 @@ chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its d
 
 fleet: .venv/dev.stamp ## collect 1,024 emulated GPUs in one process, and score them
 	@$(BIN)/python -m benchmarks.fleet
+
+accuracy: .venv/dev.stamp ## errors of three methods by sensor, workload and length of job
+	@$(BIN)/python -m benchmarks.accuracy
 
 gpu-check: .venv/dev.stamp ## on a CUDA machine: CUDA and CPU segments must agree to the bit
 	$(BIN)/python -m benchmarks.gpu_check

@@ -46,6 +46,8 @@ class Board:
 
     Attributes:
         update_us: period in which the power reading is renewed; None while it was not learned.
+        counter_us: period in which the energy counter is renewed, 0 if it is at every reading; None
+            while it was not learned.
         failure: NVML's code of the latest reading, if it failed as a whole; None if it did not.
         instances: the MIG instances on it.
         scopes: field and scope of what else it meters (module, memory), by name.
@@ -65,6 +67,7 @@ class Board:
     energy_request: FieldRequest | None = None
     has_energy: bool = False
     update_us: int | None = None
+    counter_us: int | None = None
     failure: int | None = None
     instances: tuple[Instance, ...] = ()
     scopes: dict[str, tuple[int, int]] = field(default_factory=dict)

@@ -125,6 +125,9 @@ DEVICE = Table(
         _n("limit_mw", "int32", "enforced power limit"),
         _n("driver", "string", "driver version"),
         _n("update_us", "int64", "update period of the power reading, learned or assumed"),
+        _n("sensor_kind", "string", "what its power readings are: sensor of power"),
+        _n("learned_us", "int64", "update period of the power reading as learned; NULL: not told"),
+        _n("counter_us", "int64", "period in which the energy counter is renewed, as learned"),
         _n("site", "string", "site"),
         _n("hall", "string", "hall"),
         _n("pod", "string", "pod"),
@@ -274,6 +277,7 @@ SEGMENT = Table(
         _c("fall_mw_s", "int64", "steepest fall, mW/s, as a positive number, rounded down"),
         _n("counter_nj", "int64", "energy counter's difference, linear between its readings"),
         _n("counter_off_us", "int64", "from the right cut to the nearest counter reading"),
+        _n("end_mw", "int32", "power at the right cut, linear between readings"),
     ),
 )
 

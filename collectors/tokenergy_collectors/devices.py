@@ -120,7 +120,7 @@ class DeviceWatch:
         if isinstance(self._clock, VirtualClock) or not self._config.learn_s:
             return
         twin = replace(board)
-        learn_periods([twin], self._clock, self._config.learn_s, self._stop)
+        learn_periods([twin], self._clock, self._config.learn_s, self._stop, counters=False)
         if twin.update_us is None or self._stop.is_set():
             return
         # Two learnings of one period differ by the polling's own resolution.
@@ -134,7 +134,8 @@ class DeviceWatch:
         limits = (plate.limit_min_mw, plate.limit_max_mw, plate.limit_default_mw)
         return (
             *(now_us, board.device_id, self._config.node, plate.index, board.name, board.pci, None),
-            *(plate.limit_mw, plate.driver, update_us, *self._place(), self._emulated),
+            *(plate.limit_mw, plate.driver, update_us),
+            *(board.sensor, board.update_us, board.counter_us, *self._place(), self._emulated),
             *(None, *limits, board.counter_scope, plate.smoothing),
         )
 
@@ -142,7 +143,8 @@ class DeviceWatch:
         return [
             (
                 *(now_us, one.device_id, self._config.node, None, one.name, board.pci),
-                *(board.device_id, None, board.driver, None, *self._place(), self._emulated),
+                *(board.device_id, None, board.driver, None, None, None, None),
+                *(*self._place(), self._emulated),
                 *(one.share_ppm, None, None, None, None, None),
             )
             for one in board.instances

@@ -1,7 +1,7 @@
-"""Learns how often each board's power reading changes, by watching it closely for a moment.
+"""Learns how often each board's power reading and counter change, by watching them for a moment.
 
-In: boards, a clock. Out: `Board.update_us`; None where it could not be told, as on an idle board
-whose reading stands still.
+In: boards, a clock. Out: `Board.update_us` and `Board.counter_us`; None where it could not be told,
+as on an idle board whose reading stands still. A counter that grows at every poll has the period 0.
 
 The reading is polled every 2 ms; between two polls that differ lies an update. A reading that does
 not change at an update makes an interval of two or three periods, and a poll that came late blurs
@@ -42,6 +42,9 @@ _SLACK = 0.03
 
 _RESOLUTION = 4
 
+_AT_EVERY_POLL = 0.9
+"""Share of polls at which a counter must have grown to be renewed at every reading."""
+
 
 class Change(NamedTuple):
     """When a reading changed: somewhere in `width_us` around `at_us` (monotonic)."""
@@ -52,30 +55,50 @@ class Change(NamedTuple):
 
 @dataclass(slots=True)
 class _Watched:
-    """A board, its latest reading, and the changes seen so far."""
+    """A board, its latest reading and counter, and the changes of both seen so far."""
 
     board: Board
+    counters: bool
     power_mw: int | None = None
+    energy_mj: int | None = None
     at_us: int = 0
     changes: list[Change] = field(default_factory=list)
+    renewals: list[Change] = field(default_factory=list)
+    counted: int = 0
 
     def poll(self, clock: Clock) -> None:
-        """Read the power once; a board that does not answer starts afresh."""
+        """Read power and counter once; a board that does not answer starts afresh."""
         before_us = clock.monotonic_us()
         try:
-            power_mw, _ = self.board.read(energy=False)
+            power_mw, energy_mj = self.board.read(energy=self.counters)
         except pynvml.NVMLError:
-            power_mw = None
+            power_mw = energy_mj = None
         at_us = (before_us + clock.monotonic_us()) // 2
+        change = Change((self.at_us + at_us) // 2, at_us - self.at_us)
         if self.power_mw is not None and power_mw is not None and power_mw != self.power_mw:
-            self.changes.append(Change((self.at_us + at_us) // 2, at_us - self.at_us))
-        self.power_mw, self.at_us = power_mw, at_us
+            self.changes.append(change)
+        if self.energy_mj is not None and energy_mj is not None:
+            self.counted += 1
+            if energy_mj > self.energy_mj:
+                self.renewals.append(change)
+        self.power_mw, self.energy_mj, self.at_us = power_mw, energy_mj, at_us
+
+    def counter_us(self) -> int | None:
+        """Return the counter's period (us); 0 if it grew at most polls, None if it is not told."""
+        if self.counted and len(self.renewals) >= _AT_EVERY_POLL * self.counted:
+            return 0
+        return period_us(self.renewals)
 
 
 def learn_periods(
-    boards: Iterable[Board], clock: Clock, learn_s: float, stop: threading.Event
+    boards: Iterable[Board],
+    clock: Clock,
+    learn_s: float,
+    stop: threading.Event,
+    *,
+    counters: bool = True,
 ) -> None:
-    """Watch the boards, all in turn, and set each one's `update_us`.
+    """Watch the boards, all in turn, and set each one's `update_us` and `counter_us`.
 
     Args:
         boards: the boards, opened.
@@ -83,8 +106,10 @@ def learn_periods(
         learn_s: how long to watch, seconds; up to twice that for boards that hardly change. 0 for
             not at all.
         stop: ends the watching.
+        counters: watch the energy counters too. Some boards are reported to under-count when they
+            are read so often, so not once readings are kept.
     """
-    watched = [_Watched(board) for board in boards]
+    watched = [_Watched(board, counters) for board in boards]
     start_us = due_us = clock.monotonic_us()
     learn_us = round(learn_s * 1_000_000)
     left = watched if learn_us else []
@@ -100,6 +125,8 @@ def learn_periods(
         clock.sleep_until(due_us, stop)
     for one in watched:
         one.board.update_us = period_us(one.changes)
+        if counters:
+            one.board.counter_us = one.counter_us()
 
 
 def period_us(changes: Sequence[Change]) -> int | None:

@@ -143,7 +143,7 @@ def run_emulated_node(
         boards, missing = open_boards()
         for board in boards:
             twin = twins[board.device_id]
-            board.update_us = twin.update_us
+            board.update_us, board.counter_us = twin.update_us, twin.counter_us
             adopt(board, twin.scopes, twin.counter_scope)
         laps = Laps(
             emulated_config(config, emulated),

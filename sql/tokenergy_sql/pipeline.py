@@ -75,7 +75,8 @@ def _index_hour(lake: Lake, site: Site, hour: int, usage: pa.Table) -> None:
     with catalog.connect(lake, scope) as con:
         _parameters(con, hour, inputs_digest(lake, hour, site))
         _declare(con, site)
-        _store(con, "job_activity", run_model(con, "job_activity"))
+        for model in ("job_activity", "sensor_class", "block", "edge", "part"):
+            _build(con, model)
         ledger = run_model(con, "ledger")
         _write(lake, "ledger", ledger, hour)
         _store(con, "ledger", ledger)
@@ -168,6 +169,11 @@ def _declare(con: duckdb.DuckDBPyConnection, site: Site) -> None:
     declared: list[list[Any]] = [[node, site.host_of(node)] for node in nodes]
     if declared:
         con.executemany("INSERT INTO site_node VALUES ($1, $2)", declared)
+
+
+def _build(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Keep a model's result for those after it inside DuckDB: Arrow has no 128-bit integers."""
+    con.execute(f"CREATE TEMP TABLE {catalog.quoted(name)} AS {model_text(name)}")
 
 
 def _store(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:

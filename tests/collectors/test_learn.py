@@ -49,6 +49,24 @@ def test_the_period_of_emulated_boards_is_learned(opened, period_ms, at_us):
     assert [b.update_us for b in boards] == [pytest.approx(period_ms * MS, rel=0.03)] * 4
 
 
+@pytest.mark.parametrize("period_ms", [20, 100, 101, 500])
+def test_the_period_of_the_counter_is_learned_of_its_own(opened, period_ms):
+    walk, boards = opened(update_us=50 * MS, counter_update_us=period_ms * MS)
+    learn(walk, boards)
+    assert [b.counter_us for b in boards] == [pytest.approx(period_ms * MS, rel=0.03)] * 4
+    assert [b.update_us for b in boards] == [pytest.approx(50 * MS, rel=0.03)] * 4
+
+
+def test_a_counter_that_always_grows_has_no_period_and_a_missing_one_is_unknown(opened):
+    walk, boards = opened(counter_update_us=0)
+    learn(walk, boards)
+    assert [b.counter_us for b in boards] == [0] * 4
+    without, others = opened(unsupported=["counter"])
+    learn(without, others)
+    assert [b.counter_us for b in others] == [None] * 4
+    assert others[0].update_us is not None
+
+
 def test_the_average_field_is_watched_where_there_is_no_instant_one(opened):
     walk, boards = opened(unsupported=["instant"], update_us=100 * MS)
     learn(walk, boards)
@@ -129,8 +147,10 @@ def test_learning_costs_an_emulated_node_nothing(tmp_path):
     profile = Profile.model_validate(tomllib.loads(SMALL))
     twins = _learn_on_a_twin(profile, Config(lake="x", node="n1"))
     assert [twin.update_us for twin in twins.values()] == [pytest.approx(100 * MS, rel=0.03)] * 4
+    assert [twin.counter_us for twin in twins.values()] == [0] * 4
     unlearned = _learn_on_a_twin(profile, Config(lake="x", node="n1", learn_s=0))
     assert {name: twin.update_us for name, twin in unlearned.items()} == dict.fromkeys(twins)
+    assert {twin.counter_us for twin in unlearned.values()} == {None}
     path = tmp_path / "small.toml"
     path.write_text(SMALL)
     lake = str(tmp_path / "lake")

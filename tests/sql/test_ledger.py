@@ -263,7 +263,15 @@ def random_fleet(builder: LakeBuilder, seed: int) -> None:
     begin = T0 + HOUR_US - 40 * S
     for d in range(4):
         name = f"D{d}"
-        builder.device(name, index=d, update_us=int(rng.choice([100_000, 1_000_000])))
+        builder.device(
+            name,
+            index=d,
+            name=str(rng.choice(["NVIDIA H100", "board"])),
+            update_us=int(rng.choice([100_000, 1_000_000])),
+            sensor_kind=[None, "instant", "average_1s"][rng.integers(3)],
+            learned_us=[None, 20_000, 100_000][rng.integers(3)],
+            counter_us=[None, 0, 100_000, 2_000_000][rng.integers(4)],
+        )
         count = int(rng.integers(2, 500))
         spacing = rng.integers(1, 400_000, count)
         spacing[rng.random(count) < 0.02] += int(rng.integers(1_500_000, 9_000_000))

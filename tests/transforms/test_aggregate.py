@@ -77,6 +77,30 @@ def test_the_gap_limit_follows_the_update_period(builder: LakeBuilder) -> None:
     assert sum(builder.lake.read("segment")["covered_us"].to_pylist()) == 60 * S
 
 
+def test_power_at_the_right_cut_is_linear_between_readings(builder: LakeBuilder) -> None:
+    """Cuts every second and at a job's edge; a gap of 3 s in which power is not defined."""
+    builder.device("A")
+    builder.power("A", [(T0 + S // 2, 100_000), (T0 + 3 * S // 2, 300_000), (T0 + 2 * S, 7_001)])
+    builder.power("A", [(T0 + 5 * S, 50_000), (T0 + 6 * S, 50_000)])
+    builder.job("j", "A", T0 + 5 * S + 250_000, T0 + 9 * S)
+    builder.device("B", index=1)
+    builder.power("B", [(T0, 10), (T0 + S, 20)])
+    aggregate(builder.lake, T0, "n1", S, "cpu")
+    rows = builder.lake.read("segment").to_pylist()
+    found = {(r["device_id"], r["end_us"] - T0): r["end_mw"] for r in rows}
+    assert found == {
+        ("A", 1 * S): 200_000,
+        ("A", 2 * S): 7_001,
+        ("A", 3 * S): None,
+        ("A", 4 * S): None,
+        ("A", 5 * S): 50_000,
+        ("A", 5 * S + 250_000): 50_000,
+        ("A", 6 * S): 50_000,
+        ("A", 9 * S): None,
+        ("B", 1 * S): 20,
+    }
+
+
 def test_a_power_out_of_bounds_is_left_out(
     builder: LakeBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:

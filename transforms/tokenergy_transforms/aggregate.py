@@ -128,6 +128,7 @@ def to_table(batch: Batch, result: Result, devices: list[str], node: str) -> pa.
         "start_us": pa.array(batch.seg_start_us),
         "end_us": pa.array(batch.seg_end_us),
     }
+    columns["end_mw"] = _end_mw(batch)
     nullable = {column.name for column in SEGMENT.columns if column.nullable}
     for name in Result.__slots__:
         values = getattr(result, name)
@@ -149,6 +150,33 @@ def _update_us(of_all: Known, hour_us: int) -> dict[str, int]:
         else:
             found.setdefault(row["device_id"], row["update_us"])
     return found
+
+
+def _end_mw(batch: Batch) -> pa.Array:
+    """Return the power at the right cut of each segment (mW); NULL where it is not defined.
+
+    It is linear between the readings around the cut, rounded down, and not defined where they are
+    further apart than the gap limit or one of them is missing.
+    """
+    import pyarrow as pa
+
+    found = np.zeros(len(batch.seg_end_us), np.int64)
+    known = np.zeros(len(found), np.bool_)
+    for device, limit_us in enumerate(batch.gap_limit_us):
+        mine = slice(*np.searchsorted(batch.seg_device, [device, device + 1]))
+        readings = slice(*batch.offsets[device : device + 2])
+        ts, power = batch.ts_us[readings], batch.power_mw[readings].astype(np.int64)
+        if not len(ts):
+            continue
+        cuts = batch.seg_end_us[mine]
+        right = np.searchsorted(ts, cuts)
+        after = np.minimum(right, len(ts) - 1)
+        left = np.where(ts[after] == cuts, after, np.maximum(right - 1, 0))
+        span_us = ts[after] - ts[left]
+        known[mine] = (ts[left] <= cuts) & (cuts <= ts[after]) & (span_us <= limit_us)
+        rise = (power[after] - power[left]) * (cuts - ts[left]) // np.maximum(span_us, 1)
+        found[mine] = power[left] + rise
+    return pa.array(found.astype(np.int32), mask=~known)
 
 
 def _held(of_all: Known, node: str, hour_us: int) -> dict[str, list[cuts.Held]]:

@@ -1,0 +1,109 @@
+-- What a meter does not know at a job's edge: how far it is behind, and by how much it may be.
+-- In: block, allocation, sensor_class, parameters. Out: one row a device and edge.
+--
+-- With E(t) the true energy up to t and M(t) what the meter says at an edge, E - M is what was drawn
+-- and is not in the meter yet. It lies between least_nj and most_nj, and shift_nj is the best guess:
+--
+--   counter  renewed every q: it is q/2 behind on average. least 0; most q x the largest power seen
+--            in the second before, times k where the samples fall short of the counter.
+--   samples  a reading is the mean over a window w that ended up to a period T ago. Over the window
+--            E - M = integral of (1 - v/w) P(end - v) dv: w/2 x the reading, if power was level. With
+--            P between idle and limit and its mean known, the extremes have the high power all at
+--            the end or all at the beginning. The age adds 0 to T x the largest power (the limit,
+--            where the sensor sees a part of the time only), T/2 x the reading on average; and
+--            linear interpolation may misplace half a spacing of readings.
+--
+-- The ledger moves shift_nj from the right of the edge to the left of it where the meter divides
+-- there (see `part.sql`), never more than the right side has. Elsewhere it is 0.
+WITH
+job_edge AS (
+    SELECT device_id, start_us AS cut_us FROM allocation
+    UNION
+    SELECT device_id, end_us FROM allocation WHERE end_us IS NOT NULL
+),
+beside AS (
+    SELECT
+        j.device_id,
+        j.cut_us,
+        l.end_mw AS here_mw,
+        coalesce(l.k, r.k, 1) AS k,
+        coalesce(l.counter_off_us, 0) AS off_us,
+        coalesce(l.idle_mw, r.idle_mw) AS idle_mw,
+        coalesce(c.limit_mw, parameters.limit_unknown_mw) AS limit_mw,
+        coalesce(l.recent_max_mw, r.max_mw) AS before_mw,
+        greatest(l.recent_max_mw, r.max_mw) AS around_mw,
+        c.* EXCLUDE (device_id, limit_mw),
+        CASE
+            WHEN 'both' IN (l.known, r.known) AND coalesce(l.counter_off_us, 0) <= 50000
+                THEN 'counter'
+            ELSE 'samples'
+        END AS meter,
+        l.known = r.known AND r.divides = 1 AND l.block_integral > 0 AND r.block_integral > 0
+            AND (l.known = 'samples' OR (l.known = 'both' AND l.counter_off_us <= 50000))
+            AS movable,
+        r.block_total AS movable_nj
+    FROM job_edge AS j
+    LEFT JOIN block AS l ON l.device_id = j.device_id AND l.end_us = j.cut_us
+    LEFT JOIN block AS r ON r.device_id = j.device_id AND r.start_us = j.cut_us
+    LEFT JOIN sensor_class AS c ON c.device_id = j.device_id
+    CROSS JOIN parameters
+    WHERE l.device_id IS NOT NULL OR r.device_id IS NOT NULL
+),
+ranged AS (
+    SELECT
+        *,
+        -- No board passes its limit by more than 5 %; a sensor that sees in part may miss a peak.
+        limit_mw * 105 // 100 AS top_mw,
+        CASE
+            WHEN before_mw IS NULL OR (meter = 'samples' AND seen_ppm < 1000000)
+                THEN limit_mw * 105 // 100
+            ELSE before_mw * 105 // 100
+        END AS peak_mw,
+        coalesce(around_mw, limit_mw) AS near_mw,
+        coalesce(window_us, 1000000) AS span_us,
+        coalesce(here_mw, around_mw, limit_mw) AS level_mw
+    FROM beside
+),
+-- The share of a window, in ppm, that the highest power can have filled.
+filled AS (
+    SELECT
+        *,
+        greatest(0, least(1000000,
+            (level_mw - idle_mw)::HUGEINT * 1000000 // greatest(top_mw - idle_mw, 1))) AS full_ppm
+    FROM ranged
+),
+bounded AS (
+    SELECT
+        *,
+        CASE meter
+            WHEN 'counter' THEN coalesce((here_mw * (counter_us // 2) * k)::BIGINT, 0)
+            ELSE coalesce(here_mw::BIGINT * lag_us, 0)
+        END AS guess_nj,
+        CASE meter
+            WHEN 'counter' THEN -(off_us * near_mw)
+            ELSE coalesce(window_us, 0) * (
+                top_mw::HUGEINT * full_ppm * full_ppm
+                + idle_mw::HUGEINT * (1000000 - full_ppm) * (1000000 + full_ppm)
+            ) // 2000000000000 - near_mw::HUGEINT * spacing_us // 2
+        END AS least_nj,
+        CASE meter
+            WHEN 'counter'
+                THEN (coalesce(counter_us, 100000) * peak_mw * greatest(k, 1))::BIGINT
+                    + off_us * near_mw
+            ELSE span_us * (
+                top_mw::HUGEINT * full_ppm * (2000000 - full_ppm)
+                + idle_mw::HUGEINT * (1000000 - full_ppm) * (1000000 - full_ppm)
+            ) // 2000000000000 + coalesce(renewed_us, spacing_us) * peak_mw::HUGEINT
+                + near_mw::HUGEINT * spacing_us // 2
+        END AS most_nj
+    FROM filled
+)
+SELECT
+    device_id,
+    cut_us,
+    CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END::BIGINT AS shift_nj,
+    greatest(0, CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END - least_nj)::BIGINT
+        AS below_nj,
+    greatest(0, most_nj - CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END)::BIGINT
+        AS above_nj
+FROM bounded

@@ -1,0 +1,128 @@
+-- What the meters say of each segment: energy, method, bounds.
+-- In: block, edge, sensor_class, parameters. Out: one row a segment, two where samples
+-- cover a part of it: what was covered, and what is missing.
+--
+-- The meter's total is spread in the samples' shape: with S the running sum of integrals inside a
+-- block, I its total and D the meter's (the counter's, or I itself), a segment is booked
+-- floor(S D / I) minus the same of its predecessor, so a block adds up to D exactly. At a job's edge
+-- D takes what the meter was behind at its right end and gives what it was behind at its left end
+-- (see `edge.sql`): what one side gives the other takes, so the sum stays the meter's.
+WITH
+shifted AS (
+    SELECT
+        b.*,
+        b.block_total + sum(coalesce(r.shift_nj, 0) - coalesce(l.shift_nj, 0)) OVER block
+            AS block_booked,
+        sum(coalesce(r.below_nj, 0) + coalesce(l.above_nj, 0)) OVER tenure AS edges_below,
+        sum(coalesce(r.above_nj, 0) + coalesce(l.below_nj, 0)) OVER tenure AS edges_above
+    FROM block AS b
+    LEFT JOIN edge AS l ON l.device_id = b.device_id AND l.cut_us = b.start_us
+    LEFT JOIN edge AS r ON r.device_id = b.device_id AND r.cut_us = b.end_us
+    WINDOW
+        block AS (PARTITION BY b.device_id, b.slot, b.stretch, b.known),
+        tenure AS (PARTITION BY b.device_id, b.tenure)
+),
+metered AS (
+    SELECT
+        s.*,
+        CASE known
+            WHEN 'counter' THEN counter_nj
+            WHEN 'none' THEN NULL
+            ELSE CASE WHEN block_integral = 0 THEN 0 ELSE
+                running * block_booked // block_integral
+                - (running - energy_nj) * block_booked // block_integral
+            END
+        END AS booked_nj,
+        CASE known
+            WHEN 'counter' THEN 'counter_gap'
+            WHEN 'samples' THEN 'samples'
+            WHEN 'none' THEN 'missing'
+            ELSE CASE
+                WHEN abs(k - 1) <= 0.02 THEN 'counter'
+                WHEN abs(k - 1) <= 0.05 THEN 'counter_flagged'
+                ELSE 'disputed'
+            END
+        END AS method,
+        CASE
+            WHEN known IN ('both', 'counter') THEN 'counter'
+            WHEN known = 'samples' THEN 'samples'
+            ELSE 'none'
+        END AS meter,
+        coalesce(c.limit_mw, parameters.limit_unknown_mw) AS limit_mw,
+        coalesce(c.gain_ppm, parameters.error_ppm) AS gain_ppm,
+        coalesce(c.offset_mw, 0) AS offset_mw,
+        coalesce(c.seen_ppm, 1000000) AS seen_ppm
+    FROM shifted AS s
+    CROSS JOIN parameters
+    LEFT JOIN sensor_class AS c USING (device_id)
+),
+-- Bounds by the class of meter. What a sensor did not look at lies between idling and the limit.
+bounded AS (
+    SELECT
+        *,
+        booked_nj - booked_nj * gain_ppm // 1000000 AS under_nj,
+        booked_nj + booked_nj * gain_ppm // 1000000 + 1 AS over_nj,
+        CASE
+            WHEN known = 'both' AND method <> 'disputed' THEN under_nj
+            WHEN known = 'both'
+                THEN least(booked_nj, energy_nj) * (1000000 - gain_ppm) // 1000000
+            WHEN known = 'counter'
+                THEN least(under_nj, energy_nj + idle_mw::HUGEINT * (length_us - covered_us))
+            WHEN known = 'samples' THEN greatest(0, least(under_nj,
+                (under_nj * seen_ppm + idle_mw::HUGEINT * covered_us * (1000000 - seen_ppm))
+                    // 1000000) - offset_mw * covered_us)
+            ELSE 0
+        END AS low_nj,
+        CASE
+            WHEN known = 'both' AND method <> 'disputed' THEN over_nj
+            WHEN known = 'both'
+                THEN greatest(booked_nj, energy_nj) * (1000000 + gain_ppm) // 1000000 + 1
+            WHEN known = 'counter'
+                THEN greatest(over_nj, energy_nj + limit_mw::HUGEINT * (length_us - covered_us))
+            WHEN known = 'samples' THEN greatest(over_nj,
+                (over_nj * seen_ppm + limit_mw::HUGEINT * covered_us * (1000000 - seen_ppm))
+                    // 1000000) + offset_mw * covered_us
+            ELSE limit_mw::HUGEINT * length_us
+        END AS high_nj
+    FROM metered
+),
+-- What is not known at the edges widens the bounds of all that lies between them, in proportion, so
+-- that no lower bound falls below 0 and the sums over a job hold the whole of it.
+summed AS (
+    SELECT
+        *,
+        CASE WHEN known = 'none' THEN 0 ELSE low_nj END AS low_weight,
+        CASE WHEN known = 'none' THEN 0 ELSE high_nj END AS high_weight,
+        sum(low_weight) OVER tenure AS low_total,
+        sum(high_weight) OVER tenure AS high_total,
+        sum(low_weight) OVER (tenure ORDER BY start_us) AS low_running,
+        sum(high_weight) OVER (tenure ORDER BY start_us) AS high_running,
+        least(edges_below, low_total) AS give_nj,
+        edges_above AS take_nj
+    FROM bounded
+    WINDOW tenure AS (PARTITION BY device_id, tenure)
+)
+SELECT
+    device_id, node, start_us, end_us, known, method, meter, k, booked_nj, max_gap_us,
+    energy_nj AS integral_nj,
+    counter_nj,
+    covered_us,
+    CASE WHEN known = 'samples' THEN covered_us ELSE length_us END AS booked_us,
+    CASE WHEN low_total = 0 THEN low_nj ELSE
+        low_nj - (low_running * give_nj // low_total
+            - (low_running - low_weight) * give_nj // low_total)
+    END AS low_nj,
+    CASE WHEN high_total = 0 THEN high_nj ELSE
+        high_nj + high_running * take_nj // high_total
+            - (high_running - high_weight) * take_nj // high_total
+    END AS high_nj
+FROM summed
+UNION ALL
+SELECT
+    device_id, node, start_us, end_us, 'none', 'missing', 'none', NULL, NULL, max_gap_us,
+    0, NULL, 0,
+    length_us - covered_us,
+    0,
+    limit_mw::HUGEINT * (length_us - covered_us)
+FROM summed
+WHERE known = 'samples' AND covered_us < length_us
