@@ -17,7 +17,7 @@ import pynvml
 
 from tokenergy_collectors.contract import BOUNDS
 from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.fieldvalues import GONE, FieldRequest
+from tokenergy_collectors.fieldvalues import FieldRequest
 from tokenergy_collectors.mig import Instance, instances_of
 
 SENSORS = (
@@ -30,14 +30,6 @@ _ENERGY = pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION
 _MAX_POWER_MW = BOUNDS["power_mw"][1]
 _MAX_ENERGY_MJ = 2**63 - 1
 _COUNTER = (_ENERGY, 0, _MAX_ENERGY_MJ)
-_ATTRIBUTE_OF_TYPE = {
-    pynvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: "ulVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: "ullVal",
-    pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: "sllVal",
-    pynvml.NVML_VALUE_TYPE_SIGNED_INT: "siVal",
-}
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -282,20 +274,6 @@ def _told(call: Callable[[], Any]) -> Any:
         return call()
     except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound):
         return None
-
-
-def field_value(found: Any) -> int | None:
-    """Return the integer of one field value; None if that field did not answer.
-
-    Raises:
-        pynvml.NVMLError: the field's code says that the board does not answer.
-    """
-    if found.nvmlReturn in GONE:
-        raise pynvml.NVMLError(found.nvmlReturn)
-    attribute = _ATTRIBUTE_OF_TYPE.get(found.valueType)
-    if found.nvmlReturn != pynvml.NVML_SUCCESS or attribute is None:
-        return None
-    return int(getattr(found.value, attribute))
 
 
 def _up_to(limit: int, value: int | None) -> int | None:

@@ -26,6 +26,7 @@ _SIGNED = {
     pynvml.NVML_VALUE_TYPE_DOUBLE: Struct("=d"),
 }
 _RAW = Struct("=Q")
+_LARGEST = 2**63 - 1
 
 GONE = {
     pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
@@ -82,6 +83,15 @@ class FieldRequest:
             value = raw & 0xFFFFFFFF if kind == _UINT else _decoded(kind, raw)
             found.append(value if value is not None and 0 <= value <= limit else None)
         return found
+
+
+def field_values(handle: Any, wanted: Sequence[tuple[int, int]]) -> list[int | None]:
+    """Return some fields (number and scope) of a board, asked for once in one call.
+
+    Raises:
+        pynvml.NVMLError: as `FieldRequest.read`.
+    """
+    return FieldRequest([(number, scope, _LARGEST) for number, scope in wanted]).read(handle)
 
 
 def _decoded(kind: int, raw: int) -> int | None:

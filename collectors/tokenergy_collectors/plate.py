@@ -14,7 +14,8 @@ from typing import Any
 
 import pynvml
 
-from tokenergy_collectors.boards import Board, field_value
+from tokenergy_collectors.boards import Board
+from tokenergy_collectors.fieldvalues import field_values
 from tokenergy_collectors.mig import Instance, instances_of
 
 _NOT_TOLD = (
@@ -119,6 +120,6 @@ def _smoothing(handle: Any) -> str | None:
 
 def _fields(handle: Any, wanted: dict[str, tuple[int, int]]) -> dict[str, int]:
     """Return those of some fields (number and scope) that are told, in one call."""
-    values = told(partial(pynvml.nvmlDeviceGetFieldValues, handle, list(wanted.values()))) or ()
-    read = {name: field_value(value) for name, value in zip(wanted, values, strict=False)}
+    values = told(partial(field_values, handle, list(wanted.values()))) or ()
+    read = dict(zip(wanted, values, strict=False))
     return {name: value for name, value in read.items() if value is not None and value != _UNSET}

@@ -14,9 +14,10 @@ from typing import Any
 
 import pynvml
 
-from tokenergy_collectors.boards import Board, field_value, supported
+from tokenergy_collectors.boards import Board, supported
 from tokenergy_collectors.clock import Clock
 from tokenergy_collectors.config import Config
+from tokenergy_collectors.fieldvalues import field_values
 from tokenergy_collectors.finding import Finding
 from tokenergy_collectors.learn import learn_periods
 from tokenergy_collectors.rate import rate_hz
@@ -98,7 +99,7 @@ def _fields(board: Board) -> dict[str, str | None]:
 
 
 def _field(board: Board, number: int) -> int | None:
-    return field_value(pynvml.nvmlDeviceGetFieldValues(board.handle, [number])[0])
+    return field_values(board.handle, [(number, pynvml.NVML_POWER_SCOPE_GPU)])[0]
 
 
 def _calls(board: Board) -> dict[str, str | None]:

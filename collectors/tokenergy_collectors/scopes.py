@@ -19,9 +19,10 @@ from typing import Any
 
 import pynvml
 
-from tokenergy_collectors.boards import SENSORS, Board, field_value, supported
+from tokenergy_collectors.boards import SENSORS, Board, supported
 from tokenergy_collectors.clock import Clock
 from tokenergy_collectors.contract import BOUNDS
+from tokenergy_collectors.fieldvalues import field_values
 
 SCOPES = {"module": pynvml.NVML_POWER_SCOPE_MODULE, "memory": pynvml.NVML_POWER_SCOPE_MEMORY}
 
@@ -54,10 +55,9 @@ class _Means:
     def poll(self, clock: Clock, *, energy: bool) -> None:
         """Read both powers in one call, and the counter with them if asked to."""
         fields = [self.power, self.board.scopes["module"], *([(_ENERGY, 0)] if energy else [])]
-        values = supported(partial(pynvml.nvmlDeviceGetFieldValues, self.board.handle, fields))
-        if values is None:
+        told = supported(partial(field_values, self.board.handle, fields))
+        if told is None:
             return
-        told = [supported(partial(field_value, value)) for value in values]
         if told[0] is not None and told[1] is not None:
             self.gpu_mw.append(told[0])
             self.module_mw.append(told[1])
@@ -133,8 +133,8 @@ def _scopes_of(board: Board) -> dict[str, tuple[int, int]]:
 
 
 def _value(board: Board, wanted: tuple[int, int]) -> int | None:
-    values = supported(partial(pynvml.nvmlDeviceGetFieldValues, board.handle, [wanted]))
-    return None if values is None else supported(partial(field_value, values[0]))
+    told: list[int | None] | None = supported(partial(field_values, board.handle, [wanted]))
+    return None if told is None else told[0]
 
 
 class ScopeReader:
@@ -173,11 +173,10 @@ class ScopeReader:
     def _rows(self, board: Board) -> list[tuple[Any, ...]]:
         counts = not board.counts_itself
         wanted = [*board.scopes.values(), *([(_ENERGY, 0)] if counts else [])]
-        values = supported(partial(pynvml.nvmlDeviceGetFieldValues, board.handle, wanted))
-        if values is None:
+        told = supported(partial(field_values, board.handle, wanted))
+        if told is None:
             return []
         now_us = self._now_us()
-        told = [supported(partial(field_value, value)) for value in values]
         energy_mj = told.pop() if counts else None
         rows = []
         for name, power_mw in zip(board.scopes, told, strict=True):
