@@ -51,7 +51,7 @@ bench: .venv/dev.stamp ## time the integration against DuckDB and NumPy
 emulated-nvml: .venv/run.stamp ## compile the NVML library that shows emulated boards to any program
 	@$(BIN)/python -m tokenergy_collectors.emulate.native.build build/emulated-nvml
 
-bench-collector: .venv/dev.stamp ## the collector's CPU and memory beside its peers' (7 minutes)
+bench-collector: .venv/dev.stamp ## the collector's CPU and memory beside its peers' (9 minutes)
 	$(BIN)/python -m benchmarks.collector
 
 bench-timing: .venv/dev.stamp ## how well the collector keeps its ticks over 10 minutes

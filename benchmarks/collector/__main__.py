@@ -20,7 +20,7 @@ from benchmarks.collector.measure import Cost, side_by_side
 
 HZ = 20
 ROUNDS = 3
-FOR_S = 30.0
+FOR_S = 20.0
 CORE_PERCENT = 1.0
 PEAK_MIB = 120.0
 LIMITS = {"plain_same": 2.0, "plain": None}

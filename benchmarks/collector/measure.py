@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 _ENTRIES = 512
 _ENTRY = struct.Struct("=qq")
-_WARM_S = 15.0
+_WARM_S = 12.0
 _PROC = Path("/proc")
 _SCHEDULER_CLOCK = 2
 

@@ -40,6 +40,7 @@ class Board:
         update_us: period in which the power reading is renewed; None while it was not learned.
         counter_us: period in which the energy counter is renewed, 0 if it is at every reading; None
             while it was not learned.
+        slow: whether its calls take so long that it is best left alone but for its power.
         failure: NVML's code of the latest reading, if it failed as a whole; None if it did not.
         instances: the MIG instances on it.
         scopes: field and scope of what else it meters (module, memory), by name.
@@ -60,6 +61,7 @@ class Board:
     has_energy: bool = False
     update_us: int | None = None
     counter_us: int | None = None
+    slow: bool = False
     failure: int | None = None
     instances: tuple[Instance, ...] = ()
     scopes: dict[str, tuple[int, int]] = field(default_factory=dict)

@@ -82,7 +82,8 @@ class DeviceWatch:
         """Ask all boards that answer for their plates; write and tell what changed."""
         returned, self._returned = self._returned, set()
         for board in self._boards:
-            plate = None if board.failure is not None else self._read(board)
+            rests = board.failure is not None or board.slow
+            plate = None if rests else self._read(board)
             if plate is not None:
                 self._compare(board, plate)
         for board in self._boards:

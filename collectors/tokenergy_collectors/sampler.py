@@ -190,6 +190,7 @@ class Sampler:
         watched.heard_us = after_us
         if after_us - before_us >= SLOW_US or watched.slowness.call_us:
             watched.slowness.took(before_us, after_us)
+            board.slow = watched.slowness.call_us > 0
             self._unsorted = True
         if energy and board.has_energy:
             watched.withheld.counter(energy_mj)
@@ -219,6 +220,7 @@ class Sampler:
         watched.standstill.reset()
         self._doubt_counter(watched, now_us)
         self._read(watched, self._clock.monotonic_us(), True)
+        self.thin()
 
     def _doubt_counter(self, watched: _Watched, now_us: int) -> None:
         """Begin a new epoch where a counter that began anew could not be told by its fall.

@@ -165,9 +165,9 @@ class ScopeReader:
         return bool(self._boards)
 
     def read(self) -> None:
-        """Read each of them once; a board that does not answer is left out."""
+        """Read each of them once; a board that does not answer, or is slow to, is left out."""
         for board in self._boards:
-            if board.failure is None:
+            if board.failure is None and not board.slow:
                 self._add(self._rows(board))
 
     def _rows(self, board: Board) -> list[tuple[Any, ...]]:
