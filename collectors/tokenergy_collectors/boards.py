@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -120,6 +120,12 @@ class Board:
     def _energy_call(self) -> int | None:
         value = _told(lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle))
         return _up_to(_MAX_ENERGY_MJ, value)
+
+    def twin(self) -> Board:
+        """Return the same board for another thread: the memory that a call writes is its own."""
+        requests = (self.power_request, self.energy_request)
+        power, energy = (None if r is None else FieldRequest(r.fields) for r in requests)
+        return replace(self, power_request=power, energy_request=energy)
 
     def probe(self) -> None:
         """Find out which power field and which counter answer, and use the best from then on."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import pynvml
@@ -120,7 +119,7 @@ class DeviceWatch:
     def _learn(self, board: Board) -> None:
         if isinstance(self._clock, VirtualClock) or not self._config.learn_s:
             return
-        twin = replace(board)
+        twin = board.twin()
         learn_periods([twin], self._clock, self._config.learn_s, self._stop, counters=False)
         if twin.update_us is None or self._stop.is_set():
             return

@@ -22,6 +22,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.logs import Log
 from tokenergy_collectors.sampler import Tell
 from tokenergy_collectors.schedule import Schedule
+from tokenergy_collectors.sealing import preload
 from tokenergy_collectors.spool import Spool
 from tokenergy_collectors.tally import Tally
 from tokenergy_collectors.workers import Worker
@@ -72,6 +73,8 @@ class Recorder:
         self.housekeeping = Housekeeping(
             config, lake, log, tell, self.spool.flush, virtual=self._virtual
         )
+        if not self._virtual:
+            preload()
         self._recoverer = self._worker("recovery", self._recover)
         self._flusher = self._worker("log", self._flush)
         self._syncer = self._worker("sync", self._sync)

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+def preload() -> None:
+    """Import now what sealing needs: an import holds up all threads, for some 60 ms."""
+    import pyarrow.compute
+    import pyarrow.parquet  # noqa: F401 - for later
+
+
 class Sealer:
     """Seals the segments of one node.
 

@@ -324,3 +324,12 @@ def test_gauges_that_a_board_never_had_are_no_event(rig_of, monkeypatch):
     monkeypatch.undo()
     rig.sampler.read_state(processes=False)
     assert {(kind, detail) for kind, _, detail in rig.events} == {("gauges", "not told: none")}
+
+
+def test_a_twin_shares_no_memory_with_its_board(rig_of):
+    board = rig_of().boards[0]
+    twin = board.twin()
+    assert twin.read(energy=True) == board.read(energy=True)
+    assert (twin.device_id, twin.sensor, twin.has_energy) == (board.device_id, "instant", True)
+    assert twin.power_request is not board.power_request
+    assert twin.energy_request is not board.energy_request
