@@ -10,6 +10,7 @@ import os
 import pty
 import signal
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -140,6 +141,16 @@ def side_by_side(
         one.begin()
     time.sleep(for_s)
     return {name: one.end() for name, one in running.items()}
+
+
+def peak_of(command: Sequence[str], environment: Mapping[str, str]) -> float:
+    """Run a program to its end; return its peak memory in MiB."""
+    running = subprocess.Popen(command, env=dict(environment), stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(running.pid, 0)
+    running.returncode = os.waitstatus_to_exitcode(status)
+    if running.returncode:
+        raise RuntimeError(f"{command[0]} ended with {running.returncode}")
+    return used.ru_maxrss / 1024
 
 
 def _cpu_ns(pid: int) -> int:
