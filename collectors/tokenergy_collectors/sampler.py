@@ -251,7 +251,7 @@ def _watch(board: Board, tell: Tell, live: LiveBoard | None) -> _Watched:
     def tell_of(kind: str, detail: str) -> None:
         tell(kind, board.device_id, detail)
 
-    standstill = Standstill(board.update_us, tell_of)
+    standstill = Standstill(board.update_us, tell_of, board.counter_us)
     return _Watched(board, standstill, Withheld(board, tell_of), Slowness(tell_of), live)
 
 

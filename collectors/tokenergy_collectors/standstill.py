@@ -9,8 +9,8 @@ the same time (by more than a tenth), if the counter has come to a stand as well
 was busy all the while. An idle board's reading that stands still for good is not stale: its counter
 agrees, and nothing runs on it. What is stale is not known, so it is None until it moves again.
 
-A counter that stands still although power is drawn tells nothing new, so a repeated value is left
-out at once: the next one that moved bridges the time in between, whole.
+A counter that stands still although power is drawn tells nothing new, so a value that is repeated
+after two periods of the counter is left out: the next one that moved bridges the time in between, whole.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ _BUSY_PERCENT = 5
 _MOVES_NJ = 1_000_000_000
 """A counter of whole millijoules that has not moved over a joule stands still."""
 
+_LEAST_RENEWAL_US = 100_000
+"""A counter may always be renewed as seldom as this."""
+
 _BLIND_US = 1_000_000
 """With no power reading to go by, a counter that has not moved for so long stands still."""
 
@@ -40,9 +43,12 @@ class Standstill:
     Args:
         update_us: update period of its power reading; None if unknown.
         tell: takes events.
+        counter_us: period in which its energy counter is renewed; None if unknown.
     """
 
-    def __init__(self, update_us: int | None, tell: TellOf) -> None:
+    def __init__(self, update_us: int | None, tell: TellOf, counter_us: int | None = None) -> None:
+        # Two edges may lie within one period of the counter: that is no standing still.
+        self._renewed_us = 2 * max(counter_us or 0, update_us or 0, _LEAST_RENEWAL_US)
         self._need_us = max(_PERIODS * (update_us or 0), LEAST_US)
         self._need_alone_us = max(_PERIODS * update_us, _ALONE_US) if update_us else LEAST_US
         self._tell = tell
@@ -86,7 +92,7 @@ class Standstill:
         still_us = ts_us - self._counter[0]
         known = power_mw is not None and not self._stale
         stands = power_mw * still_us >= _MOVES_NJ if known and power_mw else still_us >= _BLIND_US
-        if not stands:
+        if not stands or still_us <= self._renewed_us:
             return energy_mj
         if still_us >= LEAST_US and not self._counter_told:
             self._counter_told = True

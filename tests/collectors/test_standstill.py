@@ -155,3 +155,18 @@ def test_a_counter_that_falls_begins_the_comparison_anew():
     judge.true_mj = 0
     judge.run(20, 80_000)
     assert judge.events == []
+
+
+def test_a_coarse_counter_that_is_read_twice_within_its_period_does_not_stand_still():
+    """Two edges may lie as close as that; what it says at the second one is what it says."""
+    told = []
+    coarse = Standstill(100_000, lambda *event: told.append(event), counter_us=300_000)
+    assert coarse.judge(0, 500_000, 1_000) == (500_000, 1_000)
+    assert coarse.judge(50_000, 500_001, 1_000) == (500_001, 1_000)
+    assert coarse.judge(600_000, 500_002, 1_000) == (500_002, 1_000)
+    assert coarse.judge(600_001, 500_003, 1_000) == (500_003, None)
+    unknown = Standstill(None, lambda *event: told.append(event))
+    assert unknown.judge(0, 500_000, 1_000) == (500_000, 1_000)
+    assert unknown.judge(200_000, 500_001, 1_000) == (500_001, 1_000)
+    assert unknown.judge(200_001, 500_002, 1_000) == (500_002, None)
+    assert told == []
