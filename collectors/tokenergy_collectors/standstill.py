@@ -10,7 +10,8 @@ was busy all the while. An idle board's reading that stands still for good is no
 agrees, and nothing runs on it. What is stale is not known, so it is None until it moves again.
 
 A counter that stands still although power is drawn tells nothing new, so a value that is repeated
-after two periods of the counter is left out: the next one that moved bridges the time in between, whole.
+after two periods of the counter is left out: the next one that moved bridges the time in between,
+whole.
 """
 
 from __future__ import annotations

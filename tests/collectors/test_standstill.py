@@ -137,9 +137,9 @@ def test_a_counter_that_never_moved_says_nothing_about_a_level_reading():
 def test_an_equal_counter_within_a_joule_is_a_reading():
     events = []
     standstill = Standstill(None, lambda *event: events.append(event))
-    assert standstill.judge(0, 80_000, 5) == (80_000, 5)
-    assert standstill.judge(12_000, 80_000, 5) == (80_000, 5)
-    assert standstill.judge(13_000, 80_000, 5) == (80_000, None)
+    assert standstill.judge(0, 4_000, 5) == (4_000, 5)
+    assert standstill.judge(249_000, 4_000, 5) == (4_000, 5)
+    assert standstill.judge(250_000, 4_000, 5) == (4_000, None)
 
 
 def test_without_power_a_counter_counts_as_standing_after_a_second():
