@@ -4,8 +4,8 @@ This is the only place where they are written. Arrow schemas come from here, `do
 generated from here, and the SQL models are checked against it. It imports nothing of ours.
 
 Units are part of the column names: `_us` microseconds (stamps: UTC since 1970), `_mw` milliwatts,
-`_mj` millijoules, `_nj` nanojoules, `_uj` microjoules, `_j` joules. mW x us = nJ, so energy needs
-no scaling factor.
+`_mj` millijoules, `_nj` nanojoules, `_uj` microjoules, `_j` joules, `_hz` hertz. mW x us = nJ, so
+energy needs no scaling factor.
 """
 
 from __future__ import annotations
@@ -281,6 +281,86 @@ SEGMENT = Table(
     ),
 )
 
+_GROUP: tuple[Column, ...] = (
+    _c("hour_us", "int64", "start of the hour"),
+    _c("kind", "string", "what is added up: job, node, rack or site"),
+    _c("group_id", "string", "its name; a rack's is SITE/HALL/POD/RACK, as far as they are known"),
+)
+
+_RAMPS: tuple[Column, ...] = tuple(
+    column
+    for name, words in (("100ms", "0.1 s"), ("1s", "1 s"), ("10s", "10 s"), ("60s", "60 s"))
+    for column in (
+        _n(f"up_{name}_mw", "float64", f"largest rise of the load within {words}"),
+        _n(f"down_{name}_mw", "float64", f"largest fall within {words}, as a positive number"),
+        _n(f"p999_{name}_mw", "float64", f"99.9th percentile of the change over {words}, unsigned"),
+    )
+)
+
+LOAD_PROFILE = Table(
+    name="load_profile",
+    layer="derived",
+    row="the load of one job, node, rack or site in one hour: swing, ramps, dominant period",
+    sort=("kind", "group_id"),
+    time="hour_us",
+    columns=(
+        *_GROUP,
+        _c("step_us", "int64", "cell of the uniform grid: the load is its mean over a cell"),
+        _n("period_us", "int64", "effective period of the readings: the slowest device's"),
+        _n("limit_hz", "float64", "half of one over it: nothing above is told"),
+        _c("devices", "int32", "devices of the group"),
+        _c("metered", "int32", "of which had readings in the hour: the load is theirs"),
+        _c("cells", "int32", "cells in which the power of all of them is defined throughout"),
+        _c("coverage", "float64", "device time with defined power / device time in the group"),
+        _c("energy_nj", "int128", "energy of all covered time, times the shares"),
+        _n("mean_mw", "float64", "mean load over those cells; so are the figures that follow"),
+        _n("min_mw", "float64", "smallest cell"),
+        _n("max_mw", "float64", "largest cell"),
+        _n("swing_mw", "float64", "largest less smallest cell"),
+        _n("swing_share", "float64", "swing / mean"),
+        _n("load_factor", "float64", "mean / largest cell"),
+        _n("crest_factor", "float64", "largest cell / root mean square"),
+        _n("variance_mw2", "float64", "variance of the cells, as they are (mW squared)"),
+        _n("battery_nj", "int128", "storage that would flatten the load to its mean, lossless"),
+        *_RAMPS,
+        _n("dominant_hz", "float64", "frequency of the strongest line up to the limit"),
+        _n("dominant_period_s", "float64", "one over it"),
+        _n("dominant_amplitude_mw", "float64", "its amplitude: half of its peak to peak"),
+        _n("dominant_swing_share", "float64", "its peak to peak / mean"),
+        _n("dominant_share", "float64", "its share of the variance up to the limit"),
+        _c("segments", "int32", "Welch segments behind the spectrum; 0: none is fully covered"),
+        _n("resolution_hz", "float64", "width of a bin of the spectrum"),
+        _c(
+            "reason_codes",
+            "string",
+            "why something is NULL or doubtful, joined by a comma; may be empty",
+        ),
+        _c("emulated", "bool", "true if any device is emulated"),
+        _n("as_of_us", "int64", "latest reading in it"),
+    ),
+)
+
+LOAD_SPECTRUM = Table(
+    name="load_spectrum",
+    layer="derived",
+    row="the swing of one job, node, rack or site in one hour and band of frequency",
+    sort=("kind", "group_id", "low_hz"),
+    time="hour_us",
+    columns=(
+        *_GROUP,
+        _c("low_hz", "float64", "lower edge of the band"),
+        _c("high_hz", "float64", "upper edge of the band"),
+        _n("variance_mw2", "float64", "variance of the load in the band (mW squared)"),
+        _n("rms_mw", "float64", "its root: the rms amplitude in the band"),
+        _c(
+            "reason",
+            "string",
+            "why it is NULL: above_nyquist, below_resolution, no_segment, not_metered; else empty",
+        ),
+        _c("emulated", "bool", "true if any device is emulated"),
+    ),
+)
+
 LEDGER = Table(
     name="ledger",
     layer="derived",
@@ -444,6 +524,8 @@ TABLES: dict[str, Table] = {
         CLOCK,
         EVENT,
         SEGMENT,
+        LOAD_PROFILE,
+        LOAD_SPECTRUM,
         LEDGER,
         TOKEN_USAGE,
         JOB_HOUR_INDEX,

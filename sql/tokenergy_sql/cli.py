@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_OF_ANALYSIS = ("altair", "duckdb", "jinja2", "numba", "vl_convert")
+_OF_ANALYSIS = ("altair", "duckdb", "jinja2", "numba", "scipy", "vl_convert")
 
 LakeOption = Annotated[
     Path, typer.Option("--lake", envvar="TOKENERGY_LAKE", metavar="DIR", help="The lake.")
@@ -80,6 +80,39 @@ def aggregate(
     readings, segments = sum(d.readings for d in done), sum(d.segments for d in done)
     backends = "+".join(sorted({d.backend for d in done})) or "nothing to do"
     typer.echo(f"aggregate: {readings:,} readings -> {segments:,} segments ({backends})")
+
+
+@app.command(name="load-profile")
+def load_profile(
+    lake: LakeOption,
+    hour: HourOption = None,
+    by: Annotated[
+        str, typer.Option("--by", metavar="KINDS", help="What to add up, joined by commas.")
+    ] = "job,node,rack,site",
+    step: Annotated[
+        str, typer.Option("--step", help="Grid: auto, or 1ms to 10s, divides an hour.")
+    ] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", help="auto, cpu or cuda; auto never takes a metered GPU.")
+    ] = "auto",
+) -> None:
+    """Write what jobs, nodes, racks and sites draw as the grid sees it: swings, ramps, spectra.
+
+    The tables load_profile and load_spectrum of an hour are replaced whole. Nothing is told that
+    the sensors cannot show: it is NULL, with the reason beside it.
+
+    \b
+    Examples:
+      tokenergy load-profile --lake ./lake
+      tokenergy load-profile --lake ./lake --hour 2026-01-15T08 --by job,rack --step 100ms
+    """
+    from tokenergy_sql import steps
+
+    done = steps.profile_hours(lake, steps.parse_hours(hour), by, step, device)
+    steps.print_profiles(lake, [d.hour_us for d in done])
+    groups, cells = sum(d.groups for d in done), sum(d.cells for d in done)
+    backends = "+".join(sorted({d.backend for d in done})) or "nothing to do"
+    typer.echo(f"load-profile: {len(done)} hours, {groups:,} groups, {cells:,} cells ({backends})")
 
 
 @app.command()

@@ -19,6 +19,7 @@ from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
     from tokenergy_transforms.aggregate import Done
+    from tokenergy_transforms.loadprofile.profile import Done as Profiled
 
 
 def parse_hours(texts: Sequence[str] | None) -> list[int] | None:
@@ -69,6 +70,44 @@ def aggregate_hours(
             done.append(aggregate(lake, hour, node, window_us, back_end, of_all))
             progress.advance(task)
     return done
+
+
+def profile_hours(
+    root: Path, hours: list[int] | None, by: str, step: str, device: str
+) -> list[Profiled]:
+    """Write the load profiles and spectra of all hours with readings, or of the chosen ones.
+
+    Raises:
+        UserError: an option cannot be used.
+    """
+    from tokenergy_transforms.aggregate import known
+    from tokenergy_transforms.loadprofile import groups, profile
+
+    kinds, step_us = groups.parse_kinds(by), profile.parse_step(step)
+    back_end = choice.parse_device(device)
+    lake = Lake(root)
+    work, of_all = profile.worklist(lake, hours), known(lake)
+    done = []
+    with progress_bar() as progress:
+        task = progress.add_task("load-profile", total=len(work))
+        for hour in work:
+
+            def told(what: str, hour: int = hour) -> None:
+                progress.update(task, description=f"load-profile {partition(hour)} {what}")
+
+            done.append(profile.profile_hour(lake, hour, kinds, step_us, back_end, of_all, told))
+            progress.advance(task)
+    return done
+
+
+def print_profiles(root: Path, hours: list[int]) -> None:
+    """Print the load profiles of some hours, the largest load first."""
+    from tokenergy_sql.loadtable import load_table
+    from tokenergy_sql.table import console
+
+    table = load_table(Lake(root), hours)
+    if table.row_count:
+        console().print(table)
 
 
 def index_hours(root: Path, hours: list[int] | None, site_file: Path | None) -> int:

@@ -1,0 +1,154 @@
+"""The uniform grid: the energy of a group in every cell of an hour, in whole nanojoules.
+
+In: readings of one node, and which devices of it count from when to when with which share. Out:
+int64 nJ and a mark for missing time in each cell, added in place, so that nodes can be streamed.
+
+A cell's energy is E(right) - E(left) of the segment rule (`maths.pair_energy`): it telescopes, the
+cells of an hour sum exactly to the hour, and the order of devices does not matter. Of a shared
+device the share is cut by the same rule: S(t) = floor(E(t) ppm / 10^6), a cell is a difference.
+
+Memory: 9 bytes a cell (72,000 cells at 50 ms are 650 kB a group). The work is one walk over the
+readings for every group that a device is in; time is cut into chunks that run in parallel, each
+with cells of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, prange
+
+from tokenergy_collectors.contract import HOUR_US, WHOLE_PPM
+from tokenergy_transforms.batch import I64
+from tokenergy_transforms.maths import lower_bound, pair_energy
+from tokenergy_transforms.readings import Readings
+
+_CHUNKS = 64
+
+
+@dataclass(slots=True)
+class Grid:
+    """Cells of one group in one hour.
+
+    Attributes:
+        energy_nj: int64[n] energy of the covered time.
+        missing: bool[n] true where some member's power is not defined for all of its time.
+        covered_us: device time with defined power.
+    """
+
+    hour_us: int
+    step_us: int
+    energy_nj: I64
+    missing: npt.NDArray[np.bool_]
+    covered_us: int = 0
+
+    @classmethod
+    def empty(cls, hour_us: int, step_us: int) -> Grid:
+        """Return an hour's grid without anything in it."""
+        count = HOUR_US // step_us
+        return cls(hour_us, step_us, np.zeros(count, np.int64), np.zeros(count, np.bool_))
+
+    def add(
+        self,
+        readings: Readings,
+        limits_us: I64,
+        members: list[tuple[int, int, int, int]],
+    ) -> None:
+        """Add devices of one node.
+
+        Args:
+            readings: theirs, in the hour and a margin on both sides.
+            limits_us: int64[D] gap limits.
+            members: (place in `readings.devices`, start_us, end_us, share_ppm) of each.
+        """
+        arrays = (readings.ts_us, readings.power_mw, readings.offsets, limits_us)
+        grid = (self.hour_us, self.step_us, self.energy_nj, self.missing)
+        whole = [member[:3] for member in members if member[3] == WHOLE_PPM]
+        if whole:
+            device, start_us, end_us = np.array(whole, np.int64).T.copy()
+            us = _add_whole(*arrays, device, start_us, end_us, *grid, _CHUNKS)
+            self.covered_us += int(us)
+        for member in members:
+            if member[3] != WHOLE_PPM:
+                self.covered_us += int(_add_share(*arrays, *member, *grid))
+
+
+@njit(cache=True)
+def _cell(ts, power, last, limit, i, a, b):  # type: ignore[no-untyped-def]
+    """Return energy and covered time in [a, b), and the pair of readings to go on with.
+
+    Pair i is the first one that may reach into [a, b).
+    """
+    energy = covered = np.int64(0)
+    while i < last - 1 and ts[i] < b:
+        t0 = ts[i]
+        t1 = ts[i + 1]
+        dt = t1 - t0
+        lo = max(a, t0)
+        hi = min(b, t1)
+        if lo < hi and dt <= limit:
+            p0 = np.int64(power[i])
+            p1 = np.int64(power[i + 1])
+            energy += pair_energy(p0, p1, dt, hi - t0) - pair_energy(p0, p1, dt, lo - t0)
+            covered += hi - lo
+        if t1 > b:
+            break
+        i += 1
+    return energy, covered, i
+
+
+@njit(cache=True, parallel=True)
+def _add_whole(  # type: ignore[no-untyped-def]
+    ts, power, offsets, limits, device, start, end, hour, step, energy_nj, missing, chunks
+):
+    cells = len(energy_nj)
+    size = (cells + chunks - 1) // chunks
+    covered_us = np.zeros(chunks, np.int64)
+    for chunk in prange(chunks):
+        from_us = hour + chunk * size * step
+        to_us = hour + min((chunk + 1) * size, cells) * step
+        for m in range(len(device)):
+            a = max(start[m], from_us)
+            b = min(end[m], to_us)
+            if a >= b:
+                continue
+            first = offsets[device[m]]
+            last = offsets[device[m] + 1]
+            i = max(lower_bound(ts, first, last, a + 1) - 1, first)
+            for c in range((a - hour) // step, (b - 1 - hour) // step + 1):
+                left = max(a, hour + c * step)
+                right = min(b, hour + (c + 1) * step)
+                nj, us, i = _cell(ts, power, last, limits[device[m]], i, left, right)
+                energy_nj[c] += nj
+                covered_us[chunk] += us
+                if us < right - left:
+                    missing[c] = True
+    return covered_us.sum()
+
+
+@njit(cache=True)
+def _share(energy, ppm):  # type: ignore[no-untyped-def]
+    """Return floor(energy ppm / 10^6) without leaving 64 bits."""
+    return energy // 1_000_000 * ppm + energy % 1_000_000 * ppm // 1_000_000
+
+
+@njit(cache=True)
+def _add_share(  # type: ignore[no-untyped-def]
+    ts, power, offsets, limits, device, start, end, ppm, hour, step, energy_nj, missing
+):
+    first = offsets[device]
+    last = offsets[device + 1]
+    i = max(lower_bound(ts, first, last, start + 1) - 1, first)
+    total = covered = np.int64(0)
+    for c in range((start - hour) // step, (end - 1 - hour) // step + 1):
+        left = max(start, hour + c * step)
+        right = min(end, hour + (c + 1) * step)
+        nj, us, i = _cell(ts, power, last, limits[device], i, left, right)
+        energy_nj[c] += _share(total + nj, ppm) - _share(total, ppm)
+        total += nj
+        covered += us
+        if us < right - left:
+            missing[c] = True
+    return covered

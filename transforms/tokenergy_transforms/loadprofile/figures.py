@@ -1,0 +1,113 @@
+"""What a load does in time: mean, swing, ramps, and the storage that would flatten it.
+
+In: the cells of one group: energy (nJ) and which of them are defined. Out: plain numbers, None
+where there is nothing to tell. The power of a cell is its mean: energy over step, in mW.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tokenergy_transforms.batch import I64
+
+RAMPS_US = {"100ms": 100_000, "1s": 1_000_000, "10s": 10_000_000, "60s": 60_000_000}
+"""Horizons of ramps, by the name that they have in the columns."""
+
+RAMP_QUANTILE = 0.999
+
+Figures = dict[str, Any]
+Bools = npt.NDArray[np.bool_]
+
+
+def shape(energy_nj: I64, defined: Bools, step_us: int) -> Figures:
+    """Return mean, extremes and their ratios over the defined cells of a group.
+
+    Powers in mW. `swing_share` is (max - min) / mean, `load_factor` mean / max, `crest_factor`
+    max / root mean square; a ratio to zero is None.
+    """
+    cells = energy_nj[defined]
+    if not len(cells):
+        return dict.fromkeys(_SHAPE)
+    power = cells / step_us
+    mean, low, high = (float(f(power)) for f in (np.mean, np.min, np.max))
+    rms = float(np.sqrt(np.mean(power * power)))
+    return {
+        "mean_mw": mean,
+        "min_mw": low,
+        "max_mw": high,
+        "swing_mw": high - low,
+        "swing_share": (high - low) / mean if mean else None,
+        "load_factor": mean / high if high else None,
+        "crest_factor": high / rms if rms else None,
+        "variance_mw2": float(np.var(power)),
+        "battery_nj": battery_nj(cells),
+    }
+
+
+_SHAPE = (
+    "mean_mw",
+    "min_mw",
+    "max_mw",
+    "swing_mw",
+    "swing_share",
+    "load_factor",
+    "crest_factor",
+    "variance_mw2",
+    "battery_nj",
+)
+
+
+def battery_nj(cells_nj: I64) -> int:
+    """Return the storage that would flatten a load to its mean: lossless, in nJ, rounded up.
+
+    It is the range of the running sum of (cell - mean), that of no cell, 0, included. The mean is
+    a fraction, so all is multiplied by the number of cells n: n E_1 + ... + n E_k - k total. An
+    hour of a large site exceeds 64 bits there, so these are Python's integers.
+    """
+    count = len(cells_nj)
+    total = sum(cells_nj.tolist())
+    state = high = low = 0
+    for cell in cells_nj.tolist():
+        state += count * cell - total
+        if state > high:
+            high = state
+        elif state < low:
+            low = state
+    return -((low - high) // count)
+
+
+def ramps(
+    energy_nj: I64, defined: Bools, step_us: int, shortest_us: int
+) -> tuple[Figures, set[str]]:
+    """Return the ramps of a group and the reasons why some are None.
+
+    A ramp over h is the difference of two cells' mean powers, h apart, both defined. For each h:
+    the largest rise and fall (mW, 0 if it never rises or falls) and the 99.9th percentile (nearest
+    rank) of the absolute difference. One that is shorter than the effective period of the readings
+    (`shortest_us`) or no whole number of cells is not told.
+    """
+    found: Figures = {}
+    reasons: set[str] = set()
+    for name, horizon_us in RAMPS_US.items():
+        lag, rest = divmod(horizon_us, step_us)
+        changes = np.empty(0, np.int64)
+        if horizon_us < shortest_us:
+            reasons.add("ramp_below_period")
+        elif rest:
+            reasons.add("ramp_not_whole_cells")
+        else:
+            both = defined[lag:] & defined[:-lag]
+            changes = (energy_nj[lag:] - energy_nj[:-lag])[both]
+            if not len(changes):
+                reasons.add("ramp_no_cells")
+        rise = fall = most = None
+        if len(changes):
+            rise = max(float(changes.max()), 0.0) / step_us
+            fall = max(float(-changes.min()), 0.0) / step_us
+            size = np.abs(changes)
+            most = float(np.quantile(size, RAMP_QUANTILE, method="inverted_cdf")) / step_us
+        found |= {f"up_{name}_mw": rise, f"down_{name}_mw": fall, f"p999_{name}_mw": most}
+    return found, reasons

@@ -1,0 +1,173 @@
+"""Whose power is added up: the jobs, nodes, racks and sites of one hour.
+
+In: what the lake says of its devices and allocations, and which devices were read in the hour.
+Out: groups, each with its members: a device, from when to when, and with which share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tokenergy_collectors.contract import HOUR_US, WHOLE_PPM
+from tokenergy_collectors.errors import UserError
+from tokenergy_transforms.loadprofile.bandwidth import Pace
+
+if TYPE_CHECKING:
+    from tokenergy_transforms.aggregate import Known
+
+KINDS = ("job", "node", "rack", "site")
+
+Key = tuple[str, str]
+"""A device as it was read: (node, device_id)."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A share (ppm) of a device in [start_us, end_us); pace is None where it has no readings."""
+
+    key: Key
+    start_us: int
+    end_us: int
+    share_ppm: int
+    pace: Pace | None
+    emulated: bool
+
+
+@dataclass(slots=True)
+class Group:
+    """The members of one job, node, rack or site."""
+
+    kind: str
+    group_id: str
+    members: list[Member] = field(default_factory=list)
+
+    @property
+    def metered(self) -> list[Member]:
+        """The members that have readings."""
+        return [member for member in self.members if member.pace is not None]
+
+    @property
+    def nodes(self) -> set[str]:
+        """The nodes on which there is something to add up."""
+        return {member.key[0] for member in self.metered}
+
+    def held(self) -> list[tuple[int, int]]:
+        """Return the union of its members' times: disjoint, ascending, not touching."""
+        found: list[tuple[int, int]] = []
+        for start_us, end_us in sorted((m.start_us, m.end_us) for m in self.members):
+            if found and start_us <= found[-1][1]:
+                found[-1] = (found[-1][0], max(found[-1][1], end_us))
+            else:
+                found.append((start_us, end_us))
+        return found
+
+
+def parse_kinds(text: str) -> list[str]:
+    """Return the kinds of group named in a list such as `job,rack`, in their usual order.
+
+    Raises:
+        UserError: one is not known, or none is named.
+    """
+    named = [name.strip() for name in text.split(",")]
+    for name in named:
+        if name not in KINDS:
+            raise UserError(f"--by {name!r}: expected {', '.join(KINDS)}, joined by commas")
+    return [kind for kind in KINDS if kind in named]
+
+
+def in_force(of_all: Known, hour_us: int) -> dict[str, Row]:
+    """Return the `device` row of each board that was in force in an hour, or else its first.
+
+    Its `update_us` is the last one that was told by then, or else the first: the same period from
+    which the integration takes the gap limit.
+    """
+    found: dict[str, Row] = {}
+    told: dict[str, int] = {}
+    order = sorted(of_all.devices, key=lambda row: (row["ts_us"], row["update_us"] or 0))
+    for row in order:
+        name, by_then = row["device_id"], row["ts_us"] < hour_us + HOUR_US
+        if by_then or name not in found:
+            found[name] = row
+        if row["update_us"] is not None and (by_then or name not in told):
+            told[name] = row["update_us"]
+    return {name: {**row, "update_us": told.get(name)} for name, row in found.items()}
+
+
+def groups(
+    of_all: Known,
+    rows: Mapping[str, Row],
+    hour_us: int,
+    kinds: Sequence[str],
+    paces: Mapping[Key, Pace],
+) -> list[Group]:
+    """Return the groups of an hour in which something was read, sorted by kind and id.
+
+    Args:
+        of_all: devices and allocations.
+        rows: the `device` rows in force.
+        hour_us: start of the hour.
+        kinds: which of `KINDS`.
+        paces: how each device was read in the hour, by node and device.
+    """
+    found: dict[tuple[str, str], Group] = {}
+    if "job" in kinds:
+        _jobs(found, of_all, rows, hour_us, paces)
+    places: dict[str, Callable[[str, Row], str | None]] = {
+        "node": lambda node, row: node,
+        "rack": lambda node, row: _place(row, "rack"),
+        "site": lambda node, row: _place(row, "site"),
+    }
+    for key in sorted(paces):
+        row = rows.get(key[1], {})
+        member = Member(
+            key, hour_us, hour_us + HOUR_US, WHOLE_PPM, paces[key], bool(row.get("emulated"))
+        )
+        for kind, place in places.items():
+            name = place(key[0], row) if kind in kinds else None
+            if name is not None:
+                _add(found, kind, name, member)
+    return [found[name] for name in sorted(found)]
+
+
+def _add(found: dict[tuple[str, str], Group], kind: str, name: str, member: Member) -> None:
+    found.setdefault((kind, name), Group(kind, name)).members.append(member)
+
+
+def _jobs(
+    found: dict[tuple[str, str], Group],
+    of_all: Known,
+    rows: Mapping[str, Row],
+    hour_us: int,
+    paces: Mapping[Key, Pace],
+) -> None:
+    there = {(row["node"], row["device_id"]) for row in of_all.devices}
+    for row in of_all.allocations:
+        key = (row["node"], row["device_id"])
+        if key not in there and key not in paces:
+            continue
+        pace = paces.get(key)
+        end_us = row["end_us"]
+        if end_us is None:  # running: as long as its node is heard of, or the device is read
+            goes_on = of_all.last_hours.get(key[0], 0) > hour_us
+            end_us = hour_us + HOUR_US if goes_on else pace.last_us if pace else hour_us
+        start_us, end_us = max(row["start_us"], hour_us), min(end_us, hour_us + HOUR_US)
+        if start_us < end_us:
+            emulated = bool(rows.get(key[1], {}).get("emulated"))
+            member = Member(key, start_us, end_us, row["share_ppm"], pace, emulated)
+            _add(found, "job", row["job_id"], member)
+
+
+def _place(row: Row, level: str) -> str | None:
+    """Return the name of a device's rack or site: a rack's with all that it stands in, SITE/...
+
+    Racks of one name in two halls are two racks.
+    """
+    if row.get(level) is None:
+        return None
+    levels = ("site", "hall", "pod", "rack") if level == "rack" else (level,)
+    parts = [str(row[name]) for name in levels if row.get(name) is not None]
+    return "/".join(parts) if len(parts) == 1 else "/".join(p.replace("/", "%2F") for p in parts)

@@ -1,0 +1,224 @@
+"""One hour of a lake: readings in, load profiles and spectra of its groups out.
+
+In: `power`, `device` and `jobs`. Out: the hour's files of `load_profile` and `load_spectrum`,
+replaced whole. Run again on the same raw files and options, it writes the same bytes.
+
+Nodes are streamed, those of a rack together; a group's grid is made at its first node, told and let
+go after its last. So what is held at once is the grids of the groups that are open (see `cells`),
+one node's readings, and what `sources` keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from tokenergy_collectors.contract import HOUR_US, TABLES
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_transforms import choice
+from tokenergy_transforms.aggregate import Known, known
+from tokenergy_transforms.cuts import parse_window
+from tokenergy_transforms.loadprofile import groups, rows, spectrum
+from tokenergy_transforms.loadprofile.groups import Group, Key
+from tokenergy_transforms.loadprofile.sources import Source
+
+STEPS_US = (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
+"""Grid steps that `auto` picks from."""
+
+BREAK_EVEN_CELLS = 50_000_000
+"""Cells of one hour's groups from which `auto` takes CUDA. Derived: a spectrum costs the CPU about
+a microsecond a cell and an hour of them must repay a second of start-up and transfer many times."""
+
+TABLES_WRITTEN = ("load_profile", "load_spectrum")
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What one hour gave."""
+
+    hour_us: int
+    groups: int
+    cells: int
+    backend: str
+
+
+@dataclass(slots=True)
+class _Open:
+    group: Group
+    grid: Any
+    nodes_left: set[str]
+
+
+def parse_step(text: str) -> int | None:
+    """Return a grid step in microseconds; None for `auto`.
+
+    Raises:
+        UserError: it is none, or an hour is no whole number of it.
+    """
+    if text == "auto":
+        return None
+    step_us = 0
+    with suppress(UserError):
+        step_us = parse_window(text)
+    if not 1_000 <= step_us <= 10_000_000:
+        raise UserError(
+            f"--step {text!r}: expected auto, or a duration of 1ms to 10s that divides an hour, "
+            "such as 100ms"
+        )
+    return step_us
+
+
+def auto_step(period_us: int) -> int:
+    """Return the largest step of `STEPS_US` that is at most half a period, or else the smallest.
+
+    Half of it: what the lines between readings repeat above the limit then stays there, instead of
+    being folded onto what lies below it.
+    """
+    fitting = [step_us for step_us in STEPS_US if step_us <= 0.51 * period_us]
+    return max(fitting, default=STEPS_US[0])
+
+
+def worklist(lake: Lake, hours: Sequence[int] | None = None) -> list[int]:
+    """Return the hours to do: those with readings, and those whose tables may have lost them."""
+    if hours is not None:
+        return sorted(set(hours))
+    return sorted({hour for table in ("power", *TABLES_WRITTEN) for hour in lake.hours(table)})
+
+
+def profile_hour(
+    lake: Lake,
+    hour_us: int,
+    kinds: Sequence[str],
+    step_us: int | None = None,
+    device: choice.Device = "auto",
+    of_all: Known | None = None,
+    tell: Tell = lambda _: None,
+) -> Done:
+    """Write the load profiles and spectra of one hour; remove them where nothing was read.
+
+    Args:
+        lake: where to read and write.
+        hour_us: start of the hour, microseconds UTC.
+        kinds: kinds of group, of `groups.KINDS`; the files hold these and no others.
+        step_us: grid step; None picks one for each group, see `auto_step`.
+        device: what computes the spectra.
+        of_all: what the lake says of all nodes, if it has been read.
+        tell: told of each node before it is worked on.
+
+    Raises:
+        UserError: CUDA was asked for and cannot be used, or a file cannot be reached.
+    """
+    of_all = of_all or known(lake)
+    in_force = groups.in_force(of_all, hour_us)
+    source = Source(lake, hour_us, in_force)
+    paces = {}
+    for node in lake.nodes("power", hour_us):
+        tell(f"{node}: pace")
+        paces.update(source.paces(node))
+    found = groups.groups(of_all, in_force, hour_us, kinds, paces) if paces else []
+    steps = {id(group): step_us or auto_step(rows.period_us(group)) for group in found}
+    cells = sum(HOUR_US // steps[id(group)] for group in found)
+    backend, psd = spectra(device, cells, {device_id for _, device_id in paces})
+    profiles: list[rows.Row] = []
+    lines: list[rows.Row] = []
+
+    def close(one: _Open) -> None:
+        profile, bands = rows.rows(one.group, one.grid, psd)
+        profiles.append(profile)
+        lines.extend(bands)
+
+    _stream(source, hour_us, found, steps, _order(paces, in_force), close, tell)
+    for table, written in zip(TABLES_WRITTEN, (profiles, lines), strict=True):
+        _write(lake, table, written, hour_us)
+    return Done(hour_us, len(found), cells, backend)
+
+
+def spectra(device: choice.Device, cells: int, metered: set[str]) -> tuple[str, spectrum.Psd]:
+    """Return the name of what computes the spectra, and the function.
+
+    Raises:
+        UserError: CUDA was asked for and cannot be used.
+    """
+    if device == "cuda":
+        why = choice.cuda_unusable()
+        if why is not None:
+            raise UserError(f"--device cuda: {why}")
+        use_cuda = True
+    else:
+        use_cuda = (
+            device == "auto"
+            and cells >= BREAK_EVEN_CELLS
+            and choice.cuda_unusable() is None
+            and choice.cuda_uuid() not in metered
+        )
+    if use_cuda:
+        import cupy
+
+        return "cuda", spectrum.psd_batched(cupy)
+    return "cpu", spectrum.psd_scipy
+
+
+def _order(paces: dict[Key, Any], in_force: dict[str, groups.Row]) -> list[str]:
+    """Return the nodes, those of one rack next to each other."""
+
+    def place(key: Key) -> tuple[str, ...]:
+        row = in_force.get(key[1], {})
+        return tuple(str(row.get(level) or "") for level in ("site", "hall", "pod", "rack"))
+
+    first: dict[str, tuple[str, ...]] = {}
+    for key in sorted(paces):
+        first.setdefault(key[0], place(key))
+    return sorted(first, key=lambda node: (first[node], node))
+
+
+def _stream(
+    source: Source,
+    hour_us: int,
+    found: list[Group],
+    steps: dict[int, int],
+    order: list[str],
+    close: Callable[[_Open], None],
+    tell: Tell,
+) -> None:
+    """Fill the grids node by node; close each group after its last node."""
+    from tokenergy_transforms.loadprofile.cells import Grid
+
+    of_node: dict[str, list[_Open]] = {}
+    for group in found:
+        one = _Open(group, None, group.nodes)
+        for node in one.nodes_left:
+            of_node.setdefault(node, []).append(one)
+        if not one.nodes_left:
+            one.grid = Grid.empty(hour_us, steps[id(group)])
+            close(one)
+    for node in order:
+        mine = of_node.get(node, [])
+        tell(node)
+        loaded = source.load(node)
+        limits_us = source.limits_us(loaded.devices)
+        place = {device: k for k, device in enumerate(loaded.devices)}
+        for one in mine:
+            one.grid = one.grid or Grid.empty(hour_us, steps[id(one.group)])
+            there = [m for m in one.group.metered if m.key[0] == node]
+            members = [(place[m.key[1]], m.start_us, m.end_us, m.share_ppm) for m in there]
+            one.grid.add(loaded, limits_us, members)
+            one.nodes_left.discard(node)
+            if not one.nodes_left:
+                close(one)
+                one.grid = None
+        source.drop(node)
+
+
+def _write(lake: Lake, table: str, written: list[rows.Row], hour_us: int) -> None:
+    import pyarrow as pa
+
+    if written:
+        rows_of = pa.Table.from_pylist(written, schema=TABLES[table].schema())
+        lake.replace(table, rows_of, hour_us, table)
+    else:
+        lake.remove(table, hour_us, table)

@@ -1,0 +1,145 @@
+"""A group's filled grid as rows: one of `load_profile`, one a band of `load_spectrum`.
+
+In: the group, its cells, the function that computes densities. Out: rows of the contract. Here it
+is decided what may be told: cells that count, the limit of frequency, and the reason for every NULL.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tokenergy_collectors.contract import WHOLE_PPM
+from tokenergy_transforms.loadprofile import figures, spectrum
+from tokenergy_transforms.loadprofile.bandwidth import AVERAGE_US, interpolation_gain
+from tokenergy_transforms.loadprofile.groups import Group
+
+if TYPE_CHECKING:
+    from tokenergy_transforms.loadprofile.cells import Grid
+
+TOLERANCE = 0.005
+"""How far an edge may lie above the limit: periods are learned, and spacings seen, to within it."""
+
+_LEAST_GAIN = 0.2
+
+Row = dict[str, Any]
+
+
+def period_us(group: Group) -> int:
+    """Return the effective period of a group: the largest of its devices; 1 s if none was read.
+
+    The slowest sensor sets it: what a fast one sees above that limit is not the group's load.
+    """
+    return max((m.pace.period_us for m in group.metered if m.pace), default=AVERAGE_US)
+
+
+def limit_hz(group: Group, step_us: int) -> float:
+    """Return the frequency up to which a group's load can be told: half of one over its period."""
+    return 0.5e6 / max(period_us(group), step_us)
+
+
+def rows(group: Group, grid: Grid, psd: spectrum.Psd) -> tuple[Row, list[Row]]:
+    """Return a group's row of `load_profile` and its rows of `load_spectrum`."""
+    defined = _defined(group, grid)
+    cells, step_us = int(defined.sum()), grid.step_us
+    head = {"hour_us": grid.hour_us, "kind": group.kind, "group_id": group.group_id}
+    shape = figures.shape(grid.energy_nj, defined, step_us)
+    shortest_us = round(period_us(group) * (1 - TOLERANCE))
+    ramps, reasons = figures.ramps(grid.energy_nj, defined, step_us, shortest_us)
+    found = _spectrum(group, grid, defined, psd) if cells else None
+    bands = spectrum.bands(found, limit_hz(group, step_us) * (1 + TOLERANCE))
+    line = spectrum.dominant(found, shape["mean_mw"]) if found else None
+    if group.metered:
+        reasons |= {band.reason for band in bands if band.reason}
+    reasons |= _doubts(group, cells)
+    if found and line is None:
+        reasons.add("no_line")
+    emulated = any(member.emulated for member in group.members)
+    profile = {
+        **head,
+        "step_us": step_us,
+        "period_us": period_us(group) if group.metered else None,
+        "limit_hz": limit_hz(group, step_us) if group.metered else None,
+        "devices": len({member.key for member in group.members}),
+        "metered": len({member.key for member in group.metered}),
+        "cells": cells,
+        "coverage": _coverage(group, grid),
+        "energy_nj": sum(grid.energy_nj.tolist()),
+        **shape,
+        **ramps,
+        "dominant_hz": line and line.frequency_hz,
+        "dominant_period_s": line and 1 / line.frequency_hz,
+        "dominant_amplitude_mw": line and line.amplitude_mw,
+        "dominant_swing_share": line and 2 * line.amplitude_mw / shape["mean_mw"],
+        "dominant_share": line and line.share,
+        "segments": found.segments if found else 0,
+        "resolution_hz": found and found.resolution_hz,
+        "reason_codes": ",".join(sorted(reasons)),
+        "emulated": emulated,
+        "as_of_us": max((m.pace.last_us for m in group.metered if m.pace), default=None),
+    }
+    of_bands = [
+        {
+            **head,
+            "low_hz": band.low_hz,
+            "high_hz": band.high_hz,
+            "variance_mw2": band.variance_mw2,
+            "rms_mw": None if band.variance_mw2 is None else float(np.sqrt(band.variance_mw2)),
+            "reason": band.reason if group.metered else "not_metered",
+            "emulated": emulated,
+        }
+        for band in bands
+    ]
+    return profile, of_bands
+
+
+def _defined(group: Group, grid: Grid) -> figures.Bools:
+    """Return which cells count: held throughout, each member's power known for all its time."""
+    held = np.zeros(len(grid.missing), np.bool_)
+    for start_us, end_us in group.held():
+        first = -(-(start_us - grid.hour_us) // grid.step_us)
+        held[first : (end_us - grid.hour_us) // grid.step_us] = True
+    if not group.metered:
+        held[:] = False
+    return held & ~grid.missing
+
+
+def _spectrum(
+    group: Group, grid: Grid, defined: figures.Bools, psd: spectrum.Psd
+) -> spectrum.Spectrum | None:
+    step_us = grid.step_us
+    runs = spectrum.runs_of(grid.energy_nj / step_us, defined)
+    cells, count = spectrum.segment_cells(runs, step_us)
+    if not count:
+        return None
+    density = psd(runs, step_us / 1e6, cells)
+    width = 1e6 / (cells * step_us)
+    frequency: spectrum.F64 = np.arange(len(density), dtype=np.float64) * width
+    paces = Counter((m.pace.hold_us, m.pace.spacing_us) for m in group.metered if m.pace)
+    gain = spectrum.gain(frequency, interpolation_gain(frequency, paces), step_us)
+    told = frequency <= 1.2 * limit_hz(group, step_us)
+    density = np.where(told, density / np.maximum(gain, _LEAST_GAIN) ** 2, density)
+    return spectrum.Spectrum(density, width, count, limit_hz(group, step_us))
+
+
+def _coverage(group: Group, grid: Grid) -> float:
+    """Return covered over held device time, members without readings included."""
+    return grid.covered_us / sum(m.end_us - m.start_us for m in group.members)
+
+
+def _doubts(group: Group, cells: int) -> set[str]:
+    """Return the reasons for doubt that concern the group as a whole."""
+    found = set()
+    if not group.metered:
+        found.add("not_metered")
+    elif len(group.metered) < len(group.members):
+        found.add("unmetered_devices")
+    if group.metered and not cells:
+        found.add("no_cells")
+    if any(m.pace.folds for m in group.metered if m.pace):
+        found.add("may_alias")
+    if any(m.share_ppm != WHOLE_PPM for m in group.members):
+        found.add("shared_estimate")
+    return found

@@ -1,0 +1,244 @@
+"""How a load swings by frequency: Welch's power spectral density, bands, the dominant line.
+
+In: the mean powers of a group's cells (mW), which of them are defined, and what cells and lines
+between readings leave of an amplitude. Out: variance by band, the strongest line.
+
+Maths. Segments of n cells with half overlap, each without its mean and under a Hann window w, lie
+inside runs of defined cells; of the segments X_s
+
+    P(k / (n dt)) = 2 dt / sum(w^2) mean_s |rfft(w (X_s - mean X_s))_k|^2      mW^2/Hz
+
+(once, not twice, at 0 and at n / 2). On the CPU this is `scipy.signal.welch`; on a CUDA device one
+batched cuFFT call does all segments of a group; both agree within 1e-9 of the total power. Then P
+is divided by the squared gain (`gain`): its integral over a band is the variance that the load had
+there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Psd = Callable[[list[F64], float, int], F64]
+"""Runs of cells (mW), step (s), cells a segment -> density of each frequency (mW^2/Hz)."""
+
+SEGMENTS_S = (400, 200, 100, 50, 25)
+"""Lengths of a Welch segment, the longest first that fits `_ENOUGH_SEGMENTS` times."""
+
+EDGES_HZ = (0.01, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
+"""Edges of the bands. Below 0.1 Hz secondary control acts; 0.1 to 2.5 Hz holds the electromechanic
+modes of grids, inter-area (about 0.1 to 1 Hz) and local (about 1 to 2.5 Hz); above lie control
+modes, flicker, and from about 7 Hz the torsional modes of turbine shafts. Sources: docs."""
+
+RESOLVED = 4
+"""A frequency is told from 4 bins up: below, the Hann window mixes it with the mean's own line."""
+
+_ENOUGH_SEGMENTS = 3
+_LOBE = 4
+_NEAR = 40
+_LINE = 20.0
+"""A line stands this far above the median of its neighbourhood; noise does so once in hundreds of
+hours, even in a spectrum of one segment."""
+
+_PEAKS = 20
+"""How many maxima are looked at, the largest first."""
+
+_ROUNDING = 1e-6
+"""Swings below this share of the mean are no more than the rounding of readings."""
+
+_BATCH_CELLS = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """The density of a group's load, corrected.
+
+    Attributes:
+        density: float64[k] mW^2/Hz at k * resolution_hz.
+        resolution_hz: width of a bin.
+        segments: how many segments it is the mean of.
+        limit_hz: nothing above is told.
+    """
+
+    density: F64
+    resolution_hz: float
+    segments: int
+    limit_hz: float
+
+    @property
+    def frequency_hz(self) -> F64:
+        """float64[k] middle of each bin."""
+        return np.arange(len(self.density), dtype=np.float64) * self.resolution_hz
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Variance of a load (mW^2) from low to high; None with the reason where it is not told."""
+
+    low_hz: float
+    high_hz: float
+    variance_mw2: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The dominant line: its frequency, amplitude (half of peak to peak), share of the variance."""
+
+    frequency_hz: float
+    amplitude_mw: float
+    share: float
+
+
+def runs_of(power_mw: F64, defined: Bools) -> list[F64]:
+    """Return the runs of defined cells."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], defined, [False]]).astype(np.int8)))
+    return [power_mw[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def segment_cells(runs: list[F64], step_us: int) -> tuple[int, int]:
+    """Return cells a segment and how many segments fit; (0, 0) if none does.
+
+    The longest length that fits often enough is taken, or else the longest that fits at all.
+    """
+    fallback = (0, 0)
+    for seconds in SEGMENTS_S:
+        cells = round(seconds * 1_000_000 / step_us)
+        count = sum(len(_starts(run, cells)) for run in runs) if cells > 2 * RESOLVED else 0
+        if count >= _ENOUGH_SEGMENTS:
+            return cells, count
+        if count and not fallback[1]:
+            fallback = (cells, count)
+    return fallback
+
+
+def _starts(run: F64, cells: int) -> range:
+    return range(0, len(run) - cells + 1, cells - cells // 2)
+
+
+def psd_scipy(runs: list[F64], step_s: float, cells: int) -> F64:
+    """Return the density by `scipy.signal.welch`: the mean over the segments of all runs."""
+    from scipy.signal import welch
+
+    total, count = np.zeros(cells // 2 + 1), 0
+    for run in runs:
+        mine = len(_starts(run, cells))
+        if mine:
+            _, density = welch(run, 1 / step_s, "hann", cells, cells // 2, detrend="constant")
+            total += density * mine
+            count += mine
+    return total / count
+
+
+def psd_batched(xp: Any) -> Psd:
+    """Return the same on an array module: `cupy` (cuFFT), or `numpy` to test it."""
+
+    def psd(runs: list[F64], step_s: float, cells: int) -> F64:
+        window = 0.5 - 0.5 * xp.cos(2 * np.pi * xp.arange(cells) / cells)
+        total, count = xp.zeros(cells // 2 + 1), 0
+        for run in runs:
+            starts = list(_starts(run, cells))
+            there = xp.asarray(run)
+            for some in _batches(starts, max(_BATCH_CELLS // cells, 1)):
+                # A row a segment; the place of each cell in its run.
+                rows = there[xp.asarray(some)[:, None] + xp.arange(cells)[None, :]]
+                rows = (rows - rows.mean(axis=1, keepdims=True)) * window
+                found = xp.fft.rfft(rows, axis=1)
+                total += (found.real**2 + found.imag**2).sum(axis=0)
+            count += len(starts)
+        total *= 2 * step_s / float((window**2).sum()) / count
+        total[0] /= 2
+        if cells % 2 == 0:
+            total[-1] /= 2
+        return np.asarray(total if xp is np else xp.asnumpy(total))
+
+    return psd
+
+
+def _batches(starts: list[int], size: int) -> Iterator[list[int]]:
+    for place in range(0, len(starts), size):
+        yield starts[place : place + size]
+
+
+def gain(frequency_hz: F64, of_lines: F64, step_us: int) -> F64:
+    """Return what is left of an amplitude in the means of cells of readings joined by lines.
+
+    Args:
+        frequency_hz: float64[k].
+        of_lines: float64[k] what the lines leave; see `bandwidth.interpolation_gain`.
+        step_us: size of a cell: its mean leaves sinc(f step), exactly.
+    """
+    return of_lines * np.sinc(frequency_hz * step_us / 1e6)
+
+
+def bands(spectrum: Spectrum | None, limit_hz: float) -> list[Band]:
+    """Return the bands: the integral of the density over each, bins cut at its edges.
+
+    None where the band reaches above the limit (`above_nyquist`), where there is no spectrum
+    (`no_segment`), or where its lower edge lies under `RESOLVED` bins (`below_resolution`).
+    """
+    found = []
+    for low, high in pairwise(EDGES_HZ):
+        reason, variance = "", None
+        if high > limit_hz:
+            reason = "above_nyquist"
+        elif spectrum is None:
+            reason = "no_segment"
+        elif low < RESOLVED * spectrum.resolution_hz * (1 - 1e-9):
+            reason = "below_resolution"
+        else:
+            variance = band_variance(spectrum, low, high)
+        found.append(Band(low, high, variance, reason))
+    return found
+
+
+def band_variance(spectrum: Spectrum, low_hz: float, high_hz: float) -> float:
+    """Return the variance (mW^2) from low to high; bands that touch add up."""
+    width, middle = spectrum.resolution_hz, spectrum.frequency_hz
+    left = np.maximum(np.maximum(middle - width / 2, 0.0), low_hz)
+    inside = np.clip(np.minimum(middle + width / 2, high_hz) - left, 0.0, None)
+    # The bin at 0 is half a bin wide and holds a whole one's variance.
+    inside[0] *= 2
+    used = inside > 0
+    return float((spectrum.density[used] * inside[used]).sum())
+
+
+def dominant(spectrum: Spectrum, mean_mw: float) -> Line | None:
+    """Return the strongest line of a load up to the limit; None if nothing stands out of noise.
+
+    A line is a local maximum, `RESOLVED` bins or more from 0, that stands far above the median of
+    its neighbourhood. Its power is the lobe's less the neighbourhood's; its frequency the vertex
+    of the parabola through the logarithms of three bins.
+    """
+    density, width = spectrum.density, spectrum.resolution_hz
+    top = min(int(spectrum.limit_hz / width), len(density) - 2)
+    told = float(density[RESOLVED : top + 1].sum()) * width
+    places = np.arange(RESOLVED, top + 1)
+    peak = (density[places] >= density[places - 1]) & (density[places] > density[places + 1])
+    best: Line | None = None
+    for k in sorted(places[peak], key=lambda k: -density[k])[:_PEAKS]:
+        line = _line(density, int(k), width, top, told)
+        if line is not None and (best is None or line.amplitude_mw > best.amplitude_mw):
+            best = line
+    return best if best is not None and best.amplitude_mw > _ROUNDING * mean_mw else None
+
+
+def _line(density: F64, k: int, width: float, top: int, told: float) -> Line | None:
+    lobe = slice(max(k - _LOBE, 1), k + _LOBE + 1)
+    around = np.concatenate([density[max(k - _NEAR, 1) : lobe.start], density[lobe.stop : top + 1]])
+    floor = float(np.median(around[: 2 * _NEAR])) if len(around) else 0.0
+    if density[k] <= _LINE * floor:
+        return None
+    power = float((density[lobe] - floor).sum()) * width
+    a, b, c = (float(np.log(max(density[k + i], 1e-300))) for i in (-1, 0, 1))
+    bend = a - 2 * b + c
+    shift = 0.5 * (a - c) / bend if bend else 0.0
+    share = min(power / told, 1.0) if told else 0.0
+    return Line((k + min(max(shift, -0.5), 0.5)) * width, float(np.sqrt(2 * power)), share)
