@@ -15,6 +15,10 @@
 #include <cstring>
 #include <initializer_list>
 #include <limits>
+#include <vector>
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 
 typedef int64_t i64;
 typedef int32_t i32;
@@ -29,8 +33,9 @@ namespace {
 
 const i64 NONE = -1;
 const i64 COUNTER_SPAN_US = 3000000000LL;
-const int CHUNK = 1024;
+const int CHUNK = 256;
 const int TILE_MAX = 14;
+const int ROWS_MAX = 144;
 const i64 EXACT = 1LL << 53;
 const i64 SHORT_US = 1LL << 26;  // the square of a shorter time is exact in double
 const i64 DAY_US = 1LL << 30;
@@ -76,12 +81,23 @@ i64 lower_bound(const i64* ts, i64 lo, i64 hi, i64 t) {
     return lo;
 }
 
-// The same, where the answer is near `lo`.
+// How many of 16 ascending stamps are below t.
+inline i64 below16(const i64* ts, i64 t) {
+#ifdef __AVX512F__
+    const __m512i at = _mm512_set1_epi64(t);
+    return __builtin_popcount(_mm512_cmplt_epi64_mask(_mm512_loadu_si512(ts), at)) +
+           __builtin_popcount(_mm512_cmplt_epi64_mask(_mm512_loadu_si512(ts + 8), at));
+#else
+    i64 n = 0;
+    for (int l = 0; l < 16; ++l) n += ts[l] < t;
+    return n;
+#endif
+}
+
+// The lower bound where the answer is near `lo`.
 inline i64 advance(const i64* ts, i64 lo, i64 hi, i64 t) {
     while (lo + 16 <= hi) {
-        const v8l below = (load<v8l>(ts + lo) < t) + (load<v8l>(ts + lo + 8) < t);
-        i64 n = 0;
-        for (int l = 0; l < 8; ++l) n -= below[l];
+        const i64 n = below16(ts + lo, t);
         lo += n;
         if (n < 16) return lo;
         i64 step = 16;  // gallop
@@ -233,7 +249,76 @@ i32 select(const i32* p, i64 n, i64 rank, i32 low, i32 high) {
     return low;
 }
 
-void ranks(const In& in, const Out& out, i64 s, i64 lo, i64 n) {
+#ifdef __AVX512F__
+// Find some ranks (ascending, from 0) of n values by quickselect; vectors of 16 are partitioned by
+// compressing them. `a` is overwritten, up to 16 values beyond its end; so is `spare`.
+void select_ranks(i32* a, i64 n, const i64* rank, i32* found, int ranks, i32* spare) {
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    while (ranks > 0) {
+        const int k = n < 16 ? (int)n : 16;
+        __m512i sample;
+        if (n <= 16) sample = _mm512_loadu_si512(a);
+        else sample = _mm512_i32gather_epi32(
+                 _mm512_srli_epi32(_mm512_mullo_epi32(lanes, _mm512_set1_epi32((i32)n)), 4), a, 4);
+        const __mmask16 there = (__mmask16)((1u << k) - 1);
+        __m512i less = _mm512_setzero_si512(), same = less;  // of each: how many are less, or equal
+        for (int l = 0; l < k; ++l) {
+            const __m512i v = _mm512_permutexvar_epi32(_mm512_set1_epi32(l), sample);
+            const __m512i one = _mm512_set1_epi32(1);
+            less = _mm512_mask_add_epi32(less, _mm512_cmplt_epi32_mask(v, sample), less, one);
+            same = _mm512_mask_add_epi32(same, _mm512_cmple_epi32_mask(v, sample), same, one);
+        }
+        auto at = [&](i64 place) {  // the value of the sample at a place
+            const __m512i want = _mm512_set1_epi32((i32)place);
+            const __mmask16 hit = there & _mm512_cmple_epi32_mask(less, want) &
+                                  _mm512_cmplt_epi32_mask(want, same);
+            return _mm_cvtsi128_si32(
+                _mm512_castsi512_si128(_mm512_maskz_compress_epi32(hit, sample)));
+        };
+        if (n <= 16) {
+            for (int i = 0; i < ranks; ++i) found[i] = at(rank[i]);
+            return;
+        }
+        const i32 pivot = at(rank[ranks / 2] * 16 / n);
+        const __m512i middle = _mm512_set1_epi32(pivot);
+        i64 below = 0, above = 0, equal = 0;
+        for (i64 i = 0; i < n; i += 16) {
+            const __mmask16 valid = i + 16 <= n ? 0xffff : (__mmask16)((1u << (n - i)) - 1);
+            const __m512i v = _mm512_loadu_si512(a + i);
+            const __mmask16 lower = _mm512_mask_cmplt_epi32_mask(valid, v, middle);
+            const __mmask16 upper = _mm512_mask_cmpgt_epi32_mask(valid, v, middle);
+            _mm512_storeu_si512(a + below, _mm512_maskz_compress_epi32(lower, v));
+            _mm512_storeu_si512(spare + above, _mm512_maskz_compress_epi32(upper, v));
+            below += __builtin_popcount(lower);
+            above += __builtin_popcount(upper);
+        }
+        equal = n - below - above;
+        int left = 0, middles = 0;
+        i64 shifted[3];
+        for (int i = 0; i < ranks; ++i) {
+            left += rank[i] < below;
+            middles += rank[i] >= below && rank[i] < below + equal;
+        }
+        for (int i = left; i < left + middles; ++i) found[i] = pivot;
+        const int right = ranks - left - middles;
+        for (int i = 0; i < right; ++i) shifted[i] = rank[left + middles + i] - below - equal;
+        if (right) {
+            memcpy(a + below, spare, above * sizeof *a);
+            select_ranks(a + below, above, shifted, found + left + middles, right, spare);
+        }
+        n = below;
+        ranks = left;
+    }
+}
+#else
+void select_ranks(i32* a, i64 n, const i64* rank, i32* found, int ranks, i32*) {
+    i32 low = a[0], high = a[0];
+    for (i64 k = 1; k < n; ++k) { low = a[k] < low ? a[k] : low; high = a[k] > high ? a[k] : high; }
+    for (int i = 0; i < ranks; ++i) low = found[i] = select(a, n, rank[i], low, high);
+}
+#endif
+
+void ranks(const In& in, const Out& out, i64 s, i64 lo, i64 n, std::vector<i32>& space) {
     out.readings[s] = (i32)n;
     if (n <= 0) {
         out.min_mw[s] = out.max_mw[s] = out.p50_mw[s] = out.p95_mw[s] = out.p99_mw[s] = NONE;
@@ -244,9 +329,14 @@ void ranks(const In& in, const Out& out, i64 s, i64 lo, i64 n) {
     for (i64 k = 1; k < n; ++k) { low = p[k] < low ? p[k] : low; high = p[k] > high ? p[k] : high; }
     out.min_mw[s] = low;
     out.max_mw[s] = high;
-    out.p50_mw[s] = select(p, n, rank_of(n, 50), low, high);
-    out.p95_mw[s] = select(p, n, rank_of(n, 95), out.p50_mw[s], high);
-    out.p99_mw[s] = select(p, n, rank_of(n, 99), out.p95_mw[s], high);
+    space.resize(2 * n + 64);
+    memcpy(space.data(), p, n * sizeof *p);
+    const i64 rank[3] = {rank_of(n, 50), rank_of(n, 95), rank_of(n, 99)};
+    i32 found[3];
+    select_ranks(space.data(), n, rank, found, 3, space.data() + n + 32);
+    out.p50_mw[s] = found[0];
+    out.p95_mw[s] = found[1];
+    out.p99_mw[s] = found[2];
 }
 
 // Pairs of one segment with vectors along the readings. False: it has to go the plain way.
@@ -307,15 +397,17 @@ bool along(const In& in, const Out& out, const Cuts& cuts, i64 s, i64 from) {
 
 #define SWAP(a, b) { const v16i low = vmin(p[a], p[b]); p[b] = vmax(p[a], p[b]); p[a] = low; }
 
-// Sort 14 rows, each lane for itself: Batcher's merge exchange.
-inline void sort_rows(v16i* p) {
+// Sort rows of 16 lanes, each lane for itself: Batcher's merge exchange.
+template <int FIXED>
+inline void sort_rows(v16i* p, int rows, int top) {
+    if (FIXED) rows = FIXED;
 #pragma GCC unroll 4
-    for (int q = 8; q > 0; q /= 2) {
+    for (int q = top; q > 0; q /= 2) {
         int d = q, r = 0;
 #pragma GCC unroll 4
-        for (int o = 8; o >= q; o /= 2) {
+        for (int o = top; o >= q; o /= 2) {
 #pragma GCC unroll 16
-            for (int i = 0; i < TILE_MAX - d; ++i)
+            for (int i = 0; i < rows - d; ++i)
                 if ((i & q) == r) SWAP(i, i + d)
             d = o - q;
             r = q;
@@ -396,7 +488,7 @@ bool tile(const In& in, const Out& out, const Cuts& cuts, i64 s, i64 from, i64 t
         }
     }
     for (int k = 0; k < TILE_MAX; ++k) p[k] = pick(n > k, p[k + 1], v16i{} + 2147483647);
-    sort_rows(p);
+    sort_rows<TILE_MAX>(p, TILE_MAX, 8);
     const i32* sorted = (const i32*)p;
     for (int l = 0; l < 16; ++l) {
         const int a = left[l], b = right[l];
@@ -410,6 +502,40 @@ bool tile(const In& in, const Out& out, const Cuts& cuts, i64 s, i64 from, i64 t
                                (tail ? cuts.h[b] : 0);
         out.rise_mw_s[s + l] = (i64)rise[l / 8][l % 8];
         out.fall_mw_s[s + l] = (i64)-fall[l / 8][l % 8];
+        out.min_mw[s + l] = sorted[l];
+        out.max_mw[s + l] = sorted[(count - 1) * 16 + l];
+        out.p50_mw[s + l] = sorted[rank_of(count, 50) * 16 + l];
+        out.p95_mw[s + l] = sorted[rank_of(count, 95) * 16 + l];
+        out.p99_mw[s + l] = sorted[rank_of(count, 99) * 16 + l];
+    }
+    return true;
+}
+
+// Ranks of 16 segments of 1 to ROWS_MAX readings. False: they are not so.
+bool ranks_tile(const In& in, const Out& out, const Cuts& cuts, i64 s, i64 from, i64 total) {
+    const int* left = cuts.left + (s - from);
+    const int* right = cuts.right + (s - from);
+    v16i rows[ROWS_MAX], n;
+    i64 most = 0, least = ROWS_MAX;
+    for (int l = 0; l < 16; ++l) {
+        const i64 lo = cuts.at[left[l]], count = cuts.at[right[l]] - lo;
+        n[l] = (i32)count;
+        most = count > most ? count : most;
+        least = count < least ? count : least;
+    }
+    if (least < 1 || most > ROWS_MAX || cuts.at[left[15]] + ROWS_MAX > total) return false;
+    for (int k = 0; k < most; k += 16) {
+        for (int l = 0; l < 16; ++l) rows[k + l] = load<v16i>(in.power + cuts.at[left[l]] + k);
+        transpose(rows + k);
+    }
+    for (int k = (int)least; k < most; ++k) rows[k] = pick(n > k, rows[k], v16i{} + 2147483647);
+    int top = 1;
+    while (2 * top < most) top *= 2;
+    sort_rows<0>(rows, (int)most, top);
+    const i32* sorted = (const i32*)rows;
+    for (int l = 0; l < 16; ++l) {
+        const i64 count = n[l];
+        out.readings[s + l] = (i32)count;
         out.min_mw[s + l] = sorted[l];
         out.max_mw[s + l] = sorted[(count - 1) * 16 + l];
         out.p50_mw[s + l] = sorted[rank_of(count, 50) * 16 + l];
@@ -439,6 +565,7 @@ extern "C" void integrate(const In* in, const Out* out, i64 segments, i64 total)
 #pragma omp parallel
     {
         Cuts* cuts = new Cuts;
+        std::vector<i32> space;
 #pragma omp for schedule(dynamic, 4)
         for (i64 from = 0; from < segments; from += CHUNK) {
             const i64 to = from + CHUNK < segments ? from + CHUNK : segments;
@@ -446,10 +573,14 @@ extern "C" void integrate(const In* in, const Out* out, i64 segments, i64 total)
             divide(*cuts);
             for (i64 s = from; s < to;) {
                 if (s + 16 <= to && tile(*in, *out, *cuts, s, from, total)) { s += 16; continue; }
-                const i64 lo = cuts->at[cuts->left[s - from]], hi = cuts->at[cuts->right[s - from]];
-                if (!along(*in, *out, *cuts, s, from)) plain(*in, *out, *cuts, s, from);
-                ranks(*in, *out, s, lo, hi - lo);
-                ++s;
+                const i64 until = s + 16 < to ? s + 16 : to;
+                const bool ranked =
+                    s + 16 <= to && ranks_tile(*in, *out, *cuts, s, from, total);
+                for (; s < until; ++s) {
+                    if (!along(*in, *out, *cuts, s, from)) plain(*in, *out, *cuts, s, from);
+                    const i64 lo = cuts->at[cuts->left[s - from]];
+                    if (!ranked) ranks(*in, *out, s, lo, cuts->at[cuts->right[s - from]] - lo, space);
+                }
             }
             finish(*in, *out, *cuts, from, to);
         }
