@@ -35,6 +35,7 @@ a microsecond a cell and an hour of them must repay a second of start-up and tra
 TABLES_WRITTEN = ("load_profile", "load_spectrum")
 
 Tell = Callable[[str], None]
+Members = tuple[tuple[int, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +203,16 @@ def _stream(
         loaded = source.load(node)
         limits_us = source.limits_us(loaded.devices)
         place = {device: k for k, device in enumerate(loaded.devices)}
+        same: dict[tuple[int, Members], Any] = {}
         for one in mine:
-            one.grid = one.grid or Grid.empty(hour_us, steps[id(one.group)])
             there = [m for m in one.group.metered if m.key[0] == node]
-            members = [(place[m.key[1]], m.start_us, m.end_us, m.share_ppm) for m in there]
-            one.grid.add(loaded, limits_us, members)
+            members = tuple((place[m.key[1]], m.start_us, m.end_us, m.share_ppm) for m in there)
+            key = (steps[id(one.group)], members)
+            if key not in same:  # node, rack and site mostly add up the same devices
+                same[key] = Grid.empty(hour_us, key[0])
+                same[key].add(loaded, limits_us, members)
+            one.grid = one.grid or Grid.empty(hour_us, key[0])
+            one.grid.merge(same[key])
             one.nodes_left.discard(node)
             if not one.nodes_left:
                 close(one)

@@ -1,7 +1,7 @@
 """A group's filled grid as rows: one of `load_profile`, one a band of `load_spectrum`.
 
 In: the group, its cells, the function that computes densities. Out: rows of the contract. Here it
-is decided what may be told: cells that count, the limit of frequency, and the reason for every NULL.
+is decided what may be told: cells that count, the limit of frequency, the reason for every NULL.
 """
 
 from __future__ import annotations
