@@ -48,15 +48,15 @@ class Pace:
         period_us: effective period.
         spacing_us: spacing of readings where the value changes.
         hold_us: how long a value stands before the next one.
-        folds: whether the sensor renews more often than it was read, so that swings above the
-            limit may show below it.
+        ticks_us: the mean spacing, exactly; None where a value stands for longer than it is read,
+            so that the sensor's own instants are not known.
         last_us: its last reading in the hour.
     """
 
     period_us: int
     spacing_us: int
     hold_us: int
-    folds: bool
+    ticks_us: float | None
     last_us: int
 
 
@@ -69,7 +69,7 @@ def pace(ts_us: I64, power_mw: I32, row: Mapping[str, Any], sensor: str | None) 
         row: its `device` row; may be empty.
         sensor: what its readings are, as `power.sensor` says.
     """
-    update_us, learned_us = row.get("update_us"), row.get("learned_us")
+    update_us = row.get("update_us")
     changes = np.flatnonzero(np.diff(power_mw)) + 1
     if len(changes) >= ENOUGH_CHANGES:
         spacing_us = int(np.median(ts_us[changes] - ts_us[changes - 1]))
@@ -85,9 +85,27 @@ def pace(ts_us: I64, power_mw: I32, row: Mapping[str, Any], sensor: str | None) 
         period_us=max(hold_us, spacing_us, averaging_us(row, sensor)),
         spacing_us=spacing_us,
         hold_us=hold_us,
-        folds=learned_us is not None and learned_us < 0.8 * spacing_us,
+        ticks_us=ticks_us(ts_us, spacing_us) if hold_us < 1.2 * spacing_us else None,
         last_us=int(ts_us[-1]),
     )
+
+
+def ticks_us(ts_us: I64, spacing_us: int) -> float:
+    """Return the mean spacing of ticks, of which some were not kept, to far below their jitter.
+
+    Args:
+        ts_us: int64[n] stamps, ascending.
+        spacing_us: about how far ticks are apart.
+    """
+    found, reach = float(spacing_us), 1
+    while reach < len(ts_us) // 2 and reach <= 1 << 12:
+        spans = ts_us[reach:] - ts_us[:-reach]
+        counts = np.rint(spans / found)
+        fits = counts > 0
+        if fits.any():
+            found = float(np.median(spans[fits] / counts[fits]))
+        reach *= 4
+    return found
 
 
 def averaging_us(row: Mapping[str, Any], sensor: str | None) -> int:

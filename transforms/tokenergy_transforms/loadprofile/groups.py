@@ -27,11 +27,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A share (ppm) of a device in [start_us, end_us); pace is None where it has no readings."""
+    """A share (ppm) of a device in [start_us, end_us); pace is None where it has no readings.
+
+    held_us is how long it was held, as far as is known: an allocation that has no end lasts until
+    the last that was read of its device, if its node is not heard of later.
+    """
 
     key: Key
     start_us: int
     end_us: int
+    held_us: int
     share_ppm: int
     pace: Pace | None
     emulated: bool
@@ -124,7 +129,13 @@ def groups(
     for key in sorted(paces):
         row = rows.get(key[1], {})
         member = Member(
-            key, hour_us, hour_us + HOUR_US, WHOLE_PPM, paces[key], bool(row.get("emulated"))
+            key,
+            hour_us,
+            hour_us + HOUR_US,
+            HOUR_US,
+            WHOLE_PPM,
+            paces[key],
+            bool(row.get("emulated")),
         )
         for kind, place in places.items():
             name = place(key[0], row) if kind in kinds else None
@@ -150,15 +161,18 @@ def _jobs(
         if key not in there and key not in paces:
             continue
         pace = paces.get(key)
-        end_us = row["end_us"]
-        if end_us is None:  # running: as long as its node is heard of, or the device is read
-            goes_on = of_all.last_hours.get(key[0], 0) > hour_us
-            end_us = hour_us + HOUR_US if goes_on else pace.last_us if pace else hour_us
-        start_us, end_us = max(row["start_us"], hour_us), min(end_us, hour_us + HOUR_US)
+        start_us = max(row["start_us"], hour_us)
+        end_us = min(row["end_us"] or hour_us + HOUR_US, hour_us + HOUR_US)
+        held_us = end_us - start_us
+        if row["end_us"] is None and of_all.last_hours.get(key[0], 0) <= hour_us:
+            held_us = max(pace.last_us - start_us, 0) if pace else 0
         if start_us < end_us:
             emulated = bool(rows.get(key[1], {}).get("emulated"))
-            member = Member(key, start_us, end_us, row["share_ppm"], pace, emulated)
+            member = Member(key, start_us, end_us, held_us, row["share_ppm"], pace, emulated)
             _add(found, "job", row["job_id"], member)
+    # A job that never ended, on nodes that are not heard of any more, says nothing of this hour.
+    for name in [n for n, group in found.items() if not any(m.held_us for m in group.members)]:
+        del found[name]
 
 
 def _place(row: Row, level: str) -> str | None:

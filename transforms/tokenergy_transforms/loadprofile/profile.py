@@ -2,18 +2,13 @@
 
 In: `power`, `device` and `jobs`. Out: the hour's files of `load_profile` and `load_spectrum`,
 replaced whole. Run again on the same raw files and options, it writes the same bytes.
-
-Nodes are streamed, those of a rack together; a group's grid is made at its first node, told and let
-go after its last. So what is held at once is the grids of the groups that are open (see `cells`),
-one node's readings, and what `sources` keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from tokenergy_collectors.contract import HOUR_US, TABLES
 from tokenergy_collectors.errors import UserError
@@ -21,8 +16,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_transforms import choice
 from tokenergy_transforms.aggregate import Known, known
 from tokenergy_transforms.cuts import parse_window
-from tokenergy_transforms.loadprofile import groups, rows, spectrum
-from tokenergy_transforms.loadprofile.groups import Group, Key
+from tokenergy_transforms.loadprofile import groups, rows, spectrum, stream
 from tokenergy_transforms.loadprofile.sources import Source
 
 STEPS_US = (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
@@ -34,9 +28,6 @@ a microsecond a cell and an hour of them must repay a second of start-up and tra
 
 TABLES_WRITTEN = ("load_profile", "load_spectrum")
 
-Tell = Callable[[str], None]
-Members = tuple[tuple[int, int, int, int], ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -46,13 +37,6 @@ class Done:
     groups: int
     cells: int
     backend: str
-
-
-@dataclass(slots=True)
-class _Open:
-    group: Group
-    grid: Any
-    nodes_left: set[str]
 
 
 def parse_step(text: str) -> int | None:
@@ -98,7 +82,7 @@ def profile_hour(
     step_us: int | None = None,
     device: choice.Device = "auto",
     of_all: Known | None = None,
-    tell: Tell = lambda _: None,
+    tell: stream.Tell = lambda _: None,
 ) -> Done:
     """Write the load profiles and spectra of one hour; remove them where nothing was read.
 
@@ -122,20 +106,14 @@ def profile_hour(
         tell(f"{node}: pace")
         paces.update(source.paces(node))
     found = groups.groups(of_all, in_force, hour_us, kinds, paces) if paces else []
-    steps = {id(group): step_us or auto_step(rows.period_us(group)) for group in found}
-    cells = sum(HOUR_US // steps[id(group)] for group in found)
+    steps = [step_us or auto_step(rows.period_us(group)) for group in found]
+    cells = sum(HOUR_US // step for step in steps)
     backend, psd = spectra(device, cells, {device_id for _, device_id in paces})
-    profiles: list[rows.Row] = []
-    lines: list[rows.Row] = []
-
-    def close(one: _Open) -> None:
-        profile, bands = rows.rows(one.group, one.grid, psd)
-        profiles.append(profile)
-        lines.extend(bands)
-
-    _stream(source, hour_us, found, steps, _order(paces, in_force), close, tell)
-    for table, written in zip(TABLES_WRITTEN, (profiles, lines), strict=True):
-        _write(lake, table, written, hour_us)
+    order = stream.order(paces, in_force)
+    told = stream.fill(source, hour_us, found, steps, order, psd, tell)
+    stream.ask(source, told, order, tell)
+    _write(lake, "load_profile", [one.told.profile for one in told], hour_us)
+    _write(lake, "load_spectrum", [band for one in told for band in one.told.bands], hour_us)
     return Done(hour_us, len(found), cells, backend)
 
 
@@ -162,62 +140,6 @@ def spectra(device: choice.Device, cells: int, metered: set[str]) -> tuple[str, 
 
         return "cuda", spectrum.psd_batched(cupy)
     return "cpu", spectrum.psd_scipy
-
-
-def _order(paces: dict[Key, Any], in_force: dict[str, groups.Row]) -> list[str]:
-    """Return the nodes, those of one rack next to each other."""
-
-    def place(key: Key) -> tuple[str, ...]:
-        row = in_force.get(key[1], {})
-        return tuple(str(row.get(level) or "") for level in ("site", "hall", "pod", "rack"))
-
-    first: dict[str, tuple[str, ...]] = {}
-    for key in sorted(paces):
-        first.setdefault(key[0], place(key))
-    return sorted(first, key=lambda node: (first[node], node))
-
-
-def _stream(
-    source: Source,
-    hour_us: int,
-    found: list[Group],
-    steps: dict[int, int],
-    order: list[str],
-    close: Callable[[_Open], None],
-    tell: Tell,
-) -> None:
-    """Fill the grids node by node; close each group after its last node."""
-    from tokenergy_transforms.loadprofile.cells import Grid
-
-    of_node: dict[str, list[_Open]] = {}
-    for group in found:
-        one = _Open(group, None, group.nodes)
-        for node in one.nodes_left:
-            of_node.setdefault(node, []).append(one)
-        if not one.nodes_left:
-            one.grid = Grid.empty(hour_us, steps[id(group)])
-            close(one)
-    for node in order:
-        mine = of_node.get(node, [])
-        tell(node)
-        loaded = source.load(node)
-        limits_us = source.limits_us(loaded.devices)
-        place = {device: k for k, device in enumerate(loaded.devices)}
-        same: dict[tuple[int, Members], Any] = {}
-        for one in mine:
-            there = [m for m in one.group.metered if m.key[0] == node]
-            members = tuple((place[m.key[1]], m.start_us, m.end_us, m.share_ppm) for m in there)
-            key = (steps[id(one.group)], members)
-            if key not in same:  # node, rack and site mostly add up the same devices
-                same[key] = Grid.empty(hour_us, key[0])
-                same[key].add(loaded, limits_us, members)
-            one.grid = one.grid or Grid.empty(hour_us, key[0])
-            one.grid.merge(same[key])
-            one.nodes_left.discard(node)
-            if not one.nodes_left:
-                close(one)
-                one.grid = None
-        source.drop(node)
 
 
 def _write(lake: Lake, table: str, written: list[rows.Row], hour_us: int) -> None:

@@ -7,6 +7,7 @@ is decided what may be told: cells that count, the limit of frequency, the reaso
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tokenergy_transforms.loadprofile.bandwidth import AVERAGE_US, interpolation
 from tokenergy_transforms.loadprofile.groups import Group
 
 if TYPE_CHECKING:
+    from tokenergy_transforms.loadprofile.alias import Verdict
     from tokenergy_transforms.loadprofile.cells import Grid
 
 TOLERANCE = 0.005
@@ -40,8 +42,36 @@ def limit_hz(group: Group, step_us: int) -> float:
     return 0.5e6 / max(period_us(group), step_us)
 
 
-def rows(group: Group, grid: Grid, psd: spectrum.Psd) -> tuple[Row, list[Row]]:
-    """Return a group's row of `load_profile` and its rows of `load_spectrum`."""
+@dataclass(slots=True)
+class Told:
+    """A group's row of `load_profile` and its rows of `load_spectrum`; which cells they rest on."""
+
+    profile: Row
+    bands: list[Row]
+    defined: figures.Bools
+
+    def doubt(self, verdict: Verdict) -> None:
+        """Take in what the readings say of the dominant line: an image is not told, nor its band.
+
+        `may_alias` where they cannot tell.
+        """
+        hz = self.profile["dominant_hz"]
+        if hz is None or verdict == "real":
+            return
+        reason = "aliased" if verdict == "aliased" else "may_alias"
+        reasons = {*filter(None, self.profile["reason_codes"].split(",")), reason}
+        self.profile["reason_codes"] = ",".join(sorted(reasons))
+        if verdict == "aliased":
+            for name in self.profile:
+                if name.startswith("dominant_"):
+                    self.profile[name] = None
+            for band in self.bands:
+                if band["low_hz"] <= hz < band["high_hz"] and not band["reason"]:
+                    band |= {"variance_mw2": None, "rms_mw": None, "reason": reason}
+
+
+def rows(group: Group, grid: Grid, psd: spectrum.Psd) -> Told:
+    """Return what is told of a group whose grid is filled."""
     defined = _defined(group, grid)
     cells, step_us = int(defined.sum()), grid.step_us
     head = {"hour_us": grid.hour_us, "kind": group.kind, "group_id": group.group_id}
@@ -92,7 +122,7 @@ def rows(group: Group, grid: Grid, psd: spectrum.Psd) -> tuple[Row, list[Row]]:
         }
         for band in bands
     ]
-    return profile, of_bands
+    return Told(profile, of_bands, defined)
 
 
 def _defined(group: Group, grid: Grid) -> figures.Bools:
@@ -126,7 +156,7 @@ def _spectrum(
 
 def _coverage(group: Group, grid: Grid) -> float:
     """Return covered over held device time, members without readings included."""
-    return grid.covered_us / sum(m.end_us - m.start_us for m in group.members)
+    return grid.covered_us / max(sum(member.held_us for member in group.members), 1)
 
 
 def _doubts(group: Group, cells: int) -> set[str]:
@@ -138,8 +168,6 @@ def _doubts(group: Group, cells: int) -> set[str]:
         found.add("unmetered_devices")
     if group.metered and not cells:
         found.add("no_cells")
-    if any(m.pace.folds for m in group.metered if m.pace):
-        found.add("may_alias")
     if any(m.share_ppm != WHOLE_PPM for m in group.members):
         found.add("shared_estimate")
     return found

@@ -59,10 +59,6 @@ class Source:
             self._kept_bytes += size
         return loaded
 
-    def drop(self, node: str) -> None:
-        """Forget a node's readings: the last pass is through with them."""
-        self._kept.pop(node, None)
-
     def paces(self, node: str) -> dict[Key, Pace]:
         """Return the pace of each device of a node that has a power reading in the hour."""
         loaded, sensors = self.load(node), self._sensors(node)

@@ -1,0 +1,126 @@
+"""Is a line where it seems to be, or is it the image of a faster swing?
+
+In: the readings of a group and the frequency f of its dominant line. Out: `real`, `aliased` or
+`open`.
+
+Sampled every T, a swing at m/T - f or m/T + f gives the same readings as one at f. But readings are
+not taken at exact multiples of T: ticks jitter, and nodes have phases of their own. Every stamp is
+known, so the swing can be asked where it fits: in blocks b of 10 s, under a Hann window h,
+
+    S_b(v) = | sum over devices and readings of h (P - mean P) exp(-2 pi i v t) |^2
+
+is largest at the frequency that the swing has; elsewhere the jitter and the phases, multiplied by
+2 pi m / T, make it lose. The mean over blocks of ln S_b(m/T +- f) - ln S_b(f) is compared with its
+own standard error: positive beyond four of them, the line is an image; negative for every m and
+sign, it is real; in between the readings cannot tell. Nothing is told of a sensor that holds its
+values for longer than they are read: when it looked is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, prange
+
+from tokenergy_transforms.batch import I64
+from tokenergy_transforms.loadprofile.figures import Bools
+from tokenergy_transforms.readings import Readings
+
+Verdict = Literal["real", "aliased", "open"]
+
+BLOCK_US = 10_000_000
+MOST_BLOCKS = 60
+_LEAST_BLOCKS = 5
+_ORDERS = (1, 2)
+_ERRORS = 4.0
+_LEAST_DIFFERENCE = 5e-4
+"""Differences below this are open whatever their scatter: T itself is known no better."""
+
+
+@dataclass(slots=True)
+class Suspect:
+    """A line to be asked for: where, in which blocks of the hour, and the sums so far.
+
+    Attributes:
+        frequency_hz: float64[K] the line's frequency, then those it may be the image of.
+        start_us: int64[B] starts of the blocks.
+        sums: complex128[B, K].
+    """
+
+    frequency_hz: npt.NDArray[np.float64]
+    start_us: I64
+    sums: npt.NDArray[np.complex128]
+
+    def add(self, readings: Readings, members: Sequence[tuple[int, int, int, int]]) -> None:
+        """Add devices of one node: (place, start_us, end_us, share_ppm) of each."""
+        device, start_us, end_us, ppm = np.array(members, np.int64).reshape(-1, 4).T.copy()
+        arrays = (readings.ts_us, readings.power_mw, readings.offsets)
+        blocks = (self.start_us, self.frequency_hz, self.sums)
+        _add(*arrays, device, start_us, end_us, ppm, *blocks)
+
+    def verdict(self) -> Verdict:
+        """Return what the sums say."""
+        power = np.abs(self.sums) ** 2
+        power = power[(power > 0).all(axis=1)]
+        if len(power) < _LEAST_BLOCKS or power.shape[1] < 2:
+            return "open"
+        ratios = np.log(power[:, 1:] / power[:, :1])
+        mean = ratios.mean(axis=0)
+        doubt = _ERRORS * ratios.std(axis=0, ddof=1) / np.sqrt(len(power)) + _LEAST_DIFFERENCE
+        if (mean > doubt).any():
+            return "aliased"
+        return "real" if (mean < -doubt).all() else "open"
+
+
+def suspect(
+    line_hz: float, spacings_us: Sequence[float], defined: Bools, hour_us: int, step_us: int
+) -> Suspect:
+    """Return a line to be asked for.
+
+    Args:
+        line_hz: where it seems to be.
+        spacings_us: spacing of each device's readings; none if it cannot be told. They must agree.
+        defined: bool[n] cells that count; blocks lie where all do.
+        hour_us: start of the hour.
+        step_us: size of a cell.
+    """
+    others: list[float] = []
+    if spacings_us and max(spacings_us) <= 1.01 * min(spacings_us):
+        rate_hz = 1e6 / float(np.median(spacings_us))
+        others = [m * rate_hz + sign * line_hz for m in _ORDERS for sign in (-1, 1)]
+    cells = BLOCK_US // step_us
+    whole = defined[: len(defined) // cells * cells].reshape(-1, cells).all(axis=1)
+    places = np.flatnonzero(whole)
+    some = np.unique(np.linspace(0, len(places) - 1, min(len(places), MOST_BLOCKS)).astype(int))
+    places = places[some] if len(places) else places
+    frequency = np.array([line_hz, *others])
+    start_us = (hour_us + places * (cells * step_us)).astype(np.int64)
+    return Suspect(frequency, start_us, np.zeros((len(places), len(frequency)), np.complex128))
+
+
+@njit(cache=True, parallel=True)
+def _add(ts, power, offsets, device, start, end, ppm, block_us, frequency, sums):  # type: ignore[no-untyped-def]
+    for b in prange(len(block_us)):
+        for m in range(len(device)):
+            first = offsets[device[m]]
+            last = offsets[device[m] + 1]
+            from_us = max(block_us[b], start[m])
+            lo = first + np.searchsorted(ts[first:last], from_us)
+            hi = first + np.searchsorted(ts[first:last], min(block_us[b] + BLOCK_US, end[m]))
+            if hi <= lo:
+                continue
+            mean = 0.0
+            for i in range(lo, hi):
+                mean += power[i]
+            mean /= hi - lo
+            for i in range(lo, hi):
+                x = ts[i] - block_us[b]
+                window = 0.5 - 0.5 * np.cos(2 * np.pi * x / BLOCK_US)
+                value = window * (power[i] - mean) * (ppm[m] / 1e6)
+                for k in range(len(frequency)):
+                    angle = 2 * np.pi * frequency[k] * (x / 1e6)
+                    sums[b, k] += value * (np.cos(angle) - 1j * np.sin(angle))
