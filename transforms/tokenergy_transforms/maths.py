@@ -6,10 +6,11 @@ head of `segments.cu`, which holds the same formulas in CUDA; the tests hold bot
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy")
 def lower_bound(ts, lo, hi, t):  # type: ignore[no-untyped-def]
     """Return the first place in [lo, hi) of the ascending stamps `ts` with a stamp >= t, or hi."""
     while lo < hi:
@@ -21,11 +22,47 @@ def lower_bound(ts, lo, hi, t):  # type: ignore[no-untyped-def]
     return lo
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy")
+def advance(ts, lo, hi, t, stride):  # type: ignore[no-untyped-def]
+    """Return what `lower_bound` does, looking first `stride` places on, which is often right."""
+    place = min(lo + stride, hi)
+    if place > lo and ts[place - 1] >= t:
+        if place - 1 > lo and ts[place - 2] >= t:
+            return lower_bound(ts, lo, place - 2, t)
+        return place - 1
+    if place < hi and ts[place] < t:
+        if place + 1 < hi and ts[place + 1] < t:
+            return lower_bound(ts, place + 2, hi, t)
+        return place + 1
+    return place
+
+
+@njit(cache=True, error_model="numpy")
+def share(whole, dt, x):  # type: ignore[no-untyped-def]
+    """Return floor(whole * x / dt) for non-negative int64 with x <= dt < 2^32, without overflow."""
+    d = np.uint64(dt)
+    w = np.uint64(whole)
+    part = np.uint64(x)
+    q = w // d
+    return np.int64(q * part + (w - q * d) * part // d)
+
+
+@njit(cache=True, error_model="numpy")
 def pair_energy(p0, p1, dt, x):  # type: ignore[no-untyped-def]
     """Return the energy (nJ) of one pair of readings from the left one to x us after it.
 
-    It is the integral of the line from p0 to p1 mW over dt us, rounded down. All int64, 0 <= x <= dt.
+    It is the integral of the line from p0 to p1 mW over dt us, rounded down. All are int64 and
+    0 <= x <= dt.
     """
-    m = p0 * (dt - x) + p1 * x
-    return ((p0 + m // dt) * x + m % dt * x // dt) >> 1
+    d = np.uint64(dt)
+    part = np.uint64(x)
+    m = np.uint64(p0) * (d - part) + np.uint64(p1) * part
+    q = m // d
+    twice = (np.uint64(p0) + q) * part + (m - q * d) * part // d
+    return np.int64(twice >> np.uint64(1))
+
+
+@njit(cache=True, error_model="numpy")
+def whole_energy(p0, p1, dt):  # type: ignore[no-untyped-def]
+    """Return the energy (nJ) of a whole pair: `pair_energy` at x = dt, where nothing is divided."""
+    return ((np.int64(p0) + np.int64(p1)) * np.int64(dt)) >> 1
