@@ -50,9 +50,7 @@ def _empty(segments: int) -> Columns:
     return {name: np.empty(segments, dtypes.get(name, np.int64)) for name in COMPARED}
 
 
-def _chunk(
-    work: Workload, window_us: int, windows: int, low: int, high: int, out: Columns
-) -> None:
+def _chunk(work: Workload, window_us: int, windows: int, low: int, high: int, out: Columns) -> None:
     """Integrate the devices low to high and write their segments into place."""
     rows = slice(work.offsets[low], work.offsets[high])
     ts, power = work.ts_us[rows], work.power_mw[rows]
@@ -170,3 +168,8 @@ def _counter(work: Workload, window_us: int, low: int, high: int) -> I64:
     grown = (nj[:, after] - nj[:, before]) * (edge - ts[:, before]) // span
     at_edges = np.concatenate([nj[:, :1], nj[:, before] + grown], axis=1)
     return np.diff(at_edges, axis=1).reshape(-1)
+
+
+def columns(found: Columns) -> Columns:
+    """Return the result in the order of the segments, in which it is."""
+    return found

@@ -175,4 +175,7 @@ def columns(frames: list[pl.DataFrame]) -> Columns:
     import polars as pl
 
     frame = pl.concat(frames).sort("number")
-    return {name: frame[name].cast(pl.Float64 if name == "mean_mw" else pl.Int64).to_numpy() for name in COMPARED}
+    return {
+        name: frame[name].cast(pl.Float64 if name == "mean_mw" else pl.Int64).to_numpy()
+        for name in COMPARED
+    }

@@ -36,7 +36,8 @@ COMPARED = (
 """What every contestant computes of every window, in the names of `Result`."""
 
 SLOW_S = 30.0
-"""A contestant that takes longer for one run gets fewer of them."""
+SLOW_RUNS = 2
+"""A contestant that takes longer than that for its first run gets no more runs than these."""
 
 
 @dataclass
@@ -69,26 +70,34 @@ def of_result(result: Result) -> Columns:
 
 
 def time_all(contestants: list[Contestant], runs: int, say: Callable[[str], None]) -> list[str]:
-    """Time the contestants one after another, and compare each with the first.
+    """Compare each contestant with the first, then time them in turn, round by round.
+
+    The first run of each is not counted. Rounds spread what else the machine does over all.
 
     Returns:
-        In words, each column in which one differs from the first; empty if none does.
+        In words, each column in which one differs from the first; empty if none does. If one
+        does, nothing is timed.
     """
     expected: Columns = {}
-    differing = []
+    differing: list[str] = []
+    ready = []
     for contestant in contestants:
-        say(contestant.name)
+        say(f"{contestant.name}: first run")
         run = contestant.prepare()
         contestant.first_s, found = _timed(run)
         got = contestant.columns(found)
-        del found
-        if not expected:
-            expected = got
+        expected = expected or got
         differing += [f"{contestant.name}: {line}" for line in differences(expected, got)]
-        wanted = runs if contestant.first_s <= SLOW_S else min(runs, 2)
-        for _ in range(wanted):
-            contestant.runs_s.append(_timed(run)[0])
-    return differing
+        ready.append(run)
+        del found, got
+    if differing:
+        return differing
+    for number in range(runs):
+        say(f"round {number + 1} of {runs}")
+        for contestant, run in zip(contestants, ready, strict=True):
+            if contestant.first_s <= SLOW_S or number < SLOW_RUNS:
+                contestant.runs_s.append(_timed(run)[0])
+    return []
 
 
 def _timed(run: Callable[[], Any]) -> tuple[float, Any]:
