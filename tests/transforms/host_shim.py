@@ -1,43 +1,34 @@
-"""Runs the unmodified `segments.cu` on the CPU: a page of C++ stands in for the CUDA runtime."""
+"""Runs the unmodified `segments.cu` on the CPU, `cuda_on_host.hpp` in place of the CUDA runtime."""
 
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tokenergy_transforms.batch import Batch, Result
-from tokenergy_transforms.kernel_cuda import THREADS, source
+from tokenergy_transforms.cuda.lanes import Lane, launches
+from tokenergy_transforms.cuda.source import source
 
-_PROLOGUE = """
-#include <cstring>
-#define __device__
-#define __global__
-struct Index { unsigned x; };
-static Index blockIdx, blockDim, threadIdx;
-static double __ddiv_rn(double a, double b) { return a / b; }
-static double __longlong_as_double(long long bits) {
-    double value; std::memcpy(&value, &bits, sizeof value); return value;
-}
-"""
+_RUNTIME = Path(__file__).with_name("cuda_on_host.hpp")
+_KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(')
 
-_EPILOGUE = """
-extern "C" void launch(unsigned threads, void** a, long long count) {
-    blockDim.x = threads;
-    for (long long t = 0; t < (count + threads - 1) / threads * threads; ++t) {
-        blockIdx.x = t / threads; threadIdx.x = t % threads;
-        segments((const i64*)a[0], (const i32*)a[1], (const i64*)a[2], (const i64*)a[3],
-            (const i64*)a[4], (const i32*)a[5], (const i64*)a[6], (const i64*)a[7],
-            (const i32*)a[8], (const i64*)a[9], (const i64*)a[10], count,
-            (i32*)a[11], (i64*)a[12], (i64*)a[13], (i64*)a[14], (i32*)a[15], (double*)a[16],
-            (i32*)a[17], (i32*)a[18], (i32*)a[19], (i32*)a[20], (i64*)a[21], (i64*)a[22],
-            (i64*)a[23], (i64*)a[24]);
-    }
-}
-"""
+FAST = ("-O2", "-fsanitize=signed-integer-overflow", "-fsanitize-undefined-trap-on-error")
+"""Undefined arithmetic ends the process."""
+
+SANITIZED = (
+    "-O1",
+    "-g",
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-DFIBER_CONTEXT",
+)
+"""An access outside an array ends the process with a report; needs libasan preloaded."""
 
 
 def compiler() -> str | None:
@@ -45,22 +36,73 @@ def compiler() -> str | None:
     return shutil.which("g++") or shutil.which("clang++")
 
 
-class HostKernel:
-    """`segments.cu`, compiled for the host with undefined behaviour trapped."""
+def build(folder: Path, code: str | None = None, flags: Sequence[str] = FAST) -> Path:
+    """Compile a CUDA source for the host, by default ours, and return the library's path."""
+    code = source() if code is None else code
+    calls = "".join(
+        f'if (!std::strcmp(name, "{name}")) '
+        f"host::invoke = [](void** a) {{ host::call({name}, a); }};\n"
+        for name in _KERNEL.findall(code)
+    )
+    launch = (
+        'extern "C" const char* launch(const char* name, unsigned grid, unsigned block, void** a, '
+        f"int backwards) {{\nhost::invoke = nullptr;\n{calls}"
+        'if (!host::invoke) return "no such kernel";\n'
+        "host::arguments = a;\nreturn host::launch(grid, block, backwards);\n}\n"
+    )
+    file, library = folder / "kernels.cpp", folder / "kernels.so"
+    file.write_text(f"{_RUNTIME.read_text()}\n{code}\n{launch}")
+    fixed = ["-std=c++17", "-ffp-contract=off", "-w", "-shared", "-fPIC"]
+    subprocess.run([compiler() or "c++", *fixed, *flags, file, "-o", library], check=True)
+    return library
 
-    def __init__(self, folder: Path) -> None:
-        code = folder / "segments_host.cpp"
-        library = folder / "segments_host.so"
-        code.write_text(_PROLOGUE + source() + _EPILOGUE)
-        flags = ["-std=c++17", "-O2", "-ffp-contract=off", "-fsanitize=signed-integer-overflow"]
-        trap = ["-fsanitize-undefined-trap-on-error", "-shared", "-fPIC"]
-        subprocess.run([compiler() or "c++", *flags, *trap, code, "-o", library], check=True)
-        self._library = ctypes.CDLL(str(library))
 
-    def integrate(self, batch: Batch) -> Result:
+class HostKernels:
+    """The kernels of a library made by `build`."""
+
+    def __init__(self, library: Path) -> None:
+        self._launch = ctypes.CDLL(str(library)).launch
+        self._launch.restype = ctypes.c_char_p
+
+    def launch(
+        self,
+        name: str,
+        blocks: int,
+        threads: int,
+        arguments: Sequence[np.ndarray | np.generic],
+        *,
+        backwards: bool = False,
+    ) -> None:
+        """Run a kernel; arrays are passed as pointers, NumPy scalars as values.
+
+        Raises:
+            RuntimeError: the kernel misused a barrier or a warp operation.
+        """
+        values = [
+            np.array(a.ctypes.data, np.uint64) if isinstance(a, np.ndarray) else np.array(a)
+            for a in arguments
+        ]
+        pointers = (ctypes.c_void_p * len(values))(*[v.ctypes.data for v in values])
+        failure = self._launch(name.encode(), blocks, threads, pointers, int(backwards))
+        if failure is not None:
+            raise RuntimeError(f"{name}: {failure.decode()}")
+
+    def integrate(
+        self, batch: Batch, lane: Lane | None = None, *, backwards: bool = False
+    ) -> Result:
+        """Integrate a batch in the lanes that fit, or all of it in one lane."""
         result = Result.empty(len(batch.seg_start_us))
-        arrays = [np.ascontiguousarray(a) for a in batch.arrays()] + result.arrays()
-        pointers = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
-        count = ctypes.c_longlong(len(batch.seg_start_us))
-        self._library.launch(ctypes.c_uint(THREADS), pointers, count)
+        for launch in launches(batch.offsets, batch.seg_device, lane):
+            part = slice(launch.begin, launch.end)
+            arrays = [np.ascontiguousarray(a) for a in batch.arrays()]
+            inputs = [*arrays[:8], *(a[part] for a in arrays[8:])]
+            count = np.int64(launch.end - launch.begin)
+            outputs = [a[part] for a in result.arrays()]
+            self.launch(
+                launch.lane.kernel,
+                launch.blocks,
+                launch.lane.threads,
+                [*inputs, count, *outputs],
+                backwards=backwards,
+            )
         return result
