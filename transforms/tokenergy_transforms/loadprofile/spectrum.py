@@ -42,10 +42,11 @@ RESOLVED = 4
 
 _ENOUGH_SEGMENTS = 3
 _LOBE = 4
-_NEAR = 40
+_NEAR = 20
 _LINE = 20.0
-"""A line stands this far above the median of its neighbourhood; noise does so once in hundreds of
-hours, even in a spectrum of one segment."""
+"""A line stands this far above the median of its neighbourhood, whether that is level or falls with
+the square of the frequency, as drifts do. Noise does so once in hundreds of hours, even in a
+spectrum of one segment."""
 
 _PEAKS = 20
 """How many maxima are looked at, the largest first."""
@@ -232,9 +233,13 @@ def dominant(spectrum: Spectrum, mean_mw: float) -> Line | None:
 
 def _line(density: F64, k: int, width: float, top: int, told: float) -> Line | None:
     lobe = slice(max(k - _LOBE, 1), k + _LOBE + 1)
-    around = np.concatenate([density[max(k - _NEAR, 1) : lobe.start], density[lobe.stop : top + 1]])
-    floor = float(np.median(around[: 2 * _NEAR])) if len(around) else 0.0
-    if density[k] <= _LINE * floor:
+    left, right = max(lobe.start - _NEAR, 1), min(lobe.stop + _NEAR, top + 1)
+    near = np.concatenate([np.arange(left, lobe.start), np.arange(lobe.stop, right)])
+    floor = red = 0.0
+    if len(near):
+        floor = float(np.median(density[near]))
+        red = float(np.median(density[near] * (near / k) ** 2))
+    if density[k] <= _LINE * max(floor, red):
         return None
     power = float((density[lobe] - floor).sum()) * width
     a, b, c = (float(np.log(max(density[k + i], 1e-300))) for i in (-1, 0, 1))
