@@ -1,4 +1,4 @@
-"""Readings from plain lists, grids filled from them, and a device's pace for groups made by hand."""
+"""Readings from plain lists, and grids filled from them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from tests.support.lakes import HOUR_US, T0
-from tokenergy_transforms.loadprofile.bandwidth import Pace
 from tokenergy_transforms.loadprofile.cells import Grid
 from tokenergy_transforms.readings import Readings
 
@@ -41,7 +40,3 @@ def grid(
     filled = Grid.empty(T0, step_us)
     filled.add(readings(devices), np.full(len(devices), limit_us, np.int64), members)
     return filled
-
-
-def pace(period_us: int) -> Pace:
-    return Pace(period_us, period_us, period_us, float(period_us), T0)

@@ -6,6 +6,7 @@ import math
 import random
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,8 +104,8 @@ def test_the_order_of_devices_does_not_matter() -> None:
     assert (one.missing == other.missing).all()
 
 
-def test_an_hour_of_a_group_is_the_sum_of_its_segments(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    """The same energy, to the nanojoule, that the integration finds: gaps, edges of hour and job."""
+def test_an_hour_of_a_group_is_the_sum_of_its_segments(tmp_path: Path) -> None:
+    """The same energy, to the nanojoule, as the integration finds: gaps, edges of hour and job."""
     rng = random.Random(7)
     builder = LakeBuilder(tmp_path / "lake")
     for k in range(4):

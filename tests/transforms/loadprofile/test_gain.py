@@ -1,4 +1,4 @@
-"""What sampling, lines and cells leave of a swing, and whether a line is an image of a faster one."""
+"""What sampling, lines and cells leave of a swing; which lines are images of faster ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def found_over_planted(hz: float, *, together: bool, step_us: int) -> float:
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("hz", [0.7, 2.1, 3.9])
 def test_the_correction_restores_the_amplitude(hz: float, together: bool) -> None:
-    """Within 1.2 % up to 0.39 of the sampling rate, as the docs say, at the step that auto picks."""
+    """Within 1.2 % up to 0.39 of the sampling rate, as the docs say, at the step of auto."""
     step_us = auto_step(T_US)
     assert step_us == 50_000
     ratio = found_over_planted(hz, together=together, step_us=step_us)

@@ -34,7 +34,7 @@ Verdict = Literal["real", "aliased", "open"]
 
 BLOCK_US = 10_000_000
 MOST_BLOCKS = 60
-_LEAST_BLOCKS = 5
+_LEAST_BLOCKS = 8
 _ORDERS = (1, 2)
 _ERRORS = 4.0
 _LEAST_DIFFERENCE = 5e-4
