@@ -13,7 +13,6 @@ import os
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +20,12 @@ from typing import TYPE_CHECKING
 from tokenergy_collectors.columns import scalar, to_batch
 from tokenergy_collectors.contract import HOUR_US, TABLES, Table
 from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.parquetfile import ParquetWriter, write_parquet
 from tokenergy_collectors.rawfiles import BrokenFileError, columns_of, read_columns, set_aside
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_DELTA_TYPES = ("int32", "int64")
 _MAX_NODE_BYTES = 180
 _LOG = logging.getLogger(__name__)
 
@@ -182,7 +181,7 @@ class Lake:
             try:
                 parts.append(read_columns(path, spec, names, where))
             except BrokenFileError as error:
-                self._give_up(path, spec, str(error))
+                self.give_up(path, spec, str(error))
             except FileNotFoundError:  # another process moved it
                 continue
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([to_batch([], wanted)])
@@ -206,7 +205,7 @@ class Lake:
                     self._columns[path] = columns_of(path, spec)
                 found.append((path, self._columns[path]))
             except BrokenFileError as error:
-                self._give_up(path, spec, str(error))
+                self.give_up(path, spec, str(error))
             except FileNotFoundError:
                 continue
         return found
@@ -224,14 +223,18 @@ class Lake:
                 try:
                     read_columns(path, spec, spec.column_names)
                 except BrokenFileError as error:
-                    self._give_up(path, spec, str(error))
+                    self.give_up(path, spec, str(error))
                     count += 1
                 except FileNotFoundError:
                     continue
         return count
 
-    def _give_up(self, path: Path, spec: Table, reason: str) -> None:
-        """Move a broken raw file to quarantine, and say so in one line."""
+    def give_up(self, path: Path, spec: Table, reason: str) -> None:
+        """Move a broken raw file to quarantine, and say so in one line.
+
+        Raises:
+            UserError: it is a derived one.
+        """
         if spec.layer == "derived":
             raise UserError(f"{path}: is damaged: {reason}; remove it and derive the hour again")
         try:
@@ -281,14 +284,23 @@ class Lake:
         spec = TABLES[table]
         rows = rows.select(spec.column_names).cast(spec.schema())
         rows = rows.sort_by([(column, "ascending") for column in spec.sort])
-        path = self.root / table / partition(hour_us) / f"{escape_node(name)}.parquet"
+        path = self._derived(table, hour_us, name)
         write_parquet(rows, path, spec)
         return path
 
+    def writer(self, table: str, hour_us: int, name: str) -> ParquetWriter:
+        """Return a writer of the derived file `NAME.parquet` of an hour.
+
+        It takes rows in the table's sort order, typed as in the contract, in pieces.
+        """
+        return ParquetWriter(self._derived(table, hour_us, name), TABLES[table])
+
+    def _derived(self, table: str, hour_us: int, name: str) -> Path:
+        return self.root / table / partition(hour_us) / f"{escape_node(name)}.parquet"
+
     def remove(self, table: str, hour_us: int, name: str) -> None:
         """Remove the derived file `NAME.parquet` of an hour, if it is there."""
-        path = self.root / table / partition(hour_us) / f"{escape_node(name)}.parquet"
-        path.unlink(missing_ok=True)
+        self._derived(table, hour_us, name).unlink(missing_ok=True)
 
 
 def content_digest(rows: pa.Table) -> str:
@@ -306,37 +318,3 @@ def _digest(rows: pa.Table) -> str:
     with pa.ipc.new_stream(sink, rows.schema) as stream:
         stream.write_table(rows.combine_chunks())
     return hashlib.sha256(sink.getvalue()).hexdigest()
-
-
-def write_parquet(rows: pa.Table, path: Path, spec: Table) -> None:
-    """Write one file aside, force it to disk and rename it into place."""
-    import pyarrow.parquet as pq
-
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    integers = {c.name: "DELTA_BINARY_PACKED" for c in spec.columns if c.type in _DELTA_TYPES}
-    strings = [c.name for c in spec.columns if c.type == "string"]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(
-            rows,
-            aside,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=strings,
-            column_encoding=integers,
-            row_group_size=1 << 20,
-            write_page_checksum=True,
-        )
-        with aside.open("rb") as handle:
-            os.fsync(handle.fileno())
-        if path.exists() and path.read_bytes() == aside.read_bytes():
-            aside.unlink()
-        else:
-            aside.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise

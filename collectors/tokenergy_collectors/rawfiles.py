@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,7 @@ def read_columns(path: Path, table: Table, names: Sequence[str], where: Any = No
 
     there = columns_of(path, table)
     schema = table.schema()
+    wanted = pa.schema([schema.field(name) for name in names])
     with _blame(path):
         found = [name for name in names if name in there]
         if where is None:  # `read_table` imports pandas
@@ -88,15 +90,26 @@ def read_columns(path: Path, table: Table, names: Sequence[str], where: Any = No
                 partitioning=None,
                 page_checksum_verification=True,
             )
-        arrays = [
-            part[name].cast(schema.field(name).type)
-            if name in there
-            else pa.nulls(len(part), schema.field(name).type)
-            for name in names
-        ]
-    for name, array in zip(names, arrays, strict=True):
-        _check_values(name, array, nullable=schema.field(name).nullable)
-    return pa.table(arrays, schema=pa.schema([schema.field(name) for name in names]))
+        return _fit(part, table, names).cast(wanted)
+
+
+def _fit(part: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
+    """Return some columns of what was read, typed as in the contract; texts may be dictionaries."""
+    import pyarrow as pa
+
+    schema = table.schema()
+    arrays = []
+    for name in names:
+        field = schema.field(name)
+        if name not in part.column_names:
+            array = pa.chunked_array([pa.nulls(len(part), field.type)])
+        elif pa.types.is_dictionary(part[name].type):
+            array = part[name]
+        else:
+            array = part[name].cast(field.type)
+        _check_values(name, array, nullable=field.nullable)
+        arrays.append(array)
+    return pa.Table.from_arrays(arrays, names=list(names))
 
 
 def _check_values(name: str, array: pa.ChunkedArray, *, nullable: bool) -> None:
@@ -111,6 +124,70 @@ def _check_values(name: str, array: pa.ChunkedArray, *, nullable: bool) -> None:
                 f"column {name} goes from {found['min']} to {found['max']}; "
                 f"expected {low} to {high}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """One row group of a file, and what its statistics say; None where they are missing."""
+
+    number: int
+    rows: int
+    first: dict[str, Any]
+    last: dict[str, Any]
+
+
+class RawFile:
+    """An open raw file that is read row group by row group, each held to the contract.
+
+    Args:
+        path: the file.
+        table: its table.
+        texts: columns of texts to read as dictionaries.
+
+    Raises:
+        BrokenFileError, FileNotFoundError, UserError: as `read_columns`, from every method too.
+    """
+
+    def __init__(self, path: Path, table: Table, texts: Sequence[str] = ()) -> None:
+        import pyarrow.parquet as pq
+
+        self._path, self._table = path, table
+        self._there = columns_of(path, table)
+        with _blame(path):
+            self._file = pq.ParquetFile(
+                path, read_dictionary=list(texts), page_checksum_verification=True
+            )
+
+    def __enter__(self) -> RawFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def groups(self, names: Sequence[str]) -> list[RowGroup]:
+        """Return the row groups, with the extremes of some columns."""
+        with _blame(self._path):
+            metadata = self._file.metadata
+            places = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
+            found = []
+            for number in range(metadata.num_row_groups):
+                group = metadata.row_group(number)
+                stats = {name: group.column(places[name]).statistics for name in names}
+                known = {name: s if s and s.has_min_max else None for name, s in stats.items()}
+                first = {name: s.min if s else None for name, s in known.items()}
+                last = {name: s.max if s else None for name, s in known.items()}
+                found.append(RowGroup(number, group.num_rows, first, last))
+            return found
+
+    def read(self, number: int, names: Sequence[str]) -> pa.Table:
+        """Return some columns of one row group, on this thread alone.
+
+        They are typed as in the contract, but for texts that are read as dictionaries.
+        """
+        wanted = [name for name in names if name in self._there]
+        with _blame(self._path):
+            part = self._file.read_row_group(number, columns=wanted, use_threads=False)
+            return _fit(part, self._table, names)
 
 
 def _kind(type_: pa.DataType) -> str:

@@ -131,7 +131,11 @@ def test_a_failed_write_leaves_nothing_and_is_one_line(tmp_path, monkeypatch, st
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    target = {"write": (pq, "write_table"), "fsync": (os, "fsync"), "rename": (Path, "replace")}
+    target = {
+        "write": (pq.ParquetWriter, "write_table"),
+        "fsync": (os, "fsync"),
+        "rename": (Path, "replace"),
+    }
     monkeypatch.setattr(*target[step], full)
     with pytest.raises(UserError, match="cannot be written: No space left"):
         lake.append("clock", clocks(T0), "n")
@@ -139,11 +143,10 @@ def test_a_failed_write_leaves_nothing_and_is_one_line(tmp_path, monkeypatch, st
 
 
 def test_an_interrupt_while_writing_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(rows, path, **options):
-        Path(path).write_bytes(b"half")
+    def interrupted(writer, rows, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pq, "write_table", interrupted)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", interrupted)
     with pytest.raises(KeyboardInterrupt):
         Lake(tmp_path, create=True).append("clock", clocks(T0), "n")
     assert files_under(tmp_path) == []

@@ -87,7 +87,7 @@ def test_half_a_batch_written_is_not_written_again(spool, lake, monkeypatch):
     """The first hour's file is there, the second's fails; later rows of both hours follow."""
     import pyarrow.parquet as pq
 
-    real, calls = pq.write_table, []
+    real, calls = pq.ParquetWriter.write_table, []
 
     def second_fails(*args, **options):
         calls.append(1)
@@ -95,7 +95,7 @@ def test_half_a_batch_written_is_not_written_again(spool, lake, monkeypatch):
             raise OSError(28, "No space left on device")
         real(*args, **options)
 
-    monkeypatch.setattr(pq, "write_table", second_fails)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", second_fails)
     spool.add("clock", [clock(T0), clock(T0 + HOUR_US)])
     with pytest.raises(UserError):
         spool.seal()

@@ -156,7 +156,7 @@ def test_a_log_cut_after_it_was_sealed_doubles_nothing(node):
 
 
 def test_half_an_hours_edge_sealed_at_the_kill_is_completed(node, monkeypatch):
-    spool, real, calls = node.start(), pq.write_table, []
+    spool, real, calls = node.start(), pq.ParquetWriter.write_table, []
     spool.add("clock", [clock(T0), clock(T0 + HOUR_US)])
 
     def second_fails(*args, **options):
@@ -165,7 +165,7 @@ def test_half_an_hours_edge_sealed_at_the_kill_is_completed(node, monkeypatch):
             raise KeyboardInterrupt
         real(*args, **options)
 
-    monkeypatch.setattr(pq, "write_table", second_fails)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", second_fails)
     with pytest.raises(KeyboardInterrupt):
         spool.seal()
     node.kill()
@@ -204,7 +204,7 @@ def test_a_lake_that_cannot_be_written_at_the_start_waits(node, monkeypatch):
 
     spool = node.start()
     with monkeypatch.context() as patch:
-        patch.setattr(pq, "write_table", full)
+        patch.setattr(pq.ParquetWriter, "write_table", full)
         assert spool.recover().rows == 1
         with pytest.raises(UserError, match="No space left on device; 1 rows wait in the log"):
             spool.seal_waiting()

@@ -1,0 +1,139 @@
+"""Writes one Parquet file of the lake, piece by piece, aside and then renamed into place.
+
+In: rows in the table's sort order, in pieces of any size. Out: a file whose bytes depend on the
+rows alone, not on the pieces, so that writing the same rows again finds the same file.
+
+How a column is stored was chosen by measuring (docs/performance.md): whole numbers as differences
+(DELTA_BINARY_PACKED), texts in a dictionary, everything through zstd at its quickest level.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tokenergy_collectors.contract import Table
+from tokenergy_collectors.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GROUP_ROWS = 1 << 18
+"""Rows of a row group: what is read at once, and what a reader may leave out by its extremes."""
+
+_DELTA_TYPES = ("int32", "int64")
+
+
+class ParquetWriter:
+    """A file that is being written; leaving the block without an error puts it in place.
+
+    A file that already holds the same bytes is left untouched.
+
+    Args:
+        path: where it belongs.
+        spec: its table.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+
+    def __init__(self, path: Path, spec: Table) -> None:
+        self._path, self._spec = path, spec
+        self._aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._writer: Any = None
+        self._waiting: list[pa.Table] = []
+        self._count = 0
+
+    def __enter__(self) -> ParquetWriter:
+        import pyarrow.parquet as pq
+
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(
+                self._aside,
+                self._spec.schema(),
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=[c.name for c in self._spec.columns if c.type == "string"],
+                column_encoding={
+                    c.name: "DELTA_BINARY_PACKED"
+                    for c in self._spec.columns
+                    if c.type in _DELTA_TYPES
+                },
+                write_page_checksum=True,
+            )
+        except OSError as error:
+            self._drop()
+            raise self._blame(error) from None
+        return self
+
+    def write(self, rows: pa.Table) -> None:
+        """Add rows, columns as in the contract, behind those that were added before."""
+        import pyarrow as pa
+
+        self._waiting.append(rows)
+        self._count += len(rows)
+        if self._count < GROUP_ROWS:
+            return
+        waiting = pa.concat_tables(self._waiting)
+        whole = self._count // GROUP_ROWS * GROUP_ROWS
+        self._put(waiting.slice(0, whole))
+        self._waiting = [waiting.slice(whole)]
+        self._count -= whole
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        import pyarrow as pa
+
+        if error is not None:
+            with suppress(OSError):
+                self._writer.close()
+            self._drop()
+            return
+        try:
+            if self._waiting:
+                self._put(pa.concat_tables(self._waiting))
+            self._writer.close()
+            with self._aside.open("rb") as handle:
+                os.fsync(handle.fileno())
+            if self._path.exists() and filecmp.cmp(self._path, self._aside, shallow=False):
+                self._aside.unlink()
+            else:
+                self._aside.replace(self._path)
+        except OSError as failure:
+            self._drop()
+            raise self._blame(failure) from None
+        except BaseException:
+            self._drop()
+            raise
+
+    def _put(self, rows: pa.Table) -> None:
+        try:
+            self._writer.write_table(rows, row_group_size=GROUP_ROWS)
+        except OSError as error:
+            raise self._blame(error) from None
+
+    def _drop(self) -> None:
+        with suppress(OSError):
+            self._aside.unlink(missing_ok=True)
+
+    def _blame(self, error: OSError) -> UserError:
+        return UserError(f"{self._path}: cannot be written: {error.strerror or error}")
+
+
+def write_parquet(rows: pa.Table, path: Path, spec: Table) -> None:
+    """Write one file whole: rows in the table's sort order.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    with ParquetWriter(path, spec) as file:
+        file.write(rows)
