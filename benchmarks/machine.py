@@ -53,7 +53,7 @@ def read_bandwidth(gib: float = 1.0, runs: int = 5) -> float:
 
     @njit(parallel=True)
     def total(values, block):  # type: ignore[no-untyped-def]
-        found = 0
+        found = np.int64(0)
         for part in prange((len(values) + block - 1) // block):
             s = values[part * block : (part + 1) * block]
             one = np.int64(0)
@@ -66,7 +66,7 @@ def read_bandwidth(gib: float = 1.0, runs: int = 5) -> float:
     best_s = float("inf")
     for _ in range(runs + 1):
         begin = time.perf_counter()
-        if total(values, 1 << 16) != len(values):
+        if int(total(values, 1 << 16)) != len(values):
             raise AssertionError("the sum of ones is not their number")
         best_s = min(best_s, time.perf_counter() - begin)
     return values.nbytes / best_s

@@ -1,8 +1,8 @@
 """Polars, some devices at a time.
 
 In: the readings as DataFrames and a window. Out: one DataFrame with the columns of
-`contest.COMPARED` a chunk. Neighbours come from `shift` over the stored order. A pair of readings is
-booked whole to the window in which it begins; one row a window then moves what lies after the edge.
+`contest.COMPARED` a chunk. Neighbours come from `shift` over the stored order. A pair of readings
+is booked whole to the window in which it begins; one row a window moves what lies after the edge.
 The number of the window is sorted, which Polars is told, so that groups are slices; the rows of
 windows, of cut pairs and of counters lie in the same order, so that they need no join.
 """

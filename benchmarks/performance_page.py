@@ -1,0 +1,179 @@
+"""Writes the figures of benchmark runs into docs/performance.md, and draws its chart.
+
+`python -m benchmarks.performance_page build/*.json [--page FILE] [--chart FILE]`. In: what the
+benchmarks wrote with `--json`; each file says in `kind` which part of the page it fills. A part
+stands between `<!-- KIND: begin -->` and `<!-- KIND: end -->`; those with no file are left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "performance.md"
+CHART = DOCS / "images" / "performance.svg"
+
+Report = dict[str, Any]
+
+
+def integration(report: Report) -> str:
+    """Return the tables of `benchmarks.integration`."""
+    gb_s = report["read_bytes_per_s"] / 1e9
+    parts = [
+        _ran_on(report),
+        f"{report['readings']:,} readings of {report['devices']:,} devices at 10 Hz. "
+        f"All cores together read memory at {gb_s:.1f} GB/s.",
+    ]
+    for table in report["tables"]:
+        ours = table["rows"][0]
+        share = table["bytes"] / ours["median_s"] / report["read_bytes_per_s"]
+        lines = [
+            f"{table['readings_per_window']:,} readings a window "
+            f"({table['windows']:,} windows of {table['window_s']} s); ours reads and writes "
+            f"{table['bytes'] / 1e9:.2f} GB at {100 * share:.0f} % of the read bandwidth:",
+            "",
+            "| | M readings/s | time, ours = 1 | fastest to slowest run, s | target |",
+            "| --- | ---: | ---: | ---: | --- |",
+            *(_integration_row(row) for row in table["rows"]),
+        ]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _integration_row(row: Report) -> str:
+    target = row["target"]
+    verdict = "" if target is None else f"≥ {target:g}: {_met(row['ratio'] >= target)}"
+    cells = [
+        row["name"],
+        f"{row['readings_per_s'] / 1e6:.1f}",
+        f"{row['ratio']:.2f}",
+        f"{min(row['runs_s']):.3f} to {max(row['runs_s']):.3f}",
+        verdict,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def storage(report: Report) -> str:
+    """Return the tables of `benchmarks.storage`."""
+    parts = [_ran_on(report)]
+    for recording in report["recordings"]:
+        target = recording["target"]
+        size = recording["files"][0]["bytes_a_row"]
+        told = (
+            "" if target is None else f"; target at most {target:g} bytes: {_met(size <= target)}"
+        )
+        lines = [
+            f"{recording['name']} ({recording['rows']:,} rows{told}):",
+            "",
+            "| encoding | codec | order | bytes a reading | needed, M rows/s | all, M rows/s |",
+            "| --- | --- | --- | ---: | ---: | ---: |",
+            *(
+                f"| {each['encoding']} | {each['codec']} | {each['order']} "
+                f"| {each['bytes_a_row']:.2f} | {each['needed_rows_per_s'] / 1e6:.0f} "
+                f"| {each['all_rows_per_s'] / 1e6:.0f} |"
+                for each in recording["files"]
+            ),
+        ]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+PARTS: dict[str, Callable[[Report], str]] = {"integration": integration, "storage": storage}
+"""Who writes which part of the page."""
+
+
+def _ran_on(report: Report) -> str:
+    return f"Ran on {machine.line(report['machine'])}."
+
+
+def _met(is_met: bool) -> str:
+    return "met" if is_met else "**not met**"
+
+
+def into_page(text: str, kind: str, part: str) -> str:
+    """Return a page with one part replaced.
+
+    Raises:
+        ValueError: the page has no such part.
+    """
+    begin, end = f"<!-- {kind}: begin -->", f"<!-- {kind}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"the page has no part {kind!r}: expected {begin} and {end}, once each")
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    return f"{before}{begin}\n\n{part}\n\n{end}{after}"
+
+
+def draw(report: Report, path: Path) -> None:
+    """Draw the rates of all contestants, a panel for each window, as SVG."""
+    import altair as alt
+
+    rows = [
+        {
+            "window": f"{table['readings_per_window']:,} readings a window",
+            "name": row["name"],
+            "rate": round(row["readings_per_s"] / 1e6, 1),
+        }
+        for table in report["tables"]
+        for row in table["rows"]
+    ]
+    order = [row["name"] for row in report["tables"][0]["rows"]]
+    panels = list(dict.fromkeys(row["window"] for row in rows))
+    place = alt.Y("name:N", sort=order, title=None)
+    bars = (
+        alt.Chart()
+        .mark_bar(height=16)
+        .encode(
+            y=place,
+            x=alt.X("rate:Q", title="M readings/s"),
+            color=alt.condition(
+                alt.datum.name == order[0], alt.value("#2a78b5"), alt.value("#b8bec6")
+            ),
+        )
+    )
+    labels = (
+        alt.Chart()
+        .mark_text(align="left", dx=3)
+        .encode(y=place, x="rate:Q", text=alt.Text("rate:Q", format=",.0f"))
+    )
+    chart = (
+        alt.layer(bars, labels, data=alt.Data(values=rows))
+        .properties(width=210)
+        .facet(column=alt.Column("window:N", sort=panels, title=None))
+        .configure(background="white")
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chart.save(str(path))
+
+
+def main() -> int:
+    """Rewrite the page and the chart; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("reports", type=Path, nargs="+", help="JSON files of benchmarks")
+    parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("--chart", type=Path, default=CHART)
+    options = parser.parse_args()
+    text = options.page.read_text("utf-8")
+    for path in options.reports:
+        report = json.loads(path.read_text("utf-8"))
+        kind = report.get("kind") if isinstance(report, dict) else None
+        if kind not in PARTS:
+            print(f"{path}: kind {kind!r}: expected one of {', '.join(PARTS)}; left out")
+            continue
+        text = into_page(text, kind, PARTS[kind](report))
+        if kind == "integration":
+            draw(report, options.chart)
+        print(f"{path}: {kind}")
+    options.page.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
