@@ -262,7 +262,7 @@ __device__ static void close_segment(const Batch& b, const Result& r, i64 s, con
     r.max_gap_us[s] = sums.gap;
     r.energy_nj[s] = energy;
     r.min_mw[s] = in.vmin;
-    // One rounding, to nearest: the same on every machine.
+    // To nearest, the same on every machine; energy beyond 2^53 nJ is rounded to a double first.
     r.mean_mw[s] = covered > 0 ? __ddiv_rn((double)energy, (double)covered)
                                : __longlong_as_double(0x7ff8000000000000LL);
     r.max_mw[s] = in.vmax;
