@@ -91,7 +91,9 @@ class HostKernels:
         self, batch: Batch, lane: Lane | None = None, *, backwards: bool = False
     ) -> Result:
         """Integrate a batch in the lanes that fit, or all of it in one lane."""
-        result = Result.empty(len(batch.seg_start_us))
+        empty = Result.empty(len(batch.seg_start_us))
+        # Each array by itself, so that what is written past one does not land in the next.
+        result = Result(*(np.empty_like(a) for a in empty.arrays()))
         for launch in launches(batch.offsets, batch.seg_device, lane):
             part = slice(launch.begin, launch.end)
             arrays = [np.ascontiguousarray(a) for a in batch.arrays()]
