@@ -144,7 +144,7 @@ def draw(report: Report, path: Path) -> None:
         .encode(y=place, x="rate:Q", text=alt.Text("rate:Q", format=",.0f"))
     )
     chart = (
-        alt.layer(bars, labels, data=alt.Data(values=rows))
+        alt.layer(bars, labels, data=alt.InlineData(values=rows))
         .properties(width=210)
         .facet(column=alt.Column("window:N", sort=panels, title=None))
         .configure(background="white")

@@ -13,6 +13,8 @@ import numpy as np
 
 from tokenergy_transforms.batch import Batch, Result
 
+Integrate = Callable[[Batch], Result]
+
 SOURCE = Path(__file__).with_name("twin.cpp")
 FLAGS = (
     "-std=c++17",
@@ -35,7 +37,7 @@ def compiler() -> str | None:
     return next((found for name in names if name and (found := shutil.which(name))), None)
 
 
-def build(folder: Path) -> Callable[[Batch], Result]:
+def build(folder: Path) -> Integrate:
     """Compile the twin into a folder and return its `integrate` function.
 
     Raises:

@@ -2,8 +2,8 @@
 
 `make bench-storage` or `python -m benchmarks.storage [--minutes N] [--json FILE]`. Sizes are of
 real files; "tokenergy" is what the lake's own writer makes. Decode is pyarrow alone on two threads,
-a file each, reading either the columns that the integration needs or all; strings stay dictionaries.
-Exit code 1 if a reading costs more than its target.
+a file each, reading either the columns that the integration needs or all; strings stay
+dictionaries. Exit code 1 if a reading costs more than its target.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import machine
 from benchmarks.storage import data
 from tokenergy_collectors.contract import POWER
-from tokenergy_collectors.lake import write_parquet
+from tokenergy_collectors.parquetfile import write_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa

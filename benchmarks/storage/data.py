@@ -1,4 +1,4 @@
-"""The rows that are stored: four kinds of recording, as tables of the contract's `power`.
+"""The rows that are stored: five kinds of recording, as tables of the contract's `power`.
 
 In: minutes and a seed. Out: tables sorted by device and time. The emulated boards of the profile
 `demo` (16, two nodes, serving and training) are read by the collector itself under a virtual clock,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 EVERY_ROW = "10 Hz, counter in every row"
 COLLECTED = "10 Hz, as collected"
+SEALED = "10 Hz, one sealed file: 8 boards, 5 minutes"
 FAST = "50 Hz, as collected"
 METER = "1 kHz meter"
 
@@ -39,6 +40,7 @@ def recordings(minutes: float = 30.0, seed: int = 0) -> dict[str, pa.Table]:
     return {
         EVERY_ROW: _counted(slow),
         COLLECTED: slow,
+        SEALED: _middle(slow, boards=8, span_us=300_000_000),
         FAST: _late(_collect(50.0, minutes / 5), rng),
         METER: _meter(slow, rng, slow.num_rows),
     }
@@ -70,6 +72,22 @@ def _late(rows: pa.Table, rng: np.random.Generator) -> pa.Table:
     late_us = rng.exponential(35, rows.num_rows)
     late_us += (rng.random(rows.num_rows) < 0.03) * rng.exponential(150, rows.num_rows)
     return _with(rows, "ts_us", rows["ts_us"].to_numpy() + late_us.astype(np.int64))
+
+
+def _middle(rows: pa.Table, boards: int, span_us: int) -> pa.Table:
+    """Return the rows of some boards in the middle of the time, as one sealed file has them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ts, devices = rows["ts_us"], rows["device_id"].unique().slice(0, boards)
+    begin_us = (pc.min(ts).as_py() + pc.max(ts).as_py() - span_us) // 2
+    inside = pc.and_(
+        pc.greater_equal(ts, pa.scalar(begin_us)), pc.less(ts, pa.scalar(begin_us + span_us))
+    )
+    of_boards: pa.Table = rows.filter(
+        pc.and_(inside, pc.is_in(rows["device_id"], value_set=devices))
+    )
+    return of_boards
 
 
 def _counted(rows: pa.Table) -> pa.Table:

@@ -1,0 +1,67 @@
+"""The storage benchmark: what is stored is what the collector writes, and costs what is claimed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from benchmarks.storage import __main__ as command
+from benchmarks.storage import data
+
+from tokenergy_collectors.contract import POWER
+
+
+@pytest.fixture(scope="module")
+def recordings() -> dict[str, pa.Table]:
+    return data.recordings(minutes=20)
+
+
+def test_recordings_fit_the_contract_and_are_sorted(recordings: dict[str, pa.Table]) -> None:
+    for name, rows in recordings.items():
+        assert rows.schema == POWER.schema(), name
+        assert rows.num_rows > 1_000
+        by_device = rows.group_by("device_id", use_threads=False).aggregate([("ts_us", "list")])
+        for stamps in by_device["ts_us_list"].to_pylist():
+            assert (np.diff(stamps) > 0).all(), name
+    assert recordings[data.EVERY_ROW]["energy_mj"].null_count == 0
+    shares = [
+        recordings[name]["energy_mj"].null_count / recordings[name].num_rows
+        for name in (data.COLLECTED, data.FAST, data.METER)
+    ]
+    assert 0.88 < shares[0] < 0.92
+    assert 0.9 < shares[1] < shares[2] == 1
+    sealed = recordings[data.SEALED]
+    assert len(sealed["device_id"].unique()) == 8
+    assert 0.95 * 24_000 < sealed.num_rows <= 24_010
+
+
+def test_stamps_are_late_as_on_a_host(recordings: dict[str, pa.Table]) -> None:
+    rows = recordings[data.COLLECTED]
+    one = rows.filter(pc.equal(rows["device_id"], rows["device_id"][0]))
+    off_us = np.abs(np.diff(one["ts_us"].to_numpy()) - 100_000)
+    near, far = np.percentile(off_us, [80, 98])
+    assert 40 < near < 75
+    assert 150 < far < 400
+
+
+@pytest.mark.parametrize("name", command.TARGETS)
+def test_a_reading_costs_no_more_than_its_target(
+    recordings: dict[str, pa.Table], name: str, tmp_path: Path
+) -> None:
+    found = command._measure(recordings[name], tmp_path, command.OURS, "its own", "sorted", 1)
+    assert 1 < found["bytes_a_row"] <= command.TARGETS[name]
+    assert found["needed_rows_per_s"] > 0
+    assert pq.read_table(tmp_path / "rows.parquet").equals(recordings[name])
+
+
+def test_every_layout_gives_the_rows_back(recordings: dict[str, pa.Table], tmp_path: Path) -> None:
+    rows = recordings[data.FAST].slice(0, 2_000)
+    path = tmp_path / "rows.parquet"
+    for encoding, codec, _ in command._layouts():
+        command._writer(encoding, codec)(rows, path)
+        assert pq.read_table(path).equals(rows), (encoding, codec)
+    assert data.arrival(rows)["ts_us"].to_numpy().tolist() == sorted(rows["ts_us"].to_pylist())
