@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tokenergy_transforms.batch import Batch
-from tokenergy_transforms.readings import Rows, assemble
+from tokenergy_transforms.rows import Rows, assemble
 
 _ORIGIN_US = 1_768_464_000_000_000
 

@@ -1,162 +1,290 @@
-"""Readings of one node and hour, with the neighbouring hours' edge readings, as flat arrays.
+"""Readings of some devices of a node in a span of time, as flat arrays for the kernels.
 
-In: the lake's `power` rows. Out: stamps, powers and counters by device, sorted, each stamp once.
-Of several rows of one device and stamp the one with the lowest power counts.
+In: row groups of the lake's `power` files. Out: stamps, powers and counters by device, sorted, each
+stamp once, with the nearest readings around the span. Files are sorted and hardly ever overlap, so
+that their rows need only be poured together; where that gives no ascending stamps they are sorted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from tokenergy_collectors.contract import BOUNDS, HOUR_US
+from tokenergy_collectors.contract import BOUNDS, HOUR_US, POWER
 from tokenergy_collectors.lake import Lake
-from tokenergy_transforms.batch import COUNTER_SPAN_US, I32, I64, Batch
+from tokenergy_collectors.rawfiles import BrokenFileError, RawFile
+from tokenergy_transforms.batch import COUNTER_SPAN_US, I64
+from tokenergy_transforms.powerfiles import TEXTS, Part, PowerFiles
+from tokenergy_transforms.rows import Readings as Readings
+from tokenergy_transforms.rows import Rows, assemble
 
-_COLUMNS = ("ts_us", "device_id", "power_mw", "energy_mj", "epoch")
+if TYPE_CHECKING:
+    import pyarrow as pa
 
+_COLUMNS = ("device_id", "ts_us", "power_mw", "energy_mj", "epoch")
+_FEW_RUNS = 1024
+_NO_BITS = np.empty(0, np.uint8)
 
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """Readings of D devices in device order; offsets have D + 1 entries. See `Batch`."""
+Columns = tuple[Any, ...]
+"""A decoded row group as `assembly` takes it."""
 
-    devices: list[str]
-    ts_us: I64
-    power_mw: I32
-    offsets: I64
-    counter_ts_us: I64
-    counter_mj: I64
-    counter_epoch: I32
-    counter_offsets: I64
-
-    def batch(self, gap_limit_us: I64, segments: tuple[I32, I64, I64]) -> Batch:
-        """Return the batch of these readings, gap limits int64[D] and segments (see `cuts`)."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "devices"}
-        device, start_us, end_us = segments
-        return Batch(
-            **values,
-            gap_limit_us=gap_limit_us,
-            seg_device=device,
-            seg_start_us=start_us,
-            seg_end_us=end_us,
-        )
+Chunk = tuple[Columns, I64]
+"""A decoded row group, and the place among the wanted devices of each text in its dictionary."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows in any order, n each; `code` is the device's place in the list of devices.
+class StaleError(Exception):
+    """A file was found broken, or had gone, while it was read: plan anew."""
 
-    Where `has_power` (`has_energy`) is false the row has no reading (no counter reading).
+
+def load(
+    lake: Lake,
+    node: str,
+    hour_us: int,
+    devices: list[str],
+    margin_us: int,
+    files: PowerFiles | None = None,
+) -> Readings:
+    """Load the readings of some devices of a node in an hour, and the nearest ones around it.
+
+    Args:
+        lake: the lake.
+        node: the node.
+        hour_us: start of the hour.
+        devices: the devices, sorted.
+        margin_us: how far from the hour the nearest readings are looked for. It is widened to the
+            longest bridged counter spacing where a device with a counter has none that near.
+        files: the lake's power files, where their ends have been read before.
+
+    Raises:
+        UserError: a file cannot be reached.
     """
-
-    code: I64
-    ts_us: I64
-    power_mw: I64
-    has_power: npt.NDArray[np.bool_]
-    energy_mj: I64
-    has_energy: npt.NDArray[np.bool_]
-    epoch: I64
+    files = files or PowerFiles(lake)
+    while True:
+        try:
+            return load_span(files, node, devices, hour_us, hour_us, hour_us + HOUR_US, margin_us)
+        except StaleError:
+            continue
 
 
-def load(lake: Lake, node: str, hour_us: int, devices: list[str], margin_us: int) -> Readings:
-    """Load the readings of some devices of a node in an hour, and a margin on both sides.
+def load_span(
+    files: PowerFiles,
+    node: str,
+    devices: list[str],
+    hour_us: int,
+    begin_us: int,
+    end_us: int,
+    margin_us: int,
+) -> Readings:
+    """Load the readings of some devices in a span of an hour, as `load` does those of the hour.
 
-    The margin brings the edge readings of the neighbouring hours. It is widened to the longest
-    bridged counter spacing for a node with a counter that has no reading inside the margin.
+    Raises:
+        StaleError: a file is broken, and now in quarantine, or has gone.
+        UserError: a file cannot be reached.
     """
-    rows = _read(lake, node, hour_us, devices, margin_us)
-    if margin_us < COUNTER_SPAN_US and not _counters_reach_over(rows, hour_us, len(devices)):
-        rows = _read(lake, node, hour_us, devices, COUNTER_SPAN_US)
-    return assemble(rows, devices)
+    if not devices:
+        return _pour([], devices, begin_us, end_us)
+    wide = (begin_us - margin_us, end_us + margin_us)
+    chunks = list(_decode(files, files.around(node, hour_us, margin_us), devices, *wide))
+    loaded = _pour(chunks, devices, *wide)
+    del chunks
+    far_us = COUNTER_SPAN_US
+    if margin_us < far_us and not _counters_reach_over(loaded, begin_us, end_us):
+        wide = (begin_us - far_us, end_us + far_us)
+        parts = files.around(node, hour_us, far_us)
+        chunk_by_chunk = _decode(files, parts, devices, *wide)
+        far = _nearest(chunk_by_chunk, len(devices), begin_us, end_us, far_us)
+        return assemble(_joined(_rows_of(loaded), far), devices)
+    return _sorted(loaded)
 
 
-def metered_devices(lake: Lake, node: str, hour_us: int) -> list[str]:
+def metered_devices(
+    lake: Lake, node: str, hour_us: int, files: PowerFiles | None = None
+) -> list[str]:
     """Return the devices that have readings of this node in this hour, sorted."""
-    column = lake.read("power", [hour_us], node=node, columns=["device_id"])["device_id"]
-    return sorted(column.unique().to_pylist())
+    return sorted(row_counts(files or PowerFiles(lake), node, hour_us))
 
 
-def _read(lake: Lake, node: str, hour_us: int, devices: list[str], margin_us: int) -> Rows:
+def row_counts(files: PowerFiles, node: str, hour_us: int) -> dict[str, int]:
+    """Return how many rows each device has in the files of a node and hour.
+
+    Raises:
+        UserError: a file cannot be reached.
+    """
+    found: dict[str, int] = {}
+    for path, parts in files.of_hour(node, hour_us):
+        try:
+            with RawFile(path, POWER, TEXTS) as file:
+                for part in parts:
+                    ids = file.read(part.number, TEXTS)["device_id"].combine_chunks()
+                    counts = np.bincount(_numbers(ids.indices), minlength=len(ids.dictionary))
+                    for name, rows in zip(ids.dictionary.to_pylist(), counts.tolist(), strict=True):
+                        if rows:
+                            found[name] = found.get(name, 0) + rows
+        except (BrokenFileError, FileNotFoundError) as error:
+            files.drop(path, error)
+            return row_counts(files, node, hour_us)
+    return found
+
+
+def _decode(
+    files: PowerFiles, parts: Sequence[Part], devices: list[str], begin_us: int, end_us: int
+) -> Iterator[Chunk]:
+    """Decode the row groups that may hold some devices in a span, in the order of their time."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = lake.read(
-        "power",
-        [hour_us - HOUR_US, hour_us, hour_us + HOUR_US],
-        node=node,
-        columns=_COLUMNS,
-        between_us=(hour_us - margin_us, hour_us + HOUR_US + margin_us),
+    wanted = [part for part in parts if part.holds(devices[0], devices[-1], begin_us, end_us)]
+    names = pa.array(devices, pa.string())
+    for part in sorted(wanted, key=lambda part: (part.first_us, str(part.path), part.number)):
+        try:
+            with RawFile(part.path, POWER, TEXTS) as file:
+                table = file.read(part.number, _COLUMNS)
+        except (BrokenFileError, FileNotFoundError) as error:
+            files.drop(part.path, error)
+            raise StaleError from None
+        ids = table["device_id"].combine_chunks()
+        places = pc.index_in(ids.dictionary, value_set=names).fill_null(-1)
+        columns: list[Any] = [_numbers(ids.indices), _numbers(_one(table["ts_us"]))]
+        for name in ("power_mw", "energy_mj"):
+            column = _one(table[name])
+            columns += [_numbers(column), *_bits(column)]
+        columns.append(_numbers(_one(table["epoch"])))
+        yield tuple(columns), places.to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array, without a copy where it is one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _numbers(array: pa.Array) -> np.ndarray:
+    """Return an Arrow array of numbers without a copy; where values are missing, anything."""
+    width = np.dtype(array.type.to_pandas_dtype())
+    return np.frombuffer(array.buffers()[1], width, len(array), array.offset * width.itemsize)
+
+
+def _bits(array: pa.Array) -> tuple[np.ndarray, int]:
+    """Return the bitmap of an Arrow array and where it begins; empty if no value is missing."""
+    if not array.null_count:
+        return _NO_BITS, 0
+    return np.frombuffer(array.buffers()[0], np.uint8), array.offset
+
+
+def _pour(chunks: Sequence[Chunk], devices: list[str], begin_us: int, end_us: int) -> Readings:
+    """Pour what lies in a span together, as it comes; the epochs are those of the files."""
+    from tokenergy_transforms import assembly
+
+    counts = np.zeros((len(devices), 2), np.int64)
+    runs = [_runs(rows, places, begin_us, end_us, counts) for rows, places in chunks]
+    offsets = np.zeros((2, len(devices) + 1), np.int64)
+    np.cumsum(counts.T, axis=1, out=offsets[:, 1:])
+    total, counted = offsets[0, -1], offsets[1, -1]
+    readings = (np.empty(total, np.int64), np.empty(total, np.int32))
+    counters = (
+        np.empty(counted, np.int64),
+        np.empty(counted, np.int64),
+        np.empty(counted, np.int32),
     )
-    codes = pc.index_in(table["device_id"], value_set=pa.array(devices, pa.string()))
-    known = codes.is_valid()
-    table, codes = table.filter(known), codes.filter(known)
-    power, energy = table["power_mw"], table["energy_mj"]
+    cursors = np.ascontiguousarray(offsets[:, :-1].T)
+    for (rows, _), of_chunk in zip(chunks, runs, strict=True):
+        assembly.pour(rows, of_chunk, cursors, readings, counters)
+    return Readings(devices, readings[0], readings[1], offsets[0], *counters, offsets[1])
+
+
+def _sorted(poured: Readings) -> Readings:
+    """Number the epochs anew; sort first, where the stamps are not ascending."""
+    from tokenergy_transforms import assembly
+
+    if not (
+        assembly.ascending(poured.ts_us, poured.offsets)
+        and assembly.ascending(poured.counter_ts_us, poured.counter_offsets)
+    ):
+        return assemble(_rows_of(poured), poured.devices)
+    epochs = np.empty(len(poured.counter_mj), np.int32)
+    assembly.number_epochs(poured.counter_mj, poured.counter_epoch, poured.counter_offsets, epochs)
+    return replace(poured, counter_epoch=epochs)
+
+
+def _runs(rows: Columns, places: I64, begin_us: int, end_us: int, counts: I64) -> I64:
+    """Return the runs of one row group that are wanted; add to the counts of their devices."""
+    from tokenergy_transforms import assembly
+
+    runs = np.empty((_FEW_RUNS, 3), np.int64)
+    more = np.zeros_like(counts)
+    used = assembly.count(rows, places, begin_us, end_us, runs, more)
+    if used > len(runs):
+        runs = np.empty((used, 3), np.int64)
+        more[:] = 0
+        assembly.count(rows, places, begin_us, end_us, runs, more)
+    counts += more
+    return runs[:used]
+
+
+def _rows_of(loaded: Readings) -> Rows:
+    """Return readings and counter readings as rows of either kind."""
+    power = len(loaded.ts_us)
+    total = power + len(loaded.counter_ts_us)
+    places = np.arange(len(loaded.devices))
+    is_power = np.arange(total) < power
+    nothing, no_counter = np.zeros(total - power, np.int64), np.zeros(power, np.int64)
     return Rows(
-        code=codes.to_numpy().astype(np.int64),
-        ts_us=table["ts_us"].to_numpy(),
-        power_mw=power.fill_null(0).to_numpy().astype(np.int64),
-        has_power=power.is_valid().to_numpy(),
-        energy_mj=energy.fill_null(0).to_numpy(),
-        has_energy=energy.is_valid().to_numpy(),
-        epoch=table["epoch"].to_numpy().astype(np.int64),
+        code=np.concatenate(
+            [
+                np.repeat(places, np.diff(loaded.offsets)),
+                np.repeat(places, np.diff(loaded.counter_offsets)),
+            ]
+        ),
+        ts_us=np.concatenate([loaded.ts_us, loaded.counter_ts_us]),
+        power_mw=np.concatenate([loaded.power_mw, nothing]),
+        has_power=is_power,
+        energy_mj=np.concatenate([no_counter, loaded.counter_mj]),
+        has_energy=~is_power,
+        epoch=np.concatenate([no_counter, loaded.counter_epoch]),
     )
 
 
-def _counters_reach_over(rows: Rows, hour_us: int, devices: int) -> bool:
-    """Tell whether each device with counters has one on either side of both hour edges."""
-    code, ts = rows.code[rows.has_energy], rows.ts_us[rows.has_energy]
-    inside = (ts >= hour_us) & (ts < hour_us + HOUR_US)
-    counted = np.bincount(code[inside], minlength=devices) > 0
-    before = np.bincount(code[ts <= hour_us], minlength=devices) > 0
-    after = np.bincount(code[ts >= hour_us + HOUR_US], minlength=devices) > 0
-    return bool((before & after)[counted].all())
+def _counters_reach_over(poured: Readings, begin_us: int, end_us: int) -> bool:
+    """Tell whether each device with counters has one on either side of both ends of a span."""
+    for first, last in itertools.pairwise(poured.counter_offsets):
+        ts = poured.counter_ts_us[first:last]
+        if ((ts >= begin_us) & (ts < end_us)).any() and not (
+            ts.min() <= begin_us and ts.max() >= end_us
+        ):
+            return False
+    return True
 
 
-def assemble(rows: Rows, devices: list[str]) -> Readings:
-    """Sort rows by device and stamp, keep each stamp once, number the counters' epochs anew."""
-    code, ts, power = _unique(
-        rows.code[rows.has_power], rows.ts_us[rows.has_power], rows.power_mw[rows.has_power]
+def _nearest(
+    chunks: Iterable[Chunk], devices: int, begin_us: int, end_us: int, far_us: int
+) -> Rows:
+    """Return the nearest rows on either side of a span, at most `far_us` away."""
+    from tokenergy_transforms import assembly
+
+    held = np.zeros((2, 2, devices, 4), np.int64)
+    for rows, places in chunks:
+        assembly.nearest(rows, places, begin_us, end_us, held)
+    there = held[..., 0] == 1
+    there &= (held[..., 1] >= begin_us - far_us) & (held[..., 1] < end_us + far_us)
+    _, kind, code = np.nonzero(there)
+    found = held[there]
+    return Rows(
+        code=code.astype(np.int64),
+        ts_us=found[:, 1],
+        power_mw=found[:, 2],
+        has_power=kind == 0,
+        energy_mj=found[:, 2],
+        has_energy=kind == 1,
+        epoch=found[:, 3],
     )
-    c_code, c_ts, c_mj, c_epoch = _unique(
-        rows.code[rows.has_energy],
-        rows.ts_us[rows.has_energy],
-        rows.energy_mj[rows.has_energy],
-        rows.epoch[rows.has_energy],
-    )
-    return Readings(
-        devices=devices,
-        ts_us=ts,
-        power_mw=power.astype(np.int32),
-        offsets=_offsets(code, len(devices)),
-        counter_ts_us=c_ts,
-        counter_mj=c_mj,
-        counter_epoch=_epochs(c_code, c_mj, c_epoch),
-        counter_offsets=_offsets(c_code, len(devices)),
-    )
 
 
-def _unique(code: I64, ts: I64, *values: I64) -> tuple[I64, ...]:
-    """Sort by device, stamp and values; keep the first row of each device and stamp."""
-    order = np.lexsort((*reversed(values), ts, code))
-    code, ts = code[order], ts[order]
-    first = np.ones(len(ts), bool)
-    first[1:] = (code[1:] != code[:-1]) | (ts[1:] != ts[:-1])
-    return (code[first], ts[first], *(value[order][first] for value in values))
-
-
-def _offsets(code: I64, devices: int) -> I64:
-    return np.searchsorted(code, np.arange(devices + 1)).astype(np.int64)
-
-
-def _epochs(code: I64, mj: I64, epoch: I64) -> I32:
-    """Number the counter's epochs anew: a change of epoch or a fall begins one."""
-    begins = np.zeros(len(mj), np.int32)
-    same = code[1:] == code[:-1]
-    begins[1:] = same & ((epoch[1:] != epoch[:-1]) | (mj[1:] < mj[:-1]))
-    return np.cumsum(begins, dtype=np.int32)
+def _joined(rows: Rows, more: Rows) -> Rows:
+    parts = {f.name: [getattr(rows, f.name), getattr(more, f.name)] for f in fields(Rows)}
+    return Rows(**{name: np.concatenate(both) for name, both in parts.items()})
 
 
 def gap_limits(update_us: Mapping[str, int | None], devices: list[str]) -> I64:

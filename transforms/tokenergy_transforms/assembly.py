@@ -1,0 +1,154 @@
+"""Pours decoded row groups into one array a column, device by device: numba's part of `readings`.
+
+In: columns as Arrow holds them, a bitmap where some values are missing. Out: readings and counter
+readings of every device, one after the other, in the order in which the row groups come.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+_ONE = np.uint64(1)
+
+
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+def _there(bitmap, offset, row):  # type: ignore[no-untyped-def]
+    """Tell whether a value is there; an empty bitmap says that all are."""
+    if len(bitmap) == 0:
+        return True
+    bit = np.uint64(row) + np.uint64(offset)
+    return (bitmap[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7))) & np.uint8(1) != 0
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def count(rows, places, begin_us, end_us, runs, counts):  # type: ignore[no-untyped-def]
+    """Count the rows of one row group that are wanted, by device.
+
+    Args:
+        rows: (ids, ts, power, bitmap, offset, energy, bitmap, offset, epoch); ids are int32 places
+            in the row group's dictionary, a bitmap with its offset tells which values are there.
+        places: int64, the device of each place in the dictionary; -1 if it is not wanted.
+        begin_us, end_us: rows with a stamp in [begin_us, end_us) are wanted.
+        runs: int64[R, 3], written: device, first row, one past the last row of each run of rows.
+        counts: int64[D, 2], added to: readings and counter readings.
+
+    Returns:
+        The number of runs; if it exceeds R, only the first R were written.
+    """
+    ids, ts, _, power_bits, power_offset, _, energy_bits, energy_offset, _ = rows
+    used = 0
+    row = 0
+    while row < len(ids):
+        device = places[ids[row]]
+        first = row
+        while row < len(ids) and ids[row] == ids[first] and begin_us <= ts[row] < end_us:
+            row += 1
+        if row == first:
+            row += 1
+            continue
+        if device < 0:
+            continue
+        readings = counters = np.int64(0)
+        for k in range(first, row):
+            readings += _there(power_bits, power_offset, k)
+            counters += _there(energy_bits, energy_offset, k)
+        counts[device, 0] += readings
+        counts[device, 1] += counters
+        if used < len(runs):
+            runs[used, 0], runs[used, 1], runs[used, 2] = device, first, row
+        used += 1
+    return used
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def pour(rows, runs, cursors, readings, counters):  # type: ignore[no-untyped-def]
+    """Copy the runs of one row group to where their devices' readings go on.
+
+    Args:
+        rows: as in `count`.
+        runs: as `count` wrote them.
+        cursors: int64[D, 2], advanced: where the next reading and counter reading go.
+        readings: (ts_us, power_mw), written.
+        counters: (ts_us, energy_mj, epoch), written.
+    """
+    _, ts, power, power_bits, power_offset, energy, energy_bits, energy_offset, epoch = rows
+    out_ts, out_power = readings
+    c_ts, c_mj, c_epoch = counters
+    for run in range(len(runs)):
+        device = runs[run, 0]
+        at, c_at = np.uint64(cursors[device, 0]), np.uint64(cursors[device, 1])
+        for k in range(np.uint64(runs[run, 1]), np.uint64(runs[run, 2])):
+            if _there(power_bits, power_offset, k):
+                out_ts[at] = ts[k]
+                out_power[at] = power[k]
+                at += _ONE
+            if _there(energy_bits, energy_offset, k):
+                c_ts[c_at] = ts[k]
+                c_mj[c_at] = energy[k]
+                c_epoch[c_at] = epoch[k]
+                c_at += _ONE
+        cursors[device, 0], cursors[device, 1] = at, c_at
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def ascending(ts, offsets):  # type: ignore[no-untyped-def]
+    """Tell whether the stamps of every device are strictly ascending."""
+    for device in range(len(offsets) - 1):
+        first, last = offsets[device], offsets[device + 1]
+        if last - first < 2:
+            continue
+        wrong = False
+        for k in range(np.uint64(first), np.uint64(last - 1)):
+            wrong |= ts[k + _ONE] <= ts[k]
+        if wrong:
+            return False
+    return True
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def number_epochs(mj, epoch, offsets, found):  # type: ignore[no-untyped-def]
+    """Number the counters' epochs anew: a change of epoch or a fall begins one.
+
+    Args:
+        mj, epoch, offsets: counter readings, ascending in time inside a device.
+        found: int32, written; numbers go on from one device to the next.
+    """
+    number = np.int32(0)
+    for device in range(len(offsets) - 1):
+        for k in range(offsets[device], offsets[device + 1]):
+            if k > offsets[device] and (epoch[k] != epoch[k - 1] or mj[k] < mj[k - 1]):
+                number += np.int32(1)
+            found[k] = number
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def nearest(rows, places, begin_us, end_us, held):  # type: ignore[no-untyped-def]
+    """Keep, of every device, the last row before a span and the first after it, of either kind.
+
+    Args:
+        rows, places: as in `count`.
+        begin_us, end_us: the span.
+        held: int64[2, 2, D, 4], kept up to date: before or after; reading or counter reading; of
+            each device whether there is one, its stamp, its value and its epoch. Of two with one
+            stamp the lower value is kept.
+    """
+    ids, ts, power, power_bits, power_offset, energy, energy_bits, energy_offset, epoch = rows
+    for k in range(len(ids)):
+        device = places[ids[k]]
+        if device < 0 or begin_us <= ts[k] < end_us:
+            continue
+        side = 0 if ts[k] < begin_us else 1
+        for kind in range(2):
+            if kind == 0:
+                if not _there(power_bits, power_offset, k):
+                    continue
+                value = np.int64(power[k])
+            else:
+                if not _there(energy_bits, energy_offset, k):
+                    continue
+                value = energy[k]
+            slot = held[side, kind, device]
+            closer = ts[k] > slot[1] if side == 0 else ts[k] < slot[1]
+            if slot[0] == 0 or closer or (ts[k] == slot[1] and value < slot[2]):
+                slot[0], slot[1], slot[2], slot[3] = 1, ts[k], value, epoch[k]

@@ -1,0 +1,142 @@
+"""Which row groups of which files hold a node's power readings, told by their ends alone.
+
+In: a lake. Out: the row groups of a node around an hour, each with the devices and the time it
+spans, so that a reader can leave out those that hold nothing of his. What a file's end says is kept
+for the next hour, which asks again.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenergy_collectors.contract import HOUR_US, POWER
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.rawfiles import BrokenFileError, RawFile
+
+TEXTS = ("device_id",)
+"""Columns that are read as dictionaries: a number a row, and each text once."""
+
+_ALWAYS = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One row group: its file and place there, its rows, and what it spans.
+
+    Without statistics it may hold any device and any time.
+    """
+
+    path: Path
+    number: int
+    rows: int
+    first_id: str | None
+    last_id: str | None
+    first_us: int
+    last_us: int
+
+    def holds(self, first_id: str, last_id: str, begin_us: int, end_us: int) -> bool:
+        """Tell whether it may hold readings of first_id..last_id in [begin_us, end_us)."""
+        if self.last_us < begin_us or self.first_us >= end_us:
+            return False
+        if self.first_id is None or self.last_id is None:
+            return True
+        return self.first_id <= last_id and first_id <= self.last_id
+
+
+class PowerFiles:
+    """The power files of a lake. May be asked by several threads.
+
+    Args:
+        lake: the lake.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self._known: dict[Path, list[Part]] = {}
+        self._lock = threading.Lock()
+
+    def around(self, node: str, hour_us: int, margin_us: int) -> list[Part]:
+        """Return the row groups that may hold readings of a node in an hour and a margin around it.
+
+        Broken files go to quarantine. Files of other hours are opened only where their names do
+        not tell that they begin too late.
+        """
+        begin_us, end_us = hour_us - margin_us, hour_us + HOUR_US + margin_us
+        found = []
+        for hour in (hour_us - HOUR_US, hour_us, hour_us + HOUR_US):
+            for path in self.lake.files("power", [hour], node):
+                if hour > hour_us and _first_us(path) >= end_us:
+                    continue
+                found += [
+                    part
+                    for part in self._parts(path)
+                    if part.last_us >= begin_us and part.first_us < end_us
+                ]
+        return found
+
+    def of_hour(self, node: str, hour_us: int) -> list[tuple[Path, list[Part]]]:
+        """Return the files of a node that lie in an hour, each with its row groups."""
+        paths = self.lake.files("power", [hour_us], node)
+        return [(path, parts) for path in paths if (parts := self._parts(path))]
+
+    def drop(self, path: Path, why: Exception) -> None:
+        """Take a file out that cannot be read: to quarantine, if it is still there."""
+        if isinstance(why, BrokenFileError):
+            self.lake.give_up(path, POWER, str(why))
+        with self._lock:
+            self._known.pop(path, None)
+
+    def forget_before(self, hour_us: int) -> None:
+        """Forget what lies wholly before an hour."""
+        with self._lock:
+            self._known = {
+                path: parts
+                for path, parts in self._known.items()
+                if any(part.last_us >= hour_us for part in parts)
+            }
+
+    def _parts(self, path: Path) -> list[Part]:
+        with self._lock:
+            known = self._known.get(path)
+        if known is None:
+            known = self._look(path)
+            with self._lock:
+                self._known[path] = known
+        return known
+
+    def _look(self, path: Path) -> list[Part]:
+        try:
+            return _parts_of(path)
+        except BrokenFileError as error:
+            self.lake.give_up(path, POWER, str(error))
+        except FileNotFoundError:  # another process moved it
+            pass
+        return []
+
+
+def _parts_of(path: Path) -> list[Part]:
+    with RawFile(path, POWER, TEXTS) as file:
+        return [
+            Part(
+                path=path,
+                number=group.number,
+                rows=group.rows,
+                first_id=group.first["device_id"],
+                last_id=group.last["device_id"],
+                first_us=_or(group.first["ts_us"], -_ALWAYS),
+                last_us=_or(group.last["ts_us"], _ALWAYS),
+            )
+            for group in file.groups(("device_id", "ts_us"))
+        ]
+
+
+def _or(value: int | None, other: int) -> int:
+    return other if value is None else value
+
+
+def _first_us(path: Path) -> int:
+    """Return the first stamp that a raw file's name tells; else the smallest there is."""
+    text = path.stem.rsplit("-", 2)[-2]
+    return int(text) if text.isascii() and text.isdigit() else -_ALWAYS
