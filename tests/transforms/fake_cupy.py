@@ -82,6 +82,17 @@ class DeviceArray:
         return self.of(self.array.view(dtype))
 
 
+class MixedArray(np.ndarray):
+    """An array in device memory that NumPy's functions take as CuPy's would."""
+
+    @property
+    def data(self) -> Any:
+        return types.SimpleNamespace(ptr=self.ctypes.data)
+
+    def get(self) -> np.ndarray:
+        return np.array(self)
+
+
 class Stream:
     """Runs what it is given in order, at once or when waited for."""
 
@@ -126,7 +137,8 @@ class FakeCupy:
         cupy, cuda = types.ModuleType("cupy"), types.ModuleType("cupy.cuda")
         cupy.__dict__.update(
             ndarray=DeviceArray,
-            asarray=np.array,
+            asarray=self._upload,
+            empty=self._empty,
             asnumpy=np.array,
             RawModule=self._raw_module,
             cuda=cuda,
@@ -160,9 +172,11 @@ class FakeCupy:
 
         runtime = types.SimpleNamespace(
             memcpyAsync=self._copy, memcpyHostToDevice=1, memcpyDeviceToHost=2,
+            memcpyDeviceToDevice=3,
             memGetInfo=lambda: (self.free_bytes, self.free_bytes),
             getDeviceCount=lambda: 2,
             driverGetVersion=lambda: 0,
+            runtimeGetVersion=lambda: 0,
             getDeviceProperties=lambda _: {"name": b"fake", "multiProcessorCount": 1},
         )  # fmt: skip
         pinned_memory = types.SimpleNamespace(
@@ -182,12 +196,21 @@ class FakeCupy:
         return {"cupy": cupy, "cupy.cuda": cuda}
 
     def _copy(self, to: int, origin: int, nbytes: int, kind: int, stream: int) -> None:
-        device, host = (to, origin) if kind == 1 else (origin, to)
-        if not self.device.holds(device, nbytes):
-            raise RuntimeError("a copy outside device memory")
-        if not self.pinned.holds(host, nbytes):
-            raise RuntimeError("a copy outside page-locked memory: it would wait")
+        for address, on_device in ((to, kind != 2), (origin, kind != 1)):
+            if on_device and not self.device.holds(address, nbytes):
+                raise RuntimeError("a copy outside device memory")
+            if not on_device and not self.pinned.holds(address, nbytes):
+                raise RuntimeError("a copy outside page-locked memory: it would wait")
         Stream._all[stream].put(lambda: ctypes.memmove(to, origin, nbytes))
+
+    def _empty(self, shape: int, dtype: Any = float) -> MixedArray:
+        nbytes = shape * np.dtype(dtype).itemsize
+        return self.device.take(nbytes).view(dtype).view(MixedArray)
+
+    def _upload(self, array: np.ndarray) -> MixedArray:
+        made = self._empty(len(array), array.dtype)
+        made[:] = array
+        return made
 
     def _raw_module(self, code: str, options: tuple[str, ...]) -> Any:
         self.compiled.append((code, options))

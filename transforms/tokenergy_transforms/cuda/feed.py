@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from tokenergy_transforms.batch import Batch, Result
-from tokenergy_transforms.cuda.lanes import LANES, Lane, launches
+from tokenergy_transforms.cuda.lanes import LANES, Lane, Launch, launches
 from tokenergy_transforms.cuda.plan import Shard, aligned, cut, put
 from tokenergy_transforms.cuda.source import OPTIONS, source
 
@@ -61,6 +61,21 @@ def pinned_buffer(nbytes: int) -> Any:
     return np.frombuffer(memory, np.uint8, nbytes)
 
 
+def run_kernel(ordinal: int, launch: Launch, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    """Launch a kernel on the current stream, on arrays in the memory of the current device."""
+    part = slice(launch.begin, launch.end)
+    _kernels(ordinal)[launch.lane.kernel](
+        (launch.blocks,),
+        (launch.lane.threads,),
+        (
+            *inputs[:8],
+            *(a[part] for a in inputs[8:]),
+            np.int64(launch.end - launch.begin),
+            *(a[part] for a in outputs),
+        ),
+    )
+
+
 def feed(
     batch: Batch,
     shards: Iterator[Shard],
@@ -90,12 +105,15 @@ def feed(
             if len(_staging.get((ordinal, number), ())) > memory_bytes // SLOTS:
                 del _staging[ordinal, number]
         slots = [_Slot(ordinal, number, slot_bytes, pool, lane) for number in range(SLOTS)]
-        for shard, slot in zip(shards, cycle(slots)):
-            slot.collect(result)
-            slot.start(cut(batch, shard), shard)
-        for slot in slots:
-            slot.collect(result)
-            slot.free()
+        try:
+            for shard, slot in zip(shards, cycle(slots)):
+                slot.collect(result)
+                slot.start(cut(batch, shard), shard)
+            for slot in slots:
+                slot.collect(result)
+        finally:
+            for slot in slots:
+                slot.free()
 
 
 class _Slot:
@@ -123,20 +141,9 @@ class _Slot:
         host, device = _carve(_staging[self._key], sizes), _carve(self._device, sizes)
         inputs = len(arrays)
         self._copy_in(arrays, host[:inputs], device[:inputs])
-        kernels = _kernels(self._ordinal)
         with self._stream:
             for launch in launches(batch.offsets, batch.seg_device, self._lane):
-                part = slice(launch.begin, launch.end)
-                kernels[launch.lane.kernel](
-                    (launch.blocks,),
-                    (launch.lane.threads,),
-                    (
-                        *device[:8],
-                        *(a[part] for a in device[8:inputs]),
-                        np.int64(launch.end - launch.begin),
-                        *(a[part] for a in device[inputs:]),
-                    ),
-                )
+                run_kernel(self._ordinal, launch, device[:inputs], device[inputs:])
         self._copy_out(device[inputs:], host[inputs:])
         self._shard, self._result = shard, Result(*host[inputs:])
 
@@ -149,7 +156,8 @@ class _Slot:
         self._shard = self._result = None
 
     def free(self) -> None:
-        """Give the device memory back."""
+        """Give the device memory back; a copy on its way, left by an error, is waited for."""
+        self._stream.synchronize()
         self._device = None
         self._pool.free_all_blocks()
 
