@@ -1,1 +1,1 @@
-"""What CUDA is worth: kernels beside copy bandwidth and peers, the feeder beside the bus and CPU."""
+"""What CUDA is worth: kernels beside copy bandwidth and peers, the feeder beside bus and CPU."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import threading
 import time
 import types
 import weakref
@@ -93,11 +94,14 @@ class MixedArray(np.ndarray):
         return np.array(self)
 
 
+_streams = threading.local()
+"""The current stream of every thread."""
+
+
 class Stream:
     """Runs what it is given in order, at once or when waited for."""
 
     lazy = True
-    current: Stream | None = None
     _all: ClassVar[weakref.WeakValueDictionary[int, Stream]] = weakref.WeakValueDictionary()
 
     def __init__(self, non_blocking: bool = False) -> None:
@@ -115,11 +119,11 @@ class Stream:
             self._queue.pop(0)()
 
     def __enter__(self) -> Stream:
-        self._before, Stream.current = Stream.current, self
+        self._before, _streams.current = getattr(_streams, "current", None), self
         return self
 
     def __exit__(self, *_: object) -> None:
-        Stream.current = self._before
+        _streams.current = self._before
 
 
 class FakeCupy:
@@ -129,8 +133,13 @@ class FakeCupy:
         self.kernels, self.free_bytes = kernels, free_bytes
         self.device, self.pinned = Memory(), Memory()
         self.launched: list[tuple[int, str]] = []
-        self.ordinal = 0
+        self._thread, self._one_at_a_time = threading.local(), threading.Lock()
         self.compiled: list[tuple[str, tuple[str, ...]]] = []
+
+    @property
+    def ordinal(self) -> int:
+        """The current device of the calling thread."""
+        return getattr(self._thread, "ordinal", 0)
 
     def modules(self) -> dict[str, types.ModuleType]:
         """Return what `sys.modules` gets."""
@@ -219,11 +228,16 @@ class FakeCupy:
             def launch(grid: tuple[int], block: tuple[int], args: tuple[Any, ...]) -> None:
                 self.launched.append((self.ordinal, name))
                 values = [a.array if isinstance(a, DeviceArray) else a for a in args]
-                work = lambda: self.kernels.launch(name, grid[0], block[0], values)  # noqa: E731
-                if Stream.current is None:
+                stream = getattr(_streams, "current", None)
+
+                def work() -> None:
+                    with self._one_at_a_time:
+                        self.kernels.launch(name, grid[0], block[0], values)
+
+                if stream is None:
                     work()
                 else:
-                    Stream.current.put(work)
+                    stream.put(work)
 
             return launch
 
@@ -232,9 +246,9 @@ class FakeCupy:
     def _device(self, ordinal: int | None = None) -> Any:
         @contextmanager
         def use() -> Iterator[None]:
-            before, self.ordinal = self.ordinal, ordinal or 0
+            before, self._thread.ordinal = self.ordinal, ordinal or 0
             yield
-            self.ordinal = before
+            self._thread.ordinal = before
 
         manager: Any = use()
         manager.id = self.ordinal if ordinal is None else ordinal

@@ -151,19 +151,34 @@ def test_a_segment_larger_than_wanted_makes_slots_grow(
         assert fake.device.peak <= 200_000
 
 
-def test_several_devices_share_the_work(host_kernels: HostKernels) -> None:
-    batch = random_batch(2, devices=30, readings=1000)
-    with fake_cupy.installed(host_kernels, lazy=False) as fake:
-        # One thread a device; the fake's machine has one state, so they take turns.
-        got = kernel_cuda.integrate(batch, memory_bytes=200_000, ordinals=[0])
+@pytest.mark.parametrize("lazy", [True, False])
+def test_several_devices_share_the_work(host_kernels: HostKernels, lazy: bool) -> None:
+    batch = random_batch(2, devices=60, readings=3000)
+    with fake_cupy.installed(host_kernels, lazy=lazy) as fake:
+        got = kernel_cuda.integrate(batch, memory_bytes=200_000, ordinals=[0, 1])
         assert_same_bits(kernel_cpu.integrate(batch), got)
-        shards = kernel_cuda._Shared(plan.shards(batch, 20_000, 60_000))
-        result = Result.empty(len(batch.seg_start_us))
-        first = [next(shards) for _ in range(3)]
-        feed.feed(batch, iter(first), result, 1, 20_480, 200_000, None)
-        feed.feed(batch, iter(shards), result, 0, 20_480, 200_000, None)
-        assert_same_bits(kernel_cpu.integrate(batch), result)
         assert {ordinal for ordinal, _ in fake.launched} == {0, 1}
+        assert fake.device.peak <= 2 * 200_000
+
+
+def test_an_error_midway_leaves_nothing_on_its_way(host_kernels: HostKernels) -> None:
+    """One segment does not fit: those before it are under way when that comes to light."""
+    small = random_batch(2, devices=9, readings=1000)
+    last = np.flatnonzero(small.seg_device == 8)
+    keep = np.arange(last[0] + 1)
+    batch = replace(
+        small,
+        seg_device=small.seg_device[keep],
+        seg_start_us=small.seg_start_us[keep],
+        seg_end_us=np.append(small.seg_end_us[keep[:-1]], small.seg_end_us[-1]),
+    )
+    with fake_cupy.installed(host_kernels) as fake:
+        with pytest.raises(UserError, match="which one segment of"):
+            kernel_cuda.integrate(batch, memory_bytes=50_000)
+        assert len(fake.launched) > 3
+        assert fake.device.in_use == 0
+        got = kernel_cuda.integrate(batch, memory_bytes=200_000)
+        assert_same_bits(kernel_cpu.integrate(batch), got)
 
 
 def test_pinned_batches_are_copied_from_where_they_lie(
