@@ -66,6 +66,9 @@ def aggregate(
     device: Annotated[
         str, typer.Option("--device", help="auto, cpu or cuda; auto never takes a metered GPU.")
     ] = "auto",
+    memory: Annotated[
+        str, typer.Option("--memory", metavar="AMOUNT", help="Memory to use, from 256MiB.")
+    ] = "2GiB",
 ) -> None:
     """Integrate power readings into segments; run again, it writes the same.
 
@@ -73,10 +76,11 @@ def aggregate(
     Examples:
       tokenergy aggregate --lake ./lake
       tokenergy aggregate --lake ./lake --hour 2026-01-15T08 --window 500ms --device cpu
+      tokenergy aggregate --lake ./lake --memory 512MiB
     """
     from tokenergy_sql import steps
 
-    done = steps.aggregate_hours(lake, steps.parse_hours(hour), node, window, device)
+    done = steps.aggregate_hours(lake, steps.parse_hours(hour), node, window, device, memory)
     readings, segments = sum(d.readings for d in done), sum(d.segments for d in done)
     backends = "+".join(sorted({d.backend for d in done})) or "nothing to do"
     typer.echo(f"aggregate: {readings:,} readings -> {segments:,} segments ({backends})")

@@ -49,26 +49,36 @@ def parse_hour(text: str) -> int:
 
 
 def aggregate_hours(
-    root: Path, hours: list[int] | None, nodes: Sequence[str] | None, window: str, device: str
+    root: Path,
+    hours: list[int] | None,
+    nodes: Sequence[str] | None,
+    window: str,
+    device: str,
+    memory: str = "2GiB",
 ) -> list[Done]:
     """Aggregate all (hour, node) pairs that have something to aggregate, or the chosen ones.
 
     Raises:
         UserError: an option cannot be used.
     """
-    from tokenergy_transforms.aggregate import aggregate, known, worklist
+    from tokenergy_transforms.aggregate import Aggregator, known, worklist
+    from tokenergy_transforms.shards import parse_memory
 
     lake = Lake(root)
     window_us = cuts.parse_window(window)
     back_end = choice.parse_device(device)
+    memory_bytes = parse_memory(memory)
     work = [pair for pair in worklist(lake, hours) if not nodes or pair[1] in nodes]
-    done, of_all = [], known(lake)
+    aggregator = Aggregator(lake, window_us, back_end, known(lake), memory_bytes)
+    done: list[Done] = []
     with progress_bar() as progress:
         task = progress.add_task("aggregate", total=len(work))
-        for hour, node in work:
-            progress.update(task, description=f"aggregate {node} {partition(hour)}")
-            done.append(aggregate(lake, hour, node, window_us, back_end, of_all))
-            progress.advance(task)
+
+        def told(hour_us: int, node: str, share: float) -> None:
+            what = f"aggregate {node} {partition(hour_us)}"
+            progress.update(task, description=what, completed=len(done) + share)
+
+        done.extend(aggregator.run(work, told))
     return done
 
 

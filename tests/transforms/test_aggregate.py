@@ -139,24 +139,6 @@ def test_again_gives_the_same_bytes_and_nothing_removes(builder: LakeBuilder) ->
     assert worklist(builder.lake) == []
 
 
-def test_auto_takes_the_cpu_for_little_and_cuda_must_be_there() -> None:
-    assert choice.backend("auto", 10, [])[0] == "cpu"
-    why = choice.cuda_unusable()
-    if why is not None:
-        with pytest.raises(UserError, match="--device cuda: "):
-            choice.backend("cuda", 10, [])
-
-
-def test_auto_refuses_a_metered_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "cuda_unusable", lambda: None)
-    monkeypatch.setattr(choice, "cuda_uuid", lambda: "GPU-1")
-    large = choice.BREAK_EVEN_READINGS
-    assert choice.backend("auto", large, ["GPU-1"])[0] == "cpu"
-    assert choice.backend("auto", large, ["GPU-2"])[0] == "cuda"
-    assert choice.backend("auto", large - 1, ["GPU-2"])[0] == "cpu"
-    assert choice.backend("cuda", 1, ["GPU-1"])[0] == "cuda"
-
-
 def test_segments_of_a_node_are_not_taken_for_those_of_another(builder: LakeBuilder) -> None:
     for name in ("gpu", "gpu-1-2"):
         builder.device(name, node=name)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tokenergy_collectors.errors import UserError
-from tokenergy_transforms.cuts import Held, parse_window, segments
+from tokenergy_transforms.cuts import Held, parse_window, segments, watches
 
 HOUR_US = 3_600_000_000
 S = 1_000_000
@@ -17,7 +17,8 @@ def cut(stamps: list[int], held: list[Held], window_us: int = S) -> list[tuple[i
     ts = np.array(stamps, np.int64) + T0
     offsets = np.array([0, len(ts)], np.int64)
     absolute = [Held(h.start_us + T0, None if h.end_us is None else h.end_us + T0) for h in held]
-    device, start, end = segments(ts, offsets, [absolute], T0, window_us)
+    watched = watches(ts, offsets, T0)
+    device, start, end = segments(watched, [absolute], T0, window_us)
     assert (device == 0).all()
     return list(zip((start - T0).tolist(), (end - T0).tolist(), strict=True))
 

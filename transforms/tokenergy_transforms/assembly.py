@@ -123,12 +123,13 @@ def number_epochs(mj, epoch, offsets, found):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def nearest(rows, places, begin_us, end_us, held):  # type: ignore[no-untyped-def]
+def nearest(rows, places, begin_us, end_us, far_begin_us, far_end_us, held):  # type: ignore[no-untyped-def]
     """Keep, of every device, the last row before a span and the first after it, of either kind.
 
     Args:
         rows, places: as in `count`.
         begin_us, end_us: the span.
+        far_begin_us, far_end_us: what lies outside of these does not count.
         held: int64[2, 2, D, 4], kept up to date: before or after; reading or counter reading; of
             each device whether there is one, its stamp, its value and its epoch. Of two with one
             stamp the lower value is kept.
@@ -136,7 +137,7 @@ def nearest(rows, places, begin_us, end_us, held):  # type: ignore[no-untyped-de
     ids, ts, power, power_bits, power_offset, energy, energy_bits, energy_offset, epoch = rows
     for k in range(len(ids)):
         device = places[ids[k]]
-        if device < 0 or begin_us <= ts[k] < end_us:
+        if device < 0 or begin_us <= ts[k] < end_us or not far_begin_us <= ts[k] < far_end_us:
             continue
         side = 0 if ts[k] < begin_us else 1
         for kind in range(2):

@@ -5,6 +5,7 @@ In: readings, allocations, the hour and the window. Out: the segments of every d
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,48 +43,79 @@ def parse_window(text: str) -> int:
     return window_us
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """When a device was watched: its first and last reading, neighbouring hours' edges included.
+
+    `inside` tells whether one of its readings lies in the hour itself.
+    """
+
+    first_us: int
+    last_us: int
+    inside: bool
+
+
+def watches(ts_us: I64, offsets: I64, hour_us: int) -> list[Watch | None]:
+    """Return when each device was watched; None if it has no reading.
+
+    Args:
+        ts_us: int64[n] stamps of the readings, ascending inside a device.
+        offsets: int64[D + 1].
+        hour_us: start of the hour.
+    """
+    found: list[Watch | None] = []
+    for first, last in itertools.pairwise(offsets.tolist()):
+        ts = ts_us[first:last]
+        if len(ts):
+            inside = np.searchsorted(ts, [hour_us, hour_us + HOUR_US])
+            found.append(Watch(int(ts[0]), int(ts[-1]), bool(inside[0] < inside[1])))
+        else:
+            found.append(None)
+    return found
+
+
 def segments(
-    ts_us: I64, offsets: I64, held: Sequence[Sequence[Held]], hour_us: int, window_us: int
+    watched: Sequence[Watch | None], held: Sequence[Sequence[Held]], hour_us: int, window_us: int
 ) -> tuple[I32, I64, I64]:
     """Return the segments of an hour: device (int32), start and end (int64), S each.
 
     Args:
-        ts_us: int64[n] stamps of the readings, neighbouring hours' edges included.
-        offsets: int64[D + 1].
+        watched: when each device was watched.
         held: the allocations of each device.
         hour_us: start of the hour.
         window_us: size of the window.
     """
     devices = [np.empty(0, np.int32)]
     starts, ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for d, allocations in enumerate(held):
-        cuts = _cuts(ts_us[offsets[d] : offsets[d + 1]], allocations, hour_us, window_us)
+    for d, (watch, allocations) in enumerate(zip(watched, held, strict=True)):
+        cuts = _cuts(watch, allocations, hour_us, window_us)
         devices.append(np.full(max(len(cuts) - 1, 0), d, np.int32))
         starts.append(cuts[:-1])
         ends.append(cuts[1:])
     return np.concatenate(devices), np.concatenate(starts), np.concatenate(ends)
 
 
-def _cuts(ts: I64, held: Sequence[Held], hour_us: int, window_us: int) -> I64:
+def _cuts(watch: Watch | None, held: Sequence[Held], hour_us: int, window_us: int) -> I64:
     """Return the cuts of one device, ascending; none if it was neither watched nor held.
 
     Watched is the time between its first and last reading. Time before and after counts where a
     job held the device: it is the job's, and its energy is not known.
     """
     end_us = hour_us + HOUR_US
-    watched = ts[0] < end_us and ts[-1] >= hour_us if len(ts) else False
+    if watch and (watch.first_us >= end_us or watch.last_us < hour_us):
+        watch = None
     edges: list[int] = []
-    if watched:
-        edges += [max(int(ts[0]), hour_us), min(int(ts[-1]), end_us)]
+    if watch:
+        edges += [watch.first_us, watch.last_us]
     for job in held:
         if job.end_us is not None:
             edges += [job.start_us, job.end_us]
-        elif watched:
-            edges += [job.start_us, max(job.start_us, int(ts[-1]))]
+        elif watch:
+            edges += [job.start_us, max(job.start_us, watch.last_us)]
     edges = [min(max(edge, hour_us), end_us) for edge in edges]
     if not edges or min(edges) == max(edges):
         return np.empty(0, np.int64)
-    if not watched or not ((ts >= hour_us) & (ts < end_us)).any():
+    if not watch or not watch.inside:
         return np.unique(np.array(edges, np.int64))
     left, right = edges[0], edges[1]
     windows = np.arange(hour_us + (left - hour_us) // window_us * window_us, right, window_us)

@@ -91,14 +91,16 @@ def load_span(
     chunks = list(_decode(files, files.around(node, hour_us, margin_us), devices, *wide))
     loaded = _pour(chunks, devices, *wide)
     del chunks
-    far_us = COUNTER_SPAN_US
-    if margin_us < far_us and not _counters_reach_over(loaded, begin_us, end_us):
-        wide = (begin_us - far_us, end_us + far_us)
-        parts = files.around(node, hour_us, far_us)
-        chunk_by_chunk = _decode(files, parts, devices, *wide)
-        far = _nearest(chunk_by_chunk, len(devices), begin_us, end_us, far_us)
-        return assemble(_joined(_rows_of(loaded), far), devices)
-    return _sorted(loaded)
+    partial = (begin_us, end_us) != (hour_us, hour_us + HOUR_US)
+    near = _reach_over(loaded.counter_ts_us, loaded.counter_offsets, begin_us, end_us, partial)
+    if partial:  # a gap inside the hour may be of any length
+        near = near and _reach_over(loaded.ts_us, loaded.offsets, begin_us, end_us, partial)
+    far = (hour_us - COUNTER_SPAN_US, hour_us + HOUR_US + COUNTER_SPAN_US)
+    if near or margin_us >= COUNTER_SPAN_US:
+        return _sorted(loaded)
+    chunk_by_chunk = _decode(files, files.around(node, hour_us, COUNTER_SPAN_US), devices, *far)
+    more = _nearest(chunk_by_chunk, len(devices), begin_us, end_us, far)
+    return assemble(_joined(_rows_of(loaded), more), devices)
 
 
 def metered_devices(
@@ -247,28 +249,27 @@ def _rows_of(loaded: Readings) -> Rows:
     )
 
 
-def _counters_reach_over(poured: Readings, begin_us: int, end_us: int) -> bool:
-    """Tell whether each device with counters has one on either side of both ends of a span."""
-    for first, last in itertools.pairwise(poured.counter_offsets):
-        ts = poured.counter_ts_us[first:last]
-        if ((ts >= begin_us) & (ts < end_us)).any() and not (
-            ts.min() <= begin_us and ts.max() >= end_us
+def _reach_over(ts_us: I64, offsets: I64, begin_us: int, end_us: int, every: bool) -> bool:
+    """Tell whether each device with stamps in a span, or every one, has some on either side."""
+    for first, last in itertools.pairwise(offsets):
+        ts = ts_us[first:last]
+        if (every or ((ts >= begin_us) & (ts < end_us)).any()) and not (
+            len(ts) and ts.min() <= begin_us and ts.max() >= end_us
         ):
             return False
     return True
 
 
 def _nearest(
-    chunks: Iterable[Chunk], devices: int, begin_us: int, end_us: int, far_us: int
+    chunks: Iterable[Chunk], devices: int, begin_us: int, end_us: int, far: tuple[int, int]
 ) -> Rows:
-    """Return the nearest rows on either side of a span, at most `far_us` away."""
+    """Return the nearest rows on either side of a span, of those in [far[0], far[1])."""
     from tokenergy_transforms import assembly
 
     held = np.zeros((2, 2, devices, 4), np.int64)
     for rows, places in chunks:
-        assembly.nearest(rows, places, begin_us, end_us, held)
+        assembly.nearest(rows, places, begin_us, end_us, *far, held)
     there = held[..., 0] == 1
-    there &= (held[..., 1] >= begin_us - far_us) & (held[..., 1] < end_us + far_us)
     _, kind, code = np.nonzero(there)
     found = held[there]
     return Rows(

@@ -1,0 +1,64 @@
+"""Segments as rows of the lake's `segment` table.
+
+In: a batch and its result. Out: an Arrow table in the order of the contract's columns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tokenergy_collectors.contract import SEGMENT
+from tokenergy_transforms.batch import NONE, Batch, Result
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NULLABLE = frozenset(column.name for column in SEGMENT.columns if column.nullable)
+
+
+def to_table(batch: Batch, result: Result, devices: list[str], node: str) -> pa.Table:
+    """Return segments as rows of the contract's `segment` table.
+
+    Args:
+        batch: S segments of D devices.
+        result: their figures.
+        devices: the D device_ids.
+        node: the node's name.
+    """
+    import pyarrow as pa
+
+    from tokenergy_transforms.cpu.edges import power_at_right_cuts
+
+    count = len(batch.seg_start_us)
+    end_mw = np.empty(count, np.int32)
+    power_at_right_cuts(
+        batch.ts_us,
+        batch.power_mw,
+        batch.offsets,
+        batch.gap_limit_us,
+        batch.seg_device,
+        batch.seg_end_us,
+        end_mw,
+    )
+    columns = {
+        "device_id": pa.array(devices, pa.string()).take(pa.array(batch.seg_device)),
+        "node": pa.repeat(pa.scalar(node), count),
+        "start_us": pa.array(batch.seg_start_us),
+        "end_us": pa.array(batch.seg_end_us),
+        "end_mw": _column("end_mw", end_mw),
+        **{name: _column(name, getattr(result, name)) for name in Result.__slots__},
+    }
+    arrays = [columns[name] for name in SEGMENT.column_names]
+    return pa.Table.from_arrays(arrays, schema=SEGMENT.schema())
+
+
+def _column(name: str, values: np.ndarray) -> pa.Array:
+    """Return a column, NULL where nothing is known; without a copy where everything is."""
+    import pyarrow as pa
+
+    if name not in _NULLABLE:
+        return pa.array(values)
+    missing = np.isnan(values) if values.dtype == np.float64 else values == NONE
+    return pa.array(values, mask=missing if missing.any() else None)

@@ -1,0 +1,124 @@
+"""Cuts the work of a node and hour into pieces that fit into memory.
+
+In: how many rows each device has. Out: shards: some devices for the whole hour, or, where one
+device alone is too much, a part of the hour of that device. What a segment comes to does not depend
+on how the work was cut.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tokenergy_collectors.contract import HOUR_US
+from tokenergy_collectors.errors import UserError
+
+ROW_BYTES = 80
+"""Memory of one row while it is worked on: decoded 28 bytes, poured 12 to 32, the rest buffers of
+the decoder. `make bench-large` shows the peak that comes of it."""
+
+SEGMENT_BYTES = 400
+"""Memory of one segment: its cut, its result, its row, and that row while it is being encoded."""
+
+SHARD_BYTES = 96 << 20
+"""No shard takes more, however much memory is allowed: larger ones are no faster."""
+
+LEAST_MEMORY = 256 << 20
+"""The least that may be allowed: the interpreter and its libraries take most of it."""
+
+BASE_BYTES = 192 << 20
+"""What the process holds before it holds any reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Some devices of a node, and a part of the hour (us)."""
+
+    devices: tuple[str, ...]
+    begin_us: int
+    end_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many shards are worked on at once, and how large each may be (bytes)."""
+
+    workers: int
+    shard_bytes: int
+
+
+def budget(memory_bytes: int) -> Budget:
+    """Return how an allowance of memory is shared among the cores.
+
+    One shard more than there are workers may be waiting to be written.
+    """
+    cores = len(os.sched_getaffinity(0))
+    free = max(memory_bytes - BASE_BYTES, LEAST_MEMORY - BASE_BYTES)
+    workers = max(1, min(cores, free // (16 << 20) - 1))
+    return Budget(workers, min(SHARD_BYTES, free // (workers + 1)))
+
+
+def parse_memory(text: str) -> int:
+    """Return an amount of memory such as `512MiB`, `2GiB` or `1.5G` in bytes; units are of 1024.
+
+    Raises:
+        UserError: it is not an amount, or less than can be worked with.
+    """
+    number = text.strip().removesuffix("iB").removesuffix("B")
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+    scale = units.get(number[-1:].upper(), 0)
+    try:
+        amount = int(float(number[:-1]) * scale)
+    except (ValueError, OverflowError):
+        amount = 0
+    if amount < LEAST_MEMORY:
+        raise UserError(
+            f"--memory {text!r}: expected an amount of at least {LEAST_MEMORY >> 20} MiB, "
+            "such as 512MiB or 2GiB"
+        )
+    return amount
+
+
+def plan(
+    rows: Mapping[str, int],
+    devices: Sequence[str],
+    hour_us: int,
+    window_us: int,
+    shard_bytes: int,
+) -> list[Shard]:
+    """Return the shards of a node and hour, in the order of their segments.
+
+    Args:
+        rows: rows of each device in the hour.
+        devices: the devices, sorted; those without rows too.
+        hour_us: start of the hour.
+        window_us: size of the window: it divides the hour.
+        shard_bytes: memory that a shard may take; one window of one device is never divided.
+    """
+    windows = HOUR_US // window_us
+    hour = (hour_us, hour_us + HOUR_US)
+    shards: list[Shard] = []
+    some: list[str] = []
+    taken = 0
+    for device in devices:
+        size = rows.get(device, 0) * ROW_BYTES + windows * SEGMENT_BYTES
+        if some and taken + size > shard_bytes:
+            shards.append(Shard(tuple(some), *hour))
+            some, taken = [], 0
+        if size > shard_bytes:
+            parts = min(-(-size // shard_bytes), windows)
+            shards += [Shard((device,), *span) for span in _spans(hour_us, windows, parts)]
+        else:
+            some.append(device)
+            taken += size
+    if some:
+        shards.append(Shard(tuple(some), *hour))
+    return shards
+
+
+def _spans(hour_us: int, windows: int, parts: int) -> Iterator[tuple[int, int]]:
+    """Yield parts of an hour of whole windows, about equal."""
+    edges = [hour_us + HOUR_US // windows * (windows * part // parts) for part in range(parts + 1)]
+    yield from itertools.pairwise(edges)
