@@ -4,10 +4,10 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 SOURCES := collectors transforms sql dags tests benchmarks
 
-.PHONY: help setup setup-run demo test check docs bench bench-collector bench-timing chaos fleet accuracy emulated-nvml gpu-check lock clean
+.PHONY: help setup setup-run demo test check docs bench bench-large bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos fleet accuracy emulated-nvml gpu-check lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
 
 setup: .venv/dev.stamp ## make .venv with everything: analysis, Airflow, CUDA compiler, test tools
 setup-run: .venv/run.stamp ## make .venv with what the demo needs, no more
@@ -45,8 +45,21 @@ check: .venv/dev.stamp ## format, lint, types, layers, generated docs
 docs: .venv/dev.stamp ## write docs/contract.md and docs/cli.md anew from the code
 	$(BIN)/python -m docs.generate
 
-bench: .venv/dev.stamp ## time the integration against DuckDB and NumPy
-	$(BIN)/python -m benchmarks.integrate
+bench: .venv/dev.stamp ## time the integration beside NumPy, DuckDB, Polars and C++, and from Parquet (10 minutes)
+	$(BIN)/python -m benchmarks.integration --json build/bench-integration.json
+	$(BIN)/python -m benchmarks.endtoend --json build/bench-endtoend.json
+
+bench-large: .venv/dev.stamp ## from Parquet to segments at 10 M to 1,000 M readings: time and memory (10 minutes, 4 GB of disk)
+	$(BIN)/python -m benchmarks.endtoend --readings 10000000,100000000,1000000000 --json build/bench-large.json
+
+bench-storage: .venv/dev.stamp ## bytes a reading and decode speed by encoding (1 minute)
+	$(BIN)/python -m benchmarks.storage --json build/bench-storage.json
+
+bench-spectra: .venv/dev.stamp ## planted swings in emulated fleets: found, or refused (1 minute)
+	$(BIN)/python -m benchmarks.spectra
+
+bench-gpu: .venv/dev.stamp ## on a CUDA machine: kernels beside copy bandwidth, feeder beside the bus, break-even
+	$(BIN)/python -m benchmarks.gpu build/bench-gpu.json
 
 emulated-nvml: .venv/run.stamp ## compile the NVML library that shows emulated boards to any program
 	@$(BIN)/python -m tokenergy_collectors.emulate.native.build build/emulated-nvml

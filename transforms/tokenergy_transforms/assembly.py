@@ -22,6 +22,28 @@ def _there(bitmap, offset, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
+def tally(ids, counts):  # type: ignore[no-untyped-def]
+    """Add to int64 counts how often each of the int32 ids stands there; mostly in long runs."""
+    k = 0
+    while k < len(ids):
+        first = k
+        while k < len(ids) and ids[np.uint64(k)] == ids[np.uint64(first)]:
+            k += 1
+        counts[ids[first]] += k - first
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _how_many(bitmap, offset, first, last):  # type: ignore[no-untyped-def]
+    """Return how many of the rows first..last - 1 have a value."""
+    if len(bitmap) == 0:
+        return last - first
+    found = np.int64(0)
+    for bit in range(np.uint64(first + offset), np.uint64(last + offset)):
+        found += (bitmap[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7))) & np.uint8(1)
+    return found
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
 def count(rows, places, begin_us, end_us, runs, counts):  # type: ignore[no-untyped-def]
     """Count the rows of one row group that are wanted, by device.
 
@@ -49,12 +71,8 @@ def count(rows, places, begin_us, end_us, runs, counts):  # type: ignore[no-unty
             continue
         if device < 0:
             continue
-        readings = counters = np.int64(0)
-        for k in range(first, row):
-            readings += _there(power_bits, power_offset, k)
-            counters += _there(energy_bits, energy_offset, k)
-        counts[device, 0] += readings
-        counts[device, 1] += counters
+        counts[device, 0] += _how_many(power_bits, power_offset, first, row)
+        counts[device, 1] += _how_many(energy_bits, energy_offset, first, row)
         if used < len(runs):
             runs[used, 0], runs[used, 1], runs[used, 2] = device, first, row
         used += 1
@@ -76,13 +94,20 @@ def pour(rows, runs, cursors, readings, counters):  # type: ignore[no-untyped-de
     out_ts, out_power = readings
     c_ts, c_mj, c_epoch = counters
     for run in range(len(runs)):
-        device = runs[run, 0]
+        device, first, last = runs[run, 0], runs[run, 1], runs[run, 2]
         at, c_at = np.uint64(cursors[device, 0]), np.uint64(cursors[device, 1])
-        for k in range(np.uint64(runs[run, 1]), np.uint64(runs[run, 2])):
-            if _there(power_bits, power_offset, k):
-                out_ts[at] = ts[k]
-                out_power[at] = power[k]
-                at += _ONE
+        if len(power_bits) == 0:
+            end = at + np.uint64(last - first)
+            out_ts[at:end] = ts[first:last]
+            out_power[at:end] = power[first:last]
+            at = end
+        else:
+            for k in range(np.uint64(first), np.uint64(last)):
+                if _there(power_bits, power_offset, k):
+                    out_ts[at] = ts[k]
+                    out_power[at] = power[k]
+                    at += _ONE
+        for k in range(np.uint64(first), np.uint64(last)):
             if _there(energy_bits, energy_offset, k):
                 c_ts[c_at] = ts[k]
                 c_mj[c_at] = energy[k]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,9 +99,14 @@ def load_span(
     far = (hour_us - COUNTER_SPAN_US, hour_us + HOUR_US + COUNTER_SPAN_US)
     if near or margin_us >= COUNTER_SPAN_US:
         return _sorted(loaded)
-    chunk_by_chunk = _decode(files, files.around(node, hour_us, COUNTER_SPAN_US), devices, *far)
-    more = _nearest(chunk_by_chunk, len(devices), begin_us, end_us, far)
-    return assemble(_joined(_rows_of(loaded), more), devices)
+    outside = [
+        part
+        for part in files.around(node, hour_us, COUNTER_SPAN_US)
+        if part.first_us < begin_us or part.last_us >= end_us
+    ]
+    held = np.zeros((2, 2, len(devices), 4), np.int64)
+    _nearest(_decode(files, outside, devices, *far), begin_us, end_us, far, held)
+    return _sorted(_with_nearest(loaded, held))
 
 
 def metered_devices(
@@ -116,13 +122,16 @@ def row_counts(files: PowerFiles, node: str, hour_us: int) -> dict[str, int]:
     Raises:
         UserError: a file cannot be reached.
     """
+    from tokenergy_transforms import assembly
+
     found: dict[str, int] = {}
     for path, parts in files.of_hour(node, hour_us):
         try:
             with RawFile(path, POWER, TEXTS) as file:
                 for part in parts:
                     ids = file.read(part.number, TEXTS)["device_id"].combine_chunks()
-                    counts = np.bincount(_numbers(ids.indices), minlength=len(ids.dictionary))
+                    counts = np.zeros(len(ids.dictionary), np.int64)
+                    assembly.tally(_numbers(ids.indices), counts)
                     for name, rows in zip(ids.dictionary.to_pylist(), counts.tolist(), strict=True):
                         if rows:
                             found[name] = found.get(name, 0) + rows
@@ -135,13 +144,17 @@ def row_counts(files: PowerFiles, node: str, hour_us: int) -> dict[str, int]:
 def _decode(
     files: PowerFiles, parts: Sequence[Part], devices: list[str], begin_us: int, end_us: int
 ) -> Iterator[Chunk]:
-    """Decode the row groups that may hold some devices in a span, in the order of their time."""
+    """Decode the row groups that may hold some devices in a span, files in the order of time."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     wanted = [part for part in parts if part.holds(devices[0], devices[-1], begin_us, end_us)]
     names = pa.array(devices, pa.string())
-    for part in sorted(wanted, key=lambda part: (part.first_us, str(part.path), part.number)):
+    first_us: dict[Path, int] = {}
+    for part in wanted:
+        first_us[part.path] = min(part.first_us, first_us.get(part.path, part.first_us))
+    wanted.sort(key=lambda part: (first_us[part.path], str(part.path), part.number))
+    for part in wanted:
         try:
             with RawFile(part.path, POWER, TEXTS) as file:
                 table = file.read(part.number, _COLUMNS)
@@ -261,31 +274,54 @@ def _reach_over(ts_us: I64, offsets: I64, begin_us: int, end_us: int, every: boo
 
 
 def _nearest(
-    chunks: Iterable[Chunk], devices: int, begin_us: int, end_us: int, far: tuple[int, int]
-) -> Rows:
-    """Return the nearest rows on either side of a span, of those in [far[0], far[1])."""
+    chunks: Iterable[Chunk], begin_us: int, end_us: int, far: tuple[int, int], held: I64
+) -> None:
+    """Look for the nearest rows on either side of a span, of those in [far[0], far[1])."""
     from tokenergy_transforms import assembly
 
-    held = np.zeros((2, 2, devices, 4), np.int64)
     for rows, places in chunks:
         assembly.nearest(rows, places, begin_us, end_us, *far, held)
-    there = held[..., 0] == 1
-    _, kind, code = np.nonzero(there)
-    found = held[there]
-    return Rows(
-        code=code.astype(np.int64),
-        ts_us=found[:, 1],
-        power_mw=found[:, 2],
-        has_power=kind == 0,
-        energy_mj=found[:, 2],
-        has_energy=kind == 1,
-        epoch=found[:, 3],
+
+
+def _with_nearest(loaded: Readings, held: I64) -> Readings:
+    """Return readings with the nearest ones outside of theirs put in front and behind."""
+    (ts, power), offsets = _put((loaded.ts_us, loaded.power_mw), loaded.offsets, held[:, 0, :, :3])
+    (c_ts, c_mj, c_epoch), c_offsets = _put(
+        (loaded.counter_ts_us, loaded.counter_mj, loaded.counter_epoch),
+        loaded.counter_offsets,
+        held[:, 1],
     )
+    return Readings(loaded.devices, ts, power, offsets, c_ts, c_mj, c_epoch, c_offsets)
 
 
-def _joined(rows: Rows, more: Rows) -> Rows:
-    parts = {f.name: [getattr(rows, f.name), getattr(more, f.name)] for f in fields(Rows)}
-    return Rows(**{name: np.concatenate(both) for name, both in parts.items()})
+def _put(
+    columns: tuple[np.ndarray, ...], offsets: I64, held: I64
+) -> tuple[tuple[np.ndarray, ...], I64]:
+    """Put what is held of either side around each device's part of some columns.
+
+    Args:
+        columns: stamps first, then what belongs to them.
+        offsets: int64[D + 1], where each device's part begins.
+        held: int64[2, D, 1 + columns]; see `assembly.nearest`.
+    """
+    ts = columns[0]
+    spots, found = [], []
+    more = np.zeros(len(offsets) - 1, np.int64)
+    for device, (first, last) in enumerate(itertools.pairwise(offsets.tolist())):
+        before, after = held[0, device], held[1, device]
+        if before[0] and (first == last or before[1] < ts[first:last].min()):
+            spots.append(first)
+            found.append(before[1:])
+            more[device] += 1
+        if after[0] and (first == last or after[1] > ts[first:last].max()):
+            spots.append(last)
+            found.append(after[1:])
+            more[device] += 1
+    if not found:
+        return columns, offsets
+    rows = np.array(found)
+    put = tuple(np.insert(column, spots, rows[:, k]) for k, column in enumerate(columns))
+    return put, offsets + np.concatenate([[0], np.cumsum(more)])
 
 
 def gap_limits(update_us: Mapping[str, int | None], devices: list[str]) -> I64:

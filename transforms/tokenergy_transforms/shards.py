@@ -22,7 +22,7 @@ the decoder. `make bench-large` shows the peak that comes of it."""
 SEGMENT_BYTES = 400
 """Memory of one segment: its cut, its result, its row, and that row while it is being encoded."""
 
-SHARD_BYTES = 96 << 20
+SHARD_BYTES = 256 << 20
 """No shard takes more, however much memory is allowed: larger ones are no faster."""
 
 LEAST_MEMORY = 256 << 20

@@ -1,0 +1,112 @@
+"""From Parquet to segments, beside reading the same files with pyarrow alone; and how both grow.
+
+`make bench-e2e`, or `python -m benchmarks.endtoend [--readings 10000000,50000000] [--runs N]`. Two
+stages are timed: from the files to segments in memory, and all the way to the file of segments, as
+`tokenergy aggregate` does it. Beside them: reading the columns needed with `pyarrow.parquet.read_table`,
+and as quickly as pyarrow can (names as dictionaries, a file on each core). `make bench-large` does it
+up to a thousand million readings, and shows that time a reading and peak memory stay where they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.endtoend.lakes import make_lake
+from benchmarks.endtoend.measure import SIDES
+
+NAMES = {
+    "segments": "Parquet to segments in memory",
+    "written": "Parquet to segments in Parquet",
+    "read_table": "pyarrow alone, read_table",
+    "read_quickly": "pyarrow alone, at its quickest",
+}
+
+
+def measure(side: str, root: Path, runs: int, memory: str) -> dict[str, Any]:
+    """Run one side in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.endtoend.measure", side, str(root)]
+    done = subprocess.run([*command, str(runs), memory], check=True, capture_output=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def one_size(readings: int, runs: int, memory: str, sides: list[str]) -> dict[str, Any]:
+    """Make a lake of a size, run all sides on it, remove it."""
+    with tempfile.TemporaryDirectory(prefix="tokenergy-bench-") as folder:
+        lake = make_lake(Path(folder) / "lake", readings)
+        count = sum(_rows(path) for path in lake.files("power"))
+        size = sum(path.stat().st_size for path in lake.files("power"))
+        found = {side: measure(side, lake.root, runs, memory) for side in sides}
+    return {"readings": count, "bytes": size, "sides": found}
+
+
+def _rows(path: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
+
+
+def show(of_size: dict[str, Any]) -> None:
+    """Print the table of one size."""
+    count, sides = of_size["readings"], of_size["sides"]
+    print(f"\n{count:,} readings, {of_size['bytes'] / count:.2f} bytes each")
+    print(f"{'':<34}{'M readings/s':>14}{'peak MiB':>10}{'of quickest read':>18}")
+    quickest = min(_median(sides[s]) for s in ("read_table", "read_quickly") if s in sides)
+    for side, found in sides.items():
+        seconds = _median(found)
+        print(
+            f"{NAMES[side]:<34}{count / seconds / 1e6:>14.1f}{found['peak_mib']:>10.0f}"
+            f"{quickest / seconds:>18.2f}"
+        )
+
+
+def _median(found: dict[str, Any]) -> float:
+    return statistics.median(found["times_s"])
+
+
+def growth(sizes: list[dict[str, Any]]) -> None:
+    """Print how time a reading and peak memory change from the smallest to the largest size."""
+    first, last = sizes[0], sizes[-1]
+    if first is last:
+        return
+    print(f"\nfrom {first['readings']:,} to {last['readings']:,} readings")
+    for side in ("segments", "written"):
+        one, many = first["sides"][side], last["sides"][side]
+        each = _median(many) / last["readings"] / (_median(one) / first["readings"])
+        memory = many["peak_mib"] / one["peak_mib"]
+        print(f"{NAMES[side]:<34}time a reading x {each:.2f}, peak memory x {memory:.2f}")
+
+
+def main() -> None:
+    """Run the comparison and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--readings", default="10000000,50000000", help="sizes, ascending")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--memory", default="2GiB", help="what aggregation may use")
+    parser.add_argument("--json", type=Path, help="write all figures there too")
+    options = parser.parse_args()
+    here = machine.machine()
+    print(machine.line(here))
+    sizes = []
+    for readings in map(int, options.readings.split(",")):
+        runs = max(1, min(options.runs, 200_000_000 // readings))
+        sizes.append(one_size(readings, runs, options.memory, list(SIDES)))
+        show(sizes[-1])
+        sys.stdout.flush()
+    growth(sizes)
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        report = {"kind": "end-to-end", "machine": here, "sizes": sizes}
+        options.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
