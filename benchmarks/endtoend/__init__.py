@@ -1,1 +1,1 @@
-"""The whole way from Parquet to segments, timed beside reading the same files with pyarrow alone."""
+"""From Parquet to segments, timed beside reading the same files with pyarrow alone."""

@@ -1,10 +1,11 @@
 """From Parquet to segments, beside reading the same files with pyarrow alone; and how both grow.
 
-`make bench-e2e`, or `python -m benchmarks.endtoend [--readings 10000000,50000000] [--runs N]`. Two
-stages are timed: from the files to segments in memory, and all the way to the file of segments, as
-`tokenergy aggregate` does it. Beside them: reading the columns needed with `pyarrow.parquet.read_table`,
-and as quickly as pyarrow can (names as dictionaries, a file on each core). `make bench-large` does it
-up to a thousand million readings, and shows that time a reading and peak memory stay where they are.
+`make bench`, or `python -m benchmarks.endtoend [--readings 10000000,50000000] [--runs N]`.
+Two stages are timed: from the files to segments in memory, and all the way to the file of
+segments, as `tokenergy aggregate` does it. Beside them: reading the columns needed with
+`pyarrow.parquet.read_table`, and as quickly as pyarrow can (names as dictionaries, a file on
+each core). `make bench-large` does it up to a thousand million readings, and shows that time a
+reading and peak memory stay where they are.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes the lakes that are timed: one hour of many GPUs, as an importer of a whole fleet leaves it.
+"""Writes the lakes that are timed: one hour of many GPUs, as an importer of a fleet leaves it.
 
 In: sizes. Out: power files of about a million readings, each of its own devices, sorted.
 """
@@ -21,8 +21,8 @@ _GPUS_A_FILE = 32
 def make_lake(root: Path, readings: int, hz: int = 10) -> Lake:
     """Make a lake with about so many readings in one hour of one node; return it.
 
-    Powers walk in steps of up to 4 W between 60 and 700 W, stamps jitter by 2 ms, the energy counter
-    is read once a second.
+    Powers walk in steps of up to 4 W between 60 and 700 W, stamps jitter by 2 ms, the energy
+    counter is read once a second.
     """
     lake = Lake(root, create=True)
     gpus = max(1, round(readings / (SECONDS * hz)))
@@ -31,9 +31,7 @@ def make_lake(root: Path, readings: int, hz: int = 10) -> Lake:
         rows = _rows(names[first : first + _GPUS_A_FILE], hz, np.random.default_rng(first))
         lake.append("power", rows, "fleet")
     device = {"ts_us": T0, "node": "fleet", "update_us": 1_000_000 // hz, "emulated": True}
-    of_all = [
-        {name: None for name in DEVICE.column_names} | device | {"device_id": n} for n in names
-    ]
+    of_all = [dict.fromkeys(DEVICE.column_names) | device | {"device_id": n} for n in names]
     lake.append("device", pa.Table.from_pylist(of_all, schema=DEVICE.schema()), "fleet")
     return lake
 

@@ -1,7 +1,8 @@
 """Runs one side of the comparison in this process and prints one line of JSON.
 
-`python -m benchmarks.endtoend.measure SIDE LAKE RUNS MEMORY`. A process of its own for each side, so
-that its peak memory is its own. The first run is not counted: it loads the compiled kernels.
+`python -m benchmarks.endtoend.measure SIDE LAKE RUNS MEMORY`. A process of its own for each
+side, so that its peak memory is its own. The first run is not counted: it loads the compiled
+kernels.
 """
 
 from __future__ import annotations

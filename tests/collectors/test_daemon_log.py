@@ -7,9 +7,9 @@ import threading
 import time
 
 import pytest
-from benchmarks import chaos_run
 from benchmarks.chaos import run_lane
 
+from benchmarks import chaos_run
 from tests.collectors.test_daemon import T0, Run, S
 from tokenergy_collectors.boards import Board
 from tokenergy_collectors.clock import SystemClock

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
-from tokenergy_collectors.errors import UserError
-from tokenergy_transforms import choice, readings
+from tokenergy_transforms import readings
 from tokenergy_transforms.aggregate import aggregate, worklist
 
 

@@ -1,0 +1,110 @@
+"""Which back end integrates: what was asked for; `auto` times both and spares metered GPUs."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from benchmarks.random_batch import random_batch
+
+from tokenergy_collectors.errors import UserError
+from tokenergy_transforms import choice, kernel_cpu, kernel_cuda
+from tokenergy_transforms.batch import Batch, Result
+from tokenergy_transforms.choice import Integrator
+
+BATCH = random_batch(1, devices=4, readings=200)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """One usable GPU, GPU-1, that is as quick as the CPU; its calls' ordinals."""
+    calls: list[list[int]] = []
+
+    def integrate(batch: Batch, *, ordinals: list[int], **_: object) -> Result:
+        calls.append(ordinals)
+        return kernel_cpu.integrate(batch)
+
+    monkeypatch.setattr(choice, "cuda_unusable", lambda: None)
+    monkeypatch.setattr(choice, "unmetered", lambda metered: [] if "GPU-1" in metered else [0])
+    monkeypatch.setattr(kernel_cuda, "integrate", integrate)
+    monkeypatch.setattr(choice, "START_S", 0.0)
+    return calls
+
+
+def test_cuda_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "cuda_unusable", lambda: "no CUDA device")
+    with pytest.raises(UserError, match="--device cuda: no CUDA device"):
+        Integrator("cuda", [])
+    auto = Integrator("auto", [])
+    auto._cpu_s = 1e9
+    auto(BATCH)
+    assert auto.used == {"cpu"}
+
+
+def test_cpu_is_cpu(gpu: list[list[int]]) -> None:
+    cpu = Integrator("cpu", [])
+    for _ in range(4):
+        cpu(BATCH)
+    assert (cpu.used, gpu) == ({"cpu"}, [])
+
+
+def test_auto_stays_on_the_cpu_while_cuda_would_only_start(
+    gpu: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "START_S", 1e9)
+    auto = Integrator("auto", [])
+    for _ in range(4):
+        auto(BATCH)
+    assert (auto.used, gpu) == ({"cpu"}, [])
+
+
+def test_auto_takes_cuda_when_it_proves_quicker(gpu: list[list[int]]) -> None:
+    auto = Integrator("auto", [])
+    auto._cpu_s, auto._cpu_readings = 1.0, 1
+    for _ in range(5):
+        auto(BATCH)
+    assert (auto.used, gpu) == ({"cuda"}, [[0]] * 5)
+
+
+def test_auto_returns_to_the_cpu_when_cuda_proves_slower(
+    gpu: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = kernel_cuda.integrate
+
+    def slow(batch: Batch, **options: object) -> Result:
+        time.sleep(0.01)
+        return inner(batch, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kernel_cuda, "integrate", slow)
+    auto = Integrator("auto", [])
+    auto._cpu_s, auto._cpu_readings = 1.0, 10**12
+    for _ in range(5):
+        auto(BATCH)
+    assert (auto.used, len(gpu)) == ({"cpu", "cuda"}, choice.TRIALS)
+
+
+def test_auto_spares_metered_gpus_and_says_so(
+    gpu: list[list[int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    auto = Integrator("auto", ["GPU-1"])
+    auto._cpu_s = 1.0
+    for _ in range(3):
+        auto(BATCH)
+    assert (auto.used, gpu) == ({"cpu"}, [])
+    assert caplog.text.count("every GPU here is metered by this lake") == 1
+    assert Integrator("cuda", ["GPU-1"])(BATCH).readings.sum() > 0  # told to
+
+
+def test_auto_goes_on_where_cuda_fails(
+    gpu: list[list[int]], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(batch: Batch, **_: object) -> Result:
+        raise MemoryError("out of device memory")
+
+    monkeypatch.setattr(kernel_cuda, "integrate", broken)
+    auto = Integrator("auto", [])
+    auto._cpu_s = 1.0
+    results = [auto(BATCH) for _ in range(3)]
+    want = kernel_cpu.integrate(BATCH).energy_nj.tolist()
+    assert all(result.energy_nj.tolist() == want for result in results)
+    assert "CUDA failed, the CPU goes on: out of device memory" in caplog.text

@@ -1,0 +1,137 @@
+"""Shards: however an hour is cut, into devices or into time, the segments are the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tokenergy_collectors.contract import POWER
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_transforms import shards
+from tokenergy_transforms.aggregate import Aggregator, aggregate, known
+from tokenergy_transforms.shards import Budget, Shard, budget, parse_memory, plan
+
+MINUTE_US = 60 * S
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """Three devices with gaps, duplicates, a reset, overlapping files, jobs, across two edges."""
+    builder = LakeBuilder(tmp_path / "lake")
+    rng = np.random.default_rng(4)
+    for number, device in enumerate("ABC"):
+        builder.device(device, index=number)
+        count = 4_000
+        spacing = rng.integers(1, 2 * S, count)
+        spacing[rng.random(count) < 0.02] = 40 * S
+        ts = T0 - 120 * S + np.cumsum(spacing)
+        energy = 10**6 + np.cumsum(rng.integers(0, 900, count))
+        energy[count // 2 :] -= int(energy[count // 2])  # the counter begins anew
+        read = rng.random(count) < 0.3
+        for rows in (slice(0, 2_500), slice(2_300, count)):
+            builder.lake.append("power", _rows(device, ts, rng, energy, read, rows), "n1")
+    builder.job("j", "A", T0 - 5 * S, T0 + 1_234_567_890)
+    builder.job("k", "B", T0 + 10 * S + 7, None)
+    builder.job("held", "D", T0, T0 + HOUR_US)
+    builder.device("D", index=9)
+    return builder.lake
+
+
+def _rows(
+    device: str,
+    ts: np.ndarray,
+    rng: np.random.Generator,
+    energy: np.ndarray,
+    read: np.ndarray,
+    rows: slice,
+) -> pa.Table:
+    count = len(ts[rows])
+    columns = {
+        "ts_us": ts[rows],
+        "device_id": [device] * count,
+        "power_mw": pa.array(rng.integers(60_000, 700_000, count).astype(np.int32)),
+        "sensor": ["instant"] * count,
+        "energy_mj": pa.array(energy[rows], mask=~read[rows]),
+        "epoch": np.zeros(count, np.int32),
+    }
+    return pa.table(columns, schema=POWER.schema())
+
+
+def _bytes(lake: Lake) -> dict[str, bytes]:
+    return {path.parent.name + path.name: path.read_bytes() for path in lake.files("segment")}
+
+
+def _aggregated(lake: Lake, cut: Budget | None) -> dict[str, bytes]:
+    aggregator = Aggregator(lake, S, "cpu", known(lake))
+    if cut:
+        aggregator._budget = cut
+    for hour in (T0 - HOUR_US, T0, T0 + HOUR_US):
+        list(aggregator.run([(hour, "n1")]))
+    found = _bytes(lake)
+    for path in lake.files("segment"):
+        path.unlink()
+    return found
+
+
+@pytest.mark.parametrize("shard_bytes", [10_000_000, 2_000_000, 500_000, 60_000])
+def test_cutting_changes_no_byte(lake: Lake, shard_bytes: int) -> None:
+    whole = _aggregated(lake, None)
+    assert len(whole) >= 2
+    assert _aggregated(lake, Budget(2, shard_bytes)) == whole
+
+
+def test_a_file_found_broken_midway_is_given_up_and_the_hour_done_without_it(lake: Lake) -> None:
+    for path in lake.files("power")[:1]:
+        data = bytearray(path.read_bytes())
+        data[200:260] = bytes(60)
+        path.write_bytes(bytes(data))
+    aggregator = Aggregator(lake, S, "cpu", known(lake))
+    aggregator._budget = Budget(2, 500_000)
+    done = [d for hour in (T0 - HOUR_US, T0) for d in aggregator.run([(hour, "n1")])]
+    assert len(list((lake.root / "quarantine").rglob("*.parquet"))) == 1
+    cut = _bytes(lake)
+    for path in lake.files("segment"):
+        path.unlink()
+    again = [aggregate(lake, hour, "n1", S, "cpu") for hour in (T0 - HOUR_US, T0)]
+    assert _bytes(lake) == cut
+    assert [d.readings for d in done] == [d.readings for d in again]
+
+
+def test_small_devices_share_a_shard_and_large_ones_are_cut_in_time() -> None:
+    hour, window = (T0, T0 + HOUR_US), 60 * S
+    base = 60 * shards.SEGMENT_BYTES
+    rows = {"a": 10, "b": 10, "c": 100_000, "d": 10}
+    size = 3 * base + 100 * shards.ROW_BYTES
+    found = plan(rows, ["a", "b", "c", "d", "held"], T0, window, size)
+    assert found[0] == Shard(("a", "b"), *hour)
+    assert found[-1] == Shard(("d", "held"), *hour)
+    of_c = [shard for shard in found if shard.devices == ("c",)]
+    assert len(of_c) == 60  # a window is never cut
+    assert [s.begin_us for s in of_c] == [T0 + k * MINUTE_US for k in range(60)]
+    assert of_c[-1].end_us == T0 + HOUR_US
+
+
+def test_memory_bounds_workers_and_shards() -> None:
+    assert budget(2 << 30).shard_bytes <= shards.SHARD_BYTES
+    small = budget(256 << 20)
+    assert small.workers >= 1
+    assert (small.workers + 1) * small.shard_bytes + shards.BASE_BYTES <= 256 << 20
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("512MiB", 512 << 20), ("2GiB", 2 << 30), ("1.5G", 3 << 29), ("300m", 300 << 20)],
+)
+def test_memory_is_read(text: str, amount: int) -> None:
+    assert parse_memory(text) == amount
+
+
+@pytest.mark.parametrize("text", ["", "2", "GiB", "100MiB", "-2GiB", "two", "2 GiBs", "nanG"])
+def test_other_amounts_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="at least 256 MiB, such as 512MiB"):
+        parse_memory(text)
