@@ -85,7 +85,37 @@ def storage(report: Report) -> str:
     return "\n\n".join(parts)
 
 
-PARTS: dict[str, Callable[[Report], str]] = {"integration": integration, "storage": storage}
+def end_to_end(report: Report) -> str:
+    """Return the tables of `benchmarks.endtoend`."""
+    from benchmarks.endtoend.__main__ import NAMES, growth_of, median_s, quickest_s
+
+    parts = [_ran_on(report)]
+    for size in report["sizes"]:
+        count, quickest = size["readings"], quickest_s(size)
+        lines = [
+            f"{count:,} readings of one hour, {size['bytes'] / count:.2f} bytes each on disk:",
+            "",
+            "| | M readings/s | of the quickest read | of read_table | peak MiB |",
+            "| --- | ---: | ---: | ---: | ---: |",
+        ]
+        usual = median_s(size["sides"]["read_table"])
+        for side, found in size["sides"].items():
+            seconds = median_s(found)
+            lines.append(
+                f"| {NAMES[side]} | {count / seconds / 1e6:.1f} | {quickest / seconds:.2f} "
+                f"| {usual / seconds:.2f} | {found['peak_mib']:.0f} |"
+            )
+        parts.append("\n".join(lines))
+    parts += growth_of(report["sizes"])
+    return "\n\n".join(parts)
+
+
+PARTS: dict[str, Callable[[Report], str]] = {
+    "integration": integration,
+    "storage": storage,
+    "end-to-end": end_to_end,
+    "large": end_to_end,
+}
 """Who writes which part of the page."""
 
 

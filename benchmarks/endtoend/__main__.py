@@ -58,32 +58,43 @@ def _rows(path: Path) -> int:
 def show(of_size: dict[str, Any]) -> None:
     """Print the table of one size."""
     count, sides = of_size["readings"], of_size["sides"]
+    quickest, usual = quickest_s(of_size), median_s(sides["read_table"])
     print(f"\n{count:,} readings, {of_size['bytes'] / count:.2f} bytes each")
-    print(f"{'':<34}{'M readings/s':>14}{'peak MiB':>10}{'of quickest read':>18}")
-    quickest = min(_median(sides[s]) for s in ("read_table", "read_quickly") if s in sides)
+    heads = f"{'of quickest read':>18}{'of read_table':>15}{'peak MiB':>10}"
+    print(f"{'':<34}{'M readings/s':>14}{heads}")
     for side, found in sides.items():
-        seconds = _median(found)
+        seconds = median_s(found)
         print(
-            f"{NAMES[side]:<34}{count / seconds / 1e6:>14.1f}{found['peak_mib']:>10.0f}"
-            f"{quickest / seconds:>18.2f}"
+            f"{NAMES[side]:<34}{count / seconds / 1e6:>14.1f}"
+            f"{quickest / seconds:>18.2f}{usual / seconds:>15.2f}{found['peak_mib']:>10.0f}"
         )
 
 
-def _median(found: dict[str, Any]) -> float:
+def median_s(found: dict[str, Any]) -> float:
+    """Return the median time of a side."""
     return statistics.median(found["times_s"])
 
 
-def growth(sizes: list[dict[str, Any]]) -> None:
-    """Print how time a reading and peak memory change from the smallest to the largest size."""
+def quickest_s(of_size: dict[str, Any]) -> float:
+    """Return the time of the quicker of the two ways to read with pyarrow alone."""
+    return min(median_s(of_size["sides"][side]) for side in ("read_table", "read_quickly"))
+
+
+def growth_of(sizes: list[dict[str, Any]]) -> list[str]:
+    """Return, a line a stage, how time a reading and peak memory change with the size."""
     first, last = sizes[0], sizes[-1]
     if first is last:
-        return
-    print(f"\nfrom {first['readings']:,} to {last['readings']:,} readings")
+        return []
+    lines = []
     for side in ("segments", "written"):
         one, many = first["sides"][side], last["sides"][side]
-        each = _median(many) / last["readings"] / (_median(one) / first["readings"])
+        each = median_s(many) / last["readings"] / (median_s(one) / first["readings"])
         memory = many["peak_mib"] / one["peak_mib"]
-        print(f"{NAMES[side]:<34}time a reading x {each:.2f}, peak memory x {memory:.2f}")
+        lines.append(
+            f"{NAMES[side]}, {first['readings']:,} to {last['readings']:,} readings: "
+            f"time a reading x {each:.2f}, peak memory x {memory:.2f}"
+        )
+    return lines
 
 
 def main() -> None:
@@ -102,10 +113,11 @@ def main() -> None:
         sizes.append(one_size(readings, runs, options.memory, list(SIDES)))
         show(sizes[-1])
         sys.stdout.flush()
-    growth(sizes)
+    print("", *growth_of(sizes), sep="\n")
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        report = {"kind": "end-to-end", "machine": here, "sizes": sizes}
+        kind = "large" if sizes[-1]["readings"] > 500_000_000 else "end-to-end"
+        report = {"kind": kind, "machine": here, "sizes": sizes}
         options.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 
 

@@ -111,13 +111,13 @@ class Integrator:
 
     def __call__(self, batch: Batch) -> Result:
         """Integrate one batch; may be called by several threads."""
-        if self._device == "cuda":
-            return self._on_cuda(batch, None)
+        if self._device == "cuda":  # told to: if there is no other, one that the lake meters
+            return self._on_cuda(batch, unmetered(self._metered) or unmetered(()))
         if self._device == "auto":
             with self._lock:
                 cuda = self._may_try()
             if cuda:
-                return self._try_cuda(batch)
+                return self._try_cuda(batch, self._ordinals or [])
         return self._on_cpu(batch)
 
     def _may_try(self) -> bool:
@@ -153,18 +153,18 @@ class Integrator:
             self.used.add("cpu")
         return result
 
-    def _on_cuda(self, batch: Batch, ordinals: list[int] | None) -> Result:
+    def _on_cuda(self, batch: Batch, ordinals: list[int]) -> Result:
         from tokenergy_transforms import kernel_cuda
 
         with _ONE_AT_A_TIME:
             self.used.add("cuda")
             return kernel_cuda.integrate(batch, memory_bytes=self._memory_bytes, ordinals=ordinals)
 
-    def _try_cuda(self, batch: Batch) -> Result:
+    def _try_cuda(self, batch: Batch, ordinals: list[int]) -> Result:
         """Integrate on CUDA and time it; the first call, which compiles, is not counted."""
         begin = time.perf_counter()
         try:
-            result = self._on_cuda(batch, self._ordinals)
+            result = self._on_cuda(batch, ordinals)
         except (RuntimeError, MemoryError) as error:
             _LOG.warning("--device auto: CUDA failed, the CPU goes on: %s", error)
             self._trials = -1

@@ -43,7 +43,7 @@ def run(lake: Lake, *more: str) -> str:
 
 def test_it_prints_a_table_and_one_closing_line(lake: Lake) -> None:
     text = run(lake)
-    assert text.splitlines()[0] == "Load by group (emulated)"
+    assert text.splitlines()[0].strip() == "Load by group (emulated)"
     row = next(line for line in text.splitlines() if "node n1" in line)
     assert [cell.strip() for cell in row.split("│")][9:12] == ["0.700", "30.0", "5.00"]
     assert text.splitlines()[-1] == "load-profile: 1 hours, 5 groups, 360,000 cells (cpu)"
