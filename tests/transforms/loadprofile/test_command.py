@@ -45,7 +45,8 @@ def test_it_prints_a_table_and_one_closing_line(lake: Lake) -> None:
     text = run(lake)
     assert text.splitlines()[0].strip() == "Load by group (emulated)"
     row = next(line for line in text.splitlines() if "node n1" in line)
-    assert [cell.strip() for cell in row.split("│")][9:12] == ["0.700", "30.0", "5.00"]
+    # 150 W of 474.4 W: 300 s at 500 W and 20 s at 90 W.
+    assert [cell.strip() for cell in row.split("│")][9:12] == ["0.700", "31.6", "5.00"]
     assert text.splitlines()[-1] == "load-profile: 1 hours, 5 groups, 360,000 cells (cpu)"
     assert run(lake, "--by", "rack,site", "--step", "100ms", "--hour", "2026-01-15T08").endswith(
         "load-profile: 1 hours, 2 groups, 72,000 cells (cpu)\n"
