@@ -14,6 +14,7 @@ from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_transforms import shards
 from tokenergy_transforms.aggregate import Aggregator, aggregate, known
+from tokenergy_transforms.powerfiles import Part
 from tokenergy_transforms.shards import Budget, Shard, budget, parse_memory, plan
 
 MINUTE_US = 60 * S
@@ -114,6 +115,17 @@ def test_small_devices_share_a_shard_and_large_ones_are_cut_in_time() -> None:
     assert len(of_c) == 60  # a window is never cut
     assert [s.begin_us for s in of_c] == [T0 + k * MINUTE_US for k in range(60)]
     assert of_c[-1].end_us == T0 + HOUR_US
+
+
+def test_shards_end_where_no_row_group_goes_on() -> None:
+    """Two files, of a to c and of d to f: the shard of five devices that would fit ends after c."""
+    parts = [Part(Path(f"{n}.parquet"), 0, 30, *span, 0, 1) for n, span in enumerate(("ac", "df"))]
+    size = 5 * (60 * shards.SEGMENT_BYTES + 10 * shards.ROW_BYTES)
+    rows = dict.fromkeys("abcdef", 10)
+    found = plan(rows, list("abcdef"), T0, 60 * S, size, parts)
+    assert [shard.devices for shard in found] == [("a", "b", "c"), ("d", "e", "f")]
+    found = plan(rows, list("abcdef"), T0, 60 * S, size)
+    assert [len(shard.devices) for shard in found] == [5, 1]
 
 
 def test_memory_bounds_workers_and_shards() -> None:

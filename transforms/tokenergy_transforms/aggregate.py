@@ -160,6 +160,7 @@ class Aggregator:
                     if not ahead:
                         return
                     hour_us, node, future = ahead.popleft()
+                    self._files.forget_before(hour_us - 2 * HOUR_US)
                     done = future.result()
                     while isinstance(done, _Job):
                         done = self._large(done, pool, told)
@@ -209,7 +210,8 @@ class Aggregator:
         rows = readings.row_counts(self._files, node, hour_us)
         devices = sorted({*rows, *held})
         limits = readings.gap_limits(_update_us(self._of_all, hour_us), devices)
-        shards = plan(rows, devices, hour_us, self._window_us, self._budget.shard_bytes)
+        parts = self._files.around(node, hour_us, 0)
+        shards = plan(rows, devices, hour_us, self._window_us, self._budget.shard_bytes, parts)
         return _Job(
             node=node,
             hour_us=hour_us,

@@ -55,14 +55,25 @@ class PowerFiles:
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self._known: dict[Path, list[Part]] = {}
+        self._around: dict[tuple[str, int, int], list[Part]] = {}
         self._lock = threading.Lock()
 
     def around(self, node: str, hour_us: int, margin_us: int) -> list[Part]:
         """Return the row groups that may hold readings of a node in an hour and a margin around it.
 
         Broken files go to quarantine. Files of other hours are opened only where their names do
-        not tell that they begin too late.
+        not tell that they begin too late. The folders are looked at once.
         """
+        key = (node, hour_us, margin_us)
+        with self._lock:
+            found = self._around.get(key)
+        if found is None:
+            found = self._look_around(node, hour_us, margin_us)
+            with self._lock:
+                self._around[key] = found
+        return found
+
+    def _look_around(self, node: str, hour_us: int, margin_us: int) -> list[Part]:
         begin_us, end_us = hour_us - margin_us, hour_us + HOUR_US + margin_us
         found = []
         for hour in (hour_us - HOUR_US, hour_us, hour_us + HOUR_US):
@@ -87,6 +98,7 @@ class PowerFiles:
             self.lake.give_up(path, POWER, str(why))
         with self._lock:
             self._known.pop(path, None)
+            self._around.clear()
 
     def forget_before(self, hour_us: int) -> None:
         """Forget what lies wholly before an hour."""
@@ -96,6 +108,7 @@ class PowerFiles:
                 for path, parts in self._known.items()
                 if any(part.last_us >= hour_us for part in parts)
             }
+            self._around = {key: found for key, found in self._around.items() if key[1] >= hour_us}
 
     def _parts(self, path: Path) -> list[Part]:
         with self._lock:

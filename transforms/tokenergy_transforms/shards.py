@@ -7,6 +7,7 @@ on how the work was cut.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.errors import UserError
+from tokenergy_transforms.powerfiles import Part
 
 ROW_BYTES = 80
 """Memory of one row while it is worked on: decoded 28 bytes, poured 12 to 32, the rest buffers of
@@ -22,7 +24,7 @@ the decoder. `make bench-large` shows the peak that comes of it."""
 SEGMENT_BYTES = 400
 """Memory of one segment: its cut, its result, its row, and that row while it is being encoded."""
 
-SHARD_BYTES = 256 << 20
+SHARD_BYTES = 160 << 20
 """No shard takes more, however much memory is allowed: larger ones are no faster."""
 
 LEAST_MEMORY = 256 << 20
@@ -87,6 +89,7 @@ def plan(
     hour_us: int,
     window_us: int,
     shard_bytes: int,
+    parts: Sequence[Part] = (),
 ) -> list[Shard]:
     """Return the shards of a node and hour, in the order of their segments.
 
@@ -96,26 +99,42 @@ def plan(
         hour_us: start of the hour.
         window_us: size of the window: it divides the hour.
         shard_bytes: memory that a shard may take; one window of one device is never divided.
+        parts: row groups that hold them. One that lies in two shards is decoded twice, so shards
+            end where few do.
     """
     windows = HOUR_US // window_us
     hour = (hour_us, hour_us + HOUR_US)
+    sizes = [rows.get(d, 0) * ROW_BYTES + windows * SEGMENT_BYTES for d in devices]
+    straddling = _straddling(devices, parts)
     shards: list[Shard] = []
-    some: list[str] = []
-    taken = 0
-    for device in devices:
-        size = rows.get(device, 0) * ROW_BYTES + windows * SEGMENT_BYTES
-        if some and taken + size > shard_bytes:
-            shards.append(Shard(tuple(some), *hour))
-            some, taken = [], 0
-        if size > shard_bytes:
-            parts = min(-(-size // shard_bytes), windows)
-            shards += [Shard((device,), *span) for span in _spans(hour_us, windows, parts)]
-        else:
-            some.append(device)
-            taken += size
-    if some:
-        shards.append(Shard(tuple(some), *hour))
+    first = 0
+    while first < len(devices):
+        if sizes[first] > shard_bytes:
+            cut = min(-(-sizes[first] // shard_bytes), windows)
+            spans = _spans(hour_us, windows, cut)
+            shards += [Shard((devices[first],), *span) for span in spans]
+            first += 1
+            continue
+        end, taken = first, 0
+        while end < len(devices) and taken + sizes[end] <= shard_bytes:
+            taken += sizes[end]
+            end += 1
+        if end < len(devices) and sizes[end] <= shard_bytes:
+            choices = range(end, first + (end - first) // 2, -1)
+            end = min(choices, key=lambda place: straddling[place])
+        shards.append(Shard(tuple(devices[first:end]), *hour))
+        first = end
     return shards
+
+
+def _straddling(devices: Sequence[str], parts: Sequence[Part]) -> list[int]:
+    """Return how many rows lie in row groups on both sides of each place between two devices."""
+    change = [0] * (len(devices) + 2)
+    for part in parts:
+        if part.first_id is not None and part.last_id is not None:
+            change[bisect.bisect_right(devices, part.first_id)] += part.rows
+            change[bisect.bisect_left(devices, part.last_id) + 1] -= part.rows
+    return list(itertools.accumulate(change))
 
 
 def _spans(hour_us: int, windows: int, parts: int) -> Iterator[tuple[int, int]]:
