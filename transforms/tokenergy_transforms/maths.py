@@ -38,6 +38,28 @@ def advance(ts, lo, hi, t, stride):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
+def advance_near(ts, lo, hi, t, stride):  # type: ignore[no-untyped-def]
+    """Return what `lower_bound` does, looking first `stride` places on and one to either side.
+
+    Which of the three it is, is added up and not branched on: where readings fall close to every
+    cut it is as good as random, and no branch would be foreseen.
+    """
+    place = lo + stride
+    if stride > 1 and place + 1 < hi:
+        at = np.uint64(place)
+        at = at + np.uint64(ts[at] < t) - np.uint64(ts[at - np.uint64(1)] >= t)
+        if (ts[at - np.uint64(1)] < t) & (ts[at] >= t):
+            return np.int64(at)
+    return lower_bound(ts, lo, hi, t)
+
+
+@njit(cache=True, error_model="numpy")
+def next_stride(stride, moved):  # type: ignore[no-untyped-def]
+    """Return how far on to look next: as before, if it was right to within one place."""
+    return stride if -1 <= moved - stride <= 1 else moved
+
+
+@njit(cache=True, error_model="numpy")
 def share(whole, dt, x):  # type: ignore[no-untyped-def]
     """Return floor(whole * x / dt) for non-negative int64 with x <= dt < 2^32, without overflow."""
     d = np.uint64(dt)

@@ -34,7 +34,7 @@ def run_counters(begin, finish, counters, segments, outputs):  # type: ignore[no
     left_cut = np.empty(BLOCK, np.int64)
     for block in range(begin, finish, BLOCK):
         count = min(BLOCK, finish - block)
-        used = locate(block, count, ts, offsets, segments, cuts, left_cut)
+        used = locate(block, count, ts, offsets, False, segments, cuts, left_cut)
         _pairs_of_cuts(used, ts, mj, epoch, cuts, whole, span, part, left)
         share_all(whole, span, part, used, part_nj)
         _subtract(block, count, mj, epoch, left_cut, left, span, part, part_nj, outputs)

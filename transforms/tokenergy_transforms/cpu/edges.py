@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from tokenergy_transforms.batch import NONE
-from tokenergy_transforms.maths import advance
+from tokenergy_transforms.maths import advance, next_stride
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -31,7 +31,7 @@ def power_at_right_cuts(  # type: ignore[no-untyped-def]
         before = place
         cut = seg_end[s]
         place = advance(ts, place, last, cut, stride)
-        stride = place - before
+        stride = next_stride(stride, place - before)
         found[s] = NONE
         if place == last:
             continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from tokenergy_transforms.maths import advance, lower_bound
+from tokenergy_transforms.maths import advance, advance_near, lower_bound, next_stride
 
 BLOCK = 256
 """Segments of a block: what is noted of them stays in the first-level cache."""
@@ -20,13 +20,14 @@ CUTS = 2 * BLOCK
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def locate(begin, count, ts, offsets, segments, cuts, left_cut):  # type: ignore[no-untyped-def]
+def locate(begin, count, ts, offsets, many, segments, cuts, left_cut):  # type: ignore[no-untyped-def]
     """Look up the cuts of the segments begin..begin + count - 1; return how many there are.
 
     Args:
         begin, count: places of the segments, at most BLOCK.
         ts, offsets: stamps of readings or of counter readings, and where each device's begin.
         segments: seg_device, seg_start_us, seg_end_us of a `Batch`.
+        many: whether there are many stamps between two cuts, a few more or less.
         cuts: (at, right, first, last), int64[CUTS] each, written: when the cut is (us), the first
             place with a stamp >= it, the places of the device's first and one past its last stamp.
         left_cut: int64[BLOCK], written: the number of each segment's left cut; its right: one more.
@@ -51,8 +52,11 @@ def locate(begin, count, ts, offsets, segments, cuts, left_cut):  # type: ignore
         left_cut[k - np.uint64(begin)] = used - np.uint64(1)
         until = seg_end[k]
         before = place
-        place = advance(ts, place, high, until, stride)
-        stride = place - before
+        if many:
+            place = advance_near(ts, place, high, until, stride)
+        else:
+            place = advance(ts, place, high, until, stride)
+        stride = next_stride(stride, place - before)
         at[used], right[used], first[used], last[used] = until, place, low, high
         used += np.uint64(1)
     return np.int64(used)

@@ -50,7 +50,7 @@ def run_readings(begin, finish, readings, segments, outputs):  # type: ignore[no
     )
     for block in range(begin, finish, BLOCK):
         count = min(BLOCK, finish - block)
-        used = locate(block, count, ts, offsets, segments, cuts, left_cut)
+        used = locate(block, count, ts, offsets, True, segments, cuts, left_cut)
         energy_left_of_cuts(used, ts, power, cuts, pairs_cut, left_nj)
         places = (left_cut, cuts[1], left_nj)
         _in_tiles(block, count, readings, segments, places, tile, totals, columns, outputs)

@@ -39,46 +39,57 @@ def place_column(ts, power, lo, hi, start, lane, tile_power, spacing):  # type: 
     """Write the readings lo - 1 .. hi into a column; return the energy (nJ) of its last pair.
 
     Where the first reading lies on the left edge, the one before it is none of the segment's: then
-    a pair of no length stands in its place.
+    a pair of no length stands in its place. Rows are written in whole steps, whatever stands in the
+    readings behind: `level_columns` clears them. A number of rows that hardly ever changes is one
+    that the processor foresees.
     """
     i = np.uint64(lo)
     at = np.uint64(lane)
     t0 = ts[i]
     inside = t0 > start
     before = i - _ONE if inside else i
-    p0 = power[before]
     spacing[at] = min(t0 - ts[before], _WIDEST)
-    tile_power[at] = p0
-    for k in range(i, np.uint64(hi)):
+    tile_power[at] = power[before]
+    rows = (hi - lo + STEP - 1) // STEP * STEP
+    if lo + rows >= len(ts):
+        rows = hi - lo
+    for k in range(i, i + np.uint64(rows)):
         at += _ROW
-        p0 = power[k]
-        tile_power[at] = p0
+        tile_power[at] = power[k]
         t1 = ts[k + _ONE]
         spacing[at] = min(t1 - t0, _WIDEST)
-        dt = t1 - t0
         t0 = t1
-    p1 = power[np.uint64(hi)]
-    tile_power[at + _ROW] = p1
-    return whole_energy(p0, p1, dt)
+    right = np.uint64(hi)
+    left = right - _ONE
+    tile_power[np.uint64(hi - lo + 1) * _ROW + np.uint64(lane)] = power[right]
+    return whole_energy(power[left], power[right], ts[right] - ts[left])
 
 
 @njit(cache=True, error_model="numpy")
 def level_columns(columns, used, tile_power, spacing):  # type: ignore[no-untyped-def]
     """Fill columns below their readings with pairs that add nothing; return the rows of pairs."""
-    longest = np.int64(0)
-    for lane in range(used):
-        longest = max(longest, columns[COUNT, lane])
-    pairs = (longest + 1 + STEP - 1) // STEP * STEP
+    shortest, longest = np.int64(ROOM), np.int64(0)
+    counts = columns[COUNT]
+    level = np.empty(LANES, np.int32)
     for lane in range(LANES):
-        filled = columns[COUNT, lane] + 1 if lane < used else 0
-        at = np.uint64(filled * LANES + lane)
         if lane >= used:
-            tile_power[at] = 0
-        level = tile_power[at]
-        for _ in range(filled, pairs):
-            spacing[at] = 0
-            at += _ROW
-            tile_power[at] = level
+            counts[lane] = 0
+            tile_power[lane + LANES] = 0
+        longest = max(longest, counts[lane])
+        shortest = min(shortest, counts[lane])
+        level[lane] = tile_power[np.uint64((counts[lane] + 1) * LANES + lane)]
+    pairs = (longest + 1 + STEP - 1) // STEP * STEP
+    for row in range(shortest + 1, pairs + 1):
+        base = np.uint64(row) * _ROW
+        for lane in range(LANES):
+            at = base + np.uint64(lane)
+            behind = row > counts[lane]
+            spacing[at] = 0 if behind else spacing[at]
+            tile_power[at] = level[lane] if behind else tile_power[at]
+    if shortest == 0:
+        for lane in range(used, LANES):
+            tile_power[lane] = 0
+            spacing[lane] = 0
     return pairs
 
 
@@ -89,11 +100,15 @@ def sort_readings(columns, used, rows, tile_power):  # type: ignore[no-untyped-d
     The rows that hold no reading get the largest value there is, so that they stay behind.
     """
     rows = SORTED if rows <= SORTED else rows
+    counts = columns[COUNT]
+    shortest = np.int64(ROOM)
     for lane in range(used):
-        at = np.uint64((columns[COUNT, lane] + 1) * LANES + lane)
-        for _ in range(columns[COUNT, lane], rows):
-            tile_power[at] = _LARGEST
-            at += _ROW
+        shortest = min(shortest, counts[lane])
+    for row in range(shortest + 1, rows + 1):
+        base = np.uint64(row) * _ROW
+        for lane in range(LANES):
+            at = base + np.uint64(lane)
+            tile_power[at] = _LARGEST if row > counts[lane] else tile_power[at]
     if rows == SORTED:
         sort_columns(tile_power[LANES:])
     else:
