@@ -50,10 +50,10 @@ class Case:
 
 
 CASES = (
-    Case("0.7 Hz at 10 Hz", 0.7, 10, 400, True),
-    Case("7 Hz at 10 Hz", 7.0, 10, 400, False),
-    Case("7 Hz at 10 Hz, same instants", 7.0, 10, 400, False, together=True),
-    Case("7 Hz at 50 Hz", 7.0, 50, 200, True),
+    Case("0.7 Hz at 10 Hz", 0.7, 10, 300, True),
+    Case("7 Hz at 10 Hz", 7.0, 10, 300, False),
+    Case("7 Hz at 10 Hz, same instants", 7.0, 10, 300, False, together=True),
+    Case("7 Hz at 50 Hz", 7.0, 50, 150, True),
 )
 
 
