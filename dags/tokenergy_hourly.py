@@ -135,6 +135,19 @@ def aggregate(settled: dict[str, Any], node: str) -> None:
     print(f"{node}: {done.readings:,} readings -> {done.segments:,} segments ({done.backend})")
 
 
+# Beside the books, which do not need it; what an earlier run left of an hour without data goes.
+@task(trigger_rule="none_failed")
+def load_profile(settled: dict[str, Any]) -> None:
+    """Write the load profiles and spectra of the hour's jobs, nodes, racks and sites."""
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_transforms.loadprofile.groups import KINDS
+    from tokenergy_transforms.loadprofile.profile import profile_hour
+
+    lake, hour_us = Lake(settled["lake"]), settled["hour_us"]
+    done = profile_hour(lake, hour_us, KINDS, device=settled["device"])
+    print(f"{done.groups} groups, {done.cells:,} cells ({done.backend})")
+
+
 # An hour without data maps to no aggregate task at all; it is indexed all the same, so that what
 # an earlier run left of it goes. One at a time: each rebuilds the jobs' index over all hours, and a
 # backfill's run is not held back by the DAG's `max_active_runs`.
@@ -211,3 +224,4 @@ with DAG(
     settled = settings()
     aggregated = aggregate.partial(settled=settled).expand(node=nodes(settled))
     aggregated >> index(settled) >> check(settled) >> report(settled)
+    aggregated >> load_profile(settled)

@@ -67,7 +67,7 @@ def aggregate(
         str, typer.Option("--device", help="auto, cpu or cuda; auto never takes a metered GPU.")
     ] = "auto",
     memory: Annotated[
-        str, typer.Option("--memory", metavar="AMOUNT", help="Memory to use, from 256MiB.")
+        str, typer.Option("--memory", metavar="AMOUNT", help="Memory to use, from 512MiB.")
     ] = "2GiB",
 ) -> None:
     """Integrate power readings into segments; run again, it writes the same.

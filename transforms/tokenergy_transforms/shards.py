@@ -27,11 +27,11 @@ SEGMENT_BYTES = 400
 SHARD_BYTES = 160 << 20
 """No shard takes more, however much memory is allowed: larger ones are no faster."""
 
-LEAST_MEMORY = 256 << 20
+LEAST_MEMORY = 512 << 20
 """The least that may be allowed: the interpreter and its libraries take most of it."""
 
-BASE_BYTES = 192 << 20
-"""What the process holds before it holds any reading."""
+BASE_BYTES = 384 << 20
+"""What the process holds beside shards: interpreter, libraries, a row group being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def budget(memory_bytes: int) -> Budget:
 
 
 def parse_memory(text: str) -> int:
-    """Return an amount of memory such as `512MiB`, `2GiB` or `1.5G` in bytes; units are of 1024.
+    """Return an amount of memory such as `800MiB`, `2GiB` or `1.5G` in bytes; units are of 1024.
 
     Raises:
         UserError: it is not an amount, or less than can be worked with.
@@ -78,7 +78,7 @@ def parse_memory(text: str) -> int:
     if amount < LEAST_MEMORY:
         raise UserError(
             f"--memory {text!r}: expected an amount of at least {LEAST_MEMORY >> 20} MiB, "
-            "such as 512MiB or 2GiB"
+            "such as 800MiB or 2GiB"
         )
     return amount
 

@@ -19,6 +19,7 @@ from tokenergy_sql.checking import run_checks
 from tokenergy_sql.cli import app
 from tokenergy_sql.query import run_query
 from tokenergy_transforms import choice
+from tokenergy_transforms.loadprofile import profile
 
 PAGE = (Path(__file__).parents[3] / "docs" / "load-profile.md").read_text("utf-8")
 
@@ -76,6 +77,24 @@ def test_cuda_that_is_not_there_is_refused(lake: Lake) -> None:
         pytest.skip("CUDA is there")
     with pytest.raises(UserError, match="--device cuda: "):
         run(lake, "--device", "cuda")
+
+
+def test_auto_takes_cuda_for_much_and_never_a_metered_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = ["GPU-1", "GPU-2"]
+    monkeypatch.setattr(choice, "cuda_unusable", lambda: None)
+    monkeypatch.setattr(
+        choice, "unmetered", lambda metered: [k for k, g in enumerate(gpus) if g not in metered]
+    )
+    taken: list[int] = []
+    monkeypatch.setattr(profile, "_on_cuda", taken.append)
+    much = profile.BREAK_EVEN_CELLS
+    assert profile.spectra("auto", much, {"GPU-1"})[0] == "cuda"
+    assert profile.spectra("auto", much - 1, set())[0] == "cpu"
+    assert profile.spectra("auto", much, set(gpus))[0] == "cpu"
+    assert profile.spectra("cpu", much, set())[0] == "cpu"
+    assert profile.spectra("cuda", 1, {"GPU-1"})[0] == "cuda"
+    assert profile.spectra("cuda", 1, set(gpus))[0] == "cuda"
+    assert taken == [1, 1, 0]
 
 
 def test_the_rest_copes_with_the_tables(lake: Lake) -> None:

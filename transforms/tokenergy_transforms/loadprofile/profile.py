@@ -127,19 +127,25 @@ def spectra(device: choice.Device, cells: int, metered: set[str]) -> tuple[str, 
         why = choice.cuda_unusable()
         if why is not None:
             raise UserError(f"--device cuda: {why}")
-        use_cuda = True
-    else:
-        use_cuda = (
-            device == "auto"
-            and cells >= BREAK_EVEN_CELLS
-            and choice.cuda_unusable() is None
-            and choice.cuda_uuid() not in metered
-        )
-    if use_cuda:
-        import cupy
-
-        return "cuda", spectrum.psd_batched(cupy)
+        # Told to: if there is no other, one that the lake meters.
+        return "cuda", _on_cuda((choice.unmetered(metered) or choice.unmetered(()))[0])
+    if device == "auto" and cells >= BREAK_EVEN_CELLS and choice.cuda_unusable() is None:
+        free = choice.unmetered(metered)
+        if free:
+            return "cuda", _on_cuda(free[0])
     return "cpu", spectrum.psd_scipy
+
+
+def _on_cuda(ordinal: int) -> spectrum.Psd:
+    import cupy
+
+    batched = spectrum.psd_batched(cupy)
+
+    def psd(runs: list[spectrum.F64], step_s: float, cells: int) -> spectrum.F64:
+        with cupy.cuda.Device(ordinal):
+            return batched(runs, step_s, cells)
+
+    return psd
 
 
 def _write(lake: Lake, table: str, written: list[rows.Row], hour_us: int) -> None:
