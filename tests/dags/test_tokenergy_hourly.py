@@ -19,8 +19,11 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.pipeline import index
 from tokenergy_sql.site import Site
 from tokenergy_transforms.aggregate import aggregate, worklist
+from tokenergy_transforms.loadprofile.groups import KINDS
+from tokenergy_transforms.loadprofile.profile import profile_hour
 
 TABLES = ("segment", "ledger", "token_usage", "job_hour_index", "job_index")
+PROFILES = ("load_profile", "load_spectrum")
 MARK = "RESULT "
 
 
@@ -52,6 +55,7 @@ def built_by_hand(lake: Lake) -> Lake:
     for hour, node in worklist(lake, [T0]):
         aggregate(lake, hour, node, S, "cpu")
     index(lake, Site(None, None, {}), [T0], progress=lambda _: None)
+    profile_hour(lake, T0, KINDS)
     return lake
 
 
@@ -59,7 +63,7 @@ def contents(lake: Lake) -> dict[str, tuple[bytes, int]]:
     """Bytes and inode of every derived file: a file that was written anew has another inode."""
     return {
         str(path.relative_to(lake.root)): (path.read_bytes(), path.stat().st_ino)
-        for table in TABLES
+        for table in (*TABLES, *PROFILES)
         for path in lake.files(table)
     }
 
@@ -99,6 +103,7 @@ def test_declares_the_pipeline_and_imports_nothing_heavy(airflow: Airflow) -> No
             "index": ["aggregate", "settings"],
             "check": ["index", "settings"],
             "report": ["check", "settings"],
+            "load_profile": ["aggregate", "settings"],
         },
         "retries": {
             "settings": 0,
@@ -107,6 +112,7 @@ def test_declares_the_pipeline_and_imports_nothing_heavy(airflow: Airflow) -> No
             "index": 2,
             "check": 3,
             "report": 2,
+            "load_profile": 2,
         },
         "outlets": {"check": [f"tokenergy_{table}" for table in TABLES]},
         "uris": [f"tokenergy://lake/{table}" for table in TABLES],
@@ -214,14 +220,14 @@ def test_gives_what_the_packages_give(ran: dict[str, Any], tmp_path: Path) -> No
     shutil.copytree(ran["root"] / "raw", tmp_path / "raw")
     expected = built_by_hand(Lake(tmp_path / "raw"))
     assert lake.read("job_index").num_rows == 1
-    for table in TABLES:
+    for table in (*TABLES, *PROFILES):
         assert lake.read(table).equals(expected.read(table)), table
     assert (ran["root"] / "lake-report" / "index.html").stat().st_size > 1000
 
 
 def test_again_it_writes_the_same_bytes(ran: dict[str, Any]) -> None:
     assert set(ran["states"]["again"].values()) == {"success"}
-    assert len(ran["first"]) == 6
+    assert len(ran["first"]) == 8
     assert contents(Lake(ran["root"] / "lake")) == ran["first"]
 
 
@@ -233,12 +239,13 @@ def test_an_empty_hour_succeeds(ran: dict[str, Any]) -> None:
         "index": "success",
         "check": "success",
         "report": "skipped",
+        "load_profile": "success",
         "run": "success",
     }
 
 
 def test_a_missing_lake_fails_with_one_line(ran: dict[str, Any]) -> None:
-    rest = ("nodes", "aggregate", "index", "check", "report")
+    rest = ("nodes", "aggregate", "index", "check", "report", "load_profile")
     failed = {"settings": "failed", "run": "failed"} | dict.fromkeys(rest, "upstream_failed")
     assert ran["states"]["missing"] == failed
     assert "UserError: lake /nowhere/param: no such directory\n" in ran["printed"]
