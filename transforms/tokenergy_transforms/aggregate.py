@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY = 2 << 30
 
+_OF_DEVICES = (
+    *("ts_us", "device_id", "node", "name", "update_us", "emulated"),
+    *("site", "hall", "pod", "rack"),
+)
+"""What is held of every device: in a large lake they are many."""
+
 Told = Callable[[int, str, float], None]
 """Told the hour, the node and the share of it that is finished."""
 
@@ -61,7 +67,8 @@ class Known:
 
 def known(lake: Lake) -> Known:
     """Return what a lake says of all nodes now."""
-    devices: list[dict[str, Any]] = lake.read("device").sort_by("ts_us").to_pylist()
+    rows = lake.read("device", columns=_OF_DEVICES).sort_by("ts_us")
+    devices: list[dict[str, Any]] = rows.to_pylist()
     return Known(devices, allocations(lake).to_pylist(), _last_hours(lake))
 
 
