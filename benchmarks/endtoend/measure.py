@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -27,7 +28,7 @@ _COLUMNS = ["ts_us", "device_id", "power_mw", "energy_mj", "epoch"]
 class _InMemory(Aggregator):
     """Stops before the segments are written: they are counted and let go."""
 
-    def _write(self, job, tables) -> Done:  # type: ignore[no-untyped-def]
+    def _write(self, job: Any, tables: Iterator[Any]) -> Done:
         rows = sum(table.num_rows for table in tables)
         return Done(job.node, job.hour_us, "cpu", 0, rows)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from benchmarks.gpu import clock
@@ -42,8 +43,8 @@ def pipeline(work: workload.Workload, windows_us: list[int], runs: int) -> list[
         nbytes = sum(a.nbytes for a in batch.arrays())
         bus = bus_bytes_s(nbytes, runs)
         locked = kernel_cuda.pinned(batch)
-        pinned_s = clock.on_host(lambda b=locked: kernel_cuda.integrate(b), runs)  # type: ignore[misc]
-        ordinary_s = clock.on_host(lambda b=batch: kernel_cuda.integrate(b), runs)  # type: ignore[misc]
+        pinned_s = clock.on_host(partial(kernel_cuda.integrate, locked), runs)
+        ordinary_s = clock.on_host(partial(kernel_cuda.integrate, batch), runs)
         found.append(
             {
                 "readings": len(batch.ts_us),
@@ -64,7 +65,7 @@ def break_even(sizes: list[int], window_us: int, runs: int) -> list[dict[str, An
     found = []
     for size in sizes:
         batch = workload.make(max(1, size // 36_000), size).batch(window_us)
-        cuda_s = clock.on_host(lambda b=batch: kernel_cuda.integrate(b), runs)  # type: ignore[misc]
+        cuda_s = clock.on_host(partial(kernel_cuda.integrate, batch), runs)
         row: dict[str, Any] = {"readings": len(batch.ts_us), "cuda_s": cuda_s}
         for cores in sorted({min(2, _cores()), min(16, _cores()), _cores()}):
             seconds = clock.on_host(_on_cores(cores, batch), runs)

@@ -14,9 +14,9 @@ from benchmarks.integration import contest, workload
 
 from benchmarks import gpu_check
 from tests.transforms import fake_cupy
-from tests.transforms.conftest import host_kernels  # noqa: F401 - a fixture
 from tests.transforms.host_shim import HostKernels
 from tokenergy_transforms import choice, kernel_cpu
+from tokenergy_transforms.batch import Batch, Result
 from tokenergy_transforms.cuda.lanes import LANES
 
 SIZES = bench.Sizes(devices=3, readings=9_000, copy_bytes=10_000, break_even=(2_000, 5_000), runs=1)
@@ -33,7 +33,7 @@ def test_chains_compute_the_same_statistics(window_us: int) -> None:
 
 
 def test_bench_gpu_measures_prints_and_writes(
-    host_kernels: HostKernels,  # noqa: F811
+    host_kernels: HostKernels,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -52,13 +52,13 @@ def test_bench_gpu_measures_prints_and_writes(
 
 
 def test_bench_gpu_fails_if_a_bit_differs(
-    host_kernels: HostKernels,  # noqa: F811
+    host_kernels: HostKernels,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     right = kernel_cpu.integrate
 
-    def wrong(batch):  # type: ignore[no-untyped-def]
+    def wrong(batch: Batch) -> Result:
         result = right(batch)
         result.energy_nj[1] += 1
         return result
@@ -73,7 +73,7 @@ def test_bench_gpu_fails_if_a_bit_differs(
 
 
 def test_gpu_check_goes_every_way(
-    host_kernels: HostKernels,  # noqa: F811
+    host_kernels: HostKernels,
     tmp_path: Path,
 ) -> None:
     with fake_cupy.installed(host_kernels, lazy=False) as fake:

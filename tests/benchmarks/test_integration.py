@@ -30,7 +30,7 @@ def work() -> workload.Workload:
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> by_cpp.Integrate:
     if by_cpp.compiler() is None:
-        pytest.skip("no C++ compiler")
+        pytest.skip("no C++ compiler: the twin cannot be built")
     return by_cpp.build(tmp_path_factory.mktemp("twin"))
 
 

@@ -47,7 +47,6 @@ def load(
     hour_us: int,
     devices: list[str],
     margin_us: int,
-    files: PowerFiles | None = None,
 ) -> Readings:
     """Load the readings of some devices of a node in an hour, and the nearest ones around it.
 
@@ -58,12 +57,11 @@ def load(
         devices: the devices, sorted.
         margin_us: how far from the hour the nearest readings are looked for. It is widened to the
             longest bridged counter spacing where a device with a counter has none that near.
-        files: the lake's power files, where their ends have been read before.
 
     Raises:
         UserError: a file cannot be reached.
     """
-    files = files or PowerFiles(lake)
+    files = PowerFiles(lake)
     while True:
         try:
             return load_span(files, node, devices, hour_us, hour_us, hour_us + HOUR_US, margin_us)
@@ -109,11 +107,9 @@ def load_span(
     return _sorted(_with_nearest(loaded, held))
 
 
-def metered_devices(
-    lake: Lake, node: str, hour_us: int, files: PowerFiles | None = None
-) -> list[str]:
+def metered_devices(lake: Lake, node: str, hour_us: int) -> list[str]:
     """Return the devices that have readings of this node in this hour, sorted."""
-    return sorted(row_counts(files or PowerFiles(lake), node, hour_us))
+    return sorted(row_counts(PowerFiles(lake), node, hour_us))
 
 
 def row_counts(files: PowerFiles, node: str, hour_us: int) -> dict[str, int]:
