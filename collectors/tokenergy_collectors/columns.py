@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_CODES = {"bool": "b", "int16": "h", "int32": "i", "int64": "q"}
+_CODES = {"bool": "b", "int16": "h", "int32": "i", "int64": "q", "double": "d"}
 """Type codes of `array`; it refuses what does not fit instead of cutting it off."""
 
 
@@ -24,8 +24,8 @@ def column(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
     """Return values, None among them, as an Arrow array.
 
     Args:
-        values: integers, booleans, texts or lists of integers, as the type asks for.
-        type_: bool, int16, int32, int64, string, or a list of such integers.
+        values: numbers, booleans, texts or lists of integers, as the type asks for.
+        type_: bool, int16, int32, int64, float64, string, or a list of such integers.
 
     Raises:
         TypeError: a value is of another kind.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
@@ -145,3 +146,13 @@ def test_segments_of_a_node_are_not_taken_for_those_of_another(builder: LakeBuil
         aggregate(builder.lake, T0, name, S, "cpu")
     assert builder.lake.nodes("power", T0) == builder.lake.nodes("segment", T0)
     assert set(builder.lake.read("segment", node="gpu")["device_id"].to_pylist()) == {"gpu"}
+
+
+def test_an_empty_file_is_no_reading_and_no_fault(builder: LakeBuilder) -> None:
+    builder.device("A")
+    builder.power("A", level(100_000, T0, T0 + S))
+    (path,) = builder.lake.files("power")
+    pq.write_table(pq.read_table(path, partitioning=None).slice(0, 0), path)
+    aggregate(builder.lake, T0, "n1", S, "cpu")
+    assert builder.lake.read("segment").num_rows == 0
+    assert builder.lake.files("power") == [path]
