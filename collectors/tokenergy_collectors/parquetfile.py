@@ -4,7 +4,8 @@ In: rows in the table's sort order, in pieces of any size. Out: a file whose byt
 rows alone, not on the pieces, so that writing the same rows again finds the same file.
 
 How a column is stored was chosen by measuring (docs/performance.md): whole numbers as differences
-(DELTA_BINARY_PACKED), texts in a dictionary, everything through zstd at its quickest level.
+(DELTA_BINARY_PACKED), texts in a dictionary, everything through zstd at its quickest level. The
+extremes of a row group are noted of raw columns, and of the derived ones that rows are sorted by.
 """
 
 from __future__ import annotations
@@ -53,11 +54,14 @@ class ParquetWriter:
 
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            raw = self._spec.layer == "raw"
             self._writer = pq.ParquetWriter(
                 self._aside,
-                self._spec.schema(),
+                _file_schema(self._spec),
+                store_schema=False,
                 compression="zstd",
                 compression_level=1,
+                write_statistics=True if raw else list(self._spec.sort),
                 use_dictionary=[c.name for c in self._spec.columns if c.type == "string"],
                 column_encoding={
                     c.name: "DELTA_BINARY_PACKED"
@@ -72,14 +76,13 @@ class ParquetWriter:
         return self
 
     def write(self, rows: pa.Table) -> None:
-        """Add rows, columns as in the contract, behind those that were added before."""
-        import pyarrow as pa
+        """Add rows behind those that were added before; texts may be dictionaries."""
 
         self._waiting.append(rows)
         self._count += len(rows)
         if self._count < GROUP_ROWS:
             return
-        waiting = pa.concat_tables(self._waiting)
+        waiting = self._take()
         whole = self._count // GROUP_ROWS * GROUP_ROWS
         self._put(waiting.slice(0, whole))
         self._waiting = [waiting.slice(whole)]
@@ -91,7 +94,6 @@ class ParquetWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        import pyarrow as pa
 
         if error is not None:
             with suppress(OSError):
@@ -100,7 +102,7 @@ class ParquetWriter:
             return
         try:
             if self._waiting:
-                self._put(pa.concat_tables(self._waiting))
+                self._put(self._take())
             self._writer.close()
             with self._aside.open("rb") as handle:
                 os.fsync(handle.fileno())
@@ -115,9 +117,18 @@ class ParquetWriter:
             self._drop()
             raise
 
+    def _take(self) -> pa.Table:
+        """Return what is waiting as one table, texts as dictionaries."""
+        import pyarrow as pa
+
+        schema = _file_schema(self._spec)
+        return pa.concat_tables(rows.cast(schema) for rows in self._waiting)
+
     def _put(self, rows: pa.Table) -> None:
         try:
-            self._writer.write_table(rows, row_group_size=GROUP_ROWS)
+            for first in range(0, len(rows), GROUP_ROWS):
+                group = _plain(rows.slice(first, GROUP_ROWS))
+                self._writer.write_table(group, row_group_size=GROUP_ROWS)
         except OSError as error:
             raise self._blame(error) from None
 
@@ -127,6 +138,35 @@ class ParquetWriter:
 
     def _blame(self, error: OSError) -> UserError:
         return UserError(f"{self._path}: cannot be written: {error.strerror or error}")
+
+
+def _file_schema(spec: Table) -> pa.Schema:
+    """Return the schema that rows are written with: texts are dictionaries, which is quicker."""
+    import pyarrow as pa
+
+    texts = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema(
+        field.with_type(texts) if field.type == pa.string() else field for field in spec.schema()
+    )
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Return rows whose dictionaries hold the texts that occur, in the order of their coming.
+
+    What a file's bytes are would otherwise depend on the pieces that its rows came in.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, column in enumerate(rows.columns):
+        if not pa.types.is_dictionary(column.type):
+            continue
+        whole = column.unify_dictionaries().combine_chunks()
+        used = whole.indices.unique().drop_null()
+        indices = pc.index_in(whole.indices, value_set=used)
+        texts = pa.DictionaryArray.from_arrays(indices, whole.dictionary.take(used))
+        rows = rows.set_column(place, rows.field(place), texts)
+    return rows
 
 
 def write_parquet(rows: pa.Table, path: Path, spec: Table) -> None:

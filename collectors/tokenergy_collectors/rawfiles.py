@@ -45,6 +45,15 @@ def columns_of(path: Path, table: Table) -> frozenset[str]:
 
     with _blame(path):
         found = pq.read_schema(path)
+    return _columns_in(found, table)
+
+
+def _columns_in(found: pa.Schema, table: Table) -> frozenset[str]:
+    """Return the names of the contract's columns that a schema has.
+
+    Raises:
+        BrokenFileError: its columns are not the table's.
+    """
     for column in table.schema():
         places = found.get_all_field_indices(column.name)
         if len(places) > 1:
@@ -128,12 +137,16 @@ def _check_values(name: str, array: pa.ChunkedArray, *, nullable: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """One row group of a file, and what its statistics say; None where they are missing."""
+    """One row group of a file, and what its statistics say; None where they are missing.
+
+    `constant` names the columns of numbers that hold one and the same value in every row.
+    """
 
     number: int
     rows: int
     first: dict[str, Any]
     last: dict[str, Any]
+    constant: frozenset[str]
 
 
 class RawFile:
@@ -152,11 +165,14 @@ class RawFile:
         import pyarrow.parquet as pq
 
         self._path, self._table = path, table
-        self._there = columns_of(path, table)
         with _blame(path):
             self._file = pq.ParquetFile(
-                path, read_dictionary=list(texts), page_checksum_verification=True
+                path,
+                read_dictionary=list(texts),
+                pre_buffer=False,  # a row group at a time, by several threads: this is quicker
+                page_checksum_verification=True,
             )
+            self._there = _columns_in(self._file.schema_arrow, table)
 
     def __enter__(self) -> RawFile:
         return self
@@ -176,7 +192,16 @@ class RawFile:
                 known = {name: s if s and s.has_min_max else None for name, s in stats.items()}
                 first = {name: s.min if s else None for name, s in known.items()}
                 last = {name: s.max if s else None for name, s in known.items()}
-                found.append(RowGroup(number, group.num_rows, first, last))
+                constant = frozenset(
+                    name
+                    for name, s in known.items()
+                    if s
+                    and s.min == s.max
+                    and not isinstance(s.min, str)  # statistics of texts may be shortened
+                    and s.has_null_count
+                    and s.null_count == 0
+                )
+                found.append(RowGroup(number, group.num_rows, first, last, constant))
             return found
 
     def read(self, number: int, names: Sequence[str]) -> pa.Table:
@@ -194,6 +219,8 @@ def _kind(type_: pa.DataType) -> str:
     """Return what a type is good for: types of one kind are cast, or the file is broken."""
     import pyarrow as pa
 
+    if pa.types.is_dictionary(type_):
+        return _kind(type_.value_type)
     if pa.types.is_integer(type_):
         return "integer"
     if pa.types.is_string(type_) or pa.types.is_large_string(type_):

@@ -214,7 +214,7 @@ class Aggregator:
 
     def _plan(self, node: str, hour_us: int) -> _Job:
         held = _held(self._of_all, node, hour_us)
-        rows = readings.row_counts(self._files, node, hour_us)
+        rows = readings.row_counts(self._files, node, hour_us, self._budget.workers)
         devices = sorted({*rows, *held})
         limits = readings.gap_limits(_update_us(self._of_all, hour_us), devices)
         parts = self._files.around(node, hour_us, 0)

@@ -22,14 +22,22 @@ def _there(bitmap, offset, row):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def tally(ids, counts):  # type: ignore[no-untyped-def]
-    """Add to int64 counts how often each of the int32 ids stands there; mostly in long runs."""
-    k = 0
+def runs_of(ids, runs):  # type: ignore[no-untyped-def]
+    """Find the runs of equal int32 ids: int64[R, 3] of id, first row, one past the last row.
+
+    Returns:
+        The number of runs; if it exceeds R, only the first R were written.
+    """
+    used = 0
+    k = np.uint64(0)
     while k < len(ids):
         first = k
-        while k < len(ids) and ids[np.uint64(k)] == ids[np.uint64(first)]:
-            k += 1
-        counts[ids[first]] += k - first
+        while k < len(ids) and ids[k] == ids[first]:
+            k += _ONE
+        if used < len(runs):
+            runs[used, 0], runs[used, 1], runs[used, 2] = ids[first], first, k
+        used += 1
+    return used
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -37,20 +45,21 @@ def _how_many(bitmap, offset, first, last):  # type: ignore[no-untyped-def]
     """Return how many of the rows first..last - 1 have a value."""
     if len(bitmap) == 0:
         return last - first
-    found = np.int64(0)
-    for bit in range(np.uint64(first + offset), np.uint64(last + offset)):
+    found, skip = np.int64(0), np.uint64(offset)
+    for bit in range(np.uint64(first) + skip, np.uint64(last) + skip):
         found += (bitmap[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7))) & np.uint8(1)
     return found
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def count(rows, places, begin_us, end_us, runs, counts):  # type: ignore[no-untyped-def]
+def count(rows, of_devices, places, begin_us, end_us, runs, counts):  # type: ignore[no-untyped-def]
     """Count the rows of one row group that are wanted, by device.
 
     Args:
-        rows: (ids, ts, power, bitmap, offset, energy, bitmap, offset, epoch); ids are int32 places
-            in the row group's dictionary, a bitmap with its offset tells which values are there.
-        places: int64, the device of each place in the dictionary; -1 if it is not wanted.
+        rows: (ts, power, bitmap, offset, energy, bitmap, offset, epoch); a bitmap with its offset
+            tells which values are there.
+        of_devices: the row group's runs of rows, as `runs_of` finds them.
+        places: int64, the device of each of its ids; -1 if it is not wanted.
         begin_us, end_us: rows with a stamp in [begin_us, end_us) are wanted.
         runs: int64[R, 3], written: device, first row, one past the last row of each run of rows.
         counts: int64[D, 2], added to: readings and counter readings.
@@ -58,24 +67,23 @@ def count(rows, places, begin_us, end_us, runs, counts):  # type: ignore[no-unty
     Returns:
         The number of runs; if it exceeds R, only the first R were written.
     """
-    ids, ts, _, power_bits, power_offset, _, energy_bits, energy_offset, _ = rows
+    ts, _, power_bits, power_offset, _, energy_bits, energy_offset, _ = rows
     used = 0
-    row = 0
-    while row < len(ids):
-        device = places[ids[row]]
-        first = row
-        while row < len(ids) and ids[row] == ids[first] and begin_us <= ts[row] < end_us:
-            row += 1
-        if row == first:
-            row += 1
-            continue
-        if device < 0:
-            continue
-        counts[device, 0] += _how_many(power_bits, power_offset, first, row)
-        counts[device, 1] += _how_many(energy_bits, energy_offset, first, row)
-        if used < len(runs):
-            runs[used, 0], runs[used, 1], runs[used, 2] = device, first, row
-        used += 1
+    for run in range(len(of_devices)):
+        device = places[of_devices[run, 0]]
+        row, end = np.uint64(of_devices[run, 1]), np.uint64(of_devices[run, 2])
+        while device >= 0 and row < end:
+            first = row
+            while row < end and begin_us <= ts[row] < end_us:
+                row += _ONE
+            if row == first:
+                row += _ONE
+                continue
+            counts[device, 0] += _how_many(power_bits, power_offset, first, row)
+            counts[device, 1] += _how_many(energy_bits, energy_offset, first, row)
+            if used < len(runs):
+                runs[used, 0], runs[used, 1], runs[used, 2] = device, first, row
+            used += 1
     return used
 
 
@@ -90,7 +98,7 @@ def pour(rows, runs, cursors, readings, counters):  # type: ignore[no-untyped-de
         readings: (ts_us, power_mw), written.
         counters: (ts_us, energy_mj, epoch), written.
     """
-    _, ts, power, power_bits, power_offset, energy, energy_bits, energy_offset, epoch = rows
+    ts, power, power_bits, power_offset, energy, energy_bits, energy_offset, epoch = rows
     out_ts, out_power = readings
     c_ts, c_mj, c_epoch = counters
     for run in range(len(runs)):
@@ -148,33 +156,38 @@ def number_epochs(mj, epoch, offsets, found):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def nearest(rows, places, begin_us, end_us, far_begin_us, far_end_us, held):  # type: ignore[no-untyped-def]
+def nearest(  # type: ignore[no-untyped-def]
+    rows, of_devices, places, begin_us, end_us, far_begin_us, far_end_us, held
+):
     """Keep, of every device, the last row before a span and the first after it, of either kind.
 
     Args:
-        rows, places: as in `count`.
+        rows, of_devices, places: as in `count`.
         begin_us, end_us: the span.
         far_begin_us, far_end_us: what lies outside of these does not count.
         held: int64[2, 2, D, 4], kept up to date: before or after; reading or counter reading; of
             each device whether there is one, its stamp, its value and its epoch. Of two with one
             stamp the lower value is kept.
     """
-    ids, ts, power, power_bits, power_offset, energy, energy_bits, energy_offset, epoch = rows
-    for k in range(len(ids)):
-        device = places[ids[k]]
-        if device < 0 or begin_us <= ts[k] < end_us or not far_begin_us <= ts[k] < far_end_us:
+    ts, power, power_bits, power_offset, energy, energy_bits, energy_offset, epoch = rows
+    for run in range(len(of_devices)):
+        device = places[of_devices[run, 0]]
+        if device < 0:
             continue
-        side = 0 if ts[k] < begin_us else 1
-        for kind in range(2):
-            if kind == 0:
-                if not _there(power_bits, power_offset, k):
-                    continue
-                value = np.int64(power[k])
-            else:
-                if not _there(energy_bits, energy_offset, k):
-                    continue
-                value = energy[k]
-            slot = held[side, kind, device]
-            closer = ts[k] > slot[1] if side == 0 else ts[k] < slot[1]
-            if slot[0] == 0 or closer or (ts[k] == slot[1] and value < slot[2]):
-                slot[0], slot[1], slot[2], slot[3] = 1, ts[k], value, epoch[k]
+        for k in range(of_devices[run, 1], of_devices[run, 2]):
+            if begin_us <= ts[k] < end_us or not far_begin_us <= ts[k] < far_end_us:
+                continue
+            side = 0 if ts[k] < begin_us else 1
+            for kind in range(2):
+                if kind == 0:
+                    if not _there(power_bits, power_offset, k):
+                        continue
+                    value = np.int64(power[k])
+                else:
+                    if not _there(energy_bits, energy_offset, k):
+                        continue
+                    value = energy[k]
+                slot = held[side, kind, device]
+                closer = ts[k] > slot[1] if side == 0 else ts[k] < slot[1]
+                if slot[0] == 0 or closer or (ts[k] == slot[1] and value < slot[2]):
+                    slot[0], slot[1], slot[2], slot[3] = 1, ts[k], value, epoch[k]

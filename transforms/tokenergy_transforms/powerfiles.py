@@ -13,19 +13,27 @@ from pathlib import Path
 
 from tokenergy_collectors.contract import HOUR_US, POWER
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.rawfiles import BrokenFileError, RawFile
+from tokenergy_collectors.rawfiles import BrokenFileError, RawFile, RowGroup
+from tokenergy_transforms.batch import I64
 
 TEXTS = ("device_id",)
 """Columns that are read as dictionaries: a number a row, and each text once."""
 
 _ALWAYS = 2**63 - 1
+_ROWS_A_RUN = 1024
+"""Runs of fewer rows are not worth keeping: a file that is not sorted has as many runs as rows."""
+
+Runs = tuple[list[str], I64]
+"""Which rows of a row group are whose: device_ids, and int64[R, 3]: the place among them, the first
+row and one past the last row of each run of rows of one device."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One row group: its file and place there, its rows, and what it spans.
 
-    Without statistics it may hold any device and any time.
+    Without statistics it may hold any device and any time. `epoch` is that of all its rows, None if
+    there may be several.
     """
 
     path: Path
@@ -35,6 +43,7 @@ class Part:
     last_id: str | None
     first_us: int
     last_us: int
+    epoch: int | None = None
 
     def holds(self, first_id: str, last_id: str, begin_us: int, end_us: int) -> bool:
         """Tell whether it may hold readings of first_id..last_id in [begin_us, end_us)."""
@@ -56,6 +65,7 @@ class PowerFiles:
         self.lake = lake
         self._known: dict[Path, list[Part]] = {}
         self._around: dict[tuple[str, int, int], list[Part]] = {}
+        self._runs: dict[Path, dict[int, Runs]] = {}
         self._lock = threading.Lock()
 
     def around(self, node: str, hour_us: int, margin_us: int) -> list[Part]:
@@ -92,12 +102,24 @@ class PowerFiles:
         paths = self.lake.files("power", [hour_us], node)
         return [(path, parts) for path in paths if (parts := self._parts(path))]
 
+    def runs(self, part: Part) -> Runs | None:
+        """Return which rows of a row group are whose, if it was noted."""
+        with self._lock:
+            return self._runs.get(part.path, {}).get(part.number)
+
+    def note_runs(self, part: Part, runs: Runs) -> None:
+        """Note which rows of a row group are whose, if they are few runs."""
+        if len(runs[1]) * _ROWS_A_RUN <= part.rows:
+            with self._lock:
+                self._runs.setdefault(part.path, {})[part.number] = runs
+
     def drop(self, path: Path, why: Exception) -> None:
         """Take a file out that cannot be read: to quarantine, if it is still there."""
         if isinstance(why, BrokenFileError):
             self.lake.give_up(path, POWER, str(why))
         with self._lock:
             self._known.pop(path, None)
+            self._runs.pop(path, None)
             self._around.clear()
 
     def forget_before(self, hour_us: int) -> None:
@@ -108,6 +130,7 @@ class PowerFiles:
                 for path, parts in self._known.items()
                 if any(part.last_us >= hour_us for part in parts)
             }
+            self._runs = {path: runs for path, runs in self._runs.items() if path in self._known}
             self._around = {key: found for key, found in self._around.items() if key[1] >= hour_us}
 
     def _parts(self, path: Path) -> list[Part]:
@@ -140,9 +163,16 @@ def _parts_of(path: Path) -> list[Part]:
                 last_id=group.last["device_id"],
                 first_us=_or(group.first["ts_us"], -_ALWAYS),
                 last_us=_or(group.last["ts_us"], _ALWAYS),
+                epoch=_epoch(group),
             )
-            for group in file.groups(("device_id", "ts_us"))
+            for group in file.groups(("device_id", "ts_us", "epoch"))
         ]
+
+
+def _epoch(group: RowGroup) -> int | None:
+    """Return the epoch of all rows, if there is but one and it is a counter's."""
+    epoch = group.first["epoch"] if "epoch" in group.constant else None
+    return epoch if epoch is not None and abs(epoch) < 2**31 else None
 
 
 def _or(value: int | None, other: int) -> int:

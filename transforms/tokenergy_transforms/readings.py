@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,22 +20,23 @@ from tokenergy_collectors.contract import BOUNDS, HOUR_US, POWER
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.rawfiles import BrokenFileError, RawFile
 from tokenergy_transforms.batch import COUNTER_SPAN_US, I64
-from tokenergy_transforms.powerfiles import TEXTS, Part, PowerFiles
+from tokenergy_transforms.powerfiles import TEXTS, Part, PowerFiles, Runs
 from tokenergy_transforms.rows import Readings as Readings
 from tokenergy_transforms.rows import Rows, assemble
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_COLUMNS = ("device_id", "ts_us", "power_mw", "energy_mj", "epoch")
+_COLUMNS = ("ts_us", "power_mw", "energy_mj")
 _FEW_RUNS = 1024
 _NO_BITS = np.empty(0, np.uint8)
 
 Columns = tuple[Any, ...]
-"""A decoded row group as `assembly` takes it."""
+"""The columns of a decoded row group as `assembly` takes them."""
 
-Chunk = tuple[Columns, I64]
-"""A decoded row group, and the place among the wanted devices of each text in its dictionary."""
+Chunk = tuple[Columns, I64, I64]
+"""A decoded row group, its runs of rows of one device, and the place among the wanted devices of
+each device that these name."""
 
 
 class StaleError(Exception):
@@ -112,28 +114,59 @@ def metered_devices(lake: Lake, node: str, hour_us: int) -> list[str]:
     return sorted(row_counts(PowerFiles(lake), node, hour_us))
 
 
-def row_counts(files: PowerFiles, node: str, hour_us: int) -> dict[str, int]:
+def row_counts(files: PowerFiles, node: str, hour_us: int, workers: int = 1) -> dict[str, int]:
     """Return how many rows each device has in the files of a node and hour.
+
+    Args:
+        files: the power files of the lake.
+        node: the node.
+        hour_us: start of the hour.
+        workers: files that are read at once.
 
     Raises:
         UserError: a file cannot be reached.
     """
+    found: dict[str, int] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        of_files = pool.map(lambda of: _rows_by_device(files, *of), files.of_hour(node, hour_us))
+        for rows in of_files:
+            if rows is None:
+                return row_counts(files, node, hour_us, workers)
+            for name, count in rows.items():
+                found[name] = found.get(name, 0) + count
+    return found
+
+
+def _rows_by_device(files: PowerFiles, path: Path, parts: list[Part]) -> dict[str, int] | None:
+    """Return how many rows each device has in a file; None if it had to be given up."""
+    found: dict[str, int] = {}
+    try:
+        with RawFile(path, POWER, TEXTS) as file:
+            for part in parts:
+                names, runs = _runs_of(files, file, part)
+                for place, first, end in runs.tolist():
+                    found[names[place]] = found.get(names[place], 0) + end - first
+    except (BrokenFileError, FileNotFoundError) as error:
+        files.drop(path, error)
+        return None
+    return found
+
+
+def _runs_of(files: PowerFiles, file: RawFile, part: Part) -> Runs:
+    """Return which rows of a row group are whose: as noted, or decoded and noted."""
     from tokenergy_transforms import assembly
 
-    found: dict[str, int] = {}
-    for path, parts in files.of_hour(node, hour_us):
-        try:
-            with RawFile(path, POWER, TEXTS) as file:
-                for part in parts:
-                    ids = file.read(part.number, TEXTS)["device_id"].combine_chunks()
-                    counts = np.zeros(len(ids.dictionary), np.int64)
-                    assembly.tally(_numbers(ids.indices), counts)
-                    for name, rows in zip(ids.dictionary.to_pylist(), counts.tolist(), strict=True):
-                        if rows:
-                            found[name] = found.get(name, 0) + rows
-        except (BrokenFileError, FileNotFoundError) as error:
-            files.drop(path, error)
-            return row_counts(files, node, hour_us)
+    noted = files.runs(part)
+    if noted is not None:
+        return noted
+    ids = file.read(part.number, TEXTS)["device_id"].combine_chunks()
+    runs = np.empty((_FEW_RUNS, 3), np.int64)
+    used = assembly.runs_of(_numbers(ids.indices), runs)
+    if used > len(runs):
+        runs = np.empty((used, 3), np.int64)
+        assembly.runs_of(_numbers(ids.indices), runs)
+    found = (ids.dictionary.to_pylist(), runs[:used].copy())
+    files.note_runs(part, found)
     return found
 
 
@@ -141,30 +174,37 @@ def _decode(
     files: PowerFiles, parts: Sequence[Part], devices: list[str], begin_us: int, end_us: int
 ) -> Iterator[Chunk]:
     """Decode the row groups that may hold some devices in a span, files in the order of time."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     wanted = [part for part in parts if part.holds(devices[0], devices[-1], begin_us, end_us)]
-    names = pa.array(devices, pa.string())
+    place_of = {device: place for place, device in enumerate(devices)}
     first_us: dict[Path, int] = {}
     for part in wanted:
         first_us[part.path] = min(part.first_us, first_us.get(part.path, part.first_us))
     wanted.sort(key=lambda part: (first_us[part.path], str(part.path), part.number))
-    for part in wanted:
+    for path, of_file in itertools.groupby(wanted, key=lambda part: part.path):
         try:
-            with RawFile(part.path, POWER, TEXTS) as file:
-                table = file.read(part.number, _COLUMNS)
+            with RawFile(path, POWER, TEXTS) as file:
+                for part in of_file:
+                    names, runs = _runs_of(files, file, part)
+                    places = np.array([place_of.get(name, -1) for name in names], np.int64)
+                    yield _columns_of(file, part), runs, places
         except (BrokenFileError, FileNotFoundError) as error:
-            files.drop(part.path, error)
+            files.drop(path, error)
             raise StaleError from None
-        ids = table["device_id"].combine_chunks()
-        places = pc.index_in(ids.dictionary, value_set=names).fill_null(-1)
-        columns: list[Any] = [_numbers(ids.indices), _numbers(_one(table["ts_us"]))]
-        for name in ("power_mw", "energy_mj"):
-            column = _one(table[name])
-            columns += [_numbers(column), *_bits(column)]
+
+
+def _columns_of(file: RawFile, part: Part) -> Columns:
+    """Decode one row group; an epoch that its statistics tell is not read."""
+    names = _COLUMNS if part.epoch is not None else (*_COLUMNS, "epoch")
+    table = file.read(part.number, names)
+    columns: list[Any] = [_numbers(_one(table["ts_us"]))]
+    for name in ("power_mw", "energy_mj"):
+        column = _one(table[name])
+        columns += [_numbers(column), *_bits(column)]
+    if part.epoch is not None:
+        columns.append(np.full(len(table), part.epoch, np.int32))
+    else:
         columns.append(_numbers(_one(table["epoch"])))
-        yield tuple(columns), places.to_numpy(zero_copy_only=False).astype(np.int64)
+    return tuple(columns)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
@@ -190,7 +230,7 @@ def _pour(chunks: Sequence[Chunk], devices: list[str], begin_us: int, end_us: in
     from tokenergy_transforms import assembly
 
     counts = np.zeros((len(devices), 2), np.int64)
-    runs = [_runs(rows, places, begin_us, end_us, counts) for rows, places in chunks]
+    runs = [_runs(chunk, begin_us, end_us, counts) for chunk in chunks]
     offsets = np.zeros((2, len(devices) + 1), np.int64)
     np.cumsum(counts.T, axis=1, out=offsets[:, 1:])
     total, counted = offsets[0, -1], offsets[1, -1]
@@ -201,8 +241,8 @@ def _pour(chunks: Sequence[Chunk], devices: list[str], begin_us: int, end_us: in
         np.empty(counted, np.int32),
     )
     cursors = np.ascontiguousarray(offsets[:, :-1].T)
-    for (rows, _), of_chunk in zip(chunks, runs, strict=True):
-        assembly.pour(rows, of_chunk, cursors, readings, counters)
+    for (columns, _, _), of_chunk in zip(chunks, runs, strict=True):
+        assembly.pour(columns, of_chunk, cursors, readings, counters)
     return Readings(devices, readings[0], readings[1], offsets[0], *counters, offsets[1])
 
 
@@ -220,17 +260,17 @@ def _sorted(poured: Readings) -> Readings:
     return replace(poured, counter_epoch=epochs)
 
 
-def _runs(rows: Columns, places: I64, begin_us: int, end_us: int, counts: I64) -> I64:
+def _runs(chunk: Chunk, begin_us: int, end_us: int, counts: I64) -> I64:
     """Return the runs of one row group that are wanted; add to the counts of their devices."""
     from tokenergy_transforms import assembly
 
     runs = np.empty((_FEW_RUNS, 3), np.int64)
     more = np.zeros_like(counts)
-    used = assembly.count(rows, places, begin_us, end_us, runs, more)
+    used = assembly.count(*chunk, begin_us, end_us, runs, more)
     if used > len(runs):
         runs = np.empty((used, 3), np.int64)
         more[:] = 0
-        assembly.count(rows, places, begin_us, end_us, runs, more)
+        assembly.count(*chunk, begin_us, end_us, runs, more)
     counts += more
     return runs[:used]
 
@@ -275,8 +315,8 @@ def _nearest(
     """Look for the nearest rows on either side of a span, of those in [far[0], far[1])."""
     from tokenergy_transforms import assembly
 
-    for rows, places in chunks:
-        assembly.nearest(rows, places, begin_us, end_us, *far, held)
+    for chunk in chunks:
+        assembly.nearest(*chunk, begin_us, end_us, *far, held)
 
 
 def _with_nearest(loaded: Readings, held: I64) -> Readings:

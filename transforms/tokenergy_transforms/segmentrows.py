@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokenergy_collectors.contract import SEGMENT
-from tokenergy_transforms.batch import NONE, Batch, Result
+from tokenergy_transforms.batch import I32, NONE, Batch, Result
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,7 +19,7 @@ _NULLABLE = frozenset(column.name for column in SEGMENT.columns if column.nullab
 
 
 def to_table(batch: Batch, result: Result, devices: list[str], node: str) -> pa.Table:
-    """Return segments as rows of the contract's `segment` table.
+    """Return segments as rows of the contract's `segment` table, texts as dictionaries.
 
     Args:
         batch: S segments of D devices.
@@ -43,15 +43,21 @@ def to_table(batch: Batch, result: Result, devices: list[str], node: str) -> pa.
         end_mw,
     )
     columns = {
-        "device_id": pa.array(devices, pa.string()).take(pa.array(batch.seg_device)),
-        "node": pa.repeat(pa.scalar(node), count),
+        "device_id": _texts(devices, batch.seg_device),
+        "node": _texts([node], np.zeros(count, np.int32)),
         "start_us": pa.array(batch.seg_start_us),
         "end_us": pa.array(batch.seg_end_us),
         "end_mw": _column("end_mw", end_mw),
         **{name: _column(name, getattr(result, name)) for name in Result.__slots__},
     }
-    arrays = [columns[name] for name in SEGMENT.column_names]
-    return pa.Table.from_arrays(arrays, schema=SEGMENT.schema())
+    names = SEGMENT.column_names
+    return pa.Table.from_arrays([columns[name] for name in names], names=names)
+
+
+def _texts(texts: list[str], places: I32) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(places), pa.array(texts, pa.string()))
 
 
 def _column(name: str, values: np.ndarray) -> pa.Array:
