@@ -389,6 +389,33 @@ LEDGER = Table(
     ),
 )
 
+LEDGER_HOUR = Table(
+    name="ledger_hour",
+    layer="derived",
+    row="the ledger of one hour, added up by device, account and job",
+    sort=("device_id", "account", "job_id"),
+    time="hour_us",
+    columns=(
+        _c("device_id", "string", "as in power"),
+        _c("node", "string", "host name"),
+        _c("hour_us", "int64", "start of the hour"),
+        _c("account", "string", "as in ledger"),
+        _n("job_id", "string", "the job that held the device"),
+        _n("energy_nj", "int128", "energy booked; NULL where nothing metered it"),
+        _c("low_nj", "int128", "lower bound"),
+        _c("high_nj", "int128", "upper bound"),
+        _c("gap_high_nj", "int128", "the part of the upper bound that nothing metered"),
+        _c("device_us", "int64", "device time booked"),
+        _c("covered_us", "int64", "of which power was defined"),
+        _n("counter_nj", "int128", "energy counter's total where samples cover the same time"),
+        _n("counted_integral_nj", "int128", "samples' integral over that same time"),
+        _c("max_gap_us", "int64", "largest spacing of readings that touches it"),
+        _c("method", "string", "methods of the ledger rows, joined by +"),
+        _c("shared", "bool", "true if jobs shared the device: an estimate"),
+        _c("as_of_us", "int64", "end of the latest segment in it"),
+    ),
+)
+
 TOKEN_USAGE = Table(
     name="token_usage",
     layer="derived",
@@ -417,6 +444,14 @@ _SUMS: tuple[Column, ...] = (
     _n("e_facility_nj", "int128", "(GPU + host) times PUE"),
     _n("e_facility_low_nj", "int128", "lower bound of it, from that of the GPU energy"),
     _n("e_facility_high_nj", "int128", "upper bound of it, from that of the GPU energy"),
+    _n("e_gpu_rss_low_nj", "int128", "lower bound if the errors of devices are independent"),
+    _n("e_gpu_rss_high_nj", "int128", "upper bound if the errors of devices are independent"),
+    _n(
+        "e_gpu_burdened_nj",
+        "int128",
+        "GPU energy and a share, by device time, of what no job of its site bore in the hour",
+    ),
+    _n("e_facility_burdened_nj", "int128", "the same with the hosts, times PUE"),
     _n("counter_nj", "int128", "energy counters' total where samples cover the same time"),
     _n("counted_integral_nj", "int128", "samples' integral over that same time"),
     _n("max_gap_us", "int64", "largest spacing of readings inside the job"),
@@ -448,6 +483,10 @@ _RATIOS: tuple[Column, ...] = (
     _n("tokenergy", "float64", "J per generated (trained) token, facility boundary"),
     _n("te_low", "float64", "lower bound of tokenergy"),
     _n("te_high", "float64", "upper bound of tokenergy"),
+    _n("te_rss_low", "float64", "lower bound of te_gpu_out or te_train, devices independent"),
+    _n("te_rss_high", "float64", "upper bound of te_gpu_out or te_train, devices independent"),
+    _n("te_gpu_burdened", "float64", "J per generated (trained) token, GPU boundary, burdened"),
+    _n("tokenergy_burdened", "float64", "J per generated (trained) token, facility, burdened"),
     _n("tokens_per_kwh", "float64", "3.6e6 / tokenergy"),
     _n("boundary_ratio", "float64", "e_facility_j / e_gpu_active_j"),
 )
@@ -527,6 +566,7 @@ TABLES: dict[str, Table] = {
         LOAD_PROFILE,
         LOAD_SPECTRUM,
         LEDGER,
+        LEDGER_HOUR,
         TOKEN_USAGE,
         JOB_HOUR_INDEX,
         JOB_INDEX,

@@ -54,7 +54,7 @@ def index(
     wanted = set(usage["hour_us"].to_pylist()) if hours is None else set(hours)
     if hours is None:
         # Hours that were derived before and have lost their reason are emptied.
-        for table in ("segment", "ledger", "token_usage", "job_hour_index"):
+        for table in ("segment", "ledger", "ledger_hour", "token_usage", "job_hour_index"):
             wanted |= set(lake.hours(table))
     for hour in sorted(wanted):
         progress(partition(hour))
@@ -71,7 +71,7 @@ def _index_hour(lake: Lake, site: Site, hour: int, usage: pa.Table) -> None:
     import pyarrow.compute as pc
 
     near = [hour - HOUR_US, hour, hour + HOUR_US]
-    scope = {"segment": [hour], "state": near, "tokens": near, "ledger": [hour], **_UNREAD}
+    scope = {"segment": [hour], "state": near, "tokens": near, "ledger": [hour], "ledger_hour": [hour], **_UNREAD}
     with catalog.connect(lake, scope) as con:
         _parameters(con, hour, inputs_digest(lake, hour, site))
         _declare(con, site)
@@ -80,9 +80,13 @@ def _index_hour(lake: Lake, site: Site, hour: int, usage: pa.Table) -> None:
         ledger = run_model(con, "ledger")
         _write(lake, "ledger", ledger, hour)
         _store(con, "ledger", ledger)
+        by_hour = run_model(con, "ledger_hour")
+        _write(lake, "ledger_hour", by_hour, hour)
+        _store(con, "ledger_hour", by_hour)
         _write(lake, "token_usage", usage.filter(pc.equal(usage["hour_us"], hour)), hour)
         _store(con, "token_usage", usage)
         _store(con, "job_facts", run_model(con, "job_facts"))
+        _build(con, "burden")
         _store(con, "sums", run_model(con, "job_hour_sums"))
         _write(lake, "job_hour_index", run_model(con, "indices"), hour)
 

@@ -49,6 +49,13 @@ ratio AS (
         CASE WHEN n_index IS NOT NULL THEN e_gpu_low_nj / 1e9 / n_high END AS te_gpu_low,
         CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN e_gpu_high_nj / 1e9 / n_low END
             AS te_gpu_high,
+        CASE WHEN n_index IS NOT NULL THEN e_gpu_rss_low_nj / 1e9 / n_high END AS te_rss_low,
+        CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN e_gpu_rss_high_nj / 1e9 / n_low END
+            AS te_rss_high,
+        CASE WHEN e_gpu_nj IS NOT NULL THEN e_gpu_burdened_nj / 1e9 / n_index END
+            AS te_gpu_burdened,
+        CASE WHEN e_facility_nj IS NOT NULL THEN e_facility_burdened_nj / 1e9 / n_index END
+            AS tokenergy_burdened,
         e_facility_nj / 1e9 / n_index AS tokenergy,
         CASE WHEN n_index IS NOT NULL THEN e_facility_low_nj / 1e9 / n_high END AS te_low,
         CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN e_facility_high_nj / 1e9 / n_low END

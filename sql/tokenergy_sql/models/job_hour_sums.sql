@@ -1,6 +1,6 @@
 -- The exact sums of each job in each hour.
--- In: ledger, token_usage, job_facts, device_now, site_node, site. Out: job_id, hour_us and the sums of the
--- contract, the methods and the reasons (as lists).
+-- In: ledger_hour, token_usage, job_facts, burden, device_now, site_node, site. Out: job_id, hour_us and
+-- the sums of the contract, the methods and the reasons (as lists).
 --
 -- The host's power, where the site declares it, is shared by the node's devices: a job bears
 -- host_mw x (its device time on the node) / (devices of the node). What is not declared is NULL,
@@ -9,7 +9,7 @@ WITH
 booked AS (
     SELECT
         job_id,
-        start_us - start_us % 3600000000 AS hour_us,
+        hour_us,
         sum(device_us)::BIGINT AS device_us,
         sum(covered_us)::BIGINT AS covered_us,
         sum(energy_nj) AS e_gpu_nj,
@@ -18,19 +18,44 @@ booked AS (
         CASE WHEN count(energy_nj) > 0
             THEN coalesce(sum(energy_nj) FILTER (WHERE account = 'active'), 0::HUGEINT)
         END AS e_gpu_active_nj,
-        sum(counter_nj) FILTER (WHERE k IS NOT NULL) AS counter_nj,
-        sum(integral_nj) FILTER (WHERE k IS NOT NULL) AS counted_integral_nj,
+        sum(counter_nj) AS counter_nj,
+        sum(counted_integral_nj) AS counted_integral_nj,
         max(max_gap_us) AS max_gap_us,
-        max(end_us) AS as_of_us,
-        list_sort(list_distinct(list(method))) AS methods,
+        max(as_of_us) AS as_of_us,
+        list_sort(list_distinct(flatten(list(string_split(method, '+'))))) AS methods,
         list_filter([
             CASE WHEN sum(covered_us) < sum(device_us) THEN 'gap' END,
-            CASE WHEN bool_or(method = 'disputed') THEN 'disputed' END,
-            CASE WHEN bool_or(method = 'counter_flagged') THEN 'counter_flagged' END,
-            CASE WHEN bool_or(attribution = 'shared_estimate') THEN 'shared_estimate' END
+            CASE WHEN list_contains(methods, 'disputed') THEN 'disputed' END,
+            CASE WHEN list_contains(methods, 'counter_flagged') THEN 'counter_flagged' END,
+            CASE WHEN bool_or(shared) THEN 'shared_estimate' END
         ], lambda code: code IS NOT NULL) AS reasons
-    FROM ledger
+    FROM ledger_hour
     WHERE job_id IS NOT NULL
+    GROUP BY ALL
+),
+-- Errors of different devices taken for independent: the root of the sum of their squares. What
+-- nothing metered is no error of a device: it counts in full.
+device_span AS (
+    SELECT
+        job_id,
+        hour_us,
+        device_id,
+        sum(low_nj) AS low_nj,
+        sum(high_nj) - sum(gap_high_nj) AS high_nj,
+        sum(gap_high_nj) AS gap_nj
+    FROM ledger_hour
+    WHERE job_id IS NOT NULL
+    GROUP BY ALL
+),
+spanned AS (
+    SELECT
+        job_id,
+        hour_us,
+        floor(sum((low_nj + high_nj) / 2) - sqrt(sum(pow((high_nj - low_nj) / 2, 2))))::HUGEINT
+            AS e_gpu_rss_low_nj,
+        ceil(sum((low_nj + high_nj) / 2) + sqrt(sum(pow((high_nj - low_nj) / 2, 2))))::HUGEINT
+            + sum(gap_nj) AS e_gpu_rss_high_nj
+    FROM device_span
     GROUP BY ALL
 ),
 node_devices AS (
@@ -40,12 +65,8 @@ node_devices AS (
     GROUP BY node
 ),
 on_node AS (
-    SELECT
-        job_id,
-        start_us - start_us % 3600000000 AS hour_us,
-        node,
-        sum(device_us) AS device_us
-    FROM ledger
+    SELECT job_id, hour_us, node, sum(device_us) AS device_us
+    FROM ledger_hour
     WHERE job_id IS NOT NULL
     GROUP BY ALL
 ),
@@ -95,6 +116,10 @@ SELECT
     (b.e_gpu_nj + h.e_host_nj) * site.pue_ppm // 1000000 AS e_facility_nj,
     (b.e_gpu_low_nj + h.e_host_nj) * site.pue_ppm // 1000000 AS e_facility_low_nj,
     (b.e_gpu_high_nj + h.e_host_nj) * site.pue_ppm // 1000000 + 1 AS e_facility_high_nj,
+    r.e_gpu_rss_low_nj,
+    r.e_gpu_rss_high_nj,
+    u.e_gpu_burdened_nj,
+    u.e_facility_burdened_nj,
     b.counter_nj,
     b.counted_integral_nj,
     b.max_gap_us,
@@ -111,4 +136,6 @@ SELECT
 FROM booked AS b
 FULL JOIN counted AS c USING (job_id, hour_us)
 LEFT JOIN hosted AS h USING (job_id, hour_us)
+LEFT JOIN spanned AS r USING (job_id, hour_us)
+LEFT JOIN burden AS u USING (job_id, hour_us)
 CROSS JOIN site

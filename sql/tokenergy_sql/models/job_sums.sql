@@ -1,5 +1,5 @@
 -- The exact sums of each job: those of its hours, added.
--- In: job_hour_index, allocation. Out: the same columns as job_hour_sums, without the hour.
+-- In: job_hour_index, ledger_hour, allocation. Out: the same columns as job_hour_sums, without the hour.
 -- Jobs that were allocated and never metered nor counted stand here with NULL.
 WITH
 added AS (
@@ -21,6 +21,10 @@ added AS (
             AS e_facility_nj,
         CASE WHEN bounded THEN sum(e_facility_low_nj) END AS e_facility_low_nj,
         CASE WHEN bounded THEN sum(e_facility_high_nj) END AS e_facility_high_nj,
+        sum(e_gpu_burdened_nj) AS e_gpu_burdened_nj,
+        CASE WHEN count(e_facility_burdened_nj) = count(*) FILTER (WHERE device_us > 0)
+            THEN sum(e_facility_burdened_nj)
+        END AS e_facility_burdened_nj,
         sum(counter_nj) AS counter_nj,
         sum(counted_integral_nj) AS counted_integral_nj,
         max(max_gap_us) AS max_gap_us,
@@ -36,6 +40,28 @@ added AS (
         sha256(string_agg(inputs_digest, '' ORDER BY hour_us)) AS inputs_digest
     FROM job_hour_index
     GROUP BY job_id
+),
+-- As in job_hour_sums, but a device's error is the same one in all hours.
+device_span AS (
+    SELECT
+        job_id,
+        device_id,
+        sum(low_nj) AS low_nj,
+        sum(high_nj) - sum(gap_high_nj) AS high_nj,
+        sum(gap_high_nj) AS gap_nj
+    FROM ledger_hour
+    WHERE job_id IS NOT NULL
+    GROUP BY ALL
+),
+spanned AS (
+    SELECT
+        job_id,
+        floor(sum((low_nj + high_nj) / 2) - sqrt(sum(pow((high_nj - low_nj) / 2, 2))))::HUGEINT
+            AS e_gpu_rss_low_nj,
+        ceil(sum((low_nj + high_nj) / 2) + sqrt(sum(pow((high_nj - low_nj) / 2, 2))))::HUGEINT
+            + sum(gap_nj) AS e_gpu_rss_high_nj
+    FROM device_span
+    GROUP BY ALL
 ),
 allocated AS (
     SELECT DISTINCT job_id FROM allocation
@@ -53,4 +79,5 @@ SELECT
         lambda x: x IN ('gap', 'disputed', 'counter_flagged', 'shared_estimate')) AS reasons,
     coalesce(inputs_digest, sha256('')) AS inputs_digest
 FROM added
+LEFT JOIN spanned USING (job_id)
 FULL JOIN allocated USING (job_id)
