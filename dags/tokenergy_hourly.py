@@ -162,7 +162,8 @@ def index(settled: dict[str, Any]) -> None:
 
     lake = Lake(settled["lake"])
     site = load_site(Path(settled["site"]) if settled["site"] else None, lake.root)
-    print(f"{pipeline.index(lake, site, [settled['hour_us']])} jobs")
+    done = pipeline.index(lake, site, [settled["hour_us"]])
+    print(f"{done.jobs} jobs; revision {done.revision or 'unchanged'}")
 
 
 @task(retries=3, outlets=ASSETS)

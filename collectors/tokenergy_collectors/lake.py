@@ -284,7 +284,7 @@ class Lake:
         spec = TABLES[table]
         rows = rows.select(spec.column_names).cast(spec.schema())
         rows = rows.sort_by([(column, "ascending") for column in spec.sort])
-        path = self._derived(table, hour_us, name)
+        path = self.derived(table, hour_us, name)
         write_parquet(rows, path, spec)
         return path
 
@@ -293,14 +293,15 @@ class Lake:
 
         It takes rows in the table's sort order, typed as in the contract, in pieces.
         """
-        return ParquetWriter(self._derived(table, hour_us, name), TABLES[table])
+        return ParquetWriter(self.derived(table, hour_us, name), TABLES[table])
 
-    def _derived(self, table: str, hour_us: int, name: str) -> Path:
+    def derived(self, table: str, hour_us: int, name: str) -> Path:
+        """Return where the derived file `NAME.parquet` of an hour belongs."""
         return self.root / table / partition(hour_us) / f"{escape_node(name)}.parquet"
 
     def remove(self, table: str, hour_us: int, name: str) -> None:
         """Remove the derived file `NAME.parquet` of an hour, if it is there."""
-        self._derived(table, hour_us, name).unlink(missing_ok=True)
+        self.derived(table, hour_us, name).unlink(missing_ok=True)
 
 
 def content_digest(rows: pa.Table) -> str:

@@ -33,6 +33,11 @@ _DUCKDB_TYPES: dict[Type, str] = {
     "list<int32>": "INTEGER[]",
 }
 
+DEVICE_NOW = (
+    "CREATE VIEW device_now AS SELECT * FROM device QUALIFY row_number() OVER "
+    "(PARTITION BY device_id ORDER BY ts_us DESC, node) = 1"
+)
+
 
 def connect(
     lake: Lake, hours: Mapping[str, Sequence[int]] | None = None
@@ -53,10 +58,7 @@ def connect(
         con.execute(f"CREATE VIEW {quoted(name)} AS {select_from(table, files)}")
     con.register("allocation", allocations(lake))
     con.register("quarantined", _quarantined(lake, (hours or {}).get("quarantined")))
-    con.execute(
-        "CREATE VIEW device_now AS SELECT * FROM device QUALIFY row_number() OVER "
-        "(PARTITION BY device_id ORDER BY ts_us DESC, node) = 1"
-    )
+    con.execute(DEVICE_NOW)
     return con
 
 

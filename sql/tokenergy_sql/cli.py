@@ -120,8 +120,18 @@ def load_profile(
 
 
 @app.command()
-def index(lake: LakeOption, hour: HourOption = None, site: SiteOption = None) -> None:
+def index(
+    lake: LakeOption,
+    hour: HourOption = None,
+    site: SiteOption = None,
+    anew: Annotated[
+        bool, typer.Option("--all", help="Derive hours whose inputs have not changed too.")
+    ] = False,
+) -> None:
     """Build ledger, token usage and the jobs' indices from the segments.
+
+    Only hours whose inputs have changed are derived again. What they said before is kept as a
+    numbered revision: see `tokenergy revisions` and `tokenergy diff`.
 
     \b
     Examples:
@@ -130,8 +140,8 @@ def index(lake: LakeOption, hour: HourOption = None, site: SiteOption = None) ->
     """
     from tokenergy_sql import steps
 
-    jobs = steps.index_hours(lake, steps.parse_hours(hour), site)
-    typer.echo(f"index: {jobs} jobs")
+    done = steps.index_hours(lake, steps.parse_hours(hour), site, anew)
+    typer.echo(f"index: {done.jobs} jobs; {steps.described(done)}")
 
 
 @app.command()

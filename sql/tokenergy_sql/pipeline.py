@@ -1,14 +1,15 @@
 """Segments to indices: runs the models in order and writes what they give.
 
 In: `segment`, `tokens`, `state`, `jobs`, `device` of a lake, and the site's constants. Out:
-`ledger`, `token_usage`, `job_hour_index` hour by hour, and `job_index` over all hours. Running it
-again on the same inputs writes the same bytes.
+`ledger`, `ledger_hour`, `token_usage`, `job_hour_index` hour by hour; `job_index` over all hours.
+Only hours whose inputs have changed are derived again; what they said before is kept as a revision.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors import __version__, contract
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake, hour_of, partition
-from tokenergy_sql import catalog
+from tokenergy_sql import catalog, revisions
+from tokenergy_sql.inputs import InputReader, Inputs, device_rows, whole_digest
+from tokenergy_sql.revisions import Recorder
 from tokenergy_sql.site import Site
 
 if TYPE_CHECKING:
@@ -36,30 +39,88 @@ _UNREAD: dict[str, list[int]] = {name: [] for name in ("power", "host", "clock",
 Progress = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """What one run of the index did.
+
+    Attributes:
+        jobs: in the index.
+        hours: that were looked at.
+        causes: of each hour that was derived, the kinds of input that had changed, or `new`.
+        revision: its number, if anything changed.
+    """
+
+    jobs: int
+    hours: int
+    causes: dict[int, list[str]]
+    revision: int | None
+
+
 def index(
-    lake: Lake, site: Site, hours: Iterable[int] | None = None, progress: Progress = print
-) -> int:
-    """Build the derived tables of some hours (all if None) and the jobs' index.
+    lake: Lake,
+    site: Site,
+    hours: Iterable[int] | None = None,
+    progress: Progress = print,
+    *,
+    anew: bool = False,
+) -> Indexed:
+    """Build the derived tables of those hours whose inputs have changed, and the jobs' index.
+
+    What was there before is kept as a revision. Run again on the same inputs it changes nothing.
 
     Args:
         lake: the lake.
         site: the declared constants.
-        hours: starts of the hours, microseconds UTC.
+        hours: starts of the hours to look at, microseconds UTC; all if None.
         progress: told of each hour before it is worked on.
-
-    Returns:
-        The number of jobs in the index.
+        anew: derive the hours whether or not their inputs have changed.
     """
-    usage = catalog.heal(lake, lambda: _token_usage(lake))
-    wanted = set(usage["hour_us"].to_pylist()) if hours is None else set(hours)
-    if hours is None:
-        # Hours that were derived before and have lost their reason are emptied.
-        for table in ("segment", "ledger", "ledger_hour", "token_usage", "job_hour_index"):
-            wanted |= set(lake.hours(table))
-    for hour in sorted(wanted):
-        progress(partition(hour))
-        catalog.heal(lake, partial(_index_hour, lake, site, hour, usage))
-    return _index_jobs(lake, site)
+    with revisions.recording(lake, index_version()) as record:
+        usage = catalog.heal(lake, lambda: _token_usage(lake))
+        noted, files = revisions.read_hours(lake)
+        reader = InputReader(lake, site, usage, _workloads(lake, usage), index_version(), files)
+        causes: dict[int, list[str]] = {}
+        looked = sorted(_all_hours(lake, usage) if hours is None else set(hours))
+        try:
+            for hour in looked:
+                inputs = reader.of_hour(hour)
+                changed = _changed(noted.get(hour), inputs)
+                if changed or anew or not _is_derived(lake, hour):
+                    progress(partition(hour))
+                    digest = whole_digest(inputs)
+                    catalog.heal(
+                        lake, partial(_index_hour, lake, site, hour, usage, digest, record)
+                    )
+                    causes[hour] = changed
+                    record.manifest.hours[str(hour)] = changed
+                    noted[hour] = inputs
+        finally:
+            revisions.note_hours(lake, noted, files)
+        jobs = _index_jobs(lake, site, record)
+        changed_files = record.manifest.added or record.manifest.replaced
+    return Indexed(jobs, len(looked), causes, record.manifest.number if changed_files else None)
+
+
+def _all_hours(lake: Lake, usage: pa.Table) -> set[int]:
+    """Return the hours that have segments or tokens, and those that were derived before."""
+    found = set(usage["hour_us"].to_pylist())
+    for table in ("segment", "ledger", "ledger_hour", "token_usage", "job_hour_index"):
+        found |= set(lake.hours(table))
+    return found
+
+
+def _changed(before: Inputs | None, now: Inputs) -> list[str]:
+    """Return the kinds of input that differ; `new` where nothing is known of before."""
+    if before is None:
+        return ["new"]
+    return sorted(kind for kind in {*before, *now} if before.get(kind) != now.get(kind))
+
+
+def _is_derived(lake: Lake, hour: int) -> bool:
+    """Tell whether the files that an hour with segments must have are there."""
+    return not lake.files("segment", [hour]) or bool(
+        lake.files("ledger", [hour]) and lake.files("ledger_hour", [hour])
+    )
 
 
 def _token_usage(lake: Lake) -> pa.Table:
@@ -67,31 +128,51 @@ def _token_usage(lake: Lake) -> pa.Table:
         return run_model(con, "token_usage")
 
 
-def _index_hour(lake: Lake, site: Site, hour: int, usage: pa.Table) -> None:
+def _workloads(lake: Lake, usage: pa.Table) -> dict[str, str]:
+    """Return what each job is for."""
+    with catalog.connect(lake, _UNREAD) as con:
+        _store(con, "token_usage", usage)
+        facts = run_model(con, "job_facts")
+    return dict(zip(facts["job_id"].to_pylist(), facts["workload"].to_pylist(), strict=True))
+
+
+def _index_hour(
+    lake: Lake, site: Site, hour: int, usage: pa.Table, digest: str, record: Recorder
+) -> None:
     import pyarrow.compute as pc
 
     near = [hour - HOUR_US, hour, hour + HOUR_US]
-    scope = {"segment": [hour], "state": near, "tokens": near, "ledger": [hour], "ledger_hour": [hour], **_UNREAD}
-    with catalog.connect(lake, scope) as con:
-        _parameters(con, hour, inputs_digest(lake, hour, site))
+    own = {name: [hour] for name in ("segment", "ledger", "ledger_hour")}
+    with catalog.connect(lake, {**own, "state": near, "tokens": near, **_UNREAD}) as con:
+        _parameters(con, hour, digest)
+        _know_devices(con, lake, hour)
         _declare(con, site)
         for model in ("job_activity", "sensor_class", "block", "edge", "part"):
             _build(con, model)
         ledger = run_model(con, "ledger")
-        _write(lake, "ledger", ledger, hour)
+        record.write("ledger", ledger, hour)
         _store(con, "ledger", ledger)
         by_hour = run_model(con, "ledger_hour")
-        _write(lake, "ledger_hour", by_hour, hour)
+        record.write("ledger_hour", by_hour, hour)
         _store(con, "ledger_hour", by_hour)
-        _write(lake, "token_usage", usage.filter(pc.equal(usage["hour_us"], hour)), hour)
+        record.write("token_usage", usage.filter(pc.equal(usage["hour_us"], hour)), hour)
         _store(con, "token_usage", usage)
         _store(con, "job_facts", run_model(con, "job_facts"))
         _build(con, "burden")
         _store(con, "sums", run_model(con, "job_hour_sums"))
-        _write(lake, "job_hour_index", run_model(con, "indices"), hour)
+        record.write("job_hour_index", run_model(con, "indices"), hour)
 
 
-def _index_jobs(lake: Lake, site: Site) -> int:
+def _know_devices(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int) -> None:
+    """Let the models of an hour see what was known of the devices by its end."""
+    import pyarrow as pa
+
+    rows = device_rows(lake.read("device").to_pylist(), hour)
+    _store(con, "device", pa.Table.from_pylist(rows, schema=contract.DEVICE.schema()))
+    con.execute(catalog.DEVICE_NOW.replace("VIEW", "TEMP VIEW", 1))
+
+
+def _index_jobs(lake: Lake, site: Site, record: Recorder) -> int:
     import pyarrow as pa
 
     with catalog.connect(lake, _UNREAD) as con:
@@ -107,8 +188,8 @@ def _index_jobs(lake: Lake, site: Site) -> int:
     by_hour: dict[int, list[int]] = {}
     for place, start_us in enumerate(rows["start_us"].to_pylist()):
         by_hour.setdefault(hour_of(start_us), []).append(place)
-    for hour in {*by_hour, *lake.hours("job_index")}:
-        _write(lake, "job_index", rows.take(pa.array(by_hour.get(hour, []), pa.int64())), hour)
+    for hour in sorted({*by_hour, *lake.hours("job_index")}):
+        record.write("job_index", rows.take(pa.array(by_hour.get(hour, []), pa.int64())), hour)
     return len(rows)
 
 
@@ -133,28 +214,6 @@ def index_version() -> str:
             digest.update(entry.read_bytes())
     digest.update(repr(contract.TABLES).encode())
     return f"{__version__}+{digest.hexdigest()[:8]}"
-
-
-def inputs_digest(lake: Lake, hour: int, site: Site) -> str:
-    """Return a digest of what an hour's index is made from.
-
-    Raw files are never rewritten, so their names stand for their contents; the current
-    allocations and the site's constants are taken by value.
-    """
-    from tokenergy_collectors.allocations import allocations
-    from tokenergy_collectors.lake import content_digest
-
-    digest = hashlib.sha256(repr(site).encode())
-    near = [hour - HOUR_US, hour, hour + HOUR_US]
-    for table in ("power", "state", "tokens"):
-        for path in lake.files(table, near):
-            digest.update(f"{path.relative_to(lake.root)}\n".encode())
-    for path in lake.files("segment", [hour]):
-        digest.update(path.read_bytes())
-    for path in lake.files("device"):
-        digest.update(f"{path.relative_to(lake.root)}\n".encode())
-    digest.update(content_digest(allocations(lake)).encode())
-    return digest.hexdigest()
 
 
 def _parameters(con: duckdb.DuckDBPyConnection, hour: int, digest: str) -> None:
@@ -185,11 +244,3 @@ def _store(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
     con.register("incoming", rows)
     con.execute(f"CREATE TEMP TABLE {catalog.quoted(name)} AS FROM incoming")
     con.unregister("incoming")
-
-
-def _write(lake: Lake, table: str, rows: pa.Table, hour: int) -> None:
-    """Write a derived file; remove it where nothing is left to say."""
-    if rows.num_rows:
-        lake.replace(table, rows, hour, table)
-    else:
-        lake.remove(table, hour, table)

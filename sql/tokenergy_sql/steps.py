@@ -6,6 +6,7 @@ standard error. The DAG calls the layers below, not this file.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from tokenergy_sql.site import load_site
 from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
+    from tokenergy_sql.pipeline import Indexed
     from tokenergy_transforms.aggregate import Done
     from tokenergy_transforms.loadprofile.profile import Done as Profiled
 
@@ -120,8 +122,10 @@ def print_profiles(root: Path, hours: list[int]) -> None:
         console().print(table)
 
 
-def index_hours(root: Path, hours: list[int] | None, site_file: Path | None) -> int:
-    """Index all hours, or the chosen ones; return the number of jobs.
+def index_hours(
+    root: Path, hours: list[int] | None, site_file: Path | None, anew: bool = False
+) -> Indexed:
+    """Index what is stale of all hours, or of the chosen ones; say what was done.
 
     Raises:
         UserError: the site file cannot be used.
@@ -136,7 +140,17 @@ def index_hours(root: Path, hours: list[int] | None, site_file: Path | None) -> 
         def told(what: str) -> None:
             progress.update(task, description=f"index {what}")
 
-        return index(lake, site, hours, told)
+        return index(lake, site, hours, told, anew=anew)
+
+
+def described(done: Indexed) -> str:
+    """Return in words which hours were derived and why."""
+    if not done.causes:
+        return f"nothing has changed in {done.hours} hours"
+    counts = Counter(cause for causes in done.causes.values() for cause in causes or ["asked for"])
+    why = ", ".join(f"{cause} {count}" for cause, count in sorted(counts.items()))
+    revision = f"revision {done.revision}" if done.revision else "the same as before"
+    return f"{len(done.causes)} of {done.hours} hours derived ({why}); {revision}"
 
 
 def print_checks(root: Path, limit: int, hours: list[int] | None = None) -> bool:
@@ -204,7 +218,7 @@ def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
     done = aggregate_hours(lake, None, None, "1s", "cpu")
     readings, segments = sum(d.readings for d in done), sum(d.segments for d in done)
     print(f"aggregate  {readings:,} readings to {segments:,} segments", flush=True)
-    print(f"index      {index_hours(lake, None, None)} jobs", flush=True)
+    print(f"index      {index_hours(lake, None, None).jobs} jobs", flush=True)
     passed = print_checks(lake, 5)
     out = write_report(lake, folder / "report.html")
     print()

@@ -82,7 +82,8 @@ SELECT
             THEN CASE WHEN trains THEN 'mixed_workload' ELSE 'zero_tokens' END END,
         CASE WHEN e_gpu_nj IS NOT NULL AND e_host_nj IS NULL THEN 'no_host_power' END,
         CASE WHEN e_host_nj IS NOT NULL AND e_facility_nj IS NULL THEN 'no_pue' END,
-        CASE WHEN running THEN 'running' END
+        -- An hour's figures stand, whatever becomes of the job.
+        CASE WHEN running AND (SELECT hour_us FROM parameters) = 0 THEN 'running' END
     ]), lambda code: code IS NOT NULL), ',') AS reason_codes,
     coalesce(emulated, false) AS emulated,
     (SELECT index_version FROM parameters) AS index_version
