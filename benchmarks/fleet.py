@@ -71,7 +71,7 @@ def run(folder: Path, profile_name: str, rate_hz: float) -> bool:
     again_s, _, _ = collect(folder, profile_name, rate_hz)
     after = {path: path.stat().st_size for path in lake.root.rglob("*.parquet")}
     done, aggregate_s = timed(lambda: steps.aggregate_hours(lake.root, None, None, "1s", "cpu"))
-    jobs, index_s = timed(lambda: steps.index_hours(lake.root, None, None))
+    jobs, index_s = timed(lambda: steps.index_hours(lake.root, None, None).jobs)
     findings, check_s = timed(lambda: run_checks(lake))
     scored, score_s = timed(lambda: score(lake, sorted((folder / "truth").glob("*.json"))))
     breaches = [finding.name for finding in findings if finding.breach]

@@ -41,6 +41,18 @@ def partition(hour_us: int) -> str:
     return f"date={moment:%Y-%m-%d}/hour={moment:%H}"
 
 
+def hour_of_path(path: Path) -> int:
+    """Return the start of the hour in whose partition a file lies, microseconds UTC.
+
+    Raises:
+        ValueError: it lies in none.
+    """
+    date, hour = path.parent.parent.name, path.parent.name
+    stamp = f"{date.removeprefix('date=')}T{hour.removeprefix('hour=')}"
+    moment = datetime.strptime(stamp, "%Y-%m-%dT%H").replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1_000_000
+
+
 def escape_node(node: str) -> str:
     """Return a node's name as it stands in file names: percent-encoded, never hidden, no path.
 
@@ -118,12 +130,8 @@ class Lake:
 
     def hours(self, table: str) -> list[int]:
         """Return the hours (start, microseconds UTC) in which a table has files, ascending."""
-        found = []
-        for folder in (self.root / table).glob("date=*/hour=*"):
-            if any(folder.glob("*.parquet")):
-                stamp = f"{folder.parent.name[5:]}T{folder.name[5:]}:00:00+00:00"
-                found.append(int(datetime.fromisoformat(stamp).timestamp()) * 1_000_000)
-        return sorted(found)
+        folders = (self.root / table).glob("date=*/hour=*")
+        return sorted(hour_of_path(f / "any") for f in folders if any(f.glob("*.parquet")))
 
     def files(
         self, table: str, hours: Iterable[int] | None = None, node: str | None = None

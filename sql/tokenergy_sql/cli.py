@@ -145,6 +145,53 @@ def index(
 
 
 @app.command()
+def revisions(
+    lake: LakeOption,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", min=1, help="Remove what all but the latest N replaced."),
+    ] = None,
+) -> None:
+    """List the numbered revisions of the books: when, which hours, why.
+
+    With --keep the files that older revisions replaced are removed; they can no longer be compared.
+
+    \b
+    Examples:
+      tokenergy revisions --lake ./lake
+      tokenergy revisions --lake ./lake --keep 500
+    """
+    from tokenergy_sql import history
+
+    history.print_revisions(lake, keep)
+
+
+@app.command()
+def diff(
+    lake: LakeOption,
+    older: Annotated[
+        int | None, typer.Option("--from", metavar="REV", help="Earlier revision; else the last.")
+    ] = None,
+    newer: Annotated[
+        int | None, typer.Option("--to", metavar="REV", help="Later revision; else the present.")
+    ] = None,
+) -> None:
+    """Tell which jobs two revisions put differently, by how much, and which input caused it.
+
+    Revision 0 is before the first one. Without options the last revision is held against the one
+    before it.
+
+    \b
+    Examples:
+      tokenergy diff --lake ./lake
+      tokenergy diff --lake ./lake --from 12 --to 15
+    """
+    from tokenergy_sql import history
+
+    history.print_difference(lake, older, newer)
+
+
+@app.command()
 def check(
     lake: LakeOption,
     hour: HourOption = None,
