@@ -1,8 +1,8 @@
-"""The lake as DuckDB sees it: every table of the contract as a view, and two derived ones.
+"""The lake as DuckDB sees it: every table of the contract as a view, and what is derived from them.
 
 In: a lake. Out: a connection with a view a table (empty where the lake has no rows), `allocation`
-(who held what, resolved), `device_now` (the latest row of each device), `quarantined` (files that
-could not be used) and the macro `utc(us)`.
+(who held what, resolved), `quarantined` (files that could not be used), and the views and macros of
+`views/`. `catalogfile` gives the same to any DuckDB client.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import TABLES, Table, Type
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.rawfiles import quarantined
+from tokenergy_sql import views
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DUCKDB_TYPES: dict[Type, str] = {
+DUCKDB_TYPES: dict[Type, str] = {
     "int16": "SMALLINT",
     "int32": "INTEGER",
     "int64": "BIGINT",
@@ -33,32 +34,29 @@ _DUCKDB_TYPES: dict[Type, str] = {
     "list<int32>": "INTEGER[]",
 }
 
-DEVICE_NOW = (
-    "CREATE VIEW device_now AS SELECT * FROM device QUALIFY row_number() OVER "
-    "(PARTITION BY device_id ORDER BY ts_us DESC, node) = 1"
-)
+DEVICE_NOW = views.definition("device_now").sql
 
 
 def connect(
-    lake: Lake, hours: Mapping[str, Sequence[int]] | None = None
+    lake: Lake, hours: Mapping[str, Sequence[int]] | None = None, *, adhoc: bool = False
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection over a lake.
 
     Args:
         lake: the lake.
         hours: of these tables, only these hours; of all others, everything.
+        adhoc: whether the views and macros for questions are wanted too.
     """
     import duckdb
 
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
-    con.execute("CREATE MACRO utc(us) AS make_timestamp(us)")
     for name, table in TABLES.items():
         files = lake.sound_files(name, (hours or {}).get(name))
         con.execute(f"CREATE VIEW {quoted(name)} AS {select_from(table, files)}")
     con.register("allocation", allocations(lake))
-    con.register("quarantined", _quarantined(lake, (hours or {}).get("quarantined")))
-    con.execute(DEVICE_NOW)
+    con.register("quarantined", quarantined_table(lake, (hours or {}).get("quarantined")))
+    views.define(con, (*views.BASIC, *(views.ADHOC if adhoc else ())))
     return con
 
 
@@ -88,7 +86,7 @@ def select_from(table: Table, files: Sequence[tuple[Path, frozenset[str]]]) -> s
     some = frozenset[str]().union(*(names for _, names in files))
     every = some.intersection(*(names for _, names in files))
     columns = ", ".join(
-        f"{quoted(c.name) if c.name in some else 'NULL'}::{_DUCKDB_TYPES[c.type]}"
+        f"{quoted(c.name) if c.name in some else 'NULL'}::{DUCKDB_TYPES[c.type]}"
         f" AS {quoted(c.name)}"
         for c in table.columns
     )
@@ -102,8 +100,8 @@ def select_from(table: Table, files: Sequence[tuple[Path, frozenset[str]]]) -> s
     return f"SELECT {columns} WHERE false"
 
 
-def _quarantined(lake: Lake, hours: Sequence[int] | None) -> pa.Table:
-    """Return what lies in the lake's quarantine, of some hours where given."""
+def quarantined_table(lake: Lake, hours: Sequence[int] | None = None) -> pa.Table:
+    """Return what lies in the quarantine of a lake, of some hours where given."""
     import pyarrow as pa
 
     names = ("table", "file", "reason")

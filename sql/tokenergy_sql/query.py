@@ -23,7 +23,7 @@ def run_query(lake: Lake, sql: str, form: Form, out: TextIO | None = None) -> No
     """Run a statement and write its rows.
 
     Args:
-        lake: the lake; its tables are views of their own names.
+        lake: the lake; its tables are views of their own names, beside those of `views/`.
         sql: one or more statements; the rows of the last one are shown.
         form: `table` for people, `csv`, or `json` (an array of objects).
         out: where to write; standard output if None.
@@ -36,7 +36,7 @@ def run_query(lake: Lake, sql: str, form: Form, out: TextIO | None = None) -> No
     out = out or sys.stdout
 
     def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
-        with catalog.connect(lake) as con:
+        with catalog.connect(lake, adhoc=True) as con:
             result = con.sql(sql)
             return ([], []) if result is None else (list(result.columns), result.fetchall())
 

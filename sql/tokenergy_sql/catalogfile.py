@@ -1,0 +1,144 @@
+"""The lake for any DuckDB client: `catalog.duckdb`, views and macros over the files of the lake.
+
+In: a lake. Out: `<lake>/catalog.duckdb`. It holds no rows of the lake: its views name the files of
+a table by a pattern, so that what is added, replaced or removed later shows in the next statement.
+Two small tables are kept in it as they were when it was written, by every run of the index:
+`allocation` and `quarantined`.
+
+- It is written aside and renamed. Who has it open goes on with the one he opened; nobody waits.
+- Paths in it are absolute, so that it can be opened from anywhere; a lake that was moved needs
+  `tokenergy catalog` once.
+- It is stored in a format that DuckDB 1.x and 2.x both read.
+- A pattern that matches nothing is an error in DuckDB. So each pattern also matches an empty file
+  of the table, `<lake>/.empty-TABLE/...`; nothing else reads that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors.allocations import allocations
+from tokenergy_collectors.contract import TABLES, Table
+from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.parquetfile import write_parquet
+from tokenergy_sql import views
+from tokenergy_sql.catalog import DUCKDB_TYPES, literal, quarantined_table, quoted
+
+if TYPE_CHECKING:
+    import duckdb
+
+NAME = "catalog.duckdb"
+"""Its name, at the root of the lake."""
+
+_STORAGE = "v1.0.0"
+
+
+def write_catalog(lake: Lake) -> Path:
+    """Write the catalog of a lake and return its path.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    import duckdb
+
+    path = lake.root / NAME
+    aside = lake.root / f".{NAME}.{os.getpid()}.tmp"
+    try:
+        aside.unlink(missing_ok=True)
+        for table in TABLES.values():
+            _write_empty(lake.root, table)
+        with duckdb.connect() as con:
+            con.execute("SET TimeZone = 'UTC'")
+            con.execute(f"ATTACH {literal(str(aside))} AS aside (STORAGE_VERSION '{_STORAGE}')")
+            con.execute("USE aside")
+            con.execute("BEGIN")
+            _fill(con, lake)
+            con.execute("COMMIT")
+            con.execute("USE memory")
+            con.execute("DETACH aside")
+        with aside.open("rb") as handle:
+            os.fsync(handle.fileno())
+        # A log that someone left who had opened the former file for writing is not for this one.
+        path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
+        aside.replace(path)
+    except (OSError, duckdb.IOException) as error:
+        raise UserError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+    return path
+
+
+def _fill(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Make the tables, views and macros, and describe them."""
+    root = lake.root.resolve()
+    for name, table in TABLES.items():
+        con.execute(f"CREATE VIEW {quoted(name)} AS {select_pattern(str(root), table)}")
+    for name, rows in (("allocation", allocations(lake)), ("quarantined", quarantined_table(lake))):
+        con.register("incoming", rows)
+        con.execute(f"CREATE TABLE {name} AS FROM incoming")
+        con.unregister("incoming")
+    views.define(con, (*views.BASIC, *views.ADHOC))
+    for statement in _comments(con):
+        con.execute(statement)
+
+
+def select_pattern(root: str, table: Table) -> str:
+    """Return a SELECT over all files of a table, typed by the contract.
+
+    A column that a file lacks is NULL. Rows without a stamp are no rows of the table: a file that
+    is foreign altogether gives none.
+
+    Args:
+        root: the lake, as it is to stand in the SELECT.
+        table: the table.
+    """
+    columns = ", ".join(
+        f"{literal(c.name)}: {{name: {literal(c.name)}, type: {literal(DUCKDB_TYPES[c.type])}, "
+        "default_value: NULL}"
+        for c in table.columns
+    )
+    first, rest = table.name[0], table.name[1:]
+    pattern = f"{_escaped(root)}/[{first}.]*{rest}/date=*/hour=*/[!.]*.parquet"
+    return (
+        f"SELECT * FROM read_parquet({literal(pattern)}, "  # noqa: S608 - all parts are escaped
+        f"hive_partitioning = false, schema = MAP {{{columns}}}) "
+        f"WHERE {quoted(table.time)} IS NOT NULL"
+    )
+
+
+def _write_empty(root: Path, table: Table) -> None:
+    """Write the empty file that a table's pattern always finds, if it is not there."""
+    path = root / f".empty-{table.name}" / "date=none" / "hour=none" / f"{table.name}.parquet"
+    if not path.exists():
+        write_parquet(table.schema().empty_table(), path, table)
+
+
+def _escaped(path: str) -> str:
+    """Return a path as it stands in a pattern."""
+    return re.sub(r"([*?[])", r"[\1]", path)
+
+
+def _comments(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Yield the statements that describe tables, views, macros and columns."""
+    about = {
+        **{("VIEW", name): f"{table.layer}: {table.row}" for name, table in TABLES.items()},
+        **{("TABLE", name): words for name, words in views.KEPT.items()},
+    }
+    for name in (*views.BASIC, *views.ADHOC):
+        found = views.definition(name)
+        about[found.kind, name] = f"{found.about} {found.reach}"
+    for (kind, name), words in about.items():
+        yield f"COMMENT ON {kind} {quoted(name)} IS {literal(words)}"
+        if "MACRO" in kind:
+            continue
+        meanings = views.meanings(name)
+        for column, *_ in con.execute(f"DESCRIBE {quoted(name)}").fetchall():
+            told = literal(meanings[column])
+            yield f"COMMENT ON COLUMN {quoted(name)}.{quoted(column)} IS {told}"

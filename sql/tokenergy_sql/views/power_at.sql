@@ -1,0 +1,47 @@
+-- Which device drew what at an instant.
+-- In: segment, place, allocation; moment, a TIMESTAMP, ISO 8601 text or microseconds. Out: one row a
+-- device that has a segment there.
+--
+-- The figures are those of the segment in which the instant lies; at a cut, of the one on its right.
+--
+--   from_us    start of the segment
+--   to_us      end of the segment
+--   mean_w     mean power of its covered time; NULL where no power is known
+--   min_w      smallest reading in it
+--   max_w      largest reading in it
+--   coverage   covered time / length
+--   jobs       jobs that held the device at the instant, joined by +; NULL: none
+CREATE MACRO power_at(moment) AS TABLE
+WITH
+there AS (
+    SELECT *
+    FROM segment
+    WHERE start_us <= stamp_us(moment)
+      AND end_us > stamp_us(moment)
+      AND start_us > stamp_us(moment) - 3600000000
+),
+held AS (
+    SELECT device_id, string_agg(DISTINCT job_id, '+' ORDER BY job_id) AS jobs
+    FROM allocation
+    WHERE start_us <= stamp_us(moment)
+      AND (end_us IS NULL OR end_us > stamp_us(moment))
+    GROUP BY device_id
+)
+SELECT
+    t.device_id,
+    t.node,
+    p.gpu, p.rack, p.pod, p.hall, p.site,
+    t.start_us AS from_us,
+    t.end_us AS to_us,
+    t.mean_mw / 1e3 AS mean_w,
+    t.min_mw / 1e3 AS min_w,
+    t.max_mw / 1e3 AS max_w,
+    t.covered_us / (t.end_us - t.start_us) AS coverage,
+    h.jobs
+FROM there AS t
+LEFT JOIN place AS p USING (device_id)
+LEFT JOIN held AS h USING (device_id)
+UNION ALL BY NAME
+SELECT error('power_at: expected a TIMESTAMP, ISO 8601 or microseconds') AS device_id
+WHERE stamp_us(moment) IS NULL
+ORDER BY mean_w DESC NULLS LAST, device_id
