@@ -18,6 +18,7 @@ from tokenergy_collectors import __version__, contract
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake, hour_of, partition
 from tokenergy_sql import catalog, revisions
+from tokenergy_sql.catalogfile import write_catalog
 from tokenergy_sql.inputs import InputReader, Inputs, device_rows, whole_digest
 from tokenergy_sql.revisions import Recorder
 from tokenergy_sql.site import Site
@@ -98,6 +99,7 @@ def index(
             revisions.note_hours(lake, noted, files)
         jobs = _index_jobs(lake, site, record)
         changed_files = record.manifest.added or record.manifest.replaced
+        write_catalog(lake)
     return Indexed(jobs, len(looked), causes, record.manifest.number if changed_files else None)
 
 
