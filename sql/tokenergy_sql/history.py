@@ -56,7 +56,8 @@ def print_difference(root: Path, older: int | None, newer: int | None) -> None:
     newer = noted[-1].number if newer is None else newer
     older = newer - 1 if older is None else older
     found = compare(lake, older, newer)
-    title = f"Revision {older} to {newer}: {len(found.moved)} jobs moved"
+    count = len(found.moved)
+    title = f"Revision {older} to {newer}: {count} job{'' if count == 1 else 's'} moved"
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("job", overflow="fold")
     table.add_column("hours", overflow="fold")
@@ -100,4 +101,4 @@ def _hours(hours_us: Sequence[int]) -> str:
 
 
 def _partitions(found: Difference) -> str:
-    return f"job_hour_index: {len(found.touched)} hours differ, {len(found.untouched)} untouched"
+    return f"hours of job_hour_index: {len(found.touched)} differ, {len(found.untouched)} untouched"

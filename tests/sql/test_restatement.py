@@ -215,8 +215,8 @@ def test_commands(builder: LakeBuilder) -> None:
     _aggregate(lake)
     run.invoke(app, ["index", "--lake", root])
     result = run.invoke(app, ["diff", "--lake", root])
-    assert "Revision 1 to 2: 1 jobs moved" in result.output
+    assert "Revision 1 to 2: 1 job moved" in result.output
     assert "short" in result.output
     assert "jobs" in result.output
-    assert "2 hours differ, 2 untouched" in result.output
+    assert "2 differ, 2 untouched" in result.output
     assert "Revisions" in run.invoke(app, ["revisions", "--lake", root]).output

@@ -82,6 +82,16 @@ def test_the_segments_are_the_same(lake: Lake, way: str) -> None:
     assert [path.read_bytes() for path in lake.files("segment")] == [before]
 
 
+def test_epochs_count(lake: Lake) -> None:
+    aggregate(lake, T0, "n1", S)
+    before = lake.read("segment")["counter_nj"].null_count
+    (path,) = lake.files("power", [T0])
+    rows = lake.read("power")
+    pq.write_table(rows.set_column(5, "epoch", pa.array(np.zeros(len(rows), np.int32))), path)
+    aggregate(lake, T0, "n1", S)
+    assert lake.read("segment")["counter_nj"].null_count < before
+
+
 def test_an_epoch_that_is_no_counters_sends_the_file_to_quarantine(lake: Lake) -> None:
     (path,) = lake.files("power", [T0])
     rows = _wide(lake.read("power"))
