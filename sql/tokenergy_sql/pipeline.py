@@ -8,7 +8,7 @@ Only hours whose inputs have changed are derived again; what they said before is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import resources
@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors import __version__, contract
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake, hour_of, partition
-from tokenergy_sql import catalog, revisions
+from tokenergy_sql import booking, catalog, revisions, tokens
 from tokenergy_sql.catalogfile import write_catalog
 from tokenergy_sql.inputs import InputReader, Inputs, device_rows, whole_digest
+from tokenergy_sql.models import model_text
 from tokenergy_sql.revisions import Recorder
 from tokenergy_sql.site import Site
 
@@ -77,7 +78,7 @@ def index(
         anew: derive the hours whether or not their inputs have changed.
     """
     with revisions.recording(lake, index_version()) as record:
-        usage = catalog.heal(lake, lambda: _token_usage(lake))
+        usage = catalog.heal(lake, lambda: tokens.usage(lake, progress))
         noted, files = revisions.read_hours(lake)
         reader = InputReader(lake, site, usage, _workloads(lake, usage), index_version(), files)
         causes: dict[int, list[str]] = {}
@@ -125,11 +126,6 @@ def _is_derived(lake: Lake, hour: int) -> bool:
     )
 
 
-def _token_usage(lake: Lake) -> pa.Table:
-    with catalog.connect(lake, _UNREAD) as con:
-        return run_model(con, "token_usage")
-
-
 def _workloads(lake: Lake, usage: pa.Table) -> dict[str, str]:
     """Return what each job is for."""
     with catalog.connect(lake, _UNREAD) as con:
@@ -149,12 +145,9 @@ def _index_hour(
         _parameters(con, hour, digest)
         _know_devices(con, lake, hour)
         _declare(con, site)
-        for model in ("job_activity", "sensor_class", "block", "edge", "part"):
+        for model in ("job_activity", "sensor_class"):
             _build(con, model)
-        ledger = run_model(con, "ledger")
-        record.write("ledger", ledger, hour)
-        _store(con, "ledger", ledger)
-        by_hour = run_model(con, "ledger_hour")
+        by_hour = _book(con, lake, hour, record)
         record.write("ledger_hour", by_hour, hour)
         _store(con, "ledger_hour", by_hour)
         record.write("token_usage", usage.filter(pc.equal(usage["hour_us"], hour)), hour)
@@ -163,6 +156,31 @@ def _index_hour(
         _build(con, "burden")
         _store(con, "sums", run_model(con, "job_hour_sums"))
         record.write("job_hour_index", run_model(con, "indices"), hour)
+        _build(con, "job_caps")
+        _store(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
+        record.write("job_efficiency", run_model(con, "job_efficiency"), hour)
+
+
+def _book(
+    con: duckdb.DuckDBPyConnection, lake: Lake, hour: int, record: Recorder
+) -> pa.Table:
+    """Write the ledger of an hour; return it added up, and let the models after it see it."""
+    import pyarrow as pa
+
+    sums = []
+
+    def pieces() -> Iterator[pa.Table]:
+        for piece in booking.ledger(con, lake, hour):
+            con.register("ledger", piece)
+            sums.append(run_model(con, "ledger_hour"))
+            con.unregister("ledger")
+            yield piece
+
+    record.stream("ledger", pieces(), hour)
+    files = lake.sound_files("ledger", [hour])
+    written = catalog.select_from(contract.LEDGER, files)
+    con.execute(f"CREATE TEMP VIEW ledger AS {written}")
+    return pa.concat_tables(sums) if sums else run_model(con, "ledger_hour")
 
 
 def _know_devices(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int) -> None:
@@ -198,12 +216,6 @@ def _index_jobs(lake: Lake, site: Site, record: Recorder) -> int:
 def run_model(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
     """Run the model `models/NAME.sql` and return its rows."""
     return con.sql(model_text(name)).to_arrow_table()
-
-
-@cache
-def model_text(name: str) -> str:
-    """Return the SQL of a model."""
-    return resources.files("tokenergy_sql.models").joinpath(f"{name}.sql").read_text("utf-8")
 
 
 @cache

@@ -10,7 +10,8 @@ import pytest
 from tests.support.lakes import LakeBuilder
 from tokenergy_collectors.emulate.catalogue import SENSORS, shipped
 from tokenergy_sql import catalog
-from tokenergy_sql.pipeline import ERROR_PPM, model_text
+from tokenergy_sql.models import model_text
+from tokenergy_sql.pipeline import ERROR_PPM
 
 
 def classes(folder: Path, **devices: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,5 @@
 -- Tokens by job, hour, model and kind: differences of the cumulative counters.
--- In: tokens, allocation. Out: token_usage, all hours.
+-- In: token_point (see `token_point.sql`), token_span. Out: token_usage, all hours.
 --
 -- A counter is unwrapped first: inside an epoch it adds its differences, at a restart it begins
 -- anew from zero. Its value at an edge (of an hour or of the job) is linear between the readings
@@ -8,39 +8,32 @@
 -- Beyond the last reading (before the first) nothing is counted; high allows for the unseen time at
 -- the counter's own peak rate.
 WITH
-span AS (
-    SELECT
-        job_id,
-        min(start_us) AS job_start_us,
-        CASE WHEN bool_or(end_us IS NULL) THEN NULL ELSE max(end_us) END AS job_end_us
-    FROM allocation
-    GROUP BY job_id
-),
-reading AS (
-    SELECT DISTINCT job_id, source_id, engine, kind, model, ts_us, value, epoch, since_us FROM tokens
-),
--- A counter begins anew when it falls, when its reader said so, or when its process is another one.
--- A smaller epoch is only another reader's count (a rotated file, a restarted collector).
+-- What an hour by itself could not tell of its first reading.
 marked AS (
     SELECT
-        *,
-        lag(ts_us) OVER counter AS before_us,
-        coalesce(
+        * REPLACE (coalesce(
+            anew,
             value < lag(value) OVER counter
             OR epoch > lag(epoch) OVER counter
             OR abs(since_us - lag(since_us) OVER counter) > 1000000,
             false
-        ) AS anew
-    FROM reading
-    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, epoch, value)
+        ) AS anew),
+        anew IS NULL AS opening,
+        lag(ts_us) OVER counter AS before_us
+    FROM token_point
+    WINDOW counter AS (
+        PARTITION BY job_id, source_id, engine, kind
+        ORDER BY ts_us, epoch, value, since_us, anew NULLS FIRST
+    )
 ),
 point AS (
-    SELECT job_id, source_id, engine, kind, model, ts_us, value, anew FROM marked
+    SELECT job_id, source_id, engine, kind, model, ts_us, value, anew, delta, peak FROM marked
     UNION ALL
-    SELECT m.job_id, m.source_id, m.engine, m.kind, m.model, m.since_us, 0, m.anew
+    SELECT m.job_id, m.source_id, m.engine, m.kind, m.model, m.since_us, 0, m.anew, NULL, NULL
     FROM marked AS m
-    LEFT JOIN span USING (job_id)
-    WHERE m.since_us < m.ts_us
+    LEFT JOIN token_span AS span USING (job_id)
+    WHERE m.opening
+      AND m.since_us < m.ts_us
       AND CASE
           WHEN m.before_us IS NULL THEN m.since_us >= span.job_start_us - 1000000
           ELSE m.anew AND m.since_us > m.before_us
@@ -48,13 +41,13 @@ point AS (
 ),
 grown AS (
     SELECT
-        *,
-        CASE
+        * REPLACE (CASE
+            WHEN delta IS NOT NULL THEN delta
             WHEN lag(value) OVER counter IS NULL THEN 0
             WHEN anew AND lag(value) OVER counter > 0 THEN value
             ELSE value - lag(value) OVER counter
-        END AS delta,
-        ts_us - lag(ts_us) OVER counter AS dt_us
+        END AS delta),
+        CASE WHEN delta IS NULL THEN ts_us - lag(ts_us) OVER counter END AS dt_us
     FROM point
     WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, anew, value)
 ),
@@ -77,11 +70,14 @@ counter AS (
         min(g.ts_us) AS first_us,
         max(g.ts_us) AS last_us,
         -- tokens per second, of spacings long enough to mean something
-        coalesce(max(g.delta * 1000000.0 / g.dt_us) FILTER (WHERE g.dt_us >= 100000), 0) AS peak,
+        coalesce(greatest(
+            max(g.peak),
+            max(g.delta * 1000000.0 / g.dt_us) FILTER (WHERE g.dt_us >= 100000)
+        ), 0) AS peak,
         max(span.job_start_us) AS job_start_us,
         max(span.job_end_us) AS job_end_us
     FROM grown AS g
-    LEFT JOIN span USING (job_id)
+    LEFT JOIN token_span AS span USING (job_id)
     GROUP BY ALL
 ),
 watched AS (
