@@ -8,7 +8,7 @@ Only hours whose inputs have changed are derived again; what they said before is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import resources
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors import __version__, contract
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake, hour_of, partition
-from tokenergy_sql import booking, catalog, revisions, tokens
+from tokenergy_sql import catalog, revisions, tokens
 from tokenergy_sql.catalogfile import write_catalog
 from tokenergy_sql.inputs import InputReader, Inputs, device_rows, whole_digest
 from tokenergy_sql.models import model_text
@@ -145,9 +145,12 @@ def _index_hour(
         _parameters(con, hour, digest)
         _know_devices(con, lake, hour)
         _declare(con, site)
-        for model in ("job_activity", "sensor_class"):
+        for model in ("job_activity", "sensor_class", "block", "edge", "part"):
             _build(con, model)
-        by_hour = _book(con, lake, hour, record)
+        ledger = run_model(con, "ledger")
+        record.write("ledger", ledger, hour)
+        _store(con, "ledger", ledger)
+        by_hour = run_model(con, "ledger_hour")
         record.write("ledger_hour", by_hour, hour)
         _store(con, "ledger_hour", by_hour)
         record.write("token_usage", usage.filter(pc.equal(usage["hour_us"], hour)), hour)
@@ -156,31 +159,6 @@ def _index_hour(
         _build(con, "burden")
         _store(con, "sums", run_model(con, "job_hour_sums"))
         record.write("job_hour_index", run_model(con, "indices"), hour)
-        _build(con, "job_caps")
-        _store(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
-        record.write("job_efficiency", run_model(con, "job_efficiency"), hour)
-
-
-def _book(
-    con: duckdb.DuckDBPyConnection, lake: Lake, hour: int, record: Recorder
-) -> pa.Table:
-    """Write the ledger of an hour; return it added up, and let the models after it see it."""
-    import pyarrow as pa
-
-    sums = []
-
-    def pieces() -> Iterator[pa.Table]:
-        for piece in booking.ledger(con, lake, hour):
-            con.register("ledger", piece)
-            sums.append(run_model(con, "ledger_hour"))
-            con.unregister("ledger")
-            yield piece
-
-    record.stream("ledger", pieces(), hour)
-    files = lake.sound_files("ledger", [hour])
-    written = catalog.select_from(contract.LEDGER, files)
-    con.execute(f"CREATE TEMP VIEW ledger AS {written}")
-    return pa.concat_tables(sums) if sums else run_model(con, "ledger_hour")
 
 
 def _know_devices(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int) -> None:
