@@ -8,11 +8,13 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
+from tokenergy_sql.asking import ask
+
+if TYPE_CHECKING:
+    import duckdb
 
 _PIPE_COLUMNS = 100_000
 
@@ -31,19 +33,13 @@ def run_query(lake: Lake, sql: str, form: Form, out: TextIO | None = None) -> No
     Raises:
         UserError: DuckDB refuses the statement; the message is its own, on one line.
     """
-    import duckdb
-
     out = out or sys.stdout
 
-    def ask() -> tuple[list[str], list[tuple[Any, ...]]]:
-        with catalog.connect(lake, adhoc=True) as con:
-            result = con.sql(sql)
-            return ([], []) if result is None else (list(result.columns), result.fetchall())
+    def fetch(con: duckdb.DuckDBPyConnection) -> tuple[list[str], list[tuple[Any, ...]]]:
+        result = con.sql(sql)
+        return ([], []) if result is None else (list(result.columns), result.fetchall())
 
-    try:
-        names, rows = catalog.heal(lake, ask)
-    except duckdb.Error as error:
-        raise UserError(f"query: {' '.join(str(error).split())}") from None
+    names, rows = ask(lake, "query", fetch)
     if form == "csv":
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(names)

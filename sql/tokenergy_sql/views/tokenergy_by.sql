@@ -170,7 +170,9 @@ SELECT
     CASE WHEN device_us > 0 THEN covered_us / device_us END AS coverage,
     estimate,
     array_to_string(list_filter(
-        list_append(reasons, CASE WHEN counted < jobs THEN 'uncounted' END),
+        list_append(reasons, CASE
+            WHEN workload IN ('inference', 'training') AND counted < jobs THEN 'uncounted'
+        END),
         lambda code: code <> ''
     ), ',') AS reason_codes,
     emulated
