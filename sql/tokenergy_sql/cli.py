@@ -239,6 +239,76 @@ def query(
     run_query(Lake(lake), sys.stdin.read() if sql == "-" else sql, forms[form])
 
 
+@app.command(name="by")
+def by_dimension(
+    dimension: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIMENSION",
+            help="job, model, user, account, workload, day, hour, gpu, node, rack, pod, hall, site.",
+        ),
+    ],
+    lake: LakeOption,
+) -> None:
+    """Show energy per token by a dimension: sums of energy over sums of tokens, with bounds.
+
+    One row a value and workload: inference and training are never mixed. A job on several boards,
+    nodes or racks is split: its energy as metered, its tokens by device time (an estimate).
+
+    \b
+    Examples:
+      tokenergy by model --lake ./lake
+      tokenergy by rack --lake ./lake
+    """
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.dimensions import print_by
+
+    print_by(Lake(lake), dimension)
+
+
+@app.command()
+def export(
+    lake: LakeOption,
+    table: Annotated[
+        str, typer.Option("--table", metavar="NAME", help="A table or view of the lake.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it.")],
+    form: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="SQL", help="Only rows that meet a condition.")
+    ] = None,
+) -> None:
+    """Write a table or view to one file for other tools.
+
+    \b
+    Examples:
+      tokenergy export --lake ./lake --table job_index --out jobs.csv
+      tokenergy export --lake ./lake --table ledger --format parquet --out gaps.parquet \\
+        --where "account = 'gap'"
+    """
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.export import export as write
+
+    typer.echo(f"export: {write(Lake(lake), table, form, out, where):,} rows -> {out}")
+
+
+@app.command()
+def catalog(lake: LakeOption) -> None:
+    """Write catalog.duckdb: views and macros by which any DuckDB client reads the lake.
+
+    `tokenergy index` writes it too; this is for a lake that was moved: paths in it are absolute.
+
+    \b
+    Examples:
+      tokenergy catalog --lake ./lake
+      duckdb -readonly ./lake/catalog.duckdb "FROM tokenergy_by('model')"
+    """
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.catalogfile import write_catalog
+
+    typer.echo(f"catalog: {write_catalog(Lake(lake))}")
+
+
 @app.command()
 def report(
     lake: LakeOption,
