@@ -551,6 +551,64 @@ JOB_INDEX = Table(
     ),
 )
 
+_OVER: tuple[Column, ...] = tuple(
+    _n(
+        f"over_{cap}_{bound}_nj",
+        "int128",
+        f"{words} bound of the energy above {cap} % of the limits",
+    )
+    for cap in (50, 60, 70, 80, 90)
+    for bound, words in (("low", "lower"), ("high", "upper"))
+)
+
+JOB_EFFICIENCY = Table(
+    name="job_efficiency",
+    layer="derived",
+    row="what became of the energy of one job in one hour, and its steady state; the parts add up",
+    sort=("job_id",),
+    time="hour_us",
+    columns=(
+        _c("job_id", "string", "job"),
+        _c("hour_us", "int64", "start of the hour"),
+        _c("device_us", "int64", "allocated device time, times the share"),
+        _n("idle_us", "int64", "of which resident idle, outside of the steady state"),
+        _n("gap_us", "int64", "of which nothing metered"),
+        _n("gap_high_nj", "int128", "upper bound of what it drew then"),
+        _n("e_gpu_nj", "int128", "GPU energy: the sum of the six parts that follow, NULL as 0"),
+        _n("e_steady_nj", "int128", "in intervals at 90 % of the peak rate or more"),
+        _n("e_low_batch_nj", "int128", "in intervals with tokens at a lower rate, not idle"),
+        _n("e_prefill_nj", "int128", "where prompts grew and output was below 10 % of the peak"),
+        _n("e_no_tokens_nj", "int128", "busy, and no token came: loading, checkpoints, a hang"),
+        _n("e_idle_nj", "int128", "resident idle, outside of the steady state"),
+        _n("e_unknown_nj", "int128", "not idle, and the rate of tokens is not known"),
+        _n("e_prefill_high_nj", "int128", "in all intervals in which prompts grew: bounds prefill"),
+        _n("e_low_batch_excess_nj", "int128", "low batch above the same tokens at te_steady"),
+        _n("e_steady_low_nj", "int128", "lower bound of e_steady_nj"),
+        _n("e_steady_high_nj", "int128", "upper bound of e_steady_nj"),
+        _n("interval_us", "int64", "length of the intervals; NULL where no counter is known"),
+        _c("intervals", "int64", "intervals whose rate and energy are known"),
+        _n("peak_tokens_s", "float64", "95th percentile of the rates of those with tokens"),
+        _n("steady_us", "int64", "time in the steady state"),
+        _n("n_steady", "int64", "generated (trained) tokens in it"),
+        _n("n_low_batch", "int64", "tokens of the intervals of e_low_batch_nj"),
+        _n("steady_w", "float64", "e_steady_nj / steady_us: W of all the job's devices"),
+        _n("steady_tokens_s", "float64", "n_steady / steady_us"),
+        _n("te_steady", "float64", "e_steady_nj / n_steady: J per generated (trained) token, GPU"),
+        _n("te_steady_low", "float64", "its lower bound, from that of the energy"),
+        _n("te_steady_high", "float64", "its upper bound, from that of the energy"),
+        *_OVER,
+        _c(
+            "reason_codes",
+            "string",
+            "why something is NULL or doubtful, joined by a comma; may be empty",
+        ),
+        _c("emulated", "bool", "true if any device is emulated"),
+        _c("index_version", "string", "version of the models and of this contract"),
+        _c("inputs_digest", "string", "SHA-256 over the inputs of this row"),
+        _n("as_of_us", "int64", "latest stamp among the inputs of this row"),
+    ),
+)
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -570,6 +628,7 @@ TABLES: dict[str, Table] = {
         TOKEN_USAGE,
         JOB_HOUR_INDEX,
         JOB_INDEX,
+        JOB_EFFICIENCY,
     )
 }
 """All tables by name, in the order in which the data flows."""

@@ -159,6 +159,9 @@ def _index_hour(
         _build(con, "burden")
         _store(con, "sums", run_model(con, "job_hour_sums"))
         record.write("job_hour_index", run_model(con, "indices"), hour)
+        _build(con, "job_caps")
+        _store(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
+        record.write("job_efficiency", run_model(con, "job_efficiency"), hour)
 
 
 def _know_devices(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int) -> None:

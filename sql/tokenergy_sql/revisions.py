@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "revisions"
-KEPT = ("ledger", "ledger_hour", "token_usage", "job_hour_index", "job_index")
+KEPT = (
+    "ledger",
+    "ledger_hour",
+    "token_usage",
+    "job_hour_index",
+    "job_index",
+    "job_efficiency",
+)
 """Tables whose earlier states are kept; segments can be derived again from sealed readings."""
 
 _HOURS = "hours.json"
@@ -83,16 +91,46 @@ class Recorder:
 
         A file that already holds the same bytes is left untouched, and not noted.
         """
-        path = self._lake.derived(table, hour_us, table)
+        with self._replacing(self._lake.derived(table, hour_us, table), bool(rows.num_rows)):
+            if rows.num_rows:
+                self._lake.replace(table, rows, hour_us, table)
+            else:
+                self._lake.remove(table, hour_us, table)
+
+    def stream(self, table: str, pieces: Iterator[pa.Table], hour_us: int) -> None:
+        """Do the same with rows in the table's order that come in pieces.
+
+        A piece is written while the next one is made.
+        """
+        first = next(pieces, None)
+        with self._replacing(self._lake.derived(table, hour_us, table), first is not None):
+            if first is None:
+                self._lake.remove(table, hour_us, table)
+                return
+            with (
+                self._lake.writer(table, hour_us, table) as file,
+                ThreadPoolExecutor(1) as pool,
+            ):
+                writing = pool.submit(file.write, first)
+                for piece in pieces:
+                    writing.result()
+                    writing = pool.submit(file.write, piece)
+                writing.result()
+
+    @contextmanager
+    def _replacing(self, path: Path, filled: bool) -> Iterator[None]:
+        """Note what becomes of a file inside the block, and keep what it was.
+
+        Args:
+            path: the file.
+            filled: whether it will be there afterwards.
+        """
         kept = self._keep(path)
         before = _identity(path)
         name = path.relative_to(self._lake.root).as_posix()
-        if before is None and rows.num_rows and name not in self.manifest.added:
+        if before is None and filled and name not in self.manifest.added:
             self._announce(name)
-        if rows.num_rows:
-            self._lake.replace(table, rows, hour_us, table)
-        else:
-            self._lake.remove(table, hour_us, table)
+        yield
         if before is None:
             pass
         elif _identity(path) == before:

@@ -1,0 +1,16 @@
+-- Shares of energy and the steady state: ratios of exact sums. One text for hours and for jobs.
+-- In: efficiency_sums (job_efficiency_hour or job_efficiency_job), parameters. Out: job_efficiency.
+SELECT
+    * EXCLUDE (reasons),
+    -- What low rates cost above the same tokens at the steady rate; below 0 where they cost less.
+    e_low_batch_nj - n_low_batch * e_steady_nj // n_steady AS e_low_batch_excess_nj,
+    e_steady_nj / 1e9 / n_steady AS te_steady,
+    e_steady_low_nj / 1e9 / n_steady AS te_steady_low,
+    e_steady_high_nj / 1e9 / n_steady AS te_steady_high,
+    e_steady_nj / 1e3 / steady_us AS steady_w,
+    n_steady / (steady_us / 1e6) AS steady_tokens_s,
+    array_to_string(list_filter(list_concat(
+        [CASE WHEN e_gpu_nj IS NULL THEN 'no_energy' END], reasons
+    ), lambda code: code IS NOT NULL), ',') AS reason_codes,
+    (SELECT index_version FROM parameters) AS index_version
+FROM efficiency_sums

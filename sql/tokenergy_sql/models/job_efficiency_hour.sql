@@ -1,0 +1,264 @@
+-- What became of each job's energy in one hour: full rate, low rate, prefill, no tokens, idle.
+-- In: ledger, segment, tokens (near hours), sums (job_hour_sums), job_caps, job_facts, parameters.
+-- Out: the sums of job_efficiency, one row a job. See `job_efficiency.sql` for the ratios.
+--
+-- The hour is laid out in intervals of equal length, the shortest of a list that holds ten of the
+-- times between which the job's counters grow: one growth more or less then changes a rate by a
+-- tenth at most. Tokens are linear between readings, rounded down; energy is that of whole ledger
+-- rows, so no row is ever divided and the parts add up to e_gpu_nj to the nanojoule.
+WITH
+-- 1. Tokens: growth between neighbouring readings -----------------------------------------------
+-- A counter that is silent for ten minutes around the hour's edge counts as absent. `counts` tells
+-- the tokens of the index from computed prompts.
+counter AS (
+    SELECT *, row_number() OVER () AS counter
+    FROM (
+        SELECT DISTINCT
+            t.job_id, t.source_id, t.engine, t.kind,
+            t.kind <> 'prompt_computed' AS counts
+        FROM tokens AS t
+        JOIN job_facts AS f USING (job_id)
+        WHERE (f.workload = 'inference' AND t.kind IN ('generated', 'prompt_computed'))
+            OR (f.workload = 'training' AND t.kind = 'trained')
+    )
+),
+reading AS (
+    SELECT c.counter, t.ts_us, t.value, t.epoch, t.since_us
+    FROM tokens AS t
+    JOIN counter AS c USING (job_id, source_id, engine, kind)
+    WHERE t.ts_us BETWEEN (SELECT hour_us - 600000000 FROM parameters)
+          AND (SELECT hour_us + 4200000000 FROM parameters)
+),
+followed AS (
+    SELECT
+        *,
+        lag(ts_us) OVER counter AS before_us,
+        lag(value) OVER counter AS before,
+        value < before OR epoch > lag(epoch) OVER counter
+            OR abs(since_us - lag(since_us) OVER counter) > 1000000 AS anew
+    FROM reading
+    WINDOW counter AS (PARTITION BY counter ORDER BY ts_us, epoch, value)
+),
+-- A counter that began anew stood at zero when its process started, where that is known.
+growth AS (
+    SELECT
+        counter,
+        CASE
+            WHEN before_us IS NULL OR anew THEN greatest(before_us, since_us)
+            ELSE before_us
+        END AS from_us,
+        ts_us AS to_us,
+        CASE WHEN before_us IS NULL OR anew THEN value ELSE value - before END AS tokens
+    FROM followed
+    WHERE before_us < ts_us OR (before_us IS NULL AND since_us < ts_us)
+),
+told AS (
+    SELECT g.*
+    FROM growth AS g
+    CROSS JOIN parameters AS p
+    WHERE g.to_us > p.hour_us AND g.from_us < p.hour_us + 3600000000
+),
+spacing AS (
+    SELECT
+        t.counter,
+        t.to_us - lag(t.to_us) OVER (PARTITION BY t.counter ORDER BY t.to_us) AS apart_us
+    FROM told AS t
+    JOIN counter AS c USING (counter)
+    WHERE c.counts AND t.tokens > 0
+),
+-- The shortest interval that holds ten growths and whole windows; else the hour.
+grid AS (
+    SELECT job_id, coalesce(min(us), 3600000000)::BIGINT AS interval_us
+    FROM (
+        SELECT job_id, quantile_disc(apart_us, 0.5) AS apart_us
+        FROM (SELECT DISTINCT counter FROM told)
+        JOIN counter USING (counter)
+        LEFT JOIN spacing USING (counter)
+        WHERE counts
+        GROUP BY job_id
+    )
+    CROSS JOIN (SELECT coalesce(max(end_us - start_us), 1) AS window_us FROM segment)
+    LEFT JOIN (
+        SELECT unnest([10, 20, 30, 60, 120, 300, 600, 1200]) * 1000000 AS us
+    ) ON us >= 10 * coalesce(apart_us, 0) AND us % window_us = 0
+    GROUP BY job_id
+),
+-- 2. Tokens by interval -------------------------------------------------------------------------
+dealt AS (
+    SELECT
+        t.*,
+        c.job_id,
+        c.counts,
+        g.interval_us,
+        p.hour_us,
+        unnest(range(
+            (greatest(t.from_us, p.hour_us) - p.hour_us) // g.interval_us,
+            (least(t.to_us, p.hour_us + 3600000000) - p.hour_us - 1) // g.interval_us + 1
+        )) AS place
+    FROM told AS t
+    JOIN counter AS c USING (counter)
+    JOIN grid AS g USING (job_id)
+    CROSS JOIN parameters AS p
+),
+shared_out AS (
+    SELECT
+        *,
+        greatest(from_us, hour_us + place * interval_us) AS a_us,
+        least(to_us, hour_us + (place + 1) * interval_us) AS b_us,
+        (tokens::HUGEINT * (b_us - from_us) // (to_us - from_us)
+            - tokens::HUGEINT * (a_us - from_us) // (to_us - from_us))::BIGINT AS part
+    FROM dealt
+),
+-- Between readings further apart than an interval a rate is not told, unless nothing grew.
+by_counter AS (
+    SELECT
+        counter, place,
+        any_value(job_id) AS job_id,
+        any_value(counts) AS counts,
+        sum(part)::BIGINT AS part,
+        sum(b_us - a_us) FILTER (WHERE tokens = 0 OR to_us - from_us <= interval_us)
+            = any_value(interval_us) AS whole
+    FROM shared_out
+    GROUP BY counter, place
+),
+counted AS (
+    SELECT
+        job_id, place,
+        sum(part) FILTER (WHERE counts)::BIGINT AS n,
+        sum(part) FILTER (WHERE NOT counts)::BIGINT AS n_prompt,
+        bool_and(whole) FILTER (WHERE counts) AS whole
+    FROM by_counter
+    GROUP BY ALL
+),
+-- 3. Energy by interval -------------------------------------------------------------------------
+spent AS (
+    SELECT
+        l.job_id,
+        (l.start_us - p.hour_us) // g.interval_us AS place,
+        any_value(g.interval_us) AS interval_us,
+        max(l.end_us) - min(l.start_us) AS held_us,
+        sum(l.energy_nj) AS nj,
+        sum(l.low_nj) AS low_nj,
+        sum(l.high_nj) AS high_nj,
+        coalesce(sum(l.energy_nj) FILTER (WHERE l.account = 'resident_idle'), 0::HUGEINT)
+            AS idle_nj,
+        sum(l.device_us) AS device_us,
+        coalesce(sum(l.device_us) FILTER (WHERE l.account = 'resident_idle'), 0::HUGEINT)
+            AS idle_us,
+        coalesce(sum(l.device_us) FILTER (WHERE l.account = 'gap'), 0::HUGEINT) AS gap_us,
+        sum(l.high_nj) FILTER (WHERE l.account = 'gap') AS gap_high_nj
+    FROM ledger AS l
+    CROSS JOIN parameters AS p
+    LEFT JOIN grid AS g USING (job_id)
+    WHERE l.job_id IS NOT NULL
+    GROUP BY ALL
+),
+timed AS (
+    SELECT
+        s.*,
+        c.n,
+        c.n_prompt,
+        coalesce(c.whole AND s.held_us = s.interval_us AND s.gap_us * 100 <= s.device_us, false)
+            AS known
+    FROM spent AS s
+    LEFT JOIN counted AS c USING (job_id, place)
+),
+peak AS (
+    SELECT
+        job_id,
+        any_value(interval_us) AS interval_us,
+        count(*) FILTER (WHERE known) AS intervals,
+        count(*) FILTER (WHERE known AND n > 0) AS busy,
+        count(n_prompt) > 0 AS prompted,
+        CASE WHEN busy >= 5 THEN quantile_disc(n, 0.95) FILTER (WHERE known AND n > 0) END AS n_peak
+    FROM timed
+    GROUP BY job_id
+),
+classed AS (
+    SELECT
+        t.*,
+        CASE
+            WHEN NOT known THEN 'unknown'
+            WHEN n = 0 AND coalesce(n_prompt, 0) = 0 THEN 'none'
+            WHEN n_peak IS NULL THEN 'unknown'
+            WHEN n * 10 >= n_peak * 9 THEN 'steady'
+            WHEN n_prompt > 0 AND n * 10 < n_peak THEN 'prefill'
+            ELSE 'low'
+        END AS class
+    FROM timed AS t
+    JOIN peak USING (job_id)
+),
+parted AS (
+    SELECT
+        job_id,
+        sum(nj) FILTER (WHERE class = 'steady') AS e_steady_nj,
+        sum(low_nj) FILTER (WHERE class = 'steady') AS e_steady_low_nj,
+        sum(high_nj) FILTER (WHERE class = 'steady') AS e_steady_high_nj,
+        sum(coalesce(nj, 0) - idle_nj) FILTER (WHERE class = 'low') AS e_low_batch_nj,
+        sum(coalesce(nj, 0) - idle_nj) FILTER (WHERE class = 'prefill') AS e_prefill_nj,
+        sum(nj) FILTER (WHERE known AND n_prompt > 0) AS e_prefill_high_nj,
+        sum(coalesce(nj, 0) - idle_nj) FILTER (WHERE class = 'none') AS e_no_tokens_nj,
+        sum(idle_nj) FILTER (WHERE class <> 'steady') AS e_idle_nj,
+        sum(coalesce(nj, 0) - idle_nj) FILTER (WHERE class = 'unknown') AS e_unknown_nj,
+        sum(idle_us) FILTER (WHERE class <> 'steady') AS idle_us,
+        sum(gap_us) AS gap_us,
+        coalesce(sum(gap_high_nj), 0::HUGEINT) AS gap_high_nj,
+        sum(interval_us) FILTER (WHERE class = 'steady') AS steady_us,
+        sum(n) FILTER (WHERE class = 'steady') AS n_steady,
+        sum(n) FILTER (WHERE class = 'low') AS n_low_batch
+    FROM classed
+    GROUP BY job_id
+)
+SELECT
+    s.job_id,
+    s.hour_us,
+    s.device_us,
+    p.idle_us::BIGINT AS idle_us,
+    p.gap_us::BIGINT AS gap_us,
+    p.gap_high_nj,
+    s.e_gpu_nj,
+    CASE WHEN k.n_peak IS NOT NULL THEN coalesce(p.e_steady_nj, 0::HUGEINT) END AS e_steady_nj,
+    p.e_steady_low_nj,
+    p.e_steady_high_nj,
+    CASE WHEN k.n_peak IS NOT NULL THEN coalesce(p.e_low_batch_nj, 0::HUGEINT) END
+        AS e_low_batch_nj,
+    CASE WHEN k.n_peak IS NOT NULL AND k.prompted THEN coalesce(p.e_prefill_nj, 0::HUGEINT) END
+        AS e_prefill_nj,
+    CASE WHEN k.n_peak IS NOT NULL AND k.prompted THEN coalesce(p.e_prefill_high_nj, 0::HUGEINT) END
+        AS e_prefill_high_nj,
+    CASE WHEN k.intervals > 0 THEN coalesce(p.e_no_tokens_nj, 0::HUGEINT) END AS e_no_tokens_nj,
+    CASE WHEN s.e_gpu_nj IS NOT NULL THEN coalesce(p.e_idle_nj, 0::HUGEINT) END AS e_idle_nj,
+    CASE WHEN s.e_gpu_nj IS NOT NULL THEN coalesce(p.e_unknown_nj, 0::HUGEINT) END AS e_unknown_nj,
+    k.interval_us,
+    coalesce(k.intervals, 0) AS intervals,
+    k.n_peak / (k.interval_us / 1e6) AS peak_tokens_s,
+    p.steady_us::BIGINT AS steady_us,
+    p.n_steady::BIGINT AS n_steady,
+    CASE WHEN k.n_peak IS NOT NULL THEN coalesce(p.n_low_batch, 0)::BIGINT END AS n_low_batch,
+    CASE WHEN c.limited THEN c.over_50_low_nj END AS over_50_low_nj,
+    CASE WHEN c.limited THEN c.over_50_high_nj END AS over_50_high_nj,
+    CASE WHEN c.limited THEN c.over_60_low_nj END AS over_60_low_nj,
+    CASE WHEN c.limited THEN c.over_60_high_nj END AS over_60_high_nj,
+    CASE WHEN c.limited THEN c.over_70_low_nj END AS over_70_low_nj,
+    CASE WHEN c.limited THEN c.over_70_high_nj END AS over_70_high_nj,
+    CASE WHEN c.limited THEN c.over_80_low_nj END AS over_80_low_nj,
+    CASE WHEN c.limited THEN c.over_80_high_nj END AS over_80_high_nj,
+    CASE WHEN c.limited THEN c.over_90_low_nj END AS over_90_low_nj,
+    CASE WHEN c.limited THEN c.over_90_high_nj END AS over_90_high_nj,
+    list_concat(s.reasons, [
+        CASE WHEN f.workload = 'mixed' THEN 'mixed_workload'
+            WHEN k.interval_us IS NULL THEN 'no_tokens'
+            WHEN k.intervals = 0 THEN 'tokens_sparse'
+            WHEN k.busy = 0 THEN 'zero_tokens'
+            WHEN k.n_peak IS NULL THEN 'few_intervals' END,
+        CASE WHEN f.workload = 'inference' AND NOT k.prompted THEN 'no_prompt_counter' END,
+        CASE WHEN c.limited = false THEN 'no_limit' END
+    ]) AS reasons,
+    coalesce(f.emulated, false) AS emulated,
+    s.inputs_digest,
+    s.as_of_us
+FROM sums AS s
+LEFT JOIN parted AS p USING (job_id)
+LEFT JOIN peak AS k USING (job_id)
+LEFT JOIN job_caps AS c USING (job_id)
+LEFT JOIN job_facts AS f USING (job_id)
