@@ -310,6 +310,28 @@ def catalog(lake: LakeOption) -> None:
 
 
 @app.command()
+def efficiency(
+    lake: LakeOption,
+    job: Annotated[
+        str | None, typer.Option("--job", metavar="JOB", help="One job, by hour and power cap.")
+    ] = None,
+) -> None:
+    """Show where each job's energy went, and what a token cost while the job ran at full rate.
+
+    Parts are full rate, low batch, prefill, no tokens, idle and unknown; see docs/efficiency.md.
+
+    \b
+    Examples:
+      tokenergy efficiency --lake ./lake
+      tokenergy efficiency --lake ./lake --job chat-70b
+    """
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.efficiency import print_efficiency
+
+    print_efficiency(Lake(lake), job)
+
+
+@app.command()
 def report(
     lake: LakeOption,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the page.")],
