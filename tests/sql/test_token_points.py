@@ -5,15 +5,13 @@ The oracle is one statement over all readings (`oracles/token_usage.sql`); it wa
 
 from __future__ import annotations
 
+import random
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
 from tokenergy_collectors.lake import Lake
@@ -37,83 +35,84 @@ def lines(rows: list[Row]) -> list[str]:
     return sorted(repr(row) for row in rows)
 
 
-# Stamps that meet: on the edge of an hour, beside it, twice the same, and anywhere.
-_OFFSETS = st.one_of(
-    st.sampled_from([0, 1, 50_000, 1_000_000, HOUR_US // 2, HOUR_US // 2 + 1, HOUR_US - 1]),
-    st.integers(0, HOUR_US - 1),
-)
-_STAMPS = st.builds(lambda hour, offset: T0 + hour * HOUR_US + offset, st.integers(0, 7), _OFFSETS)
-_JOBS = ("a", "b")
+def some_stamp(rng: random.Random) -> int:
+    """A stamp on the edge of an hour, beside it, or anywhere; hours are crowded, thin or empty."""
+    offset = rng.choice((0, 1, 50_000, S, HOUR_US // 2, HOUR_US // 2 + 1, HOUR_US - 1, None, None))
+    hour = rng.choice((0, 0, 0, 1, 1, 1, 2, 7))
+    return T0 + hour * HOUR_US + (rng.randrange(HOUR_US) if offset is None else offset)
 
 
-@st.composite
-def _readings(draw: st.DrawFn) -> list[Row]:
+def some_readings(rng: random.Random, job_id: str) -> list[Row]:
     """Readings of one counter: growing, falling, restarting, read by several at once."""
     counter = {
-        "job_id": draw(st.sampled_from((*_JOBS, "unknown"))),
-        "source_id": draw(st.sampled_from(("s", "t"))),
-        "kind": draw(st.sampled_from(("generated", "prompt_computed"))),
-        "engine": "",
+        "job_id": job_id,
+        "source_id": rng.choice(("s", "t")),
+        "kind": rng.choice(("generated", "prompt_computed")),
+        "engine": rng.choice(("", "1")),
         "node": "n1",
     }
-    stamps = sorted(draw(st.lists(_STAMPS, min_size=1, max_size=14)))
-    value, epoch, since = draw(st.integers(0, 5)), 0, draw(st.none() | _STAMPS)
-    found = {}
-    for ts_us in stamps:
-        what = draw(st.sampled_from(("grow", "grow", "grow", "fall", "epoch", "born", "old_epoch")))
-        value = value + draw(st.integers(0, 10**6)) if what == "grow" else draw(st.integers(0, 99))
+    value, epoch, since_us = rng.randrange(5), 0, rng.choice((None, some_stamp(rng)))
+    found = []
+    for ts_us in sorted(some_stamp(rng) for _ in range(rng.randint(1, 20))):
+        what = rng.choice(("grow", "grow", "grow", "fall", "epoch", "old_epoch", "born"))
+        value = value + rng.randrange(10**6) if what == "grow" else rng.randrange(99)
         epoch = max(0, epoch + {"epoch": 1, "old_epoch": -1}.get(what, 0))
-        since = draw(st.none() | _STAMPS) if what == "born" else since
-        # The order of readings that differ in `since_us` alone was never told.
-        found[ts_us, epoch, value] = {
-            **counter, "ts_us": ts_us, "value": value, "epoch": epoch, "since_us": since,
-            "model": draw(st.sampled_from(("m", "m", "n", None))),
-        }  # fmt: skip
-    return list(found.values())
+        since_us = rng.choice((None, some_stamp(rng))) if what == "born" else since_us
+        told = {"ts_us": ts_us, "value": value, "epoch": epoch, "since_us": since_us}
+        models = rng.sample(("m", "n", None), rng.choice((1, 1, 1, 1, 2)))
+        found += [{**counter, **told, "model": model} for model in models]
+    return found
 
 
-@st.composite
-def _allocations(draw: st.DrawFn) -> list[Row]:
-    """Allocations of the jobs: gaps between them, no end, ends before starts, none at all."""
-    rows = [
-        (draw(st.sampled_from(_JOBS)), draw(_STAMPS), draw(st.none() | _STAMPS))
-        for _ in range(draw(st.integers(0, 4)))
+def some_jobs(rng: random.Random, job_ids: list[str]) -> list[Row]:
+    """Allocations: gaps between them, without an end, ending before they start, or none at all."""
+    return [
+        {"job_id": job, "start_us": some_stamp(rng), "end_us": rng.choice((None, *ends))}
+        for job in job_ids
+        for _ in range(rng.choice((0, 1, 1, 1, 2)))
+        for ends in [[some_stamp(rng) for _ in range(5)]]
     ]
-    return [{"job_id": job, "start_us": start, "end_us": end} for job, start, end in rows]
 
 
 def add_jobs(builder: LakeBuilder, rows: list[Row]) -> None:
     for number, row in enumerate(rows):
-        builder.job(row["job_id"], f"GPU-{number}", row["start_us"], row["end_us"])
+        row["device_id"] = f"GPU-{number}"
+    full = {"node": "n1", "share_ppm": 1_000_000, "method": "declared", "recorded_us": T0}
+    builder.add("jobs", [{**full, **row} for row in rows])
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    counters=st.lists(_readings(), min_size=1, max_size=4),
-    later=_readings(),
-    jobs=_allocations(),
-    later_jobs=_allocations(),
-)
-def test_points_give_what_all_readings_give(
-    counters: list[list[Row]], later: list[Row], jobs: list[Row], later_jobs: list[Row]
-) -> None:
-    readings = [row for counter in counters for row in counter]
-    # Ties across counters that are one and the same are dropped, as within one.
-    key = ("job_id", "source_id", "kind", "ts_us", "epoch", "value")
-    unique = {tuple(row[name] for name in key): row for row in (*readings, *later)}
-    whole = list(unique.values())
-    first, second = whole[: len(whole) * 2 // 3], whole[len(whole) * 2 // 3 :]
-    with tempfile.TemporaryDirectory() as folder:
-        builder = LakeBuilder(Path(folder) / "lake")
-        builder.add("tokens", first[::2], "n1")
-        builder.add("tokens", first[1::2], "n2")
-        add_jobs(builder, jobs)
-        expected = by_all_readings(builder.lake)
-        assert by_points(builder.lake) == expected
-        assert by_points(builder.lake) == expected, "from the cache"
-        builder.add("tokens", second, "n1")
-        add_jobs(builder, later_jobs)
-        assert by_points(builder.lake) == by_all_readings(builder.lake), "after more has come"
+@pytest.mark.parametrize("seed", range(3))
+def test_points_give_what_all_readings_give(tmp_path: Path, seed: int) -> None:
+    """400 jobs a seed, each with counters of its own; then more of everything comes late."""
+    rng = random.Random(seed)
+    job_ids = [f"j{number}" for number in range(400)]
+    readings = [
+        row
+        for job_id in job_ids
+        for _ in range(rng.choice((1, 1, 2, 3)))
+        for row in some_readings(rng, job_id)
+    ]
+    # The order of readings that differ in `since_us` alone was never told: one of them is kept.
+    key = ("job_id", "source_id", "engine", "kind", "ts_us", "epoch", "value")
+    since: dict[tuple[Any, ...], int | None] = {}
+    told = [
+        row
+        for row in readings
+        if since.setdefault(tuple(row[name] for name in key), row["since_us"]) == row["since_us"]
+    ]
+    rng.shuffle(told)
+    late = len(told) // 4
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.add("tokens", told[late::2], "n1")
+    builder.add("tokens", told[late + 1 :: 2], "n2")
+    add_jobs(builder, some_jobs(rng, job_ids))
+    expected = by_all_readings(builder.lake)
+    assert len(expected) > 1_000
+    assert by_points(builder.lake) == expected
+    assert by_points(builder.lake) == expected, "from the cache"
+    builder.add("tokens", told[:late], "n1")
+    add_jobs(builder, some_jobs(rng, job_ids[:99]))
+    assert by_points(builder.lake) == by_all_readings(builder.lake), "after more has come"
 
 
 def regular(root: Path, hours: int = 5) -> LakeBuilder:
