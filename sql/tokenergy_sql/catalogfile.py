@@ -5,7 +5,9 @@ a table by a pattern, so that what is added, replaced or removed later shows in 
 Two small tables are kept in it as they were when it was written, by every run of the index:
 `allocation` and `quarantined`.
 
-- It is written aside and renamed. Who has it open goes on with the one he opened; nobody waits.
+- It is made in a folder of its own, for DuckDB can neither write where a path has a `?` nor lock on
+  every shared file system; copied beside its place and renamed. Who has it open goes on with the
+  one he opened; nobody waits.
 - Paths in it are absolute, so that it can be opened from anywhere; a lake that was moved needs
   `tokenergy catalog` once.
 - It is stored in a format that DuckDB 1.x and 2.x both read.
@@ -17,9 +19,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.allocations import allocations
@@ -50,18 +54,19 @@ def write_catalog(lake: Lake) -> Path:
     path = lake.root / NAME
     aside = lake.root / f".{NAME}.{os.getpid()}.tmp"
     try:
-        aside.unlink(missing_ok=True)
         for table in TABLES.values():
             _write_empty(lake.root, table)
-        with duckdb.connect() as con:
+        with TemporaryDirectory() as scratch, duckdb.connect() as con:
+            made = Path(scratch) / NAME
             con.execute("SET TimeZone = 'UTC'")
-            con.execute(f"ATTACH {literal(str(aside))} AS aside (STORAGE_VERSION '{_STORAGE}')")
+            con.execute(f"ATTACH {literal(str(made))} AS aside (STORAGE_VERSION '{_STORAGE}')")
             con.execute("USE aside")
             con.execute("BEGIN")
             _fill(con, lake)
             con.execute("COMMIT")
             con.execute("USE memory")
             con.execute("DETACH aside")
+            shutil.copyfile(made, aside)
         with aside.open("rb") as handle:
             os.fsync(handle.fileno())
         # A log that someone left who had opened the former file for writing is not for this one.
