@@ -38,7 +38,7 @@ run AS (
 ),
 -- The counter, read again --------------------------------------------------------------------
 counter_row AS (
-    SELECT device_id, ts_us, min(epoch) AS epoch, arg_min(energy_mj, (epoch, energy_mj)) AS mj
+    SELECT device_id, ts_us, min(energy_mj) AS mj
     FROM power
     WHERE energy_mj IS NOT NULL
     GROUP BY device_id, ts_us

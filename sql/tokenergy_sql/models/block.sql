@@ -41,11 +41,13 @@ classed AS (
 divided AS (
     SELECT
         *,
-        -- A block ends where the meter itself divides two jobs, and where the counter begins anew.
+        -- A block ends where the meter itself divides two jobs, where the counter begins anew, and
+        -- where nothing is known: what is behind at an edge is moved over no hole.
         coalesce(
             (at_edge AND lag(counter_off_us) OVER device <= 50000)
             OR (at_edge AND known = 'samples' AND lag(known) OVER device = 'samples')
             OR (counter_nj IS NULL) <> (lag(counter_nj) OVER device IS NULL)
+            OR (known = 'none') <> (lag(known) OVER device = 'none')
             OR start_us <> lag(end_us) OVER device,
             false
         )::INT AS divides

@@ -2,11 +2,12 @@
 -- In: ledger_hour, device_now, site_node, site. Out: job_id, hour_us, e_gpu_burdened_nj,
 -- e_facility_burdened_nj.
 --
--- Inside a site and hour the pool P goes to the jobs by their device time w, with the telescoping
--- rule: floor(P W / T) minus the same of the predecessor, W the running sum of w and T its total. So
--- the jobs of a site add up to what the site drew, to the unit. Facility energy is PUE times the
--- running sum, rounded down, differences again. In an hour in which no job held a device of the site
--- there is nobody to bear the pool: it stays in ledger_hour, without a job.
+-- Inside a site and hour the pool P goes to the jobs by their device time w, 1 us at least (a small
+-- share of a short time rounds to nothing), with the telescoping rule: floor(P W / T) minus the same
+-- of the predecessor, W the running sum of w and T its total. So the jobs of a site add up to what
+-- the site drew, to the unit. Facility energy is PUE times the running sum, rounded down,
+-- differences again. In an hour in which no job held a device of the site there is nobody to bear
+-- the pool: it stays in ledger_hour, without a job.
 WITH
 node_devices AS (
     SELECT node, count(DISTINCT device_id) AS devices
@@ -20,7 +21,8 @@ placed AS (
         coalesce(d.site, '') AS site,
         l.job_id,
         l.node,
-        sum(l.energy_nj) AS gpu_nj,
+        -- The ledger's sums are stored as DECIMAL, which DuckDB divides as DOUBLE.
+        sum(l.energy_nj)::HUGEINT AS gpu_nj,
         sum(l.device_us) AS device_us
     FROM ledger_hour AS l
     LEFT JOIN device_now AS d USING (device_id)
@@ -35,7 +37,7 @@ hosted AS (
         CASE WHEN count(s.host_mw) = count(*)
             THEN sum(s.host_mw::HUGEINT * p.device_us // n.devices)
         END AS host_nj,
-        sum(p.device_us) AS device_us
+        greatest(sum(p.device_us), 1) AS weight_us
     FROM placed AS p
     LEFT JOIN node_devices AS n USING (node)
     LEFT JOIN site_node AS s USING (node)
@@ -49,22 +51,22 @@ pool AS (
         CASE WHEN count(host_nj) = count(*)
             THEN coalesce(sum(host_nj) FILTER (WHERE job_id IS NULL), 0::HUGEINT)
         END AS host_nj,
-        sum(device_us) FILTER (WHERE job_id IS NOT NULL) AS device_us
+        sum(weight_us) FILTER (WHERE job_id IS NOT NULL) AS weight_us
     FROM hosted
     GROUP BY ALL
 ),
 spread AS (
     SELECT
-        h.hour_us, h.site, h.job_id, p.device_us AS whole_us,
+        h.hour_us, h.site, h.job_id, p.weight_us AS whole_us,
         h.gpu_nj AS own_nj,
         h.host_nj AS own_host_nj,
         p.gpu_nj AS pool_nj,
         p.host_nj AS pool_host_nj,
-        sum(h.device_us) OVER site AS upper_us,
-        upper_us - h.device_us AS lower_us
+        sum(h.weight_us) OVER site AS upper_us,
+        upper_us - h.weight_us AS lower_us
     FROM hosted AS h
     JOIN pool AS p USING (hour_us, site)
-    WHERE h.job_id IS NOT NULL AND p.device_us > 0
+    WHERE h.job_id IS NOT NULL
     WINDOW site AS (PARTITION BY h.hour_us, h.site ORDER BY h.job_id)
 ),
 borne AS (

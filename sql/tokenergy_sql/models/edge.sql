@@ -30,8 +30,8 @@ beside AS (
         coalesce(l.counter_off_us, 0) AS off_us,
         coalesce(l.idle_mw, r.idle_mw) AS idle_mw,
         coalesce(c.limit_mw, parameters.limit_unknown_mw) AS limit_mw,
-        coalesce(l.recent_max_mw, r.max_mw) AS before_mw,
-        greatest(l.recent_max_mw, r.max_mw) AS around_mw,
+        coalesce(l.recent_max_mw, r.max_mw)::BIGINT AS before_mw,
+        greatest(l.recent_max_mw, r.max_mw)::BIGINT AS around_mw,
         c.* EXCLUDE (device_id, limit_mw),
         CASE
             WHEN 'both' IN (l.known, r.known) AND coalesce(l.counter_off_us, 0) <= 50000

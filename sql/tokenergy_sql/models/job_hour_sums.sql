@@ -12,9 +12,10 @@ booked AS (
         hour_us,
         sum(device_us)::BIGINT AS device_us,
         sum(covered_us)::BIGINT AS covered_us,
-        sum(energy_nj) AS e_gpu_nj,
-        sum(low_nj) AS e_gpu_low_nj,
-        sum(high_nj) AS e_gpu_high_nj,
+        -- The ledger's sums are stored as DECIMAL, which DuckDB divides as DOUBLE.
+        sum(energy_nj)::HUGEINT AS e_gpu_nj,
+        sum(low_nj)::HUGEINT AS e_gpu_low_nj,
+        sum(high_nj)::HUGEINT AS e_gpu_high_nj,
         CASE WHEN count(energy_nj) > 0
             THEN coalesce(sum(energy_nj) FILTER (WHERE account = 'active'), 0::HUGEINT)
         END AS e_gpu_active_nj,
@@ -51,10 +52,10 @@ spanned AS (
     SELECT
         job_id,
         hour_us,
-        floor(sum((low_nj + high_nj) / 2) - sqrt(sum(pow((high_nj - low_nj) / 2, 2))))::HUGEINT
-            AS e_gpu_rss_low_nj,
-        ceil(sum((low_nj + high_nj) / 2) + sqrt(sum(pow((high_nj - low_nj) / 2, 2))))::HUGEINT
-            + sum(gap_nj) AS e_gpu_rss_high_nj
+        -- In order: a sum of DOUBLE depends on it, and the same inputs give the same bytes.
+        sqrt(sum(pow((high_nj - low_nj) / 2, 2) ORDER BY device_id)) AS radius_nj,
+        floor(sum(low_nj + high_nj) / 2 - radius_nj)::HUGEINT AS e_gpu_rss_low_nj,
+        ceil(sum(low_nj + high_nj) / 2 + radius_nj)::HUGEINT + sum(gap_nj) AS e_gpu_rss_high_nj
     FROM device_span
     GROUP BY ALL
 ),

@@ -56,10 +56,10 @@ device_span AS (
 spanned AS (
     SELECT
         job_id,
-        floor(sum((low_nj + high_nj) / 2) - sqrt(sum(pow((high_nj - low_nj) / 2, 2))))::HUGEINT
-            AS e_gpu_rss_low_nj,
-        ceil(sum((low_nj + high_nj) / 2) + sqrt(sum(pow((high_nj - low_nj) / 2, 2))))::HUGEINT
-            + sum(gap_nj) AS e_gpu_rss_high_nj
+        -- In order: a sum of DOUBLE depends on it, and the same inputs give the same bytes.
+        sqrt(sum(pow((high_nj - low_nj) / 2, 2) ORDER BY device_id)) AS radius_nj,
+        floor(sum(low_nj + high_nj) / 2 - radius_nj)::HUGEINT AS e_gpu_rss_low_nj,
+        ceil(sum(low_nj + high_nj) / 2 + radius_nj)::HUGEINT + sum(gap_nj) AS e_gpu_rss_high_nj
     FROM device_span
     GROUP BY ALL
 ),
@@ -69,7 +69,7 @@ allocated AS (
 SELECT
     job_id,
     COLUMNS(* EXCLUDE (
-        job_id, device_us, covered_us, methods, reasons, inputs_digest, bounded
+        job_id, device_us, covered_us, methods, reasons, inputs_digest, bounded, radius_nj
     )),
     coalesce(device_us, 0) AS device_us,
     coalesce(covered_us, 0) AS covered_us,
