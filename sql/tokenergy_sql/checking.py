@@ -85,5 +85,6 @@ def _scope(hours: Sequence[int] | None) -> dict[str, list[int]] | None:
     if hours is None:
         return None
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
-    own = {name: list(hours) for name in ("segment", "ledger", "quarantined")}
+    derived = ("segment", "ledger", "ledger_hour", "job_hour_index")
+    own = {name: list(hours) for name in (*derived, "quarantined")}
     return {**own, "power": near, "state": near}
