@@ -1,4 +1,4 @@
-"""Writes what is derived from the code: docs/contract.md, docs/cli.md, the list in docs/metrics.md.
+"""Writes what is derived from the code: contract.md, views.md, cli.md, the list in metrics.md.
 
 `python -m docs.generate` writes them; with `--check` it only compares, names what is out of date
 and exits 1.
@@ -16,6 +16,7 @@ from tokenergy_collectors import cli as collect_cli
 from tokenergy_collectors.contract import ACCOUNTS, TABLES, TOKEN_KINDS, Table
 from tokenergy_collectors.live.catalogue import FAMILIES
 from tokenergy_sql import cli as analysis_cli
+from tokenergy_sql import views
 
 DOCS = Path(__file__).parent
 _WIDTH = 96
@@ -63,6 +64,36 @@ def _table(table: Table) -> list[str]:
     ]
 
 
+def views_page() -> str:
+    """Return docs/views.md: what the SQL files of the views and macros say of themselves."""
+    parts = [
+        "# Views and macros",
+        "",
+        "Generated from `sql/tokenergy_sql/views/*.sql` by `make docs`. They are there in "
+        "`tokenergy query` and in `catalog.duckdb`, beside the [tables](contract.md): see "
+        "[twelve questions](questions.md). Two more tables are worked out when they are asked "
+        "for, and in `catalog.duckdb` when it is written:",
+    ]
+    for name, about in views.KEPT.items():
+        parts += ["", f"## {name}", "", f"{about[0].upper()}{about[1:]}.", ""]
+        parts += _meanings(views.meanings(name))
+    for name in (*views.BASIC, *views.ADHOC):
+        found = views.definition(name)
+        kind = "view" if found.kind == "VIEW" else "macro"
+        parts += ["", f"## {name}", "", f"`{found.call}`, a {kind}. {found.about} {found.reach}"]
+        for note in found.notes:
+            parts += ["", note]
+        if found.columns:
+            parts += ["", *_meanings(found.columns)]
+            parts += ["", "Columns of other names mean what they mean where they come from."]
+    return "\n".join(parts) + "\n"
+
+
+def _meanings(columns: dict[str, str]) -> list[str]:
+    rows = (f"| `{name}` | {meaning} |" for name, meaning in columns.items())
+    return ["| column | meaning |", "| --- | --- |", *rows]
+
+
 def cli_page() -> str:
     """Return docs/cli.md: the help text of every command."""
     parts = [
@@ -107,7 +138,12 @@ def metrics_page() -> str:
 
 def main() -> int:
     """Write the pages, or compare them; return the exit code."""
-    pages = {"contract.md": contract_page(), "cli.md": cli_page(), "metrics.md": metrics_page()}
+    pages = {
+        "contract.md": contract_page(),
+        "views.md": views_page(),
+        "cli.md": cli_page(),
+        "metrics.md": metrics_page(),
+    }
     stale = []
     for name, text in pages.items():
         path = DOCS / name
