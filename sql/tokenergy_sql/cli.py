@@ -332,6 +332,27 @@ def efficiency(
 
 
 @app.command()
+def explain(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")],
+    lake: LakeOption,
+    form: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    site: SiteOption = None,
+) -> None:
+    """Show how a job's figures came about: readings, segments, ledger, tokens, formulas, revisions.
+
+    Every formula is worked out again from the rows shown and held against the index.
+
+    \b
+    Examples:
+      tokenergy explain chat-70b --lake ./lake
+      tokenergy explain chat-70b --lake ./lake --format json
+    """
+    from tokenergy_sql.explain import print_explanation
+
+    print_explanation(lake, job, form, site)
+
+
+@app.command()
 def report(
     lake: LakeOption,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the page.")],

@@ -78,6 +78,9 @@ def hours(lake: Lake) -> list[dict[str, Any]]:
     for row in rows:
         if row["e_gpu_nj"] is not None:
             assert sum(row[name] or 0 for name in PARTS) == row["e_gpu_nj"]
+        if row["n_steady"]:
+            at_full_rate = int(row["e_steady_nj"]) * row["n_low_batch"] // row["n_steady"]
+            assert row["e_low_batch_excess_nj"] == row["e_low_batch_nj"] - at_full_rate
     return rows
 
 
@@ -107,6 +110,12 @@ def test_every_phase_is_told_by_hand(builder: LakeBuilder) -> None:
     assert float(row["e_prefill_high_nj"]) / KJ == pytest.approx(200, rel=1e-3)
     assert (row["idle_us"], row["gap_us"], row["reason_codes"]) == (100 * S, 0, "")
     assert_checks_pass(lake)
+
+
+def test_sums_beyond_53_bits_are_exact(builder: LakeBuilder) -> None:
+    run(builder, ((600, 1_234_567, 1_013, 7, 100), (600, 1_034_561, 701, 3, 100)))
+    (row,) = hours(builder.build())
+    assert min(row["e_steady_nj"], row["e_low_batch_nj"]) > 2**53
 
 
 def test_above_a_cap_steady_power_is_told_exactly(builder: LakeBuilder) -> None:

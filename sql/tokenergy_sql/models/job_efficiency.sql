@@ -3,7 +3,9 @@
 SELECT
     * EXCLUDE (reasons),
     -- What low rates cost above the same tokens at the steady rate; below 0 where they cost less.
-    e_low_batch_nj - n_low_batch * e_steady_nj // n_steady AS e_low_batch_excess_nj,
+    -- Stored sums are DECIMAL, which DuckDB divides as DOUBLE.
+    e_low_batch_nj::HUGEINT - n_low_batch * e_steady_nj::HUGEINT // n_steady
+        AS e_low_batch_excess_nj,
     e_steady_nj / 1e9 / n_steady AS te_steady,
     e_steady_low_nj / 1e9 / n_steady AS te_steady_low,
     e_steady_high_nj / 1e9 / n_steady AS te_steady_high,
