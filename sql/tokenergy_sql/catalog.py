@@ -38,7 +38,11 @@ DEVICE_NOW = views.definition("device_now").sql
 
 
 def connect(
-    lake: Lake, hours: Mapping[str, Sequence[int]] | None = None, *, adhoc: bool = False
+    lake: Lake,
+    hours: Mapping[str, Sequence[int]] | None = None,
+    *,
+    adhoc: bool = False,
+    allocation: pa.Table | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection over a lake.
 
@@ -46,6 +50,7 @@ def connect(
         lake: the lake.
         hours: of these tables, only these hours; of all others, everything.
         adhoc: whether the views and macros for questions are wanted too.
+        allocation: `allocations(lake)`, where it has been made already.
     """
     import duckdb
 
@@ -54,7 +59,7 @@ def connect(
     for name, table in TABLES.items():
         files = lake.sound_files(name, (hours or {}).get(name))
         con.execute(f"CREATE VIEW {quoted(name)} AS {select_from(table, files)}")
-    con.register("allocation", allocations(lake))
+    con.register("allocation", allocations(lake) if allocation is None else allocation)
     con.register("quarantined", quarantined_table(lake, (hours or {}).get("quarantined")))
     views.define(con, (*views.BASIC, *(views.ADHOC if adhoc else ())))
     return con

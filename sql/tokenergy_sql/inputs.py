@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.site import Site
@@ -37,6 +36,7 @@ class InputReader:
         lake: the lake.
         site: the declared constants.
         usage: token usage of all hours: columns of `token_usage`.
+        held: `allocations(lake)`.
         workloads: what each job is for, by job_id.
         version: of models and contract.
         known: digests of files from an earlier run: path -> [size, mtime_ns, digest]; extended.
@@ -47,14 +47,15 @@ class InputReader:
         lake: Lake,
         site: Site,
         usage: pa.Table,
+        held: pa.Table,
         workloads: dict[str, str],
         version: str,
         known: dict[str, list[Any]],
     ) -> None:
         self._lake, self._site, self._version, self._known = lake, site, version, known
         self._workloads = workloads
-        self._allocations = allocations(lake).to_pylist()
-        self._devices = lake.read("device").to_pylist()
+        self.held, self._allocations = held, held.to_pylist()
+        self.devices = lake.read("device").to_pylist()
         self._usage: dict[int, list[dict[str, Any]]] = {}
         for row in usage.to_pylist():
             self._usage.setdefault(row["hour_us"], []).append(row)
@@ -97,7 +98,7 @@ class InputReader:
     def _told(self, hour_us: int) -> Iterator[dict[str, Any]]:
         """Yield the rows of `device` that an hour's models see, but for when they were noted."""
         last: dict[str, dict[str, Any]] = {}
-        for row in device_rows(self._devices, hour_us):
+        for row in device_rows(self.devices, hour_us):
             told = {name: value for name, value in row.items() if name != "ts_us"}
             last[row["device_id"]] = told
             yield told

@@ -8,16 +8,17 @@ Only hours whose inputs have changed are derived again; what they said before is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors import __version__, contract
+from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake, hour_of, partition
-from tokenergy_sql import catalog, revisions, tokens
+from tokenergy_sql import booking, catalog, revisions, tokens
 from tokenergy_sql.catalogfile import write_catalog
 from tokenergy_sql.inputs import InputReader, Inputs, device_rows, whole_digest
 from tokenergy_sql.models import model_text
@@ -35,8 +36,14 @@ with external meters find about 5 % once the sensor's timing is taken care of (a
 LIMIT_UNKNOWN_MW = 1_500_000
 """Upper bound of a board's power where no limit was recorded: above any board on the market."""
 
-_UNREAD: dict[str, list[int]] = {name: [] for name in ("power", "host", "clock", "event")}
-"""Raw tables that no model reads: their files need not be looked at."""
+_UNREAD = (
+    *("power", "host", "clock", "event", "jobs", "load_profile", "load_spectrum", "job_index"),
+    *("state", "tokens", "segment", "ledger"),
+)
+"""Tables that no model reads, or an hour at a time alone: their files need not be looked at."""
+
+_KERNELS = "tokenergy_transforms.booking"
+"""What the models leave to compiled code."""
 
 Progress = Callable[[str], None]
 
@@ -80,7 +87,9 @@ def index(
     with revisions.recording(lake, index_version()) as record:
         usage = catalog.heal(lake, lambda: tokens.usage(lake, progress))
         noted, files = revisions.read_hours(lake)
-        reader = InputReader(lake, site, usage, _workloads(lake, usage), index_version(), files)
+        held = allocations(lake)
+        workloads = _workloads(lake, usage, held)
+        reader = InputReader(lake, site, usage, held, workloads, index_version(), files)
         causes: dict[int, list[str]] = {}
         looked = sorted(_all_hours(lake, usage) if hours is None else set(hours))
         try:
@@ -91,14 +100,15 @@ def index(
                     progress(partition(hour))
                     digest = whole_digest(inputs)
                     catalog.heal(
-                        lake, partial(_index_hour, lake, site, hour, usage, digest, record)
+                        lake,
+                        partial(_index_hour, lake, site, hour, usage, digest, reader, record),
                     )
                     causes[hour] = changed
                     record.manifest.hours[str(hour)] = changed
                     noted[hour] = inputs
         finally:
             revisions.note_hours(lake, noted, files)
-        jobs = _index_jobs(lake, site, record)
+        jobs = _index_jobs(lake, site, held, record)
         changed_files = record.manifest.added or record.manifest.replaced
         write_catalog(lake)
     return Indexed(jobs, len(looked), causes, record.manifest.number if changed_files else None)
@@ -126,31 +136,43 @@ def _is_derived(lake: Lake, hour: int) -> bool:
     )
 
 
-def _workloads(lake: Lake, usage: pa.Table) -> dict[str, str]:
+def _workloads(lake: Lake, usage: pa.Table, held: pa.Table) -> dict[str, str]:
     """Return what each job is for."""
-    with catalog.connect(lake, _UNREAD) as con:
+    with _see(lake, held) as con:
         _store(con, "token_usage", usage)
         facts = run_model(con, "job_facts")
     return dict(zip(facts["job_id"].to_pylist(), facts["workload"].to_pylist(), strict=True))
 
 
+def _see(
+    lake: Lake, held: pa.Table, hours: Mapping[str, list[int]] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection over what the models read; of these tables, these hours alone."""
+    unread: dict[str, list[int]] = {name: [] for name in _UNREAD}
+    return catalog.connect(lake, {**unread, **(hours or {})}, allocation=held)
+
+
 def _index_hour(
-    lake: Lake, site: Site, hour: int, usage: pa.Table, digest: str, record: Recorder
+    lake: Lake,
+    site: Site,
+    hour: int,
+    usage: pa.Table,
+    digest: str,
+    reader: InputReader,
+    record: Recorder,
 ) -> None:
     import pyarrow.compute as pc
 
     near = [hour - HOUR_US, hour, hour + HOUR_US]
-    own = {name: [hour] for name in ("segment", "ledger", "ledger_hour")}
-    with catalog.connect(lake, {**own, "state": near, "tokens": near, **_UNREAD}) as con:
+    seen = {"state": near, "tokens": near, "segment": [hour]}
+    made = ("device", "ledger_hour", "token_usage", "job_hour_index", "job_efficiency")
+    with _see(lake, reader.held, {**seen, **{name: [] for name in made}}) as con:
         _parameters(con, hour, digest)
-        _know_devices(con, lake, hour)
+        _know_devices(con, reader, hour)
         _declare(con, site)
-        for model in ("job_activity", "sensor_class", "block", "edge", "part"):
+        for model in ("job_activity", "sensor_class"):
             _build(con, model)
-        ledger = run_model(con, "ledger")
-        record.write("ledger", ledger, hour)
-        _store(con, "ledger", ledger)
-        by_hour = run_model(con, "ledger_hour")
+        by_hour = _book(con, lake, hour, record)
         record.write("ledger_hour", by_hour, hour)
         _store(con, "ledger_hour", by_hour)
         record.write("token_usage", usage.filter(pc.equal(usage["hour_us"], hour)), hour)
@@ -164,19 +186,39 @@ def _index_hour(
         record.write("job_efficiency", run_model(con, "job_efficiency"), hour)
 
 
-def _know_devices(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int) -> None:
+def _book(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int, record: Recorder) -> pa.Table:
+    """Write the ledger of an hour; return it added up, and let the models after it see it."""
+    import pyarrow as pa
+
+    sums = []
+
+    def pieces() -> Iterator[pa.Table]:
+        for piece in booking.ledger(con, lake, hour):
+            con.register("ledger", piece)
+            sums.append(run_model(con, "ledger_hour"))
+            con.unregister("ledger")
+            yield piece
+
+    record.stream("ledger", pieces(), hour)
+    files = lake.sound_files("ledger", [hour])
+    written = catalog.select_from(contract.LEDGER, files)
+    con.execute(f"CREATE TEMP VIEW ledger AS {written}")
+    return pa.concat_tables(sums) if sums else run_model(con, "ledger_hour")
+
+
+def _know_devices(con: duckdb.DuckDBPyConnection, reader: InputReader, hour: int) -> None:
     """Let the models of an hour see what was known of the devices by its end."""
     import pyarrow as pa
 
-    rows = device_rows(lake.read("device").to_pylist(), hour)
+    rows = device_rows(reader.devices, hour)
     _store(con, "device", pa.Table.from_pylist(rows, schema=contract.DEVICE.schema()))
     con.execute(catalog.DEVICE_NOW.replace("VIEW", "TEMP VIEW", 1))
 
 
-def _index_jobs(lake: Lake, site: Site, record: Recorder) -> int:
+def _index_jobs(lake: Lake, site: Site, held: pa.Table, record: Recorder) -> int:
     import pyarrow as pa
 
-    with catalog.connect(lake, _UNREAD) as con:
+    with _see(lake, held) as con:
         _parameters(con, 0, "")
         _declare(con, site)
         _store(con, "job_facts", run_model(con, "job_facts"))
@@ -203,10 +245,10 @@ def run_model(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
 def index_version() -> str:
     """Return the version of the models and the contract: the release and a digest of their text."""
     digest = hashlib.sha256()
-    folder = resources.files("tokenergy_sql.models")
-    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
-        if entry.name.endswith(".sql"):
-            digest.update(entry.read_bytes())
+    for package, ending in (("tokenergy_sql.models", ".sql"), (_KERNELS, ".py")):
+        for entry in sorted(resources.files(package).iterdir(), key=lambda e: e.name):
+            if entry.name.endswith(ending):
+                digest.update(entry.read_bytes())
     digest.update(repr(contract.TABLES).encode())
     return f"{__version__}+{digest.hexdigest()[:8]}"
 

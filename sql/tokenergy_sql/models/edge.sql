@@ -1,5 +1,6 @@
 -- What a meter does not know at a job's edge: how far it is behind, and by how much it may be.
--- In: block, allocation, sensor_class, parameters. Out: one row a device and edge.
+-- In: block (segments that touch an edge), job_edge, sensor_class, parameters.
+-- Out: one row a device and edge.
 --
 -- With E(t) the true energy up to t and M(t) what the meter says at an edge, E - M is what was drawn
 -- and is not in the meter yet. It lies between least_nj and most_nj, and shift_nj is the best guess:
@@ -14,13 +15,8 @@
 --            linear interpolation may misplace half a spacing of readings.
 --
 -- The ledger moves shift_nj from the right of the edge to the left of it where the meter divides
--- there (see `part.sql`), never more than the right side has. Elsewhere it is 0.
+-- there (see `booking/parts.py`), never more than the right side has. Elsewhere it is 0.
 WITH
-job_edge AS (
-    SELECT device_id, start_us AS cut_us FROM allocation
-    UNION
-    SELECT device_id, end_us FROM allocation WHERE end_us IS NOT NULL
-),
 beside AS (
     SELECT
         j.device_id,

@@ -1,0 +1,305 @@
+"""The rows of the ledger: every part is split among those who hold the device, and booked.
+
+In: `Hour`, `Blocks`, `Parts`; who holds what (`Claims`), when tokens moved (`Activity`), what the
+state gauges said (`Gauges`). Out: `Rows` of some devices, in the ledger's order.
+
+Energy, time and bounds are split by the shares of the jobs, with a telescoping rule, so that the
+parts add up to the unit. Then the account is chosen: see `docs/ledger.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from tokenergy_transforms.batch import F64, I32, I64, NONE
+from tokenergy_transforms.booking.activity import Activity
+from tokenergy_transforms.booking.blocks import SAMPLES, UNKNOWN, Blocks
+from tokenergy_transforms.booking.exact import share
+from tokenergy_transforms.booking.hour import Hour
+from tokenergy_transforms.booking.parts import (
+    BY_COUNTER,
+    BY_NONE,
+    BY_SAMPLES,
+    MISSING,
+    SAMPLED,
+    Parts,
+    Sensors,
+)
+from tokenergy_transforms.maths import lower_bound
+
+ACCOUNTS = ("active", "free_idle", "gap", "resident_idle", "unattributed")
+"""In the order in which rows are sorted."""
+
+ACTIVE, FREE_IDLE, GAP, RESIDENT_IDLE, UNATTRIBUTED = range(5)
+GAUGE_US = 2_000_000
+"""A gauge that was read inside a segment tells of it, or else the last within this time."""
+
+PROCESS_US = 15_000_000
+"""Lists of processes are asked for more rarely."""
+
+_NOBODY = 2**31 - 1
+_UNSET, _NO, _YES = -1, 0, 1
+_COUNTER = 4
+"""Place of the counter among the values that are split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Who holds the devices in each of S spans (see `Blocks.span`), and which share of them.
+
+    Attributes:
+        offsets: int64[S + 1]; claims of span s are offsets[s]:offsets[s + 1].
+        job: int32[C], places in a sorted list of jobs, ascending in a span; `NONE`, at the end:
+            what nobody holds.
+        lower_ppm, upper_ppm, whole_ppm: int64[C]; a claim is that of `whole` between both.
+        shared: bool[C].
+    """
+
+    offsets: I64
+    job: I32
+    lower_ppm: I64
+    upper_ppm: I64
+    whole_ppm: I64
+    shared: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """What the gauges of D devices said.
+
+    Attributes:
+        offsets: int64[D + 1]; readings of device d are offsets[d]:offsets[d + 1].
+        ts_us: int64[G], ascending in a device.
+        sm_util: int32[G], percent; `NONE` where not told.
+        processes: int32[G], number of compute processes; `NONE` where not asked.
+    """
+
+    offsets: I64
+    ts_us: I64
+    sm_util: I32
+    processes: I32
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """m rows of the ledger.
+
+    Attributes:
+        codes: int32[5, m]: account, job, method, meter, shared; places in their lists, or 0 and 1.
+            A job is `NONE` where there is none.
+        values: int64[8, m]: place of the segment in its `Hour`, then energy, low, high, integral
+            and counter (nJ), covered and device time (us). The energy is undefined where the
+            account is `GAP`; a counter may be `NONE`.
+        k: float64[m], NaN where there is none.
+    """
+
+    codes: I32
+    values: I64
+    k: F64
+
+
+def rows_of(
+    devices: range,
+    hour: Hour,
+    blocks: Blocks,
+    parts: Parts,
+    sensors: Sensors,
+    claims: Claims,
+    looked: Activity,
+    moved: Activity,
+    gauges: Gauges,
+) -> Rows:
+    """Return the ledger's rows of some neighbouring devices, in its order.
+
+    Args:
+        devices: their places.
+        hour, blocks, parts, sensors, claims, gauges: of all devices.
+        looked: when the tokens of the jobs were looked at.
+        moved: when they moved.
+    """
+    first, last = int(hour.offsets[devices.start]), int(hour.offsets[devices.stop])
+    busy, running = np.full(last - first, _UNSET, np.int8), np.full(last - first, _UNSET, np.int8)
+    limit_mw = np.empty(last - first, np.int64)
+    readings = (gauges.ts_us, gauges.sm_util, gauges.processes)
+    for d in devices:
+        of_device = slice(hour.offsets[d] - first, hour.offsets[d + 1] - first)
+        of_hour = slice(hour.offsets[d], hour.offsets[d + 1])
+        told = tuple(column[gauges.offsets[d] : gauges.offsets[d + 1]] for column in readings)
+        stamps = (hour.start_us[of_hour], hour.end_us[of_hour])
+        _look(stamps, told, busy[of_device], running[of_device])
+        limit_mw[of_device] = sensors.limit_mw[d]
+    segments = (hour.start_us, hour.end_us, hour.covered_us, hour.energy_nj, blocks.counter_nj)
+    held = (claims.offsets, claims.job, claims.lower_ppm, claims.upper_ppm, claims.whole_ppm)
+    count = _count(first, last, segments, blocks.known, blocks.span, claims.offsets)
+    rows = Rows(np.empty((5, count), np.int32), np.empty((8, count), np.int64), np.empty(count))
+    _fill(
+        (first, last), segments, (blocks.known, blocks.span, blocks.k),
+        (parts.booked_nj, parts.low_nj, parts.high_nj, parts.method), limit_mw,
+        held, claims.shared, (busy, running), (looked.offsets, looked.from_us, looked.to_us),
+        (moved.offsets, moved.from_us, moved.to_us), (rows.codes, rows.values, rows.k),
+    )  # fmt: skip
+    return rows
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _look(stamps, told, busy, running):  # type: ignore[no-untyped-def]
+    """Set of each segment of a device whether an SM was busy, and whether a process ran."""
+    start_us, end_us = stamps
+    ts_us, sm_util, processes = told
+    last_util = last_list = np.int64(-1)  # the latest readings up to the segment's start, its end
+    at = listed = np.int64(0)
+    for i in range(len(start_us)):
+        while at < len(ts_us) and ts_us[at] < start_us[i]:
+            if sm_util[at] != NONE:
+                last_util = at
+            at += 1
+        highest = np.int32(NONE)
+        while at < len(ts_us) and ts_us[at] < end_us[i]:
+            if sm_util[at] != NONE:
+                highest = max(highest, sm_util[at])
+                last_util = at
+            at += 1
+        if highest != NONE:
+            busy[i] = _YES if highest > 0 else _NO
+        while listed < len(ts_us) and ts_us[listed] <= end_us[i]:
+            if processes[listed] != NONE:
+                last_list = listed
+            listed += 1
+        if last_list >= 0 and end_us[i] - ts_us[last_list] <= PROCESS_US:
+            running[i] = _YES if processes[last_list] > 0 else _NO
+        if highest == NONE and last_util >= 0 and start_us[i] - ts_us[last_util] <= GAUGE_US:
+            busy[i] = _YES if sm_util[last_util] > 0 else _NO
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _in_part(known, covered_us, length_us):  # type: ignore[no-untyped-def]
+    """Tell whether samples cover a part of a segment: what is missing is a row of its own."""
+    return known == SAMPLES and covered_us < length_us
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _count(first, last, segments, known, span, offsets):  # type: ignore[no-untyped-def]
+    count = np.int64(0)
+    for i in range(first, last):
+        holders = max(np.int64(1), offsets[span[i] + 1] - offsets[span[i]])
+        length_us = segments[1][i] - segments[0][i]
+        count += 2 * holders if _in_part(known[i], segments[2][i], length_us) else holders
+    return count
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _touches(intervals, job, start_us, end_us):  # type: ignore[no-untyped-def]
+    """Tell whether an interval of a job overlaps [start, end)."""
+    offsets, from_us, to_us = intervals
+    at = lower_bound(to_us, offsets[job], offsets[job + 1], start_us + 1)
+    return at < offsets[job + 1] and from_us[at] < end_us
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _account(job, shared, busy, running, looked, moved, start_us, end_us):  # type: ignore[no-untyped-def]
+    """Choose the account of a row whose energy is known."""
+    if job == NONE:
+        return UNATTRIBUTED if not shared and (running == _YES or busy == _YES) else FREE_IDLE
+    if busy == _YES or _touches(moved, job, start_us, end_us):
+        return ACTIVE
+    # With no evidence at all the allocation itself is taken for work.
+    if busy == _UNSET and not _touches(looked, job, start_us, end_us):
+        return ACTIVE
+    return RESIDENT_IDLE
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _fill(  # type: ignore[no-untyped-def]
+    bounds, segments, found, booked, limit_mw, held, all_shared, evidence, looked, moved, out
+):
+    start_us, end_us, covered_us, energy_nj, counter_nj = segments
+    known, span, k = found
+    offsets, jobs, lowers, uppers, wholes = held
+    at = np.int64(0)
+    for i in range(bounds[0], bounds[1]):
+        begin, n = at, i - bounds[0]
+        length_us = end_us[i] - start_us[i]
+        claim, until = offsets[span[i]], offsets[span[i] + 1]
+        alone = claim == until
+        in_part = _in_part(known[i], covered_us[i], length_us)
+        while alone or claim < until:
+            job, shared = np.int32(NONE), False
+            lower, upper, whole = np.int64(0), np.int64(1), np.int64(1)
+            if not alone:
+                job, shared = jobs[claim], all_shared[claim]
+                lower, upper, whole = lowers[claim], uppers[claim], wholes[claim]
+            account = GAP
+            if known[i] != UNKNOWN:
+                account = _account(
+                    job, shared, evidence[0][n], evidence[1][n], looked, moved, start_us[i],
+                    end_us[i],
+                )  # fmt: skip
+            device_us = covered_us[i] if known[i] == SAMPLES else length_us
+            values = (
+                booked[0][i], booked[1][i], booked[2][i], energy_nj[i], counter_nj[i],
+                covered_us[i], device_us,
+            )  # fmt: skip
+            _put(out, at, i, account, job, shared, booked[3][i], k[i], values, lower, upper, whole)
+            at += 1
+            if in_part:
+                left_us = length_us - covered_us[i]
+                none = np.int64(0)
+                values = (none, none, limit_mw[n] * left_us, none, np.int64(NONE), none, left_us)
+                _put(out, at, i, GAP, job, shared, MISSING, np.nan, values, lower, upper, whole)
+                at += 1
+            claim += 1
+            alone = False
+        if at - begin > 1:
+            _sort(out, begin, at)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _put(  # type: ignore[no-untyped-def]
+    out, at, i, account, job, shared, method, k, values, lower, upper, whole
+):
+    """Write one row: a claim's share of what is booked of a segment."""
+    codes, numbers, ratio = out
+    codes[0, at], codes[1, at], codes[2, at], codes[4, at] = account, job, method, shared
+    codes[3, at] = BY_NONE if method == MISSING else BY_SAMPLES if method == SAMPLED else BY_COUNTER
+    ratio[at] = k
+    numbers[0, at] = i
+    for place in range(len(values)):
+        numbers[place + 1, at] = _between(values[place], lower, upper, whole)
+    if values[_COUNTER] == NONE:
+        numbers[_COUNTER + 1, at] = NONE
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _between(x, lower, upper, whole):  # type: ignore[no-untyped-def]
+    """Return the part of x between two shares of a whole; all of it costs no division."""
+    if lower == 0 and upper == whole:
+        return x
+    return share(x, upper, whole) - share(x, lower, whole)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _sort(out, begin, end):  # type: ignore[no-untyped-def]
+    """Sort the rows of one segment by account and job, those without a job last."""
+    codes, numbers, ratio = out
+    for i in range(begin + 1, end):
+        j = i
+        while j > begin and _later(codes, j - 1, j):
+            for row in range(len(codes)):
+                codes[row, j - 1], codes[row, j] = codes[row, j], codes[row, j - 1]
+            for row in range(len(numbers)):
+                numbers[row, j - 1], numbers[row, j] = numbers[row, j], numbers[row, j - 1]
+            ratio[j - 1], ratio[j] = ratio[j], ratio[j - 1]
+            j -= 1
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _later(codes, i, j):  # type: ignore[no-untyped-def]
+    if codes[0, i] != codes[0, j]:
+        return codes[0, i] > codes[0, j]
+    left = _NOBODY if codes[1, i] == NONE else codes[1, i]
+    right = _NOBODY if codes[1, j] == NONE else codes[1, j]
+    return left > right

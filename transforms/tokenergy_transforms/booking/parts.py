@@ -1,0 +1,220 @@
+"""What the meters say of each segment: energy, method, bounds.
+
+In: `Hour`, `Blocks`, what each sensor can tell and what each edge moves. Out: `Parts`, one a
+segment.
+
+The meter's total is spread in the samples' shape: with S the running sum of integrals inside a
+block, I its total and D the meter's (the counter's, or I itself), a segment is booked
+floor(S D / I) minus the same of its predecessor, so a block adds up to D exactly. At a job's edge
+D takes what the meter was behind at its right end and gives what it was behind at its left end
+(see `edge.sql`): what one side gives the other takes, so the sum stays the meter's.
+
+Of a segment that samples cover in part, the part is what was covered; the rest is a row of its own
+(`missing`), between nothing and the power limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from tokenergy_transforms.batch import I64
+from tokenergy_transforms.booking.blocks import (
+    COUNTER,
+    SAMPLES,
+    UNKNOWN,
+    Blocks,
+    Edges,
+)
+from tokenergy_transforms.booking.exact import mixed, scaled
+from tokenergy_transforms.booking.hour import Hour, each_device
+from tokenergy_transforms.maths import lower_bound
+
+METHODS = ("counter", "counter_flagged", "disputed", "counter_gap", "samples", "missing")
+AGREED, FLAGGED, DISPUTED, COUNTER_GAP, SAMPLED, MISSING = range(6)
+METERS = ("counter", "samples", "none")
+BY_COUNTER, BY_SAMPLES, BY_NONE = range(3)
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sensors:
+    """What each of D devices can tell; columns of `sensor_class.sql`, int64[D] each."""
+
+    limit_mw: I64
+    gain_ppm: I64
+    offset_mw: I64
+    seen_ppm: I64
+
+
+@dataclass(frozen=True, slots=True)
+class Shifts:
+    """What each of E edges moves and leaves open (see `edge.sql`); int64[E], 0 where nothing."""
+
+    shift_nj: I64
+    below_nj: I64
+    above_nj: I64
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Energy and bounds of n segments.
+
+    Attributes:
+        booked_nj: int64[n]; undefined where the method is `missing`.
+        method: int8[n], places in `METHODS`.
+        low_nj, high_nj: int64[n].
+    """
+
+    booked_nj: I64
+    method: npt.NDArray[np.int8]
+    low_nj: I64
+    high_nj: I64
+
+
+def book(hour: Hour, blocks: Blocks, edges: Edges, sensors: Sensors, shifts: Shifts) -> Parts:
+    """Return what is booked of each segment of an hour."""
+    n = len(hour.start_us)
+    booked_nj, low_nj, high_nj = (np.zeros(n, np.int64) for _ in range(3))
+    method = np.zeros(n, np.int8)
+    total_nj = blocks.total_nj.copy()
+    moved = (shifts.shift_nj, shifts.below_nj, shifts.above_nj)
+    below_nj, above_nj = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    segments = (hour.start_us, hour.end_us, hour.covered_us, hour.energy_nj, blocks.counter_nj)
+    found = (blocks.known, blocks.k, blocks.head, blocks.integral_nj, blocks.running_nj)
+
+    def one(d: int) -> None:
+        first, last = hour.offsets[d], hour.offsets[d + 1]
+        at, until = edges.offsets[d], edges.offsets[d + 1]
+        _move(
+            first, last, segments, edges.cut_us[at:until], tuple(m[at:until] for m in moved),
+            (blocks.beside, blocks.at_edge, blocks.head), (total_nj, below_nj, above_nj),
+        )  # fmt: skip
+        _book(first, last, segments, found, total_nj, booked_nj, method)
+        sensor = (
+            sensors.limit_mw[d], sensors.gain_ppm[d], sensors.offset_mw[d], sensors.seen_ppm[d],
+            np.int64(blocks.idle_mw[d]),
+        )  # fmt: skip
+        _bound(first, last, segments, blocks.known, sensor, booked_nj, method, low_nj, high_nj)
+        _widen(first, last, blocks.at_edge, blocks.known, below_nj, above_nj, low_nj, high_nj)
+
+    each_device(hour, one)
+    return Parts(booked_nj, method, low_nj, high_nj)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _move(first, last, segments, cuts, moved, marks, into):  # type: ignore[no-untyped-def]
+    """Add to each block what the edges move, and to each tenure's first segment what is open."""
+    shift_nj, below, above = moved
+    beside, at_edge, head = marks
+    total_nj, below_nj, above_nj = into
+    tenure = first
+    for i in range(first, last):
+        if at_edge[i]:
+            tenure = i
+        if not beside[i]:
+            continue
+        left = lower_bound(cuts, 0, len(cuts), segments[0][i])
+        if left < len(cuts) and cuts[left] == segments[0][i]:
+            total_nj[head[i]] -= shift_nj[left]
+            below_nj[tenure] += above[left]
+            above_nj[tenure] += below[left]
+        right = lower_bound(cuts, left, len(cuts), segments[1][i])
+        if right < len(cuts) and cuts[right] == segments[1][i]:
+            total_nj[head[i]] += shift_nj[right]
+            below_nj[tenure] += below[right]
+            above_nj[tenure] += above[right]
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _book(first, last, segments, found, total_nj, booked_nj, method):  # type: ignore[no-untyped-def]
+    energy_nj, counter_nj = segments[3], segments[4]
+    known, k, head, integral_nj, running_nj = found
+    for i in range(first, last):
+        if known[i] == COUNTER:
+            booked_nj[i] = counter_nj[i]
+            method[i] = COUNTER_GAP
+            continue
+        if known[i] == UNKNOWN:
+            method[i] = MISSING
+            continue
+        whole, total = integral_nj[head[i]], total_nj[head[i]]
+        if whole > 0:
+            until = scaled(running_nj[i], total, whole)
+            booked_nj[i] = until - scaled(running_nj[i] - energy_nj[i], total, whole)
+        if known[i] == SAMPLES:
+            method[i] = SAMPLED
+        elif abs(k[i] - 1) <= 0.02:
+            method[i] = AGREED
+        else:
+            method[i] = FLAGGED if abs(k[i] - 1) <= 0.05 else DISPUTED
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _bound(  # type: ignore[no-untyped-def]
+    first, last, segments, known, sensor, booked_nj, method, low_nj, high_nj
+):
+    """Set the bounds by the class of meter.
+
+    What a sensor did not look at lies between idling and the limit.
+    """
+    start_us, end_us, covered_us, energy_nj = segments[0], segments[1], segments[2], segments[3]
+    limit_mw, gain_ppm, offset_mw, seen_ppm, idle_mw = sensor
+    unseen_ppm = _MILLION - seen_ppm
+    for i in range(first, last):
+        length_us, covered = end_us[i] - start_us[i], covered_us[i]
+        booked = booked_nj[i]
+        error = mixed(booked, gain_ppm, 0, 0)
+        low, high = booked - error, booked + error + 1
+        if known[i] == UNKNOWN:
+            low, high = np.int64(0), limit_mw * length_us
+        elif known[i] == COUNTER:
+            low = min(low, energy_nj[i] + idle_mw * (length_us - covered))
+            high = max(high, energy_nj[i] + limit_mw * (length_us - covered))
+        elif known[i] == SAMPLES:
+            low = min(low, mixed(low, seen_ppm, idle_mw * covered, unseen_ppm))
+            low = max(np.int64(0), low - offset_mw * covered)
+            high = max(high, mixed(high, seen_ppm, limit_mw * covered, unseen_ppm))
+            high += offset_mw * covered
+        elif method[i] == DISPUTED:
+            low = mixed(min(booked, energy_nj[i]), _MILLION - gain_ppm, 0, 0)
+            larger = max(booked, energy_nj[i])
+            high = larger + mixed(larger, gain_ppm, 0, 0) + 1
+        low_nj[i], high_nj[i] = low, high
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _widen(  # type: ignore[no-untyped-def]
+    first, last, at_edge, known, below_nj, above_nj, low_nj, high_nj
+):
+    """Spread over a tenure what is not known at its edges, in proportion.
+
+    So no lower bound falls below 0, and the sums over a job hold the whole of it.
+    """
+    i = first
+    while i < last:
+        begin, low, high = i, np.int64(0), np.int64(0)
+        while i < last and (i == begin or not at_edge[i]):
+            if known[i] != UNKNOWN:
+                low += low_nj[i]
+                high += high_nj[i]
+            i += 1
+        give, take = min(below_nj[begin], low), above_nj[begin]
+        lows, highs = np.int64(0), np.int64(0)
+        given, taken = np.int64(0), np.int64(0)
+        for j in range(begin, i):
+            if known[j] == UNKNOWN:
+                continue
+            lows += low_nj[j]
+            highs += high_nj[j]
+            if low > 0 and give > 0:
+                until = scaled(lows, give, low)
+                low_nj[j] -= until - given
+                given = until
+            if high > 0 and take > 0:
+                until = scaled(highs, take, high)
+                high_nj[j] += until - taken
+                taken = until
