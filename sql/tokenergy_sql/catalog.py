@@ -105,6 +105,28 @@ def select_from(table: Table, files: Sequence[tuple[Path, frozenset[str]]]) -> s
     return f"SELECT {columns} WHERE false"
 
 
+def select_listed(table: Table, paths: Sequence[str]) -> str:
+    """Return a SELECT over files of a table that need not be looked at before.
+
+    A column that a file lacks is NULL. Rows without a stamp are no rows of the table: a file that
+    is foreign altogether gives none.
+
+    Args:
+        table: the table.
+        paths: of its files, or patterns; at least one.
+    """
+    columns = ", ".join(
+        f"{literal(c.name)}: {{name: {literal(c.name)}, type: {literal(DUCKDB_TYPES[c.type])}, "
+        "default_value: NULL}"
+        for c in table.columns
+    )
+    return (
+        f"SELECT * FROM read_parquet([{', '.join(map(literal, paths))}], "  # noqa: S608 - escaped
+        f"hive_partitioning = false, schema = MAP {{{columns}}}) "
+        f"WHERE {quoted(table.time)} IS NOT NULL"
+    )
+
+
 def quarantined_table(lake: Lake, hours: Sequence[int] | None = None) -> pa.Table:
     """Return what lies in the quarantine of a lake, of some hours where given."""
     import pyarrow as pa
