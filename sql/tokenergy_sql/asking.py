@@ -1,24 +1,37 @@
 """One question to a lake: a connection with all tables, views and macros, and errors in one line.
 
-In: a lake and a task. Out: what the task returns.
+In: a lake, here or in an object store, and a task. Out: what the task returns.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import catalog
+from tokenergy_sql.remote import RemoteLake
 
 if TYPE_CHECKING:
     import duckdb
 
 T = TypeVar("T")
 
+AnyLake = Lake | RemoteLake
 
-def ask(lake: Lake, what: str, task: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+
+def lake_at(where: str) -> AnyLake:
+    """Return the lake at a path or URL.
+
+    Raises:
+        UserError: there is none, or its store's driver is not installed.
+    """
+    return RemoteLake(where) if re.match(r"[a-z][a-z0-9+.-]*://", where) else Lake(where)
+
+
+def ask(lake: AnyLake, what: str, task: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
     """Run a task on a connection to a lake.
 
     Args:
@@ -27,15 +40,26 @@ def ask(lake: Lake, what: str, task: Callable[[duckdb.DuckDBPyConnection], T]) -
         task: is given the connection; may be run once more where raw files prove damaged.
 
     Raises:
-        UserError: DuckDB refuses; the message is its own, on one line.
+        UserError: DuckDB refuses (the message is its own, on one line), or the store does.
     """
     import duckdb
 
-    def run() -> T:
-        with catalog.connect(lake, adhoc=True) as con:
-            return task(con)
-
     try:
-        return catalog.heal(lake, run)
+        if isinstance(lake, RemoteLake):
+            return _ask_remote(lake, task)
+        return catalog.heal(lake, lambda: _ask_local(lake, task))
     except duckdb.Error as error:
         raise UserError(f"{what}: {' '.join(str(error).split())}") from None
+
+
+def _ask_local(lake: Lake, task: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    with catalog.connect(lake, adhoc=True) as con:
+        return task(con)
+
+
+def _ask_remote(lake: RemoteLake, task: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    try:
+        with lake.connect() as con:
+            return task(con)
+    except lake.errors as error:
+        raise UserError(f"lake {lake.url}: {' '.join(str(error).split())}") from None

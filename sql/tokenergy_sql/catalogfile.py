@@ -32,7 +32,7 @@ from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.parquetfile import write_parquet
 from tokenergy_sql import views
-from tokenergy_sql.catalog import DUCKDB_TYPES, literal, quarantined_table, quoted
+from tokenergy_sql.catalog import literal, quarantined_table, quoted, select_listed
 
 if TYPE_CHECKING:
     import duckdb
@@ -95,27 +95,15 @@ def _fill(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
 
 
 def select_pattern(root: str, table: Table) -> str:
-    """Return a SELECT over all files of a table, typed by the contract.
-
-    A column that a file lacks is NULL. Rows without a stamp are no rows of the table: a file that
-    is foreign altogether gives none.
+    """Return a SELECT over all files that a table has when it is run.
 
     Args:
         root: the lake, as it is to stand in the SELECT.
         table: the table.
     """
-    columns = ", ".join(
-        f"{literal(c.name)}: {{name: {literal(c.name)}, type: {literal(DUCKDB_TYPES[c.type])}, "
-        "default_value: NULL}"
-        for c in table.columns
-    )
     first, rest = table.name[0], table.name[1:]
     pattern = f"{_escaped(root)}/[{first}.]*{rest}/date=*/hour=*/[!.]*.parquet"
-    return (
-        f"SELECT * FROM read_parquet({literal(pattern)}, "  # noqa: S608 - all parts are escaped
-        f"hive_partitioning = false, schema = MAP {{{columns}}}) "
-        f"WHERE {quoted(table.time)} IS NOT NULL"
-    )
+    return select_listed(table, [pattern])
 
 
 def _write_empty(root: Path, table: Table) -> None:

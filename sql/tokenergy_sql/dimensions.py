@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.lake import Lake
-from tokenergy_sql.asking import ask
+from tokenergy_sql.asking import AnyLake, ask
 from tokenergy_sql.table import WIDE_COLUMNS, console, interval, significant
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ _FIGURES: tuple[tuple[str, bool, Callable[[Row], str]], ...] = (
 """Heading, whether a narrow terminal shows it too, and the text."""
 
 
-def print_by(lake: Lake, dimension: str) -> None:
+def print_by(lake: AnyLake, dimension: str) -> None:
     """Print a row a value of the dimension and workload, the largest consumer first.
 
     Raises:
@@ -45,7 +44,7 @@ def print_by(lake: Lake, dimension: str) -> None:
     terminal.print(dimension_table(lake, dimension, wide=terminal.width >= WIDE_COLUMNS))
 
 
-def dimension_table(lake: Lake, dimension: str, *, wide: bool) -> Table:
+def dimension_table(lake: AnyLake, dimension: str, *, wide: bool) -> Table:
     """Return energy per token by a dimension as a table.
 
     Args:

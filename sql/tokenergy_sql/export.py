@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.lake import Lake
-from tokenergy_sql.asking import ask
+from tokenergy_sql.asking import AnyLake, ask
 from tokenergy_sql.catalog import literal, quoted
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 _OPTIONS = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}
 
 
-def export(lake: Lake, table: str, form: str, out: Path, where: str | None = None) -> int:
+def export(lake: AnyLake, table: str, form: str, out: Path, where: str | None = None) -> int:
     """Write the rows of a table or view to a file; return how many there are.
 
     Args:

@@ -10,8 +10,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from tokenergy_collectors.lake import Lake
-from tokenergy_sql.asking import ask
+from tokenergy_sql.asking import AnyLake, ask
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,7 +20,7 @@ _PIPE_COLUMNS = 100_000
 Form = Literal["table", "csv", "json"]
 
 
-def run_query(lake: Lake, sql: str, form: Form, out: TextIO | None = None) -> None:
+def run_query(lake: AnyLake, sql: str, form: Form, out: TextIO | None = None) -> None:
     """Run a statement and write its rows.
 
     Args:

@@ -44,7 +44,7 @@ def open_object_store(to: str, upload: Upload) -> Store:
     try:
         fsspec = importlib.import_module("fsspec")
         driver = fsspec.get_filesystem_class(scheme)
-        errors = _errors(s3)
+        errors = errors_of(s3)
     except ImportError as error:
         why = "s3fs is not installed; pip install 'tokenergy[s3]'" if s3 else str(error)
         raise UserError(f"upload.to {to}: {why}") from None
@@ -64,7 +64,7 @@ def open_object_store(to: str, upload: Upload) -> Store:
     return ObjectStore(driver(skip_instance_cache=True), base, upload.timeout_s, errors)
 
 
-def _errors(s3: bool) -> tuple[type[Exception], ...]:
+def errors_of(s3: bool) -> tuple[type[Exception], ...]:
     """Return what a driver raises where the store is away or refuses."""
     if not s3:
         return (OSError, ValueError, RuntimeError)
