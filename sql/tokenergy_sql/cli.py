@@ -26,6 +26,12 @@ _OF_ANALYSIS = ("altair", "duckdb", "jinja2", "numba", "scipy", "vl_convert")
 LakeOption = Annotated[
     Path, typer.Option("--lake", envvar="TOKENERGY_LAKE", metavar="DIR", help="The lake.")
 ]
+AnyLakeOption = Annotated[
+    str,
+    typer.Option(
+        "--lake", envvar="TOKENERGY_LAKE", metavar="DIR|URL", help="The lake; s3://... too."
+    ),
+]
 HourOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -218,7 +224,7 @@ def query(
     sql: Annotated[
         str, typer.Argument(metavar="SQL", help="A statement; `-` reads standard input.")
     ],
-    lake: LakeOption,
+    lake: AnyLakeOption,
     form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
 ) -> None:
     """Ask the lake anything: all tables of the contract are views, in DuckDB SQL.
@@ -226,17 +232,17 @@ def query(
     \b
     Examples:
       tokenergy query --lake ./lake "SELECT job_id, tokenergy FROM job_index"
-      tokenergy query --lake ./lake --format csv "FROM ledger LIMIT 10"
+      tokenergy query --lake s3://bucket/lake --format csv "FROM ledger LIMIT 10"
     """
     import sys
 
-    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.asking import lake_at
     from tokenergy_sql.query import run_query
 
     forms: dict[str, Form] = {"table": "table", "csv": "csv", "json": "json"}
     if form not in forms:
         raise UserError(f"--format {form!r}: expected table, csv or json")
-    run_query(Lake(lake), sys.stdin.read() if sql == "-" else sql, forms[form])
+    run_query(lake_at(lake), sys.stdin.read() if sql == "-" else sql, forms[form])
 
 
 @app.command(name="by")
@@ -248,7 +254,7 @@ def by_dimension(
             help="job, model, user, account, workload, day, hour, gpu, node, rack, pod, hall, site.",
         ),
     ],
-    lake: LakeOption,
+    lake: AnyLakeOption,
 ) -> None:
     """Show energy per token by a dimension: sums of energy over sums of tokens, with bounds.
 
@@ -260,15 +266,15 @@ def by_dimension(
       tokenergy by model --lake ./lake
       tokenergy by rack --lake ./lake
     """
-    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.asking import lake_at
     from tokenergy_sql.dimensions import print_by
 
-    print_by(Lake(lake), dimension)
+    print_by(lake_at(lake), dimension)
 
 
 @app.command()
 def export(
-    lake: LakeOption,
+    lake: AnyLakeOption,
     table: Annotated[
         str, typer.Option("--table", metavar="NAME", help="A table or view of the lake.")
     ],
@@ -286,10 +292,10 @@ def export(
       tokenergy export --lake ./lake --table ledger --format parquet --out gaps.parquet \\
         --where "account = 'gap'"
     """
-    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.asking import lake_at
     from tokenergy_sql.export import export as write
 
-    typer.echo(f"export: {write(Lake(lake), table, form, out, where):,} rows -> {out}")
+    typer.echo(f"export: {write(lake_at(lake), table, form, out, where):,} rows -> {out}")
 
 
 @app.command()
