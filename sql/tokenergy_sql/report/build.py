@@ -19,6 +19,9 @@ from tokenergy_sql.checking import Finding, run_checks
 from tokenergy_sql.report.facts import read_facts
 from tokenergy_sql.report.view import page_view
 
+_SCRIPTS = ("data", "charts", "jobs", "job", "page")
+"""Parts of the page's script, those that others need first."""
+
 
 def build_report(
     lake: Lake,
@@ -59,13 +62,20 @@ def render(view: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     # These three are the project's own and its dependency's, never a lake's.
     own = {
         "style": Markup(_text("style.css")),  # noqa: S704 - shipped with the package
-        "script": Markup(_text("page.js")),  # noqa: S704 - shipped with the package
+        "script": Markup(_script()),  # noqa: S704 - shipped with the package
         "vega": Markup(_vega()),  # noqa: S704 - shipped with vl-convert
     }
-    return environment.get_template("page.html.j2").render(**own, **view)
+    return environment.get_template("templates/page.html.j2").render(**own, **view)
+
+
+def _script() -> str:
+    """Return the page's own script: its parts in one scope that nothing else sees."""
+    parts = "\n".join(_text(f"scripts/{name}.js") for name in _SCRIPTS)
+    return f'(() => {{\n"use strict";\n{parts}}})();'
 
 
 @cache

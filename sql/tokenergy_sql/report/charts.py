@@ -1,8 +1,10 @@
 """The charts, as Vega-Lite specifications made with Altair.
 
-In: facts and marks. Out: `Chart`: a specification as plain data, a sentence that stands for the
-picture, and its legend. Colours are CSS variables: the charts are drawn as SVG, so that the page's
-style sheet alone decides what light and dark look like.
+In: series, their labels and colours. Out: specifications as plain data over the rows named `rows`,
+which the page's script puts in: one specification draws every job. A layer named `bounds` or
+`fine` is left out by the script where no row has such figures, since Vega warns of empty ones.
+Colours are CSS variables: the charts are drawn as SVG, so that the style sheet alone decides what
+light and dark look like.
 
 Names from outside are only ever values in the data, never field names or expressions.
 """
@@ -14,18 +16,31 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_sql.report.facts import Row
-from tokenergy_sql.report.format import significant
 
 if TYPE_CHECKING:
     import altair as alt
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 _ROW_PX = 26
-_LABEL_PX = 170
 _NARROW = "containerSize()[0] < 500"
-_DAY_MS = 86_400_000
+_DIGITS = ".4~r"
+_CLOCK = (
+    "utcFormat(datum.value, utchours(datum.value) + utcminutes(datum.value) == 0 ? '%b %d'"
+    " : utcseconds(datum.value) ? '%H:%M:%S' : '%H:%M')"
+)
+"""Labels of a time axis: the day at midnight, seconds where they are needed."""
+
 _LOG_FROM = 20
 """A linear axis becomes logarithmic when its values spread by more than this factor."""
+
+BOUNDARIES = ("GPU", "facility")
+BOUNDARY_COLORS = ("var(--job-1)", "var(--job-6)")
+TOKEN_COLORS = {
+    "prompt_computed": "var(--job-4)",
+    "prompt_cached": "var(--job-2)",
+    "generated": "var(--job-1)",
+    "trained": "var(--job-3)",
+}
 
 CONFIG: dict[str, Any] = {
     "aria": False,
@@ -42,52 +57,54 @@ CONFIG: dict[str, Any] = {
         "labelFontSize": 11,
         "titleFontSize": 11,
         "labelOverlap": True,
+        "labelSeparation": 8,
     },
+    "axisY": {"minExtent": 42},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart: its id on the page, its specification, and what it says in a sentence."""
+    """One chart: its id on the page, its specification and rows, and what it says in words."""
 
     name: str
     spec: dict[str, Any]
+    rows: list[Row]
     alternative: str
     legend: list[tuple[str, str]] = field(default_factory=list)
 
 
 def power_spec(
-    rows: list[Row], keys: Sequence[str], labels: Sequence[str], colors: Sequence[str]
+    keys: Sequence[str], labels: Sequence[str], colors: Sequence[str], name: str = "power"
 ) -> dict[str, Any]:
     """Return the stacked power over time.
 
+    Its rows are one a bucket: `t` and `t2` (ms since 1970), `when`, power in kW by key, `total`,
+    `unknown` (share of device time without a known energy, 0 to 1); and a closing row with `end`
+    true, so that the last step has a width.
+
     Args:
-        rows: one a bucket: `t` and `t2` (ms since 1970), `when`, power in kW by key, `total`,
-            `unknown` (share of device time without a known energy, 0 to 1), `unknown_text`;
-            and a closing row with `end` true, so that the last step has a width.
         keys: the fields of the series, from the bottom of the stack up.
         labels: what each is called.
         colors: the colour of each.
+        name: of the chart.
     """
     import altair as alt
 
-    base = alt.Chart(alt.InlineData(values=rows))
+    base = alt.Chart(alt.NamedData(name="rows"))
     steps = base.transform_filter("!datum.end")
-    unknown = (
-        steps.transform_filter("datum.unknown > 0")
-        .mark_rect(color="var(--unknown)")
-        .encode(x="t:T", x2="t2", y=alt.value(0), y2=alt.value(5))
+    unknown = steps.mark_rect(color="var(--unknown)").encode(
+        x="t:T",
+        x2="t2",
+        y=alt.value(0),
+        y2=alt.value(5),
+        opacity=alt.condition("datum.unknown > 0", alt.value(1), alt.value(0)),
     )
-    # A layer without rows would make Vega warn of an infinite extent.
-    gaps = [unknown] if any(row["unknown"] for row in rows) else []
-    areas = _areas(base, _time_axis(rows), keys, colors)
-    layers = alt.layer(areas, *gaps, _cursor(steps, keys, labels))
-    return _finished(layers, "power", height=280)
+    layers = alt.layer(_areas(base, keys, colors), unknown, _cursor(steps, keys, labels))
+    return _finished(layers, name, height=240)
 
 
-def _areas(
-    base: alt.Chart, axis: alt.Axis, keys: Sequence[str], colors: Sequence[str]
-) -> alt.Chart:
+def _areas(base: alt.Chart, keys: Sequence[str], colors: Sequence[str]) -> alt.Chart:
     import altair as alt
 
     areas: alt.Chart = (
@@ -95,7 +112,7 @@ def _areas(
         .transform_calculate(place=f"indexof({list(keys)}, datum.key)")
         .mark_area(interpolate="step-after", stroke="var(--paper)", strokeWidth=0.4)
         .encode(
-            x=alt.X("t:T", scale=alt.Scale(type="utc", nice=False), axis=axis),
+            x=_time(),
             y=alt.Y("kw:Q", stack="zero", title="GPU power, kW", axis=alt.Axis(tickCount=5)),
             color=_colors("key", keys, colors),
             order=alt.Order("place:Q"),
@@ -110,17 +127,18 @@ def _cursor(steps: alt.Chart, keys: Sequence[str], labels: Sequence[str]) -> alt
 
     hover = alt.selection_point(name="hover", fields=["t"], on="pointerover", empty=False)
     series = [
-        alt.Tooltip(f"{key}:Q", title=label, format=".3f")
+        alt.Tooltip(f"{key}:Q", title=label, format=_DIGITS)
         for key, label in zip(reversed(keys), reversed(labels), strict=True)
     ]
-    tooltip = [*_tooltip(when="UTC", total_text="all, kW"), *series]
+    total = alt.Tooltip("total:Q", title="all, kW", format=_DIGITS)
+    unknown = alt.Tooltip("unknown:Q", title="of GPU time unknown", format=".3~%")
     cursor: alt.Chart = (
         steps.mark_rect(color="var(--ink)")
         .encode(
             x="t:T",
             x2="t2",
             opacity=alt.condition(hover, alt.value(0.14), alt.value(0)),
-            tooltip=[*tooltip, *_tooltip(unknown_text="unknown")],
+            tooltip=[*_tooltip(when="UTC"), total, *series, unknown],
         )
         .add_params(hover)
     )
@@ -128,33 +146,39 @@ def _cursor(steps: alt.Chart, keys: Sequence[str], labels: Sequence[str]) -> alt
 
 
 def intensity_spec(
-    rows: list[Row], labels: Sequence[str], colors: Sequence[str], unit: str
+    rows: list[Row], labels: Sequence[str], colors: Sequence[str], unit: str, name: str
 ) -> dict[str, Any]:
-    """Return J/token by job: a dot and its interval for each boundary.
+    """Return J/token by job or group of jobs: a dot and its interval for each boundary.
 
     Args:
-        rows: one a job and boundary: `label`, `job`, `boundary` (GPU or facility), `value`, `low`,
-            `high` (J/token; a bound may be None) and `text`.
-        labels: the jobs' labels, from the top down.
+        rows: one a label and boundary: `label`, `name`, `boundary` (GPU or facility), `value`,
+            `low`, `high` (J/token; a bound may be None) and `text`.
+        labels: from the top down.
         colors: the colour of each.
         unit: the title of the axis.
+        name: of the chart.
     """
     import altair as alt
 
     boundaries = [b for b in ("GPU", "facility") if any(row["boundary"] == b for row in rows)]
     color, scale = _colors("label", labels, colors), _value_scale(rows)
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
+    base = alt.Chart(alt.NamedData(name="rows")).encode(
         y=_job_axis(labels),
         yOffset=alt.YOffset("boundary:N", scale=alt.Scale(domain=boundaries, padding=0.7)),
         color=color,
-        tooltip=_tooltip(job="job", boundary="boundary", text="J/token"),
+        tooltip=_tooltip(name="what", boundary="boundary", text="J/token"),
     )
     whole = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
-    interval = whole.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title=unit, scale=scale), x2="high"
+    interval = (
+        whole.properties(name="bounds")
+        .mark_rule(strokeWidth=2)
+        .encode(x=alt.X("low:Q", title=unit, scale=scale), x2="high")
     )
     ends = [
-        whole.mark_tick(thickness=2, size=8).encode(x=alt.X(f"{end}:Q")) for end in ("low", "high")
+        whole.properties(name=f"bounds-{end}")
+        .mark_tick(thickness=2, size=8)
+        .encode(x=alt.X(f"{end}:Q"))
+        for end in ("low", "high")
     ]
     shapes = alt.Scale(domain=["GPU", "facility"], range=["circle", "diamond"])
     dots = base.mark_point(size=54, opacity=1, strokeWidth=2).encode(
@@ -162,47 +186,75 @@ def intensity_spec(
         shape=alt.Shape("boundary:N", scale=shapes, legend=None),
         fill=alt.condition("datum.boundary == 'GPU'", color, alt.value("var(--paper)")),
     )
-    return _finished(
-        alt.layer(interval, *ends, dots), "intensity", height=len(labels) * _ROW_PX + 8
-    )
+    return _finished(alt.layer(interval, *ends, dots), name, height=len(labels) * _ROW_PX + 8)
 
 
-def energy_spec(rows: list[Row], labels: Sequence[str], unit: str) -> dict[str, Any]:
-    """Return where the energy went: a bar a job or account.
+def trend_spec(unit: str, name: str) -> dict[str, Any]:
+    """Return J/token over time: a step with its interval an hour (or several) and boundary.
+
+    Its rows are one a step and boundary: `t` and `t2` (ms since 1970), `when`, `boundary` (GPU or
+    facility), `value`, `low`, `high` (J/token; a bound may be None) and `text`; and rows with
+    `fine` (J/token at the GPU, or None) at `t`, a thin line of shorter steps. The parameter `top`
+    is the upper end of the axis.
 
     Args:
-        rows: one a label and part: `label`, `job`, `part`, `energy` (in `unit`), `text`, `share`,
-            `color`, `weight` (opacity), `place` (order in the bar); `ends_at` and `total_share` in
-            the first row of each label.
-        labels: from the top down.
-        unit: kWh, kJ or J.
+        unit: the title of the axis.
+        name: of the chart.
     """
     import altair as alt
 
-    most = max((row["ends_at"] for row in rows if "ends_at" in row), default=0.0)
-    # To the right of the longest bar there is room for its share.
-    room = alt.ExprRef(f"{most or 1.0} * ({_NARROW} ? 1.3 : 1.1)")
-    scale = alt.Scale(domainMin=0, domainMax=room, nice=False)
-    base = alt.Chart(alt.InlineData(values=rows)).encode(y=_job_axis(labels))
-    bars = base.mark_bar(height={"band": 0.66}, stroke="var(--paper)", strokeWidth=0.5).encode(
-        x=alt.X(
-            "energy:Q",
-            title=f"GPU energy, {unit}",
-            stack="zero",
-            scale=scale,
-            axis=alt.Axis(tickCount=5),
-        ),
-        color=alt.Color("color:N", scale=None),
-        opacity=alt.Opacity("weight:Q", scale=None),
-        order=alt.Order("place:Q"),
-        tooltip=_tooltip(job="job", part="account", text=f"energy, {unit}", share="of all"),
+    top = alt.param(name="top", value=1.0)
+    scale = alt.Scale(domainMin=0, domainMax=alt.ExprRef("top"), nice=False)
+    color = _colors("boundary", BOUNDARIES, BOUNDARY_COLORS)
+    base = alt.Chart(alt.NamedData(name="rows"))
+    steps = base.transform_filter("isValid(datum.value)").encode(
+        color=color, tooltip=_tooltip(when="UTC", boundary="boundary", text="J/token")
     )
-    shares = (
-        base.transform_filter("isValid(datum.ends_at)")
-        .mark_text(align="left", dx=5, fontSize=11, fill="var(--ink)")
-        .encode(x=alt.X("ends_at:Q", scale=scale), text="total_share:N")
+    bands = (
+        steps.transform_filter("isValid(datum.low) && isValid(datum.high)")
+        .properties(name="bounds")
+        .mark_rect(opacity=0.25, clip=True)
+        .encode(x="t:T", x2="t2", y=alt.Y("low:Q", scale=scale), y2="high")
     )
-    return _finished(alt.layer(bars, shares), "energy", len(labels) * _ROW_PX + 8)
+    values = steps.mark_rule(strokeWidth=2.5, clip=True).encode(
+        x=_time(), x2="t2", y=alt.Y("value:Q", scale=scale, title=unit, axis=alt.Axis(tickCount=5))
+    )
+    fine = (
+        base.transform_filter("isDefined(datum.fine)")
+        .properties(name="fine")
+        .mark_line(color="var(--soft)", strokeWidth=1, interpolate="step-after", clip=True)
+        .encode(x="t:T", y=alt.Y("fine:Q", scale=scale))
+    )
+    return _finished(alt.layer(fine, bands, values).add_params(top), name, height=200)
+
+
+def tokens_spec(kinds: Sequence[str], labels: Sequence[str], name: str) -> dict[str, Any]:
+    """Return tokens a second over time, a line a kind.
+
+    Its rows are one a step and kind: `t` (ms since 1970), `when`, `kind`, `rate` (tokens a second).
+
+    Args:
+        kinds: values of `kind`.
+        labels: what each is called.
+        name: of the chart.
+    """
+    import altair as alt
+
+    base = alt.Chart(alt.NamedData(name="rows")).encode(
+        x=_time(),
+        y=alt.Y("rate:Q", title="tokens/s", axis=alt.Axis(tickCount=5, format="~s")),
+        color=_colors("kind", kinds, [TOKEN_COLORS[kind] for kind in kinds]),
+    )
+    names = ", ".join(f"'{k}': '{n}'" for k, n in zip(kinds, labels, strict=True))
+    rate = alt.Tooltip("rate:Q", title="tokens/s", format=_DIGITS)
+    lines = base.mark_line(interpolate="step-after", strokeWidth=1.8)
+    points = (
+        base.transform_filter("!datum.end")
+        .transform_calculate(what=f"({{{names}}})[datum.kind]")
+        .mark_point(size=60, opacity=0, filled=True)
+        .encode(tooltip=[*_tooltip(when="UTC", what="kind"), rate])
+    )
+    return _finished(alt.layer(lines, points), name, height=180)
 
 
 def _finished(chart: alt.LayerChart | alt.FacetChart, name: str, height: int) -> dict[str, Any]:
@@ -221,13 +273,12 @@ def _finished(chart: alt.LayerChart | alt.FacetChart, name: str, height: int) ->
     return spec
 
 
-def _time_axis(rows: list[Row]) -> alt.Axis:
+def _time() -> alt.X:
     import altair as alt
 
-    long = rows[-1]["t"] - rows[0]["t"] > _DAY_MS
     ticks = alt.ExprRef(f"{_NARROW} ? 4 : 8")
-    shown = "%m-%d %H:%M" if long else "%H:%M"
-    return alt.Axis(title="UTC", grid=False, labelFlush=True, tickCount=ticks, format=shown)
+    axis = alt.Axis(title="UTC", grid=False, labelFlush=True, tickCount=ticks, labelExpr=_CLOCK)
+    return alt.X("t:T", scale=alt.Scale(type="utc", nice=False), axis=axis)
 
 
 def _job_axis(labels: Sequence[str]) -> alt.Y:
@@ -238,7 +289,7 @@ def _job_axis(labels: Sequence[str]) -> alt.Y:
         title=None,
         scale=alt.Scale(domain=list(labels)),
         axis=alt.Axis(
-            labelLimit=_LABEL_PX,
+            labelLimit=alt.ExprRef(f"{_NARROW} ? 130 : 250"),
             labelColor="var(--ink)",
             labelOverlap=False,
             domain=False,
@@ -268,9 +319,3 @@ def _tooltip(**titles: str) -> list[alt.Tooltip]:
     import altair as alt
 
     return [alt.Tooltip(f"{name}:N", title=title) for name, title in titles.items()]
-
-
-def interval_text(value: float, low: float | None, high: float | None) -> str:
-    """Return a value with its interval, `0.41 [0.39, 0.43]`."""
-    ends = ["–" if end is None else significant(end) for end in (low, high)]
-    return f"{significant(value)} [{ends[0]}, {ends[1]}]"

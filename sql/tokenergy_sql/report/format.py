@@ -27,6 +27,7 @@ class Cell:
     why: str = ""
     low: str = ""
     high: str = ""
+    ends: tuple[float | None, float | None] = (None, None)
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -92,7 +93,8 @@ def between(
     if value is None:
         return Cell(None, why=why)
     ends = ["–" if end is None else significant(end * scale) for end in (low, high)]
-    return Cell(significant(value * scale), raw=repr(value), low=ends[0], high=ends[1])
+    shown = significant(value * scale)
+    return Cell(shown, raw=repr(value), low=ends[0], high=ends[1], ends=(low, high))
 
 
 def energy_unit(largest_j: float) -> tuple[str, float]:

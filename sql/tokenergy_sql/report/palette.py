@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from tokenergy_sql.report.facts import NAMED_JOBS, Row
 from tokenergy_sql.report.format import clean, shorten
@@ -15,6 +16,13 @@ from tokenergy_sql.report.format import clean, shorten
 FREE_IDLE = "var(--free)"
 UNATTRIBUTED = "var(--stray)"
 OTHER = "var(--other)"
+ACCOUNTS = {
+    "active": "var(--active)",
+    "resident_idle": "var(--held)",
+    "free_idle": FREE_IDLE,
+    "unattributed": UNATTRIBUTED,
+    "gap": "var(--unknown)",
+}
 UNKNOWN = "var(--unknown)"
 
 _LABEL = 22
@@ -22,11 +30,12 @@ _LABEL = 22
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How a job is shown: its whole name, a short and unique label, its colour."""
+    """How a job is shown: its whole name, a short and unique label, its colour, its page."""
 
     name: str
     label: str
     color: str
+    href: str = ""
 
 
 def marks(jobs: list[Row]) -> dict[str, Mark]:
@@ -44,5 +53,5 @@ def marks(jobs: list[Row]) -> dict[str, Mark]:
             label = f"{label} #{place + 1}"
         taken.add(label)
         color = f"var(--job-{place + 1})" if place < NAMED_JOBS else OTHER
-        found[job_id] = Mark(names[job_id], label, color)
+        found[job_id] = Mark(names[job_id], label, color, f"#/job/{quote(job_id, safe='')}")
     return found

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from tokenergy_collectors.contract import TOKEN_KINDS
 from tokenergy_sql.report import charts, palette
 from tokenergy_sql.report.charts import Chart
 from tokenergy_sql.report.facts import Facts, Row
-from tokenergy_sql.report.format import clock, counted, day, energy_unit, significant
+from tokenergy_sql.report.format import between, clean, clock, counted, day, shorten, significant
 from tokenergy_sql.report.palette import Mark
+from tokenergy_sql.report.words import TOKENS
 
-MOST_BARS = 24
 MOST_DOTS = 40
+_LABEL = 34
 
 _IDLE = {
     "unattributed": ("unattributed", palette.UNATTRIBUTED),
@@ -39,13 +41,14 @@ def power_chart(facts: Facts, marks: dict[str, Mark]) -> Chart | None:
     colors = [color for _, color in series.values()]
     said = (
         f"Stacked area chart of GPU power over time: {significant(mean_kw)} kW on average "
-        f"while watched, at most {peak['total_text']} kW (mean of a step) at {peak['when']} UTC."
+        f"while watched, at most {significant(peak['total'])} kW (mean of a step) at "
+        f"{peak['when']} UTC."
     )
     legend = list(zip(labels, colors, strict=True))
     if any(row["unknown"] for row in rows):
         legend.append(("some power unknown (strip at the top)", palette.UNKNOWN))
-    spec = charts.power_spec(rows, list(keys.values()), labels, colors)
-    return Chart("power", spec, said, legend)
+    spec = charts.power_spec(list(keys.values()), labels, colors)
+    return Chart("power", spec, rows, said, legend)
 
 
 def _series(facts: Facts, marks: dict[str, Mark]) -> dict[tuple[str, str | None], tuple[str, str]]:
@@ -81,7 +84,6 @@ def _buckets(facts: Facts, keys: dict[tuple[str, str | None], str]) -> list[Row]
         power = {key: energy_j[bucket_us].get(key, 0.0) / per_kw for key in keys.values()}
         known_us, gap_us = time_us[bucket_us]
         unknown = gap_us / (known_us + gap_us) if known_us + gap_us else 1.0
-        unknown_text = f"{significant(unknown * 100)} % of GPU time" if unknown else "none"
         rows.append(
             {
                 "t": left // 1000,
@@ -89,102 +91,126 @@ def _buckets(facts: Facts, keys: dict[tuple[str, str | None], str]) -> list[Row]
                 "when": clock(left) if one_day else f"{day(left)} {clock(left)}",
                 **{key: round(value, 5) for key, value in power.items()},
                 "total": round(sum(power.values()), 5),
-                "total_text": significant(sum(power.values())),
                 "unknown": round(unknown, 4),
-                "unknown_text": unknown_text,
             }
         )
     return [*rows, {**rows[-1], "t": end_us // 1000, "end": True}]
 
 
+def trend_chart(facts: Facts, workload: str) -> Chart | None:
+    """Return J/token of a workload over time; None if there is none."""
+    steps = [r for r in facts.trend if r["workload"] == workload and r["gpu"] is not None]
+    if not steps:
+        return None
+    rows = []
+    for row in steps:
+        left, right = row["step_us"], row["step_us"] + facts.trend_us
+        when = {"t": left // 1000, "t2": right // 1000, "when": f"{day(left)} {clock(left)}"}
+        rows += [{**when, **ends} for ends in _sides(row)]
+    kind = "trained" if workload == "training" else "generated"
+    said = (
+        f"J per {kind} token over all {workload} jobs, ΣE ÷ ΣN, with intervals, in "
+        f"{counted(len(steps), 'step')}: {significant(steps[0]['gpu'])} at the GPU in the first, "
+        f"{significant(steps[-1]['gpu'])} in the last."
+    )
+    name = f"trend-{workload}"
+    return Chart(name, charts.trend_spec(f"J per {kind} token", name), rows, said, BOUNDARY_LEGEND)
+
+
+BOUNDARY_LEGEND = list(zip(charts.BOUNDARIES, charts.BOUNDARY_COLORS, strict=True))
+
+
+def job_specs() -> dict[str, dict[str, Any]]:
+    """Return the specifications that draw every job's page, by name; the page brings the rows."""
+    return {
+        "power": charts.power_spec(
+            ["active", "idle"],
+            ["active", "resident idle"],
+            [palette.ACCOUNTS["active"], palette.ACCOUNTS["resident_idle"]],
+            "job-power",
+        ),
+        "tokens": charts.tokens_spec(
+            TOKEN_KINDS, [TOKENS[kind] for kind in TOKEN_KINDS], "job-tokens"
+        ),
+        "te": charts.trend_spec("J/token", "job-te"),
+    }
+
+
 def intensity_chart(facts: Facts, marks: dict[str, Mark], workload: str) -> Chart | None:
     """Return J/token by job of one workload; None if no job of it has an index."""
     jobs = [j for j in facts.jobs if j["workload"] == workload and j["te_gpu"] is not None]
-    jobs = sorted(jobs[:MOST_DOTS], key=lambda job: (-job["te_gpu"], job["job_id"]))
-    if not jobs:
+    shown = sorted(jobs[:MOST_DOTS], key=lambda job: (-job["te_gpu"], job["job_id"]))
+    lines = [
+        (marks[job["job_id"]].label, marks[job["job_id"]].name, marks[job["job_id"]].color, ends)
+        for job in shown
+        for ends in _sides(
+            {
+                "gpu": job["te_gpu"],
+                "gpu_low": job["te_gpu_low"],
+                "gpu_high": job["te_gpu_high"],
+                "facility": job["tokenergy"],
+                "facility_low": job["te_low"],
+                "facility_high": job["te_high"],
+            }
+        )
+    ]
+    what = f"{workload} job" if len(jobs) <= MOST_DOTS else f"of the largest {workload} job"
+    return _dots(lines, f"intensity-{workload}", workload, what)
+
+
+def league_chart(facts: Facts, workload: str) -> Chart | None:
+    """Return J/token by model and board of one workload, the best first; None if there is none."""
+    groups = [
+        row
+        for row in facts.league
+        if row["workload"] == workload and not row["fleet"] and row["gpu"] is not None
+    ][:MOST_DOTS]
+    lines = []
+    for place, row in enumerate(groups):
+        name = league_name(row)
+        label = shorten(name, _LABEL)
+        if any(label == shorten(league_name(other), _LABEL) for other in groups[:place]):
+            label = f"{label} #{place + 1}"
+        lines += [(label, name, charts.BOUNDARY_COLORS[0], ends) for ends in _sides(row)]
+    return _dots(lines, f"league-{workload}", workload, "group")
+
+
+def league_name(row: Row) -> str:
+    """Return the name of a model on a board."""
+    model, board = clean(row["model"] or "no model name"), clean(row["board"] or "unknown board")
+    return f"{model} · {board.removeprefix('NVIDIA ')}"
+
+
+def _dots(
+    lines: list[tuple[str, str, str, Row]], name: str, workload: str, what: str
+) -> Chart | None:
+    """Return a dot chart of lines of (label, name, colour, figures of a boundary)."""
+    if not lines:
         return None
-    rows: list[Row] = []
-    for job in jobs:
-        mark = marks[job["job_id"]]
-        for boundary, value, low, high in (
-            ("GPU", job["te_gpu"], job["te_gpu_low"], job["te_gpu_high"]),
-            ("facility", job["tokenergy"], job["te_low"], job["te_high"]),
-        ):
-            if value is not None:
-                text = charts.interval_text(value, low, high)
-                ends = {"value": value, "low": low, "high": high, "text": text}
-                rows.append({"label": mark.label, "job": mark.name, "boundary": boundary, **ends})
-    shown = [marks[job["job_id"]] for job in jobs]
+    colors = {label: color for label, _, color, _ in lines}
+    rows = [{"label": label, "name": whole, **ends} for label, whole, _, ends in lines]
+    gpu = sorted((row["value"], row["label"]) for row in rows if row["boundary"] == "GPU")
+    ends = [f"{significant(value)} ({label})" for value, label in (gpu[0], gpu[-1])]
     kind = "trained" if workload == "training" else "generated"
     spec = charts.intensity_spec(
-        rows, [m.label for m in shown], [m.color for m in shown], f"J per {kind} token"
-    )
-    least, most = (
-        f"{significant(job['te_gpu'])} ({marks[job['job_id']].label})"
-        for job in (jobs[-1], jobs[0])
+        rows, list(colors), list(colors.values()), f"J per {kind} token", name
     )
     said = (
-        f"Dot chart of J per {kind} token of {counted(len(jobs), f'{workload} job')}, intervals: "
-        f"{most if len(jobs) == 1 else f'from {least} to {most}'} at the GPU."
+        f"Dot chart of J per {kind} token of {counted(len(colors), what)}, intervals: "
+        f"{ends[0] if len(gpu) == 1 else f'from {ends[0]} to {ends[1]}'} at the GPU."
     )
-    return Chart(f"intensity-{workload}", spec, said)
+    return Chart(name, spec, rows, said)
 
 
-def energy_chart(facts: Facts, marks: dict[str, Mark]) -> Chart | None:
-    """Return where the energy went, a bar a job or account; None if nothing was metered."""
-    bars = _bars(facts, marks)
-    total_j = sum(sum(parts.values()) for _, _, parts in bars.values())
-    if total_j <= 0:
-        return None
-    unit, scale = energy_unit(max(sum(parts.values()) for _, _, parts in bars.values()))
-    rows: list[dict[str, Any]] = []
-    for label, (name, color, parts) in bars.items():
-        ends = sum(parts.values())
-        for place, (part, energy_j) in enumerate(parts.items()):
-            row = {
-                "label": label,
-                "job": name,
-                "part": part.replace("_", " "),
-                "energy": energy_j * scale,
-                "text": significant(energy_j * scale),
-                "share": f"{significant(100 * energy_j / total_j)} %",
-                "color": color,
-                "weight": 0.4 if part == "resident_idle" else 1.0,
-                "place": place,
-            }
-            if not place:
-                row |= {"ends_at": ends * scale, "total_share": f"{100 * ends / total_j:.1f} %"}
-            rows.append(row)
-    top = next(iter(bars))
-    said = (
-        f"Bar chart of GPU energy by job and account, {significant(total_j * scale)} {unit} in all."
-        f" The largest is {top}, {100 * sum(bars[top][2].values()) / total_j:.1f} %."
-    )
-    return Chart("energy", charts.energy_spec(rows, list(bars), unit), said)
-
-
-def _bars(facts: Facts, marks: dict[str, Mark]) -> dict[str, tuple[str, str, dict[str, float]]]:
-    """Return name, colour and energies in J by account of each bar, the largest job first."""
-    jobs: dict[str, dict[str, float]] = defaultdict(dict)
-    rest: dict[str, tuple[str, str, dict[str, float]]] = {}
-    for row in facts.accounts:
-        if row["energy_j"] is None:
-            continue
-        if row["job_id"] is not None:
-            jobs[row["job_id"]][row["account"]] = row["energy_j"]
-        elif row["account"] in _IDLE:
-            label, color = _IDLE[row["account"]]
-            rest[f"({label})"] = (label, color, {label: row["energy_j"]})
-    ranked = [job_id for job_id in marks if job_id in jobs]
-    bars = {
-        marks[job_id].label: (marks[job_id].name, marks[job_id].color, jobs[job_id])
-        for job_id in ranked[:MOST_BARS]
-    }
-    if others := ranked[MOST_BARS:]:
-        name = counted(len(others), "other job")
-        parts = {
-            account: sum(jobs[job_id].get(account, 0.0) for job_id in others)
-            for account in ("active", "resident_idle")
-        }
-        bars[f"({name})"] = (name, palette.OTHER, parts)
-    return {**bars, **dict(sorted(rest.items(), reverse=True))}
+def _sides(row: Row) -> list[Row]:
+    """Return the figures of each boundary that is known, as a chart needs them."""
+    found = []
+    for boundary in charts.BOUNDARIES:
+        side = boundary.lower()
+        value, low, high = (row[f"{side}{end}"] for end in ("", "_low", "_high"))
+        if value is not None:
+            cell = between(value, low, high, "")
+            text = f"{cell.text} [{cell.low}, {cell.high}]"
+            ends = {"value": value, "low": low, "high": high, "text": text}
+            found.append({"boundary": boundary, **ends})
+    return found

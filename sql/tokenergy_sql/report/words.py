@@ -32,9 +32,28 @@ METHODS = {
     "missing": "neither samples nor counter; the energy is not known",
 }
 """Every method of the ledger."""
+ACCOUNTS = {
+    "active": "active (jobs at work)",
+    "resident_idle": "resident idle (held by a job, doing nothing)",
+    "free_idle": "free idle (held by no job)",
+    "unattributed": "unattributed (at work for no known job)",
+    "gap": "gap (energy not known)",
+}
+"""Every account of the ledger, as it is shown."""
+
+TOKENS = {
+    "prompt_computed": "prompt, computed",
+    "prompt_cached": "prompt, cached",
+    "generated": "generated",
+    "trained": "trained",
+}
+"""Every kind of token, as it is shown."""
+
+METERS = {"counter": "energy counters", "samples": "power samples", "both": "both in one hour"}
+"""What a metered energy comes from."""
 
 _BLOCK_GPU = ("no_energy", "no_tokens", "zero_tokens", "mixed_workload")
-_BLOCK_FACILITY = (*_BLOCK_GPU, "no_host_power", "no_pue")
+_BLOCK_SITE = ("no_host_power", "no_pue")
 
 
 def codes_of(job: dict[str, Any]) -> list[str]:
@@ -47,9 +66,10 @@ def why_no_energy(job: dict[str, Any]) -> str:
     return _first(codes_of(job), ("no_energy",))
 
 
-def why_no_index(job: dict[str, Any], *, facility: bool) -> str:
-    """Return why a row has no J/token."""
-    return _first(codes_of(job), _BLOCK_FACILITY if facility else _BLOCK_GPU)
+def why_no_index(job: dict[str, Any], *, facility: bool, tokens: bool = True) -> str:
+    """Return why a row has no J/token; without `tokens`, why it has no energy."""
+    reasons = _BLOCK_GPU if tokens else _BLOCK_GPU[:1]
+    return _first(codes_of(job), (*reasons, *_BLOCK_SITE) if facility else reasons)
 
 
 def _first(codes: list[str], wanted: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""One small lake with everything a page must cope with, and its page."""
+"""A small lake with everything a page must cope with, a fleet of 20 jobs, and their pages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sql.report.fleet import build_fleet
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.report import build_report
@@ -62,3 +63,13 @@ def page_path(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def page(page_path: Path) -> str:
     return page_path.read_text("utf-8")
+
+
+@pytest.fixture(scope="package")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return build_fleet(tmp_path_factory.mktemp("fleet") / "lake")
+
+
+@pytest.fixture(scope="package")
+def fleet_page(fleet: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_report(fleet, tmp_path_factory.mktemp("fleet-page") / "report.html")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import html
-import json
-import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sql.report.conftest import HOSTILE, LONG
+from tests.sql.report.reading import Reader, charts, embedded, job_fields
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
@@ -24,72 +22,65 @@ from tokenergy_sql.report.format import significant
 MAX_BYTES = 2_500_000
 
 
-class Reader(HTMLParser):
-    """Collects tags, and the rows of the table of jobs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.styles: list[str] = []
-        self.jobs: list[dict[str, Any]] = []
-        self._in_jobs = self._in_style = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        self.tags.append((tag, given))
-        self._in_style = tag == "style"
-        if tag == "table":
-            self._in_jobs = given.get("class") == "jobs"
-        if tag == "tr" and self._in_jobs:
-            self.jobs.append({"text": "", "values": []})
-        if tag == "data" and self._in_jobs:
-            self.jobs[-1]["values"].append(given["value"])
-
-    def handle_data(self, data: str) -> None:
-        if self._in_style:
-            self.styles.append(data)
-        if self._in_jobs and self.jobs:
-            self.jobs[-1]["text"] += data
-
-
-def read(page: str) -> Reader:
-    reader = Reader()
-    reader.feed(page)
-    return reader
-
-
-def charts(page: str) -> dict[str, Any]:
-    found = re.findall(
-        r'<script type="application/json" data-chart="chart-([\w-]+)">(.*?)</script>', page, re.S
-    )
-    return {name: json.loads(text) for name, text in found}
-
-
-def chart_rows(page: str, name: str) -> list[dict[str, Any]]:
-    [values] = charts(page)[name]["datasets"].values()
-    return list(values)
-
-
 def rows(lake: Lake, sql: str) -> list[tuple[Any, ...]]:
     with catalog.connect(lake) as con:
         return con.sql(sql).fetchall()
 
 
-def test_each_job_stands_with_the_numbers_of_the_database(lake: Lake, page: str) -> None:
-    lines = read(page).jobs[1:]
-    jobs = rows(
-        lake,
-        "SELECT name, job_id, e_gpu_j, coalesce(te_gpu_out, te_train), tokenergy, tokens_per_kwh "
-        "FROM job_index ORDER BY e_gpu_nj DESC NULLS LAST",
-    )
-    assert len(lines) == len(jobs) == 4
-    for line, (name, job_id, *values) in zip(lines, jobs, strict=True):
-        assert name in line["text"]
-        assert job_id in line["text"]
-        assert all(value is None or repr(value) in line["values"] for value in values)
-        energy_j, te_gpu, tokenergy, _ = values
-        shown = (energy_j and energy_j / 1000, te_gpu, tokenergy)
-        assert all(value is None or significant(value) in line["text"] for value in shown)
+@pytest.mark.parametrize(
+    ("field", "column"),
+    [
+        ("gpu_energy", "e_gpu_j"),
+        ("facility_energy", "e_facility_j"),
+        ("te_gpu", "coalesce(te_gpu_out, te_train)"),
+        ("tokenergy", "tokenergy"),
+        ("te_gpu_burdened", "te_gpu_burdened"),
+        ("burdened", "tokenergy_burdened"),
+        ("per_kwh", "tokens_per_kwh"),
+        ("coverage", "coverage"),
+        ("max_gap", "max_gap_s"),
+    ],
+)
+def test_each_job_stands_with_the_numbers_of_the_database(
+    lake: Lake, page: str, field: str, column: str
+) -> None:
+    with catalog.connect(lake) as con:
+        ordered = con.view("job_index").order("e_gpu_nj DESC NULLS LAST, job_id")
+        jobs = ordered.project(f"job_id, {column}").fetchall()
+    shown = job_fields(page)
+    assert list(shown) == [job_id for job_id, _ in jobs]
+    assert any(value is not None for _, value in jobs)
+    for job_id, value in jobs:
+        cell = shown[job_id][field]
+        if value is None:
+            assert cell.text is None
+            assert cell.why
+        else:
+            assert cell.raw == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("field", "low", "high"),
+    [
+        ("te_gpu", "te_gpu_low", "te_gpu_high"),
+        ("te_rss", "te_rss_low", "te_rss_high"),
+        ("tokenergy", "te_low", "te_high"),
+        ("gpu_energy", "e_gpu_low_nj / 1e9", "e_gpu_high_nj / 1e9"),
+    ],
+)
+def test_bounds_stand_beside_their_figure(
+    lake: Lake, page: str, field: str, low: str, high: str
+) -> None:
+    shown = job_fields(page)
+    with catalog.connect(lake) as con:
+        bounded = con.view("job_index").filter("te_gpu_low IS NOT NULL")
+        jobs = bounded.project(f"job_id, {low}, {high}").fetchall()
+    assert len(jobs) == 2
+    for job_id, *ends in jobs:
+        cell = shown[job_id][field]
+        assert [float(end) for end in cell.ends] == [pytest.approx(end) for end in ends]
+        if field != "gpu_energy":
+            assert (cell.low, cell.high) == tuple(significant(end) for end in ends)
 
 
 def test_fleet_is_a_ratio_of_sums(lake: Lake, page: str) -> None:
@@ -97,7 +88,9 @@ def test_fleet_is_a_ratio_of_sums(lake: Lake, page: str) -> None:
         lake,
         "SELECT sum(e_gpu_j), sum(n_generated) FROM job_index WHERE workload = 'inference'",
     )
-    inference = next(row for row in read_facts(lake).fleet if row["workload"] == "inference")
+    inference = next(
+        row for row in read_facts(lake).league if row["workload"] == "inference" and row["fleet"]
+    )
     assert inference["gpu"] == pytest.approx(energy / tokens)
     assert f'value="{inference["gpu"]!r}"' in page
 
@@ -106,18 +99,18 @@ def test_hostile_names_stay_text(page: str) -> None:
     assert HOSTILE not in page
     assert "<b>x" not in page
     assert html.escape(HOSTILE, quote=False).split('"')[0] in page
-    assert not [tag for tag, _ in read(page).tags if tag == "b"]
-    labels = {row["job"] for row in chart_rows(page, "energy")}
-    assert HOSTILE in labels
-    assert LONG in labels
+    assert not [tag for tag, _ in Reader(page).tags if tag == "b"]
+    names = {fields["name"].text for fields in job_fields(page).values()}
+    assert {HOSTILE, LONG} < names
+    assert HOSTILE in {row["name"] for row in charts(page)["intensity-training"]["rows"]}
 
 
 def test_nothing_is_loaded_from_anywhere(page: str) -> None:
-    reader = read(page)
+    reader = Reader(page)
     for tag, attrs in reader.tags:
         assert tag not in {"iframe", "object", "embed", "img", "base"}
         assert "src" not in attrs
-        assert not (attrs.get("href") or "#").startswith(("http", "//")), (tag, attrs)
+        assert (attrs.get("href") or "#").startswith(("#", "data:,")), (tag, attrs)
         assert attrs.get("rel") != "stylesheet"
     style = "".join(reader.styles)
     assert style
@@ -128,20 +121,22 @@ def test_nothing_is_loaded_from_anywhere(page: str) -> None:
     assert len(page.encode()) < MAX_BYTES
 
 
-def test_unknown_is_a_dash_with_its_reason(page: str) -> None:
-    lines = {line["text"].strip().split()[0]: line for line in read(page).jobs[1:]}
-    ghost = lines["ghostghost"]
-    assert ghost["values"].count("0") == 0
-    assert "no_energy" in ghost["text"]
-    assert ghost["text"].count("–") >= 6
-    assert "Nothing metered the job&#39;s GPUs" in page
-    assert "no_tokens" in lines["reservationhold"]["text"]
-    assert "still running" in lines[f"{HOSTILE}train"]["text"]
+def test_unknown_has_its_reason(page: str) -> None:
+    shown = job_fields(page)
+    ghost = shown["ghost"]
+    for name in ("gpu_energy", "te_gpu", "tokenergy", "coverage"):
+        assert ghost[name].text is None
+        assert ghost[name].raw == ""
+    assert ghost["gpu_energy"].why == "Nothing metered the job's GPUs, so its energy is not known."
+    assert "no_energy" in ghost["remarks"].raw.split(",")
+    assert "no_tokens" in shown["hold"]["remarks"].raw
+    assert shown["hold"]["te_gpu"].why.startswith("No counter of generated or trained tokens")
+    assert shown["train"]["end"].text == "running"
 
 
 def test_power_chart_holds_all_booked_energy(lake: Lake, page: str) -> None:
     [(energy_j,)] = rows(lake, "SELECT sum(energy_nj)::DOUBLE / 1e9 FROM ledger")
-    values = [row for row in chart_rows(page, "power") if not row.get("end")]
+    values = [row for row in charts(page)["power"]["rows"] if not row.get("end")]
     drawn_j = sum(row["total"] * (row["t2"] - row["t"]) for row in values)
     assert drawn_j == pytest.approx(energy_j, rel=1e-4)
     assert sum(row["unknown"] > 0 for row in values) >= 19
@@ -161,7 +156,7 @@ def test_a_broken_law_is_told(lake: Lake, tmp_path: Path) -> None:
     assert "the ledger does not close" in page
     assert "ledger closes" not in page
     assert "device_id GPU-0&lt;i&gt;" in page
-    assert "<h1>A &lt;b&gt;</h1>" in page
+    assert 'tabindex="-1">A &lt;b&gt;</h1>' in page
 
 
 def test_same_lake_same_bytes(lake: Lake, page_path: Path, tmp_path: Path) -> None:
@@ -175,6 +170,18 @@ def test_an_empty_lake_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^lake .*empty: has no job_index; run .*$"):
         build_report(lake, tmp_path / "x.html")
     assert not (tmp_path / "x.html").exists()
+
+
+def test_a_lake_of_an_older_version_is_one_line(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "old")
+    builder.device("d", emulated=False)
+    builder.power("d", level(100_000, T0, T0 + 10 * S, S))
+    builder.job("j", "d", T0, T0 + 10 * S)
+    lake = builder.build()
+    for path in lake.files("ledger_hour"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"^lake .*old: has no ledger_hour; run .* again$"):
+        build_report(lake, tmp_path / "x.html")
 
 
 @pytest.mark.parametrize("name", ["missing/x.html", "folder"])
@@ -195,11 +202,10 @@ def test_many_jobs_with_one_name_and_tokens_alone(tmp_path: Path) -> None:
         builder.job(f"job-{place}", f"d{place}", T0, T0 + 10 * S, name="same name")
     builder.tokens("unplaced", [(T0, 0), (T0 + 10 * S, 100)], source_id="u")
     page = build_report(builder.build(), tmp_path / "x.html", findings=[]).read_text("utf-8")
-    bars = {row["label"] for row in chart_rows(page, "energy")}
-    assert len(bars) == 25
-    assert "(6 other jobs)" in bars
-    assert len(read(page).jobs) == 32
-    assert len(charts(page)["power"]["layer"]) == 2, "no strip where nothing is unknown"
+    shown = job_fields(page)
+    assert len(shown) == 31
+    assert shown["unplaced"]["end"].why == "The job has no allocation."
+    assert "18 other jobs" in page
     assert ">emulated</span>" not in page
-    assert "has no allocation" in read(page).jobs[-1]["text"]
     assert "No job&#39;s facility energy is known" in page
+    assert embedded(page)["pages"][-1]["series"]["tokens"]["generated"] == [10] * 10

@@ -1,12 +1,19 @@
--- Where the metered energy went. In: ledger. Out: one row an account and job.
--- energy_j is NULL for the account `gap`; its bounds say what it may have been.
+-- Where the metered energy went. In: ledger_hour. Out: one row an account, job and meter.
+-- energy_j is NULL where nothing metered the time; its bounds say what it may have been.
+-- Methods are of a whole hour, so that an hour which has both meters is told as such.
 SELECT
     account,
     job_id,
+    CASE
+        WHEN count(energy_nj) = 0 THEN 'none'
+        WHEN method SIMILAR TO '(samples|missing|\+)*' THEN 'samples'
+        WHEN contains(method, 'samples') THEN 'both'
+        ELSE 'counter'
+    END AS meter,
     sum(energy_nj)::DOUBLE / 1e9 AS energy_j,
     sum(low_nj)::DOUBLE / 1e9 AS low_j,
     sum(high_nj)::DOUBLE / 1e9 AS high_j,
     sum(device_us)::BIGINT AS device_us
-FROM ledger
-GROUP BY account, job_id
-ORDER BY account, job_id
+FROM ledger_hour
+GROUP BY account, job_id, method
+ORDER BY account, job_id, method

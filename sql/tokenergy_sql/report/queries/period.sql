@@ -1,8 +1,11 @@
--- What the ledger spans. In: ledger. Out: one row; NULL stamps where nothing was metered.
+-- What the ledger spans. In: ledger, ledger_hour. Out: one row; NULL stamps where nothing was
+-- metered.
 SELECT
     min(start_us) AS start_us,
     max(end_us) AS end_us,
     max(end_us - start_us) AS longest_us,
-    count(DISTINCT node) AS nodes,
-    count(DISTINCT device_id) AS devices
+    (SELECT count(DISTINCT node) FROM ledger_hour) AS nodes,
+    (SELECT count(DISTINCT device_id) FROM ledger_hour) AS devices,
+    (SELECT sum(covered_us)::DOUBLE / nullif(sum(device_us), 0)::DOUBLE FROM ledger_hour)
+        AS coverage
 FROM ledger

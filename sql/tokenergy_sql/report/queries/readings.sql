@@ -1,5 +1,4 @@
--- What was read. In: power. Out: one row.
+-- What was read. In: power, tokens. Out: one row; the footers of the files alone are read.
 SELECT
-    count(power_mw) AS power_readings,
-    count(energy_mj) AS counter_readings
-FROM power
+    (SELECT count(*) FROM power) AS power_readings,
+    (SELECT count(*) FROM tokens) AS token_readings

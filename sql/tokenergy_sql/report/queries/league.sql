@@ -1,6 +1,6 @@
--- J/token of the whole fleet by workload: sum of energy over sum of tokens, never a mean of ratios.
--- In: job_index. Out: one row for inference and one for training, as far as there are such jobs.
--- A job counts where both its energy and its tokens are known; `jobs` counts all of the workload.
+-- J/token by workload, and by workload, model and board: sum of energy over sum of tokens, never a
+-- mean of ratios. In: job_index. Out: one row a group; `fleet` is true where it is a whole workload.
+-- A job counts where both its energy and its tokens are known; `jobs` counts all of the group.
 -- The facility's figure needs the facility energy of each job that counts.
 WITH job AS (
     SELECT
@@ -13,9 +13,13 @@ WITH job AS (
 total AS (
     SELECT
         workload,
+        model,
+        gpu,
+        grouping(model) = 1 AS fleet,
         count(*) AS jobs,
         count(*) FILTER (WHERE counts) AS counted,
         count(*) FILTER (WHERE counts AND e_facility_nj IS NOT NULL) AS with_facility,
+        sum(device_us) FILTER (WHERE counts)::BIGINT AS device_us,
         sum(n) FILTER (WHERE counts)::DOUBLE AS tokens,
         sum(n_low) FILTER (WHERE counts)::DOUBLE AS tokens_low,
         sum(n_high) FILTER (WHERE counts)::DOUBLE AS tokens_high,
@@ -26,12 +30,18 @@ total AS (
         sum(e_facility_low_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS facility_low_j,
         sum(e_facility_high_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS facility_high_j
     FROM job
-    GROUP BY workload
+    GROUP BY GROUPING SETS ((workload), (workload, model, gpu))
 )
 SELECT
     workload,
+    model,
+    gpu AS board,
+    fleet,
     jobs,
     counted,
+    device_us,
+    tokens,
+    gpu_j,
     CASE WHEN tokens > 0 THEN gpu_j / tokens END AS gpu,
     CASE WHEN tokens > 0 THEN gpu_low_j / tokens_high END AS gpu_low,
     CASE WHEN tokens > 0 AND tokens_low > 0 THEN gpu_high_j / tokens_low END AS gpu_high,
@@ -42,4 +52,4 @@ SELECT
         THEN facility_high_j / tokens_low
     END AS facility_high
 FROM total
-ORDER BY workload
+ORDER BY workload, fleet DESC, total.gpu_j / tokens NULLS LAST, model, total.gpu

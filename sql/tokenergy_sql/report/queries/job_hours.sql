@@ -1,0 +1,41 @@
+-- Each job by hour, or by several hours where it has many: sums over sums.
+-- In: job_hour_index, job_index, job_step. Out: one row a job and step of hours.
+WITH hour AS (
+    SELECT
+        h.job_id,
+        h.hour_us - (h.hour_us - s.from_us + s.from_us % 3600000000) % s.hours_us AS at_us,
+        s.hours_us AS length_us,
+        CASE j.workload WHEN 'training' THEN h.n_trained WHEN 'inference' THEN h.n_generated END
+            AS n,
+        h.e_gpu_nj, h.e_gpu_low_nj, h.e_gpu_high_nj,
+        h.e_facility_nj, h.e_facility_low_nj, h.e_facility_high_nj,
+        h.n_low, h.n_high, h.covered_us, h.device_us
+    FROM job_hour_index AS h
+    JOIN job_step AS s USING (job_id)
+    JOIN (SELECT job_id, workload FROM job_index) AS j USING (job_id)
+)
+SELECT
+    job_id,
+    at_us,
+    length_us,
+    sum(e_gpu_nj)::DOUBLE / 1e9 AS gpu_j,
+    sum(n)::BIGINT AS tokens,
+    CASE WHEN count(e_gpu_nj) = count(*) AND tokens > 0 THEN gpu_j / tokens END AS gpu,
+    CASE WHEN gpu IS NOT NULL THEN sum(e_gpu_low_nj)::DOUBLE / 1e9 / sum(n_high)::DOUBLE END
+        AS gpu_low,
+    CASE WHEN gpu IS NOT NULL AND sum(n_low) > 0
+        THEN sum(e_gpu_high_nj)::DOUBLE / 1e9 / sum(n_low)::DOUBLE
+    END AS gpu_high,
+    CASE WHEN gpu IS NOT NULL AND count(e_facility_nj) = count(*)
+        THEN sum(e_facility_nj)::DOUBLE / 1e9 / tokens
+    END AS facility,
+    CASE WHEN facility IS NOT NULL
+        THEN sum(e_facility_low_nj)::DOUBLE / 1e9 / sum(n_high)::DOUBLE
+    END AS facility_low,
+    CASE WHEN facility IS NOT NULL AND sum(n_low) > 0
+        THEN sum(e_facility_high_nj)::DOUBLE / 1e9 / sum(n_low)::DOUBLE
+    END AS facility_high,
+    sum(covered_us)::DOUBLE / nullif(sum(device_us), 0)::DOUBLE AS coverage
+FROM hour
+GROUP BY ALL
+ORDER BY job_id, at_us

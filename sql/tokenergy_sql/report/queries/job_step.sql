@@ -1,0 +1,29 @@
+-- How finely each job is drawn. In: job_index, parameters. Out: the table job_step.
+-- The $detailed largest jobs have up to $most_points points, all others $few_points; a step is one of
+-- $lengths_us, the shortest that is enough and cuts no segment, or else whole days. Hours are merged
+-- to at most $most_hours. Steps of an hour and more are read from ledger_hour.
+CREATE TEMP TABLE job_step AS
+WITH span AS (
+    SELECT
+        job_id,
+        start_us AS from_us,
+        greatest(coalesce(end_us, $end_us), start_us + 1) AS to_us,
+        CASE WHEN row_number() OVER (ORDER BY e_gpu_nj DESC NULLS LAST, job_id) <= $detailed
+            THEN $most_points ELSE $few_points
+        END AS points
+    FROM job_index
+),
+least_step AS (
+    SELECT *, greatest((to_us - from_us) / points, $longest_us) AS least_us FROM span
+)
+SELECT
+    job_id,
+    from_us,
+    to_us,
+    coalesce(
+        list_filter($lengths_us, lambda us: us >= least_us)[1],
+        86400000000 * ceil(least_us / 86400000000)::BIGINT
+    )::BIGINT AS step_us,
+    3600000000
+        * ceil((ceil(to_us / 3600000000) - from_us // 3600000000) / $most_hours)::BIGINT AS hours_us
+FROM least_step
