@@ -174,11 +174,11 @@ def markdown(found: Sequence[Row]) -> str:
     return "\n".join([*lines, *(_line(row) for row in found)]) + "\n"
 
 
-def into_page(page: Path, text: str) -> None:
-    """Put the made part of a page in the place of the one that stands there."""
-    before, rest = page.read_text("utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
+def into_page(page: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Put the made part of a page, between two marks, in the place of what stands there."""
+    before, rest = page.read_text("utf-8").split(begin)
+    _, after = rest.split(end)
+    page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def _line(row: Row) -> str:

@@ -102,10 +102,12 @@ def run_kind(
         found: dict[Cell, dict[peers.Key, peers.Found]] = {}
         profiles = {d: profile(kind, d, workloads, trials) for d in durations_s}
         for duration_s, one in profiles.items():
-            _collect(one, folder, kind.rate_hz)
+            collect(one, folder, kind.rate_hz)
             for seed, (node, workload) in enumerate(zip(one.nodes, workloads, strict=True)):
                 found[workload, duration_s] = peers.measure(one, node, seed)
-        ours = _pipeline(Lake(folder / "lake"))
+        lake = Lake(folder / "lake")
+        integrate(lake)
+        ours = book(lake, Site(None, None, {}))
         return {
             (workload, duration_s): [
                 _trial(profiles[duration_s], node, key, ours[key], beside, truth)
@@ -114,23 +116,33 @@ def run_kind(
             ]
             for duration_s, one in profiles.items()
             for node, workload in zip(one.nodes, workloads, strict=True)
-            for truth in [_truth(folder / "truth" / f"{node}.json")]
+            for truth in [read_truth(folder / "truth" / f"{node}.json")]
         }
 
 
-def _collect(one: Profile, folder: Path, rate_hz: float) -> None:
+def collect(one: Profile, folder: Path, rate_hz: float) -> None:
+    """Run the daemon on a profile: FOLDER/lake gets its readings, FOLDER/truth what was true."""
+
     def read_config(node: str) -> Config:
         return Config(lake=str(folder / "lake"), node=node, rate_hz=rate_hz)
 
     collect_fleet(one, read_config, Control(), truth=folder / "truth")
 
 
-def _pipeline(lake: Lake) -> dict[peers.Key, tuple[float, float, float]]:
-    """Aggregate, index and check; return energy and bounds (J) by job and device."""
+def integrate(lake: Lake) -> None:
+    """Aggregate all hours of a lake into segments."""
     of_all = known(lake)
     for hour, node in worklist(lake):
         aggregate(lake, hour, node, _WINDOW_US, "cpu", of_all)
-    index(lake, Site(None, None, {}), progress=lambda _: None)
+
+
+def book(lake: Lake, site: Site) -> dict[peers.Key, tuple[float, float, float]]:
+    """Index and check a lake of segments; return energy and bounds (J) by job and device.
+
+    Raises:
+        RuntimeError: a check of the lake failed; figures from such a lake would mean nothing.
+    """
+    index(lake, site, progress=lambda _: None)
     breaches = [finding.name for finding in run_checks(lake) if finding.breach]
     if breaches:
         raise RuntimeError(f"checks failed: {', '.join(breaches)}")
@@ -142,7 +154,7 @@ def _pipeline(lake: Lake) -> dict[peers.Key, tuple[float, float, float]]:
     return {(job, device): (j, low, high) for job, device, j, low, high in rows}
 
 
-def _truth(path: Path) -> dict[peers.Key, float]:
+def read_truth(path: Path) -> dict[peers.Key, float]:
     """Return the true energy (J) of each job and device of a node."""
     return {
         (row["job_id"], row["device_id"]): row["energy_nj"] / 1e9

@@ -18,7 +18,7 @@ from tokenergy_collectors import __version__, contract
 from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake, hour_of, partition
-from tokenergy_sql import booking, catalog, revisions, tokens
+from tokenergy_sql import booking, calibration, catalog, revisions, tokens
 from tokenergy_sql.catalogfile import write_catalog
 from tokenergy_sql.inputs import InputReader, Inputs, device_rows, whole_digest
 from tokenergy_sql.models import model_text
@@ -28,10 +28,6 @@ from tokenergy_sql.site import Site
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
-
-ERROR_PPM = 50_000
-"""Relative error of sensor and counter, both classes alike. Source: published comparisons of NVML
-with external meters find about 5 % once the sensor's timing is taken care of (arXiv 2312.02741)."""
 
 LIMIT_UNKNOWN_MW = 1_500_000
 """Upper bound of a board's power where no limit was recorded: above any board on the market."""
@@ -257,12 +253,13 @@ def _parameters(con: duckdb.DuckDBPyConnection, hour: int, digest: str) -> None:
     con.execute(
         "CREATE TEMP TABLE parameters AS SELECT $1::BIGINT AS hour_us, "
         "$2::VARCHAR AS inputs_digest, $3::VARCHAR AS index_version, "
-        "$4::BIGINT AS error_ppm, $5::BIGINT AS limit_unknown_mw",
-        [hour, digest, index_version(), ERROR_PPM, LIMIT_UNKNOWN_MW],
+        "$4::BIGINT AS limit_unknown_mw",
+        [hour, digest, index_version(), LIMIT_UNKNOWN_MW],
     )
 
 
 def _declare(con: duckdb.DuckDBPyConnection, site: Site) -> None:
+    calibration.declare(con, site.calibration)
     con.execute("CREATE TEMP TABLE site AS SELECT $1::BIGINT AS pue_ppm", [site.pue_ppm])
     con.execute("CREATE TEMP TABLE site_node (node VARCHAR, host_mw BIGINT)")
     nodes = [row[0] for row in con.sql("SELECT DISTINCT node FROM device_now").fetchall()]

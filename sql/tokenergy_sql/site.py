@@ -1,6 +1,7 @@
 """What the operator declares about the site: PUE and the power of a node beside its GPUs.
 
-In: a TOML file. Out: two small tables for the models, `site` and `site_node`.
+In: a TOML file. Out: two small tables for the models, `site` and `site_node`. What is known of
+single cards stands in a file of its own: see `calibration.py`.
 
     [site]
     pue = 1.25          # facility energy over IT energy
@@ -17,6 +18,7 @@ from pathlib import Path
 from pydantic import Field
 
 from tokenergy_collectors.strict import Strict, load_toml
+from tokenergy_sql.calibration import Calibration, load_calibration
 
 DEFAULT_NAME = "site.toml"
 """A site file of this name at the root of a lake is used when no other is named."""
@@ -45,11 +47,12 @@ class SiteFile(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The declared constants, in the units of the models."""
+    """The declared constants, in the units of the models, and what is known of single cards."""
 
     pue_ppm: int | None
     host_mw: int | None
     node_host_mw: dict[str, int]
+    calibration: Calibration = ()
 
     def host_of(self, node: str) -> int | None:
         """Return the declared host power of a node in mW, if any."""
@@ -59,17 +62,21 @@ class Site:
 def load_site(path: Path | None, lake_root: Path) -> Site:
     """Load the site file named by the user, or else the lake's own, or else nothing.
 
+    The lake's calibration file, if there is one, is part of it.
+
     Raises:
-        UserError: the file cannot be read or does not fit.
+        UserError: a file cannot be read or does not fit.
     """
+    calibration = load_calibration(lake_root)
     if path is None:
         path = lake_root / DEFAULT_NAME
         if not path.exists():
-            return Site(None, None, {})
+            return Site(None, None, {}, calibration)
     file = load_toml(path, SiteFile)
     pue, host_w = file.site.pue, file.site.host_w
     return Site(
         pue_ppm=None if pue is None else round(pue * 1_000_000),
         host_mw=None if host_w is None else round(host_w * 1000),
         node_host_mw={name: round(node.host_w * 1000) for name, node in file.nodes.items()},
+        calibration=calibration,
     )

@@ -2,10 +2,17 @@
 -- In: device_place (device_id, place), sensor_class, parameters. Out: one row a device, in order.
 SELECT
     coalesce(c.limit_mw, parameters.limit_unknown_mw)::BIGINT AS limit_mw,
-    coalesce(c.gain_ppm, parameters.error_ppm)::BIGINT AS gain_ppm,
-    coalesce(c.offset_mw, 0)::BIGINT AS offset_mw,
-    coalesce(c.seen_ppm, 1000000)::BIGINT AS seen_ppm
+    c.seen_ppm::BIGINT AS seen_ppm,
+    c.sensor_low_ppm::BIGINT AS sensor_low_ppm,
+    c.sensor_high_ppm::BIGINT AS sensor_high_ppm,
+    c.sensor_offset_low_mw::BIGINT AS sensor_offset_low_mw,
+    c.sensor_offset_high_mw::BIGINT AS sensor_offset_high_mw,
+    c.counter_low_ppm::BIGINT AS counter_low_ppm,
+    c.counter_high_ppm::BIGINT AS counter_high_ppm,
+    c.counter_offset_low_mw::BIGINT AS counter_offset_low_mw,
+    c.counter_offset_high_mw::BIGINT AS counter_offset_high_mw
 FROM device_place
 CROSS JOIN parameters
-LEFT JOIN sensor_class AS c USING (device_id)
+LEFT JOIN (SELECT device_id AS told FROM sensor_class) ON told = device_id
+JOIN sensor_class AS c ON c.device_id IS NOT DISTINCT FROM told
 ORDER BY place

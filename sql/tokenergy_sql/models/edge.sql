@@ -10,9 +10,11 @@
 --   samples  a reading is the mean over a window w that ended up to a period T ago. Over the window
 --            E - M = integral of (1 - v/w) P(end - v) dv: w/2 x the reading, if power was level. With
 --            P between idle and limit and its mean known, the extremes have the high power all at
---            the end or all at the beginning. The age adds 0 to T x the largest power (the limit,
---            where the sensor sees a part of the time only), T/2 x the reading on average; and
---            linear interpolation may misplace half a spacing of readings.
+--            the end or all at the beginning. The age adds 0 to T x the largest power, T/2 x the
+--            reading on average; and linear interpolation may misplace half a spacing of readings.
+--            Where a sensor sees a part of the time, what is booked stands for that part alone: the
+--            age of readings misplaces no more than the same part of it. The windows inside a job
+--            may be one less than its length says, w (1 + part), half of it at each edge: unseen_nj.
 --
 -- The ledger moves shift_nj from the right of the edge to the left of it where the meter divides
 -- there (see `booking/parts.py`), never more than the right side has. Elsewhere it is 0.
@@ -51,8 +53,7 @@ ranged AS (
         -- No board passes its limit by more than 5 %; a sensor that sees in part may miss a peak.
         limit_mw * 105 // 100 AS top_mw,
         CASE
-            WHEN before_mw IS NULL OR (meter = 'samples' AND seen_ppm < 1000000)
-                THEN limit_mw * 105 // 100
+            WHEN before_mw IS NULL THEN limit_mw * 105 // 100
             ELSE before_mw * 105 // 100
         END AS peak_mw,
         coalesce(around_mw, limit_mw) AS near_mw,
@@ -98,8 +99,16 @@ SELECT
     device_id,
     cut_us,
     CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END::BIGINT AS shift_nj,
-    greatest(0, CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END - least_nj)::BIGINT
-        AS below_nj,
-    greatest(0, most_nj - CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END)::BIGINT
-        AS above_nj
-FROM bounded
+    (greatest(0, shift_nj - least_nj) * share_ppm // 1000000)::BIGINT AS below_nj,
+    (greatest(0, most_nj - shift_nj) * share_ppm // 1000000
+        + unseen_nj)::BIGINT AS above_nj
+FROM (
+    SELECT
+        *,
+        CASE meter WHEN 'counter' THEN 1000000 ELSE seen_ppm END AS share_ppm,
+        CASE
+            WHEN share_ppm = 1000000 THEN 0
+            ELSE window_us * top_mw * (1000000 + share_ppm) // 2000000
+        END AS unseen_nj
+    FROM bounded
+)

@@ -28,36 +28,69 @@ booked AS (
             CASE WHEN sum(covered_us) < sum(device_us) THEN 'gap' END,
             CASE WHEN list_contains(methods, 'disputed') THEN 'disputed' END,
             CASE WHEN list_contains(methods, 'counter_flagged') THEN 'counter_flagged' END,
-            CASE WHEN bool_or(shared) THEN 'shared_estimate' END
+            CASE WHEN bool_or(shared) THEN 'shared_estimate' END,
+            CASE WHEN bool_or(calibrated) THEN 'calibrated' END
         ], lambda code: code IS NOT NULL) AS reasons
     FROM ledger_hour
     WHERE job_id IS NOT NULL
     GROUP BY ALL
 ),
--- Errors of different devices taken for independent: the root of the sum of their squares. What
--- nothing metered is no error of a device: it counts in full.
-device_span AS (
+-- Errors that come together are added, independent ones as the root of the sum of their squares. A
+-- card's own error is the same with all its accounts and hours; what a class leaves open is the same with
+-- all boards of a name; two cards, two names, and a card and a name are independent. All else (the
+-- reference of a calibration, edges, disputes, gaps, what a sensor does not look at) may come together
+-- and is added. Of an error that lies within a limit U and of which no more is known the standard
+-- uncertainty is U / sqrt(3); three of those make sqrt(3) x the root, never more than the sum.
+card_span AS (
     SELECT
         job_id,
         hour_us,
         device_id,
-        sum(low_nj) AS low_nj,
-        sum(high_nj) - sum(gap_high_nj) AS high_nj,
-        sum(gap_high_nj) AS gap_nj
+        sum(low_nj)::HUGEINT AS card_low_nj,
+        sum(high_nj)::HUGEINT AS card_high_nj,
+        -- A bound that stopped at 0 leaves less than the errors would make.
+        least(1.0, (sum(high_nj) - sum(low_nj))::DOUBLE
+            / greatest(1.0, sum(own_nj + class_nj)::DOUBLE)) AS left_of_it,
+        sum(own_nj)::DOUBLE * left_of_it AS card_own_nj,
+        sum(class_nj)::DOUBLE * left_of_it AS card_class_nj
     FROM ledger_hour
     WHERE job_id IS NOT NULL
+    GROUP BY ALL
+),
+-- In order: a sum of DOUBLE depends on it, and the same inputs give the same bytes.
+class_span AS (
+    SELECT
+        job_id,
+        hour_us,
+        coalesce("name", '') AS board,
+        sum(card_low_nj) AS board_low_nj,
+        sum(card_high_nj) AS board_high_nj,
+        sum(card_class_nj ORDER BY device_id) AS shared_nj,
+        sum(card_own_nj ORDER BY device_id) AS alone_nj,
+        sum(card_own_nj * card_own_nj ORDER BY device_id) AS alone_squared
+    FROM card_span
+    LEFT JOIN (SELECT device_id, "name" FROM device_now) USING (device_id)
+    GROUP BY ALL
+),
+saved AS (
+    SELECT
+        job_id,
+        hour_us,
+        sum(board_low_nj) AS low_nj,
+        sum(board_high_nj) AS high_nj,
+        sum(alone_nj + shared_nj ORDER BY board) AS added_nj,
+        sqrt(3 * sum(alone_squared + shared_nj * shared_nj ORDER BY board)) AS squares_nj
+    FROM class_span
     GROUP BY ALL
 ),
 spanned AS (
     SELECT
         job_id,
         hour_us,
-        -- In order: a sum of DOUBLE depends on it, and the same inputs give the same bytes.
-        sqrt(sum(pow((high_nj - low_nj) / 2, 2) ORDER BY device_id)) AS radius_nj,
-        floor(sum(low_nj + high_nj) / 2 - radius_nj)::HUGEINT AS e_gpu_rss_low_nj,
-        ceil(sum(low_nj + high_nj) / 2 + radius_nj)::HUGEINT + sum(gap_nj) AS e_gpu_rss_high_nj
-    FROM device_span
-    GROUP BY ALL
+        greatest(0, floor((added_nj - squares_nj) / 2))::HUGEINT AS each_nj,
+        low_nj + each_nj AS e_gpu_rss_low_nj,
+        high_nj - each_nj AS e_gpu_rss_high_nj
+    FROM saved
 ),
 node_devices AS (
     SELECT node, count(DISTINCT device_id) AS devices

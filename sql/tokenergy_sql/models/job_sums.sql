@@ -41,27 +41,53 @@ added AS (
     FROM job_hour_index
     GROUP BY job_id
 ),
--- As in job_hour_sums, but a device's error is the same one in all hours.
-device_span AS (
+-- As in job_hour_sums: errors that come together are added, independent ones by squares.
+card_span AS (
     SELECT
         job_id,
         device_id,
-        sum(low_nj) AS low_nj,
-        sum(high_nj) - sum(gap_high_nj) AS high_nj,
-        sum(gap_high_nj) AS gap_nj
+        sum(low_nj)::HUGEINT AS card_low_nj,
+        sum(high_nj)::HUGEINT AS card_high_nj,
+        -- A bound that stopped at 0 leaves less than the errors would make.
+        least(1.0, (sum(high_nj) - sum(low_nj))::DOUBLE
+            / greatest(1.0, sum(own_nj + class_nj)::DOUBLE)) AS left_of_it,
+        sum(own_nj)::DOUBLE * left_of_it AS card_own_nj,
+        sum(class_nj)::DOUBLE * left_of_it AS card_class_nj
     FROM ledger_hour
     WHERE job_id IS NOT NULL
+    GROUP BY ALL
+),
+-- In order: a sum of DOUBLE depends on it, and the same inputs give the same bytes.
+class_span AS (
+    SELECT
+        job_id,
+        coalesce("name", '') AS board,
+        sum(card_low_nj) AS board_low_nj,
+        sum(card_high_nj) AS board_high_nj,
+        sum(card_class_nj ORDER BY device_id) AS shared_nj,
+        sum(card_own_nj ORDER BY device_id) AS alone_nj,
+        sum(card_own_nj * card_own_nj ORDER BY device_id) AS alone_squared
+    FROM card_span
+    LEFT JOIN (SELECT device_id, "name" FROM device_now) USING (device_id)
+    GROUP BY ALL
+),
+saved AS (
+    SELECT
+        job_id,
+        sum(board_low_nj) AS low_nj,
+        sum(board_high_nj) AS high_nj,
+        sum(alone_nj + shared_nj ORDER BY board) AS added_nj,
+        sqrt(3 * sum(alone_squared + shared_nj * shared_nj ORDER BY board)) AS squares_nj
+    FROM class_span
     GROUP BY ALL
 ),
 spanned AS (
     SELECT
         job_id,
-        -- In order: a sum of DOUBLE depends on it, and the same inputs give the same bytes.
-        sqrt(sum(pow((high_nj - low_nj) / 2, 2) ORDER BY device_id)) AS radius_nj,
-        floor(sum(low_nj + high_nj) / 2 - radius_nj)::HUGEINT AS e_gpu_rss_low_nj,
-        ceil(sum(low_nj + high_nj) / 2 + radius_nj)::HUGEINT + sum(gap_nj) AS e_gpu_rss_high_nj
-    FROM device_span
-    GROUP BY ALL
+        greatest(0, floor((added_nj - squares_nj) / 2))::HUGEINT AS each_nj,
+        low_nj + each_nj AS e_gpu_rss_low_nj,
+        high_nj - each_nj AS e_gpu_rss_high_nj
+    FROM saved
 ),
 allocated AS (
     SELECT DISTINCT job_id FROM allocation
@@ -69,14 +95,15 @@ allocated AS (
 SELECT
     job_id,
     COLUMNS(* EXCLUDE (
-        job_id, device_us, covered_us, methods, reasons, inputs_digest, bounded, radius_nj
+        job_id, device_us, covered_us, methods, reasons, inputs_digest, bounded, each_nj
     )),
     coalesce(device_us, 0) AS device_us,
     coalesce(covered_us, 0) AS covered_us,
     list_filter(coalesce(methods, []), lambda x: x <> '') AS methods,
     -- Reasons that follow from the sums are found again from the job's own.
     list_filter(coalesce(reasons, []),
-        lambda x: x IN ('gap', 'disputed', 'counter_flagged', 'shared_estimate')) AS reasons,
+        lambda x: x IN ('gap', 'disputed', 'counter_flagged', 'shared_estimate', 'calibrated')
+    ) AS reasons,
     coalesce(inputs_digest, sha256('')) AS inputs_digest
 FROM added
 LEFT JOIN spanned USING (job_id)

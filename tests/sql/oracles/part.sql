@@ -49,42 +49,55 @@ metered AS (
             ELSE 'none'
         END AS meter,
         coalesce(c.limit_mw, parameters.limit_unknown_mw) AS limit_mw,
-        coalesce(c.gain_ppm, parameters.error_ppm) AS gain_ppm,
-        coalesce(c.offset_mw, 0) AS offset_mw,
-        coalesce(c.seen_ppm, 1000000) AS seen_ppm
+        c.* EXCLUDE (device_id, limit_mw)
     FROM shifted AS s
     CROSS JOIN parameters
-    LEFT JOIN sensor_class AS c USING (device_id)
+    LEFT JOIN (SELECT device_id AS told FROM sensor_class) ON told = s.device_id
+    JOIN sensor_class AS c ON c.device_id IS NOT DISTINCT FROM told
+),
+-- What is true if a counter said the booked energy, and if a sensor said the samples' integral (where
+-- they are all there is: the booked energy); and if a sensor said the lowest power of the hour.
+corrected AS (
+    SELECT
+        *,
+        CASE known WHEN 'samples' THEN booked_nj ELSE energy_nj END AS sampled_nj,
+        greatest(0, booked_nj - counter_offset_high_mw * length_us)::HUGEINT
+            * counter_low_ppm // 1000000 AS counter_low_nj,
+        greatest(0, booked_nj - counter_offset_low_mw * length_us)::HUGEINT
+            * counter_high_ppm // 1000000 + 1 AS counter_high_nj,
+        greatest(0, sampled_nj - sensor_offset_high_mw * covered_us)::HUGEINT
+            * sensor_low_ppm // 1000000 AS sensor_low_nj,
+        greatest(0, sampled_nj - sensor_offset_low_mw * covered_us)::HUGEINT
+            * sensor_high_ppm // 1000000 + 1 AS sensor_high_nj,
+        greatest(0, idle_mw - sensor_offset_high_mw)::HUGEINT * sensor_low_ppm // 1000000
+            AS least_mw
+    FROM metered
 ),
 -- Bounds by the class of meter. What a sensor did not look at lies between idling and the limit.
 bounded AS (
     SELECT
         *,
-        booked_nj - booked_nj * gain_ppm // 1000000 AS under_nj,
-        booked_nj + booked_nj * gain_ppm // 1000000 + 1 AS over_nj,
         CASE
-            WHEN known = 'both' AND method <> 'disputed' THEN under_nj
-            WHEN known = 'both'
-                THEN least(booked_nj, energy_nj) * (1000000 - gain_ppm) // 1000000
-            WHEN known = 'counter'
-                THEN least(under_nj, energy_nj + idle_mw::HUGEINT * (length_us - covered_us))
-            WHEN known = 'samples' THEN greatest(0, least(under_nj,
-                (under_nj * seen_ppm + idle_mw::HUGEINT * covered_us * (1000000 - seen_ppm))
-                    // 1000000) - offset_mw * covered_us)
+            WHEN method = 'disputed' THEN least(counter_low_nj, sensor_low_nj)
+            WHEN known = 'both' THEN counter_low_nj
+            WHEN known = 'counter' THEN
+                least(counter_low_nj, sensor_low_nj + least_mw * (length_us - covered_us))
+            WHEN known = 'samples' THEN least(sensor_low_nj,
+                (sensor_low_nj * seen_ppm + least_mw * covered_us * (1000000 - seen_ppm))
+                    // 1000000)
             ELSE 0
         END AS low_nj,
         CASE
-            WHEN known = 'both' AND method <> 'disputed' THEN over_nj
-            WHEN known = 'both'
-                THEN greatest(booked_nj, energy_nj) * (1000000 + gain_ppm) // 1000000 + 1
-            WHEN known = 'counter'
-                THEN greatest(over_nj, energy_nj + limit_mw::HUGEINT * (length_us - covered_us))
-            WHEN known = 'samples' THEN greatest(over_nj,
-                (over_nj * seen_ppm + limit_mw::HUGEINT * covered_us * (1000000 - seen_ppm))
-                    // 1000000) + offset_mw * covered_us
+            WHEN method = 'disputed' THEN greatest(counter_high_nj, sensor_high_nj)
+            WHEN known = 'both' THEN counter_high_nj
+            WHEN known = 'counter' THEN greatest(counter_high_nj,
+                sensor_high_nj + limit_mw::HUGEINT * (length_us - covered_us))
+            WHEN known = 'samples' THEN greatest(sensor_high_nj,
+                (sensor_high_nj * seen_ppm + limit_mw::HUGEINT * covered_us * (1000000 - seen_ppm))
+                    // 1000000)
             ELSE limit_mw::HUGEINT * length_us
         END AS high_nj
-    FROM metered
+    FROM corrected
 ),
 -- What is not known at the edges widens the bounds of all that lies between them, in proportion, so
 -- that no lower bound falls below 0 and the sums over a job hold the whole of it.

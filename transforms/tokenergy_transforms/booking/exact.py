@@ -64,7 +64,10 @@ def share(x, part, whole):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def mixed(a, s, b, t):  # type: ignore[no-untyped-def]
-    """Return floor((a * s + b * t) / 10^6) for 0 <= a, b and 0 <= s, t <= 10^6."""
+    """Return floor((a * s + b * t) / 10^6) for 0 <= a, b and 0 <= s, t < 2^32.
+
+    The result must fit 63 bits.
+    """
     million = 1_000_000
     rest = (a % million * s + b % million * t) // million
     return a // million * s + b // million * t + rest

@@ -45,9 +45,15 @@ class Sensors:
     """What each of D devices can tell; columns of `sensor_class.sql`, int64[D] each."""
 
     limit_mw: I64
-    gain_ppm: I64
-    offset_mw: I64
     seen_ppm: I64
+    sensor_low_ppm: I64
+    sensor_high_ppm: I64
+    sensor_offset_low_mw: I64
+    sensor_offset_high_mw: I64
+    counter_low_ppm: I64
+    counter_high_ppm: I64
+    counter_offset_low_mw: I64
+    counter_offset_high_mw: I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +100,17 @@ def book(hour: Hour, blocks: Blocks, edges: Edges, sensors: Sensors, shifts: Shi
             (blocks.beside, blocks.at_edge, blocks.head), (total_nj, below_nj, above_nj),
         )  # fmt: skip
         _book(first, last, segments, found, total_nj, booked_nj, method)
+        limits = (sensors.limit_mw[d], sensors.seen_ppm[d], np.int64(blocks.idle_mw[d]))
         sensor = (
-            sensors.limit_mw[d], sensors.gain_ppm[d], sensors.offset_mw[d], sensors.seen_ppm[d],
-            np.int64(blocks.idle_mw[d]),
+            sensors.sensor_low_ppm[d], sensors.sensor_high_ppm[d],
+            sensors.sensor_offset_low_mw[d], sensors.sensor_offset_high_mw[d],
         )  # fmt: skip
-        _bound(first, last, segments, blocks.known, sensor, booked_nj, method, low_nj, high_nj)
+        counter = (
+            sensors.counter_low_ppm[d], sensors.counter_high_ppm[d],
+            sensors.counter_offset_low_mw[d], sensors.counter_offset_high_mw[d],
+        )  # fmt: skip
+        meters = (limits, sensor, counter)
+        _bound(first, last, segments, blocks.known, meters, booked_nj, method, low_nj, high_nj)
         _widen(first, last, blocks.at_edge, blocks.known, below_nj, above_nj, low_nj, high_nj)
 
     each_device(hour, one)
@@ -155,35 +167,49 @@ def _book(first, last, segments, found, total_nj, booked_nj, method):  # type: i
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _bound(  # type: ignore[no-untyped-def]
-    first, last, segments, known, sensor, booked_nj, method, low_nj, high_nj
+    first, last, segments, known, meters, booked_nj, method, low_nj, high_nj
 ):
-    """Set the bounds by the class of meter.
+    """Set the bounds by what is known of the meter.
 
     What a sensor did not look at lies between idling and the limit.
     """
     start_us, end_us, covered_us, energy_nj = segments[0], segments[1], segments[2], segments[3]
-    limit_mw, gain_ppm, offset_mw, seen_ppm, idle_mw = sensor
+    (limit_mw, seen_ppm, idle_mw), sensor, counter = meters
     unseen_ppm = _MILLION - seen_ppm
+    idle_mw = _least(idle_mw, 1, sensor)
     for i in range(first, last):
         length_us, covered = end_us[i] - start_us[i], covered_us[i]
-        booked = booked_nj[i]
-        error = mixed(booked, gain_ppm, 0, 0)
-        low, high = booked - error, booked + error + 1
+        booked, sampled = booked_nj[i], energy_nj[i]
         if known[i] == UNKNOWN:
             low, high = np.int64(0), limit_mw * length_us
-        elif known[i] == COUNTER:
-            low = min(low, energy_nj[i] + idle_mw * (length_us - covered))
-            high = max(high, energy_nj[i] + limit_mw * (length_us - covered))
         elif known[i] == SAMPLES:
+            low, high = _least(booked, covered, sensor), _most(booked, covered, sensor)
             low = min(low, mixed(low, seen_ppm, idle_mw * covered, unseen_ppm))
-            low = max(np.int64(0), low - offset_mw * covered)
             high = max(high, mixed(high, seen_ppm, limit_mw * covered, unseen_ppm))
-            high += offset_mw * covered
-        elif method[i] == DISPUTED:
-            low = mixed(min(booked, energy_nj[i]), _MILLION - gain_ppm, 0, 0)
-            larger = max(booked, energy_nj[i])
-            high = larger + mixed(larger, gain_ppm, 0, 0) + 1
+        else:
+            low, high = _least(booked, length_us, counter), _most(booked, length_us, counter)
+            if known[i] == COUNTER:
+                rest_us = length_us - covered
+                low = min(low, _least(sampled, covered, sensor) + idle_mw * rest_us)
+                high = max(high, _most(sampled, covered, sensor) + limit_mw * rest_us)
+            elif method[i] == DISPUTED:
+                low = min(low, _least(sampled, covered, sensor))
+                high = max(high, _most(sampled, covered, sensor))
         low_nj[i], high_nj[i] = low, high
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _least(read, time_us, meter):  # type: ignore[no-untyped-def]
+    """Return what is true at least where a meter has read so much (nJ over us, or mW over 1)."""
+    low_ppm, _, _, offset_high_mw = meter
+    return mixed(max(np.int64(0), read - offset_high_mw * time_us), low_ppm, 0, 0)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _most(read, time_us, meter):  # type: ignore[no-untyped-def]
+    """Return what is true at most; see `_least`."""
+    _, high_ppm, offset_low_mw, _ = meter
+    return mixed(max(np.int64(0), read - offset_low_mw * time_us), high_ppm, 0, 0) + 1
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

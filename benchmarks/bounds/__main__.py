@@ -1,0 +1,66 @@
+"""The command: runs the trials, prints the table, writes it into docs/uncertainty.md.
+
+`make bounds` or `python -m benchmarks.bounds [--boards N] [--seconds 2,10] [--out FILE]`. Exit
+code 1 if the truth lies outside the bounds in more than 1 % of a row or of all jobs, or if bounds
+are too wide for a reason that is not known. A kind of sensor runs in a process of its own, one a
+core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmarks.accuracy.design import KINDS, TRIALS
+from benchmarks.accuracy.table import into_page
+from benchmarks.bounds import table
+from benchmarks.bounds.trials import Booked, run_kind
+from tokenergy_collectors.progress import progress_bar
+
+PAGE = Path(__file__).parents[2] / "docs" / "uncertainty.md"
+DURATIONS_S = "2,10,60"
+
+
+def run(
+    boards: int, durations_s: Sequence[float], processes: int
+) -> tuple[list[tuple[Booked, Booked]], list[table.Row]]:
+    """Run all kinds of sensor; return what was booked and the rows, in their order."""
+    found = {}
+    with (
+        ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool,
+        progress_bar() as progress,
+    ):
+        task = progress.add_task("trials", total=len(KINDS))
+        jobs = {pool.submit(run_kind, kind, durations_s, boards): kind for kind in KINDS}
+        for job in as_completed(jobs):
+            found[jobs[job]] = job.result()
+            progress.update(task, description=jobs[job].key, advance=1)
+    return [found[k] for k in KINDS], [row for k in KINDS for row in table.rows(k, found[k])]
+
+
+def main() -> int:
+    """Run the command; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--boards", type=int, default=TRIALS, help="boards a workload and row")
+    parser.add_argument("--seconds", default=DURATIONS_S, help="durations")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", type=Path, default=PAGE, help="page whose table is replaced")
+    given = parser.parse_args()
+    durations_s = [float(word) for word in given.seconds.split(",")]
+    began_s = time.monotonic()
+    booked, found = run(given.boards, durations_s, given.processes)
+    text = table.markdown(booked, found)
+    print(text)
+    into_page(given.out, text, table.BEGIN, table.END)
+    print(f"{given.out}: {len(found)} rows in {time.monotonic() - began_s:.0f} s")
+    return 0 if table.passed(booked, found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
