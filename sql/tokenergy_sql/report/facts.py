@@ -125,7 +125,7 @@ def _job_facts(con: duckdb.DuckDBPyConnection, period: Row, jobs: int) -> JobFac
         "detailed": DETAILED_JOBS,
         "most_points": MOST_POINTS,
         "few_points": FEW_POINTS,
-        "most_hours": max(1, min(MOST_HOURS, MOST_JOB_HOURS // jobs)),
+        "most_hours": most_hours(jobs),
         "longest_us": period["longest_us"] or _SECOND_US,
         "end_us": period["end_us"] or 0,
         "lengths_us": [length_s * _SECOND_US for length_s in _BUCKETS_S],
@@ -141,6 +141,11 @@ def _job_facts(con: duckdb.DuckDBPyConnection, period: Row, jobs: int) -> JobFac
         places=_by_job(_rows(con, "job_places")),
         loads={row["job_id"]: row for row in _rows(con, "job_loads")},
     )
+
+
+def most_hours(jobs: int) -> int:
+    """Return how many steps of hours the page of a job lists at most, with so many jobs."""
+    return max(1, min(MOST_HOURS, MOST_JOB_HOURS // jobs))
 
 
 def _by_job(rows: list[Row]) -> dict[str, list[Row]]:

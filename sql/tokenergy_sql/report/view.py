@@ -13,7 +13,14 @@ from tokenergy_sql.checking import Finding
 from tokenergy_sql.report import panels, words
 from tokenergy_sql.report.charts import TOKEN_COLORS
 from tokenergy_sql.report.energy import energy_view
-from tokenergy_sql.report.facts import DETAILED_JOBS, Facts, Row
+from tokenergy_sql.report.facts import (
+    DETAILED_JOBS,
+    FEW_POINTS,
+    MOST_POINTS,
+    Facts,
+    Row,
+    most_hours,
+)
 from tokenergy_sql.report.format import (
     Cell,
     between,
@@ -22,6 +29,7 @@ from tokenergy_sql.report.format import (
     compact,
     counted,
     day,
+    grouped,
     iso,
     length,
     number,
@@ -59,8 +67,7 @@ def page_view(facts: Facts, findings: Sequence[Finding], title: str | None) -> d
         "league": [_league(facts, shown, workload) for workload in _WORKLOADS],
         "quality": quality_view(facts, findings),
         "unit": unit,
-        "job_count": len(facts.jobs),
-        "detailed": DETAILED_JOBS,
+        "drawn": _drawn(len(facts.jobs)),
         "data": {
             **packed(cells),
             "ids": [job["job_id"] for job in facts.jobs],
@@ -122,6 +129,17 @@ def _figures(facts: Facts) -> list[tuple[str, Cell, str]]:
         ("GPUs", whole(period["devices"]), f"metered, on {counted(period['nodes'], 'node')}"),
         ("Coverage, %", percent(period["coverage"], "Nothing was metered."), "of GPU time"),
     ]
+
+
+def _drawn(jobs: int) -> str:
+    """Return in words how finely the jobs are drawn; empty where all are as fine as can be."""
+    if jobs <= DETAILED_JOBS:
+        return ""
+    return (
+        f"The {DETAILED_JOBS} largest of {grouped(jobs)} jobs are drawn over time in up to "
+        f"{MOST_POINTS} steps, all others in up to {FEW_POINTS}; their hours are merged to "
+        f"{most_hours(jobs)} at most."
+    )
 
 
 def _of(remark: str, some: int, every: int) -> str:

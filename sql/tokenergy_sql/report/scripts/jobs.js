@@ -39,7 +39,14 @@ function showTable() {
   byId("sort").value = table.sort;
 }
 
+const made = new Map();
+
 function tableRow(job) {
+  if (!made.has(job)) made.set(job, makeRow(job));
+  return made.get(job);
+}
+
+function makeRow(job) {
   const row = byId("row").content.firstElementChild.cloneNode(true);
   fill(row, job);
   row.querySelector("[data-link]").href = address(job);
