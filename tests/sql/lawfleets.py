@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from tests.sql.lawfaults import EDGE_US, FAULTS, Row
 from tests.sql.meter import Stream
 from tests.support.lakes import HOUR_US, LakeBuilder, S
+from tokenergy_collectors.contract import WHOLE_PPM
 
 NODES_OF = 42
 """Fleets that share a node: a node's files hold the boards of several sites."""
@@ -235,6 +236,13 @@ def _jobs(rng: random.Random, seed: int, boards: list[_Board], watched: Span, in
             into.met["two jobs at once"] += 1
         rows += [_following(board.moved_us, record) for record in told]
     into.add("jobs", node, rows)
+    into.met["a running job"] += sum(row["end_us"] is None for row in rows)
+    into.met["a job over the hour's edge"] += sum(
+        row["start_us"] < EDGE_US < (row["end_us"] or EDGE_US) for row in rows
+    )
+    into.met["a share of a board"] += sum(row["share_ppm"] < WHOLE_PPM for row in rows)
+    into.met["a fleet without jobs"] += not rows
+    into.met["a board without a site"] += sum(board.site is None for board in boards)
 
 
 def _edge(rng: random.Random, board: _Board, watched: Span) -> int:
