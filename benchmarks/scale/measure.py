@@ -1,0 +1,70 @@
+"""Does one step on a lake in this process and prints one line of JSON.
+
+`python -m benchmarks.scale.measure index|check|ask LAKE RUNS`. A process of its own, so that its
+peak memory and its processor time are its own. Compiled kernels are loaded, or compiled, on a
+small lake before the clock starts.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.endtoend.measure import peak_mib
+from benchmarks.scale.fleet import make_lake
+from benchmarks.scale.questions import ask
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.checking import run_checks
+from tokenergy_sql.pipeline import index
+from tokenergy_sql.site import Site
+
+SITE = Site(1_250_000, 900_000, {})
+
+
+def indexed(lake: Lake, _runs: int) -> dict[str, Any]:
+    """Segments to ledger and index, all hours."""
+    with tempfile.TemporaryDirectory(prefix="bench-scale-") as folder:
+        index(make_lake(Path(folder), 3, 1)[0], SITE, progress=lambda _: None)
+    begin, used = time.perf_counter(), time.process_time()
+    done = index(lake, SITE, progress=lambda _: None)
+    return {
+        "seconds": time.perf_counter() - begin,
+        "cpu_seconds": time.process_time() - used,
+        "jobs": done.jobs,
+    }
+
+
+def checked(lake: Lake, _runs: int) -> dict[str, Any]:
+    """All checks, but for what needs readings: these lakes hold none."""
+    begin = time.perf_counter()
+    found = run_checks(lake)
+    breaches = [one.name for one in found if one.breach and one.name != "law"]
+    return {"seconds": time.perf_counter() - begin, "breaches": breaches}
+
+
+def asked(lake: Lake, runs: int) -> dict[str, Any]:
+    """The ad-hoc questions."""
+    return {"questions": ask(lake, runs)}
+
+
+STEPS: dict[str, Callable[[Lake, int], dict[str, Any]]] = {
+    "index": indexed,
+    "check": checked,
+    "ask": asked,
+}
+
+
+def main() -> None:
+    """Do a step and print what it took."""
+    step, root, runs = sys.argv[1:]
+    found = STEPS[step](Lake(root), int(runs))
+    print(json.dumps({**found, "peak_mib": peak_mib()}))
+
+
+if __name__ == "__main__":
+    main()
