@@ -132,7 +132,7 @@ def _cap_table(job: Row) -> Table:
         _Column("kJ above [low, high]", lambda r: interval(_kj(r["low"]), _kj(r["high"]))),
         _Column("% of its energy", _shares),
     )
-    return _table("Above a power cap (no saving: work that is cut takes longer)", rows, columns)
+    return _table("Drawn above a power cap", rows, columns)
 
 
 def _shares(row: Row) -> str:

@@ -166,6 +166,16 @@ def test_a_reservation_is_all_idle(builder: LakeBuilder) -> None:
         assert row[name] is None
 
 
+def test_idle_seconds_inside_the_steady_state_belong_to_it(builder: LakeBuilder) -> None:
+    run(builder, ((9, 500, 100, 50, 100), (1, 80, 0, 0, 0)) * 12)
+    lake = builder.build()
+    (row,) = hours(lake)
+    assert row["e_steady_nj"] == row["e_gpu_nj"]
+    assert (row["e_idle_nj"], row["idle_us"], row["n_steady"]) == (0, 0, 12 * 900)
+    (idle,) = ask(lake, "SELECT sum(energy_nj) AS nj FROM ledger WHERE account = 'resident_idle'")
+    assert idle["nj"] > 0
+
+
 def test_counters_that_stand_still(builder: LakeBuilder) -> None:
     run(builder, ((200, 300, 0, 0, 100), (100, 80, 0, 0, 0)))
     (row,) = hours(builder.build())

@@ -200,7 +200,7 @@ parted AS (
         sum(coalesce(nj, 0) - idle_nj) FILTER (WHERE class = 'none') AS e_no_tokens_nj,
         sum(idle_nj) FILTER (WHERE class <> 'steady') AS e_idle_nj,
         sum(coalesce(nj, 0) - idle_nj) FILTER (WHERE class = 'unknown') AS e_unknown_nj,
-        sum(idle_us) FILTER (WHERE class <> 'steady') AS idle_us,
+        coalesce(sum(idle_us) FILTER (WHERE class <> 'steady'), 0::HUGEINT) AS idle_us,
         sum(gap_us) AS gap_us,
         coalesce(sum(gap_high_nj), 0::HUGEINT) AS gap_high_nj,
         sum(interval_us) FILTER (WHERE class = 'steady') AS steady_us,
