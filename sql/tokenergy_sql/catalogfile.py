@@ -17,6 +17,7 @@ Two small tables are kept in it as they were when it was written, by every run o
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 import shutil
@@ -44,7 +45,7 @@ _STORAGE = "v1.0.0"
 
 
 def write_catalog(lake: Lake) -> Path:
-    """Write the catalog of a lake and return its path.
+    """Write the catalog of a lake and return its path; one that says the same is left untouched.
 
     Raises:
         UserError: it cannot be written.
@@ -69,9 +70,10 @@ def write_catalog(lake: Lake) -> Path:
             shutil.copyfile(made, aside)
         with aside.open("rb") as handle:
             os.fsync(handle.fileno())
-        # A log that someone left who had opened the former file for writing is not for this one.
-        path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
-        aside.replace(path)
+        if not path.exists() or not filecmp.cmp(path, aside, shallow=False):
+            # A log that someone left who had the former file open for writing is not for this one.
+            path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
+            aside.replace(path)
     except (OSError, duckdb.IOException) as error:
         raise UserError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
     finally:

@@ -85,7 +85,7 @@ def test_a_job_on_two_racks_is_split_by_device_time(cluster: Lake) -> None:
     by_rack = {row["value"]: row for row in rows}
     assert set(by_rack) == {"s/h1/p1/r1", "s/h1/p1/r2", None}
     first, second, nowhere = (by_rack[r] for r in ("s/h1/p1/r1", "s/h1/p1/r2", None))
-    chat, small = 97 * 400, 31 * 153
+    chat, small = 97 * 400, 31 * 150
     assert first["n_tokens"] == chat * 400 // 743 + small
     assert second["n_tokens"] == chat - chat * 400 // 743
     assert (first["estimate"], second["estimate"], nowhere["estimate"]) == (True, True, False)
@@ -108,6 +108,17 @@ def test_tokens_without_energy_do_not_make_others_cheap(cluster: Lake) -> None:
     assert row["n_tokens"] == chat["n_tokens"] + 11 * 60
     assert row["tokenergy"] == chat["tokenergy"]
     assert "uncounted" in row["reason_codes"].split(",")
+
+
+def test_bounds_of_tokens_are_in_those_of_the_ratio(cluster: Lake) -> None:
+    """The counter of `small` was not read in its last 3 s: up to 93 tokens more."""
+    (row,) = ask(
+        cluster, "FROM tokenergy_by('user') WHERE value = 'bob' AND workload = 'inference'"
+    )
+    assert (row["n_low"], row["n_tokens"], row["n_high"]) == (31 * 150, 31 * 150, 31 * 153)
+    assert row["te_gpu"] == pytest.approx(350 * 153 / (31 * 150))
+    assert row["te_gpu_low"] == pytest.approx(float(row["e_gpu_low_nj"]) / 1e9 / (31 * 153))
+    assert row["te_gpu_high"] == pytest.approx(float(row["e_gpu_high_nj"]) / 1e9 / (31 * 150))
 
 
 def test_hours_take_energy_and_tokens_of_their_own(cluster: Lake) -> None:

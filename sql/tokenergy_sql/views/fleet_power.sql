@@ -1,7 +1,7 @@
 -- Power of the whole fleet over time, by window.
 -- In: ledger, and ledger_hour where windows are whole hours; every, the window: an INTERVAL or
--- seconds; since and till, instants between which windows begin (NULL: no limit). Out: one row a
--- window.
+-- seconds, 1 ms at least; since and till, instants between which windows begin (NULL: no limit).
+-- Out: one row a window.
 --
 -- What is booked between two cuts is spread evenly between them and divided at the edges of windows
 -- with the telescoping rule, so that windows add up to the ledger. Windows are counted from 1970.
@@ -28,7 +28,8 @@ cell AS (
         sum(device_us) AS device_us,
         sum(covered_us) AS covered_us
     FROM ledger
-    WHERE span_us(every) % 3600000000 <> 0
+    WHERE span_us(every) >= 1000
+      AND span_us(every) % 3600000000 <> 0
       AND start_us < coalesce(stamp_us(till), 9000000000000000) + span_us(every)
       AND start_us > coalesce(stamp_us(since), -9000000000000000) - 3600000000
     GROUP BY start_us, end_us
@@ -81,9 +82,10 @@ SELECT
 FROM summed
 UNION ALL BY NAME
 SELECT error(
-    'fleet_power: expected an INTERVAL or seconds above 0, and instants as TIMESTAMP or ISO 8601'
+    'fleet_power: expected an INTERVAL or seconds, 1 ms at least, and instants as TIMESTAMP or '
+    'ISO 8601'
 )::TIMESTAMP AS start_utc
-WHERE span_us(every) IS NULL
+WHERE coalesce(span_us(every), 0) < 1000
    OR (since IS NOT NULL AND stamp_us(since) IS NULL)
    OR (till IS NOT NULL AND stamp_us(till) IS NULL)
 ORDER BY start_utc

@@ -3,9 +3,9 @@
 -- a job that is in no ledger.
 --
 -- Nobody knows which of a job's devices made a token. So tokens N are split by device time w with
--- the telescoping rule: floor(N W / T) minus the same of the predecessor, W the running sum of w and
--- T its total. What a boundary adds to the GPU's energy is split in the same way. The rows of a job
--- add up to its row in job_index, to the unit.
+-- the telescoping rule: floor(N W / T) minus the same of the predecessor, W the running sum of w
+-- and T its total. What a boundary adds to the GPU's energy is split in the same way. The rows of a
+-- job add up to its row in job_index, to the unit.
 --
 --   n_tokens   tokens the index divides by: generated, or trained; NULL for a mixed job
 --   spread     true if the job has further devices: tokens, hosts and burden are an estimate

@@ -1,8 +1,9 @@
 -- Which device drew what at an instant.
--- In: segment, place, allocation; moment, a TIMESTAMP, ISO 8601 text or microseconds. Out: one row a
--- device that has a segment there.
+-- In: segment, place, allocation; moment, a TIMESTAMP, ISO 8601 text or microseconds.
+-- Out: one row a device that has a segment there.
 --
--- The figures are those of the segment in which the instant lies; at a cut, of the one on its right.
+-- The figures are those of the segment in which the instant lies; at a cut, of the one on its
+-- right.
 --
 --   from_us    start of the segment
 --   to_us      end of the segment

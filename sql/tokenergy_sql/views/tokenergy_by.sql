@@ -43,7 +43,10 @@ piece AS (
     UNION ALL
     SELECT
         job_id, j.workload,
-        left(strftime(utc(h.hour_us), '%Y-%m-%dT%H'), CASE dimension WHEN 'day' THEN 10 ELSE 13 END),
+        left(
+            strftime(utc(h.hour_us), '%Y-%m-%dT%H'),
+            CASE dimension WHEN 'day' THEN 10 ELSE 13 END
+        ),
         h.device_us, h.covered_us,
         CASE j.workload WHEN 'inference' THEN h.n_generated WHEN 'training' THEN h.n_trained END,
         h.n_low, h.n_high,
