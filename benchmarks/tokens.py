@@ -122,7 +122,7 @@ def compare(lake: Lake, jobs: int, hours: int) -> bool:
         )
     )  # fmt: skip
     if oracle is None:
-        print("  all readings did not fit: nothing to compare with")
+        print("  all readings did not end: nothing to compare with")
     return before == again and more is not None and oracle in (more, None)
 
 

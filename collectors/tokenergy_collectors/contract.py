@@ -31,8 +31,9 @@ ACCOUNTS = ("active", "resident_idle", "free_idle", "unattributed", "gap")
 BOUNDS = {
     "power_mw": (0, 2**31 - 1),
     "gap_limit_us": (1, 600_000_000),
+    "share_ppm": (1, WHOLE_PPM),
 }
-"""Ranges inside which the integer integration cannot overflow 64 bits."""
+"""Ranges inside which the integer integration cannot overflow, and shares mean something."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,10 +214,20 @@ def _finish(home: Path, folder: Path, manifest: Manifest) -> None:
 
 
 def manifests(lake: Lake) -> list[Manifest]:
-    """Return what is noted of all revisions of a lake, in their order."""
+    """Return what is noted of all revisions of a lake, in their order.
+
+    Raises:
+        UserError: a note is damaged.
+    """
     home = lake.root / FOLDER
-    texts = [(home / f"{n:06d}" / _MANIFEST).read_text("utf-8") for n in _numbers(lake)]
-    return [Manifest(**json.loads(text)) for text in texts]
+    return [_manifest(home / f"{number:06d}" / _MANIFEST) for number in _numbers(lake)]
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        return Manifest(**json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: is damaged: {error}") from None
 
 
 def files_at(lake: Lake, revision: int, table: str) -> list[Path]:

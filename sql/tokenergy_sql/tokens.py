@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 CACHE = "cache/tokens"
 """Folder of the points, below the lake's root."""
 
+MOST = 2**53
+"""Largest value of a counter that is taken for one: servers tell them as floating-point numbers."""
+
 Edge = tuple[str, int | None, int | None]
 """Of one job, by job_id: the start and the end, where they lie in the hour; microseconds UTC."""
 
@@ -133,7 +136,8 @@ def _edges(con: duckdb.DuckDBPyConnection) -> dict[int, list[Edge]]:
 
 def _place(lake: Lake, hour: int, files: Sequence[Path], edges: Sequence[Edge]) -> Path:
     """Return where the points of an hour belong."""
-    source = [[path.name for path in files], edges, model_text("token_point"), repr(_POINT)]
+    how = [model_text("token_point"), repr(_POINT), MOST]
+    source = [[path.name for path in files], edges, *how]
     key = hashlib.sha256(json.dumps(source).encode()).hexdigest()[:32]
     return lake.root / CACHE / partition(hour) / f"{key}.parquet"
 
@@ -144,7 +148,8 @@ def _make(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int, edges: Sequence
 
     files = lake.sound_files("tokens", [hour])
     con.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS {select_from(TOKENS, files)}")
-    con.execute("CREATE OR REPLACE TEMP TABLE parameters AS SELECT $1::BIGINT AS hour_us", [hour])
+    text = "CREATE OR REPLACE TEMP TABLE parameters AS SELECT $1::BIGINT AS hour_us, $2 AS most"
+    con.execute(text, [hour, MOST])
     schema = pa.schema([("job_id", pa.string()), ("start_us", pa.int64()), ("end_us", pa.int64())])
     inside = [dict(zip(schema.names, edge, strict=True)) for edge in edges]
     con.register("token_edge", pa.Table.from_pylist(inside, schema=schema))
@@ -162,9 +167,14 @@ def _make(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int, edges: Sequence
 
 
 def _warn_of_strays(con: duckdb.DuckDBPyConnection, hour: int) -> None:
-    """Say so where files hold readings that belong to the partition of another hour."""
-    text = "SELECT count(*) FROM tokens, parameters WHERE ts_us - ts_us % 3600000000 <> hour_us"
-    ((strays,),) = con.sql(text).fetchall()
+    """Say so where files hold readings that belong to another hour's partition, or cannot be."""
+    ((strays, absurd),) = con.sql(
+        "SELECT count(*) FILTER (WHERE ts_us - ts_us % 3600000000 <> hour_us), "
+        "count(*) FILTER (WHERE value NOT BETWEEN 0 AND most) FROM tokens, parameters"
+    ).fetchall()
     if strays:
         what = "readings have stamps of another hour; left out"
         _LOG.warning("tokens %s: %d %s", partition(hour), strays, what)
+    if absurd:
+        what = f"readings are below 0 or above {MOST}; left out"
+        _LOG.warning("tokens %s: %d %s", partition(hour), absurd, what)

@@ -1,5 +1,6 @@
 -- The exact sums of each job in each hour.
--- In: ledger_hour, token_usage, job_facts, burden, device_now, site_node, site. Out: job_id, hour_us and
+-- In: ledger_hour, token_usage, job_facts, allocation, parameters, burden, device_now, site_node,
+-- site. Out: job_id, hour_us and
 -- the sums of the contract, the methods and the reasons (as lists).
 --
 -- The host's power, where the site declares it, is shared by the node's devices: a job bears
@@ -136,6 +137,29 @@ counted AS (
     ) AS f USING (job_id)
     WHERE hour_us = (SELECT hour_us FROM parameters)
     GROUP BY ALL
+),
+-- Jobs that claimed more than the whole of a device at once. Claims only grow where one begins, so
+-- that it is enough to look there. A job that was recorded twice claims once, as in the ledger.
+claimed AS (
+    SELECT device_id, job_id, mig_id, share_ppm, greatest(start_us, p.hour_us) AS start_us, end_us
+    FROM allocation, parameters AS p
+    WHERE start_us < p.hour_us + 3600000000
+      AND (end_us IS NULL OR end_us > greatest(start_us, p.hour_us))
+),
+holding AS (
+    SELECT c.device_id, begun.start_us, c.job_id, c.mig_id, max(c.share_ppm) AS share_ppm
+    FROM (SELECT DISTINCT device_id, start_us FROM claimed) AS begun
+    JOIN claimed AS c
+      ON c.device_id = begun.device_id
+     AND c.start_us <= begun.start_us
+     AND (c.end_us IS NULL OR c.end_us > begun.start_us)
+    GROUP BY ALL
+),
+contended AS (
+    SELECT unnest(list(job_id)) AS job_id
+    FROM holding
+    GROUP BY device_id, start_us
+    HAVING sum(share_ppm) > 1000000
 )
 SELECT
     job_id,
@@ -164,7 +188,10 @@ SELECT
     c.n_low,
     c.n_high,
     coalesce(b.methods, []) AS methods,
-    coalesce(b.reasons, []) AS reasons,
+    list_concat(
+        coalesce(b.reasons, []),
+        CASE WHEN job_id IN (SELECT job_id FROM contended) THEN ['contended'] ELSE [] END
+    ) AS reasons,
     b.as_of_us,
     (SELECT inputs_digest FROM parameters) AS inputs_digest
 FROM booked AS b

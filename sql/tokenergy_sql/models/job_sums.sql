@@ -102,8 +102,9 @@ SELECT
     list_filter(coalesce(methods, []), lambda x: x <> '') AS methods,
     -- Reasons that follow from the sums are found again from the job's own.
     list_filter(coalesce(reasons, []),
-        lambda x: x IN ('gap', 'disputed', 'counter_flagged', 'shared_estimate', 'calibrated')
-    ) AS reasons,
+        lambda x: x IN (
+            'gap', 'disputed', 'counter_flagged', 'shared_estimate', 'contended', 'calibrated'
+        )) AS reasons,
     coalesce(inputs_digest, sha256('')) AS inputs_digest
 FROM added
 LEFT JOIN spanned USING (job_id)

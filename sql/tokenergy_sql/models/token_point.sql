@@ -11,8 +11,8 @@
 WITH
 reading AS (
     SELECT DISTINCT job_id, source_id, engine, kind, model, ts_us, value, epoch, since_us
-    FROM tokens
-    WHERE ts_us - ts_us % 3600000000 = (SELECT hour_us FROM parameters)
+    FROM tokens, parameters
+    WHERE ts_us - ts_us % 3600000000 = hour_us AND value BETWEEN 0 AND most
 ),
 -- A counter begins anew when it falls, when its reader said so, or when its process is another one.
 -- A smaller epoch is only another reader's count (a rotated file, a restarted collector).
