@@ -1,6 +1,7 @@
 """A few points an hour give the very rows that all readings of all time give.
 
 The oracle is one statement over all readings (`oracles/token_usage.sql`); it was the model before.
+It knows nothing of counters and stamps that cannot be: those are in `test_bad_books.py`.
 """
 
 from __future__ import annotations
