@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenergy_collectors.contract import LEDGER
 from tokenergy_collectors.lake import Lake
+from tokenergy_sql.bookedrows import Piece, before_mw, nullable, piece_of
 from tokenergy_sql.models import model_text
-from tokenergy_transforms.batch import NONE
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
-    from tokenergy_transforms.booking.accounts import Claims, Gauges, Rows
+    from tokenergy_transforms.booking.accounts import Claims, Gauges
     from tokenergy_transforms.booking.activity import Activity
     from tokenergy_transforms.booking.blocks import Blocks, Edges
     from tokenergy_transforms.booking.hour import Hour
@@ -34,8 +32,8 @@ PIECE_ROWS = 1 << 18
 """Segments that are booked at a time, about."""
 
 
-def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator[pa.Table]:
-    """Yield the ledger of an hour: columns of the contract, texts as dictionaries.
+def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator[Piece]:
+    """Yield the ledger of an hour, in its order.
 
     Args:
         con: sees the lake; `parameters`, `sensor_class` and `job_activity` are there.
@@ -62,9 +60,10 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     claims, jobs = _claims(con, hour, blocks)
     looked, moved = _activity(con, jobs)
     gauges = _gauges(con, len(hour.devices))
+    before = before_mw(hour)
     for devices in _pieces(hour.offsets):
         rows = rows_of(devices, hour, blocks, parts, sensors, claims, looked, moved, gauges)
-        yield _table(hour, devices, rows, jobs)
+        yield piece_of(hour, devices, rows, jobs, before)
 
 
 def _edges(con: duckdb.DuckDBPyConnection, devices: int) -> Edges:
@@ -94,11 +93,11 @@ def _shifts(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> Shift
         end_us=hour.end_us[rows],
         known=[KNOWN[kind] for kind in blocks.known[rows].tolist()],
         divides=blocks.divides[rows].astype(np.int32),
-        k=_nullable(blocks.k[rows], np.isnan(blocks.k[rows])),
-        counter_off_us=_nullable(hour.counter_off_us[rows]),
-        max_mw=_nullable(hour.max_mw[rows]),
-        end_mw=_nullable(hour.end_mw[rows]),
-        recent_max_mw=_nullable(recent_mw),
+        k=nullable(blocks.k[rows], np.isnan(blocks.k[rows])),
+        counter_off_us=nullable(hour.counter_off_us[rows]),
+        max_mw=nullable(hour.max_mw[rows]),
+        end_mw=nullable(hour.end_mw[rows]),
+        recent_max_mw=nullable(recent_mw),
         idle_mw=blocks.idle_mw[device],
         block_integral=blocks.integral_nj[head],
         block_total=blocks.total_nj[head],
@@ -187,53 +186,6 @@ def _pieces(offsets: np.ndarray) -> Iterator[range]:
         last = max(last, first + 1)
         yield range(first, last)
         first = last
-
-
-def _table(hour: Hour, devices: range, rows: Rows, jobs: list[str]) -> pa.Table:
-    """Return rows as columns of the contract."""
-    import pyarrow as pa
-
-    from tokenergy_transforms.booking import accounts, parts
-
-    segment, energy, low, high, integral, counter, covered, device_us = rows.values
-    account, job, method, meter, shared = rows.codes
-    ends = hour.offsets[devices.start + 1 : devices.stop + 1]
-    device = np.searchsorted(ends, segment, side="right").astype(np.int32)
-    columns = {
-        "device_id": _texts(hour.devices[devices.start : devices.stop], device),
-        "node": _texts(hour.nodes, hour.node[segment]),
-        "start_us": hour.start_us[segment],
-        "end_us": hour.end_us[segment],
-        "account": _texts(accounts.ACCOUNTS, account),
-        "job_id": _texts(jobs, job),
-        "energy_nj": _nullable(energy, account == accounts.GAP),
-        "low_nj": low,
-        "high_nj": high,
-        "method": _texts(parts.METHODS, method),
-        "meter": _texts(parts.METERS, meter),
-        "attribution": _texts(("exclusive", "shared_estimate"), shared),
-        "k": _nullable(rows.k, np.isnan(rows.k)),
-        "integral_nj": integral,
-        "counter_nj": _nullable(counter),
-        "covered_us": covered,
-        "device_us": device_us,
-        "max_gap_us": hour.max_gap_us[segment],
-    }
-    return pa.table({name: columns[name] for name in LEDGER.column_names})
-
-
-def _texts(texts: Any, places: np.ndarray) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.DictionaryArray.from_arrays(_nullable(places), pa.array(texts, pa.string()))
-
-
-def _nullable(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
-    """Return a column that is NULL where a value is missing; where it is `NONE` if not told."""
-    import pyarrow as pa
-
-    mask = values == NONE if missing is None else missing
-    return pa.array(values, mask=mask if mask.any() else None)
 
 
 def _offsets(places: Any, count: int) -> np.ndarray:

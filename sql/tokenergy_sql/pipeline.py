@@ -19,6 +19,7 @@ from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake, hour_of, partition
 from tokenergy_sql import booking, calibration, catalog, revisions, tokens
+from tokenergy_sql.bookedrows import power_schema
 from tokenergy_sql.catalogfile import write_catalog
 from tokenergy_sql.inputs import InputReader, Inputs, device_rows, whole_digest
 from tokenergy_sql.models import model_text
@@ -186,20 +187,24 @@ def _book(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int, record: Recorde
     """Write the ledger of an hour; return it added up, and let the models after it see it."""
     import pyarrow as pa
 
-    sums = []
+    sums = [contract.LEDGER.schema().empty_table()]
+    con.register("power_of_row", power_schema().empty_table())
+    _build(con, "job_cap_part")
 
     def pieces() -> Iterator[pa.Table]:
         for piece in booking.ledger(con, lake, hour):
-            con.register("ledger", piece)
-            sums.append(run_model(con, "ledger_hour"))
-            con.unregister("ledger")
-            yield piece
+            sums.append(piece.sums.cast(sums[0].schema))
+            con.register("power_of_row", piece.power)
+            con.execute(f"INSERT INTO job_cap_part {model_text('job_cap_part')}")
+            yield piece.ledger
 
     record.stream("ledger", pieces(), hour)
-    files = lake.sound_files("ledger", [hour])
-    written = catalog.select_from(contract.LEDGER, files)
+    con.register("ledger", pa.concat_tables(sums))
+    by_hour = run_model(con, "ledger_hour")
+    con.unregister("ledger")
+    written = catalog.select_from(contract.LEDGER, lake.sound_files("ledger", [hour]))
     con.execute(f"CREATE TEMP VIEW ledger AS {written}")
-    return pa.concat_tables(sums) if sums else run_model(con, "ledger_hour")
+    return by_hour
 
 
 def _know_devices(con: duckdb.DuckDBPyConnection, reader: InputReader, hour: int) -> None:

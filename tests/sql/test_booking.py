@@ -21,6 +21,7 @@ from tests.support.lakes import LakeBuilder, S
 from tokenergy_collectors.contract import LEDGER
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import booking
+from tokenergy_sql.bookedrows import Piece
 from tokenergy_sql.models import model_text
 from tokenergy_sql.pipeline import index
 from tokenergy_sql.site import Site
@@ -59,10 +60,10 @@ def test_the_ledger_is_that_of_sql_alone(
     by_kernels = booking.ledger
     rows = []
 
-    def both(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator[pa.Table]:
+    def both(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator[Piece]:
         expected = by_sql(con)
         pieces = list(by_kernels(con, lake, hour_us))
-        found = pa.concat_tables(piece.cast(LEDGER.schema()) for piece in pieces).combine_chunks()
+        found = pa.concat_tables(p.ledger.cast(LEDGER.schema()) for p in pieces).combine_chunks()
         for name in LEDGER.column_names:
             assert found[name].equals(expected[name]), name
         rows.append(len(found))

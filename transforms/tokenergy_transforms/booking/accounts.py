@@ -43,7 +43,7 @@ PROCESS_US = 15_000_000
 
 _NOBODY = 2**31 - 1
 _UNSET, _NO, _YES = -1, 0, 1
-_COUNTER = 4
+COUNTER = 4
 """Place of the counter among the values that are split."""
 
 
@@ -269,8 +269,8 @@ def _put(  # type: ignore[no-untyped-def]
     numbers[0, at] = i
     for place in range(len(values)):
         numbers[place + 1, at] = _between(values[place], lower, upper, whole)
-    if values[_COUNTER] == NONE:
-        numbers[_COUNTER + 1, at] = NONE
+    if values[COUNTER] == NONE:
+        numbers[COUNTER + 1, at] = NONE
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
