@@ -36,7 +36,10 @@ ROWS_SHOWN = 20
 
 ASSETS = [
     Asset(f"tokenergy_{table}", uri=f"tokenergy://lake/{table}", group="tokenergy")
-    for table in ("segment", "ledger", "token_usage", "job_hour_index", "job_index")
+    for table in (
+        *("segment", "ledger", "ledger_hour", "token_usage"),
+        *("job_hour_index", "job_efficiency", "job_index"),
+    )
 ]
 
 PARAMS = {

@@ -43,10 +43,32 @@ def allocations(lake: Lake) -> pa.Table:
         share_ppm = max(1, row["share_ppm"] * part_ppm // WHOLE_PPM)
         booked = {"device_id": parent, "share_ppm": share_ppm, _MIG_ID: row["device_id"]}
         rows.append({**row, **booked})
+    moves = _moves(lake)
+    for row in rows:
+        row["end_us"] = _end_us(row, moves.get(row["device_id"], []))
     order = ("device_id", "start_us", "job_id")
     rows.sort(key=lambda row: (*(row[name] for name in order), row[_MIG_ID] or ""))
     schema = JOBS.schema().append(pa.field(_MIG_ID, pa.string()))
     return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _moves(lake: Lake) -> dict[str, list[tuple[int, str]]]:
+    """Return when which node told of each device: stamp and node, ascending."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for row in lake.read("device", columns=["ts_us", "device_id", "node"]).to_pylist():
+        found.setdefault(row["device_id"], []).append((row["ts_us"], row["node"]))
+    return {device: sorted(told) for device, told in found.items()}
+
+
+def _end_us(row: dict[str, Any], told: list[tuple[int, str]]) -> int | None:
+    """Return when an allocation ended: when another node told of its device, at the latest."""
+    end_us: int | None = row["end_us"]
+    nodes = [node for ts, node in told if ts <= row["start_us"]] or [n for _, n in told[:1]]
+    if nodes[-1:] == [row["node"]]:
+        for ts, node in told:
+            if ts > row["start_us"] and node != row["node"]:
+                return ts if end_us is None else min(end_us, ts)
+    return end_us
 
 
 def records(lake: Lake, node: str | None = None) -> list[dict[str, Any]]:

@@ -22,7 +22,10 @@ from tokenergy_transforms.aggregate import aggregate, worklist
 from tokenergy_transforms.loadprofile.groups import KINDS
 from tokenergy_transforms.loadprofile.profile import profile_hour
 
-TABLES = ("segment", "ledger", "token_usage", "job_hour_index", "job_index")
+TABLES = (
+    *("segment", "ledger", "ledger_hour", "token_usage"),
+    *("job_hour_index", "job_efficiency", "job_index"),
+)
 PROFILES = ("load_profile", "load_spectrum")
 MARK = "RESULT "
 

@@ -185,7 +185,6 @@ def test_jobs_add_up_to_their_hours(books: Books) -> None:
         assert by_job == {**dict.fromkeys(by_job, nothing), **by_hour}
 
 
-@pytest.mark.xfail(strict=True, reason="the old node's segments go on beside the new node's")
 def test_a_job_that_is_told_to_outlive_its_board_on_a_node(tmp_path: Path) -> None:
     """Its board moves after 100 s; nobody tells of the job's end."""
     builder = LakeBuilder(tmp_path / "lake")
