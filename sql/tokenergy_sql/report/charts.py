@@ -194,8 +194,8 @@ def trend_spec(unit: str, name: str) -> dict[str, Any]:
 
     Its rows are one a step and boundary: `t` and `t2` (ms since 1970), `when`, `boundary` (GPU or
     facility), `value`, `low`, `high` (J/token; a bound may be None) and `text`; and rows with
-    `fine` (J/token at the GPU, or None) at `t`, a thin line of shorter steps. The parameter `top`
-    is the upper end of the axis.
+    `fine` (J/token at the GPU, or None), thin lines of shorter steps. The parameter `top` is the
+    upper end of the axis.
 
     Args:
         unit: the title of the axis.
@@ -220,10 +220,10 @@ def trend_spec(unit: str, name: str) -> dict[str, Any]:
         x=_time(), x2="t2", y=alt.Y("value:Q", scale=scale, title=unit, axis=alt.Axis(tickCount=5))
     )
     fine = (
-        base.transform_filter("isDefined(datum.fine)")
+        base.transform_filter("isValid(datum.fine)")
         .properties(name="fine")
-        .mark_line(color="var(--soft)", strokeWidth=1, interpolate="step-after", clip=True)
-        .encode(x="t:T", y=alt.Y("fine:Q", scale=scale))
+        .mark_rule(color="var(--soft)", strokeWidth=1.5, clip=True)
+        .encode(x="t:T", x2="t2", y=alt.Y("fine:Q", scale=scale))
     )
     return _finished(alt.layer(fine, bands, values).add_params(top), name, height=200)
 

@@ -34,7 +34,7 @@ def fill(builder: LakeBuilder) -> None:
     end = T0 + MINUTE
     builder.job("serve", "GPU-0", T0, end, name=LONG, user="alice", account="nlp")
     builder.job("train", "GPU-1", T0, None, name=HOSTILE, user="bob")
-    builder.job("hold", "GPU-2", T0, end, name="reservation")
+    builder.job("hold", "GPU-2", T0, end, name="reservation", user="=2+2", account='a "b", c')
     builder.job("ghost", "GPU-unseen", T0, end, name="ghost")
     beats = range(0, 61, 5)
     builder.tokens("serve", [(T0 + s * S, 1000 * s) for s in beats], source_id="a", since_us=T0)

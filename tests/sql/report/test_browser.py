@@ -156,8 +156,12 @@ def test_csv_holds_exact_values_and_no_formula(tab: Tab, page_path: Path, fleet_
     page = tab.open(page_path, "#/jobs")
     with page.expect_download() as download:
         page.click("#csv")
-    hostile = Path(download.value.path()).read_text("utf-8-sig")
-    assert {row["name"] for row in csv.DictReader(io.StringIO(hostile))} >= {HOSTILE}
+    text = Path(download.value.path()).read_text("utf-8-sig")
+    hostile = {row["job_id"]: row for row in csv.DictReader(io.StringIO(text, newline=""))}
+    assert hostile["train"]["name"] == HOSTILE
+    assert hostile["hold"]["user"] == "'=2+2"
+    assert hostile["hold"]["account"] == 'a "b", c'
+    assert hostile["ghost"]["e_gpu_j"] == ""
     assert all(url.startswith(("file:", "about:", "blob:")) for url in tab.asked)
 
 

@@ -95,7 +95,7 @@ function teRows({ te, start, end }, steps, hours) {
         ...span, boundary, value, low, high, text: `${shown[0]} [${shown[1]}, ${shown[2]}]`,
       }));
   });
-  const fine = te.map((value, place) => ({ t: steps[place].t, fine: value }));
+  const fine = te.map((value, place) => ({ ...steps[place], fine: value }));
   return bounded.length ? [...bounded, ...fine] : [];
 }
 
