@@ -13,6 +13,7 @@ REASONS = {
     "disputed": "Energy counter and samples differ by more than 5 %; low and high span both.",
     "counter_flagged": "Energy counter and samples differ by 2 to 5 %; the counter is booked.",
     "shared_estimate": "The job shared a GPU; its part is an estimate by declared shares.",
+    "calibrated": "Low and high are of what is true by calibration; the meter may lie outside.",
     "contended": "A GPU was claimed for more than the whole at once; the claims were scaled down.",
     "no_energy": "Nothing metered the job's GPUs, so its energy is not known.",
     "no_tokens": "No counter of generated or trained tokens was seen for the job.",
