@@ -172,12 +172,13 @@ SELECT
     CASE WHEN facility_j > 0 THEN 3.6e6 * n / facility_j END AS tokens_per_kwh,
     CASE WHEN device_us > 0 THEN covered_us / device_us END AS coverage,
     estimate,
-    array_to_string(list_filter(
+    -- An empty list has a text in some versions of DuckDB only.
+    coalesce(array_to_string(list_filter(
         list_append(reasons, CASE
             WHEN workload IN ('inference', 'training') AND counted < jobs THEN 'uncounted'
         END),
         lambda code: code <> ''
-    ), ',') AS reason_codes,
+    ), ','), '') AS reason_codes,
     emulated
 FROM summed
 UNION ALL BY NAME
