@@ -227,7 +227,10 @@ def query(
     lake: AnyLakeOption,
     form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
 ) -> None:
-    """Ask the lake anything: all tables of the contract are views, in DuckDB SQL.
+    """Ask the lake anything in DuckDB SQL: all tables of the contract are views.
+
+    Beside them there are views and macros for questions: tokenergy_by('rack'), fleet_power(60),
+    power_at('2026-01-15 09:00'), compare('a', 'b'), job_device, place and others.
 
     \b
     Examples:
