@@ -10,7 +10,7 @@ Two small tables are kept in it as they were when it was written, by every run o
   one he opened; nobody waits.
 - Paths in it are absolute, so that it can be opened from anywhere; a lake that was moved needs
   `tokenergy catalog` once.
-- It is stored in a format that DuckDB 1.x and 2.x both read.
+- It is stored in a format that DuckDB 1.x and 2.x both read; tried with 1.4, 1.5 and 2.0.
 - A pattern that matches nothing is an error in DuckDB. So each pattern also matches an empty file
   of the table, `<lake>/.empty-TABLE/...`; nothing else reads that.
 """
