@@ -254,7 +254,8 @@ def by_dimension(
         str,
         typer.Argument(
             metavar="DIMENSION",
-            help="job, model, user, account, workload, day, hour, gpu, node, rack, pod, hall, site.",
+            help="job, model, user, account, workload, day, hour, gpu, node, rack, pod, hall "
+            "or site.",
         ),
     ],
     lake: AnyLakeOption,
