@@ -53,6 +53,23 @@ def test_tokens_over_time_are_the_tokens_of_the_job(text: str, job: Any) -> None
     assert drawn == pytest.approx(float(job_fields(text)[job.job_id]["tokens"].raw), rel=2e-3)
 
 
+def test_between_two_readings_tokens_are_spread_evenly(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "sparse")
+    builder.device("d", update_us=S)
+    builder.power("d", level(300_000, T0, T0 + 1260 * S, S))
+    builder.job("j", "d", T0 + 5 * S, T0 + 1205 * S)
+    # 3 tokens a second, read every 45 s; at 900 s the server starts anew.
+    counts = [(T0 + s * S, 3 * (s % 900)) for s in range(0, 1261, 45)]
+    builder.tokens("j", counts, epochs={ts: int(ts >= T0 + 900 * S) for ts, _ in counts})
+    page = build_report(builder.build(), tmp_path / "x.html", findings=[]).read_text("utf-8")
+    series = job_page(page, "j")["series"]
+    assert series["step"] == 10_000
+    assert len(series["tokens"]["generated"]) == 121
+    # What was made between 855 s and 900 s was never read.
+    assert series["tokens"]["generated"] == [3] * 85 + [1.5] + [0] * 4 + [3] * 31
+    assert series["te"][:85] == [100] * 85
+
+
 def test_hours_are_those_of_the_index(fleet: Lake, text: str) -> None:
     with catalog.connect(fleet) as con:
         hours = con.sql(
@@ -81,11 +98,17 @@ def test_many_hours_are_merged_as_sums_over_sums(
         [job] = con.sql(
             "SELECT e_gpu_j, n_generated FROM job_index WHERE job_id = '7005'"
         ).fetchall()
+        [low] = con.execute(
+            "SELECT sum(e_gpu_low_nj)::DOUBLE / 1e9 / sum(n_high)::DOUBLE FROM job_hour_index "
+            "WHERE job_id = '7005' AND hour_us < ?",
+            [T0 + 3 * 3600 * S],
+        ).fetchall()
     assert [row["length_us"] for row in merged] == [3 * 3600 * 10**6] * 2
     assert merged[0]["at_us"] == T0
     assert sum(row["gpu_j"] for row in merged) == pytest.approx(job[0])
     assert sum(row["tokens"] for row in merged) == job[1]
     assert merged[0]["gpu"] == pytest.approx(merged[0]["gpu_j"] / merged[0]["tokens"])
+    assert merged[0]["gpu_low"] == pytest.approx(low[0])
 
 
 def test_steps_of_an_hour_come_from_the_hourly_ledger(

@@ -18,6 +18,13 @@ from tokenergy_sql.report.facts import read_facts
 from tokenergy_sql.report.palette import marks
 from tokenergy_sql.report.sankey import GAP_PX, Flow, Node, sankey
 
+
+def _ends(path: str) -> tuple[float, float]:
+    """Return the upper left and the upper right y of a ribbon."""
+    numbers = [float(number) for number in re.findall(r"-?[\d.]+", path)]
+    return numbers[1], numbers[7]
+
+
 energies = st.floats(1e-3, 1e9, allow_nan=False)
 
 
@@ -27,14 +34,26 @@ energies = st.floats(1e-3, 1e9, allow_nan=False)
     st.sampled_from([340, 1180]),
 )
 def test_boxes_hold_their_ribbons(into: list[float], shares: list[float], width: int) -> None:
-    nodes = [Node("meter", 0, "meter", "", "red"), Node("account", 1, "account", "", "red")]
-    flows = [Flow("meter", "account", sum(into), "red")]
+    nodes = [Node(f"meter{place}", 0, "m", "", "red") for place in range(len(into))]
+    nodes.append(Node("account", 1, "account", "", "red"))
+    flows = [Flow(f"meter{place}", "account", j, "red") for place, j in enumerate(into)]
     for place, share in enumerate(shares):
         nodes.append(Node(f"job{place}", 2, "j" * 60, "1 kWh", "red"))
         flows.append(Flow("account", f"job{place}", share * sum(into) / len(shares), "red"))
     drawn = sankey(nodes, flows, width)
-    meter, account, *jobs = drawn.boxes
-    assert meter.height == pytest.approx(account.height)
+    account, jobs = drawn.boxes[len(into)], drawn.boxes[len(into) + 1 :]
+    meters = drawn.boxes[: len(into)]
+    assert sum(meter.height for meter in meters) == pytest.approx(account.height)
+    ribbons = drawn.ribbons
+    assert [ribbon.height for ribbon in ribbons[: len(into)]] == [
+        pytest.approx(meter.height) for meter in meters
+    ]
+    # Ribbons stand on one another: those that come in at the account, and those that leave it.
+    for side, of_side in ((1, ribbons[: len(into)]), (0, ribbons[len(into) :])):
+        y = account.y
+        for ribbon in of_side:
+            assert _ends(ribbon.path)[side] == pytest.approx(y, abs=0.02)
+            y += ribbon.height
     assert sum(job.height for job in jobs) <= account.height * (1 + 1e-9)
     tops = [job.y for job in jobs]
     assert tops == sorted(tops)

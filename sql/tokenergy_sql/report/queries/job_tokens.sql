@@ -19,21 +19,26 @@ grown AS (
     FROM reading
     WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, epoch, value)
 ),
-piece AS (
+inside AS (
     SELECT
-        *,
-        unnest(range(left_us - left_us % step_us, right_us, step_us)) AS at_us
-    FROM grown
-    JOIN job_step USING (job_id)
-    WHERE right_us > left_us AND delta > 0 AND right_us > from_us AND left_us < to_us
+        g.job_id,
+        g.kind,
+        s.step_us,
+        g.delta / (g.right_us - g.left_us) AS per_us,
+        greatest(g.left_us, s.from_us) AS left_us,
+        least(g.right_us, s.to_us) AS right_us
+    FROM grown AS g
+    JOIN job_step AS s USING (job_id)
+    WHERE g.right_us > g.left_us AND g.right_us > s.from_us AND g.left_us < s.to_us
+),
+piece AS (
+    SELECT *, unnest(range(left_us - left_us % step_us, right_us, step_us)) AS at_us FROM inside
 )
 SELECT
     job_id,
     at_us,
     kind,
-    sum(delta / (right_us - left_us)
-        * greatest(0, least(right_us, at_us + step_us, to_us) - greatest(left_us, at_us, from_us)))
-        AS tokens
+    sum(per_us * (least(right_us, at_us + step_us) - greatest(left_us, at_us))) AS tokens
 FROM piece
 GROUP BY ALL
 UNION ALL
