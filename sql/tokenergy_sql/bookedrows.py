@@ -26,7 +26,7 @@ class Piece:
 
     Attributes:
         ledger: columns of the contract, in its order.
-        sums: the same rows added up by device, account, job and method: enough for
+        sums: the same rows added up by device, node, account, job and method: enough for
             `ledger_hour.sql`.
         power: what `job_cap_part.sql` asks of the rows that jobs have: whose, how much time is
             covered, and what the power of the segment was.
@@ -75,7 +75,7 @@ def piece_of(hour: Hour, devices: range, rows: Rows, jobs: list[str], before: np
     device = np.searchsorted(ends, segment, side="right").astype(np.int32)
     whole = _table(hour, devices, device, rows, jobs)
     sums, first, end_us, gap_us = added(
-        rows, device, hour.end_us[segment], hour.max_gap_us[segment]
+        rows, device, hour.node[segment], hour.end_us[segment], hour.max_gap_us[segment]
     )
     few = _table(hour, devices, device[first], sums, jobs)
     for name, column in (("end_us", end_us), ("max_gap_us", gap_us)):

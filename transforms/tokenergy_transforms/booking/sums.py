@@ -1,4 +1,4 @@
-"""Rows of the ledger added up by device, account, job and method, before SQL adds them further.
+"""Rows of the ledger added up by device, node, account, job and method, before SQL adds them on.
 
 In: `Rows` of some devices. Out: a few rows a device, each the sum of many: `ledger_hour.sql` makes
 the same of them as of the rows themselves, as all of one account and method know the same.
@@ -16,31 +16,34 @@ _FULL = np.int64(1) << 61
 """A sum above this is left as it is, and another one begun: so none overflows."""
 
 
-def added(rows: Rows, device: I32, end_us: I64, max_gap_us: I64) -> tuple[Rows, I64, I64, I64]:
+def added(
+    rows: Rows, device: I32, node: I32, end_us: I64, max_gap_us: I64
+) -> tuple[Rows, I64, I64, I64]:
     """Return sums, which of the rows each begins with, and its latest end and largest gap.
 
     Args:
         rows: m rows, those of a device next to one another.
-        device: int32[m], its place.
+        device, node: int32[m], their places; a device may move within an hour.
         end_us, max_gap_us: int64[m], of their segments.
     """
     values, ends, gaps = rows.values.copy(), end_us.copy(), max_gap_us.copy()
-    first = _add(rows.codes, rows.values, device, values, ends, gaps)
+    kinds = np.vstack([rows.codes, node])
+    first = _add(kinds, rows.values, device, values, ends, gaps)
     sums = Rows(rows.codes[:, first], values[:, first], rows.k[first])
     return sums, first, ends[first], gaps[first]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _add(codes, values, device, sums, ends, gaps):  # type: ignore[no-untyped-def]
+def _add(kinds, values, device, sums, ends, gaps):  # type: ignore[no-untyped-def]
     """Add each row to the first of its kind in its device; return those first rows."""
-    first = np.empty(codes.shape[1], np.int64)
+    first = np.empty(kinds.shape[1], np.int64)
     count = opened = 0  # sums begun: of all devices; of those before this one
-    for i in range(codes.shape[1]):
+    for i in range(kinds.shape[1]):
         if i > 0 and device[i] != device[i - 1]:
             opened = count
         at = -1
         for n in range(count - 1, opened - 1, -1):
-            if _alike(codes, first[n], i):
+            if _alike(kinds, first[n], i):
                 at = first[n]
                 break
         if at < 0 or _is_full(sums, at):
@@ -59,10 +62,10 @@ def _add(codes, values, device, sums, ends, gaps):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _alike(codes, i, j):  # type: ignore[no-untyped-def]
+def _alike(kinds, i, j):  # type: ignore[no-untyped-def]
     same = True
-    for row in range(len(codes)):
-        same &= codes[row, i] == codes[row, j]
+    for row in range(len(kinds)):
+        same &= kinds[row, i] == kinds[row, j]
     return same
 
 
