@@ -189,5 +189,5 @@ def _truth_rows(files: Iterable[Path]) -> Iterable[dict[str, Any]]:
     for path in files:
         try:
             yield from json.loads(path.read_text("utf-8"))["rows"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a truth file: {error}") from None
