@@ -10,10 +10,11 @@ from collections import defaultdict
 from typing import Any
 
 from tokenergy_collectors.contract import TOKEN_KINDS
-from tokenergy_sql.report import charts, palette
-from tokenergy_sql.report.charts import Chart
+from tokenergy_sql.report import overtime, palette
+from tokenergy_sql.report.dots import intensity_spec
 from tokenergy_sql.report.facts import Facts, Row
 from tokenergy_sql.report.format import between, clean, clock, counted, day, shorten, significant
+from tokenergy_sql.report.frame import BOUNDARIES, BOUNDARY_COLORS, Chart
 from tokenergy_sql.report.palette import Mark
 from tokenergy_sql.report.words import TOKENS
 
@@ -47,7 +48,7 @@ def power_chart(facts: Facts, marks: dict[str, Mark]) -> Chart | None:
     legend = list(zip(labels, colors, strict=True))
     if any(row["unknown"] for row in rows):
         legend.append(("some power unknown (strip at the top)", palette.UNKNOWN))
-    spec = charts.power_spec(list(keys.values()), labels, colors)
+    spec = overtime.power_spec(list(keys.values()), labels, colors)
     return Chart("power", spec, rows, said, legend)
 
 
@@ -114,25 +115,27 @@ def trend_chart(facts: Facts, workload: str) -> Chart | None:
         f"{significant(steps[-1]['gpu'])} in the last."
     )
     name = f"trend-{workload}"
-    return Chart(name, charts.trend_spec(f"J per {kind} token", name), rows, said, BOUNDARY_LEGEND)
+    return Chart(
+        name, overtime.trend_spec(f"J per {kind} token", name), rows, said, BOUNDARY_LEGEND
+    )
 
 
-BOUNDARY_LEGEND = list(zip(charts.BOUNDARIES, charts.BOUNDARY_COLORS, strict=True))
+BOUNDARY_LEGEND = list(zip(BOUNDARIES, BOUNDARY_COLORS, strict=True))
 
 
 def job_specs() -> dict[str, dict[str, Any]]:
     """Return the specifications that draw every job's page, by name; the page brings the rows."""
     return {
-        "power": charts.power_spec(
+        "power": overtime.power_spec(
             ["active", "idle"],
             ["active", "resident idle"],
             [palette.ACCOUNTS["active"], palette.ACCOUNTS["resident_idle"]],
             "job-power",
         ),
-        "tokens": charts.tokens_spec(
+        "tokens": overtime.tokens_spec(
             TOKEN_KINDS, [TOKENS[kind] for kind in TOKEN_KINDS], "job-tokens"
         ),
-        "te": charts.trend_spec("J/token", "job-te"),
+        "te": overtime.trend_spec("J/token", "job-te"),
     }
 
 
@@ -171,7 +174,7 @@ def league_chart(facts: Facts, workload: str) -> Chart | None:
         label = shorten(name, _LABEL)
         if any(label == shorten(league_name(other), _LABEL) for other in groups[:place]):
             label = f"{label} #{place + 1}"
-        lines += [(label, name, charts.BOUNDARY_COLORS[0], ends) for ends in _sides(row)]
+        lines += [(label, name, BOUNDARY_COLORS[0], ends) for ends in _sides(row)]
     return _dots(lines, f"league-{workload}", workload, "group")
 
 
@@ -192,9 +195,7 @@ def _dots(
     gpu = sorted((row["value"], row["label"]) for row in rows if row["boundary"] == "GPU")
     ends = [f"{significant(value)} ({label})" for value, label in (gpu[0], gpu[-1])]
     kind = "trained" if workload == "training" else "generated"
-    spec = charts.intensity_spec(
-        rows, list(colors), list(colors.values()), f"J per {kind} token", name
-    )
+    spec = intensity_spec(rows, list(colors), list(colors.values()), f"J per {kind} token", name)
     said = (
         f"Dot chart of J per {kind} token of {counted(len(colors), what)}, intervals: "
         f"{ends[0] if len(gpu) == 1 else f'from {ends[0]} to {ends[1]}'} at the GPU."
@@ -205,7 +206,7 @@ def _dots(
 def _sides(row: Row) -> list[Row]:
     """Return the figures of each boundary that is known, as a chart needs them."""
     found = []
-    for boundary in charts.BOUNDARIES:
+    for boundary in BOUNDARIES:
         side = boundary.lower()
         value, low, high = (row[f"{side}{end}"] for end in ("", "_low", "_high"))
         if value is not None:

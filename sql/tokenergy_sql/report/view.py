@@ -11,7 +11,6 @@ from typing import Any
 
 from tokenergy_sql.checking import Finding
 from tokenergy_sql.report import panels, words
-from tokenergy_sql.report.charts import TOKEN_COLORS
 from tokenergy_sql.report.energy import energy_view
 from tokenergy_sql.report.facts import (
     DETAILED_JOBS,
@@ -38,6 +37,7 @@ from tokenergy_sql.report.format import (
 )
 from tokenergy_sql.report.jobfields import job_cells, job_unit, packed
 from tokenergy_sql.report.jobpages import job_pages
+from tokenergy_sql.report.overtime import TOKEN_COLORS
 from tokenergy_sql.report.palette import ACCOUNTS as ACCOUNT_COLORS
 from tokenergy_sql.report.palette import marks
 from tokenergy_sql.report.quality import ledger_state, quality_view
