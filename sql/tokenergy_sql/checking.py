@@ -6,17 +6,19 @@ In: a lake. Out: one finding a check. A file's first line is its title; its seco
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import catalog
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +59,69 @@ def run_checks(lake: Lake, hours: Sequence[int] | None = None) -> list[Finding]:
     """
     folder = resources.files("tokenergy_sql.checks")
     files = sorted((e for e in folder.iterdir() if e.name.endswith(".sql")), key=lambda e: e.name)
+    texts = [(file.name.removesuffix(".sql"), file.read_text("utf-8")) for file in files]
 
     def run() -> list[Finding]:
-        with catalog.connect(lake) as whole, catalog.connect(lake, _scope(hours)) as some:
-            connections = {"whole": whole, "hourly": some}
-            texts = [(file.name.removesuffix(".sql"), file.read_text("utf-8")) for file in files]
-            return [_run(connections, name, text) for name, text in texts]
+        held = allocations(lake)
+        found = _run_all(lake, held, [text for text in texts if not _is_hourly(text[1])], None)
+        hourly = [text for text in texts if _is_hourly(text[1])]
+        for scope in _scopes(lake, hours):
+            found += _run_all(lake, held, hourly, scope)
+        return [_merged([one for one in found if one.name == name]) for name, _ in texts]
 
     return catalog.heal(lake, run)
 
 
-def _run(connections: dict[str, duckdb.DuckDBPyConnection], name: str, text: str) -> Finding:
+def _is_hourly(text: str) -> bool:
+    return text.splitlines()[1].endswith("hourly")
+
+
+def _run_all(
+    lake: Lake,
+    held: pa.Table,
+    texts: Sequence[tuple[str, str]],
+    scope: dict[str, list[int]] | None,
+) -> list[Finding]:
+    with catalog.connect(lake, scope, allocation=held) as con:
+        return [_run(con, name, text) for name, text in texts]
+
+
+def _run(con: duckdb.DuckDBPyConnection, name: str, text: str) -> Finding:
     title, kind = (line.removeprefix("--").strip() for line in text.splitlines()[:2])
-    severity, reach = kind.split(", ")
-    result = connections[reach].sql(text)
+    result = con.sql(text)
     return Finding(
         name=name,
         title=title,
-        fatal={"fail": True, "warn": False}[severity],
+        fatal={"fail": True, "warn": False}[kind.split(", ")[0]],
         columns=list(result.columns),
         rows=result.fetchall(),
     )
 
 
-def _scope(hours: Sequence[int] | None) -> dict[str, list[int]] | None:
+def _merged(found: list[Finding]) -> Finding:
+    """Return what one check found in several hours."""
+    return replace(found[0], rows=[row for one in found for row in one.rows])
+
+
+def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[int]]]:
+    """Yield what hourly checks see at a time: the hours told, or each hour of a lake by itself.
+
+    A day of a large fleet does not fit memory, an hour does. What lies in quarantine is told once.
+    """
+    if hours is not None:
+        yield _scope(hours)
+        return
+    tables = ("segment", "ledger", "ledger_hour", "job_hour_index")
+    there = sorted({hour for table in tables for hour in lake.hours(table)})
+    first = _scope(there[:1])
+    del first["quarantined"]
+    yield first
+    for hour in there[1:]:
+        yield {**_scope([hour]), "quarantined": []}
+
+
+def _scope(hours: Sequence[int]) -> dict[str, list[int]]:
     """Return which hours of which tables an hourly check reads: raw rows reach over the edges."""
-    if hours is None:
-        return None
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
     derived = ("segment", "ledger", "ledger_hour", "job_hour_index")
     own = {name: list(hours) for name in (*derived, "quarantined")}

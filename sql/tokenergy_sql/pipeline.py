@@ -39,8 +39,15 @@ _UNREAD = (
 )
 """Tables that no model reads, or an hour at a time alone: their files need not be looked at."""
 
+_MADE: dict[str, list[int]] = {
+    name: [] for name in ("ledger_hour", "token_usage", "job_hour_index", "job_efficiency")
+}
+"""Tables of which a model sees what has just been made, whatever an earlier version left there."""
+
 _KERNELS = "tokenergy_transforms.booking"
 """What the models leave to compiled code."""
+
+_MADE_KEY = "made"
 
 Progress = Callable[[str], None]
 
@@ -93,7 +100,7 @@ def index(
             for hour in looked:
                 inputs = reader.of_hour(hour)
                 changed = _changed(noted.get(hour), inputs)
-                if changed or anew or not _is_derived(lake, hour):
+                if changed or anew or not _is_whole(lake, hour, noted[hour]):
                     progress(partition(hour))
                     digest = whole_digest(inputs)
                     catalog.heal(
@@ -102,7 +109,7 @@ def index(
                     )
                     causes[hour] = changed
                     record.manifest.hours[str(hour)] = changed
-                    noted[hour] = inputs
+                    noted[hour] = {**inputs, _MADE_KEY: _made(lake, hour)}
         finally:
             revisions.note_hours(lake, noted, files)
         jobs = _index_jobs(lake, site, held, record)
@@ -123,19 +130,24 @@ def _changed(before: Inputs | None, now: Inputs) -> list[str]:
     """Return the kinds of input that differ; `new` where nothing is known of before."""
     if before is None:
         return ["new"]
-    return sorted(kind for kind in {*before, *now} if before.get(kind) != now.get(kind))
+    kinds = {*before, *now} - {_MADE_KEY}
+    return sorted(kind for kind in kinds if before.get(kind) != now.get(kind))
 
 
-def _is_derived(lake: Lake, hour: int) -> bool:
-    """Tell whether the files that an hour with segments must have are there."""
-    return not lake.files("segment", [hour]) or bool(
-        lake.files("ledger", [hour]) and lake.files("ledger_hour", [hour])
-    )
+def _made(lake: Lake, hour: int) -> str:
+    """Return the tables that have a file of an hour, joined by a comma."""
+    tables = (table for table in revisions.KEPT if table != "job_index")
+    return ",".join(table for table in tables if lake.files(table, [hour]))
+
+
+def _is_whole(lake: Lake, hour: int, noted: Inputs) -> bool:
+    """Tell whether the files are there that were made when an hour was last derived."""
+    return _made(lake, hour) == noted.get(_MADE_KEY)
 
 
 def _workloads(lake: Lake, usage: pa.Table, held: pa.Table) -> dict[str, str]:
     """Return what each job is for."""
-    with _see(lake, held) as con:
+    with _see(lake, held, _MADE) as con:
         _store(con, "token_usage", usage)
         facts = run_model(con, "job_facts")
     return dict(zip(facts["job_id"].to_pylist(), facts["workload"].to_pylist(), strict=True))
@@ -162,8 +174,7 @@ def _index_hour(
 
     near = [hour - HOUR_US, hour, hour + HOUR_US]
     seen = {"state": near, "tokens": near, "segment": [hour]}
-    made = ("device", "ledger_hour", "token_usage", "job_hour_index", "job_efficiency")
-    with _see(lake, reader.held, {**seen, **{name: [] for name in made}}) as con:
+    with _see(lake, reader.held, {**seen, **_MADE, "device": []}) as con:
         _parameters(con, hour, digest)
         _know_devices(con, reader, hour)
         _declare(con, site)
@@ -213,7 +224,7 @@ def _know_devices(con: duckdb.DuckDBPyConnection, reader: InputReader, hour: int
 
     rows = device_rows(reader.devices, hour)
     _store(con, "device", pa.Table.from_pylist(rows, schema=contract.DEVICE.schema()))
-    con.execute(catalog.DEVICE_NOW.replace("VIEW", "TEMP VIEW", 1))
+    con.execute(catalog.DEVICE_NOW.replace("VIEW", "TEMP TABLE", 1))
 
 
 def _index_jobs(lake: Lake, site: Site, held: pa.Table, record: Recorder) -> int:
