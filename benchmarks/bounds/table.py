@@ -59,7 +59,7 @@ class Row:
         sensor, board = SENSORS[self.kind.sensor], shipped()[self.kind.board]
         # A sensor that tells a 1 s average alone has no window of its own: it looks at everything.
         share = 1 - sensor.get("window_us", sensor["update_us"]) / sensor["update_us"]
-        joules = share * (board["limit_w"] - board["idle_w"]) * self.duration_s
+        joules: float = share * (board["limit_w"] - board["idle_w"]) * self.duration_s
         return statistics.median(100 * joules / card.true_j for card in self.of_class)
 
     @property

@@ -6,7 +6,8 @@
 -- and is not in the meter yet. It lies between least_nj and most_nj, and shift_nj is the best guess:
 --
 --   counter  renewed every q: it is q/2 behind on average. least 0; most q x the largest power seen
---            in the second before, times k where the samples fall short of the counter.
+--            in the second before, times k where the samples fall short of the counter; the limit
+--            where readings are means over more than q.
 --   samples  a reading is the mean over a window w that ended up to a period T ago. Over the window
 --            E - M = integral of (1 - v/w) P(end - v) dv: w/2 x the reading, if power was level. With
 --            P between idle and limit and its mean known, the extremes have the high power all at
@@ -50,10 +51,12 @@ beside AS (
 ranged AS (
     SELECT
         *,
-        -- No board passes its limit by more than 5 %; a sensor that sees in part may miss a peak.
+        -- No board passes its limit by more than 5 %.
         limit_mw * 105 // 100 AS top_mw,
         CASE
-            WHEN before_mw IS NULL THEN limit_mw * 105 // 100
+            -- A mean over longer than the counter's period does not show what was drawn in it.
+            WHEN before_mw IS NULL OR (meter = 'counter' AND window_us > counter_us)
+                THEN limit_mw * 105 // 100
             ELSE before_mw * 105 // 100
         END AS peak_mw,
         coalesce(around_mw, limit_mw) AS near_mw,
