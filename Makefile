@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 SOURCES := collectors transforms sql dags tests benchmarks
 
-.PHONY: help setup setup-run demo test check docs bench bench-large bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement fleet accuracy emulated-nvml gpu-check lock clean
+.PHONY: help setup setup-run demo test check docs bench bench-large bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement fleet accuracy emulated-nvml gpu-check lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -51,6 +51,9 @@ bench: .venv/dev.stamp ## time the integration beside NumPy, DuckDB, Polars and 
 
 bench-large: .venv/dev.stamp ## from Parquet to segments at 10 M to 1,000 M readings: time and memory (10 minutes, 4 GB of disk)
 	$(BIN)/python -m benchmarks.endtoend --readings 10000000,100000000,1000000000 --json build/bench-large.json
+
+bench-tokens: .venv/dev.stamp ## token usage: a few points an hour beside all readings (3 minutes)
+	$(BIN)/python -m benchmarks.tokens --jobs 200
 
 bench-storage: .venv/dev.stamp ## bytes a reading and decode speed by encoding (1 minute)
 	$(BIN)/python -m benchmarks.storage --json build/bench-storage.json

@@ -59,7 +59,8 @@ class Indexed:
     Attributes:
         jobs: in the index.
         hours: that were looked at.
-        causes: of each hour that was derived, the kinds of input that had changed, or `new`.
+        causes: of each hour that was derived, the kinds of input that had changed, or `new`, or
+            `gone` where a derived file was missing.
         revision: its number, if anything changed.
     """
 
@@ -100,7 +101,9 @@ def index(
             for hour in looked:
                 inputs = reader.of_hour(hour)
                 changed = _changed(noted.get(hour), inputs)
-                if changed or anew or not _is_whole(lake, hour, noted[hour]):
+                if not changed and not _is_whole(lake, hour, noted[hour]):
+                    changed = ["gone"]
+                if changed or anew:
                     progress(partition(hour))
                     digest = whole_digest(inputs)
                     catalog.heal(

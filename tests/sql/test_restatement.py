@@ -171,6 +171,16 @@ def test_a_job_that_goes_on_restates_nothing(tmp_path: Path) -> None:
     assert set(_index(builder.lake).causes) == {T0 + HOUR_US}
 
 
+@pytest.mark.parametrize("table", ["ledger", "token_usage", "job_hour_index", "job_efficiency"])
+def test_what_has_gone_is_derived_again(builder: LakeBuilder, table: str) -> None:
+    lake = builder.lake
+    _index(lake)
+    before = _digests(lake)
+    lake.files(table, [T0])[0].unlink()
+    assert _index(lake).causes == {T0: ["gone"]}
+    assert _digests(lake) == before
+
+
 def test_a_run_that_is_cut_short_is_taken_up(
     builder: LakeBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

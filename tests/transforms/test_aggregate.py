@@ -123,6 +123,17 @@ def test_worklist_has_readings_and_closed_jobs(builder: LakeBuilder) -> None:
     assert worklist(builder.lake, [T0 + HOUR_US]) == [(T0 + HOUR_US, "n1")]
 
 
+def test_a_job_without_end_makes_no_hours_without_end(builder: LakeBuilder) -> None:
+    builder.device("A")
+    builder.power("A", level(100_000, T0, T0 + 10 * S, S))
+    builder.job("old", "A", 0, T0 + 5 * S)
+    builder.job("new", "A", T0 + 5 * S, 253_402_300_799 * S)
+    hours = [hour for hour, _ in worklist(builder.lake)]
+    days = 24 * HOUR_US
+    assert T0 - 31 * days <= min(hours) <= T0 - 30 * days
+    assert T0 + 30 * days <= max(hours) <= T0 + 31 * days
+
+
 def test_again_gives_the_same_bytes_and_nothing_removes(builder: LakeBuilder) -> None:
     builder.device("A")
     builder.power("A", level(100_000, T0, T0 + 10 * S))

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY = 2 << 30
 
+REACH_US = 31 * 24 * HOUR_US
+"""How long before its first and after its last word of any node a lake may have missed a job."""
+
 _OF_DEVICES = (
     *("ts_us", "device_id", "node", "name", "update_us", "emulated"),
     *("site", "hall", "pod", "rack"),
@@ -77,17 +80,21 @@ def worklist(lake: Lake, hours: list[int] | None = None) -> list[tuple[int, str]
 
     Readings lie there, or a job held a device, or segments lie there from before: those whose
     reason has gone are removed. A running job counts up to the last hour in which its node has
-    readings; a device never seen counts nowhere.
+    readings; a device never seen counts nowhere. What a job claims more than `REACH_US` before or
+    after all that the lake tells, such as an end in the year 9999, is no reason.
     """
     wanted = {*lake.hours("power"), *lake.hours("segment")} if hours is None else set(hours)
     pairs = {(h, n) for t in ("power", "segment") for h in wanted for n in lake.nodes(t, h)}
     of_all = known(lake)
     seen = {(row["node"], row["device_id"]) for row in of_all.devices}
     last = of_all.last_hours
+    told = [*lake.hours("power"), *(row["ts_us"] for row in of_all.devices)]
+    first_us, last_us = min(told, default=0) - REACH_US, max(told, default=0) + REACH_US
     for row in of_all.allocations:
         if (row["node"], row["device_id"]) in seen:
-            end_us = row["end_us"] or last.get(row["node"], 0)
-            for hour in range(hour_of(row["start_us"]), end_us, HOUR_US):
+            start_us = max(row["start_us"], first_us)
+            end_us = min(row["end_us"] or last.get(row["node"], 0), last_us)
+            for hour in range(hour_of(start_us), end_us, HOUR_US):
                 if hours is None or hour in wanted:
                     pairs.add((hour, row["node"]))
     return sorted(pairs)

@@ -28,6 +28,8 @@ reading AS (
     JOIN counter AS c USING (job_id, source_id, engine, kind)
     WHERE t.ts_us BETWEEN (SELECT hour_us - 600000000 FROM parameters)
           AND (SELECT hour_us + 4200000000 FROM parameters)
+      -- No counter has come so far: such a value was never counted.
+      AND t.value BETWEEN 0 AND 9007199254740992
 ),
 followed AS (
     SELECT
