@@ -87,6 +87,10 @@ def read_facts(lake: Lake) -> Facts:
     Raises:
         UserError: the lake has no job index, or one that an older version made.
     """
+    return catalog.heal(lake, lambda: _read(lake))
+
+
+def _read(lake: Lake) -> Facts:
     with catalog.connect(lake) as con:
         jobs = _rows(con, "jobs")
         if not jobs:

@@ -195,7 +195,7 @@ def _tokens(job: Row) -> Cell:
     trained, generated = job["n_trained"], job["n_generated"]
     if job["workload"] == "mixed":
         parts = [f"{whole(generated).text or '–'} out", f"{whole(trained).text or '–'} trained"]
-        return Cell(", ".join(parts), raw=f"{generated}+{trained}")
+        return Cell(", ".join(parts))  # two counts are no number
     return compact(
         trained if job["workload"] == "training" else generated,
         "No counter of generated or trained tokens was seen for the job.",

@@ -14,6 +14,9 @@ import pytest
 
 from tests.sql.report.conftest import HOSTILE
 from tests.sql.report.fleet import JOBS
+from tests.support.lakes import T0, LakeBuilder, S, level
+from tokenergy_sql.report import build_report
+from tokenergy_sql.report.format import clean
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe_api = pytest.importorskip(
@@ -101,6 +104,26 @@ def test_hostile_names_and_unknown_figures_are_shown_as_text(tab: Tab, page_path
     page = tab.open(page_path, "#/job/ghost")
     assert "Nothing metered the job's GPUs" in page.locator(".figures.strong").inner_text()
     assert page.locator("#job-nothing").is_visible()
+    assert tab.said == []
+
+
+def test_any_job_id_has_an_address(tab: Tab, tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.device("d")
+    builder.power("d", level(100_000, T0, T0 + 60 * S, S))
+    ids = ("a/b%2F?#ü 'x\"", "../..", "__proto__", "a\u202eb")
+    for place, job_id in enumerate(ids):
+        builder.job(job_id, "d", T0 + place * 10 * S, T0 + (place + 1) * 10 * S)
+    path = build_report(builder.build(), tmp_path / "x.html", findings=[])
+    for job_id in ids:
+        page = tab.open(path, "#/jobs")
+        shown = clean(job_id)
+        page.locator("#rows tr", has_text=shown).locator("a").click()
+        assert page.locator("#job").text_content() == shown
+        address = page.evaluate("location.hash")
+        assert tab.open(path, address).locator("#job").text_content() == shown
+    page = tab.open(path, "#/job/%E0%A4%A")
+    assert page.locator("#missing").is_visible()
     assert tab.said == []
 
 

@@ -192,6 +192,39 @@ def test_a_path_that_cannot_be_written_is_one_line(lake: Lake, tmp_path: Path, n
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
+def test_damage_inside_a_raw_file_is_left_out_and_told(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "damaged")
+    builder.device("d", emulated=False)
+    builder.power("d", level(100_000, T0, T0 + 60 * S, S))
+    builder.job("j", "d", T0, T0 + 60 * S)
+    builder.tokens("j", [(T0 + s * S, 10 * s) for s in range(61)])
+    lake = builder.build()
+    [path] = lake.files("tokens")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + bytes(b ^ 0xFF for b in whole[4:400]) + whole[400:])
+    page = build_report(lake, tmp_path / "x.html").read_text("utf-8")
+    assert not lake.files("tokens")
+    assert path.name in page
+    assert job_fields(page)["j"]["gpu_energy"].text
+
+
+def test_a_job_that_served_and_trained_has_two_counts_and_no_index(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "mixed")
+    builder.device("d", emulated=False)
+    builder.power("d", level(100_000, T0, T0 + 60 * S, S))
+    builder.job("j", "d", T0, T0 + 60 * S)
+    for kind, each in (("generated", 10), ("trained", 70)):
+        counts = [(T0 + s * S, each * s) for s in range(61)]
+        builder.tokens("j", counts, kind=kind, source_id=kind)
+    page = build_report(builder.build(), tmp_path / "x.html", findings=[]).read_text("utf-8")
+    fields = job_fields(page)["j"]
+    assert (fields["tokens"].text, fields["tokens"].raw) == ("600 out, 4\u202f200 trained", "")
+    assert (
+        fields["te_gpu"].why
+        == "The job both trained and served; the two are never put into one figure."
+    )
+
+
 def test_many_jobs_with_one_name_and_tokens_alone(tmp_path: Path) -> None:
     builder = LakeBuilder(tmp_path / "many")
     devices = range(30)
