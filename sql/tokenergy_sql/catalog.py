@@ -76,7 +76,7 @@ def heal(lake: Lake, task: Callable[[], T]) -> T:
     try:
         return task()
     except duckdb.Error as error:
-        # Damage is of one of these classes, or (inside a page header) of none; mistakes have others.
+        # Damage is of one of these classes, or (in a page header) of none; mistakes have others.
         classes = (duckdb.IOException, duckdb.InvalidInputException, duckdb.InternalException)
         damage = isinstance(error, classes) or type(error) is duckdb.Error
         if not damage or not lake.sift(n for n, t in TABLES.items() if t.layer == "raw"):
