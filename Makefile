@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 SOURCES := collectors transforms sql dags tests benchmarks
 
-.PHONY: help setup setup-run demo test check docs bench bench-large bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement fleet accuracy emulated-nvml gpu-check lock clean
+.PHONY: help setup setup-run demo test check docs bench bench-large bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds fleet accuracy emulated-nvml gpu-check lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -78,6 +78,9 @@ chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its d
 
 restatement: .venv/dev.stamp ## correct a job map three days later: what is derived again, what moved (1 minute)
 	$(BIN)/python -m benchmarks.restatement
+
+bounds: .venv/dev.stamp ## coverage and width of bounds by sensor, by class and calibrated (5 minutes)
+	$(BIN)/python -m benchmarks.bounds
 
 fleet: .venv/dev.stamp ## collect 1,024 emulated GPUs in one process, and score them
 	@$(BIN)/python -m benchmarks.fleet
