@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 SOURCES := collectors transforms sql dags tests benchmarks
 
-.PHONY: help setup setup-run demo test check docs bench bench-large bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds fleet accuracy emulated-nvml gpu-check lock clean
+.PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds fleet accuracy emulated-nvml gpu-check lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -54,6 +54,9 @@ bench-large: .venv/dev.stamp ## from Parquet to segments at 10 M to 1,000 M read
 
 bench-tokens: .venv/dev.stamp ## token usage: a few points an hour beside all readings (3 minutes)
 	$(BIN)/python -m benchmarks.tokens --jobs 200
+
+bench-scale: .venv/dev.stamp ## a day and two of 1,000 GPUs to ledger and index, and questions on them (long; 15 GB of disk)
+	$(BIN)/python -m benchmarks.scale --json build/bench-scale.json
 
 bench-storage: .venv/dev.stamp ## bytes a reading and decode speed by encoding (1 minute)
 	$(BIN)/python -m benchmarks.storage --json build/bench-storage.json
