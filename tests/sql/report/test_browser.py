@@ -248,6 +248,8 @@ def test_print_is_light_and_without_controls(tab: Tab, fleet_page: Path) -> None
     page.emulate_media(media="print")
     assert not page.locator(".top").is_visible()
     assert not page.locator("#csv").is_visible()
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 with margins of 1 cm
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
