@@ -49,7 +49,8 @@ def connect(
     Args:
         lake: the lake.
         hours: of these tables, only these hours; of all others, everything.
-        adhoc: whether the views and macros for questions are wanted too.
+        adhoc: whether the views and macros for questions are wanted too. Derived files are then
+            not looked at one by one, of which a large lake has thousands.
         allocation: `allocations(lake)`, where it has been made already.
     """
     import duckdb
@@ -57,12 +58,20 @@ def connect(
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     for name, table in TABLES.items():
-        files = lake.sound_files(name, (hours or {}).get(name))
-        con.execute(f"CREATE VIEW {quoted(name)} AS {select_from(table, files)}")
+        text = _select(lake, table, (hours or {}).get(name), looked_at=not adhoc)
+        con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
     con.register("allocation", allocations(lake) if allocation is None else allocation)
     con.register("quarantined", quarantined_table(lake, (hours or {}).get("quarantined")))
     views.define(con, (*views.BASIC, *(views.ADHOC if adhoc else ())))
     return con
+
+
+def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, looked_at: bool) -> str:
+    """Return a SELECT over the files of a table, of some hours where given."""
+    if looked_at or table.layer == "raw":
+        return select_from(table, lake.sound_files(table.name, hours))
+    paths = [str(path) for path in lake.files(table.name, hours)]
+    return select_listed(table, paths) if paths else select_from(table, [])
 
 
 def heal(lake: Lake, task: Callable[[], T]) -> T:

@@ -37,6 +37,7 @@ from tokenergy_sql.catalog import literal, quarantined_table, quoted, select_lis
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 NAME = "catalog.duckdb"
 """Its name, at the root of the lake."""
@@ -44,8 +45,12 @@ NAME = "catalog.duckdb"
 _STORAGE = "v1.0.0"
 
 
-def write_catalog(lake: Lake) -> Path:
+def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
     """Write the catalog of a lake and return its path; one that says the same is left untouched.
+
+    Args:
+        lake: the lake.
+        held: `allocations(lake)`, where it has been made already.
 
     Raises:
         UserError: it cannot be written.
@@ -63,7 +68,7 @@ def write_catalog(lake: Lake) -> Path:
             con.execute(f"ATTACH {literal(str(made))} AS aside (STORAGE_VERSION '{_STORAGE}')")
             con.execute("USE aside")
             con.execute("BEGIN")
-            _fill(con, lake)
+            _fill(con, lake, allocations(lake) if held is None else held)
             con.execute("COMMIT")
             con.execute("USE memory")
             con.execute("DETACH aside")
@@ -82,12 +87,12 @@ def write_catalog(lake: Lake) -> Path:
     return path
 
 
-def _fill(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, held: pa.Table) -> None:
     """Make the tables, views and macros, and describe them."""
     root = lake.root.resolve()
     for name, table in TABLES.items():
         con.execute(f"CREATE VIEW {quoted(name)} AS {select_pattern(str(root), table)}")
-    for name, rows in (("allocation", allocations(lake)), ("quarantined", quarantined_table(lake))):
+    for name, rows in (("allocation", held), ("quarantined", quarantined_table(lake))):
         con.register("incoming", rows)
         con.execute(f"CREATE TABLE {name} AS FROM incoming")
         con.unregister("incoming")

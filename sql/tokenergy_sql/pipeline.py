@@ -90,9 +90,9 @@ def index(
         anew: derive the hours whether or not their inputs have changed.
     """
     with revisions.recording(lake, index_version()) as record:
-        usage = catalog.heal(lake, lambda: tokens.usage(lake, progress))
-        noted, files = revisions.read_hours(lake)
         held = allocations(lake)
+        usage = catalog.heal(lake, lambda: tokens.usage(lake, progress, held))
+        noted, files = revisions.read_hours(lake)
         workloads = _workloads(lake, usage, held)
         reader = InputReader(lake, site, usage, held, workloads, index_version(), files)
         causes: dict[int, list[str]] = {}
@@ -117,7 +117,7 @@ def index(
             revisions.note_hours(lake, noted, files)
         jobs = _index_jobs(lake, site, held, record)
         changed_files = record.manifest.added or record.manifest.replaced
-        write_catalog(lake)
+        write_catalog(lake, held)
     return Indexed(jobs, len(looked), causes, record.manifest.number if changed_files else None)
 
 

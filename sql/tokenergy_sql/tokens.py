@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import TOKENS, Column, Table
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, hour_of, hour_of_path, partition
@@ -64,7 +65,9 @@ _POINT = Table(
 _LOG = logging.getLogger(__name__)
 
 
-def usage(lake: Lake, told: Callable[[str], None] = lambda _: None) -> pa.Table:
+def usage(
+    lake: Lake, told: Callable[[str], None] = lambda _: None, held: pa.Table | None = None
+) -> pa.Table:
     """Return the tokens of each job, hour, model and kind: columns of `token_usage`, all hours.
 
     Hours whose token files and job edges are those of an earlier call are not read again.
@@ -72,6 +75,7 @@ def usage(lake: Lake, told: Callable[[str], None] = lambda _: None) -> pa.Table:
     Args:
         lake: the lake.
         told: called with the name of each hour that is read.
+        held: `allocations(lake)`, where it has been made already.
 
     Raises:
         UserError: the cache cannot be written.
@@ -80,7 +84,8 @@ def usage(lake: Lake, told: Callable[[str], None] = lambda _: None) -> pa.Table:
     import duckdb
 
     with duckdb.connect() as con:
-        _know_jobs(con, lake)
+        con.register("allocation", allocations(lake) if held is None else held)
+        con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
         points = _points(con, lake, told)
         try:
             return _put_together(con, points)
@@ -88,13 +93,6 @@ def usage(lake: Lake, told: Callable[[str], None] = lambda _: None) -> pa.Table:
             # What was kept is damaged; raw files are not read here.
             shutil.rmtree(lake.root / CACHE)
             return _put_together(con, _points(con, lake, told))
-
-
-def _know_jobs(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    from tokenergy_collectors.allocations import allocations
-
-    con.register("allocation", allocations(lake))
-    con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
 
 
 def _put_together(con: duckdb.DuckDBPyConnection, points: Sequence[Path]) -> pa.Table:
