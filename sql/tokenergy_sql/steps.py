@@ -178,6 +178,7 @@ def write_report(root: Path, out: Path) -> Path:
 def print_score(root: Path, truth: Path) -> bool:
     """Compare a lake with the truth, print a line a job, and tell whether all bounds are met."""
     from rich.table import Table
+    from rich.text import Text
 
     from tokenergy_sql.score import score
     from tokenergy_sql.table import console
@@ -188,7 +189,7 @@ def print_score(root: Path, truth: Path) -> bool:
     table = Table(title="Against the truth", title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("job")
     for name in ("true kJ", "found kJ", "error %", "tokens", "truth in [low, high]", "verdict"):
-        table.add_column(name, justify="right")
+        table.add_column(Text(name), justify="right")  # brackets are no markup
     rows = score(Lake(root), files)
     for row in rows:
         table.add_row(
