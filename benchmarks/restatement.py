@@ -78,7 +78,7 @@ def main() -> None:
         begin = time.perf_counter()
         first = steps.index_hours(lake.root, None, None)
         took_s = time.perf_counter() - begin
-        print(f"first run: {first.jobs} jobs; {steps.described(first)}; {took_s:.1f} s")
+        print(f"first run: {steps.described(first)}; {took_s:.1f} s")
         before = digests(lake)
         corrected, hour = "job-2-08", T0 + 15 * HOUR_US
         start_us = T0 + 8 * HOUR_US + 300 * S

@@ -147,7 +147,7 @@ def index(
     from tokenergy_sql import steps
 
     done = steps.index_hours(lake, steps.parse_hours(hour), site, anew)
-    typer.echo(f"index: {done.jobs} jobs; {steps.described(done)}")
+    typer.echo(f"index: {steps.described(done)}")
 
 
 @app.command()

@@ -144,13 +144,16 @@ def index_hours(
 
 
 def described(done: Indexed) -> str:
-    """Return in words which hours were derived and why."""
+    """Return in words how many jobs there are, which hours were derived and why."""
+    from tokenergy_sql.report.format import counted
+
+    jobs, hours = counted(done.jobs, "job"), counted(done.hours, "hour")
     if not done.causes:
-        return f"nothing has changed in {done.hours} hours"
+        return f"{jobs}; nothing has changed in {hours}"
     counts = Counter(cause for causes in done.causes.values() for cause in causes or ["asked for"])
     why = ", ".join(f"{cause} {count}" for cause, count in sorted(counts.items()))
     revision = f"revision {done.revision}" if done.revision else "the same as before"
-    return f"{len(done.causes)} of {done.hours} hours derived ({why}); {revision}"
+    return f"{jobs}; {len(done.causes)} of {hours} derived ({why}); {revision}"
 
 
 def print_checks(root: Path, limit: int, hours: list[int] | None = None) -> bool:

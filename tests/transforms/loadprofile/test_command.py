@@ -102,7 +102,7 @@ def test_the_rest_copes_with_the_tables(lake: Lake) -> None:
     assert [f.name for f in run_checks(lake, [T0]) if f.breach] == []
     assert lake.sound_files("load_spectrum", [T0])
     again = CliRunner().invoke(app, ["index", "--lake", str(lake.root)])
-    assert again.output == "index: 1 jobs\n"
+    assert again.output == "index: 1 job; nothing has changed in 1 hour\n"
 
 
 def test_the_questions_of_the_page_can_be_asked(lake: Lake) -> None:
