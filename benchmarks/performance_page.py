@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -110,13 +111,53 @@ def end_to_end(report: Report) -> str:
     return "\n\n".join(parts)
 
 
+def scale(report: Report) -> str:
+    """Return the tables of `benchmarks.scale`."""
+    from benchmarks.scale.__main__ import growth_of
+
+    sizes = [
+        "| hours | segments | jobs | s | CPU s an hour | peak MiB |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: |",
+        *(
+            f"| {size['hours']} | {size['segments']:,} | {size['jobs']:,} | {size['seconds']:.1f} "
+            f"| {size['cpu_seconds'] / size['hours']:.2f} | {size['peak_mib']:.0f} |"
+            for size in report["sizes"]
+        ),
+    ]
+    answers = [
+        "| question | SQL, s | polars, s |",
+        "| --- | ---: | ---: |",
+        *(
+            f"| {row['title']} | {row['sql_s']:.2f} | {_seconds(row.get('polars_s'))} |"
+            for row in report["answers"]["questions"]
+        ),
+    ]
+    checks = report["checks"]
+    return "\n\n".join(
+        [
+            _ran_on(report),
+            "\n".join(sizes),
+            *growth_of(report["sizes"]),
+            f"On the largest, through `catalog.duckdb`; median of the questions in SQL: "
+            f"{statistics.median(row['sql_s'] for row in report['answers']['questions']):.2f} s.",
+            "\n".join(answers),
+            f"`tokenergy check`: {checks['seconds']:.1f} s, peak {checks['peak_mib']:.0f} MiB.",
+        ]
+    )
+
+
 PARTS: dict[str, Callable[[Report], str]] = {
     "integration": integration,
     "storage": storage,
     "end-to-end": end_to_end,
     "large": end_to_end,
+    "scale": scale,
 }
 """Who writes which part of the page."""
+
+
+def _seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.2f}"
 
 
 def _ran_on(report: Report) -> str:

@@ -88,7 +88,13 @@ def main() -> int:
         checks = measure("check", largest)
     print(f"checks: {checks['seconds']:.1f} s, peak {checks['peak_mib']:.0f} MiB")
     print(*[f"check {name} failed" for name in checks["breaches"]], sep="\n", end="")
-    report = {"machine": here, "sizes": sizes, "answers": answers, "checks": checks}
+    report = {
+        "kind": "scale",
+        "machine": here,
+        "sizes": sizes,
+        "answers": answers,
+        "checks": checks,
+    }
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(report, indent=1) + "\n", "utf-8")

@@ -76,3 +76,22 @@ def test_a_run_fills_its_part_and_draws_the_chart(
 
 def test_read_bandwidth_is_that_of_a_memory() -> None:
     assert 1e8 < machine.read_bandwidth(gib=0.05, runs=1) < 1e13
+
+
+def test_a_run_at_scale_is_told_with_what_was_not_asked_of_both() -> None:
+    sizes = [
+        {"hours": h, "segments": h * 10, "jobs": 3, "seconds": s, "cpu_seconds": s, "peak_mib": 7}
+        for h, s in ((1, 4.0), (2, 9.0))
+    ]
+    questions = [{"title": "both", "sql_s": 0.5, "polars_s": 1.0}, {"title": "one", "sql_s": 1.5}]
+    report = {
+        "machine": machine.machine(),
+        "sizes": sizes,
+        "answers": {"questions": questions},
+        "checks": {"seconds": 12.0, "peak_mib": 800},
+    }
+    text = performance_page.scale(report)
+    assert "2 hours take 2.25 x what 1 take" in text
+    assert "median of the questions in SQL: 1.00 s" in text
+    assert "| both | 0.50 | 1.00 |" in text
+    assert "| one | 1.50 | - |" in text
