@@ -22,6 +22,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 axe_api = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
 )
+expect = sync_api.expect  # waits: an address changes before the page that follows it
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
@@ -100,7 +101,7 @@ def test_hostile_names_and_unknown_figures_are_shown_as_text(tab: Tab, page_path
     page = tab.open(page_path, "#/jobs")
     assert HOSTILE in names(page)
     page.get_by_role("link", name="x").first.click()
-    assert page.locator("#job").text_content() == HOSTILE
+    expect(page.locator("#job")).to_have_text(HOSTILE)
     page = tab.open(page_path, "#/job/ghost")
     assert "Nothing metered the job's GPUs" in page.locator(".figures.strong").inner_text()
     assert page.locator("#job-nothing").is_visible()
@@ -119,7 +120,7 @@ def test_any_job_id_has_an_address(tab: Tab, tmp_path: Path) -> None:
         page = tab.open(path, "#/jobs")
         shown = clean(job_id)
         page.locator("#rows tr", has_text=shown).locator("a").click()
-        assert page.locator("#job").text_content() == shown
+        expect(page.locator("#job")).to_have_text(shown)
         address = page.evaluate("location.hash")
         assert tab.open(path, address).locator("#job").text_content() == shown
     page = tab.open(path, "#/job/%E0%A4%A")
@@ -196,14 +197,14 @@ def test_keyboard_reaches_a_job_and_comes_back(tab: Tab, fleet_page: Path) -> No
         if page.evaluate("document.activeElement.matches('#rows a')"):
             break
     page.keyboard.press("Enter")
-    page.wait_for_function("location.hash === '#/job/7001'")
-    assert page.evaluate("document.activeElement.id") == "job"
+    expect(page.locator("#job")).to_be_focused()
+    assert page.evaluate("location.hash") == "#/job/7001"
     assert page.title() == "pretrain – TokEnergy report"
     assert page.locator("[data-nav=jobs]").get_attribute("aria-current") == "true"
     page.go_back()
-    page.wait_for_function("location.hash === '#/jobs'")
-    assert page.locator("#jobs").is_visible()
-    assert not page.locator("#job").is_visible()
+    expect(page.locator("#jobs")).to_be_visible()
+    expect(page.locator("#job")).to_be_hidden()
+    assert page.evaluate("location.hash") == "#/jobs"
 
 
 def test_theme_button_overrides_the_system(tab: Tab, fleet_page: Path) -> None:
