@@ -10,7 +10,7 @@ an idle board or another job that draws 85 % of the limit up to (or from) the ve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -75,8 +75,18 @@ KINDS = tuple(
 )
 
 
-def profile(kind: Kind, duration_s: float, workloads: Sequence[str], trials: int) -> Profile:
-    """Return the profile of a kind of sensor and a duration; its nodes are named KEY-WORKLOAD-N."""
+def profile(
+    kind: Kind,
+    duration_s: float,
+    workloads: Sequence[str],
+    trials: int,
+    errors: Mapping[str, int] | None = None,
+) -> Profile:
+    """Return the profile of a kind of sensor and a duration; its nodes are named KEY-WORKLOAD-N.
+
+    `errors` are keys of the board's table that say how far its meters are off; those of the
+    shipped board if None.
+    """
     jobs: list[dict[str, Any]] = []
     nodes = {}
     for workload in workloads:
@@ -91,7 +101,7 @@ def profile(kind: Kind, duration_s: float, workloads: Sequence[str], trials: int
             "start": _START,
             "duration_s": _BEFORE_S + duration_s + _AFTER_S,
             "seed": _SEED,
-            "boards": {"b": _board(kind)},
+            "boards": {"b": _board(kind) | dict(errors or {})},
             "nodes": nodes,
             "jobs": jobs,
         }
