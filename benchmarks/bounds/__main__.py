@@ -2,9 +2,8 @@
 
 `make bounds` or `python -m benchmarks.bounds [--cards published|emulated] [--boards N]
 [--seconds 2,10] [--out FILE]`. The page is written for published cards alone. Exit code 1 if the
-truth lies outside the bounds in more than 1 % of a row or of all jobs, or if bounds are too wide for
-a reason that is not known. A kind of sensor runs in a process of its own, one a
-core.
+truth lies outside the bounds in more than 1 % of a row or of all jobs, or if bounds are too wide
+for a reason that is not known. A kind of sensor runs in a process of its own, one a core.
 """
 
 from __future__ import annotations

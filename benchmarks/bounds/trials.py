@@ -1,7 +1,7 @@
 """Trials of `benchmarks.accuracy`, booked twice: as cards of their class, and calibrated.
 
-In: a kind of sensor, how the cards differ, durations, a number of boards. Out: one `Card` a board and job, one `Job` a
-job, for each way of booking. The same arguments give the same figures.
+In: a kind of sensor, how the cards differ, durations, a number of boards. Out: one `Card` a board
+and job, one `Job` a job, for each way of booking. The same arguments give the same figures.
 
 A calibration is what a meter with errors of its own would have found of a card: the true gain and
 offset, plus errors drawn within the uncertainties that the calibration file declares. One reference

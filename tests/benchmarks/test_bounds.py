@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from benchmarks.accuracy.design import KINDS
+from benchmarks.accuracy.design import KINDS, profile
 from benchmarks.accuracy.table import into_page
 from benchmarks.bounds import table
 from benchmarks.bounds.__main__ import PAGE
 from benchmarks.bounds.table import Row
-from benchmarks.bounds.trials import OWN_PPM, REFERENCE_PPM, Booked, Card, Job, run_kind
+from benchmarks.bounds.trials import (
+    OWN_PPM,
+    REFERENCE_PPM,
+    Booked,
+    Card,
+    Cards,
+    Job,
+    errors_of,
+    run_kind,
+)
+
+from tokenergy_collectors.emulate import blueprint
 
 COUNTED, PARTLY = KINDS[0], KINDS[6]  # a V100 with its counter, an H100 without one
 CARDS = [Card(100, 100 + n / 64, 98, 102 + n / 64, 100) for n in range(-64, 65)]
@@ -58,8 +70,23 @@ def test_jobs_count_by_squares_too() -> None:
     assert not table.passed([(good, good)], [row(2.1, 2.1)])
 
 
+def test_published_cards_differ_as_far_as_their_class_allows() -> None:
+    rows = {differ: [] for differ in get_args(Cards)}
+    for differ, found in rows.items():
+        for kind in KINDS:
+            one = profile(kind, 2, ("constant",), 64, errors_of(kind, differ))
+            boards = [blueprint.sensor(one, node, n) for node in one.nodes for n in range(64)]
+            found.append(max(abs(board.counter_gain_ppm) for board in boards))
+            others = kind.board == "rtx4090"
+            if differ == "published":
+                assert max(abs(b.gain_ppm) for b in boards) <= (55_000 if others else 50_000)
+                assert max(abs(b.offset_mw) for b in boards) <= (12_500 if others else 1_200)
+    assert all(n > 40_000 for n in rows["published"])
+    assert all(n <= 10_000 for n in rows["emulated"])
+
+
 def test_a_short_trial_is_booked_in_both_ways(tmp_path: Path) -> None:
-    of_class, calibrated = run_kind(COUNTED, (2,), 2)
+    of_class, calibrated = run_kind(COUNTED, "emulated", (2,), 2)
     found = table.rows(COUNTED, (of_class, calibrated))
     assert [len(cards) for cards in (found[0].of_class, found[0].calibrated)] == [8, 8]
     assert found[0].covered

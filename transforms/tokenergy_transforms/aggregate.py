@@ -18,6 +18,7 @@ from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_transforms import choice, cuts, readings
+from tokenergy_transforms.allocator import keep_freed_memory
 from tokenergy_transforms.batch import I64
 from tokenergy_transforms.powerfiles import PowerFiles
 from tokenergy_transforms.segmentrows import to_table
@@ -122,7 +123,7 @@ class Aggregator:
     """Aggregates nodes and hours of one lake: decodes, integrates and writes at the same time.
 
     Every core takes shards; what is waiting is bounded by the memory allowed. What a node and hour
-    comes to does not depend on how it was cut.
+    comes to does not depend on how it was cut. The process keeps what it frees, see `allocator`.
 
     Args:
         lake: where to read and write.
@@ -143,6 +144,7 @@ class Aggregator:
         of_all: Known | None = None,
         memory_bytes: int = DEFAULT_MEMORY,
     ) -> None:
+        keep_freed_memory()
         self._lake, self._window_us = lake, window_us
         self._of_all = of_all or known(lake)
         self._files = PowerFiles(lake)
