@@ -4,10 +4,10 @@ In: rows in the table's sort order, in pieces of any size. Out: a file whose byt
 rows alone, not on the pieces, so that writing the same rows again finds the same file.
 
 How a column is stored was chosen by measuring (docs/performance.md): whole numbers as differences
-(DELTA_BINARY_PACKED), texts in a dictionary. Raw tables, which are kept and sent over the network, go
-through zstd at its quickest level; derived ones through LZ4, which takes half the time and a hundredth
-more space. The extremes of a row group are noted of raw columns, and of the derived ones that rows
-are sorted by.
+(DELTA_BINARY_PACKED), texts in a dictionary. Raw tables, which are kept and sent over the network,
+go through zstd at its quickest level; derived ones through LZ4, which is quicker and packs them as
+well. The extremes of a row group are noted of raw columns, and of the derived ones that rows are
+sorted by.
 """
 
 from __future__ import annotations

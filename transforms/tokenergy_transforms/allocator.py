@@ -1,8 +1,8 @@
 """Lets the C library keep memory that was freed for what is asked for next.
 
-In: nothing. Out: a setting of this process. Shards are worked on one after the other with arrays of
-the same few megabytes each. By default glibc hands such arrays back to the system, which then clears
-pages for the next ones: a fifth of the time from readings to segments.
+In: nothing. Out: a setting of this process. Shards are worked on one after the other with arrays
+of the same few megabytes each. By default glibc hands such arrays back to the system, which then
+clears pages for the next ones: a fifth of the time from files to segments.
 """
 
 from __future__ import annotations
