@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
+# Files of tests that run at the same time; those that start servers and browsers take a core each.
+WORKERS ?= 2
 SOURCES := collectors transforms sql dags tests benchmarks
 
 .PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds fleet accuracy emulated-nvml gpu-check lock clean
@@ -32,8 +34,8 @@ setup-run: .venv/run.stamp ## make .venv with what the demo needs, no more
 demo: .venv/run.stamp ## emulate a small fleet for an hour, and index it
 	@$(BIN)/tokenergy demo
 
-test: .venv/dev.stamp ## run the tests
-	@$(BIN)/python -m pytest
+test: .venv/dev.stamp ## run the tests, WORKERS=2 files at a time
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/dev.stamp ## format, lint, types, layers, generated docs
 	$(BIN)/ruff format --check $(SOURCES)
