@@ -60,7 +60,7 @@ bench-tokens: .venv/dev.stamp ## token usage: a few points an hour beside all re
 bench-scale: .venv/dev.stamp ## a day and two of 1,000 GPUs to ledger and index, and questions on them (long; 15 GB of disk)
 	$(BIN)/python -m benchmarks.scale --json build/bench-scale.json
 
-bench-storage: .venv/dev.stamp ## bytes a reading and decode speed by encoding (1 minute)
+bench-storage: .venv/dev.stamp ## bytes a reading and decode speed by encoding; derived rows by codec (1.5 minutes)
 	$(BIN)/python -m benchmarks.storage --json build/bench-storage.json
 
 bench-spectra: .venv/dev.stamp ## planted swings in emulated fleets: found, or refused (1 minute)

@@ -3,42 +3,32 @@
 `make bench-storage` or `python -m benchmarks.storage [--minutes N] [--json FILE]`. Sizes are of
 real files; "tokenergy" is what the lake's own writer makes. Decode is pyarrow alone on two threads,
 a file each, reading either the columns that the integration needs or all; strings stay
-dictionaries. Exit code 1 if a reading costs more than its target.
+dictionaries. Behind them come two derived tables, an hour of them, and how fast they are written.
+Exit code 1 if a reading costs more than its target.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import machine
-from benchmarks.storage import data
+from benchmarks.storage import data, derived
+from benchmarks.storage.files import CODECS, OURS, decode
 from tokenergy_collectors.contract import POWER
 from tokenergy_collectors.parquetfile import write_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OURS = "tokenergy"
 NEEDED = ("ts_us", "device_id", "power_mw", "energy_mj", "epoch")
 TARGETS = {data.EVERY_ROW: 5.1, data.COLLECTED: 3.6}
 """Bytes a reading at most."""
-CODECS: dict[str, tuple[str, int | None]] = {
-    "none": ("none", None),
-    "snappy": ("snappy", None),
-    "lz4": ("lz4", None),
-    "zstd 1": ("zstd", 1),
-    "zstd 3": ("zstd", 3),
-    "zstd 9": ("zstd", 9),
-}
 _STRINGS = ["device_id", "sensor"]
 _INTEGERS = ["ts_us", "power_mw", "energy_mj", "epoch"]
 _DELTA = dict.fromkeys(_INTEGERS, "DELTA_BINARY_PACKED")
@@ -66,7 +56,7 @@ def main() -> int:
     options = parser.parse_args()
     where = machine.machine()
     print(machine.line(where))
-    report: dict[str, Any] = {"kind": "storage", "machine": where, "recordings": []}
+    report: dict[str, Any] = {"kind": "storage", "machine": where, "recordings": [], "derived": []}
     missed = []
     with tempfile.TemporaryDirectory(prefix="tokenergy-storage-") as folder:
         for name, rows in data.recordings(options.minutes).items():
@@ -78,6 +68,10 @@ def main() -> int:
             print(_text(name, rows.num_rows, found, target))
             if target is not None and found[0]["bytes_a_row"] > target:
                 missed.append(name)
+        for name, rows in derived.tables().items():
+            found = derived.measure(name, rows, Path(folder), options.runs)
+            report["derived"].append({"name": name, "rows": rows.num_rows, "files": found})
+            print(derived.text(name, rows.num_rows, found))
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -110,8 +104,8 @@ def _measure(
         "codec": codec,
         "order": order,
         "bytes_a_row": path.stat().st_size / rows.num_rows,
-        "needed_rows_per_s": _decode(path, NEEDED, rows.num_rows, runs),
-        "all_rows_per_s": _decode(path, None, rows.num_rows, runs),
+        "needed_rows_per_s": decode(path, NEEDED, _STRINGS, rows.num_rows, runs),
+        "all_rows_per_s": decode(path, None, _STRINGS, rows.num_rows, runs),
     }
 
 
@@ -133,28 +127,6 @@ def _writer(encoding: str, codec: str) -> Callable[[pa.Table, Path], object]:
         )
 
     return write
-
-
-def _decode(path: Path, columns: Sequence[str] | None, rows: int, runs: int) -> float:
-    """Return rows a second of two threads that read the file over and over; the median run."""
-    import pyarrow.parquet as pq
-
-    names = None if columns is None else list(columns)
-
-    def read(_: int) -> int:
-        with pq.ParquetFile(path, read_dictionary=_STRINGS) as file:
-            found: int = file.read(columns=names, use_threads=False).num_rows
-        return found
-
-    times = []
-    with ThreadPoolExecutor(2) as pool:
-        for _ in range(runs + 1):
-            begin = time.perf_counter()
-            total = sum(pool.map(read, range(8)))
-            times.append(time.perf_counter() - begin)
-            if total != 8 * rows:
-                raise AssertionError(f"{path}: {total} rows read, expected {8 * rows}")
-    return 8 * rows / statistics.median(times[1:])
 
 
 def _text(name: str, rows: int, found: list[dict[str, Any]], target: float | None) -> str:

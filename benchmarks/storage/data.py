@@ -36,12 +36,12 @@ METER = "1 kHz meter"
 def recordings(minutes: float = 30.0, seed: int = 0) -> dict[str, pa.Table]:
     """Return the recordings by name; `minutes` of 10 Hz, a fifth of it at 50 Hz and 1 kHz."""
     rng = np.random.default_rng(seed)
-    slow = _late(_collect(10.0, minutes), rng)
+    slow = late(_readings(10.0, minutes), rng)
     return {
         EVERY_ROW: _counted(slow),
         COLLECTED: slow,
         SEALED: _middle(slow, boards=8, span_us=300_000_000),
-        FAST: _late(_collect(50.0, minutes / 5), rng),
+        FAST: late(_readings(50.0, minutes / 5), rng),
         METER: _meter(slow, rng, slow.num_rows),
     }
 
@@ -52,26 +52,31 @@ def arrival(rows: pa.Table) -> pa.Table:
     return ordered
 
 
-def _collect(rate_hz: float, minutes: float) -> pa.Table:
-    """Return what the collector writes of the emulated boards, sorted by device and time."""
-    profile = load_profile("demo")
-    with tempfile.TemporaryDirectory(prefix="tokenergy-storage-") as folder:
+def collect(folder: str, rate_hz: float, minutes: float) -> Lake:
+    """Make a lake in a folder of what the collector writes of the emulated boards."""
 
-        def config(node: str) -> Config:
-            return Config(lake=folder, node=node, rate_hz=rate_hz)
+    def config(node: str) -> Config:
+        return Config(lake=folder, node=node, rate_hz=rate_hz)
 
-        collect_fleet(profile, config, Control(), duration_us=round(minutes * 60_000_000))
-        rows = Lake(folder).read("power")
-    by = [(name, "ascending") for name in POWER.sort]
-    ordered: pa.Table = rows.sort_by(by).combine_chunks()
-    return ordered
+    duration_us = round(minutes * 60_000_000)
+    collect_fleet(load_profile("demo"), config, Control(), duration_us=duration_us)
+    return Lake(folder)
 
 
-def _late(rows: pa.Table, rng: np.random.Generator) -> pa.Table:
+def late(rows: pa.Table, rng: np.random.Generator) -> pa.Table:
     """Return the rows, each read a little later than its time."""
     late_us = rng.exponential(35, rows.num_rows)
     late_us += (rng.random(rows.num_rows) < 0.03) * rng.exponential(150, rows.num_rows)
     return _with(rows, "ts_us", rows["ts_us"].to_numpy() + late_us.astype(np.int64))
+
+
+def _readings(rate_hz: float, minutes: float) -> pa.Table:
+    """Return what the collector reads of the emulated boards, sorted by device and time."""
+    with tempfile.TemporaryDirectory(prefix="tokenergy-storage-") as folder:
+        rows = collect(folder, rate_hz, minutes).read("power")
+    by = [(name, "ascending") for name in POWER.sort]
+    ordered: pa.Table = rows.sort_by(by).combine_chunks()
+    return ordered
 
 
 def _middle(rows: pa.Table, boards: int, span_us: int) -> pa.Table:

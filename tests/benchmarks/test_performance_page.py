@@ -95,3 +95,19 @@ def test_a_run_at_scale_is_told_with_what_was_not_asked_of_both() -> None:
     assert "median of the questions in SQL: 1.00 s" in text
     assert "| both | 0.50 | 1.00 |" in text
     assert "| one | 1.50 | - |" in text
+
+
+def test_a_storage_run_is_told_with_its_derived_tables() -> None:
+    each = {"encoding": "delta", "codec": "lz4", "bytes_a_row": 36.343}
+    read = {"order": "sorted", "needed_rows_per_s": 2e8, "all_rows_per_s": 1e8}
+    written = {"encoded_rows_per_s": 5.391e6, "decoded_rows_per_s": 2e7}
+    report = {
+        "machine": machine.machine(),
+        "recordings": [{"name": "10 Hz", "rows": 10, "target": 36.3, "files": [each | read]}],
+        "derived": [{"name": "segment", "rows": 57_600, "files": [each | written]}],
+    }
+    text = performance_page.storage(report)
+    assert "10 Hz (10 rows; target at most 36.3 bytes: **not met**):" in text
+    assert "| delta | lz4 | sorted | 36.34 | 200 | 100 |" in text
+    assert "Derived table `segment` (57,600 rows):" in text
+    assert "| delta | lz4 | 36.34 | 5.39 | 20 |" in text

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from benchmarks.storage import __main__ as command
-from benchmarks.storage import data
+from benchmarks.storage import data, derived
 
-from tokenergy_collectors.contract import POWER
+from tokenergy_collectors.contract import POWER, TABLES
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +65,41 @@ def test_every_layout_gives_the_rows_back(recordings: dict[str, pa.Table], tmp_p
         command._writer(encoding, codec)(rows, path)
         assert pq.read_table(path).equals(rows), (encoding, codec)
     assert data.arrival(rows)["ts_us"].to_numpy().tolist() == sorted(rows["ts_us"].to_pylist())
+
+
+@pytest.fixture(scope="module")
+def derived_tables() -> dict[str, pa.Table]:
+    return derived.tables(minutes=4)
+
+
+@pytest.mark.parametrize("name", derived.NAMES)
+def test_derived_rows_are_the_pipelines_and_every_codec_gives_them_back(
+    derived_tables: dict[str, pa.Table], name: str, tmp_path: Path
+) -> None:
+    rows, spec = derived_tables[name], TABLES[name]
+    plain = rows.cast(spec.schema())
+    assert plain.equals(plain.sort_by([(column, "ascending") for column in spec.sort]))
+    assert 960 * 4 <= rows.num_rows < 960 * 4 + 50
+    assert len(rows["energy_nj"].unique()) > 0.9 * rows.num_rows
+    assert pc.max(rows["max_gap_us"]).as_py() > 100_000
+    path = tmp_path / "rows.parquet"
+    for layout in derived.LAYOUTS:
+        derived.writer(*layout, spec)(rows, path)
+        assert pq.read_table(path).cast(spec.schema()).equals(plain), layout
+
+
+@pytest.mark.parametrize("name", derived.NAMES)
+def test_lz4_packs_derived_rows_about_as_well_as_zstd(
+    derived_tables: dict[str, pa.Table], name: str, tmp_path: Path
+) -> None:
+    rows = derived_tables[name]
+    found = derived.measure(name, rows, tmp_path, 1)
+    size = {each["codec"]: each["bytes_a_row"] for each in found}
+    assert size["its own"] == pytest.approx(size["lz4"], rel=0.01)
+    assert size["zstd 1"] < size["lz4"] < 1.05 * size["zstd 1"]
+    assert size["lz4"] < size["none"]
+    assert min(each["encoded_rows_per_s"] for each in found) > 0
+    assert min(each["decoded_rows_per_s"] for each in found) > 0
+    printed = derived.text(name, rows.num_rows, found).splitlines()
+    assert len(printed) == 3 + len(derived.LAYOUTS)
+    assert f"{size['its own']:.2f}" in printed[3]
