@@ -136,6 +136,17 @@ def test_a_gap_is_not_covered(backend: Backend) -> None:
     assert result.max_gap_us.tolist() == [3_000_000, 3_000_000]
 
 
+def test_a_gap_of_forty_minutes_is_one(backend: Backend) -> None:
+    """Wider than 32 bits of microseconds: what the CPU's tiles keep of a stamp."""
+    second = 1_000_000
+    rows = [(t * second, 100_000) for t in (0, 1, 2_401, 2_402, 2_403)]
+    result = backend(one_device(rows, [second // 2, 2_402 * second + 1]))
+    assert result.readings.tolist() == [3]
+    assert result.max_gap_us.tolist() == [2_400 * second]
+    assert result.covered_us.tolist() == [second // 2 + second + 1]
+    assert result.energy_nj.tolist() == [result.covered_us[0] * 100_000]
+
+
 def test_no_readings_is_nothing_known(backend: Backend) -> None:
     result = backend(one_device([], [0, 10, 20]))
     assert result.readings.tolist() == [0, 0]

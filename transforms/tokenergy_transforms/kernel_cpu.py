@@ -10,11 +10,8 @@ from __future__ import annotations
 from numba import njit, prange
 
 from tokenergy_transforms.batch import Batch, Result
-from tokenergy_transforms.cpu.counter import run_counters
-from tokenergy_transforms.cpu.run import run_readings
-
-CHUNK = 2048
-"""Segments that a thread takes at a time."""
+from tokenergy_transforms.cpu.locate import BLOCK
+from tokenergy_transforms.cpu.run import run
 
 
 def integrate(batch: Batch, *, parallel: bool = True) -> Result:
@@ -29,8 +26,8 @@ def integrate(batch: Batch, *, parallel: bool = True) -> Result:
     """
     count = len(batch.seg_start_us)
     result = Result.empty(count)
-    run = _run_all if parallel else _run
-    run(0, count, *_parts(batch), *_outputs(result))
+    do = _run_all if parallel else run
+    do(0, count, *_parts(batch), *_outputs(result))
     return result
 
 
@@ -49,17 +46,11 @@ def _outputs(result: Result) -> tuple[tuple[object, ...], ...]:
     return tuple(arrays[:-2]), tuple(arrays[-2:])
 
 
-@njit(cache=True, error_model="numpy", nogil=True)
-def _run(begin, finish, readings, counters, segments, told, counted):  # type: ignore[no-untyped-def]
-    run_readings(begin, finish, readings, segments, told)
-    run_counters(begin, finish, counters, segments, counted)
-
-
 @njit(cache=True, error_model="numpy", parallel=True)
 def _run_all(  # type: ignore[no-untyped-def]
     begin, finish, readings, counters, segments, told, counted
 ):
-    for chunk in prange((finish - begin + CHUNK - 1) // CHUNK):
-        left = begin + chunk * CHUNK
-        right = min(left + CHUNK, finish)
-        _run(left, right, readings, counters, segments, told, counted)
+    for block in prange((finish - begin + BLOCK - 1) // BLOCK):
+        left = begin + block * BLOCK
+        right = min(left + BLOCK, finish)
+        run(left, right, readings, counters, segments, told, counted)

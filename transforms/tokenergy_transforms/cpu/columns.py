@@ -49,12 +49,12 @@ def _fold(p0, p1, dt, energy, gap, rise, fall):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def fold_columns(power, spacing, pairs, whole, slope):  # type: ignore[no-untyped-def]
+def fold_columns(power, stamps, pairs, whole, slope):  # type: ignore[no-untyped-def]
     """Add up the pairs of all columns of a tile.
 
     Args:
         power: int32[rows * LANES], mW; row k holds the left reading of pair k, row k + 1 its right.
-        spacing: int32[rows * LANES], us; 0 beside two equal powers is no pair.
+        stamps: int32[rows * LANES], low bits of us; two equal ones beside equal powers are no pair.
         pairs: rows of pairs, a multiple of STEP.
         whole: int64[2 * LANES], written: energy (nJ), then largest spacing (us).
         slope: float64[2 * LANES], written: steepest rise, then fall (mW/s, at most 0).
@@ -71,10 +71,12 @@ def fold_columns(power, spacing, pairs, whole, slope):  # type: ignore[no-untype
             sums = (whole[lane], whole[lane + LANES], slope[lane], slope[lane + LANES])
             p0, p1, p2 = power[at], power[at + _ROW], power[at + _ROW2]
             p3, p4 = power[at + _ROW3], power[at + _ROW4]
-            sums = _fold(p0, p1, spacing[at], *sums)
-            sums = _fold(p1, p2, spacing[at + _ROW], *sums)
-            sums = _fold(p2, p3, spacing[at + _ROW2], *sums)
-            sums = _fold(p3, p4, spacing[at + _ROW3], *sums)
+            t0, t1, t2 = stamps[at], stamps[at + _ROW], stamps[at + _ROW2]
+            t3, t4 = stamps[at + _ROW3], stamps[at + _ROW4]
+            sums = _fold(p0, p1, np.int32(t1 - t0), *sums)
+            sums = _fold(p1, p2, np.int32(t2 - t1), *sums)
+            sums = _fold(p2, p3, np.int32(t3 - t2), *sums)
+            sums = _fold(p3, p4, np.int32(t4 - t3), *sums)
             whole[lane] = sums[0]
             whole[lane + LANES] = sums[1]
             slope[lane] = sums[2]

@@ -1,4 +1,4 @@
-"""What the energy counters tell of a run of segments, on one thread.
+"""What the energy counters tell of a block of segments.
 
 In: counter readings and segments of a `Batch`. Out: the counter's difference between the two cuts
 of each segment, linear between its readings, and how far its right cut is from a reading.
@@ -10,53 +10,50 @@ import numpy as np
 from numba import njit
 
 from tokenergy_transforms.batch import COUNTER_SPAN_US, NONE
-from tokenergy_transforms.cpu.locate import BLOCK, CUTS, locate
+from tokenergy_transforms.cpu.locate import locate_again
 from tokenergy_transforms.cpu.shares import share_all
 
 _ONE = np.uint64(1)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def run_counters(begin, finish, counters, segments, outputs):  # type: ignore[no-untyped-def]
-    """Write what the energy counters tell of the segments begin..finish - 1.
+def count_block(block, count, used, counters, cuts, left_cut, sums, outputs):  # type: ignore[no-untyped-def]
+    """Write what the energy counters tell of the segments block..block + count - 1.
 
     Args:
-        begin, finish: places of the segments.
+        block, count: places of the segments.
+        used: how many cuts they have.
         counters: counter_ts_us, counter_mj, counter_epoch, counter_offsets of a `Batch`.
-        segments: seg_device, seg_start_us, seg_end_us of a `Batch`.
+        cuts: as `locate` leaves them, with a `right` to be written.
+        left_cut: as `locate` leaves it.
+        sums: five times int64[CUTS]; scratch.
         outputs: counter_nj, counter_off_us of `Result`.
     """
     ts, mj, epoch, offsets = counters
-    noted = np.empty((4, CUTS), np.int64)
-    cuts = (noted[0], noted[1], noted[2], noted[3])
-    sums = np.empty((5, CUTS), np.int64)
-    whole, span, part, part_nj, left = sums[0], sums[1], sums[2], sums[3], sums[4]
-    left_cut = np.empty(BLOCK, np.int64)
-    for block in range(begin, finish, BLOCK):
-        count = min(BLOCK, finish - block)
-        used = locate(block, count, ts, offsets, False, segments, cuts, left_cut)
-        _pairs_of_cuts(used, ts, mj, epoch, cuts, whole, span, part, left)
-        share_all(whole, span, part, used, part_nj)
-        _subtract(block, count, mj, epoch, left_cut, left, span, part, part_nj, outputs)
+    whole, span, part, part_nj, left = sums
+    locate_again(used, ts, offsets, cuts)
+    _pairs_of_cuts(used, ts, mj, epoch, offsets, cuts, whole, span, part, left)
+    share_all(whole, span, part, used, part_nj)
+    _subtract(block, count, mj, epoch, left_cut, left, span, part, part_nj, outputs)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _pairs_of_cuts(used, ts, mj, epoch, cuts, whole, span, part, left):  # type: ignore[no-untyped-def]
+def _pairs_of_cuts(used, ts, mj, epoch, offsets, cuts, whole, span, part, left):  # type: ignore[no-untyped-def]
     """Note for every cut the reading at or before it (`left`, or NONE) and what it divides.
 
     whole (nJ) is the counter's rise from there to the next reading, span (us) the time between the
     two, part (us) that up to the cut.
     """
-    at, right, first, last = cuts
+    at, of_device, right = cuts
     for k in range(np.uint64(used)):
         whole[k], span[k], part[k], left[k] = 0, 1, 0, NONE
         t = at[k]
-        if right[k] >= last[k]:
+        if right[k] >= offsets[of_device[k] + 1]:
             continue
         r = np.uint64(right[k])
         if ts[r] == t:
             left[k] = right[k]
-        elif right[k] > first[k]:
+        elif right[k] > offsets[of_device[k]]:
             before = r - _ONE
             dt = ts[r] - ts[before]
             if epoch[before] == epoch[r] and dt <= COUNTER_SPAN_US:

@@ -1,7 +1,9 @@
 """Sorts the columns of a tile without a branch.
 
 In: int32[rows * LANES], a tile. Out: the same, every column ascending. The comparators are those
-of Batcher's odd-even merge sort (1968). The compiler turns the loop over lanes into vector
+of Batcher's odd-even merge sort (1968); of twelve rows, which a second of readings at 10 Hz fits
+into, those of a network of 39, the fewest known (Knuth, The Art of Computer Programming, vol. 3,
+5.3.4). The compiler turns the loop over lanes into vector
 instructions that hold all rows in registers, which it cannot do for a loop over comparators.
 """
 
@@ -113,6 +115,75 @@ def sort_columns(rows):  # type: ignore[no-untyped-def]
         rows[lane + 13 * LANES] = v13
         rows[lane + 14 * LANES] = v14
         rows[lane + 15 * LANES] = v15
+
+
+@njit(cache=True, error_model="numpy")
+def sort_twelve(rows):  # type: ignore[no-untyped-def]
+    """Sort the first twelve rows of every column of a tile in place."""
+    for lane in range(LANES):
+        v0 = rows[lane]
+        v1 = rows[lane + LANES]
+        v2 = rows[lane + 2 * LANES]
+        v3 = rows[lane + 3 * LANES]
+        v4 = rows[lane + 4 * LANES]
+        v5 = rows[lane + 5 * LANES]
+        v6 = rows[lane + 6 * LANES]
+        v7 = rows[lane + 7 * LANES]
+        v8 = rows[lane + 8 * LANES]
+        v9 = rows[lane + 9 * LANES]
+        v10 = rows[lane + 10 * LANES]
+        v11 = rows[lane + 11 * LANES]
+        v0, v8 = min(v0, v8), max(v0, v8)
+        v1, v7 = min(v1, v7), max(v1, v7)
+        v2, v6 = min(v2, v6), max(v2, v6)
+        v3, v11 = min(v3, v11), max(v3, v11)
+        v4, v10 = min(v4, v10), max(v4, v10)
+        v5, v9 = min(v5, v9), max(v5, v9)
+        v0, v1 = min(v0, v1), max(v0, v1)
+        v2, v5 = min(v2, v5), max(v2, v5)
+        v3, v4 = min(v3, v4), max(v3, v4)
+        v6, v9 = min(v6, v9), max(v6, v9)
+        v7, v8 = min(v7, v8), max(v7, v8)
+        v10, v11 = min(v10, v11), max(v10, v11)
+        v0, v2 = min(v0, v2), max(v0, v2)
+        v1, v6 = min(v1, v6), max(v1, v6)
+        v5, v10 = min(v5, v10), max(v5, v10)
+        v9, v11 = min(v9, v11), max(v9, v11)
+        v0, v3 = min(v0, v3), max(v0, v3)
+        v1, v2 = min(v1, v2), max(v1, v2)
+        v4, v6 = min(v4, v6), max(v4, v6)
+        v5, v7 = min(v5, v7), max(v5, v7)
+        v8, v11 = min(v8, v11), max(v8, v11)
+        v9, v10 = min(v9, v10), max(v9, v10)
+        v1, v4 = min(v1, v4), max(v1, v4)
+        v3, v5 = min(v3, v5), max(v3, v5)
+        v6, v8 = min(v6, v8), max(v6, v8)
+        v7, v10 = min(v7, v10), max(v7, v10)
+        v1, v3 = min(v1, v3), max(v1, v3)
+        v2, v5 = min(v2, v5), max(v2, v5)
+        v6, v9 = min(v6, v9), max(v6, v9)
+        v8, v10 = min(v8, v10), max(v8, v10)
+        v2, v3 = min(v2, v3), max(v2, v3)
+        v4, v5 = min(v4, v5), max(v4, v5)
+        v6, v7 = min(v6, v7), max(v6, v7)
+        v8, v9 = min(v8, v9), max(v8, v9)
+        v4, v6 = min(v4, v6), max(v4, v6)
+        v5, v7 = min(v5, v7), max(v5, v7)
+        v3, v4 = min(v3, v4), max(v3, v4)
+        v5, v6 = min(v5, v6), max(v5, v6)
+        v7, v8 = min(v7, v8), max(v7, v8)
+        rows[lane] = v0
+        rows[lane + LANES] = v1
+        rows[lane + 2 * LANES] = v2
+        rows[lane + 3 * LANES] = v3
+        rows[lane + 4 * LANES] = v4
+        rows[lane + 5 * LANES] = v5
+        rows[lane + 6 * LANES] = v6
+        rows[lane + 7 * LANES] = v7
+        rows[lane + 8 * LANES] = v8
+        rows[lane + 9 * LANES] = v9
+        rows[lane + 10 * LANES] = v10
+        rows[lane + 11 * LANES] = v11
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,6 +1,7 @@
 """Integrates a run of consecutive segments on one thread.
 
-In: the readings and segments of a `Batch`, which segments. Out: those places of a `Result`.
+In: readings, counter readings and segments of a `Batch`, which segments. Out: those places of a
+`Result`. A block of segments at a time, so that what is found of it stays in the cache.
 Segments of up to tiles.ROOM readings go through tiles, sixteen at a time. Those with more, with
 none, with a gap or at an end of the record are done one by one.
 """
@@ -13,6 +14,7 @@ from numba import njit
 from tokenergy_transforms.batch import NONE
 from tokenergy_transforms.cpu import tiles
 from tokenergy_transforms.cpu.columns import fold_columns
+from tokenergy_transforms.cpu.counter import count_block
 from tokenergy_transforms.cpu.locate import BLOCK, CUTS, locate
 from tokenergy_transforms.cpu.network import LANES
 from tokenergy_transforms.cpu.ranks import BINS, SHORT, WANTED, extremes, percentiles
@@ -23,21 +25,22 @@ _ONE = np.uint64(1)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def run_readings(begin, finish, readings, segments, outputs):  # type: ignore[no-untyped-def]
-    """Write what the readings tell of the segments begin..finish - 1.
+def run(begin, finish, readings, counters, segments, told, counted):  # type: ignore[no-untyped-def]
+    """Write the figures of the segments begin..finish - 1.
 
     Args:
         begin, finish: places of the segments.
         readings: ts_us, power_mw, offsets, gap_limit_us of a `Batch`.
+        counters: counter_ts_us, counter_mj, counter_epoch, counter_offsets of a `Batch`.
         segments: seg_device, seg_start_us, seg_end_us of a `Batch`.
-        outputs: the arrays of `Result`, without those of the counter.
+        told: the arrays of `Result`, without those of the counter.
+        counted: counter_nj, counter_off_us of `Result`.
     """
     ts, power, offsets, _ = readings
     noted = np.empty((4, CUTS), np.int64)
-    cuts = (noted[0], noted[1], noted[2], noted[3])
-    sums = np.empty((5, CUTS), np.int64)
-    pairs_cut = (sums[0], sums[1], sums[2], sums[3])
-    left_nj = sums[4]
+    at, of_device, right, counter_right = noted[0], noted[1], noted[2], noted[3]
+    rows = np.empty((5, CUTS), np.int64)
+    sums = (rows[0], rows[1], rows[2], rows[3], rows[4])
     left_cut = np.empty(BLOCK, np.int64)
     tile = (np.zeros(tiles.ROWS * LANES, np.int32), np.zeros(tiles.ROWS * LANES, np.int32))
     totals = (np.empty(2 * LANES, np.int64), np.empty(2 * LANES, np.float64))
@@ -50,36 +53,54 @@ def run_readings(begin, finish, readings, segments, outputs):  # type: ignore[no
     )
     for block in range(begin, finish, BLOCK):
         count = min(BLOCK, finish - block)
-        used = locate(block, count, ts, offsets, True, segments, cuts, left_cut)
-        energy_left_of_cuts(used, ts, power, cuts, pairs_cut, left_nj)
-        places = (left_cut, cuts[1], left_nj)
-        _in_tiles(block, count, readings, segments, places, tile, totals, columns, outputs)
-        _one_by_one(block, count, readings, segments, places, ranks, outputs)
+        used = locate(block, count, ts, offsets, segments, (at, of_device, right), left_cut)
+        again = (at, of_device, counter_right)
+        count_block(block, count, used, counters, again, left_cut, sums, counted)
+        widest = energy_left_of_cuts(used, ts, power, offsets, (at, of_device, right), sums)
+        places = (left_cut, right, sums[4])
+        if widest <= tiles.WIDEST_US:
+            _in_tiles(block, count, readings, segments, places, tile, totals, columns, told)
+        _one_by_one(block, count, readings, segments, places, ranks, told)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def energy_left_of_cuts(used, ts, power, cuts, pairs_cut, left_nj):  # type: ignore[no-untyped-def]
+def energy_left_of_cuts(used, ts, power, offsets, cuts, sums):  # type: ignore[no-untyped-def]
     """Write the energy (nJ) of the pair that each cut divides, from its left reading to the cut.
 
     It is `pair_energy`, for many at once; 0 where a cut lies outside the device's record.
+
+    Args:
+        used: how many cuts there are.
+        ts, power, offsets: readings of a `Batch`.
+        cuts: as `locate` leaves them.
+        sums: five times int64[CUTS]; the last is written, the others are scratch.
+
+    Returns:
+        No less than the time (us) between the readings before and after any segment of the block.
     """
-    at, right, first, last = cuts
-    whole, span, part, product = pairs_cut
+    at, of_device, right = cuts
+    whole, span, part, product, left_nj = sums
     for k in range(np.uint64(used)):
         whole[k], span[k], part[k], product[k] = 0, 1, 0, 0
-        if first[k] < right[k] < last[k]:
-            r = np.uint64(right[k])
-            before = r - np.uint64(1)
-            dt = ts[r] - ts[before]
+        r = right[k]
+        if offsets[of_device[k]] < r < offsets[of_device[k] + 1]:
+            i = np.uint64(r)
+            before = i - _ONE
+            dt = ts[i] - ts[before]
             x = at[k] - ts[before]
             p0 = np.int64(power[before])
-            whole[k] = p0 * (dt - x) + np.int64(power[r]) * x
+            whole[k] = p0 * (dt - x) + np.int64(power[i]) * x
             span[k] = dt
             part[k] = x
             product[k] = p0 * x
     share_all(whole, span, part, used, left_nj)
+    widest = longest = np.int64(0)
     for k in range(np.uint64(used)):
         left_nj[k] = (product[k] + left_nj[k]) >> 1
+        widest = max(widest, span[k])
+    for k in range(_ONE, np.uint64(used)):
+        longest = max(longest, at[k] - at[k - _ONE])
+    return longest + 2 * widest
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -90,7 +111,7 @@ def _in_tiles(  # type: ignore[no-untyped-def]
     ts, power, offsets, gap_limit = readings
     seg_device, seg_start, seg_end = segments
     left_cut, right, left_nj = places
-    tile_power, spacing = tile
+    tile_power, tile_us = tile
     whole, slope = totals
     used = np.uint64(0)
     for k in range(np.uint64(count)):
@@ -101,7 +122,7 @@ def _in_tiles(  # type: ignore[no-untyped-def]
         start = seg_start[s]
         fits = 0 < hi - lo <= tiles.ROOM and hi < offsets[device + 1]
         if fits and (lo > offsets[device] or ts[np.uint64(lo)] == start):
-            outside = tiles.place_column(ts, power, lo, hi, start, used, tile_power, spacing)
+            outside = tiles.place_column(ts, power, lo, hi, start, used, tile_power, tile_us)
             outside -= left_nj[cut + _ONE]
             if ts[np.uint64(lo)] > start:
                 outside += left_nj[cut]
@@ -112,9 +133,9 @@ def _in_tiles(  # type: ignore[no-untyped-def]
             used += _ONE
         if used == LANES or (used > 0 and k == count - 1):
             full = np.int64(used)
-            rows = tiles.level_columns(columns, full, tile_power, spacing)
-            fold_columns(tile_power, spacing, rows, whole, slope)
-            tiles.sort_readings(columns, full, rows, tile_power)
+            rows, shortest = tiles.level_columns(columns, full, tile_power, tile_us)
+            fold_columns(tile_power, tile_us, rows, whole, slope)
+            tiles.sort_readings(columns, shortest, rows, tile_power)
             for lane in range(full):
                 at = columns[tiles.SEGMENT, lane]
                 columns[tiles.SEGMENT, lane] = block + at

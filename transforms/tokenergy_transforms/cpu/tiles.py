@@ -11,14 +11,14 @@ import numpy as np
 from numba import njit
 
 from tokenergy_transforms.cpu.columns import STEP
-from tokenergy_transforms.cpu.network import LANES, sort_columns, sort_tall
+from tokenergy_transforms.cpu.network import LANES, sort_columns, sort_tall, sort_twelve
 from tokenergy_transforms.maths import whole_energy
 
 ROOM = 128
 """Readings of a segment that a column takes; adding up more in columns costs more than in a row."""
 
-SORTED = 16
-"""Rows that the network in registers sorts."""
+TWELVE, SORTED = 12, 16
+"""Rows that networks in registers sort."""
 
 ROWS = ROOM + 2 + STEP
 """Rows of a tile: a reading before, one after, and what rounds up to whole steps."""
@@ -27,18 +27,20 @@ SEGMENT, COUNT, OUTSIDE, LENGTH = range(4)
 """Rows of what is known of a tile's columns: the segment, how many readings it has, the energy of
 its pairs outside its edges (nJ), its length (us)."""
 
+WIDEST_US = np.int64(2**31 - 1)
+"""What a column may span: of its stamps the low 32 bits are kept."""
+
 _COUNTS = np.arange(ROOM + 1, dtype=np.uint64)
 _ROW_50, _ROW_95, _ROW_99 = ((_COUNTS * q + 99) // 100 * LANES for q in (50, 95, 99))
 """Where the row of a percentile begins, by the number of readings: `rank_of`, looked up."""
 
-_WIDEST = np.int64(2**31 - 1)
 _LARGEST = np.int32(2**31 - 1)
 _ROW = np.uint64(LANES)
 _ONE = np.uint64(1)
 
 
 @njit(cache=True, error_model="numpy")
-def place_column(ts, power, lo, hi, start, lane, tile_power, spacing):  # type: ignore[no-untyped-def]
+def place_column(ts, power, lo, hi, start, lane, tile_power, tile_us):  # type: ignore[no-untyped-def]
     """Write the readings lo - 1 .. hi into a column; return the energy (nJ) of its last pair.
 
     Where the first reading lies on the left edge, the one before it is none of the segment's: then
@@ -48,71 +50,62 @@ def place_column(ts, power, lo, hi, start, lane, tile_power, spacing):  # type: 
     """
     i = np.uint64(lo)
     at = np.uint64(lane)
-    t0 = ts[i]
-    inside = t0 > start
-    before = i - _ONE if inside else i
-    spacing[at] = min(t0 - ts[before], _WIDEST)
-    tile_power[at] = power[before]
-    rows = (hi - lo + STEP - 1) // STEP * STEP
-    if lo + rows >= len(ts):
-        rows = hi - lo
+    before = i - _ONE if ts[i] > start else i
+    tile_power[at], tile_us[at] = power[before], np.int32(ts[before])
+    rows = (hi - lo + STEP) // STEP * STEP
+    if lo + rows > len(ts):
+        rows = hi - lo + 1
     for k in range(i, i + np.uint64(rows)):
         at += _ROW
-        tile_power[at] = power[k]
-        t1 = ts[k + _ONE]
-        spacing[at] = min(t1 - t0, _WIDEST)
-        t0 = t1
+        tile_power[at], tile_us[at] = power[k], np.int32(ts[k])
     right = np.uint64(hi)
     left = right - _ONE
-    tile_power[np.uint64(hi - lo + 1) * _ROW + np.uint64(lane)] = power[right]
     return whole_energy(power[left], power[right], ts[right] - ts[left])
 
 
 @njit(cache=True, error_model="numpy")
-def level_columns(columns, used, tile_power, spacing):  # type: ignore[no-untyped-def]
-    """Fill columns below their readings with pairs that add nothing; return the rows of pairs."""
-    shortest, longest = np.int64(ROOM), np.int64(0)
+def level_columns(columns, used, tile_power, tile_us):  # type: ignore[no-untyped-def]
+    """Fill columns below their readings with pairs that add nothing.
+
+    Returns:
+        The rows of pairs, and how many readings the shortest column has.
+    """
     counts = columns[COUNT]
-    level = np.empty(LANES, np.int32)
+    for lane in range(used, LANES):
+        counts[lane] = 0
+        for row in (0, LANES):
+            tile_power[row + lane], tile_us[row + lane] = 0, 0
+    shortest, longest = np.int64(ROOM), np.int64(0)
     for lane in range(LANES):
-        if lane >= used:
-            counts[lane] = 0
-            tile_power[lane + LANES] = 0
         longest = max(longest, counts[lane])
         shortest = min(shortest, counts[lane])
-        level[lane] = tile_power[np.uint64((counts[lane] + 1) * LANES + lane)]
     pairs = (longest + 1 + STEP - 1) // STEP * STEP
-    for row in range(shortest + 1, pairs + 1):
+    for row in range(shortest + 2, pairs + 1):
         base = np.uint64(row) * _ROW
         for lane in range(LANES):
             at = base + np.uint64(lane)
-            behind = row > counts[lane]
-            spacing[at] = 0 if behind else spacing[at]
-            tile_power[at] = level[lane] if behind else tile_power[at]
-    if shortest == 0:
-        for lane in range(used, LANES):
-            tile_power[lane] = 0
-            spacing[lane] = 0
-    return pairs
+            behind = row > counts[lane] + 1
+            tile_power[at] = tile_power[at - _ROW] if behind else tile_power[at]
+            tile_us[at] = tile_us[at - _ROW] if behind else tile_us[at]
+    return pairs, shortest
 
 
 @njit(cache=True, error_model="numpy")
-def sort_readings(columns, used, rows, tile_power):  # type: ignore[no-untyped-def]
+def sort_readings(columns, shortest, rows, tile_power):  # type: ignore[no-untyped-def]
     """Sort the readings of each column, in the rows from 1 on; `rows` is at least what it has.
 
     The rows that hold no reading get the largest value there is, so that they stay behind.
     """
-    rows = SORTED if rows <= SORTED else rows
+    rows = TWELVE if rows <= TWELVE else SORTED if rows <= SORTED else rows
     counts = columns[COUNT]
-    shortest = np.int64(ROOM)
-    for lane in range(used):
-        shortest = min(shortest, counts[lane])
     for row in range(shortest + 1, rows + 1):
         base = np.uint64(row) * _ROW
         for lane in range(LANES):
             at = base + np.uint64(lane)
             tile_power[at] = _LARGEST if row > counts[lane] else tile_power[at]
-    if rows == SORTED:
+    if rows == TWELVE:
+        sort_twelve(tile_power[LANES:])
+    elif rows == SORTED:
         sort_columns(tile_power[LANES:])
     else:
         sort_tall(tile_power[LANES:], rows)
