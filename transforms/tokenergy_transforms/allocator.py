@@ -2,7 +2,7 @@
 
 In: nothing. Out: a setting of this process. Shards are worked on one after the other with arrays
 of the same few megabytes each. By default glibc hands such arrays back to the system, which then
-clears pages for the next ones: a fifth of the time from files to segments.
+clears pages for the next ones, over and over.
 """
 
 from __future__ import annotations
