@@ -6,7 +6,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-u
 WORKERS ?= 2
 SOURCES := collectors transforms sql dags tests benchmarks
 
-.PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds fleet accuracy emulated-nvml gpu-check lock clean
+.PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds fleet accuracy emulated-nvml gpu-check lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -59,6 +59,9 @@ bench-tokens: .venv/dev.stamp ## token usage: a few points an hour beside all re
 
 bench-scale: .venv/dev.stamp ## a day and two of 1,000 GPUs to ledger and index, and questions on them (long; 15 GB of disk)
 	$(BIN)/python -m benchmarks.scale --json build/bench-scale.json
+
+bench-booking: .venv/dev.stamp ## booking an hour: compiled beside SQL alone (1 minute)
+	$(BIN)/python -m benchmarks.booking
 
 bench-storage: .venv/dev.stamp ## bytes a reading and decode speed by encoding; derived rows by codec (1.5 minutes)
 	$(BIN)/python -m benchmarks.storage --json build/bench-storage.json

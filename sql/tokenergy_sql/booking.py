@@ -5,7 +5,8 @@ its order, in pieces of whole devices.
 
 What is decided by device, by edge and by tenure is SQL (`sensor_class`, `edge`, `claim`); what is
 done for each of millions of segments is `tokenergy_transforms.booking`. The same in SQL alone
-stands in `tests/sql/oracles/`: it takes 15 times as long, and the tests hold both to the same bits.
+stands in `tests/sql/oracles/`, and the tests hold both to the same bits; `make bench-booking` times
+them.
 """
 
 from __future__ import annotations

@@ -17,37 +17,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sql.lawfleets import fleets
+from tests.sql.oracles import ledger_by_sql
 from tests.support.lakes import LakeBuilder, S
 from tokenergy_collectors.contract import LEDGER
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import booking
 from tokenergy_sql.bookedrows import Piece
-from tokenergy_sql.models import model_text
 from tokenergy_sql.pipeline import index
 from tokenergy_sql.site import Site
 from tokenergy_transforms.aggregate import Aggregator, worklist
 from tokenergy_transforms.booking import exact
 from tokenergy_transforms.booking.activity import covered
 
-ORACLES = Path(__file__).parent / "oracles"
 FLEETS = 60
-
-
-def by_sql(con: duckdb.DuckDBPyConnection) -> pa.Table:
-    """The ledger of an hour by SQL alone, in order; leaves nothing behind."""
-    texts = {
-        "job_edge": model_text("job_edge"),
-        "block": (ORACLES / "block.sql").read_text(),
-        "edge": model_text("edge"),
-        "part": (ORACLES / "part.sql").read_text(),
-    }
-    for name, text in texts.items():
-        con.execute(f"CREATE TEMP TABLE {name} AS {text}")
-    rows = con.sql((ORACLES / "ledger.sql").read_text()).to_arrow_table()
-    for name in texts:
-        con.execute(f"DROP TABLE {name}")
-    rows = rows.select(LEDGER.column_names).cast(LEDGER.schema())
-    return rows.sort_by([(name, "ascending") for name in LEDGER.sort]).combine_chunks()
 
 
 @pytest.mark.parametrize("window_us", [S, 10 * S, 60 * S])
@@ -61,7 +43,7 @@ def test_the_ledger_is_that_of_sql_alone(
     rows = []
 
     def both(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator[Piece]:
-        expected = by_sql(con)
+        expected = ledger_by_sql(con)
         pieces = list(by_kernels(con, lake, hour_us))
         found = pa.concat_tables(p.ledger.cast(LEDGER.schema()) for p in pieces).combine_chunks()
         for name in LEDGER.column_names:

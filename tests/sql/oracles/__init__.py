@@ -1,0 +1,34 @@
+"""Rules of the product a second time, in SQL alone, for the tests to hold the product against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from tokenergy_collectors.contract import LEDGER
+from tokenergy_sql.models import model_text
+
+FOLDER = Path(__file__).parent
+
+
+def ledger_by_sql(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    """Return the ledger of an hour by SQL alone, in order; leave nothing behind.
+
+    Args:
+        con: as `tokenergy_sql.booking.ledger` takes it.
+    """
+    texts = {
+        "job_edge": model_text("job_edge"),
+        "block": (FOLDER / "block.sql").read_text(),
+        "edge": model_text("edge"),
+        "part": (FOLDER / "part.sql").read_text(),
+    }
+    for name, text in texts.items():
+        con.execute(f"CREATE TEMP TABLE {name} AS {text}")
+    rows = con.sql((FOLDER / "ledger.sql").read_text()).to_arrow_table()
+    for name in texts:
+        con.execute(f"DROP TABLE {name}")
+    rows = rows.select(LEDGER.column_names).cast(LEDGER.schema())
+    return rows.sort_by([(name, "ascending") for name in LEDGER.sort]).combine_chunks()
