@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -30,8 +31,8 @@ def test_one_unit_of_difference_is_found(
 ) -> None:
     right = command.ledger_by_sql
 
-    def wrong(con: object) -> pa.Table:
-        rows = right(con)  # type: ignore[arg-type]
+    def wrong(con: duckdb.DuckDBPyConnection) -> pa.Table:
+        rows = right(con)
         place = rows.schema.get_field_index("energy_nj")
         off = pc.add(rows["energy_nj"], pa.scalar(1, pa.int64()))
         return rows.set_column(place, rows.field(place), off)

@@ -22,7 +22,9 @@ print(int(keeps), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="no mallopt: not glibc")
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallopt"), reason="only glibc has the setting that is tested"
+)
 def test_what_is_freed_is_not_cleared_anew() -> None:
     def faults(*arguments: str) -> list[int]:
         command = [sys.executable, "-c", PROBE, *arguments]
