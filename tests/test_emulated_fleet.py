@@ -21,7 +21,8 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.pipeline import index
 from tokenergy_sql.score import Scored, score
 from tokenergy_sql.site import Site
-from tokenergy_transforms.aggregate import aggregate, known, worklist
+from tokenergy_transforms.aggregate import aggregate, worklist
+from tokenergy_transforms.known import known
 
 LOCKED = {"type": "periodic", "model": "m", "frequency_hz": 10.0, "tokens_per_period": 3}
 SLOW = {**LOCKED, "frequency_hz": 0.7, "shape": "sine"}

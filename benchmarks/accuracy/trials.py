@@ -25,7 +25,8 @@ from tokenergy_sql import catalog
 from tokenergy_sql.checking import run_checks
 from tokenergy_sql.pipeline import index
 from tokenergy_sql.site import Site
-from tokenergy_transforms.aggregate import aggregate, known, worklist
+from tokenergy_transforms.aggregate import aggregate, worklist
+from tokenergy_transforms.known import known
 
 _WINDOW_US = 1_000_000
 

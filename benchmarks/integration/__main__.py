@@ -20,7 +20,7 @@ from benchmarks import machine
 from benchmarks.integration import by_cpp, by_duckdb, by_numpy, by_polars, workload
 from benchmarks.integration.contest import Contestant, of_result, time_all
 from tokenergy_transforms import kernel_cpu
-from tokenergy_transforms.allocator import keep_freed_memory
+from benchmarks.allocator import keep_freed_memory
 from tokenergy_transforms.batch import Batch, Result
 
 OURS = "tokenergy (CPU)"

@@ -11,6 +11,7 @@ of the board that the instance is times the share of the instance that was alloc
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.contract import JOBS, WHOLE_PPM
@@ -43,7 +44,7 @@ def allocations(lake: Lake) -> pa.Table:
         share_ppm = max(1, row["share_ppm"] * part_ppm // WHOLE_PPM)
         booked = {"device_id": parent, "share_ppm": share_ppm, _MIG_ID: row["device_id"]}
         rows.append({**row, **booked})
-    moves = _moves(lake)
+    moves = _moves(lake, {row["device_id"] for row in rows})
     for row in rows:
         row["end_us"] = _end_us(row, moves.get(row["device_id"], []))
     order = ("device_id", "start_us", "job_id")
@@ -52,12 +53,22 @@ def allocations(lake: Lake) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _moves(lake: Lake) -> dict[str, list[tuple[int, str]]]:
-    """Return when which node told of each device: stamp and node, ascending."""
+def _moves(lake: Lake, devices: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+    """Return when which node told of each of some devices: stamp and node, ascending."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    seen = lake.read("device", columns=["ts_us", "device_id", "node"])
+    named = pc.is_in(seen["device_id"], value_set=pa.array(sorted(devices), pa.string()))
     found: dict[str, list[tuple[int, str]]] = {}
-    for row in lake.read("device", columns=["ts_us", "device_id", "node"]).to_pylist():
-        found.setdefault(row["device_id"], []).append((row["ts_us"], row["node"]))
+    for ts_us, device_id, node in _tuples(seen.filter(named)):
+        found.setdefault(device_id, []).append((ts_us, node))
     return {device: sorted(told) for device, told in found.items()}
+
+
+def _tuples(rows: pa.Table) -> Iterable[tuple[Any, ...]]:
+    """Return rows as tuples: a lake may have seen more devices than memory takes as dicts."""
+    return zip(*(column.to_pylist() for column in rows.columns), strict=True)
 
 
 def _end_us(row: dict[str, Any], told: list[tuple[int, str]]) -> int | None:
@@ -95,11 +106,11 @@ def _mig_parts(lake: Lake) -> dict[str, tuple[str, int]]:
     One whose share could not be told counts as an equal part among those of its board.
     """
     columns = ["ts_us", "device_id", "mig_parent", "mig_ppm"]
-    seen = lake.read("device", columns=columns).to_pylist()
+    seen = lake.read("device", columns=columns)
+    instances = seen.filter(seen["mig_parent"].is_valid()).to_pylist()
     latest = {
         row["device_id"]: row
-        for row in sorted(seen, key=lambda row: (row["ts_us"], row["device_id"]))
-        if row["mig_parent"] is not None
+        for row in sorted(instances, key=lambda row: (row["ts_us"], row["device_id"]))
     }
     siblings = Counter(row["mig_parent"] for row in latest.values())
     return {
@@ -110,12 +121,11 @@ def _mig_parts(lake: Lake) -> dict[str, tuple[str, int]]:
 
 def device_index(lake: Lake, node: str | None = None) -> dict[tuple[str, str], str]:
     """Return the device_id of each (node, index as text), as last seen."""
+    columns = ["ts_us", "device_id", "node", "index"]
+    rows = lake.read("device", node=node, columns=columns)
     found: dict[tuple[str, str], str] = {}
-    columns = ["ts_us", "node", "index", "device_id"]
-    rows = lake.read("device", node=node, columns=columns).to_pylist()
-    for row in sorted(rows, key=lambda r: (r["ts_us"], r["device_id"])):
-        if row["index"] is not None:
-            found[row["node"], str(row["index"])] = row["device_id"]
+    for _, device_id, of_node, index in sorted(_tuples(rows.filter(rows["index"].is_valid()))):
+        found[of_node, str(index)] = device_id
     return found
 
 

@@ -90,7 +90,7 @@ def read_columns(path: Path, table: Table, names: Sequence[str], where: Any = No
         found = [name for name in names if name in there]
         if where is None:  # `read_table` imports pandas
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                part = file.read(columns=found)
+                part = file.read(columns=found, use_threads=False)
         else:
             part = pq.read_table(
                 path,

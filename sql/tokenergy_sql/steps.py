@@ -63,15 +63,17 @@ def aggregate_hours(
     Raises:
         UserError: an option cannot be used.
     """
-    from tokenergy_transforms.aggregate import Aggregator, known, worklist
+    from tokenergy_transforms.aggregate import Aggregator, worklist
+    from tokenergy_transforms.known import known
     from tokenergy_transforms.shards import parse_memory
 
     lake = Lake(root)
     window_us = cuts.parse_window(window)
     back_end = choice.parse_device(device)
     memory_bytes = parse_memory(memory)
-    work = [pair for pair in worklist(lake, hours) if not nodes or pair[1] in nodes]
-    aggregator = Aggregator(lake, window_us, back_end, known(lake), memory_bytes)
+    of_all = known(lake)
+    work = [pair for pair in worklist(lake, hours, of_all) if not nodes or pair[1] in nodes]
+    aggregator = Aggregator(lake, window_us, back_end, of_all, memory_bytes)
     done: list[Done] = []
     with progress_bar() as progress:
         task = progress.add_task("aggregate", total=len(work))
@@ -92,7 +94,7 @@ def profile_hours(
     Raises:
         UserError: an option cannot be used.
     """
-    from tokenergy_transforms.aggregate import known
+    from tokenergy_transforms.known import known
     from tokenergy_transforms.loadprofile import groups, profile
 
     kinds, step_us = groups.parse_kinds(by), profile.parse_step(step)

@@ -13,7 +13,8 @@ from tokenergy_collectors.contract import POWER
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_transforms import shards
-from tokenergy_transforms.aggregate import Aggregator, aggregate, known
+from tokenergy_transforms.aggregate import Aggregator, aggregate
+from tokenergy_transforms.known import known
 from tokenergy_transforms.powerfiles import Part
 from tokenergy_transforms.shards import Budget, Shard, budget, parse_memory, plan
 

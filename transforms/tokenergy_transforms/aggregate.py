@@ -10,16 +10,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake, hour_of
 from tokenergy_transforms import choice, cuts, readings
-from tokenergy_transforms.allocator import keep_freed_memory
 from tokenergy_transforms.batch import I64
+from tokenergy_transforms.known import Known, known
 from tokenergy_transforms.powerfiles import PowerFiles
 from tokenergy_transforms.segmentrows import to_table
 from tokenergy_transforms.shards import Shard, budget, plan
@@ -31,12 +30,6 @@ DEFAULT_MEMORY = 2 << 30
 
 REACH_US = 31 * 24 * HOUR_US
 """How long before its first and after its last word of any node a lake may have missed a job."""
-
-_OF_DEVICES = (
-    *("ts_us", "device_id", "node", "name", "update_us", "emulated"),
-    *("site", "hall", "pod", "rack"),
-)
-"""What is held of every device: in a large lake they are many."""
 
 Told = Callable[[int, str, float], None]
 """Told the hour, the node and the share of it that is finished."""
@@ -57,27 +50,15 @@ class Done:
     segments: int
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the lake says of all nodes: its devices, who held them, and each node's last hour.
-
-    Whoever aggregates many nodes reads it once.
-    """
-
-    devices: list[dict[str, Any]]
-    allocations: list[dict[str, Any]]
-    last_hours: dict[str, int]
-
-
-def known(lake: Lake) -> Known:
-    """Return what a lake says of all nodes now."""
-    rows = lake.read("device", columns=_OF_DEVICES).sort_by("ts_us")
-    devices: list[dict[str, Any]] = rows.to_pylist()
-    return Known(devices, allocations(lake).to_pylist(), _last_hours(lake))
-
-
-def worklist(lake: Lake, hours: list[int] | None = None) -> list[tuple[int, str]]:
+def worklist(
+    lake: Lake, hours: list[int] | None = None, of_all: Known | None = None
+) -> list[tuple[int, str]]:
     """Return the (hour, node) pairs to aggregate, ascending.
+
+    Args:
+        lake: the lake.
+        hours: only these; all if None.
+        of_all: what the lake says of all nodes, if it has been read; read anew if None.
 
     Readings lie there, or a job held a device, or segments lie there from before: those whose
     reason has gone are removed. A running job counts up to the last hour in which its node has
@@ -86,24 +67,19 @@ def worklist(lake: Lake, hours: list[int] | None = None) -> list[tuple[int, str]
     """
     wanted = {*lake.hours("power"), *lake.hours("segment")} if hours is None else set(hours)
     pairs = {(h, n) for t in ("power", "segment") for h in wanted for n in lake.nodes(t, h)}
-    of_all = known(lake)
-    seen = {(row["node"], row["device_id"]) for row in of_all.devices}
+    of_all = of_all or known(lake)
     last = of_all.last_hours
-    told = [*lake.hours("power"), *(row["ts_us"] for row in of_all.devices)]
+    told = [*lake.hours("power"), *of_all.devices["ts_us"].to_pylist()]
     first_us, last_us = min(told, default=0) - REACH_US, max(told, default=0) + REACH_US
+    seen = {node: of_all.devices_of(node) for node in {row["node"] for row in of_all.allocations}}
     for row in of_all.allocations:
-        if (row["node"], row["device_id"]) in seen:
+        if row["device_id"] in seen[row["node"]]:
             start_us = max(row["start_us"], first_us)
             end_us = min(row["end_us"] or last.get(row["node"], 0), last_us)
             for hour in range(hour_of(start_us), end_us, HOUR_US):
                 if hours is None or hour in wanted:
                     pairs.add((hour, row["node"]))
     return sorted(pairs)
-
-
-def _last_hours(lake: Lake) -> dict[str, int]:
-    """Return the last hour in which each node has readings."""
-    return {node: hour for hour in lake.hours("power") for node in lake.nodes("power", hour)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +99,7 @@ class Aggregator:
     """Aggregates nodes and hours of one lake: decodes, integrates and writes at the same time.
 
     Every core takes shards; what is waiting is bounded by the memory allowed. What a node and hour
-    comes to does not depend on how it was cut. The process keeps what it frees, see `allocator`.
+    comes to does not depend on how it was cut.
 
     Args:
         lake: where to read and write.
@@ -144,12 +120,11 @@ class Aggregator:
         of_all: Known | None = None,
         memory_bytes: int = DEFAULT_MEMORY,
     ) -> None:
-        keep_freed_memory()
         self._lake, self._window_us = lake, window_us
         self._of_all = of_all or known(lake)
         self._files = PowerFiles(lake)
         self._budget = budget(memory_bytes)
-        metered = {row["device_id"] for row in self._of_all.devices}
+        metered = set(self._of_all.devices["device_id"].to_pylist())
         self._integrate = choice.Integrator(
             device, metered, memory_bytes // 4, self._budget.workers
         )
@@ -222,10 +197,10 @@ class Aggregator:
             return self._plan(job.node, job.hour_us)
 
     def _plan(self, node: str, hour_us: int) -> _Job:
-        held = _held(self._of_all, node, hour_us)
+        held = self._of_all.held(node, hour_us)
         rows = readings.row_counts(self._files, node, hour_us, self._budget.workers)
         devices = sorted({*rows, *held})
-        limits = readings.gap_limits(_update_us(self._of_all, hour_us), devices)
+        limits = readings.gap_limits(self._of_all.update_us(devices, hour_us), devices)
         parts = self._files.around(node, hour_us, 0)
         shards = plan(rows, devices, hour_us, self._window_us, self._budget.shard_bytes, parts)
         return _Job(
@@ -326,38 +301,3 @@ def aggregate(
     """
     (done,) = Aggregator(lake, window_us, device, of_all, memory_bytes).run([(hour_us, node)])
     return done
-
-
-def _update_us(of_all: Known, hour_us: int) -> dict[str, int]:
-    """Return each device's update period as it was known in an hour, or else as first told.
-
-    A period that is learned later does not change what an earlier hour was integrated with.
-    """
-    found: dict[str, int] = {}
-    told = [row for row in of_all.devices if row["update_us"] is not None]
-    for row in sorted(told, key=lambda row: (row["ts_us"], row["update_us"])):
-        if row["ts_us"] < hour_us + HOUR_US:
-            found[row["device_id"]] = row["update_us"]
-        else:
-            found.setdefault(row["device_id"], row["update_us"])
-    return found
-
-
-def _held(of_all: Known, node: str, hour_us: int) -> dict[str, list[cuts.Held]]:
-    """Return the allocations of a node's known devices that overlap the hour."""
-    there = {row["device_id"] for row in of_all.devices if row["node"] == node}
-    goes_on = of_all.last_hours.get(node, hour_us) > hour_us
-    held: dict[str, list[cuts.Held]] = {}
-    for row in _overlapping(of_all, hour_us):
-        if row["node"] == node and row["device_id"] in there:
-            # A running job of a node that is heard of later held its devices all through.
-            end_us = hour_us + HOUR_US if row["end_us"] is None and goes_on else row["end_us"]
-            allocations_of = held.setdefault(str(row["device_id"]), [])
-            allocations_of.append(cuts.Held(row["start_us"], end_us))
-    return held
-
-
-def _overlapping(of_all: Known, hour_us: int) -> Iterator[dict[str, Any]]:
-    for row in of_all.allocations:
-        if row["start_us"] < hour_us + HOUR_US and (row["end_us"] or hour_us + 1) > hour_us:
-            yield row

@@ -15,7 +15,7 @@ from tokenergy_collectors.errors import UserError
 from tokenergy_transforms.loadprofile.bandwidth import Pace
 
 if TYPE_CHECKING:
-    from tokenergy_transforms.aggregate import Known
+    from tokenergy_transforms.known import Known
 
 KINDS = ("job", "node", "rack", "site")
 
@@ -92,7 +92,9 @@ def in_force(of_all: Known, hour_us: int) -> dict[str, Row]:
     """
     found: dict[str, Row] = {}
     told: dict[str, int] = {}
-    order = sorted(of_all.devices, key=lambda row: (row["ts_us"], row["update_us"] or 0))
+    order = sorted(
+        of_all.devices.to_pylist(), key=lambda row: (row["ts_us"], row["update_us"] or 0)
+    )
     for row in order:
         name, by_then = row["device_id"], row["ts_us"] < hour_us + HOUR_US
         if by_then or name not in found:
@@ -155,7 +157,8 @@ def _jobs(
     hour_us: int,
     paces: Mapping[Key, Pace],
 ) -> None:
-    there = {(row["node"], row["device_id"]) for row in of_all.devices}
+    columns = (of_all.devices[name].to_pylist() for name in ("node", "device_id"))
+    there = set(zip(*columns, strict=True))
     for row in of_all.allocations:
         key = (row["node"], row["device_id"])
         if key not in there and key not in paces:

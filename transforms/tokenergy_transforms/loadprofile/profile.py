@@ -14,8 +14,8 @@ from tokenergy_collectors.contract import HOUR_US, TABLES
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_transforms import choice
-from tokenergy_transforms.aggregate import Known, known
 from tokenergy_transforms.cuts import parse_window
+from tokenergy_transforms.known import Known, known
 from tokenergy_transforms.loadprofile import groups, rows, spectrum, stream
 from tokenergy_transforms.loadprofile.sources import Source
 

@@ -8,11 +8,11 @@ import sys
 
 import pytest
 
-from tokenergy_transforms import allocator
+from benchmarks import allocator
 
 PROBE = """
 import ctypes, resource, sys
-from tokenergy_transforms.allocator import keep_freed_memory
+from benchmarks.allocator import keep_freed_memory
 keeps = len(sys.argv) > 1 and keep_freed_memory()
 for turn in range(3):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
