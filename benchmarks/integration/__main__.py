@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.allocator import keep_freed_memory
 from benchmarks.integration import by_cpp, by_duckdb, by_numpy, by_polars, workload
 from benchmarks.integration.contest import Contestant, of_result, time_all
 from tokenergy_transforms import kernel_cpu
-from benchmarks.allocator import keep_freed_memory
 from tokenergy_transforms.batch import Batch, Result
 
 OURS = "tokenergy (CPU)"

@@ -104,7 +104,7 @@ def _shifts(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> Shift
         block_total=blocks.total_nj[head],
     )
     con.execute(f"CREATE TEMP TABLE edge AS {model_text('edge')}")
-    names = ("shift_nj", "below_nj", "above_nj")
+    names = Shifts.__slots__
     found = con.sql(
         f"SELECT {', '.join(f'coalesce({name}, 0) AS {name}' for name in names)} "  # noqa: S608
         "FROM job_edge JOIN device_place USING (device_id) "

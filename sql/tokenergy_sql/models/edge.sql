@@ -13,12 +13,23 @@
 --            P between idle and limit and its mean known, the extremes have the high power all at
 --            the end or all at the beginning. The age adds 0 to T x the largest power, T/2 x the
 --            reading on average; and linear interpolation may misplace half a spacing of readings.
---            Where a sensor sees a part of the time, what is booked stands for that part alone: the
---            age of readings misplaces no more than the same part of it. The windows inside a job
---            may be one less than its length says, w (1 + part), half of it at each edge: unseen_nj.
+--
+-- What is open on the left of an edge is open on the right of it the other way round. Not so where a
+-- sensor sees a part p = w/T of the time: what it did not see of a job is taken for idle below and for
+-- the limit above (see `booking/parts.py`). Up to t let S be the energy inside windows, s their time
+-- and B the integral of the readings, with D = S - p B and d = s - p t. A job from a to b drew
+-- p (B(b) - B(a)) + D(b) - D(a) in what was seen, and (1 - p) (b - a) - (d(b) - d(a)) of it was not.
+-- So an edge leaves open
+--
+--   below  D - idle d:   0 to w (1 + p) x the largest power
+--   above  D - limit d:  -w x the limit to w x the 5 % above it
+--
+-- since of a reading on display p of its time is in B and all of its window in S, and a window may be
+-- running. Half a spacing of readings adds p of what it misplaces; of what is moved, p counts.
 --
 -- The ledger moves shift_nj from the right of the edge to the left of it where the meter divides
--- there (see `booking/parts.py`), never more than the right side has. Elsewhere it is 0.
+-- there (see `booking/parts.py`), never more than the right side has. Elsewhere it is 0. left_* and
+-- right_* say by how much bounds of the energy on either side may be too narrow without the edge.
 WITH
 beside AS (
     SELECT
@@ -97,21 +108,35 @@ bounded AS (
                 + near_mw::HUGEINT * spacing_us // 2
         END AS most_nj
     FROM filled
+),
+moved AS (
+    SELECT
+        *,
+        CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END::BIGINT AS shift_nj,
+        CASE meter WHEN 'counter' THEN 1000000 ELSE seen_ppm END::BIGINT AS part_ppm,
+        shift_nj::HUGEINT * part_ppm // 1000000 AS moved_nj,
+        near_mw::HUGEINT * spacing_us * part_ppm // 2000000 AS smeared_nj
+    FROM bounded
 )
 SELECT
     device_id,
     cut_us,
-    CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END::BIGINT AS shift_nj,
-    (greatest(0, shift_nj - least_nj) * share_ppm // 1000000)::BIGINT AS below_nj,
-    (greatest(0, most_nj - shift_nj) * share_ppm // 1000000
-        + unseen_nj)::BIGINT AS above_nj
-FROM (
-    SELECT
-        *,
-        CASE meter WHEN 'counter' THEN 1000000 ELSE seen_ppm END AS share_ppm,
-        CASE
-            WHEN share_ppm = 1000000 THEN 0
-            ELSE window_us * top_mw * (1000000 + share_ppm) // 2000000
-        END AS unseen_nj
-    FROM bounded
-)
+    shift_nj,
+    greatest(0, CASE part_ppm
+        WHEN 1000000 THEN shift_nj - least_nj
+        ELSE moved_nj + smeared_nj
+    END)::BIGINT AS left_below_nj,
+    greatest(0, CASE part_ppm
+        WHEN 1000000 THEN most_nj - shift_nj
+        ELSE window_us::HUGEINT * (top_mw - limit_mw) + smeared_nj - moved_nj
+    END)::BIGINT AS left_above_nj,
+    greatest(0, CASE part_ppm
+        WHEN 1000000 THEN most_nj - shift_nj
+        ELSE window_us::HUGEINT * (1000000 + part_ppm) * (near_mw * 105 // 100) // 1000000
+            + smeared_nj - moved_nj
+    END)::BIGINT AS right_below_nj,
+    greatest(0, CASE part_ppm
+        WHEN 1000000 THEN shift_nj - least_nj
+        ELSE window_us::HUGEINT * limit_mw + smeared_nj + moved_nj
+    END)::BIGINT AS right_above_nj
+FROM moved

@@ -13,8 +13,8 @@ shifted AS (
         b.*,
         b.block_total + sum(coalesce(r.shift_nj, 0) - coalesce(l.shift_nj, 0)) OVER block
             AS block_booked,
-        sum(coalesce(r.below_nj, 0) + coalesce(l.above_nj, 0)) OVER tenure AS edges_below,
-        sum(coalesce(r.above_nj, 0) + coalesce(l.below_nj, 0)) OVER tenure AS edges_above
+        sum(coalesce(r.left_below_nj, 0) + coalesce(l.right_below_nj, 0)) OVER tenure AS edges_below,
+        sum(coalesce(r.left_above_nj, 0) + coalesce(l.right_above_nj, 0)) OVER tenure AS edges_above
     FROM block AS b
     LEFT JOIN edge AS l ON l.device_id = b.device_id AND l.cut_us = b.start_us
     LEFT JOIN edge AS r ON r.device_id = b.device_id AND r.cut_us = b.end_us

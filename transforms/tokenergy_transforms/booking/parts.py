@@ -58,11 +58,19 @@ class Sensors:
 
 @dataclass(frozen=True, slots=True)
 class Shifts:
-    """What each of E edges moves and leaves open (see `edge.sql`); int64[E], 0 where nothing."""
+    """What each of E edges moves and leaves open (see `edge.sql`); int64[E], 0 where nothing.
+
+    Attributes:
+        shift_nj: moved from its right to its left.
+        left_below_nj, left_above_nj: what the bounds on its left may lack.
+        right_below_nj, right_above_nj: what those on its right may lack.
+    """
 
     shift_nj: I64
-    below_nj: I64
-    above_nj: I64
+    left_below_nj: I64
+    left_above_nj: I64
+    right_below_nj: I64
+    right_above_nj: I64
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,8 @@ def book(hour: Hour, blocks: Blocks, edges: Edges, sensors: Sensors, shifts: Shi
     booked_nj, low_nj, high_nj = (np.zeros(n, np.int64) for _ in range(3))
     method = np.zeros(n, np.int8)
     total_nj = blocks.total_nj.copy()
-    moved = (shifts.shift_nj, shifts.below_nj, shifts.above_nj)
+    left_of = (shifts.shift_nj, shifts.left_below_nj, shifts.left_above_nj)
+    right_of = (shifts.shift_nj, shifts.right_below_nj, shifts.right_above_nj)
     below_nj, above_nj = np.zeros(n, np.int64), np.zeros(n, np.int64)
     segments = (hour.start_us, hour.end_us, hour.covered_us, hour.energy_nj, blocks.counter_nj)
     found = (blocks.known, blocks.k, blocks.head, blocks.integral_nj, blocks.running_nj)
@@ -96,7 +105,8 @@ def book(hour: Hour, blocks: Blocks, edges: Edges, sensors: Sensors, shifts: Shi
         first, last = hour.offsets[d], hour.offsets[d + 1]
         at, until = edges.offsets[d], edges.offsets[d + 1]
         _move(
-            first, last, segments, edges.cut_us[at:until], tuple(m[at:until] for m in moved),
+            first, last, segments, edges.cut_us[at:until],
+            tuple(m[at:until] for m in left_of), tuple(m[at:until] for m in right_of),
             (blocks.beside, blocks.at_edge, blocks.head), (total_nj, below_nj, above_nj),
         )  # fmt: skip
         _book(first, last, segments, found, total_nj, booked_nj, method)
@@ -118,9 +128,10 @@ def book(hour: Hour, blocks: Blocks, edges: Edges, sensors: Sensors, shifts: Shi
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _move(first, last, segments, cuts, moved, marks, into):  # type: ignore[no-untyped-def]
+def _move(  # type: ignore[no-untyped-def]
+    first, last, segments, cuts, left_of, right_of, marks, into
+):
     """Add to each block what the edges move, and to each tenure's first segment what is open."""
-    shift_nj, below, above = moved
     beside, at_edge, head = marks
     total_nj, below_nj, above_nj = into
     tenure = first
@@ -131,14 +142,14 @@ def _move(first, last, segments, cuts, moved, marks, into):  # type: ignore[no-u
             continue
         left = lower_bound(cuts, 0, len(cuts), segments[0][i])
         if left < len(cuts) and cuts[left] == segments[0][i]:
-            total_nj[head[i]] -= shift_nj[left]
-            below_nj[tenure] += above[left]
-            above_nj[tenure] += below[left]
+            total_nj[head[i]] -= right_of[0][left]
+            below_nj[tenure] += right_of[1][left]
+            above_nj[tenure] += right_of[2][left]
         right = lower_bound(cuts, left, len(cuts), segments[1][i])
         if right < len(cuts) and cuts[right] == segments[1][i]:
-            total_nj[head[i]] += shift_nj[right]
-            below_nj[tenure] += below[right]
-            above_nj[tenure] += above[right]
+            total_nj[head[i]] += left_of[0][right]
+            below_nj[tenure] += left_of[1][right]
+            above_nj[tenure] += left_of[2][right]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
