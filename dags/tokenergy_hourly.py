@@ -129,6 +129,9 @@ def nodes(settled: dict[str, Any]) -> list[str]:
 @task(map_index_template="{{ task.op_kwargs['node'] }}")
 def aggregate(settled: dict[str, Any], node: str) -> None:
     """Integrate one node's readings into its segments of the hour."""
+    from tokenergy_transforms.arrowmemory import take_from_system
+
+    take_from_system()
     from tokenergy_collectors.lake import Lake
     from tokenergy_transforms import aggregate as transform
 

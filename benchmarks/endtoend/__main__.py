@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,9 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.endtoend.lakes import make_lake
 from benchmarks.endtoend.measure import SIDES
+from tokenergy_transforms.arrowmemory import take_from_system
 
+OURS = ("segments", "written")
 NAMES = {
     "segments": "Parquet to segments in memory",
     "written": "Parquet to segments in Parquet",
@@ -33,8 +36,12 @@ NAMES = {
 
 def measure(side: str, root: Path, runs: int, memory: str) -> dict[str, Any]:
     """Run one side in a process of its own."""
+    environ = dict(os.environ)
+    if side in OURS:  # as `tokenergy aggregate` does
+        take_from_system(environ)
     command = [sys.executable, "-m", "benchmarks.endtoend.measure", side, str(root)]
-    done = subprocess.run([*command, str(runs), memory], check=True, capture_output=True, text=True)
+    command += [str(runs), memory]
+    done = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -86,7 +93,7 @@ def growth_of(sizes: list[dict[str, Any]]) -> list[str]:
     if first is last:
         return []
     lines = []
-    for side in ("segments", "written"):
+    for side in OURS:
         one, many = first["sides"][side], last["sides"][side]
         each = median_s(many) / last["readings"] / (median_s(one) / first["readings"])
         memory = many["peak_mib"] / one["peak_mib"]

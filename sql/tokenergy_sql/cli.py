@@ -84,6 +84,9 @@ def aggregate(
       tokenergy aggregate --lake ./lake --hour 2026-01-15T08 --window 500ms --device cpu
       tokenergy aggregate --lake ./lake --memory 512MiB
     """
+    from tokenergy_transforms.arrowmemory import take_from_system
+
+    take_from_system()
     from tokenergy_sql import steps
 
     done = steps.aggregate_hours(lake, steps.parse_hours(hour), node, window, device, memory)
