@@ -114,6 +114,7 @@ def main() -> None:
     options = parser.parse_args()
     here = machine.machine()
     print(machine.line(here))
+    one_size(1_000_000, 1, options.memory, list(OURS))  # compiles the kernels, once a machine
     sizes = []
     for readings in map(int, options.readings.split(",")):
         runs = max(1, min(options.runs, 200_000_000 // readings))
