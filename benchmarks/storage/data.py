@@ -53,14 +53,15 @@ def arrival(rows: pa.Table) -> pa.Table:
 
 
 def collect(folder: str, rate_hz: float, minutes: float) -> Lake:
-    """Make a lake in a folder of what the collector writes of the emulated boards."""
+    """Make a lake, inside of a folder, of what the collector writes of the emulated boards."""
+    root = f"{folder}/lake"  # the truth is written beside it
 
     def config(node: str) -> Config:
-        return Config(lake=folder, node=node, rate_hz=rate_hz)
+        return Config(lake=root, node=node, rate_hz=rate_hz)
 
     duration_us = round(minutes * 60_000_000)
     collect_fleet(load_profile("demo"), config, Control(), duration_us=duration_us)
-    return Lake(folder)
+    return Lake(root)
 
 
 def late(rows: pa.Table, rng: np.random.Generator) -> pa.Table:
