@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.allocator import keep_freed_memory
 from benchmarks.integration import by_cpp, by_duckdb, by_numpy, by_polars, workload
 from benchmarks.integration.contest import Contestant, of_result, time_all
 from tokenergy_transforms import kernel_cpu
@@ -32,6 +33,7 @@ PEERS = {"NumPy, chunked": by_numpy, "DuckDB SQL": by_duckdb, "Polars": by_polar
 def main() -> int:
     """Run the comparison and print its tables; return the exit code."""
     options = _options()
+    keep_freed_memory()  # for all that use the C library's: ours, NumPy, the twin
     where = machine.machine()
     bandwidth = machine.read_bandwidth()
     _say("readings")
