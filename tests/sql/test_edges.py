@@ -178,6 +178,20 @@ def test_unknown_sensors_get_no_shift(builder: LakeBuilder) -> None:
     assert low_j <= 1_200 <= high_j
 
 
+@pytest.mark.parametrize("told_us", [-5, 10**14, 2**62])
+@pytest.mark.parametrize("counter", [False, True])
+def test_a_period_that_cannot_be_is_not_known(
+    builder: LakeBuilder, tmp_path: Path, told_us: int, counter: bool
+) -> None:
+    def found(one: LakeBuilder, period_us: int | None) -> tuple[float, float, float]:
+        about = {"learned_us": period_us, "counter_us": period_us}
+        return job(build(one, phase_us=T0, counter=counter, **about))
+
+    unknown = found(LakeBuilder(tmp_path / "unknown"), None)
+    assert found(builder, told_us) == unknown
+    assert unknown[1] <= 1_200 <= unknown[2]
+
+
 def test_an_edge_never_takes_more_than_is_there(builder: LakeBuilder) -> None:
     """The watch ends 1 ms after a job: the right side has 0.1 J, and 30 J would be moved."""
     end_us = T0 + 10 * S

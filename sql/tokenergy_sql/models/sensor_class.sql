@@ -22,13 +22,22 @@
 --                                       true, at least
 --   *_class_ppm, *_class_mw             what that makes which all boards of its name share
 --
+-- A period of less than nothing or more than ten minutes is not believed: it is not known.
+--
 -- Classes. Data centre boards: 5 % (NVML's reference tells +-5 % for the last boards it tells of; one
 -- A100 PCIe is 4.6 % low) and 1.2 W (the same A100). Others, and boards that are not known: 5.5 % and
 -- 12.5 W (RTX 3090 -5.5 to +1.7 %, one RTX 4090 +4.5 % and -12.4 W). Single cards are of
 -- arXiv 2312.02741. Nothing published tells a counter's error from its sensor's: one class for both.
 WITH
 latest AS (
-    SELECT device_id, sensor_kind, learned_us, update_us, counter_us, "name" FROM device_now
+    SELECT
+        device_id,
+        sensor_kind,
+        CASE WHEN learned_us BETWEEN 0 AND 600000000 THEN learned_us END AS learned_us,
+        CASE WHEN update_us BETWEEN 0 AND 600000000 THEN update_us END AS update_us,
+        CASE WHEN counter_us BETWEEN 0 AND 600000000 THEN counter_us END AS counter_us,
+        "name"
+    FROM device_now
     UNION ALL
     SELECT NULL, NULL, NULL, NULL, NULL, ''
 ),
