@@ -6,7 +6,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-u
 WORKERS ?= 2
 SOURCES := collectors transforms sql dags tests benchmarks
 
-.PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds fleet accuracy emulated-nvml gpu-check lock clean
+.PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds fleet accuracy emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -98,6 +98,10 @@ accuracy: .venv/dev.stamp ## errors of three methods by sensor, workload and len
 
 gpu-check: .venv/dev.stamp ## on a CUDA machine: CUDA and CPU segments must agree to the bit
 	$(BIN)/python -m benchmarks.gpu_check
+
+record-decode: .venv/dev.stamp ## on a CUDA machine: record a decoding model, print J/token by batch size (3 minutes; needs torch)
+	$(BIN)/python -m benchmarks.decode record build/decode
+	$(BIN)/python -m benchmarks.decode table build/decode
 
 lock: .venv/dev.stamp ## resolve the locked versions anew
 	$(LOCK) --extra analysis --extra gpu --extra airflow --extra s3 --extra dev \
