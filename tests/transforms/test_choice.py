@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import types
+from collections.abc import Iterator
 
 import pytest
 from benchmarks.random_batch import random_batch
 
+from tests.collectors.emulate.helpers import Walk
+from tokenergy_collectors.emulate import nvml
 from tokenergy_collectors.errors import UserError
 from tokenergy_transforms import choice, kernel_cpu, kernel_cuda
 from tokenergy_transforms.batch import Batch, Result
@@ -109,3 +114,45 @@ def test_auto_goes_on_where_cuda_fails(
     want = kernel_cpu.integrate(BATCH).energy_nj.tolist()
     assert all(result.energy_nj.tolist() == want for result in results)
     assert "CUDA failed, the CPU goes on: out of device memory" in caplog.text
+
+
+@pytest.fixture
+def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """UUIDs of four boards; CUDA counts them from the last, and has one that NVML does not know."""
+    node = Walk().node
+    identities = [board.identity for board in node.boards]
+    addresses = [f"0000:{identity.pci_bus:02x}:00.0" for identity in reversed(identities)]
+    addresses.append("0000:ff:00.0")
+    runtime = types.SimpleNamespace(
+        getDeviceCount=lambda: len(addresses),
+        deviceGetPCIBusId=addresses.__getitem__,
+        CUDARuntimeError=RuntimeError,
+    )
+    cupy = types.ModuleType("cupy")
+    cupy.cuda = types.SimpleNamespace(runtime=runtime)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    with nvml.install(node):
+        yield [identity.uuid for identity in identities]
+
+
+def test_cuda_devices_are_told_from_metered_boards_by_their_address(boards: list[str]) -> None:
+    assert [choice.board_of(ordinal) for ordinal in range(5)] == [*reversed(boards), None]
+    assert choice.unmetered({boards[0], boards[2], "GPU-elsewhere"}) == [0, 2]
+    assert choice.unmetered(set(boards)) == []
+
+
+def test_what_nvml_does_not_know_counts_as_metered_where_anything_is(boards: list[str]) -> None:
+    assert choice.unmetered({"GPU-elsewhere"}) == [0, 1, 2, 3]
+    assert choice.unmetered(()) == [0, 1, 2, 3, 4]
+
+
+def test_without_nvml_no_board_is_told(boards: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import pynvml
+
+    def missing() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", missing)
+    assert choice.board_of(0) is None
+    assert choice.unmetered({boards[0]}) == []
+    assert choice.unmetered(set()) == [0, 1, 2, 3, 4]

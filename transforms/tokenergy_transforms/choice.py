@@ -40,16 +40,26 @@ def cuda_unusable() -> str | None:
     return None if count else "no CUDA device"
 
 
-def cuda_uuid(ordinal: int | None = None) -> str:
-    """Return the UUID of a CUDA device, the current one if None, as NVML writes it."""
-    import uuid
+def board_of(ordinal: int) -> str | None:
+    """Return the UUID of the board that a CUDA device is on; None if NVML does not tell.
 
+    They are brought together by the PCI address. A MIG instance is on its board, whose power its
+    kernels would move; and CuPy cuts the UUID that CUDA tells off at its first byte of zero.
+    """
     import cupy
+    import pynvml
 
-    if ordinal is None:
-        ordinal = cupy.cuda.Device().id
-    raw = cupy.cuda.runtime.getDeviceProperties(ordinal)["uuid"]
-    return f"GPU-{uuid.UUID(bytes=bytes(raw))}"
+    try:
+        address = cupy.cuda.runtime.deviceGetPCIBusId(ordinal)
+        pynvml.nvmlInit()
+    except (cupy.cuda.runtime.CUDARuntimeError, pynvml.NVMLError):
+        return None
+    try:
+        return str(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByPciBusId(address)))
+    except pynvml.NVMLError:
+        return None
+    finally:
+        pynvml.nvmlShutdown()
 
 
 def parse_device(text: str) -> Device:
@@ -65,11 +75,19 @@ def parse_device(text: str) -> Device:
 
 
 def unmetered(metered: Collection[str]) -> list[int]:
-    """Return the CUDA devices, by ordinal, that a lake does not meter."""
+    """Return the CUDA devices, by ordinal, that a lake does not meter.
+
+    Args:
+        metered: device_ids that the lake meters; if there are any, a CUDA device that cannot be
+            told from them counts as metered.
+    """
     import cupy
 
     count = cupy.cuda.runtime.getDeviceCount()
-    return [ordinal for ordinal in range(count) if cuda_uuid(ordinal) not in metered]
+    if not metered:
+        return list(range(count))
+    boards = [board_of(ordinal) for ordinal in range(count)]
+    return [k for k, board in enumerate(boards) if board is not None and board not in metered]
 
 
 class Integrator:
@@ -137,8 +155,8 @@ class Integrator:
         free = unmetered(self._metered)
         if not free:
             _LOG.warning(
-                "--device auto: every GPU here is metered by this lake, so the CPU integrates; "
-                "--device cuda would take one all the same"
+                "--device auto: every GPU here is metered by this lake, or NVML does not tell "
+                "which it is, so the CPU integrates; --device cuda would take one all the same"
             )
         return free
 

@@ -252,25 +252,27 @@ class NvmlLibrary:
         return found
 
     def _by_uuid(self, text: int | None, out: int) -> int:
-        wanted = None if text is None else ctypes.string_at(text).decode()
+        wanted = _text_at(text)
         for handle, device in self._mig.devices() if self._inits else ():
-            if device.identity.uuid == wanted:
+            if device.identity.uuid.encode() == wanted:
                 _ = self._boards[handle]
                 return put(c_void_p, out, handle)
-        return self._search(text, lambda board: board.identity.uuid.encode(), out)
+        return self._search(wanted, lambda board: board.identity.uuid, out)
 
     def _by_pci(self, text: int | None, out: int) -> int:
-        return self._search(text, lambda board: pci_bus_id(board).encode(), out, fold=True)
+        wanted = _text_at(text)
+        if wanted is not None:
+            # Linux and CUDA write the domain in four digits; NVML takes both.
+            wanted = wanted.upper().rjust(len("00000000:00:00.0"), b"0")
+        return self._search(wanted, pci_bus_id, out)
 
-    def _search(
-        self, text: int | None, key: Callable[[Board], bytes], out: int, *, fold: bool = False
-    ) -> int:
-        if not self._inits or text is None:
-            missing = pynvml.NVML_ERROR_INVALID_ARGUMENT
-            return int(missing if self._inits else pynvml.NVML_ERROR_UNINITIALIZED)
-        wanted = ctypes.string_at(text)
+    def _search(self, wanted: bytes | None, key: Callable[[Board], str], out: int) -> int:
+        if not self._inits:
+            return int(pynvml.NVML_ERROR_UNINITIALIZED)
+        if wanted is None:
+            return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
         for index, board in enumerate(self._rig.boards):
-            if key(board) == (wanted.upper() if fold else wanted):
+            if key(board).encode() == wanted:
                 return self._give(index, out)
         return int(pynvml.NVML_ERROR_NOT_FOUND)
 
@@ -341,6 +343,10 @@ def install(rig: Rig, library: NvmlLibrary | None = None) -> Iterator[NvmlLibrar
     finally:
         pynvml.nvmlLib = before
         pynvml._nvmlGetFunctionPointer_cache.clear()
+
+
+def _text_at(address: int | None) -> bytes | None:
+    return None if address is None else ctypes.string_at(address)
 
 
 def _messages() -> dict[int, ctypes.Array[c_char]]:

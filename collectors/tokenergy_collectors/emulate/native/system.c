@@ -3,6 +3,7 @@
 #include "library.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -140,9 +141,13 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus_id, nvmlDev
     TRY(te_running());
     if (!bus_id)
         return NVML_ERROR_INVALID_ARGUMENT;
+    /* Linux and CUDA write the domain in four digits; NVML takes both. */
+    const char *before = strlen(bus_id) == strlen("0000:00:00.0") ? "0000" : "";
+    char whole[sizeof te_board(0)->pci_bus_id];
+    if (snprintf(whole, sizeof whole, "%s%s", before, bus_id) >= (int)sizeof whole)
+        return NVML_ERROR_NOT_FOUND;
     for (unsigned index = 0; index < te_head()->boards; index++)
-        if (strncasecmp(te_board(index)->pci_bus_id, bus_id,
-                        sizeof te_board(index)->pci_bus_id) == 0)
+        if (strncasecmp(te_board(index)->pci_bus_id, whole, sizeof whole) == 0)
             return give(index, out);
     return NVML_ERROR_NOT_FOUND;
 }

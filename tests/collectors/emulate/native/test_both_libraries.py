@@ -64,6 +64,7 @@ def test_boards_introduce_themselves(running):
             pynvml.nvmlDeviceGetHandleByUUID(uuid),
             pynvml.nvmlDeviceGetHandleByPciBusId(bus.busId),
             pynvml.nvmlDeviceGetHandleByPciBusId(bus.busId.lower()),
+            pynvml.nvmlDeviceGetHandleByPciBusId(bus.busIdLegacy.lower()),
         ):
             assert pynvml.nvmlDeviceGetIndex(again) == index
         assert pynvml.nvmlDeviceGetName(handle) == "NVIDIA H100 80GB HBM3"
