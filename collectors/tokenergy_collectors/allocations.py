@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from tokenergy_collectors.columns import column
 from tokenergy_collectors.contract import JOBS, WHOLE_PPM
 
 if TYPE_CHECKING:
@@ -49,8 +50,14 @@ def allocations(lake: Lake) -> pa.Table:
         row["end_us"] = _end_us(row, moves.get(row["device_id"], []))
     order = ("device_id", "start_us", "job_id")
     rows.sort(key=lambda row: (*(row[name] for name in order), row[_MIG_ID] or ""))
-    schema = JOBS.schema().append(pa.field(_MIG_ID, pa.string()))
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=allocation_schema())
+
+
+def allocation_schema() -> pa.Schema:
+    """Return the schema of what `allocations` returns."""
+    import pyarrow as pa
+
+    return JOBS.schema().append(pa.field(_MIG_ID, pa.string()))
 
 
 def _moves(lake: Lake, devices: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
@@ -59,7 +66,7 @@ def _moves(lake: Lake, devices: Iterable[str]) -> dict[str, list[tuple[int, str]
     import pyarrow.compute as pc
 
     seen = lake.read("device", columns=["ts_us", "device_id", "node"])
-    named = pc.is_in(seen["device_id"], value_set=pa.array(sorted(devices), pa.string()))
+    named = pc.is_in(seen["device_id"], value_set=column(sorted(devices), pa.string()))
     found: dict[str, list[tuple[int, str]]] = {}
     for ts_us, device_id, node in _tuples(seen.filter(named)):
         found.setdefault(device_id, []).append((ts_us, node))

@@ -133,6 +133,11 @@ class Lake:
         folders = (self.root / table).glob("date=*/hour=*")
         return sorted(hour_of_path(f / "any") for f in folders if any(f.glob("*.parquet")))
 
+    def has(self, table: str) -> bool:
+        """Tell whether a table has a file; the first one found is enough."""
+        found = (self.root / table).glob("date=*/hour=*/*.parquet")
+        return any(not path.name.startswith(".") for path in found)
+
     def files(
         self, table: str, hours: Iterable[int] | None = None, node: str | None = None
     ) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
+from tokenergy_sql import catalog, views
 from tokenergy_sql.remote import RemoteLake
 
 if TYPE_CHECKING:
@@ -31,13 +31,20 @@ def lake_at(where: str) -> AnyLake:
     return RemoteLake(where) if re.match(r"[a-z][a-z0-9+.-]*://", where) else Lake(where)
 
 
-def ask(lake: AnyLake, what: str, task: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+def ask(
+    lake: AnyLake,
+    what: str,
+    task: Callable[[duckdb.DuckDBPyConnection], T],
+    text: str | None = None,
+) -> T:
     """Run a task on a connection to a lake.
 
     Args:
         lake: the lake.
         what: what is being done: an error's first word.
         task: is given the connection; may be run once more where raw files prove damaged.
+        text: the SQL it runs: of the tables that it names, raw files are looked at before; of all
+            if None.
 
     Raises:
         UserError: DuckDB refuses (the message is its own, on one line), or the store does.
@@ -47,13 +54,18 @@ def ask(lake: AnyLake, what: str, task: Callable[[duckdb.DuckDBPyConnection], T]
     try:
         if isinstance(lake, RemoteLake):
             return _ask_remote(lake, task)
-        return catalog.heal(lake, lambda: _ask_local(lake, task))
+        named = None if text is None else views.named(text)
+        if named and "quarantined" in named:
+            named = None  # what lies there is told once all files have been looked at
+        return catalog.heal(lake, lambda: _ask_local(lake, task, named))
     except duckdb.Error as error:
         raise UserError(f"{what}: {' '.join(str(error).split())}") from None
 
 
-def _ask_local(lake: Lake, task: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
-    with catalog.connect(lake, adhoc=True) as con:
+def _ask_local(
+    lake: Lake, task: Callable[[duckdb.DuckDBPyConnection], T], named: frozenset[str] | None
+) -> T:
+    with catalog.connect(lake, adhoc=True, named=named) as con:
         return task(con)
 
 

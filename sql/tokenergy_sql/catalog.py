@@ -7,11 +7,12 @@ In: a lake. Out: a connection with a view a table (empty where the lake has no r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tokenergy_collectors.allocations import allocations
+from tokenergy_collectors.allocations import allocation_schema, allocations
 from tokenergy_collectors.contract import TABLES, Table, Type
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.rawfiles import quarantined
@@ -37,11 +38,32 @@ DUCKDB_TYPES: dict[Type, str] = {
 DEVICE_NOW = views.definition("device_now").sql
 
 
+class _Allocation:
+    """`allocations(lake)` as an Arrow stream, worked out when it is first read."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._rows: pa.Table | None = None
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        if self._rows is None:
+            self._rows = allocations(self._lake)
+        yield from self._rows.to_batches()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return a stream of the rows; DuckDB asks for one at every scan."""
+        import pyarrow as pa
+
+        reader = pa.RecordBatchReader.from_batches(allocation_schema(), self._batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+
 def connect(
     lake: Lake,
     hours: Mapping[str, Sequence[int]] | None = None,
     *,
     adhoc: bool = False,
+    named: frozenset[str] | None = None,
     allocation: pa.Table | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection over a lake.
@@ -51,6 +73,9 @@ def connect(
         hours: of these tables, only these hours; of all others, everything.
         adhoc: whether the views and macros for questions are wanted too. Derived files are then
             not looked at one by one, of which a large lake has thousands.
+        named: the tables that will be read, as far as is known before; all if None. Files of
+            the others are not looked at, so that they cost nothing: their views find them by a
+            pattern. See `views.named`.
         allocation: `allocations(lake)`, where it has been made already.
     """
     import duckdb
@@ -58,9 +83,12 @@ def connect(
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     for name, table in TABLES.items():
-        text = _select(lake, table, (hours or {}).get(name), looked_at=not adhoc)
+        if named is not None and name not in named:
+            text = _select_unseen(lake, table)
+        else:
+            text = _select(lake, table, (hours or {}).get(name), looked_at=not adhoc)
         con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
-    con.register("allocation", allocations(lake) if allocation is None else allocation)
+    con.register("allocation", _Allocation(lake) if allocation is None else allocation)
     con.register("quarantined", quarantined_table(lake, (hours or {}).get("quarantined")))
     views.define(con, (*views.BASIC, *(views.ADHOC if adhoc else ())))
     return con
@@ -72,6 +100,24 @@ def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, looked_at:
         return select_from(table, lake.sound_files(table.name, hours))
     paths = [str(path) for path in lake.files(table.name, hours)]
     return select_listed(table, paths) if paths else select_from(table, [])
+
+
+def _select_unseen(lake: Lake, table: Table) -> str:
+    """Return a SELECT over all files of a table, none of which is looked at before."""
+    if not lake.has(table.name):
+        return select_from(table, [])
+    return select_listed(table, [pattern(str(lake.root), table.name)])
+
+
+def pattern(root: str, folder: str) -> str:
+    """Return the pattern of the files of tables.
+
+    Args:
+        root: the lake; what it has of a pattern's own signs stands for itself.
+        folder: the name of a table, or a pattern of names.
+    """
+    escaped = re.sub(r"([*?[])", r"[\1]", root)
+    return f"{escaped}/{folder}/date=*/hour=*/[!.]*.parquet"
 
 
 def heal(lake: Lake, task: Callable[[], T]) -> T:

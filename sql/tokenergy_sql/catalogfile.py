@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import filecmp
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -33,7 +32,7 @@ from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.parquetfile import write_parquet
 from tokenergy_sql import views
-from tokenergy_sql.catalog import literal, quarantined_table, quoted, select_listed
+from tokenergy_sql.catalog import literal, pattern, quarantined_table, quoted, select_listed
 
 if TYPE_CHECKING:
     import duckdb
@@ -109,8 +108,7 @@ def select_pattern(root: str, table: Table) -> str:
         table: the table.
     """
     first, rest = table.name[0], table.name[1:]
-    pattern = f"{_escaped(root)}/[{first}.]*{rest}/date=*/hour=*/[!.]*.parquet"
-    return select_listed(table, [pattern])
+    return select_listed(table, [pattern(root, f"[{first}.]*{rest}")])
 
 
 def _write_empty(root: Path, table: Table) -> None:
@@ -118,11 +116,6 @@ def _write_empty(root: Path, table: Table) -> None:
     path = root / f".empty-{table.name}" / "date=none" / "hour=none" / f"{table.name}.parquet"
     if not path.exists():
         write_parquet(table.schema().empty_table(), path, table)
-
-
-def _escaped(path: str) -> str:
-    """Return a path as it stands in a pattern."""
-    return re.sub(r"([*?[])", r"[\1]", path)
 
 
 def _comments(con: duckdb.DuckDBPyConnection) -> Iterator[str]:

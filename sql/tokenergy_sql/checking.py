@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.allocations import allocations
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
+from tokenergy_sql import catalog, views
 
 if TYPE_CHECKING:
     import duckdb
@@ -82,7 +82,9 @@ def _run_all(
     texts: Sequence[tuple[str, str]],
     scope: dict[str, list[int]] | None,
 ) -> list[Finding]:
-    with catalog.connect(lake, scope, allocation=held) as con:
+    # All files are looked at once, by the checks that look at everything.
+    named = None if scope is None else views.named(" ".join(text for _, text in texts))
+    with catalog.connect(lake, scope, named=named, allocation=held) as con:
         return [_run(con, name, text) for name, text in texts]
 
 

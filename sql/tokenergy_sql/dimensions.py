@@ -58,7 +58,7 @@ def dimension_table(lake: AnyLake, dimension: str, *, wide: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    rows = ask(lake, "by", lambda con: _rows(con, dimension))
+    rows = ask(lake, "by", lambda con: _rows(con, dimension), "tokenergy_by")
     emulated = any(row["emulated"] for row in rows)
     title = f"Energy per token by {dimension}" + (" (emulated)" if emulated else "")
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)

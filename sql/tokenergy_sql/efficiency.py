@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
+from tokenergy_sql import catalog, views
 from tokenergy_sql.jobnames import require_job
+from tokenergy_sql.models import model_text
 from tokenergy_sql.pipeline import index_version, run_model
 from tokenergy_sql.table import console, interval, significant
 
@@ -39,7 +40,8 @@ CAPS_PERCENT = (50, 60, 70, 80, 90)
 
 def jobs(lake: Lake) -> list[Row]:
     """Return one row a job: the columns of `job_efficiency`, added over hours; largest first."""
-    with catalog.connect(lake) as con:
+    named = views.named("".join(map(model_text, ("job_efficiency_job", "job_efficiency"))))
+    with catalog.connect(lake, named=named) as con:
         con.execute("CREATE TEMP TABLE parameters AS SELECT $1 AS index_version", [index_version()])
         con.register("efficiency_sums", run_model(con, "job_efficiency_job"))
         rows: list[Row] = run_model(con, "job_efficiency").to_pylist()
@@ -48,7 +50,7 @@ def jobs(lake: Lake) -> list[Row]:
 
 def hours(lake: Lake, job_id: str) -> list[Row]:
     """Return the rows of `job_efficiency` of one job, in order of time."""
-    with catalog.connect(lake) as con:
+    with catalog.connect(lake, named=frozenset({"job_efficiency"})) as con:
         rows = con.execute("SELECT * FROM job_efficiency WHERE job_id = $1", [job_id])
         names = [column[0] for column in rows.description]
         found = [dict(zip(names, row, strict=True)) for row in rows.fetchall()]

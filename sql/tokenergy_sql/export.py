@@ -54,7 +54,7 @@ def export(lake: AnyLake, table: str, form: str, out: Path, where: str | None = 
         return int(done[0]) if done else 0
 
     try:
-        count = ask(lake, "export", write)
+        count = ask(lake, "export", write, f"{table} {where or ''}")
         aside.replace(out)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None

@@ -20,14 +20,15 @@ def require_job(lake: Lake, job_id: str) -> None:
     Raises:
         UserError: the lake does not know it; near matches are named.
     """
-    with catalog.connect(lake) as con:
-        found = con.sql(
-            "SELECT job_id FROM allocation UNION SELECT job_id FROM job_index "
-            "UNION SELECT job_id FROM tokens"
-        )
-        known = {name for (name,) in found.fetchall()}
-    if job_id in known:
-        return
+    known: set[str] = set()
+    # Counters are many rows: they are asked last.
+    for tables in (("job_index", "allocation"), ("tokens",)):
+        with catalog.connect(lake, named=frozenset(tables)) as con:
+            for table in tables:
+                found = con.sql(f"SELECT DISTINCT job_id FROM {table}")  # noqa: S608 - from above
+                known |= {name for (name,) in found.fetchall()}
+        if job_id in known:
+            return
     if not known:
         raise UserError(f"job {job_id!r}: the lake {lake.root} knows no jobs")
     lowered = {name.lower(): name for name in sorted(known)}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
+from tokenergy_sql import catalog, views
 from tokenergy_sql.table import significant
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def load_table(lake: Lake, hours: Sequence[int]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    with catalog.connect(lake, {"load_profile": hours}) as con:
+    with catalog.connect(lake, {"load_profile": hours}, named=views.named(_SQL)) as con:
         result = con.sql(_SQL)
         rows = [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
     title = "Load by group" + (" (emulated)" if any(row["emulated"] for row in rows) else "")

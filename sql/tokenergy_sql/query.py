@@ -38,7 +38,7 @@ def run_query(lake: AnyLake, sql: str, form: Form, out: TextIO | None = None) ->
         result = con.sql(sql)
         return ([], []) if result is None else (list(result.columns), result.fetchall())
 
-    names, rows = ask(lake, "query", fetch)
+    names, rows = ask(lake, "query", fetch, sql)
     if form == "csv":
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(names)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
+from tokenergy_sql import catalog, views
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,7 @@ def job_table(lake: Lake, *, wide: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    with catalog.connect(lake) as con:
+    with catalog.connect(lake, named=views.named(_SQL)) as con:
         result = con.sql(_SQL)
         rows = [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
     emulated = any(row["emulated"] for row in rows)

@@ -132,6 +132,15 @@ def meanings(name: str) -> dict[str, str]:
     return {**taken, **found.columns}
 
 
+def named(text: str) -> frozenset[str]:
+    """Return the tables that SQL may read: those that it names, itself or by a view or macro."""
+    words = set(re.findall(r"\w+", text.lower()))
+    for name in reversed((*BASIC, *ADHOC)):  # each reads only what stands before it
+        if name in words:
+            words.update(definition(name).sources)
+    return frozenset(words & {*TABLES, *KEPT})
+
+
 def define(con: duckdb.DuckDBPyConnection, names: Iterable[str], *, temp: bool = False) -> None:
     """Make views and macros in a connection, or in its temporary schema, in the order given."""
     for name in names:
