@@ -20,6 +20,7 @@ from tokenergy_sql.pipeline import index_version, run_model
 from tokenergy_sql.table import console, interval, significant
 
 if TYPE_CHECKING:
+    import duckdb
     from rich.table import Table
 
 Row = dict[str, Any]
@@ -42,9 +43,15 @@ def jobs(lake: Lake) -> list[Row]:
     """Return one row a job: the columns of `job_efficiency`, added over hours; largest first."""
     named = views.named("".join(map(model_text, ("job_efficiency_job", "job_efficiency"))))
     with catalog.connect(lake, named=named) as con:
-        con.execute("CREATE TEMP TABLE parameters AS SELECT $1 AS index_version", [index_version()])
-        con.register("efficiency_sums", run_model(con, "job_efficiency_job"))
-        rows: list[Row] = run_model(con, "job_efficiency").to_pylist()
+        return jobs_of(con)
+
+
+def jobs_of(con: duckdb.DuckDBPyConnection) -> list[Row]:
+    """Return what `jobs` does, from a connection to a lake."""
+    text = "CREATE OR REPLACE TEMP TABLE parameters AS SELECT $1 AS index_version"
+    con.execute(text, [index_version()])
+    con.register("efficiency_sums", run_model(con, "job_efficiency_job"))
+    rows: list[Row] = run_model(con, "job_efficiency").to_pylist()
     return sorted(rows, key=lambda row: (-(row["e_gpu_nj"] or 0), row["job_id"]))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.errors import UserError
 from tokenergy_collectors.lake import Lake, hour_of_path, node_of
-from tokenergy_sql import catalog
+from tokenergy_sql import catalog, efficiency
 
 if TYPE_CHECKING:
     import duckdb
@@ -73,6 +73,7 @@ class Facts:
     disputes: list[Row]
     quarantine: list[Row]
     files: dict[tuple[int, str], int]
+    efficiency: dict[str, Row]
     of_job: JobFacts
 
 
@@ -120,6 +121,7 @@ def _read(lake: Lake) -> Facts:
             disputes=_rows(con, "disputes", {"most": MOST_LISTED}),
             quarantine=_rows(con, "quarantine", {"most": MOST_LISTED}),
             files=_power_files(lake),
+            efficiency={row["job_id"]: row for row in efficiency.jobs_of(con)},
             of_job=_job_facts(con, period, len(jobs)),
         )
 

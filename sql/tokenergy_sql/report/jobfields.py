@@ -23,6 +23,7 @@ from tokenergy_sql.report.format import (
     percent,
     whole,
 )
+from tokenergy_sql.report.fullrate import rate_cells
 from tokenergy_sql.report.palette import Mark
 from tokenergy_sql.report.words import codes_of, why_no_energy, why_no_index
 
@@ -45,6 +46,7 @@ CSV = {
     "tokens": "tokens",
     "te_gpu": "te_gpu",
     "te_rss": "te_rss",
+    "te_steady": "te_steady",
     "tokenergy": "tokenergy",
     "te_gpu_burdened": "te_gpu_burdened",
     "burdened": "tokenergy_burdened",
@@ -61,7 +63,7 @@ CSV = {
 }
 """Columns of the CSV by field, in order. Values are exact, in the units of the contract."""
 
-INTERVALS = ("gpu_energy", "facility_energy", "te_gpu", "te_rss", "tokenergy")
+INTERVALS = ("gpu_energy", "facility_energy", "te_gpu", "te_rss", "te_steady", "tokenergy")
 """Fields with bounds: columns `_low` and `_high` follow them."""
 
 
@@ -70,11 +72,12 @@ def job_unit(jobs: list[Row]) -> tuple[str, float]:
     return energy_unit(max((job["e_gpu_j"] or 0.0 for job in jobs), default=0.0))
 
 
-def job_cells(job: Row, mark: Mark, scale: float) -> dict[str, Cell]:
+def job_cells(job: Row, rate: Row | None, mark: Mark, scale: float) -> dict[str, Cell]:
     """Return the fields of one job by name.
 
     Args:
         job: the row of `job_index`.
+        rate: the row of `job_efficiency`, added over hours, if there is one.
         mark: its name and colour.
         scale: what energies in joules are multiplied with to be shown.
     """
@@ -99,6 +102,7 @@ def job_cells(job: Row, mark: Mark, scale: float) -> dict[str, Cell]:
         "digest": _text(job["inputs_digest"], "The inputs have no digest."),
         **_energies(job, scale),
         **_ratios(job),
+        **rate_cells(rate, job),
         **_audit(job),
     }
 

@@ -13,6 +13,7 @@ from tokenergy_collectors.contract import HOUR_US, TOKEN_KINDS
 from tokenergy_collectors.lake import escape_node, partition
 from tokenergy_sql.report.facts import Facts, Row
 from tokenergy_sql.report.format import between, grouped, iso, length, number, percent, significant
+from tokenergy_sql.report.fullrate import PARTS, bar
 
 MOST_NODES = 16
 """Nodes whose files are listed; the others are counted."""
@@ -30,6 +31,7 @@ def job_pages(facts: Facts, scale: float) -> list[dict[str, Any]]:
         {
             "series": _series(facts, job["job_id"]),
             "accounts": booked.get(job["job_id"], {}),
+            "parts": _parts(facts.efficiency.get(job["job_id"])),
             "hours": _hours(facts.of_job.hours.get(job["job_id"], []), scale),
             "files": _files(facts, job["job_id"]),
             "load": _load(facts.of_job.loads.get(job["job_id"])),
@@ -131,6 +133,12 @@ def _accounts(facts: Facts, scale: float) -> dict[str, dict[str, Any]]:
         }
         for job_id, accounts in found.items()
     }
+
+
+def _parts(row: Row | None) -> list[tuple[int, float, str]]:
+    """Return place in `PARTS`, share and share in words of each part of the energy."""
+    places = {name: place for place, (name, _) in enumerate(PARTS.values())}
+    return [(places[name], _digits(share), text) for _, name, share, text in bar(row)]
 
 
 def _hours(rows: list[Row], scale: float) -> list[list[Any]]:

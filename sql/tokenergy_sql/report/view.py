@@ -35,6 +35,7 @@ from tokenergy_sql.report.format import (
     percent,
     whole,
 )
+from tokenergy_sql.report.fullrate import PARTS, rate_view
 from tokenergy_sql.report.jobfields import job_cells, job_unit, packed
 from tokenergy_sql.report.jobpages import job_pages
 from tokenergy_sql.report.overtime import TOKEN_COLORS
@@ -51,7 +52,10 @@ def page_view(facts: Facts, findings: Sequence[Finding], title: str | None) -> d
     """Return all values of the page."""
     shown = marks(facts.jobs)
     unit, scale = job_unit(facts.jobs)
-    cells = [job_cells(job, shown[job["job_id"]], scale) for job in facts.jobs]
+    rates = facts.efficiency
+    cells = [
+        job_cells(job, rates.get(job["job_id"]), shown[job["job_id"]], scale) for job in facts.jobs
+    ]
     return {
         "title": clean(title) if title else "TokEnergy report",
         "period": _period(facts),
@@ -64,6 +68,7 @@ def page_view(facts: Facts, findings: Sequence[Finding], title: str | None) -> d
         "trend": [(workload, panels.trend_chart(facts, workload)) for workload in _WORKLOADS],
         "trend_step": length(facts.trend_us),
         "energy": energy_view(facts, shown),
+        "rate": rate_view(facts, shown),
         "league": [_league(facts, shown, workload) for workload in _WORKLOADS],
         "quality": quality_view(facts, findings),
         "unit": unit,
@@ -78,6 +83,7 @@ def page_view(facts: Facts, findings: Sequence[Finding], title: str | None) -> d
             "accounts": {
                 account: [name, ACCOUNT_COLORS[account]] for account, name in words.ACCOUNTS.items()
             },
+            "parts": list(PARTS.values()),
             "tokens": words.TOKENS,
             "token_colors": TOKEN_COLORS,
             "meanings": {**words.METHODS, **words.REASONS},

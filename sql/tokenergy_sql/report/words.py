@@ -25,6 +25,14 @@ REASONS = {
 }
 """Every reason code of the index."""
 
+EFFICIENCY_REASONS = {
+    "tokens_sparse": "The counters were read too rarely to tell a rate.",
+    "few_intervals": "Fewer than five intervals have a known rate: no full rate is told.",
+    "no_prompt_counter": "Prompts are not counted, so prefill is not told.",
+    "no_limit": "A board's power limit is not known, so nothing is told of caps.",
+}
+"""Every reason code that `job_efficiency` has besides."""
+
 METHODS = {
     "counter": "the energy counter gives the total, the samples its shape",
     "counter_flagged": "as counter, though the samples differ by 2 to 5 %",
@@ -74,6 +82,25 @@ def why_no_index(job: dict[str, Any], *, facility: bool, tokens: bool = True) ->
     return _first(codes_of(job), (*reasons, *_BLOCK_SITE) if facility else reasons)
 
 
+def why_no_rate(row: dict[str, Any] | None) -> str:
+    """Return why a row of `job_efficiency` tells no full rate."""
+    if row is None:
+        return "Not derived: run `tokenergy index` again."
+    wanted = ("no_energy", "no_tokens", "zero_tokens", "tokens_sparse", "few_intervals")
+    return _first(codes_of(row), wanted)
+
+
+def why_no_prefill(row: dict[str, Any], workload: str) -> str:
+    """Return why a row of `job_efficiency` tells no prefill."""
+    if workload == "training":
+        return "Training has no prompts."
+    codes = codes_of(row)
+    return (
+        _first(codes, ("no_prompt_counter",)) if "no_prompt_counter" in codes else why_no_rate(row)
+    )
+
+
 def _first(codes: list[str], wanted: tuple[str, ...]) -> str:
-    found = [REASONS[code] for code in wanted if code in codes]
+    known = {**REASONS, **EFFICIENCY_REASONS}
+    found = [known[code] for code in wanted if code in codes]
     return found[0] if found else "Not known."

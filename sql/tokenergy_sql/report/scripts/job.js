@@ -5,6 +5,7 @@ function showJob(section, job) {
   const page = data.pages[job];
   fill(section, job);
   showBooked(page.accounts);
+  showParts(page.parts);
   showHours(page.hours);
   showFiles(page.files);
   showCodes(job);
@@ -34,6 +35,23 @@ function showBooked(accounts) {
     item.append(swatch, `${data.accounts[account][0]}: `, make("strong", `${amount} ${data.unit}`));
     if (account !== "gap") item.append(make("span", ` [${b.low}, ${b.high}]`, "interval"));
     item.append(` in ${b.time} of GPU time`);
+    return item;
+  }));
+}
+
+// What the energy went for: the parts, in the order of `data.parts`.
+function showParts(parts) {
+  byId("job-rate").hidden = !parts.length;
+  byId("job-parts").replaceChildren(...parts.map(([place, share]) => {
+    const part = make("span");
+    part.style.cssText = `flex-grow: ${share}; background: ${data.parts[place][1]}`;
+    return part;
+  }));
+  byId("job-part-list").replaceChildren(...parts.map(([place, , text]) => {
+    const item = make("li");
+    const swatch = make("i", "", "swatch");
+    swatch.style.background = data.parts[place][1];
+    item.append(swatch, `${data.parts[place][0]} `, make("strong", text));
     return item;
   }));
 }
