@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tokenergy_collectors.lake import Lake
+
 GOOD = (
     "timestamp, index, uuid, power.draw [W]\n"
     "2026/01/15 08:00:00.000, 0, GPU-1, 100.00 W\n"
@@ -164,3 +166,29 @@ def test_help_shows_examples() -> None:
             code, out, _ = run(name, *command.split(), "--help")
             assert code == 0
             assert f"{name} {command}" in out.partition("Example")[2], command
+
+
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [
+        ("scipy", ["demo", "--out", "demo"]),
+        ("duckdb", ["query", "--lake", "lake", "SELECT 1"]),
+    ],
+)
+def test_a_package_of_an_extra_that_is_missing(
+    tmp_path: Path, package: str, words: list[str]
+) -> None:
+    """As after `pip install tokenergy` alone; nothing is begun that could not be finished."""
+    Lake(tmp_path / "lake", create=True).prepare()
+    before = sorted(tmp_path.rglob("*"))
+    script = f"import sys; sys.modules[{package!r}] = None; import tokenergy_sql.cli as c; c.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == f"error: {package} is not installed: pip install 'tokenergy[analysis]'\n"
+    assert sorted(tmp_path.rglob("*")) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -421,6 +422,9 @@ def demo(
     """
     from tokenergy_sql import steps
 
+    for package in _OF_ANALYSIS:  # told before anything is collected
+        if find_spec(package) is None:
+            raise ModuleNotFoundError(name=package)
     if not steps.run_demo(out, profile, with_score):
         raise typer.Exit(1)
 
