@@ -24,11 +24,11 @@ from tests.sql.oracles import ledger_by_sql
 from benchmarks.machine import line, machine
 from benchmarks.scale.fleet import make_lake
 from benchmarks.scale.measure import SITE
-from tokenergy_collectors.contract import LEDGER
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import booking
-from tokenergy_sql.bookedrows import Piece
-from tokenergy_sql.pipeline import index
+from tokenergy_collectors.lake.contract import LEDGER
+from tokenergy_sql.index import booking
+from tokenergy_sql.index.bookedrows import Piece
+from tokenergy_sql.index.pipeline import index
 
 T = TypeVar("T")
 SIDES = ("kernels", "SQL alone")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.chaos_run import SETTLED_S, Key, Life
-from tokenergy_collectors.contract import TABLES
+from tokenergy_collectors.lake.contract import TABLES
 
 BOUND_S = 1.0
 SLACK_S = 0.25

@@ -31,7 +31,7 @@ from tests.support.lakes import T0, LakeBuilder, S
 from tests.support.s3 import BUCKET, ENVIRONMENT, Server, Wire
 
 from benchmarks import chaos_run
-from tokenergy_collectors.contract import HOUR_US
+from tokenergy_collectors.lake.contract import HOUR_US
 
 _AWAY_S = 3.0
 _LIMIT_MB = 1

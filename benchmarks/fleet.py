@@ -23,11 +23,11 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from tokenergy_collectors.emulate.profile import load_profile
+from tokenergy_collectors.emulate.profile.profile import load_profile
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import steps
-from tokenergy_sql.checking import run_checks
-from tokenergy_sql.score import score
+from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.demo.score import score
 
 Result = TypeVar("Result")
 

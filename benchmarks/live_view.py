@@ -16,12 +16,12 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from tokenergy_collectors.boards import Board
-from tokenergy_collectors.clock import VirtualClock
-from tokenergy_collectors.config import Config
-from tokenergy_collectors.live.collector import ViewCollector
+from tokenergy_collectors.base.clock import VirtualClock
+from tokenergy_collectors.live.exposition import ViewCollector
 from tokenergy_collectors.live.view import LiveView
-from tokenergy_collectors.sampler import Sampler
+from tokenergy_collectors.sampler.sampler import Sampler
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.nvml.boards import Board
 
 TICK_US = 50_000
 COUNTER_EVERY = 20

@@ -16,9 +16,12 @@ from pathlib import Path
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 
-from tokenergy_collectors.lake import Lake, partition
-from tokenergy_sql import history, revisions, steps
-from tokenergy_sql.diff import compare
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.paths import partition
+from tokenergy_sql import steps
+from tokenergy_sql.revisions import revisions
+from tokenergy_sql.revisions.diff import compare
+from tokenergy_sql.terminal import history
 from tokenergy_transforms.aggregate import Aggregator, worklist
 
 HOURS = 72

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tokenergy_collectors.contract import TABLES
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import TABLES
 
 T0_US = 1_768_464_000_000_000
 SWING = 0.30

@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.machine import line, machine
-from tokenergy_collectors.contract import HOUR_US, JOBS, TOKENS
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US, JOBS, TOKENS
 
 T0_US = 1_768_464_000_000_000
 KINDS = ("generated", "prompt_computed")
@@ -77,7 +77,8 @@ def write_jobs(lake: Lake, jobs: int, hours: int) -> None:
 
 def run_side(side: str, lake: Lake) -> dict[str, Any]:
     """Run one side in this process; return its time, its peak memory and its rows' digest."""
-    from tokenergy_sql import catalog, tokens
+    from tokenergy_sql.catalog import connecting as catalog
+    from tokenergy_sql.index import tokens
 
     begin = time.perf_counter()
     if side == "readings":

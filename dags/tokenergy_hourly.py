@@ -86,9 +86,9 @@ def settings(**context: Any) -> dict[str, Any]:
     """Settle once what the run works on; the other tasks are told."""
     from pathlib import Path
 
-    from tokenergy_collectors.errors import UserError
+    from tokenergy_collectors.base.errors import UserError
     from tokenergy_collectors.lake import Lake
-    from tokenergy_sql.site import load_site
+    from tokenergy_sql.index.site import load_site
     from tokenergy_transforms.cuts import parse_window
 
     params, run = context["params"], context["dag_run"]
@@ -163,8 +163,8 @@ def index(settled: dict[str, Any]) -> None:
     from pathlib import Path
 
     from tokenergy_collectors.lake import Lake
-    from tokenergy_sql import pipeline
-    from tokenergy_sql.site import load_site
+    from tokenergy_sql.index import pipeline
+    from tokenergy_sql.index.site import load_site
 
     lake = Lake(settled["lake"])
     site = load_site(Path(settled["site"]) if settled["site"] else None, lake.root)
@@ -180,7 +180,7 @@ def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) ->
     segments and its ledger.
     """
     from tokenergy_collectors.lake import Lake
-    from tokenergy_sql.checking import run_checks
+    from tokenergy_sql.checks.checking import run_checks
 
     breached = []
     for finding in run_checks(Lake(settled["lake"]), [settled["hour_us"]]):

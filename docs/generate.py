@@ -13,10 +13,10 @@ import click
 import typer
 
 from tokenergy_collectors import cli as collect_cli
-from tokenergy_collectors.contract import ACCOUNTS, TABLES, TOKEN_KINDS, Table
+from tokenergy_collectors.lake.contract import ACCOUNTS, TABLES, TOKEN_KINDS, Table
 from tokenergy_collectors.live.catalogue import FAMILIES
 from tokenergy_sql import cli as analysis_cli
-from tokenergy_sql import views
+from tokenergy_sql.catalog import views
 
 DOCS = Path(__file__).parent
 _WIDTH = 96
@@ -28,7 +28,7 @@ def contract_page() -> str:
     parts = [
         "# The contract: tables of the lake",
         "",
-        "Generated from `collectors/tokenergy_collectors/contract.py` by `make docs`.",
+        "Generated from `collectors/tokenergy_collectors/lake/contract.py` by `make docs`.",
         "",
         "A lake is a folder with one sub-folder a table and hive partitions "
         "`date=YYYY-MM-DD/hour=HH/` in UTC. Raw files are named `NODE-FIRST_TS-TAG.parquet` and "
@@ -69,7 +69,7 @@ def views_page() -> str:
     parts = [
         "# Views and macros",
         "",
-        "Generated from `sql/tokenergy_sql/views/*.sql` by `make docs`. They are there in "
+        "Generated from `sql/tokenergy_sql/catalog/views/*.sql` by `make docs`. They are there in "
         "`tokenergy query` and in `catalog.duckdb`, beside the [tables](contract.md): see "
         "[twelve questions](questions.md). Two more tables are worked out when they are asked "
         "for, and in `catalog.duckdb` when it is written:",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.transforms.host_shim import HostKernels, build, compiler
+from tests.support.host_shim import HostKernels, build, compiler
 
 
 @pytest.fixture(scope="session")

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.test_ledger import ask, assert_checks_pass
-from tokenergy_collectors.config import Config
-from tokenergy_collectors.control import Control
-from tokenergy_collectors.emulate.catalogue import shipped
-from tokenergy_collectors.emulate.profile import Profile
-from tokenergy_collectors.fleet import collect_fleet
+from tests.sql.index.test_ledger import ask, assert_checks_pass
+from tokenergy_collectors.daemon.control import Control
+from tokenergy_collectors.emulate.profile.catalogue import shipped
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.fleet import collect_fleet
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.pipeline import index
-from tokenergy_sql.score import Scored, score
-from tokenergy_sql.site import Site
+from tokenergy_collectors.settings.config import Config
+from tokenergy_sql.demo.score import Scored, score
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import aggregate, worklist
 from tokenergy_transforms.known import known
 

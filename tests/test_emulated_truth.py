@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.test_ledger import ask, assert_checks_pass
-from tokenergy_collectors.control import Control
+from tests.sql.index.test_ledger import ask, assert_checks_pass
+from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.running import run_collector
-from tokenergy_sql.pipeline import index
-from tokenergy_sql.score import Scored, score
-from tokenergy_sql.site import Site
+from tokenergy_collectors.start import run_collector
+from tokenergy_sql.demo.score import Scored, score
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import aggregate, worklist
 
 PROFILE = """

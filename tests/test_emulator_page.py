@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tokenergy_collectors.emulate.catalogue import SENSORS, shipped
-from tokenergy_collectors.emulate.profile import (
+from tokenergy_collectors.base.strict import Strict
+from tokenergy_collectors.emulate.profile.catalogue import SENSORS, shipped
+from tokenergy_collectors.emulate.profile.profile import (
     SHIPPED,
     BoardSpec,
     JobSpec,
@@ -21,7 +22,6 @@ from tokenergy_collectors.emulate.workloads.periodic import PeriodicSpec
 from tokenergy_collectors.emulate.workloads.reservation import ReservationSpec
 from tokenergy_collectors.emulate.workloads.stray import StraySpec
 from tokenergy_collectors.emulate.workloads.training import TrainingSpec
-from tokenergy_collectors.strict import Strict
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "emulator.md").read_text("utf-8")

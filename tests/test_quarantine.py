@@ -11,7 +11,7 @@ import pytest
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import cli
-from tokenergy_sql.checking import Finding, run_checks
+from tokenergy_sql.checks.checking import Finding, run_checks
 
 MINUTE = 60 * S
 
@@ -115,8 +115,8 @@ def test_a_query_goes_on(builder, capsys, monkeypatch, damage) -> None:
 
 
 def test_a_mistake_in_a_query_is_no_reason_to_read_everything(builder, monkeypatch) -> None:
-    from tokenergy_collectors.errors import UserError
-    from tokenergy_sql.query import run_query
+    from tokenergy_collectors.base.errors import UserError
+    from tokenergy_sql.terminal.query import run_query
 
     monkeypatch.setattr(Lake, "sift", lambda *_: pytest.fail("read everything"))
     for sql in ("SELEC 1", "SELECT nothing FROM power", "SELECT 'a'::INT"):
@@ -126,7 +126,7 @@ def test_a_mistake_in_a_query_is_no_reason_to_read_everything(builder, monkeypat
 
 def test_files_of_an_earlier_version_lack_columns(builder) -> None:
     """Columns that may be NULL were added to `device`; what was written before is still read."""
-    from tokenergy_sql import catalog
+    from tokenergy_sql.catalog import connecting as catalog
 
     (path,) = builder.lake.files("device")
     rows = pq.read_table(path, partitioning=None).drop_columns(["smoothing", "mig_ppm"])

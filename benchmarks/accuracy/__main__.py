@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.accuracy import table
 from benchmarks.accuracy.design import DURATIONS_S, KINDS, TRIALS, WORKLOADS
 from benchmarks.accuracy.trials import run_kind
-from tokenergy_collectors.progress import progress_bar
+from tokenergy_collectors.base.progress import progress_bar
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 

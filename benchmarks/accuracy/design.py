@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tokenergy_collectors.emulate.catalogue import SENSORS, shipped
-from tokenergy_collectors.emulate.profile import Profile
+from tokenergy_collectors.emulate.profile.catalogue import SENSORS, shipped
+from tokenergy_collectors.emulate.profile.profile import Profile
 
 DURATIONS_S = (2, 10, 60, 600)
 TRIALS = 32

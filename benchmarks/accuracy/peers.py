@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tokenergy_collectors.boards import Board, close_boards, open_boards
-from tokenergy_collectors.clock import VirtualClock
-from tokenergy_collectors.emulate import nvml
-from tokenergy_collectors.emulate.node import EmulatedNode
-from tokenergy_collectors.emulate.profile import Profile
+from tokenergy_collectors.base.clock import VirtualClock
+from tokenergy_collectors.emulate.nvml import library as nvml
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
+from tokenergy_collectors.sources.nvml.boards import Board, close_boards, open_boards
 
 NAIVE_US = 100_000
 """Spacing of the script's readings."""

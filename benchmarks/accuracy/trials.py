@@ -15,16 +15,16 @@ from typing import Literal
 
 from benchmarks.accuracy import peers
 from benchmarks.accuracy.design import Kind, profile
-from tokenergy_collectors.config import Config
-from tokenergy_collectors.control import Control
-from tokenergy_collectors.emulate import blueprint
-from tokenergy_collectors.emulate.profile import Profile
-from tokenergy_collectors.fleet import collect_fleet
+from tokenergy_collectors.daemon.control import Control
+from tokenergy_collectors.emulate.profile import blueprint
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.fleet import collect_fleet
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
-from tokenergy_sql.checking import run_checks
-from tokenergy_sql.pipeline import index
-from tokenergy_sql.site import Site
+from tokenergy_collectors.settings.config import Config
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import aggregate, worklist
 from tokenergy_transforms.known import known
 

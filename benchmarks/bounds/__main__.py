@@ -22,7 +22,7 @@ from benchmarks.accuracy.design import KINDS, TRIALS
 from benchmarks.accuracy.table import into_page
 from benchmarks.bounds import table
 from benchmarks.bounds.trials import Booked, Cards, run_kind
-from tokenergy_collectors.progress import progress_bar
+from tokenergy_collectors.base.progress import progress_bar
 
 PAGE = Path(__file__).parents[2] / "docs" / "uncertainty.md"
 DURATIONS_S = "2,10,60"

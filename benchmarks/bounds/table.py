@@ -16,7 +16,7 @@ from functools import cached_property
 
 from benchmarks.accuracy.design import Kind
 from benchmarks.bounds.trials import Booked, Card, Job
-from tokenergy_collectors.emulate.catalogue import SENSORS, shipped
+from tokenergy_collectors.emulate.profile.catalogue import SENSORS, shipped
 
 COVERAGE = 0.99
 """Share of the cards, and of the jobs, whose truth must lie within the bounds."""

@@ -20,11 +20,11 @@ import numpy as np
 
 from benchmarks.accuracy import trials
 from benchmarks.accuracy.design import KINDS, WORKLOADS, Kind, profile
-from tokenergy_collectors.emulate import blueprint
-from tokenergy_collectors.emulate.profile import Profile
+from tokenergy_collectors.emulate.profile import blueprint
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
-from tokenergy_sql.calibration import (
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.index.calibration import (
     Calibrated,
     Calibration,
     CalibrationFile,
@@ -32,7 +32,7 @@ from tokenergy_sql.calibration import (
     Reference,
     calibration_of,
 )
-from tokenergy_sql.site import Site
+from tokenergy_sql.index.site import Site
 
 OWN_PPM, OWN_MW = 4_000, 200
 """What a calibration leaves open of a card: 0.4 % and 0.2 W. Assumed: a card that is held against a

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.decode import table
 from benchmarks.decode.plan import Plan
 from benchmarks.decode.record import ABOUT, Decoder, record
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 
 _EXAMPLES = """examples:
   python -m benchmarks.decode record build/decode
@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def show(folder: Path) -> int:
     """Print a recording's table and what is wrong with it; return the exit code."""
-    from tokenergy_sql.checking import run_checks
+    from tokenergy_sql.checks.checking import run_checks
 
     with table.derived(folder) as lake:
         found = table.rows(folder, lake)

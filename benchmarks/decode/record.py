@@ -20,8 +20,8 @@ from typing import Any, Protocol
 
 from benchmarks.decode.counting import Counting
 from benchmarks.decode.plan import Phase, Plan, jobs_csv
-from tokenergy_collectors import walfolder
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.spool import folder as walfolder
 
 NODE = "decode"
 ABOUT = "about.json"

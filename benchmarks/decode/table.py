@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.decode.record import ABOUT, LAKE
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 
 _HEAD = (
@@ -40,8 +40,8 @@ def derived(recording: Path) -> Iterator[Lake]:
     Raises:
         UserError: there is no recording.
     """
-    from tokenergy_sql.pipeline import index
-    from tokenergy_sql.site import load_site
+    from tokenergy_sql.index.pipeline import index
+    from tokenergy_sql.index.site import load_site
     from tokenergy_transforms.aggregate import Aggregator, worklist
 
     if not (recording / ABOUT).is_file():

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tokenergy_collectors.contract import DEVICE, POWER
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import DEVICE, POWER
 
 T0 = 1_768_464_000_000_000
 SECONDS = 3_600

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tokenergy_collectors.contract import DEVICE, HOUR_US, JOBS, SEGMENT, STATE, TOKENS
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import DEVICE, HOUR_US, JOBS, SEGMENT, STATE, TOKENS
 
 T0 = 1_768_435_200_000_000
 """2026-01-15T00:00:00Z."""

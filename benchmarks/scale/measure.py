@@ -19,9 +19,9 @@ from benchmarks.endtoend.measure import peak_mib
 from benchmarks.scale.fleet import make_lake
 from benchmarks.scale.questions import ask
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checking import run_checks
-from tokenergy_sql.pipeline import index
-from tokenergy_sql.site import Site
+from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import Site
 
 SITE = Site(1_250_000, 900_000, {})
 

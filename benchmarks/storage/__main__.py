@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import machine
 from benchmarks.storage import data, derived
 from benchmarks.storage.files import CODECS, OURS, decode
-from tokenergy_collectors.contract import POWER
-from tokenergy_collectors.parquetfile import write_parquet
+from tokenergy_collectors.lake.contract import POWER
+from tokenergy_collectors.lake.writing import write_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokenergy_collectors.config import Config
-from tokenergy_collectors.contract import POWER
-from tokenergy_collectors.control import Control
-from tokenergy_collectors.emulate.profile import load_profile
-from tokenergy_collectors.fleet import collect_fleet
+from tokenergy_collectors.daemon.control import Control
+from tokenergy_collectors.emulate.profile.profile import load_profile
+from tokenergy_collectors.emulate.run.fleet import collect_fleet
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import POWER
+from tokenergy_collectors.settings.config import Config
 from tokenergy_transforms.batch import I64
 
 if TYPE_CHECKING:

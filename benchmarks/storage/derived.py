@@ -20,10 +20,10 @@ import numpy as np
 from benchmarks.accuracy.trials import integrate
 from benchmarks.storage import data
 from benchmarks.storage.files import CODECS, OURS, decode
-from tokenergy_collectors.contract import POWER, TABLES, Table
-from tokenergy_collectors.parquetfile import GROUP_ROWS, write_parquet
-from tokenergy_sql.pipeline import index
-from tokenergy_sql.site import Site
+from tokenergy_collectors.lake.contract import POWER, TABLES, Table
+from tokenergy_collectors.lake.writing import GROUP_ROWS, write_parquet
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import Site
 
 if TYPE_CHECKING:
     import pyarrow as pa

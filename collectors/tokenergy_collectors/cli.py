@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from tokenergy_collectors import __version__
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.cli import app as import_app
-from tokenergy_collectors.live.cli import top
+from tokenergy_collectors.top.cli import top
 
 app = typer.Typer(
     name="tokenergy-collect",
@@ -83,9 +83,9 @@ def run(
       tokenergy-collect run --lake /data/lake --duration 2m
       tokenergy-collect run --lake ./lake --node gpu-a --emulate demo
     """
-    from tokenergy_collectors.control import Control
-    from tokenergy_collectors.running import run_collector
-    from tokenergy_collectors.supervise import NvmlLostError
+    from tokenergy_collectors.daemon.control import Control
+    from tokenergy_collectors.daemon.supervise import NvmlLostError
+    from tokenergy_collectors.start import run_collector
 
     control = Control()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -135,8 +135,8 @@ def fleet(
       tokenergy-collect fleet fleet --lake ./lake --truth ./truth
       tokenergy-collect fleet demo --lake ./lake --node gpu-a --duration 5m
     """
-    from tokenergy_collectors.control import Control
-    from tokenergy_collectors.fleet import run_fleet
+    from tokenergy_collectors.daemon.control import Control
+    from tokenergy_collectors.emulate.run.fleet import run_fleet
 
     control = Control()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -179,8 +179,8 @@ def emulate(
     """
     from threading import Event
 
+    from tokenergy_collectors.base.durations import parse_duration
     from tokenergy_collectors.emulate.native.command import emulate as serve
-    from tokenergy_collectors.running import parse_duration
 
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -212,7 +212,7 @@ def check(
       tokenergy-collect check --config /etc/tokenergy/collect.toml
       tokenergy-collect check --lake ./lake --node gpu-a --emulate demo
     """
-    from tokenergy_collectors.checking import check_host
+    from tokenergy_collectors.check.command import check_host
 
     would_run = True
     for finding in check_host(config, lake=lake, node=node, emulate=emulate):
@@ -234,9 +234,9 @@ def upload(config: ConfigFile = None, lake: LakeOption = None, node: Node = None
       tokenergy-collect upload --config /etc/tokenergy/collect.toml
       tokenergy-collect upload --config collect.toml --lake ./lake --node gpu-a
     """
-    from tokenergy_collectors.config import Config as Model
-    from tokenergy_collectors.strict import load_toml
-    from tokenergy_collectors.upload.command import upload_once
+    from tokenergy_collectors.base.strict import load_toml
+    from tokenergy_collectors.daemon.upload_once import upload_once
+    from tokenergy_collectors.settings.config import Config as Model
 
     loaded = load_toml(config, Model, {"lake": lake, "node": node})
     done, problems = upload_once(loaded, lambda line: typer.echo(line, err=True))
@@ -267,9 +267,9 @@ def configuration(
       tokenergy-collect config --example > collect.toml
       tokenergy-collect config --config /etc/tokenergy/collect.toml
     """
-    from tokenergy_collectors import example as printing
-    from tokenergy_collectors.config import Config as Model
-    from tokenergy_collectors.strict import load_toml
+    from tokenergy_collectors.base.strict import load_toml
+    from tokenergy_collectors.settings import example as printing
+    from tokenergy_collectors.settings.config import Config as Model
 
     if example:
         typer.echo(printing.example(), nl=False)

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from tokenergy_collectors import __version__
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.cli import guarded
-from tokenergy_collectors.errors import UserError
-from tokenergy_sql.query import Form
+from tokenergy_sql.terminal.query import Form
 
 app = typer.Typer(
     name="tokenergy",
@@ -171,7 +171,7 @@ def revisions(
       tokenergy revisions --lake ./lake
       tokenergy revisions --lake ./lake --keep 500
     """
-    from tokenergy_sql import history
+    from tokenergy_sql.terminal import history
 
     history.print_revisions(lake, keep)
 
@@ -196,7 +196,7 @@ def diff(
       tokenergy diff --lake ./lake
       tokenergy diff --lake ./lake --from 12 --to 15
     """
-    from tokenergy_sql import history
+    from tokenergy_sql.terminal import history
 
     history.print_difference(lake, older, newer)
 
@@ -243,8 +243,8 @@ def query(
     """
     import sys
 
-    from tokenergy_sql.asking import lake_at
-    from tokenergy_sql.query import run_query
+    from tokenergy_sql.catalog.asking import lake_at
+    from tokenergy_sql.terminal.query import run_query
 
     forms: dict[str, Form] = {"table": "table", "csv": "csv", "json": "json"}
     if form not in forms:
@@ -274,8 +274,8 @@ def by_dimension(
       tokenergy by model --lake ./lake
       tokenergy by rack --lake ./lake
     """
-    from tokenergy_sql.asking import lake_at
-    from tokenergy_sql.dimensions import print_by
+    from tokenergy_sql.catalog.asking import lake_at
+    from tokenergy_sql.terminal.dimensions import print_by
 
     print_by(lake_at(lake), dimension)
 
@@ -300,8 +300,8 @@ def export(
       tokenergy export --lake ./lake --table ledger --format parquet --out gaps.parquet \\
         --where "account = 'gap'"
     """
-    from tokenergy_sql.asking import lake_at
-    from tokenergy_sql.export import export as write
+    from tokenergy_sql.catalog.asking import lake_at
+    from tokenergy_sql.terminal.export import export as write
 
     typer.echo(f"export: {write(lake_at(lake), table, form, out, where):,} rows -> {out}")
 
@@ -318,7 +318,7 @@ def catalog(lake: LakeOption) -> None:
       duckdb -readonly ./lake/catalog.duckdb "FROM tokenergy_by('model')"
     """
     from tokenergy_collectors.lake import Lake
-    from tokenergy_sql.catalogfile import write_catalog
+    from tokenergy_sql.catalog.file import write_catalog
 
     typer.echo(f"catalog: {write_catalog(Lake(lake))}")
 
@@ -340,7 +340,7 @@ def efficiency(
       tokenergy efficiency --lake ./lake --job chat-70b
     """
     from tokenergy_collectors.lake import Lake
-    from tokenergy_sql.efficiency import print_efficiency
+    from tokenergy_sql.terminal.efficiency import print_efficiency
 
     print_efficiency(Lake(lake), job)
 
@@ -361,7 +361,7 @@ def explain(
       tokenergy explain chat-70b --lake ./lake
       tokenergy explain chat-70b --lake ./lake --format json
     """
-    from tokenergy_sql.explain import print_explanation
+    from tokenergy_sql.explain.explain import print_explanation
 
     print_explanation(lake, job, form, site)
 

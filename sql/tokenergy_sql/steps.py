@@ -12,14 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.lake import Lake, hour_of, partition
-from tokenergy_collectors.progress import progress_bar
-from tokenergy_sql.site import load_site
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.progress import progress_bar
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.paths import hour_of, partition
+from tokenergy_sql.index.site import load_site
 from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
-    from tokenergy_sql.pipeline import Indexed
+    from tokenergy_sql.index.pipeline import Indexed
     from tokenergy_transforms.aggregate import Done
     from tokenergy_transforms.loadprofile.profile import Done as Profiled
 
@@ -116,8 +117,8 @@ def profile_hours(
 
 def print_profiles(root: Path, hours: list[int]) -> None:
     """Print the load profiles of some hours, the largest load first."""
-    from tokenergy_sql.loadtable import load_table
-    from tokenergy_sql.table import console
+    from tokenergy_sql.terminal.loadtable import load_table
+    from tokenergy_sql.terminal.table import console
 
     table = load_table(Lake(root), hours)
     if table.row_count:
@@ -132,7 +133,7 @@ def index_hours(
     Raises:
         UserError: the site file cannot be used.
     """
-    from tokenergy_sql.pipeline import index
+    from tokenergy_sql.index.pipeline import index
 
     lake = Lake(root)
     site = load_site(site_file, lake.root)
@@ -160,7 +161,7 @@ def described(done: Indexed) -> str:
 
 def print_checks(root: Path, limit: int, hours: list[int] | None = None) -> bool:
     """Run the checks (the hourly ones on some hours), print them, tell whether none failed."""
-    from tokenergy_sql.checking import run_checks
+    from tokenergy_sql.checks.checking import run_checks
 
     passed = True
     for finding in run_checks(Lake(root), hours):
@@ -185,8 +186,8 @@ def print_score(root: Path, truth: Path) -> bool:
     from rich.table import Table
     from rich.text import Text
 
-    from tokenergy_sql.score import score
-    from tokenergy_sql.table import console
+    from tokenergy_sql.demo.score import score
+    from tokenergy_sql.terminal.table import console
 
     files = sorted(truth.glob("*.json"))
     if not files:
@@ -212,8 +213,8 @@ def print_score(root: Path, truth: Path) -> bool:
 
 def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
     """Run the demo; return whether the checks, and the score if asked for, came out well."""
-    from tokenergy_sql import demo
-    from tokenergy_sql.table import WIDE_COLUMNS, console, job_table
+    from tokenergy_sql.demo import demo
+    from tokenergy_sql.terminal.table import WIDE_COLUMNS, console, job_table
 
     what = demo.describe(profile)
     demo.prepare(folder)

@@ -23,7 +23,7 @@ from benchmarks.bounds.trials import (
     run_kind,
 )
 
-from tokenergy_collectors.emulate import blueprint
+from tokenergy_collectors.emulate.profile import blueprint
 
 COUNTED, PARTLY = KINDS[0], KINDS[6]  # a V100 with its counter, an H100 without one
 CARDS = [Card(100, 100 + n / 64, 98, 102 + n / 64, 100) for n in range(-64, 65)]

@@ -12,7 +12,7 @@ from benchmarks.decode import __main__ as decode
 from benchmarks.decode.plan import IDLE, Plan, S, jobs_csv
 from benchmarks.decode.record import ABOUT, record
 
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 
 PLAN = Plan(batches=(1, 4), before_s=5, decode_s=3, pause_s=0.5, idle_s=2, after_s=0.5)

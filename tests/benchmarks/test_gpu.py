@@ -13,8 +13,8 @@ from benchmarks.gpu import chains
 from benchmarks.integration import contest, workload
 
 from benchmarks import gpu_check
-from tests.transforms import fake_cupy
-from tests.transforms.host_shim import HostKernels
+from tests.support import fake_cupy
+from tests.support.host_shim import HostKernels
 from tokenergy_transforms import choice, kernel_cpu
 from tokenergy_transforms.batch import Batch, Result
 from tokenergy_transforms.cuda.lanes import LANES

@@ -15,7 +15,7 @@ from benchmarks.integration import by_cpp, by_duckdb, by_numpy, by_polars, workl
 from benchmarks.integration.contest import Contestant, differences, of_result, time_all
 from benchmarks.random_batch import random_batch
 
-from tests.transforms.oracle import segment
+from tests.support.oracle import segment
 from tokenergy_transforms import kernel_cpu
 from tokenergy_transforms.batch import NONE, Result
 

@@ -9,10 +9,10 @@ from benchmarks.scale import fleet
 from benchmarks.scale.measure import SITE
 from benchmarks.scale.questions import QUESTIONS, ask
 
-from tokenergy_collectors.contract import HOUR_US, SEGMENT
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checking import run_checks
-from tokenergy_sql.pipeline import index
+from tokenergy_collectors.lake.contract import HOUR_US, SEGMENT
+from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.index.pipeline import index
 
 DEVICES, HOURS = 11, 2
 

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.storage import __main__ as command
 from benchmarks.storage import data, derived
 
-from tokenergy_collectors.contract import POWER, TABLES
+from tokenergy_collectors.lake.contract import POWER, TABLES
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.collectors.tokens.serve import Endpoint
+from tests.support.endpoint import Endpoint
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from tokenergy_collectors import __version__, cli
-from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.logs import Log
-from tokenergy_collectors.running import parse_duration
-from tokenergy_collectors.supervise import NvmlLostError
+from tokenergy_collectors.base.durations import parse_duration
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.daemon.supervise import NvmlLostError
 
 
 def collect(*arguments, **options):
@@ -121,7 +121,7 @@ def test_a_lost_nvml_is_one_line_and_exit_code_1(tmp_path, guarded, monkeypatch)
     def lost(*_, **__):
         raise NvmlLostError("NVML is lost")
 
-    monkeypatch.setattr("tokenergy_collectors.running.run_collector", lost)
+    monkeypatch.setattr("tokenergy_collectors.daemon.run.run_collector", lost)
     assert guarded("run", "--lake", tmp_path) == (1, ["error: NVML is lost"])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collectors.live.helpers import Shown
+from tests.support.live import Shown
 from tokenergy_collectors.live.catalogue import FAMILIES, UPLOADS
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "tokenergy.json"

@@ -16,8 +16,8 @@ import pytest
 from tests.dags.conftest import Airflow
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.pipeline import index
-from tokenergy_sql.site import Site
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import aggregate, worklist
 from tokenergy_transforms.loadprofile.groups import KINDS
 from tokenergy_transforms.loadprofile.profile import profile_hour

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.faults.support import START_US, Outcome, S
+from tests.support.faults import START_US, Outcome, S
 
 FAULTS = """
 [[faults]]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.support import Outcome
+from tests.support.faults import Outcome
 
 FAULT = '[[faults]]\nkind = "driver_reload"\nnode = "n1"\nat_s = 100.03\nfor_s = 12\n'
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.support import Outcome
+from tests.support.faults import Outcome
 
 FAULTS = """
 [[faults]]

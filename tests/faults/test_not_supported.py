@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.support import Outcome
+from tests.support.faults import Outcome
 
 
 def fault(device: int, *readings: str) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tokenergy_collectors.emulate.fault_specs import FaultSpec
-from tokenergy_collectors.emulate.profile import load_profile
+from tokenergy_collectors.emulate.profile.fault_specs import FaultSpec
+from tokenergy_collectors.emulate.profile.profile import load_profile
 from tokenergy_collectors.lake import Lake
 
 

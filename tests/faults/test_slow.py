@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.support import Outcome
+from tests.support.faults import Outcome
 
 
 def fault(devices: str, call_ms: int, at_s: float = 100.03, for_s: float = 40.0) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pynvml
 import pytest
 
-from tests.collectors.emulate.helpers import Walk, small_profile
-from tests.faults.support import Outcome
+from tests.support.emulated import Walk, small_profile
+from tests.support.faults import Outcome
 from tokenergy_collectors.emulate import Profile
 
 S = 1_000_000

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.cluster import small_cluster
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.site import load_site
+from tokenergy_sql.index.site import load_site
 
 
 @pytest.fixture(scope="session")

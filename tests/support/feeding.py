@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tokenergy_collectors.clock import VirtualClock
+from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.emulate import EmulatedNode, Profile
-from tokenergy_collectors.emulate.board import CHUNK_US
 from tokenergy_collectors.emulate.native import layout
-from tokenergy_collectors.emulate.timeline import CELL_US
+from tokenergy_collectors.emulate.physics.board import CHUNK_US
+from tokenergy_collectors.emulate.workloads.timeline import CELL_US
 
 COMMAND = [sys.executable, "-m", "tokenergy_collectors", "emulate"]
 

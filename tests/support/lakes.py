@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from tokenergy_collectors.contract import TABLES
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.pipeline import index
-from tokenergy_sql.site import Site
+from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import aggregate, worklist
 
 HOUR_US = 3_600_000_000

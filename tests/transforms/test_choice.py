@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 from benchmarks.random_batch import random_batch
 
-from tests.collectors.emulate.helpers import Walk
-from tokenergy_collectors.emulate import nvml
-from tokenergy_collectors.errors import UserError
+from tests.support.emulated import Walk
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.emulate.nvml import library as nvml
 from tokenergy_transforms import choice, kernel_cpu, kernel_cuda
 from tokenergy_transforms.batch import Batch, Result
 from tokenergy_transforms.choice import Integrator

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from benchmarks.random_batch import random_batch
 
-from tests.transforms import fake_cupy
-from tests.transforms.host_shim import HostKernels
-from tokenergy_collectors.errors import UserError
+from tests.support import fake_cupy
+from tests.support.host_shim import HostKernels
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_transforms import kernel_cpu, kernel_cuda
 from tokenergy_transforms.batch import Batch, Result
 from tokenergy_transforms.cuda import feed, lanes, plan

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from benchmarks.random_batch import random_batch
 
-from tests.transforms.host_shim import SANITIZED, HostKernels, build, compiler
+from tests.support.host_shim import SANITIZED, HostKernels, build, compiler
 from tokenergy_transforms.cuda.source import source
 
 BREAKS = {
@@ -39,7 +39,7 @@ def run_sanitized(folder: Path, code: str | None = None) -> subprocess.Completed
     np.savez(folder / "batch.npz", *batch.arrays())
     library = build(folder, code, SANITIZED)
     return subprocess.run(
-        [sys.executable, "-m", "tests.transforms.sanitized_run", library, folder / "batch.npz"],
+        [sys.executable, "-m", "tests.support.sanitized_run", library, folder / "batch.npz"],
         env={**os.environ, "LD_PRELOAD": libasan, "ASAN_OPTIONS": "detect_leaks=0"},
         capture_output=True,
         text=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_transforms.cuts import Held, parse_window, segments, watches
 
 HOUR_US = 3_600_000_000

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.lakes import T0, LakeBuilder, S
-from tokenergy_collectors.contract import POWER
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import POWER
 from tokenergy_transforms.aggregate import aggregate
 
 DEVICES = 40

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.transforms import oracle
-from tests.transforms.host_shim import HostKernels
-from tokenergy_collectors.contract import BOUNDS, HOUR_US
+from tests.support import oracle
+from tests.support.host_shim import HostKernels
+from tokenergy_collectors.lake.contract import BOUNDS, HOUR_US
 from tokenergy_transforms import kernel_cpu
 from tokenergy_transforms.batch import COUNTER_SPAN_US, NONE, Batch, Result
 from tokenergy_transforms.cuda import plan

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from benchmarks.random_batch import random_batch
 
-from tests.transforms.host_shim import HostKernels
-from tests.transforms.oracle import exact_energy, segment
+from tests.support.host_shim import HostKernels
+from tests.support.oracle import exact_energy, segment
 from tokenergy_transforms import choice, kernel_cpu, kernel_cuda
 from tokenergy_transforms.batch import NONE, Batch, Result
 from tokenergy_transforms.cuda.lanes import LANES

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
-from tokenergy_collectors.contract import POWER
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import POWER
 from tokenergy_transforms import shards
 from tokenergy_transforms.aggregate import Aggregator, aggregate
 from tokenergy_transforms.known import known

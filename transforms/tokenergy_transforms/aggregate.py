@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokenergy_collectors.contract import HOUR_US
-from tokenergy_collectors.lake import Lake, hour_of
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.paths import hour_of
 from tokenergy_transforms import choice, cuts, readings
 from tokenergy_transforms.batch import I64
 from tokenergy_transforms.known import Known, known

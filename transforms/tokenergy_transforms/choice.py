@@ -11,7 +11,7 @@ import time
 from collections.abc import Collection
 from typing import Literal, cast, get_args
 
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_transforms.batch import Batch, Result
 
 Device = Literal["auto", "cpu", "cuda"]

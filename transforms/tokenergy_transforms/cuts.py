@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tokenergy_collectors.contract import HOUR_US
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_transforms.batch import I32, I64
 
 _UNITS_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": HOUR_US}

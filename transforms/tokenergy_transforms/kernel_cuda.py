@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from tokenergy_collectors.contract import BOUNDS
+from tokenergy_collectors.lake.contract import BOUNDS
 from tokenergy_transforms.batch import Batch, Result
 from tokenergy_transforms.cuda import feed, plan
 from tokenergy_transforms.cuda.lanes import Lane

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.allocations import allocations
-from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_transforms.cuts import Held
 
 if TYPE_CHECKING:

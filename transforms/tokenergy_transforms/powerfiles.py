@@ -11,9 +11,9 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenergy_collectors.contract import HOUR_US, POWER
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.rawfiles import BrokenFileError, RawFile, RowGroup
+from tokenergy_collectors.lake.contract import HOUR_US, POWER
+from tokenergy_collectors.lake.reading import BrokenFileError, RawFile, RowGroup
 from tokenergy_transforms.batch import I64
 
 TEXTS = ("device_id",)

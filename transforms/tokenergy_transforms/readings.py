@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenergy_collectors.contract import BOUNDS, HOUR_US, POWER
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.rawfiles import BrokenFileError, RawFile
+from tokenergy_collectors.lake.contract import BOUNDS, HOUR_US, POWER
+from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
 from tokenergy_transforms.batch import COUNTER_SPAN_US, I64
 from tokenergy_transforms.powerfiles import TEXTS, Part, PowerFiles, Runs
 from tokenergy_transforms.rows import Readings as Readings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokenergy_collectors.contract import SEGMENT
+from tokenergy_collectors.lake.contract import SEGMENT
 from tokenergy_transforms.batch import I32, NONE, Batch, Result
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tokenergy_collectors.contract import HOUR_US
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_transforms.powerfiles import Part
 
 ROW_BYTES = 80

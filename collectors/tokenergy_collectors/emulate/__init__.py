@@ -4,7 +4,7 @@ In: a profile (boards, jobs, strays) and a clock. Out: NVML, token endpoints, a 
 energies and token counts to score any measurement against, with no GPU in the machine.
 """
 
-from tokenergy_collectors.emulate.node import EmulatedNode, EmulatedSource
-from tokenergy_collectors.emulate.profile import Profile, load_profile
+from tokenergy_collectors.emulate.profile.profile import Profile, load_profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode, EmulatedSource
 
 __all__ = ["EmulatedNode", "EmulatedSource", "Profile", "load_profile"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from tokenergy_collectors.importers.csvfile import Progress
+    from tokenergy_collectors.base.csvfile import Progress
     from tokenergy_collectors.importers.result import ImportResult
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ def nvidia_smi(
 
     nvidia-smi --query-gpu=timestamp,uuid,index,name,power.draw --format=csv -l 1
     """
-    from tokenergy_collectors.importers.nvidia_smi import import_nvidia_smi
+    from tokenergy_collectors.importers.nvidia.smi import import_nvidia_smi
     from tokenergy_collectors.lake import Lake
 
     with _bar(file) as progress:

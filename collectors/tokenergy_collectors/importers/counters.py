@@ -12,13 +12,13 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.contract import TOKENS
-from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.importers.csvfile import BadValueError, CsvFile
+from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.timestamps import StampReader
 from tokenergy_collectors.importers.result import ImportResult, write_new
-from tokenergy_collectors.importers.timestamps import StampReader
-from tokenergy_collectors.lake import escape_node
-from tokenergy_collectors.tokens.names import Role, kinds_of, role_of
+from tokenergy_collectors.lake.contract import TOKENS
+from tokenergy_collectors.lake.paths import escape_node
+from tokenergy_collectors.sources.tokens.counters import Role, kinds_of, role_of
 
 if TYPE_CHECKING:
     from tokenergy_collectors.lake import Lake

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.allocations import device_index, records, resolve
-from tokenergy_collectors.contract import JOBS
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.result import ImportResult
-from tokenergy_collectors.jobsfile import Job, read_jobs
-from tokenergy_collectors.lake import escape_node
+from tokenergy_collectors.lake.allocations import device_index, records, resolve
+from tokenergy_collectors.lake.contract import JOBS
+from tokenergy_collectors.lake.paths import escape_node
+from tokenergy_collectors.sources.jobs.jobsfile import Job, read_jobs
 
 if TYPE_CHECKING:
     from tokenergy_collectors.lake import Lake

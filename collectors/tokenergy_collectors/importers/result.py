@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenergy_collectors.contract import HOUR_US, TABLES
+from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tokenergy_collectors.boards import Board
 from tokenergy_collectors.live.curve import difference
+from tokenergy_collectors.sources.nvml.boards import Board
 
 WINDOW_US = 60_000_000
 _MARK_EVERY_US = 1_000_000

@@ -9,10 +9,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from tokenergy_collectors.config import Config
-from tokenergy_collectors.live.address import parse_listen
+from tokenergy_collectors.base.address import parse_listen
+from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.live.view import LiveView
-from tokenergy_collectors.logs import Log
+from tokenergy_collectors.settings.config import Config
 
 if TYPE_CHECKING:
     from tokenergy_collectors.live.server import MetricsServer
@@ -55,7 +55,7 @@ class Endpoint:
     def _serve(self, listen: str, log: Log) -> MetricsServer:
         from prometheus_client import CollectorRegistry
 
-        from tokenergy_collectors.live.collector import ViewCollector
+        from tokenergy_collectors.live.exposition import ViewCollector
         from tokenergy_collectors.live.server import MetricsServer
 
         registry = CollectorRegistry()

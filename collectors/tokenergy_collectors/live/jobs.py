@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tokenergy_collectors.contract import WHOLE_PPM
+from tokenergy_collectors.lake.contract import WHOLE_PPM
 from tokenergy_collectors.live.board import LiveBoard
 from tokenergy_collectors.live.tokens import Series, SeriesKey
 

@@ -21,8 +21,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.live.address import Address
+from tokenergy_collectors.base.address import Address
+from tokenergy_collectors.base.errors import UserError
 
 _AT_ONCE = 8
 _TIMEOUT_S = 5.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from tokenergy_collectors.contract import TOKENS
+from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_collectors.live.board import WINDOW_US
 from tokenergy_collectors.live.curve import Point
 

@@ -14,16 +14,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from tokenergy_collectors.boards import Board
-from tokenergy_collectors.clock import Clock
-from tokenergy_collectors.config import Config, TokenSource
+from tokenergy_collectors.base.clock import Clock
 from tokenergy_collectors.live.board import WINDOW_US, Limits, LiveBoard
 from tokenergy_collectors.live.catalogue import UPLOADS, Family
 from tokenergy_collectors.live.health import EventCounts
 from tokenergy_collectors.live.jobs import Allocation, JobFigures, allocations_of, job_figures
 from tokenergy_collectors.live.tokens import Series, SeriesKey, follow
-from tokenergy_collectors.rate import rate_hz
-from tokenergy_collectors.tally import Tally
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.nvml.boards import Board
+from tokenergy_collectors.sources.nvml.rate import rate_hz
+from tokenergy_collectors.sources.tokens.settings import TokenSource
+from tokenergy_collectors.spool.tally import Tally
 from tokenergy_collectors.upload.uploader import UploadCounters
 
 _PERIODS = 3

@@ -17,8 +17,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from tokenergy_collectors.config import Upload
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.upload.settings import Upload
 from tokenergy_collectors.upload.store import Content, Looked, Store, StoreError
 
 _SLOWEST_BYTES_S = 50_000

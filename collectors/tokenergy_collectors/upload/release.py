@@ -14,14 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tokenergy_collectors.contract import JOBS
-from tokenergy_collectors.sealedfiles import (
-    SealedFile,
-    files_in,
-    hour_end_us,
-    hour_folders,
-    remove,
-)
+from tokenergy_collectors.lake.contract import JOBS
+from tokenergy_collectors.lake.paths import hour_end_us
+from tokenergy_collectors.lake.sealed import SealedFile, files_in, hour_folders, remove
 from tokenergy_collectors.upload.store import Content, Store, StoreError
 from tokenergy_collectors.upload.verified import Verified
 

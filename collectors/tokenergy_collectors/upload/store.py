@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
-
-from tokenergy_collectors.config import Upload
-from tokenergy_collectors.errors import UserError
 
 Looked = Literal["same", "other", "none"]
 """What is there under a name: the same bytes, other ones, or nothing."""
@@ -48,26 +44,3 @@ class Store(Protocol):
 
     def probe(self) -> str:
         """Look whether the place answers, writing nothing; return a remark, or an empty text."""
-
-
-def open_store(upload: Upload, lake: Path) -> Store:
-    """Return the store of a configuration; nothing is asked of it yet.
-
-    Args:
-        upload: the table of the configuration; `to` is given.
-        lake: folder of the lake.
-
-    Raises:
-        UserError: the store cannot be used: a package is missing, or it is the lake itself.
-    """
-    from tokenergy_collectors.upload.folder import FolderStore
-
-    to = str(upload.to)
-    if "://" in to and not to.startswith("file://"):
-        from tokenergy_collectors.upload.objects import open_object_store
-
-        return open_object_store(to, upload)
-    root, inside = Path(to.removeprefix("file://")).absolute(), lake.absolute()
-    if inside == root or inside in root.parents:
-        raise UserError(f"upload.to {to}: lies in the lake {lake}; expected another place")
-    return FolderStore(root, inside)

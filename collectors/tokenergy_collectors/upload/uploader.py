@@ -15,11 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tokenergy_collectors.config import Upload
+from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.logs import Log
-from tokenergy_collectors.sealedfiles import SealedFile, age_key, files_in, hour_folders
+from tokenergy_collectors.lake.sealed import SealedFile, age_key, files_in, hour_folders
 from tokenergy_collectors.upload.release import release
+from tokenergy_collectors.upload.settings import Upload
 from tokenergy_collectors.upload.store import Content, Store, StoreError
 from tokenergy_collectors.upload.verified import Verified
 

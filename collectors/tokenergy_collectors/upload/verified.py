@@ -13,8 +13,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from tokenergy_collectors.lake import escape_node
-from tokenergy_collectors.sealedfiles import SealedFile
+from tokenergy_collectors.lake.paths import escape_node
+from tokenergy_collectors.lake.sealed import SealedFile
 
 FOLDER = ".upload"
 

@@ -13,9 +13,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checking import Finding, run_checks
+from tokenergy_sql.checks.checking import Finding, run_checks
 from tokenergy_sql.report.facts import read_facts
 from tokenergy_sql.report.view import page_view
 

@@ -11,10 +11,12 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.contract import HOUR_US
-from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.lake import Lake, hour_of_path, node_of
-from tokenergy_sql import catalog, efficiency
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.paths import hour_of_path, node_of
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.index import efficiency
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from tokenergy_collectors.contract import HOUR_US, TOKEN_KINDS
-from tokenergy_collectors.lake import escape_node, partition
+from tokenergy_collectors.lake.contract import HOUR_US, TOKEN_KINDS
+from tokenergy_collectors.lake.paths import escape_node, partition
 from tokenergy_sql.report.facts import Facts, Row
 from tokenergy_sql.report.format import between, grouped, iso, length, number, percent, significant
 from tokenergy_sql.report.fullrate import PARTS, bar

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from tokenergy_collectors.contract import TOKEN_KINDS
+from tokenergy_collectors.lake.contract import TOKEN_KINDS
 from tokenergy_sql.report import overtime, palette
 from tokenergy_sql.report.dots import intensity_spec
 from tokenergy_sql.report.facts import Facts, Row

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tokenergy_sql.checking import Finding
+from tokenergy_sql.checks.checking import Finding
 from tokenergy_sql.report.facts import Facts, Row, left_out
 from tokenergy_sql.report.format import (
     Cell,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tokenergy_sql.checking import Finding
+from tokenergy_sql.checks.checking import Finding
 from tokenergy_sql.report import panels, words
 from tokenergy_sql.report.energy import energy_view
 from tokenergy_sql.report.facts import (

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.collectors.importers.conftest import snapshot
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.csvfile import BadValueError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.counters import count_of, import_counters
-from tokenergy_collectors.importers.csvfile import BadValueError
 from tokenergy_collectors.lake import Lake
 
 Write = Callable[[str | bytes], Path]

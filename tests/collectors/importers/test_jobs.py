@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 
 from tests.collectors.importers.conftest import snapshot
-from tokenergy_collectors.allocations import allocations
-from tokenergy_collectors.contract import DEVICE
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.jobs import import_jobs
-from tokenergy_collectors.jobsfile import read_jobs
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.contract import DEVICE
+from tokenergy_collectors.sources.jobs.jobsfile import read_jobs
 
 Write = Callable[[str | bytes], Path]
 HEADER = "job_id,node,device_id,start,end\n"

@@ -4,8 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenergy_collectors.contract import TOKEN_KINDS
-from tokenergy_collectors.tokens.names import COUNTERS, Counter, Role, counter_of, kinds_of, role_of
+from tokenergy_collectors.lake.contract import TOKEN_KINDS
+from tokenergy_collectors.sources.tokens.counters import (
+    COUNTERS,
+    Counter,
+    Role,
+    counter_of,
+    kinds_of,
+    role_of,
+)
 
 
 @pytest.mark.parametrize(

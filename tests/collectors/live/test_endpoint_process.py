@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.collectors.emulate.helpers import SMALL
-from tests.collectors.live.helpers import Metrics
-from tokenergy_collectors.live.address import parse_address
-from tokenergy_collectors.live.client import ask
-from tokenergy_collectors.live.frame import frame_of
+from tests.support.emulated import SMALL
+from tests.support.live import Metrics
+from tokenergy_collectors.base.address import parse_address
+from tokenergy_collectors.top.client import ask
+from tokenergy_collectors.top.frame import frame_of
 
 PLAIN = SMALL[: SMALL.index("[[jobs]]")]
 """The small profile without anything that runs, so without token endpoints."""

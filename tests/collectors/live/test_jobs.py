@@ -2,10 +2,10 @@
 
 import pytest
 
-from tokenergy_collectors.boards import Board
 from tokenergy_collectors.live.board import Limits, LiveBoard
 from tokenergy_collectors.live.jobs import allocations_of, job_figures
 from tokenergy_collectors.live.tokens import follow
+from tokenergy_collectors.sources.nvml.boards import Board
 
 S = 1_000_000
 T0 = 1_768_464_000_000_000

@@ -14,13 +14,13 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from tokenergy_collectors.config import Config
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.address import parse_address, parse_listen
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.strict import load_toml
 from tokenergy_collectors.live import server as serving
-from tokenergy_collectors.live.address import parse_address, parse_listen
-from tokenergy_collectors.live.client import ask
 from tokenergy_collectors.live.server import MetricsServer
-from tokenergy_collectors.strict import load_toml
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.top.client import ask
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import pynvml
 import pytest
 
-from tests.collectors.live.helpers import Metrics, S, Shown, long_profile, text_of
-from tokenergy_collectors.config import Config
+from tests.support.live import Metrics, S, Shown, long_profile, text_of
 from tokenergy_collectors.live.catalogue import FAMILIES, SEALED, UPLOADS, Family
 from tokenergy_collectors.live.view import LiveView, upload_metrics
+from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.upload.uploader import UploadCounters
 
 

@@ -7,10 +7,10 @@ import os
 import time
 
 from tests.support.lakes import T0, LakeBuilder, S
-from tokenergy_collectors.config import Upload
-from tokenergy_collectors.contract import HOUR_US
-from tokenergy_collectors.logs import Log
-from tokenergy_collectors.upload.store import open_store
+from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.upload.opening import open_store
+from tokenergy_collectors.upload.settings import Upload
 from tokenergy_collectors.upload.uploader import Uploader
 from tokenergy_collectors.upload.verified import Verified
 

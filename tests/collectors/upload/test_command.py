@@ -5,16 +5,17 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from tests.collectors.emulate.helpers import SMALL
 from tests.collectors.upload.helpers import files, fill
+from tests.support.emulated import SMALL
 from tests.support.s3 import BUCKET
 from tokenergy_collectors import cli
-from tokenergy_collectors.config import Config, Upload
-from tokenergy_collectors.errors import UserError
-from tokenergy_collectors.spool import Spool
-from tokenergy_collectors.strict import load_toml
-from tokenergy_collectors.upload.finding import upload_findings
-from tokenergy_collectors.upload.store import open_store
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.strict import load_toml
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.spool.spool import Spool
+from tokenergy_collectors.upload.findings import upload_findings
+from tokenergy_collectors.upload.opening import open_store
+from tokenergy_collectors.upload.settings import Upload
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from tests.collectors.emulate.helpers import SMALL
 from tests.collectors.upload.helpers import Uploading, files, fill, make_old
+from tests.support.emulated import SMALL
 from tests.support.s3 import BUCKET
 from tokenergy_collectors.lake import Lake
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from tokenergy_collectors.contract import LEDGER
-from tokenergy_sql.models import model_text
+from tokenergy_collectors.lake.contract import LEDGER
+from tokenergy_sql.index.models import model_text
 
 FOLDER = Path(__file__).parent
 
@@ -17,7 +17,7 @@ def ledger_by_sql(con: duckdb.DuckDBPyConnection) -> pa.Table:
     """Return the ledger of an hour by SQL alone, in order; leave nothing behind.
 
     Args:
-        con: as `tokenergy_sql.booking.ledger` takes it.
+        con: as `tokenergy_sql.index.booking.ledger` takes it.
     """
     texts = {
         "job_edge": model_text("job_edge"),

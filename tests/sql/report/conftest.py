@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.report.fleet import build_fleet
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.report_fleet import build_fleet
 from tokenergy_collectors.lake import Lake
+from tokenergy_sql.index.site import Site
 from tokenergy_sql.report import build_report
-from tokenergy_sql.site import Site
 
 HOSTILE = "</script><b>x\"'"
 """A job name that breaks out of careless markup, script and attribute."""

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.sql.report.conftest import HOSTILE
-from tests.sql.report.fleet import JOBS
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.report_fleet import JOBS
 from tokenergy_sql.report import build_report
 from tokenergy_sql.report.format import clean
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.report.reading import job_fields, job_page
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.report_reading import job_fields, job_page
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import efficiency
+from tokenergy_sql.index import efficiency
 from tokenergy_sql.report import build_report, fullrate
 from tokenergy_sql.report.facts import Facts, read_facts
 from tokenergy_sql.report.fullrate import PARTS, rate_view

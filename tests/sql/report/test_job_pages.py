@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.sql.report.fleet import JOBS
-from tests.sql.report.reading import embedded, job_fields, job_page
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.report_fleet import JOBS
+from tests.support.report_reading import embedded, job_fields, job_page
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
+from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.report import build_report
 from tokenergy_sql.report.facts import read_facts
 from tokenergy_sql.report.format import significant

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tests.sql.report.conftest import HOSTILE, LONG
-from tests.sql.report.reading import Reader, charts, embedded, job_fields
 from tests.support.lakes import T0, LakeBuilder, S, level
-from tokenergy_collectors.errors import UserError
+from tests.support.report_reading import Reader, charts, embedded, job_fields
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
-from tokenergy_sql.checking import Finding
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.checks.checking import Finding
 from tokenergy_sql.report import build_report
 from tokenergy_sql.report.facts import read_facts
 from tokenergy_sql.report.format import significant

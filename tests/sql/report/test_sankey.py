@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.lakes import T0, LakeBuilder, S
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql import catalog
+from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.report.energy import energy_view
 from tokenergy_sql.report.facts import read_facts
 from tokenergy_sql.report.palette import marks

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.report.reading import embedded
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.report_reading import embedded
 from tokenergy_sql.report import build_report
 from tokenergy_sql.report.facts import DETAILED_JOBS, FEW_POINTS, MOST_POINTS
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.lakes import T0
 from tests.transforms.loadprofile.grids import Rows
-from tokenergy_collectors.thin import Thinner
+from tokenergy_collectors.sampler.thin import Thinner
 from tokenergy_transforms.loadprofile.bandwidth import Pace, interpolation_gain, pace
 
 

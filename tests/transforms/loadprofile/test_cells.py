@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tests.support.oracle import exact_energy
 from tests.transforms.loadprofile.grids import WHOLE, Rows, grid
-from tests.transforms.oracle import exact_energy
 from tokenergy_transforms.aggregate import aggregate
 from tokenergy_transforms.loadprofile.profile import profile_hour
 

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tests.transforms.loadprofile.test_profile import swinging
-from tokenergy_collectors.contract import TABLES
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checking import run_checks
+from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.cli import app
-from tokenergy_sql.query import run_query
+from tokenergy_sql.terminal.query import run_query
 from tokenergy_transforms import choice
 from tokenergy_transforms.loadprofile import profile
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tokenergy_collectors.contract import SEGMENT
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.rawfiles import BrokenFileError, RawFile
+from tokenergy_collectors.lake.contract import SEGMENT
+from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
 from tokenergy_transforms.batch import I32, I64, NONE
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_transforms.batch import I64, Batch, Result
 
 ALIGN = 512

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-from tokenergy_collectors.contract import HOUR_US, WHOLE_PPM
+from tokenergy_collectors.lake.contract import HOUR_US, WHOLE_PPM
 from tokenergy_transforms.batch import I64
 from tokenergy_transforms.maths import lower_bound, pair_energy
 from tokenergy_transforms.readings import Readings

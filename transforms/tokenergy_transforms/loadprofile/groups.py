@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.contract import HOUR_US, WHOLE_PPM
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.contract import HOUR_US, WHOLE_PPM
 from tokenergy_transforms.loadprofile.bandwidth import Pace
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tokenergy_collectors.contract import HOUR_US, TABLES
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_transforms import choice
 from tokenergy_transforms.cuts import parse_window
 from tokenergy_transforms.known import Known, known

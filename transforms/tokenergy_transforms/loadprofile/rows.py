@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenergy_collectors.contract import WHOLE_PPM
+from tokenergy_collectors.lake.contract import WHOLE_PPM
 from tokenergy_transforms.loadprofile import figures, spectrum
 from tokenergy_transforms.loadprofile.bandwidth import AVERAGE_US, interpolation_gain
 from tokenergy_transforms.loadprofile.groups import Group

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tokenergy_collectors.contract import HOUR_US
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_transforms import readings
 from tokenergy_transforms.batch import I64
 from tokenergy_transforms.loadprofile.bandwidth import Pace, pace

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.base.errors import UserError
 
 SONAME = "libnvidia-ml.so.1"
 FLAGS = (

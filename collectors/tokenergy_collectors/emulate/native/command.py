@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tokenergy_collectors.clock import SystemClock
+from tokenergy_collectors.base.clock import SystemClock
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.emulate.native.build import library_folder
 from tokenergy_collectors.emulate.native.cut import write_truth
 from tokenergy_collectors.emulate.native.feeder import Feeder
-from tokenergy_collectors.emulate.node import EmulatedNode
-from tokenergy_collectors.emulate.profile import Profile, load_profile
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.emulate.profile.profile import Profile, load_profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 
 STATE_VARIABLE = "TOKENERGY_EMULATED_NVML"
 _FEED_EVERY_S = 0.05

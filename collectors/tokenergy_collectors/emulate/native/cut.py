@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tokenergy_collectors.clock import VirtualClock
-from tokenergy_collectors.emulate.node import EmulatedNode
-from tokenergy_collectors.emulate.profile import Placed, Profile
+from tokenergy_collectors.base.clock import VirtualClock
+from tokenergy_collectors.emulate.profile.profile import Placed, Profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 
 _Placed = TypeVar("_Placed", bound=Placed)
 

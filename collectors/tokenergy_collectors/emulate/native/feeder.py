@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tokenergy_collectors.clock import Clock
+from tokenergy_collectors.base.clock import Clock
 from tokenergy_collectors.emulate.native.filling import SLOT_US
 from tokenergy_collectors.emulate.native.state import StateFile
-from tokenergy_collectors.emulate.node import EmulatedNode
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 
 LEASE_US = 3_000_000
 """How long readers believe a feeder that says nothing."""

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from tokenergy_collectors.emulate import nvml, nvml_more
-from tokenergy_collectors.emulate.board import CHUNK_CELLS
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.emulate.native import layout
 from tokenergy_collectors.emulate.native.filling import GAUGE_US, SLOT_US, describe_board, fill
-from tokenergy_collectors.emulate.sensor import Board
-from tokenergy_collectors.emulate.timeline import CELL_US
-from tokenergy_collectors.errors import UserError
+from tokenergy_collectors.emulate.nvml import library as nvml
+from tokenergy_collectors.emulate.nvml import more as nvml_more
+from tokenergy_collectors.emulate.physics.board import CHUNK_CELLS
+from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.workloads.timeline import CELL_US
 
 
 class StateFile:

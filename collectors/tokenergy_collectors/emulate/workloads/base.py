@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from tokenergy_collectors.emulate.timeline import Cells, Timeline
+from tokenergy_collectors.emulate.workloads.timeline import Cells, Timeline
 
 
 class Process(NamedTuple):

@@ -23,10 +23,10 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from tokenergy_collectors.emulate.request_log import Request, RequestLog
-from tokenergy_collectors.emulate.timeline import Load
+from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.emulate.workloads.base import Workload
-from tokenergy_collectors.strict import Strict
+from tokenergy_collectors.emulate.workloads.request_log import Request, RequestLog
+from tokenergy_collectors.emulate.workloads.timeline import Load
 
 _BLOCK_TOKENS = 16
 """Prefix caches reuse whole blocks only (vLLM's default block size)."""

@@ -19,9 +19,9 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from tokenergy_collectors.emulate.timeline import CELL_US, Cells, Floats
+from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.emulate.workloads.base import Workload
-from tokenergy_collectors.strict import Strict
+from tokenergy_collectors.emulate.workloads.timeline import CELL_US, Cells, Floats
 
 _HIGH = (100.0, 60.0)
 _LOW = (0.0, 0.0)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.emulate.workloads.base import Workload
-from tokenergy_collectors.strict import Strict
 
 
 class ReservationSpec(Strict):

@@ -9,9 +9,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from tokenergy_collectors.emulate.timeline import Load
+from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.emulate.workloads.base import Workload
-from tokenergy_collectors.strict import Strict
+from tokenergy_collectors.emulate.workloads.timeline import Load
 
 
 class StraySpec(Strict):

@@ -13,9 +13,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tokenergy_collectors.emulate.timeline import Load
+from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.emulate.workloads.base import Workload
-from tokenergy_collectors.strict import Strict
+from tokenergy_collectors.emulate.workloads.timeline import Load
 
 _STARTING = (0.0, 1.0)
 _COMPUTING = (100.0, 62.0)

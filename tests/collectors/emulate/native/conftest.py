@@ -7,8 +7,8 @@ import shutil
 import pynvml
 import pytest
 
-from tests.collectors.emulate.helpers import Walk
 from tests.collectors.emulate.native.rigs import NativeRig
+from tests.support.emulated import Walk
 from tokenergy_collectors.emulate.native.build import SONAME, library_folder
 
 

@@ -7,7 +7,7 @@ import ctypes
 
 import pynvml
 
-from tests.collectors.emulate.helpers import Walk
+from tests.support.emulated import Walk
 from tokenergy_collectors.emulate.native.filling import SLOT_US
 from tokenergy_collectors.emulate.native.state import StateFile
 

@@ -6,9 +6,9 @@ import subprocess
 import pynvml
 import pytest
 
-from tests.collectors.emulate.helpers import small_profile
-from tokenergy_collectors.emulate.nvml import NvmlLibrary
-from tokenergy_collectors.emulate.nvml_more import generation
+from tests.support.emulated import small_profile
+from tokenergy_collectors.emulate.nvml.library import NvmlLibrary
+from tokenergy_collectors.emulate.nvml.more import generation
 
 INSTANT = pynvml.NVML_FI_DEV_POWER_INSTANT
 AVERAGE = pynvml.NVML_FI_DEV_POWER_AVERAGE

@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from tests.collectors.emulate.helpers import SMALL, Walk
+from tests.support.emulated import SMALL, Walk
 from tests.support.feeding import COMMAND, Feeding
 from tokenergy_collectors.emulate import load_profile
 from tokenergy_collectors.emulate.native.cut import cut, write_truth

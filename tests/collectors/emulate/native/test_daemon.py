@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.collectors.emulate.helpers import SMALL
+from tests.support.emulated import SMALL
 from tests.support.feeding import Feeding, Truth
 from tokenergy_collectors.emulate import load_profile
 from tokenergy_collectors.lake import Lake

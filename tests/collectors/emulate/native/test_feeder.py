@@ -12,8 +12,9 @@ import numpy as np
 import pynvml
 import pytest
 
-from tests.collectors.emulate.helpers import Walk, small_profile
-from tokenergy_collectors.clock import VirtualClock
+from tests.support.emulated import Walk, small_profile
+from tokenergy_collectors.base.clock import VirtualClock
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.emulate import EmulatedNode
 from tokenergy_collectors.emulate.native import layout
 from tokenergy_collectors.emulate.native.build import library_folder
@@ -21,7 +22,6 @@ from tokenergy_collectors.emulate.native.command import emulate
 from tokenergy_collectors.emulate.native.feeder import LEASE_US, Feeder
 from tokenergy_collectors.emulate.native.filling import SLOT_US
 from tokenergy_collectors.emulate.native.state import StateFile
-from tokenergy_collectors.errors import UserError
 
 S = 1_000_000
 CALLS = ["PowerUsage", "TotalEnergyConsumption", "UtilizationRates", "MemoryInfo", "PciInfo_v3"]

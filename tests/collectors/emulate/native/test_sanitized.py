@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.collectors.emulate.helpers import Walk
+from tests.support.emulated import Walk
 from tokenergy_collectors.emulate.native import build
 from tokenergy_collectors.emulate.native.build import compile_library
 from tokenergy_collectors.emulate.native.state import StateFile

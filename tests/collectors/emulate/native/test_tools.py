@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.collectors.emulate.helpers import SMALL
+from tests.support.emulated import SMALL
 from tests.support.feeding import Feeding, Truth
 from tokenergy_collectors.emulate import load_profile
 

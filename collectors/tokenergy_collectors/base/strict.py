@@ -1,0 +1,90 @@
+"""TOML files that people write: unknown keys are errors, and an error is one line.
+
+In: a file and the pydantic model of what may stand in it. Out: the model, or a `UserError` that
+names the file, the key, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from tokenergy_collectors.base.errors import UserError
+
+_SHOWN_CHARS = 60
+
+
+class Strict(BaseModel):
+    """A table that knows its keys, converts no types and cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key, value in data.items():
+                if key not in cls.model_fields:
+                    raise PydanticCustomError(
+                        "unknown_key",
+                        "unknown key {key} = {value}; allowed: {allowed}",
+                        {
+                            "key": shown(key),
+                            "value": shown(value),
+                            "allowed": ", ".join(cls.model_fields),
+                        },
+                    )
+        return data
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def load_toml(
+    path: Path | None, model: type[Model], overrides: Mapping[str, object] | None = None
+) -> Model:
+    """Read a TOML file into a model.
+
+    Args:
+        path: the file; None for none, so that the overrides are all there is.
+        model: what may stand in it.
+        overrides: top-level keys that take the place of the file's, where not None.
+
+    Raises:
+        UserError: the file is missing, is not TOML, or does not fit the model.
+    """
+    name = "options" if path is None else str(path)
+    try:
+        data = {} if path is None else tomllib.loads(path.read_text("utf-8"))
+        data |= {key: value for key, value in (overrides or {}).items() if value is not None}
+        return model.model_validate(data)
+    except OSError as error:
+        raise UserError(f"{name}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{name}: not a TOML file: {error}") from None
+    except ValidationError as error:
+        raise UserError(f"{name}: {first_error(error)}") from None
+
+
+def shown(value: object) -> str:
+    """Return a value as it may stand in an error: one line, not too long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
+
+
+def first_error(error: ValidationError) -> str:
+    """Return the first of a validation error's findings as one line."""
+    found = error.errors(include_url=False)
+    first = found[0]
+    where = ".".join(str(part) for part in first["loc"]) or "file"
+    line = f"{where}: {first['msg']}"
+    if first["type"] not in ("unknown_key", "missing", "value_error"):
+        line += f", got {shown(first['input'])}"
+    more = len(found) - 1
+    line = " ".join(line.split())
+    return f"{line} (and {more} more)" if more else line

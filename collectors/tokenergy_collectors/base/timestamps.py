@@ -1,0 +1,160 @@
+"""Time stamps of foreign files to UTC microseconds, exactly.
+
+In: the text of one stamp (Unix seconds, ISO 8601, or nvidia-smi's `2024/01/31 12:34:56.789`) and
+the zone in which the file was written. Out: `int64` microseconds since 1970, UTC. No float is
+involved; digits beyond the microsecond are dropped.
+
+Local time is ambiguous for an hour each autumn. Rows lie in the order in which they were written,
+so a reader keeps the previous stamp: local time that goes back is the second occurrence.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from tokenergy_collectors.base.csvfile import BadValueError
+from tokenergy_collectors.base.errors import UserError
+
+EXPECTED = (
+    "expected Unix seconds (1706704496.789), ISO 8601 (2024-01-31T12:34:56.789Z) "
+    "or nvidia-smi's 2024/01/31 12:34:56.789"
+)
+
+_UNIX = re.compile(r"(\d{1,12})(?:\.(\d*))?", re.ASCII)
+_CIVIL = re.compile(
+    r"(\d{4})([-/])(\d\d)\2(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
+    r"\s*(Z|z|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
+)
+_END_S = 253_402_300_800
+"""Unix seconds of the year 10000: what lies beyond is not in seconds."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MINUTE = len("2024/01/31 12:34:")
+_JITTER_US = 10_000_000
+"""Stamps of several devices may come out of order by less than this without being a fold."""
+
+_MAX_CACHED = 200_000
+
+
+def zone(name: str) -> tzinfo:
+    """Return the time zone of a name such as `Europe/Berlin`.
+
+    Raises:
+        UserError: there is no such zone.
+    """
+    if name == "UTC":
+        return UTC
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise UserError(
+            f"unknown time zone {name!r}: expected a name such as UTC or Europe/Berlin"
+        ) from None
+
+
+class StampReader:
+    """Reads the stamps of one file, in the file's order.
+
+    Args:
+        tz: name of the zone in which stamps without an offset were written.
+
+    Raises:
+        UserError: there is no such zone.
+    """
+
+    def __init__(self, tz: str = "UTC") -> None:
+        self._tz = zone(tz)
+        self._tz_name = tz
+        self.ambiguous = 0
+        """How many stamps lay in an hour that came twice: they depend on the one before."""
+        self.last_us: int | None = None
+        """The stamp that was read last."""
+        self._minutes: dict[str, int] = {}
+        self._seconds: dict[str, int] = {}
+
+    def read(self, text: str) -> int:
+        """Return a stamp in microseconds UTC.
+
+        Raises:
+            BadValueError: it cannot be read, or there was no such local time in the zone.
+        """
+        minute_us = self._minutes.get(text[:_MINUTE])
+        second_us = self._seconds.get(text[_MINUTE:])
+        if minute_us is not None and second_us is not None:
+            ts_us = minute_us + second_us
+        else:
+            ts_us = self._read_slowly(text.strip())
+        self.last_us = ts_us
+        return ts_us
+
+    def _read_slowly(self, text: str) -> int:
+        if unix := _UNIX.fullmatch(text):
+            if int(unix[1]) >= _END_S:
+                raise BadValueError(f"time {text!r} lies beyond the year 9999: {EXPECTED}")
+            return int(unix[1]) * 1_000_000 + _fraction_us(unix[2])
+        found = _CIVIL.fullmatch(text)
+        if found is None:
+            raise BadValueError(f"cannot read time {text!r}: {EXPECTED}")
+        year, _, month, day, hour, minute, second, fraction, offset = found.groups()
+        try:
+            civil = datetime(int(year), int(month), int(day), int(hour), int(minute))
+            within_us = _seconds_us(second or "0") + _fraction_us(fraction)
+            offset_us = _offset_us(offset or "Z")
+        except ValueError:
+            raise BadValueError(f"there is no such time as {text!r}: {EXPECTED}") from None
+        if offset is None:
+            return self._local_us(civil, within_us, text)
+        return _since_epoch_us(civil.replace(tzinfo=UTC)) - offset_us + within_us
+
+    def _local_us(self, civil: datetime, within_us: int, text: str) -> int:
+        """Return the stamp of local time: `civil` to the minute, and what lies within it."""
+        first_us = _since_epoch_us(civil.replace(tzinfo=self._tz))
+        second_us = _since_epoch_us(civil.replace(tzinfo=self._tz, fold=1))
+        if second_us < first_us:
+            raise BadValueError(
+                f"time {text!r} was skipped in {self._tz_name} when the clocks went forward: "
+                "expected another --tz"
+            )
+        if second_us == first_us:
+            self._remember(text, first_us, within_us)
+            return first_us + within_us
+        self.ambiguous += 1
+        went_back = self.last_us is not None and (first_us + within_us < self.last_us - _JITTER_US)
+        return (second_us if went_back else first_us) + within_us
+
+    def _remember(self, text: str, minute_us: int, within_us: int) -> None:
+        """Keep the two halves of a stamp, so that the next one like it needs no parsing."""
+        if text[_MINUTE - 1 : _MINUTE] != ":":
+            return
+        if len(self._seconds) > _MAX_CACHED:
+            self._seconds.clear()
+        if len(self._minutes) > _MAX_CACHED:
+            self._minutes.clear()
+        self._minutes[text[:_MINUTE]] = minute_us
+        self._seconds[text[_MINUTE:]] = within_us
+
+
+def _since_epoch_us(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _seconds_us(digits: str) -> int:
+    if int(digits) > 59:
+        raise ValueError(digits)
+    return int(digits) * 1_000_000
+
+
+def _fraction_us(digits: str | None) -> int:
+    return int((digits or "").ljust(6, "0")[:6])
+
+
+def _offset_us(text: str) -> int:
+    if text in "Zz":
+        return 0
+    hours, minutes = int(text[1:3]), int(text[3:].lstrip(":") or 0)
+    if hours > 23 or minutes > 59:
+        raise ValueError(text)
+    return (1 if text[0] == "+" else -1) * (hours * 60 + minutes) * 60_000_000

@@ -1,0 +1,206 @@
+"""When the spool does what: logs within a moment, on the disk now and then, sealed at every roll.
+
+In: the spool and the schedule. Out: calls in threads of their own, so that a slow disk never holds
+up the sampling, and events that tell what went wrong and when it works again.
+
+On a virtual clock, where an hour passes in seconds, logs are written at the pace of the real one: a
+kill comes in real time, and 7,200 writes for an emulated hour would save nothing. Sealing follows
+virtual time, so that the same run makes the same files.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from tokenergy_collectors.base.clock import Clock, VirtualClock
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.base.schedule import Schedule
+from tokenergy_collectors.base.workers import Worker
+from tokenergy_collectors.daemon.housekeeping import Housekeeping
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.source import Tell
+from tokenergy_collectors.spool.sealing import preload
+from tokenergy_collectors.spool.spool import Spool
+from tokenergy_collectors.spool.tally import Tally
+
+_STOP_S = 5.0
+_LAST_RETRIES_US = (500_000, 2_000_000)
+
+
+class Recorder:
+    """Keeps the rows of one daemon safe.
+
+    Args:
+        config: how often.
+        lake: where to write.
+        clock: real or virtual.
+        log: where lines are told.
+        tell: takes events.
+        release: has readings added to the spool that are not there yet; those too that are held
+            back, if it is given True.
+        tally: takes what is recorded and lost.
+
+    Raises:
+        UserError: the node's name or the lake's folder cannot be used, or another process collects
+            this node.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        lake: Lake,
+        clock: Clock,
+        log: Log,
+        tell: Tell,
+        release: Callable[[bool], None],
+        tally: Tally | None = None,
+    ) -> None:
+        self._tally = tally or Tally()
+        self._config = config
+        self._clock = clock
+        self._log = log
+        self._tell = tell
+        self._release = release
+        self._virtual = isinstance(clock, VirtualClock)
+        self._offset_us = clock.realtime_us() - clock.monotonic_us()
+        self._problems: dict[str, str] = {}
+        limit_bytes = config.wal_limit_mb << 20
+        self.spool = Spool(lake, config.node, self._dropped, limit_bytes, replay=self._virtual)
+        self.housekeeping = Housekeeping(
+            config, lake, log, tell, self.spool.flush, virtual=self._virtual
+        )
+        if not self._virtual:
+            preload()
+        self._recoverer = self._worker("recovery", self._recover)
+        self._flusher = self._worker("log", self._flush)
+        self._syncer = self._worker("sync", self._sync)
+        self._sealer = self._worker("seal", self._seal)
+
+    def plan(self, schedule: Schedule, start_us: int) -> None:
+        """Recover what an earlier process left, and put what is to come on the schedule."""
+        self._recoverer.ask()
+        config = self._config
+        for period_s, task in (
+            (config.wal_flush_s, self._flush_soon),
+            (config.wal_fsync_s, self._syncer.ask),
+        ):
+            period_us = round(period_s * 1_000_000)
+            paced = _Paced(task, period_s) if self._virtual else task
+            schedule.every(period_us, paced, start_us + period_us)
+        roll_us = round(config.roll_s * 1_000_000)
+        schedule.every(roll_us, self._seal_soon, start_us + roll_us)
+        self.housekeeping.plan(schedule, start_us)
+
+    def finish(self) -> None:
+        """Wait for what is under way; after this nothing is written but by `seal_at_last`."""
+        for worker in (self._flusher, self._syncer):
+            worker.finish(_STOP_S)
+        for worker in (self._recoverer, self._sealer):
+            worker.finish(None)
+        self.housekeeping.finish()
+
+    def seal_at_last(self) -> dict[str, int]:
+        """Seal everything, return row counts; a lake that cannot be written gets a little time.
+
+        Raises:
+            UserError: it still cannot. What is in the log is recovered at the next start.
+        """
+        until_us = self._clock.monotonic_us() + self._offset_us
+        counts = self._seal_patiently()
+        self._tally.sealed_us = until_us
+        return counts
+
+    def _seal_patiently(self) -> dict[str, int]:
+        for wait_us in _LAST_RETRIES_US:
+            try:
+                return self.spool.seal()
+            except UserError as error:
+                self._log.warning("seal_failed", why=error)
+                self._clock.sleep_until(self._clock.monotonic_us() + wait_us, threading.Event())
+        return self.spool.seal()
+
+    def close(self) -> None:
+        """Give the node free for another process."""
+        self.spool.close()
+
+    def _worker(self, name: str, task: Callable[[], None]) -> Worker:
+        def failed(error: Exception) -> None:
+            self._tell("error", None, f"{name}: {error!r}")
+
+        return Worker(task, failed, inline=self._virtual)
+
+    def _flush_soon(self) -> None:
+        # The end of a run of equal readings is held back for up to a second; on a real clock it
+        # would be lost with the process.
+        self._release(not self._virtual)
+        self._flusher.ask()
+
+    def _seal_soon(self) -> None:
+        self._release(False)
+        self._sealer.ask()
+
+    def _flush(self) -> None:
+        self._once("log", self.spool.flush)
+
+    def _sync(self) -> None:
+        self._once("sync", self.spool.sync)
+
+    def _once(self, what: str, task: Callable[[], None]) -> None:
+        """Run a task; tell a problem once, and when it is over."""
+        try:
+            task()
+        except UserError as error:
+            if self._problems.get(what) != str(error):
+                self._problems[what] = str(error)
+                self._tell("error", None, str(error))
+        else:
+            if self._problems.pop(what, None) is not None:
+                self._log.info(f"{what}_works")
+
+    def _recover(self) -> None:
+        found = self.spool.recover()
+        for detail in found.torn:
+            self._tell("torn", None, detail)
+        for detail in found.unreadable:
+            self._tell("quarantined", None, detail)
+        if found.rows:
+            detail = f"{found.rows} rows over {found.span_s:.3f} s from the log"
+            self._tell("recovered", None, detail)
+            self._tally.recovered_rows += found.rows
+        try:
+            self.spool.seal_waiting()
+        except UserError as error:
+            self._log.warning("seal_failed", why=error)
+
+    def _seal(self) -> None:
+        until_us = self._clock.monotonic_us() + self._offset_us
+        try:
+            counts = self.spool.seal()
+        except UserError as error:
+            self._log.warning("seal_failed", why=error)
+            return
+        self._tally.sealed_us = until_us
+        self._log.info("sealed", until_us=until_us, rows=counts)
+
+    def _dropped(self, table: str, rows: int, why: str) -> None:
+        self._tally.dropped_rows[table] += rows
+        self._tell("drop", None, f"{rows} rows of {table}: {why}")
+
+
+class _Paced:
+    """A task that is left out until a period of real time is over."""
+
+    def __init__(self, task: Callable[[], None], period_s: float) -> None:
+        self._task = task
+        self._period_s = period_s
+        self._next_s = time.monotonic() + period_s
+
+    def __call__(self) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + self._period_s
+            self._task()

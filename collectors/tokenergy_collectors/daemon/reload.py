@@ -1,0 +1,157 @@
+"""Runs a daemon, and after a reload the next one, on the same boards.
+
+In: opened boards and a way to read the configuration. Out: runs, one after the other. A reload is a
+whole new daemon: everything read before is sealed, and every key takes effect but `learn_s`, whose
+time is the start of the process. What is to be loaded is checked while the old daemon samples, so
+that a mistake in a file is a line in the log and no outage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenergy_collectors.base.clock import BeatingClock, Clock
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.daemon.control import Control
+from tokenergy_collectors.daemon.daemon import Daemon
+from tokenergy_collectors.daemon.supervise import NvmlLostError, Supervision
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.allocations import records
+from tokenergy_collectors.lake.paths import escape_node
+from tokenergy_collectors.live.endpoint import Endpoint
+from tokenergy_collectors.live.view import LiveView
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
+from tokenergy_collectors.sources.jobs.jobsfile import read_jobs
+from tokenergy_collectors.sources.nvml.boards import Board
+from tokenergy_collectors.upload.opening import open_store
+
+
+class Laps:
+    """The runs of one process.
+
+    Args:
+        config: what to begin with.
+        read_config: reads the configuration as it stands now; raises `UserError`.
+        clock: real or virtual.
+        boards: the boards, opened.
+        missing: what is wrong with boards that could not be opened.
+        control: ends a run, and says whether another one follows.
+        emulated_jobs: allocations of an emulated node; None if the boards are real.
+        quiet: see `Log`.
+        spread_jobs: emulated jobs that hold boards of other nodes too.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        read_config: Callable[[], Config],
+        clock: Clock,
+        boards: list[Board],
+        missing: Sequence[str],
+        control: Control,
+        *,
+        emulated_jobs: Sequence[Mapping[str, Any]] | None = None,
+        quiet: bool = False,
+        spread_jobs: Collection[str] = (),
+    ) -> None:
+        self._config = self._next = config
+        self._read_config = read_config
+        self._clock = clock
+        self._boards = boards
+        self._missing = missing
+        self._control = control
+        self._emulated_jobs = emulated_jobs
+        self._quiet = quiet
+        self._spread_jobs = spread_jobs
+        self._live = LiveView(clock)
+        self._endpoint = Endpoint(self._live)
+        self._supervision = Supervision(boards, control)
+        if isinstance(clock, BeatingClock):
+            clock.beat = self._supervision.beat
+
+    def run(self, duration_us: int | None) -> dict[str, int]:
+        """Run until `control` ends it for good or the duration is over; return the last row counts.
+
+        Args:
+            duration_us: of all runs together (us); for ever if None.
+
+        Raises:
+            NvmlLostError: no board answers any more; what was read before is sealed.
+            UserError: something in the configuration cannot be used, or the last rows of a run
+                cannot be written.
+        """
+        end_us = None if duration_us is None else self._clock.monotonic_us() + duration_us
+        self._endpoint.follow(self._config)
+        try:
+            return self._laps(end_us)
+        finally:
+            self._endpoint.close()
+
+    def _laps(self, end_us: int | None) -> dict[str, int]:
+        clock, control = self._clock, self._control
+        control.on_reload(self._may_reload)
+        while True:
+            left_us = None if end_us is None else end_us - clock.monotonic_us()
+            daemon = self._daemon()
+            counts = daemon.run(control.event, left_us)
+            if control.failure is not None:
+                daemon.housekeeping.drain()
+                raise NvmlLostError(control.failure)
+            if not control.goes_on() or (end_us is not None and clock.monotonic_us() >= end_us):
+                daemon.housekeeping.drain()
+                return counts
+            daemon.housekeeping.leave()
+            self._config = self._next
+            self._supervision.restart()
+
+    def _daemon(self) -> Daemon:
+        """Put a daemon together; jobs are declared in a file, or by an emulated node."""
+        config, boards = self._config, self._boards
+        lake = Lake(config.lake, create=True)
+        rows, path = self._emulated_jobs or (), self._jobs_file(config)
+        known = records(lake, config.node) if rows or path else ()
+        jobs = DeclaredJobs(config.node, boards, path, rows, known)
+        jobs.spread.update(self._spread_jobs)
+        return Daemon(
+            config,
+            lake,
+            self._clock,
+            boards,
+            jobs,
+            emulated=self._emulated_jobs is not None,
+            log=Log(config.log_format, quiet=self._quiet),
+            missing=self._missing,
+            live=None if config.metrics.listen is None else self._live,
+        )
+
+    def _jobs_file(self, config: Config) -> Path | None:
+        emulated = self._emulated_jobs is not None
+        return None if emulated or config.jobs_file is None else Path(config.jobs_file)
+
+    def _may_reload(self) -> bool:
+        """Check everything that the next daemon would be built from; say what is wrong or new."""
+        log = Log(self._config.log_format, quiet=self._quiet)
+        try:
+            config = self._read_config()
+            escape_node(config.node)
+            Lake(config.lake, create=True).prepare()
+            jobs_file = self._jobs_file(config)
+            if jobs_file is not None:
+                read_jobs(jobs_file)
+            if config.upload.to is not None:
+                open_store(config.upload, Path(config.lake))
+            self._endpoint.follow(config)
+        except UserError as error:
+            log.warning("reload_refused", why=error)
+            return False
+        names = Config.model_fields
+        changed = [name for name in names if getattr(config, name) != getattr(self._config, name)]
+        log.info("reload", changed=", ".join(changed) or "nothing")
+        self._next = config
+        stamp = f"MONOTONIC_USEC={self._clock.monotonic_us()}"
+        self._control.notifier.tell("RELOADING=1", stamp)
+        return True

@@ -1,0 +1,195 @@
+"""Token endpoints: real HTTP servers on the loopback, in Prometheus text.
+
+In: a function that reads a job's counters at this moment, or says that its process is not there.
+Out: `GET /metrics` as vLLM (for inference) or a training loop serves it, and 503 while there is no
+process. Connections are kept alive; requests may come from several threads at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tokenergy_collectors.base.errors import UserError
+
+_LOG = logging.getLogger(__name__)
+_JOIN_S = 5.0
+
+COUNTERS = {
+    "prompt": ("vllm:prompt_tokens", "Number of prefill tokens processed."),
+    "prompt_cached": ("vllm:prompt_tokens_cached", "Number of prompt tokens found in a cache."),
+    "generated": ("vllm:generation_tokens", "Number of generation tokens processed."),
+    "trained": ("tokenergy_trained_tokens", "Number of tokens trained on."),
+}
+"""Metric name (without `_total`) and help of each counter. `prompt` includes cache hits."""
+
+GAUGES = {
+    "running": ("vllm:num_requests_running", "Number of requests in model execution batches."),
+    "waiting": ("vllm:num_requests_waiting", "Number of requests waiting to be processed."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a job's process would tell at one moment.
+
+    Attributes:
+        counters: cumulative tokens, by keys of COUNTERS.
+        gauges: current values, by keys of GAUGES.
+        since_s: start of the process, Unix time in seconds.
+    """
+
+    counters: dict[str, int]
+    gauges: dict[str, int]
+    since_s: float
+
+
+class _GoneError(Exception):
+    """There is no process that could answer."""
+
+
+class _JobCollector(Collector):
+    """Turns a job's snapshot into metric families."""
+
+    def __init__(self, read: Callable[[], Snapshot | None], labels: dict[str, str]) -> None:
+        self._read = read
+        self._labels = labels
+
+    def describe(self) -> list[Metric]:
+        """Name nothing in advance, so that registering does not read."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families of one consistent snapshot."""
+        snapshot = self._read()
+        if snapshot is None:
+            raise _GoneError
+        names, values = list(self._labels), list(self._labels.values())
+        for key, value in snapshot.counters.items():
+            counter = CounterMetricFamily(*COUNTERS[key], labels=names)
+            counter.add_metric(values, value)
+            yield counter
+        for key, value in snapshot.gauges.items():
+            gauge = GaugeMetricFamily(*GAUGES[key], labels=names)
+            gauge.add_metric(values, value)
+            yield gauge
+        yield GaugeMetricFamily(
+            "process_start_time_seconds",
+            "Start time of the process since unix epoch in seconds.",
+            value=snapshot.since_s,
+        )
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one connection, request after request."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body leave in one packet
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Serve /metrics."""
+        if self.path.partition("?")[0] != "/metrics":
+            self._answer(404, b"only /metrics is served here\n")
+            return
+        try:
+            body = generate_latest(self.server.registry)
+        except _GoneError:
+            self._answer(503, b"the process does not run\n")
+        else:
+            self._answer(200, body, CONTENT_TYPE_LATEST)
+
+    def _answer(self, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
+        """Keep silent."""
+
+
+class _Server(ThreadingTCPServer):
+    """A threading server that can end its connections.
+
+    It does not look up host names, as `HTTPServer` does when it binds.
+    """
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, port: int, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.live: dict[socket.socket, threading.Thread] = {}
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own, and remember both."""
+        thread = threading.Thread(
+            target=self.process_request_thread, args=(request, client_address), daemon=True
+        )
+        self.live[request] = thread
+        thread.start()
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget a connection that has ended."""
+        self.live.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what went wrong; a client that went away is no event."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            _LOG.error("token endpoint: a request failed: %r", error)
+
+
+class MetricsServer:
+    """One token endpoint, served from construction until `close`.
+
+    Args:
+        read: returns the job's snapshot, or None while its process does not run.
+        labels: labels of every sample.
+        port: TCP port on 127.0.0.1; 0 takes a free one.
+
+    Raises:
+        UserError: the port cannot be had.
+    """
+
+    def __init__(
+        self, read: Callable[[], Snapshot | None], labels: dict[str, str], port: int = 0
+    ) -> None:
+        registry = CollectorRegistry()
+        registry.register(_JobCollector(read, labels))
+        try:
+            self._server = _Server(port, registry)
+        except OSError as error:
+            raise UserError(f"port {port} on 127.0.0.1: {error.strerror}") from None
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/metrics"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop serving, end open connections and wait for their threads."""
+        self._server.shutdown()
+        self._thread.join(_JOIN_S)
+        for connection, thread in list(self._server.live.items()):
+            with contextlib.suppress(OSError):  # its thread may have closed it meanwhile
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join(_JOIN_S)
+        self._server.server_close()

@@ -1,0 +1,54 @@
+"""Logs of `nvidia-smi --query-gpu=timestamp,uuid,power.draw,... --format=csv[,nounits]`.
+
+In: one such file. Out: rows of `power`, `device` and, where the log has gauges, `state`. A reading
+that nvidia-smi could not take (`[N/A]`, a lost GPU) becomes no row, never a zero. What a log does
+not hold stays NULL: it has no energy counter.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors.base.csvfile import Progress
+from tokenergy_collectors.base.timestamps import StampReader
+from tokenergy_collectors.importers.nvidia.log import read_log
+from tokenergy_collectors.importers.result import ImportResult, write_new
+from tokenergy_collectors.lake.paths import escape_node
+
+if TYPE_CHECKING:
+    from tokenergy_collectors.lake import Lake
+
+
+def import_nvidia_smi(
+    lake: Lake, path: str | Path, node: str, tz: str = "UTC", progress: Progress | None = None
+) -> ImportResult:
+    """Read a log completely, then add what the lake does not hold yet.
+
+    Args:
+        lake: where to write.
+        path: the log.
+        node: the host that it was recorded on.
+        tz: zone of its stamps (nvidia-smi writes local time without an offset).
+        progress: told how many bytes were read, now and then.
+
+    Raises:
+        UserError: the log cannot be used, and nothing was written; or the lake cannot be written.
+    """
+    from tokenergy_collectors.importers.nvidia.rows import device_rows, power_rows, state_rows
+
+    escape_node(node)
+    log = read_log(path, node, StampReader(tz), progress)
+    power, state = power_rows(log), state_rows(log)
+    devices = device_rows(log, node, power)
+    result = ImportResult(devices=len(log.devices.ids))
+    result.first_us, result.last_us = min(log.stamps), max(log.stamps)
+    if without := len(log.stamps) + log.unnamed - power.num_rows:
+        result.notes.append(f"{without} without a power value left out")
+    if log.cut_off:
+        result.notes.append("the last line, cut off, left out")
+    write_new(lake, "device", devices, node, result, apart_from=["update_us"])
+    write_new(lake, "power", power, node, result)
+    if state is not None:
+        write_new(lake, "state", state, node, result)
+    return result

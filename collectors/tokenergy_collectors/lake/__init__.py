@@ -1,0 +1,5 @@
+"""The lake and its contract: what all three packages read and write."""
+
+from tokenergy_collectors.lake.lake import Lake
+
+__all__ = ["Lake"]

@@ -1,0 +1,98 @@
+"""The contract: every table of the lake, its columns, types, units and meanings.
+
+This is the only place where they are written. Arrow schemas come from here, `docs/contract.md` is
+generated from here, and the SQL models are checked against it. It imports nothing of ours.
+
+Units are part of the column names: `_us` microseconds (stamps: UTC since 1970), `_mw` milliwatts,
+`_mj` millijoules, `_nj` nanojoules, `_uj` microjoules, `_j` joules, `_hz` hertz. mW x us = nJ, so
+energy needs no scaling factor.
+"""
+
+from __future__ import annotations
+
+from tokenergy_collectors.lake.table import (
+    ACCOUNTS,
+    BOUNDS,
+    HOUR_US,
+    TOKEN_KINDS,
+    WHOLE_PPM,
+    Column,
+    Layer,
+    Table,
+    Type,
+)
+from tokenergy_collectors.lake.tables_derived import (
+    JOB_EFFICIENCY,
+    JOB_HOUR_INDEX,
+    JOB_INDEX,
+    LEDGER,
+    LEDGER_HOUR,
+    LOAD_PROFILE,
+    LOAD_SPECTRUM,
+    SEGMENT,
+    TOKEN_USAGE,
+)
+from tokenergy_collectors.lake.tables_raw import (
+    CLOCK,
+    DEVICE,
+    EVENT,
+    HOST,
+    JOBS,
+    POWER,
+    STATE,
+    TOKENS,
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        POWER,
+        DEVICE,
+        STATE,
+        TOKENS,
+        JOBS,
+        HOST,
+        CLOCK,
+        EVENT,
+        SEGMENT,
+        LOAD_PROFILE,
+        LOAD_SPECTRUM,
+        LEDGER,
+        LEDGER_HOUR,
+        TOKEN_USAGE,
+        JOB_HOUR_INDEX,
+        JOB_INDEX,
+        JOB_EFFICIENCY,
+    )
+}
+"""All tables by name, in the order in which the data flows."""
+
+__all__ = [
+    "ACCOUNTS",
+    "BOUNDS",
+    "CLOCK",
+    "DEVICE",
+    "EVENT",
+    "HOST",
+    "HOUR_US",
+    "JOBS",
+    "JOB_EFFICIENCY",
+    "JOB_HOUR_INDEX",
+    "JOB_INDEX",
+    "LEDGER",
+    "LEDGER_HOUR",
+    "LOAD_PROFILE",
+    "LOAD_SPECTRUM",
+    "POWER",
+    "SEGMENT",
+    "STATE",
+    "TABLES",
+    "TOKENS",
+    "TOKEN_KINDS",
+    "TOKEN_USAGE",
+    "WHOLE_PPM",
+    "Column",
+    "Layer",
+    "Table",
+    "Type",
+]

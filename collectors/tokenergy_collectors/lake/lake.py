@@ -1,0 +1,283 @@
+"""The lake: a folder of Parquet files, one sub-folder a table, one partition an hour.
+
+In: Arrow tables that fit the contract. Out: files `TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet`,
+written aside and renamed, so that a reader never sees half a file. Raw files have unique names and
+are never rewritten; derived files are replaced whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.arrays import scalar, to_batch
+from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
+from tokenergy_collectors.lake.paths import escape_node, hour_of, hour_of_path, node_of, partition
+from tokenergy_collectors.lake.quarantine import set_aside
+from tokenergy_collectors.lake.reading import BrokenFileError, columns_of, read_columns
+from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LOG = logging.getLogger(__name__)
+
+
+class Lake:
+    """A lake at a local path.
+
+    Args:
+        root: the folder.
+        create: whether the folder may be missing; the first file written makes it.
+
+    Raises:
+        UserError: the path is an object store, is no folder, or cannot be written.
+    """
+
+    def __init__(self, root: str | Path, *, create: bool = False) -> None:
+        if re.match(r"[a-z][a-z0-9+.-]*:/", str(root)):
+            raise UserError(f"lake {root}: object stores are not supported yet; give a local path")
+        self.root = Path(root)
+        self._columns: dict[Path, frozenset[str]] = {}
+        if not create and not self.root.is_dir():
+            raise UserError(f"lake {self.root}: no such directory")
+        if create:
+            self._check_writable()
+
+    def _check_writable(self) -> None:
+        """Refuse a path that is no folder, or in which (or above which) nothing can be made."""
+        there = self.root
+        try:
+            while not there.exists() and there != there.parent:
+                there = there.parent
+        except OSError as error:
+            raise UserError(f"lake {self.root}: cannot be used: {error.strerror}") from None
+        if not there.is_dir():
+            raise UserError(f"lake {self.root}: {there} is not a directory")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise UserError(f"lake {self.root}: is not writable: no permission to write in {there}")
+
+    def prepare(self) -> None:
+        """Make the folder and try that a file can be written in it.
+
+        Raises:
+            UserError: it cannot.
+        """
+        probe = self.root / f".probe-{os.getpid()}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UserError(f"lake {self.root}: is not writable: {error.strerror}") from None
+
+    def hours(self, table: str) -> list[int]:
+        """Return the hours (start, microseconds UTC) in which a table has files, ascending."""
+        folders = (self.root / table).glob("date=*/hour=*")
+        return sorted(hour_of_path(f / "any") for f in folders if any(f.glob("*.parquet")))
+
+    def has(self, table: str) -> bool:
+        """Tell whether a table has a file; the first one found is enough."""
+        found = (self.root / table).glob("date=*/hour=*/*.parquet")
+        return any(not path.name.startswith(".") for path in found)
+
+    def files(
+        self, table: str, hours: Iterable[int] | None = None, node: str | None = None
+    ) -> list[Path]:
+        """Return a table's files, sorted by path; of some hours and of one node where given."""
+        base = self.root / table
+        if hours is None:
+            found: Iterator[Path] = base.glob("date=*/hour=*/*.parquet")
+        else:
+            found = (path for hour in hours for path in (base / partition(hour)).glob("*.parquet"))
+        seen = (path for path in found if not path.name.startswith("."))
+        return sorted(path for path in seen if node is None or node_of(path) == node)
+
+    def nodes(self, table: str, hour_us: int) -> list[str]:
+        """Return the names of the nodes that have files of a table in an hour, sorted."""
+        return sorted({node_of(path) for path in self.files(table, [hour_us])})
+
+    def read(
+        self,
+        table: str,
+        hours: Iterable[int] | None = None,
+        *,
+        node: str | None = None,
+        columns: Sequence[str] | None = None,
+        between_us: tuple[int, int] | None = None,
+    ) -> pa.Table:
+        """Read rows of a table; an empty table of the right schema if there are none.
+
+        Args:
+            table: name of the table.
+            hours: starts of the hours to read; all if None.
+            node: only files of this node.
+            columns: only these columns.
+            between_us: only rows whose stamp t has `between_us[0] <= t < between_us[1]`.
+
+        A raw file that breaks the contract is moved to quarantine, and said to be, and the rest
+        is read.
+
+        Raises:
+            UserError: a file cannot be reached, or a derived one is broken.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        spec = TABLES[table]
+        schema = spec.schema()
+        names = list(columns) if columns is not None else spec.column_names
+        wanted = pa.schema([schema.field(name) for name in names])
+        where = None
+        if between_us is not None:
+            stamp = pc.field(spec.time)
+            where = (stamp >= between_us[0]) & (stamp < between_us[1])
+        parts = []
+        for path in self.files(table, hours, node):
+            try:
+                parts.append(read_columns(path, spec, names, where))
+            except BrokenFileError as error:
+                self.give_up(path, spec, str(error))
+            except FileNotFoundError:  # another process moved it
+                continue
+        return pa.concat_tables(parts) if parts else pa.Table.from_batches([to_batch([], wanted)])
+
+    def sound_files(
+        self, table: str, hours: Iterable[int] | None = None
+    ) -> list[tuple[Path, frozenset[str]]]:
+        """Return a table's files, each with the columns of the contract that it has.
+
+        Raw files without a sound end, or with columns of another kind, are moved to quarantine.
+        A file is looked at once.
+
+        Raises:
+            UserError: a file cannot be reached, or a derived one is broken.
+        """
+        spec = TABLES[table]
+        found = []
+        for path in self.files(table, hours):
+            try:
+                if path not in self._columns or spec.layer == "derived":
+                    self._columns[path] = columns_of(path, spec)
+                found.append((path, self._columns[path]))
+            except BrokenFileError as error:
+                self.give_up(path, spec, str(error))
+            except FileNotFoundError:
+                continue
+        return found
+
+    def sift(self, tables: Iterable[str]) -> int:
+        """Read every file of some raw tables whole; return how many had to be moved away.
+
+        Raises:
+            UserError: a file cannot be reached.
+        """
+        count = 0
+        for table in tables:
+            spec = TABLES[table]
+            for path in self.files(table):
+                try:
+                    read_columns(path, spec, spec.column_names)
+                except BrokenFileError as error:
+                    self.give_up(path, spec, str(error))
+                    count += 1
+                except FileNotFoundError:
+                    continue
+        return count
+
+    def give_up(self, path: Path, spec: Table, reason: str) -> None:
+        """Move a broken raw file to quarantine, and say so in one line.
+
+        Raises:
+            UserError: it is a derived one.
+        """
+        if spec.layer == "derived":
+            raise UserError(f"{path}: is damaged: {reason}; remove it and derive the hour again")
+        try:
+            where = f"moved to {set_aside(self.root, path, reason)}"
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            where = f"left out; it cannot be moved to quarantine: {error.strerror}"
+        _LOG.warning("%s: %s; %s", path, reason, where)
+
+    def append(self, table: str, rows: pa.Table, node: str, tag: str | None = None) -> list[Path]:
+        """Add rows to a raw table, one file an hour touched; return the files written.
+
+        File names are `NODE-FIRST_TS-TAG.parquet`. Without a tag it is a digest of the rows, so
+        that adding the same rows again finds the file and changes nothing.
+        """
+        import pyarrow.compute as pc
+
+        spec = TABLES[table]
+        rows = rows.select(spec.column_names).cast(spec.schema())
+        if not rows.num_rows:
+            return []
+        rows = rows.sort_by([(name, "ascending") for name in spec.sort])
+        stamps = rows[spec.time]
+        base_us = hour_of(pc.min(stamps).as_py())
+        # What lies above the earliest hour is positive, so that the division rounds down.
+        numbers = pc.unique(
+            pc.divide(pc.subtract(stamps, scalar(base_us)), scalar(HOUR_US))
+        ).to_pylist()
+        written = []
+        for hour_us in sorted(base_us + number * HOUR_US for number in numbers):
+            late = pc.greater_equal(stamps, scalar(hour_us))
+            part = rows.filter(pc.and_(late, pc.less(stamps, scalar(hour_us + HOUR_US))))
+            first_us = pc.min(part[spec.time]).as_py()
+            name = f"{escape_node(node)}-{first_us}-{tag or _digest(part)[:12]}.parquet"
+            path = self.root / table / partition(hour_us) / name
+            if not path.exists():
+                write_parquet(part, path, spec)
+                written.append(path)
+        return written
+
+    def replace(self, table: str, rows: pa.Table, hour_us: int, name: str) -> Path:
+        """Write the derived file `NAME.parquet` of an hour in place of the one that was there.
+
+        A file that already holds the same bytes is left untouched.
+        """
+        spec = TABLES[table]
+        rows = rows.select(spec.column_names).cast(spec.schema())
+        rows = rows.sort_by([(column, "ascending") for column in spec.sort])
+        path = self.derived(table, hour_us, name)
+        write_parquet(rows, path, spec)
+        return path
+
+    def writer(self, table: str, hour_us: int, name: str) -> ParquetWriter:
+        """Return a writer of the derived file `NAME.parquet` of an hour.
+
+        It takes rows in the table's sort order, typed as in the contract, in pieces.
+        """
+        return ParquetWriter(self.derived(table, hour_us, name), TABLES[table])
+
+    def derived(self, table: str, hour_us: int, name: str) -> Path:
+        """Return where the derived file `NAME.parquet` of an hour belongs."""
+        return self.root / table / partition(hour_us) / f"{escape_node(name)}.parquet"
+
+    def remove(self, table: str, hour_us: int, name: str) -> None:
+        """Remove the derived file `NAME.parquet` of an hour, if it is there."""
+        self.derived(table, hour_us, name).unlink(missing_ok=True)
+
+
+def content_digest(rows: pa.Table) -> str:
+    """Return the SHA-256 of a table's contents, independent of how it is cut into chunks.
+
+    The column `recorded_us` does not count: it says when a row was noted, not what it says.
+    """
+    return _digest(rows.drop_columns([name for name in rows.column_names if name == "recorded_us"]))
+
+
+def _digest(rows: pa.Table) -> str:
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows.combine_chunks())
+    return hashlib.sha256(sink.getvalue()).hexdigest()

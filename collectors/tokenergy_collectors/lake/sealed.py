@@ -1,0 +1,92 @@
+"""The sealed files of one node, as they lie in the lake.
+
+In: the lake's folder and the node. Out: raw files with size and age. Derived tables and the files
+of other nodes are never among them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenergy_collectors.lake.contract import HOUR_US, TABLES
+from tokenergy_collectors.lake.paths import escape_node, hour_end_us
+
+RAW_TABLES = tuple(table.name for table in TABLES.values() if table.layer == "raw")
+_SUFFIX = ".parquet"
+_DAY_US = 24 * HOUR_US
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """One sealed file: its path, also relative to the lake, and what is known of it unread."""
+
+    path: Path
+    relative: str
+    table: str
+    first_us: int
+    """First stamp in it (us UTC), as its name says."""
+    size: int
+    mtime_ns: int
+    """When it was sealed (ns UTC)."""
+
+
+def hour_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders of all hours of the raw tables of a lake."""
+    for table in RAW_TABLES:
+        yield from sorted((root / table).glob("date=*/hour=*"))
+
+
+def files_in(folder: Path, root: Path, node: str) -> list[SealedFile]:
+    """Return the files of a node in the folder of an hour; a folder that is gone holds none."""
+    escaped = escape_node(node)
+    found = []
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            name, _, rest = entry.name.removesuffix(_SUFFIX).rpartition("-")
+            name, _, first = name.rpartition("-")
+            ours = name == escaped and rest and first.isdecimal()
+            if not ours or not entry.name.endswith(_SUFFIX):
+                continue
+            with suppress(FileNotFoundError):
+                stat = entry.stat(follow_symlinks=False)
+                path = Path(entry.path)
+                relative = path.relative_to(root).as_posix()
+                table = folder.parent.parent.name
+                found.append(
+                    SealedFile(path, relative, table, int(first), stat.st_size, stat.st_mtime_ns)
+                )
+    return found
+
+
+def sealed_files(root: Path, node: str) -> list[SealedFile]:
+    """Return all sealed files of a node, oldest first."""
+    found = [file for folder in hour_folders(root) for file in files_in(folder, root, node)]
+    return sorted(found, key=age_key)
+
+
+def age_key(file: SealedFile) -> tuple[int, str]:
+    """Sort files by age: the first stamp in them, then the name."""
+    return file.first_us, file.relative
+
+
+def remove(file: SealedFile, now_us: int) -> bool:
+    """Remove a file, and its folders where they are empty and a day old; tell if it was there.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    try:
+        file.path.unlink()
+    except FileNotFoundError:
+        return False
+    hour = file.path.parent
+    end_us = hour_end_us(hour)
+    if end_us is not None and now_us - end_us > _DAY_US:  # nobody writes there now
+        with suppress(OSError):
+            hour.rmdir()
+            hour.parent.rmdir()
+    return True

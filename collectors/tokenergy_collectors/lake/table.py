@@ -1,0 +1,90 @@
+"""What a table of the contract is: columns, types, sort order, and the constants they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+Type = Literal["int16", "int32", "int64", "int128", "float64", "string", "bool", "list<int32>"]
+
+
+Layer = Literal["raw", "derived"]
+
+
+HOUR_US = 3_600_000_000
+"""One hour in microseconds: the size of a partition."""
+
+
+WHOLE_PPM = 1_000_000
+"""The share of a device that is allocated to one job alone."""
+
+
+TOKEN_KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
+
+
+ACCOUNTS = ("active", "resident_idle", "free_idle", "unattributed", "gap")
+
+
+BOUNDS = {
+    "power_mw": (0, 2**31 - 1),
+    "gap_limit_us": (1, 600_000_000),
+    "share_ppm": (1, WHOLE_PPM),
+}
+"""Ranges inside which the integer integration cannot overflow, and shares mean something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its type, whether it may be NULL, and what it means."""
+
+    name: str
+    type: Type
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: what a row is, its columns, its sort order, and the stamp it is partitioned by."""
+
+    name: str
+    layer: Layer
+    row: str
+    columns: tuple[Column, ...]
+    sort: tuple[str, ...]
+    time: str
+
+    @property
+    def column_names(self) -> list[str]:
+        """The column names, in order."""
+        return [column.name for column in self.columns]
+
+    def schema(self) -> pa.Schema:
+        """Return the Arrow schema of the table."""
+        import pyarrow as pa
+
+        types = {
+            "int16": pa.int16(),
+            "int32": pa.int32(),
+            "int64": pa.int64(),
+            "int128": pa.decimal128(38, 0),
+            "float64": pa.float64(),
+            "string": pa.string(),
+            "bool": pa.bool_(),
+            "list<int32>": pa.list_(pa.int32()),
+        }
+        return pa.schema(
+            [pa.field(c.name, types[c.type], nullable=c.nullable) for c in self.columns]
+        )
+
+
+def _c(name: str, type_: Type, meaning: str) -> Column:
+    return Column(name, type_, meaning)
+
+
+def _n(name: str, type_: Type, meaning: str) -> Column:
+    return Column(name, type_, meaning, nullable=True)

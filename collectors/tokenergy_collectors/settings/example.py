@@ -1,0 +1,119 @@
+"""Prints configurations as TOML: the example with every key, and one that is in effect.
+
+In: the models of `config`. Out: TOML text, derived from their fields, so that a key cannot be
+forgotten. In the example a key that has no default stands behind a `#` without a space: take it
+away to use the key.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import types
+from collections.abc import Iterator
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from tokenergy_collectors.settings.config import Config
+
+_HEADER = "Configuration of tokenergy-collect: every key, what it means, and its default."
+_COMMENT_CHARS = 98
+_TYPES = {str: "text", float: "a number", int: "a whole number", bool: "true or false"}
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def example() -> str:
+    """Return a complete configuration file: every key with its default, bounds and meaning."""
+    return "\n".join([*_comment(_HEADER), *_example_of(Config, "")]) + "\n"
+
+
+def effective(config: Config) -> str:
+    """Return a configuration as TOML that reads back as the same; keys without a value are out."""
+    return "\n".join(_values_of(config, "")) + "\n"
+
+
+def _example_of(model: type[BaseModel], table: str) -> Iterator[str]:
+    """Yield the lines of one table, its own keys first, as TOML wants it."""
+    tables = {name: found for name, field in model.model_fields.items() if (found := _table(field))}
+    for name, field in model.model_fields.items():
+        if name in tables:
+            continue
+        yield ""
+        yield from _comment(str(field.description))
+        yield from _comment(_expected(field))
+        default = field.default
+        if field.is_required() and not table:
+            yield f"{name} = {_toml(field.examples[0] if field.examples else '')}"
+        elif default is None or default is PydanticUndefined:
+            yield f"#{name} = {_toml(field.examples[0] if field.examples else '')}"
+        else:
+            # The keys of a table that may be repeated are all of its kind: none of them is set.
+            yield f"{'#' if table.startswith('[[') else ''}{name} = {_toml(default)}"
+    for name, (sub, repeated) in tables.items():
+        header = f"[[{name}]]" if repeated else f"[{name}]"
+        yield ""
+        yield from _comment(str(model.model_fields[name].description))
+        yield f"#{header}" if repeated else header
+        yield from _example_of(sub, header)
+
+
+def _values_of(model: BaseModel, table: str) -> Iterator[str]:
+    """Yield the lines of one table that has values."""
+    later: list[tuple[str, BaseModel]] = []
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            later.append((f"[{table}{name}]", value))
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            later += [(f"[[{table}{name}]]", one) for one in value]
+        elif value is not None and value != ():
+            yield f"{name} = {_toml(value)}"
+    for header, one in later:
+        lines = list(_values_of(one, header.strip("[]") + "."))
+        if lines:
+            yield from ("", header, *lines)
+
+
+def _table(field: FieldInfo) -> tuple[type[BaseModel], bool] | None:
+    """Return the model of a field that is a table, and whether it may be repeated."""
+    kind = field.annotation
+    inner = get_args(kind)[0] if get_origin(kind) is tuple else kind
+    if isinstance(inner, type) and issubclass(inner, BaseModel):
+        return inner, inner is not kind
+    return None
+
+
+def _expected(field: FieldInfo) -> str:
+    """Return a key's default and what else may be given for it, as a sentence."""
+    bounds = [
+        f"{word} {getattr(limit, bound):g}"
+        for limit in field.metadata
+        for bound, word in _BOUNDS.items()
+        if hasattr(limit, bound)
+    ]
+    need = "No default" if field.default is None or field.default_factory else None
+    need = need or ("Required" if field.is_required() else f"Default {_toml(field.default)}")
+    return f"{need}; {', '.join([_choices(field.annotation), *bounds])}."
+
+
+def _choices(kind: Any) -> str:
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join(_choices(one) for one in get_args(kind) if one is not type(None))
+    if get_origin(kind) is Literal:
+        return " or ".join(_toml(one) for one in get_args(kind))
+    return _TYPES[kind]
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, _COMMENT_CHARS, break_on_hyphens=False)]
+
+
+def _toml(value: object) -> str:
+    """Return a value as TOML; JSON writes text, numbers and truth values the same way."""
+    if isinstance(value, (str, bool, int, float)):
+        # TOML takes every escape of JSON's but surrogate pairs, and no bare DEL.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    raise TypeError(f"{value!r}: no key of the configuration has such a value")

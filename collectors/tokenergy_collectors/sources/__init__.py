@@ -1,0 +1,1 @@
+"""What the collector can read: one folder a source, and one line of the registry each."""

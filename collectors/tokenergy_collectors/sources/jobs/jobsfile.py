@@ -1,0 +1,139 @@
+"""A list of jobs in a file: who held which device when, as somebody declares it.
+
+In: CSV with the columns job_id, node, device_id (or device: UUID or index on the node), start, end
+(empty = running) and, if wanted, share, scheduler, user, account, name. Out: rows of `jobs`, but
+for `recorded_us`, which is the moment at which the caller records them.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from typing import TypedDict
+
+from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
+from tokenergy_collectors.base.timestamps import StampReader
+from tokenergy_collectors.lake.contract import WHOLE_PPM
+
+REQUIRED = ("job_id", "node", "device_id", "start", "end")
+OPTIONAL = ("share", "scheduler", "user", "account", "name")
+_KNOWN = (*REQUIRED, *OPTIONAL)
+
+
+class Job(TypedDict):
+    """A row of `jobs` without `recorded_us`."""
+
+    job_id: str
+    node: str
+    device_id: str
+    start_us: int
+    end_us: int | None
+    share_ppm: int
+    scheduler: str | None
+    user: str | None
+    account: str | None
+    name: str | None
+    labels: str | None
+    method: str
+
+
+def read_jobs(path: str | Path, *, node_default: str | None = None) -> list[Job]:
+    """Read and check a whole list of jobs.
+
+    Args:
+        path: the file. Times are Unix seconds or ISO 8601, without an offset UTC.
+        node_default: the node of rows that name none; if None, every row must name one.
+
+    Returns:
+        The allocations in the order of the file, identical ones once; none if there are none.
+
+    Raises:
+        UserError: the file cannot be used; the message names the line.
+    """
+    found: dict[tuple[str, str, int], tuple[int, Job]] = {}
+    clock = StampReader()
+    with CsvFile(path) as file:
+        names = _columns(file.header, node_default)
+        for row in file.all_rows():
+            file.count(row)
+            cells = dict(zip(names, (cell.strip() for cell in row), strict=True))
+            job = _job(cells, clock, node_default)
+            key = (job["job_id"], _device_key(job), job["start_us"])
+            line, other = found.setdefault(key, (file.line, job))
+            if other != job:
+                raise BadValueError(
+                    f"job {job['job_id']!r} on device {job['device_id']!r} from "
+                    f"{cells['start']!r} differs from line {line}: expected one of the two"
+                )
+    return [job for _, job in found.values()]
+
+
+def _columns(header: list[str], node_default: str | None) -> list[str]:
+    """Return the header with `device` called `device_id`, after checking it."""
+    names = ["device_id" if name.lower() == "device" else name.lower() for name in header]
+    unknown = [name for name, plain in zip(header, names, strict=True) if plain not in _KNOWN]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    missing = [
+        name
+        for name in REQUIRED
+        if name not in names and not (name == "node" and node_default is not None)
+    ]
+    for problem, columns in (("unknown", unknown), ("missing", missing), ("repeated", twice)):
+        if columns:
+            raise BadValueError(
+                f"{problem} column {', '.join(columns)[:200]}: expected {', '.join(REQUIRED)} "
+                f"and, if wanted, {', '.join(OPTIONAL)}"
+            )
+    return names
+
+
+def _job(cells: dict[str, str], clock: StampReader, node_default: str | None) -> Job:
+    if not cells.get("node") and node_default is not None:
+        cells["node"] = node_default
+    for name in ("job_id", "node", "device_id", "start"):
+        if not cells.get(name):
+            raise BadValueError(f"{name} is empty")
+    device = cells["device_id"]
+    start_us = clock.read(cells["start"])
+    end_us = clock.read(cells["end"]) if cells["end"] else None
+    if end_us is not None and end_us <= start_us:
+        raise BadValueError(f"end {cells['end']!r} is not after start {cells['start']!r}")
+    return Job(
+        job_id=cells["job_id"],
+        node=cells["node"],
+        device_id=str(int(device)) if _is_index(device) else device,
+        start_us=start_us,
+        end_us=end_us,
+        share_ppm=_share_ppm(cells.get("share", "")),
+        scheduler=cells.get("scheduler") or "declared",
+        user=cells.get("user") or None,
+        account=cells.get("account") or None,
+        name=cells.get("name") or None,
+        labels=None,
+        method="declared",
+    )
+
+
+def _share_ppm(text: str) -> int:
+    """Return a share of a device in parts per million; all of it if the cell is empty."""
+    if not text:
+        return WHOLE_PPM
+    try:
+        share = Decimal(text)
+        if 0 < share <= 1:
+            share_ppm = int((share * WHOLE_PPM).to_integral_value(ROUND_HALF_EVEN))
+            if share_ppm > 0:
+                return share_ppm
+    except ArithmeticError:
+        pass
+    raise BadValueError(f"share {text!r}: expected a fraction above 0 and at most 1, such as 0.25")
+
+
+def _device_key(job: Job) -> str:
+    """Return what tells the device apart: an index means something only on its node."""
+    device = job["device_id"]
+    return f"{job['node']}/{device}" if _is_index(device) else device
+
+
+def _is_index(device: str) -> bool:
+    return device.isascii() and device.isdigit()

@@ -1,0 +1,150 @@
+"""What a preflight finds out about the driver and the boards.
+
+In: NVML, started, and boards, opened. Out: findings: who they are, which readings answer, one value
+of each, the learned update period, and whether the processes on them can be seen.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pynvml
+
+from tokenergy_collectors.base.clock import Clock
+from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.nvml.boards import Board, supported
+from tokenergy_collectors.sources.nvml.fieldvalues import field_values
+from tokenergy_collectors.sources.nvml.learn import learn_periods
+from tokenergy_collectors.sources.nvml.rate import rate_hz
+from tokenergy_collectors.sources.nvml.scopes import learn_scopes
+
+_FIELDS = {
+    "instant": pynvml.NVML_FI_DEV_POWER_INSTANT,
+    "average": pynvml.NVML_FI_DEV_POWER_AVERAGE,
+    "counter": pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION,
+}
+
+
+def driver_finding() -> Finding:
+    """Return the versions of the driver and of NVML."""
+    driver = supported(pynvml.nvmlSystemGetDriverVersion) or "unknown"
+    nvml = supported(pynvml.nvmlSystemGetNVMLVersion) or "unknown"
+    return Finding("ok", "nvml", f"driver {driver}, NVML {nvml}")
+
+
+def board_findings(boards: Sequence[Board], config: Config, clock: Clock) -> Iterator[Finding]:
+    """Yield what is found on each board, after watching all of them for `learn_s`."""
+    learn_periods(boards, clock, config.learn_s, threading.Event())
+    learn_scopes(boards, clock, config.learn_s, threading.Event())
+    rate = rate_hz(config, boards)
+    pids: set[int] = set()
+    mute = 0
+    for board in boards:
+        yield _identity(board)
+        finding = _readings(board)
+        mute += finding.level == "FAIL"
+        # One board that tells nothing keeps nobody from sampling the others.
+        yield finding._replace(level="warn") if finding.level == "FAIL" else finding
+        yield _period(board, config, rate)
+        if board.scopes:
+            yield _scopes(board)
+        pids.update(board.processes() or [])
+    if mute == len(boards):
+        yield Finding("FAIL", "gpu", "no board tells power or energy: there is nothing to sample")
+    yield _processes(pids)
+
+
+def _identity(board: Board) -> Finding:
+    """Tell name, UUID, limit and MIG mode of a board."""
+    limit = "unknown" if board.limit_mw is None else f"{board.limit_mw / 1000:g} W"
+    mig = supported(partial(pynvml.nvmlDeviceGetMigMode, board.handle))
+    mode = "not supported" if mig is None else "on" if mig[0] else "off"
+    text = f"{board.name}, {board.device_id}, limit {limit}, MIG {mode}"
+    if mode == "on":
+        count = len(board.instances)
+        told = f"{text} ({count} instances): power is the whole board's"
+        return Finding("warn", _subject(board), told)
+    return Finding("ok", _subject(board), text)
+
+
+def _readings(board: Board) -> Finding:
+    """Tell which readings answer, with one value each, and which do not."""
+    readings = {**_fields(board), **_calls(board)}
+    told = [f"{name} {value}" for name, value in readings.items() if value is not None]
+    lacking = [name for name, value in readings.items() if value is None]
+    text = "; ".join(told)
+    if lacking:
+        text = f"{text or 'nothing'}; does not tell: {', '.join(lacking)}"
+    power = any(readings[name] is not None for name in ("instant", "average", "usage"))
+    if not power and readings["counter"] is None:
+        return Finding("FAIL", _subject(board), text)
+    whole = power and readings["counter"] is not None
+    return Finding("ok" if whole else "warn", _subject(board), f"{text} (uses {board.sensor})")
+
+
+def _fields(board: Board) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name, number in _FIELDS.items():
+        value = supported(partial(_field, board, number))
+        if value is None and name == "counter":
+            value = supported(partial(pynvml.nvmlDeviceGetTotalEnergyConsumption, board.handle))
+        unit = "J" if name == "counter" else "W"
+        found[name] = None if value is None else f"{value / 1000:.1f} {unit}"
+    return found
+
+
+def _field(board: Board, number: int) -> int | None:
+    return field_values(board.handle, [(number, pynvml.NVML_POWER_SCOPE_GPU)])[0]
+
+
+def _calls(board: Board) -> dict[str, str | None]:
+    usage = supported(partial(pynvml.nvmlDeviceGetPowerUsage, board.handle))
+    state: dict[str, Any] = board.state()
+    processes = board.processes()
+    return {
+        "usage": None if usage is None else f"{usage / 1000:.1f} W",
+        "utilization": None if state["sm_util"] is None else f"{state['sm_util']} %",
+        "clock": None if state["sm_mhz"] is None else f"{state['sm_mhz']} MHz",
+        "temperature": None if state["temp_c"] is None else f"{state['temp_c']} °C",
+        "processes": None if processes is None else str(len(processes)),
+    }
+
+
+def _period(board: Board, config: Config, rate: float) -> Finding:
+    if board.update_us is not None:
+        text = f"power is renewed every {board.update_us / 1000:.1f} ms"
+        misses = board.update_us * rate < 1_000_000
+        more = f"; at rate_hz = {rate:g} some of that is not seen" if misses else ""
+        return Finding("ok", _subject(board), text + more)
+    if not config.learn_s:
+        return Finding("ok", _subject(board), "update period not learned: learn_s = 0")
+    text = "update period not learned: the reading hardly changed, as on an idle board"
+    return Finding("ok", _subject(board), text)
+
+
+def _scopes(board: Board) -> Finding:
+    """Tell what the board meters besides itself."""
+    also = ", ".join(board.scopes)
+    covers = "not known" if board.counter_scope is None else f"the {board.counter_scope}'s"
+    text = f"also meters: {also}; its counter is {covers}"
+    return Finding("ok" if board.counts_itself else "warn", _subject(board), text)
+
+
+def _processes(pids: set[int]) -> Finding:
+    """Tell whether the host's process numbers that NVML gives mean anything here."""
+    if not pids:
+        return Finding("ok", "pids", "no compute process runs now")
+    hidden = sorted(pid for pid in pids if not Path(f"/proc/{pid}").exists())
+    if hidden:
+        text = f"{len(hidden)} of {len(pids)} compute processes cannot be seen from here, such as "
+        return Finding("warn", "pids", f"{text}{hidden[0]}: NVML tells the host's numbers")
+    return Finding("ok", "pids", f"{len(pids)} compute processes, all to be seen in /proc")
+
+
+def _subject(board: Board) -> str:
+    return f"gpu {board.index}"

@@ -1,0 +1,29 @@
+"""How often power is read: as configured, or twice in the shortest update period that was learned.
+
+In: the configuration and the boards. Out: readings a second. A reading that is polled at half its
+period is never older than that; more often says nothing new and costs time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.nvml.boards import Board
+
+_READS_A_PERIOD = 2
+_LOWEST_HZ = 10.0
+_HIGHEST_HZ = 50.0
+_UNKNOWN_HZ = 20.0
+"""Where no period was learned: right for 100 ms, the commonest one."""
+
+
+def rate_hz(config: Config, boards: Iterable[Board]) -> float:
+    """Return how many times a second all boards are to be read."""
+    if config.rate_hz is not None:
+        return config.rate_hz
+    periods_us = [board.update_us for board in boards if board.update_us is not None]
+    if not periods_us:
+        return _UNKNOWN_HZ
+    wanted_hz = _READS_A_PERIOD * 1_000_000 / min(periods_us)
+    return min(max(round(wanted_hz, 1), _LOWEST_HZ), _HIGHEST_HZ)

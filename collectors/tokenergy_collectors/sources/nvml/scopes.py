@@ -1,0 +1,188 @@
+"""What a board meters besides itself: the module it sits on, its memory.
+
+In: opened boards. Out: which scopes answer, what the energy counter covers, and readings of those
+scopes for the `host` table, about one a second. Only the GPU's own power is a board's power: on a
+module with a CPU beside the GPU the module's power says nothing about the GPU, and several GPUs of
+one module each tell the same, so these readings are kept apart and are never added up.
+
+NVML does not say what the counter covers. On a board that also tells its module's power the mean
+power by counter is held against both; a counter that goes with the module goes with its readings.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pynvml
+
+from tokenergy_collectors.base.clock import Clock
+from tokenergy_collectors.lake.contract import BOUNDS
+from tokenergy_collectors.sources.nvml.boards import SENSORS, Board, supported
+from tokenergy_collectors.sources.nvml.fieldvalues import field_values
+
+SCOPES = {"module": pynvml.NVML_POWER_SCOPE_MODULE, "memory": pynvml.NVML_POWER_SCOPE_MEMORY}
+
+_ENERGY = pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION
+_POLL_US = 20_000
+_LEAST_S = 1.0
+"""The counter is read twice, no sooner than this: read faster, some boards under-count."""
+
+_DISTINCT = 1.15
+"""Module and GPU power are told apart from this ratio on."""
+
+_AGREES = 0.25
+"""How far the counter may be from the scope it is taken to cover, as a share of its power."""
+
+_MAX_POWER_MW = BOUNDS["power_mw"][1]
+
+
+@dataclass(slots=True)
+class _Means:
+    """What was seen of one board: both powers, and the counter at either end (mJ, us)."""
+
+    board: Board
+    power: tuple[int, int]
+    """Field and scope of the GPU's own power."""
+
+    gpu_mw: list[int] = field(default_factory=list)
+    module_mw: list[int] = field(default_factory=list)
+    counter: list[tuple[int, int]] = field(default_factory=list)
+
+    def poll(self, clock: Clock, *, energy: bool) -> None:
+        """Read both powers in one call, and the counter with them if asked to."""
+        fields = [self.power, self.board.scopes["module"], *([(_ENERGY, 0)] if energy else [])]
+        told = supported(partial(field_values, self.board.handle, fields))
+        if told is None:
+            return
+        if told[0] is not None and told[1] is not None:
+            self.gpu_mw.append(told[0])
+            self.module_mw.append(told[1])
+        if energy and told[2] is not None:
+            self.counter.append((clock.monotonic_us(), told[2]))
+
+    def scope(self) -> str | None:
+        """Return what the counter covers; None if it cannot be told."""
+        if len(self.counter) < 2 or not self.gpu_mw:
+            return None
+        (t0, c0), (t1, c1) = self.counter[0], self.counter[-1]
+        gpu, module = (sum(found) / len(found) for found in (self.gpu_mw, self.module_mw))
+        if t1 <= t0 or c1 <= c0 or module < _DISTINCT * gpu:
+            return None
+        by_counter = (c1 - c0) * 1_000_000 / (t1 - t0)
+        power, name = min((gpu, "gpu"), (module, "module"), key=lambda p: abs(by_counter - p[0]))
+        return name if abs(by_counter - power) <= _AGREES * power else None
+
+
+def learn_scopes(
+    boards: Iterable[Board], clock: Clock, learn_s: float, stop: threading.Event
+) -> None:
+    """Find out what the boards meter besides themselves, and what their counters cover.
+
+    Args:
+        boards: the boards, opened.
+        clock: what the polling waits on.
+        learn_s: how long to watch (s), at least 1 s where there is something to tell; 0 for not
+            at all: scopes are found, and counters are taken for the boards' own.
+        stop: ends the watching.
+    """
+    boards = list(boards)
+    for board in boards:
+        board.scopes = _scopes_of(board)
+    watched = [
+        _Means(board, board.power_request.fields[0][:2])
+        for board in boards
+        if board.power_request is not None and board.has_energy and "module" in board.scopes
+    ]
+    if not watched or not learn_s:
+        return
+    start_us = due_us = clock.monotonic_us()
+    end_us = start_us + round(max(learn_s, _LEAST_S) * 1_000_000)
+    first = True
+    while not stop.is_set():
+        last = due_us >= end_us
+        for one in watched:
+            one.poll(clock, energy=first or last)
+        if last:
+            break
+        first = False
+        due_us = min(max(due_us + _POLL_US, clock.monotonic_us()), end_us)
+        clock.sleep_until(due_us, stop)
+    for one in watched:
+        adopt(one.board, one.board.scopes, one.scope())
+
+
+def adopt(board: Board, scopes: dict[str, tuple[int, int]], counter_scope: str | None) -> None:
+    """Let a board know what was learned about it; its counter may be none of its own."""
+    board.scopes, board.counter_scope = scopes, counter_scope
+    if not board.counts_itself:
+        board.leave_counter()
+
+
+def _scopes_of(board: Board) -> dict[str, tuple[int, int]]:
+    """Return the field and scope of each further meter that answers."""
+    return {
+        name: (number, scope)
+        for name, scope in SCOPES.items()
+        for number, _ in reversed(SENSORS)  # the preferred one is written last
+        if _value(board, (number, scope)) is not None
+    }
+
+
+def _value(board: Board, wanted: tuple[int, int]) -> int | None:
+    told: list[int | None] | None = supported(partial(field_values, board.handle, [wanted]))
+    return None if told is None else told[0]
+
+
+class ScopeReader:
+    """Reads the further meters of the boards into rows of `host`.
+
+    Args:
+        boards: the boards.
+        node: its name in the rows.
+        now_us: returns the stamp of this instant.
+        add: takes the rows.
+    """
+
+    def __init__(
+        self,
+        boards: Iterable[Board],
+        node: str,
+        now_us: Callable[[], int],
+        add: Callable[[list[tuple[Any, ...]]], None],
+    ) -> None:
+        self._boards = [board for board in boards if board.scopes]
+        self._node = node
+        self._now_us = now_us
+        self._add = add
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to read."""
+        return bool(self._boards)
+
+    def read(self) -> None:
+        """Read each of them once; a board that does not answer, or is slow to, is left out."""
+        for board in self._boards:
+            if board.failure is None and not board.slow:
+                self._add(self._rows(board))
+
+    def _rows(self, board: Board) -> list[tuple[Any, ...]]:
+        counts = not board.counts_itself
+        wanted = [*board.scopes.values(), *([(_ENERGY, 0)] if counts else [])]
+        told = supported(partial(field_values, board.handle, wanted))
+        if told is None:
+            return []
+        now_us = self._now_us()
+        energy_mj = told.pop() if counts else None
+        rows = []
+        for name, power_mw in zip(board.scopes, told, strict=True):
+            energy_uj = None if name != "module" or energy_mj is None else 1_000 * energy_mj
+            known_mw = power_mw if power_mw is not None and power_mw <= _MAX_POWER_MW else None
+            if known_mw is not None or energy_uj is not None:
+                domain = f"{name}:{board.device_id}"
+                rows.append((now_us, self._node, domain, energy_uj, known_mw))
+        return rows

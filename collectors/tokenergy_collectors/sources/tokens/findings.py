@@ -1,0 +1,21 @@
+"""What a preflight finds out about a token endpoint."""
+
+from __future__ import annotations
+
+from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.sources.tokens.counters import kinds_of
+from tokenergy_collectors.sources.tokens.scrape import ScrapeError, fetch, parse
+from tokenergy_collectors.sources.tokens.settings import TokenSource
+
+
+def _endpoint(source: TokenSource) -> Finding:
+    """Scrape an endpoint once. A server may start later than the daemon: that fails nothing."""
+    about = f"{source.source_id} at {source.url}"
+    try:
+        engines = parse(fetch(source.url, source.timeout_s))
+    except ScrapeError as error:
+        return Finding("warn", "tokens", f"{about}: {error}")
+    kinds = sorted({kind for one in engines for kind in kinds_of(one.roles, one.roles.keys())})
+    if not kinds:
+        return Finding("warn", "tokens", f"{about}: answers, but serves no known token counter")
+    return Finding("ok", "tokens", f"{about}: {', '.join(kinds)}; {len(engines)} engines")

@@ -1,0 +1,175 @@
+"""One frame of `top`: what metrics say about boards, jobs and the collector, as plain rows.
+
+In: metric families, from an endpoint or from a view in this process. Out: a `Frame`. What has no
+sample is None: not known, or no longer fresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import Metric
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.live import catalogue as c
+from tokenergy_collectors.live.jobs import OUTPUT_KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRow:
+    """One board; `age_s` is the age of its latest reading, in seconds."""
+
+    index: int
+    device: str
+    name: str
+    job: str
+    power_w: float | None
+    limit_w: float | None
+    energy_last_minute_j: float | None
+    utilization: float | None
+    temperature_c: float | None
+    age_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One job; `kind` is the kind of token that the rate and the energy are of."""
+
+    job: str
+    gpus: int
+    power_w: float | None
+    kind: str | None
+    tokens_per_s: float | None
+    joules_per_token: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The collector's own numbers; `up_s` is how long it runs, in seconds."""
+
+    version: str
+    up_s: float
+    readings: int
+    late_ticks: int
+    gaps: int
+    dropped_rows: int
+    events: Mapping[str, int]
+    cpu_s: float | None
+    resident_bytes: int | None
+    wal_bytes: int | None
+    sealed_s_ago: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """All that is shown at once; `time_s` is UTC by the collector's clock."""
+
+    node: str
+    time_s: float
+    gpus: tuple[GpuRow, ...]
+    jobs: tuple[JobRow, ...]
+    health: Health
+
+
+class _Look:
+    """Samples by the name of their metric."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._samples: dict[str, list[tuple[Mapping[str, str], float]]] = {}
+        for family in families:
+            for sample in family.samples:
+                found = self._samples.setdefault(sample.name, [])
+                found.append((sample.labels, sample.value))
+
+    def samples(self, family: c.Family) -> list[tuple[Mapping[str, str], float]]:
+        return self._samples.get(family.name, [])
+
+    def one(self, family: c.Family) -> float | None:
+        """Return the value of a metric without labels."""
+        return next((value for _, value in self.samples(family)), None)
+
+    def by(self, family: c.Family, label: str) -> dict[str, float]:
+        return {labels.get(label, ""): value for labels, value in self.samples(family)}
+
+
+def frame_of(families: Iterable[Metric]) -> Frame:
+    """Return the frame that metrics tell.
+
+    Raises:
+        UserError: they are not a collector's.
+    """
+    look = _Look(families)
+    time_s = look.one(c.TIME)
+    if time_s is None:
+        raise UserError(f"the metrics are no collector's: {c.TIME.name} is not among them")
+    info = look.samples(c.GPU_INFO)
+    return Frame(
+        next((labels.get("node", "") for labels, _ in info), ""),
+        time_s,
+        _gpus(look, time_s),
+        _jobs(look),
+        _health(look, time_s),
+    )
+
+
+def _gpus(look: _Look, time_s: float) -> tuple[GpuRow, ...]:
+    power, limit = look.by(c.GPU_POWER, "device"), look.by(c.GPU_LIMIT, "device")
+    minute, used = look.by(c.GPU_MINUTE, "device"), look.by(c.GPU_SM, "device")
+    warm, read = look.by(c.GPU_TEMPERATURE, "device"), look.by(c.GPU_READ, "device")
+    holders = {labels["device"]: labels.get("job_id", "") for labels, _ in look.samples(c.GPU_UP)}
+    rows = []
+    for labels, _ in look.samples(c.GPU_INFO):
+        device = labels["device"]
+        read_s = read.get(device)
+        rows.append(
+            GpuRow(
+                index=int(labels["index"]),
+                device=device,
+                name=labels["name"],
+                job=holders.get(device, ""),
+                power_w=power.get(device),
+                limit_w=limit.get(device),
+                energy_last_minute_j=minute.get(device),
+                utilization=used.get(device),
+                temperature_c=warm.get(device),
+                age_s=None if read_s is None else max(0.0, time_s - read_s),
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: row.index))
+
+
+def _jobs(look: _Look) -> tuple[JobRow, ...]:
+    gpus, power = look.by(c.JOB_GPUS, "job_id"), look.by(c.JOB_POWER, "job_id")
+    costs = {labels["job_id"]: value for labels, value in look.samples(c.JOB_COST)}
+    rates = {
+        (labels["job_id"], labels["kind"]): value for labels, value in look.samples(c.JOB_RATE)
+    }
+    rows = []
+    for job, count in gpus.items():
+        kind = next((kind for kind in OUTPUT_KINDS if (job, kind) in rates), None)
+        rate = None if kind is None else rates[job, kind]
+        rows.append(JobRow(job, int(count), power.get(job), kind, rate, costs.get(job)))
+    return tuple(sorted(rows, key=lambda row: row.job))
+
+
+def _health(look: _Look, time_s: float) -> Health:
+    sealed_s = look.one(c.SEALED)
+    versions = look.by(c.BUILD, "version")
+    return Health(
+        version=next(iter(versions), ""),
+        up_s=max(0.0, time_s - (look.one(c.STARTED) or time_s)),
+        readings=int(look.one(c.READINGS) or 0),
+        late_ticks=int(look.one(c.LATE) or 0),
+        gaps=int(look.one(c.GAPS) or 0),
+        dropped_rows=int(look.one(c.DROPPED) or 0),
+        events={kind: int(count) for kind, count in look.by(c.EVENTS, "kind").items()},
+        cpu_s=look.one(c.CPU),
+        resident_bytes=_whole(look.one(c.MEMORY)),
+        wal_bytes=_whole(look.one(c.WAL_BYTES)),
+        sealed_s_ago=None if sealed_s is None else max(0.0, time_s - sealed_s),
+    )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

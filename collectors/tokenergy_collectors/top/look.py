@@ -1,0 +1,171 @@
+"""Where `top` looks: at a daemon's endpoint, or at boards that it samples itself.
+
+In: options. Out: a `Look`, which gives the frame of this moment each time it is called.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenergy_collectors.base.address import Address, parse_address
+from tokenergy_collectors.base.clock import SystemClock
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.strict import load_toml
+from tokenergy_collectors.live.board import WINDOW_US
+from tokenergy_collectors.live.exposition import ViewCollector
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
+from tokenergy_collectors.top.client import ask
+from tokenergy_collectors.top.frame import Frame, frame_of
+from tokenergy_collectors.top.local import HeadStart, LocalWatch, declared
+
+Look = Callable[[], Frame]
+"""Returns the frame of this moment; raises `UserError` where there is none."""
+
+_SCRAPE_S = 1.0
+_FIRST_LOOK_S = 2.5
+_RUN_UP_US = WINDOW_US + 15_000_000
+_BEGIN_US = 300_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `top` was asked to look at.
+
+    Attributes:
+        address: an endpoint, as text.
+        config: a configuration file.
+        emulate: a profile of emulated boards.
+        node: the node of the profile; its first one if None.
+        at_us: time into the profile at which to begin (us).
+    """
+
+    address: str | None = None
+    config: Path | None = None
+    emulate: str | None = None
+    node: str | None = None
+    at_us: int | None = None
+
+
+@contextmanager
+def looking(wanted: Wanted) -> Iterator[Look]:
+    """Open what is to be looked at, for as long as the context lasts.
+
+    Raises:
+        UserError: an option cannot be used, there is no driver, or nobody answers.
+    """
+    if wanted.emulate is not None:
+        with _emulated(wanted.emulate, wanted) as look:
+            yield look
+        return
+    if wanted.node is not None or wanted.at_us is not None:
+        raise UserError("--node and --at need --emulate")
+    address = _endpoint(wanted)
+    if address is not None:
+        yield lambda: frame_of(ask(address))
+        return
+    with _here(_config(wanted.config, None)) as look:
+        yield look
+
+
+def _endpoint(wanted: Wanted) -> Address | None:
+    """Return the endpoint that is meant; None where none is."""
+    if wanted.address is not None:
+        try:
+            return parse_address(wanted.address)
+        except ValueError as error:
+            raise UserError(f"--from: {error}") from None
+    listen = None if wanted.config is None else _config(wanted.config, None).metrics.listen
+    return None if listen is None else parse_address(listen)
+
+
+def _config(path: Path | None, node: str | None) -> Config:
+    """Return a configuration; its lake is not used, and need not be in the file."""
+    return load_toml(path, Config, {"lake": ".", "node": node})
+
+
+def _often(config: Config) -> Config:
+    """Return a configuration whose token endpoints are asked often enough to look at."""
+    sources = [
+        source.model_copy(update={"every_s": min(source.every_s, _SCRAPE_S)})
+        for source in config.tokens
+    ]
+    return config.model_copy(update={"tokens": tuple(sources)})
+
+
+@contextmanager
+def _here(config: Config) -> Iterator[Look]:
+    boards, _ = open_boards()
+    try:
+        watch = LocalWatch(
+            _often(config), SystemClock(), boards, declared(config, boards), inline=False
+        )
+        with _running(watch) as look:
+            threading.Event().wait(_FIRST_LOOK_S)
+            yield look
+    finally:
+        close_boards()
+
+
+@contextmanager
+def _emulated(profile_name: str, wanted: Wanted) -> Iterator[Look]:
+    from tokenergy_collectors.emulate.profile.profile import load_profile
+    from tokenergy_collectors.emulate.run.emulated import emulated_config
+    from tokenergy_collectors.emulate.run.node import EmulatedNode
+
+    if wanted.address is not None:
+        raise UserError("--from and --emulate: expected one of them")
+    profile = load_profile(profile_name)
+    config = _config(wanted.config, wanted.node or next(iter(profile.nodes)))
+    at_us = min(_BEGIN_US, profile.duration_us // 2) if wanted.at_us is None else wanted.at_us
+    if at_us >= profile.duration_us:
+        raise UserError(
+            f"--at: {at_us / 1e6:g} s; expected less than the profile's {profile.duration_s:g} s"
+        )
+    clock = HeadStart(at_us)
+    with EmulatedNode(profile, config.node, clock) as emulated:
+        run_up_us = min(at_us, _RUN_UP_US)
+        clock.sleep_until(clock.monotonic_us() + at_us - run_up_us, threading.Event())
+        boards, _ = open_boards()
+        spread = [job.id for job in profile.jobs if len(job.devices) > 1]
+        jobs = declared(
+            config.model_copy(update={"jobs_file": None}), boards, emulated.allocations, spread
+        )
+        live_config = _often(emulated_config(config, emulated))
+        try:
+            watch = LocalWatch(live_config, clock, boards, jobs, inline=True)
+            watch.run(threading.Event(), run_up_us)
+            with _running(watch) as look:
+                yield look
+        finally:
+            close_boards()
+
+
+@contextmanager
+def _running(watch: LocalWatch) -> Iterator[Look]:
+    """Sample in a thread; what ends it is told to whoever looks."""
+    stop = threading.Event()
+    ended: list[str] = []
+
+    def run() -> None:
+        try:
+            watch.run(stop)
+        except Exception as error:  # noqa: BLE001 - told to who looks, below
+            ended.append(repr(error))
+
+    def look() -> Frame:
+        if ended:
+            raise UserError(f"sampling has ended: {ended[0]}")
+        return frame_of(ViewCollector(watch.view).collect())
+
+    thread = threading.Thread(target=run, name="sampling", daemon=True)
+    thread.start()
+    try:
+        yield look
+    finally:
+        stop.set()
+        thread.join()

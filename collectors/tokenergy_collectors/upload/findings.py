@@ -1,0 +1,40 @@
+"""Does the store of the configuration answer? For the preflight; nothing is written.
+
+In: a configuration. Out: a finding where something is to be uploaded. A store that does not answer
+now may answer later: that keeps no daemon from running. A package that is missing does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.upload.opening import open_store
+from tokenergy_collectors.upload.store import StoreError
+
+
+def upload_findings(config: Config) -> Iterator[Finding]:
+    """Yield what is found when the store is asked once."""
+    upload = config.upload
+    if upload.to is None:
+        return
+    try:
+        store = open_store(upload, Path(config.lake))
+    except UserError as error:
+        yield Finding("FAIL", "upload", str(error))
+        return
+    began_s = time.monotonic()
+    try:
+        remark = store.probe()
+    except StoreError as error:
+        yield Finding("warn", "upload", f"{upload.to}: {error}")
+        return
+    took_ms = (time.monotonic() - began_s) * 1000
+    if remark:
+        yield Finding("warn", "upload", f"{upload.to}: {remark}")
+    else:
+        yield Finding("ok", "upload", f"{upload.to} answers ({took_ms:.0f} ms)")

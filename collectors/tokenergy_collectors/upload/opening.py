@@ -1,0 +1,32 @@
+"""Opens the store that an upload's settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.upload.settings import Upload
+from tokenergy_collectors.upload.store import Store
+
+
+def open_store(upload: Upload, lake: Path) -> Store:
+    """Return the store of a configuration; nothing is asked of it yet.
+
+    Args:
+        upload: the table of the configuration; `to` is given.
+        lake: folder of the lake.
+
+    Raises:
+        UserError: the store cannot be used: a package is missing, or it is the lake itself.
+    """
+    from tokenergy_collectors.upload.folder import FolderStore
+
+    to = str(upload.to)
+    if "://" in to and not to.startswith("file://"):
+        from tokenergy_collectors.upload.objects import open_object_store
+
+        return open_object_store(to, upload)
+    root, inside = Path(to.removeprefix("file://")).absolute(), lake.absolute()
+    if inside == root or inside in root.parents:
+        raise UserError(f"upload.to {to}: lies in the lake {lake}; expected another place")
+    return FolderStore(root, inside)

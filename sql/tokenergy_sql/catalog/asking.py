@@ -1,0 +1,78 @@
+"""One question to a lake: a connection with all tables, views and macros, and errors in one line.
+
+In: a lake, here or in an object store, and a task. Out: what the task returns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.remote import RemoteLake
+
+if TYPE_CHECKING:
+    import duckdb
+
+T = TypeVar("T")
+
+AnyLake = Lake | RemoteLake
+
+
+def lake_at(where: str) -> AnyLake:
+    """Return the lake at a path or URL.
+
+    Raises:
+        UserError: there is none, or its store's driver is not installed.
+    """
+    return RemoteLake(where) if re.match(r"[a-z][a-z0-9+.-]*://", where) else Lake(where)
+
+
+def ask(
+    lake: AnyLake,
+    what: str,
+    task: Callable[[duckdb.DuckDBPyConnection], T],
+    text: str | None = None,
+) -> T:
+    """Run a task on a connection to a lake.
+
+    Args:
+        lake: the lake.
+        what: what is being done: an error's first word.
+        task: is given the connection; may be run once more where raw files prove damaged.
+        text: the SQL it runs: of the tables that it names, raw files are looked at before; of all
+            if None.
+
+    Raises:
+        UserError: DuckDB refuses (the message is its own, on one line), or the store does.
+    """
+    import duckdb
+
+    try:
+        if isinstance(lake, RemoteLake):
+            return _ask_remote(lake, task)
+        named = None if text is None else views.named(text)
+        if named and "quarantined" in named:
+            named = None  # what lies there is told once all files have been looked at
+        return catalog.heal(lake, lambda: _ask_local(lake, task, named))
+    except duckdb.Error as error:
+        raise UserError(f"{what}: {' '.join(str(error).split())}") from None
+
+
+def _ask_local(
+    lake: Lake, task: Callable[[duckdb.DuckDBPyConnection], T], named: frozenset[str] | None
+) -> T:
+    with catalog.connect(lake, adhoc=True, named=named) as con:
+        return task(con)
+
+
+def _ask_remote(lake: RemoteLake, task: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    try:
+        with lake.connect() as con:
+            return task(con)
+    except lake.errors as error:
+        raise UserError(f"lake {lake.url}: {' '.join(str(error).split())}") from None

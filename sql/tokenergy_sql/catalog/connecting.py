@@ -1,0 +1,205 @@
+"""The lake as DuckDB sees it: every table of the contract as a view, and what is derived from them.
+
+In: a lake. Out: a connection with a view a table (empty where the lake has no rows), `allocation`
+(who held what, resolved), `quarantined` (files that could not be used), and the views and macros of
+`views/`. `catalogfile` gives the same to any DuckDB client.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.allocations import allocation_schema, allocations
+from tokenergy_collectors.lake.contract import TABLES, Table, Type
+from tokenergy_collectors.lake.quarantine import quarantined
+from tokenergy_sql.catalog import views
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+DUCKDB_TYPES: dict[Type, str] = {
+    "int16": "SMALLINT",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "int128": "DECIMAL(38, 0)",
+    "float64": "DOUBLE",
+    "string": "VARCHAR",
+    "bool": "BOOLEAN",
+    "list<int32>": "INTEGER[]",
+}
+
+DEVICE_NOW = views.definition("device_now").sql
+
+
+class _Allocation:
+    """`allocations(lake)` as an Arrow stream, worked out when it is first read."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._rows: pa.Table | None = None
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        if self._rows is None:
+            self._rows = allocations(self._lake)
+        yield from self._rows.to_batches()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return a stream of the rows; DuckDB asks for one at every scan."""
+        import pyarrow as pa
+
+        reader = pa.RecordBatchReader.from_batches(allocation_schema(), self._batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+
+def connect(
+    lake: Lake,
+    hours: Mapping[str, Sequence[int]] | None = None,
+    *,
+    adhoc: bool = False,
+    named: frozenset[str] | None = None,
+    allocation: pa.Table | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """Return an in-memory DuckDB connection over a lake.
+
+    Args:
+        lake: the lake.
+        hours: of these tables, only these hours; of all others, everything.
+        adhoc: whether the views and macros for questions are wanted too. Derived files are then
+            not looked at one by one, of which a large lake has thousands.
+        named: the tables that will be read, as far as is known before; all if None. Files of
+            the others are not looked at, so that they cost nothing: their views find them by a
+            pattern. See `views.named`.
+        allocation: `allocations(lake)`, where it has been made already.
+    """
+    import duckdb
+
+    con = duckdb.connect()
+    con.execute("SET TimeZone = 'UTC'")
+    for name, table in TABLES.items():
+        if named is not None and name not in named:
+            text = _select_unseen(lake, table)
+        else:
+            text = _select(lake, table, (hours or {}).get(name), looked_at=not adhoc)
+        con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
+    con.register("allocation", _Allocation(lake) if allocation is None else allocation)
+    con.register("quarantined", quarantined_table(lake, (hours or {}).get("quarantined")))
+    views.define(con, (*views.BASIC, *(views.ADHOC if adhoc else ())))
+    return con
+
+
+def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, looked_at: bool) -> str:
+    """Return a SELECT over the files of a table, of some hours where given."""
+    if looked_at or table.layer == "raw":
+        return select_from(table, lake.sound_files(table.name, hours))
+    paths = [str(path) for path in lake.files(table.name, hours)]
+    return select_listed(table, paths) if paths else select_from(table, [])
+
+
+def _select_unseen(lake: Lake, table: Table) -> str:
+    """Return a SELECT over all files of a table, none of which is looked at before."""
+    if not lake.has(table.name):
+        return select_from(table, [])
+    return select_listed(table, [pattern(str(lake.root), table.name)])
+
+
+def pattern(root: str, folder: str) -> str:
+    """Return the pattern of the files of tables.
+
+    Args:
+        root: the lake; what it has of a pattern's own signs stands for itself.
+        folder: the name of a table, or a pattern of names.
+    """
+    escaped = re.sub(r"([*?[])", r"[\1]", root)
+    return f"{escaped}/{folder}/date=*/hour=*/[!.]*.parquet"
+
+
+def heal(lake: Lake, task: Callable[[], T]) -> T:
+    """Run a task that reads the lake in SQL; where damaged rows stop it, run it once more.
+
+    Damage inside a file shows only when its rows are read. Then all raw files are read whole, those
+    that are damaged go to quarantine, and the task is run again without them.
+    """
+    import duckdb
+
+    try:
+        return task()
+    except duckdb.Error as error:
+        # Damage is of one of these classes, or (in a page header) of none; mistakes have others.
+        classes = (duckdb.IOException, duckdb.InvalidInputException, duckdb.InternalException)
+        damage = isinstance(error, classes) or type(error) is duckdb.Error
+        if not damage or not lake.sift(n for n, t in TABLES.items() if t.layer == "raw"):
+            raise
+        return task()
+
+
+def select_from(table: Table, files: Sequence[tuple[Path, frozenset[str]]]) -> str:
+    """Return a SELECT over some files of a table, typed by the contract even without files.
+
+    Args:
+        table: the table.
+        files: its files, each with the columns that it has; others are NULL.
+    """
+    some = frozenset[str]().union(*(names for _, names in files))
+    every = some.intersection(*(names for _, names in files))
+    columns = ", ".join(
+        f"{quoted(c.name) if c.name in some else 'NULL'}::{DUCKDB_TYPES[c.type]}"
+        f" AS {quoted(c.name)}"
+        for c in table.columns
+    )
+    if files:
+        paths = ", ".join(literal(str(path)) for path, _ in files)
+        by_name = str(some != every).lower()
+        return (
+            f"SELECT {columns} FROM read_parquet([{paths}], "  # noqa: S608 - names are escaped
+            f"hive_partitioning = false, union_by_name = {by_name})"
+        )
+    return f"SELECT {columns} WHERE false"
+
+
+def select_listed(table: Table, paths: Sequence[str]) -> str:
+    """Return a SELECT over files of a table that need not be looked at before.
+
+    A column that a file lacks is NULL. Rows without a stamp are no rows of the table: a file that
+    is foreign altogether gives none.
+
+    Args:
+        table: the table.
+        paths: of its files, or patterns; at least one.
+    """
+    columns = ", ".join(
+        f"{literal(c.name)}: {{name: {literal(c.name)}, type: {literal(DUCKDB_TYPES[c.type])}, "
+        "default_value: NULL}"
+        for c in table.columns
+    )
+    return (
+        f"SELECT * FROM read_parquet([{', '.join(map(literal, paths))}], "  # noqa: S608 - escaped
+        f"hive_partitioning = false, schema = MAP {{{columns}}}) "
+        f"WHERE {quoted(table.time)} IS NOT NULL"
+    )
+
+
+def quarantined_table(lake: Lake, hours: Sequence[int] | None = None) -> pa.Table:
+    """Return what lies in the quarantine of a lake, of some hours where given."""
+    import pyarrow as pa
+
+    names = ("table", "file", "reason")
+    schema = pa.schema([("hour_us", pa.int64()), *((name, pa.string()) for name in names)])
+    rows = [row for row in quarantined(lake.root) if hours is None or row["hour_us"] in hours]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def quoted(name: str) -> str:
+    """Return an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,143 @@
+"""The lake for any DuckDB client: `catalog.duckdb`, views and macros over the files of the lake.
+
+In: a lake. Out: `<lake>/catalog.duckdb`. It holds no rows of the lake: its views name the files of
+a table by a pattern, so that what is added, replaced or removed later shows in the next statement.
+Two small tables are kept in it as they were when it was written, by every run of the index:
+`allocation` and `quarantined`.
+
+- It is made in a folder of its own, for DuckDB can neither write where a path has a `?` nor lock on
+  every shared file system; copied beside its place and renamed. Who has it open goes on with the
+  one he opened; nobody waits.
+- Paths in it are absolute, so that it can be opened from anywhere; a lake that was moved needs
+  `tokenergy catalog` once.
+- It is stored in a format that DuckDB 1.x and 2.x both read; tried with 1.4, 1.5 and 2.0.
+- A pattern that matches nothing is an error in DuckDB. So each pattern also matches an empty file
+  of the table, `<lake>/.empty-TABLE/...`; nothing else reads that.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.contract import TABLES, Table
+from tokenergy_collectors.lake.writing import write_parquet
+from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.connecting import (
+    literal,
+    pattern,
+    quarantined_table,
+    quoted,
+    select_listed,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+NAME = "catalog.duckdb"
+"""Its name, at the root of the lake."""
+
+_STORAGE = "v1.0.0"
+
+
+def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
+    """Write the catalog of a lake and return its path; one that says the same is left untouched.
+
+    Args:
+        lake: the lake.
+        held: `allocations(lake)`, where it has been made already.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    import duckdb
+
+    path = lake.root / NAME
+    aside = lake.root / f".{NAME}.{os.getpid()}.tmp"
+    try:
+        for table in TABLES.values():
+            _write_empty(lake.root, table)
+        with TemporaryDirectory() as scratch, duckdb.connect() as con:
+            made = Path(scratch) / NAME
+            con.execute("SET TimeZone = 'UTC'")
+            con.execute(f"ATTACH {literal(str(made))} AS aside (STORAGE_VERSION '{_STORAGE}')")
+            con.execute("USE aside")
+            con.execute("BEGIN")
+            _fill(con, lake, allocations(lake) if held is None else held)
+            con.execute("COMMIT")
+            con.execute("USE memory")
+            con.execute("DETACH aside")
+            shutil.copyfile(made, aside)
+        with aside.open("rb") as handle:
+            os.fsync(handle.fileno())
+        if not path.exists() or not filecmp.cmp(path, aside, shallow=False):
+            # A log that someone left who had the former file open for writing is not for this one.
+            path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
+            aside.replace(path)
+    except (OSError, duckdb.IOException) as error:
+        raise UserError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+    return path
+
+
+def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, held: pa.Table) -> None:
+    """Make the tables, views and macros, and describe them."""
+    root = lake.root.resolve()
+    for name, table in TABLES.items():
+        con.execute(f"CREATE VIEW {quoted(name)} AS {select_pattern(str(root), table)}")
+    for name, rows in (("allocation", held), ("quarantined", quarantined_table(lake))):
+        con.register("incoming", rows)
+        con.execute(f"CREATE TABLE {name} AS FROM incoming")
+        con.unregister("incoming")
+    views.define(con, (*views.BASIC, *views.ADHOC))
+    for statement in _comments(con):
+        con.execute(statement)
+
+
+def select_pattern(root: str, table: Table) -> str:
+    """Return a SELECT over all files that a table has when it is run.
+
+    Args:
+        root: the lake, as it is to stand in the SELECT.
+        table: the table.
+    """
+    first, rest = table.name[0], table.name[1:]
+    return select_listed(table, [pattern(root, f"[{first}.]*{rest}")])
+
+
+def _write_empty(root: Path, table: Table) -> None:
+    """Write the empty file that a table's pattern always finds, if it is not there."""
+    path = root / f".empty-{table.name}" / "date=none" / "hour=none" / f"{table.name}.parquet"
+    if not path.exists():
+        write_parquet(table.schema().empty_table(), path, table)
+
+
+def _comments(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Yield the statements that describe tables, views, macros and columns."""
+    about = {
+        **{("VIEW", name): f"{table.layer}: {table.row}" for name, table in TABLES.items()},
+        **{("TABLE", name): words for name, words in views.KEPT.items()},
+    }
+    for name in (*views.BASIC, *views.ADHOC):
+        found = views.definition(name)
+        about[found.kind, name] = f"{found.about} {found.reach}"
+    for (kind, name), words in about.items():
+        yield f"COMMENT ON {kind} {quoted(name)} IS {literal(words)}"
+        if "MACRO" in kind:
+            continue
+        meanings = views.meanings(name)
+        for column, *_ in con.execute(f"DESCRIBE {quoted(name)}").fetchall():
+            told = literal(meanings[column])
+            yield f"COMMENT ON COLUMN {quoted(name)}.{quoted(column)} IS {told}"

@@ -1,0 +1,96 @@
+"""A lake in an object store, for questions: S3 and what speaks it, or as other drivers allow.
+
+In: a URL, `s3://bucket/prefix`. Out: a connection as `catalog.connect` gives it. Files are listed
+once, when the connection is made, and read through fsspec, as far as a statement needs them. Only
+`jobs` and `device`, from which allocations are worked out in Python, are fetched whole.
+
+Credentials come from where the driver looks: for S3 the environment (AWS_ACCESS_KEY_ID,
+AWS_ENDPOINT_URL ...), the usual files (~/.aws), or the instance's role.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_collectors.upload.objects import errors_of
+from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.connecting import quarantined_table, quoted, select_from, select_listed
+
+if TYPE_CHECKING:
+    import duckdb
+
+_RESOLVED = ("jobs", "device")
+"""What allocations are worked out from."""
+
+_FILE = re.compile(r"/date=[^/]+/hour=[^/]+/[^./][^/]*\.parquet")
+
+
+class RemoteLake:
+    """A lake in an object store, to be read.
+
+    Args:
+        url: where it is: protocol, bucket and prefix.
+
+    Raises:
+        UserError: the driver's package is missing, or the URL names no store.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._scheme, base = url.split("://", 1)
+        self._base = base.strip("/")
+        s3 = self._scheme in ("s3", "s3a")
+        try:
+            fsspec = importlib.import_module("fsspec")
+            driver = fsspec.get_filesystem_class(self._scheme)
+            self.errors = errors_of(s3)
+        except ImportError as error:
+            why = "s3fs is not installed; pip install 'tokenergy[s3]'" if s3 else str(error)
+            raise UserError(f"lake {url}: {why}") from None
+        except ValueError:
+            raise UserError(f"lake {url}: no such protocol; expected s3:// or a path") from None
+        self._fs: Any = driver(skip_instance_cache=True, use_listings_cache=False)
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Return a DuckDB connection over the lake, with the views and macros for questions.
+
+        Raises:
+            UserError: there is no such folder.
+            Exception: one of `errors`: the store cannot be reached, or refuses.
+        """
+        import duckdb
+
+        if not self._fs.exists(self._base):
+            raise UserError(f"lake {self.url}: no such bucket or prefix")
+        files = {name: self._files(name) for name in TABLES}
+        con = duckdb.connect()
+        con.execute("SET TimeZone = 'UTC'")
+        con.register_filesystem(self._fs)
+        for name, table in TABLES.items():
+            paths = [f"{self._scheme}://{path}" for path in files[name]]
+            select = select_listed(table, paths) if paths else select_from(table, [])
+            con.execute(f"CREATE VIEW {quoted(name)} AS {select}")
+        with TemporaryDirectory() as folder:
+            for path in (path for name in _RESOLVED for path in files[name]):
+                copy = Path(folder) / path.removeprefix(f"{self._base}/")
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                self._fs.get_file(path, str(copy))
+            fetched = Lake(folder)
+            con.register("allocation", allocations(fetched))
+            con.register("quarantined", quarantined_table(fetched))
+        views.define(con, (*views.BASIC, *views.ADHOC))
+        return con
+
+    def _files(self, table: str) -> list[str]:
+        """Return the paths of a table's files, sorted, without the protocol."""
+        folder = f"{self._base}/{table}"
+        found = self._fs.find(folder)
+        return sorted(path for path in found if _FILE.fullmatch(path.removeprefix(folder)))

@@ -1,0 +1,131 @@
+"""Runs the checks: SQL that returns the offending rows.
+
+In: a lake. Out: one finding a check. A file's first line is its title; its second says `fail` or
+`warn`, and `hourly` where it looks at one hour at a time or `whole` where it needs all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog import views
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; no rows is a pass."""
+
+    name: str
+    title: str
+    fatal: bool
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+    @property
+    def breach(self) -> bool:
+        """Whether this is a failure, not a pass or a warning."""
+        return self.fatal and bool(self.rows)
+
+    def lines(self, limit: int) -> list[str]:
+        """Return the finding as text: one line, and up to `limit` offending rows below it."""
+        verdict = "FAIL" if self.breach else "warn" if self.rows else "ok"
+        count = f" ({len(self.rows)} rows)" if self.rows else ""
+        lines = [f"{verdict:<5}{self.name}: {self.title}{count}"]
+        for row in self.rows[:limit]:
+            named = zip(self.columns, row, strict=True)
+            lines.append("     " + " ".join(f"{name}={value}" for name, value in named))
+        if len(self.rows) > limit:
+            lines.append(f"     ... and {len(self.rows) - limit} more")
+        return lines
+
+
+def run_checks(lake: Lake, hours: Sequence[int] | None = None) -> list[Finding]:
+    """Run the checks on a lake, in the order of their names.
+
+    Args:
+        lake: the lake.
+        hours: starts of hours, microseconds UTC: checks that look at one hour at a time look at
+            these alone, the others still at everything. All hours if None.
+    """
+    folder = resources.files("tokenergy_sql.checks")
+    files = sorted((e for e in folder.iterdir() if e.name.endswith(".sql")), key=lambda e: e.name)
+    texts = [(file.name.removesuffix(".sql"), file.read_text("utf-8")) for file in files]
+
+    def run() -> list[Finding]:
+        held = allocations(lake)
+        found = _run_all(lake, held, [text for text in texts if not _is_hourly(text[1])], None)
+        hourly = [text for text in texts if _is_hourly(text[1])]
+        for scope in _scopes(lake, hours):
+            found += _run_all(lake, held, hourly, scope)
+        return [_merged([one for one in found if one.name == name]) for name, _ in texts]
+
+    return catalog.heal(lake, run)
+
+
+def _is_hourly(text: str) -> bool:
+    return text.splitlines()[1].endswith("hourly")
+
+
+def _run_all(
+    lake: Lake,
+    held: pa.Table,
+    texts: Sequence[tuple[str, str]],
+    scope: dict[str, list[int]] | None,
+) -> list[Finding]:
+    # All files are looked at once, by the checks that look at everything.
+    named = None if scope is None else views.named(" ".join(text for _, text in texts))
+    with catalog.connect(lake, scope, named=named, allocation=held) as con:
+        return [_run(con, name, text) for name, text in texts]
+
+
+def _run(con: duckdb.DuckDBPyConnection, name: str, text: str) -> Finding:
+    title, kind = (line.removeprefix("--").strip() for line in text.splitlines()[:2])
+    result = con.sql(text)
+    return Finding(
+        name=name,
+        title=title,
+        fatal={"fail": True, "warn": False}[kind.split(", ")[0]],
+        columns=list(result.columns),
+        rows=result.fetchall(),
+    )
+
+
+def _merged(found: list[Finding]) -> Finding:
+    """Return what one check found in several hours."""
+    return replace(found[0], rows=[row for one in found for row in one.rows])
+
+
+def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[int]]]:
+    """Yield what hourly checks see at a time: the hours told, or each hour of a lake by itself.
+
+    A day of a large fleet does not fit memory, an hour does. What lies in quarantine is told once.
+    """
+    if hours is not None:
+        yield _scope(hours)
+        return
+    tables = ("segment", "ledger", "ledger_hour", "job_hour_index")
+    there = sorted({hour for table in tables for hour in lake.hours(table)})
+    first = _scope(there[:1])
+    del first["quarantined"]
+    yield first
+    for hour in there[1:]:
+        yield {**_scope([hour]), "quarantined": []}
+
+
+def _scope(hours: Sequence[int]) -> dict[str, list[int]]:
+    """Return which hours of which tables an hourly check reads: raw rows reach over the edges."""
+    near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
+    derived = ("segment", "ledger", "ledger_hour", "job_hour_index")
+    own = {name: list(hours) for name in (*derived, "quarantined")}
+    return {**own, "power": near, "state": near}

@@ -1,0 +1,101 @@
+"""The demo: the whole job end to end on an emulated fleet, with the commands a user would run.
+
+In: a folder. Out: in it a lake, the truth, a report; on the terminal the per-job table.
+The nodes are collected as `tokenergy-collect fleet` does it, side by side on as many cores as there
+are.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.daemon.control import Control
+from tokenergy_collectors.emulate.profile.profile import load_profile
+from tokenergy_collectors.emulate.run.fleet import collect_fleet
+from tokenergy_collectors.settings.config import Config
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_MARK = ".tokenergy-demo"
+_RATE_HZ = 10.0
+_ROLL_S = 300.0
+
+SITE = """# Declared constants of the emulated site; the table and the report say `declared`.
+[site]
+name = "emulated"
+pue = 1.25
+host_w = 1800.0   # of a node beside its GPUs
+"""
+
+
+def describe(profile_name: str) -> str:
+    """Return in words what a profile emulates."""
+    profile = load_profile(profile_name)
+    boards = sum(node.count for node in profile.nodes.values())
+    minutes = profile.duration_us / 60_000_000
+    return (
+        f"{len(profile.nodes)} emulated nodes, {boards} GPUs, {len(profile.jobs)} jobs, "
+        f"{minutes:g} minutes of virtual time"
+    )
+
+
+def prepare(folder: Path) -> None:
+    """Make the demo's folder, or empty the one that an earlier demo made.
+
+    Raises:
+        UserError: the folder holds something else, or cannot be made.
+    """
+    if folder.exists() and not (folder / _MARK).exists() and any(folder.iterdir()):
+        raise UserError(f"{folder}: not empty and not made by a demo; name another with --out")
+    try:
+        for name in ("lake", "truth"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+            (folder / name).mkdir(parents=True)
+        (folder / _MARK).touch()
+        (folder / "lake" / "site.toml").write_text(SITE)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}") from None
+
+
+def collect(folder: Path, profile_name: str, progress: Progress) -> None:
+    """Collect the nodes of the profile, as many at a time as there are cores.
+
+    Raises:
+        UserError: a node could not be collected.
+    """
+    nodes = load_profile(profile_name).nodes
+    task = progress.add_task(f"collect {len(nodes)} nodes", total=len(nodes))
+    workers = min(len(nodes), os.cpu_count() or 1)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_leave_interrupts) as pool:
+        try:
+            running = [pool.submit(_collect_node, folder, profile_name, node) for node in nodes]
+            for one in as_completed(running):
+                one.result()
+                progress.advance(task)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _collect_node(folder: Path, profile_name: str, node: str) -> None:
+    """Collect one node, in a process that knows one NVML at a time."""
+
+    def read_config(name: str) -> Config:
+        return Config(lake=str(folder / "lake"), node=name, rate_hz=_RATE_HZ, roll_s=_ROLL_S)
+
+    profile = load_profile(profile_name)
+    collect_fleet(profile, read_config, Control(), nodes=[node], truth=folder / "truth")
+
+
+def _leave_interrupts() -> None:
+    """Let Ctrl-C end the demo where it waits, not the nodes under way, whose files it would cut."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

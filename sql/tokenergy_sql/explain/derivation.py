@@ -1,0 +1,243 @@
+"""What a job's figures were derived from: the rows behind each step, as the lake holds them now.
+
+In: a lake and a job_id. Out: plain rows (lists of dicts): allocations, devices, files of readings
+with the rows that count, segments, ledger, tokens, hosts, hours with the revision that derived
+them. Energies are whole nanojoules, stamps microseconds UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US, TABLES
+from tokenergy_collectors.lake.paths import hour_of_path, node_of
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.index.site import Site
+from tokenergy_sql.revisions import revisions
+
+if TYPE_CHECKING:
+    import duckdb
+
+Row = dict[str, Any]
+
+_UNREAD: dict[str, tuple[int, ...]] = dict.fromkeys(("host", "clock", "event"), ())
+
+_ALLOCATIONS = """
+SELECT node, device_id, start_us, end_us, share_ppm, mig_id, scheduler, method, recorded_us
+FROM held ORDER BY device_id, start_us
+"""
+
+_DEVICES = """
+SELECT
+    device_id, node, "name", limit_mw, sensor_kind, learned_us, counter_us,
+    ts_us AS told_us, emulated
+FROM device_now
+WHERE device_id IN (SELECT device_id FROM held)
+ORDER BY node, device_id
+"""
+
+_OF_JOBS = """
+SELECT count(*) AS rows, min(recorded_us) AS first_us, max(recorded_us) AS last_us
+FROM rows_of_file WHERE job_id = getvariable('job_id')
+"""
+
+_OF_POWER = """
+SELECT
+    count(*) AS rows, count(energy_mj) AS counter_rows,
+    min(ts_us) AS first_us, max(ts_us) AS last_us
+FROM rows_of_file AS r
+WHERE EXISTS (FROM held AS a WHERE a.device_id = r.device_id
+    AND r.ts_us >= a.start_us AND (a.end_us IS NULL OR r.ts_us <= a.end_us))
+"""
+
+_OF_TOKENS = """
+SELECT count(*) AS rows, min(ts_us) AS first_us, max(ts_us) AS last_us
+FROM rows_of_file WHERE job_id = getvariable('job_id')
+"""
+
+_OF_SEGMENTS = """
+SELECT
+    count(*) AS rows, sum(readings) AS readings, sum(covered_us) AS covered_us,
+    sum(end_us - start_us) AS length_us, sum(energy_nj) AS energy_nj,
+    sum(counter_nj) AS counter_nj, min(start_us) AS first_us, max(end_us) AS last_us
+FROM rows_of_file AS r
+WHERE EXISTS (FROM held AS a WHERE a.device_id = r.device_id
+    AND a.start_us <= r.start_us AND (a.end_us IS NULL OR a.end_us >= r.end_us))
+"""
+
+_OF_LEDGER = """
+SELECT
+    count(*) AS rows, sum(energy_nj) AS energy_nj,
+    min(start_us) AS first_us, max(end_us) AS last_us
+FROM rows_of_file WHERE job_id = getvariable('job_id')
+"""
+
+_LEDGER = """
+SELECT
+    node, device_id, account, method, attribution,
+    count(*) AS rows,
+    sum(energy_nj) AS energy_nj,
+    sum(low_nj) AS low_nj,
+    sum(high_nj) AS high_nj,
+    sum(device_us) AS device_us,
+    sum(covered_us) AS covered_us,
+    min(k) AS k_min,
+    max(k) AS k_max
+FROM ledger WHERE job_id = getvariable('job_id')
+GROUP BY ALL ORDER BY node, device_id, account, method, attribution
+"""
+
+_COUNTERS = """
+SELECT
+    source_id, engine, kind, count(*) AS readings,
+    min(ts_us) AS first_us, arg_min(value, ts_us) AS first_value,
+    max(ts_us) AS last_us, arg_max(value, ts_us) AS last_value,
+    count(DISTINCT epoch) AS epochs, max(since_us) AS since_us
+FROM tokens WHERE job_id = getvariable('job_id')
+GROUP BY ALL ORDER BY kind, source_id, engine
+"""
+
+_USAGE = """
+SELECT kind, sum(tokens) AS tokens, sum(low) AS low, sum(high) AS high
+FROM token_usage WHERE job_id = getvariable('job_id') GROUP BY kind ORDER BY kind
+"""
+
+_HOSTS = """
+SELECT l.hour_us, l.node, sum(l.device_us) AS device_us, any_value(n.devices) AS devices
+FROM ledger_hour AS l
+LEFT JOIN (
+    SELECT node, count(DISTINCT device_id) AS devices
+    FROM device_now WHERE mig_parent IS NULL GROUP BY node
+) AS n USING (node)
+WHERE l.job_id = getvariable('job_id')
+GROUP BY ALL ORDER BY l.hour_us, l.node
+"""
+
+_HOURS = """
+SELECT
+    hour_us, e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_host_nj,
+    e_facility_nj, e_facility_low_nj, e_facility_high_nj,
+    n_prompt_computed, n_prompt_cached, n_generated, n_trained, n_low, n_high,
+    reason_codes, index_version, inputs_digest, as_of_us
+FROM job_hour_index WHERE job_id = getvariable('job_id') ORDER BY hour_us
+"""
+
+
+def derivation(lake: Lake, job_id: str, site: Site) -> dict[str, Any]:
+    """Return the rows behind a job's figures; `index` is its row of `job_index`.
+
+    Args:
+        lake: the lake.
+        job_id: a job of the lake.
+        site: the declared constants, as the index takes them.
+
+    Raises:
+        UserError: the job is not indexed.
+    """
+    hours = _hours_of(lake, job_id)
+    near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
+    own = {"segment": hours, "ledger": hours, "power": near, "tokens": near}
+    with catalog.connect(lake, {**own, **_UNREAD}) as con:
+        con.execute("SET VARIABLE job_id = $1", [job_id])
+        con.execute(
+            "CREATE TEMP TABLE held AS FROM allocation WHERE job_id = getvariable('job_id')"
+        )
+        found = _rows(con, "FROM job_index WHERE job_id = getvariable('job_id')")
+        if not found:
+            raise UserError(f"job {job_id!r}: is not indexed; run `tokenergy index`")
+        allocations = _rows(con, _ALLOCATIONS)
+        nodes = {row["node"] for row in allocations}
+        return {
+            "index": found[0],
+            "allocations": allocations,
+            "devices": _rows(con, _DEVICES),
+            "job_files": _by_file(con, lake, "jobs", _OF_JOBS),
+            "power_files": _by_file(con, lake, "power", _OF_POWER, near, nodes),
+            "token_files": _by_file(con, lake, "tokens", _OF_TOKENS, near),
+            "segment_files": _by_file(con, lake, "segment", _OF_SEGMENTS, hours, nodes),
+            "ledger_files": _by_file(con, lake, "ledger", _OF_LEDGER, hours),
+            "ledger": _rows(con, _LEDGER),
+            "counters": _rows(con, _COUNTERS),
+            "token_usage": _rows(con, _USAGE),
+            "hosts": [_with_host(row, site) for row in _rows(con, _HOSTS)],
+            "site": {"pue_ppm": site.pue_ppm},
+            "hours": _with_revisions(lake, _rows(con, _HOURS)),
+        }
+
+
+def _hours_of(lake: Lake, job_id: str) -> list[int]:
+    """Return the hours in which a job is booked or counted."""
+    none = dict.fromkeys(("power", "segment", "ledger", "tokens", "state"), ())
+    with catalog.connect(lake, {**none, **_UNREAD}) as con:
+        con.execute("SET VARIABLE job_id = $1", [job_id])
+        rows = _rows(con, _HOURS)
+    return [row["hour_us"] for row in rows]
+
+
+def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+    result = con.execute(sql)
+    names = [column[0] for column in result.description]
+    return [
+        {name: _plain(value) for name, value in zip(names, row, strict=True)}
+        for row in result.fetchall()
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can tell it: 128-bit sums are whole numbers."""
+    return int(value) if isinstance(value, Decimal) else value
+
+
+def _by_file(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    table: str,
+    sql: str,
+    hours: Iterable[int] | None = None,
+    nodes: Set[str] | None = None,
+) -> list[Row]:
+    """Return what a query says of one file at a time, of files that have rows of the job."""
+    found = []
+    for path, columns in lake.sound_files(table, hours):
+        if nodes is not None and node_of(path) not in nodes:
+            continue
+        text = catalog.select_from(TABLES[table], [(path, columns)])
+        con.execute(f"CREATE OR REPLACE TEMP VIEW rows_of_file AS {text}")
+        (row,) = _rows(con, sql)
+        if row["rows"]:
+            found.append({"file": path.relative_to(lake.root).as_posix(), **row})
+    return found
+
+
+def _with_host(row: Row, site: Site) -> Row:
+    """Add the declared power of a node and the part of its energy that the job bears."""
+    host_mw, devices = site.host_of(row["node"]), row["devices"]
+    known = host_mw is not None and devices
+    energy_nj = host_mw * row["device_us"] // devices if known else None
+    return {**row, "host_mw": host_mw, "e_host_nj": energy_nj}
+
+
+def _with_revisions(lake: Lake, rows: list[Row]) -> list[Row]:
+    """Add to each hour its file, the revision that last derived it, and why and from what."""
+    noted, _ = revisions.read_hours(lake)
+    last = {int(hour): m for m in revisions.manifests(lake) for hour in m.hours}
+    names = {hour_of_path(path): path for path in lake.files("job_hour_index")}
+    found = []
+    for row in rows:
+        hour = row["hour_us"]
+        manifest = last.get(hour)
+        found.append(
+            {
+                **row,
+                "file": names[hour].relative_to(lake.root).as_posix(),
+                "revision": manifest.number if manifest else None,
+                "derived_at": manifest.made_at if manifest else None,
+                "causes": manifest.causes(hour) if manifest else [],
+                "inputs": noted.get(hour, {}),
+            }
+        )
+    return found

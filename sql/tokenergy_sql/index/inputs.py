@@ -1,0 +1,148 @@
+"""What an hour's books are made from, as digests by kind of input.
+
+In: a lake and the site's constants. Out: for an hour, a digest of each kind of input. Where one
+differs from what the hour was last derived from, the hour is stale, and the kind is the cause.
+
+Raw files are never rewritten, so that their names stand for their contents. What is read of
+allocations and devices is taken by value, and only as far as it bears on the hour: that a job goes
+on, or that a daemon started again, restates nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_sql.index.site import Site
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Inputs = dict[str, str]
+"""A digest by kind of input: segments, state, tokens, jobs, devices, site, models."""
+
+_DIGITS = 16
+
+
+class InputReader:
+    """Reads what is common to all hours once.
+
+    Args:
+        lake: the lake.
+        site: the declared constants.
+        usage: token usage of all hours: columns of `token_usage`.
+        held: `allocations(lake)`.
+        workloads: what each job is for, by job_id.
+        version: of models and contract.
+        known: digests of files from an earlier run: path -> [size, mtime_ns, digest]; extended.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        site: Site,
+        usage: pa.Table,
+        held: pa.Table,
+        workloads: dict[str, str],
+        version: str,
+        known: dict[str, list[Any]],
+    ) -> None:
+        self._lake, self._site, self._version, self._known = lake, site, version, known
+        self._workloads = workloads
+        self.held, self._allocations = held, held.to_pylist()
+        self.devices = lake.read("device").to_pylist()
+        self._usage: dict[int, list[dict[str, Any]]] = {}
+        for row in usage.to_pylist():
+            self._usage.setdefault(row["hour_us"], []).append(row)
+
+    def of_hour(self, hour_us: int) -> Inputs:
+        """Return the digests of what an hour is made from."""
+        near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
+        segments = self._lake.files("segment", [hour_us])
+        usage = self._usage.get(hour_us, [])
+        held = list(self._held(hour_us))
+        jobs = {row["job_id"] for row in (*held, *usage)}
+        return {
+            "segments": _digest(self._of_file(path) for path in segments),
+            "state": _digest(self._names("state", near)),
+            "tokens": _digest([*self._names("tokens", near), *_sorted(usage)]),
+            "jobs": _digest(
+                [*_sorted(held), *sorted((job, self._workloads.get(job, "")) for job in jobs)]
+            ),
+            "devices": _digest(_sorted(self._told(hour_us))),
+            "site": _digest([repr(self._site)]),
+            "models": self._version,
+        }
+
+    def _names(self, table: str, hours: Iterable[int]) -> Iterator[str]:
+        for path in self._lake.files(table, hours):
+            yield path.relative_to(self._lake.root).as_posix()
+
+    def _held(self, hour_us: int) -> Iterator[dict[str, Any]]:
+        """Yield the allocations that touch an hour; an end beyond it is not told."""
+        end_us = hour_us + HOUR_US
+        for row in self._allocations:
+            if row["start_us"] <= end_us and (row["end_us"] is None or row["end_us"] >= hour_us):
+                goes_on = row["end_us"] is None or row["end_us"] > end_us
+                yield {
+                    **{name: row[name] for name in ("job_id", "device_id", "share_ppm", "mig_id")},
+                    "start_us": row["start_us"],
+                    "end_us": None if goes_on else row["end_us"],
+                }
+
+    def _told(self, hour_us: int) -> Iterator[dict[str, Any]]:
+        """Yield the rows of `device` that an hour's models see, but for when they were noted."""
+        last: dict[str, dict[str, Any]] = {}
+        for row in device_rows(self.devices, hour_us):
+            told = {name: value for name, value in row.items() if name != "ts_us"}
+            last[row["device_id"]] = told
+            yield told
+        for told in last.values():
+            yield {**told, "last": True}
+
+    def _of_file(self, path: Path) -> str:
+        """Return the digest of a file's bytes; of one that was seen before, from memory."""
+        name, stat = path.relative_to(self._lake.root).as_posix(), path.stat()
+        size, mtime_ns, digest = self._known.get(name, (None, None, ""))
+        if (size, mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
+            self._known[name] = [stat.st_size, stat.st_mtime_ns, digest]
+        return f"{name} {digest}"
+
+
+def device_rows(rows: list[dict[str, Any]], hour_us: int) -> list[dict[str, Any]]:
+    """Return what was known of the devices by the end of an hour, or first told after it.
+
+    Of several equal rows one is enough. What is learned later does not restate an earlier hour.
+    """
+    by_device: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: (row["device_id"], row["ts_us"], row["node"])):
+        by_device.setdefault(row["device_id"], []).append(row)
+    found = []
+    for of_device in by_device.values():
+        by_then = [row for row in of_device if row["ts_us"] < hour_us + HOUR_US]
+        found += by_then or of_device[:1]
+    return found
+
+
+def whole_digest(inputs: Inputs) -> str:
+    """Return one SHA-256 for all inputs but the models: `inputs_digest` of derived rows."""
+    data = {kind: digest for kind, digest in inputs.items() if kind != "models"}
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _sorted(rows: Iterable[dict[str, Any]]) -> list[str]:
+    return sorted({json.dumps(row, sort_keys=True) for row in rows})
+
+
+def _digest(parts: Iterable[Any]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{part}\n".encode())
+    return digest.hexdigest()[:_DIGITS]

@@ -1,0 +1,145 @@
+"""What two revisions of a lake say differently: which jobs moved, by how much, and from what cause.
+
+In: two numbers of revisions. Out: one row a job whose figures differ, with both of them, the hours
+that differ and the kinds of input that had changed in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX
+from tokenergy_collectors.lake.paths import hour_of_path
+from tokenergy_collectors.lake.reading import columns_of
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.revisions import revisions
+from tokenergy_sql.revisions.revisions import Manifest
+
+_COMPARE = """
+WITH
+of_job AS (
+    SELECT 'before' AS side, * FROM before UNION ALL SELECT 'after', * FROM after
+),
+own AS (
+    SELECT side, job_id, hour_us, COLUMNS(* EXCLUDE (side, job_id, hour_us))::VARCHAR
+    FROM (SELECT * EXCLUDE (
+        inputs_digest, index_version,
+        e_gpu_burdened_nj, e_facility_burdened_nj, te_gpu_burdened, tokenergy_burdened
+    ) FROM of_job)
+),
+-- Provenance is no figure, and what a job bears of idle energy is not its own.
+moved_hour AS (
+    SELECT job_id, hour_us
+    FROM (SELECT DISTINCT * EXCLUDE (side) FROM own)
+    GROUP BY job_id, hour_us
+    HAVING count(*) > 1
+    UNION
+    SELECT job_id, hour_us FROM own GROUP BY job_id, hour_us HAVING count(DISTINCT side) = 1
+),
+summed AS (
+    SELECT
+        job_id,
+        sum(e_gpu_nj) FILTER (WHERE side = 'before')::DOUBLE / 1e9 AS j_before,
+        sum(e_gpu_nj) FILTER (WHERE side = 'after')::DOUBLE / 1e9 AS j_after,
+        sum(coalesce(n_generated, n_trained)) FILTER (WHERE side = 'before')::BIGINT
+            AS tokens_before,
+        sum(coalesce(n_generated, n_trained)) FILTER (WHERE side = 'after')::BIGINT
+            AS tokens_after
+    FROM of_job
+    GROUP BY job_id
+)
+SELECT job_id, hours_us, j_before, j_after, tokens_before, tokens_after
+FROM (
+    SELECT job_id, list(hour_us ORDER BY hour_us) AS hours_us FROM moved_hour GROUP BY job_id
+)
+JOIN summed USING (job_id)
+ORDER BY abs(coalesce(j_after, 0) - coalesce(j_before, 0)) DESC, job_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A job whose figures differ.
+
+    Attributes:
+        job_id: the job.
+        hours_us: the hours in which they differ.
+        j_before, j_after: GPU energy, J; None where there is none.
+        tokens_before, tokens_after: generated, or else trained tokens.
+        causes: kinds of input that had changed in those hours; see `inputs.Inputs`.
+    """
+
+    job_id: str
+    hours_us: list[int]
+    j_before: float | None
+    j_after: float | None
+    tokens_before: int | None
+    tokens_after: int | None
+    causes: list[str]
+
+    @property
+    def te_before(self) -> float | None:
+        """J per token before, at the GPU boundary."""
+        return _ratio(self.j_before, self.tokens_before)
+
+    @property
+    def te_after(self) -> float | None:
+        """J per token after, at the GPU boundary."""
+        return _ratio(self.j_after, self.tokens_after)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What two revisions say differently.
+
+    Attributes:
+        moved: the jobs, the largest change of energy first.
+        untouched: hours of `job_hour_index` whose files are the same in both.
+        touched: hours whose files are not.
+    """
+
+    moved: list[Moved]
+    untouched: list[int]
+    touched: list[int]
+
+
+def compare(lake: Lake, older: int, newer: int) -> Difference:
+    """Return what two revisions say differently of jobs.
+
+    Args:
+        lake: the lake.
+        older, newer: numbers of revisions; 0 is before the first.
+
+    Raises:
+        UserError: there is no such revision, or what it needs has been dropped.
+    """
+    import duckdb
+
+    files = {
+        name: revisions.files_at(lake, number, "job_hour_index")
+        for name, number in (("before", older), ("after", newer))
+    }
+    with duckdb.connect() as con:
+        for name, paths in files.items():
+            sound = [(path, columns_of(path, JOB_HOUR_INDEX)) for path in paths]
+            con.execute(f"CREATE VIEW {name} AS {catalog.select_from(JOB_HOUR_INDEX, sound)}")
+        rows = con.execute(_COMPARE).fetchall()
+    first, last = min(older, newer), max(older, newer)
+    between = [m for m in revisions.manifests(lake) if first < m.number <= last]
+    moved = [
+        Moved(job_id, hours_us, j_before, j_after, n_before, n_after, _causes(between, hours_us))
+        for job_id, hours_us, j_before, j_after, n_before, n_after in rows
+    ]
+    before, after = ({hour_of_path(p): p for p in paths} for paths in files.values())
+    untouched = sorted(hour for hour in before if before[hour] == after.get(hour))
+    return Difference(moved, untouched, sorted({*before, *after} - set(untouched)))
+
+
+def _causes(between: list[Manifest], hours_us: list[int]) -> list[str]:
+    """Return what had changed of the inputs of some hours in some revisions."""
+    return sorted({cause for m in between for hour in hours_us for cause in m.causes(hour)})
+
+
+def _ratio(joules: float | None, tokens: int | None) -> float | None:
+    return joules / tokens if joules is not None and tokens else None

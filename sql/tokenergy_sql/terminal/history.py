@@ -1,0 +1,105 @@
+"""Shows revisions and what they say differently, on the terminal.
+
+In: a lake, numbers of revisions. Out: tables on standard output.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.paths import partition
+from tokenergy_sql.revisions import revisions
+from tokenergy_sql.revisions.diff import Difference, Moved, compare
+from tokenergy_sql.terminal.table import console, significant
+
+_HOURS_SHOWN = 3
+
+
+def print_revisions(root: Path, keep: int | None) -> None:
+    """Print a line a revision; first remove what all but the latest `keep` replaced, if given."""
+    from rich.table import Table
+
+    lake = Lake(root)
+    if keep is not None:
+        print(f"{revisions.drop_before(lake, keep):,} bytes set free")
+    table = Table(title="Revisions", title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("revision", justify="right")
+    table.add_column("made")
+    for name in ("hours", "files added", "files replaced"):
+        table.add_column(name, justify="right")
+    for name in ("causes", "index version"):
+        table.add_column(name, overflow="fold")
+    for m in revisions.manifests(lake):
+        counts = Counter(cause for causes in m.hours.values() for cause in causes)
+        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(counts.items()))
+        replaced = f"{len(m.replaced)}{' (dropped)' if m.dropped else ''}"
+        figures = (f"{len(m.hours)}", f"{len(m.added)}", replaced)
+        table.add_row(f"{m.number}", m.made_at, *figures, causes, m.index_version)
+    console().print(table)
+
+
+def print_difference(root: Path, older: int | None, newer: int | None) -> None:
+    """Print what two revisions say differently; the last one and that before it by default.
+
+    Raises:
+        UserError: there is no such revision, or what it needs has been dropped.
+    """
+    from rich.table import Table
+
+    lake = Lake(root)
+    noted = revisions.manifests(lake)
+    if not noted:
+        raise UserError(f"lake {root}: has no revisions yet; run `tokenergy index`")
+    newer = noted[-1].number if newer is None else newer
+    older = newer - 1 if older is None else older
+    found = compare(lake, older, newer)
+    count = len(found.moved)
+    title = f"Revision {older} to {newer}: {count} job{'' if count == 1 else 's'} moved"
+    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("job", overflow="fold")
+    table.add_column("hours", overflow="fold")
+    for name in ("GPU kJ", "change %", "tokens", "J/token GPU"):
+        table.add_column(name, justify="right")
+    table.add_column("cause", overflow="fold")
+    for job in found.moved:
+        table.add_row(*_cells(job))
+    if found.moved:
+        console().print(table)
+    else:
+        print(title)
+    print(_partitions(found))
+
+
+def _cells(job: Moved) -> Sequence[str]:
+    change = "-"
+    if job.j_before and job.j_after is not None:
+        change = f"{100 * (job.j_after / job.j_before - 1):+.4g}"
+    kilo = [None if j is None else j / 1e3 for j in (job.j_before, job.j_after)]
+    tokens = ["-" if n is None else f"{n:,}" for n in (job.tokens_before, job.tokens_after)]
+    return (
+        job.job_id,
+        _hours(job.hours_us),
+        _arrow(significant(kilo[0], 6), significant(kilo[1], 6)),
+        change,
+        _arrow(*tokens),
+        _arrow(significant(job.te_before), significant(job.te_after)),
+        ", ".join(job.causes),
+    )
+
+
+def _arrow(before: str, after: str) -> str:
+    return before if before == after else f"{before} -> {after}"
+
+
+def _hours(hours_us: Sequence[int]) -> str:
+    shown = [partition(hour).replace("date=", "").replace("/hour=", "T") for hour in hours_us]
+    more = len(shown) - _HOURS_SHOWN
+    return " ".join(shown[:_HOURS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _partitions(found: Difference) -> str:
+    return f"hours of job_hour_index: {len(found.touched)} differ, {len(found.untouched)} untouched"

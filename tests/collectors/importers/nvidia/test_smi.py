@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.collectors.importers.conftest import snapshot
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.importers.nvidia.columns import power_mw
+from tokenergy_collectors.importers.nvidia.smi import import_nvidia_smi
+from tokenergy_collectors.lake import Lake
+
+Write = Callable[[str | bytes], Path]
+RECORDED = Path(__file__).parents[3] / "data" / "wattameter_nvidia_smi.csv"
+T0_US = 1_706_704_496_000_000
+HEADER = "timestamp, uuid, power.draw [W]\n"
+
+
+def rows(lake: Lake, table: str, *columns: str) -> list[tuple[Any, ...]]:
+    found = lake.read(table, columns=list(columns))
+    return sorted(tuple(row.values()) for row in found.to_pylist())
+
+
+def line(second: int, uuid: str = "GPU-a", power: str = "100.00 W") -> str:
+    return f"2024/01/31 12:34:{56 + second:02d}.000, {uuid}, {power}\n"
+
+
+def test_recorded_log(lake: Lake) -> None:
+    result = import_nvidia_smi(lake, RECORDED, "n1")
+    assert result.rows == result.written == {"device": 4, "power": 560, "state": 560}
+    assert result.devices == 4
+    power = lake.read("power")
+    first = power.filter(power["device_id"].to_numpy(zero_copy_only=False) == "n1/0").slice(0, 1)
+    assert first.to_pylist() == [
+        {
+            "ts_us": 1_759_829_920_623_000,
+            "device_id": "n1/0",
+            "power_mw": 75_832,
+            "sensor": "unknown",
+            "energy_mj": None,
+            "epoch": 0,
+        }
+    ]
+    assert set(lake.read("device")["update_us"].to_pylist()) == {100_000}
+
+
+def test_columns_in_any_order_units_and_descriptions(lake: Lake, write: Write) -> None:
+    path = write(
+        "power.draw.instant [W],utilization.gpu [%],name,gpu_uuid,temperature.gpu,"
+        "clocks.sm [MHz],index,timestamp,power.limit [W],enforced.power.limit [W],"
+        "pci.bus_id,driver_version,utilization.memory [%],power.draw [W],fan.speed [%],"
+        "clocks_throttle_reasons.active\n"
+        "99.9995 W,97 %,NVIDIA H100,GPU-a,60,1980 MHz,3,2024/01/31 12:34:56.000,700.00 W,"
+        "650.00 W,00000000:1B:00.0,570.10,5 %,1.00 W,[N/A],0x0000000000000004\n"
+    )
+    import_nvidia_smi(lake, path, "n1")
+    assert rows(lake, "power", "ts_us", "device_id", "power_mw", "sensor") == [
+        (T0_US, "GPU-a", 100_000, "instant")
+    ]
+    assert lake.read("state").drop_columns(["ts_us", "device_id"]).to_pylist() == [
+        {"sm_util": 97, "mem_util": 5, "sm_mhz": 1980, "temp_c": 60, "throttle": 4, "pids": None}
+    ]
+    device = lake.read("device").to_pylist()[0]
+    assert device == {
+        **dict.fromkeys(device),  # what is not named below is not told
+        "ts_us": T0_US,
+        "device_id": "GPU-a",
+        "node": "n1",
+        "index": 3,
+        "name": "NVIDIA H100",
+        "pci": "00000000:1B:00.0",
+        "limit_mw": 650_000,
+        "driver": "570.10",
+        "emulated": False,
+    }
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("unit", ["", " W"])
+@pytest.mark.parametrize("space", ["", " "])
+def test_dialects(
+    lake: Lake, write: Write, ending: str, mark: bytes, unit: str, space: str
+) -> None:
+    header = ["timestamp", "uuid", "power.draw [W]" if unit else "power.draw"]
+    lines = [header, ["2024/01/31 12:34:56.000", "GPU-a", f"0.001{unit}"], [""]]
+    text = "".join(f",{space}".join(cells) + ending for cells in lines)
+    import_nvidia_smi(lake, write(mark + text.encode()), "n1")
+    assert rows(lake, "power", "ts_us", "device_id", "power_mw") == [(T0_US, "GPU-a", 1)]
+
+
+def test_interleaved_out_of_order_and_repeated_rows(lake: Lake, write: Write) -> None:
+    path = write(
+        HEADER
+        + line(2, "GPU-b", "3.00 W")
+        + line(0)
+        + line(0, "GPU-b", "1.00 W")
+        + HEADER
+        + line(1, "GPU-b", "2.00 W")
+        + line(0)
+        + line(2)
+    )
+    result = import_nvidia_smi(lake, path, "n1")
+    power = lake.read("power", columns=["device_id", "ts_us", "power_mw"])
+    second = 1_000_000
+    assert [tuple(row.values()) for row in power.to_pylist()] == [
+        ("GPU-a", T0_US, 100_000),
+        ("GPU-a", T0_US + 2 * second, 100_000),
+        ("GPU-b", T0_US, 1_000),
+        ("GPU-b", T0_US + second, 2_000),
+        ("GPU-b", T0_US + 2 * second, 3_000),
+    ]
+    assert result.notes == ["1 repeated in power left out"]
+    assert rows(lake, "device", "device_id", "update_us") == [
+        ("GPU-a", 2_000_000),
+        ("GPU-b", 1_000_000),
+    ]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("[N/A]", "N/A", "[Not Supported]", "[Unknown Error]", "[GPU requires reset]", ""),
+        *("[GPU is lost]", "[Insufficient Permissions]", "[Not Found]"),
+    ],
+)
+def test_words_for_no_value_are_never_zero(lake: Lake, write: Write, word: str) -> None:
+    result = import_nvidia_smi(lake, write(HEADER + line(0, power=word) + line(1)), "n1")
+    assert rows(lake, "power", "ts_us", "power_mw") == [(T0_US + 1_000_000, 100_000)]
+    assert result.notes == ["1 without a power value left out"]
+
+
+def test_lost_gpu_that_does_not_tell_its_name(lake: Lake, write: Write) -> None:
+    result = import_nvidia_smi(lake, write(HEADER + line(0) + line(1, "[N/A]", "[N/A]")), "n1")
+    assert (result.rows["power"], len(result.notes)) == (1, 1)
+
+
+def test_each_device_has_one_sensor_the_best_it_answers(lake: Lake, write: Write) -> None:
+    path = write(
+        "timestamp,index,power.draw,power.draw.average,power.draw.instant\n"
+        "2024-01-31T12:34:56Z,0,1,2,[N/A]\n"
+        "2024-01-31T12:34:56Z,1,1,2,3\n"
+        "2024-01-31T12:34:57Z,1,1,2,[N/A]\n"
+        "2024-01-31T12:34:56Z,2,1,[N/A],N/A\n"
+    )
+    import_nvidia_smi(lake, path, "a/b")
+    assert rows(lake, "power", "device_id", "power_mw", "sensor") == [
+        ("a/b/0", 2_000, "average_1s"),
+        ("a/b/1", 3_000, "instant"),
+        ("a/b/2", 1_000, "unknown"),
+    ]
+    assert [path.name.split("-")[0] for path in lake.files("power")] == ["a%2Fb"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value_mw"),
+    [
+        ("0.0005", 0),
+        ("0.0015", 2),
+        ("123.45 W", 123_450),
+        ("2147483.647", 2**31 - 1),
+        ("5.W", 5000),
+    ],
+)
+def test_milliwatts_are_exact(text: str, value_mw: int) -> None:
+    assert power_mw(text) == value_mw
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("-1.00 W", "out of range"),
+        ("2147483.648", "out of range"),
+        ("nan", "cannot read power"),
+        ("inf", "cannot read power"),
+        ("1e3", "cannot read power"),
+        ("100 mW", "cannot read power"),
+        ("100.00 W, 5", "4 values"),
+        ("٣", "cannot read power"),
+    ],
+)
+def test_bad_power_names_its_line(lake: Lake, write: Write, text: str, said: str) -> None:
+    with pytest.raises(UserError, match=rf"input.csv: line 4: .*{said}"):
+        import_nvidia_smi(
+            lake, write(HEADER + line(0) + "\n" + line(1, power=text) + line(2)), "n1"
+        )
+    assert snapshot(lake) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
+        (HEADER.encode(), "has no readings"),
+        (HEADER.strip().encode(), "has no readings"),
+        (b"\x1f\x8b\x08\x00rest", "is compressed"),
+        (b"PAR1\x00\x01\x02", "is not text"),
+        ("timestamp,uuid,power.draw\n".encode("utf-16"), "not text"),
+        (HEADER.encode() + b"\xff\xfe, GPU-a, 1\n", "is not UTF-8 text"),
+        (b"timestamp, power.draw\n1,2\n", r"no column uuid \(or index\)"),
+        (b"uuid, power.draw\n1,2\n", "no column timestamp"),
+        (b"timestamp, uuid\n1,2\n", "no column power.draw"),
+        (b"timestamp, uuid, power.draw [mW]\n1,2,3\n", "expected power in W"),
+        (HEADER.encode() + b"noon, GPU-a, 1.0\n", "line 2: cannot read time 'noon'"),
+        (HEADER.encode() + b"1, [N/A], 1.0\n", "line 2: cannot tell which GPU"),
+        (b"timestamp,index,power.draw\n1,x,1\n", "line 2: cannot read index"),
+        (HEADER.encode() + b"No devices were found\n", "line 2: 1 values"),
+        (b"timestamp,index,power.draw,utilization.gpu\n1,0,1,70000 %\n", "line 2: cannot read"),
+    ],
+)
+def test_bad_files_say_one_line_and_write_nothing(
+    lake: Lake, write: Write, content: bytes, said: str
+) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        import_nvidia_smi(lake, write(content), "n1")
+    assert "\n" not in str(caught.value)
+    assert "input.csv" in str(caught.value)
+    assert snapshot(lake) == {}
+
+
+def test_missing_file_folder_and_bad_node(lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        import_nvidia_smi(lake, tmp_path / "none.csv", "n1")
+    with pytest.raises(UserError, match="is a folder"):
+        import_nvidia_smi(lake, tmp_path, "n1")
+    with pytest.raises(UserError, match="node name"):
+        import_nvidia_smi(lake, RECORDED, "")
+
+
+@pytest.mark.parametrize(
+    "tail", ["2024/01/31 12", line(1)[:-4], line(1, power="1.0"), line(1)[:-12], "\0\0"]
+)
+def test_line_that_was_cut_off_is_left_out(lake: Lake, write: Write, tail: str) -> None:
+    result = import_nvidia_smi(lake, write(HEADER + line(0) + tail.rstrip("\n")), "n1")
+    assert result.rows["power"] == 1
+    assert result.notes == ["the last line, cut off, left out"]
+
+
+def test_whole_last_line_needs_no_newline(lake: Lake, write: Write) -> None:
+    result = import_nvidia_smi(
+        lake, write(HEADER + line(0) + line(1, power="7.00 W").rstrip()), "n1"
+    )
+    assert (result.rows["power"], result.notes) == (2, [])
+
+
+def test_importing_twice_changes_nothing_and_a_grown_log_adds_its_end(
+    lake: Lake, write: Write
+) -> None:
+    import_nvidia_smi(lake, RECORDED, "n1")
+    before = snapshot(lake)
+    again = import_nvidia_smi(lake, RECORDED, "n1")
+    assert (again.written, again.files) == ({}, [])
+    assert snapshot(lake) == before
+    path = write(HEADER + line(0) + line(1))
+    import_nvidia_smi(lake, path, "n2")
+    import_nvidia_smi(lake, write(path.read_text() + line(3)), "n2")
+    assert len(lake.read("power", node="n2")) == 3
+    assert len(lake.read("device", node="n2")) == 1
+
+
+def test_local_time_across_the_fold(lake: Lake, write: Write) -> None:
+    lines = [f"2024/10/27 02:{m:02d}:00.000, 0, 5.00 W" for m in (0, 30, 59, 0, 30, 59)]
+    path = write("timestamp, index, power.draw [W]\n" + "\n".join(lines) + "\n")
+    import_nvidia_smi(lake, path, "n1", "Europe/Berlin")
+    start = 1_729_987_200_000_000
+    assert [row[0] - start for row in rows(lake, "power", "ts_us")] == [
+        m * 60_000_000 for m in (0, 30, 59, 60, 90, 119)
+    ]

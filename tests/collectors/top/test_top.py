@@ -1,0 +1,252 @@
+"""`top`: frames as text and as JSON, on terminals of several sizes, live and once."""
+
+import dataclasses
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from tests.support.emulated import SMALL
+from tests.support.live import Shown
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.top.frame import Frame, GpuRow, Health, JobRow, frame_of
+from tokenergy_collectors.top.render import draw, short_name, significant
+
+ON_A_TERMINAL = """
+import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn([sys.executable, *sys.argv[1:]])))
+"""
+HEALTH = Health("0.1.0", 7_300.0, 1_234_567, 0, 0, 0, {"start": 1}, 73.0, 1 << 26, 2048, 12.0)
+
+
+def gpu(index, **more):
+    row = GpuRow(
+        index, f"GPU-{index}", "NVIDIA H100 80GB HBM3", "chat", 350.0, 700.0, 2e4, 0.87, 60.0, 0.04
+    )
+    return dataclasses.replace(row, **more)
+
+
+def frame(count=8, /, **more):
+    job = JobRow("chat", count, 350.0 * count, "generated", 1_234.0, 0.2836)
+    rows = tuple(gpu(index) for index in range(count))
+    return dataclasses.replace(Frame("n1", 1.8e9, rows, (job,), HEALTH), **more)
+
+
+def lines(shown, width=80, height=None, *, plain=False):
+    out = io.StringIO()
+    console = Console(file=out, width=width, markup=False, highlight=False)
+    console.print(draw(shown, width, height, plain=plain))
+    found = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert all(len(line) <= width for line in found)
+    return found
+
+
+def test_a_frame_says_what_there_is():
+    found = lines(frame(2, gpus=(gpu(0), gpu(1, job="", power_w=699.0, utilization=0.0))))
+    text = "\n".join(found)
+    assert found[0] == "n1  2 GPUs  1,049 W  up 2 h  1,234,567 readings"
+    assert "late 0  gaps 0  dropped 0  events 0  log 2 KiB  cpu 1.0%  64 MiB" in found[1]
+    assert re.search(r" 0 H100 80GB +chat +████░░░░  350/700 +87% +1,234 +0\.284", text)
+    assert re.search(r" 1 H100 80GB +████████  699/700 +0% +— +—", text)
+    assert re.search(r"chat +2 +700 generated +1,234 +0\.284", found[-1])
+
+
+def test_a_jobs_figures_stand_once_and_are_marked_on_its_other_boards():
+    found = lines(frame(3))
+    boards = [line for line in found if "H100" in line]
+    assert [line.count("1,234") for line in boards] == [1, 0, 0]
+    assert [line.count("″") for line in boards] == [0, 2, 2]
+
+
+def test_what_is_not_known_is_a_dash_and_a_stale_board_tells_its_age():
+    stale = gpu(1, power_w=None, utilization=None, age_s=75.0)
+    job = JobRow("chat", 2, None, None, None, None)
+    found = lines(frame(2, gpus=(gpu(0), stale), jobs=(job,)))
+    assert "1 stale" in found[0]
+    assert re.search(r"1 H100 80GB chat +— 75 s ago +— +″ +″", "\n".join(found))
+    assert re.search(r"chat +2 +— — +— +—$", found[-1])
+
+
+def test_trouble_is_told():
+    health = dataclasses.replace(
+        HEALTH, late_ticks=3, gaps=2, dropped_rows=17, events={"start": 1, "lost": 4, "drop": 1}
+    )
+    assert "late 3  gaps 2  dropped 17  events drop 1, lost 4" in lines(frame(1, health=health))[1]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_narrow_terminals_lose_names_and_no_numbers(width):
+    long = JobRow("a-very-long-name" * 4, 1, 350.0, "generated", 1_234.0, 0.2836)
+    found = lines(frame(gpus=(gpu(0, job=long.job),), jobs=(long,)), width)
+    [row] = [line for line in found if "350/700" in line]
+    assert re.search(r"87% +1,234 +0\.284$", row)
+    assert ("H100" in row, "█" in row) == (width >= 56, width >= 70)
+    [job] = [line for line in found if line.startswith("a-")]
+    assert re.search(r"1,234 +0\.284$", job)
+
+
+def test_many_boards_stand_side_by_side_or_are_counted():
+    all_of_them = lines(frame(64))
+    assert sum("350/700" in line for line in all_of_them) == 64
+    low = lines(frame(64), 80, 24)
+    assert len(low) <= 24
+    [cut] = [line for line in low if "more" in line]
+    hidden = 64 - sum("350/700" in line for line in low)
+    assert cut.startswith(f"… {hidden} more, {hidden * 350:,} W")
+    wide = lines(frame(64), 200, 50)
+    assert len(wide) <= 50
+    assert sum(line.count("350/700") for line in wide) == 64
+    assert any(line.count("350/700") == 2 for line in wide)
+    assert len(lines(frame(64), 80, 3)) < 10
+
+
+def test_names_are_text_and_no_more():
+    name = "[red]x[/red]\x1b[31m\x07\n"
+    found = "\n".join(lines(frame(1, gpus=(gpu(0, name=name, job=name),)), 200))
+    assert "[red]x[/red]?[31m??" in found
+    assert "\x1b" not in found
+
+
+def test_a_terminal_that_knows_only_ascii():
+    text = "\n".join(
+        lines(frame(2, gpus=(gpu(0), gpu(1), gpu(2, job="é", power_w=None))), plain=True)
+    )
+    assert text.isascii()
+    assert "####....  350/700" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (0.00001, "1.0e-05"), (0.0123456, "0.0123"), (0.999, "0.999"), (1.5, "1.50"),
+        (42.19, "42.2"), (123.4, "123"), (482_043.2, "482,043"), (1_234_567, "1.23M"),
+    ],
+)  # fmt: skip
+def test_numbers_are_short(value, text):
+    assert significant(value) == text
+
+
+def test_board_names_are_short():
+    assert short_name("NVIDIA H100 80GB HBM3") == "H100 80GB"
+    assert short_name("NVIDIA GeForce RTX 4090") == "RTX 4090"
+    assert short_name("NVIDIA") == "NVIDIA"
+
+
+def test_a_frame_of_a_daemon_and_of_something_else(tmp_path):
+    shown = Shown(tmp_path)
+    shown.at(100.05, lambda _, metrics: shown.__dict__.update(seen=metrics))
+    shown.run(101)
+    found = frame_of(shown.seen.families)
+    assert [(row.index, row.job) for row in found.gpus] == [
+        (0, "chat"), (1, "chat"), (2, "train"), (3, ""),
+    ]  # fmt: skip
+    assert [(job.job, job.gpus, job.kind) for job in found.jobs] == [
+        ("chat", 2, "generated"), ("train", 1, "trained"),
+    ]  # fmt: skip
+    for job in found.jobs:
+        assert job.joules_per_token == shown.seen.one("job_joules_per_token", job_id=job.job)
+    assert all(row.age_s == pytest.approx(0.05, abs=0.001) for row in found.gpus)
+    assert found.health.sealed_s_ago is None
+    with pytest.raises(UserError, match="no collector's"):
+        frame_of([])
+
+
+def top(*words, **options):
+    command = [sys.executable, "-m", "tokenergy_collectors", "top", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+@pytest.fixture
+def profile(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def test_once_on_emulated_boards(profile, tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
+    words = ("--emulate", profile, "--at", "38s")
+    result = top(*words, "--once", cwd=tmp_path, env=environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    found = result.stdout.splitlines()
+    assert found[0].startswith("n1  4 GPUs")
+    assert sum("/700" in line for line in found) == 4
+    assert re.match(r"chat +2 +[\d,]+ generated +[\d,]+ +[\d.]+", found[-2])
+    assert list(tmp_path.iterdir()) == [profile], "nothing is written"
+    ascii_only = top(*words, env={**environment, "PYTHONIOENCODING": "ascii"})
+    assert ascii_only.returncode == 0
+    assert ascii_only.stdout.isascii()
+    assert "#" in ascii_only.stdout
+
+
+def test_json_on_emulated_boards(profile):
+    result = top("--emulate", profile, "--at", "38s", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    found = json.loads(result.stdout)
+    assert [row["index"] for row in found["gpus"]] == [0, 1, 2, 3]
+    jobs = {job["job"]: job for job in found["jobs"]}
+    assert set(jobs) == {"chat", "train"}
+    for job, boards in (("chat", (0, 1)), ("train", (2,))):
+        watts = sum(found["gpus"][index]["power_w"] for index in boards)
+        assert jobs[job]["power_w"] == pytest.approx(watts)
+        assert jobs[job]["joules_per_token"] > 0
+    assert found["gpus"][3]["job"] == ""
+    assert found["gpus"][0]["energy_last_minute_j"] is None, "38 s are no minute"
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--from", "unix:/none/x"], "nobody answers"),
+        (["--from", "9465"], "--from: '9465': expected"),
+        (["--from", "127.0.0.1:1", "--emulate", "demo"], "expected one of them"),
+        (["--emulate", "demo", "--node", "n9"], "not in the profile"),
+        (["--emulate", "demo", "--at", "2h"], "less than the profile's 3600 s"),
+        (["--emulate", "demo", "--at", "x"], "duration 'x'"),
+        (["--at", "5m"], "--node and --at need --emulate"),
+        (["--emulate", "none"], "profile none"),
+        (["--config", "/none.toml"], "/none.toml: No such file"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line_and_exit_code_2(words, error):
+    result = top(*words, "--once")
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert error in line
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("key", [b"q", b"\x03"])
+def test_live_until_a_key_ends_it(profile, key):
+    """On a terminal of its own: frames come, the key ends it, the terminal is as it was."""
+    command = ["-m", "tokenergy_collectors", "top", "--emulate", str(profile), "--at", "30s"]
+    terminal = subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    with terminal:
+        seen = read_until(terminal.stdout, b"train", times=4)
+        assert b"\x1b[?1049h" in seen
+        terminal.stdin.write(key)
+        terminal.stdin.flush()
+        seen += read_until(terminal.stdout, b"\x1b[?1049l")
+    assert terminal.returncode == 0
+    assert b"Traceback" not in seen
+
+
+def read_until(stream, words, *, times=1):
+    """Read until words were seen so often; a frame has `train` twice."""
+    seen = b""
+    while seen.count(words) < times:
+        found = stream.read1(1 << 16)
+        assert found, seen[-2000:]
+        seen += found
+    return seen

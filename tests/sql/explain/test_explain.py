@@ -1,0 +1,201 @@
+"""The explanation of a job: its numbers multiply out, from the ledger's rows to the index."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.sql.index.test_ledger import ask
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.cli import app
+from tokenergy_sql.explain.explain import disagreements, explanation, print_explanation
+from tokenergy_sql.explain.text import print_text
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import load_site
+
+SITE = "[site]\npue = 1.237\nhost_w = 917.3\n[nodes.n2]\nhost_w = 1100.0\n"
+START, END = T0 + HOUR_US - 300 * S, T0 + HOUR_US + 400 * S
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> LakeBuilder:
+    """A job on boards of two nodes across an hour's edge, one without a counter and with a gap."""
+    builder = LakeBuilder(tmp_path / "lake")
+    for number, (name, node) in enumerate((("A", "n1"), ("B", "n2"), ("C", "n2"))):
+        builder.device(name, node=node, index=number)
+        readings = level(300_007 + number, START - 60 * S, END + 60 * S)
+        if name == "B":
+            readings = [r for r in readings if not START + 50 * S < r[0] < START + 90 * S]
+        counters = {t: (t - T0) // S * 300_000 for t, _ in readings[::10]} if name == "A" else {}
+        builder.power(name, readings, counters=counters, node=node)
+    builder.job("job/1", "A", START, END, user="u", scheduler="slurm")
+    builder.job("job/1", "B", START, END, node="n2", share_ppm=700_000)
+    builder.tokens("job/1", [(t, (t - START) // S * 13) for t in range(START, END, 5 * S)])
+    builder.tokens("job/1", [(START, 0), (END, 4_000)], kind="prompt_computed")
+    builder.job("unbooked", "Z", START, END)
+    (builder.lake.root / "site.toml").write_text(SITE)
+    return builder
+
+
+def built(builder: LakeBuilder) -> Lake:
+    return builder.build(load_site(None, builder.lake.root))
+
+
+def document(lake: Lake, job_id: str = "job/1") -> dict[str, Any]:
+    shown = CliRunner().invoke(
+        app, ["explain", job_id, "--lake", str(lake.root), "--format", "json"]
+    )
+    assert shown.exit_code == 0, shown.output
+    found: dict[str, Any] = json.loads(shown.output)
+    return found
+
+
+def test_the_index_follows_from_the_parts_shown(builder: LakeBuilder) -> None:
+    """Worked out here from the parts alone, by arithmetic that shares nothing with the program."""
+    lake = built(builder)
+    told = document(lake)
+    (job,) = ask(lake, "SELECT * FROM job_index WHERE job_id = 'job/1'")
+    ledger = told["ledger"]
+    energy = sum(row["energy_nj"] for row in ledger if row["energy_nj"] is not None)
+    low, high = (sum(row[name] for row in ledger) for name in ("low_nj", "high_nj"))
+    (tokens,) = (row for row in told["token_usage"] if row["kind"] == "generated")
+    assert job["te_gpu_out"] == pytest.approx(energy / 1e9 / tokens["tokens"], rel=1e-12)
+    assert job["te_gpu_low"] == pytest.approx(low / 1e9 / tokens["high"], rel=1e-12)
+    assert job["te_gpu_high"] == pytest.approx(high / 1e9 / tokens["low"], rel=1e-12)
+
+    by_hour: dict[int, int] = {}
+    for row in told["hosts"]:
+        host_nj = row["host_mw"] * row["device_us"] // row["devices"]
+        assert host_nj == row["e_host_nj"]
+        by_hour[row["hour_us"]] = by_hour.get(row["hour_us"], 0) + host_nj
+    assert {hour["hour_us"] for hour in told["hours"]} == set(by_hour) == {T0, T0 + HOUR_US}
+    assert sum(hour["e_gpu_nj"] for hour in told["hours"]) == energy
+    facility = sum(
+        (hour["e_gpu_nj"] + by_hour[hour["hour_us"]]) * told["site"]["pue_ppm"] // 10**6
+        for hour in told["hours"]
+    )
+    assert job["tokenergy"] == pytest.approx(facility / 1e9 / tokens["tokens"], rel=1e-12)
+    assert {row["host_mw"] for row in told["hosts"]} == {917_300, 1_100_000}
+
+
+def test_every_formula_agrees_with_the_index(builder: LakeBuilder) -> None:
+    told = document(built(builder))
+    assert disagreements(told["formulas"]) == []
+    by_name = {row["name"]: row for row in told["formulas"]}
+    for name in ("te_gpu_out", "te_gpu_low", "te_gpu_high", "tokenergy", "te_low", "te_high"):
+        row = by_name[name]
+        energy, billion, divisor = row["formula"].split(" / ")
+        inputs = row["inputs"]
+        assert row["value"] == inputs[energy] / float(billion) / inputs[divisor]
+        assert inputs[energy] == by_name[energy]["value"]
+    assert by_name["te_low"]["value"] < by_name["tokenergy"]["value"] < by_name["te_high"]["value"]
+
+
+def test_rows_and_files_are_those_of_the_lake(builder: LakeBuilder) -> None:
+    lake = built(builder)
+    told = document(lake)
+    names = ("job_files", "power_files", "token_files", "segment_files", "ledger_files")
+    for name in names:
+        assert told[name]
+        for row in told[name]:
+            assert (lake.root / row["file"]).is_file()
+    power = [
+        row
+        for row in ask(lake, "SELECT ts_us FROM power WHERE device_id IN ('A', 'B')")
+        if START <= row["ts_us"] <= END
+    ]
+    assert sum(row["rows"] for row in told["power_files"]) == len(power)
+    segments = [
+        row
+        for row in ask(lake, "SELECT * FROM segment WHERE device_id IN ('A', 'B')")
+        if START <= row["start_us"] < row["end_us"] <= END
+    ]
+    assert sum(row["rows"] for row in told["segment_files"]) == len(segments)
+    energy = sum(row["energy_nj"] for row in segments)
+    assert sum(row["energy_nj"] for row in told["segment_files"]) == energy
+    (booked,) = ask(lake, "SELECT count(*) AS n FROM ledger WHERE job_id = 'job/1'")
+    assert sum(row["rows"] for row in told["ledger"]) == booked["n"]
+    assert sum(row["rows"] for row in told["ledger_files"]) == booked["n"]
+    assert sum(row["rows"] for row in told["job_files"]) == 2
+    assert {(r["device_id"], r["scheduler"], r["share_ppm"]) for r in told["allocations"]} == {
+        ("A", "slurm", 1_000_000),
+        ("B", None, 700_000),
+    }
+    (counter,) = (row for row in told["counters"] if row["kind"] == "generated")
+    assert (counter["first_us"], counter["readings"]) == (START, 140)
+    assert set(told["reasons"]) == {"gap", "shared_estimate"}
+    assert set(told["methods"]) == {"counter", "samples", "missing"}
+
+
+def test_revisions_tell_when_and_why(builder: LakeBuilder) -> None:
+    lake = built(builder)
+    first = document(lake)
+    assert [(h["revision"], h["causes"]) for h in first["hours"]] == [(1, ["new"]), (1, ["new"])]
+    (lake.root / "site.toml").write_text(SITE.replace("1.237", "1.4"))
+    index(lake, load_site(None, lake.root), [T0], progress=lambda _: None)
+    second = document(lake)
+    assert [(h["revision"], h["causes"]) for h in second["hours"]] == [(2, ["site"]), (1, ["new"])]
+    # The later hour still stands for the old PUE: that is told, and nothing is made to fit.
+    assert disagreements(second["formulas"]) == [
+        row["name"]
+        for row in second["formulas"]
+        if row["name"].startswith(("e_facility", "tokenergy", "te_low", "te_high", "tokens_per"))
+    ]
+
+
+def test_text_has_the_same_numbers(
+    builder: LakeBuilder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = built(builder)
+    told = document(lake)
+    print_explanation(lake.root, "job/1", "text", None)
+    text = capsys.readouterr().out
+    for row in told["formulas"]:
+        if isinstance(row["value"], int):
+            assert f"= {row['value']:,}" in text
+    for title in ("1. Alloc", "2. Read", "3. Seg", "4. Led", "5. Tok", "6. Bou", "7. The", "8. Ho"):
+        assert title in text
+    assert "DIFFERS" not in text
+    told["formulas"][0]["agrees"] = False
+    print_text(told)
+    assert "DIFFERS" in capsys.readouterr().out
+
+
+def test_many_devices_are_added_up(
+    builder: LakeBuilder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = document(built(builder))
+    one = told["ledger"][0]
+    told["ledger"] = [{**one, "device_id": f"D{k}"} for k in range(30)]
+    print_text(told)
+    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("30 devices"))
+    assert f"{30 * one['energy_nj']:,}" in line
+
+
+def test_a_job_that_was_never_metered(builder: LakeBuilder) -> None:
+    told = document(built(builder), "unbooked")
+    assert told["ledger"] == told["power_files"] == told["hours"] == []
+    assert disagreements(told["formulas"]) == []
+    assert {"no_energy", "no_tokens"} <= set(told["reasons"])
+    shown = CliRunner().invoke(app, ["explain", "unbooked", "--lake", str(builder.lake.root)])
+    assert shown.exit_code == 0
+    assert "e_gpu_nj = sum of ledger.energy_nj of the job\n     = not known" in shown.output
+
+
+def test_unknown_jobs_and_formats_get_one_line(builder: LakeBuilder, tmp_path: Path) -> None:
+    lake = builder.lake
+    with pytest.raises(UserError, match=r"job 'job/1': is not indexed; run `tokenergy index`"):
+        explanation(lake, "job/1", load_site(None, lake.root))
+    with pytest.raises(UserError, match=r"job 'job/2': not in the lake .*; did you mean job/1\?"):
+        explanation(lake, "job/2", load_site(None, lake.root))
+    with pytest.raises(UserError, match="--format 'xml': expected text or json"):
+        print_explanation(lake.root, "job/1", "xml", None)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="knows no jobs"):
+        print_explanation(tmp_path / "empty", "x'; --", "text", None)

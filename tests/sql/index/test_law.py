@@ -1,0 +1,302 @@
+"""The law: the ledger equals the meter and the jobs equal the site, to the unit, on random fleets.
+
+Over a thousand fleets with every fault of a record of power are booked, several hundred to a lake.
+The meter is read anew from the rows that were generated (`meter.py`), and what follows from the
+ledger is added up anew, in Python's integers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sql.index.test_ledger import ask
+from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.lawfaults import FAULTS
+from tests.support.lawfleets import Fleets, fleets
+from tests.support.meter import HOUR_US, Meter, Piece, energies_nj
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import POWER
+from tokenergy_collectors.lake.writing import write_parquet
+from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import Site
+from tokenergy_transforms.aggregate import Aggregator, worklist
+
+Row = dict[str, Any]
+
+FLEETS = 1_050
+LAKES = (
+    (10 * S, Site(1_250_000, 900_000, {})),
+    (60 * S, Site(None, 500_000, {})),
+    (10 * S, Site(1_333_333, 123_457, {})),
+    (30 * S, Site(1_100_000, None, {})),
+    (60 * S, Site(1_070_001, 1, {})),
+)
+"""Window and site file of each lake."""
+
+
+@dataclass
+class Books:
+    """What went into a lake and what came out."""
+
+    lake: Lake
+    site: Site
+    raw: Fleets
+    ledger: list[Row]
+
+
+@pytest.fixture(scope="module", params=range(len(LAKES)))
+def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Books:
+    number = request.param
+    each = FLEETS // len(LAKES)
+    window_us, site = LAKES[number]
+    return keep_books(
+        LakeBuilder(tmp_path_factory.mktemp("law") / "lake"),
+        fleets(range(number * each, (number + 1) * each)),
+        window_us,
+        site,
+    )
+
+
+def keep_books(builder: LakeBuilder, raw: Fleets, window_us: int, site: Site) -> Books:
+    """Write the rows, run everything, write what comes late, and run everything again."""
+    raw.write(builder)
+    lake = builder.lake
+    _spoil(builder)
+    for late in (False, True):
+        if late:
+            raw.write_late(builder)
+        list(Aggregator(lake, window_us, "cpu").run(worklist(lake)))
+        index(lake, site, progress=lambda _: None)
+    return Books(lake, site, raw, ask(lake, "SELECT * FROM ledger ORDER BY device_id, start_us"))
+
+
+def _spoil(builder: LakeBuilder) -> None:
+    """Put beside each hour's power files an empty one, and one that is none."""
+    for path in {file.parent for file in builder.lake.files("power")}:
+        write_parquet(POWER.schema().empty_table(), path / "empty-0-none.parquet", POWER)
+        (path / "torn-0-none.parquet").write_bytes(b"PAR1" + bytes(100))
+
+
+def hour_of(row: Row) -> int:
+    return int(row["start_us"] - row["start_us"] % HOUR_US)
+
+
+def added(rows: list[Row], key: tuple[str, ...], value: str) -> dict[tuple[Any, ...], int | None]:
+    """Add a column up; NULL where there is nothing but NULL."""
+    found: dict[tuple[Any, ...], int | None] = {}
+    for row in rows:
+        group = tuple(row[name] for name in key)
+        number = None if row[value] is None else int(row[value])
+        before = found.setdefault(group, None)
+        found[group] = number if before is None else before + (number or 0)
+    return found
+
+
+def test_every_fault_is_met() -> None:
+    met = fleets(range(FLEETS)).met
+    assert {fault.__name__ for fault in FAULTS} < set(met)
+    assert min(met.values()) >= 20, met
+
+
+def test_the_ledger_equals_the_meter(books: Books) -> None:
+    """On every device and hour; and on every piece of it, which meter is read is the same one."""
+    breaches = []
+    pieces: dict[tuple[str, int], dict[Piece, int | None]] = defaultdict(dict)
+    for row in books.ledger:
+        piece = (row["node"], row["start_us"], row["end_us"])
+        booked = pieces[row["device_id"], hour_of(row)]
+        if row["energy_nj"] is not None:
+            booked[piece] = (booked.get(piece) or 0) + row["energy_nj"]
+        else:
+            booked.setdefault(piece, None)
+    for device, of_nodes in books.raw.streams().items():
+        meters = {node: Meter(stream) for node, stream in of_nodes.items()}
+        for node, meter in meters.items():
+            breaches += _uncovered(device, node, meter, pieces)
+        for (whose, hour), booked in pieces.items():
+            if whose == device:
+                read = energies_nj(meters, booked)
+                unlike = [p for p in booked if (booked[p] is None) != (read[p] is None)]
+                off = sum(nj or 0 for nj in booked.values()) - sum(nj or 0 for nj in read.values())
+                if off or unlike:
+                    breaches.append((len(booked), device, hour, off, unlike[:2]))
+    assert not breaches, f"{len(breaches)} device-hours of GPU-SEED-PLACE; least: {min(breaches)}"
+
+
+def _uncovered(
+    device: str, node: str, meter: Meter, pieces: dict[tuple[str, int], dict[Piece, int | None]]
+) -> list[tuple[Any, ...]]:
+    """Return the hours in which the ledger books less time than samples tell power of."""
+    told: dict[int, int] = defaultdict(int)
+    for start_us, end_us in meter.sampled_spans():
+        told[start_us - start_us % HOUR_US] += end_us - start_us
+    found = []
+    for hour, length_us in told.items():
+        own = [piece for piece in pieces[device, hour] if piece[0] == node]
+        covered = sum(meter.integral_nj(*piece[1:])[1] for piece in own)
+        if covered < length_us:
+            found.append((len(own), device, hour, "uncovered", length_us - covered))
+    return found
+
+
+def test_tokenergy_check_agrees(books: Books) -> None:
+    findings = run_checks(books.lake)
+    assert [(f.name, f.rows[:2]) for f in findings if f.breach] == []
+    warned = {f.name: len(f.rows) for f in findings if f.rows}
+    assert warned["nothing_is_quarantined"] >= 2
+
+
+def test_every_row_lies_inside_its_bounds(books: Books) -> None:
+    for row in books.ledger:
+        energy = row["low_nj"] if row["energy_nj"] is None else row["energy_nj"]
+        assert 0 <= row["low_nj"] <= energy <= row["high_nj"], row
+
+
+def test_hours_add_up_to_the_ledger(books: Books) -> None:
+    key = ("device_id", "node", "hour_us", "account", "job_id")
+    hours = ask(books.lake, "SELECT * FROM ledger_hour")
+    ledger = [{**row, "hour_us": hour_of(row)} for row in books.ledger]
+    for column in ("energy_nj", "low_nj", "high_nj", "device_us", "covered_us"):
+        assert added(hours, key, column) == added(ledger, key, column)
+    assert len(hours) == len(added(hours, key, "device_us"))
+
+
+def test_jobs_add_up_to_their_hours(books: Books) -> None:
+    hours = [r for r in ask(books.lake, "SELECT * FROM ledger_hour") if r["job_id"] is not None]
+    job_hours = ask(books.lake, "SELECT * FROM job_hour_index")
+    jobs = ask(books.lake, "SELECT * FROM job_index")
+    of = {"energy_nj": "e_gpu_nj", "low_nj": "e_gpu_low_nj", "high_nj": "e_gpu_high_nj"}
+    for ours, theirs in of.items():
+        by_index = added(job_hours, ("job_id", "hour_us"), theirs)
+        by_ledger = added(hours, ("job_id", "hour_us"), ours)
+        assert by_index == {**dict.fromkeys(by_index), **by_ledger}
+    for column in (*of.values(), "e_gpu_burdened_nj", "device_us"):
+        by_job = added(jobs, ("job_id",), column)
+        by_hour = added(job_hours, ("job_id",), column)
+        # A job that was never metered nor counted has no hour: it stands in the index with nothing.
+        nothing = 0 if column == "device_us" else None
+        assert by_job == {**dict.fromkeys(by_job, nothing), **by_hour}
+
+
+def test_a_job_that_is_told_to_outlive_its_board_on_a_node(tmp_path: Path) -> None:
+    """Its board moves after 100 s; nobody tells of the job's end."""
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.device("A", ts_us=T0)
+    builder.power("A", level(200_000, T0, T0 + 100 * S))
+    builder.job("j", "A", T0 + 10 * S, T0 + 300 * S)
+    builder.device("A", node="n2", ts_us=T0 + 200 * S)
+    builder.power("A", level(200_000, T0 + 200 * S, T0 + 400 * S), node="n2")
+    findings = run_checks(builder.build())
+    assert [(f.name, f.rows[:2]) for f in findings if f.breach] == []
+
+
+# What no job bore -------------------------------------------------------------------------------
+
+
+def known_by(hour_us: int, raw: Fleets) -> dict[str, Row]:
+    """Return each board's row that counts in an hour: the last told by its end, or the first."""
+    told: dict[str, list[Row]] = defaultdict(list)
+    for of_node in raw.rows["device"].values():
+        for row in of_node:
+            told[row["device_id"]].append(row)
+    found = {}
+    for device, rows in told.items():
+        rows.sort(key=lambda row: (row["ts_us"], row["node"]))
+        by_then = [row for row in rows if row["ts_us"] < hour_us + HOUR_US]
+        last_us = by_then[-1]["ts_us"] if by_then else 0
+        same = [row for row in by_then if row["ts_us"] == last_us] or rows
+        found[device] = same[0]
+    return found
+
+
+@dataclass
+class Borne:
+    """What one job or nobody drew at one site in one hour."""
+
+    gpu_nj: int = 0
+    device_us: int = 0
+    on_node: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def host_nj(self, site: Site, devices: Counter[str]) -> int:
+        """Return the energy of its share of its nodes, each rounded down."""
+        return sum((site.host_mw or 0) * us // devices[node] for node, us in self.on_node.items())
+
+
+def sites_of(hour_us: int, rows: list[Row], known: dict[str, Row]) -> dict[str, dict[Any, Borne]]:
+    """Return what each job, and nobody (None), drew at each site in an hour."""
+    found: dict[str, dict[Any, Borne]] = defaultdict(lambda: defaultdict(Borne))
+    for row in rows:
+        if hour_of(row) == hour_us:
+            borne = found[known[row["device_id"]]["site"] or ""][row["job_id"]]
+            borne.gpu_nj += row["energy_nj"] or 0
+            borne.device_us += row["device_us"]
+            borne.on_node[row["node"]] += row["device_us"]
+    return found
+
+
+def test_jobs_with_what_no_job_bore_add_up_to_the_site(books: Books) -> None:
+    job_hours = {(r["hour_us"], r["job_id"]): r for r in ask(books.lake, "FROM job_hour_index")}
+    unborne = 0
+    for hour in sorted({hour_of(row) for row in books.ledger}):
+        known = known_by(hour, books.raw)
+        devices = Counter(r["node"] for r in known.values() if not r.get("mig_parent"))
+        sites = sites_of(hour, books.ledger, known)
+        held = {site: borne for site, borne in sites.items() if set(borne) != {None}}
+        unborne += len(sites) - len(held)
+        for group in _joined(held):
+            jobs = {job for site in group for job in held[site]} - {None}
+            rows = [job_hours[hour, job] for job in jobs]
+            whole = [list(held[site].values()) for site in group]
+            gpu_nj = sum(b.gpu_nj for of_site in whole for b in of_site)
+            assert sum(int(r["e_gpu_burdened_nj"]) for r in rows) == gpu_nj, (hour, group)
+            pue_ppm = books.site.pue_ppm
+            if pue_ppm is None or books.site.host_mw is None:
+                assert {r["e_facility_burdened_nj"] for r in rows} == {None}
+                continue
+            facility_nj = sum(
+                sum(b.gpu_nj + b.host_nj(books.site, devices) for b in of_site)
+                * pue_ppm // 1_000_000
+                for of_site in whole
+            )  # fmt: skip
+            assert sum(int(r["e_facility_burdened_nj"]) for r in rows) == facility_nj, (hour, group)
+    assert unborne > 20
+
+
+def test_each_job_bears_its_share_of_what_no_job_bore(books: Books) -> None:
+    job_hours = {(r["hour_us"], r["job_id"]): r for r in ask(books.lake, "FROM job_hour_index")}
+    for hour in sorted({hour_of(row) for row in books.ledger}):
+        share: dict[str, Fraction] = defaultdict(Fraction)
+        at: Counter[str] = Counter()
+        for of_site in sites_of(hour, books.ledger, known_by(hour, books.raw)).values():
+            pool_nj = of_site[None].gpu_nj
+            weights = {job: max(1, b.device_us) for job, b in of_site.items() if job is not None}
+            for job, weight in weights.items():
+                share[job] += of_site[job].gpu_nj + Fraction(
+                    pool_nj * weight, sum(weights.values())
+                )
+                at[job] += 1
+        for job, exact_nj in share.items():
+            burdened = job_hours[hour, job]["e_gpu_burdened_nj"]
+            assert abs(int(burdened) - exact_nj) < at[job], (hour, job)
+
+
+def _joined(held: dict[str, dict[Any, Borne]]) -> list[set[str]]:
+    """Return the sites in groups that no job reaches out of."""
+    groups: list[tuple[set[str], set[str]]] = []
+    for site, borne in held.items():
+        sites, jobs = {site}, set(borne) - {None}
+        apart = []
+        for other in groups:
+            if other[1] & jobs:
+                sites, jobs = sites | other[0], jobs | other[1]
+            else:
+                apart.append(other)
+        groups = [*apart, (sites, jobs)]
+    return [sites for sites, _ in groups]

@@ -1,0 +1,192 @@
+"""A few points an hour give the very rows that all readings of all time give.
+
+The oracle is one statement over all readings (`oracles/token_usage.sql`); it was the model before.
+It knows nothing of counters and stamps that cannot be: those are in `test_bad_books.py`.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.index import tokens
+
+ORACLE = (Path(__file__).parents[1] / "oracles" / "token_usage.sql").read_text("utf-8")
+
+Row = dict[str, Any]
+
+
+def by_all_readings(lake: Lake) -> list[str]:
+    with catalog.connect(lake) as con:
+        return lines(con.sql(ORACLE).to_arrow_table().to_pylist())
+
+
+def by_points(lake: Lake) -> list[str]:
+    return lines(tokens.usage(lake).to_pylist())
+
+
+def lines(rows: list[Row]) -> list[str]:
+    return sorted(repr(row) for row in rows)
+
+
+def some_stamp(rng: random.Random) -> int:
+    """A stamp on the edge of an hour, beside it, or anywhere; hours are crowded, thin or empty."""
+    offset = rng.choice((0, 1, 50_000, S, HOUR_US // 2, HOUR_US // 2 + 1, HOUR_US - 1, None, None))
+    hour = rng.choice((0, 0, 0, 1, 1, 1, 2, 7))
+    return T0 + hour * HOUR_US + (rng.randrange(HOUR_US) if offset is None else offset)
+
+
+def some_readings(rng: random.Random, job_id: str) -> list[Row]:
+    """Readings of one counter: growing, falling, restarting, read by several at once."""
+    counter = {
+        "job_id": job_id,
+        "source_id": rng.choice(("s", "t")),
+        "kind": rng.choice(("generated", "prompt_computed")),
+        "engine": rng.choice(("", "1")),
+        "node": "n1",
+    }
+    value, epoch, since_us = rng.randrange(5), 0, rng.choice((None, some_stamp(rng)))
+    found = []
+    for ts_us in sorted(some_stamp(rng) for _ in range(rng.randint(1, 20))):
+        what = rng.choice(("grow", "grow", "grow", "fall", "epoch", "old_epoch", "born"))
+        value = value + rng.randrange(10**6) if what == "grow" else rng.randrange(99)
+        epoch = max(0, epoch + {"epoch": 1, "old_epoch": -1}.get(what, 0))
+        since_us = rng.choice((None, some_stamp(rng))) if what == "born" else since_us
+        told = {"ts_us": ts_us, "value": value, "epoch": epoch, "since_us": since_us}
+        models = rng.sample(("m", "n", None), rng.choice((1, 1, 1, 1, 2)))
+        found += [{**counter, **told, "model": model} for model in models]
+    return found
+
+
+def some_jobs(rng: random.Random, job_ids: list[str]) -> list[Row]:
+    """Allocations: gaps between them, without an end, ending before they start, or none at all."""
+    return [
+        {"job_id": job, "start_us": some_stamp(rng), "end_us": rng.choice((None, *ends))}
+        for job in job_ids
+        for _ in range(rng.choice((0, 1, 1, 1, 2)))
+        for ends in [[some_stamp(rng) for _ in range(5)]]
+    ]
+
+
+def add_jobs(builder: LakeBuilder, rows: list[Row]) -> None:
+    for number, row in enumerate(rows):
+        row["device_id"] = f"GPU-{number}"
+    full = {"node": "n1", "share_ppm": 1_000_000, "method": "declared", "recorded_us": T0}
+    builder.add("jobs", [{**full, **row} for row in rows])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_points_give_what_all_readings_give(tmp_path: Path, seed: int) -> None:
+    """400 jobs a seed, each with counters of its own; then more of everything comes late."""
+    rng = random.Random(seed)
+    job_ids = [f"j{number}" for number in range(400)]
+    readings = [
+        row
+        for job_id in job_ids
+        for _ in range(rng.choice((1, 1, 2, 3)))
+        for row in some_readings(rng, job_id)
+    ]
+    # The order of readings that differ in `since_us` alone was never told: one of them is kept.
+    key = ("job_id", "source_id", "engine", "kind", "ts_us", "epoch", "value")
+    since: dict[tuple[Any, ...], int | None] = {}
+    told = [
+        row
+        for row in readings
+        if since.setdefault(tuple(row[name] for name in key), row["since_us"]) == row["since_us"]
+    ]
+    rng.shuffle(told)
+    late = len(told) // 4
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.add("tokens", told[late::2], "n1")
+    builder.add("tokens", told[late + 1 :: 2], "n2")
+    add_jobs(builder, some_jobs(rng, job_ids))
+    expected = by_all_readings(builder.lake)
+    assert len(expected) > 1_000
+    assert by_points(builder.lake) == expected
+    assert by_points(builder.lake) == expected, "from the cache"
+    builder.add("tokens", told[:late], "n1")
+    add_jobs(builder, some_jobs(rng, job_ids[:99]))
+    assert by_points(builder.lake) == by_all_readings(builder.lake), "after more has come"
+
+
+def regular(root: Path, hours: int = 5) -> LakeBuilder:
+    """A lake with one job over some hours, read every 10 s."""
+    builder = LakeBuilder(root)
+    builder.job("a", "GPU-0", T0 + 95 * S, T0 + (hours - 1) * HOUR_US + 1234 * S + 7)
+    builder.tokens("a", [(T0 + n * 10 * S, n * 37) for n in range(360 * hours)])
+    return builder
+
+
+def cached(lake: Lake) -> dict[str, int]:
+    return {
+        str(path.relative_to(lake.root)): path.stat().st_ino
+        for path in (lake.root / tokens.CACHE).rglob("*.parquet")
+    }
+
+
+def test_only_hours_that_changed_are_read_again(tmp_path: Path) -> None:
+    builder = regular(tmp_path / "lake")
+    told: list[str] = []
+    tokens.usage(builder.lake, told.append)
+    assert len(told) == 5
+    before = cached(builder.lake)
+    tokens.usage(builder.lake, told.append)
+    assert len(told) == 5
+    assert cached(builder.lake) == before
+    builder.tokens("a", [(T0 + 2 * HOUR_US + 5 * S, 720 * 37)], source_id="late")
+    tokens.usage(builder.lake, told.append)
+    assert told[5:] == ["tokens date=2026-01-15/hour=10"]
+    after = cached(builder.lake)
+    assert len(after) == 5, "what stood for fewer files is gone"
+    assert len(before.items() & after.items()) == 4
+
+
+def test_of_an_hour_few_points_are_kept(tmp_path: Path) -> None:
+    lake = regular(tmp_path / "lake").lake
+    tokens.usage(lake)
+    files = sorted((lake.root / tokens.CACHE).rglob("*.parquet"))
+    assert [pq.read_metadata(path).num_rows for path in files] == [5, 3, 3, 3, 5]
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut", "rubbish"])
+def test_a_lost_or_damaged_cache_is_made_again(tmp_path: Path, damage: str) -> None:
+    lake = regular(tmp_path / "lake").lake
+    expected = by_points(lake)
+    one = next((lake.root / tokens.CACHE).rglob("*.parquet"))
+    if damage == "removed":
+        shutil.rmtree(lake.root / "cache")
+    elif damage == "cut":
+        one.write_bytes(one.read_bytes()[:-9])
+    else:
+        one.write_bytes(b"PAR1" + bytes(range(256)) + b"PAR1")
+    assert by_points(lake) == expected
+    assert len(cached(lake)) == 5
+
+
+def test_readings_in_the_partition_of_another_hour_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    builder = regular(tmp_path / "lake", 2)
+    lake = builder.lake
+    expected = by_points(lake)
+    stray = lake.files("tokens", [T0])[0]
+    shutil.copy(stray, lake.files("tokens", [T0 + HOUR_US])[0].with_name("n1-0-stray.parquet"))
+    assert by_points(lake) == expected
+    (record,) = caplog.records
+    assert "hour=09: 360 readings have stamps of another hour; left out" in record.getMessage()
+
+
+def test_no_tokens_at_all(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.device("A")
+    builder.job("a", "A", T0, None)
+    assert tokens.usage(builder.lake).num_rows == 0
+    assert not (builder.lake.root / "cache").exists()

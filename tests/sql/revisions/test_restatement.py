@@ -1,0 +1,232 @@
+"""History restated: only hours whose inputs changed are derived anew, and what was is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.cli import app
+from tokenergy_sql.index.pipeline import Indexed, index
+from tokenergy_sql.index.site import Site
+from tokenergy_sql.revisions import revisions
+from tokenergy_sql.revisions.diff import compare
+from tokenergy_transforms.aggregate import aggregate, worklist
+
+DAY_US = 24 * HOUR_US
+NO_SITE = Site(None, None, {})
+HOURS = 4
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> LakeBuilder:
+    """Two boards over four hours; one job in the first two hours, one in all of them."""
+    builder = LakeBuilder(tmp_path / "lake")
+    end_us = T0 + HOURS * HOUR_US
+    for number, name in enumerate("AB"):
+        builder.device(name, index=number)
+        builder.power(name, level(200_000 + 1_000 * number, T0, end_us, S))
+    builder.job("short", "A", T0 + 60 * S, T0 + 2 * HOUR_US - 60 * S)
+    builder.job("long", "B", T0 + 60 * S, end_us - 60 * S)
+    for job in ("short", "long"):
+        builder.tokens(job, [(T0 + k * 600 * S, 1_000 * k) for k in range(6 * HOURS)])
+    _aggregate(builder.lake)
+    return builder
+
+
+def _aggregate(lake: Lake) -> None:
+    for hour, node in worklist(lake):
+        aggregate(lake, hour, node, 10 * S, "cpu")
+
+
+def _index(lake: Lake, site: Site = NO_SITE) -> Indexed:
+    return index(lake, site, progress=lambda _: None)
+
+
+def _digests(lake: Lake, tables: tuple[str, ...] = revisions.KEPT) -> dict[str, str]:
+    paths = [path for table in tables for path in lake.files(table)]
+    return {
+        path.relative_to(lake.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+    }
+
+
+def _energies(paths: list[Path]) -> dict[str, int]:
+    import pyarrow.parquet as pq
+
+    found: dict[str, int] = {}
+    for path in paths:
+        rows = pq.ParquetFile(path).read(columns=["job_id", "e_gpu_nj"]).to_pylist()
+        for row in rows:
+            found[row["job_id"]] = found.get(row["job_id"], 0) + int(row["e_gpu_nj"] or 0)
+    return found
+
+
+def test_running_twice_changes_nothing(builder: LakeBuilder) -> None:
+    first = _index(builder.lake)
+    assert set(first.causes) == {T0 + k * HOUR_US for k in range(HOURS)}
+    assert all(causes == ["new"] for causes in first.causes.values())
+    before = {p: p.stat().st_mtime_ns for p in builder.lake.files("ledger")}
+    again = _index(builder.lake)
+    assert (again.causes, again.revision) == ({}, None)
+    assert {p: p.stat().st_mtime_ns for p in builder.lake.files("ledger")} == before
+    assert [m.number for m in revisions.manifests(builder.lake)] == [1]
+
+
+def test_a_corrected_job_restates_the_hours_it_touches_alone(builder: LakeBuilder) -> None:
+    lake = builder.lake
+    _index(lake)
+    before = _digests(lake)
+    # Three days later: the job had ended ten minutes earlier, in the second hour.
+    ended = T0 + 2 * HOUR_US - 660 * S
+    builder.job("short", "A", T0 + 60 * S, ended, recorded_us=T0 + 3 * DAY_US)
+    _aggregate(lake)
+    done = _index(lake)
+    touched = T0 + HOUR_US
+    assert set(done.causes) == {touched}
+    assert done.causes[touched] == ["jobs", "tokens"]
+    after = _digests(lake)
+    changed = {path for path in after if after[path] != before.get(path)}
+    assert {path for path in changed if not path.startswith("job_index/")} <= {
+        path for path in after if "hour=09" in path
+    }
+    assert any(path.startswith("ledger/") for path in changed)
+    found = compare(lake, 1, 2)
+    assert [job.job_id for job in found.moved] == ["short"]
+    moved = found.moved[0]
+    assert moved.hours_us == [touched]
+    assert "jobs" in moved.causes
+    assert moved.j_before == pytest.approx(200 * (2 * 3600 - 120))
+    assert moved.j_after == pytest.approx(200 * (2 * 3600 - 120 - 600))
+    assert len(found.untouched) == HOURS - 1
+    assert found.touched == [touched]
+
+
+def test_earlier_states_can_be_put_together_again(builder: LakeBuilder) -> None:
+    lake = builder.lake
+    states = []
+    for told_us, end_us in enumerate((T0 + 5400 * S, T0 + 1800 * S, T0 + 6600 * S)):
+        builder.job("short", "A", T0 + 60 * S, end_us, recorded_us=T0 + DAY_US + told_us)
+        _aggregate(lake)
+        _index(lake)
+        states.append(_energies(lake.files("job_hour_index")))
+    assert len({state["short"] for state in states}) == 3
+    for number, state in enumerate(states, start=1):
+        assert _energies(revisions.files_at(lake, number, "job_hour_index")) == state
+    assert revisions.files_at(lake, 0, "job_hour_index") == []
+    with pytest.raises(UserError, match="revision 4: expected 0 to 3"):
+        revisions.files_at(lake, 4, "job_hour_index")
+
+
+def test_dropped_revisions_are_told(builder: LakeBuilder) -> None:
+    test_earlier_states_can_be_put_together_again(builder)
+    lake = builder.lake
+    assert revisions.drop_before(lake, 1) > 0
+    assert _energies(revisions.files_at(lake, 2, "job_hour_index"))["short"]
+    with pytest.raises(UserError, match="revision 2 replaced has been dropped"):
+        revisions.files_at(lake, 1, "job_hour_index")
+
+
+def test_the_cause_is_named(builder: LakeBuilder) -> None:
+    lake = builder.lake
+    _index(lake)
+    done = _index(lake, Site(1_250_000, 500_000, {}))
+    assert all(causes == ["site"] for causes in done.causes.values())
+    assert len(done.causes) == HOURS
+    builder.tokens("short", [(T0 + 700 * S, 5_000)], source_id="late")
+    builder.tokens("short", [(T0 + 1_900 * S, 9_000)], source_id="late")
+    done = _index(lake, Site(1_250_000, 500_000, {}))
+    assert done.causes[T0] == ["tokens"]
+    assert T0 + 3 * HOUR_US not in done.causes
+    moved = {job.job_id: job for job in compare(lake, 2, 3).moved}
+    assert set(moved) == {"short"}
+    assert (moved["short"].tokens_after or 0) - (moved["short"].tokens_before or 0) == 4_000
+
+
+def test_a_device_heard_of_again_restates_nothing(builder: LakeBuilder) -> None:
+    lake = builder.lake
+    _index(lake)
+    builder.device("A", index=0, ts_us=T0 + 2 * DAY_US)
+    assert _index(lake).causes == {}
+    builder.device("A", index=0, ts_us=T0 + 3 * DAY_US, name="another board", counter_us=5_000)
+    assert _index(lake).causes == {}
+
+
+def test_a_job_that_goes_on_restates_nothing(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.device("A")
+    builder.power("A", level(200_000, T0, T0 + 2 * HOUR_US, S))
+    builder.job("j", "A", T0, None)
+    _aggregate(builder.lake)
+    _index(builder.lake)
+    ended_us = T0 + 2 * HOUR_US - 60 * S
+    builder.job("j", "A", T0, ended_us, recorded_us=T0 + DAY_US)
+    _aggregate(builder.lake)
+    assert set(_index(builder.lake).causes) == {T0 + HOUR_US}
+
+
+@pytest.mark.parametrize("table", ["ledger", "token_usage", "job_hour_index", "job_efficiency"])
+def test_what_has_gone_is_derived_again(builder: LakeBuilder, table: str) -> None:
+    lake = builder.lake
+    _index(lake)
+    before = _digests(lake)
+    lake.files(table, [T0])[0].unlink()
+    assert _index(lake).causes == {T0: ["gone"]}
+    assert _digests(lake) == before
+
+
+def test_a_run_that_is_cut_short_is_taken_up(
+    builder: LakeBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = builder.lake
+    _index(lake)
+    first = _energies(lake.files("job_hour_index"))
+    builder.job("long", "B", T0 + 60 * S, T0 + 9_000 * S, recorded_us=T0 + DAY_US)
+    _aggregate(lake)
+    real, calls = Lake.replace, []
+
+    def killed(self: Lake, *args: object) -> Path:
+        calls.append(args)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(self, *args)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _index(lake)
+    assert [m.number for m in revisions.manifests(lake)] == [1]
+    assert _index(lake).revision == 2
+    assert _energies(revisions.files_at(lake, 1, "job_hour_index")) == first
+    anew = shutil.copytree(lake.root, lake.root.parent / "anew")
+    for table in revisions.KEPT:
+        shutil.rmtree(anew / table)
+    shutil.rmtree(anew / revisions.FOLDER)
+    _index(Lake(anew))
+    assert _digests(Lake(anew)) == _digests(lake)
+
+
+def test_commands(builder: LakeBuilder) -> None:
+    lake, run = builder.lake, CliRunner()
+    root = str(lake.root)
+    result = run.invoke(app, ["index", "--lake", root])
+    assert "2 jobs; 4 of 4 hours derived (new 4); revision 1" in result.output
+    result = run.invoke(app, ["index", "--lake", root])
+    assert "2 jobs; nothing has changed in 4 hours" in result.output
+    result = run.invoke(app, ["index", "--lake", root, "--all"])
+    assert "4 of 4 hours derived (asked for 4); the same as before" in result.output
+    builder.job("short", "A", T0 + 60 * S, T0 + 3000 * S, recorded_us=T0 + DAY_US)
+    _aggregate(lake)
+    run.invoke(app, ["index", "--lake", root])
+    result = run.invoke(app, ["diff", "--lake", root])
+    assert "Revision 1 to 2: 1 job moved" in result.output
+    assert "short" in result.output
+    assert "jobs" in result.output
+    assert "2 differ, 2 untouched" in result.output
+    assert "Revisions" in run.invoke(app, ["revisions", "--lake", root]).output

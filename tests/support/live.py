@@ -1,0 +1,104 @@
+"""A daemon on an emulated node and a virtual clock, with a live view that tests look at."""
+
+import threading
+import tomllib
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.emulated import SMALL
+from tokenergy_collectors.base.clock import VirtualClock
+from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.daemon.daemon import Daemon
+from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.run.emulated import emulated_config
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.live.exposition import ViewCollector
+from tokenergy_collectors.live.view import LiveView
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
+from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
+
+S = 1_000_000
+
+
+def long_profile(**board):
+    """The small profile for 150 s: `chat` on boards 0 and 1, `train` on 2, both until 140 s."""
+    values = tomllib.loads(SMALL)
+    values["duration_s"] = 150
+    values["boards"]["h100"] |= board
+    values["jobs"] = [{**job, "end_s": 140} for job in values["jobs"][:2]]
+    return Profile.model_validate(values)
+
+
+class Shown:
+    """A run of the daemon; `at` plans what is done, with the node and the view, at an instant.
+
+    `known` has the lake know the jobs already, as after a restart; `spread`: jobs on other nodes.
+    """
+
+    def __init__(self, root, profile=None, **config):
+        self.profile = profile or long_profile()
+        self.clock = VirtualClock(self.profile.start_us)
+        self.view = LiveView(self.clock)
+        self.config = Config(lake=str(root), node="n1", rate_hz=10, **config)
+        self.lake = Lake(root, create=True)
+        self.start_us = self.clock.monotonic_us()
+        self.spread = ()
+        self.known = False
+        self._plans = []
+
+    def at(self, seconds, task):
+        self._plans.append((round(seconds * S), task))
+
+    def run(self, seconds):
+        with EmulatedNode(self.profile, "n1", self.clock) as node:
+            boards, missing = open_boards()
+            try:
+                recorded_us = self.profile.start_us - S
+                known = [{**row, "recorded_us": recorded_us} for row in node.allocations]
+                jobs = DeclaredJobs(
+                    "n1", boards, None, node.allocations, known if self.known else ()
+                )
+                jobs.spread.update(self.spread)
+                daemon = Daemon(
+                    emulated_config(self.config, node), self.lake, self.clock, boards, jobs,
+                    emulated=True, log=Log("text"), missing=missing, live=self.view,
+                )  # fmt: skip
+                for after_us, task in self._plans:
+                    at_us = self.clock.monotonic_us() + after_us
+                    daemon._schedule.once(at_us, lambda task=task: task(node, self.look()))
+                return daemon.run(threading.Event(), seconds * S)
+            finally:
+                close_boards()
+
+    def look(self):
+        return Metrics(text_of(self.view))
+
+
+def text_of(view):
+    """What the endpoint would serve of a view."""
+    registry = CollectorRegistry()
+    registry.register(ViewCollector(view))
+    return generate_latest(registry).decode()
+
+
+class Metrics:
+    """An exposition: values by name and labels."""
+
+    def __init__(self, text):
+        self.families = list(text_string_to_metric_families(text))
+        self.samples = [s for family in self.families for s in family.samples]
+
+    def all(self, name, /, **labels):
+        return [
+            s.value
+            for s in self.samples
+            if s.name == f"tokenergy_{name}"
+            and all(s.labels[key] == str(value) for key, value in labels.items())
+        ]
+
+    def one(self, name, /, **labels):
+        found = self.all(name, **labels)
+        assert len(found) <= 1, (name, labels, found)
+        return found[0] if found else None
