@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,6 +62,28 @@ class Table:
     def column_names(self) -> list[str]:
         """The column names, in order."""
         return [column.name for column in self.columns]
+
+    def make_row(self, **values: Any) -> tuple[Any, ...]:
+        """Return one row, in the order of the columns, from values given by name.
+
+        A nullable column may be left out: it is NULL.
+
+        Raises:
+            TypeError: a name is not a column of the table, or a column that may not be NULL has no
+                value. Both are mistakes of the caller, not of the data.
+        """
+        cells = tuple([values.pop(column.name, None) for column in self.columns])
+        if values:
+            raise TypeError(f"{self.name} has no column {', '.join(values)}")
+        if None in cells:
+            empty = [
+                column.name
+                for column, cell in zip(self.columns, cells, strict=True)
+                if cell is None and not column.nullable
+            ]
+            if empty:
+                raise TypeError(f"{self.name}.{empty[0]} needs a value")
+        return cells
 
     def schema(self) -> pa.Schema:
         """Return the Arrow schema of the table."""

@@ -44,3 +44,13 @@ def test_energy_and_power_carry_their_unit(table):
 
 def test_exact_sums_are_wide():
     assert TABLES["job_index"].schema().field("e_gpu_nj").type == pa.decimal128(38, 0)
+
+
+def test_a_row_is_made_by_name():
+    host = TABLES["host"]
+    row = host.make_row(power_mw=5, node="n", ts_us=1, domain="package")
+    assert row == (1, "n", "package", None, 5)
+    with pytest.raises(TypeError, match="host has no column watts"):
+        host.make_row(ts_us=1, node="n", domain="package", watts=5)
+    with pytest.raises(TypeError, match=r"host\.node needs a value"):
+        host.make_row(ts_us=1, domain="package", power_mw=5)
