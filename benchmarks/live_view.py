@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import gc
 import time
-from collections.abc import Iterable
-from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -21,6 +19,7 @@ from tokenergy_collectors.live.exposition import ViewCollector
 from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.sampler.sampler import Sampler
 from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.host import Output
 from tokenergy_collectors.sources.nvml.boards import Board
 
 TICK_US = 50_000
@@ -36,13 +35,6 @@ class Ready(Board):
         return 300_000 + self.update_us % 1000, self.update_us * 15_000 if energy else None
 
 
-class Nowhere:
-    """Takes rows and keeps none."""
-
-    def add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Forget them."""
-
-
 def boards(count: int) -> list[Board]:
     """Return boards that answer at once."""
     name = "NVIDIA H100 80GB HBM3"
@@ -54,9 +46,11 @@ def sweeps(count: int, number: int, *, shown: bool) -> tuple[float, LiveView]:
     clock, found = VirtualClock(1_768_464_000_000_000), boards(count)
     offset_us = clock.realtime_us() - clock.monotonic_us()
     view = LiveView(clock)
-    view.begin(Config(lake="x", node="n1"), found, offset_us, lambda: 0)
-    live = view if shown else None
-    sampler = Sampler(found, clock, offset_us, Nowhere(), lambda *_: None, live)
+    view.begin(Config(lake="x", node="n1"), found, offset_us, late=lambda: 0)
+    output = Output()
+    if shown:
+        output.listen(view)
+    sampler = Sampler(found, clock, offset_us, output, lambda *_: None)
     gc.collect()
     start_ns = time.thread_time_ns()
     for sweep in range(number):

@@ -13,14 +13,14 @@ from typing import Any
 import pynvml
 
 from tokenergy_collectors.base.clock import Clock
-from tokenergy_collectors.live.board import LiveBoard
-from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.sampler.fallback import Withheld
 from tokenergy_collectors.sampler.slow import SLOW_US, Slowness
 from tokenergy_collectors.sampler.stale import Standstill
 from tokenergy_collectors.sampler.thin import Reading, Thinner
+from tokenergy_collectors.sources.host import Output
+from tokenergy_collectors.sources.host import Reading as Seen
 from tokenergy_collectors.sources.nvml.boards import Board
-from tokenergy_collectors.sources.source import Sink, Tell
+from tokenergy_collectors.sources.source import Tell
 
 _FIRST_RETRY_US = 1_000_000
 _LAST_RETRY_US = 30_000_000
@@ -38,7 +38,6 @@ class _Watched:
     standstill: Standstill
     withheld: Withheld
     slowness: Slowness
-    live: LiveBoard | None = None
     thinner: Thinner = field(default_factory=Thinner)
     lost: bool = False
     heard_us: int = 0
@@ -53,9 +52,8 @@ class Sampler:
         boards: the boards, opened.
         clock: for stamps.
         offset_us: what turns monotonic time into stamps.
-        spool: takes the rows.
+        output: takes the rows, and every reading.
         tell: takes the events.
-        live: shown every reading, where somebody wants to look on.
     """
 
     def __init__(
@@ -63,20 +61,23 @@ class Sampler:
         boards: list[Board],
         clock: Clock,
         offset_us: int,
-        spool: Sink,
+        output: Output,
         tell: Tell,
-        live: LiveView | None = None,
     ) -> None:
-        shown = {} if live is None else live.boards
-        self._watched = [_watch(board, tell, shown.get(board.device_id)) for board in boards]
+        self._watched = [_watch(board, tell) for board in boards]
         self._unsorted = False
         self._clock = clock
         self._offset_us = offset_us
-        self._spool = spool
+        self._output = output
         self._tell = tell
         self._thinned_us = 0
         self._fresh: list[tuple[_Watched, int, int | None, int | None]] = []
         """Readings not thinned yet: middle of the call (monotonic us), power (mW), counter (mJ)."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether any board answers now; True without boards."""
+        return not self._watched or not all(watched.lost for watched in self._watched)
 
     def sample(self, *, energy: bool, edge_us: int | None = None) -> None:
         """Read the power of all boards once, and their energy counters if asked to.
@@ -120,8 +121,6 @@ class Sampler:
             ts_us = self._clock.monotonic_us() + self._offset_us
             watched.withheld.gauges(gauges)
             watched.standstill.busy(ts_us, gauges["sm_util"])
-            if watched.live is not None:
-                watched.live.set_state(ts_us, gauges, None if pids is None else len(pids))
             if pids is not None or any(value is not None for value in gauges.values()):
                 rows.append((ts_us, watched.board.device_id, *gauges.values(), pids))
             # A MIG instance has processes, and no gauges of its own.
@@ -130,7 +129,7 @@ class Sampler:
                 (ts_us, one, *no_gauges, told) for one, told in found.items() if told is not None
             ]
         if rows:
-            self._spool.add("state", rows)
+            self._output.add("state", rows)
 
     def flush(self) -> None:
         """Write the readings that are held back."""
@@ -144,22 +143,23 @@ class Sampler:
         fresh = self._fresh.copy()
         self._fresh.clear()
         rows: list[tuple[Any, ...]] = []
+        seen: list[Seen] = []
         for watched, at_us, power_mw, energy_mj in fresh:
             ts_us = at_us + self._offset_us
             power_mw, energy_mj = watched.standstill.judge(ts_us, power_mw, energy_mj)
             if power_mw is None and energy_mj is None:
                 continue
-            if watched.live is not None:
-                watched.live.reading(ts_us, power_mw, energy_mj)
             board, thinner, epoch = watched.board, watched.thinner, watched.thinner.epoch
+            seen.append(Seen(board.device_id, ts_us, power_mw, energy_mj))
             for r in thinner.add(ts_us, power_mw, energy_mj):
                 row = (r.ts_us, board.device_id, r.power_mw, board.sensor, r.energy_mj, r.epoch)
                 rows.append(row)
             if thinner.epoch != epoch:
                 detail = f"counter fell to {energy_mj} mJ"
                 self._tell("counter_reset", board.device_id, detail)
+        self._output.readings(seen)
         if rows:
-            self._spool.add("power", rows)
+            self._output.add("power", rows)
 
     def _read(self, watched: _Watched, before_us: int, energy: bool) -> int:
         """Read one board; return when that was over (monotonic)."""
@@ -234,15 +234,15 @@ class Sampler:
     def _keep(self, board: Board, kept: list[Reading]) -> None:
         device_id, sensor = board.device_id, board.sensor
         rows = [(r.ts_us, device_id, r.power_mw, sensor, r.energy_mj, r.epoch) for r in kept]
-        self._spool.add("power", rows)
+        self._output.add("power", rows)
 
 
-def _watch(board: Board, tell: Tell, live: LiveBoard | None) -> _Watched:
+def _watch(board: Board, tell: Tell) -> _Watched:
     def tell_of(kind: str, detail: str) -> None:
         tell(kind, board.device_id, detail)
 
     standstill = Standstill(board.update_us, tell_of, board.counter_us)
-    return _Watched(board, standstill, Withheld(board, tell_of), Slowness(tell_of), live)
+    return _Watched(board, standstill, Withheld(board, tell_of), Slowness(tell_of))
 
 
 def _call_us(watched: _Watched) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Slow boards rest; edges are known beforehand."""
 
-from tokenergy_collectors.sampler.edges import Edges
+from tokenergy_collectors.base.edges import Edges
 from tokenergy_collectors.sampler.slow import Slowness
 
 S = 1_000_000
