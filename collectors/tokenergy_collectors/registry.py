@@ -13,6 +13,7 @@ from tokenergy_collectors.sources.clock.source import Clocks
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
 from tokenergy_collectors.sources.source import Source
+from tokenergy_collectors.sources.textfile.source import Textfiles
 from tokenergy_collectors.sources.tokens.source import Tokens
 
 SOURCES: dict[str, type[Source[Any]]] = {
@@ -21,6 +22,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         Clocks,
         Tokens,
         Jobs,
+        Textfiles,
         Gpus,
     )
 }
