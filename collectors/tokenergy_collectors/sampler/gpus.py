@@ -72,7 +72,7 @@ class Gpus(Source[GpuKeys]):
         if held_back:
             self._sampler.flush()
         else:
-            self._sampler.thin()
+            self._sampler.record()
 
     def finish(self, until_us: int) -> None:
         """Record what is held back, and end a learning that is under way."""

@@ -19,7 +19,7 @@ _MOST = 2**63 - 1
 
 
 class MeterReading(NamedTuple):
-    """What one meter shows: its name, its power (mW) and its energy counter (uJ), where it has one."""
+    """What one meter shows: its name, its power (mW) and its energy counter (uJ), if any."""
 
     domain: str
     power_mw: int | None = None
