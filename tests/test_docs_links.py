@@ -19,6 +19,7 @@ _FENCED = re.compile(r"^ *(```+|~~~+).*?^ *\1 *$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`[^`\n]*`")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)[^)]*\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
+_NAMED = re.compile(r'<a id="([^"]+)"></a>')
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.IGNORECASE)
 
 
@@ -28,10 +29,11 @@ def links_of(text: str) -> list[str]:
 
 
 def anchors_of(text: str) -> set[str]:
-    """Return the anchors that GitHub gives the headings of a page."""
+    """Return the anchors of a page: those that GitHub gives its headings, and those it names."""
+    text = _FENCED.sub("", text)
     seen: Counter[str] = Counter()
-    anchors = set()
-    for heading in _HEADING.findall(_FENCED.sub("", text)):
+    anchors = set(_NAMED.findall(text))
+    for heading in _HEADING.findall(text):
         shown = _LINK.sub(lambda link: link[0][1 : link[0].index("]")], heading)
         slug = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
         anchors.add(slug if not seen[slug] else f"{slug}-{seen[slug]}")
@@ -58,11 +60,13 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
-    (tmp_path / "b.md").write_text("# B\n\n## What `x_y` costs, and [why](c.md)?\n\n## B\n")
+    (tmp_path / "b.md").write_text(
+        '# B\n\n## What `x_y` costs, and [why](c.md)?\n\n## B\n<a id="old"></a>\n'
+    )
     page = tmp_path / "a.md"
     page.write_text(
         "[1](b.md) [2](b.md#b-1) [3](b.md#what-x_y-costs-and-why) [4](#here) [5](https://x/y#z)\n"
-        "[6](c.md) [7](b.md#nowhere) ![8](no.png) [9](#there) [10](../outside.md)\n"
+        "[5](b.md#old) [6](c.md) [7](b.md#nowhere) ![8](no.png) [9](#there) [10](../outside.md)\n"
         "`[code](d.md)`\n```sh\n# there\n[code](d.md)\n```\n# Here\n"
     )
     (tmp_path.parent / "outside.md").write_text("not of this project")
@@ -77,5 +81,5 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
 
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {link.partition("#")[0] for link in links_of((ROOT / "README.md").read_text("utf-8"))}
-    unlinked = {page.name for page in PAGES if page.parent.name == "docs"}
-    assert unlinked - {Path(link).name for link in linked if link.startswith("docs/")} == set()
+    pages = {f"docs/{page.name}" for page in PAGES if page.parent.name == "docs"}
+    assert pages - linked == set()

@@ -142,8 +142,8 @@ REPORTS = {
 
 @pytest.mark.parametrize("kind", PARTS)
 def test_the_page_is_in_the_words_of_the_generator(kind: str) -> None:
-    page = PAGE.read_text("utf-8").split(f"<!-- {kind}: begin -->")[1]
-    page = _without_numbers(page.split(f"<!-- {kind}: end -->")[0])
+    part = PAGE.read_text("utf-8").split(f"<!-- {kind}: begin -->")[1]
+    page = _without_numbers(part.split(f"<!-- {kind}: end -->")[0])
     lines = _without_numbers(PARTS[kind](REPORTS[kind]))
     heads = {line for line, rule in pairwise(lines) if rule.startswith("| ---")}
     sentences = {line for line in lines if line and not line.startswith(("|", "Ran on"))}
