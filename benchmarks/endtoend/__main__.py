@@ -30,7 +30,7 @@ NAMES = {
     "segments": "Parquet to segments in memory",
     "written": "Parquet to segments in Parquet",
     "read_table": "pyarrow alone, read_table",
-    "read_quickly": "pyarrow alone, at its quickest",
+    "read_quickly": "pyarrow alone, fastest way",
 }
 
 
@@ -67,7 +67,7 @@ def show(of_size: dict[str, Any]) -> None:
     count, sides = of_size["readings"], of_size["sides"]
     quickest, usual = quickest_s(of_size), median_s(sides["read_table"])
     print(f"\n{count:,} readings, {of_size['bytes'] / count:.2f} bytes each")
-    heads = f"{'of quickest read':>18}{'of read_table':>15}{'peak MiB':>10}"
+    heads = f"{'÷ fastest read':>18}{'÷ read_table':>15}{'peak MiB':>10}"
     print(f"{'':<34}{'M readings/s':>14}{heads}")
     for side, found in sides.items():
         seconds = median_s(found)
@@ -99,7 +99,7 @@ def growth_of(sizes: list[dict[str, Any]]) -> list[str]:
         memory = many["peak_mib"] / one["peak_mib"]
         lines.append(
             f"{NAMES[side]}, {first['readings']:,} to {last['readings']:,} readings: "
-            f"time a reading x {each:.2f}, peak memory x {memory:.2f}"
+            f"time per reading × {each:.2f}, peak memory × {memory:.2f}"
         )
     return lines
 

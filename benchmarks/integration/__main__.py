@@ -26,7 +26,7 @@ from tokenergy_transforms.batch import Batch, Result
 OURS = "tokenergy (CPU)"
 TWIN = "C++ twin"
 TARGETS = {"DuckDB SQL": 15.0, "Polars": 15.0, "NumPy, chunked": 5.0}
-"""How many times as fast as a peer at 10 readings a window; above that, faster at all."""
+"""How many times as fast as a peer at 10 readings per window; above that, faster at all."""
 PEERS = {"NumPy, chunked": by_numpy, "DuckDB SQL": by_duckdb, "Polars": by_polars}
 
 
@@ -71,7 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--readings", type=float, default=50e6, help="in all (50e6)")
     parser.add_argument("--devices", type=int, default=1_000, help="devices (1000)")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each (5)")
-    parser.add_argument("--windows", default="10,100,1000", help="readings a window")
+    parser.add_argument("--windows", default="10,100,1000", help="readings per window")
     parser.add_argument("--only", default="", help="peers to run: numpy, duckdb, polars, c++")
     parser.add_argument("--json", type=Path, help="where to write all times")
     options = parser.parse_args()
@@ -160,7 +160,7 @@ def _target(name: str, per_window: int) -> float | None:
 def _text(table: dict[str, Any], bandwidth: float) -> str:
     """Return a table as it is printed."""
     lines = [
-        f"\n{table['readings_per_window']:,} readings a window: "
+        f"\n{table['readings_per_window']:,} readings per window: "
         f"{table['windows']:,} windows of {table['window_s']} s",
         f"{'':<18}{'M readings/s':>14}{'time, ours = 1':>16}{'runs':>6}  target",
     ]

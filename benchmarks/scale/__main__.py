@@ -46,8 +46,8 @@ def growth_of(sizes: list[dict[str, Any]]) -> list[str]:
     """Return, a line each, how many times as long as half of it a lake takes."""
     by_hours = {size["hours"]: size for size in sizes}
     return [
-        f"{hours} hours take {by_hours[hours]['seconds'] / by_hours[hours // 2]['seconds']:.2f} x "
-        f"what {hours // 2} take"
+        f"{hours} hours take {by_hours[hours]['seconds'] / by_hours[hours // 2]['seconds']:.2f} × "
+        f"as long as {hours // 2}"
         for hours in by_hours
         if hours % 2 == 0 and hours // 2 in by_hours
     ]
@@ -60,7 +60,7 @@ def show_answers(found: list[dict[str, Any]]) -> None:
         polars = f"{row['polars_s']:.2f}" if "polars_s" in row else "-"
         agree = {True: "yes", False: "NO"}.get(row.get("agree", None), "-")
         print(f"{row['title']:<70}{row['sql_s']:>8.2f}{polars:>10}{agree:>7}")
-    print(f"median of the questions in SQL: {statistics.median(r['sql_s'] for r in found):.2f} s")
+    print(f"median of the SQL times: {statistics.median(r['sql_s'] for r in found):.2f} s")
 
 
 def main() -> int:
