@@ -66,7 +66,7 @@ bench-booking: .venv/dev.stamp ## compare booking an hour in compiled code with 
 bench-storage: .venv/dev.stamp ## bytes per reading and decode speed by encoding; derived rows by codec (1.5 minutes)
 	$(BIN)/python -m benchmarks.storage --json build/bench-storage.json
 
-bench-spectra: .venv/dev.stamp ## known swings in emulated fleets: is each one found or rejected (1 minute)
+bench-spectra: .venv/dev.stamp ## plant swings in emulated fleets: is each one found or rejected (1 minute)
 	$(BIN)/python -m benchmarks.spectra
 
 bench-gpu: .venv/dev.stamp ## on a CUDA machine: kernels against copy bandwidth, transfers against the bus, break-even with the CPU

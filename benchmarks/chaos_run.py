@@ -1,7 +1,7 @@
 """One life of the daemon, ended by SIGKILL, and what is then done to its logs.
 
-In: a folder and a source of chance. Out: what the daemon told, when it was killed, and which rows
-its logs held, found with Arrow alone: the daemon's own reader has no say in what must arrive.
+In: a folder and a random generator. Out: what the daemon reported, when it was killed, and which
+rows its logs held, read with Arrow alone, without the daemon's own reader.
 """
 
 from __future__ import annotations

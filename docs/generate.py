@@ -107,8 +107,8 @@ def cli_page() -> str:
         "| ---: | --- |",
         "| 0 | done |",
         "| 1 | a check or a score failed, an upload is not complete, or NVML was lost |",
-        "| 2 | an option, an input or the set-up (such as a missing driver) cannot be used; one line "
-        "on standard error says why |",
+        "| 2 | an option, an input or the set-up (such as a missing driver) cannot be used; one "
+        "line on standard error says why |",
     ]
     for app, name in (
         (collect_cli.app, "tokenergy-collect"),
