@@ -134,7 +134,7 @@ def _judge(life: Life, stamps: dict[str, list[int]], tally: Tally) -> None:
 
 
 def _check_told(lives: list[Life], tally: Tally) -> None:
-    """A daemon that lived long enough after a kill has told what it found."""
+    """Verify that a daemon that lived long enough after a kill has reported what it found."""
     left = 0
     for life in lives:
         told = Counter(line["event"] for line in life.told)

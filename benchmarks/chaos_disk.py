@@ -68,7 +68,7 @@ def _write_all_but(ballast: Path, lake: Path, left_bytes: int) -> None:
 
 
 def _judge(lake: Path, life: chaos_run.Life, exit_code: int) -> tuple[list[str], list[str]]:
-    """Compare what is in the lake and what was told to be dropped with what was read."""
+    """Compare the rows in the lake plus those reported as dropped with the rows that were read."""
     told = Counter(line["event"] for line in life.told)
     dropped: Counter[str] = Counter()
     for line in life.told:
@@ -83,7 +83,7 @@ def _judge(lake: Path, life: chaos_run.Life, exit_code: int) -> tuple[list[str],
         violations.append(f"disk full: the daemon exited with {exit_code}")
     if not dropped["power"] or not dropped["state"]:
         violations.append(f"disk full: expected dropped rows of power and state, got {dropped}")
-    # Gauges are not thinned: each board has one a second, sealed or told to be dropped.
+    # Gauges are not thinned: each board has one a second, sealed or reported as dropped.
     if read % _BOARDS or not 0.95 * span_s <= read / _BOARDS <= span_s + 1:
         violations.append(f"disk full: only {read} gauge rows of {_BOARDS} boards in {span_s} s")
     lines = [

@@ -163,7 +163,7 @@ def stopped_and_started(folder: Path, server: Server, wire: Wire, seed: int) -> 
         violations.append(f"store stopped: {drops} drops reported, {noted} in the bucket's events")
     figures = [
         ("object store killed, restarted empty", f"{_LIMIT_MB} MiB of disk"),
-        ("  drops told, each also an event there", str(drops)),
+        ("  drops reported, each also an event in the store", str(drops)),
         *(
             (
                 f"  {table} rows sealed = arrived + dropped",
