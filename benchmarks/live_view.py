@@ -1,4 +1,4 @@
-"""What the live view costs: a sweep over all boards with it and without it, in one run.
+"""Cost of the live view: a sweep over all boards with it and without it, in one run.
 
 `python -m benchmarks.live_view [--boards N] [--sweeps N] [--runs N]`. Boards answer at once, so
 that nothing is timed but the collector's own work on a reading: stamps, thinning, rows, the view. A
@@ -62,9 +62,11 @@ def sweeps(count: int, number: int, *, shown: bool) -> tuple[float, LiveView]:
 def main() -> None:
     """Time both and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--boards", type=int, default=8)
-    parser.add_argument("--sweeps", type=int, default=5_000)
-    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--boards", type=int, default=8, help="boards (8)")
+    parser.add_argument(
+        "--sweeps", type=int, default=5_000, help="readings of every board per run (5000)"
+    )
+    parser.add_argument("--runs", type=int, default=9, help="runs (9)")
     options = parser.parse_args()
     bare, fed, scrapes = [], [], []
     for _ in range(options.runs):
@@ -78,9 +80,9 @@ def main() -> None:
         scrapes.append((time.thread_time_ns() - start_ns) / 1e6)
     without, with_view = min(bare), min(fed)
     print(f"{options.boards} boards, {options.sweeps} sweeps, best of {options.runs} runs")
-    print(f"without the view  {without:7.0f} ns a reading")
-    print(f"with the view     {with_view:7.0f} ns a reading  (+{with_view - without:.0f} ns)")
-    print(f"a scrape          {min(scrapes):7.2f} ms, {size} bytes")
+    print(f"without the view  {without:7.0f} ns per reading")
+    print(f"with the view     {with_view:7.0f} ns per reading  (+{with_view - without:.0f} ns)")
+    print(f"one scrape        {min(scrapes):7.2f} ms, {size} bytes")
 
 
 if __name__ == "__main__":

@@ -247,16 +247,18 @@ def draw(report: Report, path: Path) -> None:
 def main() -> int:
     """Rewrite the page and the chart; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("reports", type=Path, nargs="+", help="JSON files of benchmarks")
-    parser.add_argument("--page", type=Path, default=PAGE)
-    parser.add_argument("--chart", type=Path, default=CHART)
+    parser.add_argument(
+        "reports", type=Path, nargs="+", help="JSON files that benchmarks wrote with --json"
+    )
+    parser.add_argument("--page", type=Path, default=PAGE, help="page to write into")
+    parser.add_argument("--chart", type=Path, default=CHART, help="SVG file to write")
     options = parser.parse_args()
     text = options.page.read_text("utf-8")
     for path in options.reports:
         report = json.loads(path.read_text("utf-8"))
         kind = report.get("kind") if isinstance(report, dict) else None
         if kind not in PARTS:
-            print(f"{path}: kind {kind!r}: expected one of {', '.join(PARTS)}; left out")
+            print(f"{path}: kind {kind!r}: expected one of {', '.join(PARTS)}; file ignored")
             continue
         text = into_page(text, kind, PARTS[kind](report))
         if kind == "integration":

@@ -77,7 +77,7 @@ class Trial:
 
     @property
     def inside(self) -> bool:
-        """Whether the truth lies within the bounds."""
+        """Whether the truth is within the bounds."""
         return self.low_j <= self.true_j <= self.high_j
 
     @property

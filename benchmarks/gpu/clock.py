@@ -62,7 +62,7 @@ def machine() -> dict[str, Any]:
 
 
 def _driver() -> str | None:
-    """Return the driver's version as NVML says it; None where NVML is not there."""
+    """Return the driver's version as NVML reports it; None without NVML."""
     import pynvml
 
     try:
