@@ -12,8 +12,8 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.emulate.native import layout
 from tokenergy_collectors.emulate.nvml import more as nvml_more
 from tokenergy_collectors.emulate.nvml.calls import H100_PCI_ID, RESERVED_BYTES, pci_bus_id
-from tokenergy_collectors.emulate.physics.board import CHUNK_US
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
+from tokenergy_collectors.emulate.physics.power import CHUNK_US
 
 SLOT_US = CHUNK_US
 """A slot is a chunk of the physics."""

@@ -21,8 +21,8 @@ from tokenergy_collectors.emulate.native import layout
 from tokenergy_collectors.emulate.native.filling import GAUGE_US, SLOT_US, describe_board, fill
 from tokenergy_collectors.emulate.nvml import library as nvml
 from tokenergy_collectors.emulate.nvml import more as nvml_more
-from tokenergy_collectors.emulate.physics.board import CHUNK_CELLS
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
+from tokenergy_collectors.emulate.physics.power import CHUNK_CELLS
 from tokenergy_collectors.emulate.workloads.timeline import CELL_US
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pynvml
 
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
 
 _LOG = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ import pynvml
 from tokenergy_collectors.base.clock import Clock, VirtualClock
 from tokenergy_collectors.emulate.nvml.calls import Read
 from tokenergy_collectors.emulate.nvml.library import FIELDS, NvmlLibrary, Rig
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
 from tokenergy_collectors.emulate.profile.fault_specs import (
     ClockJumpSpec,
     DriverReloadSpec,

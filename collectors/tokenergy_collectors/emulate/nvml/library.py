@@ -32,7 +32,7 @@ from tokenergy_collectors.emulate.nvml.calls import (
     put_text,
 )
 from tokenergy_collectors.emulate.nvml.mig import MigDevice, MigInstances
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
 
 DRIVER_VERSION = "580.00.00-emulated"
 NVML_VERSION = "13.580.00-emulated"

@@ -17,7 +17,7 @@ from typing import Any
 import pynvml
 
 from tokenergy_collectors.emulate.nvml.calls import SUCCESS, NvmlReturnError, put
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
 from tokenergy_collectors.emulate.profile.mig import SLICES, parse_profile
 from tokenergy_collectors.emulate.workloads.base import Process
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pynvml
 
 from tokenergy_collectors.emulate.nvml.calls import Read, put
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
 
 CUDA_VERSION = 13_000
 """CUDA 13.0, the version that goes with driver 580."""

@@ -11,8 +11,8 @@ import zlib
 
 import numpy as np
 
-from tokenergy_collectors.emulate.physics.board import BoardPhysics
-from tokenergy_collectors.emulate.physics.sensor import BoardIdentity, SensorSpec
+from tokenergy_collectors.emulate.physics.board import BoardIdentity, SensorSpec
+from tokenergy_collectors.emulate.physics.power import BoardPhysics
 from tokenergy_collectors.emulate.profile.profile import BoardSpec, Profile
 
 _FIRST_BUS = 0x11

@@ -24,8 +24,8 @@ from tokenergy_collectors.base.clock import Clock
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.emulate.nvml import library as nvml
 from tokenergy_collectors.emulate.nvml.faulting import FaultingLibrary
-from tokenergy_collectors.emulate.physics.board import BoardGroup, Placement, Trace
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
+from tokenergy_collectors.emulate.physics.power import BoardGroup, Placement, Trace
 from tokenergy_collectors.emulate.profile import blueprint
 from tokenergy_collectors.emulate.profile.fault_specs import ClockJumpSpec
 from tokenergy_collectors.emulate.profile.profile import JobSpec, Placed, Profile, StrayJobSpec

@@ -11,7 +11,7 @@ import pytest
 from tests.support.emulated import Walk, small_profile
 from tokenergy_collectors.emulate.native import layout
 from tokenergy_collectors.emulate.native.filling import GAUGE_US, SLOT_US
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
 from tokenergy_collectors.emulate.workloads.timeline import CELL_US
 
 HERE = Path(layout.__file__).parent

@@ -4,7 +4,7 @@ import pynvml
 import pytest
 
 from tests.support.emulated import Walk, small_profile
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
 
 INSTANT = pynvml.NVML_FI_DEV_POWER_INSTANT
 AVERAGE = pynvml.NVML_FI_DEV_POWER_AVERAGE

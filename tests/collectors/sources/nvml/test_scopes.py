@@ -74,7 +74,7 @@ def test_power_is_always_the_gpus(walk_of):
 
 
 def test_a_counter_that_agrees_with_neither_is_left_as_it_is(walk_of, monkeypatch):
-    from tokenergy_collectors.emulate.physics.sensor import Board
+    from tokenergy_collectors.emulate.physics.board import Board
 
     real = Board.energy_mj
     walk = walk_of(module_rest_w=300.0)
