@@ -9,14 +9,9 @@ import pytest
 
 from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.emulate.profile.catalogue import SENSORS, shipped
-from tokenergy_collectors.emulate.profile.profile import (
-    SHIPPED,
-    BoardSpec,
-    JobSpec,
-    NodeSpec,
-    Profile,
-    StrayJobSpec,
-)
+from tokenergy_collectors.emulate.profile.hardware import BoardSpec, NodeSpec
+from tokenergy_collectors.emulate.profile.jobs import JobSpec, StrayJobSpec
+from tokenergy_collectors.emulate.profile.profile import SHIPPED, Profile
 from tokenergy_collectors.emulate.workloads.inference import InferenceSpec
 from tokenergy_collectors.emulate.workloads.periodic import PeriodicSpec
 from tokenergy_collectors.emulate.workloads.reservation import ReservationSpec

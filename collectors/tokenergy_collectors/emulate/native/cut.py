@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from tokenergy_collectors.base.clock import VirtualClock
-from tokenergy_collectors.emulate.profile.profile import Placed, Profile
+from tokenergy_collectors.emulate.profile.jobs import Placed
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.emulate.run.node import EmulatedNode
 
 _Placed = TypeVar("_Placed", bound=Placed)

@@ -28,8 +28,8 @@ from tokenergy_collectors.emulate.physics.board import Board
 from tokenergy_collectors.emulate.physics.power import BoardGroup, Placement, Trace
 from tokenergy_collectors.emulate.profile import blueprint
 from tokenergy_collectors.emulate.profile.fault_specs import ClockJumpSpec
-from tokenergy_collectors.emulate.profile.profile import JobSpec, Placed, Profile, StrayJobSpec
-from tokenergy_collectors.emulate.profile.workloads import build
+from tokenergy_collectors.emulate.profile.jobs import JobSpec, Placed, StrayJobSpec
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.emulate.run.metrics_server import MetricsServer, Snapshot
 from tokenergy_collectors.emulate.workloads.base import Workload
 from tokenergy_collectors.emulate.workloads.inference import InferenceSpec
@@ -83,7 +83,7 @@ class EmulatedNode:
         self._library: nvml.NvmlLibrary | None = None
         everything: list[JobSpec | StrayJobSpec] = [*profile.jobs, *profile.strays]
         here = [placed for placed in everything if node in placed.devices]
-        self._running = [(placed, build(profile, placed)) for placed in here]
+        self._running = [(placed, blueprint.workload(profile, placed)) for placed in here]
         physics = [
             blueprint.physics(profile, node, index) for index in range(profile.nodes[node].count)
         ]
