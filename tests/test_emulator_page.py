@@ -55,7 +55,7 @@ def test_what_ships_is_on_the_page(name: str) -> None:
 
 
 def test_the_example_is_a_profile(tmp_path: Path) -> None:
-    from tokenergy_collectors.emulate import load_profile
+    from tokenergy_collectors.emulate.profile.profile import load_profile
 
     path = tmp_path / "mine.toml"
     path.write_text(PAGE.split("```toml\n", 1)[1].split("```", 1)[0])

@@ -12,8 +12,9 @@ import zlib
 
 import numpy as np
 
-from tokenergy_collectors.emulate.physics.board import BoardIdentity, SensorSpec
+from tokenergy_collectors.emulate.physics.board import BoardIdentity
 from tokenergy_collectors.emulate.physics.power import BoardPhysics
+from tokenergy_collectors.emulate.physics.sensor import SensorSpec
 from tokenergy_collectors.emulate.profile.hardware import BoardSpec
 from tokenergy_collectors.emulate.profile.jobs import JobSpec, StrayJobSpec
 from tokenergy_collectors.emulate.profile.profile import Profile

@@ -7,8 +7,8 @@ import pynvml
 import pytest
 
 from tests.support.emulated import small_profile
+from tokenergy_collectors.emulate.nvml.fixed_calls import generation
 from tokenergy_collectors.emulate.nvml.library import NvmlLibrary
-from tokenergy_collectors.emulate.nvml.more import generation
 
 INSTANT = pynvml.NVML_FI_DEV_POWER_INSTANT
 AVERAGE = pynvml.NVML_FI_DEV_POWER_AVERAGE

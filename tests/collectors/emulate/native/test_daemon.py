@@ -6,7 +6,7 @@ import sys
 
 from tests.support.emulated import SMALL
 from tests.support.feeding import Feeding, Truth
-from tokenergy_collectors.emulate import load_profile
+from tokenergy_collectors.emulate.profile.profile import load_profile
 from tokenergy_collectors.lake import Lake
 
 MS = 1_000

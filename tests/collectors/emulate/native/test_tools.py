@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.emulated import SMALL
 from tests.support.feeding import Feeding, Truth
-from tokenergy_collectors.emulate import load_profile
+from tokenergy_collectors.emulate.profile.profile import load_profile
 
 NAME = "NVIDIA H100 80GB HBM3"
 BOARDS = range(4)

@@ -9,7 +9,8 @@ import pytest
 from tests.support.emulated import SMALL, Walk, small_profile
 from tokenergy_collectors.base.clock import SystemClock
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.emulate import EmulatedNode, Profile, load_profile
+from tokenergy_collectors.emulate.profile.profile import Profile, load_profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.emulate.run.wallclock import SteppableClock
 
 S = 1_000_000

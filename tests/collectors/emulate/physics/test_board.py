@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.emulated import Walk, small_profile
-from tokenergy_collectors.emulate import Profile
 from tokenergy_collectors.emulate.profile import blueprint
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.emulate.workloads.timeline import CELL_US
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.emulated import SMALL
-from tokenergy_collectors.emulate import Profile
 from tokenergy_collectors.emulate.profile import blueprint, catalogue
 from tokenergy_collectors.emulate.profile.catalogue import SENSORS, shipped
 from tokenergy_collectors.emulate.profile.hardware import BoardSpec, NodeSpec
+from tokenergy_collectors.emulate.profile.profile import Profile
 
 WHY = Path(catalogue.__file__).with_name("boards.md").read_text("utf-8")
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.emulate import load_profile
 from tokenergy_collectors.emulate.profile.compact import expand_names
+from tokenergy_collectors.emulate.profile.profile import load_profile
 
 RANGES = """
 name = "ranges"

@@ -4,8 +4,7 @@ import pytest
 
 from tests.support.emulated import SMALL
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.emulate import load_profile
-from tokenergy_collectors.emulate.profile.profile import SHIPPED
+from tokenergy_collectors.emulate.profile.profile import SHIPPED, load_profile
 
 
 def error_of(tmp_path, old, new):

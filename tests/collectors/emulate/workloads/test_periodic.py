@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from tests.support.emulated import Walk
-from tokenergy_collectors.emulate import Profile
 from tokenergy_collectors.emulate.profile import blueprint
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.emulate.workloads.periodic import Periodic, PeriodicSpec
 from tokenergy_collectors.emulate.workloads.timeline import CELL_US
 

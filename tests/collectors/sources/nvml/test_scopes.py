@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tests.support.emulated import SMALL, Walk, small_profile
 from tokenergy_collectors.daemon import run as running
 from tokenergy_collectors.daemon.control import Control
-from tokenergy_collectors.emulate import Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.sources.nvml.scopes import ScopeReader, learn_scopes

@@ -1,7 +1,7 @@
-"""What was true on a node up to the moment it ended, when that was before its profile's end.
+"""The truth of a node that ended before its profile did.
 
-In: a profile and a time. Out: the profile as if it ended then. The same profile gives the same
-node, so a node on a virtual clock runs through it once more and knows the truth of the shorter day.
+In: a profile and a time. Out: the profile as if it ended then, and the truth up to then. The same
+profile always gives the same node, so a second node runs the shortened profile on a virtual clock.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from tokenergy_collectors.emulate.run.node import EmulatedNode
 _Placed = TypeVar("_Placed", bound=Placed)
 
 
-def cut(profile: Profile, duration_us: int) -> Profile:
-    """Return a profile that ends at `duration_us`: later jobs fall away, running ones end there."""
+def shorten(profile: Profile, duration_us: int) -> Profile:
+    """Return a profile that ends at `duration_us`: no later jobs, and running ones end there."""
     return profile.model_copy(
         update={
             "duration_s": duration_us / 1e6,
-            "jobs": _until(profile.jobs, duration_us),
-            "strays": _until(profile.strays, duration_us),
+            "jobs": _shortened(profile.jobs, duration_us),
+            "strays": _shortened(profile.strays, duration_us),
         }
     )
 
 
-def _until(placed: Sequence[_Placed], duration_us: int) -> list[_Placed]:
+def _shortened(placed: Sequence[_Placed], duration_us: int) -> list[_Placed]:
     return [
         one.model_copy(update={"end_s": min(one.end_us, duration_us) / 1e6})
         for one in placed
@@ -38,13 +38,13 @@ def _until(placed: Sequence[_Placed], duration_us: int) -> list[_Placed]:
     ]
 
 
-def write_truth(node: EmulatedNode, ended_us: int, path: Path) -> None:
-    """Write what is true of a node from its beginning to `ended_us` (profile time) as JSON.
+def write_truth_until(node: EmulatedNode, ended_us: int, path: Path) -> None:
+    """Write the truth of a node from its beginning to `ended_us` (profile time) as JSON.
 
     Raises:
         UserError: the file cannot be written.
     """
     clock = VirtualClock(node.start_us)
-    twin = EmulatedNode(cut(node.profile, ended_us), node.node, clock)
+    twin = EmulatedNode(shorten(node.profile, ended_us), node.node, clock)
     clock.sleep_until(clock.monotonic_us() + ended_us, threading.Event())
     twin.write_truth(path)
