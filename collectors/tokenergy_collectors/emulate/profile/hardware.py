@@ -71,7 +71,7 @@ class BoardSpec(Strict):
                 f"limit_w = {self.limit_w:g}"
             )
         if self.counter_scope == "module" and not self.module_rest_w:
-            raise ValueError("counter_scope = 'module': expected module_rest_w above 0")
+            raise ValueError("counter_scope = 'module': needs module_rest_w above 0")
         return self
 
 
