@@ -5,8 +5,8 @@ constant over the cells of a fixed 5 ms grid. mW x us = nJ, so energy at any mic
 integer: this is the truth that measurements are scored against.
 
 Power follows its target through a first-order lag and carries a ripple in proportion to itself. It
-is generated in chunks as time goes on; only the last two are kept, and the energy at declared edges
-(job starts and ends) is noted in passing, so memory does not grow with time.
+is generated in chunks as time goes on. Only the last two are kept; the energy at declared edges
+(job starts and ends) is recorded on the way, so memory does not grow with time.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _KELVIN_PER_MW = 5.2e-5
 
 @dataclass(frozen=True, slots=True)
 class BoardPhysics:
-    """What is peculiar to one board.
+    """The parameters of one board's power.
 
     Attributes:
         idle_mw: power without any workload.
-        limit_mw: power limit; true power never passes it by more than 4 %.
+        limit_mw: power limit; true power never exceeds it by more than 4 %.
         rise_us: time constant of a rise.
         fall_us: time constant of a fall.
         ripple: standard deviation of the ripple in a cell, as a share of power.
@@ -112,7 +112,7 @@ class BoardGroup:
     Args:
         boards: the boards, by index.
         placements: what runs on them.
-        edges_us: profile times at which the energy of every board is to be remembered.
+        edges_us: profile times at which to record the energy of every board.
         seed: seeds of the ripple.
     """
 
@@ -137,7 +137,7 @@ class BoardGroup:
         self._warm_mw = self._idle_mw.copy()
         self.edge_nj: dict[int, Ints] = {}
         """Energy of each board since time zero, by edge."""
-        # Two chunks of idling lie before time zero, so that the first readings have a past.
+        # Two idle chunks before time zero, so that the windows of the first readings are filled.
         first = self._generate(-2 * CHUNK_US, np.zeros(len(boards), dtype=np.int64))
         second = self._generate(-CHUNK_US, first.energy_nj[:, -1])
         self.trace = _join(first, second, -second.energy_nj[:, -1:])

@@ -126,7 +126,9 @@ def load_profile(name_or_path: str | Path) -> Profile:
         names = _names(SHIPPED)
         raise UserError(f"profile {path}: {error.strerror}; expected {names} or a file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"profile {path}: is not TOML: {' '.join(str(error).split())}") from None
+        raise UserError(
+            f"profile {path}: is not valid TOML: {' '.join(str(error).split())}"
+        ) from None
     try:
         profile = Profile.model_validate(values)
     except ValidationError as error:

@@ -116,7 +116,7 @@ def test_readings_agree_with_each_other(running):
     assert reasons == pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
 
 
-def test_what_a_profile_withholds_is_not_supported(native):
+def test_what_a_profile_lists_as_unsupported_is_not_supported(native):
     native(small_profile(unsupported=["instant", "counter", "usage"]))
     pynvml.nvmlInit()
     handle = pynvml.nvmlDeviceGetHandleByIndex(0)

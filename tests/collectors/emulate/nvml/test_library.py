@@ -96,7 +96,7 @@ def test_slow_gauges(walk):
     assert pynvml.nvmlDeviceGetComputeRunningProcesses(free) == []
 
 
-def test_withheld_readings_are_not_supported():
+def test_readings_that_a_profile_lists_are_not_supported():
     walk = Walk(small_profile(unsupported=["instant", "counter", "usage"]))
     with walk.node:
         pynvml.nvmlInit()

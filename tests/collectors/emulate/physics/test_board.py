@@ -126,7 +126,7 @@ def test_the_counter_of_a_module_covers_what_shares_it():
     assert "module_energy_nj" not in gpu
 
 
-def test_the_driver_call_tells_what_the_kind_of_board_tells():
+def test_the_driver_call_returns_what_the_kind_of_board_does():
     for usage, expected in (("average", "power_average_mw"), ("instant", "power_instant_mw")):
         board = Walk(small_profile(usage=usage)).node.boards[0]
         seen = range(10_000_000, 20_000_000, 333_333)

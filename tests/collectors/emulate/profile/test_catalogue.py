@@ -80,7 +80,7 @@ def test_a_profile_read_again_from_its_own_values_is_the_same():
         ("x", {"x": {"like": "a100", "sensor": "fast"}}, ["'20 ms', '100/100'", "'fast'"]),
     ],
 )
-def test_unknown_names_are_told_with_those_there_are(node, boards, parts):
+def test_unknown_names_are_reported_with_the_known_ones(node, boards, parts):
     with pytest.raises(ValueError, match="boards") as caught:
         profile_with(node, **boards)
     for part in parts:

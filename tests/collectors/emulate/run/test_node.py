@@ -193,8 +193,8 @@ def test_it_lives_by_the_system_clock_too():
         pynvml.nvmlInit()
         handle = pynvml.nvmlDeviceGetHandleByIndex(0)
         first_mj = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-        threading.Event().wait(0.05)
-        assert pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) > first_mj
+        readings = (pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) for _ in range(100_000))
+        assert any(mj > first_mj for mj in readings)
 
 
 def test_an_unknown_node_is_one_line():
