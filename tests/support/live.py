@@ -11,8 +11,9 @@ from tests.support.emulated import SMALL
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.daemon import Daemon
-from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.emulate.run.emulated import emulated_config
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.arrays import to_batch
 from tokenergy_collectors.lake.contract import JOBS

@@ -11,7 +11,7 @@ from tokenergy_collectors.base.clock import SystemClock, VirtualClock
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.daemon import Daemon
-from tokenergy_collectors.emulate import EmulatedNode
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_collectors.settings.config import Config

@@ -11,7 +11,8 @@ from tests.support.emulated import SMALL, Walk, small_profile
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.daemon import Daemon
-from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.settings.config import Config
@@ -294,7 +295,7 @@ def test_instances_that_change_are_recorded(tmp_path):
     def before(node, daemon):
         at_us = node._clock.monotonic_us() + 30 * S
         cut = ("1g.10gb", "2g.20gb", "3g.40gb")
-        daemon.schedule.once(at_us, lambda: node.set_plate(0, mig=cut))
+        daemon.schedule.once(at_us, lambda: node.set_identity(0, mig=cut))
 
     lake = collect(tmp_path / "lake", duration_us=60 * S, before=before)
     instances = [r for r in lake.read("device").to_pylist() if r["mig_parent"] is not None]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tests.support.emulated import SMALL, Walk, small_profile
 from tokenergy_collectors import start
 from tokenergy_collectors.daemon.control import Control
-from tokenergy_collectors.emulate import Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.sources.nvml.scopes import ScopeReader, learn_scopes
@@ -74,7 +74,7 @@ def test_power_is_always_the_gpus(walk_of):
 
 
 def test_a_counter_that_agrees_with_neither_is_left_as_it_is(walk_of, monkeypatch):
-    from tokenergy_collectors.emulate.physics.sensor import Board
+    from tokenergy_collectors.emulate.physics.board import Board
 
     real = Board.energy_mj
     walk = walk_of(module_rest_w=300.0)
