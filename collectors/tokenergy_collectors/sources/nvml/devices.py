@@ -20,7 +20,11 @@ from tokenergy_collectors.base.clock import Clock, VirtualClock
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.sources.nvml.learn import learn_periods
-from tokenergy_collectors.sources.nvml.nameplate import Plate, plate_as_opened, read_plate
+from tokenergy_collectors.sources.nvml.nameplate import (
+    Nameplate,
+    nameplate_as_opened,
+    read_nameplate,
+)
 from tokenergy_collectors.sources.nvml.rate import rate_hz
 from tokenergy_collectors.sources.source import Tell
 
@@ -59,7 +63,7 @@ class DeviceWatch:
         self._tell = tell
         self._emulated = emulated
         self._tick_us = round(1_000_000 / rate_hz(config, self._boards))
-        self._plates: dict[str, Plate] = {}
+        self._plates: dict[str, Nameplate] = {}
         self._returned: set[str] = set()
         self._stop = threading.Event()
 
@@ -67,7 +71,7 @@ class DeviceWatch:
         """Write the rows of all boards as they were found."""
         now_us = self._now_us()
         for board in self._boards:
-            plate = self._plates[board.device_id] = self._read(board) or plate_as_opened(board)
+            plate = self._plates[board.device_id] = self._read(board) or nameplate_as_opened(board)
             _apply(board, plate)
             self._add([self._row(board, plate, now_us)])
             self._add(self._instance_rows(board, now_us))
@@ -93,13 +97,13 @@ class DeviceWatch:
         """End a learning that is under way."""
         self._stop.set()
 
-    def _read(self, board: Board) -> Plate | None:
+    def _read(self, board: Board) -> Nameplate | None:
         try:
-            return read_plate(board)
+            return read_nameplate(board)
         except pynvml.NVMLError:  # the sampler tells it
             return None
 
-    def _compare(self, board: Board, plate: Plate) -> None:
+    def _compare(self, board: Board, plate: Nameplate) -> None:
         before, self._plates[board.device_id] = self._plates[board.device_id], plate
         changes = before.changes(plate)
         moved = before.instances != plate.instances
@@ -129,7 +133,7 @@ class DeviceWatch:
             self._add([self._row(board, self._plates[board.device_id], self._now_us())])
             self._tell("device", board.device_id, f"update_us {before_us} -> {twin.update_us}")
 
-    def _row(self, board: Board, plate: Plate, now_us: int) -> Row:
+    def _row(self, board: Board, plate: Nameplate, now_us: int) -> Row:
         update_us = max(board.update_us or 0, self._tick_us)
         limits = (plate.limit_min_mw, plate.limit_max_mw, plate.limit_default_mw)
         return (
@@ -155,7 +159,7 @@ class DeviceWatch:
         return (place.site, place.hall, place.pod, place.rack)
 
 
-def _apply(board: Board, plate: Plate) -> None:
+def _apply(board: Board, plate: Nameplate) -> None:
     """Let the board be what its plate says from now on."""
     board.index, board.driver = plate.index, plate.driver
     board.limit_mw, board.instances = plate.limit_mw, plate.instances
