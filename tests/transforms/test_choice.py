@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 import types
 from collections.abc import Iterator
 
@@ -69,18 +68,9 @@ def test_auto_takes_cuda_when_it_proves_quicker(gpu: list[list[int]]) -> None:
     assert (used(auto, 5), gpu) == (["cuda"] * 5, [[0]] * 5)
 
 
-def test_auto_returns_to_the_cpu_when_cuda_proves_slower(
-    gpu: list[list[int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inner = kernel_cuda.integrate
-
-    def slow(batch: Batch, **options: object) -> Result:
-        time.sleep(0.01)
-        return inner(batch, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(kernel_cuda, "integrate", slow)
+def test_auto_returns_to_the_cpu_when_cuda_proves_slower(gpu: list[list[int]]) -> None:
     auto = Integrator("auto", [])
-    auto._cpu_s, auto._cpu_readings = 1.0, 10**12
+    auto._cpu_s, auto._cpu_readings = 1.0, 10**12  # a rate that no CUDA device reaches
     assert used(auto, 5) == ["cuda"] * choice.TRIALS + ["cpu"] * (5 - choice.TRIALS)
     assert len(gpu) == choice.TRIALS
 
