@@ -21,8 +21,8 @@ from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
     from tokenergy_sql.index.pipeline import Indexed
-    from tokenergy_transforms.aggregate import Done
-    from tokenergy_transforms.loadprofile.profile import Done as Profiled
+    from tokenergy_transforms.aggregate import Aggregated
+    from tokenergy_transforms.loadprofile.profile import Profiled
 
 
 def parse_hours(texts: Sequence[str] | None) -> list[int] | None:
@@ -58,32 +58,32 @@ def aggregate_hours(
     window: str,
     device: str,
     memory: str = "2GiB",
-) -> list[Done]:
+) -> list[Aggregated]:
     """Aggregate all (hour, node) pairs that have something to aggregate, or the chosen ones.
 
     Raises:
         UserError: an option cannot be used.
     """
     from tokenergy_transforms.aggregate import Aggregator, worklist
-    from tokenergy_transforms.known import known
-    from tokenergy_transforms.shards import parse_memory
+    from tokenergy_transforms.inventory import read_inventory
+    from tokenergy_transforms.workunits import parse_memory
 
     lake = Lake(root)
     window_us = cuts.parse_window(window)
     back_end = choice.parse_device(device)
     memory_bytes = parse_memory(memory)
-    of_all = known(lake)
-    work = [pair for pair in worklist(lake, hours, of_all) if not nodes or pair[1] in nodes]
-    aggregator = Aggregator(lake, window_us, back_end, of_all, memory_bytes)
-    done: list[Done] = []
+    inventory = read_inventory(lake)
+    work = [pair for pair in worklist(lake, hours, inventory) if not nodes or pair[1] in nodes]
+    aggregator = Aggregator(lake, window_us, back_end, inventory, memory_bytes)
+    done: list[Aggregated] = []
     with progress_bar() as progress:
         task = progress.add_task("aggregate", total=len(work))
 
-        def told(hour_us: int, node: str, share: float) -> None:
+        def report(hour_us: int, node: str, share: float) -> None:
             what = f"aggregate {node} {partition(hour_us)}"
             progress.update(task, description=what, completed=len(done) + share)
 
-        done.extend(aggregator.run(work, told))
+        done.extend(aggregator.run(work, report))
     return done
 
 
@@ -95,22 +95,24 @@ def profile_hours(
     Raises:
         UserError: an option cannot be used.
     """
-    from tokenergy_transforms.known import known
+    from tokenergy_transforms.inventory import read_inventory
     from tokenergy_transforms.loadprofile import groups, profile
 
     kinds, step_us = groups.parse_kinds(by), profile.parse_step(step)
     back_end = choice.parse_device(device)
     lake = Lake(root)
-    work, of_all = profile.worklist(lake, hours), known(lake)
+    work, inventory = profile.worklist(lake, hours), read_inventory(lake)
     done = []
     with progress_bar() as progress:
         task = progress.add_task("load-profile", total=len(work))
         for hour in work:
 
-            def told(what: str, hour: int = hour) -> None:
+            def report(what: str, hour: int = hour) -> None:
                 progress.update(task, description=f"load-profile {partition(hour)} {what}")
 
-            done.append(profile.profile_hour(lake, hour, kinds, step_us, back_end, of_all, told))
+            done.append(
+                profile.profile_hour(lake, hour, kinds, step_us, back_end, inventory, report)
+            )
             progress.advance(task)
     return done
 
