@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from tests.collectors.daemon.test_daemon import Run, S
 from tests.collectors.upload.helpers import Uploading, files, fill
+from tests.support.daemon import Run, S
 from tests.support.lakes import LakeBuilder
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.disklimit import DiskLimit
