@@ -16,13 +16,12 @@ class PlannedClock(VirtualClock):
 
     def __init__(self, realtime_us: int) -> None:
         super().__init__(realtime_us)
-        self._start_us = self.monotonic_us()
         self._planned: list[tuple[int, int, Callable[[], Any]]] = []
         self._order = itertools.count()
 
     def at(self, after_us: int, task: Callable[[], Any]) -> None:
-        """Call a task so long after the start of the clock, before anything that is due then."""
-        heapq.heappush(self._planned, (self._start_us + after_us, next(self._order), task))
+        """Call a task so long from now, before anything else that is due then."""
+        heapq.heappush(self._planned, (self.monotonic_us() + after_us, next(self._order), task))
 
     def sleep_until(self, monotonic_us: int, stop: threading.Event) -> None:
         """Move the clock forward, from one planned task to the next; a stop ends that."""
