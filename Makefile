@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 # Files of tests that run at the same time; those that start servers and browsers take a core each.
 WORKERS ?= 2
-SOURCES := collectors transforms sql dags tests benchmarks
+SOURCES := collectors transforms sql dags tests benchmarks docs
 
 .PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds fleet accuracy emulated-nvml gpu-check record-decode lock clean
 
@@ -38,11 +38,12 @@ test: .venv/dev.stamp ## run the tests, WORKERS=2 files at a time
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/dev.stamp ## format, lint, types, layers, generated docs
-	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/ruff check $(SOURCES)
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/python -m docs.generate --check
+	@failed=0; \
+	for step in "ruff format --check $(SOURCES)" "ruff check $(SOURCES)" mypy lint-imports \
+	    "python -m docs.generate --check"; do \
+	  echo "$$step"; $(BIN)/$$step || { failed=1; summary="$$summary; $$step"; }; \
+	done; \
+	if [ $$failed = 1 ]; then echo "make check: failed: $${summary#; }" >&2; exit 1; fi
 
 docs: .venv/dev.stamp ## write docs/contract.md and docs/cli.md anew from the code
 	$(BIN)/python -m docs.generate
