@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.collectors.upload.helpers import Uploading, files, fill
 from tests.support.daemon import Run, S
 from tests.support.lakes import LakeBuilder
+from tests.support.uploading import Uploading, files, fill
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.disklimit import DiskLimit
 from tokenergy_collectors.lake.sealed import sealed_files

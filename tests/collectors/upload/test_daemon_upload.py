@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
-from tests.collectors.upload.helpers import Uploading, files, fill, make_old
 from tests.support.emulated import SMALL
 from tests.support.s3 import BUCKET
+from tests.support.uploading import Uploading, files, fill, make_old
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
