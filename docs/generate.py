@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 from tokenergy_collectors import cli as collect_cli
@@ -118,8 +118,9 @@ def cli_page() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _commands(command: click.Command, name: str, parent: click.Context | None) -> list[str]:
-    context = click.Context(
+def _commands(command: Any, name: str, parent: typer.Context | None) -> list[str]:
+    # Any: typer brings its own copy of click, whose types it does not export.
+    context = typer.Context(
         command, info_name=name, parent=parent, terminal_width=_WIDTH, max_content_width=_WIDTH
     )
     path = context.command_path

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.collectors.upload.helpers import files, fill
 from tests.support.emulated import SMALL
 from tests.support.s3 import BUCKET
+from tests.support.uploading import files, fill
 from tokenergy_collectors import cli
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import load_toml

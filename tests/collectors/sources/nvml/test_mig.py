@@ -7,6 +7,7 @@ import pynvml
 import pytest
 from pydantic import ValidationError
 
+from tests.support.clocks import PlannedClock
 from tests.support.emulated import SMALL, Walk, small_profile
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
@@ -199,7 +200,7 @@ def test_processes_of_instances_are_those_of_the_board_too(walk, monkeypatch):
 
 def collect(root, jobs_csv=None, duration_us=40 * S, before=None):
     """Run a daemon for a while on a node whose board 0 is cut in two; return the lake."""
-    clock, lake = VirtualClock(T0), Lake(root, create=True)
+    clock, lake = PlannedClock(T0), Lake(root, create=True)
     config = Config(lake=str(root), node="n1", rate_hz=10)
     with EmulatedNode(mig_profile(b0=["3g.40gb", "4g.40gb"]), "n1", clock) as node:
         boards, _ = open_boards()
@@ -219,7 +220,7 @@ def collect(root, jobs_csv=None, duration_us=40 * S, before=None):
             )
             daemon = Daemon(config, host)
             if before is not None:
-                before(node, daemon)
+                before(node, clock)
             daemon.run(threading.Event(), duration_us)
         finally:
             close_boards()
@@ -293,10 +294,9 @@ def test_a_new_process_knows_what_was_recorded_of_instances(tmp_path):
 
 
 def test_instances_that_change_are_recorded(tmp_path):
-    def before(node, daemon):
-        at_us = node._clock.monotonic_us() + 30 * S
+    def before(node, clock):
         cut = ("1g.10gb", "2g.20gb", "3g.40gb")
-        daemon.schedule.once(at_us, lambda: node.set_identity(0, mig=cut))
+        clock.at(30 * S, lambda: node.set_identity(0, mig=cut))
 
     lake = collect(tmp_path / "lake", duration_us=60 * S, before=before)
     instances = [r for r in lake.read("device").to_pylist() if r["mig_parent"] is not None]
