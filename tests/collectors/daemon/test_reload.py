@@ -90,7 +90,7 @@ def test_a_reload_seals_and_goes_on_with_what_the_file_says_then(site):
         daemon.process.send_signal(signal.SIGTERM)
         daemon.state("STOPPING=1")
         assert daemon.process.wait(20) == 0
-        assert " info stop " in daemon.process.stderr.read().splitlines()[-1]
+        assert " level=info event=stop " in daemon.process.stderr.read().splitlines()[-1]
     lake = Lake(site / "lake")
     events = sorted(lake.read("event").to_pylist(), key=lambda r: r["ts_us"])
     kinds = [row["kind"] for row in events if row["kind"] in ("start", "stop")]
