@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, POWER
+from tokenergy_collectors.lake.paths import parse_raw_name
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile, RowGroup
 from tokenergy_transforms.batch import I64
 
@@ -181,5 +182,5 @@ def _or(value: int | None, other: int) -> int:
 
 def _first_us(path: Path) -> int:
     """Return the first stamp that a raw file's name tells; else the smallest there is."""
-    text = path.stem.rsplit("-", 2)[-2]
-    return int(text) if text.isascii() and text.isdigit() else -_ALWAYS
+    name = parse_raw_name(path.name)
+    return -_ALWAYS if name is None else name.first_us

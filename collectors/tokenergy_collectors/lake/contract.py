@@ -22,9 +22,6 @@ from tokenergy_collectors.lake.table import (
     Type,
 )
 from tokenergy_collectors.lake.tables_derived import (
-    JOB_EFFICIENCY,
-    JOB_HOUR_INDEX,
-    JOB_INDEX,
     LEDGER,
     LEDGER_HOUR,
     LOAD_PROFILE,
@@ -32,6 +29,7 @@ from tokenergy_collectors.lake.tables_derived import (
     SEGMENT,
     TOKEN_USAGE,
 )
+from tokenergy_collectors.lake.tables_index import JOB_EFFICIENCY, JOB_HOUR_INDEX, JOB_INDEX
 from tokenergy_collectors.lake.tables_raw import (
     CLOCK,
     DEVICE,

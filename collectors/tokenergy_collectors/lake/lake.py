@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.arrays import scalar, to_batch
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
-from tokenergy_collectors.lake.paths import escape_node, hour_of, hour_of_path, node_of, partition
+from tokenergy_collectors.lake.paths import (
+    PARTITIONS,
+    SUFFIX,
+    escape_node,
+    hour_of,
+    hour_of_path,
+    node_of,
+    partition,
+    raw_name,
+)
 from tokenergy_collectors.lake.quarantine import set_aside
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of, read_columns
 from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
@@ -79,12 +88,12 @@ class Lake:
 
     def hours(self, table: str) -> list[int]:
         """Return the hours (start, microseconds UTC) in which a table has files, ascending."""
-        folders = (self.root / table).glob("date=*/hour=*")
-        return sorted(hour_of_path(f / "any") for f in folders if any(f.glob("*.parquet")))
+        folders = (self.root / table).glob(PARTITIONS)
+        return sorted(hour_of_path(f / "any") for f in folders if any(f.glob(f"*{SUFFIX}")))
 
     def has(self, table: str) -> bool:
         """Tell whether a table has a file; the first one found is enough."""
-        found = (self.root / table).glob("date=*/hour=*/*.parquet")
+        found = (self.root / table).glob(f"{PARTITIONS}/*{SUFFIX}")
         return any(not path.name.startswith(".") for path in found)
 
     def files(
@@ -93,9 +102,9 @@ class Lake:
         """Return a table's files, sorted by path; of some hours and of one node where given."""
         base = self.root / table
         if hours is None:
-            found: Iterator[Path] = base.glob("date=*/hour=*/*.parquet")
+            found: Iterator[Path] = base.glob(f"{PARTITIONS}/*{SUFFIX}")
         else:
-            found = (path for hour in hours for path in (base / partition(hour)).glob("*.parquet"))
+            found = (path for hour in hours for path in (base / partition(hour)).glob(f"*{SUFFIX}"))
         seen = (path for path in found if not path.name.startswith("."))
         return sorted(path for path in seen if node is None or node_of(path) == node)
 
@@ -231,7 +240,7 @@ class Lake:
             late = pc.greater_equal(stamps, scalar(hour_us))
             part = rows.filter(pc.and_(late, pc.less(stamps, scalar(hour_us + HOUR_US))))
             first_us = pc.min(part[spec.time]).as_py()
-            name = f"{escape_node(node)}-{first_us}-{tag or _digest(part)[:12]}.parquet"
+            name = raw_name(node, first_us, tag or _digest(part)[:12])
             path = self.root / table / partition(hour_us) / name
             if not path.exists():
                 write_parquet(part, path, spec)
@@ -259,7 +268,7 @@ class Lake:
 
     def derived(self, table: str, hour_us: int, name: str) -> Path:
         """Return where the derived file `NAME.parquet` of an hour belongs."""
-        return self.root / table / partition(hour_us) / f"{escape_node(name)}.parquet"
+        return self.root / table / partition(hour_us) / f"{escape_node(name)}{SUFFIX}"
 
     def remove(self, table: str, hour_us: int, name: str) -> None:
         """Remove the derived file `NAME.parquet` of an hour, if it is there."""

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
-
+from tokenergy_collectors.lake.paths import hour_of_folder
 
 QUARANTINE = "quarantine"
-
-
 _REASON = ".reason"
 
 
@@ -55,10 +50,4 @@ def _place(file: Path) -> tuple[str | None, int | None]:
     """Return the table and the hour of a file in quarantine, as its path says."""
     if len(file.parts) != 4:
         return None, None
-    table, date, hour, _ = file.parts
-    try:
-        stamp = f"{date.removeprefix('date=')}T{hour.removeprefix('hour=')}"
-        moment = datetime.strptime(stamp, "%Y-%m-%dT%H").replace(tzinfo=UTC)
-    except ValueError:
-        return table, None
-    return table, int(moment.timestamp()) * 1_000_000
+    return file.parts[0], hour_of_folder(file.parent)

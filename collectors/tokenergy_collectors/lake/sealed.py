@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
-from tokenergy_collectors.lake.paths import escape_node, hour_end_us
+from tokenergy_collectors.lake.paths import (
+    PARTITIONS,
+    escape_node,
+    hour_of_folder,
+    parse_raw_name,
+)
 
 RAW_TABLES = tuple(table.name for table in TABLES.values() if table.layer == "raw")
-_SUFFIX = ".parquet"
 _DAY_US = 24 * HOUR_US
 
 
@@ -37,7 +41,7 @@ class SealedFile:
 def hour_folders(root: Path) -> Iterator[Path]:
     """Yield the folders of all hours of the raw tables of a lake."""
     for table in RAW_TABLES:
-        yield from sorted((root / table).glob("date=*/hour=*"))
+        yield from sorted((root / table).glob(PARTITIONS))
 
 
 def files_in(folder: Path, root: Path, node: str) -> list[SealedFile]:
@@ -46,10 +50,8 @@ def files_in(folder: Path, root: Path, node: str) -> list[SealedFile]:
     found = []
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
-            name, _, rest = entry.name.removesuffix(_SUFFIX).rpartition("-")
-            name, _, first = name.rpartition("-")
-            ours = name == escaped and rest and first.isdecimal()
-            if not ours or not entry.name.endswith(_SUFFIX):
+            name = parse_raw_name(entry.name)
+            if name is None or name.node != escaped:
                 continue
             with suppress(FileNotFoundError):
                 stat = entry.stat(follow_symlinks=False)
@@ -57,7 +59,7 @@ def files_in(folder: Path, root: Path, node: str) -> list[SealedFile]:
                 relative = path.relative_to(root).as_posix()
                 table = folder.parent.parent.name
                 found.append(
-                    SealedFile(path, relative, table, int(first), stat.st_size, stat.st_mtime_ns)
+                    SealedFile(path, relative, table, name.first_us, stat.st_size, stat.st_mtime_ns)
                 )
     return found
 
@@ -84,8 +86,9 @@ def remove(file: SealedFile, now_us: int) -> bool:
     except FileNotFoundError:
         return False
     hour = file.path.parent
-    end_us = hour_end_us(hour)
-    if end_us is not None and now_us - end_us > _DAY_US:  # nobody writes there now
+    hour_us = hour_of_folder(hour)
+    # By then nothing writes there: a folder removed under a writer's feet would fail its write.
+    if hour_us is not None and now_us - (hour_us + HOUR_US) > _DAY_US:
         with suppress(OSError):
             hour.rmdir()
             hour.parent.rmdir()

@@ -10,24 +10,16 @@ if TYPE_CHECKING:
 
 
 Type = Literal["int16", "int32", "int64", "int128", "float64", "string", "bool", "list<int32>"]
-
-
 Layer = Literal["raw", "derived"]
-
 
 HOUR_US = 3_600_000_000
 """One hour in microseconds: the size of a partition."""
 
-
 WHOLE_PPM = 1_000_000
 """The share of a device that is allocated to one job alone."""
 
-
 TOKEN_KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
-
-
 ACCOUNTS = ("active", "resident_idle", "free_idle", "unattributed", "gap")
-
 
 BOUNDS = {
     "power_mw": (0, 2**31 - 1),
@@ -104,9 +96,11 @@ class Table:
         )
 
 
-def _c(name: str, type_: Type, meaning: str) -> Column:
+def col(name: str, type_: Type, meaning: str) -> Column:
+    """Return a column that always has a value."""
     return Column(name, type_, meaning)
 
 
-def _n(name: str, type_: Type, meaning: str) -> Column:
+def nullable(name: str, type_: Type, meaning: str) -> Column:
+    """Return a column that may be NULL."""
     return Column(name, type_, meaning, nullable=True)

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tokenergy_collectors.lake.contract import JOBS
-from tokenergy_collectors.lake.paths import hour_end_us
+from tokenergy_collectors.lake.contract import HOUR_US, JOBS
+from tokenergy_collectors.lake.paths import hour_of_folder
 from tokenergy_collectors.lake.sealed import SealedFile, files_in, hour_folders, remove
 from tokenergy_collectors.upload.store import Content, Store, StoreError
 from tokenergy_collectors.upload.verified import Verified
@@ -74,8 +74,8 @@ def release(
 def _old(root: Path, node: str, until_us: int) -> Iterator[SealedFile]:
     """Yield files whose hour was over, and that were sealed, by an instant (us UTC)."""
     for folder in hour_folders(root):
-        end_us = hour_end_us(folder)
-        if end_us is None or end_us > until_us or folder.parents[1].name == JOBS.name:
+        hour_us = hour_of_folder(folder)
+        if hour_us is None or hour_us + HOUR_US > until_us or folder.parents[1].name == JOBS.name:
             continue
         for file in files_in(folder, root, node):
             if file.mtime_ns // 1000 <= until_us:

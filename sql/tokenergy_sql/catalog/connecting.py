@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocation_schema, allocations
 from tokenergy_collectors.lake.contract import TABLES, Table, Type
+from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX
 from tokenergy_collectors.lake.quarantine import quarantined
 from tokenergy_sql.catalog import views
 
@@ -117,7 +118,7 @@ def pattern(root: str, folder: str) -> str:
         folder: the name of a table, or a pattern of names.
     """
     escaped = re.sub(r"([*?[])", r"[\1]", root)
-    return f"{escaped}/{folder}/date=*/hour=*/[!.]*.parquet"
+    return f"{escaped}/{folder}/{PARTITIONS}/[!.]*{SUFFIX}"
 
 
 def heal(lake: Lake, task: Callable[[], T]) -> T:
