@@ -169,11 +169,7 @@ EVENT = Table(
         col("ts_us", "int64", "when"),
         col("node", "string", "host name"),
         nullable("device_id", "string", "the device, where one is concerned"),
-        col(
-            "kind",
-            "string",
-            "start, stop, gap, restart, counter_reset, lost, found, limit, device, ...",
-        ),
+        col("kind", "string", "what happened: one of the event kinds of the contract"),
         nullable("detail", "string", "in words"),
     ),
 )
