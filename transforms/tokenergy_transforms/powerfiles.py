@@ -117,7 +117,7 @@ class PowerFiles:
     def drop(self, path: Path, why: Exception) -> None:
         """Take a file out that cannot be read: to quarantine, if it is still there."""
         if isinstance(why, BrokenFileError):
-            self.lake.give_up(path, POWER, str(why))
+            self.lake.quarantine(path, POWER, str(why))
         with self._lock:
             self._known.pop(path, None)
             self._runs.pop(path, None)
@@ -147,7 +147,7 @@ class PowerFiles:
         try:
             return _parts_of(path)
         except BrokenFileError as error:
-            self.lake.give_up(path, POWER, str(error))
+            self.lake.quarantine(path, POWER, str(error))
         except FileNotFoundError:  # another process moved it
             pass
         return []

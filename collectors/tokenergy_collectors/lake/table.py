@@ -1,4 +1,4 @@
-"""What a table of the contract is: columns, types, sort order, and the constants they share."""
+"""What a table of the contract is made of, and the constants that tables share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOUR_US = 3_600_000_000
 """One hour in microseconds: the size of a partition."""
 
 WHOLE_PPM = 1_000_000
-"""The share of a device that is allocated to one job alone."""
+"""The share of a device that one job holds alone, in parts per million."""
 
 TOKEN_KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
 ACCOUNTS = ("active", "resident_idle", "free_idle", "unattributed", "gap")
@@ -26,12 +26,12 @@ BOUNDS = {
     "gap_limit_us": (1, 600_000_000),
     "share_ppm": (1, WHOLE_PPM),
 }
-"""Ranges inside which the integer integration cannot overflow, and shares mean something."""
+"""Allowed values: within them the integer integration cannot overflow, and a share is a share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its type, whether it may be NULL, and what it means."""
+    """One column of a table."""
 
     name: str
     type: Type
@@ -41,7 +41,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: what a row is, its columns, its sort order, and the stamp it is partitioned by."""
+    """One table of the contract.
+
+    Attributes:
+        name: its name, and that of its folder in a lake.
+        layer: raw tables are collected, derived ones are worked out from them.
+        row: what one row is, in words.
+        columns: its columns, in order.
+        sort: the columns by which the rows of a file are sorted.
+        time: the column that says which hour a row belongs to.
+    """
 
     name: str
     layer: Layer

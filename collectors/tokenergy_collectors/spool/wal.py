@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenergy_collectors.lake.arrays import to_batch
+from tokenergy_collectors.lake.modes import FILE_MODE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,7 +64,7 @@ class LogWriter:
         self._schema = schema
         self._mark = to_batch([], schema)
         self._begin()
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch and its mark.

@@ -13,10 +13,13 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from tokenergy_collectors.lake.modes import make_folders, open_text
 from tokenergy_collectors.lake.paths import escape_node
 from tokenergy_collectors.lake.sealed import SealedFile
 
 FOLDER = ".upload"
+_DEPTH = 2
+"""Levels of folders below the lake: FOLDER/NODE."""
 
 
 class Verified:
@@ -51,10 +54,11 @@ class Verified:
                     lines[line] = None
             kept = [line for line in lines if self._is_here(line)]
             self._known = {_digest(line) for line in kept}
-            aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+            temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
             with suppress(OSError):
-                aside.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-                aside.replace(self.path)
+                with open_text(temporary, "w") as file:
+                    file.writelines(f"{line}\n" for line in kept)
+                temporary.replace(self.path)
 
     def __contains__(self, file: object) -> bool:
         return isinstance(file, SealedFile) and _digest(_line(file)) in self._known
@@ -89,8 +93,8 @@ class Verified:
         # Opened each time: a process beside this one may have written the file anew. A full disk
         # costs the memory of it only.
         with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
+            make_folders(self.path.parent, _DEPTH)
+            with open_text(self.path, "a") as file:
                 file.write(f"{line}\n")
 
 

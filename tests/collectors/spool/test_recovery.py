@@ -258,7 +258,7 @@ def test_a_second_process_is_refused_and_harms_nothing(node):
     spool.add("clock", [clock(T0)])
     spool.flush()
     before = [path.read_bytes() for path in logs(node.lake)]
-    with pytest.raises(UserError, match=r"node 'n' is being collected into .*lock") as caught:
+    with pytest.raises(UserError, match=r"node 'n' is already collected into .*lock") as caught:
         Spool(node.lake, "n", dropped)
     assert "\n" not in str(caught.value)
     assert [path.read_bytes() for path in logs(node.lake)] == before
