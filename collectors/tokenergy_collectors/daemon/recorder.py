@@ -23,9 +23,9 @@ from tokenergy_collectors.daemon.housekeeping import Housekeeping
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.source import Tell
+from tokenergy_collectors.spool.counts import RecordCounts
 from tokenergy_collectors.spool.sealing import preload
 from tokenergy_collectors.spool.spool import Spool
-from tokenergy_collectors.spool.tally import Tally
 
 _STOP_S = 5.0
 _LAST_RETRIES_US = (500_000, 2_000_000)
@@ -57,9 +57,9 @@ class Recorder:
         log: Log,
         tell: Tell,
         release: Callable[[bool], None],
-        tally: Tally | None = None,
+        tally: RecordCounts | None = None,
     ) -> None:
-        self._tally = tally or Tally()
+        self._tally = tally or RecordCounts()
         self._config = config
         self._clock = clock
         self._log = log

@@ -2,6 +2,8 @@
 
 quarantine/TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet    a raw file that breaks the contract
 quarantine/NODE-NAME.arrows                              a write-ahead log
+
+To use a repaired file again, move it back to where it was.
 """
 
 from __future__ import annotations

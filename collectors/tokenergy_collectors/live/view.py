@@ -24,7 +24,7 @@ from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.sources.nvml.rate import rate_hz
 from tokenergy_collectors.sources.tokens.settings import TokenSource
-from tokenergy_collectors.spool.tally import Tally
+from tokenergy_collectors.spool.counts import RecordCounts
 from tokenergy_collectors.upload.uploader import UploadCounters
 
 _PERIODS = 3
@@ -49,7 +49,7 @@ class LiveView:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self.tally = Tally()
+        self.tally = RecordCounts()
         self.events = EventCounts()
         self.node = ""
         self.boards: dict[str, LiveBoard] = {}
