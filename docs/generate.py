@@ -30,7 +30,7 @@ def contract_page() -> str:
         "",
         "Generated from `collectors/tokenergy_collectors/lake/contract.py` by `make docs`.",
         "",
-        "A lake is a folder with one sub-folder a table and hive partitions "
+        "A lake is a folder with a sub-folder for each table and hive partitions "
         "`date=YYYY-MM-DD/hour=HH/` in UTC. Raw files are named `NODE-FIRST_TS-TAG.parquet` and "
         "are never rewritten; derived files are replaced whole. Units are part of the names: "
         "`_us` microseconds (stamps: UTC since 1970), `_mw` milliwatts, `_mj` millijoules, `_nj` "

@@ -100,7 +100,7 @@ def _read(path: str | Path, result: ImportResult) -> list[Reading]:
     with CsvFile(path) as file:
         stamp, counters = _find_columns(file.header, result)
         for row in file.rows():
-            file.count(row)
+            file.check_width(row)
             readings.append(_reading(row, clock, stamp, counters))
         if file.tail is not None and not _add_tail(file, readings, clock, stamp, counters):
             result.notes.append("skipped the last line: it is cut off")

@@ -7,63 +7,67 @@ from tokenergy_collectors.lake.table import Table, col, nullable
 POWER = Table(
     name="power",
     layer="raw",
-    row="one kept reading of one device",
+    row="one recorded reading of one device",
     sort=("device_id", "ts_us"),
     time="ts_us",
     columns=(
         col("ts_us", "int64", "when the reading was taken (middle of the call)"),
         col("device_id", "string", "NVML UUID, or NODE/INDEX where a log has no UUID"),
-        nullable("power_mw", "int32", "board power; NULL where the device does not tell it"),
+        nullable("power_mw", "int32", "board power; NULL if the device does not report it"),
         col(
             "sensor",
             "string",
-            "what the reading is: instant, average_1s, unknown; none: no power is told",
+            "kind of the power reading: instant, average_1s, unknown; none if there is no power",
         ),
-        nullable("energy_mj", "int64", "energy counter; read about once a second and at edges"),
-        col("epoch", "int32", "counter epoch; a new one begins when the counter falls"),
+        nullable(
+            "energy_mj",
+            "int64",
+            "energy counter; read about once a second, and at the edges of jobs and hours",
+        ),
+        col("epoch", "int32", "counter epoch; a new one begins when the counter restarts"),
     ),
 )
 
 DEVICE = Table(
     name="device",
     layer="raw",
-    row="one device as found at start or change",
+    row="one device as found at the start, or after a change",
     sort=("device_id", "ts_us"),
     time="ts_us",
     columns=(
-        col("ts_us", "int64", "when it was found"),
+        col("ts_us", "int64", "when the device was found"),
         col("device_id", "string", "NVML UUID, or NODE/INDEX where a log has no UUID"),
         col("node", "string", "host name"),
         nullable("index", "int32", "NVML index on the node"),
         nullable("name", "string", "board name, for example NVIDIA H100 80GB HBM3"),
         nullable("pci", "string", "PCI bus id"),
-        nullable("mig_parent", "string", "device_id of the board this MIG instance lies on"),
+        nullable(
+            "mig_parent", "string", "device_id of the board that this MIG instance is part of"
+        ),
         nullable("limit_mw", "int32", "enforced power limit"),
         nullable("driver", "string", "driver version"),
         nullable("update_us", "int64", "update period of the power reading, learned or assumed"),
-        nullable("sensor_kind", "string", "what its power readings are: sensor of power"),
-        nullable(
-            "learned_us", "int64", "update period of the power reading as learned; NULL: not told"
-        ),
-        nullable(
-            "counter_us", "int64", "period in which the energy counter is renewed, as learned"
-        ),
+        nullable("sensor_kind", "string", "kind of its power readings, as power.sensor"),
+        nullable("learned_us", "int64", "update period of the power reading, if learned"),
+        nullable("counter_us", "int64", "update period of the energy counter, if learned"),
         nullable("site", "string", "site"),
         nullable("hall", "string", "hall"),
         nullable("pod", "string", "pod"),
         nullable("rack", "string", "rack"),
         col("emulated", "bool", "true for boards of the emulator"),
         nullable(
-            "mig_ppm", "int32", "compute of its board that a MIG instance has, parts per million"
+            "mig_ppm",
+            "int32",
+            "share of the board's compute that a MIG instance has, parts per million",
         ),
-        nullable("limit_min_mw", "int32", "lowest power limit that may be set"),
-        nullable("limit_max_mw", "int32", "highest power limit that may be set"),
-        nullable("limit_default_mw", "int32", "power limit by default"),
+        nullable("limit_min_mw", "int32", "lowest power limit that can be set"),
+        nullable("limit_max_mw", "int32", "highest power limit that can be set"),
+        nullable("limit_default_mw", "int32", "default power limit"),
         nullable(
-            "counter_scope", "string", "what the energy counter covers: gpu or module, if learned"
+            "counter_scope", "string", "what the energy counter measures, if learned: gpu or module"
         ),
         nullable(
-            "smoothing", "string", "power smoothing settings, a JSON object; NULL if not told"
+            "smoothing", "string", "power smoothing settings, a JSON object; NULL if not reported"
         ),
     ),
 )
@@ -82,7 +86,7 @@ STATE = Table(
         nullable("sm_mhz", "int32", "SM clock"),
         nullable("temp_c", "int16", "GPU temperature, degrees Celsius"),
         nullable("throttle", "int64", "clock event reasons, NVML's bits"),
-        nullable("pids", "list<int32>", "compute processes; NULL where not asked"),
+        nullable("pids", "list<int32>", "compute processes; NULL if they were not read"),
     ),
 )
 
@@ -94,15 +98,15 @@ TOKENS = Table(
     time="ts_us",
     columns=(
         col("ts_us", "int64", "when it was read"),
-        col("source_id", "string", "which server or training loop"),
+        col("source_id", "string", "the server or training loop"),
         col("node", "string", "where it was read"),
-        col("job_id", "string", "the job it counts for"),
+        col("job_id", "string", "the job whose tokens it counts"),
         nullable("model", "string", "model name"),
-        col("engine", "string", "label of the engine inside one server; empty where there is one"),
+        col("engine", "string", "label of the engine inside a server; empty if it has only one"),
         col("kind", "string", "prompt_computed, prompt_cached, generated or trained"),
         col("value", "int64", "tokens since the counter began"),
         col("epoch", "int32", "counter epoch; a new one begins when the counter restarts"),
-        nullable("since_us", "int64", "when the counter stood at zero (start of its process)"),
+        nullable("since_us", "int64", "when the counter was zero (start of its process)"),
     ),
 )
 
@@ -117,15 +121,21 @@ JOBS = Table(
         col("node", "string", "host name"),
         col("device_id", "string", "NVML UUID (board or MIG instance), or the index on the node"),
         col("start_us", "int64", "when the allocation began"),
-        nullable("end_us", "int64", "when it ended; NULL = running"),
+        nullable("end_us", "int64", "when it ended; NULL while it runs"),
         col("share_ppm", "int32", "share of the device, parts per million"),
-        nullable("scheduler", "string", "who allocated: slurm, kubernetes, declared"),
+        nullable(
+            "scheduler", "string", "where the allocation comes from: slurm, kubernetes, declared"
+        ),
         nullable("user", "string", "user"),
         nullable("account", "string", "account or project that pays"),
         nullable("name", "string", "job name"),
-        nullable("labels", "string", "further labels, a JSON object"),
+        nullable("labels", "string", "other labels, a JSON object"),
         col("method", "string", "how the allocation was learned: declared, cgroup, podresources"),
-        col("recorded_us", "int64", "when this row was recorded; the latest one counts"),
+        col(
+            "recorded_us",
+            "int64",
+            "when this row was recorded; the latest row of an allocation counts",
+        ),
     ),
 )
 
@@ -138,7 +148,11 @@ HOST = Table(
     columns=(
         col("ts_us", "int64", "when it was read"),
         col("node", "string", "host name"),
-        col("domain", "string", "package, dram, psu, ...; module:DEVICE_ID, memory:DEVICE_ID"),
+        col(
+            "domain",
+            "string",
+            "what is metered: package, dram, psu, ...; module:DEVICE_ID, memory:DEVICE_ID",
+        ),
         nullable("energy_uj", "int64", "energy counter of the domain"),
         nullable("power_mw", "int64", "power of the domain"),
     ),
@@ -151,7 +165,7 @@ CLOCK = Table(
     sort=("node", "ts_us"),
     time="ts_us",
     columns=(
-        col("ts_us", "int64", "the stamp the collector gives to this instant"),
+        col("ts_us", "int64", "the collector's stamp of this moment"),
         col("node", "string", "host name"),
         col("monotonic_us", "int64", "CLOCK_MONOTONIC"),
         col("boottime_us", "int64", "CLOCK_BOOTTIME"),
@@ -162,14 +176,14 @@ CLOCK = Table(
 EVENT = Table(
     name="event",
     layer="raw",
-    row="something that happened to the record",
+    row="something that affected the record",
     sort=("node", "ts_us"),
     time="ts_us",
     columns=(
-        col("ts_us", "int64", "when"),
+        col("ts_us", "int64", "when it happened"),
         col("node", "string", "host name"),
-        nullable("device_id", "string", "the device, where one is concerned"),
+        nullable("device_id", "string", "the device concerned, if any"),
         col("kind", "string", "what happened: one of the event kinds of the contract"),
-        nullable("detail", "string", "in words"),
+        nullable("detail", "string", "details, in words"),
     ),
 )

@@ -36,7 +36,7 @@ def read_log(
                 file.skip(chunk)
                 continue
             for row in file.rows_of(chunk):
-                file.count(row)
+                file.check_width(row)
                 try:
                     log.add(row)
                 except BadValueError:
