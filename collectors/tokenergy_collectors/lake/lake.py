@@ -304,15 +304,8 @@ class Lake:
         self.derived(table, hour_us, name).unlink(missing_ok=True)
 
 
-def content_digest(rows: pa.Table) -> str:
-    """Return the SHA-256 of a table's rows, whatever its chunks are.
-
-    The column `recorded_us` is left out: it says when a row was recorded, not what it says.
-    """
-    return _digest(rows.drop_columns([name for name in rows.column_names if name == "recorded_us"]))
-
-
 def _digest(rows: pa.Table) -> str:
+    """Return the SHA-256 of a table's rows, whatever its chunks are."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()

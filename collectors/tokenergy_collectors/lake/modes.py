@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 
 FILE_MODE = 0o640
 _FOLDER_MODE = 0o770
@@ -44,7 +44,7 @@ def make_file(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, FILE_MODE))
 
 
-def open_text(path: Path, mode: str) -> TextIO:
+def open_text(path: Path, mode: str) -> IO[str]:
     """Open a UTF-8 file for writing (`w`) or appending (`a`); a new one is closed to others.
 
     Raises:
