@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.arrays import scalar, to_batch
@@ -29,6 +28,7 @@ from tokenergy_collectors.lake.paths import (
 )
 from tokenergy_collectors.lake.quarantine import move_to_quarantine
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of, read_columns
+from tokenergy_collectors.lake.root import check_writable, prepare
 from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
 
 if TYPE_CHECKING:
@@ -56,22 +56,7 @@ class Lake:
         if not create and not self.root.is_dir():
             raise UserError(f"lake {self.root}: no such directory")
         if create:
-            self._check_writable()
-
-    def _check_writable(self) -> None:
-        """Refuse a path that is not a folder, or where nothing can be created."""
-        existing = self.root
-        try:
-            while not existing.exists() and existing != existing.parent:
-                existing = existing.parent
-        except OSError as error:
-            raise UserError(f"lake {self.root}: cannot be used: {error.strerror}") from None
-        if not existing.is_dir():
-            raise UserError(f"lake {self.root}: {existing} is not a directory")
-        if not os.access(existing, os.W_OK | os.X_OK):
-            raise UserError(
-                f"lake {self.root}: is not writable: no permission to write in {existing}"
-            )
+            check_writable(self.root)
 
     def prepare(self) -> None:
         """Create the folder if it is missing, and check that a file can be written in it.
@@ -79,13 +64,7 @@ class Lake:
         Raises:
             UserError: the folder cannot be created or written.
         """
-        probe = self.root / f".probe-{os.getpid()}"
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise UserError(f"lake {self.root}: is not writable: {error.strerror}") from None
+        prepare(self.root)
 
     def hours(self, table: str) -> list[int]:
         """Return the starts (us UTC) of the hours for which a table has files, ascending."""
@@ -144,16 +123,12 @@ class Lake:
             UserError: a file cannot be read, or a derived file is damaged.
         """
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         spec = TABLES[table]
         schema = spec.schema()
         names = list(columns) if columns is not None else spec.column_names
         wanted = pa.schema([schema.field(name) for name in names])
-        where = None
-        if between_us is not None:
-            stamp = pc.field(spec.time)
-            where = (stamp >= between_us[0]) & (stamp < between_us[1])
+        where = None if between_us is None else _between(spec, between_us)
         parts = []
         for path in self.files(table, hours, node):
             try:
@@ -302,6 +277,14 @@ class Lake:
     def remove(self, table: str, hour_us: int, name: str) -> None:
         """Remove the derived file `NAME.parquet` of an hour if it exists."""
         self.derived(table, hour_us, name).unlink(missing_ok=True)
+
+
+def _between(spec: Table, between_us: tuple[int, int]) -> Any:
+    """Return the pyarrow expression for rows whose stamp t has `first <= t < end`."""
+    import pyarrow.compute as pc
+
+    first_us, end_us = between_us
+    return (pc.field(spec.time) >= first_us) & (pc.field(spec.time) < end_us)
 
 
 def _digest(rows: pa.Table) -> str:

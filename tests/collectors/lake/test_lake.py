@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake import lake as lake_module
 from tokenergy_collectors.lake.contract import CLOCK, HOUR_US, JOBS, TABLES
 from tokenergy_collectors.lake.paths import escape_node, hour_of, node_of, partition
 
@@ -167,7 +166,7 @@ def test_lakes_that_cannot_be_are_one_line(tmp_path, monkeypatch):
         Lake(tmp_path / "missing")
     with pytest.raises(UserError, match="object stores are not supported"):
         Lake("s3://bucket/lake", create=True)
-    monkeypatch.setattr(lake_module.os, "access", lambda *_: False)
+    monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(UserError, match="is not writable"):
         Lake(tmp_path / "new", create=True)
 
