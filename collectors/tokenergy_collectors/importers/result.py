@@ -89,6 +89,7 @@ def _by_hour(rows: pa.Table, time: str) -> Iterator[tuple[int, pa.Table]]:
     """Yield each hour's start (microseconds) and rows."""
     import numpy as np
 
+    # By hour, so that a long log needs the memory of one hour of the lake, not of all its hours.
     hours = rows[time].to_numpy() // HOUR_US
     if np.any(np.diff(hours) < 0):
         rows = rows.sort_by([(time, "ascending")])

@@ -69,7 +69,8 @@ class Lake:
     def hours(self, table: str) -> list[int]:
         """Return the starts (us UTC) of the hours for which a table has files, ascending."""
         folders = (self.root / table).glob(PARTITIONS)
-        return sorted(hour_of_path(f / "any") for f in folders if any(f.glob(f"*{SUFFIX}")))
+        firsts = (next(folder.glob(f"*{SUFFIX}"), None) for folder in folders)
+        return sorted(hour_of_path(path) for path in firsts if path is not None)
 
     def has(self, table: str) -> bool:
         """Return whether a table has any file."""
@@ -91,8 +92,9 @@ class Lake:
             found: Iterator[Path] = base.glob(f"{PARTITIONS}/*{SUFFIX}")
         else:
             found = (path for hour in hours for path in (base / partition(hour)).glob(f"*{SUFFIX}"))
-        seen = (path for path in found if not path.name.startswith("."))
-        return sorted(path for path in seen if node is None or node_of(path) == node)
+        # A hidden file is still being written, or its writer died.
+        visible = (path for path in found if not path.name.startswith("."))
+        return sorted(path for path in visible if node is None or node_of(path) == node)
 
     def nodes(self, table: str, hour_us: int) -> list[str]:
         """Return the nodes that have files of a table in an hour, sorted."""

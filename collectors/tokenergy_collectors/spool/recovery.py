@@ -80,7 +80,7 @@ def recover_logs(folder: LogFolder) -> tuple[list[LogFile], Recovery]:
 
 def _read(path: Path, table: str) -> LogRows:
     if table not in TABLES:
-        raise UnreadableLogError(f"no table {table!r}")
+        raise UnreadableLogError(f"unknown table {table!r}")
     return read_log(path, TABLES[table].schema())
 
 

@@ -57,6 +57,7 @@ def release(
         if ended():
             break
         try:
+            # Ask the store itself: the copy may have been removed there since it was verified.
             content = Content.of(file.path.read_bytes())
             if store.compare(file.relative, content) != "same":
                 verified.discard(file)

@@ -174,6 +174,7 @@ class Uploader:
                 continue
             new = [f for f in files_in(folder, self._root, self._node) if f not in self._verified]
             waiting += new
+            # A change in the same tick of the file system's clock would not show in the time stamp.
             if not new and time.time_ns() - changed_ns > _SETTLED_NS:
                 self._complete_folders[folder] = changed_ns
         return sorted(waiting, key=age_key)
@@ -189,6 +190,7 @@ class Uploader:
             content = Content.of(file.path.read_bytes())
         except FileNotFoundError:
             return 0
+        # After a kill, or with a lost list, the store may hold the file already.
         found = self._store.compare(file.relative, content)
         if found != "same":
             if found == "different":

@@ -103,4 +103,6 @@ def _line(file: SealedFile) -> str:
 
 
 def _digest(line: str) -> bytes:
+    # Digests take less memory than lines. With 12 bytes, a million files have a chance below 1 in
+    # 1e17 that any two collide; then one of them would not be uploaded.
     return hashlib.blake2b(line.encode(), digest_size=12).digest()

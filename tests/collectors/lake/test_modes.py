@@ -51,7 +51,13 @@ def modes(root):
 
 @pytest.mark.parametrize(
     ("mask", "file", "folder"),
-    [(0o022, 0o640, 0o750), (0o027, 0o640, 0o750), (0o077, 0o600, 0o700), (0o002, 0o640, 0o770)],
+    [
+        (0o022, 0o640, 0o750),
+        (0o027, 0o640, 0o750),
+        (0o077, 0o600, 0o700),
+        (0o002, 0o640, 0o770),
+        (0o007, 0o640, 0o770),
+    ],
 )
 def test_what_a_collector_writes_is_closed_to_others(tmp_path, mask, file, folder):
     root = tmp_path / "lake"
