@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from tokenergy_collectors import cli as collect_cli
-from tokenergy_collectors.lake.contract import ACCOUNTS, TABLES, TOKEN_KINDS, Table
+from tokenergy_collectors.lake.contract import ACCOUNTS, EVENT_KINDS, TABLES, TOKEN_KINDS, Table
 from tokenergy_collectors.live.catalogue import FAMILIES
 from tokenergy_sql import cli as analysis_cli
 from tokenergy_sql.catalog import views
@@ -47,6 +47,17 @@ def contract_page() -> str:
     parts += [f"| [`{t.name}`](#{t.name}) | {t.layer} | {t.row} |" for t in TABLES.values()]
     for table in TABLES.values():
         parts += ["", *_table(table)]
+    parts += [
+        "",
+        "## Event kinds",
+        "",
+        "The values of `kind` in the table [`event`](#event). A collector also writes each event "
+        "to its log.",
+        "",
+        "| kind | meaning |",
+        "| --- | --- |",
+        *(f"| `{kind}` | {meaning} |" for kind, meaning in EVENT_KINDS.items()),
+    ]
     return "\n".join(parts) + "\n"
 
 

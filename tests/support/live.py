@@ -78,7 +78,7 @@ class Shown:
                     declared=node.allocations,
                     spread=self.spread,
                 )
-                daemon = Daemon(emulated_config(self.config, node), host, self.view.tally)
+                daemon = Daemon(emulated_config(self.config, node), host, self.view.counts)
                 daemon.show(self.view)
                 for after_us, task in self._plans:
                     self.clock.at(after_us, lambda task=task: task(node, self.look()))

@@ -202,7 +202,7 @@ def _by_file(
 ) -> list[Row]:
     """Return what a query says of one file at a time, of files that have rows of the job."""
     found = []
-    for path, columns in lake.sound_files(table, hours):
+    for path, columns in lake.valid_files(table, hours):
         if nodes is not None and node_of(path) not in nodes:
             continue
         text = catalog.select_from(TABLES[table], [(path, columns)])
