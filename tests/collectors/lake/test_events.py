@@ -6,7 +6,7 @@ from pathlib import Path
 import tokenergy_collectors
 from tokenergy_collectors.lake.contract import EVENT_KINDS
 
-WRITERS = {"_warn", "_tell", "tell", "_event", "_hear"}
+WRITERS = {"warn", "event", "_tell", "tell", "_event"}
 """Functions and methods that take an event's kind as their first argument."""
 
 INDIRECT = {"limit"}
