@@ -225,8 +225,8 @@ def test_commands(builder: LakeBuilder) -> None:
     _aggregate(lake)
     run.invoke(app, ["index", "--lake", root])
     result = run.invoke(app, ["diff", "--lake", root])
-    assert "Revision 1 to 2: 1 job moved" in result.output
+    assert "Revision 1 to 2: 1 job differs" in result.output
     assert "short" in result.output
     assert "jobs" in result.output
-    assert "2 differ, 2 untouched" in result.output
+    assert "2 differ, 2 are the same" in result.output
     assert "Revisions" in run.invoke(app, ["revisions", "--lake", root]).output
