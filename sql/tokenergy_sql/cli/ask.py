@@ -103,10 +103,10 @@ def export(
 
 
 def catalog(lake: LakeOption) -> None:
-    """Write catalog.duckdb: views and macros that let any DuckDB client read the lake.
+    """Write catalog.duckdb, so that any DuckDB client can read the lake.
 
-    `tokenergy index` writes it as well. Run this command after you move a lake, because the paths
-    in the catalog are absolute.
+    It holds views and macros over the lake's files. `tokenergy index` writes it as well. Run this
+    command after you move a lake, because the paths in the catalog are absolute.
 
     \b
     Examples:

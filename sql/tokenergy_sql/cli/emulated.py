@@ -18,7 +18,9 @@ def score(
         typer.Option("--truth", metavar="DIR", help="Folder with the emulator's truth files."),
     ],
 ) -> None:
-    """Compare a lake with the true values that the emulator recorded. Exits with 1 on a miss.
+    """Compare a lake with the true values that the emulator recorded.
+
+    Exits with 1 if a job misses its bounds.
 
     \b
     Example:
@@ -44,7 +46,9 @@ def demo(
         typer.Option("--score", help="Compare with the truth at the end; exit with 1 on a miss."),
     ] = False,
 ) -> None:
-    """Run the whole pipeline on an emulated cluster: collect, aggregate, index, check, report.
+    """Run the whole pipeline on an emulated cluster.
+
+    Collects, aggregates, indexes, checks the books and writes the report.
 
     \b
     Examples:

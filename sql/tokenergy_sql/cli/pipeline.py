@@ -58,10 +58,11 @@ def load_profile(
     ] = "auto",
     device: DeviceOption = "auto",
 ) -> None:
-    """Write the load of jobs, nodes, racks and sites as the grid sees it: swings, ramps, spectra.
+    """Write load profiles of jobs, nodes, racks and sites: swings, ramps, spectra.
 
-    Replaces the hour's load_profile and load_spectrum files. Where the sensors are too slow to
-    show a figure, it is NULL and a reason code says why.
+    A load profile is the power as the grid sees it. Replaces the hour's load_profile and
+    load_spectrum files. Where the sensors are too slow to show a figure, it is NULL and a reason
+    code says why.
 
     \b
     Examples:
@@ -112,7 +113,7 @@ def revisions(
         ),
     ] = None,
 ) -> None:
-    """List the numbered revisions of the books: when each was made, which hours changed, and why.
+    """List the revisions of the books: when each was made, and what changed.
 
     --keep deletes the files that older revisions replaced, so `tokenergy diff` can no longer
     compare those revisions.
@@ -140,7 +141,7 @@ def diff(
         typer.Option("--to", metavar="REV", help="Later revision.  [default: the latest]"),
     ] = None,
 ) -> None:
-    """Show which jobs differ between two revisions, by how much, and which input changed.
+    """Show which jobs differ between two revisions, by how much, and why.
 
     Revision 0 is the state before the first revision. Without options, compares the latest
     revision with the one before it.

@@ -17,7 +17,7 @@ def efficiency(
         typer.Option("--job", metavar="JOB", help="Show one job, by hour and by power cap."),
     ] = None,
 ) -> None:
-    """Show where each job's energy went, and the energy per token while it ran at full rate.
+    """Show where each job's energy went, and its J/token at full rate.
 
     The parts are full rate, low batch, prefill, no tokens, idle and unknown: see
     docs/efficiency.md.

@@ -114,14 +114,17 @@ def _facility_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
     # An hour with tokens alone has no booked energy and adds nothing.
     booked = [hour for hour in hours if _hour_gpu_nj(hour, gpu) is not None]
     parts = [_hour_facility_nj(hour, gpu, pue_ppm, rounding_nj) for hour in booked]
-    known = parts and None not in parts and derivation["index"]["e_gpu_nj"] is not None
+    known_nj = [part for part in parts if part is not None]
+    value = None
+    if parts and len(known_nj) == len(parts) and derivation["index"]["e_gpu_nj"] is not None:
+        value = sum(known_nj)
     inputs = {"pue_ppm": pue_ppm}
     if len(hours) == 1:
         # Of several hours no single pair of energies could be put into the formula.
         inputs |= {name: hours[0][name] for name in (gpu, "e_host_nj")}
     text = f"sum over hours of ({gpu} + e_host_nj) * pue_ppm // {_PPM}"
     text += " + 1" if rounding_nj else ""
-    return Formula(f"e_facility_{bound}nj", text, sum(parts) if known else None, inputs)
+    return Formula(f"e_facility_{bound}nj", text, value, inputs)
 
 
 def _hour_gpu_nj(hour: NamedRow, gpu: str) -> int | None:
