@@ -16,7 +16,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.explain.derivation import derivation
 from tokenergy_sql.explain.formulas import formulas
 from tokenergy_sql.index.site import Site, load_site
-from tokenergy_sql.report.words import METHODS, REASONS
+from tokenergy_sql.report.meanings import METHODS, REASONS
 from tokenergy_sql.terminal.jobnames import require_job
 
 FORMATS = ("text", "json")

@@ -221,7 +221,7 @@ def test_a_job_that_served_and_trained_has_two_counts_and_no_index(tmp_path: Pat
     assert (fields["tokens"].text, fields["tokens"].raw) == ("600 out, 4\u202f200 trained", "")
     assert (
         fields["te_gpu"].why
-        == "The job both trained and served; the two are never put into one figure."
+        == "The job both trained and served; the two are never combined in one figure."
     )
 
 
