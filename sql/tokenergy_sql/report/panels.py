@@ -112,13 +112,18 @@ def trend_chart(facts: Facts, workload: str) -> Chart | None:
     kind = "trained" if workload == "training" else "generated"
     alternative = (
         f"J per {kind} token over all {workload} jobs (sum of energy ÷ sum of tokens), with "
-        f"intervals, in {counted(len(steps), 'step')}. At the GPU: {significant(steps[0]['gpu'])} "
-        f"in the first step, {significant(steps[-1]['gpu'])} in the last."
+        f"intervals, in {counted(len(steps), 'step')}. At the GPU: {_first_to_last(steps)}."
     )
     name = f"trend-{workload}"
     return Chart(
         name, overtime.trend_spec(f"J per {kind} token", name), rows, alternative, BOUNDARY_LEGEND
     )
+
+
+def _first_to_last(steps: list[NamedRow]) -> str:
+    """Return J/token at the GPU in the first and the last step."""
+    first, last = significant(steps[0]["gpu"]), significant(steps[-1]["gpu"])
+    return first if len(steps) == 1 else f"{first} in the first step, {last} in the last"
 
 
 BOUNDARY_LEGEND = list(zip(BOUNDARIES, BOUNDARY_COLORS, strict=True))
