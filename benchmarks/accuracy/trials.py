@@ -26,7 +26,7 @@ from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import aggregate, worklist
-from tokenergy_transforms.known import known
+from tokenergy_transforms.inventory import read_inventory
 
 _WINDOW_US = 1_000_000
 
@@ -77,7 +77,7 @@ class Trial:
 
     @property
     def inside(self) -> bool:
-        """Whether the truth lies within the bounds."""
+        """Whether the truth is within the bounds."""
         return self.low_j <= self.true_j <= self.high_j
 
     @property
@@ -132,9 +132,9 @@ def collect(one: Profile, folder: Path, rate_hz: float) -> None:
 
 def integrate(lake: Lake) -> None:
     """Aggregate all hours of a lake into segments."""
-    of_all = known(lake)
+    inventory = read_inventory(lake)
     for hour, node in worklist(lake):
-        aggregate(lake, hour, node, _WINDOW_US, "cpu", of_all)
+        aggregate(lake, hour, node, _WINDOW_US, "cpu", inventory)
 
 
 def book(lake: Lake, site: Site) -> dict[peers.Key, tuple[float, float, float]]:

@@ -62,11 +62,11 @@ def machine() -> dict[str, Any]:
 
 
 def _driver() -> str | None:
-    """Return the driver's version as NVML says it; None where NVML is not there."""
+    """Return the driver's version from NVML; None where there is no NVML."""
     import pynvml
 
-    try:
-        pynvml.nvmlInit()
-        return str(pynvml.nvmlSystemGetDriverVersion())
-    except pynvml.NVMLError:
-        return None
+    from tokenergy_collectors.sources.nvml.calls import or_none
+
+    or_none(pynvml.nvmlInit)
+    version = or_none(pynvml.nvmlSystemGetDriverVersion)  # None too if NVML did not start
+    return None if version is None else str(version)

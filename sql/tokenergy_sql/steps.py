@@ -21,8 +21,8 @@ from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
     from tokenergy_sql.index.pipeline import Indexed
-    from tokenergy_transforms.aggregate import Done
-    from tokenergy_transforms.loadprofile.profile import Done as Profiled
+    from tokenergy_transforms.aggregate import Aggregated
+    from tokenergy_transforms.loadprofile.profile import Profiled
 
 
 def parse_hours(texts: Sequence[str] | None) -> list[int] | None:
@@ -58,24 +58,24 @@ def aggregate_hours(
     window: str,
     device: str,
     memory: str = "2GiB",
-) -> list[Done]:
+) -> list[Aggregated]:
     """Aggregate every (hour, node) pair that has readings, or only the chosen ones.
 
     Raises:
         UserError: an option has an unusable value.
     """
     from tokenergy_transforms.aggregate import Aggregator, worklist
-    from tokenergy_transforms.known import known
-    from tokenergy_transforms.shards import parse_memory
+    from tokenergy_transforms.inventory import read_inventory
+    from tokenergy_transforms.workunits import parse_memory
 
     lake = Lake(root)
     window_us = cuts.parse_window(window)
     back_end = choice.parse_device(device)
     memory_bytes = parse_memory(memory)
-    of_all = known(lake)
-    work = [pair for pair in worklist(lake, hours, of_all) if not nodes or pair[1] in nodes]
-    aggregator = Aggregator(lake, window_us, back_end, of_all, memory_bytes)
-    done: list[Done] = []
+    inventory = read_inventory(lake)
+    work = [pair for pair in worklist(lake, hours, inventory) if not nodes or pair[1] in nodes]
+    aggregator = Aggregator(lake, window_us, back_end, inventory, memory_bytes)
+    done: list[Aggregated] = []
     with progress_bar() as progress:
         task = progress.add_task("aggregate", total=len(work))
 
@@ -95,13 +95,13 @@ def profile_hours(
     Raises:
         UserError: an option has an unusable value.
     """
-    from tokenergy_transforms.known import known
+    from tokenergy_transforms.inventory import read_inventory
     from tokenergy_transforms.loadprofile import groups, profile
 
     kinds, step_us = groups.parse_kinds(by), profile.parse_step(step)
     back_end = choice.parse_device(device)
     lake = Lake(root)
-    work, of_all = profile.worklist(lake, hours), known(lake)
+    work, inventory = profile.worklist(lake, hours), read_inventory(lake)
     done = []
     with progress_bar() as progress:
         task = progress.add_task("load-profile", total=len(work))
@@ -111,7 +111,7 @@ def profile_hours(
                 progress.update(task, description=f"load-profile {partition(hour)} {what}")
 
             done.append(
-                profile.profile_hour(lake, hour, kinds, step_us, back_end, of_all, show_progress)
+                profile.profile_hour(lake, hour, kinds, step_us, back_end, inventory, show_progress)
             )
             progress.advance(task)
     return done

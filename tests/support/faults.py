@@ -1,4 +1,4 @@
-"""One emulated hour's edge with faults, through the whole pipeline, held against its truth."""
+"""One emulated hour's edge with faults, through the whole pipeline, compared with its truth."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The CUDA source under the address sanitizer: no lane reads or writes outside an array.
 
-It stands in for compute-sanitizer where there is no device. Each check is first seen to catch
-the source broken on purpose.
+It replaces compute-sanitizer where there is no device. Each check is also run on a source that is
+broken on purpose, to see that it catches the break.
 """
 
 from __future__ import annotations

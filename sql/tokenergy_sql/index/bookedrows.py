@@ -1,6 +1,7 @@
 """The rows that the kernels found, as Arrow tables.
 
-In: `Rows` of some devices. Out: a `Piece` of the ledger, its sums, and the power of its segments.
+In: `LedgerRows` of some devices. Out: a `Piece` of the ledger, its sums, and the power of its
+segments.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tokenergy_transforms.batch import NONE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tokenergy_transforms.booking.accounts import Rows
+    from tokenergy_transforms.booking.accounts import LedgerRows
     from tokenergy_transforms.booking.hour import Hour
 
 
@@ -56,7 +57,9 @@ def before_mw(hour: Hour) -> np.ndarray:
     return np.where(before >= first, hour.end_mw[before], np.int32(NONE))
 
 
-def piece_of(hour: Hour, devices: range, rows: Rows, jobs: list[str], before: np.ndarray) -> Piece:
+def piece_of(
+    hour: Hour, devices: range, rows: LedgerRows, jobs: list[str], before: np.ndarray
+) -> Piece:
     """Return the rows of some devices.
 
     Args:
@@ -94,7 +97,9 @@ def piece_of(hour: Hour, devices: range, rows: Rows, jobs: list[str], before: np
     return Piece(whole, few, pa.table(power, schema=power_schema()))
 
 
-def _table(hour: Hour, devices: range, device: np.ndarray, rows: Rows, jobs: list[str]) -> pa.Table:
+def _table(
+    hour: Hour, devices: range, device: np.ndarray, rows: LedgerRows, jobs: list[str]
+) -> pa.Table:
     """Return rows as columns of the contract."""
     import pyarrow as pa
 

@@ -23,9 +23,10 @@ from tokenergy_sql.index.models import model_text
 if TYPE_CHECKING:
     import duckdb
 
-    from tokenergy_transforms.booking.accounts import Claims, Gauges
+    from tokenergy_transforms.booking.accounts import Claims
     from tokenergy_transforms.booking.activity import Activity
     from tokenergy_transforms.booking.blocks import Blocks, Edges
+    from tokenergy_transforms.booking.gauges import Gauges
     from tokenergy_transforms.booking.hour import Hour
     from tokenergy_transforms.booking.parts import Sensors, Shifts
 
@@ -44,7 +45,7 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     Raises:
         UserError: a file of segments is damaged.
     """
-    from tokenergy_transforms.booking.accounts import rows_of
+    from tokenergy_transforms.booking.accounts import ledger_rows
     from tokenergy_transforms.booking.blocks import find_blocks
     from tokenergy_transforms.booking.hour import read_hour
     from tokenergy_transforms.booking.parts import book
@@ -63,7 +64,7 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     gauges = _gauges(con, len(hour.devices))
     before = before_mw(hour)
     for devices in _pieces(hour.offsets):
-        rows = rows_of(devices, hour, blocks, parts, sensors, claims, looked, moved, gauges)
+        rows = ledger_rows(devices, hour, blocks, parts, sensors, claims, looked, moved, gauges)
         yield piece_of(hour, devices, rows, jobs, before)
 
 
@@ -79,7 +80,7 @@ def _edges(con: duckdb.DuckDBPyConnection, devices: int) -> Edges:
 
 def _shifts(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> Shifts:
     """Have `edge.sql` say what the edges move, from the segments that touch one."""
-    from tokenergy_transforms.booking.blocks import KNOWN, recent_max
+    from tokenergy_transforms.booking.blocks import METERED_BY, recent_max
     from tokenergy_transforms.booking.parts import Shifts
 
     rows = np.flatnonzero(blocks.beside)
@@ -92,7 +93,7 @@ def _shifts(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> Shift
         device_id=[hour.devices[d] for d in device.tolist()],
         start_us=hour.start_us[rows],
         end_us=hour.end_us[rows],
-        known=[KNOWN[kind] for kind in blocks.known[rows].tolist()],
+        known=[METERED_BY[kind] for kind in blocks.metered_by[rows].tolist()],
         divides=blocks.divides[rows].astype(np.int32),
         k=nullable(blocks.k[rows], np.isnan(blocks.k[rows])),
         counter_off_us=nullable(hour.counter_off_us[rows]),
@@ -172,7 +173,7 @@ def _activity(con: duckdb.DuckDBPyConnection, jobs: list[str]) -> tuple[Activity
 
 
 def _gauges(con: duckdb.DuckDBPyConnection, devices: int) -> Gauges:
-    from tokenergy_transforms.booking.accounts import Gauges
+    from tokenergy_transforms.booking.gauges import Gauges
 
     found = con.sql(model_text("gauge")).fetchnumpy()
     place, *rest = (_plain(found[name]) for name in found)

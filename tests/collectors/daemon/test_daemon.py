@@ -11,11 +11,11 @@ from tokenergy_collectors.base.clock import SystemClock, VirtualClock
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.daemon import Daemon
-from tokenergy_collectors.emulate import EmulatedNode
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_collectors.settings.config import Config
-from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
+from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.sources.tokens.settings import TokenSource
 
@@ -28,29 +28,34 @@ EDGES_US = (3_000_001, 5 * S, CHAT_END_US, 50 * S, 60 * S)
 class Run:
     """A daemon on the small profile; `before` is called when the boards are open."""
 
-    def __init__(self, root, *, start_us=T0, clock=None, lake=None, known=(), **config):
+    def __init__(self, root, *, start_us=T0, clock=None, lake=None, **config):
         self.clock = clock or VirtualClock(start_us)
         self.lake = lake or Lake(root, create=True)
-        self.known = list(known)
         self.config = Config(lake=str(root), node="n1", rate_hz=10, **config)
         self.jobs_file = None
 
-    def run(self, duration_us=None, *, stop=None, before=None, sources=True, **board):
+    def run(self, duration_us=None, *, stop=None, before=None, sources=True, missing=(), **board):
         with EmulatedNode(small_profile(**board), "n1", self.clock) as node:
             served = [
                 TokenSource(source_id=s.source_id, url=s.url, job_id=s.job_id, model=s.model)
                 for s in (node.sources if sources else ())
             ]
             config = self.config.model_copy(update={"tokens": (*self.config.tokens, *served)})
-            boards, missing = open_boards()
+            boards, unopened = open_boards()
             try:
-                rows = [] if self.jobs_file else node.allocations
-                jobs = DeclaredJobs("n1", boards, self.jobs_file, rows, self.known)
-                log = Log("text")
-                daemon = Daemon(
-                    config, self.lake, self.clock, boards, jobs,
-                    emulated=True, log=log, missing=missing,
-                )  # fmt: skip
+                if self.jobs_file is not None:
+                    config = config.model_copy(update={"jobs_file": str(self.jobs_file)})
+                host = Host(
+                    "n1",
+                    self.clock,
+                    Log("text"),
+                    boards=boards,
+                    missing=[*unopened, *missing],
+                    lake=self.lake,
+                    emulated=True,
+                    declared=None if self.jobs_file else node.allocations,
+                )
+                daemon = Daemon(config, host)
                 if before is not None:
                     before(node, daemon)
                 return daemon.run(stop or threading.Event(), duration_us)
@@ -138,14 +143,12 @@ def test_devices_jobs_clocks_states_and_events(whole):
 
 
 def test_running_again_adds_no_rows(whole, tmp_path):
-    from tokenergy_collectors.lake.allocations import allocations
 
-    known = allocations(whole.lake).to_pylist()
     counts = {table: len(whole.rows(table)) for table in ("jobs", "power", "device", "tokens")}
-    again = Run(whole.lake.root, roll_s=20, known=known)
+    again = Run(whole.lake.root, roll_s=20)
     again.run(60 * S)
     assert {table: len(whole.rows(table)) for table in counts} == counts
-    later = Run(whole.lake.root, start_us=T0 + 24 * HOUR_US, known=known)
+    later = Run(whole.lake.root, start_us=T0 + 24 * HOUR_US)
     later.run(S)
     assert len(whole.rows("jobs")) == counts["jobs"] + 4
 
@@ -184,7 +187,7 @@ def test_a_stop_before_the_end_reads_the_edge_once(tmp_path):
     run, stop = Run(tmp_path), threading.Event()
 
     def before(node, daemon):
-        daemon._schedule.once(run.clock.monotonic_us() + 2 * S + 50_000, stop.set)
+        daemon.schedule.once(run.clock.monotonic_us() + 2 * S + 50_000, stop.set)
 
     run.run(60 * S, stop=stop, before=before)
     stamps = [r["ts_us"] for r in run.rows("power", device_id=devices(run)[0])]
@@ -198,9 +201,9 @@ def test_faults_become_events_and_the_rest_goes_on(tmp_path):
 
     def before(node, daemon):
         at = run.clock.monotonic_us()
-        daemon._schedule.once(at + 10 * S, lambda: node.fail(1, pynvml.NVML_ERROR_GPU_IS_LOST))
-        daemon._schedule.once(at + 20 * S, lambda: node.fail(1, None))
-        daemon._schedule.once(at + 30 * S, lambda: node.reset_counter(2))
+        daemon.schedule.once(at + 10 * S, lambda: node.fail(1, pynvml.NVML_ERROR_GPU_IS_LOST))
+        daemon.schedule.once(at + 20 * S, lambda: node.fail(1, None))
+        daemon.schedule.once(at + 30 * S, lambda: node.reset_counter(2))
 
     run.run(40 * S, before=before)
     kinds = [r["kind"] for r in run.rows("event")]
@@ -215,12 +218,11 @@ def test_a_missing_board_and_a_clock_that_steps_are_events(tmp_path):
     run = Run(tmp_path)
 
     def before(node, daemon):
-        daemon._missing.append("GPU 9 cannot be opened")
-        daemon._schedule.once(
+        daemon.schedule.once(
             run.clock.monotonic_us() + S, lambda: setattr(run.clock, "_offset_us", T0 + 3600 * S)
         )
 
-    run.run(150 * S, before=before, sources=False)
+    run.run(150 * S, before=before, sources=False, missing=["GPU 9 cannot be opened"])
     kinds = [(r["kind"], r["ts_us"] - T0) for r in run.rows("event")]
     assert kinds == [("start", 0), ("lost", 0), ("clock_step", S), ("stop", 150 * S)]
 
@@ -263,8 +265,8 @@ def test_a_job_file_that_changes_is_taken_over(tmp_path):
         return run.clock.monotonic_us() + after_us, lambda: run.jobs_file.write_text(text)
 
     def before(node, daemon):
-        daemon._schedule.once(*at(5 * S, text.replace("1768464032", "1768464031.5")))
-        daemon._schedule.once(*at(15 * S, "rubbish"))
+        daemon.schedule.once(*at(5 * S, text.replace("1768464032", "1768464031.5")))
+        daemon.schedule.once(*at(15 * S, "rubbish"))
 
     run.run(40 * S, before=before, sources=False)
     ends = sorted((r["recorded_us"] - T0, r["end_us"] - T0) for r in run.rows("jobs"))
@@ -292,13 +294,13 @@ def test_an_edge_during_a_slow_scrape_is_scraped_after_it(tmp_path, endpoint):
     def before(node, daemon):
         def let_go():
             assert endpoint.asked.acquire(timeout=10)
-            daemon._edge()
-            edge_us.append(daemon._now_us())
+            daemon.edge()
+            edge_us.append(run.clock.realtime_us())
             endpoint.pause.set()
 
         edge_us = run.edge_us = []
-        daemon._schedule.once(run.clock.monotonic_us() + 200_000, let_go)
-        daemon._schedule.once(run.clock.monotonic_us() + 600_000, stop.set)
+        daemon.schedule.once(run.clock.monotonic_us() + 200_000, let_go)
+        daemon.schedule.once(run.clock.monotonic_us() + 600_000, stop.set)
 
     run.run(stop=stop, before=before, sources=False)
     stamps = sorted(r["ts_us"] for r in run.rows("tokens"))
@@ -329,5 +331,5 @@ def test_a_worker_that_breaks_is_told(tmp_path, monkeypatch):
     run = Run(tmp_path, tokens=(source("http://127.0.0.1:1/", every_s=60.0),))
     run.run(S, sources=False)
     errors = run.rows("event", kind="error")
-    assert "scrape of s: RuntimeError('unforeseen')" in errors[0]["detail"]
+    assert "tokens/s: RuntimeError('unforeseen')" in errors[0]["detail"]
     assert run.rows("event", kind="stop")

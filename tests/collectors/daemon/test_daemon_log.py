@@ -33,7 +33,7 @@ def killed(run, monkeypatch, after_us):
         raise Killed
 
     def before(node, daemon):
-        daemon._schedule.once(run.clock.monotonic_us() + after_us, kill)
+        daemon.schedule.once(run.clock.monotonic_us() + after_us, kill)
 
     with monkeypatch.context() as patch:
         patch.setattr("tokenergy_collectors.daemon.daemon.Daemon._finish", lambda *_: {})
@@ -117,7 +117,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_costs_nothing(tmp_path, m
 
     def before(node, daemon):
         for at_us, value in ((3 * S + 1, True), (9 * S + 1, False)):
-            daemon._schedule.once(
+            daemon.schedule.once(
                 run.clock.monotonic_us() + at_us, lambda value=value: full.__setitem__(0, value)
             )
 
@@ -155,7 +155,7 @@ def test_level_readings_reach_the_log_as_others_do(tmp_path, monkeypatch):
             seen.append(max(rows["ts_us"].to_pylist()))
             read.append(time.time_ns() // 1000)
 
-        daemon._schedule.once(run.clock.monotonic_us() + 890_000, look)
+        daemon.schedule.once(run.clock.monotonic_us() + 890_000, look)
 
     run.run(S, before=before, sources=False)
     assert read[0] - seen[0] < 0.6 * S

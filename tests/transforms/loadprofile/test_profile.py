@@ -206,7 +206,7 @@ def test_nodes_that_are_not_kept_are_read_again(
         builder.device(f"G{k}", node=node, site="s", update_us=100_000)
         builder.power(f"G{k}", swinging(0.7, 300, seed=k), node=node)
     first = told(builder.lake)
-    monkeypatch.setattr("tokenergy_transforms.loadprofile.sources.KEPT_BYTES", 0)
+    monkeypatch.setattr("tokenergy_transforms.loadprofile.hourreadings.CACHE_BYTES", 0)
     assert told(builder.lake) == first
 
 

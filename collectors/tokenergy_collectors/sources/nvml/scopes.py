@@ -20,8 +20,9 @@ from typing import Any
 import pynvml
 
 from tokenergy_collectors.base.clock import Clock
-from tokenergy_collectors.lake.contract import BOUNDS
-from tokenergy_collectors.sources.nvml.boards import SENSORS, Board, supported
+from tokenergy_collectors.lake.contract import BOUNDS, HOST
+from tokenergy_collectors.sources.nvml.boards import SENSORS, Board
+from tokenergy_collectors.sources.nvml.calls import or_none
 from tokenergy_collectors.sources.nvml.fieldvalues import field_values
 
 SCOPES = {"module": pynvml.NVML_POWER_SCOPE_MODULE, "memory": pynvml.NVML_POWER_SCOPE_MEMORY}
@@ -55,7 +56,7 @@ class _Means:
     def poll(self, clock: Clock, *, energy: bool) -> None:
         """Read both powers in one call, and the counter with them if asked to."""
         fields = [self.power, self.board.scopes["module"], *([(_ENERGY, 0)] if energy else [])]
-        told = supported(partial(field_values, self.board.handle, fields))
+        told = or_none(partial(field_values, self.board.handle, fields))
         if told is None:
             return
         if told[0] is not None and told[1] is not None:
@@ -133,7 +134,7 @@ def _scopes_of(board: Board) -> dict[str, tuple[int, int]]:
 
 
 def _value(board: Board, wanted: tuple[int, int]) -> int | None:
-    told: list[int | None] | None = supported(partial(field_values, board.handle, [wanted]))
+    told: list[int | None] | None = or_none(partial(field_values, board.handle, [wanted]))
     return None if told is None else told[0]
 
 
@@ -173,7 +174,7 @@ class ScopeReader:
     def _rows(self, board: Board) -> list[tuple[Any, ...]]:
         counts = not board.counts_itself
         wanted = [*board.scopes.values(), *([(_ENERGY, 0)] if counts else [])]
-        told = supported(partial(field_values, board.handle, wanted))
+        told = or_none(partial(field_values, board.handle, wanted))
         if told is None:
             return []
         now_us = self._now_us()
@@ -183,6 +184,12 @@ class ScopeReader:
             energy_uj = None if name != "module" or energy_mj is None else 1_000 * energy_mj
             known_mw = power_mw if power_mw is not None and power_mw <= _MAX_POWER_MW else None
             if known_mw is not None or energy_uj is not None:
-                domain = f"{name}:{board.device_id}"
-                rows.append((now_us, self._node, domain, energy_uj, known_mw))
+                row = HOST.make_row(
+                    ts_us=now_us,
+                    node=self._node,
+                    domain=f"{name}:{board.device_id}",
+                    energy_uj=energy_uj,
+                    power_mw=known_mw,
+                )
+                rows.append(row)
         return rows

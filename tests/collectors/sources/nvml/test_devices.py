@@ -9,11 +9,14 @@ import pytest
 from tests.collectors.daemon.test_daemon import T0, Run, S
 from tests.support.emulated import Walk, small_profile
 from tokenergy_collectors.base.clock import SystemClock
-from tokenergy_collectors.emulate import EmulatedNode
+from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.emulate.nvml import library as emulated_nvml
-from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.emulate.run.node import EmulatedNode
+from tokenergy_collectors.lake.contract import EVENT
+from tokenergy_collectors.sources.host import Host, Output
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.sources.nvml.devices import DeviceWatch
+from tokenergy_collectors.sources.nvml.settings import GpuKeys
 
 BOARD_COLUMNS = ("limit_mw", "limit_min_mw", "limit_max_mw", "limit_default_mw")
 
@@ -24,13 +27,16 @@ class Watching:
     def __init__(self, node, clock, **config):
         self.node, self.rows, self.events = node, [], []
         self.boards, _ = open_boards()
-        settings = Config(lake="x", node="n1", **config)
-        self.watch = DeviceWatch(
-            settings, self.boards, clock, lambda: 5, self.rows.extend, self.tell, emulated=True
-        )
+        host = Host("n1", clock, Log("text"), Output(self), boards=self.boards, emulated=True)
+        self.watch = DeviceWatch(GpuKeys(**config), host)
 
-    def tell(self, kind, device_id, detail):
-        self.events.append((kind, device_id, detail))
+    def add(self, table, rows):
+        if table == "device":
+            self.rows.extend(rows)
+        else:
+            self.events += [
+                (r["kind"], r["device_id"], r["detail"]) for r in map(EVENT.as_dict, rows)
+            ]
 
     def look(self):
         """Return the rows and events that a look adds."""
@@ -55,7 +61,7 @@ def test_limits_are_recorded_at_start_and_on_change(tmp_path):
     def before(node, daemon):
         at_us = run.clock.monotonic_us()
         told = {"limit_mw": 500_000, "min_limit_mw": 150_000}
-        daemon._schedule.once(at_us + 30 * S, lambda: node.set_plate(1, **told))
+        daemon.schedule.once(at_us + 30 * S, lambda: node.set_identity(1, **told))
 
     run.run(130 * S, before=before, sources=False)
     rows = run.rows("device")
@@ -136,7 +142,7 @@ def test_a_board_that_does_not_answer_is_not_taken_for_changed(watching):
         assert watching.look() == ([], [])
         node.fail(1, None)
     board.failure = pynvml.NVML_ERROR_GPU_IS_LOST
-    node.set_plate(1, limit_mw=400_000)
+    node.set_identity(1, limit_mw=400_000)
     assert watching.look() == ([], [])
     board.failure = None
     rows, _ = watching.look()
@@ -148,9 +154,9 @@ def test_a_board_that_was_back_is_looked_at_at_once(tmp_path, monkeypatch):
 
     def before(node, daemon):
         at_us = run.clock.monotonic_us()
-        daemon._schedule.once(at_us + 10 * S, lambda: node.fail(1, pynvml.NVML_ERROR_GPU_IS_LOST))
-        daemon._schedule.once(at_us + 12 * S, lambda: node.set_plate(1, limit_mw=350_000))
-        daemon._schedule.once(at_us + 12 * S, lambda: node.fail(1, None))
+        daemon.schedule.once(at_us + 10 * S, lambda: node.fail(1, pynvml.NVML_ERROR_GPU_IS_LOST))
+        daemon.schedule.once(at_us + 12 * S, lambda: node.set_identity(1, limit_mw=350_000))
+        daemon.schedule.once(at_us + 12 * S, lambda: node.fail(1, None))
 
     run.run(20 * S, before=before, sources=False)
     later = [row for row in run.rows("device") if row["ts_us"] != T0]

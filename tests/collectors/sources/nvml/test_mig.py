@@ -11,13 +11,15 @@ from tests.support.emulated import SMALL, Walk, small_profile
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.daemon import Daemon
-from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.allocations import allocations, records
+from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.settings.config import Config
-from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
+from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml import mig
-from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards, supported
+from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
+from tokenergy_collectors.sources.nvml.calls import or_none
 
 S = 1_000_000
 T0 = 1_768_464_000_000_000
@@ -167,7 +169,7 @@ def test_a_share_is_by_slices_or_else_by_memory(walk, monkeypatch, attributes, s
         nvmlDeviceGetAttributes=attributes_of,
         nvmlDeviceGetMemoryInfo=lambda board: _Told(total=24 << 30),
     )
-    found = mig.instances_of(pynvml.nvmlDeviceGetHandleByIndex(0), supported)
+    found = mig.instances_of(pynvml.nvmlDeviceGetHandleByIndex(0), or_none)
     assert [one.share_ppm for one in found] == [share_ppm] * 2
 
 
@@ -204,12 +206,18 @@ def collect(root, jobs_csv=None, duration_us=40 * S, before=None):
         try:
             if callable(jobs_csv):
                 jobs_csv = jobs_csv(boards[0])
-            known = records(lake)
-            rows = [] if jobs_csv else node.allocations
-            declared = DeclaredJobs("n1", boards, jobs_csv, rows, known)
-            daemon = Daemon(
-                config, lake, clock, boards, declared, emulated=True, log=Log("text")
-            )  # fmt: skip
+            if jobs_csv is not None:
+                config = config.model_copy(update={"jobs_file": str(jobs_csv)})
+            host = Host(
+                "n1",
+                clock,
+                Log("text"),
+                boards=boards,
+                lake=lake,
+                emulated=True,
+                declared=None if jobs_csv else node.allocations,
+            )
+            daemon = Daemon(config, host)
             if before is not None:
                 before(node, daemon)
             daemon.run(threading.Event(), duration_us)
@@ -267,7 +275,7 @@ def test_a_job_on_an_instance_is_recorded_once_and_counts_on_its_board(tmp_path)
 def test_a_new_process_knows_what_was_recorded_of_instances(tmp_path):
     """The next daemon of the same node, an hour later, records nothing again."""
     from tokenergy_collectors.daemon.control import Control
-    from tokenergy_collectors.daemon.reload import Laps
+    from tokenergy_collectors.daemon.reload import ReloadingDaemon
 
     path, root = tmp_path / "jobs.csv", tmp_path / "lake"
     for start_us in (T0, T0 + 3600 * S):
@@ -277,7 +285,8 @@ def test_a_new_process_knows_what_was_recorded_of_instances(tmp_path):
             mig_id = boards[0].instances[0].device_id
             path.write_text(f"job_id,node,device_id,start,end\na,n1,{mig_id},1768464005,\n")
             config = Config(lake=str(root), node="n1", rate_hz=10, jobs_file=str(path))
-            Laps(config, lambda c=config: c, clock, boards, [], Control()).run(5 * S)
+            daemon = ReloadingDaemon(config, lambda c=config: c, clock, boards, [], Control())
+            daemon.run(5 * S)
             close_boards()
     [row] = Lake(root).read("jobs").to_pylist()
     assert (row["device_id"], row["recorded_us"]) == (mig_id, T0)
@@ -287,7 +296,7 @@ def test_instances_that_change_are_recorded(tmp_path):
     def before(node, daemon):
         at_us = node._clock.monotonic_us() + 30 * S
         cut = ("1g.10gb", "2g.20gb", "3g.40gb")
-        daemon._schedule.once(at_us, lambda: node.set_plate(0, mig=cut))
+        daemon.schedule.once(at_us, lambda: node.set_identity(0, mig=cut))
 
     lake = collect(tmp_path / "lake", duration_us=60 * S, before=before)
     instances = [r for r in lake.read("device").to_pylist() if r["mig_parent"] is not None]

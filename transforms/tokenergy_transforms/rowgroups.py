@@ -1,7 +1,7 @@
-"""Pours decoded row groups into one array a column, device by device: numba's part of `readings`.
+"""Copies decoded row groups into one array a column, device by device: numba's part of `readings`.
 
 In: columns as Arrow holds them, a bitmap where some values are missing. Out: readings and counter
-readings of every device, one after the other, in the order in which the row groups come.
+readings of every device, one after the other, in the order of the row groups.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ _ONE = np.uint64(1)
 
 
 @njit(cache=True, error_model="numpy", nogil=True, inline="always")
-def _there(bitmap, offset, row):  # type: ignore[no-untyped-def]
-    """Tell whether a value is there; an empty bitmap says that all are."""
+def _has_value(bitmap, offset, row):  # type: ignore[no-untyped-def]
+    """Say whether a row has a value; an empty bitmap means that all have."""
     if len(bitmap) == 0:
         return True
     bit = np.uint64(row) + np.uint64(offset)
@@ -41,7 +41,7 @@ def runs_of(ids, runs):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _how_many(bitmap, offset, first, last):  # type: ignore[no-untyped-def]
+def _count_values(bitmap, offset, first, last):  # type: ignore[no-untyped-def]
     """Return how many of the rows first..last - 1 have a value."""
     if len(bitmap) == 0:
         return last - first
@@ -57,7 +57,7 @@ def count(rows, of_devices, places, begin_us, end_us, runs, counts):  # type: ig
 
     Args:
         rows: (ts, power, bitmap, offset, energy, bitmap, offset, epoch); a bitmap with its offset
-            tells which values are there.
+            says which rows have a value.
         of_devices: the row group's runs of rows, as `runs_of` finds them.
         places: int64, the device of each of its ids; -1 if it is not wanted.
         begin_us, end_us: rows with a stamp in [begin_us, end_us) are wanted.
@@ -79,8 +79,8 @@ def count(rows, of_devices, places, begin_us, end_us, runs, counts):  # type: ig
             if row == first:
                 row += _ONE
                 continue
-            counts[device, 0] += _how_many(power_bits, power_offset, first, row)
-            counts[device, 1] += _how_many(energy_bits, energy_offset, first, row)
+            counts[device, 0] += _count_values(power_bits, power_offset, first, row)
+            counts[device, 1] += _count_values(energy_bits, energy_offset, first, row)
             if used < len(runs):
                 runs[used, 0], runs[used, 1], runs[used, 2] = device, first, row
             used += 1
@@ -88,8 +88,8 @@ def count(rows, of_devices, places, begin_us, end_us, runs, counts):  # type: ig
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def pour(rows, runs, cursors, readings, counters):  # type: ignore[no-untyped-def]
-    """Copy the runs of one row group to where their devices' readings go on.
+def copy_runs(rows, runs, cursors, readings, counters):  # type: ignore[no-untyped-def]
+    """Copy the runs of one row group behind what their devices already have.
 
     Args:
         rows: as in `count`.
@@ -111,12 +111,12 @@ def pour(rows, runs, cursors, readings, counters):  # type: ignore[no-untyped-de
             at = end
         else:
             for k in range(np.uint64(first), np.uint64(last)):
-                if _there(power_bits, power_offset, k):
+                if _has_value(power_bits, power_offset, k):
                     out_ts[at] = ts[k]
                     out_power[at] = power[k]
                     at += _ONE
         for k in range(np.uint64(first), np.uint64(last)):
-            if _there(energy_bits, energy_offset, k):
+            if _has_value(energy_bits, energy_offset, k):
                 c_ts[c_at] = ts[k]
                 c_mj[c_at] = energy[k]
                 c_epoch[c_at] = epoch[k]
@@ -126,7 +126,7 @@ def pour(rows, runs, cursors, readings, counters):  # type: ignore[no-untyped-de
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def ascending(ts, offsets):  # type: ignore[no-untyped-def]
-    """Tell whether the stamps of every device are strictly ascending."""
+    """Say whether the stamps of every device are strictly ascending."""
     for device in range(len(offsets) - 1):
         first, last = offsets[device], offsets[device + 1]
         if last - first < 2:
@@ -141,7 +141,7 @@ def ascending(ts, offsets):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def number_epochs(mj, epoch, offsets, found):  # type: ignore[no-untyped-def]
-    """Number the counters' epochs anew: a change of epoch or a fall begins one.
+    """Renumber the counters' epochs: a change of epoch or a fall begins one.
 
     Args:
         mj, epoch, offsets: counter readings, ascending in time inside a device.
@@ -157,15 +157,15 @@ def number_epochs(mj, epoch, offsets, found):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def nearest(  # type: ignore[no-untyped-def]
-    rows, of_devices, places, begin_us, end_us, far_begin_us, far_end_us, held
+    rows, of_devices, places, begin_us, end_us, far_begin_us, far_end_us, nearest_rows
 ):
     """Keep, of every device, the last row before a span and the first after it, of either kind.
 
     Args:
         rows, of_devices, places: as in `count`.
         begin_us, end_us: the span.
-        far_begin_us, far_end_us: what lies outside of these does not count.
-        held: int64[2, 2, D, 4], kept up to date: before or after; reading or counter reading; of
+        far_begin_us, far_end_us: rows outside of these do not count.
+        nearest_rows: int64[2, 2, D, 4], updated: before or after; reading or counter reading; of
             each device whether there is one, its stamp, its value and its epoch. Of two with one
             stamp the lower value is kept.
     """
@@ -180,14 +180,14 @@ def nearest(  # type: ignore[no-untyped-def]
             side = 0 if ts[k] < begin_us else 1
             for kind in range(2):
                 if kind == 0:
-                    if not _there(power_bits, power_offset, k):
+                    if not _has_value(power_bits, power_offset, k):
                         continue
                     value = np.int64(power[k])
                 else:
-                    if not _there(energy_bits, energy_offset, k):
+                    if not _has_value(energy_bits, energy_offset, k):
                         continue
                     value = energy[k]
-                slot = held[side, kind, device]
+                slot = nearest_rows[side, kind, device]
                 closer = ts[k] > slot[1] if side == 0 else ts[k] < slot[1]
                 if slot[0] == 0 or closer or (ts[k] == slot[1] and value < slot[2]):
                     slot[0], slot[1], slot[2], slot[3] = 1, ts[k], value, epoch[k]

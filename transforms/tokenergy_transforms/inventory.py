@@ -1,8 +1,8 @@
-"""What a lake says of all nodes: its devices, who held them when, and each node's last hour.
+"""The inventory of a lake: its devices, the jobs that held them, and the last hour of each node.
 
-In: `device` and `jobs` of the lake, and where its `power` files lie. Out: what an hour of a node is
-integrated with. Whoever works on many nodes and hours reads it once, so it is kept small: a large
-lake has tens of thousands of devices.
+In: `device` and `jobs` of the lake, and the hours of its `power` files. Out: what the integration
+of an hour needs besides readings. A command reads it once for all nodes and hours, so only a few
+columns are kept: a large lake has tens of thousands of devices.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_transforms.cuts import Held
+from tokenergy_transforms.cuts import Allocation
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,8 +27,8 @@ _OF_DEVICES = (
 
 
 @dataclass(frozen=True)
-class Known:
-    """What the lake says of all nodes.
+class Inventory:
+    """Devices, allocations and last hours of all nodes of a lake.
 
     Args:
         devices: rows of `device`, ascending by stamp; some columns.
@@ -41,7 +41,7 @@ class Known:
     last_hours: Mapping[str, int]
 
     def devices_of(self, node: str) -> set[str]:
-        """Return the devices that a node ever told of."""
+        """Return all devices that a node ever had."""
         import pyarrow.compute as pc
 
         return set(
@@ -51,17 +51,17 @@ class Known:
     def update_us(self, devices: Sequence[str], hour_us: int) -> dict[str, int]:
         """Return the update period of each of some devices, where it is known.
 
-        It is the one known in the hour, or else the one told first: a period that is learned later
-        does not change what an earlier hour was integrated with.
+        It is the last one recorded by the end of the hour, or else the first one recorded later: a
+        period that is learned later does not change an hour that already has one.
         """
         import pyarrow as pa
         import pyarrow.compute as pc
 
         rows = self.devices.select(["ts_us", "update_us", "device_id"])
         named = pc.is_in(rows["device_id"], value_set=pa.array(devices, pa.string()))
-        told = rows.filter(pc.and_(named, rows["update_us"].is_valid()))
+        learned = rows.filter(pc.and_(named, rows["update_us"].is_valid()))
         found: dict[str, int] = {}
-        columns = (column.to_pylist() for column in told.columns)
+        columns = (column.to_pylist() for column in learned.columns)
         for ts_us, update_us, device in sorted(zip(*columns, strict=True)):
             if ts_us < hour_us + HOUR_US:
                 found[device] = update_us
@@ -69,16 +69,16 @@ class Known:
                 found.setdefault(device, update_us)
         return found
 
-    def held(self, node: str, hour_us: int) -> dict[str, list[Held]]:
+    def allocations_of(self, node: str, hour_us: int) -> dict[str, list[Allocation]]:
         """Return the allocations of a node's known devices that overlap the hour, by device."""
         goes_on = self.last_hours.get(node, hour_us) > hour_us
-        found: dict[str, list[Held]] = {}
+        found: dict[str, list[Allocation]] = {}
         for row in self._overlapping(node, hour_us):
-            # A running job of a node that is heard of later held its devices all through.
+            # If the node has later readings, a running job held its devices all through the hour.
             end_us = hour_us + HOUR_US if row["end_us"] is None and goes_on else row["end_us"]
-            found.setdefault(row["device_id"], []).append(Held(row["start_us"], end_us))
-        there = self.devices_of(node) if found else set()
-        return {device: held for device, held in found.items() if device in there}
+            found.setdefault(row["device_id"], []).append(Allocation(row["start_us"], end_us))
+        devices = self.devices_of(node) if found else set()
+        return {device: spans for device, spans in found.items() if device in devices}
 
     def _overlapping(self, node: str, hour_us: int) -> Iterator[Mapping[str, Any]]:
         for row in self._by_node.get(node, ()):
@@ -93,8 +93,8 @@ class Known:
         return found
 
 
-def known(lake: Lake) -> Known:
-    """Return what a lake says of all nodes now."""
+def read_inventory(lake: Lake) -> Inventory:
+    """Return the inventory of a lake as it is now."""
     devices = lake.read("device", columns=_OF_DEVICES).sort_by("ts_us")
     last_hours = {node: hour for hour in lake.hours("power") for node in lake.nodes("power", hour)}
-    return Known(devices, allocations(lake).to_pylist(), last_hours)
+    return Inventory(devices, allocations(lake).to_pylist(), last_hours)

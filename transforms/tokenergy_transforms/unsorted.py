@@ -1,4 +1,4 @@
-"""Rows in any order, sorted: the general way to readings, where files overlap or are not sorted.
+"""Sorts rows into readings, for files that overlap or are not sorted.
 
 In: rows of some devices, in any order, some of them twice. Out: the same as flat arrays, each stamp
 once. Of several rows of one device and stamp the one with the lowest power counts.
@@ -6,42 +6,16 @@ once. Of several rows of one device and stamp the one with the lowest power coun
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tokenergy_transforms.batch import I32, I64, Batch
+from tokenergy_transforms.batch import I32, I64, Readings
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
-    """Readings of D devices in device order; offsets have D + 1 entries. See `Batch`."""
-
-    devices: list[str]
-    ts_us: I64
-    power_mw: I32
-    offsets: I64
-    counter_ts_us: I64
-    counter_mj: I64
-    counter_epoch: I32
-    counter_offsets: I64
-
-    def batch(self, gap_limit_us: I64, segments: tuple[I32, I64, I64]) -> Batch:
-        """Return the batch of these readings, gap limits int64[D] and segments (see `cuts`)."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "devices"}
-        device, start_us, end_us = segments
-        return Batch(
-            **values,
-            gap_limit_us=gap_limit_us,
-            seg_device=device,
-            seg_start_us=start_us,
-            seg_end_us=end_us,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
+class UnsortedRows:
     """Rows in any order, n each; `code` is the device's place in the list of devices.
 
     Where `has_power` (`has_energy`) is false the row has no reading (no counter reading).
@@ -56,8 +30,8 @@ class Rows:
     epoch: I64
 
 
-def assemble(rows: Rows, devices: list[str]) -> Readings:
-    """Sort rows by device and stamp, keep each stamp once, number the counters' epochs anew."""
+def sort_rows(rows: UnsortedRows, devices: list[str]) -> Readings:
+    """Sort rows by device and stamp, keep each stamp once, renumber the counters' epochs."""
     code, ts, power = _unique(
         rows.code[rows.has_power], rows.ts_us[rows.has_power], rows.power_mw[rows.has_power]
     )
@@ -93,7 +67,7 @@ def _offsets(code: I64, devices: int) -> I64:
 
 
 def _epochs(code: I64, mj: I64, epoch: I64) -> I32:
-    """Number the counter's epochs anew: a change of epoch or a fall begins one."""
+    """Renumber the counter's epochs: a change of epoch or a fall begins one."""
     begins = np.zeros(len(mj), np.int32)
     same = code[1:] == code[:-1]
     begins[1:] = same & ((epoch[1:] != epoch[:-1]) | (mj[1:] < mj[:-1]))

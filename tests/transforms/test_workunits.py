@@ -1,4 +1,4 @@
-"""Shards: however an hour is cut, into devices or into time, the segments are the same bytes."""
+"""Work units: the segments are the same bytes however an hour is cut, by devices or by time."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import POWER
-from tokenergy_transforms import shards
+from tokenergy_transforms import workunits
 from tokenergy_transforms.aggregate import Aggregator, aggregate
-from tokenergy_transforms.known import known
-from tokenergy_transforms.powerfiles import Part
-from tokenergy_transforms.shards import Budget, Shard, budget, parse_memory, plan
+from tokenergy_transforms.inventory import read_inventory
+from tokenergy_transforms.powerfiles import RowGroupRef
+from tokenergy_transforms.workunits import Budget, WorkUnit, memory_budget, parse_memory, plan_units
 
 MINUTE_US = 60 * S
 
@@ -68,10 +68,15 @@ def _bytes(lake: Lake) -> dict[str, bytes]:
     return {path.parent.name + path.name: path.read_bytes() for path in lake.files("segment")}
 
 
-def _aggregated(lake: Lake, cut: Budget | None) -> dict[str, bytes]:
-    aggregator = Aggregator(lake, S, "cpu", known(lake))
-    if cut:
-        aggregator._budget = cut
+def _aggregator(lake: Lake, budget: Budget | None) -> Aggregator:
+    with pytest.MonkeyPatch.context() as patch:
+        if budget:
+            patch.setattr("tokenergy_transforms.aggregate.memory_budget", lambda _: budget)
+        return Aggregator(lake, S, "cpu", read_inventory(lake))
+
+
+def _aggregated(lake: Lake, budget: Budget | None) -> dict[str, bytes]:
+    aggregator = _aggregator(lake, budget)
     for hour in (T0 - HOUR_US, T0, T0 + HOUR_US):
         list(aggregator.run([(hour, "n1")]))
     found = _bytes(lake)
@@ -80,11 +85,11 @@ def _aggregated(lake: Lake, cut: Budget | None) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.parametrize("shard_bytes", [10_000_000, 2_000_000, 500_000, 60_000])
-def test_cutting_changes_no_byte(lake: Lake, shard_bytes: int) -> None:
+@pytest.mark.parametrize("unit_bytes", [10_000_000, 2_000_000, 500_000, 60_000])
+def test_cutting_changes_no_byte(lake: Lake, unit_bytes: int) -> None:
     whole = _aggregated(lake, None)
     assert len(whole) >= 2
-    assert _aggregated(lake, Budget(2, shard_bytes)) == whole
+    assert _aggregated(lake, Budget(2, unit_bytes)) == whole
 
 
 def test_a_file_found_broken_midway_is_given_up_and_the_hour_done_without_it(lake: Lake) -> None:
@@ -92,8 +97,7 @@ def test_a_file_found_broken_midway_is_given_up_and_the_hour_done_without_it(lak
         data = bytearray(path.read_bytes())
         data[200:260] = bytes(60)
         path.write_bytes(bytes(data))
-    aggregator = Aggregator(lake, S, "cpu", known(lake))
-    aggregator._budget = Budget(2, 500_000)
+    aggregator = _aggregator(lake, Budget(2, 500_000))
     done = [d for hour in (T0 - HOUR_US, T0) for d in aggregator.run([(hour, "n1")])]
     assert len(list((lake.root / "quarantine").rglob("*.parquet"))) == 1
     cut = _bytes(lake)
@@ -104,36 +108,38 @@ def test_a_file_found_broken_midway_is_given_up_and_the_hour_done_without_it(lak
     assert [d.readings for d in done] == [d.readings for d in again]
 
 
-def test_small_devices_share_a_shard_and_large_ones_are_cut_in_time() -> None:
+def test_small_devices_share_a_unit_and_large_ones_are_cut_in_time() -> None:
     hour, window = (T0, T0 + HOUR_US), 60 * S
-    base = 60 * shards.SEGMENT_BYTES
+    base = 60 * workunits.SEGMENT_BYTES
     rows = {"a": 10, "b": 10, "c": 100_000, "d": 10}
-    size = 3 * base + 100 * shards.ROW_BYTES
-    found = plan(rows, ["a", "b", "c", "d", "held"], T0, window, size)
-    assert found[0] == Shard(("a", "b"), *hour)
-    assert found[-1] == Shard(("d", "held"), *hour)
-    of_c = [shard for shard in found if shard.devices == ("c",)]
+    size = 3 * base + 100 * workunits.ROW_BYTES
+    found = plan_units(rows, ["a", "b", "c", "d", "held"], T0, window, size)
+    assert found[0] == WorkUnit(("a", "b"), *hour)
+    assert found[-1] == WorkUnit(("d", "held"), *hour)
+    of_c = [unit for unit in found if unit.devices == ("c",)]
     assert len(of_c) == 60  # a window is never cut
     assert [s.begin_us for s in of_c] == [T0 + k * MINUTE_US for k in range(60)]
     assert of_c[-1].end_us == T0 + HOUR_US
 
 
-def test_shards_end_where_no_row_group_goes_on() -> None:
-    """Two files, of a to c and of d to f: the shard of five devices that would fit ends after c."""
-    parts = [Part(Path(f"{n}.parquet"), 0, 30, *span, 0, 1) for n, span in enumerate(("ac", "df"))]
-    size = 5 * (60 * shards.SEGMENT_BYTES + 10 * shards.ROW_BYTES)
+def test_units_end_where_no_row_group_goes_on() -> None:
+    """Two files, of a to c and of d to f: the unit of five devices that would fit ends after c."""
+    parts = [
+        RowGroupRef(Path(f"{n}.parquet"), 0, 30, *span, 0, 1) for n, span in enumerate(("ac", "df"))
+    ]
+    size = 5 * (60 * workunits.SEGMENT_BYTES + 10 * workunits.ROW_BYTES)
     rows = dict.fromkeys("abcdef", 10)
-    found = plan(rows, list("abcdef"), T0, 60 * S, size, parts)
-    assert [shard.devices for shard in found] == [("a", "b", "c"), ("d", "e", "f")]
-    found = plan(rows, list("abcdef"), T0, 60 * S, size)
-    assert [len(shard.devices) for shard in found] == [5, 1]
+    found = plan_units(rows, list("abcdef"), T0, 60 * S, size, parts)
+    assert [unit.devices for unit in found] == [("a", "b", "c"), ("d", "e", "f")]
+    found = plan_units(rows, list("abcdef"), T0, 60 * S, size)
+    assert [len(unit.devices) for unit in found] == [5, 1]
 
 
-def test_memory_bounds_workers_and_shards() -> None:
-    assert budget(2 << 30).shard_bytes <= shards.SHARD_BYTES
-    small = budget(512 << 20)
+def test_memory_bounds_workers_and_units() -> None:
+    assert memory_budget(2 << 30).unit_bytes <= workunits.UNIT_BYTES
+    small = memory_budget(512 << 20)
     assert small.workers >= 1
-    assert (small.workers + 1) * small.shard_bytes + shards.BASE_BYTES <= 512 << 20
+    assert (small.workers + 1) * small.unit_bytes + workunits.BASE_BYTES <= 512 << 20
 
 
 @pytest.mark.parametrize(
