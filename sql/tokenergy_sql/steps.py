@@ -157,7 +157,7 @@ def summary(done: Indexed) -> str:
     jobs, hours = counted(done.jobs, "job"), counted(done.hours, "hour")
     if not done.causes:
         return f"{jobs}; nothing has changed in {hours}"
-    counts = Counter(cause for causes in done.causes.values() for cause in causes or ["asked for"])
+    counts = Counter(cause for causes in done.causes.values() for cause in causes or ["requested"])
     why = ", ".join(f"{cause} {count}" for cause, count in sorted(counts.items()))
     revision = f"revision {done.revision}" if done.revision else "the same as before"
     return f"{jobs}; {len(done.causes)} of {hours} derived ({why}); {revision}"

@@ -85,7 +85,7 @@ def _unknown(power: dict[int, NamedRow], steps: range) -> list[float]:
 
 
 def _seconds(step: NamedRow, at_us: int) -> float:
-    """Return how much of a step lies inside the job; the whole of it where none does."""
+    """Return how much of a step is inside the job; all of it if none is."""
     left, right = max(at_us, step["from_us"]), min(at_us + step["step_us"], step["to_us"])
     length_us: int = right - left if right > left else step["step_us"]
     return length_us / 1e6

@@ -39,10 +39,7 @@ def export(
     if output_format not in _COPY_OPTIONS:
         expected = " or ".join(_COPY_OPTIONS)
         raise UserError(f"--format {output_format!r}: expected {expected}")
-    if out.is_dir() or not out.parent.is_dir():
-        raise UserError(f"{out}: cannot be written: expected a file name in an existing folder")
-    if not os.access(out.parent, os.W_OK | os.X_OK):
-        raise UserError(f"{out}: cannot be written: no permission to write in {out.parent}")
+    _require_writable(out)
     # Written aside and renamed: a reader never sees half a file, nor does a failure leave one.
     aside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
 
@@ -67,3 +64,11 @@ def export(
         with suppress(OSError):
             aside.unlink(missing_ok=True)
     return count
+
+
+def _require_writable(out: Path) -> None:
+    # Before the lake is read, which may take a while.
+    if out.is_dir() or not out.parent.is_dir():
+        raise UserError(f"{out}: cannot be written: expected a file name in an existing folder")
+    if not os.access(out.parent, os.W_OK | os.X_OK):
+        raise UserError(f"{out}: cannot be written: no permission to write in {out.parent}")

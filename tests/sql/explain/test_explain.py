@@ -1,4 +1,4 @@
-"""The explanation of a job: its numbers multiply out, from the ledger's rows to the index."""
+"""The explanation of a job: its numbers lead from the ledger's rows to the index."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def disagreements(formulas: list[dict[str, Any]]) -> list[str]:
 
 
 def test_the_index_follows_from_the_parts_shown(builder: LakeBuilder) -> None:
-    """Worked out here from the parts alone, by arithmetic that shares nothing with the program."""
+    """Computed here from the parts alone, by arithmetic that shares nothing with the program."""
     lake = built(builder)
     shown = document(lake)
     (job,) = ask(lake, "SELECT * FROM job_index WHERE job_id = 'job/1'")
@@ -138,7 +138,7 @@ def test_rows_and_files_are_those_of_the_lake(builder: LakeBuilder) -> None:
     assert set(shown["methods"]) == {"counter", "samples", "missing"}
 
 
-def test_revisions_tell_when_and_why(builder: LakeBuilder) -> None:
+def test_revisions_show_when_and_why(builder: LakeBuilder) -> None:
     lake = built(builder)
     first = document(lake)
     assert [(h["revision"], h["causes"]) for h in first["hours"]] == [(1, ["new"]), (1, ["new"])]
@@ -164,6 +164,13 @@ def test_text_has_the_same_numbers(
     for row in shown["formulas"]:
         if isinstance(row["value"], int):
             assert f"= {row['value']:,}" in text
+    ratios = [row for row in shown["formulas"] if " / 1e9 / " in row["formula"]]
+    assert len(ratios) == 6
+    for row in ratios:
+        energy_nj, tokens = row["inputs"].values()
+        assert (
+            f"   {row['name']} = {row['formula']}\n     = {energy_nj:,} / 1e9 / {tokens:,}" in text
+        )
     for title in ("1. Alloc", "2. Read", "3. Seg", "4. Led", "5. Tok", "6. Bou", "7. The", "8. Ho"):
         assert title in text
     assert "DIFFERS" not in text

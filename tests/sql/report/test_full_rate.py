@@ -1,4 +1,4 @@
-"""The part on full rate says what `job_efficiency` says, and why where it says nothing."""
+"""The section on full rate shows what `job_efficiency` has, and why where a figure is unknown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def text(fleet_page: Path) -> str:
     return fleet_page.read_text("utf-8")
 
 
-def test_each_job_stands_with_its_parts(fleet: Lake, facts: Facts) -> None:
+def test_each_job_has_its_parts(fleet: Lake, facts: Facts) -> None:
     values = rate_values(facts, marks(facts.jobs))
     assert values is not None
     rows = [row for row in efficiency.jobs(fleet) if row["e_gpu_nj"]]

@@ -220,7 +220,7 @@ def test_commands(builder: LakeBuilder) -> None:
     result = run.invoke(app, ["index", "--lake", root])
     assert "2 jobs; nothing has changed in 4 hours" in result.output
     result = run.invoke(app, ["index", "--lake", root, "--all"])
-    assert "4 of 4 hours derived (asked for 4); the same as before" in result.output
+    assert "4 of 4 hours derived (requested 4); the same as before" in result.output
     builder.job("short", "A", T0 + 60 * S, T0 + 3000 * S, recorded_us=T0 + DAY_US)
     _aggregate(lake)
     run.invoke(app, ["index", "--lake", root])
