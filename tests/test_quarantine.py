@@ -1,4 +1,4 @@
-"""A damaged raw file, through the whole pipeline: the hour goes on, has a hole, and says so."""
+"""A damaged raw file in the whole pipeline: its hour is indexed with a gap, and the gap is shown."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Tab:
         self.page.on("request", lambda request: self.asked.append(request.url))
 
     def open(self, path: Path, route: str = "#/") -> Any:
-        """Open the report anew; return when its charts are drawn."""
+        """Load the report again; return when its charts are drawn."""
         self.page.goto("about:blank")
         self.page.goto(path.as_uri() + route)
         self.page.wait_for_function(

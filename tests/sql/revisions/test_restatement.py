@@ -220,13 +220,13 @@ def test_commands(builder: LakeBuilder) -> None:
     result = run.invoke(app, ["index", "--lake", root])
     assert "2 jobs; nothing has changed in 4 hours" in result.output
     result = run.invoke(app, ["index", "--lake", root, "--all"])
-    assert "4 of 4 hours derived (asked for 4); the same as before" in result.output
+    assert "4 of 4 hours derived (requested 4); the same as before" in result.output
     builder.job("short", "A", T0 + 60 * S, T0 + 3000 * S, recorded_us=T0 + DAY_US)
     _aggregate(lake)
     run.invoke(app, ["index", "--lake", root])
     result = run.invoke(app, ["diff", "--lake", root])
-    assert "Revision 1 to 2: 1 job moved" in result.output
+    assert "Revision 1 to 2: 1 job differs" in result.output
     assert "short" in result.output
     assert "jobs" in result.output
-    assert "2 differ, 2 untouched" in result.output
+    assert "2 differ, 2 are the same" in result.output
     assert "Revisions" in run.invoke(app, ["revisions", "--lake", root]).output

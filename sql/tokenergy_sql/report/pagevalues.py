@@ -1,7 +1,7 @@
 """The whole page as values for its template.
 
-In: facts and the checks' findings. Out: a mapping that `page.html.j2` shows as it stands: template
-and script hold words and markup, and neither computes nor shortens a figure.
+In: facts and the findings of the checks. Out: a mapping that `page.html.j2` shows unchanged: the
+template and the script hold text and markup, and neither computes nor rounds a figure.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.checks.checking import Finding
-from tokenergy_sql.report import panels, words
-from tokenergy_sql.report.energy import energy_view
+from tokenergy_sql.report import meanings, panels
+from tokenergy_sql.report.energy import energy_values
 from tokenergy_sql.report.facts import (
     DETAILED_JOBS,
     FEW_POINTS,
     MOST_POINTS,
     Facts,
-    Row,
     most_hours,
 )
 from tokenergy_sql.report.format import (
@@ -35,20 +35,20 @@ from tokenergy_sql.report.format import (
     percent,
     whole,
 )
-from tokenergy_sql.report.fullrate import PARTS, rate_view
+from tokenergy_sql.report.fullrate import PARTS, rate_values
 from tokenergy_sql.report.jobfields import job_cells, job_unit, packed
 from tokenergy_sql.report.jobpages import job_pages
 from tokenergy_sql.report.overtime import TOKEN_COLORS
 from tokenergy_sql.report.palette import ACCOUNTS as ACCOUNT_COLORS
 from tokenergy_sql.report.palette import marks
-from tokenergy_sql.report.quality import ledger_state, quality_view
+from tokenergy_sql.report.quality import ledger_state, quality_values
 
 _KWH = 1 / 3.6e6
 _WORKLOADS = ("inference", "training")
 _MOST_GROUPS = 200
 
 
-def page_view(facts: Facts, findings: Sequence[Finding], title: str | None) -> dict[str, Any]:
+def page_values(facts: Facts, findings: Sequence[Finding], title: str | None) -> dict[str, Any]:
     """Return all values of the page."""
     shown = marks(facts.jobs)
     unit, scale = job_unit(facts.jobs)
@@ -67,10 +67,10 @@ def page_view(facts: Facts, findings: Sequence[Finding], title: str | None) -> d
         "bucket": length(facts.bucket_us),
         "trend": [(workload, panels.trend_chart(facts, workload)) for workload in _WORKLOADS],
         "trend_step": length(facts.trend_us),
-        "energy": energy_view(facts, shown),
-        "rate": rate_view(facts, shown),
+        "energy": energy_values(facts, shown),
+        "rate": rate_values(facts, shown),
         "league": [_league(facts, shown, workload) for workload in _WORKLOADS],
-        "quality": quality_view(facts, findings),
+        "quality": quality_values(facts, findings),
         "unit": unit,
         "drawn": _drawn(len(facts.jobs)),
         "data": {
@@ -81,18 +81,19 @@ def page_view(facts: Facts, findings: Sequence[Finding], title: str | None) -> d
             "unit": unit,
             "specs": panels.job_specs(),
             "accounts": {
-                account: [name, ACCOUNT_COLORS[account]] for account, name in words.ACCOUNTS.items()
+                account: [name, ACCOUNT_COLORS[account]]
+                for account, name in meanings.ACCOUNTS.items()
             },
             "parts": list(PARTS.values()),
-            "tokens": words.TOKENS,
+            "tokens": meanings.TOKENS,
             "token_colors": TOKEN_COLORS,
-            "meanings": {**words.METHODS, **words.REASONS},
+            "meanings": {**meanings.METHODS, **meanings.REASONS},
         },
     }
 
 
 def _period(facts: Facts) -> list[tuple[str, str]]:
-    """Return start and end of what was metered, each as ISO 8601 and as shown."""
+    """Return start and end of the metered period, each as ISO 8601 and as shown."""
     start_us, end_us = facts.period["start_us"], facts.period["end_us"]
     if start_us is None:
         return []
@@ -101,7 +102,7 @@ def _period(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _figures(facts: Facts) -> list[tuple[str, Cell, str]]:
-    """Return the overview's figures: what it is, its value, a remark."""
+    """Return the overview's figures: label, value and remark of each."""
     totals, period = facts.totals, facts.period
     metered = [row["energy_j"] for row in facts.accounts if row["energy_j"] is not None]
     jobs = totals["jobs"]
@@ -109,7 +110,7 @@ def _figures(facts: Facts) -> list[tuple[str, Cell, str]]:
         (
             "GPU energy, kWh",
             number(sum(metered) if metered else None, "Nothing was metered.", scale=_KWH, digits=4),
-            "all accounts, idle GPUs too",
+            "all accounts, including idle GPUs",
         ),
         (
             "Facility energy, kWh",
@@ -123,12 +124,12 @@ def _figures(facts: Facts) -> list[tuple[str, Cell, str]]:
         ),
         (
             "Tokens generated",
-            compact(totals["n_generated"], "No counter of generated tokens was seen."),
+            compact(totals["n_generated"], "No counter of generated tokens was read."),
             _of("", totals["with_generated"], jobs),
         ),
         (
             "Tokens trained",
-            compact(totals["n_trained"], "No counter of trained tokens was seen."),
+            compact(totals["n_trained"], "No counter of trained tokens was read."),
             _of("", totals["with_trained"], jobs),
         ),
         ("Jobs", whole(jobs), ""),
@@ -138,13 +139,13 @@ def _figures(facts: Facts) -> list[tuple[str, Cell, str]]:
 
 
 def _drawn(jobs: int) -> str:
-    """Return in words how finely the jobs are drawn; empty where all are as fine as can be."""
+    """Return a sentence on how coarsely many jobs are drawn; empty if none is coarse."""
     if jobs <= DETAILED_JOBS:
         return ""
     return (
-        f"The {DETAILED_JOBS} largest of {grouped(jobs)} jobs are drawn over time in up to "
-        f"{MOST_POINTS} steps, all others in up to {FEW_POINTS}; their hours are merged to "
-        f"{most_hours(jobs)} at most."
+        f"The {DETAILED_JOBS} largest of {grouped(jobs)} jobs have charts of up to {MOST_POINTS} "
+        f"steps, all others of up to {FEW_POINTS}. Each job's table has at most "
+        f"{most_hours(jobs)} rows; hours are merged to fit."
     )
 
 
@@ -153,11 +154,11 @@ def _of(remark: str, some: int, every: int) -> str:
     return ", ".join(part for part in (remark, share) if part)
 
 
-def _group(row: Row) -> dict[str, Any]:
+def _group(row: NamedRow) -> dict[str, Any]:
     """Return J/token of a group of jobs of one workload."""
     kind = "trained" if row["workload"] == "training" else "generated"
-    none = f"No {row['workload']} job of it has both energy and {kind} tokens."
-    missing = "Some job's facility energy is not known: it needs host power and PUE."
+    none = f"No {row['workload']} job in this group has both energy and {kind} tokens."
+    missing = "The facility energy of a job is not known: declare host power and PUE."
     return {
         "name": panels.league_name(row),
         "model": clean(row["model"] or "") or "no model name",
