@@ -41,8 +41,8 @@ def compile_library(folder: Path, extra: Sequence[str] = ()) -> Path:
     sources = sorted(map(str, _HERE.glob("*.c")))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as aside:
-            made = Path(aside) / SONAME
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as temporary:
+            made = Path(temporary) / SONAME
             words = [*compiler, *FLAGS.split(), f"-I{_LISTS}", *extra, *sources, "-o", str(made)]
             done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
             if done.returncode:

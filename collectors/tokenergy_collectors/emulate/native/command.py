@@ -70,9 +70,7 @@ def emulate(
             if child is None:
                 for line in _describe(emulated, profile, variables):
                     say(line)
-            while not stop.is_set() and emulated.now_us() < end_us and _runs(child):
-                feeder.feed()
-                _wait(child, stop)
+            _feed(feeder, child, stop, lambda: emulated.now_us() < end_us)
             code = _finish(child, feeder)
             ended_us = min(max(emulated.now_us(), 1), end_us)
     if truth is not None:
@@ -120,6 +118,18 @@ def _start(command: Sequence[str], variables: dict[str, str]) -> subprocess.Pope
 
 def _runs(child: subprocess.Popen[bytes] | None) -> bool:
     return child is None or child.poll() is None
+
+
+def _feed(
+    feeder: Feeder,
+    child: subprocess.Popen[bytes] | None,
+    stop: threading.Event,
+    in_time: Callable[[], bool],
+) -> None:
+    """Feed until the time is over, the command has ended, or `stop` is set."""
+    while not stop.is_set() and in_time() and _runs(child):
+        feeder.feed()
+        _wait(child, stop)
 
 
 def _wait(child: subprocess.Popen[bytes] | None, stop: threading.Event) -> None:

@@ -119,9 +119,13 @@ def run_fleet(
             truth=truth,
             on_done=advance,
         )
-    minutes = min(duration_us or profile.duration_us, profile.duration_us) / 60_000_000
+    run_us = min(duration_us or profile.duration_us, profile.duration_us)
+    return _summary(done, run_us, time.monotonic() - began_s)
+
+
+def _summary(done: Collected, run_us: int, took_s: float) -> str:
     stopped = "" if done.nodes == done.wanted else f", stopped before all {done.wanted} were done"
     return (
-        f"collect: {done.nodes} nodes, {done.boards} GPUs, {minutes:g} minutes of virtual time "
-        f"in {time.monotonic() - began_s:.1f} s{stopped}"
+        f"collect: {done.nodes} nodes, {done.boards} GPUs, {run_us / 60_000_000:g} minutes of "
+        f"virtual time in {took_s:.1f} s{stopped}"
     )
