@@ -73,6 +73,7 @@ def library_folder() -> Path:
 
 def _digest() -> str:
     """Return a digest of everything that the library is compiled from."""
+    # The compiler and its flags too: another CC must not find what the first one compiled.
     digest = hashlib.sha256(f"{os.environ.get('CC', 'gcc')} {FLAGS}".encode())
     files = [*_HERE.iterdir(), *_LISTS.iterdir()]
     for path in sorted(p for p in files if p.suffix in {".c", ".h", ".def"}):

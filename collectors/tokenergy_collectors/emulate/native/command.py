@@ -72,6 +72,7 @@ def emulate(
                     say(line)
             _feed(feeder, child, stop, lambda: emulated.now_us() < end_us)
             code = _finish(child, feeder)
+            # At least 1 us: the truth is that of a profile of this length, which cannot be 0.
             ended_us = min(max(emulated.now_us(), 1), end_us)
     if truth is not None:
         write_truth_until(emulated, ended_us, truth)
@@ -149,6 +150,7 @@ def _finish(child: subprocess.Popen[bytes] | None, feeder: Feeder) -> int:
         child.terminate()
     patience_s = time.monotonic() + _PATIENCE_S
     while child.poll() is None:
+        # A program that handles SIGTERM may read its boards once more before it ends.
         feeder.feed()
         _wait(child, threading.Event())
         if time.monotonic() > patience_s:

@@ -130,6 +130,7 @@ def _create(path: Path, size: int) -> tuple[mmap.mmap, tuple[int, int]]:
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
+            # Reserved now: a write to shared memory that has become full would end us by SIGBUS.
             os.posix_fallocate(descriptor, 0, size)
             return mmap.mmap(descriptor, size), _identity(os.fstat(descriptor))
         finally:

@@ -64,6 +64,7 @@ def collect_fleet(
     for node in wanted:
         if node not in profile.nodes:
             raise UserError(f"node {node!r}: not in the profile {profile.name!r}")
+    # Before the first node: a lake that cannot be written must not cost a node's run first.
     Lake(read_config(wanted[0]).lake, create=True).prepare()
     done = boards = 0
     for node in wanted:
