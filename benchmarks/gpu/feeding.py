@@ -1,4 +1,4 @@
-"""Readings that lie in host memory: the feeder beside the bus, and from what size it beats the CPU.
+"""Readings in host memory: the feeder compared with the bus, and from what size it beats the CPU.
 
 In: readings. Out: bandwidth of a copy from page-locked memory and the feeder's share of it; times
 of CUDA (copies included) and of the CPU on 2 and on all cores, by number of readings.
