@@ -1,4 +1,4 @@
-"""Times the booking of an hour by the compiled kernels beside the same rules in SQL alone.
+"""Compares booking an hour with the compiled kernels and with the same rules in SQL alone.
 
 `make bench-booking` or `python -m benchmarks.booking [--devices N] [--runs N]`. Both sides get the
 same connection and the same segments of 1 s (see `benchmarks.scale.fleet`), one after the other,
@@ -59,7 +59,7 @@ def book(lake: Lake, runs: int) -> dict[str, list[tuple[float, float]]]:
         compiled = pa.concat_tables(p.ledger.cast(LEDGER.schema()) for p in pieces)
         for name in LEDGER.column_names:
             if not compiled[name].equals(in_sql[name]):
-                raise DiffersError(f"{name} differs")
+                raise DiffersError(f"column {name} differs between kernels and SQL")
         yield from pieces
 
     with mock.patch.object(booking, "ledger", both):
@@ -77,7 +77,7 @@ def _timed(run: Callable[[], T]) -> tuple[tuple[float, float], T]:
 def main() -> int:
     """Run the comparison; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--devices", type=int, default=200)
+    parser.add_argument("--devices", type=int, default=200, help="devices (200)")
     parser.add_argument("--runs", type=int, default=3, help="counted runs (3)")
     options = parser.parse_args()
     print(line(machine()))
@@ -88,7 +88,7 @@ def main() -> int:
         except DiffersError as error:
             print(f"bench-booking: {error}")
             return 1
-    print(f"{segments:,} segments of {options.devices:,} devices, one hour; the same rows")
+    print(f"{segments:,} segments of {options.devices:,} devices, one hour; the rows are equal")
     medians = {
         side: tuple(statistics.median(values) for values in zip(*took, strict=True))
         for side, took in found.items()

@@ -1,10 +1,10 @@
-"""Kills the daemon at random instants, damages its logs, fills its disk, takes its store away.
+"""Kills the daemon at random instants, damages its logs, fills its disk, disconnects its store.
 
 `make chaos` or `python -m benchmarks.chaos [--runs N] [--seed N] [--lanes N] [--keep]`. The daemon
 is the real one, on emulated boards in real time (2 boards at 20 Hz, sealing every second). A lane
-is one lake, whose daemon is killed over and over; in about half of the runs a log is then cut,
+is one lake, whose daemon is killed again and again; in about half of the runs a log is then cut,
 overwritten at its tail or appended to. At the end of a lane the daemon is stopped properly and the
-lake is read; after that the disk is filled, and the object store taken away (`chaos_disk`,
+lake is read. After that the disk is filled and the object store disconnected (`chaos_disk`,
 `chaos_store`). Exit code 1 on any violation.
 """
 
@@ -48,12 +48,12 @@ def table(tally: Tally) -> list[tuple[str, str]]:
         ("kills (SIGKILL)", str(tally.kills)),
         ("  of these during start or recovery", str(tally.early)),
         ("  followed by damage to a log", str(tally.damaged)),
-        (f"worst loss of {tally.judged} undamaged, s", f"{losses[-1]:.3f}"),
+        (f"worst loss, {tally.judged} undamaged lives, s", f"{losses[-1]:.3f}"),
         ("median loss, s", f"{statistics.median(losses):.3f}"),
         (f"bound: {BOUND_S:g} s, and {SLACK_S:g} s for scheduling", "from the kill"),
-        ("recoveries told", str(tally.recovered)),
-        ("torn tails told", str(tally.torn)),
-        ("logs set aside", str(tally.quarantined)),
+        ("recoveries reported", str(tally.recovered)),
+        ("torn log tails reported", str(tally.torn)),
+        ("logs quarantined", str(tally.quarantined)),
         ("files, rows sealed", f"{tally.files}, {tally.rows}"),
         ("unreadable files", str(tally.unreadable)),
         ("duplicate rows", str(tally.duplicates)),
@@ -64,10 +64,10 @@ def table(tally: Tally) -> list[tuple[str, str]]:
 def main() -> int:
     """Run everything, print the summary, return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--runs", type=int, default=200, help="kills in all (200)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random instants (0)")
-    parser.add_argument("--lanes", type=int, default=2, help="daemons at a time (2)")
-    parser.add_argument("--keep", action="store_true", help="keep the lakes, and say where")
+    parser.add_argument("--runs", type=int, default=200, help="number of kills (200)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random instants (0)")
+    parser.add_argument("--lanes", type=int, default=2, help="daemons that run at a time (2)")
+    parser.add_argument("--keep", action="store_true", help="keep the lakes and print their folder")
     options = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="tokenergy-chaos-"))
     tally, count = Tally(), 0

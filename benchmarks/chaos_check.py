@@ -1,7 +1,7 @@
 """What must be true of a lake whose daemon was killed many times.
 
-In: the lake, and the lives of the daemon. Out: a tally, and every violation in words: a file that
-cannot be read, a row that is there twice, a reading lost that should not be, a recovery untold.
+In: the lake, and the lives of the daemon. Out: counts, and every violation in words: a file that
+cannot be read, a row stored twice, a reading lost that should not be, a recovery not reported.
 """
 
 from __future__ import annotations
@@ -55,10 +55,12 @@ def check(lake: Path, lives: list[Life], last: Life, exit_code: int) -> Tally:
     _check_loss(lives, found, tally)
     _check_told([*lives, last], tally)
     if exit_code or last.told[-1]["event"] != "stop":
-        tally.violations.append(f"the last stop: exit code {exit_code}, {last.told[-1:]}")
+        tally.violations.append(
+            f"the last stop: exit code {exit_code}, last event {last.told[-1:]}"
+        )
     left = [path.name for path in lake.glob(".wal/*/*.arrows")]
     if left:
-        tally.violations.append(f"logs left after a proper stop: {left}")
+        tally.violations.append(f"logs left after a clean stop: {left}")
     for life in (*lives, last):
         tally.violations += [f"life {life.number}: {line}" for line in life.odd]
     return tally
@@ -79,7 +81,7 @@ def _read_files(lake: Path, tally: Tally) -> Counter[Key]:
                 tally.violations.append(f"{path.name}: {error}")
                 continue
             if part.schema.names != spec.column_names:
-                tally.violations.append(f"{path.name}: columns {part.schema.names}")
+                tally.violations.append(f"{path.name}: unexpected columns {part.schema.names}")
             listed = part.to_pylist()
             rows.update(map(repr, listed))
             if table in ("power", "state"):
@@ -88,11 +90,11 @@ def _read_files(lake: Path, tally: Tally) -> Counter[Key]:
         doubled = rows.total() - len(rows)
         tally.duplicates += doubled
         if doubled:
-            tally.violations.append(f"{doubled} rows of {table} are there twice")
+            tally.violations.append(f"{doubled} rows of {table} are stored twice")
     doubled = found.total() - len(found)
     if doubled:
         tally.duplicates += doubled
-        tally.violations.append(f"{doubled} rows share device and stamp with another")
+        tally.violations.append(f"{doubled} rows have the device and stamp of another row")
     return found
 
 
@@ -106,7 +108,9 @@ def _check_loss(lives: list[Life], found: Counter[Key], tally: Tally) -> None:
         missing = len(life.logged - found.keys())
         if missing:
             tally.missing += missing
-            tally.violations.append(f"life {life.number}: {missing} logged rows did not arrive")
+            tally.violations.append(
+                f"life {life.number}: {missing} logged rows did not arrive in the lake"
+            )
         if life.sampled_us is None:
             tally.early += 1
         if life.damage != "none":
@@ -130,7 +134,7 @@ def _judge(life: Life, stamps: dict[str, list[int]], tally: Tally) -> None:
 
 
 def _check_told(lives: list[Life], tally: Tally) -> None:
-    """A daemon that lived long enough after a kill has told what it found."""
+    """Verify that a daemon that lived long enough after a kill has reported what it found."""
     left = 0
     for life in lives:
         told = Counter(line["event"] for line in life.told)
@@ -144,7 +148,7 @@ def _check_told(lives: list[Life], tally: Tally) -> None:
             life.sampled_us is not None and life.killed_us - life.sampled_us >= SETTLED_S * 1e6
         )
         if settled and left and not told["recovered"]:
-            tally.violations.append(f"life {life.number}: {left} rows recovered, and not told")
+            tally.violations.append(f"life {life.number}: {left} rows recovered but not reported")
         if told["recovered"] or life.sampled_us is not None:
             left = 0
         left = max(left, len(life.logged))

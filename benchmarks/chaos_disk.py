@@ -1,8 +1,8 @@
 """Fills the disk under a running daemon: a lake on a tmpfs of 12 MiB, and a ballast file.
 
 In: a folder to mount on (root only). Out: what happened, in lines, and violations. While the disk
-is full neither log nor lake can be written; the daemon must go on, give up what does not fit in
-memory, say how much, and bring home the rest when the ballast is gone.
+is full neither log nor lake can be written. The daemon must keep running, drop what does not fit in
+memory, report how much, and write the rest once the ballast is gone.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def fill(folder: Path) -> tuple[list[str], list[str]]:
     """Run the daemon on a disk that is full for a while; return lines to print and violations."""
     mount, umount = shutil.which("mount"), shutil.which("umount")
     if os.geteuid() != 0 or mount is None or umount is None:
-        return ["disk full: not tried, a tmpfs needs root"], []
+        return ["disk full: skipped; mounting a tmpfs needs root"], []
     lake = folder / "lake"
     lake.mkdir(parents=True)
     words = [mount, "-t", "tmpfs", "-o", f"size={_SIZE_KIB}k", "tmpfs", str(lake)]
     mounted = subprocess.run(words, capture_output=True, text=True, check=False)
     if mounted.returncode:
-        return [f"disk full: not tried: {mounted.stderr.strip()}"], []
+        return [f"disk full: skipped; mount failed: {mounted.stderr.strip()}"], []
     try:
         return _fill(folder, lake)
     finally:
@@ -68,7 +68,7 @@ def _write_all_but(ballast: Path, lake: Path, left_bytes: int) -> None:
 
 
 def _judge(lake: Path, life: chaos_run.Life, exit_code: int) -> tuple[list[str], list[str]]:
-    """Compare what is in the lake and what was told to be dropped with what was read."""
+    """Compare the rows in the lake plus those reported as dropped with the rows that were read."""
     told = Counter(line["event"] for line in life.told)
     dropped: Counter[str] = Counter()
     for line in life.told:
@@ -80,17 +80,17 @@ def _judge(lake: Path, life: chaos_run.Life, exit_code: int) -> tuple[list[str],
     read = len(kept["state"]) + dropped["state"]
     violations = [f"disk full: {line}" for line in life.odd]
     if exit_code or not told["stop"]:
-        violations.append(f"disk full: the daemon ended with {exit_code}")
+        violations.append(f"disk full: the daemon exited with {exit_code}")
     if not dropped["power"] or not dropped["state"]:
-        violations.append(f"disk full: drops of power and state were expected: {dropped}")
-    # Gauges are not thinned: each board has one a second, sealed or told to be dropped.
+        violations.append(f"disk full: expected dropped rows of power and state, got {dropped}")
+    # Gauges are not thinned: each board has one a second, sealed or reported as dropped.
     if read % _BOARDS or not 0.95 * span_s <= read / _BOARDS <= span_s + 1:
-        violations.append(f"disk full: {read} gauges of {_BOARDS} boards in {span_s} s")
+        violations.append(f"disk full: only {read} gauge rows of {_BOARDS} boards in {span_s} s")
     lines = [
         f"{'disk full for, s':<46}{_FULL_S:>14g}",
-        f"{'  failed seals told':<46}{told['seal_failed']:>14}",
+        f"{'  failed seals reported':<46}{told['seal_failed']:>14}",
         *(
-            f"{f'  {table} rows sealed; dropped, and told':<46}{len(rows):>7}{dropped[table]:>7}"
+            f"{f'  {table} rows sealed; dropped and reported':<46}{len(rows):>7}{dropped[table]:>7}"
             for table, rows in kept.items()
         ),
     ]

@@ -1,7 +1,7 @@
 """One life of the daemon, ended by SIGKILL, and what is then done to its logs.
 
-In: a folder and a source of chance. Out: what the daemon told, when it was killed, and which rows
-its logs held, found with Arrow alone: the daemon's own reader has no say in what must arrive.
+In: a folder and a random generator. Out: what the daemon reported, when it was killed, and which
+rows its logs held, read with Arrow alone, without the daemon's own reader.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pyarrow as pa
 
 NODE = "n1"
 SETTLED_S = 1.0
-"""A daemon that sampled this long has told what it recovered, on whatever machine."""
+"""A daemon that sampled this long has reported what it recovered, on any machine."""
 
 _PROFILE = """
 name = "chaos"
@@ -84,7 +84,7 @@ def prepare(folder: Path, *, boards: int = 2, rate_hz: int = 20, update_us: int 
     (folder / "profile.toml").write_text(profile)
     (folder / "collect.toml").write_text(
         f"lake = {json.dumps(str(folder / 'lake'))}\nnode = '{NODE}'\nrate_hz = {rate_hz}\n"
-        "roll_s = 1\nlearn_s = 0\nwal_limit_mb = 64\nlog_format = 'json'\n"
+        "roll_s = 1\nlearn_s = 0\nwal_limit_mib = 64\nlog_format = 'json'\n"
     )
 
 
@@ -129,7 +129,7 @@ def stop(folder: Path, number: int) -> tuple[Life, int]:
 
 
 def await_event(process: subprocess.Popen[str], life: Life, event: str) -> None:
-    """Read what the daemon tells until it tells an event, or ends."""
+    """Read the daemon's log until it reports an event, or ends."""
     assert process.stderr is not None
     for line in process.stderr:
         _take(line, life)

@@ -1,15 +1,15 @@
-"""Takes the object store away from under a running daemon, and looks what arrives.
+"""Disconnects the object store of a running daemon and verifies what arrives.
 
 In: a folder. Out: figures, in lines, and violations. The store is a real S3-speaking server
-(moto's) behind a wire of ours, and the daemon samples and seals every second all the while.
+(moto's) behind a proxy of ours, and the daemon samples and seals every second throughout.
 
-`away_and_back`: the wire is cut and mended, falls silent and is mended, and the daemon is killed
-with SIGKILL in the midst of uploads, over and over. Every file must arrive, once, with the bytes it
-had; hours that are over are let go here, and must be there.
+`away_and_back`: the connection is cut and restored, hangs and is restored; the daemon is killed
+with SIGKILL during uploads, again and again. Every file must arrive, once, with the bytes it had.
+Hours that are over are deleted locally, and must be in the store.
 
-`stopped_and_started`: the server is killed, and so low a limit holds the disk that files have to be
-given up; then it is started anew, empty. Of every table the rows sealed must be the rows that
-arrived and those that were told to be dropped.
+`stopped_and_started`: the server is killed, and the disk limit is so low that the daemon must drop
+files; then the server starts again, empty. For every table the rows sealed must be the rows that
+arrived plus those reported as dropped.
 """
 
 from __future__ import annotations
@@ -103,18 +103,21 @@ def away_and_back(folder: Path, server: Server, wire: Wire, seed: int, kills: in
     violations = [f"store away: {line}" for line in odd]
     if process.returncode or drained.returncode:
         codes = f"{process.returncode}, {drained.returncode}"
-        violations.append(f"store away: stop and upload ended with {codes}: {drained.stderr}")
+        violations.append(f"store away: stop and upload exited with {codes}: {drained.stderr}")
     if arrived != sealed:
         odd_ones = sorted(set(arrived.items()) ^ set(sealed.items()))
         violations.append(f"store away: {len(odd_ones)} files differ, such as {odd_ones[:2]}")
     if doubled:
         violations.append(f"store away: {doubled} rows are in the bucket twice")
     if not told["upload_failed"] or not told["released"]:
-        violations.append(f"store away: no failure or no release told: {dict(told)}")
+        violations.append(f"store away: no failure or no release reported: {dict(told)}")
     figures = [
-        ("object store cut off and silent; daemon killed", f"{kills} times"),
-        ("  files kept; arrived, each with its bytes", f"{len(sealed)}; {len(arrived)}"),
-        ("  failures told; recoveries told", f"{told['upload_failed']}; {told['upload_works']}"),
+        ("object store cut off or hanging; daemon killed", f"{kills} times"),
+        ("  files sealed; arrived with the same bytes", f"{len(sealed)}; {len(arrived)}"),
+        (
+            "  failures reported; recoveries reported",
+            f"{told['upload_failed']}; {told['upload_works']}",
+        ),
         ("  let go here once verified", str(len(sealed) - len(here))),
         ("  rows there twice", str(doubled)),
     ]
@@ -123,7 +126,7 @@ def away_and_back(folder: Path, server: Server, wire: Wire, seed: int, kills: in
 
 def stopped_and_started(folder: Path, server: Server, wire: Wire, seed: int) -> Outcome:
     """Have the disk's limit reached while the server is dead; then start the server, empty."""
-    _prepare(folder, "stopped", wire, f"[disk]\nlimit_mb = {_LIMIT_MB}\n")
+    _prepare(folder, "stopped", wire, f"[disk]\nlimit_mib = {_LIMIT_MB}\n")
     lake = folder / "lake"
     _fill(lake, random.Random(seed), _FULL_HOURS, 3000)
     sealed = Counter({table: rows.total() for table, rows in _rows(lake).items()})
@@ -149,18 +152,18 @@ def stopped_and_started(folder: Path, server: Server, wire: Wire, seed: int) -> 
     violations = [f"store stopped: {line}" for line in life.odd]
     if not running or process.returncode or drained.returncode:
         codes = f"{process.returncode}, {drained.returncode}"
-        violations.append(f"store stopped: stop and upload ended with {codes}: {drained.stderr}")
+        violations.append(f"store stopped: stop and upload exited with {codes}: {drained.stderr}")
     violations += [
         f"store stopped: {table}: {sealed[table]} rows sealed, {rows.get(table, 0)} arrived, "
-        f"{dropped[table]} told to be dropped"
+        f"{dropped[table]} reported as dropped"
         for table in _TABLES
         if rows.get(table, 0) + dropped[table] != sealed[table]
     ]
     if not dropped["state"] or noted != drops:
-        violations.append(f"store stopped: {drops} drops told, {noted} in the bucket's events")
+        violations.append(f"store stopped: {drops} drops reported, {noted} in the bucket's events")
     figures = [
-        ("object store killed, started again empty", f"{_LIMIT_MB} MiB of disk"),
-        ("  drops told, each also an event there", str(drops)),
+        ("object store killed, restarted empty", f"{_LIMIT_MB} MiB of disk"),
+        ("  drops reported, each also an event in the store", str(drops)),
         *(
             (
                 f"  {table} rows sealed = arrived + dropped",

@@ -1,4 +1,4 @@
-"""Collects the shipped fleet in one process, takes it through the pipeline, and says what it took.
+"""Collects the shipped fleet in one process, runs the pipeline on it, and prints time and memory.
 
 `make fleet` or `python -m benchmarks.fleet [--profile NAME] [--rate HZ] [--keep DIR]`. 1,024
 emulated GPUs of seven kinds for five minutes of virtual time. Collecting runs in a process of its
@@ -86,15 +86,15 @@ def run(folder: Path, profile_name: str, rate_hz: float) -> bool:
     table.add_row("nodes, GPUs", f"{len(profile.nodes)}, {boards:,}")
     table.add_row("virtual time, rate", f"{profile.duration_s:g} s, {rate_hz:g} Hz")
     table.add_row("collect: wall, CPU", f"{wall_s:.1f} s, {cpu_s:.1f} s")
-    table.add_row("  power readings", f"{ticks:,}, {ticks / wall_s:,.0f} a second")
-    table.add_row("  of these kept", f"{rows(lake, 'power'):,}")
+    table.add_row("  power readings", f"{ticks:,}, {ticks / wall_s:,.0f} per second")
+    table.add_row("  of which stored", f"{rows(lake, 'power'):,}")
     table.add_row("  rows of state, tokens", f"{rows(lake, 'state'):,}, {rows(lake, 'tokens'):,}")
     table.add_row("  peak memory", f"{peak / 2**20:.0f} MiB")
     table.add_row("  lake on disk", f"{sum(before.values()) / 2**20:.0f} MiB")
     table.add_row("collect again", f"{again_s:.1f} s, {len(after) - len(before)} files added")
     table.add_row("aggregate", f"{aggregate_s:.1f} s, {sum(d.segments for d in done):,} segments")
     table.add_row("index", f"{index_s:.1f} s, {jobs} jobs")
-    table.add_row("check", f"{check_s:.1f} s, {', '.join(breaches) or 'no breach'}")
+    table.add_row("check", f"{check_s:.1f} s, {', '.join(breaches) or 'all passed'}")
     table.add_row("score", f"{score_s:.1f} s, {len(scored) - len(missed)} of {len(scored)} ok")
     table.add_row("  worst error by counter", f"{100 * worst[False]:.4f} %")
     table.add_row("  worst error by samples", f"{100 * worst[True]:.4f} %")
@@ -108,8 +108,10 @@ def main() -> int:
     """Run the benchmark; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="fleet", help="a shipped profile or a TOML file")
-    parser.add_argument("--rate", type=float, default=10.0, help="power readings a second")
-    parser.add_argument("--keep", type=Path, help="folder to work in and to keep")
+    parser.add_argument(
+        "--rate", type=float, default=10.0, help="power readings per second and board (10)"
+    )
+    parser.add_argument("--keep", type=Path, help="work in this folder and keep it")
     given = parser.parse_args()
     if given.keep is not None:
         given.keep.mkdir(parents=True)

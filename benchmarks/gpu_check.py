@@ -1,4 +1,4 @@
-"""Shows that CUDA and CPU give the same segments, to the bit, on millions of random readings.
+"""Verifies that CUDA and CPU give the same segments, to the bit, on millions of random readings.
 
 Run on a machine with a CUDA device: `make gpu-check`. Every batch goes through the lanes that fit,
 then through each lane alone, then in many small shards. Prints the machine, times and the verdict;

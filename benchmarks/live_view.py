@@ -1,4 +1,4 @@
-"""What the live view costs: a sweep over all boards with it and without it, in one run.
+"""Cost of the live view: a sweep over all boards with it and without it, in one run.
 
 `python -m benchmarks.live_view [--boards N] [--sweeps N] [--runs N]`. Boards answer at once, so
 that nothing is timed but the collector's own work on a reading: stamps, thinning, rows, the view. A
@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import gc
 import time
-from collections.abc import Iterable
-from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -21,6 +19,7 @@ from tokenergy_collectors.live.exposition import ViewCollector
 from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.sampler.sampler import Sampler
 from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.host import Output
 from tokenergy_collectors.sources.nvml.boards import Board
 
 TICK_US = 50_000
@@ -36,13 +35,6 @@ class Ready(Board):
         return 300_000 + self.update_us % 1000, self.update_us * 15_000 if energy else None
 
 
-class Nowhere:
-    """Takes rows and keeps none."""
-
-    def add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Forget them."""
-
-
 def boards(count: int) -> list[Board]:
     """Return boards that answer at once."""
     name = "NVIDIA H100 80GB HBM3"
@@ -54,9 +46,11 @@ def sweeps(count: int, number: int, *, shown: bool) -> tuple[float, LiveView]:
     clock, found = VirtualClock(1_768_464_000_000_000), boards(count)
     offset_us = clock.realtime_us() - clock.monotonic_us()
     view = LiveView(clock)
-    view.begin(Config(lake="x", node="n1"), found, offset_us, lambda: 0)
-    live = view if shown else None
-    sampler = Sampler(found, clock, offset_us, Nowhere(), lambda *_: None, live)
+    view.begin(Config(lake="x", node="n1"), found, offset_us, late=lambda: 0)
+    output = Output()
+    if shown:
+        output.listen(view)
+    sampler = Sampler(found, clock, offset_us, output, lambda *_: None)
     gc.collect()
     start_ns = time.thread_time_ns()
     for sweep in range(number):
@@ -68,9 +62,11 @@ def sweeps(count: int, number: int, *, shown: bool) -> tuple[float, LiveView]:
 def main() -> None:
     """Time both and print them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--boards", type=int, default=8)
-    parser.add_argument("--sweeps", type=int, default=5_000)
-    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--boards", type=int, default=8, help="boards (8)")
+    parser.add_argument(
+        "--sweeps", type=int, default=5_000, help="readings of every board per run (5000)"
+    )
+    parser.add_argument("--runs", type=int, default=9, help="runs (9)")
     options = parser.parse_args()
     bare, fed, scrapes = [], [], []
     for _ in range(options.runs):
@@ -84,9 +80,9 @@ def main() -> None:
         scrapes.append((time.thread_time_ns() - start_ns) / 1e6)
     without, with_view = min(bare), min(fed)
     print(f"{options.boards} boards, {options.sweeps} sweeps, best of {options.runs} runs")
-    print(f"without the view  {without:7.0f} ns a reading")
-    print(f"with the view     {with_view:7.0f} ns a reading  (+{with_view - without:.0f} ns)")
-    print(f"a scrape          {min(scrapes):7.2f} ms, {size} bytes")
+    print(f"without the view  {without:7.0f} ns per reading")
+    print(f"with the view     {with_view:7.0f} ns per reading  (+{with_view - without:.0f} ns)")
+    print(f"one scrape        {min(scrapes):7.2f} ms, {size} bytes")
 
 
 if __name__ == "__main__":

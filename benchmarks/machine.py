@@ -1,7 +1,7 @@
 """What a benchmark ran on, and how fast this machine reads memory.
 
 In: nothing. Out: model of the processor, cores, versions; bytes a second that all cores read. Every
-benchmark of the integration prints both, as figures of one machine say little of another.
+benchmark of the integration prints both, because figures of one machine say little about another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LIBRARIES = ("numpy", "numba", "pyarrow", "duckdb", "polars")
 
 
 def machine() -> dict[str, Any]:
-    """Return what there is to know of the machine: processor, cores, memory, versions, date."""
+    """Return processor, cores, memory and versions of this machine, and the date."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": cpu_model(),
@@ -38,7 +38,7 @@ def line(of: dict[str, Any]) -> str:
 
 
 def cpu_model() -> str:
-    """Return the processor's name as the kernel tells it."""
+    """Return the processor's name as the kernel reports it."""
     try:
         text = Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:

@@ -2,7 +2,8 @@
 
 `python -m benchmarks.performance_page build/*.json [--page FILE] [--chart FILE]`. In: what the
 benchmarks wrote with `--json`; each file says in `kind` which part of the page it fills. A part
-stands between `<!-- KIND: begin -->` and `<!-- KIND: end -->`; those with no file are left alone.
+is the text between `<!-- KIND: begin -->` and `<!-- KIND: end -->`; the script leaves parts without
+a file as they are.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def integration(report: Report) -> str:
         ours = table["rows"][0]
         share = table["bytes"] / ours["median_s"] / report["read_bytes_per_s"]
         lines = [
-            f"{table['readings_per_window']:,} readings a window "
+            f"{table['readings_per_window']:,} readings per window "
             f"({table['windows']:,} windows of {table['window_s']} s); ours reads and writes "
             f"{table['bytes'] / 1e9:.2f} GB at {100 * share:.0f} % of the read bandwidth:",
             "",
@@ -67,13 +68,14 @@ def storage(report: Report) -> str:
     for recording in report["recordings"]:
         target = recording["target"]
         size = recording["files"][0]["bytes_a_row"]
-        told = (
+        verdict = (
             "" if target is None else f"; target at most {target:g} bytes: {_met(size <= target)}"
         )
         lines = [
-            f"{recording['name']} ({recording['rows']:,} rows{told}):",
+            f"{recording['name']} ({recording['rows']:,} rows{verdict}):",
             "",
-            "| encoding | codec | order | bytes a reading | needed, M rows/s | all, M rows/s |",
+            "| encoding | codec | order | bytes per reading | needed columns, M rows/s "
+            "| all columns, M rows/s |",
             "| --- | --- | --- | ---: | ---: | ---: |",
             *(
                 f"| {each['encoding']} | {each['codec']} | {each['order']} "
@@ -92,7 +94,8 @@ def _derived(table: Report) -> str:
     lines = [
         f"Derived table `{table['name']}` ({table['rows']:,} rows):",
         "",
-        "| encoding | codec | bytes a row | written, M rows a CPU second | all read, M rows/s |",
+        "| encoding | codec | bytes per row | M rows written per CPU second "
+        "| all columns, M rows/s |",
         "| --- | --- | ---: | ---: | ---: |",
         *(
             f"| {each['encoding']} | {each['codec']} | {each['bytes_a_row']:.2f} "
@@ -113,7 +116,7 @@ def end_to_end(report: Report) -> str:
         lines = [
             f"{count:,} readings of one hour, {size['bytes'] / count:.2f} bytes each on disk:",
             "",
-            "| | M readings/s | of the quickest read | of read_table | peak MiB |",
+            "| | M readings/s | rate ÷ fastest read | rate ÷ read_table | peak MiB |",
             "| --- | ---: | ---: | ---: | ---: |",
         ]
         usual = median_s(size["sides"]["read_table"])
@@ -155,7 +158,7 @@ def scale(report: Report) -> str:
             _ran_on(report),
             "\n".join(sizes),
             *growth_of(report["sizes"]),
-            f"On the largest, through `catalog.duckdb`; median of the questions in SQL: "
+            f"On the largest lake, through `catalog.duckdb`. Median of the SQL times: "
             f"{statistics.median(row['sql_s'] for row in report['answers']['questions']):.2f} s.",
             "\n".join(answers),
             f"`tokenergy check`: {checks['seconds']:.1f} s, peak {checks['peak_mib']:.0f} MiB.",
@@ -170,7 +173,7 @@ PARTS: dict[str, Callable[[Report], str]] = {
     "large": end_to_end,
     "scale": scale,
 }
-"""Who writes which part of the page."""
+"""Which function writes which part of the page."""
 
 
 def _seconds(seconds: float | None) -> str:
@@ -205,7 +208,7 @@ def draw(report: Report, path: Path) -> None:
 
     rows = [
         {
-            "window": f"{table['readings_per_window']:,} readings a window",
+            "window": f"{table['readings_per_window']:,} readings per window",
             "name": row["name"],
             "rate": round(row["readings_per_s"] / 1e6, 1),
         }
@@ -244,16 +247,18 @@ def draw(report: Report, path: Path) -> None:
 def main() -> int:
     """Rewrite the page and the chart; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("reports", type=Path, nargs="+", help="JSON files of benchmarks")
-    parser.add_argument("--page", type=Path, default=PAGE)
-    parser.add_argument("--chart", type=Path, default=CHART)
+    parser.add_argument(
+        "reports", type=Path, nargs="+", help="JSON files that benchmarks wrote with --json"
+    )
+    parser.add_argument("--page", type=Path, default=PAGE, help="page to write into")
+    parser.add_argument("--chart", type=Path, default=CHART, help="SVG file to write")
     options = parser.parse_args()
     text = options.page.read_text("utf-8")
     for path in options.reports:
         report = json.loads(path.read_text("utf-8"))
         kind = report.get("kind") if isinstance(report, dict) else None
         if kind not in PARTS:
-            print(f"{path}: kind {kind!r}: expected one of {', '.join(PARTS)}; left out")
+            print(f"{path}: kind {kind!r}: expected one of {', '.join(PARTS)}; file ignored")
             continue
         text = into_page(text, kind, PARTS[kind](report))
         if kind == "integration":

@@ -27,7 +27,7 @@ def random_batch(
     """Return a batch of about `readings` readings on each of some devices.
 
     Some devices are empty, some have one reading; about 1 in 300 spacings is a gap and 1 in 50 rows
-    stands twice, in any order; windows are cut again at the edges of random jobs, on and between
+    is stored twice, in any order; windows are cut again at the edges of random jobs, on and between
     readings; counters change their epoch now and then.
     """
     rng = np.random.default_rng(seed)

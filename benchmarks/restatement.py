@@ -1,9 +1,10 @@
-"""History restated: a job map is corrected three days later, and what that changes is shown.
+"""Corrects a job record three days later and shows what that changes.
 
 `make restatement`, or `python -m benchmarks.restatement`. A lake of three days is indexed; then one
-job turns out to have ended earlier. Shown: which hours are derived again, digests of the partitions
-before and after, which jobs moved and why, and that running again changes nothing. Exit code 1 if
-an untouched partition changed a byte, another job moved, or the second run did something.
+job turns out to have ended earlier. Printed: which hours are derived again, digests of the
+partitions before and after, which jobs changed and why, and that running again changes nothing.
+Exit code 1 if an untouched partition changed a byte, another job changed, or the third run did
+anything.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def digests(lake: Lake) -> dict[str, str]:
 def show(before: dict[str, str], after: dict[str, str]) -> None:
     """Print how many partitions are the same and which are not, with digests."""
     same = sorted(path for path in after if before.get(path) == after[path])
-    print(f"{len(same)} of {len(after)} files kept their bytes, for example")
+    print(f"{len(same)} of {len(after)} files kept their bytes, for example:")
     for path in same[:_SHOWN]:
         print(f"  {after[path][:16]}  {path}")
     print(f"{len(after) - len(same)} files changed:")
@@ -104,7 +105,7 @@ def main() -> None:
         elsewhere = {p for p in own if partition(hour) not in p and not p.startswith("job_index/")}
         met = not elsewhere and moved == [corrected] and not third.causes
         met = met and set(second.causes) == {hour} and digests(lake) == after
-    print("only what had to change did" if met else "NOT MET", flush=True)
+    print("only what had to change changed" if met else "FAILED: see above", flush=True)
     sys.exit(0 if met else 1)
 
 

@@ -1,8 +1,8 @@
-"""Plants swings in 1,000 devices and looks whether `tokenergy load-profile` finds them.
+"""Plants swings in 1,000 devices and verifies that `tokenergy load-profile` finds them.
 
 `make bench-spectra` or `python -m benchmarks.spectra [--devices N] [--keep DIR]`. For each case a
-lake is written as collectors would (a file a node), the product's command is run on it, and what it
-says is asked for with `tokenergy query`. Exit code 1 on a miss.
+lake is written as collectors would (one file per node), the product's command runs on it, and
+`tokenergy query` reads the result. Exit code 1 on a miss.
 
 A swing of 30 % is one whose peak to peak is 30 % of the mean: every device draws
 P (1 + 0.15 sin(2 pi f t)), P its own between 400 and 600 W, all in phase, as the ranks of one
@@ -182,8 +182,8 @@ def run_case(case: Case, folder: Path, devices: int) -> bool:
 def main() -> int:
     """Run all cases; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--devices", type=int, default=1_000)
-    parser.add_argument("--keep", type=Path, help="folder to keep the lakes in")
+    parser.add_argument("--devices", type=int, default=1_000, help="devices (1000)")
+    parser.add_argument("--keep", type=Path, help="keep the lakes in this folder")
     options = parser.parse_args()
     print(
         f"{options.devices:,} devices, swing {100 * SWING:.0f} % (peak to peak / mean), bounds "

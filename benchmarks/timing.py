@@ -1,8 +1,8 @@
-"""Timing: how well the collector keeps its ticks, in real time, on emulated boards.
+"""Timing: how punctual the collector's ticks are, in real time, on emulated boards.
 
 `make bench-timing` runs the collector for 10 minutes at 20 Hz on eight boards that another process
-emulates, and prints how many ticks began when. Beside the collector's own count of late ticks
-stands what the stamps of the readings say, found without it. Exit code 1 if fewer than 99.9 % of
+emulates, and prints how punctual they were: by the collector's own count of late ticks, and by the
+stamps of the readings, independently of it. Exit code 1 if fewer than 99.9 % of
 the ticks began within 5 ms of their time.
 """
 
@@ -71,14 +71,14 @@ def _tell(told: dict[str, float], behind_us: np.ndarray) -> int:
     kept = (ticks - late) / due
     p50, p99, p999 = np.percentile(behind_us, [50, 99, 99.9]) / 1_000
     seen = int((behind_us > LATE_US).sum())
-    print(f"{due:,} ticks due at {HZ} Hz over {told['ran_s'] / 60:.1f} minutes")
+    print(f"{due:,} ticks due at {HZ} Hz in {told['ran_s'] / 60:.1f} minutes")
     print(
         f"within {LATE_US // 1_000} ms of their time: {100 * kept:.3f} % (limit {100 * KEPT:g} %)"
     )
-    print(f"late: {late} counted, {left_out} left out; latest by {told['worst_ms']:.1f} ms")
+    print(f"late ticks: {late}; skipped: {left_out}; worst delay {told['worst_ms']:.1f} ms")
     print(
-        f"by the stamps of {len(behind_us):,} ticks: {p50:.2f} ms after their time in the median, "
-        f"{p99:.2f} ms at 99 %, {p999:.2f} ms at 99.9 %; {seen} late"
+        f"delay by the stamps of {len(behind_us):,} ticks: median {p50:.2f} ms, "
+        f"99 % {p99:.2f} ms, 99.9 % {p999:.2f} ms; {seen} late"
     )
     return 0 if kept >= KEPT else 1
 

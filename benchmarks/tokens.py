@@ -1,8 +1,8 @@
-"""Times token usage: one statement over all readings beside a few points an hour.
+"""Times token usage: from a few points per hour, against one statement over all readings.
 
 `make bench-tokens` or `python -m benchmarks.tokens [--jobs N,N] [--hours N] [--keep DIR]`. A lake
-of token readings is written as a collector would, every 10 s, two kinds a job. Each side runs in a
-process of its own and gives its time, its peak memory and a digest of its rows: points with no
+of token readings is written as a collector would, every 10 s, two kinds per job. Each side runs in
+a process of its own and gives its time, its peak memory and a digest of its rows: points with no
 cache, with a cache, and with a cache after one more hour has come; then all readings of all time.
 Exit code 1 where the rows differ.
 """
@@ -108,7 +108,7 @@ def compare(lake: Lake, jobs: int, hours: int) -> bool:
         command = [sys.executable, "-m", "benchmarks.tokens", "--side", side, str(lake.root)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
-            print(f"  {title:<30} did not end: exit code {done.returncode}")
+            print(f"  {title:<30} FAILED: exit code {done.returncode}")
             continue
         found[title] = json.loads(done.stdout)
         print(
@@ -128,9 +128,9 @@ def compare(lake: Lake, jobs: int, hours: int) -> bool:
 def main() -> int:
     """Run the comparison, or one side of it; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", default="200", help="numbers of jobs, joined by commas")
-    parser.add_argument("--hours", type=int, default=24)
-    parser.add_argument("--keep", type=Path, help="folder to keep the lakes in")
+    parser.add_argument("--jobs", default="200", help="numbers of jobs, joined by commas (200)")
+    parser.add_argument("--hours", type=int, default=24, help="length of the lake (24)")
+    parser.add_argument("--keep", type=Path, help="keep the lakes in this folder")
     parser.add_argument("--side", nargs=2, metavar=("SIDE", "LAKE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
@@ -145,7 +145,7 @@ def main() -> int:
                 write_hour(lake, jobs, number)
             write_jobs(lake, jobs, options.hours)
             same.append(compare(lake, jobs, options.hours))
-    print("the same rows" if all(same) else "NOT THE SAME ROWS, or a side did not end")
+    print("both sides give the same rows" if all(same) else "FAILED: rows differ, or a side failed")
     return 0 if all(same) else 1
 
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from tests.support.host_shim import HostKernels, build, compiler
+from tokenergy_collectors.base.logs import HANDLER
+
+
+@pytest.fixture(autouse=True)
+def no_log_left() -> Iterator[None]:
+    """Take the collector's log away again: it would write the lines of the tests that follow."""
+    yield
+    logging.getLogger().removeHandler(HANDLER)
 
 
 @pytest.fixture(scope="session")

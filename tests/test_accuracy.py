@@ -97,7 +97,7 @@ def test_a_card_whose_gain_hides_an_error_is_named() -> None:
     """The script lacks 2 % and its card reads 2 % more; ours has the card's 2 % alone."""
     row = made(replace(EXACT, counter_j=None, naive_j=100, ours_j=102, gain=0.02))
     assert row.verdict.startswith("worse")
-    assert row.why.startswith("chance of the cards' errors: without them median 1.96 naive, 0.00")
+    assert row.why.startswith("chance: without the cards' own errors, median is 1.96 naive, 0.00")
     # Without the cards' errors ours is worse in the median, which the row does not show.
     one, two, three = (
         replace(EXACT, counter_j=None, naive_j=100 + naive, ours_j=100 + ours, gain=gain)
@@ -105,7 +105,7 @@ def test_a_card_whose_gain_hides_an_error_is_named() -> None:
     )
     assert made(one, two, three).verdict == "worse: p95, worst"
     assert made(one, two, three).why.startswith(
-        "chance of the cards' errors: without them p95 1.00"
+        "chance: without the cards' own errors, p95 is 1.00"
     )
     other = made(replace(EXACT, counter_j=None, naive_j=100, ours_j=102))
     assert other.why == "not explained"
@@ -122,7 +122,9 @@ def test_a_single_trial_is_chance_only_where_all_together_are_closer() -> None:
     usual = replace(EXACT, naive_j=90.0, counter_j=97.0)
     odd = replace(usual, ours_j=104.0)
     assert made(*[usual] * 31, odd).verdict == "worse: worst"
-    assert made(*[usual] * 31, odd).why.startswith("one trial: root mean square without the cards'")
+    assert made(*[usual] * 31, odd).why.startswith(
+        "one trial: without the cards' own errors, root mean square is"
+    )
     assert made(odd).why == "not explained"
     far = replace(usual, ours_j=130.0)
     assert made(*[usual] * 31, far).why == "not explained"

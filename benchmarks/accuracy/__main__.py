@@ -1,8 +1,8 @@
-"""The command: runs the trials, writes the table into docs/accuracy.md.
+"""Runs the accuracy trials and writes the table into docs/accuracy.md.
 
 `make accuracy` or `python -m benchmarks.accuracy [--trials N] [--seconds 2,10] [--out FILE]`. Exit
 code 1 if a row in which ours is worse has no reason, or the bounds hold in fewer than 99 % of the
-trials. A kind of sensor runs in a process of its own, one a core.
+trials. Each kind of sensor runs in a process of its own, one per core.
 """
 
 from __future__ import annotations
@@ -42,10 +42,14 @@ def run(trials: int, durations_s: Sequence[float], processes: int) -> list[table
 def main() -> int:
     """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=TRIALS, help="boards a row")
-    parser.add_argument("--seconds", default=",".join(map(str, DURATIONS_S)), help="durations")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, default=PAGE, help="page whose table is replaced")
+    parser.add_argument(
+        "--trials", type=int, default=TRIALS, help=f"boards per row (default {TRIALS})"
+    )
+    parser.add_argument(
+        "--seconds", default=",".join(map(str, DURATIONS_S)), help="lengths of the jobs"
+    )
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="at a time")
+    parser.add_argument("--out", type=Path, default=PAGE, help="page to write the table into")
     given = parser.parse_args()
     durations_s = [float(word) for word in given.seconds.split(",")]
     began_s = time.monotonic()

@@ -1,11 +1,11 @@
-"""The trials: which boards, which sensors, which loads, for how long, and what lies around a job.
+"""The trials: boards, sensors, loads and lengths, and what runs before and after a job.
 
-In: a kind of sensor, a duration, a number of trials. Out: an emulated profile with one node a
-workload and one board a trial. The same arguments give the same profile and the same noise.
+In: a kind of sensor, a duration, a number of trials. Out: an emulated profile with one node
+per workload and one board per trial. The same arguments give the same profile and the same noise.
 
 A trial is one board with errors of its own. Four boards share a job, so that their load is the same
-and their sensors are not. Jobs start at a random instant. What comes before and after is, by turns,
-an idle board or another job that draws 85 % of the limit up to (or from) the very same instant.
+and their sensors are not. Jobs start at a random instant. Before and after it there is, in turn, an
+idle board or another job that draws 85 % of the limit up to (or from) exactly the same instant.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WORKLOADS = ("inference", "training", "periodic", "constant")
 
 COUNTER_GAIN_PPM = 10_000
 """A card's counter is off by up to 1 % either way. Assumed: half the spread of the power reading.
-Counter and reading share a measuring chain; nothing published tells their errors apart."""
+Counter and reading share a measuring chain; no publication separates their errors."""
 
 _BEFORE_S = 4.0
 _AFTER_S = 2.0

@@ -1,11 +1,11 @@
-"""The two simpler methods, on boards of their own that live the same life.
+"""The two simpler methods, on boards of their own with the same load.
 
 In: a profile and one of its nodes. Out: for each job and board what a script finds by
-    naive    power polled at 10 Hz through NVML, from the very field that our daemon reads, at a
+    naive    power polled at 10 Hz through NVML, from the same field that our daemon reads, at a
              phase of the script's own; trapezoid over the readings between start and end, nothing
              for the time between an edge and the reading nearest to it inside
-    counter  the energy counter read at the very start and at the very end, as tools do that are
-             told of both (Zeus): its difference
+    counter  the energy counter read at the exact start and the exact end, as by tools that are
+             called at both (Zeus): its difference
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Trials to the table of docs/accuracy.md: errors of each method, coverage, and a verdict a row.
+"""Makes the table of docs/accuracy.md: errors of each method, coverage, and a verdict per row.
 
 In: the trials of each cell. Out: rows, and Markdown. A method's error is the absolute value of its
 relative error in per cent; the three figures are the median, the 95th percentile (nearest rank) and
@@ -18,10 +18,10 @@ from benchmarks.accuracy.trials import Cell, Method, Trial
 
 EQUAL_POINTS = 0.05
 EQUAL_SHARE = 0.01
-"""Two errors are equal if they differ by no more than so many points, or by this share."""
+"""Two errors are equal if they differ by at most this many points, or by this share."""
 
 COVERAGE = 0.99
-"""Share of all trials in which the truth must lie within the bounds."""
+"""Smallest share of all trials in which the truth must be inside the bounds."""
 
 HEADER = (
     "sensor",
@@ -48,7 +48,7 @@ Figures = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: a kind of sensor, a workload, a duration, and what the trials say."""
+    """One row: a kind of sensor, a workload, a duration, and its trials."""
 
     kind: Kind
     workload: str
@@ -64,7 +64,7 @@ class Row:
 
     @property
     def inside(self) -> int:
-        """In how many trials the truth lies within the bounds."""
+        """In how many trials the truth is inside the bounds."""
         return sum(trial.inside for trial in self.trials)
 
     @property
@@ -89,11 +89,11 @@ class Row:
 
     @property
     def why(self) -> str:
-        """Return the reason for what is worse; empty where nothing is, `not explained` if unknown.
+        """Return why ours is worse; empty where it is not, `not explained` if there is no reason.
 
         Reasons are found in the trials: with the card's own error taken out, ours must be as good
         as the others; or a single trial is worse, and all of them together are closer; or all
-        methods rest on samples that see the same part of a locked swing.
+        methods use samples that see the same part of a locked swing.
         """
         if not self.behind:
             return ""
@@ -106,17 +106,17 @@ class Row:
             assert ours is not None
             assert theirs is not None
             return (
-                f"chance of the cards' errors: without them {_FIGURES[figure]} "
+                f"chance: without the cards' own errors, {_FIGURES[figure]} is "
                 f"{theirs[figure]:.2f} {_NAMES[method]}, {ours[figure]:.2f} ours"
             )
         if all(_FIGURES[figure] == "worst" for figure, _ in left) and self._closer(left):
             method = left[0][1]
             return (
-                f"one trial: root mean square without the cards' errors "
+                f"one trial: without the cards' own errors, root mean square is "
                 f"{self._square(method):.2f} {_NAMES[method]}, {self._square('ours'):.2f} ours"
             )
         if self._aliased(left):
-            return "the samples see one part of the swing, whatever is made of them"
+            return "the samples see one part of the swing; no method can correct that"
         return "not explained"
 
     def _square(self, method: Method) -> float:
@@ -147,7 +147,7 @@ def rows(kind: Kind, cells: dict[Cell, list[Trial]]) -> list[Row]:
 
 
 def covered(found: Sequence[Row]) -> tuple[int, int]:
-    """Return in how many trials of all rows the truth lies inside, and how many there are."""
+    """Return in how many trials of all rows the truth is inside, and how many there are."""
     return sum(row.inside for row in found), sum(len(row.trials) for row in found)
 
 
@@ -159,12 +159,12 @@ def passed(found: Sequence[Row]) -> bool:
 
 
 def markdown(found: Sequence[Row]) -> str:
-    """Return the table and a summary, as they stand in docs/accuracy.md."""
+    """Return the table and a summary, as they appear in docs/accuracy.md."""
     inside, trials = covered(found)
     best = sum(not row.behind for row in found)
     lines = [
         f"{len(found)} rows, {trials:,} trials. Ours is best or equal in {best} rows, worse in "
-        f"{len(found) - best}. The truth lies inside [low, high] in {inside:,} trials "
+        f"{len(found) - best}. The true energy is inside [low, high] in {inside:,} trials "
         f"({100 * inside / trials:.2f} %); the lowest share of a row is "
         f"{100 * min(row.inside / len(row.trials) for row in found):.0f} %.",
         "",
@@ -175,7 +175,7 @@ def markdown(found: Sequence[Row]) -> str:
 
 
 def into_page(page: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
-    """Put the made part of a page, between two marks, in the place of what stands there."""
+    """Replace the generated part of a page, between two marks."""
     before, rest = page.read_text("utf-8").split(begin)
     _, after = rest.split(end)
     page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")

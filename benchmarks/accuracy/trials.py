@@ -77,7 +77,7 @@ class Trial:
 
     @property
     def inside(self) -> bool:
-        """Whether the truth lies within the bounds."""
+        """Whether the truth is within the bounds."""
         return self.low_j <= self.true_j <= self.high_j
 
     @property
@@ -125,7 +125,8 @@ def collect(one: Profile, folder: Path, rate_hz: float) -> None:
     """Run the daemon on a profile: FOLDER/lake gets its readings, FOLDER/truth what was true."""
 
     def read_config(node: str) -> Config:
-        return Config(lake=str(folder / "lake"), node=node, rate_hz=rate_hz)
+        keys = {"lake": str(folder / "lake"), "node": node, "rate_hz": rate_hz}
+        return Config.model_validate(keys)
 
     collect_fleet(one, read_config, Control(), truth=folder / "truth")
 

@@ -1,9 +1,9 @@
-"""The command: runs the trials, prints the table, writes it into docs/uncertainty.md.
+"""Runs the trials of the bounds, prints the table and writes it into docs/uncertainty.md.
 
 `make bounds` or `python -m benchmarks.bounds [--cards published|emulated] [--boards N]
-[--seconds 2,10] [--out FILE]`. The page is written for published cards alone. Exit code 1 if the
-truth lies outside the bounds in more than 1 % of a row or of all jobs, or if bounds are too wide
-for a reason that is not known. A kind of sensor runs in a process of its own, one a core.
+[--seconds 2,10] [--out FILE]`. Without `--out` the page is written only for published cards. Exit
+code 1 if the truth is outside the bounds in more than 1 % of a row or of all jobs, or if bounds are
+too wide for an unknown reason. Each kind of sensor runs in a process of its own, one per core.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ def main() -> int:
         "--cards",
         choices=get_args(Cards),
         default="published",
-        help="how the cards differ: as published ones do (default), or as the emulator's boards",
+        help="how the cards differ: like published cards (default), or like the emulator's boards",
     )
-    parser.add_argument("--boards", type=int, default=TRIALS, help="boards a workload and row")
-    parser.add_argument("--seconds", default=DURATIONS_S, help="durations")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--out", type=Path, help="page whose table is replaced")
+    parser.add_argument("--boards", type=int, default=TRIALS, help="boards per workload and row")
+    parser.add_argument("--seconds", default=DURATIONS_S, help="lengths of the jobs")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="at a time")
+    parser.add_argument("--out", type=Path, help="page to write the table into")
     given = parser.parse_args()
     durations_s = [float(word) for word in given.seconds.split(",")]
     began_s = time.monotonic()
@@ -67,7 +67,7 @@ def main() -> int:
     page = given.out or (PAGE if given.cards == "published" else None)
     if page:
         into_page(page, text, table.BEGIN, table.END)
-    print(f"{page or 'no page'}: {len(found)} rows in {time.monotonic() - began_s:.0f} s")
+    print(f"{page or 'no page written'}: {len(found)} rows in {time.monotonic() - began_s:.0f} s")
     return 0 if table.passed(booked, found) else 1
 
 

@@ -1,8 +1,8 @@
-"""Trials to the table of docs/uncertainty.md: coverage, width beside spread, and a verdict a row.
+"""Makes the table of docs/uncertainty.md: coverage, width beside spread, and a verdict per row.
 
 In: what was booked of each kind of sensor. Out: rows, and Markdown.
 
-The spread is what cards really differ by: the width of the central 99 % of (booked - true) / true
+The spread is how much cards really differ: the width of the central 99 % of (booked - true) / true
 over the cards of a row. Percentiles are by rank over n + 1 (Weibull), so that of fewer than 200
 cards all count. The width is the median of (high - low) / true.
 """
@@ -19,16 +19,17 @@ from benchmarks.bounds.trials import Booked, Card, Job
 from tokenergy_collectors.emulate.profile.catalogue import SENSORS, shipped
 
 COVERAGE = 0.99
-"""Share of the cards, and of the jobs, whose truth must lie within the bounds."""
+"""Smallest share of the cards, and of the jobs, whose true energy must be inside the bounds."""
 
 WIDEST = 3.0
-"""Bounds may be so many times wider than the spread."""
+"""Bounds may be at most this many times as wide as the spread."""
 
 BEGIN, END = "<!-- made by `make bounds` -->", "<!-- end -->"
 HEADER = (
     "sensor", "counter", "s", "cards", "spread %",
     "inside", "width %", "ratio",
-    "calibrated: inside", "width %", "ratio", "to what is left", "bounds are",
+    "calibrated: inside", "calibrated: width %", "calibrated: ratio", "ratio to residual spread",
+    "verdict",
 )  # fmt: skip
 
 
@@ -48,28 +49,28 @@ class Row:
 
     @cached_property
     def corrected_spread(self) -> float:
-        """The same of what the calibration makes of it: what is left of the spread then."""
+        """The same after each card is corrected by its calibration: the residual spread."""
         return central(card.corrected_error for card in self.calibrated)
 
     @cached_property
     def unseen(self) -> float:
-        """Width that the time which the sensor does not look at makes, in per cent of the truth."""
+        """Width caused by the time that the sensor does not measure, in per cent of the truth."""
         if self.kind.counter:
             return 0.0
         sensor, board = SENSORS[self.kind.sensor], shipped()[self.kind.board]
-        # A sensor that tells a 1 s average alone has no window of its own: it looks at everything.
+        # A sensor that reports only a 1 s average has no window of its own: it measures all time.
         share = 1 - sensor.get("window_us", sensor["update_us"]) / sensor["update_us"]
         joules: float = share * (board["limit_w"] - board["idle_w"]) * self.duration_s
         return statistics.median(100 * joules / card.true_j for card in self.of_class)
 
     @property
     def covered(self) -> bool:
-        """Whether the truth lies inside often enough, in both ways of booking."""
+        """Whether the truth is inside often enough, in both ways of booking."""
         return all(share_inside(cards) >= COVERAGE for cards in (self.of_class, self.calibrated))
 
     @property
     def verdict(self) -> str:
-        """What the width is owed to: `met`, `calibrate`, `unseen`; or `MISSED`."""
+        """What makes the bounds narrow enough: `met`, `calibrate`, `unseen`; or `MISSED`."""
         if not self.covered:
             return "MISSED"
         if width(self.of_class) <= WIDEST * self.spread:
@@ -95,7 +96,7 @@ def width(cards: Sequence[Card]) -> float:
 
 
 def share_inside(found: Sequence[Card] | Sequence[Job]) -> float:
-    """Return the share of cards or jobs whose truth lies inside their bounds."""
+    """Return the share of cards or jobs whose truth is inside their bounds."""
     return sum(one.inside for one in found) / len(found)
 
 
@@ -106,10 +107,10 @@ def rows(kind: Kind, booked: tuple[Booked, Booked]) -> list[Row]:
 
 
 def summary(booked: Sequence[tuple[Booked, Booked]], found: Sequence[Row]) -> list[str]:
-    """Return what holds of all jobs together, a line each."""
+    """Return what holds for all jobs together, one line each."""
     lines = []
     for way, of_way in zip(
-        ("of their class", "calibrated"), zip(*booked, strict=True), strict=True
+        ("by class", "with calibration"), zip(*booked, strict=True), strict=True
     ):
         jobs = [job for one in of_way for of_duration in one.jobs.values() for job in of_duration]
         squares = sum(job.rss_inside for job in jobs)
@@ -117,15 +118,17 @@ def summary(booked: Sequence[tuple[Booked, Booked]], found: Sequence[Row]) -> li
             (job.rss_high_j - job.rss_low_j) / (job.high_j - job.low_j) for job in jobs
         )
         lines.append(
-            f"{len(jobs):,} jobs on boards {way}: the truth lies inside the worst case in "
-            f"{100 * share_inside(jobs):.2f} %, inside the bounds by squares in "
-            f"{100 * squares / len(jobs):.2f} %, which are {saved:.3f} times as wide (median)."
+            f"{len(jobs):,} jobs, bounds {way}: the true energy is inside the worst case in "
+            f"{100 * share_inside(jobs):.2f} % and inside the bounds by squares in "
+            f"{100 * squares / len(jobs):.2f} %; the bounds by squares are {saved:.3f} times as "
+            "wide as the worst case (median)."
         )
     counts = {v: sum(row.verdict == v for row in found) for v in ("met", "calibrate", "unseen")}
     lines.append(
-        f"Of {len(found)} rows {counts['met']} are at most {WIDEST:g} times as wide as the spread "
-        f"by class, {counts['calibrate']} once calibrated, {counts['unseen']} but for what the "
-        f"sensor does not look at; {len(found) - sum(counts.values())} missed."
+        f"{len(found)} rows: bounds are at most {WIDEST:g} times as wide as the spread in "
+        f"{counts['met']} by class, in {counts['calibrate']} more with calibration, in "
+        f"{counts['unseen']} more without the time that the sensor does not measure; "
+        f"{len(found) - sum(counts.values())} missed."
     )
     return lines
 
@@ -141,7 +144,7 @@ def passed(booked: Sequence[tuple[Booked, Booked]], found: Sequence[Row]) -> boo
 
 
 def markdown(booked: Sequence[tuple[Booked, Booked]], found: Sequence[Row]) -> str:
-    """Return the table and its summary, as they stand in docs/uncertainty.md."""
+    """Return the table and its summary, as they appear in docs/uncertainty.md."""
     return "\n".join(
         [
             *(f"- {line}" for line in summary(booked, found)),

@@ -83,7 +83,7 @@ class Card:
 
     @property
     def inside(self) -> bool:
-        """Whether the truth lies within the bounds."""
+        """Whether the truth is within the bounds."""
         return self.low_j <= self.true_j <= self.high_j
 
     @property
@@ -114,12 +114,12 @@ class Job:
 
     @property
     def inside(self) -> bool:
-        """Whether the truth lies within the worst case."""
+        """Whether the truth is within the worst case."""
         return self.low_j <= self.true_j <= self.high_j
 
     @property
     def rss_inside(self) -> bool:
-        """Whether the truth lies within the bounds by squares."""
+        """Whether the truth is within the bounds by squares."""
         return self.rss_low_j <= self.true_j <= self.rss_high_j
 
 

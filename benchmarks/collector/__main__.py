@@ -1,4 +1,4 @@
-"""Overhead: this collector beside its peers at one rate, on the same emulated boards, in one run.
+"""Overhead: this collector against its peers, at one rate on the same emulated boards, in one run.
 
 `make bench-collector` prints CPU seconds per 1,000 readings and peak memory of this collector, of
 Zeus's PowerMonitor, of CodeCarbon, of gpustat's loop, and of plain loops on `pynvml` that store
@@ -76,8 +76,8 @@ def _tell(found: dict[str, list[tuple[Cost, Cost]]], for_s: float, peak_mib: flo
     ours = [ours for pairs in found.values() for ours, _ in pairs]
     core = statistics.median(cost.core_percent for cost in ours)
     peak = max(peak_mib, *(cost.peak_mib for cost in ours))
-    print(f"{BOARDS} boards, {HZ} Hz, {len(ours)} runs of {for_s:g} s beside a peer; medians")
-    print(f"{'':28}{'CPU s / 1,000':>14}{'ours beside':>13}{'ours / it':>11}{'MiB':>7}{'Hz':>7}")
+    print(f"{BOARDS} boards, {HZ} Hz, {len(ours)} runs of {for_s:g} s next to a peer; medians")
+    print(f"{'':28}{'CPU s / 1,000':>14}{'ours with it':>13}{'ours/peer':>11}{'MiB':>7}{'Hz':>7}")
     row = "{:28}{:14.4f}{:>13}{:>11}{:7.0f}{:7.1f}"
     print(row.format("tokenergy-collect", _per_1000(ours), "", "", peak, _hz(ours)))
     failed, table = [], []
@@ -91,14 +91,16 @@ def _tell(found: dict[str, list[tuple[Cost, Cost]]], for_s: float, peak_mib: flo
         table.append({"tool": name, "cpu_s_per_1000": per_1000, "ratio": ratio, "peak_mib": mib})
         limit = LIMITS.get(name, 1.0)
         if limit is not None and ratio > limit:
-            failed.append(f"{ratio:.2f} times {PEERS[name]}; expected at most {limit:g}")
+            failed.append(
+                f"{ratio:.2f} times the cost of {PEERS[name]}; expected at most {limit:g}"
+            )
     print(
-        f"ours, calls included: {core:.2f} % of one core (limit {CORE_PERCENT:g} %), {peak:.0f} MiB"
+        f"ours, with NVML calls: {core:.2f} % of a core (limit {CORE_PERCENT:g} %), {peak:.0f} MiB"
     )
     if core > CORE_PERCENT:
-        failed.append(f"{core:.2f} % of one core")
+        failed.append(f"{core:.2f} % of one core; expected at most {CORE_PERCENT:g} %")
     if peak > PEAK_MIB:
-        failed.append(f"{peak:.0f} MiB; expected at most {PEAK_MIB:g}")
+        failed.append(f"{peak:.0f} MiB of memory; expected at most {PEAK_MIB:g}")
     print(json.dumps({"core_percent": core, "peak_mib": peak, "peers": table}))
     for why in failed:
         print(f"bench-collector: FAILED: {why}")

@@ -28,7 +28,9 @@ def emulated_boards(folder: Path) -> Iterator[dict[str, str]]:
         try:
             while not feeder.stdout.readline().startswith(f"export {STATE_VARIABLE}"):
                 if feeder.poll() is not None:
-                    raise RuntimeError("the emulated boards could not be started")
+                    raise RuntimeError(
+                        "the emulated boards did not start: `tokenergy-collect emulate demo` ended"
+                    )
             # CodeCarbon asks whether there is an nvidia-smi before it asks NVML.
             smi = folder / "bin" / "nvidia-smi"
             smi.parent.mkdir()

@@ -76,7 +76,7 @@ class Running:
         """End the stretch and the program; return what the stretch took."""
         if self._begin is None or not self._members():
             self._stop()
-            raise RuntimeError("the program ended by itself")
+            raise RuntimeError("the program ended before it was stopped")
         wall_s, cpu_s, readings = self._begin
         found = Cost(
             self._cpu_s() - cpu_s,
@@ -149,7 +149,7 @@ def peak_of(command: Sequence[str], environment: Mapping[str, str]) -> float:
     _, status, used = os.wait4(running.pid, 0)
     running.returncode = os.waitstatus_to_exitcode(status)
     if running.returncode:
-        raise RuntimeError(f"{command[0]} ended with {running.returncode}")
+        raise RuntimeError(f"{command[0]} exited with {running.returncode}")
     return used.ru_maxrss / 1024
 
 

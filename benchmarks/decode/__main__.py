@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.what == "record":
             lengths = {f.name: getattr(options, f.name) for f in fields(Plan)}
             record(options.folder, _decoder(options), Plan(**lengths))
-            print(f"recorded: {options.folder}; next: table {options.folder}")
+            print(f"recorded: {options.folder}")
+            print(f"next: python -m benchmarks.decode table {options.folder}")
             return 0
         return show(options.folder)
     except UserError as error:
@@ -55,9 +56,7 @@ def show(folder: Path) -> int:
     print("; ".join(f"{name} {value}" for name, value in about.items() if _is_plain(value)))
     print("\n".join(table.markdown(found)))
     wrong += breaches
-    print(
-        "\n".join(wrong) if wrong else "the loop's tokens are inside the bounds; every check passes"
-    )
+    print("\n".join(wrong) if wrong else "the loop's tokens are inside the bounds; all checks pass")
     return 1 if wrong else 0
 
 
@@ -72,7 +71,7 @@ def _decoder(options: argparse.Namespace) -> Decoder:
 
         from benchmarks.decode.llama import LlamaDecoder
     except ImportError as error:
-        raise UserError(f"{error.name} is not installed: install torch and transformers") from None
+        raise UserError(f"{error.name} is not installed; install torch and transformers") from None
     if not torch.cuda.is_available():
         raise UserError("torch finds no CUDA device")
     return LlamaDecoder(
@@ -88,17 +87,21 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="what", required=True)
-    recording = commands.add_parser("record", help="decode on the first CUDA device, and record it")
-    recording.add_argument("--shape", default="8b", choices=("8b", "1b", "tiny"), help="the model")
+    recording = commands.add_parser("record", help="decode on the first CUDA device and record it")
     recording.add_argument(
-        "--prompt-tokens", type=int, default=128, metavar="N", help="default 128"
+        "--shape", default="8b", choices=("8b", "1b", "tiny"), help="size of the model (8b)"
     )
-    recording.add_argument("--new-tokens", type=int, default=512, metavar="N", help="default 512")
     recording.add_argument(
-        "--eager", action="store_true", help="launch each kernel by itself, no CUDA graph"
+        "--prompt-tokens", type=int, default=128, metavar="N", help="prompt length (128)"
+    )
+    recording.add_argument(
+        "--new-tokens", type=int, default=512, metavar="N", help="tokens to generate (512)"
+    )
+    recording.add_argument(
+        "--eager", action="store_true", help="launch every kernel separately, without a CUDA graph"
     )
     for field in fields(Plan):
-        name, default = f"--{field.name.replace('_', '-')}", field.default
+        name, default = f"--{field.name.replace('_', '-')}", getattr(Plan, field.name)
         if field.name == "batches":
             shown = f"default {','.join(map(str, default))}"
             recording.add_argument(name, type=_batches, default=default, metavar="N,N", help=shown)
@@ -113,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
 def _batches(text: str) -> tuple[int, ...]:
     found = tuple(int(word) for word in text.split(","))
     if min(found) < 1 or len(set(found)) < len(found):
-        raise argparse.ArgumentTypeError("expected different numbers of at least 1, such as 1,8,32")
+        raise argparse.ArgumentTypeError("expected distinct numbers of at least 1, such as 1,8,32")
     return found
 
 

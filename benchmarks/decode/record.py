@@ -52,7 +52,7 @@ class Decoder(Protocol):
 def record(
     folder: Path, decoder: Decoder, plan: Plan, environment: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Record a decoder at every batch size, then idle; return what stands in `about.json`.
+    """Record a decoder at every batch size, then idle; return the content of `about.json`.
 
     Args:
         folder: where to; it must be new or empty.
@@ -65,7 +65,7 @@ def record(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise UserError(f"{folder}: not empty: expected a new folder")
+        raise UserError(f"{folder}: not empty; choose a new or an empty folder")
     for batch in plan.batches:
         _tell(f"warming up {batch} sequences")
         decoder.begin(batch)
@@ -122,7 +122,7 @@ def _collector(
             except subprocess.TimeoutExpired:
                 daemon.kill()
     if daemon.returncode != 0:
-        raise UserError(f"the collector ended with {daemon.returncode}: {_last_line(log)}")
+        raise UserError(f"the collector exited with {daemon.returncode}: {_last_line(log)}")
 
 
 def _wait_for_start(daemon: subprocess.Popen[bytes], log: Path, until_us: int) -> None:
@@ -135,7 +135,7 @@ def _wait_for_start(daemon: subprocess.Popen[bytes], log: Path, until_us: int) -
         if daemon.poll() is not None:
             raise UserError(f"the collector did not start: {_last_line(log)}")
         if _now_us() >= until_us:
-            raise UserError("the collector does not sample yet as the first job begins")
+            raise UserError("the collector was not sampling when the first job began; record again")
         time.sleep(0.05)
 
 
@@ -169,7 +169,7 @@ def _run(phase: Phase, decoder: Decoder, counting: Counting | None) -> dict[str,
 
 def _last_line(log: Path) -> str:
     lines = log.read_text().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "its log is empty"
 
 
 def _sleep_until(at_us: int) -> None:

@@ -45,7 +45,7 @@ def derived(recording: Path) -> Iterator[Lake]:
     from tokenergy_transforms.aggregate import Aggregator, worklist
 
     if not (recording / ABOUT).is_file():
-        raise UserError(f"{recording}: no recording: {ABOUT} is missing")
+        raise UserError(f"{recording}: not a recording: {ABOUT} is missing")
     with tempfile.TemporaryDirectory(prefix="decode-") as name:
         lake = Lake(shutil.copytree(recording / LAKE, Path(name) / LAKE))
         for _ in Aggregator(lake, 1_000_000, "cpu").run(worklist(lake)):
@@ -55,7 +55,7 @@ def derived(recording: Path) -> Iterator[Lake]:
 
 
 def rows(recording: Path, lake: Lake) -> list[dict[str, Any]]:
-    """Return the jobs' rows of the index, each with what `about.json` tells about it as `told`.
+    """Return the jobs' rows of the index, each with what `about.json` says about it as `told`.
 
     Raises:
         UserError: a job is not in the index.
@@ -70,7 +70,7 @@ def rows(recording: Path, lake: Lake) -> list[dict[str, Any]]:
 
 
 def outside(found: list[dict[str, Any]], lake: Lake) -> list[str]:
-    """Return a line for each count of the decoding loop that lies outside the index's bounds."""
+    """Return a line for each count of the decoding loop that is outside the index's bounds."""
     bounds: dict[tuple[str, str], tuple[int, int]] = {}
     for row in lake.read("token_usage").to_pylist():
         key = (row["job_id"], row["kind"])
@@ -82,7 +82,9 @@ def outside(found: list[dict[str, Any]], lake: Lake) -> list[str]:
             low, high = bounds.get((row["job_id"], kind), (0, 0))
             counted = row["told"][name]
             if not low <= counted <= high:
-                lines.append(f"{row['job_id']}: {kind} in [{low}, {high}], counted {counted}")
+                lines.append(
+                    f"{row['job_id']}: {kind} in [{low}, {high}], but the loop counted {counted}"
+                )
     return lines
 
 

@@ -1,11 +1,11 @@
-"""From Parquet to segments, beside reading the same files with pyarrow alone; and how both grow.
+"""From Parquet to segments, against reading the same files with pyarrow alone; and how both grow.
 
 `make bench`, or `python -m benchmarks.endtoend [--readings 10000000,50000000] [--runs N]`.
 Two stages are timed: from the files to segments in memory, and all the way to the file of
-segments, as `tokenergy aggregate` does it. Beside them: reading the columns needed with
+segments, as `tokenergy aggregate` does it. For comparison: reading the columns needed with
 `pyarrow.parquet.read_table`, and as quickly as pyarrow can (names as dictionaries, a file on
-each core). `make bench-large` does it up to a thousand million readings, and shows that time a
-reading and peak memory stay where they are.
+each core). `make bench-large` does it for up to a thousand million readings, and shows that time
+per reading and peak memory do not grow.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NAMES = {
     "segments": "Parquet to segments in memory",
     "written": "Parquet to segments in Parquet",
     "read_table": "pyarrow alone, read_table",
-    "read_quickly": "pyarrow alone, at its quickest",
+    "read_quickly": "pyarrow alone, fastest way",
 }
 
 
@@ -66,7 +66,7 @@ def show(of_size: dict[str, Any]) -> None:
     """Print the table of one size."""
     count, sides = of_size["readings"], of_size["sides"]
     quickest, usual = quickest_s(of_size), median_s(sides["read_table"])
-    print(f"\n{count:,} readings, {of_size['bytes'] / count:.2f} bytes each")
+    print(f"\n{count:,} readings, {of_size['bytes'] / count:.2f} bytes per reading")
     heads = f"{'of quickest read':>18}{'of read_table':>15}{'peak MiB':>10}"
     print(f"{'':<34}{'M readings/s':>14}{heads}")
     for side, found in sides.items():
@@ -79,7 +79,7 @@ def show(of_size: dict[str, Any]) -> None:
 
 def median_s(found: dict[str, Any]) -> float:
     """Return the median time of a side."""
-    return statistics.median(found["times_s"])
+    return float(statistics.median(found["times_s"]))
 
 
 def quickest_s(of_size: dict[str, Any]) -> float:
@@ -99,7 +99,7 @@ def growth_of(sizes: list[dict[str, Any]]) -> list[str]:
         memory = many["peak_mib"] / one["peak_mib"]
         lines.append(
             f"{NAMES[side]}, {first['readings']:,} to {last['readings']:,} readings: "
-            f"time a reading x {each:.2f}, peak memory x {memory:.2f}"
+            f"time per reading × {each:.2f}, peak memory × {memory:.2f}"
         )
     return lines
 
@@ -107,10 +107,16 @@ def growth_of(sizes: list[dict[str, Any]]) -> list[str]:
 def main() -> None:
     """Run the comparison and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--readings", default="10000000,50000000", help="sizes, ascending")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--memory", default="2GiB", help="what aggregation may use")
-    parser.add_argument("--json", type=Path, help="write all figures there too")
+    parser.add_argument(
+        "--readings",
+        default="10000000,50000000",
+        help="numbers of readings, ascending, joined by commas",
+    )
+    parser.add_argument("--runs", type=int, default=5, help="counted runs of each side (5)")
+    parser.add_argument(
+        "--memory", default="2GiB", help="memory that the aggregation may use (2GiB)"
+    )
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
     options = parser.parse_args()
     here = machine.machine()
     print(machine.line(here))

@@ -1,9 +1,9 @@
-"""`make bench-gpu` or `python -m benchmarks.gpu [JSON]`: what CUDA is worth, medians of one run.
+"""`make bench-gpu` or `python -m benchmarks.gpu [JSON]`: what CUDA gains, medians of one run.
 
-Prints the machine, device copy bandwidth, the resident kernels at 10, 100 and 1,000 readings a
-window beside it and beside chains of array calls, the feeder beside the bus, and CUDA beside the
-CPU by size. With an argument the figures are also written there as JSON. Exit code 0 if all
-results agree to the bit, 1 if not, 2 if there is no device.
+Prints the machine and device copy bandwidth; the resident kernels at 10, 100 and 1,000 readings
+per window against that bandwidth and against chains of array calls; the feeder against the bus; and
+CUDA against the CPU by size. With an argument the figures are also written there as JSON. Exit
+code 0 if all results agree to the bit, 1 if not, 2 if there is no device.
 """
 
 from __future__ import annotations

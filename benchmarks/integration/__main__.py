@@ -1,4 +1,4 @@
-"""The command: times the integration beside its peers, on the same readings, in one run.
+"""Times the integration against its peers, on the same readings, in one run.
 
 `make bench` or `python -m benchmarks.integration [--readings N] [--devices N] [--runs N]
 [--windows 10,100,1000] [--only NAME,...] [--json FILE]`. All results are compared before anything
@@ -26,7 +26,7 @@ from tokenergy_transforms.batch import Batch, Result
 OURS = "tokenergy (CPU)"
 TWIN = "C++ twin"
 TARGETS = {"DuckDB SQL": 15.0, "Polars": 15.0, "NumPy, chunked": 5.0}
-"""How many times as fast as a peer at 10 readings a window; above that, faster at all."""
+"""How many times as fast as a peer at 10 readings per window; above that, faster at all."""
 PEERS = {"NumPy, chunked": by_numpy, "DuckDB SQL": by_duckdb, "Polars": by_polars}
 
 
@@ -48,7 +48,7 @@ def main() -> int:
     }
     print(machine.line(where))
     print(f"{len(work.ts_us):,} readings of {work.devices:,} devices at 10 Hz")
-    print(f"memory read by all cores: {bandwidth / 1e9:.1f} GB/s")
+    print(f"memory bandwidth, all cores reading: {bandwidth / 1e9:.1f} GB/s")
     with tempfile.TemporaryDirectory(prefix="tokenergy-twin-") as folder:
         for per_window in options.windows:
             contestants = _contestants(work, per_window, options.only, Path(folder))
@@ -68,21 +68,29 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--readings", type=float, default=50e6, help="in all (50e6)")
-    parser.add_argument("--devices", type=int, default=1_000, help="devices (1000)")
-    parser.add_argument("--runs", type=int, default=5, help="counted runs of each (5)")
-    parser.add_argument("--windows", default="10,100,1000", help="readings a window")
-    parser.add_argument("--only", default="", help="peers to run: numpy, duckdb, polars, c++")
-    parser.add_argument("--json", type=Path, help="where to write all times")
+    parser.add_argument(
+        "--readings", type=float, default=50e6, help="total number of readings (50e6)"
+    )
+    parser.add_argument("--devices", type=int, default=1_000, help="number of devices (1000)")
+    parser.add_argument("--runs", type=int, default=5, help="counted runs of each contestant (5)")
+    parser.add_argument(
+        "--windows", default="10,100,1000", help="readings per window, joined by commas"
+    )
+    parser.add_argument(
+        "--only", default="", help="only these peers: numpy, duckdb, polars, c++, joined by commas"
+    )
+    parser.add_argument("--json", type=Path, help="also write all times to this file")
     options = parser.parse_args()
     options.readings = int(options.readings)
     options.only = [word.strip().lower() for word in options.only.split(",") if word.strip()]
     options.windows = [int(word) for word in options.windows.split(",")]
     for count in options.windows:
         if count < 10 or 1_000 % count or count % 10:
-            parser.error(f"--windows {count}: expected 10, 100 or another divisor of 1000 by tens")
+            parser.error(
+                f"--windows {count}: expected a multiple of 10 that divides 1000, such as 10 or 100"
+            )
     if options.readings // max(options.devices, 1) < 1_000:
-        parser.error(f"--readings {options.readings}: expected at least 1000 a device")
+        parser.error(f"--readings {options.readings}: expected at least 1000 per device")
     return options
 
 
@@ -106,7 +114,7 @@ def _contestants(
         try:
             twin = by_cpp.build(folder)
         except RuntimeError as error:
-            print(f"no C++ twin: {error}")
+            print(f"C++ twin skipped: {error}")
         else:
             found.append(Contestant(TWIN, lambda: partial(_call, twin, batch), of_result))
     return found
@@ -160,7 +168,7 @@ def _target(name: str, per_window: int) -> float | None:
 def _text(table: dict[str, Any], bandwidth: float) -> str:
     """Return a table as it is printed."""
     lines = [
-        f"\n{table['readings_per_window']:,} readings a window: "
+        f"\n{table['readings_per_window']:,} readings per window: "
         f"{table['windows']:,} windows of {table['window_s']} s",
         f"{'':<18}{'M readings/s':>14}{'time, ours = 1':>16}{'runs':>6}  target",
     ]
@@ -174,7 +182,7 @@ def _text(table: dict[str, Any], bandwidth: float) -> str:
     moved = table["bytes"] / table["rows"][0]["median_s"]
     lines.append(
         f"ours reads and writes {table['bytes'] / 1e9:.2f} GB: {moved / 1e9:.1f} GB/s, "
-        f"{100 * moved / bandwidth:.0f} % of what the cores can read"
+        f"{100 * moved / bandwidth:.0f} % of the read bandwidth"
     )
     return "\n".join(lines)
 

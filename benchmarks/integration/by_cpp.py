@@ -45,7 +45,7 @@ def build(folder: Path) -> Integrate:
     """
     command = compiler()
     if command is None:
-        raise RuntimeError("no C++ compiler: install g++ or set CXX")
+        raise RuntimeError("no C++ compiler found; install g++ or set CXX")
     library = folder / "twin.so"
     words = [command, *FLAGS, str(SOURCE), "-o", str(library)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

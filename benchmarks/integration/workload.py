@@ -84,7 +84,7 @@ def make(devices: int, readings: int, seed: int = 0) -> Workload:
     """
     ticks = readings // devices // 1_000 * 1_000
     if ticks < 1_000:
-        raise ValueError(f"{readings} readings of {devices} devices: expected 1,000 a device")
+        raise ValueError(f"{readings} readings of {devices} devices: expected 1,000 per device")
     ts = np.empty((devices, ticks + 1), np.int64)
     power = np.empty((devices, ticks + 1), np.int32)
     counters: list[tuple[I64, I64]] = []

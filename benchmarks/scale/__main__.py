@@ -1,8 +1,8 @@
-"""How long a large fleet's ledger and index take, how much memory, and questions on the result.
+"""Time and memory of a large fleet's ledger and index, and of queries on the result.
 
 `make bench-scale`, or `python -m benchmarks.scale [--devices 1000] [--hours 1,24,48] [--keep
 FOLDER]`. For each number of hours a lake of 1 s segments is made and indexed in a process of its
-own; on the largest one questions are asked, beside the same in polars, and the checks are run.
+own. On the largest one queries run in SQL and in polars, and the checks run.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def growth_of(sizes: list[dict[str, Any]]) -> list[str]:
     """Return, a line each, how many times as long as half of it a lake takes."""
     by_hours = {size["hours"]: size for size in sizes}
     return [
-        f"{hours} hours take {by_hours[hours]['seconds'] / by_hours[hours // 2]['seconds']:.2f} x "
-        f"what {hours // 2} take"
+        f"{hours} hours take {by_hours[hours]['seconds'] / by_hours[hours // 2]['seconds']:.2f} × "
+        f"as long as {hours // 2}"
         for hours in by_hours
         if hours % 2 == 0 and hours // 2 in by_hours
     ]
@@ -58,23 +58,25 @@ def show_answers(found: list[dict[str, Any]]) -> None:
     print(f"\n{'question':<70}{'SQL s':>8}{'polars s':>10}{'agree':>7}")
     for row in found:
         polars = f"{row['polars_s']:.2f}" if "polars_s" in row else "-"
-        agree = {True: "yes", False: "NO"}.get(row.get("agree", None), "-")
+        agree = {True: "yes", False: "NO", None: "-"}[row.get("agree")]
         print(f"{row['title']:<70}{row['sql_s']:>8.2f}{polars:>10}{agree:>7}")
-    print(f"median of the questions in SQL: {statistics.median(r['sql_s'] for r in found):.2f} s")
+    print(f"median of the SQL times: {statistics.median(r['sql_s'] for r in found):.2f} s")
 
 
 def main() -> int:
     """Run all sizes, print the tables, return the exit code: 1 if two sides disagree."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--devices", type=int, default=1_000)
-    parser.add_argument("--hours", default="1,24,48", help="sizes, ascending")
-    parser.add_argument("--runs", type=int, default=3, help="times that a question is asked")
-    parser.add_argument("--keep", type=Path, help="make the lakes there, and leave them")
-    parser.add_argument("--json", type=Path, help="write all figures there too")
+    parser.add_argument("--devices", type=int, default=1_000, help="devices (1000)")
+    parser.add_argument(
+        "--hours", default="1,24,48", help="sizes of the lakes, ascending, joined by commas"
+    )
+    parser.add_argument("--runs", type=int, default=3, help="runs of each query (3)")
+    parser.add_argument("--keep", type=Path, help="make the lakes in this folder and keep them")
+    parser.add_argument("--json", type=Path, help="also write all figures to this file")
     options = parser.parse_args()
     here = machine.machine()
     print(machine.line(here))
-    print(f"{options.devices:,} devices, segments of 1 s; to ledger and index")
+    print(f"{options.devices:,} devices, segments of 1 s, to ledger and index")
     heads = f"{'s':>10}{'s/hour':>10}{'CPU s/hour':>13}{'peak MiB':>10}{'bytes/segment':>16}"
     print(f"{'hours':>6}{'segments':>13}{'jobs':>8}{heads}", flush=True)
     hours = [int(text) for text in options.hours.split(",")]

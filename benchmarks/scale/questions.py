@@ -2,7 +2,7 @@
 
 In: a lake that was indexed. Out: for each question the seconds that each side took, and whether
 both say the same. Polars reads the same Parquet files; DuckDB opens the lake's
-`catalog.duckdb` anew for each question, as the plain client does.
+`catalog.duckdb` again for each question, as the plain client does.
 """
 
 from __future__ import annotations

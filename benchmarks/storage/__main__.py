@@ -1,4 +1,4 @@
-"""The command: writes recordings in every layout, prints bytes a reading and decode speed.
+"""Writes recordings in every layout and prints bytes per reading and decode speed.
 
 `make bench-storage` or `python -m benchmarks.storage [--minutes N] [--json FILE]`. Sizes are of
 real files; "tokenergy" is what the lake's own writer makes. Decode is pyarrow alone on two threads,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NEEDED = ("ts_us", "device_id", "power_mw", "energy_mj", "epoch")
 TARGETS = {data.EVERY_ROW: 5.1, data.COLLECTED: 3.6}
-"""Bytes a reading at most."""
+"""Largest allowed number of bytes per reading."""
 _STRINGS = ["device_id", "sensor"]
 _INTEGERS = ["ts_us", "power_mw", "energy_mj", "epoch"]
 _DELTA = dict.fromkeys(_INTEGERS, "DELTA_BINARY_PACKED")
@@ -76,7 +76,7 @@ def main() -> int:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     for name in missed:
-        print(f"bench-storage: {name}: more than {TARGETS[name]} bytes a reading")
+        print(f"bench-storage: {name}: more than {TARGETS[name]} bytes per reading")
     return 1 if missed else 0
 
 
@@ -144,7 +144,7 @@ def _text(name: str, rows: int, found: list[dict[str, Any]], target: float | Non
     ]
     if target is not None:
         verdict = "met" if found[0]["bytes_a_row"] <= target else "NOT MET"
-        lines.append(f"target: at most {target} bytes a reading: {verdict}")
+        lines.append(f"target: at most {target} bytes per reading: {verdict}")
     return "\n".join(lines)
 
 

@@ -52,7 +52,11 @@ LakeOption = Annotated[
 Node = Annotated[str | None, typer.Option("--node", help="Name of this node; over the file's.")]
 Emulate = Annotated[
     str | None,
-    typer.Option("--emulate", metavar="PROFILE", help="Emulated boards: a name or a TOML file."),
+    typer.Option(
+        "--emulate",
+        metavar="PROFILE",
+        help="Use emulated boards: a shipped profile or a TOML file.",
+    ),
 ]
 
 
@@ -66,11 +70,15 @@ def run(
     ] = None,
     emulate: Emulate = None,
     real_time: Annotated[
-        bool, typer.Option("--real-time", help="Emulate at the pace of the wall clock.")
+        bool, typer.Option("--real-time", help="Run the emulation in real time.")
     ] = False,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="FILE", help="Where the emulator writes what is true."),
+        typer.Option(
+            "--truth",
+            metavar="FILE",
+            help="File for the exact energies and tokens of the emulation.",
+        ),
     ] = None,
 ) -> None:
     """Sample the GPUs of this host until stopped (SIGTERM, Ctrl-C); then seal the files.
@@ -110,25 +118,33 @@ def run(
 @app.command()
 def fleet(
     profile: Annotated[
-        str, typer.Argument(metavar="PROFILE", help="Emulated cluster: a name or a TOML file.")
+        str,
+        typer.Argument(
+            metavar="PROFILE", help="Emulated cluster: a shipped profile or a TOML file."
+        ),
     ],
     lake: LakeOption = None,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="DIR", help="Folder for what is true, a file a node."),
+        typer.Option(
+            "--truth",
+            metavar="DIR",
+            help="Folder for the exact energies and tokens, one file a node.",
+        ),
     ] = None,
     node: Annotated[
-        list[str] | None, typer.Option("--node", help="Only this node; may repeat.")
+        list[str] | None, typer.Option("--node", help="Collect only this node; may be repeated.")
     ] = None,
     duration: Annotated[
-        str | None, typer.Option("--duration", help="This long on each node, e.g. 90s, 2m, 1h.")
+        str | None,
+        typer.Option("--duration", help="Collect each node for this long, e.g. 90s, 2m, 1h."),
     ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Collect all nodes of an emulated cluster in this one process, on a virtual clock.
 
-    The lake is the one that a daemon a node would write; collecting again adds nothing. What is
-    true is written only for nodes whose whole time was collected.
+    The lake is the same as if each node ran its own daemon; collecting again adds nothing. Exact
+    energies and tokens are written only for nodes that were collected to the end of the profile.
 
     \b
     Examples:
@@ -146,30 +162,34 @@ def fleet(
 
 @app.command()
 def emulate(
-    profile: Annotated[str, typer.Argument(help="A shipped profile's name, or a TOML file.")],
+    profile: Annotated[str, typer.Argument(help="A shipped profile or a TOML file.")],
     command: Annotated[
         list[str] | None,
-        typer.Argument(help="A program to run on the boards; put -- before it.", metavar="COMMAND"),
+        typer.Argument(help="A program to run on the boards, after --.", metavar="COMMAND"),
     ] = None,
     node: Annotated[
-        str | None, typer.Option("--node", help="Which node of the profile; default: its first.")
+        str | None, typer.Option("--node", help="Node of the profile; default: its first.")
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option("--state", metavar="FILE", help="Where the boards' state is to lie."),
+        typer.Option(
+            "--state", metavar="FILE", help="Path of the state file; default: a new folder."
+        ),
     ] = None,
     duration: Annotated[
         str | None, typer.Option("--duration", help="End after this long, e.g. 90s, 2m, 1h.")
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="FILE", help="Where to write what was true, at the end."),
+        typer.Option(
+            "--truth", metavar="FILE", help="File for the exact energies and tokens, at the end."
+        ),
     ] = None,
 ) -> None:
-    """Emulate boards for other programs: any tool that reads NVML then finds them. Needs gcc.
+    """Emulate boards that any program on this host can read through NVML. Needs gcc.
 
-    Prints the environment to export, and serves the boards in real time until the profile ends,
-    or SIGTERM or Ctrl-C. With a COMMAND, runs that on the boards and exits with its code.
+    Prints the variables to export, and serves the boards in real time until the profile ends, or
+    SIGTERM or Ctrl-C. With a COMMAND, runs it on the boards and exits with its exit code.
 
     \b
     Examples:

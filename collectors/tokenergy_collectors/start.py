@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.durations import parse_duration
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import load_toml
 from tokenergy_collectors.daemon.control import Control
-from tokenergy_collectors.emulate.run.emulated import _run_emulated
+from tokenergy_collectors.daemon.run import run_here
+from tokenergy_collectors.emulate.run.emulated import run_emulated
 from tokenergy_collectors.settings.config import Config
-
-if TYPE_CHECKING:
-    pass
-from tokenergy_collectors.daemon.run import _run_here
 
 
 def run_collector(
@@ -41,9 +37,9 @@ def run_collector(
     duration_us = None if duration is None else parse_duration(duration)
     try:
         if emulate is not None:
-            return _run_emulated(read_config, duration_us, control, emulate, real_time, truth)
+            return run_emulated(read_config, duration_us, control, emulate, real_time, truth)
         if real_time or truth is not None:
             raise UserError("--real-time and --truth need --emulate")
-        return _run_here(read_config, duration_us, control)
+        return run_here(read_config, duration_us, control)
     finally:
         control.notifier.tell("STOPPING=1")

@@ -94,7 +94,7 @@ def test_counts_outside_the_bounds_are_told(
     assert decode.main(["table", str(other)]) == 1
     told = capsys.readouterr().out.splitlines()[-1]
     assert told.startswith("decode-batch-4: generated in [")
-    assert told.endswith(f"], counted {about['jobs'][1]['generated_tokens']}")
+    assert told.endswith(f"], but the loop counted {about['jobs'][1]['generated_tokens']}")
 
 
 def test_what_cannot_be_recorded_is_one_line(
@@ -103,7 +103,9 @@ def test_what_cannot_be_recorded_is_one_line(
     with pytest.raises(UserError, match="not empty"):
         record(recording, Sleeper(), PLAN)
     assert decode.main(["table", str(tmp_path)]) == 2
-    assert capsys.readouterr().err == f"decode: {tmp_path}: no recording: about.json is missing\n"
+    assert (
+        capsys.readouterr().err == f"decode: {tmp_path}: not a recording: about.json is missing\n"
+    )
 
 
 def test_a_collector_that_is_late_ends_the_recording(tmp_path: Path) -> None:
@@ -111,7 +113,7 @@ def test_a_collector_that_is_late_ends_the_recording(tmp_path: Path) -> None:
     begun = time.monotonic()
     with (
         emulated_boards(tmp_path) as environment,
-        pytest.raises(UserError, match="does not sample yet"),
+        pytest.raises(UserError, match="was not sampling when the first job began"),
     ):
         record(tmp_path / "made", Sleeper(), early, environment)
     assert time.monotonic() - begun < 60  # the job itself was not waited for

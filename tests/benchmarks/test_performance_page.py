@@ -1,13 +1,19 @@
-"""The page of figures: its parts are replaced, the rest stays, the chart is drawn."""
+"""The page of figures: its parts are replaced, the rest stays, the chart is drawn.
+
+The page in docs/ is in the generator's words: a run changes its figures and nothing else.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.endtoend import __main__ as endtoend
 from benchmarks.performance_page import PAGE, PARTS, into_page
 
 from benchmarks import machine, performance_page
@@ -78,36 +84,77 @@ def test_read_bandwidth_is_that_of_a_memory() -> None:
     assert 1e8 < machine.read_bandwidth(gib=0.05, runs=1) < 1e13
 
 
-def test_a_run_at_scale_is_told_with_what_was_not_asked_of_both() -> None:
+def _scale() -> dict[str, Any]:
     sizes = [
         {"hours": h, "segments": h * 10, "jobs": 3, "seconds": s, "cpu_seconds": s, "peak_mib": 7}
         for h, s in ((1, 4.0), (2, 9.0))
     ]
     questions = [{"title": "both", "sql_s": 0.5, "polars_s": 1.0}, {"title": "one", "sql_s": 1.5}]
-    report = {
+    return {
         "machine": machine.machine(),
         "sizes": sizes,
         "answers": {"questions": questions},
         "checks": {"seconds": 12.0, "peak_mib": 800},
     }
-    text = performance_page.scale(report)
-    assert "2 hours take 2.25 x what 1 take" in text
-    assert "median of the questions in SQL: 1.00 s" in text
+
+
+def test_a_run_at_scale_shows_what_was_not_asked_of_both() -> None:
+    text = performance_page.scale(_scale())
+    assert "2 hours take 2.25 × as long as 1" in text
+    assert "Median of the SQL times: 1.00 s" in text
     assert "| both | 0.50 | 1.00 |" in text
     assert "| one | 1.50 | - |" in text
 
 
-def test_a_storage_run_is_told_with_its_derived_tables() -> None:
+def _storage(name: str, target: float) -> dict[str, Any]:
     each = {"encoding": "delta", "codec": "lz4", "bytes_a_row": 36.343}
     read = {"order": "sorted", "needed_rows_per_s": 2e8, "all_rows_per_s": 1e8}
     written = {"encoded_rows_per_s": 5.391e6, "decoded_rows_per_s": 2e7}
-    report = {
+    return {
         "machine": machine.machine(),
-        "recordings": [{"name": "10 Hz", "rows": 10, "target": 36.3, "files": [each | read]}],
+        "recordings": [{"name": name, "rows": 10, "target": target, "files": [each | read]}],
         "derived": [{"name": "segment", "rows": 57_600, "files": [each | written]}],
     }
-    text = performance_page.storage(report)
+
+
+def test_a_storage_run_shows_its_derived_tables() -> None:
+    text = performance_page.storage(_storage("10 Hz", 36.3))
     assert "10 Hz (10 rows; target at most 36.3 bytes: **not met**):" in text
     assert "| delta | lz4 | sorted | 36.34 | 200 | 100 |" in text
     assert "Derived table `segment` (57,600 rows):" in text
     assert "| delta | lz4 | 36.34 | 5.39 | 20 |" in text
+
+
+def _end_to_end() -> dict[str, Any]:
+    sides = {side: {"times_s": [1.0], "peak_mib": 400} for side in endtoend.NAMES}
+    sizes = [{"readings": n, "bytes": 3 * n, "sides": sides} for n in (10**6, 10**7)]
+    return {"machine": machine.machine(), "sizes": sizes}
+
+
+REPORTS = {
+    "integration": _integration(15.0),
+    "storage": _storage("10 Hz, as collected", 40.0),
+    "end-to-end": _end_to_end(),
+    "large": _end_to_end(),
+    "scale": _scale(),
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_the_page_is_in_the_words_of_the_generator(kind: str) -> None:
+    part = PAGE.read_text("utf-8").split(f"<!-- {kind}: begin -->")[1]
+    page = _without_numbers(part.split(f"<!-- {kind}: end -->")[0])
+    lines = _without_numbers(PARTS[kind](REPORTS[kind]))
+    heads = {line for line, rule in pairwise(lines) if rule.startswith("| ---")}
+    sentences = {line for line in lines if line and not line.startswith(("|", "Ran on"))}
+    assert heads
+    assert heads | sentences <= set(page)
+
+
+def test_the_page_names_the_sides_of_the_end_to_end_run() -> None:
+    text = PAGE.read_text("utf-8")
+    assert all(text.count(f"| {name} |") > 1 for name in endtoend.NAMES.values())
+
+
+def _without_numbers(text: str) -> list[str]:
+    return re.sub(r"\d[\d,.]*\d|\d", "#", text).splitlines()

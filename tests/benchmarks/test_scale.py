@@ -76,4 +76,4 @@ def test_growth_is_that_of_twice_the_hours() -> None:
     sizes = [{"hours": 1, "seconds": 5.0}, {"hours": 24, "seconds": 9.0}]
     twice = {"hours": 48, "seconds": 18.9}
     assert command.growth_of(sizes) == []
-    assert command.growth_of([*sizes, twice]) == ["48 hours take 2.10 x what 24 take"]
+    assert command.growth_of([*sizes, twice]) == ["48 hours take 2.10 × as long as 24"]

@@ -121,7 +121,7 @@ def test_a_lost_nvml_is_one_line_and_exit_code_1(tmp_path, guarded, monkeypatch)
     def lost(*_, **__):
         raise NvmlLostError("NVML is lost")
 
-    monkeypatch.setattr("tokenergy_collectors.daemon.run.run_collector", lost)
+    monkeypatch.setattr("tokenergy_collectors.start.run_collector", lost)
     assert guarded("run", "--lake", tmp_path) == (1, ["error: NVML is lost"])
 
 
@@ -165,7 +165,7 @@ def test_logs_are_one_line_each(capsys):
     Log("text").warning("lost", why="a\r\n\x0bb", device="GPU-1")
     Log("json").info("start", node="n\n1", rows={"power": 1})
     text, structured = capsys.readouterr().err.splitlines()
-    assert text.endswith("warning lost why=a b device=GPU-1")
+    assert text.endswith(r' level=warning event=lost why="a\r\n\u000bb" device=GPU-1')
     told = json.loads(structured)
     assert (told["level"], told["event"], told["node"]) == ("info", "start", "n\n1")
 

@@ -3,20 +3,24 @@
 import threading
 import tomllib
 
+import pyarrow as pa
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.clocks import PlannedClock
 from tests.support.emulated import SMALL
-from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.daemon import Daemon
-from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.emulate.run.emulated import emulated_config
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.arrays import to_batch
+from tokenergy_collectors.lake.contract import JOBS
 from tokenergy_collectors.live.exposition import ViewCollector
 from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.settings.config import Config
-from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
+from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 
 S = 1_000_000
@@ -39,7 +43,7 @@ class Shown:
 
     def __init__(self, root, profile=None, **config):
         self.profile = profile or long_profile()
-        self.clock = VirtualClock(self.profile.start_us)
+        self.clock = PlannedClock(self.profile.start_us)
         self.view = LiveView(self.clock)
         self.config = Config(lake=str(root), node="n1", rate_hz=10, **config)
         self.lake = Lake(root, create=True)
@@ -55,19 +59,29 @@ class Shown:
         with EmulatedNode(self.profile, "n1", self.clock) as node:
             boards, missing = open_boards()
             try:
-                recorded_us = self.profile.start_us - S
-                known = [{**row, "recorded_us": recorded_us} for row in node.allocations]
-                jobs = DeclaredJobs(
-                    "n1", boards, None, node.allocations, known if self.known else ()
+                if self.known:
+                    recorded_us = self.profile.start_us - S
+                    known = [
+                        JOBS.make_row(**row, recorded_us=recorded_us) for row in node.allocations
+                    ]
+                    self.lake.append(
+                        "jobs", pa.Table.from_batches([to_batch(known, JOBS.schema())]), "n1"
+                    )
+                host = Host(
+                    "n1",
+                    self.clock,
+                    Log("text"),
+                    boards=boards,
+                    missing=missing,
+                    lake=self.lake,
+                    emulated=True,
+                    declared=node.allocations,
+                    spread=self.spread,
                 )
-                jobs.spread.update(self.spread)
-                daemon = Daemon(
-                    emulated_config(self.config, node), self.lake, self.clock, boards, jobs,
-                    emulated=True, log=Log("text"), missing=missing, live=self.view,
-                )  # fmt: skip
+                daemon = Daemon(emulated_config(self.config, node), host, self.view.tally)
+                daemon.show(self.view)
                 for after_us, task in self._plans:
-                    at_us = self.clock.monotonic_us() + after_us
-                    daemon._schedule.once(at_us, lambda task=task: task(node, self.look()))
+                    self.clock.at(after_us, lambda task=task: task(node, self.look()))
                 return daemon.run(threading.Event(), seconds * S)
             finally:
                 close_boards()

@@ -68,3 +68,19 @@ def parse_listen(text: str) -> Address:
     if not loopback:
         raise ValueError(f"{text!r}: not a loopback address; {_EXPECTED}")
     return Address(text, host=host, port=address.port)
+
+
+def refuse_credentials(url: str, instead: str) -> str:
+    """Return an address that holds no user name or password.
+
+    Args:
+        url: the address; a plain path holds none.
+        instead: where credentials are expected, for the error.
+
+    Raises:
+        ValueError: it holds some. The message does not repeat the address: it may be a password.
+    """
+    _, scheme, rest = url.partition("://")
+    if scheme and "@" in rest.split("/", 1)[0]:
+        raise ValueError(f"holds credentials; expected {instead}")
+    return url

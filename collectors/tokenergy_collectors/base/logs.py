@@ -1,48 +1,98 @@
-"""The daemon's own log: one line an event on standard error, as text or as JSON."""
+"""The collector's log: one line an event on standard error, as logfmt or as JSON.
+
+In: events with their fields, and whatever any library logs. Out: lines of one form, through one
+handler of the standard `logging`, so that a reader of JSON never meets plain text.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
+import re
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
+_LOGGER = logging.getLogger("tokenergy_collectors")
 _OWN_TROUBLE = frozenset({"drop", "error", "quarantined", "seal_failed", "torn"})
+_PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+")
+"""A value that logfmt takes without quotes."""
+
+Form = Literal["text", "json"]
+
+
+class Formatter(logging.Formatter):
+    """Writes a record as one line: time, level, event, then the event's fields.
+
+    Args:
+        form: logfmt ("text") or JSON.
+    """
+
+    def __init__(self, form: Form) -> None:
+        super().__init__()
+        self._json = form == "json"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; a record without fields, such as a library's, is an event `notice`."""
+        fields: dict[str, object] | None = getattr(record, "fields", None)
+        values: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": "notice" if fields is None else record.getMessage(),
+            **({"logger": record.name, "why": record.getMessage()} if fields is None else fields),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            values["error"] = repr(record.exc_info[1])
+        if self._json:
+            return json.dumps(values, default=str)
+        return " ".join(f"{key}={_logfmt(value)}" for key, value in values.items())
+
+
+class _StandardError(logging.Handler):
+    """Writes to whatever standard error is now."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Sampling does not end because nobody listens, or because a name is not UTF-8.
+        with suppress(OSError, ValueError):
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+
+
+HANDLER = _StandardError()
+"""The one handler of the process; `Log` puts it in place."""
 
 
 class Log:
-    """Writes events; every line has a stamp, a level, an event and its fields.
+    """Writes events of the collector.
 
     Args:
-        form: of a line.
-        quiet: whether to tell trouble of the daemon itself alone, not of boards and endpoints.
+        form: of a line, for the whole process: the latest one made decides.
+        quiet: write only trouble of the collector itself, not of boards and endpoints.
     """
 
-    def __init__(self, form: Literal["text", "json"], *, quiet: bool = False) -> None:
-        self._json = form == "json"
+    def __init__(self, form: Form, *, quiet: bool = False) -> None:
         self._quiet = quiet
+        HANDLER.setFormatter(Formatter(form))
+        root = logging.getLogger()
+        if HANDLER not in root.handlers:
+            root.addHandler(HANDLER)
+        _LOGGER.setLevel(logging.INFO)
 
     def info(self, event: str, **fields: object) -> None:
         """Something happened as it should."""
         if not self._quiet:
-            self._write("info", event, fields)
+            _LOGGER.info(event, extra={"fields": fields})
 
     def warning(self, event: str, **fields: object) -> None:
-        """Something is amiss; the daemon goes on."""
+        """Something is amiss; the collector goes on."""
         if not self._quiet or event in _OWN_TROUBLE:
-            self._write("warning", event, fields)
+            _LOGGER.warning(event, extra={"fields": fields})
 
-    def _write(self, level: str, event: str, fields: dict[str, object]) -> None:
-        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
-        if self._json:
-            line = json.dumps(
-                {"time": stamp, "level": level, "event": event, **fields}, default=str
-            )
-        else:
-            words = " ".join(f"{key}={value}" for key, value in fields.items())
-            line = " ".join(f"{stamp} {level} {event} {words}".split())
-        # Sampling does not end because nobody listens, or because a name is not UTF-8.
-        with suppress(OSError, ValueError):
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
+
+def _logfmt(value: object) -> str:
+    """Return a value as logfmt: bare where that is unambiguous, else quoted as in JSON."""
+    if isinstance(value, (dict, list, tuple)):
+        value = json.dumps(value, default=str, separators=(",", ":"))
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

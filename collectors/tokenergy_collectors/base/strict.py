@@ -6,10 +6,11 @@ names the file, the key, the value and what is allowed.
 
 from __future__ import annotations
 
+import logging
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from tokenergy_collectors.base.errors import UserError
 
 _SHOWN_CHARS = 60
+_LOG = logging.getLogger(__name__)
 
 
 class Strict(BaseModel):
@@ -24,10 +26,14 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    renamed: ClassVar[dict[str, str]] = {}
+    """Old names of keys, still accepted, and the names that they have now."""
+
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         if isinstance(data, dict):
+            data = {cls._current_name(key, data): value for key, value in data.items()}
             for key, value in data.items():
                 if key not in cls.model_fields:
                     raise PydanticCustomError(
@@ -40,6 +46,15 @@ class Strict(BaseModel):
                         },
                     )
         return data
+
+    @classmethod
+    def _current_name(cls, key: str, data: Mapping[str, object]) -> str:
+        """Return the name that a key has now; a key given under both names keeps both."""
+        name = cls.renamed.get(key, key)
+        if name == key or name in data:
+            return key
+        _LOG.warning("the key %s is now called %s; rename it in your configuration", key, name)
+        return name
 
 
 Model = TypeVar("Model", bound=Strict)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from tokenergy_collectors.base.clock import SystemClock, VirtualClock
 from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.base.strict import load_toml
 from tokenergy_collectors.check.preflight import preflight
 from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.host import Host
 
 
 def check_host(
@@ -25,7 +27,7 @@ def check_host(
     """
     config = load_toml(config_path, Config, {"lake": lake, "node": node})
     if emulate is None:
-        yield from preflight(config, SystemClock())
+        yield from preflight(config, Host(config.node, SystemClock(), Log(config.log_format)))
         return
     from tokenergy_collectors.emulate.profile.profile import load_profile
     from tokenergy_collectors.emulate.run.emulated import emulated_config
@@ -34,4 +36,11 @@ def check_host(
     profile = load_profile(emulate)
     clock = VirtualClock(profile.start_us)
     with EmulatedNode(profile, config.node, clock) as emulated:
-        yield from preflight(emulated_config(config, emulated), clock, emulated=True)
+        host = Host(
+            config.node,
+            clock,
+            Log(config.log_format),
+            emulated=True,
+            declared=emulated.allocations,
+        )
+        yield from preflight(emulated_config(config, emulated), host)

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from tokenergy_collectors.base.clock import Clock
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.finding import Finding
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import escape_node
-from tokenergy_collectors.settings.config import Config
-from tokenergy_collectors.sources.clock.kernel import clock_state
-from tokenergy_collectors.sources.jobs.jobsfile import read_jobs
+from tokenergy_collectors.registry import SOURCES
+from tokenergy_collectors.settings.config import Config, keys_of
+from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml.boards import Board, close_boards, open_boards
-from tokenergy_collectors.sources.nvml.findings import board_findings, driver_finding
+from tokenergy_collectors.sources.nvml.findings import driver_finding
 from tokenergy_collectors.sources.nvml.rate import rate_hz
-from tokenergy_collectors.sources.tokens.findings import _endpoint
+from tokenergy_collectors.sources.nvml.settings import GpuKeys
 from tokenergy_collectors.upload.findings import upload_findings
 
 _DAY_S = 86_400
@@ -37,45 +35,38 @@ _FILE_BYTES = 3_000
 _TABLES = 5
 _LEAST_DAYS = 7.0
 _LEAST_FREE_BYTES = 64 << 20
-_SANE_FROM = datetime(2026, 1, 1, tzinfo=UTC)
-_SANE_YEARS = 50
 
 
-def preflight(config: Config, clock: Clock, *, emulated: bool = False) -> Iterator[Finding]:
+def preflight(config: Config, host: Host) -> Iterator[Finding]:
     """Yield the findings about this host, the quickest first within each subject.
 
     Args:
         config: what the daemon would run with.
-        clock: what the learning of update periods waits on.
-        emulated: True on an emulated node, whose jobs its profile declares.
+        host: whose boards are opened here; learning of update periods waits on its clock.
     """
     yield from _node(config)
-    boards: list[Board] = []
     try:
         try:
-            boards, missing = open_boards()
+            host.boards, missing = open_boards()
         except UserError as error:
             yield Finding("FAIL", "nvml", str(error))
         else:
             yield driver_finding()
             yield from (Finding("warn", "nvml", why) for why in missing)
-            yield from board_findings(boards, config, clock)
+        for source in SOURCES.values():
+            yield from source.check(config, host)
     finally:
         close_boards()
     yield from _lake(config)
-    yield from _disk(config, boards)
-    if not emulated:
-        yield from _jobs(config)
-    for source in config.tokens:
-        yield _endpoint(source)
-    yield from upload_findings(config)
-    yield from _clock(clock, emulated)
+    yield from _disk(config, host.boards)
+    yield from upload_findings(config.upload, Path(config.lake))
 
 
 def bytes_a_day(config: Config, boards: int, read_hz: float | None = None) -> tuple[float, float]:
     """Return the least and the most bytes that a day of sampling adds to the lake under load."""
-    readings = boards * (read_hz or rate_hz(config, ())) * _DAY_S
-    states = boards * _DAY_S / config.state_every_s * _STATE_BYTES
+    gpu = keys_of(config, GpuKeys)
+    readings = boards * (read_hz or rate_hz(gpu, ())) * _DAY_S
+    states = boards * _DAY_S / gpu.state_every_s * _STATE_BYTES
     files = _DAY_S / config.roll_s * _TABLES * _FILE_BYTES
     least, most = (readings * each + states + files for each in _READING_BYTES)
     return least, most
@@ -95,8 +86,8 @@ def _lake(config: Config) -> Iterator[Finding]:
     except UserError as error:
         yield Finding("FAIL", "lake", str(error))
         return
-    new = "" if lake.root.exists() else " (will be made)"
-    yield Finding("ok", "lake", f"{lake.root} may be written{new}")
+    new = "" if lake.root.exists() else " (it will be created)"
+    yield Finding("ok", "lake", f"{lake.root} is writable{new}")
 
 
 def _disk(config: Config, boards: Sequence[Board]) -> Iterator[Finding]:
@@ -112,7 +103,7 @@ def _disk(config: Config, boards: Sequence[Board]) -> Iterator[Finding]:
     if not boards:
         yield Finding("ok", "disk", f"{_size(free)} free at {there}")
         return
-    read_hz = rate_hz(config, boards)
+    read_hz = rate_hz(keys_of(config, GpuKeys), boards)
     least, most = bytes_a_day(config, len(boards), read_hz)
     days = free / most
     text = (
@@ -124,39 +115,6 @@ def _disk(config: Config, boards: Sequence[Board]) -> Iterator[Finding]:
         yield Finding("FAIL", "disk", text)
     else:
         yield Finding("ok" if days >= _LEAST_DAYS else "warn", "disk", text)
-
-
-def _jobs(config: Config) -> Iterator[Finding]:
-    if config.jobs_file is None:
-        yield Finding("ok", "jobs", "no jobs_file: energy has no owner until jobs are imported")
-        return
-    try:
-        jobs = read_jobs(config.jobs_file)
-    except UserError as error:
-        yield Finding("FAIL", "jobs", str(error))
-        return
-    here = sum(job["node"] == config.node for job in jobs)
-    text = f"{config.jobs_file}: {len(jobs)} allocations, {here} of node {config.node}"
-    yield Finding("warn" if jobs and not here else "ok", "jobs", text)
-
-
-def _clock(clock: Clock, emulated: bool) -> Iterator[Finding]:
-    now = datetime.fromtimestamp(clock.realtime_us() / 1_000_000, UTC)
-    text = f"{now:%Y-%m-%d %H:%M:%S} UTC"
-    if emulated:
-        yield Finding("ok", "clock", f"{text}, emulated")
-        return
-    if not _SANE_FROM <= now < _SANE_FROM.replace(year=_SANE_FROM.year + _SANE_YEARS):
-        yield Finding("FAIL", "clock", f"{text}: cannot be; expected today")
-        return
-    state = clock_state()
-    if state is None:
-        yield Finding("ok", "clock", f"{text}; the kernel does not tell whether it is synchronised")
-    elif state.synchronised:
-        error_ms = state.max_error_us / 1000
-        yield Finding("ok", "clock", f"{text}, synchronised, at most {error_ms:.0f} ms off")
-    else:
-        yield Finding("warn", "clock", f"{text}, not synchronised: jobs of other hosts may be off")
 
 
 def _size(count: float) -> str:

@@ -88,8 +88,8 @@ class DiskLimit:
             if self._disk.keep_days is not None:
                 self._by_age(files, self._disk.keep_days)
             files = [file for file in files if file not in self._removed]
-            if self._disk.limit_mb is not None:
-                self._by_size(files, self._disk.limit_mb)
+            if self._disk.limit_mib is not None:
+                self._by_size(files, self._disk.limit_mib)
         finally:
             held = sum(file.size for file in files if file not in self._removed)
             self.counters = replace(self.counters, held_bytes=held + self._log_bytes())
@@ -107,8 +107,8 @@ class DiskLimit:
             elif file.table in DROP_ORDER:
                 self._drop(file, f"older than disk.keep_days = {keep_days:g}")
 
-    def _by_size(self, files: list[SealedFile], limit_mb: int) -> None:
-        over = sum(file.size for file in files) + self._log_bytes() - (limit_mb << 20)
+    def _by_size(self, files: list[SealedFile], limit_mib: int) -> None:
+        over = sum(file.size for file in files) + self._log_bytes() - (limit_mib << 20)
         for file in files:
             if over > 0 and self._is_free(file):
                 self._free(file)
@@ -116,7 +116,7 @@ class DiskLimit:
         for table in DROP_ORDER:
             for file in files:
                 if over > 0 and file.table == table and file not in self._removed:
-                    self._drop(file, f"the disk is at its limit, disk.limit_mb = {limit_mb}")
+                    self._drop(file, f"the disk is at its limit, disk.limit_mib = {limit_mib}")
                     over -= file.size
 
     def _is_free(self, file: SealedFile) -> bool:

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.base.problems import Problems
 from tokenergy_collectors.base.schedule import Schedule
 from tokenergy_collectors.base.workers import Worker
 from tokenergy_collectors.daemon.disklimit import DiskCounters, DiskLimit
@@ -60,7 +61,7 @@ class Housekeeping:
         self._log = log
         self._tell = tell
         self._flush = flush
-        self._problems: dict[str, str] = {}
+        self._problems = Problems()
         self._uploader: Uploader | None = None
         stored: Container[SealedFile] = ()
         upload, disk = config.upload, config.disk
@@ -70,7 +71,7 @@ class Housekeeping:
             self._uploader = Uploader(upload, lake, config.node, store, verified, self._event, log)
             self._upload_worker = self._worker("upload", self._uploader.run, inline=False)
         self._limit: DiskLimit | None = None
-        if disk.limit_mb is not None or disk.keep_days is not None:
+        if disk.limit_mib is not None or disk.keep_days is not None:
             self._limit = DiskLimit(disk, lake, config.node, stored, self._dropped, log)
             self._limit_worker = self._worker("disk", self._limit.run, inline=virtual)
 
@@ -125,8 +126,7 @@ class Housekeeping:
 
     def _worker(self, name: str, task: Callable[[], object], *, inline: bool) -> Worker:
         def failed(error: Exception) -> None:
-            if self._problems.get(name) != repr(error):  # once, not at every try
-                self._problems[name] = repr(error)
+            if self._problems.is_new(name, repr(error)):  # once, not at every try
                 self._event("error", f"{name}: {error!r}")
 
         def run() -> None:

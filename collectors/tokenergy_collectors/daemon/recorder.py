@@ -14,15 +14,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from tokenergy_collectors.base.clock import Clock, VirtualClock
+from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.base.problems import Problems
 from tokenergy_collectors.base.schedule import Schedule
 from tokenergy_collectors.base.workers import Worker
 from tokenergy_collectors.daemon.housekeeping import Housekeeping
-from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.settings.config import Config
-from tokenergy_collectors.sources.source import Tell
+from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.spool.sealing import preload
 from tokenergy_collectors.spool.spool import Spool
 from tokenergy_collectors.spool.tally import Tally
@@ -36,12 +35,9 @@ class Recorder:
 
     Args:
         config: how often.
-        lake: where to write.
-        clock: real or virtual.
-        log: where lines are told.
-        tell: takes events.
-        release: has readings added to the spool that are not there yet; those too that are held
-            back, if it is given True.
+        host: its lake is written to, by its clock; its output records into the spool from now on.
+        release: adds readings to the spool that are not there yet; if it is given True, also those
+            that are held back.
         tally: takes what is recorded and lost.
 
     Raises:
@@ -52,26 +48,26 @@ class Recorder:
     def __init__(
         self,
         config: Config,
-        lake: Lake,
-        clock: Clock,
-        log: Log,
-        tell: Tell,
+        host: Host,
         release: Callable[[bool], None],
         tally: Tally | None = None,
     ) -> None:
+        if host.lake is None:
+            raise TypeError("a host without a lake records nothing")
         self._tally = tally or Tally()
         self._config = config
-        self._clock = clock
-        self._log = log
-        self._tell = tell
+        self._clock = host.clock
+        self._log = host.log
+        self._tell = host.warn
         self._release = release
-        self._virtual = isinstance(clock, VirtualClock)
-        self._offset_us = clock.realtime_us() - clock.monotonic_us()
-        self._problems: dict[str, str] = {}
-        limit_bytes = config.wal_limit_mb << 20
-        self.spool = Spool(lake, config.node, self._dropped, limit_bytes, replay=self._virtual)
+        self._virtual = isinstance(host.clock, VirtualClock)
+        self._offset_us = host.offset_us
+        self._problems = Problems()
+        limit_bytes = config.wal_limit_mib << 20
+        self.spool = Spool(host.lake, host.node, self._dropped, limit_bytes, replay=self._virtual)
+        host.output.record(self.spool)
         self.housekeeping = Housekeeping(
-            config, lake, log, tell, self.spool.flush, virtual=self._virtual
+            config, host.lake, host.log, host.warn, self.spool.flush, virtual=self._virtual
         )
         if not self._virtual:
             preload()
@@ -150,15 +146,14 @@ class Recorder:
         self._once("sync", self.spool.sync)
 
     def _once(self, what: str, task: Callable[[], None]) -> None:
-        """Run a task; tell a problem once, and when it is over."""
+        """Run a task; report a problem once, and when it is over."""
         try:
             task()
         except UserError as error:
-            if self._problems.get(what) != str(error):
-                self._problems[what] = str(error)
+            if self._problems.is_new(what, str(error)):
                 self._tell("error", None, str(error))
         else:
-            if self._problems.pop(what, None) is not None:
+            if self._problems.is_over(what):
                 self._log.info(f"{what}_works")
 
     def _recover(self) -> None:

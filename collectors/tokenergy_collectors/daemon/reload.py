@@ -19,18 +19,17 @@ from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.daemon.daemon import Daemon
 from tokenergy_collectors.daemon.supervise import NvmlLostError, Supervision
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.allocations import records
 from tokenergy_collectors.lake.paths import escape_node
 from tokenergy_collectors.live.endpoint import Endpoint
 from tokenergy_collectors.live.view import LiveView
+from tokenergy_collectors.registry import SOURCES
 from tokenergy_collectors.settings.config import Config
-from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
-from tokenergy_collectors.sources.jobs.jobsfile import read_jobs
+from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.upload.opening import open_store
 
 
-class Laps:
+class ReloadingDaemon:
     """The runs of one process.
 
     Args:
@@ -87,11 +86,11 @@ class Laps:
         end_us = None if duration_us is None else self._clock.monotonic_us() + duration_us
         self._endpoint.follow(self._config)
         try:
-            return self._laps(end_us)
+            return self._run_until(end_us)
         finally:
             self._endpoint.close()
 
-    def _laps(self, end_us: int | None) -> dict[str, int]:
+    def _run_until(self, end_us: int | None) -> dict[str, int]:
         clock, control = self._clock, self._control
         control.on_reload(self._may_reload)
         while True:
@@ -109,28 +108,23 @@ class Laps:
             self._supervision.restart()
 
     def _daemon(self) -> Daemon:
-        """Put a daemon together; jobs are declared in a file, or by an emulated node."""
-        config, boards = self._config, self._boards
-        lake = Lake(config.lake, create=True)
-        rows, path = self._emulated_jobs or (), self._jobs_file(config)
-        known = records(lake, config.node) if rows or path else ()
-        jobs = DeclaredJobs(config.node, boards, path, rows, known)
-        jobs.spread.update(self._spread_jobs)
-        return Daemon(
-            config,
-            lake,
+        """Put a daemon together for one run."""
+        config = self._config
+        host = Host(
+            config.node,
             self._clock,
-            boards,
-            jobs,
-            emulated=self._emulated_jobs is not None,
-            log=Log(config.log_format, quiet=self._quiet),
+            Log(config.log_format, quiet=self._quiet),
+            boards=self._boards,
             missing=self._missing,
-            live=None if config.metrics.listen is None else self._live,
+            lake=Lake(config.lake, create=True),
+            emulated=self._emulated_jobs is not None,
+            declared=self._emulated_jobs,
+            spread=self._spread_jobs,
         )
-
-    def _jobs_file(self, config: Config) -> Path | None:
-        emulated = self._emulated_jobs is not None
-        return None if emulated or config.jobs_file is None else Path(config.jobs_file)
+        daemon = Daemon(config, host, self._live.tally)
+        if config.metrics.listen is not None:
+            daemon.show(self._live)
+        return daemon
 
     def _may_reload(self) -> bool:
         """Check everything that the next daemon would be built from; say what is wrong or new."""
@@ -139,9 +133,8 @@ class Laps:
             config = self._read_config()
             escape_node(config.node)
             Lake(config.lake, create=True).prepare()
-            jobs_file = self._jobs_file(config)
-            if jobs_file is not None:
-                read_jobs(jobs_file)
+            for source in SOURCES.values():
+                source.validate(config)
             if config.upload.to is not None:
                 open_store(config.upload, Path(config.lake))
             self._endpoint.follow(config)

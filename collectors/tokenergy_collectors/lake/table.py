@@ -85,6 +85,10 @@ class Table:
                 raise TypeError(f"{self.name}.{empty[0]} needs a value")
         return cells
 
+    def as_dict(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        """Return a row's values by column name: what `make_row` was given."""
+        return dict(zip(self.column_names, row, strict=True))
+
     def schema(self) -> pa.Schema:
         """Return the Arrow schema of the table."""
         import pyarrow as pa

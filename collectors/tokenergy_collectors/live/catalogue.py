@@ -106,12 +106,33 @@ UPLOADS = {
 }
 """By the name of the uploader's counter; where files are uploaded."""
 
+DISK = {
+    "dropped_files": _own("disk_dropped_files_total", "", "files removed that no store has"),
+    "dropped_rows": _own("disk_dropped_rows_total", "", "rows in them"),
+    "dropped_bytes": _own("disk_dropped_bytes_total", "B", "their size"),
+    "freed_files": _own("disk_freed_files_total", "", "files removed because a store has them"),
+    "freed_bytes": _own("disk_freed_bytes_total", "B", "their size"),
+    "held_bytes": _own("disk_held_bytes", "B", "sealed files and logs of this node on the disk"),
+}
+"""By the name of the disk limit's counter; where `[disk]` sets a limit."""
+
+SOURCE_DURATION = _own(
+    "source_duration_seconds", "s", "how long the latest reading of a source took", "source"
+)
+SOURCE_SUCCESS = _own(
+    "source_success", "", "1 if the latest reading of a source succeeded, else 0", "source"
+)
+SOURCE_SUCCEEDED = _own(
+    "source_last_success_timestamp_seconds", "s UTC", "when it last succeeded", "source"
+)
+
 BUILD = Family(f"{PREFIX}build_info", "gauge", "", "1; version: the collector's", ("version",))
 
 FAMILIES = (
     GPU_INFO, GPU_UP, GPU_READ, GPU_POWER, GPU_LIMIT, GPU_ENERGY, GPU_MINUTE, GPU_SM, GPU_MEMORY,
     GPU_CLOCK, GPU_TEMPERATURE, GPU_REASONS, GPU_PROCESSES, JOB_GPUS, JOB_POWER, JOB_RATE, JOB_COST,
     TOKENS, READINGS, LATE, GAPS, DROPPED, RECOVERED, EVENTS, WAL_BYTES, SEALED, CPU, MEMORY,
-    STARTED, TIME, *UPLOADS.values(), BUILD,
+    STARTED, TIME, SOURCE_DURATION, SOURCE_SUCCESS, SOURCE_SUCCEEDED, *UPLOADS.values(),
+    *DISK.values(), BUILD,
 )  # fmt: skip
 """All of them, in the order in which they are served."""

@@ -43,6 +43,7 @@ class ViewCollector(Collector):
         _boards(samples, self._view, now_us)
         _jobs(samples, self._view, now_us)
         _health(samples, self._view, now_us)
+        _sources(samples, self._view)
         for family, read in list(self._view.extras.items()):
             samples.add(family, (), read())
         yield from samples.families()
@@ -118,12 +119,26 @@ def _health(samples: _Samples, view: LiveView, now_us: int) -> None:
     for kind, count in sorted(view.events.counts().items()):
         samples.add(c.EVENTS, (kind,), count)
     samples.add(c.WAL_BYTES, (), None if view.log_bytes is None else view.log_bytes())
-    samples.add(c.SEALED, (), None if tally.sealed_us is None else tally.sealed_us / 1e6)
+    samples.add(c.SEALED, (), _millionth(tally.sealed_us))
     samples.add(c.CPU, (), cpu_s())
     samples.add(c.MEMORY, (), resident_bytes())
     samples.add(c.STARTED, (), view.start_us / 1e6)
     samples.add(c.TIME, (), now_us / 1e6)
     samples.add(c.BUILD, (__version__,), 1)
+
+
+def _sources(samples: _Samples, view: LiveView) -> None:
+    for one in view.health():
+        if one.succeeded is None:
+            continue
+        labels = (one.source,)
+        samples.add(c.SOURCE_DURATION, labels, one.duration_s)
+        samples.add(c.SOURCE_SUCCESS, labels, float(one.succeeded))
+        samples.add(c.SOURCE_SUCCEEDED, labels, _millionth(one.success_us))
+
+
+def _millionth(value: int | None) -> float | None:
+    return None if value is None else value / 1_000_000
 
 
 def _thousandth(value: float | None) -> float | None:

@@ -6,10 +6,9 @@ A counter that began anew goes on from where the old one stood.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_collectors.live.board import WINDOW_US
 from tokenergy_collectors.live.curve import Point
 
@@ -73,11 +72,19 @@ class Series:
         return (inside[0], inside[-1]) if len(inside) > 1 else None
 
 
-def follow(series: dict[SeriesKey, Series], rows: Iterable[tuple[Any, ...]], limit_us: int) -> None:
-    """Put rows of `tokens` into their series; `limit_us` is the age that their source allows."""
+def follow(
+    series: dict[SeriesKey, Series], rows: Iterable[dict[str, Any]], limits_us: Mapping[str, int]
+) -> None:
+    """Put rows of `tokens` into their series.
+
+    Args:
+        series: gets the points.
+        rows: by column name.
+        limits_us: by source, the age beyond which its values are not shown.
+    """
     for row in rows:
-        told = dict(zip(TOKENS.column_names, row, strict=True))
-        key = SeriesKey(told["source_id"], told["model"] or "", told["engine"], told["kind"])
-        found = series.setdefault(key, Series(told["job_id"], limit_us))
-        found.job_id, found.limit_us = told["job_id"], limit_us
-        found.add(told["ts_us"], told["value"], told["epoch"])
+        limit_us = limits_us.get(row["source_id"], WINDOW_US)
+        key = SeriesKey(row["source_id"], row["model"] or "", row["engine"], row["kind"])
+        found = series.setdefault(key, Series(row["job_id"], limit_us))
+        found.job_id, found.limit_us = row["job_id"], limit_us
+        found.add(row["ts_us"], row["value"], row["epoch"])

@@ -12,55 +12,64 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from tokenergy_collectors.base.clock import Clock
+from tokenergy_collectors.lake.contract import EVENT, STATE, TOKENS
 from tokenergy_collectors.live.board import WINDOW_US, Limits, LiveBoard
-from tokenergy_collectors.live.catalogue import UPLOADS, Family
+from tokenergy_collectors.live.catalogue import DISK, UPLOADS, Family
 from tokenergy_collectors.live.health import EventCounts
 from tokenergy_collectors.live.jobs import Allocation, JobFigures, allocations_of, job_figures
 from tokenergy_collectors.live.tokens import Series, SeriesKey, follow
-from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.settings.config import Config, keys_of
+from tokenergy_collectors.sources.host import Reading
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.sources.nvml.rate import rate_hz
-from tokenergy_collectors.sources.tokens.settings import TokenSource
+from tokenergy_collectors.sources.nvml.settings import GpuKeys
+from tokenergy_collectors.sources.plan import Health
+from tokenergy_collectors.sources.tokens.settings import TokenKeys
 from tokenergy_collectors.spool.tally import Tally
 from tokenergy_collectors.upload.uploader import UploadCounters
 
 _PERIODS = 3
 _STEP_US = 1_000_000
 _KEEP_JOBS_US = 2 * WINDOW_US
+_GAUGES = [name for name in STATE.column_names if name not in ("ts_us", "device_id", "pids")]
 
 
 class LiveView:
     """What is known of a node now.
 
     Args:
-        clock: tells how old a value is.
+        clock: says how old a value is.
+        tally: what the recorder counts.
 
     Attributes:
         tally: what the recorder counts.
         events: events by kind.
         node: the node's name.
         boards: its boards by `device_id`, in index order.
-        log_bytes: tells the bytes that wait in the write-ahead log; None where there is no log.
-        extras: metrics of parts that not every collector has, and what tells their values.
+        log_bytes: returns the bytes that wait in the write-ahead log; None where there is no log.
+        extras: metrics of parts that not every collector has, and what returns their values.
+        health: returns how each periodic reading goes.
         start_us: when it was made: the start of the process, nearly (us UTC).
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self.tally = Tally()
+    def __init__(self, clock: Clock, tally: Tally | None = None) -> None:
+        self.tally = tally or Tally()
         self.events = EventCounts()
         self.node = ""
         self.boards: dict[str, LiveBoard] = {}
         self.log_bytes: Callable[[], int] | None = None
         self.extras: dict[Family, Callable[[], float | None]] = {}
+        self.health: Callable[[], list[Health]] = list
         self.start_us = clock.realtime_us()
         self._clock = clock
         self._offset_us = clock.realtime_us() - clock.monotonic_us()
         self._late: tuple[int, Callable[[], int]] = (0, lambda: 0)
         self._lock = threading.Lock()
         self._series: dict[SeriesKey, Series] = {}
+        self._limits_us: dict[str, int] = {}
         self._allocations: list[Allocation] = []
         self._spread: Collection[str] = ()
 
@@ -69,20 +78,24 @@ class LiveView:
         config: Config,
         boards: Sequence[Board],
         offset_us: int,
+        *,
         late: Callable[[], int],
         log_bytes: Callable[[], int] | None = None,
+        health: Callable[[], list[Health]] = list,
     ) -> None:
-        """Take over from the daemon before, if there was one; its last minute stays.
+        """Begin to follow a run; the last minute of an earlier run stays.
 
         Args:
             config: what is sampled how often, and which ages are allowed.
             boards: the boards, opened.
             offset_us: what turns monotonic time into stamps.
-            late: tells the ticks of this daemon that came late or not at all.
-            log_bytes: tells the bytes that wait in the log.
+            late: returns the ticks of this run that came late or not at all.
+            log_bytes: returns the bytes that wait in the log.
+            health: returns how each periodic reading goes.
         """
         stepped = abs(offset_us - self._offset_us) > _STEP_US
-        self._offset_us, self.node, self.log_bytes = offset_us, config.node, log_bytes
+        self._offset_us, self.node = offset_us, config.node
+        self.log_bytes, self.health = log_bytes, health
         before, told = self._late
         self._late = (before + told(), late)
         found = {}
@@ -93,20 +106,43 @@ class LiveView:
                 live.forget()
             found[board.device_id] = live
         self.boards = found
-        ids = {source.source_id for source in config.tokens}
+        sources = keys_of(config, TokenKeys).tokens
+        limits_us = {source.source_id: _us(_PERIODS * source.every_s) for source in sources}
         with self._lock:
             kept = {} if stepped else self._series
-            self._series = {key: one for key, one in kept.items() if key.source_id in ids}
+            self._series = {key: one for key, one in kept.items() if key.source_id in limits_us}
+            self._limits_us = limits_us
 
-    def add_tokens(self, source: TokenSource, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Take the rows of `tokens` of one scrape."""
-        with self._lock:
-            follow(self._series, rows, round(_PERIODS * source.every_s * 1_000_000))
+    def add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Take rows as they are recorded: tokens, gauges and events are shown."""
+        if table == "tokens":
+            with self._lock:
+                follow(self._series, map(TOKENS.as_dict, rows), self._limits_us)
+        elif table == "state":
+            for row in map(STATE.as_dict, rows):
+                self._set_state(row)
+        elif table == "event":
+            for row in map(EVENT.as_dict, rows):
+                self.events.add(row["kind"])
 
-    def set_jobs(self, rows: Iterable[Mapping[str, Any]], spread: Collection[str]) -> None:
+    def readings(self, readings: Sequence[Reading]) -> None:
+        """Take power readings."""
+        boards = self.boards
+        for device_id, ts_us, power_mw, energy_mj in readings:
+            boards[device_id].reading(ts_us, power_mw, energy_mj)
+
+    def allocations(self, rows: Iterable[Mapping[str, Any]], spread: Collection[str]) -> None:
         """Take the node's allocations (rows of `jobs`), and which jobs have boards elsewhere."""
         self._allocations = allocations_of(rows, self.now_us() - _KEEP_JOBS_US)
         self._spread = spread
+
+    def _set_state(self, row: dict[str, Any]) -> None:
+        """Take the gauges of a board; the processes of a MIG instance are not shown."""
+        board = self.boards.get(row["device_id"])
+        if board is not None:
+            gauges = {name: row[name] for name in _GAUGES}
+            pids = row["pids"]
+            board.set_state(row["ts_us"], gauges, None if pids is None else len(pids))
 
     def now_us(self) -> int:
         """Return the stamp that a reading would get now (us UTC)."""
@@ -135,26 +171,43 @@ class LiveView:
         return {device_id: ",".join(sorted(jobs)) for device_id, jobs in found.items()}
 
 
-def upload_metrics(
-    counters: Callable[[], UploadCounters | None],
-) -> dict[Family, Callable[[], float | None]]:
-    """Return the metrics of an uploader, which tells its counters whenever they are asked for."""
+class Keeper(Protocol):
+    """What looks after the sealed files, as far as metrics show it."""
 
-    def read(name: str) -> float | None:
-        return getattr(counters(), name, None)
+    @property
+    def uploads(self) -> UploadCounters | None:
+        """What was uploaded; None where nothing is to be."""
 
-    return {family: partial(read, name) for name, family in UPLOADS.items()}
+    @property
+    def disk(self) -> object | None:
+        """What the limits of the disk cost; None where there are none."""
+
+
+def housekeeping_metrics(keeper: Keeper) -> dict[Family, Callable[[], float | None]]:
+    """Return the metrics of uploads and of disk limits, and what returns their values now."""
+
+    def read(part: str, name: str) -> float | None:
+        return getattr(getattr(keeper, part), name, None)
+
+    parts = {"uploads": UPLOADS, "disk": DISK}
+    return {
+        family: partial(read, part, name)
+        for part, families in parts.items()
+        for name, family in families.items()
+        if getattr(keeper, part) is not None
+    }
 
 
 def limits_of(config: Config, board: Board) -> Limits:
     """Return the ages up to which a board's values are shown, and its gap limit."""
-    update_us = max(board.update_us or 0, _us(1 / rate_hz(config, [board])))
+    gpu = keys_of(config, GpuKeys)
+    update_us = max(board.update_us or 0, _us(1 / rate_hz(gpu, [board])))
     stale_us = _us(config.metrics.stale_s)
     return Limits(
         power_us=max(_PERIODS * update_us, stale_us),
-        state_us=_PERIODS * _us(config.state_every_s),
-        processes_us=_PERIODS * _us(config.processes_every_s),
-        counter_us=max(_PERIODS * max(update_us, _us(config.counter_every_s)), stale_us),
+        state_us=_PERIODS * _us(gpu.state_every_s),
+        processes_us=_PERIODS * _us(gpu.processes_every_s),
+        counter_us=max(_PERIODS * max(update_us, _us(gpu.counter_every_s)), stale_us),
         gap_us=_PERIODS * update_us,
     )
 

@@ -18,7 +18,7 @@ _AGAIN_US = 1_000_000
 _BETTER_US = 10_000_000
 
 
-class Withheld:
+class SensorFallback:
     """Follows what one board tells and what it does not.
 
     Args:

@@ -1,8 +1,8 @@
 """Reads the boards and puts what matters into the spool; copes with boards that do not answer.
 
 In: boards, asked when the schedule says so. Out: rows of `power` and `state`, and events. A board
-that is lost leaves a gap; it is looked for again by its UUID, ever more rarely. `standstill`,
-`slowness` and `withheld` cope with boards that answer, but not as they should.
+that is lost leaves a gap; the sampler looks for it again by its UUID, less and less often. `stale`,
+`slow` and `fallback` cope with boards that answer, but not as they should.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ from typing import Any
 
 import pynvml
 
+from tokenergy_collectors.base.backoff import Backoff
 from tokenergy_collectors.base.clock import Clock
-from tokenergy_collectors.live.board import LiveBoard
-from tokenergy_collectors.live.view import LiveView
-from tokenergy_collectors.sampler.fallback import Withheld
-from tokenergy_collectors.sampler.slow import SLOW_US, Slowness
-from tokenergy_collectors.sampler.stale import Standstill
-from tokenergy_collectors.sampler.thin import Reading, Thinner
+from tokenergy_collectors.lake.contract import POWER, STATE
+from tokenergy_collectors.sampler.deduplicate import Deduplicator, Reading
+from tokenergy_collectors.sampler.epochs import CounterEpochs
+from tokenergy_collectors.sampler.fallback import SensorFallback
+from tokenergy_collectors.sampler.slow import SLOW_US, SlowCalls
+from tokenergy_collectors.sampler.stale import StaleFilter
+from tokenergy_collectors.sources.host import Output
+from tokenergy_collectors.sources.host import Reading as Seen
 from tokenergy_collectors.sources.nvml.boards import Board
-from tokenergy_collectors.sources.source import Sink, Tell
+from tokenergy_collectors.sources.source import Tell
 
 _FIRST_RETRY_US = 1_000_000
 _LAST_RETRY_US = 30_000_000
-_THIN_EVERY_US = 500_000
-"""Thinning is put off for so long: ten readings at a time cost a third of ten times one."""
+_RECORD_EVERY_US = 500_000
+"""How long readings wait: ten at a time cost a third of ten times one."""
 
 _LIMIT_UNKNOWN_MW = 4_000_000
 
@@ -35,15 +38,15 @@ class _Watched:
     """A board, what follows its readings, and while it is lost when to look for it again."""
 
     board: Board
-    standstill: Standstill
-    withheld: Withheld
-    slowness: Slowness
-    live: LiveBoard | None = None
-    thinner: Thinner = field(default_factory=Thinner)
+    stale: StaleFilter
+    fallback: SensorFallback
+    slow: SlowCalls
+    epochs: CounterEpochs = field(default_factory=CounterEpochs)
+    deduplicator: Deduplicator = field(default_factory=Deduplicator)
+    backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_RETRY_US, _LAST_RETRY_US))
     lost: bool = False
-    heard_us: int = 0
+    answered_us: int = 0
     retry_us: int = 0
-    wait_us: int = _FIRST_RETRY_US
 
 
 class Sampler:
@@ -53,9 +56,8 @@ class Sampler:
         boards: the boards, opened.
         clock: for stamps.
         offset_us: what turns monotonic time into stamps.
-        spool: takes the rows.
+        output: takes the rows, and every reading.
         tell: takes the events.
-        live: shown every reading, where somebody wants to look on.
     """
 
     def __init__(
@@ -63,20 +65,23 @@ class Sampler:
         boards: list[Board],
         clock: Clock,
         offset_us: int,
-        spool: Sink,
+        output: Output,
         tell: Tell,
-        live: LiveView | None = None,
     ) -> None:
-        shown = {} if live is None else live.boards
-        self._watched = [_watch(board, tell, shown.get(board.device_id)) for board in boards]
+        self._watched = [_watch(board, tell) for board in boards]
         self._unsorted = False
         self._clock = clock
         self._offset_us = offset_us
-        self._spool = spool
+        self._output = output
         self._tell = tell
-        self._thinned_us = 0
+        self._recorded_us = 0
         self._fresh: list[tuple[_Watched, int, int | None, int | None]] = []
-        """Readings not thinned yet: middle of the call (monotonic us), power (mW), counter (mJ)."""
+        """Not recorded yet: board, middle of the call (monotonic us), power (mW), counter (mJ)."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether any board answers now; True without boards."""
+        return not self._watched or not all(watched.lost for watched in self._watched)
 
     def sample(self, *, energy: bool, edge_us: int | None = None) -> None:
         """Read the power of all boards once, and their energy counters if asked to.
@@ -94,72 +99,75 @@ class Sampler:
             self._unsorted = False
         before_us = self._clock.monotonic_us()
         for watched in self._watched:
-            call_us = watched.slowness.call_us
+            call_us = watched.slow.call_us
             if watched.lost:
                 if before_us >= watched.retry_us:
                     self._find(watched, before_us)
                     before_us = self._clock.monotonic_us()
             elif not call_us or (
-                (energy or not watched.slowness.rests(before_us))
+                (energy or not watched.slow.rests(before_us))
                 and (edge_us is None or before_us + call_us < edge_us)
             ):
                 before_us = self._read(watched, before_us, energy)
-        if before_us - self._thinned_us >= _THIN_EVERY_US:
-            self.thin()
+        if before_us - self._recorded_us >= _RECORD_EVERY_US:
+            self.record()
 
     def read_state(self, *, processes: bool) -> None:
         """Read the slow gauges of all boards once, and their processes if asked to."""
-        self.thin()
+        self.record()
         rows: list[tuple[Any, ...]] = []
         for watched in self._watched:
-            if watched.lost or watched.slowness.call_us:
+            if watched.lost or watched.slow.call_us:
                 continue
             gauges = watched.board.state()
             found = watched.board.processes_by_device() if processes else {}
             pids = found.pop(watched.board.device_id, None)
             ts_us = self._clock.monotonic_us() + self._offset_us
-            watched.withheld.gauges(gauges)
-            watched.standstill.busy(ts_us, gauges["sm_util"])
-            if watched.live is not None:
-                watched.live.set_state(ts_us, gauges, None if pids is None else len(pids))
+            watched.fallback.gauges(gauges)
+            watched.stale.busy(ts_us, gauges["sm_util"])
             if pids is not None or any(value is not None for value in gauges.values()):
-                rows.append((ts_us, watched.board.device_id, *gauges.values(), pids))
+                device_id = watched.board.device_id
+                rows.append(STATE.make_row(ts_us=ts_us, device_id=device_id, **gauges, pids=pids))
             # A MIG instance has processes, and no gauges of its own.
-            no_gauges = [None] * len(gauges)
             rows += [
-                (ts_us, one, *no_gauges, told) for one, told in found.items() if told is not None
+                STATE.make_row(ts_us=ts_us, device_id=instance, pids=pids)
+                for instance, pids in found.items()
+                if pids is not None
             ]
         if rows:
-            self._spool.add("state", rows)
+            self._output.add("state", rows)
 
     def flush(self) -> None:
         """Write the readings that are held back."""
-        self.thin()
+        self.record()
         for watched in self._watched:
-            self._keep(watched.board, watched.thinner.flush())
+            self._keep(watched.board, watched.deduplicator.flush())
 
-    def thin(self) -> None:
-        """Thin what was read since the last time; what is to be kept goes to the spool."""
-        self._thinned_us = self._clock.monotonic_us()
+    def record(self) -> None:
+        """Record what was read since the last time, without repetitions."""
+        self._recorded_us = self._clock.monotonic_us()
         fresh = self._fresh.copy()
         self._fresh.clear()
         rows: list[tuple[Any, ...]] = []
+        seen: list[Seen] = []
         for watched, at_us, power_mw, energy_mj in fresh:
             ts_us = at_us + self._offset_us
-            power_mw, energy_mj = watched.standstill.judge(ts_us, power_mw, energy_mj)
+            power_mw, energy_mj = watched.stale.filter(ts_us, power_mw, energy_mj)
             if power_mw is None and energy_mj is None:
                 continue
-            if watched.live is not None:
-                watched.live.reading(ts_us, power_mw, energy_mj)
-            board, thinner, epoch = watched.board, watched.thinner, watched.thinner.epoch
-            for r in thinner.add(ts_us, power_mw, energy_mj):
-                row = (r.ts_us, board.device_id, r.power_mw, board.sensor, r.energy_mj, r.epoch)
-                rows.append(row)
-            if thinner.epoch != epoch:
+            board, epochs = watched.board, watched.epochs
+            seen.append(Seen(board.device_id, ts_us, power_mw, energy_mj))
+            if not watched.deduplicator.is_later(ts_us):
+                continue
+            fell = epochs.add(energy_mj)
+            reading = Reading(ts_us, power_mw, energy_mj, epochs.epoch)
+            rows += _rows(board, watched.deduplicator.add(reading))
+            if fell:
                 detail = f"counter fell to {energy_mj} mJ"
                 self._tell("counter_reset", board.device_id, detail)
+        self._output.readings(seen)
         if rows:
-            self._spool.add("power", rows)
+            self._output.add("power", rows)
 
     def _read(self, watched: _Watched, before_us: int, energy: bool) -> int:
         """Read one board; return when that was over (monotonic)."""
@@ -167,83 +175,95 @@ class Sampler:
         try:
             power_mw, energy_mj = board.read(energy=energy)
             after_us = self._clock.monotonic_us()
-            if (power_mw is None or watched.withheld.waits) and watched.withheld.due(
+            if (power_mw is None or watched.fallback.waits) and watched.fallback.due(
                 before_us, power_mw
             ):
-                self._settle(watched)  # what was read so far was told by another sensor
-                if watched.withheld.probe(before_us):
+                self._settle(watched)  # what was read so far came from another sensor
+                if watched.fallback.probe(before_us):
                     power_mw, _ = board.read(energy=False)
                     after_us = self._clock.monotonic_us()
         except pynvml.NVMLError as error:
             self._lose(watched, before_us, str(error))
             return self._clock.monotonic_us()
-        watched.heard_us = after_us
-        if after_us - before_us >= SLOW_US or watched.slowness.call_us:
-            watched.slowness.took(before_us, after_us)
-            board.slow = watched.slowness.call_us > 0
+        watched.answered_us = after_us
+        if after_us - before_us >= SLOW_US or watched.slow.call_us:
+            watched.slow.took(before_us, after_us)
+            board.slow = watched.slow.call_us > 0
             self._unsorted = True
         if energy and board.has_energy:
-            watched.withheld.counter(energy_mj)
+            watched.fallback.counter(energy_mj)
         self._fresh.append((watched, (before_us + after_us) // 2, power_mw, energy_mj))
         return after_us
 
     def _lose(self, watched: _Watched, now_us: int, why: str) -> None:
         """Note a board that does not answer, once, and look for it again after a while."""
-        if watched.lost:
-            watched.wait_us = min(2 * watched.wait_us, _LAST_RETRY_US)
-        else:
-            watched.lost, watched.wait_us = True, _FIRST_RETRY_US
+        watched.retry_us = now_us + round(watched.backoff.failed())
+        if not watched.lost:
+            watched.lost = True
             self._settle(watched)
             self._tell("lost", watched.board.device_id, why)
-        watched.retry_us = now_us + watched.wait_us
 
     def _find(self, watched: _Watched, now_us: int) -> None:
         """Look for a lost board; its counter is read at once, since that bridges the gap."""
         try:
             watched.board.reopen()
-            watched.withheld.probe(now_us)
+            watched.fallback.probe(now_us)
         except pynvml.NVMLError as error:
             self._lose(watched, now_us, str(error))
             return
         watched.lost, watched.board.failure = False, None
+        watched.backoff.worked()
         self._tell("found", watched.board.device_id, "answers again")
-        watched.standstill.reset()
+        watched.stale.reset()
         self._doubt_counter(watched, now_us)
         self._read(watched, self._clock.monotonic_us(), True)
-        self.thin()
+        self.record()
 
     def _doubt_counter(self, watched: _Watched, now_us: int) -> None:
-        """Begin a new epoch where a counter that began anew could not be told by its fall.
+        """Begin a new epoch where a counter may have restarted without being seen to fall.
 
-        It could have come back to what it showed before only if that is less than the board can
-        draw in the time it was away.
+        A restarted counter can show as much as before only if the board could draw that much
+        energy in the time it was away.
         """
-        before_mj = watched.thinner.counter_mj
+        before_mj = watched.epochs.counter_mj
         limit_mw = watched.board.limit_mw or _LIMIT_UNKNOWN_MW
-        most_nj = 2 * limit_mw * (now_us - watched.heard_us)
+        most_nj = 2 * limit_mw * (now_us - watched.answered_us)
         if before_mj is not None and before_mj * 1_000_000 <= most_nj:
-            watched.thinner.begin_epoch()
-            why = f"counter showed {before_mj} mJ before: it may have begun anew"
+            watched.epochs.begin()
+            why = f"counter showed {before_mj} mJ before: it may have restarted"
             self._tell("counter_reset", watched.board.device_id, why)
 
     def _settle(self, watched: _Watched) -> None:
         """Write everything of a board that was read so far."""
-        self.thin()
-        self._keep(watched.board, watched.thinner.flush())
+        self.record()
+        self._keep(watched.board, watched.deduplicator.flush())
 
     def _keep(self, board: Board, kept: list[Reading]) -> None:
-        device_id, sensor = board.device_id, board.sensor
-        rows = [(r.ts_us, device_id, r.power_mw, sensor, r.energy_mj, r.epoch) for r in kept]
-        self._spool.add("power", rows)
+        self._output.add("power", _rows(board, kept))
 
 
-def _watch(board: Board, tell: Tell, live: LiveBoard | None) -> _Watched:
+def _rows(board: Board, kept: list[Reading]) -> list[tuple[Any, ...]]:
+    """Return rows of `power`."""
+    return [
+        POWER.make_row(
+            ts_us=reading.ts_us,
+            device_id=board.device_id,
+            power_mw=reading.power_mw,
+            sensor=board.sensor,
+            energy_mj=reading.energy_mj,
+            epoch=reading.epoch,
+        )
+        for reading in kept
+    ]
+
+
+def _watch(board: Board, tell: Tell) -> _Watched:
     def tell_of(kind: str, detail: str) -> None:
         tell(kind, board.device_id, detail)
 
-    standstill = Standstill(board.update_us, tell_of, board.counter_us)
-    return _Watched(board, standstill, Withheld(board, tell_of), Slowness(tell_of), live)
+    stale = StaleFilter(board.update_us, tell_of, board.counter_us)
+    return _Watched(board, stale, SensorFallback(board, tell_of), SlowCalls(tell_of))
 
 
 def _call_us(watched: _Watched) -> tuple[int, int]:
-    return watched.slowness.call_us, watched.board.index
+    return watched.slow.call_us, watched.board.index

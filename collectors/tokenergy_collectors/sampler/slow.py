@@ -18,7 +18,7 @@ _REST = 3
 _QUICK_US = 5_000_000
 
 
-class Slowness:
+class SlowCalls:
     """How long the calls on one board take.
 
     Args:

@@ -35,7 +35,7 @@ _BLIND_US = 1_000_000
 """With no power reading to go by, a counter that has not moved for so long stands still."""
 
 
-class Standstill:
+class StaleFilter:
     """Judges the readings of one board, in the order of time.
 
     Args:
@@ -70,7 +70,7 @@ class Standstill:
         elif self._busy_us is None:
             self._busy_us = ts_us
 
-    def judge(
+    def filter(
         self, ts_us: int, power_mw: int | None, energy_mj: int | None
     ) -> tuple[int | None, int | None]:
         """Return a reading without what stands still: power (mW), counter (mJ)."""

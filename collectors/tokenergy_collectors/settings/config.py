@@ -1,32 +1,34 @@
-"""The daemon's configuration: a TOML file, checked key by key.
+"""The collector's configuration: a TOML file, checked key by key.
 
-In: a file. Out: a `Config`; an unknown key or a bad value is one line that names it. Every key says
-here what it means; `tokenergy-collect config --example` prints that. Units end the names: `_s`
-seconds, `_hz` a second.
+In: a file. Out: a `Config`; an unknown key or a bad value is one line that names it. Keys of the
+collector itself are here; each source brings its own, and `Config` is put together from both. Every
+key says what it means: `tokenergy-collect config --example` prints that. Units end the names: `_s`
+seconds, `_hz` a second, `_mib` mebibytes.
 """
 
 from __future__ import annotations
 
 import socket
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, create_model, field_validator
 
 from tokenergy_collectors.base.address import parse_listen
 from tokenergy_collectors.base.strict import Strict
-from tokenergy_collectors.sources.nvml.settings import Place
-from tokenergy_collectors.sources.tokens.settings import TokenSource
+from tokenergy_collectors.registry import SOURCES
 from tokenergy_collectors.upload.settings import Upload
+
+Keys = TypeVar("Keys", bound=Strict)
 
 
 class Metrics(Strict):
-    """What this collector tells about itself, in Prometheus text format, if it is asked to."""
+    """The Prometheus endpoint of this collector."""
 
     listen: str | None = Field(
         default=None,
         description=(
-            "Serve metrics here: a loopback address, or unix: and the path of a socket. Nothing is "
-            "served without it."
+            "Serve metrics at this address: a loopback address, or unix: and the path of a socket. "
+            "Without this key nothing is served."
         ),
         examples=["127.0.0.1:9465"],
     )
@@ -35,8 +37,8 @@ class Metrics(Strict):
         ge=0.5,
         le=600,
         description=(
-            "Seconds after which a power reading is not shown any more; never under three of the "
-            "board's update periods."
+            "Seconds after which a power reading is too old to be shown; at least three of the "
+            "board's update periods are always allowed."
         ),
     )
 
@@ -49,15 +51,17 @@ class Metrics(Strict):
 
 
 class Disk(Strict):
-    """Limits on what this node's files take on the local disk; none where none is given."""
+    """Limits on what this node's files take on the local disk; without a key there is no limit."""
 
-    limit_mb: int | None = Field(
+    renamed: ClassVar[dict[str, str]] = {"limit_mb": "limit_mib"}
+
+    limit_mib: int | None = Field(
         default=None,
         ge=1,
         le=1_000_000,
         description=(
-            "Megabytes that this node's sealed files and logs may hold. Beyond it uploaded files "
-            "go first; then the oldest gauges, then the oldest readings are given up."
+            "Mebibytes that this node's sealed files and logs may take. Above that the collector "
+            "removes uploaded files first, then the oldest gauges, then the oldest readings."
         ),
         examples=[20_000],
     )
@@ -66,120 +70,77 @@ class Disk(Strict):
         gt=0,
         le=36_500,
         description=(
-            "Days after being sealed that readings, gauges and tokens are removed, uploaded or not."
+            "Days after which readings, gauges and tokens are removed, counted from when they "
+            "were sealed, whether they were uploaded or not."
         ),
         examples=[30.0],
     )
 
 
-class Config(Strict):
-    """Everything the daemon can be told."""
+class CollectorKeys(Strict):
+    """The keys of the collector itself, without those of its sources."""
+
+    renamed: ClassVar[dict[str, str]] = {"wal_limit_mb": "wal_limit_mib"}
 
     lake: str = Field(
-        min_length=1, description="Folder to write to.", examples=["/var/lib/tokenergy/lake"]
+        min_length=1, description="Lake folder.", examples=["/var/lib/tokenergy/lake"]
     )
     node: str = Field(
         default_factory=socket.gethostname,
         min_length=1,
-        description="Name of this host in the tables; the host name where none is given.",
+        description="Name of this host in the tables; without this key, its host name.",
         examples=["gpu-01"],
-    )
-    rate_hz: float | None = Field(
-        default=None,
-        ge=0.1,
-        le=50,
-        description=(
-            'Power readings a second. "auto", as without this key: two in the shortest update '
-            "period that was learned at start, 10 to 50; 20 where none was."
-        ),
-        examples=[20.0],
-    )
-    counter_every_s: float = Field(
-        default=1.0,
-        ge=1.0,
-        le=60,
-        description=(
-            "Seconds between two readings of the energy counter; more often, some boards "
-            "are reported to under-count."
-        ),
-    )
-    state_every_s: float = Field(
-        default=1.0,
-        ge=1.0,
-        le=60,
-        description=(
-            "Seconds between two readings of utilization, clock, temperature and clock "
-            "event reasons."
-        ),
-    )
-    processes_every_s: float = Field(
-        default=5.0,
-        ge=3.5,
-        le=300,
-        description="Seconds between two process lists; they take a lock in the driver.",
     )
     roll_s: float = Field(
         default=300.0,
         ge=1,
         le=3600,
-        description="Seconds after which what was read is sealed into files.",
-    )
-    learn_s: float = Field(
-        default=1.5,
-        ge=0,
-        le=10,
-        description=(
-            "Seconds at start in which each board's power reading is watched to learn how often "
-            "it changes; up to twice that where it hardly does. 0: not at all."
-        ),
+        description="Seconds after which the collector seals what it has read into files.",
     )
     wal_flush_s: float = Field(
         default=0.5,
         ge=0.1,
         le=60,
-        description="Seconds after which what was read is in the log: what a SIGKILL may cost.",
+        description="Seconds between two writes to the log: at most what a SIGKILL loses.",
     )
     wal_fsync_s: float = Field(
         default=5.0,
         ge=0.1,
         le=3600,
-        description="Seconds after which the log is forced to disk: what a power cut may cost.",
+        description="Seconds between two syncs of the log to disk: at most what a power cut loses.",
     )
-    wal_limit_mb: int = Field(
+    wal_limit_mib: int = Field(
         default=1024,
         ge=1,
         le=1_000_000,
-        description="Megabytes that logs may hold while the lake cannot be written.",
+        description="Mebibytes that logs may take while the lake cannot be written.",
     )
     log_format: Literal["text", "json"] = Field(
-        default="text", description="Form of the log on standard error, one line an event."
+        default="text",
+        description="Format of the log on standard error: one line an event, logfmt or JSON.",
     )
-    jobs_file: str | None = Field(
-        default=None,
-        description="Declared allocations, CSV; read again when it changes.",
-        examples=["/etc/tokenergy/jobs.csv"],
-    )
-    place: Place = Field(default=Place(), description="Where the node stands.")
-    metrics: Metrics = Field(default=Metrics(), description="What is served, and where.")
+    metrics: Metrics = Field(default=Metrics(), description="The Prometheus endpoint.")
     upload: Upload = Field(default=Upload(), description="Where sealed files are uploaded to.")
     disk: Disk = Field(default=Disk(), description="Limits on the local disk.")
-    # TOML has arrays, not tuples; what stands in them is checked as strictly as the rest.
-    tokens: tuple[TokenSource, ...] = Field(
-        default=(),
-        strict=False,
-        description="One table a token endpoint: Prometheus text over HTTP.",
-    )
 
-    @field_validator("rate_hz", mode="before")
-    @classmethod
-    def _auto_is_none(cls, rate_hz: object) -> object:
-        return None if rate_hz == "auto" else rate_hz
 
-    @field_validator("tokens")
-    @classmethod
-    def _sources_differ(cls, tokens: tuple[TokenSource, ...]) -> tuple[TokenSource, ...]:
-        ids = [source.source_id for source in tokens]
-        for source_id in ids:
-            if ids.count(source_id) > 1:
-                raise ValueError(f"source_id {source_id!r} is used twice; expected different ones")
-        return tokens
+if TYPE_CHECKING:
+    # The keys of a source are known to its own type alone: see `keys_of`.
+    Config = CollectorKeys
+else:
+    _KEYS = [source.keys for source in SOURCES.values() if source.keys is not Strict]
+    # Pydantic lists the keys of the last base first: the collector's own lead the example, and
+    # those of the boards follow, which are the last source.
+    Config = create_model("Config", __base__=(*_KEYS, CollectorKeys), __module__=__name__)
+    Config.__doc__ = "Everything that can be configured: the collector and its sources."
+
+
+def keys_of(config: CollectorKeys, keys: type[Keys]) -> Keys:
+    """Return a configuration as one source sees it.
+
+    Raises:
+        TypeError: the configuration does not have the keys: the source is not in the registry.
+    """
+    if not isinstance(config, keys):
+        raise TypeError(f"the configuration has no {keys.__name__}")
+    return config

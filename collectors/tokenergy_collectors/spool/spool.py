@@ -272,7 +272,7 @@ class Spool:
                     segment.path.unlink(missing_ok=True)
                     self._waiting.remove(segment)
                     over -= segment.size
-                    self._dropped(table, segment.rows, "the log is at its limit, wal_limit_mb")
+                    self._dropped(table, segment.rows, "the log is at its limit, wal_limit_mib")
 
     def _hold(self, left: dict[str, Rows]) -> None:
         """Keep in memory what the log did not take, the oldest of what matters least excepted."""

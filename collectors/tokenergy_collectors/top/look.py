@@ -14,14 +14,17 @@ from pathlib import Path
 from tokenergy_collectors.base.address import Address, parse_address
 from tokenergy_collectors.base.clock import SystemClock
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.base.strict import load_toml
 from tokenergy_collectors.live.board import WINDOW_US
 from tokenergy_collectors.live.exposition import ViewCollector
-from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.settings.config import Config, keys_of
+from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
+from tokenergy_collectors.sources.tokens.settings import TokenKeys
 from tokenergy_collectors.top.client import ask
 from tokenergy_collectors.top.frame import Frame, frame_of
-from tokenergy_collectors.top.local import HeadStart, LocalWatch, declared
+from tokenergy_collectors.top.local import HeadStart, LocalWatch
 
 Look = Callable[[], Frame]
 """Returns the frame of this moment; raises `UserError` where there is none."""
@@ -92,7 +95,7 @@ def _often(config: Config) -> Config:
     """Return a configuration whose token endpoints are asked often enough to look at."""
     sources = [
         source.model_copy(update={"every_s": min(source.every_s, _SCRAPE_S)})
-        for source in config.tokens
+        for source in keys_of(config, TokenKeys).tokens
     ]
     return config.model_copy(update={"tokens": tuple(sources)})
 
@@ -101,10 +104,8 @@ def _often(config: Config) -> Config:
 def _here(config: Config) -> Iterator[Look]:
     boards, _ = open_boards()
     try:
-        watch = LocalWatch(
-            _often(config), SystemClock(), boards, declared(config, boards), inline=False
-        )
-        with _running(watch) as look:
+        host = Host(config.node, SystemClock(), Log(config.log_format, quiet=True), boards=boards)
+        with _running(LocalWatch(_often(config), host)) as look:
             threading.Event().wait(_FIRST_LOOK_S)
             yield look
     finally:
@@ -131,13 +132,18 @@ def _emulated(profile_name: str, wanted: Wanted) -> Iterator[Look]:
         run_up_us = min(at_us, _RUN_UP_US)
         clock.sleep_until(clock.monotonic_us() + at_us - run_up_us, threading.Event())
         boards, _ = open_boards()
-        spread = [job.id for job in profile.jobs if len(job.devices) > 1]
-        jobs = declared(
-            config.model_copy(update={"jobs_file": None}), boards, emulated.allocations, spread
+        host = Host(
+            config.node,
+            clock,
+            Log(config.log_format, quiet=True),
+            boards=boards,
+            emulated=True,
+            inline=True,
+            declared=emulated.allocations,
+            spread=[job.id for job in profile.jobs if len(job.devices) > 1],
         )
-        live_config = _often(emulated_config(config, emulated))
         try:
-            watch = LocalWatch(live_config, clock, boards, jobs, inline=True)
+            watch = LocalWatch(_often(emulated_config(config, emulated)), host)
             watch.run(threading.Event(), run_up_us)
             with _running(watch) as look:
                 yield look
@@ -147,14 +153,14 @@ def _emulated(profile_name: str, wanted: Wanted) -> Iterator[Look]:
 
 @contextmanager
 def _running(watch: LocalWatch) -> Iterator[Look]:
-    """Sample in a thread; what ends it is told to whoever looks."""
+    """Sample in a thread; whoever looks hears what ended it."""
     stop = threading.Event()
     ended: list[str] = []
 
     def run() -> None:
         try:
             watch.run(stop)
-        except Exception as error:  # noqa: BLE001 - told to who looks, below
+        except Exception as error:  # noqa: BLE001 - raised again in `look`, below
             ended.append(repr(error))
 
     def look() -> Frame:
@@ -169,3 +175,4 @@ def _running(watch: LocalWatch) -> Iterator[Look]:
     finally:
         stop.set()
         thread.join()
+        watch.close()

@@ -12,18 +12,17 @@ from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.finding import Finding
-from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.upload.opening import open_store
+from tokenergy_collectors.upload.settings import Upload
 from tokenergy_collectors.upload.store import StoreError
 
 
-def upload_findings(config: Config) -> Iterator[Finding]:
+def upload_findings(upload: Upload, lake: Path) -> Iterator[Finding]:
     """Yield what is found when the store is asked once."""
-    upload = config.upload
     if upload.to is None:
         return
     try:
-        store = open_store(upload, Path(config.lake))
+        store = open_store(upload, lake)
     except UserError as error:
         yield Finding("FAIL", "upload", str(error))
         return

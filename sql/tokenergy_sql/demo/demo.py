@@ -90,7 +90,8 @@ def _collect_node(folder: Path, profile_name: str, node: str) -> None:
     """Collect one node, in a process that knows one NVML at a time."""
 
     def read_config(name: str) -> Config:
-        return Config(lake=str(folder / "lake"), node=name, rate_hz=_RATE_HZ, roll_s=_ROLL_S)
+        keys = {"lake": str(folder / "lake"), "node": name, "rate_hz": _RATE_HZ, "roll_s": _ROLL_S}
+        return Config.model_validate(keys)
 
     profile = load_profile(profile_name)
     collect_fleet(profile, read_config, Control(), nodes=[node], truth=folder / "truth")

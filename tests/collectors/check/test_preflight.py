@@ -12,10 +12,14 @@ from typer.testing import CliRunner
 from tests.support.emulated import SMALL, small_profile
 from tokenergy_collectors import cli
 from tokenergy_collectors.base.clock import VirtualClock
+from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.check import preflight
-from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.clock import kernel as hostclock
+from tokenergy_collectors.sources.clock import source as clock_source
+from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml import findings as preflight_boards
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.sources.tokens.settings import TokenSource
@@ -33,7 +37,9 @@ def look(tmp_path):
         with EmulatedNode(small_profile(**(board or {})), "n1", clock) as node:
             for index in fail:
                 node.fail(index, pynvml.NVML_ERROR_GPU_IS_LOST)
-            found = list(preflight.preflight(Config(**settings), clock, emulated=emulated))
+            declared = node.allocations if emulated else None
+            host = Host(settings["node"], clock, Log("text"), emulated=emulated, declared=declared)
+            found = list(preflight.preflight(Config(**settings), host))
         assert not (tmp_path / "lake").exists()
         assert all("\n" not in str(finding) for finding in found)
         return found
@@ -50,7 +56,7 @@ def levels(found):
 
 
 def test_a_good_host(look, monkeypatch):
-    monkeypatch.setattr(preflight, "clock_state", lambda: hostclock.ClockState(True, 1_500))
+    monkeypatch.setattr(clock_source, "clock_state", lambda: hostclock.ClockState(True, 1_500))
     found = look()
     assert levels(found) == {"ok"}
     [who, readings, period] = [text for _, text in of(found, "gpu 2")]
@@ -62,17 +68,17 @@ def test_a_good_host(look, monkeypatch):
     assert "100.0 ms" in period
     assert "driver 580" in of(found, "nvml")[0][1]
     assert of(found, "clock") == [
-        ("ok", "2026-06-01 00:00:01 UTC, synchronised, at most 2 ms off"),
+        ("ok", "2026-06-01 00:00:00 UTC, synchronised, at most 2 ms off"),
     ]
 
 
 @pytest.mark.parametrize(
     ("unsupported", "level", "words"),
     [
-        (["counter"], "warn", ["does not tell: counter", "(uses instant)"]),
-        (["instant"], "ok", ["does not tell: instant", "(uses average_1s)"]),
+        (["counter"], "warn", ["does not report: counter", "(uses instant)"]),
+        (["instant"], "ok", ["does not report: instant", "(uses average_1s)"]),
         (["instant", "average"], "ok", ["usage", "(uses unknown)"]),
-        (["instant", "average", "usage"], "warn", ["counter", "does not tell: instant"]),
+        (["instant", "average", "usage"], "warn", ["counter", "does not report: instant"]),
     ],
 )
 def test_readings_that_are_missing_are_named(look, unsupported, level, words):
@@ -101,7 +107,9 @@ def test_one_lost_board_is_a_warning_and_all_lost_a_failure(look):
 
 def test_periods(look):
     slow = look(board={"update_us": 20_000}, rate_hz=10.0)
-    assert of(slow, "gpu 0")[2][1].endswith("20.0 ms; at rate_hz = 10 some of that is not seen")
+    assert of(slow, "gpu 0")[2][1].endswith(
+        "20.0 ms; at rate_hz = 10 the collector misses some updates"
+    )
     still = look(board={"ripple": 0.0})
     assert "not learned: the reading hardly changed" in of(still, "gpu 0")[2][1]
     assert "learn_s = 0" in of(look(learn_s=0.0), "gpu 0")[2][1]
@@ -120,11 +128,11 @@ def test_mig_is_told(look, monkeypatch, mode):
 
 
 def test_processes_in_another_pid_namespace_are_told(look, monkeypatch):
-    assert of(look(), "pids") == [("ok", "no compute process runs now")]
+    assert of(look(), "pids") == [("ok", "no compute process is running now")]
     monkeypatch.setattr(Board, "processes", lambda board: [1, 4_194_999])
     [(level, text)] = of(look(), "pids")
     assert level == "warn"
-    assert text.startswith("1 of 2 compute processes cannot be seen from here, such as 4194999")
+    assert text.startswith("1 of 2 compute processes are not visible here, such as 4194999")
     monkeypatch.setattr(Board, "processes", lambda board: [1])
     assert of(look(), "pids")[0][0] == "ok"
 
@@ -134,7 +142,7 @@ def test_a_lake_that_cannot_be_used_fails(look, tmp_path):
     assert of(look(lake=str(tmp_path / "file")), "lake")[0][0] == "FAIL"
     assert "object stores" in of(look(lake="s3://b/x"), "lake")[0][1]
     assert of(look(node="x" * 400), "node")[0][0] == "FAIL"
-    assert of(look(), "lake") == [("ok", f"{tmp_path / 'lake'} may be written (will be made)")]
+    assert of(look(), "lake") == [("ok", f"{tmp_path / 'lake'} is writable (it will be created)")]
 
 
 @pytest.mark.parametrize(
@@ -197,12 +205,12 @@ def test_endpoints_are_scraped_once(look, endpoint, body, status, level, words):
     ("now_us", "state", "level", "words"),
     [
         (0, None, "FAIL", "1970-01-01"),
-        (NOW_US, None, "ok", "does not tell"),
+        (NOW_US, None, "ok", "does not say"),
         (NOW_US, hostclock.ClockState(False, 16_000_000), "warn", "not synchronised"),
     ],
 )
 def test_the_clock(look, monkeypatch, now_us, state, level, words):
-    monkeypatch.setattr(preflight, "clock_state", lambda: state)
+    monkeypatch.setattr(clock_source, "clock_state", lambda: state)
     [(found, text)] = of(look(now_us=now_us), "clock")
     assert found == level
     assert words in text
@@ -234,11 +242,11 @@ def test_the_command(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("board", "level", "words"),
     [
-        ({"module_rest_w": 300.0}, "ok", "also meters: module; its counter is the gpu's"),
+        ({"module_rest_w": 300.0}, "ok", "also measures: module; its energy counter is the gpu's"),
         (
             {"module_rest_w": 300.0, "counter_scope": "module"},
             "warn",
-            "also meters: module; its counter is the module's",
+            "also measures: module; its energy counter is the module's",
         ),
     ],
 )
@@ -252,11 +260,11 @@ def test_a_board_cut_up_by_mig_is_told(look, monkeypatch):
     values = tomllib.loads(SMALL)
     values["nodes"]["n1"]["mig"] = {"1": ["1g.10gb", "2g.20gb"]}
     cut = Profile.model_validate(values)
-    monkeypatch.setattr("tests.collectors.test_preflight.small_profile", lambda: cut)
+    monkeypatch.setattr("tests.collectors.check.test_preflight.small_profile", lambda: cut)
     [who, readings, _] = of(look(), "gpu 1")
     assert who[0] == "warn"
     assert who[1].endswith("MIG on (2 instances): power is the whole board's")
-    assert "does not tell: utilization" in readings[1]
+    assert "does not report: utilization" in readings[1]
 
 
 def test_the_rate_that_is_learned_is_the_one_that_is_reckoned_with(look):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.collectors.importers.conftest import snapshot
+from tests.support.snapshot import snapshot
 from tokenergy_collectors.base.csvfile import BadValueError
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.counters import count_of, import_counters

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_collectors.live.board import Limits, LiveBoard
 from tokenergy_collectors.live.jobs import allocations_of, job_figures
 from tokenergy_collectors.live.tokens import follow
@@ -32,7 +33,7 @@ class Site:
 
     def scrape(self, at_s, value, *, kind="generated", job="j", epoch=0, source="s", engine=""):
         row = (T0 + at_s * S, source, "n1", job, "m", engine, kind, value, epoch, None)
-        follow(self.series, [row], LIMIT_US)
+        follow(self.series, [TOKENS.as_dict(row)], {source: LIMIT_US})
 
     def job(self, now_s, job_id="j", spread=()):
         jobs = allocations_of(self.rows, 0)

@@ -4,8 +4,8 @@ import pynvml
 import pytest
 
 from tests.support.live import Metrics, S, Shown, long_profile, text_of
-from tokenergy_collectors.live.catalogue import FAMILIES, SEALED, UPLOADS, Family
-from tokenergy_collectors.live.view import LiveView, upload_metrics
+from tokenergy_collectors.live.catalogue import DISK, FAMILIES, SEALED, UPLOADS, Family
+from tokenergy_collectors.live.view import LiveView, housekeeping_metrics
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.upload.uploader import UploadCounters
 
@@ -91,7 +91,7 @@ def test_the_collectors_own_numbers(seen):
 
 def test_every_family_is_served_with_its_type_and_its_help(seen):
     served = {family.name: family for family in seen.seen.families}
-    expected = [family for family in FAMILIES if family not in UPLOADS.values()]
+    expected = [family for family in FAMILIES if family not in {*UPLOADS.values(), *DISK.values()}]
     for family in expected:
         name = family.name.removesuffix("_total")
         assert served[name].type == family.type, name
@@ -167,7 +167,8 @@ def test_jobs_that_the_lake_knows_already_are_shown(tmp_path):
     shown.known, shown.spread = True, ("train",)
     shown.at(20.05, lambda _, metrics: shown.__dict__.update(seen=metrics))
     shown.run(21)
-    assert shown.lake.read("jobs").num_rows == 0
+    recorded = shown.lake.read("jobs").to_pylist()
+    assert {row["recorded_us"] for row in recorded} == {shown.profile.start_us - S}
     assert len(shown.seen.all("gpu_power_watts", job_id="chat")) == 2
     assert shown.seen.one("job_joules_per_token", job_id="chat") > 0
     assert shown.seen.all("job_joules_per_token", job_id="train") == []
@@ -182,13 +183,13 @@ def test_stamps_that_step_drop_the_last_minute_and_keep_totals(tmp_path, step_s)
     boards = [live.board for live in shown.view.boards.values()]
     offset_us = shown.clock.realtime_us() - shown.clock.monotonic_us() + step_s * S
     late = iter(range(5, 9))
-    shown.view.begin(shown.config, boards, offset_us, lambda: next(late))
+    shown.view.begin(shown.config, boards, offset_us, late=lambda: next(late))
     metrics = shown.look()
     assert metrics.all("gpu_power_watts") == []
     assert metrics.all("tokens_total") == []
     assert metrics.one("collector_readings_total") == readings
     assert metrics.one("collector_late_ticks_total") == 5
-    shown.view.begin(shown.config, boards, offset_us, lambda: 0)
+    shown.view.begin(shown.config, boards, offset_us, late=lambda: 0)
     assert shown.look().one("collector_late_ticks_total") == 6
 
 
@@ -199,7 +200,7 @@ def test_a_longer_period_allows_older_values(tmp_path):
     offset_us = shown.clock.realtime_us() - shown.clock.monotonic_us()
     for config, power_s in (({"rate_hz": 0.5}, 6), ({"metrics": {"stale_s": 9.0}}, 9)):
         given = Config.model_validate({"lake": "x", "node": "n1", **config})
-        shown.view.begin(given, [board], offset_us, lambda: 0)
+        shown.view.begin(given, [board], offset_us, late=lambda: 0)
         limits = next(iter(shown.view.boards.values())).limits
         assert limits.power_us == power_s * S
         assert limits.counter_us == power_s * S
@@ -217,9 +218,22 @@ def test_further_counts_are_served_where_they_are_told(tmp_path, monkeypatch):
     assert Metrics(text_of(view)).all(SEALED.name.removeprefix("tokenergy_")) == []
 
 
+class Kept:
+    """Housekeeping that uploads and sets no limit."""
+
+    disk = None
+
+    def __init__(self, counters):
+        self.counters = counters
+
+    @property
+    def uploads(self):
+        return self.counters[0]
+
+
 def test_an_uploader_s_counters_are_served_as_they_are(tmp_path):
     view, told = LiveView(Shown(tmp_path).clock), [UploadCounters()]
-    view.extras = upload_metrics(lambda: told[0])
+    view.extras = housekeeping_metrics(Kept(told))
     told[0] = UploadCounters(
         files=3, bytes=4_000, failures=5, backlog_files=6, backlog_bytes=7_000, oldest_waiting_s=8.5
     )

@@ -1,14 +1,14 @@
 """Slow boards rest; edges are known beforehand."""
 
-from tokenergy_collectors.sampler.edges import Edges
-from tokenergy_collectors.sampler.slow import Slowness
+from tokenergy_collectors.base.edges import Edges
+from tokenergy_collectors.sampler.slow import SlowCalls
 
 S = 1_000_000
 
 
 def test_quick_calls_change_nothing():
     events = []
-    pace = Slowness(lambda *event: events.append(event))
+    pace = SlowCalls(lambda *event: events.append(event))
     for at_us in range(0, 10 * S, S // 10):
         pace.took(at_us, at_us + 99_999)
         assert not pace.rests(at_us + 99_999)
@@ -17,7 +17,7 @@ def test_quick_calls_change_nothing():
 
 def test_a_slow_board_rests_three_calls_and_at_most_a_second():
     events = []
-    pace = Slowness(lambda *event: events.append(event))
+    pace = SlowCalls(lambda *event: events.append(event))
     pace.took(0, 200_000)
     assert pace.rests(799_999)
     assert not pace.rests(800_000)
@@ -30,7 +30,7 @@ def test_a_slow_board_rests_three_calls_and_at_most_a_second():
 
 def test_it_is_over_when_calls_were_quick_for_5_seconds():
     events = []
-    pace = Slowness(lambda *event: events.append(event))
+    pace = SlowCalls(lambda *event: events.append(event))
     pace.took(0, S)
     pace.took(3 * S, 3 * S + 1)
     pace.took(4 * S, 5 * S)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tokenergy_collectors.sampler.stale import Standstill
+from tokenergy_collectors.sampler.stale import StaleFilter
 
 S = 1_000_000
 
@@ -12,7 +12,7 @@ class Judge:
 
     def __init__(self, update_us=100_000):
         self.events = []
-        self.standstill = Standstill(update_us, lambda *event: self.events.append(event))
+        self.standstill = StaleFilter(update_us, lambda *event: self.events.append(event))
         self.now_us = 0
         self.true_mj = 1_000_000
 
@@ -24,7 +24,7 @@ class Judge:
             energy_mj = self.true_mj if counter and self.now_us % S == 0 else None
             if util is not None and self.now_us % S == 0:
                 self.standstill.busy(self.now_us, util)
-            out.append(self.standstill.judge(self.now_us, told_mw, energy_mj))
+            out.append(self.standstill.filter(self.now_us, told_mw, energy_mj))
             self.now_us += S // 10
             if moves:
                 self.true_mj += (told_mw if true_mw is None else true_mw) // 10
@@ -136,17 +136,17 @@ def test_a_counter_that_never_moved_says_nothing_about_a_level_reading():
 
 def test_an_equal_counter_within_a_joule_is_a_reading():
     events = []
-    standstill = Standstill(None, lambda *event: events.append(event))
-    assert standstill.judge(0, 4_000, 5) == (4_000, 5)
-    assert standstill.judge(249_000, 4_000, 5) == (4_000, 5)
-    assert standstill.judge(250_000, 4_000, 5) == (4_000, None)
+    standstill = StaleFilter(None, lambda *event: events.append(event))
+    assert standstill.filter(0, 4_000, 5) == (4_000, 5)
+    assert standstill.filter(249_000, 4_000, 5) == (4_000, 5)
+    assert standstill.filter(250_000, 4_000, 5) == (4_000, None)
 
 
 def test_without_power_a_counter_counts_as_standing_after_a_second():
-    standstill = Standstill(None, lambda *_: None)
-    assert standstill.judge(0, None, 5) == (None, 5)
-    assert standstill.judge(900_000, None, 5) == (None, 5)
-    assert standstill.judge(S, None, 5) == (None, None)
+    standstill = StaleFilter(None, lambda *_: None)
+    assert standstill.filter(0, None, 5) == (None, 5)
+    assert standstill.filter(900_000, None, 5) == (None, 5)
+    assert standstill.filter(S, None, 5) == (None, None)
 
 
 def test_a_counter_that_falls_begins_the_comparison_anew():
@@ -160,13 +160,13 @@ def test_a_counter_that_falls_begins_the_comparison_anew():
 def test_a_coarse_counter_that_is_read_twice_within_its_period_does_not_stand_still():
     """Two edges may lie as close as that; what it says at the second one is what it says."""
     told = []
-    coarse = Standstill(100_000, lambda *event: told.append(event), counter_us=300_000)
-    assert coarse.judge(0, 500_000, 1_000) == (500_000, 1_000)
-    assert coarse.judge(50_000, 500_001, 1_000) == (500_001, 1_000)
-    assert coarse.judge(600_000, 500_002, 1_000) == (500_002, 1_000)
-    assert coarse.judge(600_001, 500_003, 1_000) == (500_003, None)
-    unknown = Standstill(None, lambda *event: told.append(event))
-    assert unknown.judge(0, 500_000, 1_000) == (500_000, 1_000)
-    assert unknown.judge(200_000, 500_001, 1_000) == (500_001, 1_000)
-    assert unknown.judge(200_001, 500_002, 1_000) == (500_002, None)
+    coarse = StaleFilter(100_000, lambda *event: told.append(event), counter_us=300_000)
+    assert coarse.filter(0, 500_000, 1_000) == (500_000, 1_000)
+    assert coarse.filter(50_000, 500_001, 1_000) == (500_001, 1_000)
+    assert coarse.filter(600_000, 500_002, 1_000) == (500_002, 1_000)
+    assert coarse.filter(600_001, 500_003, 1_000) == (500_003, None)
+    unknown = StaleFilter(None, lambda *event: told.append(event))
+    assert unknown.filter(0, 500_000, 1_000) == (500_000, 1_000)
+    assert unknown.filter(200_000, 500_001, 1_000) == (500_001, 1_000)
+    assert unknown.filter(200_001, 500_002, 1_000) == (500_002, None)
     assert told == []

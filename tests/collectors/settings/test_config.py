@@ -7,8 +7,9 @@ import pytest
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import load_toml
+from tokenergy_collectors.registry import SOURCES
 from tokenergy_collectors.settings import example
-from tokenergy_collectors.settings.config import Config, Disk
+from tokenergy_collectors.settings.config import Config, Disk, keys_of
 from tokenergy_collectors.sources.nvml.settings import Place
 from tokenergy_collectors.sources.tokens.settings import TokenSource
 from tokenergy_collectors.upload.settings import Upload
@@ -54,7 +55,7 @@ def test_a_file_with_sources_is_taken(load):
         ("", ["lake", "required"]),
         ("lake = ''", ["lake", "at least 1 character"]),
         ("lake = 5", ["lake", "string", "5"]),
-        ("lake = 'x'\nrate = 5", ["unknown key 'rate' = 5", "allowed: lake, node, rate_hz"]),
+        ("lake = 'x'\nrate = 5", ["unknown key 'rate' = 5", "allowed: lake, node, roll_s"]),
         ("lake = 'x'\nrate_hz = 100", ["rate_hz", "less than or equal to 50", "100"]),
         ("lake = 'x'\nrate_hz = 0", ["rate_hz", "greater than or equal to 0.1", "0"]),
         ("lake = 'x'\nrate_hz = nan", ["rate_hz", "finite", "nan"]),
@@ -71,7 +72,7 @@ def test_a_file_with_sources_is_taken(load):
         ("lake = 'x'\n[upload]\nkey = 's'", ["upload", "unknown key 'key'", "allowed: to, "]),
         ("lake = 'x'\n[upload]\nto = 's3://k:p@b'", ["upload.to", "holds credentials"]),
         ("lake = 'x'\n[upload]\nkeep_local_s = -1", ["upload.keep_local_s", "equal to 0", "-1"]),
-        ("lake = 'x'\n[disk]\nlimit_mb = 0", ["disk.limit_mb", "equal to 1", "0"]),
+        ("lake = 'x'\n[disk]\nlimit_mib = 0", ["disk.limit_mib", "equal to 1", "0"]),
         ("lake = 'x'\n[disk]\nkeep_days = 0", ["disk.keep_days", "greater than 0", "0"]),
         ("lake = ", ["not a TOML file"]),
         (b"lake = '\xff'", ["not a TOML file"]),
@@ -135,7 +136,8 @@ def test_the_example_holds_every_key_and_every_key_is_described(load):
 def test_the_example_tells_bounds_choices_and_defaults():
     text = example.example()
     for words in (
-        "20 where none was.\n# No default; a number, at least 0.1, at most 50.\n#rate_hz = 20.0",
+        "20 if none was learned.\n",
+        "# No default; a number, at least 0.1, at most 50.\n#rate_hz = 20.0",
         "# Default 1.0; a number, at least 1, at most 60.\ncounter_every_s = 1.0",
         '# Default "text"; "text" or "json".\nlog_format = "text"\n',
         "# Required; text.\nlake = ",
@@ -151,3 +153,34 @@ def test_the_example_tells_bounds_choices_and_defaults():
 def test_what_is_in_effect_reads_back_as_the_same(load, node):
     config = load(GOOD, node=node)
     assert load(example.effective(config)) == config
+
+
+def test_an_old_name_of_a_key_is_taken_with_a_warning(load, caplog):
+    config = load("lake = 'x'\nwal_limit_mb = 7\n[disk]\nlimit_mb = 5\n")
+    assert (config.wal_limit_mib, config.disk.limit_mib) == (7, 5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "the key wal_limit_mb is now called wal_limit_mib; rename it in your configuration",
+        "the key limit_mb is now called limit_mib; rename it in your configuration",
+    ]
+
+
+def test_an_old_and_a_new_name_of_one_key_are_refused(load):
+    with pytest.raises(UserError, match="unknown key 'wal_limit_mb' = 7; allowed: "):
+        load("lake = 'x'\nwal_limit_mb = 7\nwal_limit_mib = 8\n")
+
+
+def test_a_token_address_with_a_password_is_refused_and_not_repeated(load):
+    with pytest.raises(UserError, match=r"tokens\.0\.url: .*holds credentials") as caught:
+        load(
+            "lake = 'x'\n[[tokens]]\nsource_id = 'a'\njob_id = 'j'\n"
+            "url = 'http://me:secret@host/metrics'\n"
+        )
+    assert "secret" not in str(caught.value)
+
+
+def test_every_source_brings_its_keys():
+    for source in SOURCES.values():
+        assert set(source.keys.model_fields) <= set(Config.model_fields)
+        assert keys_of(Config(lake="x"), source.keys).lake == "x"
+    with pytest.raises(TypeError, match="the configuration has no Place"):
+        keys_of(Config(lake="x"), Place)

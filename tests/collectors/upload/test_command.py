@@ -1,13 +1,14 @@
 """`tokenergy-collect upload` and `check`, and what is wrong in a configuration."""
 
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from tests.collectors.upload.helpers import files, fill
 from tests.support.emulated import SMALL
 from tests.support.s3 import BUCKET
+from tests.support.uploading import files, fill
 from tokenergy_collectors import cli
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import load_toml
@@ -99,14 +100,13 @@ def test_without_the_driver_the_line_says_what_to_install(lake, monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(UserError, match=r"s3fs is not installed; pip install 'tokenergy\[s3\]'"):
         open_store(Upload(to="s3://b/x"), lake.root)
-    config = Config(lake=str(lake.root), upload=Upload(to="s3://b/x"))
-    [finding] = upload_findings(config)
+    [finding] = upload_findings(Upload(to="s3://b/x"), lake.root)
     assert finding.level == "FAIL"
 
 
 def found(to, url=None):
-    config = Config(lake="/nowhere/lake", upload=Upload(to=to, endpoint_url=url))
-    return [(finding.level, finding.text) for finding in upload_findings(config)]
+    upload = Upload(to=to, endpoint_url=url)
+    return [(found.level, found.text) for found in upload_findings(upload, Path("/nowhere/lake"))]
 
 
 def test_check_asks_the_store_and_writes_nothing(wire, server, tmp_path):
@@ -134,8 +134,7 @@ def test_check_of_a_folder(tmp_path):
     lake = tmp_path / "lake"
 
     def look():
-        config = Config(lake=str(lake), upload=Upload(to=str(share)))
-        [finding] = upload_findings(config)
+        [finding] = upload_findings(Upload(to=str(share)), lake)
         return finding.level, finding.text.removeprefix(f"{share}: ")
 
     assert look() == ("warn", f"{share}: no such directory: is the share mounted?")

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.collectors.upload.helpers import Uploading, files, fill, make_old
 from tests.support.s3 import BUCKET, Server
+from tests.support.uploading import Uploading, files, fill, make_old
 from tokenergy_collectors.upload.uploader import UploadCounters
 
 TO = f"s3://{BUCKET}/fleet/north"

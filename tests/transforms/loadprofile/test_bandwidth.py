@@ -9,15 +9,16 @@ import pytest
 
 from tests.support.lakes import T0
 from tests.transforms.loadprofile.grids import Rows
-from tokenergy_collectors.sampler.thin import Thinner
+from tokenergy_collectors.sampler.deduplicate import Deduplicator, Reading
 from tokenergy_transforms.loadprofile.bandwidth import Pace, interpolation_gain, pace
 
 
 def record(values: list[int], every_us: int) -> Rows:
     """What the collector keeps of readings taken at even intervals."""
-    thinner = Thinner()
-    kept = [r for k, mw in enumerate(values) for r in thinner.add(T0 + k * every_us, mw, None)]
-    return [(r.ts_us, r.power_mw or 0) for r in [*kept, *thinner.flush()]]
+    keep = Deduplicator()
+    taken = [Reading(T0 + k * every_us, mw, None, 0) for k, mw in enumerate(values)]
+    kept = [r for reading in taken for r in keep.add(reading)]
+    return [(r.ts_us, r.power_mw or 0) for r in [*kept, *keep.flush()]]
 
 
 def pace_of(rows: Rows, sensor: str = "instant", **row: Any) -> Pace:

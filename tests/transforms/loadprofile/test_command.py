@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.support.lakes import T0, LakeBuilder, S, level
-from tests.transforms.loadprofile.test_profile import swinging
+from tests.support.swings import swinging
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.swings import swinging
 from tokenergy_collectors.lake import Lake
 from tokenergy_transforms.aggregate import aggregate, worklist
 from tokenergy_transforms.loadprofile import profile
@@ -32,15 +32,6 @@ def profiles(lake: Lake, kinds: tuple[str, ...] = KINDS, **more: Any) -> dict[st
     for band in lake.read("load_spectrum").to_pylist():
         found[f"{band['kind']} {band['group_id']}"]["bands"][band["low_hz"]] = band
     return found
-
-
-def swinging(hz: float, seconds: int, jitter_us: int = 2_000, seed: int = 0) -> list[Any]:
-    rng = np.random.default_rng(seed)
-    count = seconds * 10 - 1
-    jitter = rng.integers(-jitter_us, jitter_us + 1, count)
-    ts = T0 + np.arange(1, count + 1) * 100_000 + jitter
-    mw = 500_000 + 75_000 * np.sin(2 * np.pi * hz * (ts - T0) / 1e6) + rng.normal(0, 5_000, len(ts))
-    return list(zip(ts.tolist(), np.rint(mw).astype(int).tolist(), strict=True))
 
 
 def test_a_job_is_its_allocations_cut_at_their_edges_times_their_shares(

@@ -1,8 +1,8 @@
-"""MIG behind emulated NVML: boards cut into instances, which have names and no power.
+"""MIG behind emulated NVML: boards divided into instances, which have names and no power.
 
-In: the boards and the profiles they are cut into (`3g.40gb`: 3 of 7 compute slices, 40 GB). Out:
-handles for the instances, and the calls that only MIG knows. Everything else that is asked of an
-instance's handle answers NOT_SUPPORTED, as a driver does.
+In: the boards and their MIG profiles (`3g.40gb`: 3 of 7 compute slices, 40 GB). Out: handles for
+the instances, and the calls that concern MIG alone. Any other call on an instance's handle returns
+NOT_SUPPORTED, as a driver does.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ from typing import Any
 
 import pynvml
 
-from tokenergy_collectors.emulate.nvml.calls import SUCCESS, NvmlReturnError, put
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.nvml.calls import put
+from tokenergy_collectors.emulate.nvml.codes import (
+    INVALID_ARGUMENT,
+    NOT_FOUND,
+    NOT_SUPPORTED,
+    SUCCESS,
+    NvmlReturnError,
+)
+from tokenergy_collectors.emulate.physics.board import Board
 from tokenergy_collectors.emulate.profile.mig import SLICES, parse_profile
 from tokenergy_collectors.emulate.workloads.base import Process
 
@@ -26,19 +33,19 @@ _P: Any = c_void_p
 
 @dataclass(frozen=True, slots=True)
 class MigIdentity:
-    """The name plate of an instance."""
+    """Name and UUID of an instance."""
 
     uuid: str
     name: str
     unsupported: frozenset[str] = frozenset()
 
     def __getattr__(self, name: str) -> Any:
-        raise NvmlReturnError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        raise NvmlReturnError(NOT_SUPPORTED)
 
 
 @dataclass(frozen=True, slots=True)
 class MigDevice:
-    """An instance where NVML's calls expect a board: what it does not have is not supported."""
+    """An instance where NVML's calls expect a board: whatever it lacks is NOT_SUPPORTED."""
 
     identity: MigIdentity
     board: int
@@ -50,14 +57,14 @@ class MigDevice:
         return []
 
     def __getattr__(self, name: str) -> Any:
-        raise NvmlReturnError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        raise NvmlReturnError(NOT_SUPPORTED)
 
 
 class MigInstances:
     """The instances of all boards of a node, by handle.
 
     Args:
-        boards: the boards, by index; `identity.mig` says how each is cut.
+        boards: the boards, by index; `identity.mig` lists the instances of each.
     """
 
     def __init__(self, boards: Sequence[Board]) -> None:
@@ -67,7 +74,7 @@ class MigInstances:
         self._base = ctypes.addressof(self._memory)
 
     def devices(self) -> Iterator[tuple[int, MigDevice]]:
-        """Yield handle and device of each instance there is now."""
+        """Yield the handle and the device of each current instance."""
         for board in self._boards:
             for place, profile in enumerate(board.identity.mig or ()):
                 own = uuid.uuid5(uuid.NAMESPACE_OID, f"{board.identity.uuid}/{place}/{profile}")
@@ -78,24 +85,24 @@ class MigInstances:
     def calls(
         self, find: Callable[[int], Board | MigDevice], handle_of: Sequence[int]
     ) -> Iterator[tuple[str, Callable[..., int], Sequence[Any]]]:
-        """Yield the calls that only MIG knows: name, function, C types of all arguments.
+        """Yield the calls that concern MIG alone: name, function, C types of all arguments.
 
         Args:
-            find: returns what a handle stands for, or ends the call with an error.
+            find: returns the device of a handle, or ends the call with an error.
             handle_of: the boards' handles, by index.
         """
 
         def by_index(handle: int, place: int, out: int) -> int:
             index = find(handle).identity.index
             wanted = self._base + 8 * (SLICES * index + place)
-            if place >= SLICES or all(wanted != there for there, _ in self.devices()):
-                return int(pynvml.NVML_ERROR_NOT_FOUND)
+            if place >= SLICES or all(wanted != known for known, _ in self.devices()):
+                return NOT_FOUND
             return put(c_void_p, out, wanted)
 
         def parent(handle: int, out: int) -> int:
             device = find(handle)
             if not isinstance(device, MigDevice):
-                return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
+                return INVALID_ARGUMENT
             return put(c_void_p, out, handle_of[device.board])
 
         def is_instance(handle: int, out: int) -> int:
@@ -104,16 +111,16 @@ class MigInstances:
         def attributes(handle: int, out: int) -> int:
             device = find(handle)
             if not isinstance(device, MigDevice):
-                return int(pynvml.NVML_ERROR_NOT_SUPPORTED)
+                return NOT_SUPPORTED
             slices, memory_gb = parse_profile(device.profile)
-            told = pynvml.c_nvmlDeviceAttributes.from_address(out)
-            told.gpuInstanceSliceCount = told.computeInstanceSliceCount = slices
-            told.memorySizeMB = memory_gb * 1024
+            found = pynvml.c_nvmlDeviceAttributes.from_address(out)
+            found.gpuInstanceSliceCount = found.computeInstanceSliceCount = slices
+            found.memorySizeMB = memory_gb * 1024
             return SUCCESS
 
         def profile_info(handle: int, profile: int, out: int) -> int:
             if find(handle).identity.mig is None or profile != _WHOLE:
-                return int(pynvml.NVML_ERROR_NOT_SUPPORTED)
+                return NOT_SUPPORTED
             pynvml.c_nvmlGpuInstanceProfileInfo_v2_t.from_address(out).sliceCount = SLICES
             return SUCCESS
 

@@ -1,4 +1,4 @@
-"""Runs the daemon on emulated boards, and writes what is true beside the lake."""
+"""Runs the daemon on emulated boards, and writes the truth beside the lake."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 from tokenergy_collectors.base.clock import Clock, VirtualClock
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.daemon.control import Control
-from tokenergy_collectors.daemon.reload import Laps
+from tokenergy_collectors.daemon.reload import ReloadingDaemon
+from tokenergy_collectors.daemon.run import ReadConfig
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import escape_node
-from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.settings.config import Config, keys_of
 from tokenergy_collectors.sources.nvml.boards import Board, close_boards, open_boards
 from tokenergy_collectors.sources.nvml.learn import learn_periods
 from tokenergy_collectors.sources.nvml.scopes import adopt, learn_scopes
-from tokenergy_collectors.sources.nvml.settings import Place
-from tokenergy_collectors.sources.tokens.settings import TokenSource
+from tokenergy_collectors.sources.nvml.settings import GpuKeys, Place
+from tokenergy_collectors.sources.tokens.settings import TokenKeys, TokenSource
 
 if TYPE_CHECKING:
     from tokenergy_collectors.emulate.profile.profile import Profile
     from tokenergy_collectors.emulate.run.node import EmulatedNode
-from tokenergy_collectors.daemon.run import ReadConfig
 
 
-def _run_emulated(
+def run_emulated(
     read_config: ReadConfig,
     duration_us: int | None,
     control: Control,
@@ -60,8 +60,8 @@ def run_emulated_node(
         profile: the cluster.
         clock: real or virtual.
         control: ends the run.
-        duration_us: how long to run; as long as the profile says if None.
-        truth: file for what is true; beside the lake if None.
+        duration_us: how long to run; the whole profile if None.
+        truth: file for the truth; beside the lake if None.
         quiet: see `Log`.
 
     Raises:
@@ -77,7 +77,7 @@ def run_emulated_node(
             twin = twins[board.device_id]
             board.update_us, board.counter_us = twin.update_us, twin.counter_us
             adopt(board, twin.scopes, twin.counter_scope)
-        laps = Laps(
+        daemon = ReloadingDaemon(
             emulated_config(config, emulated),
             lambda: emulated_config(read_config(), emulated),
             clock,
@@ -91,7 +91,7 @@ def run_emulated_node(
         whole = duration_us is None or duration_us >= emulated.duration_us
         run_us = emulated.duration_us if whole else duration_us
         try:
-            counts = laps.run(run_us)
+            counts = daemon.run(run_us)
         finally:
             close_boards()
         if whole and not control.event.is_set():
@@ -108,23 +108,23 @@ def emulated_config(config: Config, emulated: EmulatedNode) -> Config:
     return config.model_copy(
         update={
             "node": emulated.node,
-            "tokens": (*config.tokens, *sources),
+            "tokens": (*keys_of(config, TokenKeys).tokens, *sources),
             "place": Place(**emulated.labels),
         }
     )
 
 
 def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, Board]:
-    """Return boards that are like the emulated ones, and on which everything was learned, by UUID.
+    """Return boards equal to the emulated ones, with periods and scopes learned, by UUID.
 
-    Learning takes time, and an emulated node's time begins at its jobs' first second. So it is done
-    on a node of its own that goes no further: the one that counts loses nothing.
+    Learning takes time, and an emulated node's time begins with its profile. So the collector
+    learns on a second node that ends there: the one that is recorded loses no time.
     """
     from tokenergy_collectors.emulate.nvml import library as nvml
     from tokenergy_collectors.emulate.run.node import EmulatedNode
 
     clock = VirtualClock(profile.start_us)
-    learn_s = min(config.learn_s, profile.duration_s / 4)
+    learn_s = min(keys_of(config, GpuKeys).learn_s, profile.duration_s / 4)
     with nvml.install(EmulatedNode(profile, config.node, clock)):
         try:
             boards, _ = open_boards()
@@ -136,7 +136,7 @@ def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, Board]:
 
 
 def _write_truth(emulated: EmulatedNode, path: Path | None, lake: Lake) -> None:
-    """Write what is true where the user says, or else in a folder beside the lake."""
+    """Write the truth where the user says, or else in a folder beside the lake."""
     root = lake.root.resolve()
     path = path or root.parent / f"{root.name}-truth" / f"{escape_node(emulated.node)}.json"
     try:

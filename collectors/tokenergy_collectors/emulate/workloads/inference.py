@@ -69,9 +69,7 @@ class InferenceSpec(Strict):
         batches = [pair[0] for pair in pairs if len(pair) == 2]
         rising = all(a < b for a, b in zip([0.0, *batches], batches, strict=False))
         if not pairs or len(batches) != len(pairs) or not rising:
-            raise ValueError(
-                f"{pairs} cannot be used; allowed: [[batch, watts], ...], batch rising"
-            )
+            raise ValueError(f"{pairs}: expected [[batch, watts], ...] with rising batch")
         return pairs
 
 
@@ -137,7 +135,7 @@ class Inference(Workload):
         return hit - hit % _BLOCK_TOKENS
 
     def _iterate(self, now_us: int) -> None:
-        """Run one step; one that is cut by the job's end earns no tokens."""
+        """Run one step; one that the job's end cuts short counts no tokens."""
         spec = self._spec
         batch = len(self._finishes)
         done, prefill = self._prefill(batch)
@@ -173,7 +171,7 @@ class Inference(Workload):
         return done, spent
 
     def _finish(self, batch: int, done: list[Request]) -> None:
-        """Book the tokens of a completed step and let finished sequences go."""
+        """Count the tokens of a completed step and remove finished sequences."""
         self._generated += batch + len(done)
         while self._finishes and self._finishes[0] == self._step:
             heapq.heappop(self._finishes)

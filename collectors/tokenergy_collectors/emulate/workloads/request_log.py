@@ -83,10 +83,10 @@ def _parse(text: str, path: Path) -> list[Request]:
         last_us = found[-1].arrival_us if found else 0
         if offset_ms * 1_000 < last_us or context < 1 or generated < 1:
             raise UserError(
-                f"request log {path}, line {number}: {','.join(row)}: offsets must not fall, "
-                "tokens must be at least 1"
+                f"request log {path}, line {number}: {','.join(row)}: expected offsets that do not "
+                "fall, and at least 1 token"
             )
         found.append(Request(offset_ms * 1_000, context, generated))
     if not found:
-        raise UserError(f"request log {path}: holds no request")
+        raise UserError(f"request log {path}: contains no requests")
     return found

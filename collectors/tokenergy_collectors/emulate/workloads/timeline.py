@@ -2,7 +2,7 @@
 
 In: segments appended in order, each with the power it asks for, its utilization and the workload's
 cumulative totals once it has ended. Out: means over the cells of the power grid, and totals at an
-instant. Segments that nobody can ask for any more are forgotten, so memory does not grow with time.
+instant. Segments before the time in use are dropped, so memory does not grow with time.
 """
 
 from __future__ import annotations

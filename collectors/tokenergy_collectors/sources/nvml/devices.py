@@ -11,13 +11,13 @@ where watching would let time pass, it stays as it was.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import pynvml
 
-from tokenergy_collectors.base.clock import Clock, VirtualClock
-from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.base.clock import VirtualClock
+from tokenergy_collectors.lake.contract import DEVICE
+from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.sources.nvml.learn import learn_periods
 from tokenergy_collectors.sources.nvml.nameplate import (
@@ -26,7 +26,7 @@ from tokenergy_collectors.sources.nvml.nameplate import (
     read_nameplate,
 )
 from tokenergy_collectors.sources.nvml.rate import rate_hz
-from tokenergy_collectors.sources.source import Tell
+from tokenergy_collectors.sources.nvml.settings import GpuKeys
 
 Row = tuple[Any, ...]
 
@@ -35,33 +35,15 @@ class DeviceWatch:
     """Watches what the boards of a node say about themselves.
 
     Args:
-        config: names the node and its place.
-        boards: the boards, opened; what changed is written into them.
-        clock: what learning waits on.
-        now_us: returns the stamp of this instant.
-        add: takes rows of `device`.
-        tell: takes events.
-        emulated: True if the boards are the emulator's.
+        config: how often power is read, how long to learn, and where the node is.
+        host: its boards; takes rows of `device` and events. What changed is written into the
+            boards.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        boards: Iterable[Board],
-        clock: Clock,
-        now_us: Callable[[], int],
-        add: Callable[[list[Row]], None],
-        tell: Tell,
-        *,
-        emulated: bool,
-    ) -> None:
+    def __init__(self, config: GpuKeys, host: Host) -> None:
         self._config = config
-        self._boards = list(boards)
-        self._clock = clock
-        self._now_us = now_us
-        self._add = add
-        self._tell = tell
-        self._emulated = emulated
+        self._host = host
+        self._boards = list(host.boards)
         self._tick_us = round(1_000_000 / rate_hz(config, self._boards))
         self._plates: dict[str, Nameplate] = {}
         self._returned: set[str] = set()
@@ -69,12 +51,12 @@ class DeviceWatch:
 
     def begin(self) -> None:
         """Write the rows of all boards as they were found."""
-        now_us = self._now_us()
+        now_us = self._host.now_us()
         for board in self._boards:
             plate = self._plates[board.device_id] = self._read(board) or nameplate_as_opened(board)
             _apply(board, plate)
-            self._add([self._row(board, plate, now_us)])
-            self._add(self._instance_rows(board, now_us))
+            self._host.output.add("device", [self._row(board, plate, now_us)])
+            self._host.output.add("device", self._instance_rows(board, now_us))
 
     def returned(self, device_id: str | None) -> None:
         """Have the update period of a board that was lost learned anew, at the next look."""
@@ -108,55 +90,80 @@ class DeviceWatch:
         changes = before.changes(plate)
         moved = before.instances != plate.instances
         _apply(board, plate)
-        now_us = self._now_us()
+        now_us = self._host.now_us()
         if changes:
-            self._add([self._row(board, plate, now_us)])
+            self._host.output.add("device", [self._row(board, plate, now_us)])
         for kind in ("limit", "device"):
             about = [text for text in changes if text.startswith("limit_") == (kind == "limit")]
             if about:
-                self._tell(kind, board.device_id, ", ".join(about))
+                self._host.warn(kind, board.device_id, ", ".join(about))
         if moved:
-            self._add(self._instance_rows(board, now_us))
+            self._host.output.add("device", self._instance_rows(board, now_us))
             there = ", ".join(one.device_id for one in plate.instances) or "none"
-            self._tell("device", board.device_id, f"MIG instances: {there}")
+            self._host.warn("device", board.device_id, f"MIG instances: {there}")
 
     def _learn(self, board: Board) -> None:
-        if isinstance(self._clock, VirtualClock) or not self._config.learn_s:
+        if isinstance(self._host.clock, VirtualClock) or not self._config.learn_s:
             return
         twin = board.twin()
-        learn_periods([twin], self._clock, self._config.learn_s, self._stop, counters=False)
+        learn_periods([twin], self._host.clock, self._config.learn_s, self._stop, counters=False)
         if twin.update_us is None or self._stop.is_set():
             return
         # Two learnings of one period differ by the polling's own resolution.
         before_us, board.update_us = board.update_us, twin.update_us
         if before_us is None or abs(before_us - twin.update_us) > before_us // 10:
-            self._add([self._row(board, self._plates[board.device_id], self._now_us())])
-            self._tell("device", board.device_id, f"update_us {before_us} -> {twin.update_us}")
+            self._host.output.add(
+                "device", [self._row(board, self._plates[board.device_id], self._host.now_us())]
+            )
+            self._host.warn("device", board.device_id, f"update_us {before_us} -> {twin.update_us}")
 
     def _row(self, board: Board, plate: Nameplate, now_us: int) -> Row:
-        update_us = max(board.update_us or 0, self._tick_us)
-        limits = (plate.limit_min_mw, plate.limit_max_mw, plate.limit_default_mw)
-        return (
-            *(now_us, board.device_id, self._config.node, plate.index, board.name, board.pci, None),
-            *(plate.limit_mw, plate.driver, update_us),
-            *(board.sensor, board.update_us, board.counter_us, *self._place(), self._emulated),
-            *(None, *limits, board.counter_scope, plate.smoothing),
+        return DEVICE.make_row(
+            **self._common(now_us),
+            device_id=board.device_id,
+            index=plate.index,
+            name=board.name,
+            pci=board.pci,
+            limit_mw=plate.limit_mw,
+            limit_min_mw=plate.limit_min_mw,
+            limit_max_mw=plate.limit_max_mw,
+            limit_default_mw=plate.limit_default_mw,
+            driver=plate.driver,
+            # A reading is never older than the sampling shows, however often the board renews it.
+            update_us=max(board.update_us or 0, self._tick_us),
+            sensor_kind=board.sensor,
+            learned_us=board.update_us,
+            counter_us=board.counter_us,
+            counter_scope=board.counter_scope,
+            smoothing=plate.smoothing,
         )
 
     def _instance_rows(self, board: Board, now_us: int) -> list[Row]:
         return [
-            (
-                *(now_us, one.device_id, self._config.node, None, one.name, board.pci),
-                *(board.device_id, None, board.driver, None, None, None, None),
-                *(*self._place(), self._emulated),
-                *(one.share_ppm, None, None, None, None, None),
+            DEVICE.make_row(
+                **self._common(now_us),
+                device_id=one.device_id,
+                name=one.name,
+                pci=board.pci,
+                mig_parent=board.device_id,
+                driver=board.driver,
+                mig_ppm=one.share_ppm,
             )
             for one in board.instances
         ]
 
-    def _place(self) -> tuple[str | None, ...]:
+    def _common(self, now_us: int) -> dict[str, Any]:
+        """Return what all rows of one instant share."""
         place = self._config.place
-        return (place.site, place.hall, place.pod, place.rack)
+        return {
+            "ts_us": now_us,
+            "node": self._host.node,
+            "site": place.site,
+            "hall": place.hall,
+            "pod": place.pod,
+            "rack": place.rack,
+            "emulated": self._host.emulated,
+        }
 
 
 def _apply(board: Board, plate: Nameplate) -> None:

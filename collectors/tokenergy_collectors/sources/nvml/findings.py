@@ -16,13 +16,13 @@ import pynvml
 
 from tokenergy_collectors.base.clock import Clock
 from tokenergy_collectors.base.finding import Finding
-from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.sources.nvml.calls import or_none
 from tokenergy_collectors.sources.nvml.fieldvalues import field_values
 from tokenergy_collectors.sources.nvml.learn import learn_periods
 from tokenergy_collectors.sources.nvml.rate import rate_hz
 from tokenergy_collectors.sources.nvml.scopes import learn_scopes
+from tokenergy_collectors.sources.nvml.settings import GpuKeys
 
 _FIELDS = {
     "instant": pynvml.NVML_FI_DEV_POWER_INSTANT,
@@ -38,8 +38,10 @@ def driver_finding() -> Finding:
     return Finding("ok", "nvml", f"driver {driver}, NVML {nvml}")
 
 
-def board_findings(boards: Sequence[Board], config: Config, clock: Clock) -> Iterator[Finding]:
+def board_findings(boards: Sequence[Board], config: GpuKeys, clock: Clock) -> Iterator[Finding]:
     """Yield what is found on each board, after watching all of them for `learn_s`."""
+    if not boards:  # NVML could not be used, or every board refused: said already
+        return
     learn_periods(boards, clock, config.learn_s, threading.Event())
     learn_scopes(boards, clock, config.learn_s, threading.Event())
     rate = rate_hz(config, boards)
@@ -49,19 +51,19 @@ def board_findings(boards: Sequence[Board], config: Config, clock: Clock) -> Ite
         yield _identity(board)
         finding = _readings(board)
         mute += finding.level == "FAIL"
-        # One board that tells nothing keeps nobody from sampling the others.
+        # One board without readings does not keep the collector from sampling the others.
         yield finding._replace(level="warn") if finding.level == "FAIL" else finding
         yield _period(board, config, rate)
         if board.scopes:
             yield _scopes(board)
         pids.update(board.processes() or [])
     if mute == len(boards):
-        yield Finding("FAIL", "gpu", "no board tells power or energy: there is nothing to sample")
+        yield Finding("FAIL", "gpu", "no board reports power or energy: there is nothing to sample")
     yield _processes(pids)
 
 
 def _identity(board: Board) -> Finding:
-    """Tell name, UUID, limit and MIG mode of a board."""
+    """Say name, UUID, limit and MIG mode of a board."""
     limit = "unknown" if board.limit_mw is None else f"{board.limit_mw / 1000:g} W"
     mig = or_none(partial(pynvml.nvmlDeviceGetMigMode, board.handle))
     mode = "not supported" if mig is None else "on" if mig[0] else "off"
@@ -74,13 +76,13 @@ def _identity(board: Board) -> Finding:
 
 
 def _readings(board: Board) -> Finding:
-    """Tell which readings answer, with one value each, and which do not."""
+    """Say which readings answer, with one value each, and which do not."""
     readings = {**_fields(board), **_calls(board)}
     told = [f"{name} {value}" for name, value in readings.items() if value is not None]
     lacking = [name for name, value in readings.items() if value is None]
     text = "; ".join(told)
     if lacking:
-        text = f"{text or 'nothing'}; does not tell: {', '.join(lacking)}"
+        text = f"{text or 'nothing'}; does not report: {', '.join(lacking)}"
     power = any(readings[name] is not None for name in ("instant", "average", "usage"))
     if not power and readings["counter"] is None:
         return Finding("FAIL", _subject(board), text)
@@ -116,11 +118,11 @@ def _calls(board: Board) -> dict[str, str | None]:
     }
 
 
-def _period(board: Board, config: Config, rate: float) -> Finding:
+def _period(board: Board, config: GpuKeys, rate: float) -> Finding:
     if board.update_us is not None:
-        text = f"power is renewed every {board.update_us / 1000:.1f} ms"
+        text = f"power is updated every {board.update_us / 1000:.1f} ms"
         misses = board.update_us * rate < 1_000_000
-        more = f"; at rate_hz = {rate:g} some of that is not seen" if misses else ""
+        more = f"; at rate_hz = {rate:g} the collector misses some updates" if misses else ""
         return Finding("ok", _subject(board), text + more)
     if not config.learn_s:
         return Finding("ok", _subject(board), "update period not learned: learn_s = 0")
@@ -129,22 +131,26 @@ def _period(board: Board, config: Config, rate: float) -> Finding:
 
 
 def _scopes(board: Board) -> Finding:
-    """Tell what the board meters besides itself."""
+    """Say what the board measures besides itself."""
     also = ", ".join(board.scopes)
-    covers = "not known" if board.counter_scope is None else f"the {board.counter_scope}'s"
-    text = f"also meters: {also}; its counter is {covers}"
+    covers = "unknown" if board.counter_scope is None else f"the {board.counter_scope}'s"
+    text = f"also measures: {also}; its energy counter is {covers}"
     return Finding("ok" if board.counts_itself else "warn", _subject(board), text)
 
 
 def _processes(pids: set[int]) -> Finding:
-    """Tell whether the host's process numbers that NVML gives mean anything here."""
+    """Say whether the PIDs that NVML reports can be found here."""
     if not pids:
-        return Finding("ok", "pids", "no compute process runs now")
+        return Finding("ok", "pids", "no compute process is running now")
     hidden = sorted(pid for pid in pids if not Path(f"/proc/{pid}").exists())
     if hidden:
-        text = f"{len(hidden)} of {len(pids)} compute processes cannot be seen from here, such as "
-        return Finding("warn", "pids", f"{text}{hidden[0]}: NVML tells the host's numbers")
-    return Finding("ok", "pids", f"{len(pids)} compute processes, all to be seen in /proc")
+        text = f"{len(hidden)} of {len(pids)} compute processes are not visible here, such as "
+        return Finding(
+            "warn",
+            "pids",
+            f"{text}{hidden[0]}: NVML reports the host's PIDs",
+        )
+    return Finding("ok", "pids", f"{len(pids)} compute processes, all visible in /proc")
 
 
 def _subject(board: Board) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.nvml.boards import Board
+from tokenergy_collectors.sources.nvml.settings import GpuKeys
 
 _READS_A_PERIOD = 2
 _LOWEST_HZ = 10.0
@@ -18,7 +18,7 @@ _UNKNOWN_HZ = 20.0
 """Where no period was learned: right for 100 ms, the commonest one."""
 
 
-def rate_hz(config: Config, boards: Iterable[Board]) -> float:
+def rate_hz(config: GpuKeys, boards: Iterable[Board]) -> float:
     """Return how many times a second all boards are to be read."""
     if config.rate_hz is not None:
         return config.rate_hz

@@ -20,7 +20,7 @@ from typing import Any
 import pynvml
 
 from tokenergy_collectors.base.clock import Clock
-from tokenergy_collectors.lake.contract import BOUNDS
+from tokenergy_collectors.lake.contract import BOUNDS, HOST
 from tokenergy_collectors.sources.nvml.boards import SENSORS, Board
 from tokenergy_collectors.sources.nvml.calls import or_none
 from tokenergy_collectors.sources.nvml.fieldvalues import field_values
@@ -184,6 +184,12 @@ class ScopeReader:
             energy_uj = None if name != "module" or energy_mj is None else 1_000 * energy_mj
             known_mw = power_mw if power_mw is not None and power_mw <= _MAX_POWER_MW else None
             if known_mw is not None or energy_uj is not None:
-                domain = f"{name}:{board.device_id}"
-                rows.append((now_us, self._node, domain, energy_uj, known_mw))
+                row = HOST.make_row(
+                    ts_us=now_us,
+                    node=self._node,
+                    domain=f"{name}:{board.device_id}",
+                    energy_uj=energy_uj,
+                    power_mw=known_mw,
+                )
+                rows.append(row)
         return rows

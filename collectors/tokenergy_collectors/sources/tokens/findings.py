@@ -8,7 +8,7 @@ from tokenergy_collectors.sources.tokens.scrape import ScrapeError, fetch, parse
 from tokenergy_collectors.sources.tokens.settings import TokenSource
 
 
-def _endpoint(source: TokenSource) -> Finding:
+def endpoint_finding(source: TokenSource) -> Finding:
     """Scrape an endpoint once. A server may start later than the daemon: that fails nothing."""
     about = f"{source.source_id} at {source.url}"
     try:

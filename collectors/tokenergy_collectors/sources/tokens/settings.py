@@ -1,9 +1,10 @@
-"""The settings of one token endpoint."""
+"""The configuration keys of token endpoints."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from tokenergy_collectors.base.address import refuse_credentials
 from tokenergy_collectors.base.strict import Strict
 
 
@@ -11,7 +12,7 @@ class TokenSource(Strict):
     """A server or training loop that serves its token counters in Prometheus text format."""
 
     source_id: str = Field(
-        min_length=1, description="Any name of your own, not used twice.", examples=["chat"]
+        min_length=1, description="Any name of your own; each is used once.", examples=["chat"]
     )
     url: str = Field(
         pattern=r"^https?://",
@@ -23,10 +24,37 @@ class TokenSource(Strict):
     )
     model: str | None = Field(
         default=None,
-        description="The model, where the endpoint names none.",
+        description="The model, for an endpoint that does not name it.",
         examples=["llama-3.1-70b"],
     )
     every_s: float = Field(default=5.0, ge=0.1, le=3600, description="Seconds between two scrapes.")
     timeout_s: float = Field(
         default=2.0, gt=0, le=60, description="Seconds that a scrape may take."
     )
+
+    @field_validator("url")
+    @classmethod
+    def _no_credentials(cls, url: str) -> str:
+        return refuse_credentials(
+            url, "an address without them, since this file is no place for them"
+        )
+
+
+class TokenKeys(Strict):
+    """The token endpoints."""
+
+    # TOML has arrays, not tuples; what is in them is checked as strictly as the rest.
+    tokens: tuple[TokenSource, ...] = Field(
+        default=(),
+        strict=False,
+        description="One table for each token endpoint: Prometheus text over HTTP.",
+    )
+
+    @field_validator("tokens")
+    @classmethod
+    def _sources_differ(cls, tokens: tuple[TokenSource, ...]) -> tuple[TokenSource, ...]:
+        ids = [source.source_id for source in tokens]
+        for source_id in ids:
+            if ids.count(source_id) > 1:
+                raise ValueError(f"source_id {source_id!r} is used twice; expected different ones")
+        return tokens

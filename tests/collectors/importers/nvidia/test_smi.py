@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.collectors.importers.conftest import snapshot
+from tests.support.snapshot import snapshot
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.nvidia.columns import power_mw
 from tokenergy_collectors.importers.nvidia.smi import import_nvidia_smi

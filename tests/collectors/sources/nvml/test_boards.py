@@ -9,6 +9,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import POWER
 from tokenergy_collectors.sampler.sampler import Sampler
+from tokenergy_collectors.sources.host import Output
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.spool.spool import Spool
 
@@ -26,7 +27,7 @@ class Rig:
         lake = Lake(tmp_path, create=True)
         self.spool = Spool(lake, "n1", print)
         self.lake = lake
-        self.sampler = Sampler(self.boards, walk.clock, 0, self.spool, self.tell)
+        self.sampler = Sampler(self.boards, walk.clock, 0, Output(self.spool), self.tell)
 
     def tell(self, *event):
         self.events.append(event)

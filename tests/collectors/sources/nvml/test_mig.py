@@ -7,15 +7,17 @@ import pynvml
 import pytest
 from pydantic import ValidationError
 
+from tests.support.clocks import PlannedClock
 from tests.support.emulated import SMALL, Walk, small_profile
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.daemon import Daemon
-from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.allocations import allocations, records
+from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.settings.config import Config
-from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
+from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml import mig
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.sources.nvml.calls import or_none
@@ -198,21 +200,27 @@ def test_processes_of_instances_are_those_of_the_board_too(walk, monkeypatch):
 
 def collect(root, jobs_csv=None, duration_us=40 * S, before=None):
     """Run a daemon for a while on a node whose board 0 is cut in two; return the lake."""
-    clock, lake = VirtualClock(T0), Lake(root, create=True)
+    clock, lake = PlannedClock(T0), Lake(root, create=True)
     config = Config(lake=str(root), node="n1", rate_hz=10)
     with EmulatedNode(mig_profile(b0=["3g.40gb", "4g.40gb"]), "n1", clock) as node:
         boards, _ = open_boards()
         try:
             if callable(jobs_csv):
                 jobs_csv = jobs_csv(boards[0])
-            known = records(lake)
-            rows = [] if jobs_csv else node.allocations
-            declared = DeclaredJobs("n1", boards, jobs_csv, rows, known)
-            daemon = Daemon(
-                config, lake, clock, boards, declared, emulated=True, log=Log("text")
-            )  # fmt: skip
+            if jobs_csv is not None:
+                config = config.model_copy(update={"jobs_file": str(jobs_csv)})
+            host = Host(
+                "n1",
+                clock,
+                Log("text"),
+                boards=boards,
+                lake=lake,
+                emulated=True,
+                declared=None if jobs_csv else node.allocations,
+            )
+            daemon = Daemon(config, host)
             if before is not None:
-                before(node, daemon)
+                before(node, clock)
             daemon.run(threading.Event(), duration_us)
         finally:
             close_boards()
@@ -268,7 +276,7 @@ def test_a_job_on_an_instance_is_recorded_once_and_counts_on_its_board(tmp_path)
 def test_a_new_process_knows_what_was_recorded_of_instances(tmp_path):
     """The next daemon of the same node, an hour later, records nothing again."""
     from tokenergy_collectors.daemon.control import Control
-    from tokenergy_collectors.daemon.reload import Laps
+    from tokenergy_collectors.daemon.reload import ReloadingDaemon
 
     path, root = tmp_path / "jobs.csv", tmp_path / "lake"
     for start_us in (T0, T0 + 3600 * S):
@@ -278,17 +286,17 @@ def test_a_new_process_knows_what_was_recorded_of_instances(tmp_path):
             mig_id = boards[0].instances[0].device_id
             path.write_text(f"job_id,node,device_id,start,end\na,n1,{mig_id},1768464005,\n")
             config = Config(lake=str(root), node="n1", rate_hz=10, jobs_file=str(path))
-            Laps(config, lambda c=config: c, clock, boards, [], Control()).run(5 * S)
+            daemon = ReloadingDaemon(config, lambda c=config: c, clock, boards, [], Control())
+            daemon.run(5 * S)
             close_boards()
     [row] = Lake(root).read("jobs").to_pylist()
     assert (row["device_id"], row["recorded_us"]) == (mig_id, T0)
 
 
 def test_instances_that_change_are_recorded(tmp_path):
-    def before(node, daemon):
-        at_us = node._clock.monotonic_us() + 30 * S
+    def before(node, clock):
         cut = ("1g.10gb", "2g.20gb", "3g.40gb")
-        daemon._schedule.once(at_us, lambda: node.set_plate(0, mig=cut))
+        clock.at(30 * S, lambda: node.set_identity(0, mig=cut))
 
     lake = collect(tmp_path / "lake", duration_us=60 * S, before=before)
     instances = [r for r in lake.read("device").to_pylist() if r["mig_parent"] is not None]

@@ -1,7 +1,7 @@
-"""The calls of emulated NVML that every board answers alike: constants and refusals.
+"""The NVML calls that every emulated board answers alike: constants, and unavailable calls.
 
-In: a board. Out: tables like those of `nvml_calls.py`, and the functions of the system besides
-its versions. What is refused stands in `native/refused.def`, which the C library reads too.
+In: a board. Out: tables like those of `calls.py`, and the calls on the system besides its versions.
+Unavailable calls are listed in `unavailable.def`, which the C library includes too.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import pynvml
 
+from tokenergy_collectors.emulate.nvml import codes
 from tokenergy_collectors.emulate.nvml.calls import Read, put
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
 
 CUDA_VERSION = 13_000
 """CUDA 13.0, the version that goes with driver 580."""
@@ -45,7 +46,7 @@ _GENERATIONS = {
 
 
 def generation(name: str) -> Generation:
-    """Return what a board's name says about its chip; architecture "unknown" if nothing."""
+    """Return the generation that a board's name implies; "unknown" if it implies none."""
     found = (made for part, made in _GENERATIONS.items() if part in name)
     return next(found, Generation(pynvml.NVML_DEVICE_ARCH_UNKNOWN, (0, 0)))
 
@@ -89,22 +90,22 @@ SCALARS: list[tuple[str, Any, Sequence[Read], str]] = [
     ("nvmlDeviceGetEncoderUtilization", c_uint, _VIDEO, ""),
     ("nvmlDeviceGetDecoderUtilization", c_uint, _VIDEO, ""),
 ]
-"""Calls that write plain numbers, as in `nvml_calls.SCALARS`."""
+"""Calls that write plain numbers, as in `calls.SCALARS`."""
 
 
 def _no_processes(board: Board, at_us: int, count_at: int, address: int | None) -> int:
-    """List no process: nobody draws on these boards, and nothing shares them through MPS."""
+    """List no process: these boards run no graphics, and nothing shares them through MPS."""
     del board, at_us, address
     return put(c_uint, count_at, 0)
 
 
-def _refused() -> list[tuple[str, int]]:
-    text = (Path(__file__).parents[1] / "native" / "refused.def").read_text("utf-8")
-    found = re.findall(r"^REFUSED\((\w+), (\w+)\)$", text, flags=re.MULTILINE)
-    return [(name, int(getattr(pynvml, f"NVML_ERROR_{code}"))) for name, code in found]
+def _unavailable() -> list[tuple[str, int]]:
+    text = Path(__file__).with_name("unavailable.def").read_text("utf-8")
+    found = re.findall(r"^UNAVAILABLE\((\w+), (\w+)\)$", text, flags=re.MULTILINE)
+    return [(name, codes.named(code)) for name, code in found]
 
 
-def _refusal(code: int) -> Callable[[Board, int], int]:
+def _always(code: int) -> Callable[[Board, int], int]:
     return lambda board, at_us: code
 
 
@@ -113,10 +114,10 @@ _P: Any = c_void_p
 STRUCTS: list[tuple[str, Callable[..., int], Sequence[Any]]] = [
     ("nvmlDeviceGetGraphicsRunningProcesses_v3", _no_processes, [_P, _P]),
     ("nvmlDeviceGetMPSComputeRunningProcesses_v3", _no_processes, [_P, _P]),
-    # A C function may be handed more arguments than it looks at: only the handle is declared.
-    *((name, _refusal(code), []) for name, code in _refused()),
+    # A C function may get more arguments than it reads: only the handle is declared.
+    *((name, _always(code), []) for name, code in _unavailable()),
 ]
-"""Calls on a board that write something else or refuse, as in `nvml_calls.STRUCTS`."""
+"""Calls on a board that write something else, or are unavailable; as in `calls.STRUCTS`."""
 
 
 def _cuda_version(address: int) -> int:
@@ -124,11 +125,8 @@ def _cuda_version(address: int) -> int:
 
 
 def _no_event_set(address: int | None) -> int:
-    """Emulated boards tell no events, so there is no set to wait on."""
-    code = (
-        pynvml.NVML_ERROR_INVALID_ARGUMENT if address is None else pynvml.NVML_ERROR_NOT_SUPPORTED
-    )
-    return int(code)
+    """Emulated boards report no events, so there is no set to wait on."""
+    return codes.INVALID_ARGUMENT if address is None else codes.NOT_SUPPORTED
 
 
 SYSTEM: list[tuple[str, Callable[..., int]]] = [

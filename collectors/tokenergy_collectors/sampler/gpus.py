@@ -1,0 +1,125 @@
+"""The GPUs as a source: power, energy counters, gauges, what the boards say about themselves.
+
+In: the boards. Out: rows of `power`, `state`, `device` and `host`, and events. The sampler reads
+the boards; here is when it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.sampler.sampler import Sampler
+from tokenergy_collectors.sources.host import Host
+from tokenergy_collectors.sources.nvml.devices import DeviceWatch
+from tokenergy_collectors.sources.nvml.findings import board_findings
+from tokenergy_collectors.sources.nvml.rate import rate_hz
+from tokenergy_collectors.sources.nvml.scopes import ScopeReader
+from tokenergy_collectors.sources.nvml.settings import GpuKeys
+from tokenergy_collectors.sources.plan import Plan
+from tokenergy_collectors.sources.source import Source
+
+_DEVICES_EVERY_S = 60.0
+_SCOPES_EVERY_S = 1.0
+
+
+class Gpus(Source[GpuKeys]):
+    """Samples the boards of the host."""
+
+    name = "gpu"
+    keys = GpuKeys
+
+    def __init__(self, config: GpuKeys, host: Host) -> None:
+        super().__init__(config, host)
+        self._sampler = Sampler(
+            host.boards, host.clock, host.offset_us, host.output, self._take_event
+        )
+        self._devices = DeviceWatch(config, host)
+        self._scopes = ScopeReader(host.boards, host.node, host.now_us, self._add_host)
+        self._counter_every_us = round(config.counter_every_s * 1_000_000)
+        self._next_energy_us: int | None = None
+        self._next_processes_us = 0
+
+    def begin(self) -> None:
+        """Record the boards as they were found, and which of them could not be opened."""
+        self._devices.begin()
+        for why in self.host.missing:
+            self.host.warn("lost", None, why)
+
+    def plan(self, plan: Plan) -> None:
+        """Read power at the sampling rate, and everything else less often."""
+        self._plan = plan
+        config = self.config
+        plan.every("gpu", 1 / rate_hz(config, self.host.boards), self._tick, paced=True)
+        plan.every("gpu/state", config.state_every_s, self._read_state)
+        self._device_reader = plan.every(
+            "gpu/device",
+            _DEVICES_EVERY_S,
+            self._devices.look,
+            wait_s=_DEVICES_EVERY_S,
+            beside=True,
+        )
+        if self._scopes.needed:
+            plan.every("gpu/host", _SCOPES_EVERY_S, self._scopes.read)
+
+    def edge(self) -> None:
+        """Read power and the counters of all boards."""
+        self._sample(energy=True, edge_us=None)
+
+    def release(self, *, held_back: bool) -> None:
+        """Record what was read; the ends of runs of equal readings too, if asked to."""
+        if held_back:
+            self._sampler.flush()
+        else:
+            self._sampler.record()
+
+    def finish(self, until_us: int) -> None:
+        """Record what is held back, and end a learning that is under way."""
+        self._sampler.flush()
+        self._devices.finish()
+        left_us = max(0, until_us - self.host.clock.monotonic_us())
+        self._device_reader.finish(left_us / 1_000_000)
+
+    def _tick(self) -> str | None:
+        """Read power; and the counters once a period, which an edge to come may stretch to two.
+
+        Some boards are reported to under-count when their counter is read more often, so what an
+        edge is about to read is left to it.
+        """
+        now_us = self.host.clock.monotonic_us()
+        edge_us = self._plan.edges.next_us(now_us)
+        if self._next_energy_us is None:
+            due = True
+        else:
+            soon = edge_us is not None and edge_us - now_us < self._counter_every_us
+            due = now_us >= self._next_energy_us and not soon
+        self._sample(energy=due, edge_us=edge_us)
+        return None if self._sampler.answers else "no board answers"
+
+    def _sample(self, *, energy: bool, edge_us: int | None) -> None:
+        if energy:
+            self._next_energy_us = self.host.clock.monotonic_us() + self._counter_every_us
+        self._sampler.sample(energy=energy, edge_us=edge_us)
+
+    def _read_state(self) -> None:
+        now_us = self.host.clock.monotonic_us()
+        processes = now_us >= self._next_processes_us
+        if processes:
+            self._next_processes_us = now_us + round(self.config.processes_every_s * 1_000_000)
+        self._sampler.read_state(processes=processes)
+
+    def _take_event(self, kind: str, device_id: str | None, detail: str) -> None:
+        """Take an event of the sampler; look again at a board that has come back."""
+        self.host.warn(kind, device_id, detail)
+        if kind == "found":
+            self._devices.returned(device_id)
+            self._device_reader.ask(even_if_busy=True)
+
+    def _add_host(self, rows: list[tuple[Any, ...]]) -> None:
+        self.host.output.add("host", rows)
+
+    @classmethod
+    def check(cls, config: Any, host: Host) -> Iterator[Finding]:
+        """Yield what is found on each board."""
+        return board_findings(host.boards, config, host.clock)

@@ -1,0 +1,140 @@
+"""The collector as a source sees it: whose host it is, the time, and where rows and events go.
+
+In: what was set up at start (clock, boards, lake). Out: stamps, rows and events. Rows go to the
+spool, and to everyone who listens, such as the live view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from tokenergy_collectors.base.clock import Clock, VirtualClock
+from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_collectors.sources.clock.wallsteps import WallSteps
+from tokenergy_collectors.sources.nvml.boards import Board
+
+Rows = Iterable[tuple[Any, ...]]
+
+
+class Reading(NamedTuple):
+    """One power reading of one board: stamp (us UTC), power (mW), energy counter (mJ)."""
+
+    device_id: str
+    ts_us: int
+    power_mw: int | None
+    energy_mj: int | None
+
+
+class Sink(Protocol):
+    """Takes rows: the spool, which keeps them, or someone who listens."""
+
+    def add(self, table: str, rows: Rows) -> None:
+        """Take rows of a table, each in the order of its columns."""
+
+
+class Listener(Sink, Protocol):
+    """Sees everything as it happens, also what is not recorded."""
+
+    def readings(self, readings: Sequence[Reading]) -> None:
+        """Take power readings, among them those that are not kept because nothing changed."""
+
+    def allocations(self, rows: Iterable[Mapping[str, Any]], spread: Collection[str]) -> None:
+        """Take all allocations of this node, and the jobs that also hold boards of other nodes."""
+
+
+class Output:
+    """Where rows go: into the spool, if anything is recorded, and past everyone who listens."""
+
+    def __init__(self, sink: Sink | None = None) -> None:
+        self._sinks: list[Sink] = [] if sink is None else [sink]
+        self._listeners: list[Listener] = []
+
+    def record(self, sink: Sink) -> None:
+        """Record everything from now on."""
+        self._sinks.append(sink)
+
+    def listen(self, listener: Listener) -> None:
+        """Show a listener everything from now on."""
+        self._sinks.append(listener)
+        self._listeners.append(listener)
+
+    def add(self, table: str, rows: Rows) -> None:
+        """Record rows of a table, and show them to those who listen."""
+        rows = list(rows)
+        for sink in self._sinks:
+            sink.add(table, rows)
+
+    def readings(self, readings: Sequence[Reading]) -> None:
+        """Show power readings to those who listen; the rows to be kept come through `add`."""
+        for listener in self._listeners:
+            listener.readings(readings)
+
+    def allocations(self, rows: Iterable[Mapping[str, Any]], spread: Collection[str]) -> None:
+        """Show the node's allocations to those who listen."""
+        for listener in self._listeners:
+            listener.allocations(rows, spread)
+
+
+@dataclass(slots=True)
+class Host:
+    """What a source may use.
+
+    Attributes:
+        node: the name of this host in the tables.
+        clock: real or virtual.
+        log: takes lines.
+        output: takes rows.
+        boards: the boards, opened.
+        missing: what is wrong with boards that could not be opened.
+        lake: where recorded rows are read back from; None where nothing is recorded.
+        emulated: True if the boards are the emulator's.
+        inline: True where slow work runs in line with the sampling: on a virtual clock, where
+            waiting would let time pass.
+        declared: allocations of an emulated node; None if the host is real.
+        spread: jobs of an emulated node that also hold boards of other nodes.
+        offset_us: what turns monotonic time into stamps.
+        wall_steps: steps of the wall clock since the stamps began.
+    """
+
+    node: str
+    clock: Clock
+    log: Log
+    output: Output = field(default_factory=Output)
+    boards: list[Board] = field(default_factory=list)
+    missing: Sequence[str] = ()
+    lake: Lake | None = None
+    emulated: bool = False
+    inline: bool | None = None
+    declared: Sequence[Mapping[str, Any]] | None = None
+    spread: Collection[str] = ()
+    offset_us: int = field(init=False)
+    wall_steps: WallSteps = field(init=False, default_factory=WallSteps)
+
+    def __post_init__(self) -> None:
+        self.offset_us = self.clock.realtime_us() - self.clock.monotonic_us()
+        if self.inline is None:
+            self.inline = isinstance(self.clock, VirtualClock)
+
+    def now_us(self) -> int:
+        """Return the stamp of this instant (us UTC)."""
+        return self.clock.monotonic_us() + self.offset_us
+
+    def add(self, table: str, **values: Any) -> None:
+        """Record one row, its values given by column name."""
+        self.output.add(table, [TABLES[table].make_row(**values)])
+
+    def event(self, kind: str, device_id: str | None, detail: str) -> None:
+        """Record an event."""
+        now_us = self.now_us()
+        self.add(
+            "event", ts_us=now_us, node=self.node, device_id=device_id, kind=kind, detail=detail
+        )
+
+    def warn(self, kind: str, device_id: str | None, detail: str) -> None:
+        """Record an event and write a warning to the log."""
+        self.event(kind, device_id, detail)
+        self.log.warning(kind, **({"device": device_id} if device_id else {}), why=detail)

@@ -1,0 +1,106 @@
+"""Declared jobs as a source: a CSV file of allocations, or those of an emulated node.
+
+In: the file, looked at every 10 s. Out: rows of `jobs` for what is new or has changed, and the
+edges of jobs to come, at which everything is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.base.problems import Problems
+from tokenergy_collectors.lake.allocations import records
+from tokenergy_collectors.lake.contract import JOBS
+from tokenergy_collectors.sources.host import Host
+from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
+from tokenergy_collectors.sources.jobs.jobsfile import read_jobs
+from tokenergy_collectors.sources.jobs.settings import JobKeys
+from tokenergy_collectors.sources.plan import Plan
+from tokenergy_collectors.sources.source import Source
+
+_EVERY_S = 10.0
+
+
+class Jobs(Source[JobKeys]):
+    """Follows the allocations that are declared for this node.
+
+    Raises:
+        UserError: the job file cannot be read, at start.
+    """
+
+    name = "jobs"
+    keys = JobKeys
+
+    def __init__(self, config: JobKeys, host: Host) -> None:
+        super().__init__(config, host)
+        path = _path(config, host)
+        known = records(host.lake, host.node) if host.lake and (host.declared or path) else ()
+        self._jobs = DeclaredJobs(host.node, host.boards, path, host.declared or (), known)
+        self._jobs.spread.update(host.spread)
+        self._problems = Problems()
+
+    def begin(self) -> None:
+        """Show the allocations that the lake knows already."""
+        self.host.output.allocations(self._jobs.here(), self._jobs.spread)
+
+    def plan(self, plan: Plan) -> None:
+        """Look for new allocations every 10 s."""
+        self._plan = plan
+        plan.every("jobs", _EVERY_S, self._read)
+
+    def _read(self) -> str | None:
+        """Record new allocations; have everything read at each of their edges to come."""
+        host = self.host
+        try:
+            news = self._jobs.news(host.now_us())
+        except UserError as error:
+            if self._problems.is_new("", str(error)):
+                host.event("error", None, f"jobs: {error}")
+            return str(error)
+        self._problems.is_over("")
+        if news.rows:
+            host.output.add("jobs", [JOBS.make_row(**row) for row in news.rows])
+            host.output.allocations(self._jobs.here(), self._jobs.spread)
+        for edge_us in sorted(news.edges_us):
+            self._plan.edge_at(edge_us - host.offset_us)
+        return None
+
+    @classmethod
+    def validate(cls, config: Any) -> None:
+        """Read the job file once.
+
+        Raises:
+            UserError: it cannot be read.
+        """
+        if config.jobs_file is not None:
+            read_jobs(config.jobs_file)
+
+    @classmethod
+    def check(cls, config: Any, host: Host) -> Iterator[Finding]:
+        """Yield how many allocations the job file declares, and how many of them on this node."""
+        if host.declared is not None:
+            return
+        if config.jobs_file is None:
+            yield Finding(
+                "ok", "jobs", "no jobs_file: import jobs later, or energy belongs to no job"
+            )
+            return
+        try:
+            jobs = read_jobs(config.jobs_file)
+        except UserError as error:
+            yield Finding("FAIL", "jobs", str(error))
+            return
+        here = sum(job["node"] == host.node for job in jobs)
+        text = f"{config.jobs_file}: {len(jobs)} allocations, {here} of node {host.node}"
+        yield Finding("warn" if jobs and not here else "ok", "jobs", text)
+
+
+def _path(config: JobKeys, host: Host) -> Path | None:
+    """Return the job file; None on an emulated node, whose profile declares its jobs."""
+    if host.declared is not None or config.jobs_file is None:
+        return None
+    return Path(config.jobs_file)

@@ -1,0 +1,1 @@
+"""Readings of host meters that scripts write into files: `*.prom`, in Prometheus text format."""

@@ -1,0 +1,70 @@
+"""Token endpoints as a source: servers and training loops that count their tokens.
+
+In: Prometheus text over HTTP, one scrape an endpoint and period. Out: rows of `tokens`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.sources.host import Host
+from tokenergy_collectors.sources.plan import Plan, Reader, Task
+from tokenergy_collectors.sources.source import Source
+from tokenergy_collectors.sources.tokens.findings import endpoint_finding
+from tokenergy_collectors.sources.tokens.settings import TokenKeys
+from tokenergy_collectors.sources.tokens.watch import TokenWatch
+
+
+class Tokens(Source[TokenKeys]):
+    """Scrapes the token endpoints of the configuration, each in a thread of its own."""
+
+    name = "tokens"
+    keys = TokenKeys
+
+    def __init__(self, config: TokenKeys, host: Host) -> None:
+        super().__init__(config, host)
+        stamp_us = host.wall_steps.stamp_us
+        self._watches = [
+            TokenWatch(source, host.node, host.now_us, stamp_us) for source in config.tokens
+        ]
+        self._readers: list[Reader] = []
+
+    def plan(self, plan: Plan) -> None:
+        """Scrape each endpoint at its own period."""
+        self._readers = [
+            plan.every(
+                f"tokens/{watch.source.source_id}",
+                watch.source.every_s,
+                self._scrape(watch),
+                beside=True,
+            )
+            for watch in self._watches
+        ]
+
+    def edge(self) -> None:
+        """Scrape every endpoint once more."""
+        for reader in self._readers:
+            reader.ask(even_if_busy=True)
+
+    def finish(self, until_us: int) -> None:
+        """Wait for scrapes under way; one that hangs is reported and left behind."""
+        for reader in self._readers:
+            left_us = max(0, until_us - self.host.clock.monotonic_us())
+            if not reader.finish(left_us / 1_000_000):
+                self.host.warn(
+                    "error", None, f"{reader.health.source}: the scrape still runs at the stop"
+                )
+
+    def _scrape(self, watch: TokenWatch) -> Task:
+        def scrape() -> str | None:
+            self.host.output.add("tokens", watch.scrape())
+            return watch.failing
+
+        return scrape
+
+    @classmethod
+    def check(cls, config: Any, host: Host) -> Iterator[Finding]:
+        """Yield what each endpoint answers now."""
+        yield from map(endpoint_finding, config.tokens)
