@@ -1,4 +1,4 @@
-"""Readings in host memory: the feeder compared with the bus, and from what size it beats the CPU.
+"""Readings in host memory: the feeder against the bus, and from what size it beats the CPU.
 
 In: readings. Out: bandwidth of a copy from page-locked memory and the feeder's share of it; times
 of CUDA (copies included) and of the CPU on 2 and on all cores, by number of readings.
@@ -78,7 +78,8 @@ def break_even(sizes: list[int], window_us: int, runs: int) -> list[dict[str, An
 def _cores() -> int:
     import numba
 
-    return min(os.cpu_count() or 1, int(numba.config.NUMBA_NUM_THREADS))
+    # numba sets it when it is imported, so types do not know it.
+    return min(os.cpu_count() or 1, int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
 
 
 def _on_cores(cores: int, batch: Batch) -> Callable[[], None]:

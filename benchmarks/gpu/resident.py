@@ -1,4 +1,4 @@
-"""Readings in device memory: the kernels compared with copy bandwidth and with array calls.
+"""Readings in device memory: the kernels against copy bandwidth and against array calls.
 
 In: readings. Out: a row per window size with times, the share of the copy bandwidth measured in
 the same run, and ratios; results are compared with the CPU's, to the bit, before they are timed.
