@@ -74,7 +74,7 @@ def views_page() -> str:
         "[twelve questions](questions.md). Two more tables are worked out when they are asked "
         "for, and in `catalog.duckdb` when it is written:",
     ]
-    for name, about in views.KEPT.items():
+    for name, about in views.PYTHON_TABLES.items():
         parts += ["", f"## {name}", "", f"{about[0].upper()}{about[1:]}.", ""]
         parts += _meanings(views.meanings(name))
     for name in (*views.BASIC, *views.ADHOC):

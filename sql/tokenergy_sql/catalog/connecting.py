@@ -75,7 +75,7 @@ def connect(
             not looked at one by one, of which a large lake has thousands.
         named: the tables that will be read, as far as is known before; all if None. Files of
             the others are not looked at, so that they cost nothing: their views find them by a
-            pattern. See `views.named`.
+            pattern. See `views.tables_named`.
         allocation: `allocations(lake)`, where it has been made already.
     """
     import duckdb

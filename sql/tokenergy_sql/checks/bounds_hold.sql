@@ -7,7 +7,7 @@ SELECT
     account, job_id, energy_nj, low_nj, high_nj
 FROM ledger
 WHERE (energy_nj NOT BETWEEN low_nj AND high_nj
-        AND (device_id, start_us // 3600000000 * 3600000000) NOT IN
+        AND (device_id, hour_of(start_us)) NOT IN
             (SELECT (device_id, hour_us) FROM ledger_hour WHERE calibrated))
    OR energy_nj < 0
    OR low_nj < 0

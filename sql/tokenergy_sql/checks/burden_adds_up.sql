@@ -21,7 +21,7 @@ drawn AS (
         bool_or(l.job_id IS NOT NULL) AS held
     FROM ledger_hour AS l
     ASOF LEFT JOIN told AS t
-      ON t.device_id = l.device_id AND t.ts_us < l.hour_us + 3600000000
+      ON t.device_id = l.device_id AND t.ts_us < l.hour_us + us_per_hour()
     LEFT JOIN first_told AS f ON f.device_id = l.device_id
     GROUP BY ALL
 ),

@@ -2,7 +2,7 @@
 -- warn, hourly
 SELECT
     device_id,
-    strftime(make_timestamp(start_us - start_us % 3600000000), '%Y-%m-%dT%H:00Z') AS hour,
+    strftime(make_timestamp(hour_of(start_us)), '%Y-%m-%dT%H:00Z') AS hour,
     count(*) AS segments,
     min(k) AS smallest_k,
     max(k) AS largest_k

@@ -14,6 +14,6 @@ FROM (
      AND (a.end_us IS NULL OR a.end_us >= s.end_us)
     GROUP BY ALL
 )
-WHERE share_ppm > 1000000
+WHERE share_ppm > whole_ppm()
 GROUP BY device_id
 ORDER BY ALL

@@ -7,7 +7,7 @@ WITH
 booked AS (
     SELECT
         device_id, start_us, end_us,
-        start_us - start_us % 3600000000 AS hour_us,
+        hour_of(start_us) AS hour_us,
         max(meter) FILTER (WHERE meter <> 'none') AS meter,
         sum(energy_nj) AS energy_nj
     FROM ledger
@@ -65,9 +65,9 @@ counter_at AS (
     SELECT
         e.device_id,
         e.edge_us,
-        s.c0::HUGEINT * 1000000 + CASE
+        nanojoules(s.c0::HUGEINT) + CASE
             WHEN e.edge_us = s.t0 THEN 0
-            ELSE (s.c1 - s.c0)::HUGEINT * 1000000 * (e.edge_us - s.t0) // (s.t1 - s.t0)
+            ELSE nanojoules((s.c1 - s.c0)::HUGEINT) * (e.edge_us - s.t0) // (s.t1 - s.t0)
         END AS nj
     FROM edge AS e
     ASOF JOIN span AS s ON s.device_id = e.device_id AND s.t0 <= e.edge_us
@@ -97,10 +97,10 @@ gap_limit AS (
         r.hour_us,
         least(greatest(3 * coalesce(
             arg_max(d.update_us, (d.ts_us, d.update_us))
-                FILTER (WHERE d.ts_us < r.hour_us + 3600000000),
+                FILTER (WHERE d.ts_us < r.hour_us + us_per_hour()),
             arg_min(d.update_us, (d.ts_us, d.update_us)),
             0
-        ), 1500000), 600000000) AS limit_us
+        ), 3 * us_per_second() // 2), 600 * us_per_second()) AS limit_us
     FROM (SELECT DISTINCT device_id, hour_us FROM run) AS r
     LEFT JOIN device AS d ON d.device_id = r.device_id AND d.update_us IS NOT NULL
     GROUP BY r.device_id, r.hour_us

@@ -3,7 +3,7 @@
 WITH booked AS (
     SELECT
         device_id, node, account, job_id,
-        start_us - start_us % 3600000000 AS hour_us,
+        hour_of(start_us) AS hour_us,
         sum(energy_nj) AS energy_nj,
         sum(low_nj) AS low_nj,
         sum(high_nj) AS high_nj,

@@ -9,7 +9,13 @@ WITH used AS (
     FROM token_usage
     GROUP BY job_id
 )
-SELECT job_id, j.n_generated, u.n_generated AS used_generated, j.n_trained, u.n_trained AS used_trained, u.outside
+SELECT
+    job_id,
+    j.n_generated,
+    u.n_generated AS used_generated,
+    j.n_trained,
+    u.n_trained AS used_trained,
+    u.outside
 FROM job_index AS j
 FULL JOIN used AS u USING (job_id)
 WHERE j.n_generated IS DISTINCT FROM u.n_generated

@@ -34,7 +34,7 @@ CAPS_PERCENT = (50, 60, 70, 80, 90)
 
 def jobs(lake: Lake) -> list[Row]:
     """Return one row a job: the columns of `job_efficiency`, added over hours; largest first."""
-    named = views.named("".join(map(model_text, ("job_efficiency_job", "job_efficiency"))))
+    named = views.tables_named("".join(map(model_text, ("job_efficiency_job", "job_efficiency"))))
     with catalog.connect(lake, named=named) as con:
         return jobs_of(con)
 

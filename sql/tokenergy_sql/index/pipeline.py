@@ -142,7 +142,7 @@ def _changed(before: Inputs | None, now: Inputs) -> list[str]:
 
 def _made(lake: Lake, hour: int) -> str:
     """Return the tables that have a file of an hour, joined by a comma."""
-    tables = (table for table in revisions.KEPT if table != "job_index")
+    tables = (table for table in revisions.REVISED_TABLES if table != "job_index")
     return ",".join(table for table in tables if lake.files(table, [hour]))
 
 

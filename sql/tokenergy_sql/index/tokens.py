@@ -26,6 +26,7 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TOKENS, Column, Table
 from tokenergy_collectors.lake.paths import hour_of, hour_of_path, partition
 from tokenergy_collectors.lake.writing import write_parquet
+from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
 from tokenergy_sql.index.models import model_text
 
@@ -85,6 +86,7 @@ def usage(
     import duckdb
 
     with duckdb.connect() as con:
+        views.define(con, views.UNITS)
         con.register("allocation", allocations(lake) if held is None else held)
         con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
         points = _points(con, lake, told)
@@ -168,7 +170,7 @@ def _make(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int, edges: Sequence
 def _warn_of_strays(con: duckdb.DuckDBPyConnection, hour: int) -> None:
     """Say so where files hold readings that belong to another hour's partition, or cannot be."""
     ((strays, absurd),) = con.sql(
-        "SELECT count(*) FILTER (WHERE ts_us - ts_us % 3600000000 <> hour_us), "
+        "SELECT count(*) FILTER (WHERE hour_of(ts_us) <> hour_us), "
         "count(*) FILTER (WHERE value NOT BETWEEN 0 AND most) FROM tokens, parameters"
     ).fetchall()
     if strays:

@@ -13,6 +13,7 @@ from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX
 from tokenergy_collectors.lake.paths import hour_of_path
 from tokenergy_collectors.lake.reading import columns_of
 from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog import views
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.revisions import Manifest
 
@@ -121,6 +122,7 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
         for name, number in (("before", older), ("after", newer))
     }
     with duckdb.connect() as con:
+        views.define(con, views.UNITS)
         for name, paths in files.items():
             sound = [(path, columns_of(path, JOB_HOUR_INDEX)) for path in paths]
             con.execute(f"CREATE VIEW {name} AS {catalog.select_from(JOB_HOUR_INDEX, sound)}")

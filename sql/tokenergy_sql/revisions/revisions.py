@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "revisions"
-KEPT = (
+REVISED_TABLES = (
     "ledger",
     "ledger_hour",
     "token_usage",
@@ -236,7 +236,7 @@ def files_at(lake: Lake, revision: int, table: str) -> list[Path]:
     Args:
         lake: the lake.
         revision: its number.
-        table: one of `KEPT`.
+        table: one of `REVISED_TABLES`.
 
     Raises:
         UserError: there is no such revision, or what it needs has been dropped.

@@ -31,7 +31,7 @@ def load_table(lake: Lake, hours: Sequence[int]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    with catalog.connect(lake, {"load_profile": hours}, named=views.named(_SQL)) as con:
+    with catalog.connect(lake, {"load_profile": hours}, named=views.tables_named(_SQL)) as con:
         result = con.sql(_SQL)
         rows = [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
     title = "Load by group" + (" (emulated)" if any(row["emulated"] for row in rows) else "")

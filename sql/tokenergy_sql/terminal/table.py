@@ -53,7 +53,7 @@ def job_table(lake: Lake, *, wide: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    with catalog.connect(lake, named=views.named(_SQL)) as con:
+    with catalog.connect(lake, named=views.tables_named(_SQL)) as con:
         result = con.sql(_SQL)
         rows = [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
     emulated = any(row["emulated"] for row in rows)

@@ -1,5 +1,5 @@
 -- Power of the whole fleet over time, by window.
--- In: ledger, and ledger_hour where windows are whole hours; every, the window: an INTERVAL or
+-- In: ledger, ledger_hour (where windows are whole hours); every, the window: an INTERVAL or
 -- seconds, 1 ms at least; since and till, instants between which windows begin (NULL: no limit).
 -- Out: one row a window.
 --
@@ -29,18 +29,18 @@ cell AS (
         sum(covered_us) AS covered_us
     FROM ledger
     WHERE span_us(every) >= 1000
-      AND span_us(every) % 3600000000 <> 0
+      AND span_us(every) % us_per_hour() <> 0
       AND start_us < coalesce(stamp_us(till), 9000000000000000) + span_us(every)
-      AND start_us > coalesce(stamp_us(since), -9000000000000000) - 3600000000
+      AND start_us > coalesce(stamp_us(since), -9000000000000000) - us_per_hour()
     GROUP BY start_us, end_us
     UNION ALL
     SELECT
-        hour_us, hour_us + 3600000000,
+        hour_us, hour_us + us_per_hour(),
         sum(energy_nj), sum(low_nj), sum(high_nj),
         sum(energy_nj) FILTER (WHERE job_id IS NOT NULL),
         sum(device_us), sum(covered_us)
     FROM ledger_hour
-    WHERE span_us(every) % 3600000000 = 0
+    WHERE span_us(every) % us_per_hour() = 0
     GROUP BY hour_us
 ),
 divided AS (
@@ -74,10 +74,10 @@ SELECT
     window_us AS start_us,
     device_us / span_us(every) AS devices,
     energy_nj::DECIMAL(38, 0) AS energy_nj,
-    energy_nj / span_us(every) / 1e3 AS mean_w,
-    low_nj / span_us(every) / 1e3 AS low_w,
-    high_nj / span_us(every) / 1e3 AS high_w,
-    job_nj / span_us(every) / 1e3 AS job_w,
+    watts(energy_nj / span_us(every)) AS mean_w,
+    watts(low_nj / span_us(every)) AS low_w,
+    watts(high_nj / span_us(every)) AS high_w,
+    watts(job_nj / span_us(every)) AS job_w,
     covered_us / nullif(device_us, 0) AS coverage
 FROM summed
 UNION ALL BY NAME

@@ -89,8 +89,8 @@ SELECT
     hour_us,
     sum(gpu_nj) AS e_gpu_burdened_nj,
     CASE WHEN count(host_nj) = count(*)
-        THEN sum(it_nj * site.pue_ppm // 1000000
-            - (it_nj - gpu_nj - host_nj) * site.pue_ppm // 1000000)
+        THEN sum(scale_ppm(it_nj, site.pue_ppm)
+            - scale_ppm(it_nj - gpu_nj - host_nj, site.pue_ppm))
     END AS e_facility_burdened_nj
 FROM running
 CROSS JOIN site

@@ -20,7 +20,7 @@ holders AS (
     SELECT
         span,
         sum(share_ppm)::BIGINT AS declared_ppm,
-        greatest(1000000, sum(share_ppm))::BIGINT AS whole_ppm,
+        greatest(whole_ppm(), sum(share_ppm))::BIGINT AS whole_ppm,
         count(*) AS jobs
     FROM holder
     GROUP BY ALL
@@ -28,7 +28,7 @@ holders AS (
 claim AS (
     SELECT span, job_id, share_ppm FROM holder
     UNION ALL
-    SELECT span, NULL, 1000000 - declared_ppm FROM holders WHERE declared_ppm < 1000000
+    SELECT span, NULL, whole_ppm() - declared_ppm FROM holders WHERE declared_ppm < whole_ppm()
 )
 SELECT
     span,
@@ -36,7 +36,7 @@ SELECT
     sum(c.share_ppm) OVER running::BIGINT AS upper_ppm,
     upper_ppm - c.share_ppm AS lower_ppm,
     h.whole_ppm,
-    h.jobs > 1 OR h.declared_ppm < 1000000 AS shared
+    h.jobs > 1 OR h.declared_ppm < whole_ppm() AS shared
 FROM claim AS c
 JOIN holders AS h USING (span)
 WINDOW running AS (PARTITION BY span ORDER BY c.job_id NULLS LAST)

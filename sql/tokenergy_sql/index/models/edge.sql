@@ -71,7 +71,7 @@ ranged AS (
             ELSE before_mw * 105 // 100
         END AS peak_mw,
         coalesce(around_mw, limit_mw) AS near_mw,
-        coalesce(window_us, 1000000) AS span_us,
+        coalesce(window_us, us_per_second()) AS span_us,
         coalesce(here_mw, around_mw, limit_mw) AS level_mw
     FROM beside
 ),
@@ -79,8 +79,10 @@ ranged AS (
 filled AS (
     SELECT
         *,
-        greatest(0, least(1000000,
-            (level_mw - idle_mw)::HUGEINT * 1000000 // greatest(top_mw - idle_mw, 1))) AS full_ppm
+        greatest(0, least(
+            whole_ppm(),
+            (level_mw - idle_mw)::HUGEINT * whole_ppm() // greatest(top_mw - idle_mw, 1)
+        )) AS full_ppm
     FROM ranged
 ),
 bounded AS (
@@ -94,17 +96,18 @@ bounded AS (
             WHEN 'counter' THEN -(off_us * near_mw)
             ELSE coalesce(window_us, 0) * (
                 top_mw::HUGEINT * full_ppm * full_ppm
-                + idle_mw::HUGEINT * (1000000 - full_ppm) * (1000000 + full_ppm)
-            ) // 2000000000000 - near_mw::HUGEINT * spacing_us // 2
+                + idle_mw::HUGEINT * (whole_ppm() - full_ppm) * (whole_ppm() + full_ppm)
+            ) // (2 * whole_ppm() * whole_ppm()) - near_mw::HUGEINT * spacing_us // 2
         END AS least_nj,
         CASE meter
             WHEN 'counter'
                 THEN (coalesce(counter_us, 100000) * peak_mw * greatest(k, 1))::BIGINT
                     + off_us * near_mw
             ELSE span_us * (
-                top_mw::HUGEINT * full_ppm * (2000000 - full_ppm)
-                + idle_mw::HUGEINT * (1000000 - full_ppm) * (1000000 - full_ppm)
-            ) // 2000000000000 + coalesce(renewed_us, spacing_us) * peak_mw::HUGEINT
+                top_mw::HUGEINT * full_ppm * (2 * whole_ppm() - full_ppm)
+                + idle_mw::HUGEINT * (whole_ppm() - full_ppm) * (whole_ppm() - full_ppm)
+            ) // (2 * whole_ppm() * whole_ppm())
+                + coalesce(renewed_us, spacing_us) * peak_mw::HUGEINT
                 + near_mw::HUGEINT * spacing_us // 2
         END AS most_nj
     FROM filled
@@ -113,9 +116,9 @@ moved AS (
     SELECT
         *,
         CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END::BIGINT AS shift_nj,
-        CASE meter WHEN 'counter' THEN 1000000 ELSE seen_ppm END::BIGINT AS part_ppm,
-        shift_nj::HUGEINT * part_ppm // 1000000 AS moved_nj,
-        near_mw::HUGEINT * spacing_us * part_ppm // 2000000 AS smeared_nj
+        CASE meter WHEN 'counter' THEN whole_ppm() ELSE seen_ppm END::BIGINT AS part_ppm,
+        scale_ppm(shift_nj::HUGEINT, part_ppm) AS moved_nj,
+        near_mw::HUGEINT * spacing_us * part_ppm // (2 * whole_ppm()) AS smeared_nj
     FROM bounded
 )
 SELECT
@@ -123,20 +126,21 @@ SELECT
     cut_us,
     shift_nj,
     greatest(0, CASE part_ppm
-        WHEN 1000000 THEN shift_nj - least_nj
+        WHEN whole_ppm() THEN shift_nj - least_nj
         ELSE moved_nj + smeared_nj
     END)::BIGINT AS left_below_nj,
     greatest(0, CASE part_ppm
-        WHEN 1000000 THEN most_nj - shift_nj
+        WHEN whole_ppm() THEN most_nj - shift_nj
         ELSE window_us::HUGEINT * (top_mw - limit_mw) + smeared_nj - moved_nj
     END)::BIGINT AS left_above_nj,
     greatest(0, CASE part_ppm
-        WHEN 1000000 THEN most_nj - shift_nj
-        ELSE window_us::HUGEINT * (1000000 + part_ppm) * (near_mw * 105 // 100) // 1000000
+        WHEN whole_ppm() THEN most_nj - shift_nj
+        ELSE window_us::HUGEINT * (whole_ppm() + part_ppm) * (near_mw * 105 // 100)
+            // whole_ppm()
             + smeared_nj - moved_nj
     END)::BIGINT AS right_below_nj,
     greatest(0, CASE part_ppm
-        WHEN 1000000 THEN shift_nj - least_nj
+        WHEN whole_ppm() THEN shift_nj - least_nj
         ELSE window_us::HUGEINT * limit_mw + smeared_nj + moved_nj
     END)::BIGINT AS right_above_nj
 FROM moved

@@ -26,8 +26,8 @@ reading AS (
     SELECT c.counter, t.ts_us, t.value, t.epoch, t.since_us
     FROM tokens AS t
     JOIN counter AS c USING (job_id, source_id, engine, kind)
-    WHERE t.ts_us BETWEEN (SELECT hour_us - 600000000 FROM parameters)
-          AND (SELECT hour_us + 4200000000 FROM parameters)
+    WHERE t.ts_us BETWEEN (SELECT hour_us - 600 * us_per_second() FROM parameters)
+          AND (SELECT hour_us + us_per_hour() + 600 * us_per_second() FROM parameters)
       -- No counter has come so far: such a value was never counted.
       AND t.value BETWEEN 0 AND 9007199254740992
 ),
@@ -37,7 +37,7 @@ followed AS (
         lag(ts_us) OVER counter AS before_us,
         lag(value) OVER counter AS before,
         value < before OR epoch > lag(epoch) OVER counter
-            OR abs(since_us - lag(since_us) OVER counter) > 1000000 AS anew
+            OR abs(since_us - lag(since_us) OVER counter) > us_per_second() AS anew
     FROM reading
     WINDOW counter AS (PARTITION BY counter ORDER BY ts_us, epoch, value)
 ),
@@ -58,7 +58,7 @@ told AS (
     SELECT g.*
     FROM growth AS g
     CROSS JOIN parameters AS p
-    WHERE g.to_us > p.hour_us AND g.from_us < p.hour_us + 3600000000
+    WHERE g.to_us > p.hour_us AND g.from_us < p.hour_us + us_per_hour()
 ),
 spacing AS (
     SELECT
@@ -70,7 +70,7 @@ spacing AS (
 ),
 -- The shortest interval that holds ten growths and whole windows; else the hour.
 grid AS (
-    SELECT job_id, coalesce(min(us), 3600000000)::BIGINT AS interval_us
+    SELECT job_id, coalesce(min(us), us_per_hour())::BIGINT AS interval_us
     FROM (
         SELECT job_id, quantile_disc(apart_us, 0.5) AS apart_us
         FROM (SELECT DISTINCT counter FROM told)
@@ -81,7 +81,7 @@ grid AS (
     )
     CROSS JOIN (SELECT coalesce(max(end_us - start_us), 1) AS window_us FROM segment)
     LEFT JOIN (
-        SELECT unnest([10, 20, 30, 60, 120, 300, 600, 1200]) * 1000000 AS us
+        SELECT unnest([10, 20, 30, 60, 120, 300, 600, 1200]) * us_per_second() AS us
     ) ON us >= 10 * coalesce(apart_us, 0) AND us % window_us = 0
     GROUP BY job_id
 ),
@@ -95,7 +95,7 @@ dealt AS (
         p.hour_us,
         unnest(range(
             (greatest(t.from_us, p.hour_us) - p.hour_us) // g.interval_us,
-            (least(t.to_us, p.hour_us + 3600000000) - p.hour_us - 1) // g.interval_us + 1
+            (least(t.to_us, p.hour_us + us_per_hour()) - p.hour_us - 1) // g.interval_us + 1
         )) AS place
     FROM told AS t
     JOIN counter AS c USING (counter)
@@ -233,7 +233,7 @@ SELECT
     CASE WHEN s.e_gpu_nj IS NOT NULL THEN coalesce(p.e_unknown_nj, 0::HUGEINT) END AS e_unknown_nj,
     k.interval_us,
     coalesce(k.intervals, 0) AS intervals,
-    k.n_peak / (k.interval_us / 1e6) AS peak_tokens_s,
+    k.n_peak / seconds(k.interval_us) AS peak_tokens_s,
     p.steady_us::BIGINT AS steady_us,
     p.n_steady::BIGINT AS n_steady,
     CASE WHEN k.n_peak IS NOT NULL THEN coalesce(p.n_low_batch, 0)::BIGINT END AS n_low_batch,

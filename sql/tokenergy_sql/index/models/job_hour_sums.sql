@@ -143,7 +143,7 @@ counted AS (
 claimed AS (
     SELECT device_id, job_id, mig_id, share_ppm, greatest(start_us, p.hour_us) AS start_us, end_us
     FROM allocation, parameters AS p
-    WHERE start_us < p.hour_us + 3600000000
+    WHERE start_us < p.hour_us + us_per_hour()
       AND (end_us IS NULL OR end_us > greatest(start_us, p.hour_us))
 ),
 holding AS (
@@ -159,7 +159,7 @@ contended AS (
     SELECT unnest(list(job_id)) AS job_id
     FROM holding
     GROUP BY device_id, start_us
-    HAVING sum(share_ppm) > 1000000
+    HAVING sum(share_ppm) > whole_ppm()
 )
 SELECT
     job_id,
@@ -171,9 +171,9 @@ SELECT
     b.e_gpu_high_nj,
     b.e_gpu_active_nj,
     h.e_host_nj,
-    (b.e_gpu_nj + h.e_host_nj) * site.pue_ppm // 1000000 AS e_facility_nj,
-    (b.e_gpu_low_nj + h.e_host_nj) * site.pue_ppm // 1000000 AS e_facility_low_nj,
-    (b.e_gpu_high_nj + h.e_host_nj) * site.pue_ppm // 1000000 + 1 AS e_facility_high_nj,
+    scale_ppm(b.e_gpu_nj + h.e_host_nj, site.pue_ppm) AS e_facility_nj,
+    scale_ppm(b.e_gpu_low_nj + h.e_host_nj, site.pue_ppm) AS e_facility_low_nj,
+    scale_ppm(b.e_gpu_high_nj + h.e_host_nj, site.pue_ppm) + 1 AS e_facility_high_nj,
     r.e_gpu_rss_low_nj,
     r.e_gpu_rss_high_nj,
     u.e_gpu_burdened_nj,

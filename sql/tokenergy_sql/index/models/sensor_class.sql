@@ -33,9 +33,9 @@ latest AS (
     SELECT
         device_id,
         sensor_kind,
-        CASE WHEN learned_us BETWEEN 0 AND 600000000 THEN learned_us END AS learned_us,
-        CASE WHEN update_us BETWEEN 0 AND 600000000 THEN update_us END AS update_us,
-        CASE WHEN counter_us BETWEEN 0 AND 600000000 THEN counter_us END AS counter_us,
+        CASE WHEN learned_us BETWEEN 0 AND 600 * us_per_second() THEN learned_us END AS learned_us,
+        CASE WHEN update_us BETWEEN 0 AND 600 * us_per_second() THEN update_us END AS update_us,
+        CASE WHEN counter_us BETWEEN 0 AND 600 * us_per_second() THEN counter_us END AS counter_us,
         "name"
     FROM device_now
     UNION ALL
@@ -58,7 +58,7 @@ windowed AS (
     SELECT
         *,
         CASE
-            WHEN sensor = 'average_1s' THEN 1000000
+            WHEN sensor = 'average_1s' THEN us_per_second()
             WHEN sensor = 'instant' AND in_part THEN learned_us // 4
             WHEN sensor = 'instant' THEN learned_us
             -- Volta: the reading is instantaneous, and the call has no other meaning.
@@ -96,8 +96,8 @@ known AS (
 error AS (
     SELECT
         *,
-        1000000000000 // (1000000 + gain_ppm + within_ppm) AS low_ppm,
-        1000000000000 // (1000000 + gain_ppm - within_ppm) + 1 AS high_ppm,
+        whole_ppm() * whole_ppm() // (whole_ppm() + gain_ppm + within_ppm) AS low_ppm,
+        whole_ppm() * whole_ppm() // (whole_ppm() + gain_ppm - within_ppm) + 1 AS high_ppm,
         offset_mw - within_mw AS offset_low_mw,
         offset_mw + within_mw AS offset_high_mw
     FROM known
@@ -108,8 +108,10 @@ SELECT
     learned_us AS renewed_us,
     window_us,
     coalesce(learned_us // 2 + window_us // 2, 0) AS lag_us,
-    coalesce(least(1000000, window_us * 1000000 // greatest(learned_us, update_us)), 1000000)
-        AS seen_ppm,
+    coalesce(
+        least(whole_ppm(), window_us * whole_ppm() // greatest(learned_us, update_us)),
+        whole_ppm()
+    ) AS seen_ppm,
     coalesce(update_us, learned_us, 100000) AS spacing_us,
     counter_us,
     l.limit_mw,
@@ -117,18 +119,18 @@ SELECT
     s.high_ppm AS sensor_high_ppm,
     s.offset_low_mw AS sensor_offset_low_mw,
     s.offset_high_mw AS sensor_offset_high_mw,
-    s.own_ppm * s.low_ppm // 1000000 * s.low_ppm // 1000000 AS sensor_own_ppm,
-    s.own_mw * s.low_ppm // 1000000 AS sensor_own_mw,
-    s.class_ppm * s.low_ppm // 1000000 * s.low_ppm // 1000000 AS sensor_class_ppm,
-    s.class_mw * s.low_ppm // 1000000 AS sensor_class_mw,
+    scale_ppm(scale_ppm(s.own_ppm, s.low_ppm), s.low_ppm) AS sensor_own_ppm,
+    scale_ppm(s.own_mw, s.low_ppm) AS sensor_own_mw,
+    scale_ppm(scale_ppm(s.class_ppm, s.low_ppm), s.low_ppm) AS sensor_class_ppm,
+    scale_ppm(s.class_mw, s.low_ppm) AS sensor_class_mw,
     c.low_ppm AS counter_low_ppm,
     c.high_ppm AS counter_high_ppm,
     c.offset_low_mw AS counter_offset_low_mw,
     c.offset_high_mw AS counter_offset_high_mw,
-    c.own_ppm * c.low_ppm // 1000000 * c.low_ppm // 1000000 AS counter_own_ppm,
-    c.own_mw * c.low_ppm // 1000000 AS counter_own_mw,
-    c.class_ppm * c.low_ppm // 1000000 * c.low_ppm // 1000000 AS counter_class_ppm,
-    c.class_mw * c.low_ppm // 1000000 AS counter_class_mw,
+    scale_ppm(scale_ppm(c.own_ppm, c.low_ppm), c.low_ppm) AS counter_own_ppm,
+    scale_ppm(c.own_mw, c.low_ppm) AS counter_own_mw,
+    scale_ppm(scale_ppm(c.class_ppm, c.low_ppm), c.low_ppm) AS counter_class_ppm,
+    scale_ppm(c.class_mw, c.low_ppm) AS counter_class_mw,
     s.calibrated OR c.calibrated AS calibrated
 FROM windowed AS w
 JOIN error AS s ON s.device_id IS NOT DISTINCT FROM w.device_id AND s.meter = 'sensor'

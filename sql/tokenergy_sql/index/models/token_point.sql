@@ -12,7 +12,7 @@ WITH
 reading AS (
     SELECT DISTINCT job_id, source_id, engine, kind, model, ts_us, value, epoch, since_us
     FROM tokens, parameters
-    WHERE ts_us - ts_us % 3600000000 = hour_us AND value BETWEEN 0 AND most
+    WHERE hour_of(ts_us) = hour_us AND value BETWEEN 0 AND most
 ),
 -- A counter begins anew when it falls, when its reader said so, or when its process is another one.
 -- A smaller epoch is only another reader's count (a rotated file, a restarted collector).
@@ -23,7 +23,7 @@ marked AS (
         CASE WHEN lag(ts_us) OVER counter IS NOT NULL THEN coalesce(
             value < lag(value) OVER counter
             OR epoch > lag(epoch) OVER counter
-            OR abs(since_us - lag(since_us) OVER counter) > 1000000,
+            OR abs(since_us - lag(since_us) OVER counter) > us_per_second(),
             false
         ) END AS anew
     FROM reading
@@ -63,7 +63,7 @@ counter AS (
     SELECT
         g.job_id, g.source_id, g.engine, g.kind,
         max(g.model) AS last_model,
-        max(g.step * 1000000.0 / (g.ts_us - g.before_us)) FILTER (
+        max(per_second(g.step, g.ts_us - g.before_us)) FILTER (
             WHERE g.ts_us - g.before_us >= 100000 AND g.before_us > g.first_us
         ) AS peak,
         min(g.ts_us) FILTER (WHERE g.before_us < g.ts_us) AS second_us,

@@ -15,7 +15,7 @@ marked AS (
             anew,
             value < lag(value) OVER counter
             OR epoch > lag(epoch) OVER counter
-            OR abs(since_us - lag(since_us) OVER counter) > 1000000,
+            OR abs(since_us - lag(since_us) OVER counter) > us_per_second(),
             false
         ) AS anew),
         anew IS NULL AS opening,
@@ -35,7 +35,7 @@ point AS (
     WHERE m.opening
       AND m.since_us < m.ts_us
       AND CASE
-          WHEN m.before_us IS NULL THEN m.since_us >= span.job_start_us - 1000000
+          WHEN m.before_us IS NULL THEN m.since_us >= span.job_start_us - us_per_second()
           ELSE m.anew AND m.since_us > m.before_us
       END
 ),
@@ -72,7 +72,7 @@ counter AS (
         -- tokens per second, of spacings long enough to mean something
         coalesce(greatest(
             max(g.peak),
-            max(g.delta * 1000000.0 / g.dt_us) FILTER (WHERE g.dt_us >= 100000)
+            max(per_second(g.delta, g.dt_us)) FILTER (WHERE g.dt_us >= 100000)
         ), 0) AS peak,
         max(span.job_start_us) AS job_start_us,
         max(span.job_end_us) AS job_end_us
@@ -92,13 +92,13 @@ hourly AS (
         w.*,
         h.hour_us,
         greatest(h.hour_us, w.from_us) AS a_us,
-        least(h.hour_us + 3600000000, w.to_us) AS b_us
+        least(h.hour_us + us_per_hour(), w.to_us) AS b_us
     FROM watched AS w,
         LATERAL (
             SELECT unnest(range(
-                w.from_us - w.from_us % 3600000000,
+                hour_of(w.from_us),
                 greatest(w.to_us, w.from_us + 1),
-                3600000000
+                us_per_hour()
             )) AS hour_us
         ) AS h
 ),
@@ -135,12 +135,12 @@ valued AS (
         END AS estimate,
         CASE
             WHEN left_us IS NULL
-                THEN right_tokens - ceil(peak * (first_us - edge_us) / 1000000)::BIGINT
+                THEN right_tokens - ceil(peak * (first_us - edge_us) / us_per_second())::BIGINT
             ELSE left_tokens
         END AS low,
         CASE
             WHEN right_us IS NULL
-                THEN left_tokens + ceil(peak * (edge_us - last_us) / 1000000)::BIGINT
+                THEN left_tokens + ceil(peak * (edge_us - last_us) / us_per_second())::BIGINT
             ELSE right_tokens
         END AS high
     FROM bracketed

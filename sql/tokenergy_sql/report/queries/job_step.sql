@@ -22,8 +22,9 @@ SELECT
     to_us,
     coalesce(
         list_filter($lengths_us, lambda us: us >= least_us)[1],
-        86400000000 * ceil(least_us / 86400000000)::BIGINT
+        us_per_day() * ceil(least_us / us_per_day())::BIGINT
     )::BIGINT AS step_us,
-    3600000000
-        * ceil((ceil(to_us / 3600000000) - from_us // 3600000000) / $most_hours)::BIGINT AS hours_us
+    us_per_hour()
+        * ceil((ceil(to_us / us_per_hour()) - from_us // us_per_hour()) / $most_hours)::BIGINT
+        AS hours_us
 FROM least_step

@@ -6,16 +6,16 @@ SELECT
     at_us - at_us % $bucket_us AS bucket_us,
     CASE WHEN account IN ('active', 'resident_idle') THEN 'job' ELSE account END AS account,
     CASE WHEN list_contains($named, job_id) AND account <> 'gap' THEN job_id END AS job_id,
-    sum(energy_nj)::DOUBLE / 1e9 AS energy_j,
+    joules(sum(energy_nj)::DOUBLE) AS energy_j,
     sum(device_us)::BIGINT AS device_us
 FROM (
     SELECT start_us AS at_us, account, job_id, energy_nj, device_us
     FROM ledger
-    WHERE $bucket_us < 3600000000
+    WHERE $bucket_us < us_per_hour()
     UNION ALL
     SELECT hour_us, account, job_id, energy_nj, device_us
     FROM ledger_hour
-    WHERE $bucket_us >= 3600000000
+    WHERE $bucket_us >= us_per_hour()
 )
 GROUP BY ALL
 ORDER BY ALL
