@@ -1,6 +1,8 @@
--- No booked energy is negative or outside its own bounds, and an unknown energy is NULL.
+-- Booked energy is never negative and always within its bounds; unknown energy is NULL.
 -- fail, hourly
--- The bounds of a calibrated card are of what is true, which its meter may be far from.
+-- In: ledger, ledger_hour. Out: the ledger rows that break this.
+--
+-- A calibrated card's bounds hold the true energy, which its meter may be far from.
 SELECT
     device_id,
     strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",

@@ -1,5 +1,6 @@
--- Jobs that together hold more than a whole device: their split is an estimate.
+-- Jobs never claim more than the whole of a device; where they do, the split is an estimate.
 -- warn, hourly
+-- In: segment, allocation. Out: the devices that are claimed for more.
 SELECT
     device_id,
     strftime(make_timestamp(min(start_us)), '%Y-%m-%dT%H:%M:%S.%fZ') AS "from",

@@ -1,6 +1,8 @@
 -- The ledger adds up to the meter on every device and hour, to the nanojoule.
 -- fail, hourly
--- The meter is read again from the raw rows, by SQL that shares nothing with the integration: the
+-- In: ledger, power, device. Out: the devices and hours in which it does not.
+--
+-- The meter is read again from the raw rows, by SQL that shares no code with the integration: the
 -- counter's difference (linear between readings, rounded down) over every run of segments that the
 -- ledger books by counter; the integral of the readings over every run that it books by samples.
 WITH
@@ -90,7 +92,7 @@ pair AS (
     FROM reading
     WINDOW device AS (PARTITION BY device_id ORDER BY ts_us)
 ),
--- The gap limit of an hour: by the update period as it was known then, or else as first told.
+-- The gap limit of an hour: from the update period known by then, or else the first one recorded.
 gap_limit AS (
     SELECT
         r.device_id,

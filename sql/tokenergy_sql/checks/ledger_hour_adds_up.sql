@@ -1,5 +1,6 @@
--- Each row of ledger_hour is the sum of its ledger rows, to the unit.
+-- Each row of ledger_hour is the exact sum of its ledger rows.
 -- fail, hourly
+-- In: ledger, ledger_hour. Out: the rows that differ.
 WITH booked AS (
     SELECT
         device_id, node, account, job_id,

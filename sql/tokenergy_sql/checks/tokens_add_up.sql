@@ -1,5 +1,6 @@
--- Each job's tokens are the sum of its hours, and lie inside their bounds.
+-- Each job's tokens are the sum of its hours and are within their bounds.
 -- fail, whole
+-- In: token_usage, job_index. Out: the jobs of which this is not true.
 WITH used AS (
     SELECT
         job_id,

@@ -58,7 +58,7 @@ _POINT = Table(
         Column("value", "int64", "as in tokens, or zero"),
         Column("epoch", "int32", "as in tokens"),
         Column("since_us", "int64", "as in tokens", nullable=True),
-        Column("anew", "bool", "began anew here; NULL: the hour does not tell", nullable=True),
+        Column("restarted", "bool", "restarted here; NULL: unknown from this hour alone", nullable=True),
         Column("delta", "int64", "growth since the point before; NULL: as values say", True),
         Column("peak", "float64", "steepest growth in the hour behind it, tokens/s", nullable=True),
     ),

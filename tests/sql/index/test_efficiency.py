@@ -15,9 +15,9 @@ from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.start import run_collector
 from tokenergy_sql.cli import app
-from tokenergy_sql.index import efficiency
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
+from tokenergy_sql.terminal import efficiency
 from tokenergy_transforms.aggregate import aggregate, worklist
 
 KJ = 10**12

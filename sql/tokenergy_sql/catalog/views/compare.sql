@@ -1,7 +1,7 @@
--- Two jobs beside each other, figure by figure.
+-- Two jobs compared, figure by figure.
 -- In: job_index; one and other, the ids of two jobs. Out: one row a figure.
 --
--- Jobs of different workloads have no token in common: the ratio of such a figure is NULL.
+-- Tokens of different workloads do not compare: the ratio of such a figure is NULL.
 --
 --   figure       what is compared, with its unit
 --   one          the first job's
@@ -11,7 +11,7 @@
 --   other_low    lower bound of other
 --   other_high   upper bound of other
 --   ratio        other / one
---   apart        true if the bounds do not meet: the difference is more than the error
+--   apart        true if the bounds do not overlap: the difference is larger than the error
 CREATE MACRO compare(one, other) AS TABLE
 WITH
 job AS (

@@ -3,18 +3,18 @@
 -- seconds, 1 ms at least; since and till, instants between which windows begin (NULL: no limit).
 -- Out: one row a window.
 --
--- What is booked between two cuts is spread evenly between them and divided at the edges of windows
--- with the telescoping rule, so that windows add up to the ledger. Windows are counted from 1970.
+-- Energy booked between two cuts is spread evenly between them and divided at the edges of windows
+-- by the telescoping rule, so that windows add up to the ledger. Windows are counted from 1970.
 --
 --   start_utc   start of the window, UTC
 --   start_us    the same in microseconds
---   devices     devices in the books: device time / window
+--   devices     devices in the ledger: device time / window
 --   energy_nj   energy booked
 --   mean_w      energy / window
 --   low_w       lower bound of mean_w
---   high_w      upper bound of mean_w; what nothing metered counts with its power limit
+--   high_w      upper bound of mean_w; unmetered time counts with the power limit
 --   job_w       the part of mean_w that jobs held
---   coverage    device time with defined power / device time in the books
+--   coverage    device time with known power / device time in the ledger
 CREATE MACRO fleet_power(every, since := NULL, till := NULL) AS TABLE
 WITH
 -- The same cuts on many devices are one cell. Of the sources one is read.

@@ -10,7 +10,7 @@ CREATE MACRO us_per_hour() AS 3600000000::BIGINT
 -- In: nothing. Out: BIGINT.
 CREATE MACRO us_per_day() AS 86400000000::BIGINT
 
--- Start of the hour in which an instant lies.
+-- Start of the hour that contains an instant.
 -- In: us, microseconds since 1970. Out: BIGINT, microseconds since 1970.
 CREATE MACRO hour_of(us) AS us - us % us_per_hour()
 

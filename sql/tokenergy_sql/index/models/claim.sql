@@ -1,9 +1,9 @@
 -- Who holds a device, and which share of it, as parts of a whole.
--- In: span (device_id, span, start_us, end_us: time in which the holders do not change), allocation.
--- Out: one row a span and job, and one without a job for what nobody holds: the part between
--- lower_ppm and upper_ppm of whole_ppm. A span that nobody holds has no row.
+-- In: span (device_id, span, start_us, end_us: a time in which the holders do not change),
+-- allocation. Out: one row a span and job, and one without a job for the unclaimed rest: the part
+-- between lower_ppm and upper_ppm of whole_ppm. A span without a holder has no row.
 WITH
--- A job that was recorded twice on one device holds it once; several MIG instances of a board add up.
+-- A job that was recorded twice on one device holds it once; MIG instances of a board add up.
 held AS (
     SELECT s.span, a.job_id, a.mig_id, max(a.share_ppm) AS share_ppm
     FROM span AS s

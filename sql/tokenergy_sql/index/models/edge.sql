@@ -1,35 +1,36 @@
--- What a meter does not know at a job's edge: how far it is behind, and by how much it may be.
--- In: block (segments that touch an edge), job_edge, sensor_class, parameters.
--- Out: one row a device and edge.
+-- What a meter does not know at a job's edge: how far it is behind, and its bounds.
+-- In: block (segments that touch an edge), job_edge, sensor_class, parameters. Out: one row a
+-- device and edge.
 --
--- With E(t) the true energy up to t and M(t) what the meter says at an edge, E - M is what was drawn
--- and is not in the meter yet. It lies between least_nj and most_nj, and shift_nj is the best guess:
+-- With E(t) the true energy up to t and M(t) what the meter shows at an edge, E - M is the energy
+-- that was drawn and is not in the meter yet. It is between least_nj and most_nj, and shift_nj is
+-- the best guess:
 --
 --   counter  renewed every q: it is q/2 behind on average. least 0; most q x the largest power seen
 --            in the second before, times k where the samples fall short of the counter; the limit
 --            where readings are means over more than q.
 --   samples  a reading is the mean over a window w that ended up to a period T ago. Over the window
---            E - M = integral of (1 - v/w) P(end - v) dv: w/2 x the reading, if power was level. With
---            P between idle and limit and its mean known, the extremes have the high power all at
---            the end or all at the beginning. The age adds 0 to T x the largest power, T/2 x the
+--            E - M = integral of (1 - v/w) P(end - v) dv: w/2 x the reading, if power was level.
+--            With P between idle and limit and its mean known, the extremes have the high power all
+--            at the end or all at the beginning. The age adds 0 to T x the largest power, T/2 x the
 --            reading on average; and linear interpolation may misplace half a spacing of readings.
 --
--- What is open on the left of an edge is open on the right of it the other way round. Not so where a
--- sensor sees a part p = w/T of the time: what it did not see of a job is taken for idle below and for
--- the limit above (see `booking/parts.py`). Up to t let S be the energy inside windows, s their time
--- and B the integral of the readings, with D = S - p B and d = s - p t. A job from a to b drew
--- p (B(b) - B(a)) + D(b) - D(a) in what was seen, and (1 - p) (b - a) - (d(b) - d(a)) of it was not.
--- So an edge leaves open
+-- What is uncertain on the left of an edge is uncertain on its right with the opposite sign. Not so
+-- where a sensor sees a part p = w/T of the time: what it did not see of a job counts as idle in
+-- the lower bound and as the limit in the upper one (see `booking/parts.py`). Up to t let S be the
+-- energy inside windows, s their time and B the integral of the readings, with D = S - p B and
+-- d = s - p t. A job from a to b drew p (B(b) - B(a)) + D(b) - D(a) in the seen part, and
+-- (1 - p) (b - a) - (d(b) - d(a)) of its time was not seen. So an edge leaves uncertain
 --
 --   below  D - idle d:   0 to w (1 + p) x the largest power
 --   above  D - limit d:  -w x the limit to w x the 5 % above it
 --
--- since of a reading on display p of its time is in B and all of its window in S, and a window may be
--- running. Half a spacing of readings adds p of what it misplaces; of what is moved, p counts.
+-- since of a reading on display p of its time is in B and all of its window in S, and a window may
+-- be running. Half a spacing of readings adds p of what it misplaces; of what is moved, p counts.
 --
 -- The ledger moves shift_nj from the right of the edge to the left of it where the meter divides
 -- there (see `booking/parts.py`), never more than the right side has. Elsewhere it is 0. left_* and
--- right_* say by how much bounds of the energy on either side may be too narrow without the edge.
+-- right_* are how much too narrow the bounds of the energy on either side may be without the edge.
 WITH
 beside AS (
     SELECT

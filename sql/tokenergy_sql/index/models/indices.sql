@@ -1,9 +1,10 @@
--- The indices: ratios of exact sums. One text for hours and for jobs.
--- In: sums (job_hour_sums or job_sums), job_facts. Out: the sums, joules, ratios and audit columns.
+-- The indices: ratios of exact sums. The same SQL serves hours and jobs.
+-- In: sums (job_hour_sums or job_sums), job_facts, parameters. Out: the sums, joules, ratios and
+-- audit columns.
 --
 -- tokenergy = facility energy / generated tokens (trained tokens for training), J per token. It is
 -- this project's own definition. Inference and training are never mixed; a ratio with an unknown
--- part or with no tokens is NULL, and reason_codes says why.
+-- part or without tokens is NULL, and reason_codes says why.
 WITH
 valued AS (
     SELECT
@@ -82,7 +83,7 @@ SELECT
             THEN CASE WHEN trains THEN 'mixed_workload' ELSE 'zero_tokens' END END,
         CASE WHEN e_gpu_nj IS NOT NULL AND e_host_nj IS NULL THEN 'no_host_power' END,
         CASE WHEN e_host_nj IS NOT NULL AND e_facility_nj IS NULL THEN 'no_pue' END,
-        -- An hour's figures stand, whatever becomes of the job.
+        -- An hour's figures are final, whatever the job does later.
         CASE WHEN running AND (SELECT hour_us FROM parameters) = 0 THEN 'running' END
     ]), lambda code: code IS NOT NULL), ',') AS reason_codes,
     coalesce(emulated, false) AS emulated,

@@ -1,7 +1,9 @@
--- When a job's token counters moved, and when they were read and did not.
--- In: tokens (of the hour and those beside it), parameters. Out: job_id, from_us, to_us, moved: the
--- time between neighbouring readings of one counter, joined over all counters of the job where such
--- times touch. Serves the ledger: a segment that overlaps a moving time of its job is active.
+-- When a job's token counters moved, and when they were read without having moved.
+-- In: tokens (of the hour and the two beside it), parameters. Out: job_id, from_us, to_us, moved:
+-- the time between neighbouring readings of one counter, merged over all counters of the job where
+-- such times touch.
+--
+-- Serves the ledger: a segment that overlaps a time in which its job's counters moved is active.
 WITH
 reading AS (
     SELECT job_id, source_id, engine, kind, ts_us, value, epoch

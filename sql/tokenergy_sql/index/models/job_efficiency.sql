@@ -1,4 +1,4 @@
--- Shares of energy and the steady state: ratios of exact sums. One text for hours and for jobs.
+-- Shares of energy and the steady state: ratios of exact sums. The same SQL serves hours and jobs.
 -- In: efficiency_sums (job_efficiency_hour or job_efficiency_job), parameters. Out: job_efficiency.
 SELECT
     * EXCLUDE (reasons),

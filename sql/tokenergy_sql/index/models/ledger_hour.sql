@@ -1,8 +1,8 @@
--- The ledger of one hour, added up by device, account and job: what sums over time start from.
+-- The ledger of one hour, added up by device, account and job: the base of all sums over time.
 -- In: ledger, sensor_class, parameters. Out: ledger_hour.
 --
--- own_nj and class_nj say which part of high_nj - low_nj comes of what is not known of the meters' gain
--- and offset: 2 (energy x ppm + time x mW), of the time that a sensor looks at.
+-- own_nj and class_nj are the parts of high_nj - low_nj that come from the uncertainty of the
+-- meters' gain and offset: 2 (energy x ppm + time x mW), of the time that a sensor looks at.
 WITH
 added AS (
     SELECT

@@ -1,33 +1,36 @@
--- What each device's power sensor and counter can tell, and how far off they may be.
--- In: device, device_now, calibration. Out: one row a device, and one with the device NULL for those
--- that nothing told of. The only place where classes of sensor stand.
+-- What each device's power sensor and counter can measure, and how far off they may be.
+-- In: device, device_now, calibration. Out: one row a device, and one with a NULL device_id for
+-- unknown devices.
 --
---   renewed_us  period of the power reading as learned; NULL: not known
---   window_us   what a reading is the mean over; NULL: not known (a pre-Ampere reading and the 1 s
---               average answer to the same call, and an imported log does not say)
---   lag_us      how far a reading is behind on average: half its period and half its window; 0
---               where either is not known
---   seen_ppm    share of the time that readings look at. A100, H100 and their successors look at a
---               quarter of it (arXiv 2312.02741; for those after H100 assumed); whoever samples
+-- This is the only place that defines classes of sensors.
+--
+--   renewed_us  learned period of the power reading; NULL: unknown
+--   window_us   time that a reading is the mean of; NULL: unknown (a pre-Ampere reading and the
+--               1 s average come from the same call, and an imported log does not say which)
+--   lag_us      how far a reading is behind on average: half its period plus half its window; 0
+--               where either is unknown
+--   seen_ppm    share of the time that readings look at. A100, H100 and their successors look
+--               at a quarter of it (arXiv 2312.02741; assumed for those after H100); sampling
 --               more rarely than the reading is renewed sees less. A 1 s average sees all of it.
---   limit_mw    highest power limit that there was: what it once was bounds what is not known
---   counter_us  period in which the counter is renewed; NULL: not known
+--   limit_mw    highest power limit ever recorded: any past limit may apply to unmetered time
+--   counter_us  period in which the counter is renewed; NULL: unknown
 --
--- and of sensor and counter each, what is true of a reading. A meter shows P (1 + g) + o; g and o lie
--- within what the card was found to have, or else within its class:
+-- and, for sensor and counter each, the true power behind a reading. A meter shows P (1 + g) + o; g
+-- and o are within the card's calibration, or else within its class:
 --
---   *_low_ppm, *_high_ppm               1 / (1 + g) at most and at least, rounded outwards
---   *_offset_low_mw, *_offset_high_mw   o at least and at most: taken off before
---   *_own_ppm, *_own_mw                 what the card's own uncertainty of g and o makes of what is
---                                       true, at least
---   *_class_ppm, *_class_mw             what that makes which all boards of its name share
+--   *_low_ppm, *_high_ppm               lower and upper bound of 1 / (1 + g), rounded outwards
+--   *_offset_low_mw, *_offset_high_mw   bounds of o, which is subtracted first
+--   *_own_ppm, *_own_mw                 uncertainty of the true power from the card's own g and o,
+--                                       at least
+--   *_class_ppm, *_class_mw             the part of it that all boards of the name share
 --
--- A period of less than nothing or more than ten minutes is not believed: it is not known.
+-- A period below zero or above ten minutes is not plausible and counts as unknown.
 --
--- Classes. Data centre boards: 5 % (NVML's reference tells +-5 % for the last boards it tells of; one
--- A100 PCIe is 4.6 % low) and 1.2 W (the same A100). Others, and boards that are not known: 5.5 % and
--- 12.5 W (RTX 3090 -5.5 to +1.7 %, one RTX 4090 +4.5 % and -12.4 W). Single cards are of
--- arXiv 2312.02741. Nothing published tells a counter's error from its sensor's: one class for both.
+-- Classes. Data centre boards: 5 % (NVML's reference states +-5 % for the last boards it covers;
+-- one A100 PCIe is 4.6 % low) and 1.2 W (the same A100). Others, and unknown boards: 5.5 % and 12.5
+-- W (RTX 3090 -5.5 to +1.7 %, one RTX 4090 +4.5 % and -12.4 W). Single cards are from arXiv
+-- 2312.02741. Nothing published separates a counter's error from its sensor's, so both have the
+-- same class.
 WITH
 latest AS (
     SELECT

@@ -1,4 +1,4 @@
--- How finely each job is drawn. In: job_index, parameters. Out: the table job_step.
+-- How finely each job is drawn. In: job_index, $end_us. Out: the table job_step.
 -- The $detailed largest jobs have up to $most_points points, all others $few_points; a step is one of
 -- $lengths_us, the shortest that is enough and cuts no segment, or else whole days. Hours are merged
 -- to at most $most_hours. Steps of an hour and more are read from ledger_hour.

@@ -1,5 +1,5 @@
--- Energy over time. In: the ledger (by hour where a bucket is an hour or more), $bucket_us, $named
--- (the jobs that have a series of their own).
+-- Energy over time. In: ledger, ledger_hour (where a bucket is an hour or more), $bucket_us,
+-- $named (the jobs that have a series of their own).
 -- Out: one row a bucket and series; account `job` with a NULL job_id is all other jobs together.
 -- A segment counts in the bucket in which it starts; buckets are multiples of the usual windows.
 SELECT
