@@ -15,9 +15,10 @@ from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.start import run_collector
 from tokenergy_sql.cli import app
+from tokenergy_sql.index import efficiency
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
-from tokenergy_sql.terminal import efficiency
+from tokenergy_sql.terminal.efficiency import all_jobs_table, job_tables
 from tokenergy_transforms.aggregate import aggregate, worklist
 
 KJ = 10**12
@@ -404,10 +405,10 @@ def test_the_table_and_one_job(builder: LakeBuilder) -> None:
 def test_odd_questions_get_one_line(builder: LakeBuilder) -> None:
     run(builder)
     with pytest.raises(UserError, match="nothing is indexed"):
-        efficiency.all_jobs_table(builder.lake)
+        all_jobs_table(builder.lake)
     with pytest.raises(UserError, match="job 'j': is not indexed"):
-        efficiency.job_tables(builder.lake, "j")
+        job_tables(builder.lake, "j")
     with pytest.raises(UserError, match="did you mean j"):
-        efficiency.job_tables(builder.lake, "J")
+        job_tables(builder.lake, "J")
     with pytest.raises(UserError, match="1 others are known"):
-        efficiency.job_tables(builder.lake, "'; DROP TABLE tokens")
+        job_tables(builder.lake, "'; DROP TABLE tokens")
