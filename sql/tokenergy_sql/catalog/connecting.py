@@ -35,8 +35,6 @@ DUCKDB_TYPES: dict[Type, str] = {
     "list<int32>": "INTEGER[]",
 }
 
-DEVICE_NOW = views.definition("device_now").sql
-
 
 class _Allocation:
     """`allocations(lake)` as an Arrow stream, worked out when it is first read."""

@@ -138,7 +138,7 @@ def _rows(file: CalibrationFile) -> Iterator[Row]:
                     )
 
 
-def declare(con: duckdb.DuckDBPyConnection, calibration: Calibration) -> None:
+def create_calibration(con: duckdb.DuckDBPyConnection, calibration: Calibration) -> None:
     """Make the table `calibration`: the fields of `Row`, one row a meter."""
     import pyarrow as pa
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
+from tokenergy_sql.index.modelrun import index_version, run_model
 from tokenergy_sql.index.models import model_text
-from tokenergy_sql.index.pipeline import index_version, run_model
 
 if TYPE_CHECKING:
     import duckdb

@@ -17,6 +17,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,13 +59,43 @@ _POINT = Table(
         Column("value", "int64", "as in tokens, or zero"),
         Column("epoch", "int32", "as in tokens"),
         Column("since_us", "int64", "as in tokens", nullable=True),
-        Column("restarted", "bool", "restarted here; NULL: unknown from this hour alone", nullable=True),
+        Column(
+            "restarted", "bool", "restarted here; NULL: unknown from this hour alone", nullable=True
+        ),
         Column("delta", "int64", "growth since the point before; NULL: as values say", True),
         Column("peak", "float64", "steepest growth in the hour behind it, tokens/s", nullable=True),
     ),
 )
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token usage of a lake.
+
+    Attributes:
+        rows: columns of `token_usage`, all hours.
+        by_job: columns of `models/job_usage.sql`, one row a job.
+    """
+
+    rows: pa.Table
+    by_job: pa.Table
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> Usage:
+        """Return the usage of a lake from the rows of `usage`."""
+        import duckdb
+
+        with duckdb.connect() as con:
+            con.register("token_usage", rows)
+            return cls(rows, con.sql(model_text("job_usage")).to_arrow_table())
+
+    def of_hour(self, hour_us: int) -> pa.Table:
+        """Return the rows of one hour."""
+        import pyarrow.compute as pc
+
+        return self.rows.filter(pc.equal(self.rows["hour_us"], hour_us))
 
 
 def usage(

@@ -1,4 +1,4 @@
-"""The header of each SQL file lists the tables and views that its statement reads, no more, no less.
+"""The header of each SQL file lists exactly the tables and views that its statement reads.
 
 DuckDB's own parser says what a statement reads.
 """
