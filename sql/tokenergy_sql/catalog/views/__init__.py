@@ -16,11 +16,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake.contract import JOBS, TABLES
+from tokenergy_sql.catalog.sqlfile import read_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -148,7 +148,7 @@ def definition(name: str) -> Definition:
         ValueError: its file does not define it.
     """
     file = "units" if name in UNITS else name
-    text = resources.files(__name__).joinpath(f"{file}.sql").read_text("utf-8")
+    text = read_sql(__name__, file)
     parts = text.strip().split("\n\n") if name in UNITS else [text]
     for part in parts:
         lines = part.splitlines()
