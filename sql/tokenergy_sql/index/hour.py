@@ -21,7 +21,7 @@ from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.index.tokens import Usage
-from tokenergy_sql.revisions.revisions import Recorder
+from tokenergy_sql.revisions.recorder import Recorder
 
 if TYPE_CHECKING:
     import duckdb

@@ -24,7 +24,7 @@ from tokenergy_sql.index.modelrun import index_version, run_model, store_rows
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.index.tokens import Usage
 from tokenergy_sql.revisions import revisions
-from tokenergy_sql.revisions.revisions import Recorder
+from tokenergy_sql.revisions.recorder import Recorder, recording
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,7 +72,7 @@ def index(
         progress: called with the name of each hour before it is derived.
         anew: derive the hours whether or not their inputs have changed.
     """
-    with revisions.recording(lake, index_version()) as record:
+    with recording(lake, index_version()) as record:
         held = allocations(lake)
         usage = Usage.of(catalog.heal(lake, lambda: tokens.usage(lake, progress, held)))
         recorded, file_digests = revisions.read_hours(lake)
@@ -92,7 +92,7 @@ def index(
                     causes[hour] = record.manifest.hours[str(hour)] = changed
                     recorded[hour] = {**inputs, _TABLES_KEY: _tables_of(lake, hour)}
         finally:
-            revisions.note_hours(lake, recorded, file_digests)
+            revisions.write_hours(lake, recorded, file_digests)
         jobs = _index_jobs(lake, site, held, record)
         changed_files = record.manifest.added or record.manifest.replaced
         write_catalog(lake, held)

@@ -1,7 +1,7 @@
-"""What two revisions of a lake say differently: which jobs moved, by how much, and from what cause.
+"""How two revisions of a lake differ: which jobs changed, by how much, and why.
 
-In: two numbers of revisions. Out: one row a job whose figures differ, with both of them, the hours
-that differ and the kinds of input that had changed in them.
+In: the numbers of two revisions. Out: one row for each job whose figures differ, with both figures,
+the hours that differ and the kinds of input that had changed in them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What two revisions say differently.
+    """How two revisions differ.
 
     Attributes:
         moved: the jobs, the largest change of energy first.
@@ -66,14 +66,14 @@ class Difference:
 
 
 def compare(lake: Lake, older: int, newer: int) -> Difference:
-    """Return what two revisions say differently of jobs.
+    """Return how two revisions differ.
 
     Args:
         lake: the lake.
         older, newer: numbers of revisions; 0 is before the first.
 
     Raises:
-        UserError: there is no such revision, or what it needs has been dropped.
+        UserError: there is no such revision, or files that it needs have been dropped.
     """
     import duckdb
 
@@ -99,7 +99,7 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
 
 
 def _causes(between: list[Manifest], hours_us: list[int]) -> list[str]:
-    """Return what had changed of the inputs of some hours in some revisions."""
+    """Return the kinds of input that had changed in some hours, in some revisions."""
     return sorted({cause for m in between for hour in hours_us for cause in m.causes(hour)})
 
 

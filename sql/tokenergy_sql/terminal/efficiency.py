@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.index.efficiency import CAPS_PERCENT, Row, hours, jobs
+from tokenergy_sql.index.efficiency import CAPS_PERCENT, hours, jobs
+from tokenergy_sql.index.efficiency import EfficiencyRow as Row
 from tokenergy_sql.terminal.jobnames import require_job
 from tokenergy_sql.terminal.table import console, interval, significant
 

@@ -219,7 +219,7 @@ def regular(root: Path, hours: int = 5) -> LakeBuilder:
 def cached(lake: Lake) -> dict[str, int]:
     return {
         str(path.relative_to(lake.root)): path.stat().st_ino
-        for path in (lake.root / tokens.CACHE).rglob("*.parquet")
+        for path in (lake.root / tokens.CACHE_FOLDER).rglob("*.parquet")
     }
 
 
@@ -243,7 +243,7 @@ def test_only_hours_that_changed_are_read_again(tmp_path: Path) -> None:
 def test_of_an_hour_few_points_are_kept(tmp_path: Path) -> None:
     lake = regular(tmp_path / "lake").lake
     tokens.usage(lake)
-    files = sorted((lake.root / tokens.CACHE).rglob("*.parquet"))
+    files = sorted((lake.root / tokens.CACHE_FOLDER).rglob("*.parquet"))
     assert [pq.read_metadata(path).num_rows for path in files] == [5, 3, 3, 3, 5]
 
 
@@ -251,7 +251,7 @@ def test_of_an_hour_few_points_are_kept(tmp_path: Path) -> None:
 def test_a_lost_or_damaged_cache_is_made_again(tmp_path: Path, damage: str) -> None:
     lake = regular(tmp_path / "lake").lake
     expected = by_points(lake)
-    one = next((lake.root / tokens.CACHE).rglob("*.parquet"))
+    one = next((lake.root / tokens.CACHE_FOLDER).rglob("*.parquet"))
     if damage == "removed":
         shutil.rmtree(lake.root / "cache")
     elif damage == "cut":
@@ -272,7 +272,7 @@ def test_readings_in_the_partition_of_another_hour_are_told(
     shutil.copy(stray, lake.files("tokens", [T0 + HOUR_US])[0].with_name("n1-0-stray.parquet"))
     assert by_points(lake) == expected
     (record,) = caplog.records
-    assert "hour=09: 360 readings have stamps of another hour; left out" in record.getMessage()
+    assert "hour=09: 360 readings have timestamps of another hour, ignored" in record.getMessage()
 
 
 def test_no_tokens_at_all(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_dropped_revisions_are_told(builder: LakeBuilder) -> None:
     lake = builder.lake
     assert revisions.drop_before(lake, 1) > 0
     assert _energies(revisions.files_at(lake, 2, "job_hour_index"))["short"]
-    with pytest.raises(UserError, match="revision 2 replaced has been dropped"):
+    with pytest.raises(UserError, match="revision 2 replaced have been dropped"):
         revisions.files_at(lake, 1, "job_hour_index")
 
 
