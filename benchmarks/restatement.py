@@ -57,7 +57,7 @@ def digests(lake: Lake) -> dict[str, str]:
     """Return the SHA-256 of every derived file whose past is kept, by its path in the lake."""
     return {
         path.relative_to(lake.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for table in revisions.KEPT
+        for table in revisions.REVISED_TABLES
         for path in lake.files(table)
     }
 

@@ -87,7 +87,7 @@ def views_page() -> str:
         "[twelve questions](questions.md) has examples. Two more tables are computed when a query "
         "reads them, and in `catalog.duckdb` when that file is written:",
     ]
-    for name, about in views.KEPT.items():
+    for name, about in views.PYTHON_TABLES.items():
         parts += ["", f"## {name}", "", f"{about[0].upper()}{about[1:]}.", ""]
         parts += _meanings(views.meanings(name))
     for name in (*views.BASIC, *views.ADHOC):

@@ -55,7 +55,7 @@ def ask(
     try:
         if isinstance(lake, RemoteLake):
             return _ask_remote(lake, task)
-        named = None if text is None else views.named(text)
+        named = None if text is None else views.tables_named(text)
         if named and "quarantined" in named:
             named = None  # what lies there is told once all files have been looked at
         return catalog.heal(lake, lambda: _ask_local(lake, task, named))

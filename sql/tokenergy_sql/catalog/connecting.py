@@ -36,8 +36,6 @@ DUCKDB_TYPES: dict[Type, str] = {
     "list<int32>": "INTEGER[]",
 }
 
-DEVICE_NOW = views.definition("device_now").sql
-
 
 class _Allocation:
     """`allocations(lake)` as an Arrow stream, worked out when it is first read."""
@@ -76,7 +74,7 @@ def connect(
             not looked at one by one, of which a large lake has thousands.
         named: the tables that will be read, as far as is known before; all if None. Files of
             the others are not looked at, so that they cost nothing: their views find them by a
-            pattern. See `views.named`.
+            pattern. See `views.tables_named`.
         allocation: `allocations(lake)`, where it has been made already.
     """
     import duckdb

@@ -128,7 +128,7 @@ def _comments(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """Yield the statements that describe tables, views, macros and columns."""
     about = {
         **{("VIEW", name): f"{table.layer}: {table.row}" for name, table in TABLES.items()},
-        **{("TABLE", name): words for name, words in views.KEPT.items()},
+        **{("TABLE", name): words for name, words in views.PYTHON_TABLES.items()},
     }
     for name in (*views.BASIC, *views.ADHOC):
         found = views.definition(name)

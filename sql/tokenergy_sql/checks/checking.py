@@ -84,7 +84,7 @@ def _run_all(
     scope: dict[str, list[int]] | None,
 ) -> list[Finding]:
     # All files are looked at once, by the checks that look at everything.
-    named = None if scope is None else views.named(" ".join(text for _, text in texts))
+    named = None if scope is None else views.tables_named(" ".join(text for _, text in texts))
     with catalog.connect(lake, scope, named=named, allocation=held) as con:
         return [_run(con, name, text) for name, text in texts]
 

@@ -1,4 +1,4 @@
-"""The rows that the kernels found, as Arrow tables.
+"""The rows that the booking kernels return, as Arrow tables.
 
 In: `LedgerRows` of some devices. Out: a `Piece` of the ledger, its sums, and the power of its
 segments.
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some devices' part of the ledger of an hour, texts as dictionaries.
+    """The ledger of some devices in an hour, with dictionary-encoded texts.
 
     Attributes:
         ledger: columns of the contract, in its order.
         sums: the same rows added up by device, node, account, job and method: enough for
             `ledger_hour.sql`.
-        power: what `job_cap_part.sql` asks of the rows that jobs have: whose, how much time is
-            covered, and what the power of the segment was.
+        power: for `job_cap_part.sql`: job, covered time, and the power of the segment.
     """
 
     ledger: pa.Table
@@ -49,7 +48,7 @@ def power_schema() -> pa.Schema:
 
 
 def before_mw(hour: Hour) -> np.ndarray:
-    """Return the power at the end of the covered segment before each, `NONE` where none is."""
+    """Return the power at the end of the covered segment before each, `NONE` if there is none."""
     place = np.arange(len(hour.start_us))
     covered = np.maximum.accumulate(np.where(hour.covered_us > 0, place, NONE))
     before = np.concatenate([[NONE], covered[:-1]])
@@ -137,7 +136,7 @@ def _texts(texts: Any, places: np.ndarray) -> pa.Array:
 
 
 def nullable(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
-    """Return a column that is NULL where a value is missing; where it is `NONE` if not told."""
+    """Return a column that is NULL where `missing` is true, or where a value is `NONE`."""
     import pyarrow as pa
 
     mask = values == NONE if missing is None else missing

@@ -43,7 +43,7 @@ def job_table(lake: Lake, *, wide: bool) -> Table:
         lake: the lake, indexed.
         wide: whether there is room for all columns; if not, the index and its bounds are kept.
     """
-    with catalog.connect(lake, named=views.named(_SQL)) as con:
+    with catalog.connect(lake, named=views.tables_named(_SQL)) as con:
         rows = named_rows(con, _SQL)
     return table_of("Energy per token by job", rows, _COLUMNS, wide=wide)
 

@@ -27,7 +27,7 @@ ORDER BY hour_us, kind, mean_mw DESC NULLS LAST, group_id
 
 def load_table(lake: Lake, hours: Sequence[int]) -> Table:
     """Return the groups of some hours, by hour and kind, the largest load first."""
-    with catalog.connect(lake, {"load_profile": hours}, named=views.named(_SQL)) as con:
+    with catalog.connect(lake, {"load_profile": hours}, named=views.tables_named(_SQL)) as con:
         rows = named_rows(con, _SQL)
     return table_of("Load by group", rows, _COLUMNS)
 

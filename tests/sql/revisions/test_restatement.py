@@ -49,7 +49,7 @@ def _index(lake: Lake, site: Site = NO_SITE) -> Indexed:
     return index(lake, site, progress=lambda _: None)
 
 
-def _digests(lake: Lake, tables: tuple[str, ...] = revisions.KEPT) -> dict[str, str]:
+def _digests(lake: Lake, tables: tuple[str, ...] = revisions.REVISED_TABLES) -> dict[str, str]:
     paths = [path for table in tables for path in lake.files(table)]
     return {
         path.relative_to(lake.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -129,7 +129,7 @@ def test_dropped_revisions_are_told(builder: LakeBuilder) -> None:
     lake = builder.lake
     assert revisions.drop_before(lake, 1) > 0
     assert _energies(revisions.files_at(lake, 2, "job_hour_index"))["short"]
-    with pytest.raises(UserError, match="revision 2 replaced has been dropped"):
+    with pytest.raises(UserError, match="revision 2 replaced have been dropped"):
         revisions.files_at(lake, 1, "job_hour_index")
 
 
@@ -205,7 +205,7 @@ def test_a_run_that_is_cut_short_is_taken_up(
     assert _index(lake).revision == 2
     assert _energies(revisions.files_at(lake, 1, "job_hour_index")) == first
     anew = shutil.copytree(lake.root, lake.root.parent / "anew")
-    for table in revisions.KEPT:
+    for table in revisions.REVISED_TABLES:
         shutil.rmtree(anew / table)
     shutil.rmtree(anew / revisions.FOLDER)
     _index(Lake(anew))

@@ -1,12 +1,9 @@
--- Tokens by job, hour, model and kind: differences of the cumulative counters.
--- In: tokens, allocation. Out: token_usage, all hours.
+-- Token usage from all readings of all time in one statement: the slow side of benchmarks/tokens.py.
+-- In: tokens, allocation. Out: the rows of token_usage, all hours.
 --
--- A counter is unwrapped first: inside an epoch it adds its differences, at a restart it begins
--- anew from zero. Its value at an edge (of an hour or of the job) is linear between the readings
--- around it, rounded down, so that hours add up to the job exactly; low and high take the readings
--- themselves. A counter known to have stood at zero (`since_us`) has a reading there.
--- Beyond the last reading (before the first) nothing is counted; high allows for the unseen time at
--- the counter's own peak rate.
+-- The same rules as `token_point.sql` and `token_usage.sql` without their shortcut, so it shows that
+-- a few points an hour lose nothing. It cannot show that the rules are right: the tests have an
+-- oracle in plain Python for that.
 WITH
 span AS (
     SELECT
@@ -17,9 +14,10 @@ span AS (
     GROUP BY job_id
 ),
 reading AS (
-    SELECT DISTINCT job_id, source_id, engine, kind, model, ts_us, value, epoch, since_us FROM tokens
+    SELECT DISTINCT job_id, source_id, engine, kind, model, ts_us, value, epoch, since_us
+    FROM tokens
 ),
--- A counter begins anew when it falls, when its reader said so, or when its process is another one.
+-- A counter restarts when it falls, when its reader said so, or when its process is another one.
 -- A smaller epoch is only another reader's count (a rotated file, a restarted collector).
 marked AS (
     SELECT
@@ -30,20 +28,20 @@ marked AS (
             OR epoch > lag(epoch) OVER counter
             OR abs(since_us - lag(since_us) OVER counter) > 1000000,
             false
-        ) AS anew
+        ) AS restarted
     FROM reading
     WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, epoch, value)
 ),
 point AS (
-    SELECT job_id, source_id, engine, kind, model, ts_us, value, anew FROM marked
+    SELECT job_id, source_id, engine, kind, model, ts_us, value, restarted FROM marked
     UNION ALL
-    SELECT m.job_id, m.source_id, m.engine, m.kind, m.model, m.since_us, 0, m.anew
+    SELECT m.job_id, m.source_id, m.engine, m.kind, m.model, m.since_us, 0, m.restarted
     FROM marked AS m
     LEFT JOIN span USING (job_id)
     WHERE m.since_us < m.ts_us
       AND CASE
           WHEN m.before_us IS NULL THEN m.since_us >= span.job_start_us - 1000000
-          ELSE m.anew AND m.since_us > m.before_us
+          ELSE m.restarted AND m.since_us > m.before_us
       END
 ),
 grown AS (
@@ -51,12 +49,12 @@ grown AS (
         *,
         CASE
             WHEN lag(value) OVER counter IS NULL THEN 0
-            WHEN anew AND lag(value) OVER counter > 0 THEN value
+            WHEN restarted AND lag(value) OVER counter > 0 THEN value
             ELSE value - lag(value) OVER counter
         END AS delta,
         ts_us - lag(ts_us) OVER counter AS dt_us
     FROM point
-    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, anew, value)
+    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, restarted, value)
 ),
 total AS (
     SELECT job_id, source_id, engine, kind, ts_us, max(tokens) AS tokens
@@ -64,7 +62,7 @@ total AS (
         SELECT
             *,
             sum(delta) OVER (
-                PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, anew, value
+                PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, restarted, value
             )::BIGINT AS tokens
         FROM grown
     )
