@@ -1,11 +1,11 @@
-"""A lake in an object store, for questions: S3 and what speaks it, or as other drivers allow.
+"""Queries a lake in an object store: S3 and compatible stores, or any that fsspec has a driver for.
 
-In: a URL, `s3://bucket/prefix`. Out: a connection as `catalog.connect` gives it. Files are listed
-once, when the connection is made, and read through fsspec, as far as a statement needs them. Only
-`jobs` and `device`, from which allocations are worked out in Python, are fetched whole.
+In: a URL, `s3://bucket/prefix`. Out: a connection like that of `connecting.connect`. Files are
+listed once, when the connection is made, and read through fsspec, as far as a statement needs them.
+Only `jobs` and `device`, from which Python computes allocations, are downloaded whole.
 
-Credentials come from where the driver looks: for S3 the environment (AWS_ACCESS_KEY_ID,
-AWS_ENDPOINT_URL ...), the usual files (~/.aws), or the instance's role.
+The driver finds the credentials: for S3 in the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL
+...), in the usual files (~/.aws), or in the instance's role.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     import duckdb
 
 _RESOLVED = ("jobs", "device")
-"""What allocations are worked out from."""
+"""The tables that allocations are computed from."""
 
 
 class RemoteLake:
-    """A lake in an object store, to be read.
+    """A lake in an object store, read-only.
 
     Args:
-        url: where it is: protocol, bucket and prefix.
+        url: protocol, bucket and prefix.
 
     Raises:
         UserError: the driver's package is missing, or the URL names no store.
@@ -58,11 +58,11 @@ class RemoteLake:
         self._fs: Any = driver(skip_instance_cache=True, use_listings_cache=False)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """Return a DuckDB connection over the lake, with the views and macros for questions.
+        """Return a DuckDB connection over the lake, with the views and macros for ad-hoc queries.
 
         Raises:
             UserError: there is no such folder.
-            Exception: one of `errors`: the store cannot be reached, or refuses.
+            Exception: one of `errors`: the store is unreachable or denies access.
         """
         import duckdb
 

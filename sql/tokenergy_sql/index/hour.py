@@ -19,7 +19,6 @@ from tokenergy_sql.index.bookedrows import power_schema
 from tokenergy_sql.index.inputs import InputReader, device_rows
 from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
 from tokenergy_sql.index.models import model_text
-from tokenergy_sql.index.site import Site
 from tokenergy_sql.index.tokens import Usage
 from tokenergy_sql.revisions.recorder import Recorder
 
@@ -34,23 +33,15 @@ DERIVED_HERE: dict[str, list[int]] = {
 
 
 def derive_hour(
-    lake: Lake,
-    site: Site,
-    hour_us: int,
-    usage: Usage,
-    digest: str,
-    reader: InputReader,
-    record: Recorder,
+    hour_us: int, digest: str, reader: InputReader, usage: Usage, record: Recorder
 ) -> None:
     """Derive the tables of an hour and write them.
 
     Args:
-        lake: the lake.
-        site: the declared constants.
         hour_us: start of the hour.
-        usage: token usage of all hours.
         digest: of the hour's inputs.
-        reader: has the allocations and the devices.
+        reader: has the lake, the site, the allocations and the devices.
+        usage: token usage of all hours.
         record: writes the files.
 
     Raises:
@@ -58,13 +49,13 @@ def derive_hour(
     """
     near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
     hours = {"state": near, "tokens": near, "segment": [hour_us], "device": []}
-    with modelrun.connect(lake, reader.held, {**hours, **DERIVED_HERE}) as con:
+    with modelrun.connect(reader.lake, reader.held, {**hours, **DERIVED_HERE}) as con:
         modelrun.create_parameters(con, hour_us, digest)
         _create_devices(con, reader, hour_us)
-        modelrun.create_site(con, site)
+        modelrun.create_site(con, reader.site)
         for model in ("job_activity", "sensor_class"):
             build_model(con, model)
-        by_hour = _book(con, lake, hour_us, record)
+        by_hour = _book(con, reader.lake, hour_us, record)
         record.write("ledger_hour", by_hour, hour_us)
         store_rows(con, "ledger_hour", by_hour)
         tokens = usage.of_hour(hour_us)

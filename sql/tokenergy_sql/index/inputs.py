@@ -40,6 +40,10 @@ class InputReader:
         workloads: the workload of each job, by job_id.
         version: of models and contract.
         file_digests: of an earlier run: path -> [size, mtime_ns, digest]; updated.
+
+    Attributes:
+        lake, site, held: as given.
+        devices: rows of `device`.
     """
 
     def __init__(
@@ -52,7 +56,7 @@ class InputReader:
         version: str,
         file_digests: dict[str, list[Any]],
     ) -> None:
-        self._lake, self._site, self._version = lake, site, version
+        self.lake, self.site, self._version = lake, site, version
         self._file_digests, self._workloads = file_digests, workloads
         self.held, self._allocations = held, held.to_pylist()
         self.devices = lake.read("device").to_pylist()
@@ -63,7 +67,7 @@ class InputReader:
     def of_hour(self, hour_us: int) -> Inputs:
         """Return the digests of an hour's inputs."""
         near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
-        segments = self._lake.files("segment", [hour_us])
+        segments = self.lake.files("segment", [hour_us])
         usage = self._usage.get(hour_us, [])
         held = list(self._held(hour_us))
         jobs = {row["job_id"] for row in (*held, *usage)}
@@ -76,13 +80,13 @@ class InputReader:
             ),
             "devices": _digest(_sorted(self._devices_of(hour_us))),
             # By repr: to rename Site, its parts or their fields changes `inputs_digest`.
-            "site": _digest([repr(self._site)]),
+            "site": _digest([repr(self.site)]),
             "models": self._version,
         }
 
     def _names(self, table: str, hours: Iterable[int]) -> Iterator[str]:
-        for path in self._lake.files(table, hours):
-            yield path.relative_to(self._lake.root).as_posix()
+        for path in self.lake.files(table, hours):
+            yield path.relative_to(self.lake.root).as_posix()
 
     def _held(self, hour_us: int) -> Iterator[dict[str, Any]]:
         """Yield the allocations that touch an hour, without an end beyond it."""
@@ -108,7 +112,7 @@ class InputReader:
 
     def _of_file(self, path: Path) -> str:
         """Return the digest of a file's bytes, from an earlier run if the file is unchanged."""
-        name, stat = path.relative_to(self._lake.root).as_posix(), path.stat()
+        name, stat = path.relative_to(self.lake.root).as_posix(), path.stat()
         size, mtime_ns, digest = self._file_digests.get(name, (None, None, ""))
         if (size, mtime_ns) != (stat.st_size, stat.st_mtime_ns):
             with path.open("rb") as file:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
@@ -76,8 +76,7 @@ def index(
         held = allocations(lake)
         usage = Usage.of(catalog.heal(lake, lambda: tokens.usage(lake, progress, held)))
         recorded, file_digests = revisions.read_hours(lake)
-        workloads = _workloads(lake, usage, held)
-        reader = InputReader(lake, site, usage.rows, held, workloads, index_version(), file_digests)
+        reader = _reader(lake, site, usage, held, file_digests)
         causes: dict[int, list[str]] = {}
         examined = sorted(_all_hours(lake, usage.rows) if hours is None else set(hours))
         try:
@@ -87,16 +86,16 @@ def index(
                 if changed or anew:
                     progress(partition(hour))
                     digest = whole_digest(inputs)
-                    derive = partial(derive_hour, lake, site, hour, usage, digest, reader, record)
+                    derive = partial(derive_hour, hour, digest, reader, usage, record)
                     catalog.heal(lake, derive)
                     causes[hour] = record.manifest.hours[str(hour)] = changed
                     recorded[hour] = {**inputs, _TABLES_KEY: _tables_of(lake, hour)}
         finally:
             revisions.write_hours(lake, recorded, file_digests)
         jobs = _index_jobs(lake, site, held, record)
-        changed_files = record.manifest.added or record.manifest.replaced
         write_catalog(lake, held)
-    return Indexed(jobs, len(examined), causes, record.manifest.number if changed_files else None)
+    files = record.manifest.added or record.manifest.replaced
+    return Indexed(jobs, len(examined), causes, record.manifest.number if files else None)
 
 
 def _all_hours(lake: Lake, usage: pa.Table) -> set[int]:
@@ -124,12 +123,15 @@ def _tables_of(lake: Lake, hour: int) -> str:
     return ",".join(table for table in tables if lake.files(table, [hour]))
 
 
-def _workloads(lake: Lake, usage: Usage, held: pa.Table) -> dict[str, str]:
-    """Return what each job is for, by job_id."""
+def _reader(
+    lake: Lake, site: Site, usage: Usage, held: pa.Table, file_digests: dict[str, list[Any]]
+) -> InputReader:
     with modelrun.connect(lake, held, DERIVED_HERE) as con:
         store_rows(con, "job_usage", usage.by_job)
         facts = run_model(con, "job_facts")
-    return dict(zip(facts["job_id"].to_pylist(), facts["workload"].to_pylist(), strict=True))
+    jobs, kinds = facts["job_id"].to_pylist(), facts["workload"].to_pylist()
+    workloads = dict(zip(jobs, kinds, strict=True))
+    return InputReader(lake, site, usage.rows, held, workloads, index_version(), file_digests)
 
 
 def _index_jobs(lake: Lake, site: Site, held: pa.Table, record: Recorder) -> int:

@@ -24,8 +24,8 @@ moved_hour AS (
 summed AS (
     SELECT
         job_id,
-        sum(e_gpu_nj) FILTER (WHERE side = 'before')::DOUBLE / 1e9 AS j_before,
-        sum(e_gpu_nj) FILTER (WHERE side = 'after')::DOUBLE / 1e9 AS j_after,
+        joules(sum(e_gpu_nj) FILTER (WHERE side = 'before')::DOUBLE) AS j_before,
+        joules(sum(e_gpu_nj) FILTER (WHERE side = 'after')::DOUBLE) AS j_after,
         sum(coalesce(n_generated, n_trained)) FILTER (WHERE side = 'before')::BIGINT
             AS tokens_before,
         sum(coalesce(n_generated, n_trained)) FILTER (WHERE side = 'after')::BIGINT
