@@ -1,4 +1,4 @@
-"""A damaged raw file in the whole pipeline: its hour is indexed with a gap, and the gap is shown."""
+"""A damaged raw file in the whole pipeline: its hour is indexed with a gap, which is shown."""
 
 from __future__ import annotations
 
