@@ -236,7 +236,7 @@ with DAG(
     params=PARAMS,
     tags=["tokenergy"],
 ) as dag:
-    settled = settings()
+    settled: Any = settings()  # at parse time not yet the dict, but a reference to it
     aggregated = aggregate.partial(settled=settled).expand(node=nodes(settled))
     aggregated >> index(settled) >> check(settled) >> report(settled)
     aggregated >> load_profile(settled)

@@ -125,7 +125,8 @@ def collect(one: Profile, folder: Path, rate_hz: float) -> None:
     """Run the daemon on a profile: FOLDER/lake gets its readings, FOLDER/truth what was true."""
 
     def read_config(node: str) -> Config:
-        return Config(lake=str(folder / "lake"), node=node, rate_hz=rate_hz)
+        keys = {"lake": str(folder / "lake"), "node": node, "rate_hz": rate_hz}
+        return Config.model_validate(keys)
 
     collect_fleet(one, read_config, Control(), truth=folder / "truth")
 

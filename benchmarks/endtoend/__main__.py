@@ -79,7 +79,7 @@ def show(of_size: dict[str, Any]) -> None:
 
 def median_s(found: dict[str, Any]) -> float:
     """Return the median time of a side."""
-    return statistics.median(found["times_s"])
+    return float(statistics.median(found["times_s"]))
 
 
 def quickest_s(of_size: dict[str, Any]) -> float:

@@ -26,7 +26,7 @@ def on_device(work: Callable[[], Any], runs: int) -> float:
         work()
         end.record()
         end.synchronize()
-        times.append(cupy.cuda.get_elapsed_time(begin, end) / 1e3)
+        times.append(float(cupy.cuda.get_elapsed_time(begin, end)) / 1e3)
     return statistics.median(times)
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tests.dags.conftest import Airflow
+from tests.support.airflow import Airflow
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index.pipeline import index

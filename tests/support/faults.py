@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
+from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.start import run_collector

@@ -13,14 +13,17 @@ S = 1_000_000
 T0 = 1_768_464_000_000_000
 
 
-def cut(stamps: list[int], held: list[Allocation], window_us: int = S) -> list[tuple[int, int]]:
+def cut(
+    stamps: list[int], allocations: list[Allocation], window_us: int = S
+) -> list[tuple[int, int]]:
     ts = np.array(stamps, np.int64) + T0
     offsets = np.array([0, len(ts)], np.int64)
     absolute = [
-        Allocation(h.start_us + T0, None if h.end_us is None else h.end_us + T0) for h in held
+        Allocation(a.start_us + T0, None if a.end_us is None else a.end_us + T0)
+        for a in allocations
     ]
-    watched = observed_spans(ts, offsets, T0)
-    device, start, end = segments(watched, [absolute], T0, window_us)
+    observed = observed_spans(ts, offsets, T0)
+    device, start, end = segments(observed, [absolute], T0, window_us)
     assert (device == 0).all()
     return list(zip((start - T0).tolist(), (end - T0).tolist(), strict=True))
 
@@ -29,7 +32,7 @@ def test_windows_between_first_and_last_reading() -> None:
     assert cut([300_000, 2_500_000], []) == [(300_000, S), (S, 2 * S), (2 * S, 2_500_000)]
 
 
-def test_a_watch_that_goes_on_fills_the_hour() -> None:
+def test_observation_beyond_the_hour_fills_it() -> None:
     found = cut([-1, HOUR_US + 5], [])
     assert found == [(0, HOUR_US)]  # no reading inside: no windows
     found = cut([-1, 10, HOUR_US + 5], [])
@@ -41,7 +44,7 @@ def test_job_edges_cut_windows() -> None:
     assert found == [(0, S), (S, 1_250_000), (1_250_000, 2 * S), (2 * S, 3 * S)]
 
 
-def test_a_job_before_and_after_the_watch_is_unknown_time() -> None:
+def test_a_job_before_and_after_all_readings_is_unknown_time() -> None:
     found = cut([10 * S, 12 * S], [Allocation(-5 * S, 20 * S)])
     assert found == [(0, 10 * S), (10 * S, 11 * S), (11 * S, 12 * S), (12 * S, 20 * S)]
 

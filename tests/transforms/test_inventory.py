@@ -1,4 +1,4 @@
-"""What a lake says of its nodes: periods as they were known, and who held what where."""
+"""The inventory of a lake: update periods as recorded, and the allocations of each node."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_period_learned_later_does_not_change_an_earlier_hour(builder: LakeBui
     assert found.update_us([], T0) == {}
 
 
-def test_what_a_node_holds_is_what_it_told_of(builder: LakeBuilder) -> None:
+def test_a_node_holds_only_devices_it_has(builder: LakeBuilder) -> None:
     builder.device("A")
     builder.device("B", node="n2")
     builder.job("long", "A", T0 + S, None)
@@ -50,7 +50,7 @@ def test_what_a_node_holds_is_what_it_told_of(builder: LakeBuilder) -> None:
     assert read_inventory(builder.lake).allocations_of("n2", T0) == {
         "B": [Allocation(T0, T0 + 5 * S)]
     }
-    # Heard of again an hour later: the job held its device all through.
+    # The node has readings an hour later: the job held its device all through.
     builder.power("A", level(300_000, T0 + HOUR_US, T0 + HOUR_US + 3 * S))
     assert read_inventory(builder.lake).allocations_of("n1", T0) == {
         "A": [Allocation(T0 + S, T0 + HOUR_US)]

@@ -2,7 +2,7 @@
 
 Drawn are devices with 0 to 2,000 readings: spacings of 1 us to the widest that the contract
 allows, gaps at the limit and just beyond, rows twice and stamps twice, powers up to the overflow
-bound, counters that are sparse, fall or begin anew; and cuts on, between, before and after
+bound, counters that are sparse, fall or restart; and cuts on, between, before and after
 readings, so that segments hold anything from none of the readings to all of them.
 """
 

@@ -33,7 +33,7 @@ def lake(tmp_path: Path) -> Lake:
         spacing[rng.random(count) < 0.02] = 40 * S
         ts = T0 - 120 * S + np.cumsum(spacing)
         energy = 10**6 + np.cumsum(rng.integers(0, 900, count))
-        energy[count // 2 :] -= int(energy[count // 2])  # the counter begins anew
+        energy[count // 2 :] -= int(energy[count // 2])  # the counter restarts
         read = rng.random(count) < 0.3
         for rows in (slice(0, 2_500), slice(2_300, count)):
             builder.lake.append("power", _rows(device, ts, rng, energy, read, rows), "n1")

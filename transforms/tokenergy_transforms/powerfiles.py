@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, POWER
+from tokenergy_collectors.lake.paths import parse_raw_name
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile, RowGroup
 from tokenergy_transforms.batch import I64
 
@@ -116,7 +117,7 @@ class PowerFiles:
     def drop(self, path: Path, why: Exception) -> None:
         """Forget a file that cannot be read; if it is broken, move it to quarantine."""
         if isinstance(why, BrokenFileError):
-            self.lake.give_up(path, POWER, str(why))
+            self.lake.quarantine(path, POWER, str(why))
         with self._lock:
             self._row_groups.pop(path, None)
             self._runs.pop(path, None)
@@ -148,7 +149,7 @@ class PowerFiles:
         try:
             return _row_groups_of(path)
         except BrokenFileError as error:
-            self.lake.give_up(path, POWER, str(error))
+            self.lake.quarantine(path, POWER, str(error))
         except FileNotFoundError:  # another process moved it
             pass
         return []
@@ -182,6 +183,6 @@ def _or(value: int | None, other: int) -> int:
 
 
 def _first_us(path: Path) -> int:
-    """Return the first stamp in a raw file's name; if it has none, the smallest possible."""
-    text = path.stem.rsplit("-", 2)[-2]
-    return int(text) if text.isascii() and text.isdigit() else -_ALWAYS
+    """Return the first stamp that a raw file's name tells; else the smallest there is."""
+    name = parse_raw_name(path.name)
+    return -_ALWAYS if name is None else name.first_us

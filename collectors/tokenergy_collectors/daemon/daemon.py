@@ -25,7 +25,7 @@ from tokenergy_collectors.registry import make_sources
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.plan import Health, Plan
-from tokenergy_collectors.spool.tally import Tally
+from tokenergy_collectors.spool.counts import RecordCounts
 
 _PACE_EVERY_US = 60_000_000
 _STOP_US = 5_000_000
@@ -37,7 +37,7 @@ class Daemon:
     Args:
         config: what to read.
         host: clock, boards and lake. Its output is made here: rows go to the spool.
-        tally: takes what is recorded and lost.
+        counts: takes what is recorded and lost.
 
     Attributes:
         schedule: what is due when.
@@ -47,10 +47,10 @@ class Daemon:
             this node, or a source cannot be used.
     """
 
-    def __init__(self, config: Config, host: Host, tally: Tally | None = None) -> None:
+    def __init__(self, config: Config, host: Host, counts: RecordCounts | None = None) -> None:
         self._config = config
         self._host = host
-        self._recorder = Recorder(config, host, self._release, tally)
+        self._recorder = Recorder(config, host, self._release, counts)
         self._clock = host.clock
         self.schedule = Schedule(host.clock)
         self._plan = Plan(self.schedule, host)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocation_schema, allocations
 from tokenergy_collectors.lake.contract import TABLES, Table, Type
+from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX
 from tokenergy_collectors.lake.quarantine import quarantined
 from tokenergy_sql.catalog import views
 
@@ -97,7 +98,7 @@ def connect(
 def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, looked_at: bool) -> str:
     """Return a SELECT over the files of a table, of some hours where given."""
     if looked_at or table.layer == "raw":
-        return select_from(table, lake.sound_files(table.name, hours))
+        return select_from(table, lake.valid_files(table.name, hours))
     paths = [str(path) for path in lake.files(table.name, hours)]
     return select_listed(table, paths) if paths else select_from(table, [])
 
@@ -117,7 +118,7 @@ def pattern(root: str, folder: str) -> str:
         folder: the name of a table, or a pattern of names.
     """
     escaped = re.sub(r"([*?[])", r"[\1]", root)
-    return f"{escaped}/{folder}/date=*/hour=*/[!.]*.parquet"
+    return f"{escaped}/{folder}/{PARTITIONS}/[!.]*{SUFFIX}"
 
 
 def heal(lake: Lake, task: Callable[[], T]) -> T:
@@ -134,7 +135,9 @@ def heal(lake: Lake, task: Callable[[], T]) -> T:
         # Damage is of one of these classes, or (in a page header) of none; mistakes have others.
         classes = (duckdb.IOException, duckdb.InvalidInputException, duckdb.InternalException)
         damage = isinstance(error, classes) or type(error) is duckdb.Error
-        if not damage or not lake.sift(n for n, t in TABLES.items() if t.layer == "raw"):
+        if not damage or not lake.quarantine_damaged(
+            n for n, t in TABLES.items() if t.layer == "raw"
+        ):
             raise
         return task()
 

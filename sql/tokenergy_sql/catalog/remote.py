@@ -11,7 +11,6 @@ AWS_ENDPOINT_URL ...), the usual files (~/.aws), or the instance's role.
 from __future__ import annotations
 
 import importlib
-import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_collectors.lake.paths import is_table_file
 from tokenergy_collectors.upload.objects import errors_of
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import quarantined_table, quoted, select_from, select_listed
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _RESOLVED = ("jobs", "device")
 """What allocations are worked out from."""
-
-_FILE = re.compile(r"/date=[^/]+/hour=[^/]+/[^./][^/]*\.parquet")
 
 
 class RemoteLake:
@@ -93,4 +91,4 @@ class RemoteLake:
         """Return the paths of a table's files, sorted, without the protocol."""
         folder = f"{self._base}/{table}"
         found = self._fs.find(folder)
-        return sorted(path for path in found if _FILE.fullmatch(path.removeprefix(folder)))
+        return sorted(path for path in found if is_table_file(path.removeprefix(f"{folder}/")))

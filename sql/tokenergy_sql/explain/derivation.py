@@ -198,7 +198,7 @@ def _by_file(
 ) -> list[NamedRow]:
     """Run a query on each file by itself; return the answers of files with rows of the job."""
     found = []
-    for path, columns in lake.sound_files(table, hours):
+    for path, columns in lake.valid_files(table, hours):
         if nodes is not None and node_of(path) not in nodes:
             continue
         rows_of_file = catalog.select_from(TABLES[table], [(path, columns)])

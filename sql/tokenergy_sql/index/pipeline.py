@@ -219,7 +219,7 @@ def _book(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int, record: Recorde
     con.register("ledger", pa.concat_tables(sums))
     by_hour = run_model(con, "ledger_hour")
     con.unregister("ledger")
-    written = catalog.select_from(contract.LEDGER, lake.sound_files("ledger", [hour]))
+    written = catalog.select_from(contract.LEDGER, lake.valid_files("ledger", [hour]))
     con.execute(f"CREATE TEMP VIEW ledger AS {written}")
     return by_hour
 

@@ -145,7 +145,7 @@ def _make(con: duckdb.DuckDBPyConnection, lake: Lake, hour: int, edges: Sequence
     """Write the points of an hour from its readings; return the file."""
     import pyarrow as pa
 
-    files = lake.sound_files("tokens", [hour])
+    files = lake.valid_files("tokens", [hour])
     con.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS {select_from(TOKENS, files)}")
     text = "CREATE OR REPLACE TEMP TABLE parameters AS SELECT $1::BIGINT AS hour_us, $2 AS most"
     con.execute(text, [hour, MOST])

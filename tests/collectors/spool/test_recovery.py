@@ -219,8 +219,8 @@ def test_a_lake_that_cannot_be_written_at_the_start_waits(node, monkeypatch):
     [
         ("1-1-clock", b"rubbish", "not a log"),
         ("1-1-clock", bytes(4096), "not a log"),
-        ("1-1-nothing", b"", "no table 'nothing'"),
-        ("odd", b"", "no table 'odd'"),
+        ("1-1-nothing", b"", "unknown table 'nothing'"),
+        ("odd", b"", "unknown table 'odd'"),
     ],
 )
 def test_what_cannot_be_read_is_set_aside_with_the_reason(node, name, data, why):
@@ -258,7 +258,7 @@ def test_a_second_process_is_refused_and_harms_nothing(node):
     spool.add("clock", [clock(T0)])
     spool.flush()
     before = [path.read_bytes() for path in logs(node.lake)]
-    with pytest.raises(UserError, match=r"node 'n' is being collected into .*lock") as caught:
+    with pytest.raises(UserError, match=r"node 'n' is already collected into .*lock") as caught:
         Spool(node.lake, "n", dropped)
     assert "\n" not in str(caught.value)
     assert [path.read_bytes() for path in logs(node.lake)] == before

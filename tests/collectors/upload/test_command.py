@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.collectors.upload.helpers import files, fill
 from tests.support.emulated import SMALL
 from tests.support.s3 import BUCKET
+from tests.support.uploading import files, fill
 from tokenergy_collectors import cli
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import load_toml
@@ -83,9 +83,9 @@ def test_upload_without_a_store_is_one_line(lake, tmp_path):
         ("s3://key:secret@bucket/x", "upload.to: Value error, holds credentials"),
         ("gopher://x", "no such protocol; expected s3:// or a path"),
         ("memory://x", "memory cannot keep files"),
-        ("{lake}", "lies in the lake"),
-        ("{lake}/copy", "lies in the lake"),
-        ("file://{lake}/copy", "lies in the lake"),
+        ("{lake}", "is in the lake"),
+        ("{lake}/copy", "is in the lake"),
+        ("file://{lake}/copy", "is in the lake"),
     ],
 )
 def test_a_store_that_cannot_be_is_one_line(lake, tmp_path, to, words):

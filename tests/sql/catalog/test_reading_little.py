@@ -148,13 +148,13 @@ def test_checks_of_an_hour_look_at_what_they_name(
 ) -> None:
     """What no hourly check names is looked at for the whole lake, and not for each hour."""
     files: list[tuple[str, list[int] | None]] = []
-    look = Lake.sound_files
+    look = Lake.valid_files
 
     def noted(self: Lake, table: str, hours: Any = None, *rest: Any) -> Any:
         files.append((table, hours))
         return look(self, table, hours, *rest)
 
-    monkeypatch.setattr(Lake, "sound_files", noted)
+    monkeypatch.setattr(Lake, "valid_files", noted)
     assert [f.name for f in run_checks(lake) if f.breach] == []
     times = {table: sum(name == table for name, _ in files) for table in RAW}
     assert times["power"] > 2  # of the whole lake, and of each hour

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.lake import Lake

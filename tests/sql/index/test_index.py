@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_sql.index.site import Site
 
 SITE = Site(pue_ppm=1_250_000, host_mw=1_000_000, node_host_mw={})

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.sql.report.conftest import HOSTILE, LONG
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.report_names import HOSTILE, LONG
 from tests.support.report_reading import Reader, charts, embedded, job_fields
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.index.test_ledger import ask
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.ledger import ask
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES

@@ -154,9 +154,9 @@ def _mark(first, last, segments, cuts, at_edge, beside, starts_span):  # type: i
 def _divide(  # type: ignore[no-untyped-def]
     first, last, segments, counter_nj, counter_off_us, metered_by, at_edge, divides
 ):
-    """Find where a block ends: the meter itself divides two jobs, or the counter begins anew.
+    """Find where a block begins: the meter itself divides two jobs, or a meter begins or ends.
 
-    So it does where nothing is metered_by: what is behind at an edge is moved over no hole.
+    A block never spans a hole in the record, so that no energy is moved over one.
     """
     start_us, end_us = segments[0], segments[1]
     if first < last:

@@ -87,7 +87,7 @@ def read_hour(lake: Lake, hour_us: int) -> Hour:
                 groups = file.groups(())
                 return [file.read(group.number, (*_TEXTS, *_NUMBERS)) for group in groups]
         except BrokenFileError as error:
-            lake.give_up(path, SEGMENT, str(error))
+            lake.quarantine(path, SEGMENT, str(error))
             return []
 
     paths = lake.files("segment", [hour_us])

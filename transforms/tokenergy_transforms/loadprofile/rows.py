@@ -75,7 +75,6 @@ def group_rows(group: Group, grid: Grid, psd: spectrum.Psd) -> GroupRows:
     """Return the rows of a group whose grid is filled."""
     defined = _defined(group, grid)
     cells, step_us = int(defined.sum()), grid.step_us
-    head = {"hour_us": grid.hour_us, "kind": group.kind, "group_id": group.group_id}
     shape = figures.shape(grid.energy_nj, defined, step_us)
     shortest_us = round(period_us(group) * (1 - TOLERANCE))
     ramps, reasons = figures.ramps(grid.energy_nj, defined, step_us, shortest_us)
@@ -87,43 +86,61 @@ def group_rows(group: Group, grid: Grid, psd: spectrum.Psd) -> GroupRows:
     reasons |= _doubts(group, cells)
     if found and line is None:
         reasons.add("no_line")
-    emulated = any(member.emulated for member in group.members)
+    head = {"hour_us": grid.hour_us, "kind": group.kind, "group_id": group.group_id}
+    tail = {"emulated": any(member.emulated for member in group.members)}
     profile = {
         **head,
-        "step_us": step_us,
+        **_extent(group, grid, cells),
+        **shape,
+        **ramps,
+        **_line_columns(line, shape["mean_mw"]),
+        "segments": found.segments if found else 0,
+        "resolution_hz": found and found.resolution_hz,
+        "reason_codes": ",".join(sorted(reasons)),
+        **tail,
+        "as_of_us": max((m.pace.last_us for m in group.metered if m.pace), default=None),
+    }
+    of_bands = [{**head, **_band_columns(band, group), **tail} for band in bands]
+    return GroupRows(profile, of_bands, defined)
+
+
+def _extent(group: Group, grid: Grid, cells: int) -> TableRow:
+    """Return the columns on what was added up: grid, devices, coverage, energy."""
+    return {
+        "step_us": grid.step_us,
         "period_us": period_us(group) if group.metered else None,
-        "limit_hz": limit_hz(group, step_us) if group.metered else None,
+        "limit_hz": limit_hz(group, grid.step_us) if group.metered else None,
         "devices": len({member.key for member in group.members}),
         "metered": len({member.key for member in group.metered}),
         "cells": cells,
         "coverage": _coverage(group, grid),
+        # Python's integers: an hour of a large site exceeds 64 bits.
         "energy_nj": sum(grid.energy_nj.tolist()),
-        **shape,
-        **ramps,
+    }
+
+
+def _line_columns(line: spectrum.Line | None, mean_mw: float | None) -> TableRow:
+    """Return the columns of the dominant line, NULL if there is none."""
+    swing_share = None
+    if line is not None and mean_mw is not None:
+        swing_share = 2 * line.amplitude_mw / mean_mw
+    return {
         "dominant_hz": line and line.frequency_hz,
         "dominant_period_s": line and 1 / line.frequency_hz,
         "dominant_amplitude_mw": line and line.amplitude_mw,
-        "dominant_swing_share": line and 2 * line.amplitude_mw / shape["mean_mw"],
+        "dominant_swing_share": swing_share,
         "dominant_share": line and line.share,
-        "segments": found.segments if found else 0,
-        "resolution_hz": found and found.resolution_hz,
-        "reason_codes": ",".join(sorted(reasons)),
-        "emulated": emulated,
-        "as_of_us": max((m.pace.last_us for m in group.metered if m.pace), default=None),
     }
-    of_bands = [
-        {
-            **head,
-            "low_hz": band.low_hz,
-            "high_hz": band.high_hz,
-            "variance_mw2": band.variance_mw2,
-            "rms_mw": None if band.variance_mw2 is None else float(np.sqrt(band.variance_mw2)),
-            "reason": band.reason if group.metered else "not_metered",
-            "emulated": emulated,
-        }
-        for band in bands
-    ]
-    return GroupRows(profile, of_bands, defined)
+
+
+def _band_columns(band: spectrum.Band, group: Group) -> TableRow:
+    return {
+        "low_hz": band.low_hz,
+        "high_hz": band.high_hz,
+        "variance_mw2": band.variance_mw2,
+        "rms_mw": None if band.variance_mw2 is None else float(np.sqrt(band.variance_mw2)),
+        "reason": band.reason if group.metered else "not_metered",
+    }
 
 
 def _defined(group: Group, grid: Grid) -> figures.Bools:

@@ -3,7 +3,7 @@
 In: the mean powers of a group's cells (mW), which of them are defined, and what cells and lines
 between readings leave of an amplitude. Out: variance by band, the strongest line.
 
-Maths. Segments of n cells with half overlap, each without its mean and under a Hann window w, lie
+Maths. Segments of n cells with half overlap, each without its mean and under a Hann window w, are
 inside runs of defined cells; of the segments X_s
 
     P(k / (n dt)) = 2 dt / sum(w^2) mean_s |rfft(w (X_s - mean X_s))_k|^2      mW^2/Hz
@@ -34,7 +34,7 @@ SEGMENTS_S = (400, 200, 100, 50, 25)
 
 EDGES_HZ = (0.01, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 """Edges of the bands. Below 0.1 Hz secondary control acts; 0.1 to 2.5 Hz holds the electromechanic
-modes of grids, inter-area (about 0.1 to 1 Hz) and local (about 1 to 2.5 Hz); above lie control
+modes of grids, inter-area (about 0.1 to 1 Hz) and local (about 1 to 2.5 Hz); above come control
 modes, flicker, and from about 7 Hz the torsional modes of turbine shafts. Sources: docs."""
 
 RESOLVED = 4

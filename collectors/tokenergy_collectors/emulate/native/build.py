@@ -41,8 +41,8 @@ def compile_library(folder: Path, extra: Sequence[str] = ()) -> Path:
     sources = sorted(map(str, _HERE.glob("*.c")))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as aside:
-            made = Path(aside) / SONAME
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as temporary:
+            made = Path(temporary) / SONAME
             words = [*compiler, *FLAGS.split(), f"-I{_LISTS}", *extra, *sources, "-o", str(made)]
             done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
             if done.returncode:
@@ -73,6 +73,7 @@ def library_folder() -> Path:
 
 def _digest() -> str:
     """Return a digest of everything that the library is compiled from."""
+    # The compiler and its flags too: another CC must not find what the first one compiled.
     digest = hashlib.sha256(f"{os.environ.get('CC', 'gcc')} {FLAGS}".encode())
     files = [*_HERE.iterdir(), *_LISTS.iterdir()]
     for path in sorted(p for p in files if p.suffix in {".c", ".h", ".def"}):

@@ -70,10 +70,9 @@ def emulate(
             if child is None:
                 for line in _describe(emulated, profile, variables):
                     say(line)
-            while not stop.is_set() and emulated.now_us() < end_us and _runs(child):
-                feeder.feed()
-                _wait(child, stop)
+            _feed(feeder, child, stop, lambda: emulated.now_us() < end_us)
             code = _finish(child, feeder)
+            # At least 1 us: the truth is that of a profile of this length, which cannot be 0.
             ended_us = min(max(emulated.now_us(), 1), end_us)
     if truth is not None:
         write_truth_until(emulated, ended_us, truth)
@@ -122,6 +121,18 @@ def _runs(child: subprocess.Popen[bytes] | None) -> bool:
     return child is None or child.poll() is None
 
 
+def _feed(
+    feeder: Feeder,
+    child: subprocess.Popen[bytes] | None,
+    stop: threading.Event,
+    in_time: Callable[[], bool],
+) -> None:
+    """Feed until the time is over, the command has ended, or `stop` is set."""
+    while not stop.is_set() and in_time() and _runs(child):
+        feeder.feed()
+        _wait(child, stop)
+
+
 def _wait(child: subprocess.Popen[bytes] | None, stop: threading.Event) -> None:
     """Wait until it is time to feed again, the command ends, or `stop` is set."""
     if child is None:
@@ -139,6 +150,7 @@ def _finish(child: subprocess.Popen[bytes] | None, feeder: Feeder) -> int:
         child.terminate()
     patience_s = time.monotonic() + _PATIENCE_S
     while child.poll() is None:
+        # A program that handles SIGTERM may read its boards once more before it ends.
         feeder.feed()
         _wait(child, threading.Event())
         if time.monotonic() > patience_s:

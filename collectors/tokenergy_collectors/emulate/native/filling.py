@@ -38,6 +38,7 @@ def describe_board(record: Any, board: Board) -> None:
         )
     fields: dict[str, int | bytes | list[int]] = {
         "uuid": identity.uuid.encode(),
+        # One byte less than the field: the C string ends with a zero.
         "name": identity.name.encode()[: layout.BOARD["name"].itemsize - 1],
         "pci_bus_id": pci_bus_id(board).encode(),
         "memory_bytes": identity.memory_bytes,

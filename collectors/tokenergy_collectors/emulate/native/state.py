@@ -117,34 +117,35 @@ class StateFile:
             self._file["header"][name] = value
 
 
-def _aside(path: Path) -> Path:
+def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def _create(path: Path, size: int) -> tuple[mmap.mmap, tuple[int, int]]:
     """Make a file of zeros beside `path`; return its memory and its identity."""
     _check_free(path)
-    aside = _aside(path)
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.unlink(missing_ok=True)
-        descriptor = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
+            # Reserved now: a write to shared memory that has become full would end us by SIGBUS.
             os.posix_fallocate(descriptor, 0, size)
             return mmap.mmap(descriptor, size), _identity(os.fstat(descriptor))
         finally:
             os.close(descriptor)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _rename(path: Path, identity: tuple[int, int]) -> None:
-    aside = _aside(path)
+    temporary = _temporary(path)
     try:
-        aside.replace(path)
+        temporary.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 

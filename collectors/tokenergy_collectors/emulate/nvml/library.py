@@ -30,7 +30,7 @@ from tokenergy_collectors.emulate.nvml.codes import (
 )
 from tokenergy_collectors.emulate.nvml.fields import FieldArrays, fields_of
 from tokenergy_collectors.emulate.nvml.handles import Handles
-from tokenergy_collectors.emulate.nvml.mig import MigDevice, MigInstances
+from tokenergy_collectors.emulate.nvml.mig import MigCalls, MigDevice, MigInstances
 from tokenergy_collectors.emulate.physics.board import Board
 
 DRIVER_VERSION = "580.00.00-emulated"
@@ -116,7 +116,8 @@ class NvmlLibrary:
         self._define("nvmlDeviceGetHandleByUUID", self._by_uuid, p, p)
         self._define("nvmlDeviceGetHandleByPciBusId_v2", self._by_pci, p, p)
         self._define("nvmlDeviceGetFieldValues", self._field_values, p, c_int, p)
-        for name, function, arguments in self._mig.calls(self._find, self._handles.of_board):
+        mig = MigCalls(self._mig, self._find, self._handles.of_board)
+        for name, function, arguments in mig.table():
             self._define(name, function, *arguments)
         self._export_tables(calls.SCALARS, calls.STRUCTS)
 

@@ -197,6 +197,8 @@ class BoardGroup:
         self._lagged = [response[:, -1].copy() for response in lagged]
         faster_rise = (rise <= fall)[:, None]
         smooth = np.where(faster_rise, np.maximum(*lagged), np.minimum(*lagged))
+        # A generator a chunk, so that the noise does not depend on how time advanced. Chunks before
+        # time zero begin at -2, and a seed must not be negative.
         rng = np.random.default_rng([*self._seed, start_us // CHUNK_US + 2])
         rippled = smooth * (1 + self._ripple[:, None] * rng.standard_normal(smooth.shape))
         top_mw = 1.04 * self._limit_mw[:, None]

@@ -108,7 +108,7 @@ class BoardTables:
 
 
 def tabulate(trace: Trace, index: int, sensor: SensorSpec) -> ReadingTable:
-    """Return all readings of board `index` whose windows lie inside a trace."""
+    """Return all readings of board `index` whose windows are inside a trace."""
     longest_us = max(sensor.window_us, sensor.average_window_us)
     # Rounded up: the first refresh whose longest window does not begin before the trace.
     first = -((sensor.phase_us - trace.start_us - longest_us) // sensor.update_us)

@@ -82,5 +82,6 @@ def _placed(placed: Any, nodes: Table) -> list[Any]:
 
 def _whole(node: Any) -> list[int]:
     """Return the indices of all boards of a node's table; none if the table is not valid."""
+    # This runs before validation: `count` may still be anything.
     count = node.get("count", _BOARDS_OF_A_NODE) if isinstance(node, dict) else 0
     return list(range(count)) if isinstance(count, int) else []

@@ -185,6 +185,7 @@ def check_faults(faults: Sequence[FaultSpec], boards: Mapping[str, int], duratio
                 f"less than duration_s = {duration_us / 1e6:g}"
             )
         count = boards[fault.node]
+        # A fault of the whole node is compared with others of its kind as if it were on board 0.
         for index in fault.boards if isinstance(fault, _OnBoards) else [0]:
             if index >= count:
                 raise ValueError(

@@ -47,6 +47,7 @@ class JobSpec(Placed):
     With `per_node` it means one job on each of its nodes (see `compact`).
     """
 
+    # `compact` has written out true before validation: any other value is an error.
     per_node: Literal[False] = False
 
     name: str | None = None

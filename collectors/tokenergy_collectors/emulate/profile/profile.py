@@ -60,6 +60,7 @@ class Profile(Strict):
     def _expand(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        # Ranges first: the catalogue looks up the boards of every node.
         found = expanded(data)
         return found | {"boards": with_catalogue(found.get("boards", {}), found.get("nodes"))}
 

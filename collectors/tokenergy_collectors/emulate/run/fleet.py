@@ -64,6 +64,7 @@ def collect_fleet(
     for node in wanted:
         if node not in profile.nodes:
             raise UserError(f"node {node!r}: not in the profile {profile.name!r}")
+    # Before the first node: a lake that cannot be written must not cost a node's run first.
     Lake(read_config(wanted[0]).lake, create=True).prepare()
     done = boards = 0
     for node in wanted:
@@ -119,9 +120,13 @@ def run_fleet(
             truth=truth,
             on_done=advance,
         )
-    minutes = min(duration_us or profile.duration_us, profile.duration_us) / 60_000_000
+    run_us = min(duration_us or profile.duration_us, profile.duration_us)
+    return _summary(done, run_us, time.monotonic() - began_s)
+
+
+def _summary(done: Collected, run_us: int, took_s: float) -> str:
     stopped = "" if done.nodes == done.wanted else f", stopped before all {done.wanted} were done"
     return (
-        f"collect: {done.nodes} nodes, {done.boards} GPUs, {minutes:g} minutes of virtual time "
-        f"in {time.monotonic() - began_s:.1f} s{stopped}"
+        f"collect: {done.nodes} nodes, {done.boards} GPUs, {run_us / 60_000_000:g} minutes of "
+        f"virtual time in {took_s:.1f} s{stopped}"
     )

@@ -187,6 +187,7 @@ class MetricsServer:
     def close(self) -> None:
         """Stop serving, end open connections and wait for their threads."""
         self._server.shutdown()
+        # Before the connections: no new one may be accepted while the open ones are ended.
         self._thread.join(_JOIN_S)
         for connection, thread in list(self._server.live.items()):
             with contextlib.suppress(OSError):  # its thread may have closed it meanwhile

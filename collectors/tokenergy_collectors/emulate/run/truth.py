@@ -67,10 +67,10 @@ def write_json(path: Path, head: Mapping[str, Any], rows: Sequence[Mapping[str, 
     Raises:
         UserError: the file cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        aside.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n", encoding="utf-8")
-        aside.replace(path)
+        temporary.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error.strerror}") from None

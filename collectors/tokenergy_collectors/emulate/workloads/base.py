@@ -40,6 +40,7 @@ class Workload(ABC):
     def __init__(self, seed: int, name: str, start_us: int, end_us: int) -> None:
         self.start_us = start_us
         self.end_us = end_us
+        # Seeded by the name: adding a job to a profile does not change the noise of the others.
         self._rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         self._pid = 10_000 + zlib.crc32(name.encode()) % 50_000
         self._used_bytes = 0

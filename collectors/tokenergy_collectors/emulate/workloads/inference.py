@@ -148,6 +148,7 @@ class Inference(Workload):
             return
         self._step += 1
         self._finish(batch, done)
+        # A request whose prefill has begun is running, not waiting, as in vLLM.
         partial = bool(self._waiting) and self._head_left < self._to_compute(self._waiting[0])
         totals = (self._prompt, self._cached, self._generated)
         gauges = (len(self._finishes) + partial, len(self._waiting) - partial)
@@ -178,6 +179,7 @@ class Inference(Workload):
         for request in done:
             self._prompt += request.context
             self._cached += self._cached_tokens(request)
+            # The prefill yields the first token, so the last one comes `generated - 1` steps later.
             if request.generated > 1:
                 heapq.heappush(self._finishes, self._step + request.generated - 1)
 

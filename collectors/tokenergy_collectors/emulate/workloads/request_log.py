@@ -66,6 +66,7 @@ def load_log(name_or_path: str, folder: Path) -> RequestLog:
         raise UserError(f"request log {path}: {reason}; expected {names} or a CSV file") from None
     requests = _parse(text, path)
     span_us = requests[-1].arrival_us
+    # Between two rounds of the log: its mean spacing, so that the rate of arrivals stays the same.
     spacing_us = max(span_us // max(len(requests) - 1, 1), 1_000)
     return RequestLog(requests, span_us + spacing_us)
 

@@ -91,5 +91,6 @@ class Timeline:
 
 def _means(ends_us: Floats, amounts: Floats, edges_us: npt.NDArray[np.int64]) -> Floats:
     """Spread amounts (value times microseconds) of segments over cells and return cell means."""
+    # The running sum at the cells' edges: differences of it keep the total amount exact.
     so_far = np.concatenate(([0.0], np.cumsum(amounts)))
     return np.diff(np.interp(edges_us, ends_us, so_far)) / CELL_US

@@ -81,6 +81,7 @@ class Training(Workload):
         """Append one step; one that the job's end cuts short counts no tokens."""
         spec = self._spec
         spread = 1 + spec.jitter * self._rng.standard_normal()
+        # Bounded below: a rare draw must not give a step of no length.
         step_us = round(spec.step_s * 1e6 * max(spread, 0.5))
         reduce_us = min(round(spec.allreduce_s * 1e6), step_us)
         whole = self._timeline.end_us + step_us <= self.end_us

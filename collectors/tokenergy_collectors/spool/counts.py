@@ -1,4 +1,4 @@
-"""What a process recorded and lost so far: kept across reloads, for whoever shows it.
+"""What a collector process recorded and lost so far, kept across reloads for the metrics.
 
 In: counts, from the recorder. Out: the same numbers, at any time.
 """
@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class Tally:
-    """What a process recorded and lost so far. Each number has one writer at a time.
+class RecordCounts:
+    """What a process recorded and lost so far. One thread at a time writes each number.
 
     Attributes:
-        dropped_rows: rows that had to be given up, by table.
+        dropped_rows: rows that were discarded, by table.
         recovered_rows: rows found in the logs of earlier processes.
-        sealed_us: stamp of the latest roll that was sealed whole (us UTC); None before the first.
+        sealed_us: stamp of the latest roll that was sealed completely (us UTC); None before it.
     """
 
     dropped_rows: Counter[str] = field(default_factory=Counter)
