@@ -1,14 +1,13 @@
-"""Counts how the packages are tied together: rooms, arrows, arrows upwards, circles.
+"""Counts the imports between the parts of each package: arrows, arrows upwards, circles.
 
-In: the sources below a checkout, and the layers that pyproject.toml sets for them. Out: one row a
-package, and by name what goes upwards or round in a circle.
+In: the sources of a checkout, and the layers in pyproject.toml. Out: one row per package, then the
+names of what goes upwards or in a circle.
 
     python -m docs.layers               this checkout
-    python -m docs.layers --root PATH   another one, against the layers of this one
+    python -m docs.layers --root PATH   another checkout, against the layers of this one
 
-A room is what is directly in a package: a folder, or a file beside the folders. An arrow is a pair
-of rooms of which one imports from the other, however often. `tests/test_layers.py` holds the
-circles at none.
+A room is a direct child of a package: a folder, or a file beside the folders. An arrow is a pair of
+rooms of which one imports the other, however often. `tests/test_layers.py` fails on any circle.
 """
 
 from __future__ import annotations
@@ -40,15 +39,15 @@ class Layers:
     """The order of a package's rooms.
 
     Attributes:
-        rank: how high each room is; 0 is the ground.
-        apart: heights at which rooms may not import each other either.
+        rank: the layer of each room; 0 is the lowest.
+        apart: layers whose rooms may not import each other either.
     """
 
     rank: Mapping[str, int]
     apart: frozenset[int]
 
     def forbid(self, arrow: Arrow) -> bool:
-        """Return whether an arrow goes upwards, or to a room that must be kept apart."""
+        """Return whether an arrow goes upwards, or between rooms that are kept apart."""
         importer, imported = (self.rank.get(room) for room in arrow)
         if importer is None or imported is None:
             return False
@@ -57,7 +56,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class Package:
-    """What was counted in one package.
+    """The counts of one package.
 
     Attributes:
         folders: rooms that are folders.
@@ -66,8 +65,8 @@ class Package:
         arrows: import lines by pair of rooms.
         upwards: the arrows that its layers forbid; None if it has no layers.
         unplaced: rooms that are in no layer.
-        circles: groups of modules of which each imports, in the end, itself.
-        room_circles: the same among rooms.
+        circles: groups of modules that import each other, directly or through others.
+        room_circles: the same for rooms.
     """
 
     name: str
@@ -96,7 +95,7 @@ def read_layers(pyproject: Path = ROOT / "pyproject.toml") -> dict[str, Layers]:
 
 
 def _layers(highest_first: list[str], above: Iterable[str]) -> Layers:
-    """Return the order that a contract gives; what it leaves out may import everything."""
+    """Return the order in a contract; the modules it ignores may import everything."""
     rank, apart = dict.fromkeys(above, len(highest_first)), set()
     for height, text in enumerate(reversed(highest_first)):
         if "|" in text:
@@ -107,12 +106,13 @@ def _layers(highest_first: list[str], above: Iterable[str]) -> Layers:
 
 
 def read_imports(root: Path = ROOT) -> grimp.ImportGraph:
-    """Return the imports of all packages below a checkout; nothing is executed.
+    """Return the imports of all packages of a checkout, without running their code.
 
     Raises:
-        ValueError: a package is not there, or was imported from another checkout before.
+        ValueError: a package is missing.
     """
-    # grimp finds packages as Python does. What is imported already would hide the checkout asked.
+    # grimp finds packages as Python does: the first folder of sys.path that has one wins. A package
+    # that this process has imported already would win over both.
     sys.path[:0] = [str(root / folder) for folder in _FOLDERS]
     try:
         return grimp.build_graph(*PACKAGES, cache_dir=None)
@@ -121,7 +121,7 @@ def read_imports(root: Path = ROOT) -> grimp.ImportGraph:
 
 
 def count(root: Path, imports: grimp.ImportGraph, name: str, layers: Layers | None) -> Package:
-    """Return what is to be said of one package.
+    """Count the rooms, arrows and circles of one package.
 
     Args:
         root: the checkout.

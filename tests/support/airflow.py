@@ -27,7 +27,9 @@ class Airflow:
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "PYTHONPATH": str(DAGS),
+            "PYTHONPATH": os.pathsep.join(
+                [str(DAGS), *filter(None, [os.environ.get("PYTHONPATH")])]
+            ),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         return subprocess.run(
@@ -37,6 +39,6 @@ class Airflow:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )

@@ -1,5 +1,7 @@
 """Rows for a spool, a lake that refuses what it is told to refuse, and what is in its log."""
 
+import os
+
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.spool.wal import SUFFIX
@@ -38,3 +40,10 @@ def logs(lake):
 
 def stamps(lake, table):
     return sorted(lake.read(table)["ts_us"].to_pylist())
+
+
+def kill(spool):
+    """Leave a spool as a kill does: its memory is gone, and its lock and its files are let go."""
+    spool._folder.close()
+    for writer in spool._open.values():
+        os.close(writer._fd)

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.spooling import kill
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
@@ -49,9 +50,7 @@ class Node:
 
     def kill(self):
         """End the process: its memory is gone, and its lock with it."""
-        self.spool._folder.close()
-        for writer in self.spool._open.values():
-            os.close(writer._fd)
+        kill(self.spool)
         self.spool = None
 
     def recovered(self):

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from tests.support.emulated import SMALL
 from tests.support.s3 import BUCKET
+from tests.support.spooling import kill
 from tests.support.uploading import files, fill
 from tokenergy_collectors import cli
 from tokenergy_collectors.base.errors import UserError
@@ -61,7 +62,7 @@ def test_upload_seals_what_a_killed_daemon_left_but_not_under_a_living_one(lake,
     spool.flush()
     assert call("upload", "--config", config).exit_code == 0
     assert len(files(tmp_path / "share")) == 6
-    spool._folder.close()  # as the kernel does after a kill
+    kill(spool)
     result = call("upload", "--config", config)
     assert "recovered: 5 rows over 0.000 s from the log" in result.output
     assert result.exit_code == 0

@@ -14,6 +14,7 @@ from tokenergy_collectors.emulate.nvml import library as emulated_nvml
 from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake.contract import EVENT
 from tokenergy_collectors.sources.host import Host, Output
+from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.sources.nvml.devices import DeviceWatch
 from tokenergy_collectors.sources.nvml.settings import GpuKeys
@@ -119,17 +120,17 @@ def test_another_driver_and_another_index(watching, monkeypatch):
     assert {board.driver for board in watching.boards} == {"600.1"}
 
 
-def test_jobs_named_by_index_follow_the_index(watching):
-    from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
+def test_jobs_named_by_index_follow_the_index(watching, tmp_path):
+    path = tmp_path / "jobs.csv"
 
-    def row(job_id):
-        times = {"start_us": 0, "end_us": None}
-        return {"job_id": job_id, "node": "n1", "device_id": "0", **times}
+    def list_job(job_id):
+        path.write_text(f"job_id,node,device_id,start,end\n{job_id},n1,0,0,\n")
 
+    list_job("x")
     a, b = watching.boards[0], watching.boards[1]
-    jobs = DeclaredJobs("n1", [a, b], None, [row("x")])
+    jobs = DeclaredJobs("n1", [a, b], path)
     assert jobs.news(0).rows[0]["device_id"] == a.device_id
-    jobs._rows = [row("y")]
+    list_job("another")
     a.index, b.index = 1, 0
     assert jobs.news(0).rows[0]["device_id"] == b.device_id
 
