@@ -18,7 +18,7 @@ from tokenergy_collectors.top.cli import top
 
 app = typer.Typer(
     name="tokenergy-collect",
-    help="Record what GPUs draw and how many tokens they make, into a lake of Parquet files.",
+    help="Record GPU power and token counts in a lake of Parquet files.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -27,8 +27,8 @@ app = typer.Typer(
 app.add_typer(import_app, name="import")
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"tokenergy-collect {__version__}")
         raise typer.Exit
 
@@ -39,7 +39,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Record what GPUs draw and how many tokens they make, into a lake of Parquet files."""
+    """Record GPU power and token counts in a lake of Parquet files."""
 
 
 ConfigFile = Annotated[
@@ -47,12 +47,18 @@ ConfigFile = Annotated[
 ]
 LakeOption = Annotated[
     str | None,
-    typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Where to write; over the file's."),
+    typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Lake folder; overrides the config file."),
 ]
-Node = Annotated[str | None, typer.Option("--node", help="Name of this node; over the file's.")]
+Node = Annotated[
+    str | None, typer.Option("--node", help="Name of this node; overrides the config file.")
+]
 Emulate = Annotated[
     str | None,
-    typer.Option("--emulate", metavar="PROFILE", help="Emulated boards: a name or a TOML file."),
+    typer.Option(
+        "--emulate",
+        metavar="PROFILE",
+        help="Use emulated boards: the name of a shipped profile, or a TOML file.",
+    ),
 ]
 
 
@@ -66,16 +72,19 @@ def run(
     ] = None,
     emulate: Emulate = None,
     real_time: Annotated[
-        bool, typer.Option("--real-time", help="Emulate at the pace of the wall clock.")
+        bool,
+        typer.Option("--real-time", help="With --emulate: run at the speed of the wall clock."),
     ] = False,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="FILE", help="Where the emulator writes what is true."),
+        typer.Option(
+            "--truth", metavar="FILE", help="With --emulate: write the true values to this file."
+        ),
     ] = None,
 ) -> None:
-    """Sample the GPUs of this host until stopped (SIGTERM, Ctrl-C); then seal the files.
+    """Sample the GPUs of this host until SIGTERM or Ctrl-C; then seal the files and exit.
 
-    SIGHUP seals too, and goes on with the configuration and the job file as they are then.
+    SIGHUP seals the files, reads the configuration and the job file again, and continues.
 
     \b
     Examples:
@@ -110,25 +119,31 @@ def run(
 @app.command()
 def fleet(
     profile: Annotated[
-        str, typer.Argument(metavar="PROFILE", help="Emulated cluster: a name or a TOML file.")
+        str,
+        typer.Argument(
+            metavar="PROFILE", help="Emulated cluster: a shipped profile or a TOML file."
+        ),
     ],
     lake: LakeOption = None,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="DIR", help="Folder for what is true, a file a node."),
+        typer.Option(
+            "--truth", metavar="DIR", help="Write the true values here: one file per node."
+        ),
     ] = None,
     node: Annotated[
-        list[str] | None, typer.Option("--node", help="Only this node; may repeat.")
+        list[str] | None, typer.Option("--node", help="Only this node; may be repeated.")
     ] = None,
     duration: Annotated[
-        str | None, typer.Option("--duration", help="This long on each node, e.g. 90s, 2m, 1h.")
+        str | None,
+        typer.Option("--duration", help="Time to emulate on each node, e.g. 90s, 2m, 1h."),
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Collect all nodes of an emulated cluster in this one process, on a virtual clock.
+    """Collect all nodes of an emulated cluster in one process, on a virtual clock.
 
-    The lake is the one that a daemon a node would write; collecting again adds nothing. What is
-    true is written only for nodes whose whole time was collected.
+    Writes the same lake as one daemon on each node would; collecting again adds nothing. True
+    values are written only for nodes that were collected from start to end.
 
     \b
     Examples:
@@ -146,30 +161,33 @@ def fleet(
 
 @app.command()
 def emulate(
-    profile: Annotated[str, typer.Argument(help="A shipped profile's name, or a TOML file.")],
+    profile: Annotated[str, typer.Argument(help="Name of a shipped profile, or a TOML file.")],
     command: Annotated[
         list[str] | None,
-        typer.Argument(help="A program to run on the boards; put -- before it.", metavar="COMMAND"),
+        typer.Argument(help="Program to run on the boards; write -- before it.", metavar="COMMAND"),
     ] = None,
     node: Annotated[
-        str | None, typer.Option("--node", help="Which node of the profile; default: its first.")
+        str | None, typer.Option("--node", help="Node of the profile; its first one if not given.")
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option("--state", metavar="FILE", help="Where the boards' state is to lie."),
+        typer.Option("--state", metavar="FILE", help="File to keep the state of the boards in."),
     ] = None,
     duration: Annotated[
-        str | None, typer.Option("--duration", help="End after this long, e.g. 90s, 2m, 1h.")
+        str | None, typer.Option("--duration", help="Stop after this long, e.g. 90s, 2m, 1h.")
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option("--truth", metavar="FILE", help="Where to write what was true, at the end."),
+        typer.Option(
+            "--truth", metavar="FILE", help="Write the true values to this file at the end."
+        ),
     ] = None,
 ) -> None:
-    """Emulate boards for other programs: any tool that reads NVML then finds them. Needs gcc.
+    """Emulate boards for other programs: any tool that uses NVML sees them. Needs gcc.
 
-    Prints the environment to export, and serves the boards in real time until the profile ends,
-    or SIGTERM or Ctrl-C. With a COMMAND, runs that on the boards and exits with its code.
+    Prints the environment variables to export, then serves the boards in real time until the
+    profile ends or until SIGTERM or Ctrl-C. With COMMAND, runs that program on the boards instead
+    and exits with its exit code.
 
     \b
     Examples:
@@ -202,10 +220,10 @@ def emulate(
 def check(
     config: ConfigFile = None, lake: LakeOption = None, node: Node = None, emulate: Emulate = None
 ) -> None:
-    """Look over this host: would the daemon run, and what would it see? Writes nothing.
+    """Check whether the daemon can run on this host, and what it would record. Writes nothing.
 
-    One line a finding: ok, warn (something would be missing), FAIL (it would not run). Exit code 0
-    if it would run, 1 if not, 2 if an option or the configuration cannot be used.
+    Prints one line per finding: ok, warn (some data would be missing) or FAIL (the daemon cannot
+    run). Exit code 0: it can run; 1: it cannot; 2: an option or the configuration is invalid.
 
     \b
     Examples:
@@ -224,10 +242,11 @@ def check(
 
 @app.command()
 def upload(config: ConfigFile = None, lake: LakeOption = None, node: Node = None) -> None:
-    """Upload once what waits in the lake to the store of the configuration, and verify it.
+    """Upload all sealed files that the store does not have yet, and verify them there.
 
-    Exit code 0 if the store holds every sealed file of this node, 1 if something could not be
-    uploaded, 2 if an option or the configuration cannot be used. May run beside the daemon.
+    The store is upload.to of the configuration. Exit code 0: the store has every sealed file of
+    this node; 1: some could not be uploaded; 2: an option or the configuration is invalid. It may
+    run while the daemon runs.
 
     \b
     Examples:
@@ -243,7 +262,7 @@ def upload(config: ConfigFile = None, lake: LakeOption = None, node: Node = None
     for problem in problems:
         _fail(UserError(problem))
     size = f"{done.bytes / 1e6:.3f} MB"
-    typer.echo(f"{done.files} files ({size}) verified, {done.backlog_files} wait")
+    typer.echo(f"{done.files} files ({size}) verified, {done.backlog_files} still to upload")
     if problems or done.backlog_files:
         raise typer.Exit(1)
 
@@ -255,12 +274,12 @@ app.command()(top)
 def configuration(
     config: ConfigFile = None,
     example: Annotated[
-        bool, typer.Option("--example", help="Print every key, its default and its meaning.")
+        bool, typer.Option("--example", help="Print every key with its default and meaning.")
     ] = False,
     lake: LakeOption = None,
     node: Node = None,
 ) -> None:
-    """Print a complete example of a configuration, or the one that is in effect, as TOML.
+    """Print an example with every key, or the configuration that is in effect, as TOML.
 
     \b
     Examples:
@@ -285,14 +304,15 @@ def _fail(error: UserError) -> None:
 
 
 def guarded(run_app: Callable[[], None]) -> None:
-    """Run a command-line app; what the user can mend becomes one line and exit code 2."""
+    """Run a command-line app; an error that the user can fix becomes one line and exit code 2."""
     try:
         run_app()
     except UserError as error:
         _fail(error)
         sys.exit(2)
     except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does.
+        # The reader of our output has closed the pipe, as `| head` does. Python flushes standard
+        # output at exit: point it elsewhere, or that flush prints an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
 
