@@ -43,10 +43,12 @@ def _own(name: str, unit: str, meaning: str, *labels: str) -> Family:
 
 
 GPU_INFO = _gpu("info", "", "1 for every board that was opened", "name", "driver", "sensor")
-GPU_UP = _gpu("up", "", "1 while its power reading is fresh, else 0; job_id: see below", "job_id")
+GPU_UP = _gpu(
+    "up", "", "1 while its power reading is fresh, else 0; job_id: the job that holds it", "job_id"
+)
 GPU_READ = _gpu("last_reading_timestamp_seconds", "s UTC", "time of its latest power reading")
 GPU_POWER = _gpu(
-    "power_watts", "W", "latest power reading; job_id: the job that holds the board now", "job_id"
+    "power_watts", "W", "latest power reading; job_id: the job that holds the board", "job_id"
 )
 GPU_LIMIT = _gpu("power_limit_watts", "W", "enforced power limit")
 GPU_ENERGY = Family(
@@ -71,7 +73,7 @@ GPU_REASONS = _gpu("clock_event_reasons", "bits", "why the clock is not higher: 
 GPU_PROCESSES = _gpu("processes", "", "compute processes on the board")
 JOB_GPUS = _job("gpus", "", "boards of this node that the job holds now")
 JOB_POWER = _job(
-    "power_watts", "W", "power of these boards by the job's shares; absent if one is stale"
+    "power_watts", "W", "power of the boards that it holds, by its shares; absent if one is stale"
 )
 JOB_RATE = _job("tokens_per_second", "1/s", "tokens per second over the last minute", "kind")
 JOB_COST = _job(
@@ -102,20 +104,26 @@ STARTED = _own("start_time_seconds", "s UTC", "time at which the collector start
 TIME = _own("time_seconds", "s UTC", "the collector's clock now; compare its timestamps with it")
 UPLOADS = {
     "files": _own("uploaded_files_total", "", "sealed files verified in the store"),
-    "bytes": _own("uploaded_bytes_total", "B", "size of these files"),
+    "bytes": _own("uploaded_bytes_total", "B", "size of the sealed files verified in the store"),
     "failures": _own("upload_failures_total", "", "failed tries to upload a file"),
     "backlog_files": _own("upload_backlog_files", "", "sealed files that are not uploaded yet"),
-    "backlog_bytes": _own("upload_backlog_bytes", "B", "size of these files"),
-    "oldest_waiting_s": _own("upload_backlog_age_seconds", "s", "time since the oldest was sealed"),
+    "backlog_bytes": _own(
+        "upload_backlog_bytes", "B", "size of the files that are not uploaded yet"
+    ),
+    "oldest_waiting_s": _own(
+        "upload_backlog_age_seconds", "s", "time since the oldest file of the backlog was sealed"
+    ),
 }
 """By the name of the uploader's counter; served if files are uploaded."""
 
 DISK = {
     "dropped_files": _own("disk_dropped_files_total", "", "files removed that no store has"),
-    "dropped_rows": _own("disk_dropped_rows_total", "", "rows in these files"),
-    "dropped_bytes": _own("disk_dropped_bytes_total", "B", "size of these files"),
+    "dropped_rows": _own("disk_dropped_rows_total", "", "rows in removed files that no store has"),
+    "dropped_bytes": _own(
+        "disk_dropped_bytes_total", "B", "size of removed files that no store has"
+    ),
     "freed_files": _own("disk_freed_files_total", "", "files removed because a store has them"),
-    "freed_bytes": _own("disk_freed_bytes_total", "B", "size of these files"),
+    "freed_bytes": _own("disk_freed_bytes_total", "B", "size of removed files that a store has"),
     "held_bytes": _own("disk_held_bytes", "B", "sealed files and logs of this node on the disk"),
 }
 """By the name of the disk limit's counter; served if `[disk]` sets a limit."""

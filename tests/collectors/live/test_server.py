@@ -106,7 +106,7 @@ def test_a_fault_is_an_answer_and_a_line(registry, serve):
 def test_a_port_in_use_is_one_line(serve):
     first = serve("127.0.0.1:0")
     with pytest.raises(UserError, match=r"metrics\.listen: 127\.0\.0\.1:\d+: Address already in"):
-        serve(first.told)
+        serve(first.address)
     assert get(first, "/metrics")[0] == 200
 
 
@@ -114,7 +114,7 @@ def test_a_port_is_free_again_at_once(serve):
     told = serve("127.0.0.1:0")
     get(told, "/metrics")
     told.close()
-    assert get(serve(told.told), "/metrics")[0] == 200
+    assert get(serve(told.address), "/metrics")[0] == 200
 
 
 def test_whoever_says_nothing_holds_up_nobody(serve, monkeypatch):

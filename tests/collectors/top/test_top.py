@@ -154,7 +154,7 @@ def test_a_frame_of_a_daemon_and_of_something_else(tmp_path):
         assert job.joules_per_token == shown.seen.one("job_joules_per_token", job_id=job.job)
     assert all(row.age_s == pytest.approx(0.05, abs=0.001) for row in found.gpus)
     assert found.health.sealed_s_ago is None
-    with pytest.raises(UserError, match="no collector's"):
+    with pytest.raises(UserError, match="not the metrics of a collector"):
         frame_of([])
 
 
@@ -206,7 +206,7 @@ def test_json_on_emulated_boards(profile):
     [
         (["--from", "unix:/none/x"], "no answer"),
         (["--from", "9465"], "--from: '9465': expected"),
-        (["--from", "127.0.0.1:1", "--emulate", "demo"], "expected one of them"),
+        (["--from", "127.0.0.1:1", "--emulate", "demo"], "expected only one of them"),
         (["--emulate", "demo", "--node", "n9"], "not in the profile"),
         (["--emulate", "demo", "--at", "2h"], "less than the profile's 3600 s"),
         (["--emulate", "demo", "--at", "x"], "duration 'x'"),

@@ -119,12 +119,12 @@ def counter_of(name: str, labels: Mapping[str, str] | None = None) -> Counter | 
     return None
 
 
-def role_of(name: str, labels: Mapping[str, str] | None = None) -> Role | None:
+def role_of(name: str) -> Role | None:
     """Return the role of a metric or a column, or None if it is no known counter.
 
     A bare `prompt_tokens` has vLLM's meaning: it includes cache hits.
     """
-    counter = counter_of(name, labels)
+    counter = counter_of(name)
     return None if counter is None else counter.role
 
 
