@@ -18,7 +18,7 @@ from tokenergy_collectors.top.cli import top
 
 app = typer.Typer(
     name="tokenergy-collect",
-    help="Record what GPUs draw and how many tokens they make, into a lake of Parquet files.",
+    help="Record GPU power and token counts in a lake of Parquet files.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -27,8 +27,8 @@ app = typer.Typer(
 app.add_typer(import_app, name="import")
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"tokenergy-collect {__version__}")
         raise typer.Exit
 
@@ -39,7 +39,7 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Record what GPUs draw and how many tokens they make, into a lake of Parquet files."""
+    """Record GPU power and token counts in a lake of Parquet files."""
 
 
 ConfigFile = Annotated[
@@ -47,9 +47,11 @@ ConfigFile = Annotated[
 ]
 LakeOption = Annotated[
     str | None,
-    typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Where to write; over the file's."),
+    typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Lake folder; overrides the config file."),
 ]
-Node = Annotated[str | None, typer.Option("--node", help="Name of this node; over the file's.")]
+Node = Annotated[
+    str | None, typer.Option("--node", help="Name of this node; overrides the config file.")
+]
 Emulate = Annotated[
     str | None,
     typer.Option(
@@ -81,9 +83,9 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Sample the GPUs of this host until stopped (SIGTERM, Ctrl-C); then seal the files.
+    """Sample the GPUs of this host until SIGTERM or Ctrl-C; then seal the files and exit.
 
-    SIGHUP seals too, and goes on with the configuration and the job file as they are then.
+    SIGHUP seals the files, reads the configuration and the job file again, and continues.
 
     \b
     Examples:
@@ -141,7 +143,7 @@ def fleet(
     ] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Collect all nodes of an emulated cluster in this one process, on a virtual clock.
+    """Collect all nodes of an emulated cluster in one process, on a virtual clock.
 
     The lake is the same as if each node ran its own daemon; collecting again adds nothing. Exact
     energies and tokens are written only for nodes that were collected to the end of the profile.
@@ -177,7 +179,7 @@ def emulate(
         ),
     ] = None,
     duration: Annotated[
-        str | None, typer.Option("--duration", help="End after this long, e.g. 90s, 2m, 1h.")
+        str | None, typer.Option("--duration", help="Stop after this long, e.g. 90s, 2m, 1h.")
     ] = None,
     truth: Annotated[
         Path | None,
@@ -222,10 +224,10 @@ def emulate(
 def check(
     config: ConfigFile = None, lake: LakeOption = None, node: Node = None, emulate: Emulate = None
 ) -> None:
-    """Look over this host: would the daemon run, and what would it see? Writes nothing.
+    """Check whether the daemon can run on this host, and what it would record. Writes nothing.
 
-    One line a finding: ok, warn (something would be missing), FAIL (it would not run). Exit code 0
-    if it would run, 1 if not, 2 if an option or the configuration cannot be used.
+    Prints one line per finding: ok, warn (some data would be missing) or FAIL (the daemon cannot
+    run). Exit code 0: it can run; 1: it cannot; 2: an option or the configuration is invalid.
 
     \b
     Examples:
@@ -244,10 +246,11 @@ def check(
 
 @app.command()
 def upload(config: ConfigFile = None, lake: LakeOption = None, node: Node = None) -> None:
-    """Upload once what waits in the lake to the store of the configuration, and verify it.
+    """Upload all sealed files that the store does not have yet, and verify them there.
 
-    Exit code 0 if the store holds every sealed file of this node, 1 if something could not be
-    uploaded, 2 if an option or the configuration cannot be used. May run beside the daemon.
+    The store is upload.to of the configuration. Exit code 0: the store has every sealed file of
+    this node; 1: some could not be uploaded; 2: an option or the configuration is invalid. It may
+    run while the daemon runs.
 
     \b
     Examples:
@@ -263,7 +266,7 @@ def upload(config: ConfigFile = None, lake: LakeOption = None, node: Node = None
     for problem in problems:
         _fail(UserError(problem))
     size = f"{done.bytes / 1e6:.3f} MB"
-    typer.echo(f"{done.files} files ({size}) verified, {done.backlog_files} wait")
+    typer.echo(f"{done.files} files ({size}) verified, {done.backlog_files} still to upload")
     if problems or done.backlog_files:
         raise typer.Exit(1)
 
@@ -275,12 +278,12 @@ app.command()(top)
 def configuration(
     config: ConfigFile = None,
     example: Annotated[
-        bool, typer.Option("--example", help="Print every key, its default and its meaning.")
+        bool, typer.Option("--example", help="Print every key with its default and meaning.")
     ] = False,
     lake: LakeOption = None,
     node: Node = None,
 ) -> None:
-    """Print a complete example of a configuration, or the one that is in effect, as TOML.
+    """Print an example with every key, or the configuration that is in effect, as TOML.
 
     \b
     Examples:
@@ -305,14 +308,15 @@ def _fail(error: UserError) -> None:
 
 
 def guarded(run_app: Callable[[], None]) -> None:
-    """Run a command-line app; what the user can mend becomes one line and exit code 2."""
+    """Run a command-line app; an error that the user can fix becomes one line and exit code 2."""
     try:
         run_app()
     except UserError as error:
         _fail(error)
         sys.exit(2)
     except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does.
+        # The reader of our output has closed the pipe, as `| head` does. Python flushes standard
+        # output at exit: point it elsewhere, or that flush prints an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
 

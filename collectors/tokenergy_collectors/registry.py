@@ -1,7 +1,6 @@
-"""Every source that the collector has: add a line here, and it is read.
+"""The list of sources. To add a source, add its class to `SOURCES`.
 
-The order is the one in which they are asked at the edge of a job or an hour: the boards come last,
-since reading them takes the sampling's own thread and the others have threads of their own.
+In: the configuration and the host. Out: the sources of one run.
 """
 
 from __future__ import annotations
@@ -18,6 +17,8 @@ from tokenergy_collectors.sources.tokens.source import Tokens
 
 SOURCES: dict[str, type[Source[Any]]] = {
     source.name: source
+    # At the edge of a job or an hour the sources are read in this order. The boards come last:
+    # they are read in the sampling thread, while the others already work in threads of their own.
     for source in (
         Clocks,
         Tokens,
@@ -34,9 +35,9 @@ def make_sources(config: Any, host: Host) -> list[Source[Any]]:
 
     Args:
         config: the configuration, with the keys of every source.
-        host: what they read.
+        host: the host that they read.
 
     Raises:
-        UserError: something that a source needs cannot be used.
+        UserError: a file or setting that a source needs cannot be used.
     """
     return [source(config, host) for source in SOURCES.values()]

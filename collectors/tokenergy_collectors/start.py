@@ -1,4 +1,7 @@
-"""Starts the daemon from its options: on the boards of this host, or on emulated ones."""
+"""Starts the daemon: on the boards of this host, or on emulated ones.
+
+In: the options of `tokenergy-collect run`. Out: a run, and its row counts.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,11 @@ def run_collector(
     """Run the daemon until `control` ends it or its time is over; return the last row counts.
 
     Raises:
-        NvmlLostError: no board answers any more; everything read before is sealed.
+        NvmlLostError: no board answers any more; everything read before that is sealed.
         UserError: an option or the configuration cannot be used, or there is no GPU.
     """
 
-    def read_config() -> Config:
+    def read_config() -> Config:  # called again at each reload; the options still apply
         return load_toml(config_path, Config, {"lake": lake, "node": node})
 
     duration_us = None if duration is None else parse_duration(duration)
@@ -42,4 +45,4 @@ def run_collector(
             raise UserError("--real-time and --truth need --emulate")
         return run_here(read_config, duration_us, control)
     finally:
-        control.notifier.tell("STOPPING=1")
+        control.notifier.send("STOPPING=1")

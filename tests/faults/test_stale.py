@@ -35,8 +35,8 @@ def test_it_is_reported_after_5_seconds_and_when_it_is_over(stale: Outcome) -> N
         assert least + 4.8 < min(begun) <= max(begun) < least + 6.1
         assert least + 40 <= min(over) <= max(over) < least + 42
     details = [r["detail"] for r in stale.lake.read("event").to_pylist() if r["kind"] == "stale"]
-    assert [d for d in details if d.startswith("power stands at ")]
-    assert [d for d in details if d.startswith("the energy counter stands at ")]
+    assert [d for d in details if d.startswith("power has stayed at ")]
+    assert [d for d in details if d.startswith("the energy counter has stayed at ")]
 
 
 def test_from_then_on_no_power_is_recorded(stale: Outcome) -> None:

@@ -1,7 +1,7 @@
 """Where an endpoint listens: a loopback address and port, or a Unix socket.
 
 In: text such as `127.0.0.1:9465`, `[::1]:9465` or `unix:/run/tokenergy/metrics.sock`. Out: an
-`Address`; a `ValueError` says in one line what is wrong.
+`Address`, or a `ValueError` of one line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 _EXPECTED = "expected 127.0.0.1:PORT, [::1]:PORT or unix:/PATH"
 _LONGEST_PATH = 107
-"""Bytes; the kernel's limit for a Unix socket."""
+"""Bytes; the kernel's limit for the path of a Unix socket."""
 
 _HOST_PORT = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:]+)):(\d{1,5})")
 
@@ -22,7 +22,7 @@ class Address:
     """A TCP address, or the path of a Unix socket.
 
     Attributes:
-        text: as it was given.
+        text: the address as given.
         host: host of a TCP address.
         port: its port.
         path: path of a Unix socket; None for TCP.
@@ -38,12 +38,14 @@ def parse_address(text: str) -> Address:
     """Return an address.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not an address.
     """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if not path.startswith("/") or "\x00" in path or len(path.encode()) > _LONGEST_PATH:
-            raise ValueError(f"{text!r}: not a path of up to {_LONGEST_PATH} bytes; {_EXPECTED}")
+            raise ValueError(
+                f"{text!r}: not an absolute path of up to {_LONGEST_PATH} bytes; {_EXPECTED}"
+            )
         return Address(text, path=path)
     found = _HOST_PORT.fullmatch(text)
     if not found or int(found[3]) > 65_535:
@@ -55,7 +57,7 @@ def parse_listen(text: str) -> Address:
     """Return an address that only this host can reach.
 
     Raises:
-        ValueError: it is none, or others could reach it.
+        ValueError: the text is not an address, or other hosts could reach it.
     """
     address = parse_address(text)
     if address.path is not None:
@@ -71,14 +73,14 @@ def parse_listen(text: str) -> Address:
 
 
 def refuse_credentials(url: str, instead: str) -> str:
-    """Return an address that holds no user name or password.
+    """Return a URL unchanged if it contains no user name or password.
 
     Args:
-        url: the address; a plain path holds none.
-        instead: where credentials are expected, for the error.
+        url: the URL, or a plain path.
+        instead: what is expected instead, for the error message.
 
     Raises:
-        ValueError: it holds some. The message does not repeat the address: it may be a password.
+        ValueError: it contains some. The message does not repeat the URL, which has the password.
     """
     _, scheme, rest = url.partition("://")
     if scheme and "@" in rest.split("/", 1)[0]:

@@ -1,4 +1,7 @@
-"""How long to wait before the next try: twice as long after each failure, up to a limit."""
+"""How long to wait before the next try: twice as long after each failure, up to a limit.
+
+In: failures and successes. Out: waits, in the unit of the first one.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ class Backoff:
     Args:
         first: the wait after the first failure, in any unit.
         limit: the longest wait, in the same unit.
+
+    Attributes:
+        failures: how many tries have failed in a row.
     """
 
     def __init__(self, first: float, limit: float) -> None:
@@ -24,5 +30,5 @@ class Backoff:
         return wait
 
     def worked(self) -> None:
-        """Begin again with the first wait."""
+        """Start again with the first wait, after a try that worked."""
         self.failures = 0

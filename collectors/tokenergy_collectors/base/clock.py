@@ -1,7 +1,7 @@
-"""Time, real or virtual. Schedules run on the monotonic clock; UTC is derived from it once.
+"""Clocks, real or virtual. Schedules run on the monotonic clock; UTC is derived from it once.
 
-Every stamp is an integer number of microseconds. A virtual clock does not wait: sleeping moves it,
-so an emulated hour takes as long as the work done in it.
+Every stamp is an integer number of microseconds. A virtual clock does not wait: sleeping moves it
+forward, so that an emulated hour takes only as long as the work done in it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _SHORT_US = 100_000
 
 
 class Clock(Protocol):
-    """The host's clocks, and a sleep that ends early when asked to stop."""
+    """The host's clocks, and a sleep that ends early when a stop is requested."""
 
     def monotonic_us(self) -> int:
-        """CLOCK_MONOTONIC: never jumps, stands still while the host is suspended."""
+        """CLOCK_MONOTONIC: never jumps; stops while the host is suspended."""
 
     def boottime_us(self) -> int:
-        """CLOCK_BOOTTIME: like monotonic, but goes on while the host is suspended."""
+        """CLOCK_BOOTTIME: like monotonic, but also runs while the host is suspended."""
 
     def realtime_us(self) -> int:
         """CLOCK_REALTIME: UTC since 1970; may jump."""
@@ -46,16 +46,16 @@ class SystemClock:
         return time.clock_gettime_ns(time.CLOCK_REALTIME) // 1000
 
     def sleep_until(self, monotonic_us: int, stop: threading.Event) -> None:
-        """Wait; a stop ends a long wait at once, and a short one after it."""
+        """Wait; a stop ends a long wait at once, a short one when its time is over."""
         left_us = monotonic_us - self.monotonic_us()
         if left_us > _SHORT_US:
             stop.wait(left_us / 1_000_000)
         elif left_us > 0:
-            time.sleep(left_us / 1_000_000)  # half of what it costs to wait on an event
+            time.sleep(left_us / 1_000_000)  # costs half as much CPU as waiting on an event
 
 
 class VirtualClock:
-    """A clock that moves only when somebody sleeps on it.
+    """A clock that moves only when a caller sleeps on it.
 
     Args:
         realtime_us: UTC at which it starts; monotonic and boottime start at one second.
@@ -78,20 +78,20 @@ class VirtualClock:
         return self._now_us + self._offset_us
 
     def sleep_until(self, monotonic_us: int, stop: threading.Event) -> None:
-        """Move the clock forward at once, unless asked to stop."""
+        """Move the clock forward at once, unless a stop is requested."""
         if not stop.is_set() and monotonic_us > self._now_us:
             self._now_us = monotonic_us
 
     def step_realtime(self, by_us: int) -> None:
-        """Set the virtual UTC ahead, or back; monotonic and boot time go on as before."""
+        """Set the virtual UTC forward or back; monotonic and boot time do not change."""
         self._offset_us += by_us
 
 
 class BeatingClock(SystemClock):
-    """The clocks of this host; waits are told, as often as is asked for.
+    """The clocks of this host, with a callback before waits: a sign that the schedule still runs.
 
     Attributes:
-        beat: takes the monotonic stamp before a wait (us); returns from when on to be told again.
+        beat: called before a wait with the monotonic time (us); returns the time of its next call.
     """
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class BeatingClock(SystemClock):
         self._next_us = 0
 
     def sleep_until(self, monotonic_us: int, stop: threading.Event) -> None:
-        """Tell the beat if it is time to, then wait."""
+        """Call the beat if it is due, then wait."""
         now_us = self.monotonic_us()
         if now_us >= self._next_us:
             self._next_us = self.beat(now_us)

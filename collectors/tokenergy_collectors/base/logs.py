@@ -1,7 +1,7 @@
-"""The collector's log: one line an event on standard error, as logfmt or as JSON.
+"""The collector's log: one line per event on standard error, as logfmt or as JSON.
 
-In: events with their fields, and whatever any library logs. Out: lines of one form, through one
-handler of the standard `logging`, so that a reader of JSON never meets plain text.
+In: events with their fields, and records that libraries log. Out: lines of one format. Everything
+goes through one handler of the standard `logging`, so that a JSON log contains only JSON.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Literal
 
 _LOGGER = logging.getLogger("tokenergy_collectors")
 _OWN_TROUBLE = frozenset({"drop", "error", "quarantined", "seal_failed", "torn"})
+"""Events about the collector itself, written even by a quiet log."""
+
 _PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f-\x9f]+")
-"""A value that logfmt takes without quotes."""
+"""A value that needs no quotes in logfmt."""
 
 Form = Literal["text", "json"]
 
@@ -34,7 +36,7 @@ class Formatter(logging.Formatter):
         self._json = form == "json"
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; a record without fields, such as a library's, is an event `notice`."""
+        """Return the line; a record without fields, such as a library's, is the event `notice`."""
         fields: dict[str, object] | None = getattr(record, "fields", None)
         values: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -50,25 +52,25 @@ class Formatter(logging.Formatter):
 
 
 class _StandardError(logging.Handler):
-    """Writes to whatever standard error is now."""
+    """Writes to standard error as it is at the moment: tests replace it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        # Sampling does not end because nobody listens, or because a name is not UTF-8.
+        # A closed pipe, or a name that cannot be encoded, must not end the sampling.
         with suppress(OSError, ValueError):
             sys.stderr.write(self.format(record) + "\n")
             sys.stderr.flush()
 
 
 HANDLER = _StandardError()
-"""The one handler of the process; `Log` puts it in place."""
+"""The only handler of the process; `Log` installs it."""
 
 
 class Log:
     """Writes events of the collector.
 
     Args:
-        form: of a line, for the whole process: the latest one made decides.
-        quiet: write only trouble of the collector itself, not of boards and endpoints.
+        form: format of the lines of the whole process; the `Log` made last decides.
+        quiet: write only problems of the collector itself, not those of boards and endpoints.
     """
 
     def __init__(self, form: Form, *, quiet: bool = False) -> None:
@@ -80,18 +82,18 @@ class Log:
         _LOGGER.setLevel(logging.INFO)
 
     def info(self, event: str, **fields: object) -> None:
-        """Something happened as it should."""
+        """Write an event that is no problem."""
         if not self._quiet:
             _LOGGER.info(event, extra={"fields": fields})
 
     def warning(self, event: str, **fields: object) -> None:
-        """Something is amiss; the collector goes on."""
+        """Write an event that is a problem; the collector continues."""
         if not self._quiet or event in _OWN_TROUBLE:
             _LOGGER.warning(event, extra={"fields": fields})
 
 
 def _logfmt(value: object) -> str:
-    """Return a value as logfmt: bare where that is unambiguous, else quoted as in JSON."""
+    """Return a value as logfmt: bare if that is unambiguous, else quoted as in JSON."""
     if isinstance(value, (dict, list, tuple)):
         value = json.dumps(value, default=str, separators=(",", ":"))
     text = str(value)

@@ -1,7 +1,7 @@
-"""What is due when: periodic tasks and single instants on the monotonic clock.
+"""Runs tasks at their times: periodic tasks, and tasks for a single instant.
 
-In: tasks. Out: calls, in the order of their times. A task that comes late is run once and its
-schedule goes on from the grid it was given, so that a slow call never makes the rate drift.
+In: tasks with times on the monotonic clock. Out: calls, in the order of these times. A late task
+runs once; its next run is again on its grid of times, so that a slow call never shifts the rate.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tokenergy_collectors.base.clock import Clock
 
 LATE_US = 5_000
-"""A run that begins more than this after its time is late."""
+"""A run that begins later than this after its time counts as late."""
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Pace:
         runs: how often it ran.
         late: how many of these runs began late.
         worst_us: how long after its time the latest of them began.
-        left_out: periods without a run, because an earlier one had not ended, or began too late.
+        left_out: periods without a run, because an earlier run ended or began too late.
     """
 
     runs: int = 0
@@ -36,11 +36,11 @@ class Pace:
 
     @property
     def missed(self) -> int:
-        """How many times were not kept: late runs, and periods without one."""
+        """How many runs came late or not at all."""
         return self.late + self.left_out
 
     def begin(self, behind_us: int) -> None:
-        """Count a run that begins so long after its time."""
+        """Count a run that begins `behind_us` after its time."""
         self.runs += 1
         if behind_us > self.worst_us:
             self.worst_us = behind_us
@@ -48,20 +48,20 @@ class Pace:
             self.late += 1
 
     def lateness(self, since: Pace) -> str | None:
-        """Return what came late after an earlier state, in words; None if nothing did."""
+        """Return in words what was late since an earlier state; None if nothing was."""
         late, left_out = self.late - since.late, self.left_out - since.left_out
         if not late and not left_out:
             return None
         runs, worst_ms = self.runs - since.runs, self.worst_us / 1_000
         return (
-            f"{late} of {runs} ticks began more than {LATE_US // 1_000} ms after their time, "
-            f"{left_out} were left out; the latest so far by {worst_ms:.1f} ms"
+            f"{late} of {runs} ticks began more than {LATE_US // 1_000} ms late, "
+            f"{left_out} were skipped; the worst delay so far is {worst_ms:.1f} ms"
         )
 
 
 @dataclass(slots=True)
 class _Task:
-    """What is to be run; a period of 0 is once."""
+    """A task on the schedule; a period of 0 means once."""
 
     run: Callable[[], None]
     period_us: int
@@ -69,11 +69,11 @@ class _Task:
 
 
 _Due = tuple[int, bool, int, _Task]
-"""On the heap: time (us), whether it is periodic, in which order it came (never equal), what."""
+"""An entry of the heap: time (us), whether it is periodic, order of arrival (unique), task."""
 
 
 class Schedule:
-    """A heap of tasks; of those due at one instant single ones run first, then as they came."""
+    """A heap of tasks. Of tasks due at the same time, single ones run first, then by arrival."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -84,7 +84,7 @@ class Schedule:
         """Run a task at `first_us` and every period after it (monotonic microseconds).
 
         Returns:
-            How it keeps its times, up to date at any moment.
+            How well it keeps its times; always up to date.
         """
         planned = _Task(task, period_us, Pace())
         heapq.heappush(self._heap, (first_us, True, next(self._order), planned))
@@ -95,7 +95,7 @@ class Schedule:
         heapq.heappush(self._heap, (at_us, False, next(self._order), _Task(task, 0, Pace())))
 
     def run(self, until_us: int | None, stop: threading.Event) -> None:
-        """Run what is due until an instant (itself included) or until `stop` is set."""
+        """Run what is due up to an instant (inclusive) or until `stop` is set."""
         clock, heap = self._clock, self._heap
         while heap and not stop.is_set():
             at_us, periodic, order, task = heap[0]
@@ -109,6 +109,7 @@ class Schedule:
             task.pace.begin(clock.monotonic_us() - at_us)
             task.run()
             if periodic:
+                # Skip the periods that have passed meanwhile instead of catching up.
                 missed = max(0, (clock.monotonic_us() - at_us) // task.period_us)
                 task.pace.left_out += missed
                 next_us = at_us + (missed + 1) * task.period_us

@@ -1,7 +1,7 @@
-"""Slow work beside the sampling: a task in a thread of its own, never twice at once.
+"""Runs slow work in a thread of its own, next to the sampling; never twice at the same time.
 
-In: a task, and requests to run it. Out: runs of it. A task that fails is told and may run again.
-The threads are daemons: one that hangs in a call keeps nobody from stopping.
+In: a task, and requests to run it. Out: runs. A task that fails is reported and may run again.
+The threads are daemon threads, so that a task that hangs cannot keep the process from ending.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ class Worker:
 
     Args:
         task: what to run.
-        failed: told of an exception that the task let through.
-        inline: run the task in the caller's thread, where waiting would let time pass.
+        failed: called with an exception that the task did not catch.
+        inline: run the task in the caller's thread, as a virtual clock needs it.
     """
 
     def __init__(
@@ -32,10 +32,11 @@ class Worker:
         self._closed = False
 
     def ask(self, *, even_if_busy: bool = False) -> None:
-        """Have the task run.
+        """Request a run of the task.
 
         Args:
-            even_if_busy: if it is running now, run it once more after that; else leave it at that.
+            even_if_busy: if it runs now, run it once more afterwards. If False, a busy task is left
+                alone.
         """
         if self._inline:
             self._run()
@@ -50,7 +51,7 @@ class Worker:
             self._wake.notify()
 
     def finish(self, timeout_s: float | None) -> bool:
-        """Take no more requests, wait for the last one; return False if it still runs."""
+        """Accept no more requests and wait for the last one; return False if it still runs."""
         with self._wake:
             self._closed = True
             self._wake.notify()
@@ -72,5 +73,5 @@ class Worker:
     def _run(self) -> None:
         try:
             self._task()
-        except Exception as error:  # noqa: BLE001 - a thread's exception would vanish unseen
+        except Exception as error:  # noqa: BLE001 - an exception in a thread is lost otherwise
             self._failed(error)

@@ -1,6 +1,6 @@
-"""The preflight as a command: on this host, or on an emulated one.
+"""Runs the preflight on this host, or on an emulated one.
 
-In: options and a configuration file. Out: findings, as they are made.
+In: options and a configuration file. Out: findings, each as soon as it is known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Looks over a host before the daemon runs on it, and writes nothing.
+"""Checks a host before the daemon runs on it; writes nothing.
 
 In: a configuration, and boards that can be opened. Out: findings, one line each: `ok`, `warn` (the
-daemon would run, and something would be missing or wrong) or `FAIL` (it would not run).
+daemon would run, but some data would be missing or wrong) or `FAIL` (it would not run).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tokenergy_collectors.upload.findings import upload_findings
 
 _DAY_S = 86_400
 _READING_BYTES = (2.5, 5.0)
-"""Of one kept reading on disk, with counters, zstd and DELTA: from evenly spaced stamps to
-jittered ones. All readings of a load that changes are kept; of an idle board one a second."""
+"""Size of one kept reading on disk, with counters, zstd and DELTA: for evenly spaced stamps and for
+jittered ones. Under a changing load all readings are kept; of an idle board, one per second."""
 
 _STATE_BYTES = 4.0
 _FILE_BYTES = 3_000
-"""What a file takes beyond its rows; at every roll there is one for each of about five tables."""
+"""Size of a file without its rows. Each seal writes one file for each of about five tables."""
 
 _TABLES = 5
 _LEAST_DAYS = 7.0
@@ -38,14 +38,15 @@ _LEAST_FREE_BYTES = 64 << 20
 
 
 def preflight(config: Config, host: Host) -> Iterator[Finding]:
-    """Yield the findings about this host, the quickest first within each subject.
+    """Yield the findings about this host.
 
     Args:
-        config: what the daemon would run with.
-        host: whose boards are opened here; learning of update periods waits on its clock.
+        config: the configuration that the daemon would use.
+        host: its boards are opened here; learning their update periods takes time on its clock.
     """
     yield from _node(config)
     try:
+        # Without a driver the other findings are still worth printing.
         try:
             host.boards, missing = open_boards()
         except UserError as error:
@@ -63,7 +64,7 @@ def preflight(config: Config, host: Host) -> Iterator[Finding]:
 
 
 def bytes_a_day(config: Config, boards: int, read_hz: float | None = None) -> tuple[float, float]:
-    """Return the least and the most bytes that a day of sampling adds to the lake under load."""
+    """Return the least and the most bytes that a day of sampling under load adds to the lake."""
     gpu = keys_of(config, GpuKeys)
     readings = boards * (read_hz or rate_hz(gpu, ())) * _DAY_S
     states = boards * _DAY_S / gpu.state_every_s * _STATE_BYTES
@@ -91,7 +92,8 @@ def _lake(config: Config) -> Iterator[Finding]:
 
 
 def _disk(config: Config, boards: Sequence[Board]) -> Iterator[Finding]:
-    """Hold the free space against what a day takes."""
+    """Compare the free space with what a day of sampling takes."""
+    # The lake's folder may not exist yet: its closest parent is on the same disk.
     there = Path(config.lake).absolute()
     while not there.exists() and there != there.parent:
         there = there.parent
@@ -108,7 +110,7 @@ def _disk(config: Config, boards: Sequence[Board]) -> Iterator[Finding]:
     days = free / most
     text = (
         f"{_size(free)} free at {there}; a day under load takes {_size(least)} to {_size(most)} "
-        f"({len(boards)} boards at {read_hz:g} Hz, 2.5 to 5 bytes a reading): "
+        f"({len(boards)} boards at {read_hz:g} Hz, 2.5 to 5 bytes per reading): "
         f"enough for {days:.1f} days"
     )
     if free < _LEAST_FREE_BYTES:

@@ -1,7 +1,8 @@
-"""What an operator asks of a running daemon: to stop (SIGTERM, Ctrl-C) or to reload (SIGHUP).
+"""An operator's requests to a running daemon: stop (SIGTERM, Ctrl-C) or reload (SIGHUP).
 
-In: requests, from signal handlers. Out: one event that ends the run under way, and why. A reload is
-granted only if what would be loaded is sound; a mistake in a file is told, and the daemon goes on.
+In: requests, from signal handlers. Out: one event that ends the current run. A reload happens only
+if the new configuration and job file are valid; otherwise the error is logged and the daemon
+continues.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ class Control:
     """Requests to one daemon; may be called from signal handlers and from any thread.
 
     Args:
-        notifier: told that the daemon stops or reloads.
+        notifier: tells the supervisor that the daemon stops or reloads.
 
     Attributes:
-        event: set when the run under way is to end.
-        failure: why the daemon cannot go on; None if it can.
+        event: set to end the current run.
+        failure: why the daemon cannot continue; None if it can.
     """
 
     def __init__(self, notifier: Notifier | None = None) -> None:
@@ -32,37 +33,38 @@ class Control:
         self._may_reload: Callable[[], bool] = lambda: False
 
     def on_reload(self, may_reload: Callable[[], bool]) -> None:
-        """Have requests to reload checked by `may_reload`, which tells what is wrong itself."""
+        """Set the check of a reload; it returns whether to reload, and logs what is wrong."""
         self._may_reload = may_reload
 
     def ask_stop(self) -> None:
-        """End the run, for good."""
+        """End the run and the daemon."""
         self._stopping = True
-        self.notifier.tell("STOPPING=1")
+        self.notifier.send("STOPPING=1")
         self.event.set()
 
     def ask_reload(self) -> threading.Thread:
-        """Check what is to be loaded, beside the sampling, and end the run if it is sound.
+        """Check the new configuration in a thread, and end the run if it is valid.
 
         Returns:
             The thread that checks.
         """
+        # A signal handler runs in the sampling thread: checking there would delay readings.
         thread = threading.Thread(target=self._reload, name="reload", daemon=True)
         thread.start()
         return thread
 
     def fail(self, why: str) -> None:
-        """End the run because the daemon cannot go on."""
+        """End the run and the daemon because it cannot continue."""
         self.failure = why
         self.ask_stop()
 
     def goes_on(self) -> bool:
-        """After a run: tell whether another one is to follow, and make ready for it."""
+        """Return after a run whether another one follows, and prepare for it."""
         if not self._reloading or self._stopping:
             return False
         self._reloading = False
         self.event.clear()
-        # A stop that came in between must not be lost: either it is seen here, or it sets the
+        # A stop that arrives just now must not be lost: either it is seen here, or it sets the
         # event again.
         return not self._stopping
 

@@ -1,11 +1,12 @@
-"""The daemon: sources in, sealed files out, on one schedule.
+"""One run of the daemon: reads all sources on one schedule and seals what they record.
 
     sources -> output -> spool -> log -> lake
 
-Schedules run on the monotonic clock. A stamp is monotonic time plus the offset to UTC found at
-start, so that a jump of the wall clock neither bends nor repeats anything; the `clock` table keeps
-what the clocks showed. Slow work (scrapes, sealing) runs beside the sampling on a real clock, and
-in line with it on a virtual one, where waiting would let time pass.
+In: the configuration, and a host with its clock, boards and lake. Out: sealed files. The schedule
+runs on the monotonic clock. A stamp is monotonic time plus the offset to UTC at start, so that a
+jump of the wall clock cannot bend or repeat stamps; the `clock` table records what the clocks
+showed. Slow work (scrapes, sealing) runs in threads on a real clock and in the sampling thread on a
+virtual one.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ class Daemon:
 
     Args:
         config: what to read.
-        host: clock, boards and lake. Its output is made here: rows go to the spool.
-        counts: takes what is recorded and lost.
+        host: clock, boards and lake; from now on its output goes to the spool.
+        counts: counts what is recorded and lost.
 
     Attributes:
-        schedule: what is due when.
+        schedule: runs the tasks.
 
     Raises:
         UserError: the node's name or the lake's folder cannot be used, another process collects
@@ -58,13 +59,13 @@ class Daemon:
         try:
             self._sources = make_sources(config, host)
         except BaseException:
-            self._recorder.close()
+            self._recorder.close()  # or this process would keep the node locked
             raise
         self._reported: list[Pace] = []
         self._edge_us: int | None = None
 
     def show(self, view: LiveView) -> None:
-        """Show a live view everything from now on; what it has seen of an earlier run stays."""
+        """Feed a live view from now on; it keeps what it has of an earlier run."""
         spool, keeper = self._recorder.spool, self._recorder.housekeeping
         view.begin(
             self._config,
@@ -78,18 +79,18 @@ class Daemon:
         self._host.output.listen(view)
 
     def health(self) -> list[Health]:
-        """Return how each periodic reading goes."""
+        """Return the state of each periodic reading."""
         return [reader.health for reader in self._plan.readers]
 
     def run(self, stop: threading.Event, duration_us: int | None = None) -> dict[str, int]:
-        """Sample until `stop` is set or the duration is over; then seal and return row counts.
+        """Sample until `stop` is set or the duration is over; then seal, and return row counts.
 
         Args:
-            stop: set by a signal.
-            duration_us: how long to run; with no limit if None.
+            stop: ends the run when set, for example by a signal.
+            duration_us: how long to run (us); None for no limit.
 
         Raises:
-            UserError: the last rows cannot be written, tried several times.
+            UserError: the last rows cannot be written, after several tries.
         """
         start_us = self._clock.monotonic_us()
         end_us = None if duration_us is None else start_us + duration_us
@@ -106,11 +107,11 @@ class Daemon:
 
     @property
     def housekeeping(self) -> Housekeeping:
-        """What looks after the sealed files; to be left or drained after the run."""
+        """Uploads and disk limits; call its `leave` or `drain` after the run."""
         return self._recorder.housekeeping
 
     def _begin(self) -> None:
-        """Write what is known at start."""
+        """Record the start, and what the sources know before their first reading."""
         host = self._host
         boards = len(host.boards)
         host.event("start", None, f"{boards} boards")
@@ -119,7 +120,7 @@ class Daemon:
             source.begin()
 
     def _plan_run(self, start_us: int, end_us: int | None) -> None:
-        """Put everything that will be due on the schedule."""
+        """Put all tasks of the run on the schedule."""
         plan, schedule = self._plan, self.schedule
         plan.begin(start_us, end_us)
         for source in self._sources:
@@ -134,6 +135,7 @@ class Daemon:
             plan.at_edge(end_us, self.edge)
 
     def _plan_hour_edge(self) -> None:
+        """Plan to read everything at the next full hour, at which the lake's partitions meet."""
         at_us = hour_of(self._host.now_us()) + HOUR_US - self._host.offset_us
         end_us = self._plan.end_us
         if end_us is None or at_us < end_us:
@@ -144,14 +146,15 @@ class Daemon:
         self._plan_hour_edge()
 
     def edge(self) -> None:
-        """Read everything at once: a job, an hour or the run begins or ends at this instant."""
+        """Read everything now: a job, an hour or the run begins or ends at this instant."""
         self._edge_us = self._clock.monotonic_us()
         for source in self._sources:
             source.edge()
 
     def _finish(self) -> dict[str, int]:
-        """Read the last edge, write what is held back, seal."""
+        """Read everything a last time, record what is held back, and seal."""
         plan, host = self._plan, self._host
+        # A run that reached its planned end has just read everything there.
         if plan.end_us is None or self._edge_us is None or self._edge_us < plan.end_us:
             self.edge()
         until_us = self._clock.monotonic_us() + _STOP_US
@@ -175,7 +178,7 @@ class Daemon:
                 self._host.event("late", None, detail)
 
     def _report_health(self) -> None:
-        """Write one line for each reading: did it succeed, how long did it take, when last."""
+        """Log one line per reading: its success, duration and last success."""
         for one in self.health():
             if one.runs:
                 self._host.log.info(
@@ -194,7 +197,7 @@ class Daemon:
 
 
 def _totals(paced: Iterable[Pace]) -> dict[str, Any]:
-    """Return how well the ticks of the run kept their times, for the log."""
+    """Return how well the ticks of the run were on time, for the log."""
     paces = list(paced)
     return {
         "ticks": sum(pace.runs for pace in paces),

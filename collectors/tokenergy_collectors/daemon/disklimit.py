@@ -1,9 +1,9 @@
-"""Keeps what a node holds on the local disk within a size and an age.
+"""Keeps a node's files on the local disk within a size and an age.
 
-In: sealed files and logs. Out: fewer of them. What a store is known to hold goes first, the oldest
-first: that is no loss. If that does not do, gauges are given up before readings, in the order in
-which a full log gives them up, and each file given up is an event. Job lists, devices, clocks and
-events are never given up, and derived tables and other nodes' files are not looked at.
+In: sealed files and logs. Out: fewer sealed files. Files that a store is known to have are removed
+first, oldest first: nothing is lost. If that is not enough, gauges are dropped before readings, in
+the order in which a full log drops them; each dropped file is an event. Job lists, devices, clocks
+and events are never dropped. Derived tables and other nodes' files are not touched.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _DAY_S = 86_400
 
 @dataclass(frozen=True, slots=True)
 class DiskCounters:
-    """What a limit cost since the process began, and what is there."""
+    """What the limits removed since the process began, and what is left."""
 
     dropped_files: int = 0
-    """Given up: in no store as far as is known."""
+    """Lost: no store is known to have them."""
     dropped_rows: int = 0
     dropped_bytes: int = 0
     freed_files: int = 0
-    """Removed here because a store holds them."""
+    """Removed locally because a store has them."""
     freed_bytes: int = 0
     held_bytes: int = 0
-    """Sealed files and logs of the node, as of the last look."""
+    """Sealed files and logs of the node at the last check."""
 
 
 class DiskLimit:
@@ -48,10 +48,10 @@ class DiskLimit:
     Args:
         disk: the limits.
         lake: where the files are.
-        node: whose.
-        stored: which files a store is known to hold.
-        dropped: takes an event, and does not return before it is safe, if it can be.
-        log: takes lines.
+        node: whose files.
+        stored: the files that a store is known to have.
+        dropped: records an event, and returns once it is on the disk if that is possible.
+        log: takes log events.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class DiskLimit:
         self._stored = stored
         self._dropped = dropped
         self._log = log
-        # Ages are told by a clock that does not jump with the wall clock.
+        # Ages must not jump with the wall clock: files would be removed too early.
         self._offset_ns = time.time_ns() - time.monotonic_ns()
         self._removed: set[SealedFile] = set()
         self.counters = DiskCounters()
 
     def run(self) -> None:
-        """Hold the limits once.
+        """Apply the limits once.
 
         Raises:
             OSError: a file cannot be removed.
@@ -116,10 +116,11 @@ class DiskLimit:
         for table in DROP_ORDER:
             for file in files:
                 if over > 0 and file.table == table and file not in self._removed:
-                    self._drop(file, f"the disk is at its limit, disk.limit_mib = {limit_mib}")
+                    self._drop(file, f"files exceed disk.limit_mib = {limit_mib}")
                     over -= file.size
 
     def _is_free(self, file: SealedFile) -> bool:
+        # Jobs are read back at a restart, so that unchanged ones are not recorded again.
         return file.table != JOBS.name and file in self._stored
 
     def _free(self, file: SealedFile) -> None:
@@ -131,7 +132,9 @@ class DiskLimit:
         )
 
     def _drop(self, file: SealedFile, why: str) -> None:
-        rows, span = _told(file)
+        rows, span = _describe(file)
+        # The event first: after a crash in between, a file that is reported but still there is
+        # better than one that is gone without a trace.
         self._dropped(f"{rows} rows of {file.table}, {file.size} bytes, {span}: {why}")
         remove(file, self._now_ns() // 1000)
         self._removed.add(file)
@@ -154,8 +157,8 @@ class DiskLimit:
         return time.monotonic_ns() + self._offset_ns
 
 
-def _told(file: SealedFile) -> tuple[int, str]:
-    """Return the rows of a file and the time they span, in words; 0 if it cannot be read."""
+def _describe(file: SealedFile) -> tuple[int, str]:
+    """Return how many rows a file has (0 if unreadable), and the time they span, in words."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,8 +1,7 @@
-"""What becomes of sealed files: uploaded where a store is given, kept within the disk's limits.
+"""Uploads sealed files to a store, and applies the disk limits to them.
 
-In: the configuration and the schedule. Out: work in threads of its own, so that neither a store
-that hangs nor a slow disk holds up the sampling. The uploads run on a real clock always: a store
-does not know that time is virtual.
+In: the configuration and the schedule. Out: work in threads, so that neither a store that hangs nor
+a slow disk delays the sampling. Uploads always run on a real clock, since a store knows no other.
 """
 
 from __future__ import annotations
@@ -20,27 +19,27 @@ from tokenergy_collectors.daemon.disklimit import DiskCounters, DiskLimit
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.sealed import SealedFile
 from tokenergy_collectors.settings.config import Config
-from tokenergy_collectors.sources.source import Tell
+from tokenergy_collectors.sources.source import EmitEvent
 from tokenergy_collectors.upload.opening import open_store
 from tokenergy_collectors.upload.uploader import UploadCounters, Uploader
 from tokenergy_collectors.upload.verified import Verified
 
 STOP_S = 10.0
-"""What uploads get at the stop; the rest is uploaded after the next start."""
+"""Time for uploads at the stop; the rest is uploaded after the next start."""
 
 _LOOK_S = 1.0
 _DISK_EVERY_S = 10.0
 
 
 class Housekeeping:
-    """Looks after the sealed files of one node.
+    """Uploads and limits the sealed files of one node.
 
     Args:
-        config: what to do.
+        config: where to upload, and the limits.
         lake: where the files are.
-        log: takes lines.
-        tell: takes events.
-        flush: has events that were told written to the log; raises `UserError`.
+        log: takes log events.
+        emit: takes events.
+        flush: writes recorded events to the write-ahead log; raises `UserError`.
         virtual: True on a virtual clock.
 
     Raises:
@@ -52,14 +51,14 @@ class Housekeeping:
         config: Config,
         lake: Lake,
         log: Log,
-        tell: Tell,
+        emit: EmitEvent,
         flush: Callable[[], None],
         *,
         virtual: bool,
     ) -> None:
         self._config = config
         self._log = log
-        self._tell = tell
+        self._emit = emit
         self._flush = flush
         self._problems = Problems()
         self._uploader: Uploader | None = None
@@ -77,16 +76,16 @@ class Housekeeping:
 
     @property
     def uploads(self) -> UploadCounters | None:
-        """What was uploaded and what waits; None where nothing is to be."""
+        """What was uploaded and what waits; None without a store."""
         return None if self._uploader is None else self._uploader.counters
 
     @property
     def disk(self) -> DiskCounters | None:
-        """What the disk's limits cost; None where there are none."""
+        """What the disk limits removed; None without limits."""
         return None if self._limit is None else self._limit.counters
 
     def plan(self, schedule: Schedule, start_us: int) -> None:
-        """Put what is to be done on the schedule."""
+        """Put uploads and limits on the schedule."""
         config = self._config
         if self._uploader is not None:
             look_us = round(min(_LOOK_S, config.upload.every_s) * 1_000_000)
@@ -96,20 +95,21 @@ class Housekeeping:
             schedule.every(look_us, self._limit_worker.ask, start_us + look_us)
 
     def finish(self) -> None:
-        """Wait for the disk's limits; uploads may go on until `drain` or `leave`."""
+        """Wait for the disk limits; uploads may continue until `drain` or `leave`."""
         if self._limit is not None:
             self._limit_worker.finish(None)
 
     def leave(self) -> None:
-        """End the uploads after the file under way, without waiting for it: others take over."""
+        """End uploads after the current file without waiting: the next run continues them."""
         if self._uploader is not None:
             self._uploader.end()
             self._upload_worker.finish(0)
 
     def drain(self) -> None:
-        """Upload what was sealed at last, for a bounded time; tell what is left."""
+        """Upload what was sealed last, for at most `STOP_S`; log what is left."""
         if self._uploader is None:
             return
+        # A pass that runs now may have begun before the last files were sealed.
         self._upload_worker.ask(even_if_busy=True)
         over = threading.Timer(STOP_S, self._uploader.end)
         over.daemon = True
@@ -118,7 +118,8 @@ class Housekeeping:
         over.cancel()
         left = self._uploader.counters.backlog_files
         if left or not done:
-            self._log.warning("upload_waits", files=left, why="uploaded after the next start")
+            why = "these files are uploaded after the next start"
+            self._log.warning("upload_waits", files=left, why=why)
 
     def _ask_upload(self) -> None:
         if self._uploader is not None and self._uploader.due():
@@ -126,7 +127,7 @@ class Housekeeping:
 
     def _worker(self, name: str, task: Callable[[], object], *, inline: bool) -> Worker:
         def failed(error: Exception) -> None:
-            if self._problems.is_new(name, repr(error)):  # once, not at every try
+            if self._problems.is_new(name, repr(error)):
                 self._event("error", f"{name}: {error!r}")
 
         def run() -> None:
@@ -136,8 +137,8 @@ class Housekeeping:
 
     def _dropped(self, detail: str) -> None:
         self._event("drop", detail)
-        with suppress(UserError):  # a full log: the event waits in memory
+        with suppress(UserError):  # the log cannot be written: the event waits in memory
             self._flush()
 
     def _event(self, kind: str, detail: str) -> None:
-        self._tell(kind, None, detail)
+        self._emit(kind, None, detail)

@@ -1,8 +1,7 @@
-"""Tells a supervisor such as systemd how the daemon is: the sd_notify protocol, no dependency.
+"""Reports the daemon's state to a supervisor such as systemd, by the sd_notify protocol.
 
 In: `$NOTIFY_SOCKET`, `$WATCHDOG_USEC` and `$WATCHDOG_PID` of the environment. Out: datagrams such
-as `READY=1`. Without a supervisor, or with one that has gone, nothing happens: sampling does not
-end because nobody listens.
+as `READY=1`. Without a supervisor, or if it has gone, nothing is sent and the sampling continues.
 """
 
 from __future__ import annotations
@@ -17,21 +16,22 @@ class Notifier:
     """Sends states to the supervisor.
 
     Args:
-        environment: where the supervisor's variables stand.
+        environment: has the supervisor's variables.
 
     Attributes:
-        watchdog_us: how long the supervisor waits for a sign of life (us); None if for ever.
+        watchdog_us: how long the supervisor waits for a sign of life (us); None for no limit.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
-        # A leading @ stands for the null byte of Linux's abstract sockets.
+        # A leading @ means the null byte of Linux's abstract sockets.
         self._address = "\0" + address[1:] if address.startswith("@") else address
         period, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID")
+        # A child inherits the variables; the watchdog is only for the process that it names.
         mine = pid is None or pid == str(os.getpid())
         self.watchdog_us = int(period) if mine and period.isdecimal() and int(period) else None
 
-    def tell(self, *states: str) -> None:
+    def send(self, *states: str) -> None:
         """Send states such as `READY=1` in one datagram; never blocks, never fails."""
         if not self._address:
             return

@@ -1,10 +1,10 @@
-"""When the spool does what: logs within a moment, on the disk now and then, sealed at every roll.
+"""When the spool writes its logs, syncs them to disk and seals them into files.
 
-In: the spool and the schedule. Out: calls in threads of their own, so that a slow disk never holds
-up the sampling, and events that tell what went wrong and when it works again.
+In: the spool and the schedule. Out: calls in threads, so that a slow disk never delays the
+sampling, and events that say what failed and when it works again.
 
-On a virtual clock, where an hour passes in seconds, logs are written at the pace of the real one: a
-kill comes in real time, and 7,200 writes for an emulated hour would save nothing. Sealing follows
+On a virtual clock, where an hour passes in seconds, logs are written at the pace of real time: a
+kill comes in real time, and 7,200 writes per emulated hour would save nothing. Sealing follows
 virtual time, so that the same run makes the same files.
 """
 
@@ -31,14 +31,13 @@ _LAST_RETRIES_US = (500_000, 2_000_000)
 
 
 class Recorder:
-    """Keeps the rows of one daemon safe.
+    """Records the rows of one daemon.
 
     Args:
-        config: how often.
-        host: its lake is written to, by its clock; its output records into the spool from now on.
-        release: adds readings to the spool that are not there yet; if it is given True, also those
-            that are held back.
-        counts: takes what is recorded and lost.
+        config: how often to write, sync and seal.
+        host: has the lake and the clock; from now on its output goes to the spool.
+        release: has the sources record their readings; with True also those that are held back.
+        counts: counts what is recorded and lost.
 
     Raises:
         UserError: the node's name or the lake's folder cannot be used, or another process collects
@@ -58,7 +57,7 @@ class Recorder:
         self._config = config
         self._clock = host.clock
         self._log = host.log
-        self._tell = host.warn
+        self._emit = host.warn
         self._release = release
         self._virtual = isinstance(host.clock, VirtualClock)
         self._offset_us = host.offset_us
@@ -77,7 +76,7 @@ class Recorder:
         self._sealer = self._worker("seal", self._seal)
 
     def plan(self, schedule: Schedule, start_us: int) -> None:
-        """Recover what an earlier process left, and put what is to come on the schedule."""
+        """Recover the logs of an earlier process, and put writing and sealing on the schedule."""
         self._recoverer.ask()
         config = self._config
         for period_s, task in (
@@ -92,7 +91,7 @@ class Recorder:
         self.housekeeping.plan(schedule, start_us)
 
     def finish(self) -> None:
-        """Wait for what is under way; after this nothing is written but by `seal_at_last`."""
+        """Wait for running work; after this only `seal_at_last` writes."""
         for worker in (self._flusher, self._syncer):
             worker.finish(_STOP_S)
         for worker in (self._recoverer, self._sealer):
@@ -100,10 +99,11 @@ class Recorder:
         self.housekeeping.finish()
 
     def seal_at_last(self) -> dict[str, int]:
-        """Seal everything, return row counts; a lake that cannot be written gets a little time.
+        """Seal everything and return row counts; retry for a while if the lake cannot be written.
 
         Raises:
-            UserError: it still cannot. What is in the log is recovered at the next start.
+            UserError: the lake still cannot be written. The next start recovers the rows in the
+            log.
         """
         until_us = self._clock.monotonic_us() + self._offset_us
         counts = self._seal_patiently()
@@ -120,18 +120,19 @@ class Recorder:
         return self.spool.seal()
 
     def close(self) -> None:
-        """Give the node free for another process."""
+        """Release the node for another process."""
         self.spool.close()
 
     def _worker(self, name: str, task: Callable[[], None]) -> Worker:
         def failed(error: Exception) -> None:
-            self._tell("error", None, f"{name}: {error!r}")
+            self._emit("error", None, f"{name}: {error!r}")
 
         return Worker(task, failed, inline=self._virtual)
 
     def _flush_soon(self) -> None:
-        # The end of a run of equal readings is held back for up to a second; on a real clock it
-        # would be lost with the process.
+        # The end of a run of equal readings is held back for up to a second. On a real clock it is
+        # recorded too, or a kill would lose it. On a virtual clock, where this follows real time,
+        # the rows would then differ from run to run.
         self._release(not self._virtual)
         self._flusher.ask()
 
@@ -146,12 +147,12 @@ class Recorder:
         self._once("sync", self.spool.sync)
 
     def _once(self, what: str, task: Callable[[], None]) -> None:
-        """Run a task; report a problem once, and when it is over."""
+        """Run a task; report a problem once, and once when it is over."""
         try:
             task()
         except UserError as error:
             if self._problems.is_new(what, str(error)):
-                self._tell("error", None, str(error))
+                self._emit("error", None, str(error))
         else:
             if self._problems.is_over(what):
                 self._log.info(f"{what}_works")
@@ -159,12 +160,12 @@ class Recorder:
     def _recover(self) -> None:
         found = self.spool.recover()
         for detail in found.torn:
-            self._tell("torn", None, detail)
+            self._emit("torn", None, detail)
         for detail in found.unreadable:
-            self._tell("quarantined", None, detail)
+            self._emit("quarantined", None, detail)
         if found.rows:
             detail = f"{found.rows} rows over {found.span_s:.3f} s from the log"
-            self._tell("recovered", None, detail)
+            self._emit("recovered", None, detail)
             self._counts.recovered_rows += found.rows
         try:
             self.spool.seal_waiting()
@@ -183,11 +184,11 @@ class Recorder:
 
     def _dropped(self, table: str, rows: int, why: str) -> None:
         self._counts.dropped_rows[table] += rows
-        self._tell("drop", None, f"{rows} rows of {table}: {why}")
+        self._emit("drop", None, f"{rows} rows of {table}: {why}")
 
 
 class _Paced:
-    """A task that is left out until a period of real time is over."""
+    """A task that is skipped until a period of real time is over."""
 
     def __init__(self, task: Callable[[], None], period_s: float) -> None:
         self._task = task

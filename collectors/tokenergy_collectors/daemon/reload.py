@@ -1,9 +1,9 @@
-"""Runs a daemon, and after a reload the next one, on the same boards.
+"""Runs a daemon, and after each reload a new one, on the same boards.
 
-In: opened boards and a way to read the configuration. Out: runs, one after the other. A reload is a
-whole new daemon: everything read before is sealed, and every key takes effect but `learn_s`, whose
-time is the start of the process. What is to be loaded is checked while the old daemon samples, so
-that a mistake in a file is a line in the log and no outage.
+In: opened boards, and a function that reads the configuration. Out: runs, one after the other. A
+reload makes a new daemon: everything read before is sealed, and every key takes effect except
+`learn_s`, which applies at the start of the process. The new configuration is checked while the old
+daemon samples, so that a mistake in a file is a line in the log and no outage.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class ReloadingDaemon:
     """The runs of one process.
 
     Args:
-        config: what to begin with.
-        read_config: reads the configuration as it stands now; raises `UserError`.
+        config: the configuration of the first run.
+        read_config: reads the current configuration; raises `UserError`.
         clock: real or virtual.
         boards: the boards, opened.
-        missing: what is wrong with boards that could not be opened.
+        missing: why boards could not be opened, one text per board.
         control: ends a run, and says whether another one follows.
         emulated_jobs: allocations of an emulated node; None if the boards are real.
         quiet: see `Log`.
-        spread_jobs: emulated jobs that hold boards of other nodes too.
+        spread_jobs: emulated jobs that also hold boards of other nodes.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class ReloadingDaemon:
             clock.beat = self._supervision.beat
 
     def run(self, duration_us: int | None) -> dict[str, int]:
-        """Run until `control` ends it for good or the duration is over; return the last row counts.
+        """Run until `control` stops it or the duration is over; return the last row counts.
 
         Args:
-            duration_us: of all runs together (us); for ever if None.
+            duration_us: of all runs together (us); None for no limit.
 
         Raises:
-            NvmlLostError: no board answers any more; what was read before is sealed.
+            NvmlLostError: no board answers any more; everything read before that is sealed.
             UserError: something in the configuration cannot be used, or the last rows of a run
                 cannot be written.
         """
@@ -108,7 +108,7 @@ class ReloadingDaemon:
             self._supervision.restart()
 
     def _daemon(self) -> Daemon:
-        """Put a daemon together for one run."""
+        """Make the daemon of one run."""
         config = self._config
         host = Host(
             config.node,
@@ -127,7 +127,7 @@ class ReloadingDaemon:
         return daemon
 
     def _may_reload(self) -> bool:
-        """Check everything that the next daemon would be built from; say what is wrong or new."""
+        """Check everything that the next daemon needs; log what is wrong, or what changes."""
         log = Log(self._config.log_format, quiet=self._quiet)
         try:
             config = self._read_config()
@@ -137,7 +137,7 @@ class ReloadingDaemon:
                 source.validate(config)
             if config.upload.to is not None:
                 open_store(config.upload, Path(config.lake))
-            self._endpoint.follow(config)
+            self._endpoint.follow(config)  # last: it changes where metrics are served
         except UserError as error:
             log.warning("reload_refused", why=error)
             return False
@@ -146,5 +146,5 @@ class ReloadingDaemon:
         log.info("reload", changed=", ".join(changed) or "nothing")
         self._next = config
         stamp = f"MONOTONIC_USEC={self._clock.monotonic_us()}"
-        self._control.notifier.tell("RELOADING=1", stamp)
+        self._control.notifier.send("RELOADING=1", stamp)
         return True

@@ -1,7 +1,7 @@
 """Runs the daemon on the boards of this host.
 
-In: a configuration. Out: a run that lasts until it is stopped, until its time is over, or until
-NVML is lost.
+In: a configuration. Out: a run that ends when it is stopped, when its time is over, or when NVML is
+lost.
 """
 
 from __future__ import annotations
@@ -19,14 +19,19 @@ from tokenergy_collectors.sources.nvml.scopes import learn_scopes
 from tokenergy_collectors.sources.nvml.settings import GpuKeys
 
 ReadConfig = Callable[[], Config]
-"""Reads the configuration as it stands now."""
+"""Reads the current configuration."""
 
 
 def run_here(read_config: ReadConfig, duration_us: int | None, control: Control) -> dict[str, int]:
-    """Run on the boards of this host."""
+    """Run on the boards of this host; return the last row counts.
+
+    Raises:
+        NvmlLostError: no board answers any more; everything read before that is sealed.
+        UserError: the configuration cannot be used, or there is no GPU.
+    """
     config = read_config()
     learn_s = keys_of(config, GpuKeys).learn_s
-    Lake(config.lake, create=True).prepare()
+    Lake(config.lake, create=True).prepare()  # fails before learning, which takes seconds
     clock = BeatingClock()
     try:
         boards, missing = open_boards()

@@ -1,9 +1,9 @@
-"""Looks after a running daemon: tells the supervisor that it lives, and gives up what is hopeless.
+"""Reports to the supervisor that the daemon runs, and ends the daemon when NVML is lost.
 
-In: a beat where the daemon's schedule is about to wait, once a second or as often as asked. Out:
-READY=1 at the first one, WATCHDOG=1 while they go on, and an end of the run once NVML itself is
-lost. A container loses it for good when its host's systemd reloads: every call then answers
-"Unknown Error" until the container is made anew, which only a supervisor can do.
+In: a beat whenever the daemon's schedule is about to wait, at most once a second. Out: READY=1 at
+the first beat, WATCHDOG=1 while beats continue, and the end of the run once NVML itself is lost. A
+container loses NVML permanently when its host's systemd reloads: every call then returns "Unknown
+Error" until the container is created again, which only a supervisor can do.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ _LOST_US = 60_000_000
 
 
 class NvmlLostError(UserError):
-    """No board answers any more, and only a new process, or a new container, can mend that."""
+    """No board answers any more; only a new process, or a new container, can fix that."""
 
 
 class Supervision:
     """Takes a daemon's beats.
 
     Args:
-        boards: whose answers are watched.
-        control: asked to end the run; its notifier is told how things go.
+        boards: the boards to watch.
+        control: ends the run; its notifier sends the states.
     """
 
     def __init__(self, boards: Sequence[Board], control: Control) -> None:
         self._boards = boards
         self._control = control
         watchdog_us = control.notifier.watchdog_us
+        # Twice per period, as sd_watchdog_enabled(3) recommends.
         self._alive_every_us = None if watchdog_us is None else watchdog_us // 2
         self._next_look_us = 0
         self._next_alive_us = 0
@@ -43,18 +44,18 @@ class Supervision:
         self._ready = False
 
     def restart(self) -> None:
-        """Say once more that the daemon is ready, at its next beat."""
+        """Send READY=1 again at the next beat, after a reload."""
         self._ready = False
 
     def beat(self, now_us: int) -> int:
-        """Take note that the daemon goes on; return when to be told next (monotonic us)."""
+        """Note that the daemon runs; return when to call this again (monotonic us)."""
         notifier = self._control.notifier
         if not self._ready:
             self._ready = True
-            notifier.tell("READY=1", f"STATUS=sampling {len(self._boards)} boards")
+            notifier.send("READY=1", f"STATUS=sampling {len(self._boards)} boards")
         if self._alive_every_us is not None and now_us >= self._next_alive_us:
             self._next_alive_us = now_us + self._alive_every_us
-            notifier.tell("WATCHDOG=1")
+            notifier.send("WATCHDOG=1")
         if now_us >= self._next_look_us:
             self._next_look_us = now_us + _LOOK_EVERY_US
             self._look(now_us)
@@ -63,13 +64,14 @@ class Supervision:
         return min(self._next_look_us, self._next_alive_us)
 
     def _look(self, now_us: int) -> None:
-        """End the run when every board has answered "Unknown Error" for a minute."""
+        """End the run when every board has returned "Unknown Error" for a minute."""
         if not all(board.failure == pynvml.NVML_ERROR_UNKNOWN for board in self._boards):
             self._lost_us = None
         elif self._lost_us is None:
             self._lost_us = now_us
         elif now_us - self._lost_us > _LOST_US and self._control.failure is None:
             self._control.fail(
-                f"NVML is lost: each of {len(self._boards)} boards answers Unknown Error for "
-                f"{_LOST_US // 1_000_000} s; expected a supervisor to start this anew"
+                f"NVML is lost: each of {len(self._boards)} boards has returned Unknown Error for "
+                f"{_LOST_US // 1_000_000} s; restart the collector, and in a container create the "
+                "container again"
             )

@@ -1,7 +1,7 @@
-"""`tokenergy-collect upload`: everything that waits into the store, once.
+"""`tokenergy-collect upload`: uploads everything that the store does not have yet, once.
 
-In: a configuration. Out: files in the store, and what could not be put there. Logs that a killed
-daemon left are sealed first, so that a host may be drained; a daemon that runs does that itself.
+In: a configuration. Out: files in the store, and what could not be uploaded. The logs of a killed
+daemon are sealed first, so that nothing is left on the host; a running daemon seals its own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import EVENT
 from tokenergy_collectors.lake.paths import escape_node
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.spool.folder import FOLDER
@@ -26,18 +27,18 @@ Say = Callable[[str], None]
 
 
 def upload_once(config: Config, say: Say) -> tuple[UploadCounters, list[str]]:
-    """Upload what waits; return what was done, and what failed in words.
+    """Upload what waits; return what was done, and what failed, in words.
 
     Args:
-        config: `upload.to` is given.
-        say: takes lines about what was found in the logs.
+        config: with `upload.to`.
+        say: takes lines about rows found in the logs.
 
     Raises:
-        UserError: there is no such lake, nowhere to upload to, or the store cannot be used.
+        UserError: the lake does not exist, `upload.to` is missing, or the store cannot be used.
     """
     upload = config.upload
     if upload.to is None:
-        raise UserError("nowhere to upload to: upload.to is not given; expected s3:// or a path")
+        raise UserError("upload.to is not set; expected s3://BUCKET/PREFIX or a path")
     lake = Lake(config.lake)
     store = open_store(upload, lake.root)
     waiting = _seal_what_was_left(lake, config.node, say)
@@ -49,26 +50,29 @@ def upload_once(config: Config, say: Say) -> tuple[UploadCounters, list[str]]:
 
 
 def _seal_what_was_left(lake: Lake, node: str, say: Say) -> list[str]:
-    """Seal the logs of a daemon that is gone; return what keeps rows from it, in words."""
+    """Seal the logs of a daemon that was killed; return what prevents that, in words."""
     folder = lake.root / FOLDER / escape_node(node)
     if not any(path.stat().st_size for path in folder.glob(f"*{SUFFIX}")):
         return []
     if not os.access(folder, os.W_OK):
-        return [f"{folder}: rows wait in the log, and it may not be written to"]
+        return [f"{folder}: rows wait in the log, but this user may not write there"]
     try:
         spool = Spool(lake, node, lambda table, rows, why: say(f"{rows} rows of {table}: {why}"))
     except UserError:
-        return []  # a daemon runs; what it sealed is uploaded
+        return []  # a daemon is running: it seals its own logs
     try:
         found = spool.recover()
-        told = [("torn", text) for text in found.torn]
-        told += [("quarantined", text) for text in found.unreadable]
+        events = [("torn", text) for text in found.torn]
+        events += [("quarantined", text) for text in found.unreadable]
         if found.rows:
             text = f"{found.rows} rows over {found.span_s:.3f} s from the log"
-            told.append(("recovered", text))
+            events.append(("recovered", text))
         now_us = time.time_ns() // 1000
-        spool.add("event", [(now_us, node, None, kind, text) for kind, text in told])
-        for kind, text in told:
+        rows = [
+            EVENT.make_row(ts_us=now_us, node=node, kind=kind, detail=text) for kind, text in events
+        ]
+        spool.add("event", rows)
+        for kind, text in events:
             say(f"{kind}: {text}")
         spool.seal()
     except UserError as error:

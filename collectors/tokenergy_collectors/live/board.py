@@ -1,9 +1,9 @@
 """One board in the last minute: its latest reading, its gauges, and its energy curve.
 
-In: every reading, from the sampling itself. Out: power while it is fresh, energy between two
-instants. A reading costs a multiplication and four stores; once a second a mark is set on the
-energy curve. One thread feeds, others look on without a lock: what they look at is a number or a
-tuple that is replaced whole.
+In: every reading, from the sampling thread. Out: power while it is fresh, and energy between two
+instants. A reading costs a multiplication and four stores; once a second a point is added to the
+energy curve. One thread writes and others read without a lock: what they read is a number, or a
+tuple that is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _MARK_EVERY_US = 1_000_000
 _LEAST_GAP_US = 1_500_000
 _TWICE_NJ_PER_MJ = 2_000_000
 _FROZEN_MJ = 1_000
-"""A counter that stood still while the readings say at least this much tells nothing."""
+"""A counter that did not move while the readings add up to more than this is not used."""
 
 
 class Limits(NamedTuple):
-    """Ages beyond which a value is not shown (us), and the spacing beyond which it is a gap."""
+    """Ages above which a value is not shown (us), and the spacing above which it is a gap (us)."""
 
     power_us: int
     state_us: int
@@ -36,10 +36,10 @@ class Mark(NamedTuple):
     """A point of the energy curve.
 
     Attributes:
-        ts_us: when.
-        counter_mj: what the counter gave until then, restarts bridged; None if it was not read.
-        twice_nj: twice the integral of the readings until then, gaps left out.
-        uncovered_us: time until then in which power was not known.
+        ts_us: its time (us UTC).
+        counter_mj: the counter, continued over restarts; None if it was not read.
+        twice_nj: twice the integral of the readings up to then, without gaps.
+        uncovered_us: time up to then in which power was unknown.
     """
 
     ts_us: int
@@ -49,25 +49,25 @@ class Mark(NamedTuple):
 
 
 class State(NamedTuple):
-    """Gauges as they were read last."""
+    """The latest gauges."""
 
     ts_us: int
     gauges: Mapping[str, int | None]
 
 
 class LiveBoard:
-    """Takes the readings of one board; times are stamps of the collector (us UTC).
+    """Takes the readings of one board; all times are stamps of the collector (us UTC).
 
     Attributes:
         board: the board.
         limits: ages up to which values are shown.
         ts_us: stamp of the latest power reading; 0 before the first.
         power_mw: that reading.
-        readings: answers of the board so far.
-        gaps: spacings of readings beyond the gap limit so far.
-        marks: the energy curve, oldest first; a little over a minute of it.
+        readings: how many readings it gave so far.
+        gaps: how many spacings of its readings exceeded the gap limit so far.
+        marks: the energy curve of a little more than a minute, oldest first.
         state: the latest gauges.
-        processes: when the process list was read last, and how many there were.
+        processes: when the process list was last read, and its length.
     """
 
     __slots__ = (
@@ -102,14 +102,14 @@ class LiveBoard:
         self.follow(board, Limits(0, 0, 0, 0, 0))
 
     def follow(self, board: Board, limits: Limits) -> None:
-        """Take a board as it was opened, and the limits that now hold."""
+        """Set the board as it was opened, and the limits that now apply."""
         self.board = board
         self.limits = limits
         self._gap_us = max(limits.gap_us, _LEAST_GAP_US)
         self._keep_us = WINDOW_US + max(limits.counter_us, 2 * _MARK_EVERY_US)
 
     def forget(self) -> None:
-        """Drop what is known of the last minute, as after a step of the stamps. Totals stay."""
+        """Forget the last minute, as after a step of the stamps; totals stay."""
         self.ts_us = 0
         self.power_mw = 0
         self.marks: tuple[Mark, ...] = ()
@@ -118,13 +118,14 @@ class LiveBoard:
         self.processes: tuple[int, int] | None = None
 
     def reading(self, ts_us: int, power_mw: int | None, energy_mj: int | None) -> None:
-        """Take a reading; this is called at every tick."""
+        """Take a reading; called at every tick."""
         spent_us = ts_us - self.ts_us
         if power_mw is None or not 0 <= spent_us <= self._gap_us:
             self._resume(ts_us, power_mw)
         else:
             self._twice_nj += (self.power_mw + power_mw) * spent_us
-            # The stamp last: whoever looks meanwhile takes a reading for older than it is.
+            # The stamp last: a thread that reads in between then sees a reading as too old, which
+            # is harmless, and never as too new.
             self.power_mw = power_mw
             self.ts_us = ts_us
         self.readings += 1
@@ -134,7 +135,7 @@ class LiveBoard:
     def set_state(
         self, ts_us: int, gauges: Mapping[str, int | None], processes: int | None
     ) -> None:
-        """Take the slow gauges, and the number of processes where it was asked for."""
+        """Take the gauges, and the number of processes if they were read."""
         self.state = State(ts_us, gauges)
         if processes is not None:
             self.processes = (ts_us, processes)
@@ -145,7 +146,7 @@ class LiveBoard:
         return power_mw if ts_us and now_us - ts_us <= self.limits.power_us else None
 
     def fresh_gauges(self, now_us: int) -> Mapping[str, int | None]:
-        """Return the latest gauges; none if they are older than their limit."""
+        """Return the latest gauges; empty if they are older than their limit."""
         state = self.state
         return state.gauges if state and now_us - state.ts_us <= self.limits.state_us else {}
 
@@ -155,28 +156,28 @@ class LiveBoard:
         return found[1] if found and now_us - found[0] <= self.limits.processes_us else None
 
     def counter_mj(self, now_us: int) -> int | None:
-        """Return what the counter gave until now, never falling; None if it was not read lately."""
+        """Return the counter (mJ), which never falls; None if its latest reading is too old."""
         last = next((m for m in reversed(self.marks) if m.counter_mj is not None), None)
         return last.counter_mj if last and now_us - last.ts_us <= self.limits.counter_us else None
 
     def minute_mj(self, now_us: int) -> float | None:
-        """Return the energy of the last minute, up to the latest mark (mJ); None if not known."""
+        """Return the energy of the minute before the latest mark (mJ); None if unknown."""
         curve = self._curve()
         if not curve or now_us - curve[-1].ts_us > self.limits.counter_us:
             return None
         end_us = curve[-1].ts_us
         return self.energy_mj(end_us - WINDOW_US, end_us)
 
-    def known(self) -> tuple[int, int] | None:
-        """Return the stretch of time in which energy is known at most (us UTC)."""
+    def span(self) -> tuple[int, int] | None:
+        """Return the first and last instant for which energy can be known (us UTC)."""
         curve = self._curve()
         return (curve[0].ts_us, curve[-1].ts_us) if curve else None
 
     def energy_mj(self, start_us: int, end_us: int) -> float | None:
-        """Return the energy between two instants (mJ); None if it is not known.
+        """Return the energy between two instants (mJ); None if it is unknown.
 
-        It is the counter's where there is one that moves, and else the readings' integral, which is
-        not known over a gap. Between two marks it is taken as linear.
+        It is the counter's if there is one and it moves, else the integral of the readings, which
+        is unknown over a gap. Between two marks energy is interpolated linearly.
         """
         marks, spacing_us = self.marks, max(self.limits.counter_us, 3 * _MARK_EVERY_US)
         counted = [(m.ts_us, m.counter_mj) for m in marks if m.counter_mj is not None]
@@ -189,12 +190,12 @@ class LiveBoard:
         return integral_mj if counter_mj is None or frozen else counter_mj
 
     def _curve(self) -> list[Mark]:
-        """Return the marks that energy is told from: those with a counter, if there are any."""
+        """Return the marks to compute energy from: those with a counter, if there are any."""
         marks = self.marks
         return [mark for mark in marks if mark.counter_mj is not None] or list(marks)
 
     def _resume(self, ts_us: int, power_mw: int | None) -> None:
-        """Take a reading that does not join on to the one before it."""
+        """Take a reading after a gap, or the first one."""
         if power_mw is None:
             return
         if self.ts_us and ts_us > self.ts_us:
@@ -216,7 +217,7 @@ class LiveBoard:
         self.marks = (*marks[first:], mark)
 
     def _count(self, energy_mj: int) -> None:
-        """Bring the counter's own curve up to date; where it fell, the readings bridge it."""
+        """Continue the counter; if it fell, the integral of the readings bridges that second."""
         if self._raw_mj is None:
             self._counter_mj = energy_mj
         elif energy_mj >= self._raw_mj:

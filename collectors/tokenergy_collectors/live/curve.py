@@ -1,7 +1,7 @@
-"""Differences along a curve that is known at some instants: linear between two of them.
+"""Differences along a curve that is known at some instants, interpolated linearly between them.
 
-In: points in time order. Out: how much the curve rose between two instants, or None where that is
-not known: before the first point, after the last, or inside too wide a gap.
+In: points in time order. Out: how much the curve rose between two instants, or None if that is
+unknown: before the first point, after the last, or inside a gap that is too wide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def difference(
         points: the curve, in time order.
         start_us: the earlier instant.
         end_us: the later one.
-        widest_us: an instant between two points further apart than this is not known.
+        widest_us: between two points that are further apart the curve is unknown (us).
     """
     before, after = (_at(points, at_us, widest_us) for at_us in (start_us, end_us))
     return None if before is None or after is None else after - before

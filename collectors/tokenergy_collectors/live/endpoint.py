@@ -1,7 +1,8 @@
-"""The endpoint of one process: off, or on at an address that a reload may change.
+"""The metrics endpoint of one process: off, or on at an address that a reload may change.
 
-In: the configuration, at start and at every reload. Out: a server that shows the live view, which
-stays the same throughout, and so do its counters. What serves is loaded only where it is wanted.
+In: the configuration, at start and at every reload. Out: a server that shows the live view. The
+view and its counters stay the same over reloads. The server's modules are imported only if it is
+on.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Endpoint:
-    """Serves a view where the configuration says. Methods may be called from several threads.
+    """Serves a view at the configured address; methods may be called from several threads.
 
     Args:
-        view: what is shown.
+        view: the view to serve.
     """
 
     def __init__(self, view: LiveView) -> None:
@@ -33,21 +34,22 @@ class Endpoint:
         self._server: MetricsServer | None = None
 
     def follow(self, config: Config) -> None:
-        """Serve where a configuration says; what does not change is left alone.
+        """Serve at the address of a configuration; do nothing if it is the current one.
 
         Raises:
-            UserError: the address cannot be had; then nothing has changed.
+            UserError: the address cannot be used; then the old server continues.
         """
         listen = config.metrics.listen
         with self._lock:
             if listen == self._listen or self._closed:
                 return
+            # The new server first: if it fails, the old one is still there.
             server = None if listen is None else self._serve(listen, Log(config.log_format))
             self._stop()
             self._listen, self._server = listen, server
 
     def close(self) -> None:
-        """Stop serving, for good."""
+        """Stop serving and do not start again."""
         with self._lock:
             self._closed = True
             self._stop()
@@ -63,7 +65,7 @@ class Endpoint:
         server = MetricsServer(
             registry, parse_listen(listen), lambda why: log.warning("metrics_failed", why=why)
         )
-        log.info("metrics", listen=server.told)
+        log.info("metrics", listen=server.address)
         return server
 
     def _stop(self) -> None:

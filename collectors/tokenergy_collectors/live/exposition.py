@@ -1,6 +1,6 @@
-"""Turns the live view into Prometheus' metric families, one consistent look at a time.
+"""Turns the live view into metric families of Prometheus, all for the same instant.
 
-In: the view. Out: families with samples; a value that is not fresh or not known has none.
+In: the view. Out: families with samples; a value that is stale or unknown has no sample.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _GAUGES = (
     ("temp_c", c.GPU_TEMPERATURE, 1, 1),
     ("throttle", c.GPU_REASONS, 1, 1),
 )
-"""Gauge of a board, its metric, and what turns the one into the other's unit: times, over."""
+"""Gauge of a board, its metric, and the factor and divisor to the metric's unit."""
 
 
 class ViewCollector(Collector):
-    """Collects from a view; never asks a board."""
+    """Collects from a view; never reads a board."""
 
     def __init__(self, view: LiveView) -> None:
         self._view = view
 
     def describe(self) -> list[Metric]:
-        """Name nothing in advance, so that registering does not collect."""
+        """Return nothing, so that registering does not collect."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -44,26 +44,27 @@ class ViewCollector(Collector):
         _jobs(samples, self._view, now_us)
         _health(samples, self._view, now_us)
         _sources(samples, self._view)
+        # A copy: this runs in the server's thread, and another one may add to it meanwhile.
         for family, read in list(self._view.extras.items()):
             samples.add(family, (), read())
         yield from samples.families()
 
 
 class _Samples:
-    """Families as they fill."""
+    """Families that are being filled with samples."""
 
     def __init__(self) -> None:
         self._found: dict[c.Family, CounterMetricFamily | GaugeMetricFamily] = {}
 
     def add(self, family: c.Family, labels: tuple[str, ...], value: float | None) -> None:
-        """Add a sample; None is not known and adds none."""
+        """Add a sample, unless the value is None (unknown)."""
         if value is None:
             return
         found = self._found.get(family)
         if found is None:
             of_type = CounterMetricFamily if family.type == "counter" else GaugeMetricFamily
-            told = f"{family.meaning} ({family.unit})" if family.unit else family.meaning
-            found = self._found[family] = of_type(family.name, told, labels=family.labels)
+            help_text = f"{family.meaning} ({family.unit})" if family.unit else family.meaning
+            found = self._found[family] = of_type(family.name, help_text, labels=family.labels)
         found.add_metric(labels, value)
 
     def families(self) -> Iterator[Metric]:
@@ -105,8 +106,8 @@ def _jobs(samples: _Samples, view: LiveView, now_us: int) -> None:
             samples.add(c.JOB_RATE, (*labels, kind), rate)
         samples.add(c.JOB_COST, (*labels, job.kind or ""), job.joules_per_token)
     for key, series in sorted(view.series().items()):
-        told = (view.node, key.source_id, series.job_id, key.model, key.engine, key.kind)
-        samples.add(c.TOKENS, told, series.total(now_us))
+        label_values = (view.node, key.source_id, series.job_id, key.model, key.engine, key.kind)
+        samples.add(c.TOKENS, label_values, series.total(now_us))
 
 
 def _health(samples: _Samples, view: LiveView, now_us: int) -> None:
@@ -129,7 +130,7 @@ def _health(samples: _Samples, view: LiveView, now_us: int) -> None:
 
 def _sources(samples: _Samples, view: LiveView) -> None:
     for one in view.health():
-        if one.succeeded is None:
+        if one.succeeded is None:  # it has not run yet
             continue
         labels = (one.source,)
         samples.add(c.SOURCE_DURATION, labels, one.duration_s)

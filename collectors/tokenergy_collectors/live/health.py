@@ -1,6 +1,6 @@
-"""The collector's own health: events by kind, and what its process takes.
+"""The collector's own health: events by kind, and the CPU time and memory of its process.
 
-In: events; the kernel's accounts of this process. Out: numbers.
+In: events, and what the kernel reports about this process. Out: numbers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _STATM = Path("/proc/self/statm")
 
 
 class EventCounts:
-    """Events by kind; told from several threads."""
+    """Counts events by kind; may be used from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,12 +33,12 @@ class EventCounts:
 
 
 def cpu_s() -> float:
-    """Return the CPU time that this process took, user and system (s)."""
+    """Return the CPU time of this process, user and system (s)."""
     return time.process_time()
 
 
 def resident_bytes() -> int | None:
-    """Return the memory of this process (bytes); None where /proc does not tell."""
+    """Return the resident memory of this process (bytes); None if /proc does not have it."""
     try:
         return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):

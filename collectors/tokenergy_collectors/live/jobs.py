@@ -1,8 +1,8 @@
-"""Jobs in the last minute: what they draw, how many tokens they make, and the energy of each.
+"""Jobs in the last minute: power, tokens per second and energy per token.
 
-In: the allocations that hold now, the boards and the token series. Out: figures, a job at a time.
-What is not known is None: a job's power while one of its boards does not answer, energy per token
-in a minute without tokens, or of a job that holds boards on other nodes too.
+In: current allocations, the boards and the token series. Out: figures for each job. What is unknown
+is None: the power of a job while one of its boards does not answer, and energy per token in a
+minute without tokens or for a job that also holds boards on other nodes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tokenergy_collectors.live.board import LiveBoard
 from tokenergy_collectors.live.tokens import Series, SeriesKey
 
 OUTPUT_KINDS = ("generated", "trained")
-"""What energy is divided by, as in the index; the first that a job's servers count."""
+"""Kinds of token that energy is divided by, as in the index: the first that a job counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Allocation:
     share_ppm: int
 
     def holds(self, at_us: int) -> bool:
-        """Tell whether the job holds the board at an instant."""
+        """Return whether the job holds the board at an instant."""
         return self.start_us <= at_us and (self.end_us is None or at_us < self.end_us)
 
 
@@ -41,8 +41,8 @@ class JobFigures:
     Attributes:
         job_id: the job.
         devices: boards of this node that it holds now.
-        power_mw: what they draw, by its shares of them.
-        tokens_per_s: rate by kind of token.
+        power_mw: power of these boards times its shares; None if one is unknown.
+        tokens_per_s: tokens per second by kind.
         kind: the kind that energy is divided by; None if no tokens are counted.
         joules_per_token: energy over tokens of that kind.
     """
@@ -56,7 +56,7 @@ class JobFigures:
 
 
 def allocations_of(rows: Iterable[Mapping[str, Any]], since_us: int) -> list[Allocation]:
-    """Return rows of `jobs` as allocations; those that ended before `since_us` are left out."""
+    """Return rows of `jobs` as allocations, without those that ended before `since_us`."""
     return [
         Allocation(r["job_id"], r["device_id"], r["start_us"], r["end_us"], r["share_ppm"])
         for r in rows
@@ -76,9 +76,9 @@ def job_figures(
     Args:
         now_us: now (us UTC).
         boards: the node's boards by `device_id`.
-        allocations: of this node, the last minute's included.
+        allocations: of this node, including those of the last minute.
         series: token counters.
-        spread: jobs that hold boards on other nodes too.
+        spread: jobs that also hold boards on other nodes.
     """
     held: dict[str, list[Allocation]] = {}
     for allocation in allocations:
@@ -134,7 +134,7 @@ def _power_mw(now_us: int, boards: Mapping[str, LiveBoard], held: list[Allocatio
 
 
 def _rate(now_us: int, series: Mapping[SeriesKey, Series], kind: str) -> float | None:
-    """Return tokens of a kind a second, all engines together; None if none tells its rate."""
+    """Return tokens of a kind per second over all engines; None if no engine has a rate."""
     found = [one.minute(now_us) for key, one in series.items() if key.kind == kind]
     rates = [
         (last - first) / (to_us - from_us) * 1e6
@@ -146,13 +146,14 @@ def _rate(now_us: int, series: Mapping[SeriesKey, Series], kind: str) -> float |
 def _joules_per_token(
     now_us: int, boards: Mapping[str, LiveBoard], held: list[Allocation], series: list[Series]
 ) -> float | None:
-    """Return energy over tokens, between two scrapes at which both are known."""
-    known = [boards[a.device_id].known() for a in held if a.device_id in boards]
-    stretches = [stretch for stretch in known if stretch is not None]
-    if len(stretches) < len(held) or not held:
+    """Return energy per token between two scrapes at which both energy and tokens are known."""
+    found_spans = [boards[a.device_id].span() for a in held if a.device_id in boards]
+    spans = [span for span in found_spans if span is not None]
+    if len(spans) < len(held) or not held:
         return None
-    stretch = (max(first for first, _ in stretches), min(last for _, last in stretches))
-    points = [found for one in series if (found := one.minute(now_us, stretch))]
+    # Energy is known only where all boards know theirs: tokens are counted in the same time.
+    common = (max(first for first, _ in spans), min(last for _, last in spans))
+    points = [found for one in series if (found := one.minute(now_us, common))]
     tokens = sum(last[1] - first[1] for first, last in points)
     if not tokens:
         return None

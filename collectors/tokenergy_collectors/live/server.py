@@ -1,8 +1,8 @@
 """An HTTP server for one page of metrics, on a loopback port or a Unix socket.
 
 In: a registry and an address. Out: `GET /metrics` in Prometheus or OpenMetrics text, as the client
-asks; anything else is 404. A few connections at a time, each with a time limit: whoever connects
-and says nothing holds up nobody, and least of all the sampling.
+asks; any other path is 404. A few connections at a time, each with a time limit: a client that
+connects and sends nothing delays no other client, and never the sampling.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ _POLL_S = 0.2
 _MODE = 0o660
 
 Failed = Callable[[str], None]
-"""Told of a request that could not be answered, in words."""
+"""Takes the reason, in words, why a request could not be answered."""
 
 
 class MetricsServer:
     """Serves from construction until `close`.
 
     Args:
-        registry: what is served.
-        address: where; port 0 takes a free one.
-        failed: told of requests that went wrong.
+        registry: the metrics to serve.
+        address: where to listen; port 0 takes a free port.
+        failed: called for requests that fail.
 
     Attributes:
-        told: the address as it can be asked for.
+        address: the address to ask, as text, with the actual port.
 
     Raises:
-        UserError: the address cannot be had.
+        UserError: the address cannot be used.
     """
 
     def __init__(self, registry: CollectorRegistry, address: Address, failed: Failed) -> None:
         self._server = _listen(registry, address, failed)
-        self.told = address.text
-        self._made: tuple[int, int] | None = None
+        self.address = address.text
+        self._socket_file: tuple[int, int] | None = None
         if address.path is None:
             host = f"[{address.host}]" if ":" in address.host else address.host
-            self.told = f"{host}:{self._server.server_address[1]}"
+            self.address = f"{host}:{self._server.server_address[1]}"
         else:
-            self._made = _identity(Path(address.path))
+            self._socket_file = _identity(Path(address.path))
         self._path = address.path
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(_POLL_S,), name="metrics", daemon=True
@@ -64,11 +64,11 @@ class MetricsServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop serving, and remove the socket's file if it is still this one's."""
+        """Stop serving, and remove the socket's file if it is still the one made here."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-        if self._path is not None and self._made == _identity(Path(self._path)):
+        if self._path is not None and self._socket_file == _identity(Path(self._path)):
             Path(self._path).unlink(missing_ok=True)
 
 
@@ -86,9 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
             encode, kind = choose_encoder(self.headers.get("Accept", ""))
             try:
                 body = encode(self.server.registry)
-            except Exception as error:  # noqa: BLE001 - a fault here is an answer, not an end
+            except Exception as error:  # noqa: BLE001 - becomes an HTTP 500
                 self.server.failed(f"metrics: {error!r}")
-                self._answer(500, b"the metrics cannot be told; the collector's log says why\n")
+                self._answer(500, b"the metrics could not be collected; see the collector's log\n")
             else:
                 self._answer(200, body, kind)
         elif path == "/":
@@ -104,19 +104,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def version_string(self) -> str:
-        """Return what the header Server says."""
+        """Return the value of the header Server."""
         return "tokenergy-collect"
 
     def address_string(self) -> str:
-        """Return who asks; on a Unix socket that has no name."""
+        """Return the client's address as text; on a Unix socket it has none."""
         return str(self.client_address)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
-        """Keep silent."""
+        """Write no access log."""
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """A threading server with a limit on its threads; does not wait for them at its end."""
+    """A threading server with a limit on its threads; closing does not wait for them."""
 
     daemon_threads = True
     block_on_close = False
@@ -131,21 +131,21 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().__init__(address, _Handler, bind_and_activate=False)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection in a thread of its own, unless too many are served."""
+        """Serve a connection in a thread; close it at once if too many are open."""
         if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
             return
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve, then make room for another one."""
+        """Serve a connection, then free its place."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell what went wrong; a client that went away, or said nothing, is no event."""
+        """Report an error, except for clients that went away or sent nothing."""
         error = sys.exception()
         if not isinstance(error, OSError):
             self.failed(f"metrics: {error!r}")
@@ -163,8 +163,8 @@ def _listen(registry: CollectorRegistry, address: Address, failed: Failed) -> _S
     server.registry, server.failed = registry, failed
     try:
         if address.path is not None:
-            # Before it is bound, so that at no instant others may use it; the umask may take more
-            # than wanted, which is given back.
+            # The mode is set before binding, so that other users can connect at no instant. The
+            # umask may then remove too much; the `chmod` below restores that.
             os.fchmod(server.fileno(), _MODE)
         server.server_bind()
         if address.path is not None:
@@ -177,14 +177,14 @@ def _listen(registry: CollectorRegistry, address: Address, failed: Failed) -> _S
 
 
 def _clear(path: Path) -> None:
-    """Remove a socket that a process left behind.
+    """Remove a socket that an earlier process left behind.
 
     Raises:
-        UserError: somebody answers on it, or it is no socket.
+        UserError: a process answers there, or the file is not a socket.
     """
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise UserError(f"metrics.listen: {path}: there is a file that is no socket")
+            raise UserError(f"metrics.listen: {path}: the file exists and is not a socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(1.0)
             probe.connect(str(path))
@@ -195,10 +195,11 @@ def _clear(path: Path) -> None:
     except OSError as error:
         raise UserError(f"metrics.listen: {path}: {error.strerror or error}") from None
     else:
-        raise UserError(f"metrics.listen: {path}: in use: a process answers there")
+        raise UserError(f"metrics.listen: {path}: in use by another process")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of a file; None if there is none."""
     try:
         found = path.lstat()
     except OSError:

@@ -1,7 +1,7 @@
-"""Token counters in the last minute: one series a source, model, engine and kind.
+"""Token counters in the last minute: one series per source, model, engine and kind.
 
 In: rows of `tokens`, as they are scraped. Out: the latest totals and the points of the last minute.
-A counter that began anew goes on from where the old one stood.
+The total of a counter that restarted continues from its value before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tokenergy_collectors.live.curve import Point
 
 
 class SeriesKey(NamedTuple):
-    """What tells one counter from another."""
+    """What identifies a counter."""
 
     source_id: str
     model: str
@@ -27,8 +27,8 @@ class Series:
 
     Attributes:
         job_id: the job it counts for.
-        limit_us: age beyond which its value is not shown.
-        points: stamps (us UTC) and totals of a little over a minute, oldest first.
+        limit_us: age above which its value is not shown.
+        points: stamps (us UTC) and totals of a little more than a minute, oldest first.
     """
 
     def __init__(self, job_id: str, limit_us: int) -> None:
@@ -39,11 +39,11 @@ class Series:
         self._epoch = 0
 
     def add(self, ts_us: int, value: int, epoch: int) -> None:
-        """Take a reading: tokens since the counter began, and which beginning that was."""
+        """Take a reading: tokens since the counter started, and the number of that start."""
         total = value
         if self.points:
-            anew = epoch != self._epoch or value < self._value
-            total = self.points[-1][1] + (value if anew else value - self._value)
+            restarted = epoch != self._epoch or value < self._value
+            total = self.points[-1][1] + (value if restarted else value - self._value)
         self._value, self._epoch = value, epoch
         oldest_us = ts_us - WINDOW_US - self.limit_us
         kept = (point for point in self.points if oldest_us <= point[0] < ts_us)
@@ -56,17 +56,17 @@ class Series:
         return self.points[-1][1]
 
     def minute(
-        self, now_us: int, known: tuple[int, int] | None = None
+        self, now_us: int, span: tuple[int, int] | None = None
     ) -> tuple[Point, Point] | None:
-        """Return the first and the last point of the last minute; None if there are not two.
+        """Return the first and the last point of the last minute; None if it has fewer than two.
 
         Args:
-            now_us: now (us UTC); where the latest point is older than its limit there are none.
-            known: take only points inside this stretch (us UTC).
+            now_us: now (us UTC); if the latest point is older than its limit, there are none.
+            span: use only points between these instants (us UTC).
         """
         if self.total(now_us) is None:
             return None
-        from_us, to_us = known or (0, now_us)
+        from_us, to_us = span or (0, now_us)
         inside = [point for point in self.points if from_us <= point[0] <= to_us]
         inside = [point for point in inside if inside[-1][0] - point[0] <= WINDOW_US]
         return (inside[0], inside[-1]) if len(inside) > 1 else None
@@ -75,12 +75,12 @@ class Series:
 def follow(
     series: dict[SeriesKey, Series], rows: Iterable[dict[str, Any]], limits_us: Mapping[str, int]
 ) -> None:
-    """Put rows of `tokens` into their series.
+    """Add rows of `tokens` to their series.
 
     Args:
         series: gets the points.
         rows: by column name.
-        limits_us: by source, the age beyond which its values are not shown.
+        limits_us: by source, the age above which its values are not shown.
     """
     for row in rows:
         limit_us = limits_us.get(row["source_id"], WINDOW_US)

@@ -1,10 +1,10 @@
 """The live view of a collector: the last minute of its boards, token counters and jobs.
 
-In: readings, gauges, scrapes, allocations and events, as the daemon has them. Out: the state that
-an endpoint or a terminal shows. It outlives a reload; nothing in it asks a board for anything.
+In: readings, gauges, scrapes, allocations and events, as sources record them. Out: the state that
+an endpoint or a terminal shows. It survives a reload, and never reads a board itself.
 
-Boards are fed by the sampling without a lock (see `board`). Everything else comes a few times a
-second at most, and replaces what was there.
+The sampling thread feeds the boards without a lock (see `board`). Everything else arrives a few
+times a second at most, and replaces the previous value as a whole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tokenergy_collectors.live.health import EventCounts
 from tokenergy_collectors.live.jobs import Allocation, JobFigures, allocations_of, job_figures
 from tokenergy_collectors.live.tokens import Series, SeriesKey, follow
 from tokenergy_collectors.settings.config import Config, keys_of
-from tokenergy_collectors.sources.host import Reading
+from tokenergy_collectors.sources.host import PowerReading
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.sources.nvml.rate import rate_hz
 from tokenergy_collectors.sources.nvml.settings import GpuKeys
@@ -38,21 +38,21 @@ _GAUGES = [name for name in STATE.column_names if name not in ("ts_us", "device_
 
 
 class LiveView:
-    """What is known of a node now.
+    """The current state of one node.
 
     Args:
-        clock: says how old a value is.
-        counts: what the recorder counts.
+        clock: for the age of values.
+        counts: the recorder's counts.
 
     Attributes:
-        counts: what the recorder counts.
+        counts: the recorder's counts.
         events: events by kind.
         node: the node's name.
         boards: its boards by `device_id`, in index order.
-        log_bytes: returns the bytes that wait in the write-ahead log; None where there is no log.
-        extras: metrics of parts that not every collector has, and what returns their values.
-        health: returns how each periodic reading goes.
-        start_us: when it was made: the start of the process, nearly (us UTC).
+        log_bytes: returns the size of the log that is not sealed yet (bytes); None without a log.
+        extras: metrics of parts that not every collector has, with functions that return them.
+        health: returns the state of each periodic reading.
+        start_us: when the view was made: about the start of the process (us UTC).
     """
 
     def __init__(self, clock: Clock, counts: RecordCounts | None = None) -> None:
@@ -83,21 +83,22 @@ class LiveView:
         log_bytes: Callable[[], int] | None = None,
         health: Callable[[], list[Health]] = list,
     ) -> None:
-        """Begin to follow a run; the last minute of an earlier run stays.
+        """Begin to follow a run; keep the last minute of an earlier run.
 
         Args:
-            config: what is sampled how often, and which ages are allowed.
+            config: how often things are sampled, and which ages are allowed.
             boards: the boards, opened.
-            offset_us: what turns monotonic time into stamps.
-            late: returns the ticks of this run that came late or not at all.
-            log_bytes: returns the bytes that wait in the log.
-            health: returns how each periodic reading goes.
+            offset_us: monotonic time plus this is a stamp (us UTC).
+            late: returns how many ticks of this run came late or not at all.
+            log_bytes: returns the size of the log that is not sealed yet (bytes).
+            health: returns the state of each periodic reading.
         """
+        # Stamps of this run and of an earlier one cannot be compared after a step between them.
         stepped = abs(offset_us - self._offset_us) > _STEP_US
         self._offset_us, self.node = offset_us, config.node
         self.log_bytes, self.health = log_bytes, health
-        before, told = self._late
-        self._late = (before + told(), late)
+        late_before, late_now = self._late
+        self._late = (late_before + late_now(), late)
         found = {}
         for board in sorted(boards, key=lambda board: board.index):
             live = self.boards.get(board.device_id) or LiveBoard(board)
@@ -114,7 +115,7 @@ class LiveView:
             self._limits_us = limits_us
 
     def add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Take rows as they are recorded: tokens, gauges and events are shown."""
+        """Take rows as they are recorded; uses tokens, gauges and events."""
         if table == "tokens":
             with self._lock:
                 follow(self._series, map(TOKENS.as_dict, rows), self._limits_us)
@@ -125,19 +126,19 @@ class LiveView:
             for row in map(EVENT.as_dict, rows):
                 self.events.add(row["kind"])
 
-    def readings(self, readings: Sequence[Reading]) -> None:
+    def readings(self, readings: Sequence[PowerReading]) -> None:
         """Take power readings."""
         boards = self.boards
         for device_id, ts_us, power_mw, energy_mj in readings:
             boards[device_id].reading(ts_us, power_mw, energy_mj)
 
     def allocations(self, rows: Iterable[Mapping[str, Any]], spread: Collection[str]) -> None:
-        """Take the node's allocations (rows of `jobs`), and which jobs have boards elsewhere."""
+        """Take the node's allocations (rows of `jobs`), and the jobs that have boards elsewhere."""
         self._allocations = allocations_of(rows, self.now_us() - _KEEP_JOBS_US)
         self._spread = spread
 
     def _set_state(self, row: dict[str, Any]) -> None:
-        """Take the gauges of a board; the processes of a MIG instance are not shown."""
+        """Take the gauges of a board; rows of MIG instances are ignored."""
         board = self.boards.get(row["device_id"])
         if board is not None:
             gauges = {name: row[name] for name in _GAUGES}
@@ -149,9 +150,9 @@ class LiveView:
         return self._clock.monotonic_us() + self._offset_us
 
     def late(self) -> int:
-        """Return the ticks left out so far, all daemons of this process together."""
-        before, told = self._late
-        return before + told()
+        """Return how many ticks came late or not at all, over all runs of this process."""
+        late_before, late_now = self._late
+        return late_before + late_now()
 
     def series(self) -> dict[SeriesKey, Series]:
         """Return the token counters as they are now."""
@@ -163,7 +164,7 @@ class LiveView:
         return job_figures(now_us, self.boards, self._allocations, self.series(), self._spread)
 
     def holders(self, now_us: int) -> dict[str, str]:
-        """Return the job that holds each board; several, where they share it, with commas."""
+        """Return the job that holds each board; jobs that share it are joined with commas."""
         found: dict[str, set[str]] = {}
         for allocation in self._allocations:
             if allocation.holds(now_us):
@@ -171,30 +172,33 @@ class LiveView:
         return {device_id: ",".join(sorted(jobs)) for device_id, jobs in found.items()}
 
 
-class Keeper(Protocol):
-    """What looks after the sealed files, as far as metrics show it."""
+class HousekeepingCounters(Protocol):
+    """The counts of uploads and disk limits."""
 
     @property
     def uploads(self) -> UploadCounters | None:
-        """What was uploaded; None where nothing is to be."""
+        """What was uploaded and what waits; None without a store."""
 
     @property
     def disk(self) -> object | None:
-        """What the limits of the disk cost; None where there are none."""
+        """What the disk limits removed; None without limits."""
 
 
-def housekeeping_metrics(keeper: Keeper) -> dict[Family, Callable[[], float | None]]:
-    """Return the metrics of uploads and of disk limits, and what returns their values now."""
+def housekeeping_metrics(
+    counters: HousekeepingCounters,
+) -> dict[Family, Callable[[], float | None]]:
+    """Return the metrics of uploads and disk limits, with functions that return their values."""
 
     def read(part: str, name: str) -> float | None:
-        return getattr(getattr(keeper, part), name, None)
+        # The counters are replaced as a whole at each change, so they are looked up at each call.
+        return getattr(getattr(counters, part), name, None)
 
     parts = {"uploads": UPLOADS, "disk": DISK}
     return {
         family: partial(read, part, name)
         for part, families in parts.items()
         for name, family in families.items()
-        if getattr(keeper, part) is not None
+        if getattr(counters, part) is not None
     }
 
 

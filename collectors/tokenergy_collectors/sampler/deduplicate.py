@@ -1,7 +1,7 @@
-"""Keeps the readings that matter: both ends of every run of equal ones, one a second inside.
+"""Leaves out repeated readings: keeps both ends of a run of equal ones, and one per second inside.
 
-In: the readings of one device in time order. Out: those to record. The last of a run is kept as
-well as the first: between the two kept ends power is known to be level, so a step stays a step.
+In: the readings of one device in time order. Out: those to record. Keeping the last reading of a
+run as well as the first shows that power was level between them, so that a step stays a step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Reading(NamedTuple):
 
 
 class Deduplicator:
-    """Leaves out the readings of one device that say the same as their neighbours."""
+    """Leaves out the readings of one device that equal both neighbours."""
 
     def __init__(self) -> None:
         self._kept: Reading | None = None
@@ -31,11 +31,11 @@ class Deduplicator:
         self._last_us = _LONG_AGO_US
 
     def is_later(self, ts_us: int) -> bool:
-        """Return whether a stamp is later than every reading so far; others say nothing new."""
+        """Return whether a stamp is later than all readings so far; others add nothing."""
         return ts_us > self._last_us
 
     def add(self, reading: Reading) -> list[Reading]:
-        """Take a later reading; return those that are now known to be kept, in time order."""
+        """Take a later reading; return the readings that are now sure to be kept, in time order."""
         ts_us = self._last_us = reading.ts_us
         kept, held = self._kept, self._held
         if kept is None:
@@ -44,7 +44,7 @@ class Deduplicator:
         level = reading.power_mw == kept.power_mw
         near = ts_us - kept.ts_us <= KEEP_EVERY_US
         found: list[Reading] = []
-        # Inside a run the held reading matters only where the next one comes too late to do.
+        # The held reading ends its run, or the next one is too far away to stand in for it.
         if held is not None and not (level and near):
             found.append(held)
             kept, held = held, None
@@ -59,7 +59,7 @@ class Deduplicator:
         return found
 
     def flush(self) -> list[Reading]:
-        """Return the reading that is still held back, if any: the end of the last run."""
+        """Return the reading that is still held back, if any: the end of the latest run."""
         held, self._held = self._held, None
         if held is None:
             return []

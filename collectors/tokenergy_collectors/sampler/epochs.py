@@ -1,7 +1,7 @@
-"""Numbers the epochs of an energy counter: a new one begins where the counter starts again.
+"""Numbers the epochs of an energy counter: each restart of the counter begins a new one.
 
 In: readings of one counter in time order. Out: the epoch of each. Energy is the difference of two
-readings of one epoch, never across two.
+readings of the same epoch, never of two epochs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ class CounterEpochs:
 
     Attributes:
         epoch: the current one.
-        counter_mj: the latest reading of it; None if there is none yet.
+        counter_mj: its latest reading; None if it has none yet.
     """
 
     def __init__(self) -> None:
@@ -30,6 +30,6 @@ class CounterEpochs:
         return fell
 
     def begin(self) -> None:
-        """Have the next reading begin a new epoch, whatever it shows."""
+        """Begin a new epoch with the next reading, whatever its value."""
         self.epoch += 1
         self.counter_mj = None

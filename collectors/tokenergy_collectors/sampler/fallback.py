@@ -1,6 +1,6 @@
-"""Copes with readings that a board stops telling: falls back to others, and goes back again.
+"""Switches to another power reading when a board stops reporting one, and back when it returns.
 
-In: one board's readings and gauges. Out: the best power reading that the board tells now, and the
+In: one board's readings and gauges. Out: the best power reading that the board reports now, and the
 events `sensor`, `counter_lost`, `counter_found` and `gauges`.
 """
 
@@ -9,40 +9,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tokenergy_collectors.sources.nvml.boards import Board
-from tokenergy_collectors.sources.source import TellOf
+from tokenergy_collectors.sources.source import EmitBoardEvent
 
 _AWAY_US = 500_000
-"""One reading that is missing changes nothing."""
+"""A reading must be missing this long before another one is tried: a single gap is common."""
 
 _AGAIN_US = 1_000_000
 _BETTER_US = 10_000_000
 
 
 class SensorFallback:
-    """Follows what one board tells and what it does not.
+    """Follows which readings one board reports.
 
     Args:
-        board: the board, as found at start: what it told then it is asked for again.
-        tell: takes events.
+        board: the board, as found at start; its sensor then is the best one, and is tried again.
+        emit: takes events.
     """
 
-    def __init__(self, board: Board, tell: TellOf) -> None:
+    def __init__(self, board: Board, emit: EmitBoardEvent) -> None:
         self._board = board
-        self._tell = tell
+        self._emit = emit
         self._best = board.sensor
         self._probe_us = 0
         self._away_us: int | None = None
         self._counter_lost = False
         self._missing: frozenset[str] | None = None
         self.waits = False
-        """Whether a reading may be `due` for a change though it was told."""
+        """Whether to ask `due` even after a reading with a value: a better sensor may be back."""
 
     def due(self, now_us: int, power_mw: int | None) -> bool:
-        """Tell whether to look for another power reading: this one ended, or a better one may do.
+        """Return whether to try other sensors: this one fails, or a better one may work again.
 
         Args:
             now_us: monotonic time.
-            power_mw: what was just read.
+            power_mw: the latest reading; None if the board reported none.
         """
         if power_mw is not None:
             self._away_us = None
@@ -55,7 +55,7 @@ class SensorFallback:
         return wanting and self._best != "none" and now_us >= self._probe_us
 
     def probe(self, now_us: int) -> bool:
-        """Use the best power reading that answers now; return whether it is another one.
+        """Switch to the best sensor that answers now; return whether that is another one.
 
         Raises:
             pynvml.NVMLError: the board does not answer.
@@ -66,23 +66,24 @@ class SensorFallback:
         self._probe_us = now_us + (_BETTER_US if degraded else _AGAIN_US)
         if board.sensor == before:
             return False
-        self._tell("sensor", f"power: {board.sensor} instead of {before}")
+        self._emit("sensor", f"power sensor is now {board.sensor} instead of {before}")
         return True
 
     def counter(self, energy_mj: int | None) -> None:
-        """Take note of a reading of the counter of a board that has one."""
+        """Note a reading of the energy counter (mJ; None: not reported) of a board that has one."""
         if (energy_mj is None) == self._counter_lost:
             return
         self._counter_lost = energy_mj is None
         if self._counter_lost:
-            self._tell("counter_lost", "the energy counter is not told any more")
+            self._emit("counter_lost", "the board no longer reports its energy counter")
         else:
-            self._tell("counter_found", f"the energy counter is told again: {energy_mj} mJ")
+            detail = f"the board reports its energy counter again: {energy_mj} mJ"
+            self._emit("counter_found", detail)
 
     def gauges(self, found: Mapping[str, object]) -> None:
-        """Take note of which gauges are told; the first time is how the board is."""
+        """Note which gauges the board reports; report changes after the first call."""
         missing = frozenset(name for name, value in found.items() if value is None)
         if self._missing is not None and missing != self._missing:
             away = ", ".join(sorted(missing)) or "none"
-            self._tell("gauges", f"not told: {away}")
+            self._emit("gauges", f"not reported: {away}")
         self._missing = missing

@@ -1,7 +1,7 @@
-"""The GPUs as a source: power, energy counters, gauges, what the boards say about themselves.
+"""The GPUs as a source: power, energy counters, gauges and descriptions of the boards.
 
-In: the boards. Out: rows of `power`, `state`, `device` and `host`, and events. The sampler reads
-the boards; here is when it does.
+In: the boards. Out: rows of `power`, `state`, `device` and `host`, and events. `sampler` reads the
+boards; this module says when.
 """
 
 from __future__ import annotations
@@ -68,24 +68,24 @@ class Gpus(Source[GpuKeys]):
         self._sample(energy=True, edge_us=None)
 
     def release(self, *, held_back: bool) -> None:
-        """Record what was read; the ends of runs of equal readings too, if asked to."""
+        """Record what was read; with `held_back` also the ends of runs of equal readings."""
         if held_back:
             self._sampler.flush()
         else:
             self._sampler.record()
 
     def finish(self, until_us: int) -> None:
-        """Record what is held back, and end a learning that is under way."""
+        """Record what is held back, and end learning an update period."""
         self._sampler.flush()
         self._devices.finish()
         left_us = max(0, until_us - self.host.clock.monotonic_us())
         self._device_reader.finish(left_us / 1_000_000)
 
     def _tick(self) -> str | None:
-        """Read power; and the counters once a period, which an edge to come may stretch to two.
+        """Read power, and once per `counter_every_s` the energy counters.
 
-        Some boards are reported to under-count when their counter is read more often, so what an
-        edge is about to read is left to it.
+        Some boards are reported to under-count when their counter is read more often. So if an edge
+        comes within the next period, the counters are left to the edge, which reads them anyway.
         """
         now_us = self.host.clock.monotonic_us()
         edge_us = self._plan.edges.next_us(now_us)
@@ -110,7 +110,7 @@ class Gpus(Source[GpuKeys]):
         self._sampler.read_state(processes=processes)
 
     def _take_event(self, kind: str, device_id: str | None, detail: str) -> None:
-        """Take an event of the sampler; look again at a board that has come back."""
+        """Report an event of the sampler; look again at a board that is back."""
         self.host.warn(kind, device_id, detail)
         if kind == "found":
             self._devices.returned(device_id)
@@ -121,5 +121,5 @@ class Gpus(Source[GpuKeys]):
 
     @classmethod
     def check(cls, config: Any, host: Host) -> Iterator[Finding]:
-        """Yield what is found on each board."""
+        """Yield the findings about each board."""
         return board_findings(host.boards, config, host.clock)

@@ -1,8 +1,8 @@
-"""Reads the boards and puts what matters into the spool; copes with boards that do not answer.
+"""Reads the boards and records their readings; handles boards that do not answer.
 
-In: boards, asked when the schedule says so. Out: rows of `power` and `state`, and events. A board
-that is lost leaves a gap; the sampler looks for it again by its UUID, less and less often. `stale`,
-`slow` and `fallback` cope with boards that answer, but not as they should.
+In: boards, read when the schedule says so. Out: rows of `power` and `state`, and events. A lost
+board leaves a gap; the sampler looks for it by its UUID, with growing waits. `stale`, `slow` and
+`fallback` handle boards that answer, but not as they should.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from tokenergy_collectors.sampler.epochs import CounterEpochs
 from tokenergy_collectors.sampler.fallback import SensorFallback
 from tokenergy_collectors.sampler.slow import SLOW_US, SlowCalls
 from tokenergy_collectors.sampler.stale import StaleFilter
-from tokenergy_collectors.sources.host import Output
-from tokenergy_collectors.sources.host import Reading as Seen
+from tokenergy_collectors.sources.host import Output, PowerReading
 from tokenergy_collectors.sources.nvml.boards import Board
-from tokenergy_collectors.sources.source import Tell
+from tokenergy_collectors.sources.source import EmitEvent
 
 _FIRST_RETRY_US = 1_000_000
 _LAST_RETRY_US = 30_000_000
 _RECORD_EVERY_US = 500_000
-"""How long readings wait: ten at a time cost a third of ten times one."""
+"""How long readings wait to be recorded: ten at once cost a third of ten single ones."""
 
 _LIMIT_UNKNOWN_MW = 4_000_000
+"""Taken for the power limit of a board that reports none: enough for any board."""
 
 
 @dataclass(slots=True)
 class _Watched:
-    """A board, what follows its readings, and while it is lost when to look for it again."""
+    """A board with everything that follows its readings; `retry_us` applies while it is lost."""
 
     board: Board
     stale: StaleFilter
@@ -55,9 +55,9 @@ class Sampler:
     Args:
         boards: the boards, opened.
         clock: for stamps.
-        offset_us: what turns monotonic time into stamps.
+        offset_us: monotonic time plus this is a stamp (us UTC).
         output: takes the rows, and every reading.
-        tell: takes the events.
+        emit: takes the events.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Sampler:
         clock: Clock,
         offset_us: int,
         output: Output,
-        tell: Tell,
+        emit: EmitEvent,
     ) -> None:
-        self._watched = [_watch(board, tell) for board in boards]
+        self._watched = [_watch(board, emit) for board in boards]
         self._unsorted = False
         self._clock = clock
         self._offset_us = offset_us
         self._output = output
-        self._tell = tell
+        self._emit = emit
         self._recorded_us = 0
         self._fresh: list[tuple[_Watched, int, int | None, int | None]] = []
         """Not recorded yet: board, middle of the call (monotonic us), power (mW), counter (mJ)."""
@@ -86,15 +86,15 @@ class Sampler:
     def sample(self, *, energy: bool, edge_us: int | None = None) -> None:
         """Read the power of all boards once, and their energy counters if asked to.
 
-        All boards are read before anything is done with the readings: the calls lie close
-        together, and the end of one is the start of the next.
+        All boards are read before their readings are processed, so that the calls follow each
+        other closely, and the end of one call is the start of the next.
 
         Args:
-            energy: read the counters too. A slow board that rests is then read all the same.
-            edge_us: the next edge (monotonic), which no slow call may hold up; None for none.
+            energy: read the counters too. This also reads slow boards that rest.
+            edge_us: the next edge (monotonic), which no slow call may delay; None if none is near.
         """
         if self._unsorted:
-            # Slow boards come last: those before them are read when they should be.
+            # Slow boards come last, so that they do not delay the others.
             self._watched.sort(key=_call_us)
             self._unsorted = False
         before_us = self._clock.monotonic_us()
@@ -113,7 +113,7 @@ class Sampler:
             self.record()
 
     def read_state(self, *, processes: bool) -> None:
-        """Read the slow gauges of all boards once, and their processes if asked to."""
+        """Read the gauges of all boards once, and with `processes` their processes."""
         self.record()
         rows: list[tuple[Any, ...]] = []
         for watched in self._watched:
@@ -138,39 +138,39 @@ class Sampler:
             self._output.add("state", rows)
 
     def flush(self) -> None:
-        """Write the readings that are held back."""
+        """Record all readings, also those that are held back."""
         self.record()
         for watched in self._watched:
             self._keep(watched.board, watched.deduplicator.flush())
 
     def record(self) -> None:
-        """Record what was read since the last time, without repetitions."""
+        """Record what was read since the last call, without repeated readings."""
         self._recorded_us = self._clock.monotonic_us()
         fresh = self._fresh.copy()
         self._fresh.clear()
         rows: list[tuple[Any, ...]] = []
-        seen: list[Seen] = []
+        seen: list[PowerReading] = []
         for watched, at_us, power_mw, energy_mj in fresh:
             ts_us = at_us + self._offset_us
             power_mw, energy_mj = watched.stale.filter(ts_us, power_mw, energy_mj)
             if power_mw is None and energy_mj is None:
                 continue
             board, epochs = watched.board, watched.epochs
-            seen.append(Seen(board.device_id, ts_us, power_mw, energy_mj))
+            seen.append(PowerReading(board.device_id, ts_us, power_mw, energy_mj))
             if not watched.deduplicator.is_later(ts_us):
                 continue
             fell = epochs.add(energy_mj)
             reading = Reading(ts_us, power_mw, energy_mj, epochs.epoch)
             rows += _rows(board, watched.deduplicator.add(reading))
             if fell:
-                detail = f"counter fell to {energy_mj} mJ"
-                self._tell("counter_reset", board.device_id, detail)
+                detail = f"the energy counter fell to {energy_mj} mJ"
+                self._emit("counter_reset", board.device_id, detail)
         self._output.readings(seen)
         if rows:
             self._output.add("power", rows)
 
     def _read(self, watched: _Watched, before_us: int, energy: bool) -> int:
-        """Read one board; return when that was over (monotonic)."""
+        """Read one board; return when the call ended (monotonic)."""
         board = watched.board
         try:
             power_mw, energy_mj = board.read(energy=energy)
@@ -196,15 +196,15 @@ class Sampler:
         return after_us
 
     def _lose(self, watched: _Watched, now_us: int, why: str) -> None:
-        """Note a board that does not answer, once, and look for it again after a while."""
+        """Report once that a board does not answer; plan when to look for it again."""
         watched.retry_us = now_us + round(watched.backoff.failed())
         if not watched.lost:
             watched.lost = True
-            self._settle(watched)
-            self._tell("lost", watched.board.device_id, why)
+            self._settle(watched)  # nothing that was read before is held back until it returns
+            self._emit("lost", watched.board.device_id, why)
 
     def _find(self, watched: _Watched, now_us: int) -> None:
-        """Look for a lost board; its counter is read at once, since that bridges the gap."""
+        """Look for a lost board; read its counter at once, since that bridges the gap."""
         try:
             watched.board.reopen()
             watched.fallback.probe(now_us)
@@ -213,28 +213,28 @@ class Sampler:
             return
         watched.lost, watched.board.failure = False, None
         watched.backoff.worked()
-        self._tell("found", watched.board.device_id, "answers again")
+        self._emit("found", watched.board.device_id, "the board answers again")
         watched.stale.reset()
         self._doubt_counter(watched, now_us)
         self._read(watched, self._clock.monotonic_us(), True)
         self.record()
 
     def _doubt_counter(self, watched: _Watched, now_us: int) -> None:
-        """Begin a new epoch where a counter may have restarted without being seen to fall.
+        """Begin a new epoch if the counter may have restarted without a visible fall.
 
-        A restarted counter can show as much as before only if the board could draw that much
-        energy in the time it was away.
+        A restarted counter can exceed its old value only if the board could draw that much energy
+        while it was away: at most twice its power limit for that time.
         """
         before_mj = watched.epochs.counter_mj
         limit_mw = watched.board.limit_mw or _LIMIT_UNKNOWN_MW
         most_nj = 2 * limit_mw * (now_us - watched.answered_us)
         if before_mj is not None and before_mj * 1_000_000 <= most_nj:
             watched.epochs.begin()
-            why = f"counter showed {before_mj} mJ before: it may have restarted"
-            self._tell("counter_reset", watched.board.device_id, why)
+            why = f"the energy counter showed {before_mj} mJ before and may have restarted"
+            self._emit("counter_reset", watched.board.device_id, why)
 
     def _settle(self, watched: _Watched) -> None:
-        """Write everything of a board that was read so far."""
+        """Record everything that was read of a board so far."""
         self.record()
         self._keep(watched.board, watched.deduplicator.flush())
 
@@ -257,12 +257,13 @@ def _rows(board: Board, kept: list[Reading]) -> list[tuple[Any, ...]]:
     ]
 
 
-def _watch(board: Board, tell: Tell) -> _Watched:
-    def tell_of(kind: str, detail: str) -> None:
-        tell(kind, board.device_id, detail)
+def _watch(board: Board, emit: EmitEvent) -> _Watched:
+    def emit_of_board(kind: str, detail: str) -> None:
+        emit(kind, board.device_id, detail)
 
-    stale = StaleFilter(board.update_us, tell_of, board.counter_us)
-    return _Watched(board, stale, SensorFallback(board, tell_of), SlowCalls(tell_of))
+    stale = StaleFilter(board.update_us, emit_of_board, board.counter_us)
+    fallback = SensorFallback(board, emit_of_board)
+    return _Watched(board, stale, fallback, SlowCalls(emit_of_board))
 
 
 def _call_us(watched: _Watched) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """The collector's configuration: a TOML file, checked key by key.
 
-In: a file. Out: a `Config`; an unknown key or a bad value is one line that names it. Keys of the
-collector itself are here; each source brings its own, and `Config` is put together from both. Every
-key says what it means: `tokenergy-collect config --example` prints that. Units end the names: `_s`
-seconds, `_hz` a second, `_mib` mebibytes.
+In: a file. Out: a `Config`; an unknown key or a bad value is an error of one line that names the
+key. The collector's own keys are here; each source adds its own. `tokenergy-collect config
+--example` prints the description of every key. Units end the names: `_s` seconds, `_hz` per second,
+`_mib` mebibytes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Metrics(Strict):
     listen: str | None = Field(
         default=None,
         description=(
-            "Serve metrics at this address: a loopback address, or unix: and the path of a socket. "
-            "Without this key nothing is served."
+            "Serve metrics at this address: a loopback address with a port, or unix: followed by "
+            "the path of a socket. Without this key no metrics are served."
         ),
         examples=["127.0.0.1:9465"],
     )
@@ -37,8 +37,8 @@ class Metrics(Strict):
         ge=0.5,
         le=600,
         description=(
-            "Seconds after which a power reading is too old to be shown; at least three of the "
-            "board's update periods are always allowed."
+            "Seconds after which a power reading is too old to be shown. If three update periods "
+            "of the board take longer than this, they are the limit instead."
         ),
     )
 
@@ -51,7 +51,7 @@ class Metrics(Strict):
 
 
 class Disk(Strict):
-    """Limits on what this node's files take on the local disk; without a key there is no limit."""
+    """Limits on the space of this node's files on the local disk; no key, no limit."""
 
     renamed: ClassVar[dict[str, str]] = {"limit_mb": "limit_mib"}
 
@@ -60,8 +60,9 @@ class Disk(Strict):
         ge=1,
         le=1_000_000,
         description=(
-            "Mebibytes that this node's sealed files and logs may take. Above that the collector "
-            "removes uploaded files first, then the oldest gauges, then the oldest readings."
+            "Mebibytes that this node's sealed files and logs may take. Above this limit the "
+            "collector removes files that are uploaded, then the oldest gauges, then the oldest "
+            "readings."
         ),
         examples=[20_000],
     )
@@ -70,8 +71,8 @@ class Disk(Strict):
         gt=0,
         le=36_500,
         description=(
-            "Days after which readings, gauges and tokens are removed, counted from when they "
-            "were sealed, whether they were uploaded or not."
+            "Days after sealing at which the collector removes readings, gauges and tokens, "
+            "uploaded or not."
         ),
         examples=[30.0],
     )
@@ -88,58 +89,58 @@ class CollectorKeys(Strict):
     node: str = Field(
         default_factory=socket.gethostname,
         min_length=1,
-        description="Name of this host in the tables; without this key, its host name.",
+        description="Name of this node in the tables. Without this key: the host name.",
         examples=["gpu-01"],
     )
     roll_s: float = Field(
         default=300.0,
         ge=1,
         le=3600,
-        description="Seconds after which the collector seals what it has read into files.",
+        description="Seconds between two seals: what was read since the last one becomes files.",
     )
     wal_flush_s: float = Field(
         default=0.5,
         ge=0.1,
         le=60,
-        description="Seconds between two writes to the log: at most what a SIGKILL loses.",
+        description="Seconds between two writes to the log; a SIGKILL loses at most this much.",
     )
     wal_fsync_s: float = Field(
         default=5.0,
         ge=0.1,
         le=3600,
-        description="Seconds between two syncs of the log to disk: at most what a power cut loses.",
+        description="Seconds between two syncs of the log to disk; a power cut loses at most that.",
     )
     wal_limit_mib: int = Field(
         default=1024,
         ge=1,
         le=1_000_000,
-        description="Mebibytes that logs may take while the lake cannot be written.",
+        description="Mebibytes that the logs may take while the lake cannot be written.",
     )
     log_format: Literal["text", "json"] = Field(
         default="text",
-        description="Format of the log on standard error: one line an event, logfmt or JSON.",
+        description="Format of the log on standard error, one line per event: logfmt or JSON.",
     )
     metrics: Metrics = Field(default=Metrics(), description="The Prometheus endpoint.")
-    upload: Upload = Field(default=Upload(), description="Where sealed files are uploaded to.")
+    upload: Upload = Field(default=Upload(), description="Upload of sealed files to a store.")
     disk: Disk = Field(default=Disk(), description="Limits on the local disk.")
 
 
 if TYPE_CHECKING:
-    # The keys of a source are known to its own type alone: see `keys_of`.
+    # A type checker cannot follow `create_model`; sources get their own type from `keys_of`.
     Config = CollectorKeys
 else:
     _KEYS = [source.keys for source in SOURCES.values() if source.keys is not Strict]
-    # Pydantic lists the keys of the last base first: the collector's own lead the example, and
-    # those of the boards follow, which are the last source.
+    # Pydantic lists the keys of the last base first, so the example starts with the collector's
+    # own keys, followed by those of the GPUs, the last source of the registry.
     Config = create_model("Config", __base__=(*_KEYS, CollectorKeys), __module__=__name__)
-    Config.__doc__ = "Everything that can be configured: the collector and its sources."
+    Config.__doc__ = "All keys: the collector's own and those of its sources."
 
 
 def keys_of(config: CollectorKeys, keys: type[Keys]) -> Keys:
-    """Return a configuration as one source sees it.
+    """Return the configuration with the type of one source's keys.
 
     Raises:
-        TypeError: the configuration does not have the keys: the source is not in the registry.
+        TypeError: the configuration lacks the keys because the source is not in the registry.
     """
     if not isinstance(config, keys):
         raise TypeError(f"the configuration has no {keys.__name__}")

@@ -1,8 +1,7 @@
 """Prints configurations as TOML: the example with every key, and one that is in effect.
 
-In: the models of `config`. Out: TOML text, derived from their fields, so that a key cannot be
-forgotten. In the example a key that has no default stands behind a `#` without a space: take it
-away to use the key.
+In: the models of `config`. Out: TOML text, made from their fields, so that no key can be left out.
+In the example a key without a default starts with `#` and no space: remove the `#` to use the key.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from pydantic_core import PydanticUndefined
 
 from tokenergy_collectors.settings.config import Config
 
-_HEADER = "Configuration of tokenergy-collect: every key, what it means, and its default."
+_HEADER = "Configuration of tokenergy-collect: every key with its meaning and default."
 _COMMENT_CHARS = 98
 _TYPES = {str: "text", float: "a number", int: "a whole number", bool: "true or false"}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -31,12 +30,12 @@ def example() -> str:
 
 
 def effective(config: Config) -> str:
-    """Return a configuration as TOML that reads back as the same; keys without a value are out."""
+    """Return a configuration as TOML that reads back the same, without the keys that are unset."""
     return "\n".join(_values_of(config, "")) + "\n"
 
 
 def _example_of(model: type[BaseModel], table: str) -> Iterator[str]:
-    """Yield the lines of one table, its own keys first, as TOML wants it."""
+    """Yield the lines of one table: its own keys first, since TOML reads on into a sub-table."""
     tables = {name: found for name, field in model.model_fields.items() if (found := _table(field))}
     for name, field in model.model_fields.items():
         if name in tables:
@@ -50,7 +49,7 @@ def _example_of(model: type[BaseModel], table: str) -> Iterator[str]:
         elif default is None or default is PydanticUndefined:
             yield f"#{name} = {_toml(field.examples[0] if field.examples else '')}"
         else:
-            # The keys of a table that may be repeated are all of its kind: none of them is set.
+            # A repeatable table, such as [[tokens]], is only an example: comment out all its keys.
             yield f"{'#' if table.startswith('[[') else ''}{name} = {_toml(default)}"
     for name, (sub, repeated) in tables.items():
         header = f"[[{name}]]" if repeated else f"[{name}]"
@@ -62,6 +61,7 @@ def _example_of(model: type[BaseModel], table: str) -> Iterator[str]:
 
 def _values_of(model: BaseModel, table: str) -> Iterator[str]:
     """Yield the lines of one table that has values."""
+    # Sub-tables come after all plain keys, or TOML would put these keys into a sub-table.
     later: list[tuple[str, BaseModel]] = []
     for name in type(model).model_fields:
         value = getattr(model, name)
@@ -87,7 +87,7 @@ def _table(field: FieldInfo) -> tuple[type[BaseModel], bool] | None:
 
 
 def _expected(field: FieldInfo) -> str:
-    """Return a key's default and what else may be given for it, as a sentence."""
+    """Return a key's default and its allowed values, as a sentence."""
     bounds = [
         f"{word} {getattr(limit, bound):g}"
         for limit in field.metadata
@@ -114,6 +114,6 @@ def _comment(text: str) -> list[str]:
 def _toml(value: object) -> str:
     """Return a value as TOML; JSON writes text, numbers and truth values the same way."""
     if isinstance(value, (str, bool, int, float)):
-        # TOML takes every escape of JSON's but surrogate pairs, and no bare DEL.
+        # TOML accepts JSON's escapes except surrogate pairs, and accepts no bare DEL.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     raise TypeError(f"{value!r}: no key of the configuration has such a value")

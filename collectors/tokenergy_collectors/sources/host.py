@@ -1,7 +1,7 @@
-"""The collector as a source sees it: whose host it is, the time, and where rows and events go.
+"""What a source may use: the node's name, the clock, and where rows and events go.
 
 In: what was set up at start (clock, boards, lake). Out: stamps, rows and events. Rows go to the
-spool, and to everyone who listens, such as the live view.
+spool and to listeners such as the live view.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tokenergy_collectors.sources.nvml.boards import Board
 Rows = Iterable[tuple[Any, ...]]
 
 
-class Reading(NamedTuple):
+class PowerReading(NamedTuple):
     """One power reading of one board: stamp (us UTC), power (mW), energy counter (mJ)."""
 
     device_id: str
@@ -30,51 +30,51 @@ class Reading(NamedTuple):
 
 
 class Sink(Protocol):
-    """Takes rows: the spool, which keeps them, or someone who listens."""
+    """Takes rows: the spool, which records them, or a listener."""
 
     def add(self, table: str, rows: Rows) -> None:
         """Take rows of a table, each in the order of its columns."""
 
 
 class Listener(Sink, Protocol):
-    """Sees everything as it happens, also what is not recorded."""
+    """Gets everything as it happens, also what is not recorded."""
 
-    def readings(self, readings: Sequence[Reading]) -> None:
-        """Take power readings, among them those that are not kept because nothing changed."""
+    def readings(self, readings: Sequence[PowerReading]) -> None:
+        """Take power readings, including those not recorded because the power did not change."""
 
     def allocations(self, rows: Iterable[Mapping[str, Any]], spread: Collection[str]) -> None:
         """Take all allocations of this node, and the jobs that also hold boards of other nodes."""
 
 
 class Output:
-    """Where rows go: into the spool, if anything is recorded, and past everyone who listens."""
+    """Passes rows to the spool, if anything is recorded, and to all listeners."""
 
     def __init__(self, sink: Sink | None = None) -> None:
         self._sinks: list[Sink] = [] if sink is None else [sink]
         self._listeners: list[Listener] = []
 
     def record(self, sink: Sink) -> None:
-        """Record everything from now on."""
+        """Have a sink record all rows from now on."""
         self._sinks.append(sink)
 
     def listen(self, listener: Listener) -> None:
-        """Show a listener everything from now on."""
+        """Pass a listener all rows, readings and allocations from now on."""
         self._sinks.append(listener)
         self._listeners.append(listener)
 
     def add(self, table: str, rows: Rows) -> None:
-        """Record rows of a table, and show them to those who listen."""
-        rows = list(rows)
+        """Record rows of a table, and pass them to the listeners."""
+        rows = list(rows)  # several sinks read them, and a generator can be read only once
         for sink in self._sinks:
             sink.add(table, rows)
 
-    def readings(self, readings: Sequence[Reading]) -> None:
-        """Show power readings to those who listen; the rows to be kept come through `add`."""
+    def readings(self, readings: Sequence[PowerReading]) -> None:
+        """Pass power readings to the listeners; rows to record come through `add`."""
         for listener in self._listeners:
             listener.readings(readings)
 
     def allocations(self, rows: Iterable[Mapping[str, Any]], spread: Collection[str]) -> None:
-        """Show the node's allocations to those who listen."""
+        """Pass the node's allocations to the listeners."""
         for listener in self._listeners:
             listener.allocations(rows, spread)
 
@@ -86,18 +86,18 @@ class Host:
     Attributes:
         node: the name of this host in the tables.
         clock: real or virtual.
-        log: takes lines.
+        log: takes log events.
         output: takes rows.
         boards: the boards, opened.
-        missing: what is wrong with boards that could not be opened.
-        lake: where recorded rows are read back from; None where nothing is recorded.
+        missing: why boards could not be opened, one text per board.
+        lake: where recorded rows are read back from; None if nothing is recorded.
         emulated: True if the boards are the emulator's.
-        inline: True where slow work runs in line with the sampling: on a virtual clock, where
-            waiting would let time pass.
+        inline: True if slow work runs in the sampling thread, as a virtual clock needs it; None
+            means: if the clock is virtual.
         declared: allocations of an emulated node; None if the host is real.
         spread: jobs of an emulated node that also hold boards of other nodes.
-        offset_us: what turns monotonic time into stamps.
-        wall_steps: steps of the wall clock since the stamps began.
+        offset_us: monotonic time plus this is a stamp (us UTC).
+        wall_steps: steps of the wall clock since `offset_us` was set.
     """
 
     node: str
@@ -115,7 +115,9 @@ class Host:
     wall_steps: WallSteps = field(init=False, default_factory=WallSteps)
 
     def __post_init__(self) -> None:
+        # Set once: a wall clock that is set later must not bend or repeat the stamps.
         self.offset_us = self.clock.realtime_us() - self.clock.monotonic_us()
+        # On a virtual clock a thread that waits would let no time pass.
         if self.inline is None:
             self.inline = isinstance(self.clock, VirtualClock)
 
@@ -124,7 +126,7 @@ class Host:
         return self.clock.monotonic_us() + self.offset_us
 
     def add(self, table: str, **values: Any) -> None:
-        """Record one row, its values given by column name."""
+        """Record one row; values are given by column name."""
         self.output.add(table, [TABLES[table].make_row(**values)])
 
     def event(self, kind: str, device_id: str | None, detail: str) -> None:
@@ -135,6 +137,6 @@ class Host:
         )
 
     def warn(self, kind: str, device_id: str | None, detail: str) -> None:
-        """Record an event and write a warning to the log."""
+        """Record an event, and write it to the log as a warning."""
         self.event(kind, device_id, detail)
         self.log.warning(kind, **({"device": device_id} if device_id else {}), why=detail)

@@ -1,7 +1,7 @@
-"""What is read when: every source puts its readings on one schedule, and each reading is timed.
+"""When each source reads: all readings are on one schedule, and each one is timed.
 
-In: tasks of sources. Out: calls at their times, and how each went: how long it took, whether it
-succeeded, and when it last did. A slow task runs beside the sampling, in a thread of its own.
+In: tasks of sources. Out: calls at their times, and for each task how long it took, whether it
+succeeded and when it last did. A slow task runs in a thread of its own, next to the sampling.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from tokenergy_collectors.base.workers import Worker
 from tokenergy_collectors.sources.host import Host
 
 Task = Callable[[], str | None]
-"""Reads something once; returns why it failed, None if it succeeded."""
+"""Reads once; returns why it failed, or None if it succeeded."""
 
 
 @dataclass(slots=True)
 class Health:
-    """How one periodic reading of a source goes.
+    """The state of one periodic reading of a source.
 
     Attributes:
-        source: the source's name, and after a slash which of its readings.
+        source: the source's name; a slash and the reading's name follow if it has several.
         runs: how often it ran.
         failures: how many of these runs failed.
         duration_s: how long the latest run took.
@@ -46,10 +46,10 @@ class Reader:
     """One periodic reading of a source.
 
     Args:
-        name: what `Health.source` says.
-        task: what to run.
-        host: takes problems, and says what time it is.
-        beside: run in a thread of its own.
+        name: becomes `Health.source`.
+        task: reads once.
+        host: takes problems; its clock stamps successes.
+        beside: run the task in a thread of its own.
     """
 
     def __init__(self, name: str, task: Task, host: Host, *, beside: bool) -> None:
@@ -62,10 +62,10 @@ class Reader:
         )
 
     def ask(self, *, even_if_busy: bool = False) -> None:
-        """Read now; a reading that runs beside the sampling and is busy is left to it.
+        """Read now. If the task has its own thread and is still running, do nothing.
 
         Args:
-            even_if_busy: if it is busy, read once more after that.
+            even_if_busy: if it is still running, run it once more afterwards.
         """
         if self._worker is None:
             self._run()
@@ -73,18 +73,20 @@ class Reader:
             self._worker.ask(even_if_busy=even_if_busy)
 
     def finish(self, timeout_s: float | None) -> bool:
-        """Take no more requests, wait for the last one; return False if it still runs."""
+        """Accept no more requests and wait for the last one; return False if it still runs."""
         return self._worker is None or self._worker.finish(timeout_s)
 
     def _run(self) -> None:
+        # Real time even on a virtual clock: the duration says what a reading costs.
         began_s = time.perf_counter()
-        why: str | None = "it ended in an error"  # stays only where the task raises
+        why: str | None = "it ended in an error"  # replaced unless the task raises
         try:
             why = self._task()
         finally:
             self._note(time.perf_counter() - began_s, why)
 
     def _note(self, took_s: float, why: str | None) -> None:
+        """Update the health; report a failure once, and once when the reading works again."""
         health = self.health
         health.runs += 1
         health.duration_s = took_s
@@ -99,22 +101,22 @@ class Reader:
             self._host.log.info("source_works", source=health.source)
 
     def _crashed(self, error: Exception) -> None:
-        """Report an error that the task did not expect; the sampling goes on."""
+        """Report an exception that the task did not catch; the schedule continues."""
         self._host.warn("error", None, f"{self.health.source}: {error!r}")
 
 
 class Plan:
-    """The schedule of one run, as sources use it.
+    """The schedule of one run, for the sources.
 
     Args:
-        schedule: runs what is due.
-        host: for the readers.
+        schedule: runs the tasks.
+        host: passed on to the readers.
 
     Attributes:
-        schedule: runs what is due.
-        edges: instants to come at which everything is read: edges of jobs, of hours, of the run.
-        on_edge: what to do at an edge.
-        paced: how well the readings that must keep their times keep them.
+        schedule: runs the tasks.
+        edges: future instants at which everything is read: edges of jobs, of hours, of the run.
+        on_edge: called at the edge of a job.
+        paced: how well the readings that must be on time keep their times.
         readers: all periodic readings.
         start_us: when the run began (monotonic).
         end_us: when the run ends (monotonic); None if it has no end.
@@ -131,7 +133,7 @@ class Plan:
         self._host = host
 
     def begin(self, start_us: int, end_us: int | None) -> None:
-        """Set the run's beginning and end, before anything is planned."""
+        """Set the start and the end of the run; call this before any planning."""
         self.start_us, self.end_us = start_us, end_us
 
     def every(
@@ -144,15 +146,15 @@ class Plan:
         beside: bool = False,
         paced: bool = False,
     ) -> Reader:
-        """Have something read periodically.
+        """Run a task periodically.
 
         Args:
-            name: what its health is reported under.
+            name: the name under which its health is reported.
             period_s: seconds between two readings.
             task: reads once.
-            wait_s: seconds to the first reading.
-            beside: read in a thread of its own, so that it never holds up the sampling.
-            paced: report when readings come late.
+            wait_s: seconds until the first reading.
+            beside: run it in a thread of its own, so that it never delays the sampling.
+            paced: report readings that come late.
         """
         reader = Reader(name, task, self._host, beside=beside)
         first_us = self.start_us + round(wait_s * 1_000_000)
@@ -163,9 +165,10 @@ class Plan:
         return reader
 
     def edge_at(self, at_us: int) -> None:
-        """Have everything read at an instant (monotonic us); one that is over is left out."""
-        over = at_us <= self._host.clock.monotonic_us()
-        if not over and (self.end_us is None or at_us < self.end_us):
+        """Read everything at an instant (monotonic us), unless it is past or after the end."""
+        past = at_us <= self._host.clock.monotonic_us()
+        # The run's end is an edge of its own.
+        if not past and (self.end_us is None or at_us < self.end_us):
             self.at_edge(at_us, self.on_edge)
 
     def at_edge(self, at_us: int, task: Callable[[], None]) -> None:
@@ -174,5 +177,5 @@ class Plan:
         self.schedule.once(at_us, partial(task))
 
     def missed(self) -> int:
-        """Return how many readings that must keep their times came late or not at all."""
+        """Return how many readings that must be on time came late or not at all."""
         return sum(pace.missed for pace in self.paced)

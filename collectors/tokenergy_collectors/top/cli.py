@@ -1,4 +1,7 @@
-"""`tokenergy-collect top`: what GPUs and jobs do now, on a terminal."""
+"""The command `tokenergy-collect top`.
+
+In: its options. Out: frames on the terminal, or one as JSON.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +18,21 @@ def top(
     address: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="ADDRESS", help="A collector's endpoint: HOST:PORT or unix:/PATH."
+            "--from", metavar="ADDRESS", help="Endpoint of a collector: HOST:PORT or unix:/PATH."
         ),
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="Take the address from this configuration."),
+        typer.Option(
+            "--config", metavar="FILE", help="Use the address in this configuration file."
+        ),
     ] = None,
     emulate: Annotated[
         str | None,
         typer.Option(
-            "--emulate", metavar="PROFILE", help="Emulated boards: a name or a TOML file."
+            "--emulate",
+            metavar="PROFILE",
+            help="Use emulated boards: the name of a shipped profile, or a TOML file.",
         ),
     ] = None,
     node: Annotated[
@@ -34,18 +41,19 @@ def top(
     at: Annotated[
         str | None,
         typer.Option(
-            "--at", help="Begin this far into the profile, e.g. 10m (5m, or half of it if less)."
+            "--at",
+            help="Start this far into the profile, e.g. 10m (default: 5m, at most half of it).",
         ),
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print one frame and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one frame as JSON.")] = False,
 ) -> None:
-    """Show GPUs, jobs, watts, tokens a second and joules per token, live; q or Ctrl-C ends it.
+    """Show power, tokens per second and joules per token of GPUs and jobs, live. Quit with q.
 
-    It asks a running collector that has an endpoint ([metrics] listen). Where neither an address
-    nor a configuration with one is given it samples the GPUs of this host itself; nothing is
-    written. Rates and J/token are of the last minute; what is not fresh is a dash. Where the output
-    is no terminal one frame is printed.
+    Reads the endpoint of a running collector (metrics.listen). Without --from, and without a
+    configuration that has an endpoint, it samples the GPUs of this host itself and writes nothing.
+    Rates and J/token cover the last minute; a value that is stale or unknown is a dash. If the
+    output is not a terminal, it prints one frame.
 
     \b
     Examples:
@@ -56,13 +64,13 @@ def top(
     """
     from tokenergy_collectors.base.durations import parse_duration
     from tokenergy_collectors.top import screen
-    from tokenergy_collectors.top.look import Wanted, looking
+    from tokenergy_collectors.top.look import TopOptions, looking
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     at_us = None if at is None else parse_duration(at)
     try:
-        with looking(Wanted(address, config, emulate, node, at_us)) as look:
+        with looking(TopOptions(address, config, emulate, node, at_us)) as look:
             if as_json:
                 screen.print_json(look)
             elif once or not sys.stdout.isatty():

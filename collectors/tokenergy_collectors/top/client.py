@@ -1,6 +1,6 @@
-"""Asks a collector's endpoint for its metrics, over TCP or a Unix socket.
+"""Reads the metrics of a collector's endpoint, over TCP or a Unix socket.
 
-In: an address. Out: metric families, parsed.
+In: an address. Out: parsed metric families.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from tokenergy_collectors.base.errors import UserError
 
 _TIMEOUT_S = 3.0
 _MAX_BYTES = 16 << 20
-_ADVICE = "expected a collector that runs with metrics.listen there"
+_ADVICE = "expected a running collector with this address in metrics.listen"
 
 
 def ask(address: Address) -> Iterable[Metric]:
     """Return the families that an endpoint serves.
 
     Raises:
-        UserError: nobody answers, or it is no collector.
+        UserError: nothing answers there, or it is not a collector.
     """
     connection = _connection(address)
     try:
@@ -33,7 +33,7 @@ def ask(address: Address) -> Iterable[Metric]:
         body = answer.read(_MAX_BYTES)
     except (OSError, http.client.HTTPException, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UserError(f"{address.text}: nobody answers ({why}); {_ADVICE}") from None
+        raise UserError(f"{address.text}: no answer ({why}); {_ADVICE}") from None
     finally:
         connection.close()
     if answer.status != http.client.OK:

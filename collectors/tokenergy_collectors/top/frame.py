@@ -1,7 +1,7 @@
-"""One frame of `top`: what metrics say about boards, jobs and the collector, as plain rows.
+"""One frame of `top`: boards, jobs and the collector's health as plain rows.
 
-In: metric families, from an endpoint or from a view in this process. Out: a `Frame`. What has no
-sample is None: not known, or no longer fresh.
+In: metric families, from an endpoint or from a view in this process. Out: a `Frame`. A value
+without a sample is None: it is unknown or stale.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class GpuRow:
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job; `kind` is the kind of token that the rate and the energy are of."""
+    """One job; `kind` is the kind of token that its rate and its energy per token use."""
 
     job: str
     gpus: int
@@ -45,8 +45,8 @@ class JobRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """The collector's own numbers; `up_s` is how long it runs, in seconds."""
+class CollectorHealth:
+    """The collector's own numbers; `up_s` is the time since its start, in seconds."""
 
     version: str
     up_s: float
@@ -63,16 +63,16 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """All that is shown at once; `time_s` is UTC by the collector's clock."""
+    """Everything that is shown at once; `time_s` is UTC by the collector's clock."""
 
     node: str
     time_s: float
     gpus: tuple[GpuRow, ...]
     jobs: tuple[JobRow, ...]
-    health: Health
+    health: CollectorHealth
 
 
-class _Look:
+class _Samples:
     """Samples by the name of their metric."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
@@ -94,32 +94,34 @@ class _Look:
 
 
 def frame_of(families: Iterable[Metric]) -> Frame:
-    """Return the frame that metrics tell.
+    """Return the frame of a collector's metrics.
 
     Raises:
-        UserError: they are not a collector's.
+        UserError: the metrics are not those of a collector.
     """
-    look = _Look(families)
-    time_s = look.one(c.TIME)
+    metrics = _Samples(families)
+    time_s = metrics.one(c.TIME)
     if time_s is None:
-        raise UserError(f"the metrics are no collector's: {c.TIME.name} is not among them")
-    info = look.samples(c.GPU_INFO)
+        raise UserError(f"these are not the metrics of a collector: {c.TIME.name} is missing")
+    info = metrics.samples(c.GPU_INFO)
     return Frame(
         next((labels.get("node", "") for labels, _ in info), ""),
         time_s,
-        _gpus(look, time_s),
-        _jobs(look),
-        _health(look, time_s),
+        _gpus(metrics, time_s),
+        _jobs(metrics),
+        _health(metrics, time_s),
     )
 
 
-def _gpus(look: _Look, time_s: float) -> tuple[GpuRow, ...]:
-    power, limit = look.by(c.GPU_POWER, "device"), look.by(c.GPU_LIMIT, "device")
-    minute, used = look.by(c.GPU_MINUTE, "device"), look.by(c.GPU_SM, "device")
-    warm, read = look.by(c.GPU_TEMPERATURE, "device"), look.by(c.GPU_READ, "device")
-    holders = {labels["device"]: labels.get("job_id", "") for labels, _ in look.samples(c.GPU_UP)}
+def _gpus(metrics: _Samples, time_s: float) -> tuple[GpuRow, ...]:
+    power, limit = metrics.by(c.GPU_POWER, "device"), metrics.by(c.GPU_LIMIT, "device")
+    minute, used = metrics.by(c.GPU_MINUTE, "device"), metrics.by(c.GPU_SM, "device")
+    warm, read = metrics.by(c.GPU_TEMPERATURE, "device"), metrics.by(c.GPU_READ, "device")
+    holders = {
+        labels["device"]: labels.get("job_id", "") for labels, _ in metrics.samples(c.GPU_UP)
+    }
     rows = []
-    for labels, _ in look.samples(c.GPU_INFO):
+    for labels, _ in metrics.samples(c.GPU_INFO):
         device = labels["device"]
         read_s = read.get(device)
         rows.append(
@@ -139,11 +141,11 @@ def _gpus(look: _Look, time_s: float) -> tuple[GpuRow, ...]:
     return tuple(sorted(rows, key=lambda row: row.index))
 
 
-def _jobs(look: _Look) -> tuple[JobRow, ...]:
-    gpus, power = look.by(c.JOB_GPUS, "job_id"), look.by(c.JOB_POWER, "job_id")
-    costs = {labels["job_id"]: value for labels, value in look.samples(c.JOB_COST)}
+def _jobs(metrics: _Samples) -> tuple[JobRow, ...]:
+    gpus, power = metrics.by(c.JOB_GPUS, "job_id"), metrics.by(c.JOB_POWER, "job_id")
+    costs = {labels["job_id"]: value for labels, value in metrics.samples(c.JOB_COST)}
     rates = {
-        (labels["job_id"], labels["kind"]): value for labels, value in look.samples(c.JOB_RATE)
+        (labels["job_id"], labels["kind"]): value for labels, value in metrics.samples(c.JOB_RATE)
     }
     rows = []
     for job, count in gpus.items():
@@ -153,20 +155,20 @@ def _jobs(look: _Look) -> tuple[JobRow, ...]:
     return tuple(sorted(rows, key=lambda row: row.job))
 
 
-def _health(look: _Look, time_s: float) -> Health:
-    sealed_s = look.one(c.SEALED)
-    versions = look.by(c.BUILD, "version")
-    return Health(
+def _health(metrics: _Samples, time_s: float) -> CollectorHealth:
+    sealed_s = metrics.one(c.SEALED)
+    versions = metrics.by(c.BUILD, "version")
+    return CollectorHealth(
         version=next(iter(versions), ""),
-        up_s=max(0.0, time_s - (look.one(c.STARTED) or time_s)),
-        readings=int(look.one(c.READINGS) or 0),
-        late_ticks=int(look.one(c.LATE) or 0),
-        gaps=int(look.one(c.GAPS) or 0),
-        dropped_rows=int(look.one(c.DROPPED) or 0),
-        events={kind: int(count) for kind, count in look.by(c.EVENTS, "kind").items()},
-        cpu_s=look.one(c.CPU),
-        resident_bytes=_whole(look.one(c.MEMORY)),
-        wal_bytes=_whole(look.one(c.WAL_BYTES)),
+        up_s=max(0.0, time_s - (metrics.one(c.STARTED) or time_s)),
+        readings=int(metrics.one(c.READINGS) or 0),
+        late_ticks=int(metrics.one(c.LATE) or 0),
+        gaps=int(metrics.one(c.GAPS) or 0),
+        dropped_rows=int(metrics.one(c.DROPPED) or 0),
+        events={kind: int(count) for kind, count in metrics.by(c.EVENTS, "kind").items()},
+        cpu_s=metrics.one(c.CPU),
+        resident_bytes=_whole(metrics.one(c.MEMORY)),
+        wal_bytes=_whole(metrics.one(c.WAL_BYTES)),
         sealed_s_ago=None if sealed_s is None else max(0.0, time_s - sealed_s),
     )
 

@@ -1,6 +1,6 @@
-"""Where `top` looks: at a daemon's endpoint, or at boards that it samples itself.
+"""Where `top` gets its frames: from a daemon's endpoint, or from boards that it samples itself.
 
-In: options. Out: a `Look`, which gives the frame of this moment each time it is called.
+In: options. Out: a `Look`, which returns the current frame each time it is called.
 """
 
 from __future__ import annotations
@@ -27,17 +27,21 @@ from tokenergy_collectors.top.frame import Frame, frame_of
 from tokenergy_collectors.top.local import HeadStart, LocalWatch
 
 Look = Callable[[], Frame]
-"""Returns the frame of this moment; raises `UserError` where there is none."""
+"""Returns the current frame; raises `UserError` if there is none."""
 
 _SCRAPE_S = 1.0
 _FIRST_LOOK_S = 2.5
+"""Long enough for the first gauges and scrapes."""
+
 _RUN_UP_US = WINDOW_US + 15_000_000
+"""Sampled before the first frame of an emulated node, so that it shows a whole minute."""
+
 _BEGIN_US = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What `top` was asked to look at.
+class TopOptions:
+    """The options that say what `top` shows.
 
     Attributes:
         address: an endpoint, as text.
@@ -55,44 +59,44 @@ class Wanted:
 
 
 @contextmanager
-def looking(wanted: Wanted) -> Iterator[Look]:
-    """Open what is to be looked at, for as long as the context lasts.
+def looking(options: TopOptions) -> Iterator[Look]:
+    """Open the endpoint or the boards for as long as the context lasts.
 
     Raises:
-        UserError: an option cannot be used, there is no driver, or nobody answers.
+        UserError: an option cannot be used, or there is no driver.
     """
-    if wanted.emulate is not None:
-        with _emulated(wanted.emulate, wanted) as look:
+    if options.emulate is not None:
+        with _emulated(options.emulate, options) as look:
             yield look
         return
-    if wanted.node is not None or wanted.at_us is not None:
+    if options.node is not None or options.at_us is not None:
         raise UserError("--node and --at need --emulate")
-    address = _endpoint(wanted)
+    address = _endpoint(options)
     if address is not None:
         yield lambda: frame_of(ask(address))
         return
-    with _here(_config(wanted.config, None)) as look:
+    with _here(_config(options.config, None)) as look:
         yield look
 
 
-def _endpoint(wanted: Wanted) -> Address | None:
-    """Return the endpoint that is meant; None where none is."""
-    if wanted.address is not None:
+def _endpoint(options: TopOptions) -> Address | None:
+    """Return the endpoint that the options name; None if they name none."""
+    if options.address is not None:
         try:
-            return parse_address(wanted.address)
+            return parse_address(options.address)
         except ValueError as error:
             raise UserError(f"--from: {error}") from None
-    listen = None if wanted.config is None else _config(wanted.config, None).metrics.listen
+    listen = None if options.config is None else _config(options.config, None).metrics.listen
     return None if listen is None else parse_address(listen)
 
 
 def _config(path: Path | None, node: str | None) -> Config:
-    """Return a configuration; its lake is not used, and need not be in the file."""
+    """Return a configuration; the file needs no lake, since `top` does not use it."""
     return load_toml(path, Config, {"lake": ".", "node": node})
 
 
 def _often(config: Config) -> Config:
-    """Return a configuration whose token endpoints are asked often enough to look at."""
+    """Return the configuration with token endpoints scraped at least once a second."""
     sources = [
         source.model_copy(update={"every_s": min(source.every_s, _SCRAPE_S)})
         for source in keys_of(config, TokenKeys).tokens
@@ -113,16 +117,16 @@ def _here(config: Config) -> Iterator[Look]:
 
 
 @contextmanager
-def _emulated(profile_name: str, wanted: Wanted) -> Iterator[Look]:
+def _emulated(profile_name: str, options: TopOptions) -> Iterator[Look]:
     from tokenergy_collectors.emulate.profile.profile import load_profile
     from tokenergy_collectors.emulate.run.emulated import emulated_config
     from tokenergy_collectors.emulate.run.node import EmulatedNode
 
-    if wanted.address is not None:
-        raise UserError("--from and --emulate: expected one of them")
+    if options.address is not None:
+        raise UserError("--from and --emulate: expected only one of them")
     profile = load_profile(profile_name)
-    config = _config(wanted.config, wanted.node or next(iter(profile.nodes)))
-    at_us = min(_BEGIN_US, profile.duration_us // 2) if wanted.at_us is None else wanted.at_us
+    config = _config(options.config, options.node or next(iter(profile.nodes)))
+    at_us = min(_BEGIN_US, profile.duration_us // 2) if options.at_us is None else options.at_us
     if at_us >= profile.duration_us:
         raise UserError(
             f"--at: {at_us / 1e6:g} s; expected less than the profile's {profile.duration_s:g} s"
@@ -153,7 +157,7 @@ def _emulated(profile_name: str, wanted: Wanted) -> Iterator[Look]:
 
 @contextmanager
 def _running(watch: LocalWatch) -> Iterator[Look]:
-    """Sample in a thread; whoever looks hears what ended it."""
+    """Sample in a thread; the look raises the error that ended it, if any."""
     stop = threading.Event()
     ended: list[str] = []
 
@@ -165,7 +169,7 @@ def _running(watch: LocalWatch) -> Iterator[Look]:
 
     def look() -> Frame:
         if ended:
-            raise UserError(f"sampling has ended: {ended[0]}")
+            raise UserError(f"sampling ended with an error: {ended[0]}")
         return frame_of(ViewCollector(watch.view).collect())
 
     thread = threading.Thread(target=run, name="sampling", daemon=True)

@@ -1,8 +1,8 @@
-"""Draws a frame for a terminal: a line on the collector, a table of boards, a table of jobs.
+"""Draws a frame for a terminal: a heading about the collector, a table of boards, a table of jobs.
 
-In: a frame, the width and height there is. Out: something rich can print. Names come from outside:
-they are text, never markup, and what cannot be printed is replaced. Many boards stand side by side
-where the terminal is wide, and are cut with a count where it is not high enough.
+In: a frame, and the terminal's width and height. Out: something rich can print. Names come from
+outside: they are text, never markup, and characters that cannot be printed are replaced. On a wide
+terminal boards are in several columns; on a low one the last ones are replaced by their count.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tokenergy_collectors.top.frame import Frame, GpuRow, Health, JobRow
+from tokenergy_collectors.top.frame import CollectorHealth, Frame, GpuRow, JobRow
 
 _COLUMN_CHARS = 78
 _BAR_CHARS = 8
 _BAR_FROM = 70
 _NAME_FROM = 56
-"""Characters a line from which on there is room for the bar, and for the board's name."""
+"""Least characters per line for the bar, and for the board's name."""
 
 _HOT = 0.9
 _NOISE = ("NVIDIA", "Graphics", "Device", "GeForce", "HBM3e", "HBM3", "HBM2e")
@@ -32,19 +32,19 @@ def draw(frame: Frame, width: int, height: int | None = None, *, plain: bool = F
 
     Args:
         frame: what to show.
-        width: characters a line.
-        height: lines there are; None for as many as it takes.
-        plain: True where only ASCII can be shown.
+        width: characters per line.
+        height: available lines; None for no limit.
+        plain: True if the terminal can show only ASCII.
     """
-    ink = _Ink(plain)
+    ink = _Glyphs(plain)
     jobs = _jobs(frame.jobs, width, ink)
     others = 8 + (len(frame.jobs) + 1 if frame.jobs else 1)
     rows_left = None if height is None else max(1, height - others)
     return Group(_heading(frame, ink), "", _gpus(frame, width, rows_left, ink), "", jobs)
 
 
-class _Ink:
-    """Signs that the terminal has."""
+class _Glyphs:
+    """Characters that the terminal can show."""
 
     def __init__(self, plain: bool) -> None:
         self.none = "-" if plain else "—"
@@ -54,19 +54,19 @@ class _Ink:
         self.plain = plain
 
     def text(self, words: str, style: str = "") -> Text:
-        """Return words from outside as text that changes nothing but what it says."""
+        """Return words from outside as text without control characters or markup."""
         clean = "".join(sign if sign.isprintable() else "?" for sign in words)
         if self.plain:
             clean = clean.encode("ascii", "replace").decode()
         return Text(clean, style=style, no_wrap=True, overflow="crop" if self.plain else "ellipsis")
 
 
-def _heading(frame: Frame, ink: _Ink) -> Text:
-    """Return the status line: who it is, what it draws, and whether the record is sound."""
+def _heading(frame: Frame, ink: _Glyphs) -> Text:
+    """Return the heading: node, power, and the health of the collector."""
     known = [row.power_w for row in frame.gpus if row.power_w is not None]
     stale = len(frame.gpus) - len(known)
     health = frame.health
-    line = ink.text(frame.node or "no board", "bold")
+    line = ink.text(frame.node or "no GPUs", "bold")
     line.append(f"  {len(frame.gpus)} GPUs  {sum(known):,.0f} W")
     if stale:
         line.append(f"  {stale} stale", "bold red")
@@ -84,21 +84,21 @@ def _heading(frame: Frame, ink: _Ink) -> Text:
     return line
 
 
-def _alarming(health: Health) -> bool:
+def _alarming(health: CollectorHealth) -> bool:
     return any(kind not in _QUIET_EVENTS for kind in health.events)
 
 
-def _events(health: Health) -> str:
-    told = ", ".join(
+def _events(health: CollectorHealth) -> str:
+    listed = ", ".join(
         f"{kind} {count}"
         for kind, count in sorted(health.events.items())
         if kind not in _QUIET_EVENTS
     )
-    return f"events {told or 0}"
+    return f"events {listed or 0}"
 
 
-def _own(health: Health) -> str:
-    """Return what a daemon takes; `top` itself, sampling without a log, is of no interest."""
+def _own(health: CollectorHealth) -> str:
+    """Return the daemon's log size, CPU and memory; nothing if `top` samples itself."""
     if health.wal_bytes is None:
         return ""
     parts = [f"log {health.wal_bytes / 1024:,.0f} KiB"]
@@ -109,7 +109,7 @@ def _own(health: Health) -> str:
     return "  ".join(parts)
 
 
-def _gpus(frame: Frame, width: int, rows_left: int | None, ink: _Ink) -> RenderableType:
+def _gpus(frame: Frame, width: int, rows_left: int | None, ink: _Glyphs) -> RenderableType:
     rows = frame.gpus
     beside = max(1, width // _COLUMN_CHARS)
     columns = 1 if rows_left is None else min(beside, math.ceil(len(rows) / rows_left))
@@ -125,7 +125,7 @@ def _gpus(frame: Frame, width: int, rows_left: int | None, ink: _Ink) -> Rendera
         _gpu_table(shown[start : start + each], width // columns, jobs, first, ink)
         for start in range(0, len(shown), max(1, each))
     ]
-    found: RenderableType = tables[0] if tables else Text("no board")
+    found: RenderableType = tables[0] if tables else Text("no GPUs")
     if len(tables) > 1:
         grid = Table.grid(padding=(0, 1), expand=True)
         for _ in tables:
@@ -135,7 +135,7 @@ def _gpus(frame: Frame, width: int, rows_left: int | None, ink: _Ink) -> Rendera
     if len(shown) < len(rows):
         hidden = rows[len(shown) :]
         watts = sum(row.power_w for row in hidden if row.power_w is not None)
-        cut = Text(f"{ink.more} {len(hidden)} more, {watts:,.0f} W: a higher window shows them")
+        cut = Text(f"{ink.more} {len(hidden)} more, {watts:,.0f} W: enlarge the window to see them")
         return Group(found, cut)
     return found
 
@@ -145,7 +145,7 @@ def _gpu_table(
     width: int,
     jobs: dict[str, JobRow],
     first: dict[str, int],
-    ink: _Ink,
+    ink: _Glyphs,
 ) -> Table:
     bar = _BAR_CHARS if width >= _BAR_FROM else 0
     table = _table()
@@ -161,7 +161,7 @@ def _gpu_table(
         job = jobs.get(row.job)
         rate, cost = _job_cells(job, ink)
         if job is not None and first[row.job] != row.index:
-            rate = cost = ink.same
+            rate = cost = ink.same  # the figures are the job's, and its first board has them
         used = ink.none if row.utilization is None else f"{row.utilization:.0%}"
         name = [ink.text(short_name(row.name))] if width >= _NAME_FROM else []
         power = _power(row, bar, ink)
@@ -169,9 +169,9 @@ def _gpu_table(
     return table
 
 
-def _jobs(jobs: Sequence[JobRow], width: int, ink: _Ink) -> RenderableType:
+def _jobs(jobs: Sequence[JobRow], width: int, ink: _Glyphs) -> RenderableType:
     if not jobs:
-        return Text("no job is known", style="dim")
+        return Text("no jobs", style="dim")
     table = _table()
     table.add_column("job", ratio=1, min_width=6, no_wrap=True)
     table.add_column("GPUs", justify="right")
@@ -188,7 +188,7 @@ def _jobs(jobs: Sequence[JobRow], width: int, ink: _Ink) -> RenderableType:
     return table
 
 
-def _job_cells(job: JobRow | None, ink: _Ink) -> tuple[str, str]:
+def _job_cells(job: JobRow | None, ink: _Glyphs) -> tuple[str, str]:
     if job is None:
         return ink.none, ink.none
     rate = ink.none if job.tokens_per_s is None else significant(job.tokens_per_s)
@@ -196,8 +196,8 @@ def _job_cells(job: JobRow | None, ink: _Ink) -> tuple[str, str]:
     return rate, cost
 
 
-def _power(row: GpuRow, bar: int, ink: _Ink) -> Text:
-    """Return a bar against the limit and the watts; of a stale board how long it says nothing."""
+def _power(row: GpuRow, bar: int, ink: _Glyphs) -> Text:
+    """Return a bar of power against the limit, and the watts; for a stale board its age."""
     if row.power_w is None:
         age = "" if row.age_s is None else f" {_age(row.age_s)} ago"
         return Text(f"{ink.none}{age}", style="red")
@@ -211,13 +211,13 @@ def _power(row: GpuRow, bar: int, ink: _Ink) -> Text:
 
 
 def short_name(name: str) -> str:
-    """Return a board's name without the words that all of them have."""
+    """Return a board's name without common words such as NVIDIA."""
     words = [word for word in name.split() if word not in _NOISE]
     return " ".join(words) or name
 
 
 def significant(value: float) -> str:
-    """Return a number in few signs: three significant digits, millions as M."""
+    """Return a number with three significant digits, millions as M."""
     if value >= 1_000_000:
         return f"{value / 1e6:,.2f}M"
     if value >= 100 or value == 0:

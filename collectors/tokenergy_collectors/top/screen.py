@@ -1,6 +1,6 @@
 """Shows frames on a terminal: once, as JSON, or every second until `q` or Ctrl-C.
 
-In: a look. Out: what a person, or a program, reads.
+In: a look, which returns frames. Out: text for people, or JSON for programs.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from tokenergy_collectors.top.look import Look
 from tokenergy_collectors.top.render import draw
 
 Wait = Callable[[float], str]
-"""Waits for a key for some seconds; returns it, or nothing."""
+"""Waits for a key for some seconds; returns it, or an empty text."""
 
 _EVERY_S = 1.0
 
 
 def print_json(look: Look) -> None:
-    """Print one frame as JSON; what is not known is null."""
+    """Print one frame as JSON; unknown values are null."""
     print(json.dumps(asdict(look()), indent=1, ensure_ascii=False))
 
 
 def print_once(look: Look) -> None:
-    """Print one frame, as long as it takes, as wide as the terminal is (or 80 characters)."""
+    """Print one frame without a limit on lines, as wide as the terminal (or 80 characters)."""
     console = _console()
     console.print(draw(look(), console.width, plain=_plain(console)))
 
 
 def show(look: Look, stop: threading.Event) -> None:
-    """Show a frame a second until `q`, Ctrl-C or `stop`.
+    """Show a frame per second until `q`, Ctrl-C or `stop`.
 
     Raises:
-        UserError: nobody answers at the first look. Later on that is shown, and asked again.
+        UserError: there is no answer at the first look. Later that is shown, and it tries again.
     """
     console = _console()
     first = draw(look(), console.width, console.height, plain=_plain(console))
@@ -57,7 +57,7 @@ def show(look: Look, stop: threading.Event) -> None:
             try:
                 frame = look()
             except UserError as error:
-                # Nothing old is left standing.
+                # The error replaces the frame: old numbers must not look like current ones.
                 found: RenderableType = Text(
                     f"no answer for {time.monotonic() - answered_s:.0f} s: {error}", "red"
                 )
@@ -82,7 +82,7 @@ def _no_key(seconds: float) -> str:
 
 @contextmanager
 def _keys() -> Iterator[Wait]:
-    """Yield what waits for a key for some seconds; keys come at once and are not shown."""
+    """Yield a function that waits for a key; keys arrive at once and are not shown."""
     if not sys.stdin.isatty():
         yield _no_key
         return
@@ -92,7 +92,7 @@ def _keys() -> Iterator[Wait]:
     def wait(seconds: float) -> str:
         if not select.select([keyboard], [], [], seconds)[0]:
             return ""
-        # A terminal that is gone reads as empty: it wants no more.
+        # A terminal that has gone reads as empty: quit.
         return os.read(keyboard, 1).decode(errors="replace") or "q"
 
     try:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tokenergy_collectors.base.backoff import Backoff
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.sealed import SealedFile, age_key, files_in, hour_folders
@@ -28,9 +29,6 @@ _MAX_FAILURES_IN_A_ROW = 2
 
 _SETTLED_NS = 2_000_000_000
 """After this long, any further change gives a folder a new time stamp, on every file system."""
-
-_MAX_DOUBLINGS = 30
-"""Keeps the wait a finite number; `retry_limit_s` limits it long before."""
 
 Tell = Callable[[str, str], None]
 """Called with an event: its kind, and what happened, in words."""
@@ -87,7 +85,7 @@ class Uploader:
         self._loaded = False
         self._ended = threading.Event()
         self._next_s = 0.0
-        self._failed_passes = 0
+        self._backoff = Backoff(upload.retry_s, upload.retry_limit_s)
         self._complete_folders: dict[Path, int] = {}
         self.counters = UploadCounters()
 
@@ -119,20 +117,17 @@ class Uploader:
 
     def _plan_next(self, problems: list[str], uploaded: int) -> None:
         """Set the time of the next pass; report a first failure, or that uploads work again."""
-        upload, wait_s = self._upload, self._upload.every_s
+        wait_s = self._upload.every_s
         if problems:
-            wait_s = upload.retry_s * 2.0 ** min(self._failed_passes, _MAX_DOUBLINGS)
-            wait_s = min(wait_s, upload.retry_limit_s)
-            # Hosts that failed at the same time must not all retry at the same time.
-            wait_s *= secrets.SystemRandom().uniform(0.5, 1.0)
-            if not self._failed_passes:
+            if not self._backoff.failures:
                 waits = f"{self.counters.backlog_files} files wait"
                 self._tell("upload_failed", f"{problems[0]}; {waits}")
-            self._failed_passes += 1
-        elif self._failed_passes and uploaded:
-            tries = f"after {self._failed_passes} failed tries"
+            # The jitter keeps hosts that failed together from trying again together.
+            wait_s = self._backoff.failed() * secrets.SystemRandom().uniform(0.5, 1.0)
+        elif self._backoff.failures and uploaded:
+            tries = f"after {self._backoff.failures} failed tries"
             self._tell("upload_works", f"{uploaded} files uploaded {tries}")
-            self._failed_passes = 0
+            self._backoff.worked()
         self._next_s = time.monotonic() + wait_s
 
     def _put_all(self) -> list[str]:

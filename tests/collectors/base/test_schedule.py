@@ -66,15 +66,13 @@ def test_runs_that_begin_more_than_five_milliseconds_late_are_counted(virtual):
     before = replace(pace)
     assert (pace.runs, pace.late, pace.left_out) == (3, 1, 0)
     assert pace.lateness(Pace()) == (
-        "1 of 3 ticks began more than 5 ms after their time, 0 were left out; "
-        "the latest so far by 5.0 ms"
+        "1 of 3 ticks began more than 5 ms late, 0 were skipped; the worst delay so far is 5.0 ms"
     )
     assert pace.lateness(before) is None
     schedule.run(start + 250_000, threading.Event())
     assert (pace.runs, pace.late, pace.left_out, pace.worst_us) == (5, 2, 1, 59_000)
     assert pace.lateness(before) == (
-        "1 of 2 ticks began more than 5 ms after their time, 1 were left out; "
-        "the latest so far by 59.0 ms"
+        "1 of 2 ticks began more than 5 ms late, 1 were skipped; the worst delay so far is 59.0 ms"
     )
 
 

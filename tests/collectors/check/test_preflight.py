@@ -120,7 +120,7 @@ def test_mig_is_told(look, monkeypatch, mode):
     monkeypatch.setattr(pynvml, "nvmlDeviceGetMigMode", lambda handle: mode)
     level, text = of(look(), "gpu 0")[0]
     expected = (
-        ("warn", "MIG on (0 instances): power is the whole board's")
+        ("warn", "MIG on (0 instances): power is measured for the whole board only")
         if mode[0]
         else ("ok", "MIG off")
     )
@@ -169,8 +169,8 @@ JOBS = "job_id,node,device,start,end\nj,{node},0,1768464002,\n"
 @pytest.mark.parametrize(
     ("text", "level", "words"),
     [
-        (JOBS.format(node="n1"), "ok", "1 allocations, 1 of node n1"),
-        (JOBS.format(node="n2"), "warn", "1 allocations, 0 of node n1"),
+        (JOBS.format(node="n1"), "ok", "1 allocations, 1 on node n1"),
+        (JOBS.format(node="n2"), "warn", "1 allocations, 0 on node n1"),
         ("rubbish", "FAIL", "jobs.csv"),
         (None, "FAIL", "no such file"),
     ],
@@ -205,7 +205,7 @@ def test_endpoints_are_scraped_once(look, endpoint, body, status, level, words):
     ("now_us", "state", "level", "words"),
     [
         (0, None, "FAIL", "1970-01-01"),
-        (NOW_US, None, "ok", "does not say"),
+        (NOW_US, None, "ok", "does not report"),
         (NOW_US, hostclock.ClockState(False, 16_000_000), "warn", "not synchronised"),
     ],
 )
@@ -263,7 +263,7 @@ def test_a_board_cut_up_by_mig_is_told(look, monkeypatch):
     monkeypatch.setattr("tests.collectors.check.test_preflight.small_profile", lambda: cut)
     [who, readings, _] = of(look(), "gpu 1")
     assert who[0] == "warn"
-    assert who[1].endswith("MIG on (2 instances): power is the whole board's")
+    assert who[1].endswith("MIG on (2 instances): power is measured for the whole board only")
     assert "does not report: utilization" in readings[1]
 
 

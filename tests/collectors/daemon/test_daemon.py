@@ -260,12 +260,12 @@ def test_a_stop_during_a_scrape_that_hangs(tmp_path, endpoint, monkeypatch):
 
 
 def test_a_worker_that_breaks_is_told(tmp_path, monkeypatch):
-    from tokenergy_collectors.sources.tokens.watch import TokenWatch
+    from tokenergy_collectors.sources.tokens.endpoint import TokenEndpoint
 
     def broken(self):
         raise RuntimeError("unforeseen")
 
-    monkeypatch.setattr(TokenWatch, "scrape", broken)
+    monkeypatch.setattr(TokenEndpoint, "scrape", broken)
     run = Run(tmp_path, tokens=(source("http://127.0.0.1:1/", every_s=60.0),))
     run.run(S, sources=False)
     errors = run.rows("event", kind="error")

@@ -74,7 +74,7 @@ def test_gauges_go_before_readings_and_each_file_is_told_before_it_goes(lake):
     assert [d.split(",")[0] for d in details] == [*["50 rows of state"] * 4, "50 rows of power"]
     assert re.fullmatch(
         rf"50 rows of power, {power[0].size} bytes, 49\.000 s from 2026-01-15T08:00:00Z: "
-        r"the disk is at its limit, disk\.limit_mib = \d+",
+        r"files exceed disk\.limit_mib = \d+",
         details[-1],
     )
     assert [hour for _, hour in names(lake) if _ == "power"] == ["09", "10", "11"]

@@ -26,21 +26,21 @@ def supervisor(request, tmp_path):
 
 def test_states_arrive(supervisor):
     receiver, name = supervisor
-    Notifier({"NOTIFY_SOCKET": name}).tell("READY=1", "STATUS=two boards")
+    Notifier({"NOTIFY_SOCKET": name}).send("READY=1", "STATUS=two boards")
     assert receiver.recv(4096) == b"READY=1\nSTATUS=two boards"
 
 
 def test_nobody_listening_is_nothing(tmp_path):
-    Notifier({}).tell("READY=1")
-    Notifier({"NOTIFY_SOCKET": ""}).tell("READY=1")
-    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).tell("READY=1")
-    Notifier({"NOTIFY_SOCKET": "/" + "x" * 300}).tell("READY=1")
+    Notifier({}).send("READY=1")
+    Notifier({"NOTIFY_SOCKET": ""}).send("READY=1")
+    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).send("READY=1")
+    Notifier({"NOTIFY_SOCKET": "/" + "x" * 300}).send("READY=1")
 
 
 def test_a_supervisor_that_does_not_read_holds_up_nobody(supervisor):
     notifier = Notifier({"NOTIFY_SOCKET": supervisor[1]})
     for _ in range(5_000):
-        notifier.tell("WATCHDOG=1")
+        notifier.send("WATCHDOG=1")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ class Told(Notifier):
         self.watchdog_us = watchdog_us
         self.states = []
 
-    def tell(self, *states):
+    def send(self, *states):
         self.states.append(states[0])
 
 

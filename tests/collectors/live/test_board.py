@@ -91,7 +91,7 @@ def test_what_is_kept_stays_small(live):
     assert len(live.marks) <= 66
     live.forget()
     assert live.fresh_mw(T0 + 600 * S) is None
-    assert live.known() is None
+    assert live.span() is None
     assert live.readings == 1201
 
 

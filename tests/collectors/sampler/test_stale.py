@@ -53,7 +53,7 @@ def test_a_counter_that_tells_another_power_is_believed(true_mw):
     assert set(powers(out)[51:]) == {None}
     [(kind, detail)] = judge.events
     assert kind == "stale"
-    assert detail.startswith("power stands at 80.000 W for 5.0 s; the energy counter tells ")
+    assert detail.startswith("power has stayed at 80.000 W for 5.0 s; the energy counter gives ")
     assert detail.endswith(f"{true_mw / 1e3:.3f} W")
     assert [e for _, e in out if e is not None] == sorted({e for _, e in out if e is not None})
     again = judge.run(1, 80_001)
@@ -81,7 +81,7 @@ def test_without_a_counter_a_busy_board_is_stale_sooner(update_us, least_s):
     out = powers(judge.run(20, 80_000, counter=False, util=60))
     assert out.count(80_000) == least_s * 10
     assert judge.events == [
-        ("stale", f"power stands at 80.000 W for {least_s}.0 s; the board is busy")
+        ("stale", f"power has stayed at 80.000 W for {least_s}.0 s; the board is busy")
     ]
 
 

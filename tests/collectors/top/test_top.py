@@ -14,14 +14,16 @@ from rich.console import Console
 from tests.support.emulated import SMALL
 from tests.support.live import Shown
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.top.frame import Frame, GpuRow, Health, JobRow, frame_of
+from tokenergy_collectors.top.frame import CollectorHealth, Frame, GpuRow, JobRow, frame_of
 from tokenergy_collectors.top.render import draw, short_name, significant
 
 ON_A_TERMINAL = """
 import os, pty, sys
 sys.exit(os.waitstatus_to_exitcode(pty.spawn([sys.executable, *sys.argv[1:]])))
 """
-HEALTH = Health("0.1.0", 7_300.0, 1_234_567, 0, 0, 0, {"start": 1}, 73.0, 1 << 26, 2048, 12.0)
+HEALTH = CollectorHealth(
+    "0.1.0", 7_300.0, 1_234_567, 0, 0, 0, {"start": 1}, 73.0, 1 << 26, 2048, 12.0
+)
 
 
 def gpu(index, **more):
@@ -152,7 +154,7 @@ def test_a_frame_of_a_daemon_and_of_something_else(tmp_path):
         assert job.joules_per_token == shown.seen.one("job_joules_per_token", job_id=job.job)
     assert all(row.age_s == pytest.approx(0.05, abs=0.001) for row in found.gpus)
     assert found.health.sealed_s_ago is None
-    with pytest.raises(UserError, match="no collector's"):
+    with pytest.raises(UserError, match="not the metrics of a collector"):
         frame_of([])
 
 
@@ -202,9 +204,9 @@ def test_json_on_emulated_boards(profile):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["--from", "unix:/none/x"], "nobody answers"),
+        (["--from", "unix:/none/x"], "no answer"),
         (["--from", "9465"], "--from: '9465': expected"),
-        (["--from", "127.0.0.1:1", "--emulate", "demo"], "expected one of them"),
+        (["--from", "127.0.0.1:1", "--emulate", "demo"], "expected only one of them"),
         (["--emulate", "demo", "--node", "n9"], "not in the profile"),
         (["--emulate", "demo", "--at", "2h"], "less than the profile's 3600 s"),
         (["--emulate", "demo", "--at", "x"], "duration 'x'"),

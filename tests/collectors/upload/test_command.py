@@ -44,14 +44,17 @@ def test_upload_brings_all_there_and_says_so(lake, wire, server, tmp_path):
     result = call("upload", "--config", config)
     assert result.exit_code == 1
     assert "error: event/date=2026-01-15/hour=08/n1-" in result.output
-    assert "0 files (0.000 MB) verified, 6 wait" in result.output
+    assert "0 files (0.000 MB) verified, 6 still to upload" in result.output
     wire.mend()
     result = call("upload", "--config", config)
     assert (result.exit_code, result.output.splitlines()[-1][:8]) == (0, "6 files ")
-    assert result.output.endswith("verified, 0 wait\n")
+    assert result.output.endswith("verified, 0 still to upload\n")
     server.download(tmp_path / "got", "x")
     assert files(tmp_path / "got") == files(lake.root)
-    assert call("upload", "--config", config).output == "0 files (0.000 MB) verified, 0 wait\n"
+    assert (
+        call("upload", "--config", config).output
+        == "0 files (0.000 MB) verified, 0 still to upload\n"
+    )
 
 
 def test_upload_seals_what_a_killed_daemon_left_but_not_under_a_living_one(lake, tmp_path):

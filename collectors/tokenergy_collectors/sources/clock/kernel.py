@@ -1,7 +1,7 @@
-"""How well the host's clock is kept, as the kernel tells everybody.
+"""How accurate the host's clock is, according to the kernel.
 
-In: the kernel (`adjtimex` without a change needs no right). Out: whether the clock is synchronised,
-and its greatest error.
+In: the kernel (`adjtimex` that changes nothing needs no privilege). Out: whether the clock is
+synchronised, and its greatest error.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _STA_UNSYNC = 0x40
 
 
 class ClockState(NamedTuple):
-    """What the kernel tells: synchronised or not, and the greatest error (us)."""
+    """Whether the clock is synchronised, and its greatest error (us)."""
 
     synchronised: bool
     max_error_us: int
 
 
 def clock_state() -> ClockState | None:
-    """Return the state of CLOCK_REALTIME; None where the kernel does not tell it."""
+    """Return the state of CLOCK_REALTIME; None if the kernel does not report it."""
     buffer = ctypes.create_string_buffer(_TIMEX_BYTES)
     try:
         code = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)

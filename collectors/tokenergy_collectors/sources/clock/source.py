@@ -1,6 +1,6 @@
-"""The host's clocks as a source: what each shows, about once a minute and when one is set.
+"""The host's clocks as a source: their times once a minute, and when the wall clock is set.
 
-In: the clocks. Out: rows of `clock`, and an event `clock_step` where the wall clock was set.
+In: the clocks. Out: rows of `clock`, and an event `clock_step` when the wall clock is set.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Clocks(Source[Strict]):
     def plan(self, plan: Plan) -> None:
         """Read all clocks once a minute; look for a step of the wall clock once a second."""
         plan.every("clock", _EVERY_S, self._read)
+        # Not through `plan.every`: looking reads nothing that would need a health of its own.
         plan.schedule.every(
             round(_LOOK_S * 1_000_000), self._look, plan.start_us + round(_LOOK_S * 1_000_000)
         )
@@ -55,28 +56,31 @@ class Clocks(Source[Strict]):
         if abs(off_us - self._off_us) > _STEP_US:
             self._off_us = off_us
             host.wall_steps.add(ts_us, off_us)
-            host.warn("clock_step", None, f"UTC is {off_us / 1e6:+.3f} s from the stamps")
+            detail = f"the wall clock was set; it is now {off_us / 1e6:+.3f} s from the stamps"
+            host.warn("clock_step", None, detail)
 
     def _look(self) -> None:
-        """Note a step of the wall clock when it happens, not only when the clocks are due."""
+        """Record a step of the wall clock within a second, before the clocks are due."""
         off_us = self.host.clock.realtime_us() - self.host.now_us()
         if abs(off_us - self._off_us) > _STEP_US:
             self._read()
 
     @classmethod
     def check(cls, config: Any, host: Host) -> Iterator[Finding]:
-        """Yield what time it is here, and whether the kernel says that it is right."""
+        """Yield the time of this host, and whether the kernel keeps it synchronised."""
         now = datetime.fromtimestamp(host.clock.realtime_us() / 1_000_000, UTC)
         text = f"{now:%Y-%m-%d %H:%M:%S} UTC"
         if host.emulated:
             yield Finding("ok", "clock", f"{text}, emulated")
             return
         if not _SANE_FROM <= now < _SANE_FROM.replace(year=_SANE_FROM.year + _SANE_YEARS):
-            yield Finding("FAIL", "clock", f"{text}: this cannot be the time; set the clock")
+            yield Finding("FAIL", "clock", f"{text}: this cannot be right; set the clock")
             return
         state = clock_state()
         if state is None:
-            yield Finding("ok", "clock", f"{text}; the kernel does not say if it is synchronised")
+            yield Finding(
+                "ok", "clock", f"{text}; the kernel does not report whether it is synchronised"
+            )
         elif state.synchronised:
             error_ms = state.max_error_us / 1000
             yield Finding("ok", "clock", f"{text}, synchronised, at most {error_ms:.0f} ms off")

@@ -1,7 +1,7 @@
-"""Turns wall-clock times that others tell into stamps, across steps of the wall clock.
+"""Converts wall-clock times from other programs into stamps, across steps of the wall clock.
 
-In: the steps as they are noticed. Out: stamps. Stamps are monotonic time plus an offset found once.
-A server's start, however, is what the wall clock showed then: after a step, that is another time.
+In: the steps as they are noticed. Out: stamps. A stamp is monotonic time plus an offset found once.
+A server's start, however, is what the wall clock showed then, which a step makes differ from it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ class WallSteps:
         self._steps: list[tuple[int, int]] = []
 
     def add(self, ts_us: int, off_us: int) -> None:
-        """Take note that from a stamp on the wall clock is `off_us` ahead of the stamps."""
+        """Note that from a stamp on the wall clock is `off_us` ahead of the stamps."""
         self._steps.append((ts_us, off_us))
 
     def stamp_us(self, wall_us: int, now_us: int) -> int:
-        """Return the stamp of a wall-clock time first heard of now, the latest that it can be.
+        """Return the stamp of a wall-clock time that is first seen now: the latest one possible.
 
-        A clock set back shows some times twice. Who is first heard of after the step is taken to
-        have begun after it, if that is possible: before it there was time to hear of him.
+        A clock that is set back shows some times twice. A server first seen after the step is taken
+        to have started after it, if that is possible: otherwise it would have been seen before.
         """
         for from_us, off_us in reversed(self._steps):
             ts_us = wall_us - off_us

@@ -1,8 +1,8 @@
-"""A list of jobs in a file: who held which device when, as somebody declares it.
+"""Reads a list of jobs: which job held which device, and when.
 
 In: CSV with the columns job_id, node, device_id (or device: UUID or index on the node), start, end
-(empty = running) and, if wanted, share, scheduler, user, account, name. Out: rows of `jobs`, but
-for `recorded_us`, which is the moment at which the caller records them.
+(empty = running) and optionally share, scheduler, user, account, name. Out: rows of `jobs` without
+`recorded_us`, which the caller sets when it records them.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def read_jobs(path: str | Path, *, node_default: str | None = None) -> list[Job]
 
     Args:
         path: the file. Times are Unix seconds or ISO 8601, without an offset UTC.
-        node_default: the node of rows that name none; if None, every row must name one.
+        node_default: the node of rows that name none; if None, every row must name its node.
 
     Returns:
-        The allocations in the order of the file, identical ones once; none if there are none.
+        The allocations in the order of the file, identical ones only once.
 
     Raises:
         UserError: the file cannot be used; the message names the line.
@@ -63,13 +63,13 @@ def read_jobs(path: str | Path, *, node_default: str | None = None) -> list[Job]
             if other != job:
                 raise BadValueError(
                     f"job {job['job_id']!r} on device {job['device_id']!r} from "
-                    f"{cells['start']!r} differs from line {line}: expected one of the two"
+                    f"{cells['start']!r} differs from line {line}: expected only one of them"
                 )
     return [job for _, job in found.values()]
 
 
 def _columns(header: list[str], node_default: str | None) -> list[str]:
-    """Return the header with `device` called `device_id`, after checking it."""
+    """Check the header and return it, with `device` renamed to `device_id`."""
     names = ["device_id" if name.lower() == "device" else name.lower() for name in header]
     unknown = [name for name, plain in zip(header, names, strict=True) if plain not in _KNOWN]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -82,7 +82,7 @@ def _columns(header: list[str], node_default: str | None) -> list[str]:
         if columns:
             raise BadValueError(
                 f"{problem} column {', '.join(columns)[:200]}: expected {', '.join(REQUIRED)} "
-                f"and, if wanted, {', '.join(OPTIONAL)}"
+                f"and optionally {', '.join(OPTIONAL)}"
             )
     return names
 
@@ -115,11 +115,11 @@ def _job(cells: dict[str, str], clock: StampReader, node_default: str | None) ->
 
 
 def _share_ppm(text: str) -> int:
-    """Return a share of a device in parts per million; all of it if the cell is empty."""
+    """Return a share of a device in parts per million; the whole device if the cell is empty."""
     if not text:
         return WHOLE_PPM
     try:
-        share = Decimal(text)
+        share = Decimal(text)  # exact: 0.29 as a float is a little less
         if 0 < share <= 1:
             share_ppm = int((share * WHOLE_PPM).to_integral_value(ROUND_HALF_EVEN))
             if share_ppm > 0:
@@ -130,7 +130,7 @@ def _share_ppm(text: str) -> int:
 
 
 def _device_key(job: Job) -> str:
-    """Return what tells the device apart: an index means something only on its node."""
+    """Return what identifies the device: an index is unique only on its node."""
     device = job["device_id"]
     return f"{job['node']}/{device}" if _is_index(device) else device
 

@@ -1,7 +1,7 @@
 """Declared jobs as a source: a CSV file of allocations, or those of an emulated node.
 
-In: the file, looked at every 10 s. Out: rows of `jobs` for what is new or has changed, and the
-edges of jobs to come, at which everything is read.
+In: the file, checked every 10 s. Out: rows of `jobs` for new and changed allocations, and the
+future edges of jobs, at which everything is read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _EVERY_S = 10.0
 
 
 class Jobs(Source[JobKeys]):
-    """Follows the allocations that are declared for this node.
+    """Records the allocations that are declared for this node.
 
     Raises:
         UserError: the job file cannot be read, at start.
@@ -44,7 +44,7 @@ class Jobs(Source[JobKeys]):
         self._problems = Problems()
 
     def begin(self) -> None:
-        """Show the allocations that the lake knows already."""
+        """Pass on the allocations that are already in the lake."""
         self.host.output.allocations(self._jobs.here(), self._jobs.spread)
 
     def plan(self, plan: Plan) -> None:
@@ -53,19 +53,19 @@ class Jobs(Source[JobKeys]):
         plan.every("jobs", _EVERY_S, self._read)
 
     def _read(self) -> str | None:
-        """Record new allocations; have everything read at each of their edges to come."""
+        """Record new allocations; plan to read everything at each of their future edges."""
         host = self.host
         try:
-            news = self._jobs.news(host.now_us())
+            changes = self._jobs.changes(host.now_us())
         except UserError as error:
             if self._problems.is_new("", str(error)):
                 host.event("error", None, f"jobs: {error}")
             return str(error)
         self._problems.is_over("")
-        if news.rows:
-            host.output.add("jobs", [JOBS.make_row(**row) for row in news.rows])
+        if changes.rows:
+            host.output.add("jobs", [JOBS.make_row(**row) for row in changes.rows])
             host.output.allocations(self._jobs.here(), self._jobs.spread)
-        for edge_us in sorted(news.edges_us):
+        for edge_us in sorted(changes.edges_us):
             self._plan.edge_at(edge_us - host.offset_us)
         return None
 
@@ -81,12 +81,12 @@ class Jobs(Source[JobKeys]):
 
     @classmethod
     def check(cls, config: Any, host: Host) -> Iterator[Finding]:
-        """Yield how many allocations the job file declares, and how many of them on this node."""
-        if host.declared is not None:
+        """Yield how many allocations the job file declares, and how many are on this node."""
+        if host.declared is not None:  # an emulated node: its profile declares the jobs
             return
         if config.jobs_file is None:
             yield Finding(
-                "ok", "jobs", "no jobs_file: import jobs later, or energy belongs to no job"
+                "ok", "jobs", "no jobs_file: energy belongs to no job until you import jobs"
             )
             return
         try:
@@ -95,7 +95,7 @@ class Jobs(Source[JobKeys]):
             yield Finding("FAIL", "jobs", str(error))
             return
         here = sum(job["node"] == host.node for job in jobs)
-        text = f"{config.jobs_file}: {len(jobs)} allocations, {here} of node {host.node}"
+        text = f"{config.jobs_file}: {len(jobs)} allocations, {here} on node {host.node}"
         yield Finding("warn" if jobs and not here else "ok", "jobs", text)
 
 

@@ -1,11 +1,11 @@
-"""Keeps the `device` table true: a row a board and MIG instance at start, and one at each change.
+"""Keeps the `device` table current: a row per board and MIG instance at start and at each change.
 
-In: opened boards, looked at again about once a minute and when one has come back. Out: rows, and
-events that say what changed: `limit` for power limits, `device` for the rest.
+In: opened boards, read again about once a minute and when a lost one is back. Out: rows, and events
+that say what changed: `limit` for power limits, `device` for the rest.
 
-A board that has come back may be another in all but its UUID: a driver of another version, another
-index, another update period. The period is learned anew, beside the sampling; on a virtual clock,
-where watching would let time pass, it stays as it was.
+A board that is back may differ in everything but its UUID: driver, index, update period. The period
+is learned again, in a thread next to the sampling. On a virtual clock it is kept, since learning
+would let time pass.
 """
 
 from __future__ import annotations
@@ -28,16 +28,15 @@ from tokenergy_collectors.sources.nvml.nameplate import (
 from tokenergy_collectors.sources.nvml.rate import rate_hz
 from tokenergy_collectors.sources.nvml.settings import GpuKeys
 
-Row = tuple[Any, ...]
+DeviceRow = tuple[Any, ...]
 
 
 class DeviceWatch:
-    """Watches what the boards of a node say about themselves.
+    """Records how the boards of a node describe themselves.
 
     Args:
-        config: how often power is read, how long to learn, and where the node is.
-        host: its boards; takes rows of `device` and events. What changed is written into the
-            boards.
+        config: how often power is read, how long to learn, and the place of the node.
+        host: has the boards, whose attributes are updated; takes rows of `device` and events.
     """
 
     def __init__(self, config: GpuKeys, host: Host) -> None:
@@ -50,7 +49,7 @@ class DeviceWatch:
         self._stop = threading.Event()
 
     def begin(self) -> None:
-        """Write the rows of all boards as they were found."""
+        """Record all boards as they were found."""
         now_us = self._host.now_us()
         for board in self._boards:
             plate = self._plates[board.device_id] = self._read(board) or nameplate_as_opened(board)
@@ -59,12 +58,12 @@ class DeviceWatch:
             self._host.output.add("device", self._instance_rows(board, now_us))
 
     def returned(self, device_id: str | None) -> None:
-        """Have the update period of a board that was lost learned anew, at the next look."""
+        """Learn the update period of a board that was lost again, at the next look."""
         if device_id is not None:
             self._returned.add(device_id)
 
     def look(self) -> None:
-        """Ask all boards that answer for their plates; write and tell what changed."""
+        """Read the plates of all boards that answer; record and report what changed."""
         returned, self._returned = self._returned, set()
         for board in self._boards:
             rests = board.failure is not None or board.slow
@@ -76,13 +75,13 @@ class DeviceWatch:
                 self._learn(board)
 
     def finish(self) -> None:
-        """End a learning that is under way."""
+        """End learning an update period."""
         self._stop.set()
 
     def _read(self, board: Board) -> Nameplate | None:
         try:
             return read_nameplate(board)
-        except pynvml.NVMLError:  # the sampler tells it
+        except pynvml.NVMLError:  # the sampler reports a board that does not answer
             return None
 
     def _compare(self, board: Board, plate: Nameplate) -> None:
@@ -99,17 +98,17 @@ class DeviceWatch:
                 self._host.warn(kind, board.device_id, ", ".join(about))
         if moved:
             self._host.output.add("device", self._instance_rows(board, now_us))
-            there = ", ".join(one.device_id for one in plate.instances) or "none"
-            self._host.warn("device", board.device_id, f"MIG instances: {there}")
+            names = ", ".join(one.device_id for one in plate.instances) or "none"
+            self._host.warn("device", board.device_id, f"MIG instances are now: {names}")
 
     def _learn(self, board: Board) -> None:
         if isinstance(self._host.clock, VirtualClock) or not self._config.learn_s:
             return
-        twin = board.twin()
+        twin = board.twin()  # the sampler goes on reading the board itself meanwhile
         learn_periods([twin], self._host.clock, self._config.learn_s, self._stop, counters=False)
         if twin.update_us is None or self._stop.is_set():
             return
-        # Two learnings of one period differ by the polling's own resolution.
+        # Learning the same period twice gives slightly different results: polling has a resolution.
         before_us, board.update_us = board.update_us, twin.update_us
         if before_us is None or abs(before_us - twin.update_us) > before_us // 10:
             self._host.output.add(
@@ -117,7 +116,7 @@ class DeviceWatch:
             )
             self._host.warn("device", board.device_id, f"update_us {before_us} -> {twin.update_us}")
 
-    def _row(self, board: Board, plate: Nameplate, now_us: int) -> Row:
+    def _row(self, board: Board, plate: Nameplate, now_us: int) -> DeviceRow:
         return DEVICE.make_row(
             **self._common(now_us),
             device_id=board.device_id,
@@ -129,7 +128,7 @@ class DeviceWatch:
             limit_max_mw=plate.limit_max_mw,
             limit_default_mw=plate.limit_default_mw,
             driver=plate.driver,
-            # A reading is never older than the sampling shows, however often the board renews it.
+            # The board may update more often than it is read; its readings then come at the tick.
             update_us=max(board.update_us or 0, self._tick_us),
             sensor_kind=board.sensor,
             learned_us=board.update_us,
@@ -138,7 +137,7 @@ class DeviceWatch:
             smoothing=plate.smoothing,
         )
 
-    def _instance_rows(self, board: Board, now_us: int) -> list[Row]:
+    def _instance_rows(self, board: Board, now_us: int) -> list[DeviceRow]:
         return [
             DEVICE.make_row(
                 **self._common(now_us),
@@ -153,7 +152,7 @@ class DeviceWatch:
         ]
 
     def _common(self, now_us: int) -> dict[str, Any]:
-        """Return what all rows of one instant share."""
+        """Return the columns that all rows of one instant share."""
         place = self._config.place
         return {
             "ts_us": now_us,
@@ -167,6 +166,6 @@ class DeviceWatch:
 
 
 def _apply(board: Board, plate: Nameplate) -> None:
-    """Let the board be what its plate says from now on."""
+    """Copy what the plate says into the board's attributes."""
     board.index, board.driver = plate.index, plate.driver
     board.limit_mw, board.instances = plate.limit_mw, plate.instances

@@ -1,7 +1,7 @@
-"""What a preflight finds out about the driver and the boards.
+"""The preflight's findings about the driver and the boards.
 
-In: NVML, started, and boards, opened. Out: findings: who they are, which readings answer, one value
-of each, the learned update period, and whether the processes on them can be seen.
+In: NVML, started, and opened boards. Out: findings: identity, one value of each reading that works,
+the learned update period, and whether the processes on the boards are visible here.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def driver_finding() -> Finding:
 
 
 def board_findings(boards: Sequence[Board], config: GpuKeys, clock: Clock) -> Iterator[Finding]:
-    """Yield what is found on each board, after watching all of them for `learn_s`."""
-    if not boards:  # NVML could not be used, or every board refused: said already
+    """Yield the findings about each board, after watching all of them for `learn_s`."""
+    if not boards:  # NVML or every board failed to open, which was reported before
         return
     learn_periods(boards, clock, config.learn_s, threading.Event())
     learn_scopes(boards, clock, config.learn_s, threading.Event())
@@ -51,7 +51,7 @@ def board_findings(boards: Sequence[Board], config: GpuKeys, clock: Clock) -> It
         yield _identity(board)
         finding = _readings(board)
         mute += finding.level == "FAIL"
-        # One board without readings does not keep the collector from sampling the others.
+        # A board without readings is no failure: the collector samples the others.
         yield finding._replace(level="warn") if finding.level == "FAIL" else finding
         yield _period(board, config, rate)
         if board.scopes:
@@ -63,24 +63,24 @@ def board_findings(boards: Sequence[Board], config: GpuKeys, clock: Clock) -> It
 
 
 def _identity(board: Board) -> Finding:
-    """Say name, UUID, limit and MIG mode of a board."""
+    """Return name, UUID, power limit and MIG mode of a board."""
     limit = "unknown" if board.limit_mw is None else f"{board.limit_mw / 1000:g} W"
     mig = or_none(partial(pynvml.nvmlDeviceGetMigMode, board.handle))
     mode = "not supported" if mig is None else "on" if mig[0] else "off"
     text = f"{board.name}, {board.device_id}, limit {limit}, MIG {mode}"
     if mode == "on":
         count = len(board.instances)
-        told = f"{text} ({count} instances): power is the whole board's"
-        return Finding("warn", _subject(board), told)
+        text = f"{text} ({count} instances): power is measured for the whole board only"
+        return Finding("warn", _subject(board), text)
     return Finding("ok", _subject(board), text)
 
 
 def _readings(board: Board) -> Finding:
-    """Say which readings answer, with one value each, and which do not."""
+    """Return one value of each reading that works, and which readings do not."""
     readings = {**_fields(board), **_calls(board)}
-    told = [f"{name} {value}" for name, value in readings.items() if value is not None]
+    reported = [f"{name} {value}" for name, value in readings.items() if value is not None]
     lacking = [name for name, value in readings.items() if value is None]
-    text = "; ".join(told)
+    text = "; ".join(reported)
     if lacking:
         text = f"{text or 'nothing'}; does not report: {', '.join(lacking)}"
     power = any(readings[name] is not None for name in ("instant", "average", "usage"))
@@ -131,7 +131,7 @@ def _period(board: Board, config: GpuKeys, rate: float) -> Finding:
 
 
 def _scopes(board: Board) -> Finding:
-    """Say what the board measures besides itself."""
+    """Return what the board measures besides itself."""
     also = ", ".join(board.scopes)
     covers = "unknown" if board.counter_scope is None else f"the {board.counter_scope}'s"
     text = f"also measures: {also}; its energy counter is {covers}"
@@ -139,17 +139,16 @@ def _scopes(board: Board) -> Finding:
 
 
 def _processes(pids: set[int]) -> Finding:
-    """Say whether the PIDs that NVML reports can be found here."""
+    """Return whether the PIDs that NVML reports are visible in this PID namespace."""
     if not pids:
         return Finding("ok", "pids", "no compute process is running now")
     hidden = sorted(pid for pid in pids if not Path(f"/proc/{pid}").exists())
     if hidden:
-        text = f"{len(hidden)} of {len(pids)} compute processes are not visible here, such as "
-        return Finding(
-            "warn",
-            "pids",
-            f"{text}{hidden[0]}: NVML reports the host's PIDs",
+        text = (
+            f"{len(hidden)} of {len(pids)} compute processes are not visible here, such as "
+            f"{hidden[0]}: NVML reports the host's PIDs"
         )
+        return Finding("warn", "pids", text)
     return Finding("ok", "pids", f"{len(pids)} compute processes, all visible in /proc")
 
 

@@ -1,12 +1,12 @@
-"""What a board meters besides itself: the module it sits on, its memory.
+"""What a board measures besides itself: its module and its memory.
 
 In: opened boards. Out: which scopes answer, what the energy counter covers, and readings of those
-scopes for the `host` table, about one a second. Only the GPU's own power is a board's power: on a
-module with a CPU beside the GPU the module's power says nothing about the GPU, and several GPUs of
-one module each tell the same, so these readings are kept apart and are never added up.
+scopes for the `host` table, about one per second. Only the GPU's own power counts as the board's.
+On a module with a CPU next to the GPU, the module's power says nothing about the GPU, and all GPUs
+of one module report the same value. So these readings are kept apart and never added up.
 
-NVML does not say what the counter covers. On a board that also tells its module's power the mean
-power by counter is held against both; a counter that goes with the module goes with its readings.
+NVML does not say what the counter covers. On a board that also reports its module's power, the mean
+power by the counter is compared with both. A counter of the module is recorded with the module.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ SCOPES = {"module": pynvml.NVML_POWER_SCOPE_MODULE, "memory": pynvml.NVML_POWER_
 _ENERGY = pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION
 _POLL_US = 20_000
 _LEAST_S = 1.0
-"""The counter is read twice, no sooner than this: read faster, some boards under-count."""
+"""Least time between two readings of the counter: some boards under-count if read faster."""
 
 _DISTINCT = 1.15
-"""Module and GPU power are told apart from this ratio on."""
+"""Least ratio of module to GPU power at which the two can be distinguished."""
 
 _AGREES = 0.25
-"""How far the counter may be from the scope it is taken to cover, as a share of its power."""
+"""How far the counter's mean power may be from that of its scope, as a share of the latter."""
 
 _MAX_POWER_MW = BOUNDS["power_mw"][1]
 
 
 @dataclass(slots=True)
 class _Means:
-    """What was seen of one board: both powers, and the counter at either end (mJ, us)."""
+    """Readings of one board while learning: both powers, and the counter at both ends (us, mJ)."""
 
     board: Board
     power: tuple[int, int]
@@ -54,19 +54,19 @@ class _Means:
     counter: list[tuple[int, int]] = field(default_factory=list)
 
     def poll(self, clock: Clock, *, energy: bool) -> None:
-        """Read both powers in one call, and the counter with them if asked to."""
+        """Read both powers in one call, and with `energy` also the counter."""
         fields = [self.power, self.board.scopes["module"], *([(_ENERGY, 0)] if energy else [])]
-        told = or_none(partial(field_values, self.board.handle, fields))
-        if told is None:
+        values = or_none(partial(field_values, self.board.handle, fields))
+        if values is None:
             return
-        if told[0] is not None and told[1] is not None:
-            self.gpu_mw.append(told[0])
-            self.module_mw.append(told[1])
-        if energy and told[2] is not None:
-            self.counter.append((clock.monotonic_us(), told[2]))
+        if values[0] is not None and values[1] is not None:
+            self.gpu_mw.append(values[0])
+            self.module_mw.append(values[1])
+        if energy and values[2] is not None:
+            self.counter.append((clock.monotonic_us(), values[2]))
 
     def scope(self) -> str | None:
-        """Return what the counter covers; None if it cannot be told."""
+        """Return what the counter covers (`gpu` or `module`); None if that is not clear."""
         if len(self.counter) < 2 or not self.gpu_mw:
             return None
         (t0, c0), (t1, c1) = self.counter[0], self.counter[-1]
@@ -81,13 +81,13 @@ class _Means:
 def learn_scopes(
     boards: Iterable[Board], clock: Clock, learn_s: float, stop: threading.Event
 ) -> None:
-    """Find out what the boards meter besides themselves, and what their counters cover.
+    """Learn what the boards measure besides themselves, and what their counters cover.
 
     Args:
         boards: the boards, opened.
-        clock: what the polling waits on.
-        learn_s: how long to watch (s), at least 1 s where there is something to tell; 0 for not
-            at all: scopes are found, and counters are taken for the boards' own.
+        clock: the polling waits on it.
+        learn_s: how long to watch (s), at least 1 s. 0 means not at all: the scopes are found, and
+            counters are taken to cover their boards.
         stop: ends the watching.
     """
     boards = list(boards)
@@ -117,34 +117,34 @@ def learn_scopes(
 
 
 def adopt(board: Board, scopes: dict[str, tuple[int, int]], counter_scope: str | None) -> None:
-    """Let a board know what was learned about it; its counter may be none of its own."""
+    """Store in a board what was learned; it gives up a counter that covers the module."""
     board.scopes, board.counter_scope = scopes, counter_scope
     if not board.counts_itself:
         board.leave_counter()
 
 
 def _scopes_of(board: Board) -> dict[str, tuple[int, int]]:
-    """Return the field and scope of each further meter that answers."""
+    """Return the field and scope of each additional meter that answers."""
     return {
         name: (number, scope)
         for name, scope in SCOPES.items()
-        for number, _ in reversed(SENSORS)  # the preferred one is written last
+        for number, _ in reversed(SENSORS)  # the preferred one comes last and wins
         if _value(board, (number, scope)) is not None
     }
 
 
 def _value(board: Board, wanted: tuple[int, int]) -> int | None:
-    told: list[int | None] | None = or_none(partial(field_values, board.handle, [wanted]))
-    return None if told is None else told[0]
+    values: list[int | None] | None = or_none(partial(field_values, board.handle, [wanted]))
+    return None if values is None else values[0]
 
 
 class ScopeReader:
-    """Reads the further meters of the boards into rows of `host`.
+    """Reads the additional meters of the boards into rows of `host`.
 
     Args:
         boards: the boards.
-        node: its name in the rows.
-        now_us: returns the stamp of this instant.
+        node: name of the node in the rows.
+        now_us: returns the stamp of now (us UTC).
         add: takes the rows.
     """
 
@@ -162,11 +162,11 @@ class ScopeReader:
 
     @property
     def needed(self) -> bool:
-        """Whether there is anything to read."""
+        """Whether any board has additional meters."""
         return bool(self._boards)
 
     def read(self) -> None:
-        """Read each of them once; a board that does not answer, or is slow to, is left out."""
+        """Read each meter once, except on boards that are lost or slow."""
         for board in self._boards:
             if board.failure is None and not board.slow:
                 self._add(self._rows(board))
@@ -174,13 +174,13 @@ class ScopeReader:
     def _rows(self, board: Board) -> list[tuple[Any, ...]]:
         counts = not board.counts_itself
         wanted = [*board.scopes.values(), *([(_ENERGY, 0)] if counts else [])]
-        told = or_none(partial(field_values, board.handle, wanted))
-        if told is None:
+        values = or_none(partial(field_values, board.handle, wanted))
+        if values is None:
             return []
         now_us = self._now_us()
-        energy_mj = told.pop() if counts else None
+        energy_mj = values.pop() if counts else None
         rows = []
-        for name, power_mw in zip(board.scopes, told, strict=True):
+        for name, power_mw in zip(board.scopes, values, strict=True):
             energy_uj = None if name != "module" or energy_mj is None else 1_000 * energy_mj
             known_mw = power_mw if power_mw is not None and power_mw <= _MAX_POWER_MW else None
             if known_mw is not None or energy_uj is not None:

@@ -24,8 +24,8 @@ class GpuKeys(Strict):
         ge=0.1,
         le=50,
         description=(
-            'Power readings a second. "auto", the same as leaving the key out: twice in the '
-            "shortest update period learned at start, between 10 and 50; 20 if none was learned."
+            'Power readings per second. "auto", or no key, means twice per shortest update period '
+            "learned at start, between 10 and 50; 20 if no period was learned."
         ),
         examples=[20.0],
     )
@@ -59,10 +59,10 @@ class GpuKeys(Strict):
         le=10,
         description=(
             "Seconds at start in which the collector watches each board's power reading to learn "
-            "how often it changes; up to twice that where it hardly changes. 0 turns this off."
+            "how often it changes; up to twice as long if it hardly changes. 0 turns this off."
         ),
     )
-    place: Place = Field(default=Place(), description="Where the node is.")
+    place: Place = Field(default=Place(), description="Where the node is; all keys are optional.")
 
     @field_validator("rate_hz", mode="before")
     @classmethod

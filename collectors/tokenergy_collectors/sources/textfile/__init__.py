@@ -1,1 +1,4 @@
-"""Readings of host meters that scripts write into files: `*.prom`, in Prometheus text format."""
+"""Host meters that scripts write into files.
+
+In: `*.prom` files in Prometheus text format. Out: rows of `host`.
+"""

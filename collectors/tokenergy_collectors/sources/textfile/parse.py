@@ -1,8 +1,8 @@
 """Turns one *.prom file into readings of host meters.
 
-In: Prometheus text, as node_exporter's textfile collector reads it. Out: one reading a series whose
-name ends in `_watts` (power) or `_joules_total` (energy counter). Other metrics are left alone: the
-folder is often shared with other collectors.
+In: Prometheus text, as node_exporter's textfile collector reads it. Out: one reading for each
+series whose name ends in `_watts` (power) or `_joules_total` (energy counter). Other metrics are
+ignored: the folder is often shared with other collectors.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 _COLUMNS = {"_watts": ("power_mw", 1_000), "_joules_total": ("energy_uj", 1_000_000)}
-"""By the end of a metric's name: the column of `host`, and how many of its units one unit is."""
+"""By the end of a metric's name: the column of `host`, and the factor to its unit."""
 
 _MOST = 2**63 - 1
 """The largest value of an int64 column."""
 
 
 class MeterReading(NamedTuple):
-    """What one meter shows: its name, its power (mW) and its energy counter (uJ), if any."""
+    """A reading of one meter: its name, power (mW) and energy counter (uJ), if it has them."""
 
     domain: str
     power_mw: int | None = None
@@ -33,7 +33,7 @@ def parse_meters(text: str) -> list[MeterReading]:
     for example `rack_pdu{outlet="3"}`. A power and an energy counter of one domain are one meter.
 
     Raises:
-        ValueError: the text is not in Prometheus format, a series is there twice, or a value is
+        ValueError: the text is not in Prometheus format, a series occurs twice, or a value is
             negative, infinite, not a number or too large.
     """
     found: dict[str, dict[str, int]] = {}
@@ -44,7 +44,7 @@ def parse_meters(text: str) -> list[MeterReading]:
                     domain = _domain(sample.name.removesuffix(suffix), sample.labels)
                     values = found.setdefault(domain, {})
                     if column in values:
-                        raise ValueError(f"{sample.name}: there are two values of {domain}")
+                        raise ValueError(f"{sample.name}: {domain} has two values; expected one")
                     values[column] = _scaled(sample.name, float(sample.value), scale)
     return [MeterReading(domain, **values) for domain, values in found.items()]
 

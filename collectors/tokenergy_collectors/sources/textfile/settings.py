@@ -12,7 +12,7 @@ class Textfile(Strict):
 
     folder: str | None = Field(
         default=None,
-        description="Folder with the files. Without this key none are read.",
+        description="Folder with the files. Without this key no files are read.",
         examples=["/var/lib/node_exporter/textfile_collector"],
     )
     every_s: float = Field(
@@ -22,7 +22,7 @@ class Textfile(Strict):
         default=300.0,
         ge=1.0,
         le=86_400,
-        description="Seconds after which a file that nobody has rewritten counts as a failure.",
+        description="Seconds after which a file that was not rewritten counts as a failure.",
     )
 
 
@@ -32,7 +32,7 @@ class TextfileKeys(Strict):
     textfile: Textfile = Field(
         default=Textfile(),
         description=(
-            "Host meters that scripts write into *.prom files: a metric that ends in _watts is a "
-            "power, one that ends in _joules_total an energy counter."
+            "Host meters that scripts write into *.prom files. A metric whose name ends in _watts "
+            "is a power; one that ends in _joules_total is an energy counter."
         ),
     )

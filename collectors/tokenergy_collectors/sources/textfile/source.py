@@ -1,8 +1,7 @@
 """`textfile`: host meters that scripts write into files.
 
 In: a folder of *.prom files. Out: rows of `host`, stamped with the time at which the file was
-written. A file that was not rewritten since the last look adds no row: an old value is not a new
-measurement.
+written. A file that was not rewritten since the last look adds no row, since its values are old.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from tokenergy_collectors.sources.textfile.settings import TextfileKeys
 
 _MOST_BYTES = 1 << 20
 _AHEAD_US = 1_000_000
-"""How far a file's time may be ahead of the clock: file systems round."""
+"""How far a file's time may be ahead of the clock: file systems round it."""
 
 
 class Textfiles(Source[TextfileKeys]):
@@ -34,14 +33,14 @@ class Textfiles(Source[TextfileKeys]):
         self._read_us: dict[Path, int] = {}
 
     def plan(self, plan: Plan) -> None:
-        """Look at the folder now and then; beside the sampling, since it may be on a slow disk."""
+        """Look at the folder periodically, in a thread: it may be on a slow disk."""
         settings = self.config.textfile
         if settings.folder is not None:
             folder = Path(settings.folder)
             plan.every(self.name, settings.every_s, lambda: self._read(folder), beside=True)
 
     def _read(self, folder: Path) -> str | None:
-        """Record what was written since the last look; return the first problem."""
+        """Record what was written since the last look; return the first problem, if any."""
         problems = []
         try:
             paths = sorted(folder.glob("*.prom")) if folder.is_dir() else []
@@ -63,12 +62,12 @@ class Textfiles(Source[TextfileKeys]):
 
         Raises:
             OSError: it cannot be read.
-            ValueError: it is stale or is not what was expected.
+            ValueError: it is stale, too large or not in the expected format.
         """
         host = self.host
         written_us = path.stat().st_mtime_ns // 1_000
         now_us = host.now_us()
-        # A file's time is what the wall clock showed, which may have been set since.
+        # The file's time is from the wall clock, which may have been set since the stamps began.
         ts_us = host.wall_steps.stamp_us(written_us, now_us)
         age_us = now_us - ts_us
         if age_us < -_AHEAD_US:
@@ -84,7 +83,7 @@ class Textfiles(Source[TextfileKeys]):
 
     @classmethod
     def check(cls, config: Any, host: Host) -> Iterator[Finding]:
-        """Yield what each file holds now."""
+        """Yield which meters each file has now."""
         folder = config.textfile.folder
         if folder is None:
             return
@@ -97,12 +96,12 @@ class Textfiles(Source[TextfileKeys]):
             except (OSError, ValueError) as error:
                 yield Finding("warn", cls.name, f"{path.name}: {error}")
                 continue
-            words = ", ".join(domains) or "nothing that ends in _watts or _joules_total"
+            words = ", ".join(domains) or "no metric ends in _watts or _joules_total"
             yield Finding("ok" if domains else "warn", cls.name, f"{path.name}: {words}")
 
 
 def _load(path: Path) -> list[MeterReading]:
-    """Return the meters in a file; raises as `_read_file`."""
+    """Return the meters in a file; raises the same errors as `_read_file`."""
     with path.open("rb") as file:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:

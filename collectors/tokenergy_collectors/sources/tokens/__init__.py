@@ -1,1 +1,4 @@
-"""Token counters: what servers and training loops call them, and how they are read."""
+"""Token counters of inference servers and training loops.
+
+In: Prometheus text over HTTP. Out: rows of `tokens`. `counters.py` lists what each server counts.
+"""

@@ -1,17 +1,17 @@
 """The cumulative token counters of known servers, as data.
 
-In: the name of a metric or of a CSV column. Out: the role its counter plays, and from the roles
-read at one instant the kinds of the contract. Every server counts prompts in its own way; this is
-the only place that knows how.
+In: the name of a metric or of a CSV column. Out: the role of its counter, and from the roles read
+at one instant the kinds of the contract. Every server counts prompts in its own way; only this
+module knows how.
 
 Sources, server by server:
 
 - vLLM V1, `vllm/v1/metrics/loggers.py`: `prompt_tokens` includes cache hits; `prompt_tokens_cached`
-  is the part that came from the cache. `prompt_tokens_by_source` tells the same tokens again and
+  is the part that came from the cache. `prompt_tokens_by_source` counts the same tokens again and
   is left out. `iteration_tokens_total` is a histogram. Ray Serve writes `ray_vllm_` for `vllm:`.
 - SGLang, `srt/metrics/collector.py`: `realtime_tokens` moves with every batch and splits by the
   label `mode`; the other three move only when a request finishes, and its prompts include cache
-  hits. Both families tell the same tokens: `late` marks the one to prefer less.
+  hits. Both families count the same tokens: `late` marks the one to use only without the other.
 - llama.cpp, `tools/server`: `prompt_tokens` excludes cached tokens.
 - TGI: the sums of two histograms, which move when a request finishes.
 - TensorRT-LLM (newer releases) and LMDeploy: as vLLM, under names of their own.
@@ -33,7 +33,7 @@ class Counter:
     """One cumulative counter of one server."""
 
     server: str
-    """The server, for people."""
+    """Name of the server."""
 
     metric: str
     """Name of the metric, without `_total`."""
@@ -42,10 +42,10 @@ class Counter:
     """What it counts; `prompt_all` includes cache hits."""
 
     label: tuple[str, str] | None = None
-    """The label that a series must carry to play this role, and its value."""
+    """The label, and its value, that a series must have for this role."""
 
     late: bool = False
-    """True if a livelier counter of the same server tells the same tokens."""
+    """True if another counter of the server counts the same tokens sooner."""
 
 
 COUNTERS = (
@@ -71,7 +71,7 @@ COUNTERS = (
     Counter("LMDeploy", "lmdeploy:generation_tokens", "generated"),
     Counter("a training loop", "tokenergy_trained_tokens", "trained"),
 )
-"""Every counter that is known. The first server that uses a bare name decides what it means."""
+"""Every known counter. For a name without a prefix, the first server here decides its meaning."""
 
 _LABELLED = re.compile(r"(?P<name>[^{}]+)\{(?P<labels>[^{}]*)\}")
 _LABEL = re.compile(r'\s*(\w+)\s*=\s*"?([^",]*)"?\s*')
@@ -108,7 +108,7 @@ def counter_of(name: str, labels: Mapping[str, str] | None = None) -> Counter | 
     Args:
         name: with or without `_total`, with `vllm:`, `vllm_`, `ray_vllm_` or no prefix; labels may
             follow in braces, as Prometheus writes them.
-        labels: the labels of the series, where they are known apart from the name.
+        labels: the labels of the series, if they are not part of the name.
     """
     if found := _LABELLED.fullmatch(name.strip()):
         name = found["name"]
@@ -119,25 +119,25 @@ def counter_of(name: str, labels: Mapping[str, str] | None = None) -> Counter | 
     return None
 
 
-def role_of(name: str, labels: Mapping[str, str] | None = None) -> Role | None:
+def role_of(name: str) -> Role | None:
     """Return the role of a metric or a column, or None if it is no known counter.
 
     A bare `prompt_tokens` has vLLM's meaning: it includes cache hits.
     """
-    counter = counter_of(name, labels)
+    counter = counter_of(name)
     return None if counter is None else counter.role
 
 
 def kinds_of(values: Mapping[Role, int], known: Collection[Role] = ()) -> dict[str, int]:
     """Return the kinds of the contract from what one engine counted until one instant.
 
-    Computed prompt tokens are all less the cached ones, never negative; all of them where the
-    source tells nothing about a cache.
+    Computed prompt tokens are all prompt tokens minus the cached ones, never negative. If the
+    source reports no cache, they are all prompt tokens.
 
     Args:
         values: tokens by role.
-        known: roles that the source has told at any time. Where it knows about a cache, a total
-            without its cached part is left out: it cannot be told what of it was computed.
+        known: roles that the source has reported at any time. If it has reported cached tokens, a
+            total without them is left out, since its computed part is unknown.
     """
     kinds: dict[str, int] = {role: n for role, n in values.items() if role != "prompt_all"}
     total, cached = values.get("prompt_all"), values.get("prompt_cached")

@@ -1,4 +1,7 @@
-"""What a preflight finds out about a token endpoint."""
+"""The preflight's finding about a token endpoint.
+
+In: an endpoint of the configuration. Out: whether it answers, and which kinds of token it counts.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from tokenergy_collectors.sources.tokens.settings import TokenSource
 
 
 def endpoint_finding(source: TokenSource) -> Finding:
-    """Scrape an endpoint once. A server may start later than the daemon: that fails nothing."""
+    """Scrape an endpoint once; a failure is only a warning, since its server may start later."""
     about = f"{source.source_id} at {source.url}"
     try:
         engines = parse(fetch(source.url, source.timeout_s))

@@ -1,6 +1,6 @@
 """One token endpoint: fetched over HTTP, parsed, mapped to the roles of known counters.
 
-In: a URL that serves Prometheus text. Out: cumulative counters by model, engine and role. Only the
+In: a URL that serves Prometheus text. Out: cumulative counters by model, engine and role. Only
 lines of known counters are parsed, so that a server's hundreds of other series cost nothing.
 """
 
@@ -22,7 +22,7 @@ _CHUNK_BYTES = 1 << 16
 _LIMIT = 2**63
 _LABELS = [{}, *(dict([counter.label]) for counter in COUNTERS if counter.label is not None)]
 
-# A metrics endpoint is near: a proxy that the environment names for other traffic is not asked.
+# An endpoint is on the local network: ignore a proxy that the environment names for other traffic.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -35,10 +35,10 @@ class Scraped:
     """One engine's counters at one instant.
 
     Attributes:
-        model: name of the model, if the labels tell it.
-        engine: label of the engine; empty where there is one.
+        model: name of the model, if the labels have it.
+        engine: label of the engine; empty if the server has only one.
         roles: tokens by the role of their counter.
-        since_us: start of the server's process, UTC, if it tells it.
+        since_us: start of the server's process (us UTC), if the server reports it.
     """
 
     model: str | None
@@ -51,13 +51,14 @@ def fetch(url: str, timeout_s: float) -> str:
     """Return the text an endpoint serves.
 
     Raises:
-        ScrapeError: it cannot be reached, is too slow, answers with an error, in part, with too
-            much, or not in UTF-8.
+        ScrapeError: it cannot be reached, is too slow, or answers with an error, with part of a
+            text, with too much text, or not in UTF-8.
     """
     deadline_s = time.monotonic() + timeout_s
     body = bytearray()
     try:
         with _OPENER.open(url, timeout=timeout_s) as answer:
+            # The timeout above is for one read: a server that sends a byte now and then needs this.
             while chunk := answer.read1(_CHUNK_BYTES):
                 body += chunk
                 if len(body) > _MAX_BYTES:
@@ -71,7 +72,7 @@ def fetch(url: str, timeout_s: float) -> str:
             raise ScrapeError(f"HTTP {error.code}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise ScrapeError(str(error) or type(error).__name__) from None
-    # A number that was cut off would look like a counter that fell.
+    # A number that is cut off would look like a counter that fell.
     if (promised is not None and promised != str(len(body))) or (text and text[-1] != "\n"):
         raise ScrapeError(f"cut off after {len(body)} bytes")
     return text
@@ -80,11 +81,11 @@ def fetch(url: str, timeout_s: float) -> str:
 def parse(text: str) -> list[Scraped]:
     """Return the known counters of an exposition, by model and engine.
 
-    Series of the same role, model and engine are added (several data-parallel ranks, say). Where a
-    server tells the same tokens twice, the counter that moves with every batch is taken.
+    Series of the same role, model and engine are added, for example several data-parallel ranks. If
+    a server counts the same tokens twice, the counter that moves with every batch is taken.
 
     Raises:
-        ScrapeError: a line of a known counter is malformed, or its value is no count.
+        ScrapeError: a line of a known counter is malformed, or its value is not a count.
     """
     from prometheus_client.parser import text_string_to_metric_families
 
@@ -114,14 +115,14 @@ def parse(text: str) -> list[Scraped]:
 
 
 def _count(name: str, value: float) -> int:
-    """Return a count as an integer that the lake can hold; NaN and infinities are none."""
+    """Return a count as an int64; NaN, infinity and negative values are errors."""
     if not 0 <= value < _LIMIT:
         raise ScrapeError(f"{name} is {value:g}: expected 0 to 2^63")
     return round(value)
 
 
 def _preferred(roles: dict[tuple[Role, bool], int]) -> dict[Role, int]:
-    """Take one family of counters: the lively one where it is served."""
+    """Return the counters of one family: the one that moves with every batch, if it is served."""
     late = all(is_late for _, is_late in roles)
     return {role: value for (role, is_late), value in roles.items() if is_late == late}
 
@@ -135,5 +136,5 @@ def _known_lines(text: str) -> Iterable[str]:
 
 @lru_cache(maxsize=10_000)
 def _may_count(name: str) -> bool:
-    """Tell whether a metric of this name is a known counter under some label."""
+    """Return whether a metric of this name is a known counter for any label."""
     return any(counter_of(name, labels) is not None for labels in _LABELS)

@@ -12,11 +12,13 @@ class TokenSource(Strict):
     """A server or training loop that serves its token counters in Prometheus text format."""
 
     source_id: str = Field(
-        min_length=1, description="Any name of your own; each is used once.", examples=["chat"]
+        min_length=1,
+        description="A name of your choice; each endpoint needs its own.",
+        examples=["chat"],
     )
     url: str = Field(
         pattern=r"^https?://",
-        description="Where the counters are served: an address with http:// or https://.",
+        description="Address of the metrics page, with http:// or https://.",
         examples=["http://127.0.0.1:8000/metrics"],
     )
     job_id: str = Field(
@@ -24,7 +26,7 @@ class TokenSource(Strict):
     )
     model: str | None = Field(
         default=None,
-        description="The model, for an endpoint that does not name it.",
+        description="Name of the model, if the endpoint does not report it.",
         examples=["llama-3.1-70b"],
     )
     every_s: float = Field(default=5.0, ge=0.1, le=3600, description="Seconds between two scrapes.")
@@ -36,18 +38,18 @@ class TokenSource(Strict):
     @classmethod
     def _no_credentials(cls, url: str) -> str:
         return refuse_credentials(
-            url, "an address without them, since this file is no place for them"
+            url, "an address without them: others may read the configuration file"
         )
 
 
 class TokenKeys(Strict):
     """The token endpoints."""
 
-    # TOML has arrays, not tuples; what is in them is checked as strictly as the rest.
+    # TOML has arrays, not tuples; the items are still checked strictly.
     tokens: tuple[TokenSource, ...] = Field(
         default=(),
         strict=False,
-        description="One table for each token endpoint: Prometheus text over HTTP.",
+        description="One table per token endpoint, which serves Prometheus text over HTTP.",
     )
 
     @field_validator("tokens")
@@ -56,5 +58,7 @@ class TokenKeys(Strict):
         ids = [source.source_id for source in tokens]
         for source_id in ids:
             if ids.count(source_id) > 1:
-                raise ValueError(f"source_id {source_id!r} is used twice; expected different ones")
+                raise ValueError(
+                    f"source_id {source_id!r} is used twice; expected a different one for each"
+                )
         return tokens

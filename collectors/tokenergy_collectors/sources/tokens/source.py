@@ -1,6 +1,6 @@
 """Token endpoints as a source: servers and training loops that count their tokens.
 
-In: Prometheus text over HTTP, one scrape an endpoint and period. Out: rows of `tokens`.
+In: Prometheus text over HTTP, scraped once per endpoint and period. Out: rows of `tokens`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from tokenergy_collectors.base.finding import Finding
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.plan import Plan, Reader, Task
 from tokenergy_collectors.sources.source import Source
+from tokenergy_collectors.sources.tokens.endpoint import TokenEndpoint
 from tokenergy_collectors.sources.tokens.findings import endpoint_finding
 from tokenergy_collectors.sources.tokens.settings import TokenKeys
-from tokenergy_collectors.sources.tokens.watch import TokenWatch
 
 
 class Tokens(Source[TokenKeys]):
@@ -26,8 +26,8 @@ class Tokens(Source[TokenKeys]):
     def __init__(self, config: TokenKeys, host: Host) -> None:
         super().__init__(config, host)
         stamp_us = host.wall_steps.stamp_us
-        self._watches = [
-            TokenWatch(source, host.node, host.now_us, stamp_us) for source in config.tokens
+        self._endpoints = [
+            TokenEndpoint(source, host.node, host.now_us, stamp_us) for source in config.tokens
         ]
         self._readers: list[Reader] = []
 
@@ -35,12 +35,12 @@ class Tokens(Source[TokenKeys]):
         """Scrape each endpoint at its own period."""
         self._readers = [
             plan.every(
-                f"tokens/{watch.source.source_id}",
-                watch.source.every_s,
-                self._scrape(watch),
+                f"tokens/{endpoint.source.source_id}",
+                endpoint.source.every_s,
+                self._scrape(endpoint),
                 beside=True,
             )
-            for watch in self._watches
+            for endpoint in self._endpoints
         ]
 
     def edge(self) -> None:
@@ -49,22 +49,21 @@ class Tokens(Source[TokenKeys]):
             reader.ask(even_if_busy=True)
 
     def finish(self, until_us: int) -> None:
-        """Wait for scrapes under way; one that hangs is reported and left behind."""
+        """Wait for running scrapes; report one that hangs, and do not wait for it."""
         for reader in self._readers:
             left_us = max(0, until_us - self.host.clock.monotonic_us())
             if not reader.finish(left_us / 1_000_000):
-                self.host.warn(
-                    "error", None, f"{reader.health.source}: the scrape still runs at the stop"
-                )
+                detail = f"{reader.health.source}: a scrape was still running at the stop"
+                self.host.warn("error", None, detail)
 
-    def _scrape(self, watch: TokenWatch) -> Task:
+    def _scrape(self, endpoint: TokenEndpoint) -> Task:
         def scrape() -> str | None:
-            self.host.output.add("tokens", watch.scrape())
-            return watch.failing
+            self.host.output.add("tokens", endpoint.scrape())
+            return endpoint.failing
 
         return scrape
 
     @classmethod
     def check(cls, config: Any, host: Host) -> Iterator[Finding]:
-        """Yield what each endpoint answers now."""
+        """Yield what each endpoint serves now."""
         yield from map(endpoint_finding, config.tokens)

@@ -21,47 +21,47 @@ def path(tmp_path):
     return path
 
 
-def told(news):
-    return [(r["job_id"], r["device_id"], r["end_us"], r["name"]) for r in news.rows]
+def told(changes):
+    return [(r["job_id"], r["device_id"], r["end_us"], r["name"]) for r in changes.rows]
 
 
 def test_rows_of_this_node_are_told_once_by_uuid(path):
     jobs = DeclaredJobs("n1", boards(), path)
-    news = jobs.news(T0)
-    assert told(news) == [("j", "GPU-0", T0 + 10_000_000, "A")]
-    assert news.edges_us == {T0, T0 + 10_000_000}
-    assert news.rows[0]["recorded_us"] == T0
-    assert jobs.news(T0 + 1) == ([], set())
+    changes = jobs.changes(T0)
+    assert told(changes) == [("j", "GPU-0", T0 + 10_000_000, "A")]
+    assert changes.edges_us == {T0, T0 + 10_000_000}
+    assert changes.rows[0]["recorded_us"] == T0
+    assert jobs.changes(T0 + 1) == ([], set())
 
 
 def test_a_changed_file_is_taken_over_and_corrections_can_be_taken_back(path):
     jobs = DeclaredJobs("n1", boards(), path)
     first = path.read_text()
     changed = first.replace("1768464010,A", "1768464020,A") + "l,n1,1,1768464005,,C\n"
-    jobs.news(T0)
+    jobs.changes(T0)
     path.write_text(changed)
-    news = jobs.news(T0 + 1)
-    assert told(news) == [
+    changes = jobs.changes(T0 + 1)
+    assert told(changes) == [
         ("j", "GPU-0", T0 + 20_000_000, "A"),
         ("l", "GPU-1", None, "C"),
     ]
-    assert news.edges_us == {T0 + 20_000_000, T0 + 5_000_000}
+    assert changes.edges_us == {T0 + 20_000_000, T0 + 5_000_000}
     path.write_text(first)
-    again = jobs.news(T0 + 2)
+    again = jobs.changes(T0 + 2)
     assert told(again) == [("j", "GPU-0", T0 + 10_000_000, "A")]
     assert again.edges_us == set()
 
 
 def test_what_the_lake_tells_is_not_recorded_again_but_its_edges_count(path):
-    recorded = DeclaredJobs("n1", boards(), path).news(T0).rows
+    recorded = DeclaredJobs("n1", boards(), path).changes(T0).rows
     jobs = DeclaredJobs("n1", boards(), path, known=recorded)
-    assert jobs.news(T0 + 5) == ([], {T0, T0 + 10_000_000})
+    assert jobs.changes(T0 + 5) == ([], {T0, T0 + 10_000_000})
 
 
 def test_a_record_of_a_clock_that_ran_ahead_can_be_corrected(path):
-    [recorded] = DeclaredJobs("n1", boards(), path).news(T0 + 10**12).rows
+    [recorded] = DeclaredJobs("n1", boards(), path).changes(T0 + 10**12).rows
     jobs = DeclaredJobs("n1", boards(), path, known=[{**recorded, "name": "wrong"}])
-    assert jobs.news(T0).rows[0]["recorded_us"] == T0 + 10**12 + 1
+    assert jobs.changes(T0).rows[0]["recorded_us"] == T0 + 10**12 + 1
 
 
 def test_a_file_that_breaks_while_running_is_told_and_rows_are_not_lost(path):
@@ -72,9 +72,9 @@ def test_a_file_that_breaks_while_running_is_told_and_rows_are_not_lost(path):
     good = path.read_text()
     path.write_text(HEADER + "j,n1,0,yesterday,,A\n")
     with pytest.raises(UserError, match="yesterday"):
-        jobs.news(T0)
+        jobs.changes(T0)
     path.unlink()
     with pytest.raises(UserError, match="No such file"):
-        jobs.news(T0)
+        jobs.changes(T0)
     path.write_text(good)
-    assert [r["job_id"] for r in jobs.news(T0).rows] == ["r", "j"]
+    assert [r["job_id"] for r in jobs.changes(T0).rows] == ["r", "j"]

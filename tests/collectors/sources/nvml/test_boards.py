@@ -324,7 +324,7 @@ def test_gauges_that_a_board_never_had_are_no_event(rig_of, monkeypatch):
     assert rig.events == []
     monkeypatch.undo()
     rig.sampler.read_state(processes=False)
-    assert {(kind, detail) for kind, _, detail in rig.events} == {("gauges", "not told: none")}
+    assert {(kind, detail) for kind, _, detail in rig.events} == {("gauges", "not reported: none")}
 
 
 def test_a_twin_shares_no_memory_with_its_board(rig_of):

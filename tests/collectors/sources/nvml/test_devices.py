@@ -129,10 +129,10 @@ def test_jobs_named_by_index_follow_the_index(watching, tmp_path):
     list_job("x")
     a, b = watching.boards[0], watching.boards[1]
     jobs = DeclaredJobs("n1", [a, b], path)
-    assert jobs.news(0).rows[0]["device_id"] == a.device_id
+    assert jobs.changes(0).rows[0]["device_id"] == a.device_id
     list_job("another")
     a.index, b.index = 1, 0
-    assert jobs.news(0).rows[0]["device_id"] == b.device_id
+    assert jobs.changes(0).rows[0]["device_id"] == b.device_id
 
 
 def test_a_board_that_does_not_answer_is_not_taken_for_changed(watching):

@@ -136,7 +136,7 @@ def test_check_names_what_each_file_holds(rig):
     assert "psu" in meters.text
     assert (other.level, other.text) == (
         "warn",
-        "other.prom: nothing that ends in _watts or _joules_total",
+        "other.prom: no metric ends in _watts or _joules_total",
     )
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tokenergy_collectors.lake.contract import TOKENS
+from tokenergy_collectors.sources.tokens.endpoint import TokenEndpoint
 from tokenergy_collectors.sources.tokens.settings import TokenSource
-from tokenergy_collectors.sources.tokens.watch import TokenWatch
 
 
 class Now:
@@ -23,7 +23,7 @@ def now():
 @pytest.fixture
 def watch(endpoint, now):
     source = TokenSource(source_id="s", url=endpoint.url, job_id="j", model="configured")
-    return TokenWatch(source, "n1", now)
+    return TokenEndpoint(source, "n1", now)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_http_500_and_refusal_are_failing(watch, endpoint, scrape):
     assert scrape(vllm(generated=1)) == {}
     assert watch.failing == "HTTP 500"
     source = watch.source.model_copy(update={"url": "http://127.0.0.1:1/metrics"})
-    refused = TokenWatch(source, "n1", lambda: 0)
+    refused = TokenEndpoint(source, "n1", lambda: 0)
     assert refused.scrape() == []
     assert "refused" in refused.failing
 
