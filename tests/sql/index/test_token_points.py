@@ -165,7 +165,6 @@ def test_regular_readings_give_what_the_definition_says(tmp_path: Path) -> None:
     assert by_points(lake) == by_definition(lake)
 
 
-@pytest.mark.xfail(reason="known defect: a second reading at a restart goes before it", strict=True)
 def test_two_readings_at_the_stamp_of_a_restart(tmp_path: Path) -> None:
     builder = LakeBuilder(tmp_path / "lake")
     builder.job("j", "A", T0, T0 + 90 * S)

@@ -38,6 +38,7 @@ point AS (
     FROM marked
     WHERE restarted AND since_us > before_us AND since_us < ts_us
 ),
+-- Points of one stamp keep the order in which they were marked: of equal ones the restart is first.
 grown AS (
     SELECT
         *,
@@ -50,14 +51,16 @@ grown AS (
         first_value(ts_us) OVER counter AS first_us
     FROM point
     WINDOW counter AS (
-        PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, restarted, value
+        PARTITION BY job_id, source_id, engine, kind
+        ORDER BY ts_us, epoch, value, since_us, restarted DESC
     )
 ),
 risen AS (
     SELECT
         *,
         sum(step) OVER (
-            PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, restarted, value
+            PARTITION BY job_id, source_id, engine, kind
+        ORDER BY ts_us, epoch, value, since_us, restarted DESC
         ) AS tokens
     FROM grown
 ),
@@ -95,7 +98,8 @@ SELECT
     r.restarted,
     CASE WHEN r.ts_us > c.second_us
         THEN r.tokens - lag(r.tokens) OVER (
-            PARTITION BY job_id, source_id, engine, kind ORDER BY r.ts_us, r.restarted, r.value
+            PARTITION BY job_id, source_id, engine, kind
+            ORDER BY r.ts_us, r.epoch, r.value, r.since_us, r.restarted DESC
         )
     END::BIGINT AS delta,
     c.peak

@@ -27,9 +27,13 @@ marked AS (
     )
 ),
 point AS (
-    SELECT job_id, source_id, engine, kind, model, ts_us, value, restarted, delta, peak FROM marked
+    SELECT
+        job_id, source_id, engine, kind, model, ts_us, value, epoch, since_us, restarted, delta, peak
+    FROM marked
     UNION ALL
-    SELECT m.job_id, m.source_id, m.engine, m.kind, m.model, m.since_us, 0, m.restarted, NULL, NULL
+    SELECT
+        m.job_id, m.source_id, m.engine, m.kind, m.model,
+        m.since_us, 0, m.epoch, m.since_us, m.restarted, NULL, NULL
     FROM marked AS m
     LEFT JOIN token_span AS span USING (job_id)
     WHERE m.opening
@@ -50,7 +54,8 @@ grown AS (
         CASE WHEN delta IS NULL THEN ts_us - lag(ts_us) OVER counter END AS dt_us
     FROM point
     WINDOW counter AS (
-        PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, restarted, value
+        PARTITION BY job_id, source_id, engine, kind
+        ORDER BY ts_us, epoch, value, since_us, restarted DESC
     )
 ),
 total AS (
@@ -59,7 +64,8 @@ total AS (
         SELECT
             *,
             sum(delta) OVER (
-                PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, restarted, value
+                PARTITION BY job_id, source_id, engine, kind
+        ORDER BY ts_us, epoch, value, since_us, restarted DESC
             )::BIGINT AS tokens
         FROM grown
     )
