@@ -1,8 +1,8 @@
-"""Times the booking of an hour by the compiled kernels beside the same rules in SQL alone.
+"""Times the booking of an hour by the compiled kernels, and by the same rules in SQL alone.
 
 `make bench-booking` or `python -m benchmarks.booking [--devices N] [--runs N]`. Both sides get the
 same connection and the same segments of 1 s (see `benchmarks.scale.fleet`), one after the other,
-and must give the same rows; exit code 1 if one differs.
+and must give the same rows; exit code 1 if any row differs.
 """
 
 from __future__ import annotations
