@@ -2,7 +2,7 @@
 
 `make bench-booking` or `python -m benchmarks.booking [--devices N] [--runs N]`. Both sides get the
 same connection and the same segments of 1 s (see `benchmarks.scale.fleet`), one after the other,
-and must give the same rows; exit code 1 if one differs.
+and must give the same rows; exit code 1 if any row differs.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def holes(rng: random.Random, rows: list[Row]) -> None:
 
 
 def no_power(rng: random.Random, rows: list[Row]) -> None:
-    """The board tells no power: for a while, or never."""
+    """The board reports no power: for a while, or never."""
     first, last = rng.choice(((0, len(rows)), _part(rng, rows)))
     for row in rows[first:last]:
         row.update(power_mw=None, sensor="none")
@@ -39,25 +39,25 @@ def no_power(rng: random.Random, rows: list[Row]) -> None:
 
 
 def no_counter(rng: random.Random, rows: list[Row]) -> None:
-    """The board tells no energy for a while."""
+    """The board reports no energy for a while."""
     first, last = _part(rng, rows)
     for row in rows[first:last]:
         row["energy_mj"] = None
 
 
 def counter_falls(rng: random.Random, rows: list[Row]) -> None:
-    """The counter begins anew at nothing; the epoch is told, or not."""
-    told = rng.random() < 0.5
+    """The counter restarts from zero; the epoch says so, or not."""
+    reported = rng.random() < 0.5
     part = rows[rng.randrange(1, len(rows)) :]
     base = next((row["energy_mj"] for row in part if row["energy_mj"] is not None), 0)
     for row in part:
-        row["epoch"] += told
+        row["epoch"] += reported
         if row["energy_mj"] is not None:
             row["energy_mj"] -= base
 
 
 def new_epoch(rng: random.Random, rows: list[Row]) -> None:
-    """A new epoch of the counter in which it stands higher than before."""
+    """A new epoch of the counter in which it is higher than before."""
     for row in rows[rng.randrange(1, len(rows)) :]:
         row["epoch"] += 1
         if row["energy_mj"] is not None:
@@ -65,7 +65,7 @@ def new_epoch(rng: random.Random, rows: list[Row]) -> None:
 
 
 def counter_stands(rng: random.Random, rows: list[Row]) -> None:
-    """The counter stands still, from the start or from some time on."""
+    """The counter does not move, from the start or from some time on."""
     held = None
     for row in rows[rng.choice((0, rng.randrange(len(rows)))) :]:
         if row["energy_mj"] is not None:

@@ -46,16 +46,16 @@ class Fleets:
         for of_node in self.rows["device"].values():
             for row in of_node:
                 if row["update_us"] is not None:
-                    told = periods.setdefault(row["device_id"], [])
-                    told.append((row["ts_us"], row["update_us"]))
+                    of_device = periods.setdefault(row["device_id"], [])
+                    of_device.append((row["ts_us"], row["update_us"]))
         for files in (self.rows["power"], self.late):
             for node, rows in files.items():
                 for row in rows:
                     device = row["device_id"]
-                    of_device = found.setdefault(device, {})
-                    if node not in of_device:
-                        of_device[node] = Stream(periods=periods.get(device, []))
-                    of_device[node].rows.append(row)
+                    by_node = found.setdefault(device, {})
+                    if node not in by_node:
+                        by_node[node] = Stream(periods=periods.get(device, []))
+                    by_node[node].rows.append(row)
         return found
 
     def write(self, builder: LakeBuilder) -> None:
@@ -108,7 +108,7 @@ def _fleet(rng: random.Random, seed: int, into: Fleets) -> None:
 
 
 class _Board:
-    """One board: what is told of it, and what its sensor and counter say without a fault."""
+    """One board: its row of `device`, and the readings of its meters without a fault."""
 
     def __init__(self, rng: random.Random, seed: int, place: int, begin_us: int) -> None:
         self.rng = rng
@@ -119,7 +119,7 @@ class _Board:
         self.index = seed % NODES_OF * 8 + place
         self.spacing_us = rng.choice((1, 1, 2, 5, 10)) * S
         self.site = rng.choice((f"site {seed}", f"site {seed}", f"hall {seed}", None))
-        self.told: Row = {
+        self.described: Row = {
             "ts_us": begin_us - rng.randrange(0, 2 * HOUR_US),
             "device_id": self.device_id,
             "index": self.index,
@@ -155,23 +155,23 @@ class _Board:
 
 
 def _reading(ts_us: int, device_id: str, mw: int, mj: int | None, epoch: int) -> Row:
-    told = {"ts_us": ts_us, "device_id": device_id, "power_mw": mw, "sensor": "instant"}
-    return {**told, "energy_mj": mj, "epoch": epoch}
+    sample = {"ts_us": ts_us, "device_id": device_id, "power_mw": mw, "sensor": "instant"}
+    return {**sample, "energy_mj": mj, "epoch": epoch}
 
 
 def _place(rng: random.Random, board: _Board, rows: list[Row], node: str, into: Fleets) -> None:
-    """Put a board's rows into files: on one node or two, some of them late; and tell of it."""
-    told = {**board.told, "node": node}
-    into.add("device", node, [told])
+    """Put a board's rows into files: on one node or two, some of them late; and describe it."""
+    device = {**board.described, "node": node}
+    into.add("device", node, [device])
     if rng.random() < 0.2:
         when_us = rng.choice(rows)["ts_us"]
         changed = {"limit_mw": 250_000, "name": "NVIDIA A100-SXM4-80GB", "update_us": 50_000}
-        into.add("device", node, [{**told, **changed, "ts_us": when_us}])
+        into.add("device", node, [{**device, **changed, "ts_us": when_us}])
         into.met["name, limit and period change"] += 1
     if rng.random() < 0.06 and len(rows) > 3:
         when_us = rng.choice(rows)["ts_us"]
         other = node + MOVED
-        into.add("device", other, [{**told, "node": other, "ts_us": when_us}])
+        into.add("device", other, [{**device, "node": other, "ts_us": when_us}])
         into.add("power", other, [row for row in rows if row["ts_us"] >= when_us])
         into.add("power", node, [row for row in rows if row["ts_us"] < when_us])
         board.moved_us = when_us
@@ -184,16 +184,17 @@ def _place(rng: random.Random, board: _Board, rows: list[Row], node: str, into: 
     else:
         into.add("power", node, rows)
     if rng.random() < 0.15:
-        board.instances = _instances(rng, board, told, into)
+        board.instances = _instances(rng, board, device, into)
 
 
-def _instances(rng: random.Random, board: _Board, told: Row, into: Fleets) -> list[str]:
-    """Tell of MIG instances of a board, with and without a share; return their names."""
+def _instances(rng: random.Random, board: _Board, device: Row, into: Fleets) -> list[str]:
+    """Add MIG instances of a board, with and without a share; return their names."""
     names: list[str] = []
     for ppm in rng.choice(((428_571, 571_429), (142_857, 142_857), (None, None, None))):
         name = f"MIG-{board.device_id}-{len(names)}"
         instance = {"device_id": name, "index": None, "mig_parent": board.device_id}
-        into.add("device", told["node"], [{**told, **instance, "mig_ppm": ppm, "limit_mw": None}])
+        row = {**device, **instance, "mig_ppm": ppm, "limit_mw": None}
+        into.add("device", device["node"], [row])
         names.append(name)
     into.met["MIG instances"] += 1
     return names
@@ -203,7 +204,7 @@ def _instances(rng: random.Random, board: _Board, told: Row, into: Fleets) -> li
 
 
 def _jobs(rng: random.Random, seed: int, boards: list[_Board], watched: Span, into: Fleets) -> None:
-    """Tell of allocations: by device or index, shared, overlapping, contradictory, of nothing."""
+    """Add allocations: by device or index, shared, overlapping, contradictory, of no device."""
     node, rows = node_of(seed), []
     for number in range(rng.choice((0, 1, 2, 3, 5))):
         board = rng.choice(boards)
@@ -224,17 +225,17 @@ def _jobs(rng: random.Random, seed: int, boards: list[_Board], watched: Span, in
         if rng.random() < 0.05:
             row["device_id"] = rng.choice((f"GPU-{seed}-unseen", "4711"))
             into.met["job on a device never seen"] += 1
-        told = [row]
+        records = [row]
         if rng.random() < 0.15:
             other = rng.choice((None, start_us, start_us + 5 * S, end_us + 20 * S))
-            told_us = row["recorded_us"] + rng.choice((0, 1))
-            told.append({**row, "end_us": other, "recorded_us": told_us})
-            into.met["job told twice"] += 1
+            recorded_us = row["recorded_us"] + rng.choice((0, 1))
+            records.append({**row, "end_us": other, "recorded_us": recorded_us})
+            into.met["job recorded twice"] += 1
         if rng.random() < 0.15:
             again = {"job_id": f"{seed}/again", "start_us": start_us + rng.randrange(10 * S)}
-            told.append({**row, **again})
+            records.append({**row, **again})
             into.met["two jobs at once"] += 1
-        rows += [_following(board.moved_us, record) for record in told]
+        rows += [_following(board.moved_us, record) for record in records]
     into.add("jobs", node, rows)
     into.met["a running job"] += sum(row["end_us"] is None for row in rows)
     into.met["a job over the hour's edge"] += sum(
@@ -253,7 +254,7 @@ def _edge(rng: random.Random, board: _Board, watched: Span) -> int:
 
 
 def _following(moved_us: int | None, row: Row) -> Row:
-    """Return an allocation of a board that moved: it ended by then, or lies on the other node."""
+    """Return an allocation of a board that moved: it ended by then, or is on the other node."""
     if moved_us is None:
         return row
     if row["start_us"] >= moved_us:
@@ -262,7 +263,7 @@ def _following(moved_us: int | None, row: Row) -> Row:
 
 
 def _gauges(rng: random.Random, device_id: str, begin_us: int, length_us: int) -> list[Row]:
-    """Return what the slow gauges say: nothing, or now and then a busy SM or a process."""
+    """Return readings of the slow gauges: none, or now and then a busy SM or a process."""
     if rng.random() < 0.4:
         return []
     return [
@@ -277,15 +278,15 @@ def _gauges(rng: random.Random, device_id: str, begin_us: int, length_us: int) -
 
 
 def _tokens(rng: random.Random, seed: int, watched: Span, into: Fleets) -> None:
-    """Tell of token counters: some stand still, some begin anew, some are of no known job."""
+    """Add token counters: some do not move, some restart, some belong to no job."""
     for number in range(rng.choice((0, 0, 1, 2))):
         value, epoch, rows = rng.randrange(10**6), 0, []
         for ts in range(*watched, 15 * S):
             value += rng.choice((0, rng.randrange(5_000)))
             if rng.random() < 0.05:
                 value, epoch = 0, epoch + 1
-            told = {"ts_us": ts, "source_id": f"{seed}/{number}", "node": node_of(seed)}
+            reading = {"ts_us": ts, "source_id": f"{seed}/{number}", "node": node_of(seed)}
             whose = {"job_id": f"{seed}/{number}'; --", "model": "m", "engine": ""}
             kind = ("generated", "trained")[number]
-            rows.append({**told, **whose, "kind": kind, "value": value, "epoch": epoch})
+            rows.append({**reading, **whose, "kind": kind, "value": value, "epoch": epoch})
         into.add("tokens", node_of(seed), rows)

@@ -1,12 +1,12 @@
-"""The meter, read once more from raw rows in plain integers; it shares no code with the books.
+"""The meter, read again from raw rows in plain integers; it shares no code with the ledger.
 
 In: the raw readings of one device on one node, its update periods, and where the ledger cuts time.
-Out: what the meter says of each of those pieces. Serves the tests of the law.
+Out: the energy that the meter shows for each of those pieces. Serves the tests of the law.
 
 What the meter is: the counter's difference, linear between two readings of one epoch that are at
-most 50 minutes apart, rounded down; where the counter says nothing of a piece, the integral of the
-samples there, pair by pair rounded down. A counter that stands still through a slot of 30 s in
-which power was drawn says nothing in it. Of rows of one stamp the lowest counts.
+most 50 minutes apart, rounded down; where the counter is unknown for a piece, the integral of the
+samples there, pair by pair rounded down. A counter that does not move in a slot of 30 s in which
+power was drawn is unknown in it. Of rows of one stamp the lowest counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Piece = tuple[str, int, int]
 
 @dataclass
 class Stream:
-    """What one node read of one device, and the update periods (stamp, us) that were told of it."""
+    """The readings of one device by one node, and its recorded update periods (stamp, us)."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     periods: list[tuple[int, int]] = field(default_factory=list)
@@ -62,10 +62,10 @@ class Meter:
         return found
 
     def gap_limit_us(self, hour_us: int) -> int:
-        """Return how far apart readings may be: by the period told by then, or else first told."""
+        """Return how far apart readings may be: by the period known then, or else the first."""
         by_then = [us for ts, us in self._periods if ts < hour_us + HOUR_US]
-        told = by_then[-1] if by_then else self._periods[0][1] if self._periods else 0
-        return min(max(3 * told, LEAST_GAP_US), MOST_GAP_US)
+        period_us = by_then[-1] if by_then else self._periods[0][1] if self._periods else 0
+        return min(max(3 * period_us, LEAST_GAP_US), MOST_GAP_US)
 
     def integral_nj(self, start_us: int, end_us: int) -> tuple[int, int]:
         """Return the integral of the samples over a piece (nJ), and the time in which it exists."""
@@ -114,7 +114,7 @@ class Meter:
 
 
 def energies_nj(meters: Mapping[str, Meter], pieces: Iterable[Piece]) -> dict[Piece, int | None]:
-    """Return what the meter of one device says of each piece; None where it says nothing.
+    """Return the energy that the meter of one device shows for each piece; None if unknown.
 
     Args:
         meters: the device as each node saw it, by node.
@@ -129,10 +129,10 @@ def energies_nj(meters: Mapping[str, Meter], pieces: Iterable[Piece]) -> dict[Pi
         slots.setdefault(start_us // SLOT_US, []).append((piece, *read))
     for slot in slots.values():
         counted = [counter for _, counter, _, _ in slot if counter is not None]
-        stands = not any(counted) and any(integral for _, _, integral, _ in slot)
+        stuck = not any(counted) and any(integral for _, _, integral, _ in slot)
         for piece, counter, integral, covered_us in slot:
             sampled = integral if covered_us else None
-            found[piece] = sampled if counter is None or stands else counter
+            found[piece] = sampled if counter is None or stuck else counter
     return found
 
 
