@@ -92,6 +92,7 @@ def run(
       tokenergy-collect run --lake /data/lake --duration 2m
       tokenergy-collect run --lake ./lake --node gpu-a --emulate demo
     """
+    # Commands import what they need when they run, so that --help starts fast.
     from tokenergy_collectors.daemon.control import Control
     from tokenergy_collectors.daemon.supervise import NvmlLostError
     from tokenergy_collectors.start import run_collector

@@ -62,6 +62,7 @@ def top(
       tokenergy-collect top --from unix:/run/tokenergy/metrics.sock --json
       tokenergy-collect top --emulate demo --at 10m
     """
+    # Imported here, so that --help and the other commands start fast.
     from tokenergy_collectors.base.durations import parse_duration
     from tokenergy_collectors.top import screen
     from tokenergy_collectors.top.look import TopOptions, looking

@@ -38,6 +38,7 @@ def draw(frame: Frame, width: int, height: int | None = None, *, plain: bool = F
     """
     ink = _Glyphs(plain)
     jobs = _jobs(frame.jobs, width, ink)
+    # Lines for the heading, the headers of both tables and the empty lines between.
     others = 8 + (len(frame.jobs) + 1 if frame.jobs else 1)
     rows_left = None if height is None else max(1, height - others)
     return Group(_heading(frame, ink), "", _gpus(frame, width, rows_left, ink), "", jobs)
