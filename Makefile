@@ -4,7 +4,7 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 # How many test files run at the same time. Tests that start servers and browsers use a core each.
 WORKERS ?= 2
-SOURCES := collectors transforms sql dags tests benchmarks
+SOURCES := collectors transforms sql dags tests benchmarks docs
 
 .PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds fleet accuracy emulated-nvml gpu-check record-decode lock clean
 
@@ -38,11 +38,12 @@ test: .venv/dev.stamp ## run the tests; WORKERS=2 runs two test files at a time
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/dev.stamp ## check format, lint, types, import layers and generated docs
-	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/ruff check $(SOURCES)
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/python -m docs.generate --check
+	@failed=0; \
+	for step in "ruff format --check $(SOURCES)" "ruff check $(SOURCES)" mypy lint-imports \
+	    "python -m docs.generate --check"; do \
+	  echo "$$step"; $(BIN)/$$step || { failed=1; summary="$$summary; $$step"; }; \
+	done; \
+	if [ $$failed = 1 ]; then echo "make check: failed: $${summary#; }" >&2; exit 1; fi
 
 docs: .venv/dev.stamp ## regenerate docs/contract.md, cli.md, views.md and the list in metrics.md from the code
 	$(BIN)/python -m docs.generate
@@ -108,6 +109,9 @@ lock: .venv/dev.stamp ## update the locked versions in requirements/
 	  pyproject.toml requirements/build.in requirements/peers.in -o requirements/dev.txt
 	$(LOCK) --extra analysis -c requirements/dev.txt \
 	  pyproject.toml requirements/build.in -o requirements/run.txt
+	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/collect.txt
+	$(LOCK) --extra s3 -c requirements/dev.txt pyproject.toml -o requirements/collect-s3.txt
+	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 
 clean: ## remove .venv, caches and demo-lake
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake

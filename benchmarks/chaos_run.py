@@ -84,7 +84,7 @@ def prepare(folder: Path, *, boards: int = 2, rate_hz: int = 20, update_us: int 
     (folder / "profile.toml").write_text(profile)
     (folder / "collect.toml").write_text(
         f"lake = {json.dumps(str(folder / 'lake'))}\nnode = '{NODE}'\nrate_hz = {rate_hz}\n"
-        "roll_s = 1\nlearn_s = 0\nwal_limit_mb = 64\nlog_format = 'json'\n"
+        "roll_s = 1\nlearn_s = 0\nwal_limit_mib = 64\nlog_format = 'json'\n"
     )
 
 

@@ -126,7 +126,7 @@ def away_and_back(folder: Path, server: Server, wire: Wire, seed: int, kills: in
 
 def stopped_and_started(folder: Path, server: Server, wire: Wire, seed: int) -> Outcome:
     """Have the disk's limit reached while the server is dead; then start the server, empty."""
-    _prepare(folder, "stopped", wire, f"[disk]\nlimit_mb = {_LIMIT_MB}\n")
+    _prepare(folder, "stopped", wire, f"[disk]\nlimit_mib = {_LIMIT_MB}\n")
     lake = folder / "lake"
     _fill(lake, random.Random(seed), _FULL_HOURS, 3000)
     sealed = Counter({table: rows.total() for table, rows in _rows(lake).items()})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tokenergy_transforms.batch import Batch
-from tokenergy_transforms.rows import Rows, assemble
+from tokenergy_transforms.unsorted import UnsortedRows, sort_rows
 
 _ORIGIN_US = 1_768_464_000_000_000
 
@@ -36,14 +36,14 @@ def random_batch(
         column, cut = _device(rng, d, readings, period_us, window_us, jobs, max_mw)
         columns.append(column)
         cuts.append(cut)
-    rows = Rows(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+    rows = UnsortedRows(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
     segments = (
         np.concatenate([np.full(len(c) - 1, d, np.int32) for d, c in enumerate(cuts)]),
         np.concatenate([c[:-1] for c in cuts]),
         np.concatenate([c[1:] for c in cuts]),
     )
     limits = np.full(devices, 15 * period_us, np.int64)
-    return assemble(rows, [str(d) for d in range(devices)]).batch(limits, segments)
+    return sort_rows(rows, [str(d) for d in range(devices)]).batch(limits, segments)
 
 
 def _device(

@@ -57,7 +57,7 @@ def digests(lake: Lake) -> dict[str, str]:
     """Return the SHA-256 of every derived file whose past is kept, by its path in the lake."""
     return {
         path.relative_to(lake.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for table in revisions.KEPT
+        for table in revisions.REVISED_TABLES
         for path in lake.files(table)
     }
 
@@ -82,7 +82,7 @@ def main() -> None:
         begin = time.perf_counter()
         first = steps.index_hours(lake.root, None, None)
         took_s = time.perf_counter() - begin
-        print(f"first run: {steps.described(first)}; {took_s:.1f} s")
+        print(f"first run: {steps.summary(first)}; {took_s:.1f} s")
         before = digests(lake)
         corrected, hour = "job-2-08", T0 + 15 * HOUR_US
         start_us = T0 + 8 * HOUR_US + 300 * S
@@ -93,13 +93,13 @@ def main() -> None:
         begin = time.perf_counter()
         second = steps.index_hours(lake.root, None, None)
         took_s = time.perf_counter() - begin
-        print(f"second run: {steps.described(second)}; {took_s:.1f} s")
+        print(f"second run: {steps.summary(second)}; {took_s:.1f} s")
         after = digests(lake)
         show(before, after)
         print()
         history.print_difference(lake.root, None, None)
         third = steps.index_hours(lake.root, None, None)
-        print(f"\nthird run: {steps.described(third)}")
+        print(f"\nthird run: {steps.summary(third)}")
         moved = [job.job_id for job in compare(lake, 1, 2).moved]
         own = {path for path in after if before.get(path) != after[path]}
         elsewhere = {p for p in own if partition(hour) not in p and not p.startswith("job_index/")}

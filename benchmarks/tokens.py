@@ -30,7 +30,7 @@ from tokenergy_collectors.lake.contract import HOUR_US, JOBS, TOKENS
 T0_US = 1_768_464_000_000_000
 KINDS = ("generated", "prompt_computed")
 _STEP_US = 10_000_000
-_ORACLE = Path(__file__).parents[1] / "tests" / "sql" / "oracles" / "token_usage.sql"
+ALL_READINGS = Path(__file__).with_name("all_readings.sql")
 
 
 def write_hour(lake: Lake, jobs: int, number: int) -> None:
@@ -60,7 +60,7 @@ def write_hour(lake: Lake, jobs: int, number: int) -> None:
 
 
 def write_jobs(lake: Lake, jobs: int, hours: int) -> None:
-    """Write the jobs: half an hour to the whole time long, with edges anywhere."""
+    """Write the jobs: from half an hour to the whole time long, with edges anywhere."""
     rng = np.random.default_rng(9)
     start = rng.integers(0, hours * HOUR_US - HOUR_US // 2, jobs)
     end = start + HOUR_US // 2 + (rng.random(jobs) * (hours * HOUR_US - HOUR_US // 2 - start)) // 1
@@ -83,7 +83,7 @@ def run_side(side: str, lake: Lake) -> dict[str, Any]:
     begin = time.perf_counter()
     if side == "readings":
         with catalog.connect(lake) as con:
-            rows = con.sql(_ORACLE.read_text("utf-8")).to_arrow_table()
+            rows = con.sql(ALL_READINGS.read_text("utf-8")).to_arrow_table()
     else:
         rows = tokens.usage(lake)
     seconds = time.perf_counter() - begin
@@ -116,13 +116,13 @@ def compare(lake: Lake, jobs: int, hours: int) -> bool:
             f" {found[title]['rows']:10,} rows  {found[title]['digest'][:12]}",
             flush=True,
         )
-    before, again, more, oracle = (
+    before, again, more, by_readings = (
         found.get(title, {}).get("digest")
         for title in (
             "points, no cache", "points, cache", "points, cache, one more hour", "all readings"
         )
     )  # fmt: skip
-    return before == again and oracle is not None and more == oracle
+    return before == again and by_readings is not None and more == by_readings
 
 
 def main() -> int:

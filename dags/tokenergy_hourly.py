@@ -1,9 +1,9 @@
-"""Airflow DAG: every hour, the hour that has just been sealed goes from readings to indices.
+"""Airflow DAG: processes each hour from readings to indices once its files are complete.
 
 In: the raw tables of a lake and, as settings, the run's parameters, an Airflow Variable and the
 environment. Out: the derived tables of that hour, the jobs' index, the report page and, once the
-checks have passed, one event for each table's asset. The hour is the one in which the run's
-logical date lies. Running it again on the same raw files writes the same bytes.
+checks have passed, one event for each table's asset. The hour is the one that contains the run's
+logical date. Running it again on the same raw files writes the same bytes.
 
 The tasks only call the project's packages; everything heavy is imported inside them, because
 Airflow parses this file every few seconds. How to deploy it: docs/airflow.md.
@@ -20,10 +20,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 
 def delay_minutes(text: str) -> int:
-    """Return how long after its end an hour is taken up, in minutes.
+    """Return how many minutes after its end an hour is processed.
 
     It must exceed the collectors' `roll_s` (5 minutes by default): the last window of an hour
-    needs the first reading of the next, which is in the lake once its file is sealed.
+    needs the first reading of the next, which is in the lake once its file is closed.
+
+    Raises:
+        ValueError: the text is not a whole number from 1 to 59.
     """
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 59:
         raise ValueError(f"TOKENERGY_DELAY_MINUTES={text!r}: expected a whole number from 1 to 59")
@@ -46,44 +49,47 @@ PARAMS = {
     "lake": Param(
         None,
         type=["null", "string"],
-        description="Path of the lake; if empty the Variable tokenergy_lake, then $TOKENERGY_LAKE.",
+        description="Lake folder. If empty: the Variable tokenergy_lake, then $TOKENERGY_LAKE.",
     ),
-    "window": Param("1s", type="string", description="Window: 1ms to 1h, divides an hour."),
+    "window": Param(
+        "1s", type="string", description="Window length: 1ms to 1h; must divide an hour."
+    ),
     "device": Param("auto", type="string", enum=["auto", "cpu", "cuda"]),
     "site": Param(
-        None, type=["null", "string"], description="Site file; if empty site.toml in the lake."
+        None, type=["null", "string"], description="Site file. If empty: site.toml in the lake."
     ),
     "report": Param(
         None,
         type=["null", "string"],
-        description="Report page; if empty LAKE-report/index.html, beside the lake.",
+        description="Report file. If empty: LAKE-report/index.html, beside the lake.",
     ),
 }
 
 
 def hour_of_run(logical_date: datetime | None, run_after: datetime, now: datetime) -> datetime:
-    """Return the start of the hour that a run is for.
+    """Return the start of the hour that a run processes.
 
-    It is the hour in which the logical date lies; for a run without one, the last hour that was
-    sealed when the run was asked for.
+    It is the hour that contains the logical date; for a run without one, the last hour that was
+    complete when the run was triggered.
 
     Raises:
-        AirflowFailException: the hour may not be sealed yet.
+        AirflowFailException: the hour may not be complete yet.
     """
     moment = run_after - DELAY - HOUR if logical_date is None else logical_date
     hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    sealed = hour + HOUR + DELAY
-    if now < sealed:
+    complete = hour + HOUR + DELAY
+    if now < complete:
         raise AirflowFailException(
-            f"hour {hour:%Y-%m-%dT%H}: may be incomplete until {sealed:%Y-%m-%dT%H:%M} UTC; "
-            "trigger with a logical date in an earlier hour, or with none for the last sealed hour"
+            f"hour {hour:%Y-%m-%dT%H}: may be incomplete until {complete:%Y-%m-%dT%H:%M} UTC; "
+            "trigger with a logical date in an earlier hour, "
+            "or without one for the last complete hour"
         )
     return hour
 
 
 @task(retries=0)
 def settings(**context: Any) -> dict[str, Any]:
-    """Settle once what the run works on; the other tasks are told."""
+    """Work out the settings of the run once and hand them to the other tasks."""
     from pathlib import Path
 
     from tokenergy_collectors.base.errors import UserError
@@ -98,7 +104,7 @@ def settings(**context: Any) -> dict[str, Any]:
     if not place:
         raise UserError(
             "no lake: expected its path in the parameter lake, the Variable tokenergy_lake "
-            "or the environment's TOKENERGY_LAKE"
+            "or the environment variable TOKENERGY_LAKE"
         )
     root = Lake(place).root.resolve()
     load_site(Path(params["site"]) if params["site"] else None, root)
@@ -117,7 +123,7 @@ def settings(**context: Any) -> dict[str, Any]:
 
 @task
 def nodes(settled: dict[str, Any]) -> list[str]:
-    """List the nodes that have something to aggregate in the hour."""
+    """List the nodes that have readings of the hour."""
     from tokenergy_collectors.lake import Lake
     from tokenergy_transforms.aggregate import worklist
 
@@ -128,9 +134,10 @@ def nodes(settled: dict[str, Any]) -> list[str]:
 
 @task(map_index_template="{{ task.op_kwargs['node'] }}")
 def aggregate(settled: dict[str, Any], node: str) -> None:
-    """Integrate one node's readings into its segments of the hour."""
+    """Integrate one node's readings of the hour into energy segments."""
     from tokenergy_transforms.arrowmemory import take_from_system
 
+    # Before anything imports pyarrow: the allocator is chosen at its first use.
     take_from_system()
     from tokenergy_collectors.lake import Lake
     from tokenergy_transforms import aggregate as transform
@@ -141,7 +148,8 @@ def aggregate(settled: dict[str, Any], node: str) -> None:
     print(f"{node}: {done.readings:,} readings -> {done.segments:,} segments ({done.backend})")
 
 
-# Beside the books, which do not need it; what an earlier run left of an hour without data goes.
+# In parallel with the books, which do not need it. `none_failed`: it runs for an hour without data
+# too, to remove what an earlier run wrote for that hour.
 @task(trigger_rule="none_failed")
 def load_profile(settled: dict[str, Any]) -> None:
     """Write the load profiles and spectra of the hour's jobs, nodes, racks and sites."""
@@ -154,9 +162,9 @@ def load_profile(settled: dict[str, Any]) -> None:
     print(f"{done.groups} groups, {done.cells:,} cells ({done.backend})")
 
 
-# An hour without data maps to no aggregate task at all; it is indexed all the same, so that what
-# an earlier run left of it goes. One at a time: each rebuilds the jobs' index over all hours, and a
-# backfill's run is not held back by the DAG's `max_active_runs`.
+# An hour without data has no aggregate task. It is indexed all the same, to remove what an earlier
+# run wrote for it. One at a time, because each run rebuilds the jobs' index over all hours, and the
+# DAG's `max_active_runs` does not limit the runs of a backfill.
 @task(trigger_rule="none_failed", max_active_tis_per_dag=1)
 def index(settled: dict[str, Any]) -> None:
     """Book the hour's energy, count its tokens and rebuild the jobs' index."""
@@ -174,23 +182,23 @@ def index(settled: dict[str, Any]) -> None:
 
 @task(retries=3, outlets=ASSETS)
 def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) -> None:
-    """Check the books of the hour and of all jobs; only what closes is announced to consumers.
+    """Check the books of the hour and of all jobs; send asset events only if all checks pass.
 
-    A breach is final, and not retried, unless another run is at work: it may be between its
-    segments and its ledger.
+    A failed check is final and not retried, unless another run is active: that one may have
+    written its segments but not yet its ledger.
     """
     from tokenergy_collectors.lake import Lake
     from tokenergy_sql.checks.checking import run_checks
 
-    breached = []
+    failed = []
     for finding in run_checks(Lake(settled["lake"]), [settled["hour_us"]]):
         print("\n".join(finding.lines(ROWS_SHOWN)))
         if finding.breach:
-            breached.append(f"{finding.name} ({len(finding.rows)} rows)")
-    if breached:
-        why = f"the books do not close: {', '.join(breached)}; rows above"
+            failed.append(f"{finding.name} ({len(finding.rows)} rows)")
+    if failed:
+        why = f"the books do not close: {', '.join(failed)}; see the rows above"
         if ti.get_dr_count(ti.dag_id, states=["running"]) > 1:
-            raise RuntimeError(f"{why}; another run is at work, so this one will look again")
+            raise RuntimeError(f"{why}; another run is active, so this one will check again")
         raise AirflowFailException(why)
     for asset in ASSETS:
         outlet_events[asset].extra = {"lake": settled["lake"], "hour": settled["hour"]}
@@ -198,7 +206,7 @@ def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) ->
 
 @task
 def report(settled: dict[str, Any]) -> str:
-    """Write the report page of the whole lake and return its path."""
+    """Write the report of the whole lake and return its path."""
     from pathlib import Path
 
     from tokenergy_collectors.lake import Lake
@@ -214,7 +222,7 @@ def report(settled: dict[str, Any]) -> str:
 
 with DAG(
     "tokenergy_hourly",
-    description="Energy per token, job by job, of the hour that has just been sealed.",
+    description="Energy per token, job by job, for each hour once its files are complete.",
     doc_md=__doc__,
     schedule=CronDataIntervalTimetable(f"{DELAY.seconds // 60} * * * *", timezone="UTC"),
     catchup=False,
@@ -228,7 +236,7 @@ with DAG(
     params=PARAMS,
     tags=["tokenergy"],
 ) as dag:
-    settled = settings()
+    settled: Any = settings()  # at parse time not yet the dict, but a reference to it
     aggregated = aggregate.partial(settled=settled).expand(node=nodes(settled))
     aggregated >> index(settled) >> check(settled) >> report(settled)
     aggregated >> load_profile(settled)

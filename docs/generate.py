@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 from tokenergy_collectors import cli as collect_cli
-from tokenergy_collectors.lake.contract import ACCOUNTS, TABLES, TOKEN_KINDS, Table
+from tokenergy_collectors.lake.contract import ACCOUNTS, EVENT_KINDS, TABLES, TOKEN_KINDS, Table
 from tokenergy_collectors.live.catalogue import FAMILIES
 from tokenergy_sql import cli as analysis_cli
 from tokenergy_sql.catalog import views
@@ -47,6 +47,17 @@ def contract_page() -> str:
     parts += [f"| [`{t.name}`](#{t.name}) | {t.layer} | {t.row} |" for t in TABLES.values()]
     for table in TABLES.values():
         parts += ["", *_table(table)]
+    parts += [
+        "",
+        "## Event kinds",
+        "",
+        "The values of `kind` in the table [`event`](#event). A collector also writes each event "
+        "to its log.",
+        "",
+        "| kind | meaning |",
+        "| --- | --- |",
+        *(f"| `{kind}` | {meaning} |" for kind, meaning in EVENT_KINDS.items()),
+    ]
     return "\n".join(parts) + "\n"
 
 
@@ -76,7 +87,7 @@ def views_page() -> str:
         "[twelve questions](questions.md) has examples. Two more tables are computed when a query "
         "reads them, and in `catalog.duckdb` when that file is written:",
     ]
-    for name, about in views.KEPT.items():
+    for name, about in views.PYTHON_TABLES.items():
         parts += ["", f"## {name}", "", f"{about[0].upper()}{about[1:]}.", ""]
         parts += _meanings(views.meanings(name))
     for name in (*views.BASIC, *views.ADHOC):
@@ -118,8 +129,9 @@ def cli_page() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _commands(command: click.Command, name: str, parent: click.Context | None) -> list[str]:
-    context = click.Context(
+def _commands(command: Any, name: str, parent: typer.Context | None) -> list[str]:
+    # Any: typer brings its own copy of click, whose types it does not export.
+    context = typer.Context(
         command, info_name=name, parent=parent, terminal_width=_WIDTH, max_content_width=_WIDTH
     )
     path = context.command_path

@@ -147,7 +147,7 @@ def test_bad_site_file(tmp_path: Path) -> None:
 
 def test_a_demo_does_not_overwrite_what_it_did_not_make(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("precious")
-    assert "not made by a demo" in refused("tokenergy", "demo", "--out", str(tmp_path))
+    assert "no demo made it" in refused("tokenergy", "demo", "--out", str(tmp_path))
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 

@@ -1,4 +1,4 @@
-"""The demo as a user runs it, and what `check` says when one unit is changed after it."""
+"""The demo as a user runs it, and what `check` reports when one unit is changed after it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_one_unit_in_one_row_is_a_breach(demo: tuple[Path, str]) -> None:
     assert tokenergy("check", "--lake", str(root)).returncode == 0
 
 
-def test_a_profile_that_is_not_there_leaves_an_earlier_demo_alone(demo: tuple[Path, str]) -> None:
+def test_a_missing_profile_leaves_an_earlier_demo_alone(demo: tuple[Path, str]) -> None:
     folder, _ = demo
     before = sorted(p.name for p in (folder / "lake").iterdir())
     done = tokenergy("demo", "--out", str(folder), "--profile", "no-such-profile")

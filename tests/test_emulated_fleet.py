@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
+from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.emulate.profile.catalogue import shipped
 from tokenergy_collectors.emulate.profile.profile import Profile
@@ -22,7 +22,7 @@ from tokenergy_sql.demo.score import Scored, score
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import aggregate, worklist
-from tokenergy_transforms.known import known
+from tokenergy_transforms.inventory import read_inventory
 
 LOCKED = {"type": "periodic", "model": "m", "frequency_hz": 10.0, "tokens_per_period": 3}
 SLOW = {**LOCKED, "frequency_hz": 0.7, "shape": "sine"}
@@ -72,9 +72,9 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Sco
     done = collect_fleet(profile(), read_config, Control(), truth=truth)
     assert (done.nodes, done.boards) == (8, 64)
     lake = Lake(root)
-    of_all = known(lake)
+    inventory = read_inventory(lake)
     for hour, node in worklist(lake):
-        aggregate(lake, hour, node, 1_000_000, "cpu", of_all)
+        aggregate(lake, hour, node, 1_000_000, "cpu", inventory)
     index(lake, Site(None, None, {}), progress=lambda _: None)
     return lake, {row.job_id: row for row in score(lake, truth.glob("*.json"))}, truth
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
+from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.start import run_collector

@@ -9,14 +9,9 @@ import pytest
 
 from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.emulate.profile.catalogue import SENSORS, shipped
-from tokenergy_collectors.emulate.profile.profile import (
-    SHIPPED,
-    BoardSpec,
-    JobSpec,
-    NodeSpec,
-    Profile,
-    StrayJobSpec,
-)
+from tokenergy_collectors.emulate.profile.hardware import BoardSpec, NodeSpec
+from tokenergy_collectors.emulate.profile.jobs import JobSpec, StrayJobSpec
+from tokenergy_collectors.emulate.profile.profile import SHIPPED, Profile
 from tokenergy_collectors.emulate.workloads.inference import InferenceSpec
 from tokenergy_collectors.emulate.workloads.periodic import PeriodicSpec
 from tokenergy_collectors.emulate.workloads.reservation import ReservationSpec
@@ -60,7 +55,7 @@ def test_what_ships_is_on_the_page(name: str) -> None:
 
 
 def test_the_example_is_a_profile(tmp_path: Path) -> None:
-    from tokenergy_collectors.emulate import load_profile
+    from tokenergy_collectors.emulate.profile.profile import load_profile
 
     path = tmp_path / "mine.toml"
     path.write_text(PAGE.split("```toml\n", 1)[1].split("```", 1)[0])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.index.test_ledger import ask
+from tests.support.ledger import ask
 from tokenergy_collectors.lake import Lake
 
 LOG = Path(__file__).parent / "data" / "wattameter_nvidia_smi.csv"

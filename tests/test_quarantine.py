@@ -1,4 +1,4 @@
-"""A damaged raw file, through the whole pipeline: the hour goes on, has a hole, and says so."""
+"""A damaged raw file in the whole pipeline: its hour is indexed with a gap, which is shown."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_mistake_in_a_query_is_no_reason_to_read_everything(builder, monkeypat
     from tokenergy_collectors.base.errors import UserError
     from tokenergy_sql.terminal.query import run_query
 
-    monkeypatch.setattr(Lake, "sift", lambda *_: pytest.fail("read everything"))
+    monkeypatch.setattr(Lake, "quarantine_damaged", lambda *_: pytest.fail("read everything"))
     for sql in ("SELEC 1", "SELECT nothing FROM power", "SELECT 'a'::INT"):
         with pytest.raises(UserError, match="query: "):
             run_query(builder.lake, sql, "json")

@@ -26,7 +26,7 @@ from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import aggregate, worklist
-from tokenergy_transforms.known import known
+from tokenergy_transforms.inventory import read_inventory
 
 _WINDOW_US = 1_000_000
 
@@ -125,16 +125,17 @@ def collect(one: Profile, folder: Path, rate_hz: float) -> None:
     """Run the daemon on a profile: FOLDER/lake gets its readings, FOLDER/truth what was true."""
 
     def read_config(node: str) -> Config:
-        return Config(lake=str(folder / "lake"), node=node, rate_hz=rate_hz)
+        keys = {"lake": str(folder / "lake"), "node": node, "rate_hz": rate_hz}
+        return Config.model_validate(keys)
 
     collect_fleet(one, read_config, Control(), truth=folder / "truth")
 
 
 def integrate(lake: Lake) -> None:
     """Aggregate all hours of a lake into segments."""
-    of_all = known(lake)
+    inventory = read_inventory(lake)
     for hour, node in worklist(lake):
-        aggregate(lake, hour, node, _WINDOW_US, "cpu", of_all)
+        aggregate(lake, hour, node, _WINDOW_US, "cpu", inventory)
 
 
 def book(lake: Lake, site: Site) -> dict[peers.Key, tuple[float, float, float]]:

@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         "--eager", action="store_true", help="launch every kernel separately, without a CUDA graph"
     )
     for field in fields(Plan):
-        name, default = f"--{field.name.replace('_', '-')}", field.default
+        name, default = f"--{field.name.replace('_', '-')}", getattr(Plan, field.name)
         if field.name == "batches":
             shown = f"default {','.join(map(str, default))}"
             recording.add_argument(name, type=_batches, default=default, metavar="N,N", help=shown)

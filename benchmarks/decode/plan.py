@@ -38,8 +38,8 @@ class Plan:
 
     Attributes:
         batches: the batch sizes, in the order in which they are decoded.
-        before_s: from the collector's start to the first job; it starts and learns the sensor's
-            update period meanwhile.
+        before_s: from the collector's first sample to the first job; it loads the list of jobs
+            meanwhile.
         decode_s: seconds at each batch size.
         pause_s: seconds between two jobs, while nobody holds the GPU.
         idle_s: seconds of the last job, that holds the GPU and does nothing.

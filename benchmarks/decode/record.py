@@ -26,9 +26,12 @@ from tokenergy_collectors.spool import folder as walfolder
 NODE = "decode"
 ABOUT = "about.json"
 LAKE = "lake"
+JOBS = "jobs.csv"
 
 _SCRAPE_EVERY_S = 1.0
 _STOP_S = 30.0
+_START_US = 60_000_000
+_LATE = "does not sample yet as the first job begins"
 
 
 class Decoder(Protocol):
@@ -70,29 +73,31 @@ def record(
         _tell(f"warming up {batch} sequences")
         decoder.begin(batch)
     with ExitStack() as stack:
-        phases = plan.phases(_now_us())
         model = str(decoder.about.get("model", "random"))
-        counting = {p.job_id: stack.enter_context(Counting(model)) for p in phases if p.batch}
-        config = _configure(folder, phases, counting, decoder.device_id or "0")
-        log = folder / "collect.log"
+        names = [phase.job_id for phase in plan.phases(0) if phase.batch]
+        counting = {name: stack.enter_context(Counting(model)) for name in names}
+        config, jobs, log = _configure(folder, counting), folder / JOBS, folder / "collect.log"
         with _collector(config, log, environment or os.environ) as daemon:
-            _wait_for_start(daemon, log, phases[0].start_us)
+            _wait_for_start(daemon, log, _now_us() + _START_US)
+            # Only now is it known how long the collector took to start and learn the sensor.
+            phases = plan.phases(_now_us())
+            jobs.write_text(jobs_csv(phases, NODE, decoder.device_id or "0"))
+            daemon.send_signal(signal.SIGHUP)
+            _wait_for_start(daemon, log, phases[0].start_us, starts=2)
             done = [_run(phase, decoder, counting.get(phase.job_id)) for phase in phases]
             time.sleep(plan.after_s)
     about = {**decoder.about, "jobs": done, "collector": json.loads(_last_line(log))}
     (folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-    for path in (config, folder / "jobs.csv", log):
+    for path in (config, jobs, log):
         path.unlink()
     shutil.rmtree(folder / LAKE / walfolder.FOLDER)
     return about
 
 
-def _configure(
-    folder: Path, phases: list[Phase], counting: Mapping[str, Counting], device: str
-) -> Path:
-    """Write the configuration and the list of jobs; return the path of the former."""
-    jobs, config = folder / "jobs.csv", folder / "collect.toml"
-    jobs.write_text(jobs_csv(phases, NODE, device))
+def _configure(folder: Path, counting: Mapping[str, Counting]) -> Path:
+    """Write the configuration and an empty list of jobs; return the path of the former."""
+    jobs, config = folder / JOBS, folder / "collect.toml"
+    jobs.write_text(jobs_csv((), NODE, ""))
     lines = [f"lake = {json.dumps(str(folder / LAKE))}", f'node = "{NODE}"', 'log_format = "json"']
     lines.append(f"jobs_file = {json.dumps(str(jobs))}")
     for job_id, counters in counting.items():
@@ -125,17 +130,20 @@ def _collector(
         raise UserError(f"the collector exited with {daemon.returncode}: {_last_line(log)}")
 
 
-def _wait_for_start(daemon: subprocess.Popen[bytes], log: Path, until_us: int) -> None:
-    """Wait until the collector samples.
+def _wait_for_start(
+    daemon: subprocess.Popen[bytes], log: Path, until_us: int, *, starts: int = 1
+) -> None:
+    """Wait until the collector samples, for the first time or again after a reload.
 
     Raises:
-        UserError: it ended, or the first job begins before it does.
+        UserError: it ended, or does not sample at `until_us`.
     """
-    while '"event": "start"' not in log.read_text():
+    while log.read_text().count('"event": "start"') < starts:
         if daemon.poll() is not None:
             raise UserError(f"the collector did not start: {_last_line(log)}")
         if _now_us() >= until_us:
-            raise UserError("the collector was not sampling when the first job began; record again")
+            why = "does not sample after a minute" if starts == 1 else _LATE
+            raise UserError(f"the collector {why}")
         time.sleep(0.05)
 
 

@@ -66,13 +66,8 @@ def show(of_size: dict[str, Any]) -> None:
     """Print the table of one size."""
     count, sides = of_size["readings"], of_size["sides"]
     quickest, usual = quickest_s(of_size), median_s(sides["read_table"])
-<<<<<<< HEAD
-    print(f"\n{count:,} readings, {of_size['bytes'] / count:.2f} bytes each")
-    heads = f"{'÷ fastest read':>18}{'÷ read_table':>15}{'peak MiB':>10}"
-=======
     print(f"\n{count:,} readings, {of_size['bytes'] / count:.2f} bytes per reading")
     heads = f"{'of quickest read':>18}{'of read_table':>15}{'peak MiB':>10}"
->>>>>>> h-docsb
     print(f"{'':<34}{'M readings/s':>14}{heads}")
     for side, found in sides.items():
         seconds = median_s(found)
@@ -84,7 +79,7 @@ def show(of_size: dict[str, Any]) -> None:
 
 def median_s(found: dict[str, Any]) -> float:
     """Return the median time of a side."""
-    return statistics.median(found["times_s"])
+    return float(statistics.median(found["times_s"]))
 
 
 def quickest_s(of_size: dict[str, Any]) -> float:

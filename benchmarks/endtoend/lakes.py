@@ -31,8 +31,8 @@ def make_lake(root: Path, readings: int, hz: int = 10) -> Lake:
         rows = _rows(names[first : first + _GPUS_A_FILE], hz, np.random.default_rng(first))
         lake.append("power", rows, "fleet")
     device = {"ts_us": T0, "node": "fleet", "update_us": 1_000_000 // hz, "emulated": True}
-    of_all = [dict.fromkeys(DEVICE.column_names) | device | {"device_id": n} for n in names]
-    lake.append("device", pa.Table.from_pylist(of_all, schema=DEVICE.schema()), "fleet")
+    devices = [dict.fromkeys(DEVICE.column_names) | device | {"device_id": n} for n in names]
+    lake.append("device", pa.Table.from_pylist(devices, schema=DEVICE.schema()), "fleet")
     return lake
 
 

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.endtoend.lakes import T0
 from tokenergy_collectors.lake import Lake
-from tokenergy_transforms.aggregate import Aggregator, Done
-from tokenergy_transforms.shards import parse_memory
+from tokenergy_transforms.aggregate import Aggregated, Aggregator
+from tokenergy_transforms.workunits import parse_memory
 
 _COLUMNS = ["ts_us", "device_id", "power_mw", "energy_mj", "epoch"]
 
@@ -28,9 +28,9 @@ _COLUMNS = ["ts_us", "device_id", "power_mw", "energy_mj", "epoch"]
 class _InMemory(Aggregator):
     """Stops before the segments are written: they are counted and let go."""
 
-    def _write(self, job: Any, tables: Iterator[Any]) -> Done:
-        rows = sum(table.num_rows for table in tables)
-        return Done(job.node, job.hour_us, "cpu", 0, rows)
+    def _write(self, work: Any, results: Iterator[Any]) -> Aggregated:
+        segments = sum(result.rows.num_rows for result in results)
+        return Aggregated(work.node, work.hour_us, "cpu", 0, segments)
 
 
 def segments(lake: Lake, memory: str) -> None:

@@ -67,7 +67,7 @@ def _segment_of(xp: Any, a: Arrays) -> Any:
 
 
 def _inside(xp: Any, a: Arrays) -> tuple[Any, Any]:
-    """Return segment and power of every reading that lies in a segment."""
+    """Return segment and power of every reading in a segment."""
     seg = _segment_of(xp, a)
     inside = a["key"] < a["end_key"][seg]
     return seg[inside], a["power_mw"].astype(xp.int64)[inside]

@@ -26,7 +26,7 @@ def on_device(work: Callable[[], Any], runs: int) -> float:
         work()
         end.record()
         end.synchronize()
-        times.append(cupy.cuda.get_elapsed_time(begin, end) / 1e3)
+        times.append(float(cupy.cuda.get_elapsed_time(begin, end)) / 1e3)
     return statistics.median(times)
 
 
@@ -62,11 +62,11 @@ def machine() -> dict[str, Any]:
 
 
 def _driver() -> str | None:
-    """Return the driver's version as NVML reports it; None without NVML."""
+    """Return the driver's version from NVML; None where there is no NVML."""
     import pynvml
 
-    try:
-        pynvml.nvmlInit()
-        return str(pynvml.nvmlSystemGetDriverVersion())
-    except pynvml.NVMLError:
-        return None
+    from tokenergy_collectors.sources.nvml.calls import or_none
+
+    or_none(pynvml.nvmlInit)
+    version = or_none(pynvml.nvmlSystemGetDriverVersion)  # None too if NVML did not start
+    return None if version is None else str(version)

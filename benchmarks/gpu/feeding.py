@@ -78,7 +78,8 @@ def break_even(sizes: list[int], window_us: int, runs: int) -> list[dict[str, An
 def _cores() -> int:
     import numba
 
-    return min(os.cpu_count() or 1, int(numba.config.NUMBA_NUM_THREADS))
+    # numba sets it when it is imported, so types do not know it.
+    return min(os.cpu_count() or 1, int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
 
 
 def _on_cores(cores: int, batch: Batch) -> Callable[[], None]:

@@ -68,14 +68,6 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-<<<<<<< HEAD
-    parser.add_argument("--readings", type=float, default=50e6, help="in all (50e6)")
-    parser.add_argument("--devices", type=int, default=1_000, help="devices (1000)")
-    parser.add_argument("--runs", type=int, default=5, help="counted runs of each (5)")
-    parser.add_argument("--windows", default="10,100,1000", help="readings per window")
-    parser.add_argument("--only", default="", help="peers to run: numpy, duckdb, polars, c++")
-    parser.add_argument("--json", type=Path, help="where to write all times")
-=======
     parser.add_argument(
         "--readings", type=float, default=50e6, help="total number of readings (50e6)"
     )
@@ -88,7 +80,6 @@ def _options() -> argparse.Namespace:
         "--only", default="", help="only these peers: numpy, duckdb, polars, c++, joined by commas"
     )
     parser.add_argument("--json", type=Path, help="also write all times to this file")
->>>>>>> h-docsb
     options = parser.parse_args()
     options.readings = int(options.readings)
     options.only = [word.strip().lower() for word in options.only.split(",") if word.strip()]

@@ -32,7 +32,7 @@ FLAGS = (
 
 
 def compiler() -> str | None:
-    """Return the C++ compiler, `$CXX` or g++ or clang++; None if there is none."""
+    """Return the C++ compiler, `$CXX` or g++ or clang++; None if none is installed."""
     names = (os.environ.get("CXX", ""), "g++", "clang++")
     return next((found for name in names if name and (found := shutil.which(name))), None)
 
@@ -41,7 +41,7 @@ def build(folder: Path) -> Integrate:
     """Compile the twin into a folder and return its `integrate` function.
 
     Raises:
-        RuntimeError: with what the compiler says, if there is none or it fails.
+        RuntimeError: there is no compiler, or it failed; the message is the compiler's.
     """
     command = compiler()
     if command is None:

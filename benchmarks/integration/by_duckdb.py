@@ -4,7 +4,7 @@ In: the readings as Arrow tables, registered without a copy, and a window. Out: 
 columns of `contest.COMPARED` a chunk, in any order. Neighbours come from `lead` and `lag` over the
 order in which the rows are stored, which DuckDB streams, and not from a window that partitions by
 device and sorts. A pair of readings is booked whole to the window in which it begins; one row a
-window then moves what lies after the edge. Sums are of doubles, exact below 2^53 and faster than
+window then moves the part after the edge. Sums are of doubles, exact below 2^53 and faster than
 the 128 bits that DuckDB adds integers up in.
 """
 

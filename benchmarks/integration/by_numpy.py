@@ -58,7 +58,7 @@ def _chunk(work: Workload, window_us: int, windows: int, low: int, high: int, ou
     begins = np.empty(len(ts), np.bool_)
     begins[0] = True
     np.not_equal(window[1:], window[:-1], out=begins[1:])
-    # A device has one group more than windows: its last reading, which lies on the last edge.
+    # A device has one group more than windows: its last reading, which is on the last edge.
     start = np.flatnonzero(begins)
     inside = np.ones(len(start), np.bool_)
     inside[windows :: windows + 1] = False

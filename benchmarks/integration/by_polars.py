@@ -2,9 +2,9 @@
 
 In: the readings as DataFrames and a window. Out: one DataFrame with the columns of
 `contest.COMPARED` a chunk. Neighbours come from `shift` over the stored order. A pair of readings
-is booked whole to the window in which it begins; one row a window moves what lies after the edge.
-The number of the window is sorted, which Polars is told, so that groups are slices; the rows of
-windows, of cut pairs and of counters lie in the same order, so that they need no join.
+is booked whole to the window in which it begins; one row a window moves the part after the edge.
+The number of the window is sorted and marked as such, so that groups are slices; the rows of
+windows, of cut pairs and of counters are in the same order, so that they need no join.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _plan(
 ) -> pl.LazyFrame:
     """Return the query over one chunk.
 
-    A device has one row more than windows: its last reading, which lies on the last edge.
+    A device has one row more than windows: its last reading, which is on the last edge.
     """
     import polars as pl
 

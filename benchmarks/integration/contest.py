@@ -72,9 +72,9 @@ def of_result(result: Result) -> Columns:
 def time_all(contestants: list[Contestant], runs: int, say: Callable[[str], None]) -> list[str]:
     """Compare each contestant with the first, then time them in turn, round by round.
 
-    Rounds spread what else the machine does over all. A counted run follows one of the same
-    contestant that is not: on a virtual machine, whoever runs after a peer that has given back
-    gigabytes waits for the host to back that memory anew, which took as long as the work itself.
+    Rounds spread other load of the machine over all contestants. Before each counted run the same
+    contestant runs once uncounted: on a virtual machine, the first run after a peer that freed
+    gigabytes waits for the host to back that memory again, which took as long as the work itself.
 
     Returns:
         In words, each column in which one differs from the first; empty if none does. If one

@@ -3,7 +3,7 @@
 // It is no part of the product. It shows how much speed the numba kernel leaves on the table.
 // Maths and bounds: segments.cu. What is done here to save work, keeping the bits:
 //  - a pair wholly inside a segment has the energy ((p0 + p1) dt) >> 1, with no division;
-//  - what lies left of a cut is found once and used by the segments on both sides;
+//  - the energy left of a cut is computed once and used by the segments on both sides;
 //  - division of integers below 2^53 goes through double: the floor of the rounded quotient of
 //    m < 2^53 by d is exact, as m / d misses the next integer by at least 1 / d;
 //  - for the same reason the steepest slope is the floor of the largest rounded quotient;

@@ -3,12 +3,13 @@
 In: numbers of devices and readings, a seed. Out: flat arrays sorted by device and time, and a
 `Batch` for a window. Devices are read at 10 Hz with +-2 ms of jitter. One tick in a thousand is
 missed, one outage in 5,000 ticks lasts 0.6 to 0.9 s and is a gap, and as many readings as are lost
-lie between ticks, so that windows hold 10 readings on average, not 10 each. Power steps between
-levels every few seconds, under noise. The energy counter is read at the first reading of a second.
+are added between ticks, so that windows hold 10 readings on average, not 10 each. Power steps
+between levels every few seconds, under noise. The energy counter is read at the first reading of a
+second.
 
 What is kept simple favours the peers: no spacing is longer than the shortest window, so that a
 spacing is cut at most once and no window is empty; the counter stays in one epoch; the first and
-the last reading lie on edges.
+the last reading are on edges.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def show_answers(found: list[dict[str, Any]]) -> None:
     print(f"\n{'question':<70}{'SQL s':>8}{'polars s':>10}{'agree':>7}")
     for row in found:
         polars = f"{row['polars_s']:.2f}" if "polars_s" in row else "-"
-        agree = {True: "yes", False: "NO"}.get(row.get("agree", None), "-")
+        agree = {True: "yes", False: "NO", None: "-"}[row.get("agree")]
         print(f"{row['title']:<70}{row['sql_s']:>8.2f}{polars:>10}{agree:>7}")
     print(f"median of the SQL times: {statistics.median(r['sql_s'] for r in found):.2f} s")
 

@@ -57,7 +57,7 @@ def collect(folder: str, rate_hz: float, minutes: float) -> Lake:
     root = f"{folder}/lake"  # the truth is written beside it
 
     def config(node: str) -> Config:
-        return Config(lake=root, node=node, rate_hz=rate_hz)
+        return Config.model_validate({"lake": root, "node": node, "rate_hz": rate_hz})
 
     duration_us = round(minutes * 60_000_000)
     collect_fleet(load_profile("demo"), config, Control(), duration_us=duration_us)

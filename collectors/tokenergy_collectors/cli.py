@@ -57,7 +57,7 @@ Emulate = Annotated[
     typer.Option(
         "--emulate",
         metavar="PROFILE",
-        help="Use emulated boards: the name of a shipped profile, or a TOML file.",
+        help="Use emulated boards: a shipped profile or a TOML file.",
     ),
 ]
 
@@ -72,13 +72,14 @@ def run(
     ] = None,
     emulate: Emulate = None,
     real_time: Annotated[
-        bool,
-        typer.Option("--real-time", help="With --emulate: run at the speed of the wall clock."),
+        bool, typer.Option("--real-time", help="Run the emulation in real time.")
     ] = False,
     truth: Annotated[
         Path | None,
         typer.Option(
-            "--truth", metavar="FILE", help="With --emulate: write the true values to this file."
+            "--truth",
+            metavar="FILE",
+            help="File for the exact energies and tokens of the emulation.",
         ),
     ] = None,
 ) -> None:
@@ -129,22 +130,24 @@ def fleet(
     truth: Annotated[
         Path | None,
         typer.Option(
-            "--truth", metavar="DIR", help="Write the true values here: one file per node."
+            "--truth",
+            metavar="DIR",
+            help="Folder for the exact energies and tokens, one file a node.",
         ),
     ] = None,
     node: Annotated[
-        list[str] | None, typer.Option("--node", help="Only this node; may be repeated.")
+        list[str] | None, typer.Option("--node", help="Collect only this node; may be repeated.")
     ] = None,
     duration: Annotated[
         str | None,
-        typer.Option("--duration", help="Time to emulate on each node, e.g. 90s, 2m, 1h."),
+        typer.Option("--duration", help="Collect each node for this long, e.g. 90s, 2m, 1h."),
     ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Collect all nodes of an emulated cluster in one process, on a virtual clock.
 
-    Writes the same lake as one daemon on each node would; collecting again adds nothing. True
-    values are written only for nodes that were collected from start to end.
+    The lake is the same as if each node ran its own daemon; collecting again adds nothing. Exact
+    energies and tokens are written only for nodes that were collected to the end of the profile.
 
     \b
     Examples:
@@ -162,17 +165,19 @@ def fleet(
 
 @app.command()
 def emulate(
-    profile: Annotated[str, typer.Argument(help="Name of a shipped profile, or a TOML file.")],
+    profile: Annotated[str, typer.Argument(help="A shipped profile or a TOML file.")],
     command: Annotated[
         list[str] | None,
-        typer.Argument(help="Program to run on the boards; write -- before it.", metavar="COMMAND"),
+        typer.Argument(help="A program to run on the boards, after --.", metavar="COMMAND"),
     ] = None,
     node: Annotated[
-        str | None, typer.Option("--node", help="Node of the profile; its first one if not given.")
+        str | None, typer.Option("--node", help="Node of the profile; default: its first.")
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option("--state", metavar="FILE", help="File to keep the state of the boards in."),
+        typer.Option(
+            "--state", metavar="FILE", help="Path of the state file; default: a new folder."
+        ),
     ] = None,
     duration: Annotated[
         str | None, typer.Option("--duration", help="Stop after this long, e.g. 90s, 2m, 1h.")
@@ -180,15 +185,14 @@ def emulate(
     truth: Annotated[
         Path | None,
         typer.Option(
-            "--truth", metavar="FILE", help="Write the true values to this file at the end."
+            "--truth", metavar="FILE", help="File for the exact energies and tokens, at the end."
         ),
     ] = None,
 ) -> None:
-    """Emulate boards for other programs: any tool that uses NVML sees them. Needs gcc.
+    """Emulate boards that any program on this host can read through NVML. Needs gcc.
 
-    Prints the environment variables to export, then serves the boards in real time until the
-    profile ends or until SIGTERM or Ctrl-C. With COMMAND, runs that program on the boards instead
-    and exits with its exit code.
+    Prints the variables to export, and serves the boards in real time until the profile ends, or
+    SIGTERM or Ctrl-C. With a COMMAND, runs it on the boards and exits with its exit code.
 
     \b
     Examples:

@@ -1,7 +1,7 @@
-"""The steps behind the commands: each does one thing to a lake and says so on the terminal.
+"""The steps behind the commands: each does one thing to a lake and shows it on the terminal.
 
-In: paths and options as given. Out: files in the lake, lines on standard output, progress on
-standard error. The DAG calls the layers below, not this file.
+In: paths and options as the user gave them. Out: files in the lake, lines on standard output,
+progress on standard error. The DAG calls the layers below, not this file.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
     from tokenergy_sql.index.pipeline import Indexed
-    from tokenergy_transforms.aggregate import Done
-    from tokenergy_transforms.loadprofile.profile import Done as Profiled
+    from tokenergy_transforms.aggregate import Aggregated
+    from tokenergy_transforms.loadprofile.profile import Profiled
 
 
 def parse_hours(texts: Sequence[str] | None) -> list[int] | None:
     """Return the starts of hours given as ISO 8601 (UTC if no offset), in microseconds; or None.
 
     Raises:
-        UserError: one cannot be read.
+        UserError: a text is not ISO 8601.
     """
     if not texts:
         return None
@@ -37,13 +37,13 @@ def parse_hours(texts: Sequence[str] | None) -> list[int] | None:
 
 
 def parse_hour(text: str) -> int:
-    """Return the start of the hour in which an ISO 8601 instant lies, in microseconds UTC.
+    """Return the start of the hour that contains an ISO 8601 instant, in microseconds UTC.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the text is not ISO 8601.
     """
     try:
-        moment = datetime.fromisoformat(text if len(text) != 13 else f"{text}:00")
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise UserError(f"hour {text!r}: expected ISO 8601, such as 2026-01-15T08") from None
     if moment.tzinfo is None:
@@ -58,59 +58,61 @@ def aggregate_hours(
     window: str,
     device: str,
     memory: str = "2GiB",
-) -> list[Done]:
-    """Aggregate all (hour, node) pairs that have something to aggregate, or the chosen ones.
+) -> list[Aggregated]:
+    """Aggregate every (hour, node) pair that has readings, or only the chosen ones.
 
     Raises:
-        UserError: an option cannot be used.
+        UserError: an option has an unusable value.
     """
     from tokenergy_transforms.aggregate import Aggregator, worklist
-    from tokenergy_transforms.known import known
-    from tokenergy_transforms.shards import parse_memory
+    from tokenergy_transforms.inventory import read_inventory
+    from tokenergy_transforms.workunits import parse_memory
 
     lake = Lake(root)
     window_us = cuts.parse_window(window)
     back_end = choice.parse_device(device)
     memory_bytes = parse_memory(memory)
-    of_all = known(lake)
-    work = [pair for pair in worklist(lake, hours, of_all) if not nodes or pair[1] in nodes]
-    aggregator = Aggregator(lake, window_us, back_end, of_all, memory_bytes)
-    done: list[Done] = []
+    inventory = read_inventory(lake)
+    work = [pair for pair in worklist(lake, hours, inventory) if not nodes or pair[1] in nodes]
+    aggregator = Aggregator(lake, window_us, back_end, inventory, memory_bytes)
+    done: list[Aggregated] = []
     with progress_bar() as progress:
         task = progress.add_task("aggregate", total=len(work))
 
-        def told(hour_us: int, node: str, share: float) -> None:
+        def show_progress(hour_us: int, node: str, share: float) -> None:
             what = f"aggregate {node} {partition(hour_us)}"
             progress.update(task, description=what, completed=len(done) + share)
 
-        done.extend(aggregator.run(work, told))
+        done.extend(aggregator.run(work, show_progress))
     return done
 
 
 def profile_hours(
     root: Path, hours: list[int] | None, by: str, step: str, device: str
 ) -> list[Profiled]:
-    """Write the load profiles and spectra of all hours with readings, or of the chosen ones.
+    """Write the load profiles and spectra of every hour with readings, or of the chosen ones.
 
     Raises:
-        UserError: an option cannot be used.
+        UserError: an option has an unusable value.
     """
-    from tokenergy_transforms.known import known
+    from tokenergy_transforms.inventory import read_inventory
     from tokenergy_transforms.loadprofile import groups, profile
 
     kinds, step_us = groups.parse_kinds(by), profile.parse_step(step)
     back_end = choice.parse_device(device)
     lake = Lake(root)
-    work, of_all = profile.worklist(lake, hours), known(lake)
+    work, inventory = profile.worklist(lake, hours), read_inventory(lake)
     done = []
     with progress_bar() as progress:
         task = progress.add_task("load-profile", total=len(work))
         for hour in work:
 
-            def told(what: str, hour: int = hour) -> None:
+            def show_progress(what: str, hour: int = hour) -> None:
                 progress.update(task, description=f"load-profile {partition(hour)} {what}")
 
-            done.append(profile.profile_hour(lake, hour, kinds, step_us, back_end, of_all, told))
+            done.append(
+                profile.profile_hour(lake, hour, kinds, step_us, back_end, inventory, show_progress)
+            )
             progress.advance(task)
     return done
 
@@ -126,12 +128,14 @@ def print_profiles(root: Path, hours: list[int]) -> None:
 
 
 def index_hours(
-    root: Path, hours: list[int] | None, site_file: Path | None, anew: bool = False
+    root: Path, hours: list[int] | None, site_file: Path | None, rebuild_all: bool = False
 ) -> Indexed:
-    """Index what is stale of all hours, or of the chosen ones; say what was done.
+    """Index the hours whose inputs have changed, of all hours or of the chosen ones.
+
+    `rebuild_all` indexes unchanged hours too.
 
     Raises:
-        UserError: the site file cannot be used.
+        UserError: the site file cannot be read or has a bad value.
     """
     from tokenergy_sql.index.pipeline import index
 
@@ -140,27 +144,30 @@ def index_hours(
     with progress_bar() as progress:
         task = progress.add_task("index", total=None)
 
-        def told(what: str) -> None:
+        def show_progress(what: str) -> None:
             progress.update(task, description=f"index {what}")
 
-        return index(lake, site, hours, told, anew=anew)
+        return index(lake, site, hours, show_progress, anew=rebuild_all)
 
 
-def described(done: Indexed) -> str:
-    """Return in words how many jobs there are, which hours were derived and why."""
+def summary(done: Indexed) -> str:
+    """Return a line that says how many jobs there are, which hours were derived and why."""
     from tokenergy_sql.report.format import counted
 
     jobs, hours = counted(done.jobs, "job"), counted(done.hours, "hour")
     if not done.causes:
         return f"{jobs}; nothing has changed in {hours}"
-    counts = Counter(cause for causes in done.causes.values() for cause in causes or ["asked for"])
+    counts = Counter(cause for causes in done.causes.values() for cause in causes or ["requested"])
     why = ", ".join(f"{cause} {count}" for cause, count in sorted(counts.items()))
     revision = f"revision {done.revision}" if done.revision else "the same as before"
     return f"{jobs}; {len(done.causes)} of {hours} derived ({why}); {revision}"
 
 
 def print_checks(root: Path, limit: int, hours: list[int] | None = None) -> bool:
-    """Run the checks (the hourly ones on some hours), print them, tell whether none failed."""
+    """Run the checks, print them and return whether all passed.
+
+    `hours` limits only the checks that work hour by hour.
+    """
     from tokenergy_sql.checks.checking import run_checks
 
     passed = True
@@ -174,7 +181,7 @@ def write_report(root: Path, out: Path) -> Path:
     """Write the report page and return its path.
 
     Raises:
-        UserError: there is nothing to report, or the page cannot be written.
+        UserError: the lake is not indexed, or the page cannot be written.
     """
     from tokenergy_sql.report import build_report
 
@@ -182,39 +189,28 @@ def write_report(root: Path, out: Path) -> Path:
 
 
 def print_score(root: Path, truth: Path) -> bool:
-    """Compare a lake with the truth, print a line a job, and tell whether all bounds are met."""
-    from rich.table import Table
-    from rich.text import Text
+    """Compare a lake with the truth, print one row a job, return whether all bounds are met.
 
+    Raises:
+        UserError: there are no truth files, or one cannot be read.
+    """
     from tokenergy_sql.demo.score import score
+    from tokenergy_sql.terminal.scoretable import score_table
     from tokenergy_sql.terminal.table import console
 
     files = sorted(truth.glob("*.json"))
     if not files:
         raise UserError(f"{truth}: no truth files (*.json)")
-    table = Table(title="Against the truth", title_justify="left", show_edge=False, pad_edge=False)
-    table.add_column("job")
-    for name in ("true kJ", "found kJ", "error %", "tokens", "truth in [low, high]", "verdict"):
-        table.add_column(Text(name), justify="right")  # brackets are no markup
-    rows = score(Lake(root), files)
-    for row in rows:
-        table.add_row(
-            row.job_id,
-            f"{row.true_nj / 1e12:,.3f}",
-            "-" if row.found_nj is None else f"{row.found_nj / 1e12:,.3f}",
-            "-" if row.error is None else f"{100 * row.error:+.4f}",
-            "exact" if row.tokens_exact else "DIFFER",
-            "yes" if row.inside else "NO",
-            "ok" if row.passed else "MISS",
-        )
-    console().print(table)
-    return all(row.passed for row in rows)
+    jobs = score(Lake(root), files)
+    console().print(score_table(jobs))
+    return all(job.passed for job in jobs)
 
 
 def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
-    """Run the demo; return whether the checks, and the score if asked for, came out well."""
+    """Run the demo; return whether all checks passed, and the score too if it is wanted."""
     from tokenergy_sql.demo import demo
-    from tokenergy_sql.terminal.table import WIDE_COLUMNS, console, job_table
+    from tokenergy_sql.terminal.jobtable import job_table
+    from tokenergy_sql.terminal.table import WIDE_COLUMNS, console
 
     what = demo.describe(profile)
     demo.prepare(folder)

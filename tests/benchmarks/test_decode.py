@@ -15,7 +15,7 @@ from benchmarks.decode.record import ABOUT, record
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 
-PLAN = Plan(batches=(1, 4), before_s=5, decode_s=3, pause_s=0.5, idle_s=2, after_s=0.5)
+PLAN = Plan(batches=(1, 4), before_s=3, decode_s=3, pause_s=0.5, idle_s=2, after_s=0.5)
 
 
 class Sleeper:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -103,10 +104,60 @@ def test_the_image_has_no_root_and_no_driver():
     users = [line.split()[1] for line in lines if line.startswith("USER ")]
     assert users
     assert all(re.fullmatch(r"[1-9]\d*:[1-9]\d*", user) for user in users)
-    assert [line.split()[1] for line in lines if line.startswith("FROM ")] == [
-        "python:3.12-slim"
-    ] * 2
+    assert [line.split()[1] for line in lines if line.startswith("FROM ")] == ["${BASE}"] * 2
+    [base] = [line.removeprefix("ARG BASE=") for line in lines if line.startswith("ARG BASE=")]
+    assert re.fullmatch(r"python(:3\.12\.\d+-slim-[a-z]+|@sha256:[0-9a-f]{64})", base)
     for line in lines:
         if line.startswith("COPY ") and "--from" not in line:
             for source in line.split()[1:-1]:
                 assert (DEPLOY.parent / source).exists(), source
+
+
+def locked(name):
+    """The requirements of a lock: version, marker and hashes, by name and version."""
+    text = (DEPLOY.parent / "requirements" / name).read_text()
+    entries = re.split(r"\n(?=[a-z])", re.sub(r"\n *#.*", "", text).strip())
+    return {
+        re.match(r"[^\s;]+", entry)[0]: (
+            entry.split("\\")[0],
+            set(re.findall(r"sha256:\w+", entry)),
+        )
+        for entry in entries
+    }
+
+
+def names(requirements):
+    return {re.match(r"[\w.-]+", text)[0].lower() for text in requirements}
+
+
+def test_the_image_installs_what_is_locked_and_nothing_else():
+    text = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ")
+    installs = re.findall(r"bin/pip (.*?)(?= && |\n|  )", text)
+    assert len(installs) == 4
+    for words in (line.split() for line in installs):
+        assert "--no-deps" in words
+        assert "--require-hashes" in words or "--no-index" in words
+    found = set(re.findall(r'-r "?(requirements/\S+?\.txt)"?', text))
+    assert found == {"requirements/build.txt", "requirements/${lock}.txt"}
+    assert re.findall(r"lock=(\S+)", text) == ["collect", "collect-s3"]
+
+
+@pytest.mark.parametrize("name", ["collect.txt", "collect-s3.txt", "build.txt", "run.txt"])
+def test_every_lock_agrees_with_what_is_tested(name):
+    tested = locked("dev.txt")
+    for found, (line, hashes) in locked(name).items():
+        assert re.fullmatch(r"[a-z0-9.-]+==[\w.]+( ; .+)?\s*", line), line
+        assert hashes
+        assert hashes == tested[found][1]
+    assert "://" not in (DEPLOY.parent / "requirements" / name).read_text()
+
+
+def test_the_collector_needs_little():
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text())["project"]
+    collect = names(locked("collect.txt"))
+    assert names(project["dependencies"]) <= collect
+    extras = project["optional-dependencies"]
+    assert not names(extras["analysis"]) & collect
+    assert names(extras["s3"]) <= names(locked("collect-s3.txt"))
+    assert collect < names(locked("collect-s3.txt"))
+    assert len(collect) < 20

@@ -1,47 +1,10 @@
-"""Airflow runs in processes of its own: its warnings and its global state stay out of pytest."""
+"""An Airflow installation for all tests of the DAG."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 
-DAGS = Path(__file__).parents[2] / "dags"
-
-
-@dataclass(frozen=True)
-class Airflow:
-    """An Airflow installation of its own, with its database in a temporary folder."""
-
-    home: Path
-
-    def run(
-        self, arguments: Sequence[str], env: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run Python with these arguments; return what came of it, both streams in stdout."""
-        ours = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "TOKENERGY"))}
-        ours |= {
-            "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "PYTHONPATH": str(DAGS),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env={**ours, **(env or {})},
-            cwd=self.home,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+from tests.support.airflow import Airflow
 
 
 @pytest.fixture(scope="session")

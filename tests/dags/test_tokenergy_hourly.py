@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tests.dags.conftest import Airflow
+from tests.support.airflow import Airflow
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index.pipeline import index
@@ -156,7 +156,7 @@ def test_hour_of_a_run(airflow: Airflow) -> None:
         "2026-01-15T08:00:00+00:00",
         "2026-01-15T07:00:00+00:00",
         "hour 2026-01-15T08: may be incomplete until 2026-01-15T09:10 UTC; trigger with a logical "
-        "date in an earlier hour, or with none for the last sealed hour",
+        "date in an earlier hour, or without one for the last complete hour",
     ]
 
 
@@ -285,7 +285,7 @@ def test_a_breach_fails_the_check_and_names_the_rows(airflow: Airflow, tmp_path:
     assert "law (1 rows)" in why
     assert "\n" not in why
     assert beside == "RuntimeError"
-    assert why_retried == f"{why}; another run is at work, so this one will look again"
+    assert why_retried == f"{why}; another run is active, so this one will check again"
     assert "FAIL law: " in printed
     assert "device_id=GPU-1 hour=2026-01-15T08:00Z " in printed
     assert "difference_nj=1\n" in printed

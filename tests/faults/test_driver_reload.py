@@ -1,4 +1,4 @@
-"""The driver is loaded anew: all boards away, handles void, counters at zero again."""
+"""The driver is reloaded: boards are gone for a while, handles invalid, counters at zero."""
 
 from __future__ import annotations
 

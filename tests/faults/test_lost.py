@@ -31,7 +31,7 @@ def bridged(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return Outcome(tmp_path_factory.mktemp("lost"), FAULTS)
 
 
-def test_it_is_told_once_and_looked_for_ever_more_rarely(bridged: Outcome) -> None:
+def test_it_is_reported_once_and_looked_for_less_and_less_often(bridged: Outcome) -> None:
     # After 1, 2, 4, 8 and 16 s more: back at 120.03 s, it is found at 131.05 s.
     assert bridged.events("lost", "found") == [
         ("lost", 0, 100.05),

@@ -22,7 +22,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return Outcome(tmp_path_factory.mktemp("slow"), fault("[1]", 400))
 
 
-def test_it_is_told_once_and_late_ticks_are_counted(slow: Outcome) -> None:
+def test_it_is_reported_once_and_late_ticks_are_counted(slow: Outcome) -> None:
     assert slow.events("slow", "slow_over") == [("slow", 1, 100.45), ("slow_over", 1, 145.4)]
     assert [at_s for _, _, at_s in slow.events("late")] == [120.4, 180.0], (
         "once a minute, if at all"

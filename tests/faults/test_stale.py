@@ -1,4 +1,4 @@
-"""A power reading that stands still while power does not."""
+"""A power reading that freezes while power changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def stale(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     return Outcome(tmp_path_factory.mktemp("stale"), faults)
 
 
-def test_it_is_told_after_5_seconds_and_when_it_is_over(stale: Outcome) -> None:
+def test_it_is_reported_after_5_seconds_and_when_it_is_over(stale: Outcome) -> None:
     for board, least in ((0, 100.03), (1, 100.03), (3, 140.03)):
         events = [e for e in stale.events("stale", "stale_over") if e[1] == board]
         begun = [e[2] for e in events if e[0] == "stale"]
@@ -47,7 +47,7 @@ def test_from_then_on_no_power_is_recorded(stale: Outcome) -> None:
     assert len(counted) >= 36
 
 
-def test_a_counter_that_stands_still_is_not_repeated_and_bridges_all(stale: Outcome) -> None:
+def test_a_frozen_counter_is_not_repeated_and_bridges_all(stale: Outcome) -> None:
     values = [r["energy_mj"] for r in stale.power(1) if r["energy_mj"] is not None]
     assert len(values) == len(set(values))
     assert not [r for r in stale.power(1) if 101.1 < r["at_s"] < 140 and r["energy_mj"]]

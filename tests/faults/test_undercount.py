@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.emulated import Walk, small_profile
 from tests.support.faults import Outcome
-from tokenergy_collectors.emulate import Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
 
 S = 1_000_000
 FAULT = {

@@ -1,9 +1,9 @@
-// Stands in for the CUDA runtime, so that an unmodified .cu file runs on the CPU: a fiber for every
+// Replaces the CUDA runtime, so that an unmodified .cu file runs on the CPU: a fiber for every
 // thread of a block. A fiber runs until it waits: for its block at __syncthreads, or at a warp
-// operation for the lanes named in its mask; the last to arrive computes for all and sets them free.
+// operation for the lanes named in its mask; the last to arrive computes for all and releases them.
 // Blocks run one after the other, so shared memory is static; it is filled with a pattern
 // before each block. Errors that a device would not report end the launch with a message: a mask
-// without its caller, a value shuffled from a lane outside the mask, threads that wait for ever.
+// without its caller, a value shuffled from a lane outside the mask, threads that wait forever.
 // FIBER_CONTEXT switches by swapcontext, which the address sanitizer follows; without it the
 // switch is a setjmp and longjmp, thirty times as fast.
 
@@ -157,7 +157,7 @@ static void run_block(bool backwards) {
     }
     for (unsigned t = 0; t < n; ++t) {
         threadIdx.x = t;
-        if (fibers[t].state != DONE) fail("threads that wait for ever");
+        if (fibers[t].state != DONE) fail("threads that wait forever");
     }
 }
 

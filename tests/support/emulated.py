@@ -7,7 +7,8 @@ import tomllib
 from typing import Any
 
 from tokenergy_collectors.base.clock import VirtualClock
-from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 
 SMALL = """
 name = "small"

@@ -1,11 +1,11 @@
-"""One emulated hour's edge with faults, through the whole pipeline, held against its truth."""
+"""One emulated hour's edge with faults, through the whole pipeline, compared with its truth."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
+from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.start import run_collector

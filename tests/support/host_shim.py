@@ -1,4 +1,4 @@
-"""Runs the unmodified `segments.cu` on the CPU, `cuda_on_host.hpp` in place of the CUDA runtime."""
+"""Runs the unmodified `segments.cu` on the CPU, with `cuda_on_host.hpp` as the CUDA runtime."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ FAST = ("-O2", "-fsanitize=signed-integer-overflow", "-fsanitize-undefined-trap-
 """Undefined arithmetic ends the process."""
 
 SANITIZED = (
-    "-O1",
+    "-O0",  # the small batches run for less time than the compiler takes to optimize
     "-g",
     "-fsanitize=address,undefined",
     "-fno-sanitize-recover=all",
     "-DFIBER_CONTEXT",
 )
-"""An access outside an array ends the process with a report; needs libasan preloaded."""
+"""An access outside an array ends the process with a report; needs libasan to be preloaded."""
 
 
 def compiler() -> str | None:
@@ -92,7 +92,7 @@ class HostKernels:
     ) -> Result:
         """Integrate a batch in the lanes that fit, or all of it in one lane."""
         empty = Result.empty(len(batch.seg_start_us))
-        # Each array by itself, so that what is written past one does not land in the next.
+        # One allocation for each array: a write past its end does not land in the next array.
         result = Result(*(np.empty_like(a) for a in empty.arrays()))
         for launch in launches(batch.offsets, batch.seg_device, lane):
             part = slice(launch.begin, launch.end)

@@ -7,12 +7,13 @@ import pyarrow as pa
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.clocks import PlannedClock
 from tests.support.emulated import SMALL
-from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.daemon import Daemon
-from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.emulate.run.emulated import emulated_config
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.arrays import to_batch
 from tokenergy_collectors.lake.contract import JOBS
@@ -42,7 +43,7 @@ class Shown:
 
     def __init__(self, root, profile=None, **config):
         self.profile = profile or long_profile()
-        self.clock = VirtualClock(self.profile.start_us)
+        self.clock = PlannedClock(self.profile.start_us)
         self.view = LiveView(self.clock)
         self.config = Config(lake=str(root), node="n1", rate_hz=10, **config)
         self.lake = Lake(root, create=True)
@@ -77,11 +78,10 @@ class Shown:
                     declared=node.allocations,
                     spread=self.spread,
                 )
-                daemon = Daemon(emulated_config(self.config, node), host, self.view.tally)
+                daemon = Daemon(emulated_config(self.config, node), host, self.view.counts)
                 daemon.show(self.view)
                 for after_us, task in self._plans:
-                    at_us = self.clock.monotonic_us() + after_us
-                    daemon.schedule.once(at_us, lambda task=task: task(node, self.look()))
+                    self.clock.at(after_us, lambda task=task: task(node, self.look()))
                 return daemon.run(threading.Event(), seconds * S)
             finally:
                 close_boards()

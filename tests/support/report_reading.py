@@ -1,4 +1,4 @@
-"""Reads a page as a program does: the embedded data, the charts' rows, tags and styles."""
+"""Reads a page for tests: the embedded data, the rows of the charts, tags and styles."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ it holds everything in memory, so that a new one is empty. The wire is a TCP pro
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -30,9 +31,12 @@ _START_S = 60.0
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that stays free: it is below those that the kernel gives to connections."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(10_000, max(first, 12_000)), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError(f"no free port below {first}")
 
 
 class Server:
@@ -89,14 +93,20 @@ class Server:
 
 
 class Wire:
-    """A TCP proxy. `cut` ends all connections and refuses new ones; `hang` takes, and is silent."""
+    """A TCP proxy. `cut` ends all connections and refuses new ones; `hang` takes, and is silent.
+
+    Attributes:
+        hung: set when the wire hangs.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = port
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.silent = False
+        self.hung = threading.Event()
         self.connections = 0
+        self._puts_left: int | None = None
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -105,6 +115,7 @@ class Wire:
     def mend(self) -> None:
         """Let connections through."""
         self.silent = False
+        self._puts_left = None
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port))
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
@@ -122,6 +133,11 @@ class Wire:
         """Take connections and bytes, and pass nothing on."""
         self.silent = True
         self._end_all()
+        self.hung.set()
+
+    def hang_after(self, puts: int) -> None:
+        """Pass some requests to put an object on, and hang at the next one."""
+        self._puts_left = puts
 
     def _end_all(self) -> None:
         with self._lock:
@@ -151,6 +167,11 @@ class Wire:
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(1 << 16):
+                if data.startswith(b"PUT ") and self._puts_left is not None:
+                    if not self._puts_left:
+                        self.hang()
+                        return
+                    self._puts_left -= 1
                 sink.sendall(data)
         for end in (source, sink):
             with suppress(OSError):

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
-from tokenergy_transforms import readings
-from tokenergy_transforms.aggregate import aggregate, worklist
+from tokenergy_transforms import choice, kernel_cpu, readings
+from tokenergy_transforms.aggregate import Aggregator, aggregate, worklist
+from tokenergy_transforms.batch import Batch
 
 
 @pytest.fixture
@@ -167,3 +168,23 @@ def test_an_empty_file_is_no_reading_and_no_fault(builder: LakeBuilder) -> None:
     aggregate(builder.lake, T0, "n1", S, "cpu")
     assert builder.lake.read("segment").num_rows == 0
     assert builder.lake.files("power") == [path]
+
+
+def test_each_outcome_names_the_back_end_that_did_its_work(
+    builder: LakeBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def integrate(self: choice.Integrator, batch: Batch) -> choice.Integrated:
+        backend = "cuda" if batch.power_mw.max() > 150_000 else "cpu"
+        return choice.Integrated(kernel_cpu.integrate(batch), backend)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(choice.Integrator, "__call__", integrate)
+    for node, power_mw in (("n1", 100_000), ("n2", 200_000), ("n3", 100_000)):
+        builder.device(node, node=node)
+        builder.power(node, level(power_mw, T0, T0 + S), node=node)
+    outcomes = Aggregator(builder.lake, S).run([*worklist(builder.lake), (T0 + HOUR_US, "n2")])
+    assert [(o.node, o.backend, o.segments) for o in outcomes] == [
+        ("n1", "cpu", 1),
+        ("n2", "cuda", 1),
+        ("n3", "cpu", 1),
+        ("n2", "cpu", 0),
+    ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 import types
 from collections.abc import Iterator
 
@@ -36,21 +35,23 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     return calls
 
 
+def used(integrator: Integrator, batches: int) -> list[str]:
+    """Return the back end of each of some batches."""
+    return [integrator(BATCH).backend for _ in range(batches)]
+
+
 def test_cuda_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "cuda_unusable", lambda: "no CUDA device")
     with pytest.raises(UserError, match="--device cuda: no CUDA device"):
         Integrator("cuda", [])
     auto = Integrator("auto", [])
     auto._cpu_s = 1e9
-    auto(BATCH)
-    assert auto.used == {"cpu"}
+    assert auto(BATCH).backend == "cpu"
 
 
 def test_cpu_is_cpu(gpu: list[list[int]]) -> None:
     cpu = Integrator("cpu", [])
-    for _ in range(4):
-        cpu(BATCH)
-    assert (cpu.used, gpu) == ({"cpu"}, [])
+    assert (used(cpu, 4), gpu) == (["cpu"] * 4, [])
 
 
 def test_auto_stays_on_the_cpu_while_cuda_would_only_start(
@@ -58,34 +59,20 @@ def test_auto_stays_on_the_cpu_while_cuda_would_only_start(
 ) -> None:
     monkeypatch.setattr(choice, "START_S", 1e9)
     auto = Integrator("auto", [])
-    for _ in range(4):
-        auto(BATCH)
-    assert (auto.used, gpu) == ({"cpu"}, [])
+    assert (used(auto, 4), gpu) == (["cpu"] * 4, [])
 
 
 def test_auto_takes_cuda_when_it_proves_quicker(gpu: list[list[int]]) -> None:
     auto = Integrator("auto", [])
     auto._cpu_s, auto._cpu_readings = 1.0, 1
-    for _ in range(5):
-        auto(BATCH)
-    assert (auto.used, gpu) == ({"cuda"}, [[0]] * 5)
+    assert (used(auto, 5), gpu) == (["cuda"] * 5, [[0]] * 5)
 
 
-def test_auto_returns_to_the_cpu_when_cuda_proves_slower(
-    gpu: list[list[int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inner = kernel_cuda.integrate
-
-    def slow(batch: Batch, **options: object) -> Result:
-        time.sleep(0.01)
-        return inner(batch, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(kernel_cuda, "integrate", slow)
+def test_auto_returns_to_the_cpu_when_cuda_proves_slower(gpu: list[list[int]]) -> None:
     auto = Integrator("auto", [])
-    auto._cpu_s, auto._cpu_readings = 1.0, 10**12
-    for _ in range(5):
-        auto(BATCH)
-    assert (auto.used, len(gpu)) == ({"cpu", "cuda"}, choice.TRIALS)
+    auto._cpu_s, auto._cpu_readings = 1.0, 10**12  # a rate that no CUDA device reaches
+    assert used(auto, 5) == ["cuda"] * choice.TRIALS + ["cpu"] * (5 - choice.TRIALS)
+    assert len(gpu) == choice.TRIALS
 
 
 def test_auto_spares_metered_gpus_and_says_so(
@@ -93,11 +80,9 @@ def test_auto_spares_metered_gpus_and_says_so(
 ) -> None:
     auto = Integrator("auto", ["GPU-1"])
     auto._cpu_s = 1.0
-    for _ in range(3):
-        auto(BATCH)
-    assert (auto.used, gpu) == ({"cpu"}, [])
-    assert caplog.text.count("every GPU here is metered by this lake") == 1
-    Integrator("cuda", ["GPU-1"])(BATCH)  # told to
+    assert (used(auto, 3), gpu) == (["cpu"] * 3, [])
+    assert caplog.text.count("this lake meters every GPU here") == 1
+    Integrator("cuda", ["GPU-1"])(BATCH)  # the user insists
     assert gpu == [[0]]
 
 
@@ -110,10 +95,10 @@ def test_auto_goes_on_where_cuda_fails(
     monkeypatch.setattr(kernel_cuda, "integrate", broken)
     auto = Integrator("auto", [])
     auto._cpu_s = 1.0
-    results = [auto(BATCH) for _ in range(3)]
+    results = [auto(BATCH).result for _ in range(3)]
     want = kernel_cpu.integrate(BATCH).energy_nj.tolist()
     assert all(result.energy_nj.tolist() == want for result in results)
-    assert "CUDA failed, the CPU goes on: out of device memory" in caplog.text
+    assert "CUDA failed, continuing on the CPU: out of device memory" in caplog.text
 
 
 @pytest.fixture
@@ -135,10 +120,20 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         yield [identity.uuid for identity in identities]
 
 
-def test_cuda_devices_are_told_from_metered_boards_by_their_address(boards: list[str]) -> None:
+def test_cuda_devices_are_matched_with_metered_boards_by_address(boards: list[str]) -> None:
     assert [choice.board_of(ordinal) for ordinal in range(5)] == [*reversed(boards), None]
     assert choice.unmetered({boards[0], boards[2], "GPU-elsewhere"}) == [0, 2]
     assert choice.unmetered(set(boards)) == []
+
+
+def test_nvml_is_asked_once_a_run(gpu: list[list[int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(choice, "unmetered", lambda metered: asked.append(metered) or [0])
+    for device in ("cuda", "auto"):
+        integrator = Integrator(device, ["GPU-2"])  # type: ignore[arg-type]
+        integrator._cpu_s, integrator._cpu_readings = 1.0, 1
+        assert used(integrator, 5) == ["cuda"] * 5
+    assert asked == [["GPU-2"]] * 2
 
 
 def test_what_nvml_does_not_know_counts_as_metered_where_anything_is(boards: list[str]) -> None:
@@ -146,7 +141,9 @@ def test_what_nvml_does_not_know_counts_as_metered_where_anything_is(boards: lis
     assert choice.unmetered(()) == [0, 1, 2, 3, 4]
 
 
-def test_without_nvml_no_board_is_told(boards: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_nvml_every_board_is_unknown(
+    boards: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import pynvml
 
     def missing() -> None:

@@ -1,7 +1,7 @@
 """The CUDA source under the address sanitizer: no lane reads or writes outside an array.
 
-It stands in for compute-sanitizer where there is no device. Each check is first seen to catch
-the source broken on purpose.
+It replaces compute-sanitizer where there is no device. Each check is also run on a source that is
+broken on purpose, to see that it catches the break.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def test_a_barrier_that_not_all_reach_and_a_lane_outside_the_mask_are_errors(
     alone = "if (threadIdx.x < 32) __syncthreads();"
     kernels = HostKernels(build(tmp_path, KERNELS % (alone, 16)))
     out = np.empty(64, np.int32)
-    with pytest.raises(RuntimeError, match="reversed: threads that wait for ever: block 0"):
+    with pytest.raises(RuntimeError, match="reversed: threads that wait forever: block 0"):
         kernels.launch("reversed", 1, 64, [out])
     with pytest.raises(RuntimeError, match="shuffled: a value from a lane outside the mask"):
         kernels.launch("shuffled", 1, 64, [out])

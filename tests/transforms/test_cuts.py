@@ -6,19 +6,24 @@ import numpy as np
 import pytest
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_transforms.cuts import Held, parse_window, segments, watches
+from tokenergy_transforms.cuts import Allocation, observed_spans, parse_window, segments
 
 HOUR_US = 3_600_000_000
 S = 1_000_000
 T0 = 1_768_464_000_000_000
 
 
-def cut(stamps: list[int], held: list[Held], window_us: int = S) -> list[tuple[int, int]]:
+def cut(
+    stamps: list[int], allocations: list[Allocation], window_us: int = S
+) -> list[tuple[int, int]]:
     ts = np.array(stamps, np.int64) + T0
     offsets = np.array([0, len(ts)], np.int64)
-    absolute = [Held(h.start_us + T0, None if h.end_us is None else h.end_us + T0) for h in held]
-    watched = watches(ts, offsets, T0)
-    device, start, end = segments(watched, [absolute], T0, window_us)
+    absolute = [
+        Allocation(a.start_us + T0, None if a.end_us is None else a.end_us + T0)
+        for a in allocations
+    ]
+    observed = observed_spans(ts, offsets, T0)
+    device, start, end = segments(observed, [absolute], T0, window_us)
     assert (device == 0).all()
     return list(zip((start - T0).tolist(), (end - T0).tolist(), strict=True))
 
@@ -27,7 +32,7 @@ def test_windows_between_first_and_last_reading() -> None:
     assert cut([300_000, 2_500_000], []) == [(300_000, S), (S, 2 * S), (2 * S, 2_500_000)]
 
 
-def test_a_watch_that_goes_on_fills_the_hour() -> None:
+def test_observation_beyond_the_hour_fills_it() -> None:
     found = cut([-1, HOUR_US + 5], [])
     assert found == [(0, HOUR_US)]  # no reading inside: no windows
     found = cut([-1, 10, HOUR_US + 5], [])
@@ -35,22 +40,26 @@ def test_a_watch_that_goes_on_fills_the_hour() -> None:
 
 
 def test_job_edges_cut_windows() -> None:
-    found = cut([0, 3 * S], [Held(1_250_000, 2 * S)])
+    found = cut([0, 3 * S], [Allocation(1_250_000, 2 * S)])
     assert found == [(0, S), (S, 1_250_000), (1_250_000, 2 * S), (2 * S, 3 * S)]
 
 
-def test_a_job_before_and_after_the_watch_is_unknown_time() -> None:
-    found = cut([10 * S, 12 * S], [Held(-5 * S, 20 * S)])
+def test_a_job_before_and_after_all_readings_is_unknown_time() -> None:
+    found = cut([10 * S, 12 * S], [Allocation(-5 * S, 20 * S)])
     assert found == [(0, 10 * S), (10 * S, 11 * S), (11 * S, 12 * S), (12 * S, 20 * S)]
 
 
 def test_a_running_job_reaches_to_the_last_reading() -> None:
-    assert cut([0, 2 * S], [Held(S, None)]) == [(0, S), (S, 2 * S)]
-    assert cut([], [Held(S, None)]) == []
+    assert cut([0, 2 * S], [Allocation(S, None)]) == [(0, S), (S, 2 * S)]
+    assert cut([], [Allocation(S, None)]) == []
 
 
 def test_a_held_device_without_readings_is_one_segment_a_job() -> None:
-    assert cut([], [Held(5, 10), Held(20, HOUR_US + 9)]) == [(5, 10), (10, 20), (20, HOUR_US)]
+    assert cut([], [Allocation(5, 10), Allocation(20, HOUR_US + 9)]) == [
+        (5, 10),
+        (10, 20),
+        (20, HOUR_US),
+    ]
 
 
 def test_nothing_known_is_nothing() -> None:

@@ -2,7 +2,7 @@
 
 Drawn are devices with 0 to 2,000 readings: spacings of 1 us to the widest that the contract
 allows, gaps at the limit and just beyond, rows twice and stamps twice, powers up to the overflow
-bound, counters that are sparse, fall or begin anew; and cuts on, between, before and after
+bound, counters that are sparse, fall or restart; and cuts on, between, before and after
 readings, so that segments hold anything from none of the readings to all of them.
 """
 
@@ -23,7 +23,7 @@ from tokenergy_transforms import kernel_cpu
 from tokenergy_transforms.batch import COUNTER_SPAN_US, NONE, Batch, Result
 from tokenergy_transforms.cuda import plan
 from tokenergy_transforms.cuda.lanes import LANES
-from tokenergy_transforms.readings import Rows, assemble
+from tokenergy_transforms.unsorted import UnsortedRows, sort_rows
 
 HOUR = 1_768_464_000_000_000
 GAP_MOST = BOUNDS["gap_limit_us"][1]
@@ -108,10 +108,10 @@ def batches(draw: st.DrawFn) -> Batch:
         starts.append(cuts[:-1])
         ends.append(cuts[1:])
         limits.append(limit)
-    rows = Rows(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+    rows = UnsortedRows(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
     segments = np.concatenate(devices), np.concatenate(starts), np.concatenate(ends)
     names = [str(d) for d in range(len(limits))]
-    return assemble(rows, names).batch(np.array(limits, np.int64), segments)
+    return sort_rows(rows, names).batch(np.array(limits, np.int64), segments)
 
 
 def assert_same_bits(want: Result, got: Result) -> None:

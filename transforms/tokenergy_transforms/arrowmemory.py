@@ -1,8 +1,8 @@
 """Lets Arrow take memory from the C library.
 
-In: the environment. Out: one variable more in it. Arrow's own allocators keep memory for every
-thread that once freed some, and several threads decode shard after shard. `make bench-large` shows
-the peak; with ARROW_DEFAULT_MEMORY_POOL=mimalloc before it, the other one.
+In: the environment. Out: one more variable in it. Arrow's own allocators keep freed memory for each
+thread, and several threads decode one work unit after the other. `make bench-large` shows the peak;
+run it with ARROW_DEFAULT_MEMORY_POOL=mimalloc to see the difference.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _POOL = "ARROW_DEFAULT_MEMORY_POOL"
 
 
 def take_from_system(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Ask for it in an environment, unless the user chose an allocator there.
+    """Set the variable in an environment, unless the user chose an allocator there.
 
-    Arrow looks once, when it is first imported: call it before.
+    Arrow reads it once, when it is first imported: call this before.
     """
     environ.setdefault(_POOL, "system")

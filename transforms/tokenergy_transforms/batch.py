@@ -1,4 +1,4 @@
-"""What the kernels take and give: flat arrays for the devices of one node and hour.
+"""What the kernels take and return: flat arrays for the devices of one node and hour.
 
 Both back ends (`kernel_cpu`, `kernel_cuda`) map a `Batch` to a `Result`; equal batches give equal
 bits. All stamps are int64 microseconds UTC, powers int32 mW, counters int64 mJ.
@@ -17,10 +17,11 @@ I64 = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 
 NONE = -1
-"""Stands for NULL in the integer results; no result is negative otherwise."""
+"""NULL in the integer results; no other result is negative."""
 
 COUNTER_SPAN_US = 3_000_000_000
-"""Longest time between two counter readings that is bridged. Its square fits 63 bits."""
+"""Longest time between two counter readings over which energy is interpolated. Its square fits 63
+bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,32 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Readings:
+    """Readings and counter readings of D devices, in the order of `devices`; see `Batch`."""
+
+    devices: list[str]
+    ts_us: I64
+    power_mw: I32
+    offsets: I64
+    counter_ts_us: I64
+    counter_mj: I64
+    counter_epoch: I32
+    counter_offsets: I64
+
+    def batch(self, gap_limit_us: I64, segments: tuple[I32, I64, I64]) -> Batch:
+        """Return the batch of these readings, gap limits int64[D] and segments (see `cuts`)."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "devices"}
+        device, start_us, end_us = segments
+        return Batch(
+            **values,
+            gap_limit_us=gap_limit_us,
+            seg_device=device,
+            seg_start_us=start_us,
+            seg_end_us=end_us,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One value a segment, S each; NONE where the contract has NULL.
 
@@ -85,8 +112,8 @@ class Result:
     def empty(cls, segments: int) -> Result:
         """Return uninitialised arrays for a number of segments, in the order of the fields.
 
-        They are cut from one allocation: the system then maps it in large pages, and finding those
-        of fourteen small arrays would take longer than the integration.
+        They share one allocation, which the system maps in large pages. The page faults of fourteen
+        small arrays would take longer than the integration.
         """
         dtypes = {f.name: _dtype(f.name) for f in fields(cls)}
         wide_first = sorted(dtypes, key=lambda name: -dtypes[name].itemsize)

@@ -1,6 +1,8 @@
 """Which back end integrates: the CPU, or a CUDA device that is not itself being metered.
 
-A kernel on a metered GPU would become part of the measurement, so `auto` never picks one.
+In: what the user asked for, and which boards the lake meters. Out: results, each with the back end
+that computed it. A kernel on a metered GPU would draw power that the lake then books as somebody's
+workload, so `auto` never picks one.
 """
 
 from __future__ import annotations
@@ -9,22 +11,30 @@ import logging
 import threading
 import time
 from collections.abc import Collection
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_transforms.batch import Batch, Result
 
 Device = Literal["auto", "cpu", "cuda"]
+Backend = Literal["cpu", "cuda"]
 
 START_S = 2.0
-"""Time that CUDA takes to start: context, compiled kernels, first buffers. As long as the CPU has
-been busy for less, trying CUDA could cost more than it gains."""
+"""Time that CUDA takes to start: context, compiled kernels, first buffers. Until the CPU has been
+busy for as long, trying CUDA could cost more than it gains."""
 
 TRIALS = 2
-"""Batches on CUDA, the first of which compiles, before it is compared with the CPU."""
+"""Batches on CUDA before it is compared with the CPU; the first of them compiles."""
 
 _LOG = logging.getLogger(__name__)
 _ONE_AT_A_TIME = threading.Lock()
+
+
+class Integrated(NamedTuple):
+    """The result of a batch, and the back end that computed it."""
+
+    result: Result
+    backend: Backend
 
 
 def cuda_unusable() -> str | None:
@@ -41,32 +51,27 @@ def cuda_unusable() -> str | None:
 
 
 def board_of(ordinal: int) -> str | None:
-    """Return the UUID of the board that a CUDA device is on; None if NVML does not tell.
+    """Return the UUID of the board that a CUDA device is on; None if NVML does not know it.
 
-    They are brought together by the PCI address. A MIG instance is on its board, whose power its
-    kernels would move; and CuPy cuts the UUID that CUDA tells off at its first byte of zero.
+    The two are matched by PCI address, for two reasons: a MIG instance then gives the board, whose
+    power its kernels would change; and CuPy truncates CUDA's own UUID at its first zero byte.
     """
     import cupy
-    import pynvml
+
+    from tokenergy_collectors.sources.nvml.session import uuid_at
 
     try:
         address = cupy.cuda.runtime.deviceGetPCIBusId(ordinal)
-        pynvml.nvmlInit()
-    except (cupy.cuda.runtime.CUDARuntimeError, pynvml.NVMLError):
+    except cupy.cuda.runtime.CUDARuntimeError:
         return None
-    try:
-        return str(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByPciBusId(address)))
-    except pynvml.NVMLError:
-        return None
-    finally:
-        pynvml.nvmlShutdown()
+    return uuid_at(address)
 
 
 def parse_device(text: str) -> Device:
     """Return a device choice as given by the user.
 
     Raises:
-        UserError: it is none of them.
+        UserError: there is no such choice.
     """
     for device in get_args(Device):
         if device == text:
@@ -78,8 +83,8 @@ def unmetered(metered: Collection[str]) -> list[int]:
     """Return the CUDA devices, by ordinal, that a lake does not meter.
 
     Args:
-        metered: device_ids that the lake meters; if there are any, a CUDA device that cannot be
-            told from them counts as metered.
+        metered: device_ids that the lake meters; if there are any, a CUDA device whose board NVML
+            does not know counts as metered.
     """
     import cupy
 
@@ -90,12 +95,24 @@ def unmetered(metered: Collection[str]) -> list[int]:
     return [k for k, board in enumerate(boards) if board is not None and board not in metered]
 
 
-class Integrator:
-    """Integrates batches on the back end that was asked for; `auto` finds out which is quicker.
+def cuda_devices(metered: Collection[str]) -> list[int]:
+    """Return the CUDA devices for `--device cuda`: unmetered ones, or all if there are no others.
 
-    Both give the same bits, so `auto` may change horses: it begins on the CPU, tries CUDA once the
-    CPU has been at it for as long as CUDA takes to start, times both, and stays with the quicker.
-    It never takes a GPU that the lake meters: a kernel there would become part of the measurement.
+    Raises:
+        UserError: CUDA cannot be used here.
+    """
+    why = cuda_unusable()
+    if why is not None:
+        raise UserError(f"--device cuda: {why}")
+    return unmetered(metered) or unmetered(())
+
+
+class Integrator:
+    """Integrates batches on the chosen back end; `auto` measures which one is faster.
+
+    Both give the same bits, so `auto` may switch: it begins on the CPU, tries CUDA once the CPU has
+    been busy for as long as CUDA takes to start, times both, and stays with the faster one. It
+    never takes a GPU that the lake meters.
 
     Args:
         device: what the user asked for.
@@ -116,21 +133,17 @@ class Integrator:
     ) -> None:
         self._device, self._memory_bytes, self._workers = device, memory_bytes, workers
         self._lock = threading.Lock()
-        self._cpu_s = self._cpu_rate = 0.0
+        self._cpu_s = 0.0
         self._cpu_readings = 0
         self._trials = 0
-        self._ordinals: list[int] | None = None
         self._metered = metered
-        self.used: set[str] = set()
-        if device == "cuda":
-            why = cuda_unusable()
-            if why is not None:
-                raise UserError(f"--device cuda: {why}")
+        # NVML is asked once a run, not at every batch: boards do not change places meanwhile.
+        self._ordinals = cuda_devices(metered) if device == "cuda" else None
 
-    def __call__(self, batch: Batch) -> Result:
+    def __call__(self, batch: Batch) -> Integrated:
         """Integrate one batch; may be called by several threads."""
-        if self._device == "cuda":  # told to: if there is no other, one that the lake meters
-            return self._on_cuda(batch, unmetered(self._metered) or unmetered(()))
+        if self._device == "cuda":
+            return self._on_cuda(batch, self._ordinals or [])
         if self._device == "auto":
             with self._lock:
                 cuda = self._may_try()
@@ -139,7 +152,7 @@ class Integrator:
         return self._on_cpu(batch)
 
     def _may_try(self) -> bool:
-        """Tell whether it is CUDA's turn; look for a GPU once, when the CPU has been long at it."""
+        """Say whether to use CUDA now; look for a GPU once, after the CPU was busy for a while."""
         if self._trials < 0 or self._cpu_s < START_S:
             return False
         if self._ordinals is None:
@@ -155,12 +168,12 @@ class Integrator:
         free = unmetered(self._metered)
         if not free:
             _LOG.warning(
-                "--device auto: every GPU here is metered by this lake, or NVML does not tell "
-                "which it is, so the CPU integrates; --device cuda would take one all the same"
+                "--device auto: this lake meters every GPU here, or NVML does not know the GPU; "
+                "using the CPU. To use such a GPU anyway, pass --device cuda"
             )
         return free
 
-    def _on_cpu(self, batch: Batch) -> Result:
+    def _on_cpu(self, batch: Batch) -> Integrated:
         from tokenergy_transforms import kernel_cpu
 
         begin = time.perf_counter()
@@ -168,23 +181,24 @@ class Integrator:
         with self._lock:
             self._cpu_s += time.perf_counter() - begin
             self._cpu_readings += len(batch.ts_us)
-            self.used.add("cpu")
-        return result
+        return Integrated(result, "cpu")
 
-    def _on_cuda(self, batch: Batch, ordinals: list[int]) -> Result:
+    def _on_cuda(self, batch: Batch, ordinals: list[int]) -> Integrated:
         from tokenergy_transforms import kernel_cuda
 
         with _ONE_AT_A_TIME:
-            self.used.add("cuda")
-            return kernel_cuda.integrate(batch, memory_bytes=self._memory_bytes, ordinals=ordinals)
+            result = kernel_cuda.integrate(
+                batch, memory_bytes=self._memory_bytes, ordinals=ordinals
+            )
+        return Integrated(result, "cuda")
 
-    def _try_cuda(self, batch: Batch, ordinals: list[int]) -> Result:
-        """Integrate on CUDA and time it; the first call, which compiles, is not counted."""
+    def _try_cuda(self, batch: Batch, ordinals: list[int]) -> Integrated:
+        """Integrate on CUDA and time it; the first call, which compiles, does not count."""
         begin = time.perf_counter()
         try:
-            result = self._on_cuda(batch, ordinals)
+            integrated = self._on_cuda(batch, ordinals)
         except (RuntimeError, MemoryError) as error:
-            _LOG.warning("--device auto: CUDA failed, the CPU goes on: %s", error)
+            _LOG.warning("--device auto: CUDA failed, continuing on the CPU: %s", error)
             self._trials = -1
             return self._on_cpu(batch)
         spent_s = time.perf_counter() - begin
@@ -194,4 +208,4 @@ class Integrator:
                 cpu_rate = self._workers * self._cpu_readings / self._cpu_s
                 if len(batch.ts_us) / spent_s < cpu_rate:
                     self._trials = -1
-        return result
+        return integrated

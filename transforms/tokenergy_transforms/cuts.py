@@ -1,4 +1,4 @@
-"""Where segments begin and end: window edges and job edges, over the time a device was watched.
+"""Where segments begin and end: at window edges and job edges, over the time a device was observed.
 
 In: readings, allocations, the hour and the window. Out: the segments of every device.
 """
@@ -20,7 +20,7 @@ _UNITS_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Allocation:
     """One allocation of a device: [start, end), end None while running."""
 
     start_us: int
@@ -31,7 +31,7 @@ def parse_window(text: str) -> int:
     """Return a window such as `1s`, `100ms` or `5m` in microseconds.
 
     Raises:
-        UserError: it is not a duration, or an hour is no whole number of windows.
+        UserError: it is not a duration, or does not divide an hour.
     """
     match = re.fullmatch(r"(\d+)(us|ms|s|m|h)", text.strip())
     window_us = int(match[1]) * _UNITS_US[match[2]] if match else 0
@@ -44,10 +44,10 @@ def parse_window(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """When a device was watched: its first and last reading, neighbouring hours' edges included.
+class Observed:
+    """When a device was observed: from its first to its last reading, those around the hour too.
 
-    `inside` tells whether one of its readings lies in the hour itself.
+    `inside` says whether one of its readings is in the hour itself.
     """
 
     first_us: int
@@ -55,67 +55,72 @@ class Watch:
     inside: bool
 
 
-def watches(ts_us: I64, offsets: I64, hour_us: int) -> list[Watch | None]:
-    """Return when each device was watched; None if it has no reading.
+def observed_spans(ts_us: I64, offsets: I64, hour_us: int) -> list[Observed | None]:
+    """Return when each device was observed; None if it has no reading.
 
     Args:
         ts_us: int64[n] stamps of the readings, ascending inside a device.
         offsets: int64[D + 1].
         hour_us: start of the hour.
     """
-    found: list[Watch | None] = []
+    found: list[Observed | None] = []
     for first, last in itertools.pairwise(offsets.tolist()):
         ts = ts_us[first:last]
         if len(ts):
             inside = np.searchsorted(ts, [hour_us, hour_us + HOUR_US])
-            found.append(Watch(int(ts[0]), int(ts[-1]), bool(inside[0] < inside[1])))
+            found.append(Observed(int(ts[0]), int(ts[-1]), bool(inside[0] < inside[1])))
         else:
             found.append(None)
     return found
 
 
 def segments(
-    watched: Sequence[Watch | None], held: Sequence[Sequence[Held]], hour_us: int, window_us: int
+    observed: Sequence[Observed | None],
+    allocations: Sequence[Sequence[Allocation]],
+    hour_us: int,
+    window_us: int,
 ) -> tuple[I32, I64, I64]:
     """Return the segments of an hour: device (int32), start and end (int64), S each.
 
     Args:
-        watched: when each device was watched.
-        held: the allocations of each device.
+        observed: when each device was observed.
+        allocations: those of each device.
         hour_us: start of the hour.
         window_us: size of the window.
     """
     devices = [np.empty(0, np.int32)]
     starts, ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for d, (watch, allocations) in enumerate(zip(watched, held, strict=True)):
-        cuts = _cuts(watch, allocations, hour_us, window_us)
+    for d, (span, of_device) in enumerate(zip(observed, allocations, strict=True)):
+        cuts = _cuts(span, of_device, hour_us, window_us)
         devices.append(np.full(max(len(cuts) - 1, 0), d, np.int32))
         starts.append(cuts[:-1])
         ends.append(cuts[1:])
     return np.concatenate(devices), np.concatenate(starts), np.concatenate(ends)
 
 
-def _cuts(watch: Watch | None, held: Sequence[Held], hour_us: int, window_us: int) -> I64:
-    """Return the cuts of one device, ascending; none if it was neither watched nor held.
+def _cuts(
+    span: Observed | None, allocations: Sequence[Allocation], hour_us: int, window_us: int
+) -> I64:
+    """Return the cuts of one device, ascending; none if it was neither observed nor allocated.
 
-    Watched is the time between its first and last reading. Time before and after counts where a
-    job held the device: it is the job's, and its energy is not known.
+    Time before its first and after its last reading counts where a job held the device: it is the
+    job's, and its energy is not known.
     """
     end_us = hour_us + HOUR_US
-    if watch and (watch.first_us >= end_us or watch.last_us < hour_us):
-        watch = None
+    if span and (span.first_us >= end_us or span.last_us < hour_us):
+        span = None
     edges: list[int] = []
-    if watch:
-        edges += [watch.first_us, watch.last_us]
-    for job in held:
+    if span:
+        edges += [span.first_us, span.last_us]
+    for job in allocations:
         if job.end_us is not None:
             edges += [job.start_us, job.end_us]
-        elif watch:
-            edges += [job.start_us, max(job.start_us, watch.last_us)]
+        elif span:  # a running job holds the device until its last reading
+            edges += [job.start_us, max(job.start_us, span.last_us)]
     edges = [min(max(edge, hour_us), end_us) for edge in edges]
     if not edges or min(edges) == max(edges):
         return np.empty(0, np.int64)
-    if not watch or not watch.inside:
+    if not span or not span.inside:
         return _distinct(np.array(edges, np.int64))
     left, right = edges[0], edges[1]
     windows = np.arange(hour_us + (left - hour_us) // window_us * window_us, right, window_us)
@@ -124,7 +129,7 @@ def _cuts(watch: Watch | None, held: Sequence[Held], hour_us: int, window_us: in
 
 
 def _distinct(cuts: I64) -> I64:
-    """Return cuts ascending, each once; quick where nearly all are ascending as they come."""
+    """Return cuts ascending, each once; fast where nearly all are already ascending."""
     cuts.sort(kind="stable")
     first = np.ones(len(cuts), np.bool_)
     first[1:] = cuts[1:] != cuts[:-1]

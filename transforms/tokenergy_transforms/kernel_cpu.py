@@ -1,8 +1,8 @@
 """The segment kernel on the CPU: the twin of `segments.cu`, compiled by numba.
 
-In: a `Batch`. Out: a `Result`, the same as the CUDA kernel's to the bit. The maths stands at the
-head of `segments.cu`. Segments of up to 128 readings go through tiles (`cpu/tiles.py`), all others
-one by one (`cpu/segment.py`, `cpu/ranks.py`).
+In: a `Batch`. Out: a `Result`, the same as the CUDA kernel's to the bit. The head of `segments.cu`
+explains the maths. Segments of up to 128 readings go through tiles (`cpu/tiles.py`), all others one
+by one (`cpu/segment.py`, `cpu/ranks.py`).
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ def _parts(batch: Batch) -> tuple[tuple[object, ...], ...]:
 
 
 def _outputs(result: Result) -> tuple[tuple[object, ...], ...]:
-    """Return what the readings fill, and what the counters fill."""
+    """Return the arrays that come from readings, and those that come from the counter."""
     arrays = result.arrays()
     return tuple(arrays[:-2]), tuple(arrays[-2:])
 
 
 @njit(cache=True, error_model="numpy", parallel=True)
 def _run_all(  # type: ignore[no-untyped-def]
-    begin, finish, readings, counters, segments, told, counted
+    begin, finish, readings, counters, segments, by_readings, by_counter
 ):
     for block in prange((finish - begin + BLOCK - 1) // BLOCK):
         left = begin + block * BLOCK
         right = min(left + BLOCK, finish)
-        run(left, right, readings, counters, segments, told, counted)
+        run(left, right, readings, counters, segments, by_readings, by_counter)

@@ -1,7 +1,8 @@
 """The arithmetic that everything integrates with: exact, in integers, for numba's compiled code.
 
-In: stamps (us), powers (mW). Out: energies (nJ), places in sorted stamps. The maths stands at the
-head of `segments.cu`, which holds the same formulas in CUDA; the tests hold both to the same bits.
+In: stamps (us), powers (mW). Out: energies (nJ), places in sorted stamps. The head of
+`segments.cu` explains the maths; that file has the same formulas in CUDA, and the tests hold both
+to the same bits.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def lower_bound(ts, lo, hi, t):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def advance(ts, lo, hi, t, stride):  # type: ignore[no-untyped-def]
-    """Return what `lower_bound` does, looking first `stride` places on, which is often right."""
+    """Return the same as `lower_bound`; look first `stride` places on, which is often right."""
     place = min(lo + stride, hi)
     if place > lo and ts[place - 1] >= t:
         if place - 1 > lo and ts[place - 2] >= t:
@@ -39,10 +40,10 @@ def advance(ts, lo, hi, t, stride):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def advance_near(ts, lo, hi, t, stride):  # type: ignore[no-untyped-def]
-    """Return what `lower_bound` does, looking first `stride` places on and one to either side.
+    """Return the same as `lower_bound`; look first `stride` places on and one to either side.
 
-    Which of the three it is, is added up and not branched on: where readings fall close to every
-    cut it is as good as random, and no branch would be foreseen.
+    The right one of the three is found by addition, without a branch: where readings are close to
+    every cut it is as good as random, and the processor would mispredict a branch.
     """
     place = lo + stride
     if stride > 1 and place + 1 < hi:
@@ -55,7 +56,7 @@ def advance_near(ts, lo, hi, t, stride):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy")
 def next_stride(stride, moved):  # type: ignore[no-untyped-def]
-    """Return how far on to look next: as before, if it was right to within one place."""
+    """Return how far on to look next: as before if that was right to within one place."""
     return stride if -1 <= moved - stride <= 1 else moved
 
 

@@ -61,7 +61,7 @@ def _texts(texts: list[str], places: I32) -> pa.Array:
 
 
 def _column(name: str, values: np.ndarray) -> pa.Array:
-    """Return a column, NULL where nothing is known; without a copy where everything is."""
+    """Return a column, NULL where the value is missing; without a copy where none is."""
     import pyarrow as pa
 
     if name not in _NULLABLE:

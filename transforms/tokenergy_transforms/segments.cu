@@ -1,5 +1,5 @@
 // The segment kernels: what every device drew between two neighbouring cuts. CUDA C++, no headers
-// but our own, which the loader puts in their place.
+// but our own, which the loader inserts.
 //
 // Maths. Readings (t_i, p_i) of one device, t in us, p in mW; P(t) is linear between neighbours at
 // most the gap limit apart, undefined elsewhere. For one pair, dt = t1 - t0 and x = t - t0, twice
@@ -32,7 +32,7 @@
 //     n = 10: 22.8     n = 100: 13.1     n = 1,000: 12.1
 // Measured share of copy bandwidth: not measured yet; `make bench-gpu` measures it.
 //
-// The arithmetic stands once more in the CPU's kernel; the tests hold both to the same bits.
+// The CPU's kernel (`maths.py`) repeats the arithmetic; the tests hold both to the same bits.
 
 #include "cuda/core.cuh"
 #include "cuda/thread.cuh"

@@ -1,1 +1,1 @@
-"""base."""
+"""Small tools that know nothing of the lake, boards or tokens."""

@@ -1,8 +1,8 @@
-"""A CSV file of somebody else's, read row by row, every complaint with its line number.
+"""Reads a CSV file that another tool wrote; every error names its line.
 
-In: a path. Out: the header, then rows as lists of text, without blank lines and without a last
-line that has no newline: a log that was cut off ends in one, and who reads it decides. Byte order
-marks and CRLF are understood; what is not text is refused.
+In: a path. Out: the header, then rows as lists of text, without blank lines. A last line without a
+newline is kept apart: it may be cut off, and the caller decides whether to use it. Byte order marks
+and CRLF are understood; a file that is not text is refused.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _GZIP = b"\x1f\x8b"
 
 
 class BadValueError(ValueError):
-    """A value that cannot be used; the file and the line are added where they are known."""
+    """A value that cannot be used; `CsvFile` adds the file and the line to the message."""
 
 
 class CsvFile:
-    """An open CSV file; a context manager that turns every fault into a `UserError`.
+    """An open CSV file; a context manager that turns every error into a `UserError`.
 
     Inside the `with` block, a `BadValueError` becomes `PATH: line N: MESSAGE`, where N is the last
     line that was read.
 
     Args:
         path: the file.
-        progress: told how many bytes were read, now and then.
+        progress: called now and then with the number of bytes read so far.
 
     Raises:
         UserError: the file is missing, empty, a folder, not readable or not text.
@@ -48,9 +48,9 @@ class CsvFile:
         self.header: list[str] = []
         """Names of the columns."""
         self.tail: list[str] | None = None
-        """After all rows were read: the last line, if it has no newline."""
+        """The last line, if it has no newline; set once all rows were read."""
         self.line = 0
-        """Number of the last line that was read; the first is 1."""
+        """Number of the last line that was read, counted from 1."""
         self._progress = progress
 
     def __enter__(self) -> CsvFile:
@@ -78,11 +78,12 @@ class CsvFile:
             raise UserError(f"{self.path}: cannot be read: {error.strerror}") from None
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the rest of the file in pieces of whole lines: a short one, then long ones.
+        """Yield the rest of the file in chunks of whole lines.
 
-        A last line without a newline becomes `tail`. Who takes a chunk reads it with `rows_of`, or
-        counts its lines with `skip`.
+        A last line without a newline becomes `tail`. The caller must pass each chunk to `rows_of`
+        or `skip`, so that its lines are counted.
         """
+        # A short chunk first: from it the reader learns the devices, and the fast way needs them.
         for size in chain([_FIRST_BYTES], repeat(_CHUNK_BYTES)):
             chunk = self._handle.read(size) + self._handle.readline()
             whole = chunk.rfind(b"\n") + 1
@@ -95,7 +96,7 @@ class CsvFile:
                 return
 
     def rows_of(self, chunk: bytes) -> Iterator[list[str]]:
-        """Yield the rows of a chunk, blank lines left out."""
+        """Yield the rows of a chunk, without blank lines."""
         before = self.line
         reader = csv.reader(io.StringIO(chunk.decode(), newline=""), skipinitialspace=True)
         for row in reader:
@@ -105,7 +106,7 @@ class CsvFile:
         self.line = before + reader.line_num
 
     def skip(self, chunk: bytes) -> None:
-        """Count the lines of a chunk that was read in another way."""
+        """Count the lines of a chunk that the caller read in another way."""
         self.line += chunk.count(b"\n")
 
     def rows(self) -> Iterator[list[str]]:
@@ -114,18 +115,19 @@ class CsvFile:
             yield from self.rows_of(chunk)
 
     def all_rows(self) -> Iterator[list[str]]:
-        """Yield the rows after the header, a last line without a newline included."""
+        """Yield the rows after the header, including a last line without a newline."""
         yield from self.rows()
         if self.tail is not None:
+            # The tail was decoded with replacement characters, since a cut may split one.
             if any("\ufffd" in cell for cell in self.tail):
                 raise BadValueError("is not UTF-8 text")
             yield self.tail
 
-    def count(self, row: list[str]) -> None:
+    def check_width(self, row: list[str]) -> None:
         """Check that a row has as many values as the header has names.
 
         Raises:
-            BadValueError: it has not.
+            BadValueError: the numbers differ.
         """
         if len(row) != len(self.header):
             raise BadValueError(

@@ -1,15 +1,10 @@
-"""Durations such as 90s, 2m or 1.5h."""
+"""Parses durations such as 90s, 2m or 1.5h."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
-
-if TYPE_CHECKING:
-    pass
-
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -18,7 +13,7 @@ def parse_duration(text: str) -> int:
     """Return a duration such as `90s`, `2m` or `1.5h` in microseconds.
 
     Raises:
-        UserError: it is none, or is zero.
+        UserError: the text is not a duration, or the duration is zero.
     """
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smh])", text.strip())
     duration_us = round(float(match[1]) * _SECONDS[match[2]] * 1_000_000) if match else 0

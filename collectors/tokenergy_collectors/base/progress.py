@@ -1,7 +1,4 @@
-"""A progress bar for anything that takes more than a second.
-
-In: tasks. Out: a bar on standard error that leaves nothing behind, and is silent in a pipe.
-"""
+"""A progress bar for work that takes more than a second."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """Give a progress bar on standard error; it leaves nothing behind, and is silent in a pipe."""
+    """Yield a progress bar on standard error: cleared at the end, hidden if that is no terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 

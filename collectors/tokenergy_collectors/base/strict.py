@@ -1,7 +1,7 @@
-"""TOML files that people write: unknown keys are errors, and an error is one line.
+"""Reads TOML files that people write: unknown keys are errors, and every error is one line.
 
-In: a file and the pydantic model of what may stand in it. Out: the model, or a `UserError` that
-names the file, the key, the value and what is allowed.
+In: a file and its pydantic model. Out: the model, or a `UserError` that names the file, the key,
+the value and what is allowed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Strict(BaseModel):
-    """A table that knows its keys, converts no types and cannot be changed."""
+    """A table of a TOML file: it refuses unknown keys and other types, and cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -66,9 +66,9 @@ def load_toml(
     """Read a TOML file into a model.
 
     Args:
-        path: the file; None for none, so that the overrides are all there is.
-        model: what may stand in it.
-        overrides: top-level keys that take the place of the file's, where not None.
+        path: the file; None to use the overrides alone.
+        model: its keys and their types.
+        overrides: top-level keys that replace the file's; those that are None do not.
 
     Raises:
         UserError: the file is missing, is not TOML, or does not fit the model.
@@ -87,13 +87,13 @@ def load_toml(
 
 
 def shown(value: object) -> str:
-    """Return a value as it may stand in an error: one line, not too long."""
+    """Return a value for an error message: on one line, shortened if long."""
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
 
 
 def first_error(error: ValidationError) -> str:
-    """Return the first of a validation error's findings as one line."""
+    """Return the first problem of a validation error as one line, with the number of others."""
     found = error.errors(include_url=False)
     first = found[0]
     where = ".".join(str(part) for part in first["loc"]) or "file"

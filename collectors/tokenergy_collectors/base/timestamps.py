@@ -1,11 +1,11 @@
-"""Time stamps of foreign files to UTC microseconds, exactly.
+"""Converts time stamps of imported files to UTC microseconds, exactly.
 
 In: the text of one stamp (Unix seconds, ISO 8601, or nvidia-smi's `2024/01/31 12:34:56.789`) and
-the zone in which the file was written. Out: `int64` microseconds since 1970, UTC. No float is
-involved; digits beyond the microsecond are dropped.
+the time zone of the file. Out: integer microseconds since 1970, UTC. No float is involved; digits
+beyond the microsecond are dropped.
 
-Local time is ambiguous for an hour each autumn. Rows lie in the order in which they were written,
-so a reader keeps the previous stamp: local time that goes back is the second occurrence.
+Local time is ambiguous for an hour each autumn. Rows are in the order in which they were written,
+so the reader remembers the previous stamp: local time that goes back is the second occurrence.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _CIVIL = re.compile(
     re.ASCII,
 )
 _END_S = 253_402_300_800
-"""Unix seconds of the year 10000: what lies beyond is not in seconds."""
+"""Unix seconds of the year 10000: a larger number is not in seconds."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = len("2024/01/31 12:34:")
 _JITTER_US = 10_000_000
-"""Stamps of several devices may come out of order by less than this without being a fold."""
+"""Stamps of several devices are out of order by less; if by more, the clocks went back."""
 
 _MAX_CACHED = 200_000
 
@@ -43,7 +43,7 @@ def zone(name: str) -> tzinfo:
     """Return the time zone of a name such as `Europe/Berlin`.
 
     Raises:
-        UserError: there is no such zone.
+        UserError: no zone has this name.
     """
     if name == "UTC":
         return UTC
@@ -59,19 +59,19 @@ class StampReader:
     """Reads the stamps of one file, in the file's order.
 
     Args:
-        tz: name of the zone in which stamps without an offset were written.
+        tz: time zone of stamps without an offset.
 
     Raises:
-        UserError: there is no such zone.
+        UserError: no zone has this name.
     """
 
     def __init__(self, tz: str = "UTC") -> None:
         self._tz = zone(tz)
         self._tz_name = tz
         self.ambiguous = 0
-        """How many stamps lay in an hour that came twice: they depend on the one before."""
+        """How many stamps were in an hour that came twice: they depend on the stamp before."""
         self.last_us: int | None = None
-        """The stamp that was read last."""
+        """The last stamp that was read."""
         self._minutes: dict[str, int] = {}
         self._seconds: dict[str, int] = {}
 
@@ -79,7 +79,7 @@ class StampReader:
         """Return a stamp in microseconds UTC.
 
         Raises:
-            BadValueError: it cannot be read, or there was no such local time in the zone.
+            BadValueError: it cannot be read, or the local time did not exist in the zone.
         """
         minute_us = self._minutes.get(text[:_MINUTE])
         second_us = self._seconds.get(text[_MINUTE:])
@@ -93,7 +93,7 @@ class StampReader:
     def _read_slowly(self, text: str) -> int:
         if unix := _UNIX.fullmatch(text):
             if int(unix[1]) >= _END_S:
-                raise BadValueError(f"time {text!r} lies beyond the year 9999: {EXPECTED}")
+                raise BadValueError(f"time {text!r} is after the year 9999: {EXPECTED}")
             return int(unix[1]) * 1_000_000 + _fraction_us(unix[2])
         found = _CIVIL.fullmatch(text)
         if found is None:
@@ -104,13 +104,13 @@ class StampReader:
             within_us = _seconds_us(second or "0") + _fraction_us(fraction)
             offset_us = _offset_us(offset or "Z")
         except ValueError:
-            raise BadValueError(f"there is no such time as {text!r}: {EXPECTED}") from None
+            raise BadValueError(f"time {text!r} does not exist: {EXPECTED}") from None
         if offset is None:
             return self._local_us(civil, within_us, text)
         return _since_epoch_us(civil.replace(tzinfo=UTC)) - offset_us + within_us
 
     def _local_us(self, civil: datetime, within_us: int, text: str) -> int:
-        """Return the stamp of local time: `civil` to the minute, and what lies within it."""
+        """Return the stamp of a local time: `civil` to the minute, plus microseconds."""
         first_us = _since_epoch_us(civil.replace(tzinfo=self._tz))
         second_us = _since_epoch_us(civil.replace(tzinfo=self._tz, fold=1))
         if second_us < first_us:
@@ -126,8 +126,8 @@ class StampReader:
         return (second_us if went_back else first_us) + within_us
 
     def _remember(self, text: str, minute_us: int, within_us: int) -> None:
-        """Keep the two halves of a stamp, so that the next one like it needs no parsing."""
-        if text[_MINUTE - 1 : _MINUTE] != ":":
+        """Cache the two halves of a stamp, so that the next one like it needs no parsing."""
+        if text[_MINUTE - 1 : _MINUTE] != ":":  # another format: the halves are elsewhere
             return
         if len(self._seconds) > _MAX_CACHED:
             self._seconds.clear()

@@ -26,7 +26,7 @@ from tokenergy_collectors.registry import make_sources
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.plan import Health, Plan
-from tokenergy_collectors.spool.tally import Tally
+from tokenergy_collectors.spool.counts import RecordCounts
 
 _PACE_EVERY_US = 60_000_000
 _STOP_US = 5_000_000
@@ -38,7 +38,7 @@ class Daemon:
     Args:
         config: what to read.
         host: clock, boards and lake; from now on its output goes to the spool.
-        tally: counts what is recorded and lost.
+        counts: counts what is recorded and lost.
 
     Attributes:
         schedule: runs the tasks.
@@ -48,10 +48,10 @@ class Daemon:
             this node, or a source cannot be used.
     """
 
-    def __init__(self, config: Config, host: Host, tally: Tally | None = None) -> None:
+    def __init__(self, config: Config, host: Host, counts: RecordCounts | None = None) -> None:
         self._config = config
         self._host = host
-        self._recorder = Recorder(config, host, self._release, tally)
+        self._recorder = Recorder(config, host, self._release, counts)
         self._clock = host.clock
         self.schedule = Schedule(host.clock)
         self._plan = Plan(self.schedule, host)

@@ -22,9 +22,9 @@ from tokenergy_collectors.base.workers import Worker
 from tokenergy_collectors.daemon.housekeeping import Housekeeping
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.host import Host
+from tokenergy_collectors.spool.counts import RecordCounts
 from tokenergy_collectors.spool.sealing import preload
 from tokenergy_collectors.spool.spool import Spool
-from tokenergy_collectors.spool.tally import Tally
 
 _STOP_S = 5.0
 _LAST_RETRIES_US = (500_000, 2_000_000)
@@ -37,7 +37,7 @@ class Recorder:
         config: how often to write, sync and seal.
         host: has the lake and the clock; from now on its output goes to the spool.
         release: has the sources record their readings; with True also those that are held back.
-        tally: counts what is recorded and lost.
+        counts: counts what is recorded and lost.
 
     Raises:
         UserError: the node's name or the lake's folder cannot be used, or another process collects
@@ -49,11 +49,11 @@ class Recorder:
         config: Config,
         host: Host,
         release: Callable[[bool], None],
-        tally: Tally | None = None,
+        counts: RecordCounts | None = None,
     ) -> None:
         if host.lake is None:
             raise TypeError("a host without a lake records nothing")
-        self._tally = tally or Tally()
+        self._counts = counts or RecordCounts()
         self._config = config
         self._clock = host.clock
         self._log = host.log
@@ -109,7 +109,7 @@ class Recorder:
         # Taken before sealing: rows that arrive meanwhile are in the next seal.
         until_us = self._clock.monotonic_us() + self._offset_us
         counts = self._seal_patiently()
-        self._tally.sealed_us = until_us
+        self._counts.sealed_us = until_us
         return counts
 
     def _seal_patiently(self) -> dict[str, int]:
@@ -168,7 +168,7 @@ class Recorder:
         if found.rows:
             detail = f"{found.rows} rows over {found.span_s:.3f} s from the log"
             self._emit("recovered", None, detail)
-            self._tally.recovered_rows += found.rows
+            self._counts.recovered_rows += found.rows
         try:
             self.spool.seal_waiting()
         except UserError as error:
@@ -181,11 +181,11 @@ class Recorder:
         except UserError as error:
             self._log.warning("seal_failed", why=error)
             return
-        self._tally.sealed_us = until_us
+        self._counts.sealed_us = until_us
         self._log.info("sealed", until_us=until_us, rows=counts)
 
     def _dropped(self, table: str, rows: int, why: str) -> None:
-        self._tally.dropped_rows[table] += rows
+        self._counts.dropped_rows[table] += rows
         self._emit("drop", None, f"{rows} rows of {table}: {why}")
 
 

@@ -123,7 +123,7 @@ class ReloadingDaemon:
             declared=self._emulated_jobs,
             spread=self._spread_jobs,
         )
-        daemon = Daemon(config, host, self._live.tally)
+        daemon = Daemon(config, host, self._live.counts)
         if config.metrics.listen is not None:
             daemon.show(self._live)
         return daemon

@@ -1,5 +1,5 @@
-"""Importers: logs that others recorded, turned into rows of the lake.
+"""Importers: logs that other tools recorded, turned into rows of the lake.
 
-Each reads one kind of file, checks all of it, and only then writes; importing a file twice changes
-nothing.
+Each importer reads one kind of file, checks all of it, and only then writes. Importing a file twice
+changes nothing.
 """

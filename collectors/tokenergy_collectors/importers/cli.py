@@ -1,4 +1,4 @@
-"""`tokenergy-collect import ...`: recorded logs into the lake, a command a kind of file."""
+"""`tokenergy-collect import ...`: imports recorded logs; one command for each kind of file."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ _BAR_FROM_BYTES = 50_000_000
 File = Annotated[Path, typer.Argument(help="The file to read.", metavar="FILE")]
 LakeDir = Annotated[
     Path,
-    typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Folder of the lake; made if missing."),
+    typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Lake folder; created if missing."),
 ]
-Node = Annotated[str, typer.Option("--node", help="Name of the host that the file comes from.")]
+Node = Annotated[
+    str, typer.Option("--node", help="Name of the host that the file was recorded on.")
+]
 
 
 @app.command(
@@ -41,13 +43,16 @@ def nvidia_smi(
     lake: LakeDir,
     node: Node,
     tz: Annotated[
-        str, typer.Option(help="Time zone of the log: nvidia-smi writes the host's local time.")
+        str,
+        typer.Option(
+            help="Time zone of the log's stamps; nvidia-smi writes the host's local time."
+        ),
     ] = "UTC",
 ) -> None:
-    """Import a log of nvidia-smi: power, devices and gauges.
+    """Import an nvidia-smi log: power, devices and gauges.
 
-    It needs the columns timestamp, uuid (or index) and power.draw (or
-    power.draw.instant), for example from
+    The log needs the columns timestamp, uuid (or index) and power.draw (or
+    power.draw.instant). This command writes such a log:
 
     nvidia-smi --query-gpu=timestamp,uuid,index,name,power.draw --format=csv -l 1
     """
@@ -56,7 +61,9 @@ def nvidia_smi(
 
     with _bar(file) as progress:
         result = import_nvidia_smi(Lake(lake, create=True), file, node, tz, progress)
-    _tell(result, f"{_many(result.rows['power'], 'reading')} of {_many(result.devices, 'device')}")
+    _report(
+        result, f"{_many(result.rows['power'], 'reading')} of {_many(result.devices, 'device')}"
+    )
 
 
 @app.command(
@@ -68,24 +75,24 @@ def counters(
     file: File,
     lake: LakeDir,
     node: Node,
-    job: Annotated[str, typer.Option("--job", help="The job that the tokens count for.")],
-    model: Annotated[str, typer.Option("--model", help="Name of the model.")],
+    job: Annotated[str, typer.Option("--job", help="Job whose tokens the counters count.")],
+    model: Annotated[str, typer.Option("--model", help="Model name.")],
     source: Annotated[
         str | None,
-        typer.Option("--source", help="Name of the source.", show_default="import:JOB"),
+        typer.Option("--source", help="Source name.", show_default="import:JOB"),
     ] = None,
 ) -> None:
-    """Import readings of a server's cumulative token counters.
+    """Import recorded values of a server's cumulative token counters.
 
     The file needs a column timestamp (Unix seconds or ISO 8601) and columns
-    named like the counters: vllm:prompt_tokens_total, generation_tokens_total,
-    llamacpp:tokens_predicted_total and so on.
+    with the names of counters, such as vllm:prompt_tokens_total,
+    generation_tokens_total or llamacpp:tokens_predicted_total.
     """
     from tokenergy_collectors.importers.counters import import_counters
     from tokenergy_collectors.lake import Lake
 
     result = import_counters(Lake(lake, create=True), file, node, job, model, source)
-    _tell(result, f"{_many(result.rows['tokens'], 'counter reading')} of job {job}")
+    _report(result, f"{_many(result.rows['tokens'], 'counter reading')} of job {job}")
 
 
 @app.command(
@@ -93,23 +100,23 @@ def counters(
     epilog="Example: tokenergy-collect import jobs jobs.csv --lake ./lake",
 )
 def jobs(file: File, lake: LakeDir) -> None:
-    """Import a list of jobs: who held which device when.
+    """Import a job list: which job held which device when.
 
     The file needs the columns job_id, node, device_id (UUID or index), start
-    and end (empty: still running), and may have share, scheduler, user,
-    account and name. Import a corrected list again: the latest record of an
-    allocation counts.
+    and end (empty if the job still runs). The columns share, scheduler, user,
+    account and name are optional. To correct a list, import the corrected one:
+    the latest record of an allocation counts.
     """
     from tokenergy_collectors.importers.jobs import import_jobs
     from tokenergy_collectors.lake import Lake
 
     result = import_jobs(Lake(lake, create=True), file)
     count = _many(result.rows["jobs"], "allocation")
-    _tell(result, f"{count} of {_many(result.devices, 'device')}")
+    _report(result, f"{count} of {_many(result.devices, 'device')}")
 
 
-def _tell(result: ImportResult, what: str) -> None:
-    """Print what was read and left out, and what was written."""
+def _report(result: ImportResult, what: str) -> None:
+    """Print what was read, skipped and written."""
     span = f", {_utc(result.first_us)} to {_utc(result.last_us)} UTC"
     notes = "".join(f"; {note}" for note in result.notes)
     typer.echo(f"read {what}{span}{notes}")
@@ -134,7 +141,7 @@ def _is_watched() -> bool:
 
 @contextmanager
 def _bar(file: Path) -> Iterator[Progress | None]:
-    """Show a progress bar on stderr for a large file, if a person is looking."""
+    """Show a progress bar on stderr for a large file, if stderr is a terminal."""
     size_bytes = file.stat().st_size if file.is_file() else 0
     if size_bytes < _BAR_FROM_BYTES or not _is_watched():
         yield None

@@ -1,8 +1,8 @@
-"""Recorded readings of a server's cumulative token counters.
+"""Imports recorded values of a server's cumulative token counters.
 
-In: a CSV file with a column `timestamp` and columns that are named like counters of a known server
-(`tokens.names`). Out: rows of `tokens`. A total that falls says that the server was started anew:
-from there on a new epoch counts.
+In: a CSV file with a column `timestamp` and columns named after counters of a known server
+(`sources.tokens.counters`). Out: rows of `tokens`. When a total falls, the server has restarted: a
+new epoch begins.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.timestamps import StampReader
 from tokenergy_collectors.importers.result import ImportResult, write_new
+from tokenergy_collectors.lake.arrays import to_batch
 from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_collectors.lake.paths import escape_node
 from tokenergy_collectors.sources.tokens.counters import Role, kinds_of, role_of
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tokenergy_collectors.lake import Lake
 
 Reading = tuple[int, dict[Role, int]]
-"""A stamp (microseconds UTC) and what the counters showed then."""
+"""A stamp (microseconds UTC) and the values of the counters then."""
 
 _MAX_TOKENS = 2**63 - 1
 _MAX_DIGITS = 40
@@ -38,15 +39,15 @@ def import_counters(
     model: str,
     source_id: str | None = None,
 ) -> ImportResult:
-    """Read a file completely, then add what the lake does not hold yet.
+    """Read a file completely, then add the rows that the lake does not hold yet.
 
     Args:
         lake: where to write.
         path: the file; stamps without an offset are UTC.
         node: the host that it was recorded on.
-        job_id: the job that the tokens count for.
-        model: name of the model.
-        source_id: name of the source; `import:JOB` if None.
+        job_id: the job whose tokens the counters count.
+        model: model name.
+        source_id: source name; `import:JOB` if None.
 
     Raises:
         UserError: the file cannot be used, and nothing was written; or the lake cannot be written.
@@ -66,24 +67,24 @@ def import_counters(
         "model": model,
         "engine": "",
     }
-    rows = pa.Table.from_pylist(_rows(readings, labels), schema=TOKENS.schema())
+    rows = pa.Table.from_batches([to_batch(_rows(readings, labels), TOKENS.schema())])
     result.first_us, result.last_us = readings[0][0], readings[-1][0]
     write_new(lake, "tokens", rows, node, result, apart_from=["epoch"])
     return result
 
 
 def count_of(text: str) -> int | None:
-    """Return a counter's value; None where the cell is empty or NaN.
+    """Return a counter's value; None if the cell is empty or NaN.
 
     Raises:
-        BadValueError: it is no whole number of tokens, or negative.
+        BadValueError: it is not a whole number, or is negative.
     """
     text = text.strip()
     if text.lower() in ("", "nan"):
         return None
     try:
         value = Decimal(text)
-        # Exponents are bounded before the integer is made: 1e999999999 would fill the memory.
+        # Check the exponent before making an integer: 1e999999999 would fill the memory.
         small = value.is_finite() and abs(value.adjusted()) < _MAX_DIGITS
         if small and value == int(value) and 0 <= value <= _MAX_TOKENS:
             return int(value)
@@ -93,16 +94,16 @@ def count_of(text: str) -> int | None:
 
 
 def _read(path: str | Path, result: ImportResult) -> list[Reading]:
-    """Return the readings, sorted by time, and note which columns were left out."""
+    """Return the readings, sorted by time; note skipped columns in the result."""
     clock = StampReader()
     readings: list[Reading] = []
     with CsvFile(path) as file:
-        stamp, counters = _understand(file.header, result)
+        stamp, counters = _find_columns(file.header, result)
         for row in file.rows():
-            file.count(row)
+            file.check_width(row)
             readings.append(_reading(row, clock, stamp, counters))
         if file.tail is not None and not _add_tail(file, readings, clock, stamp, counters):
-            result.notes.append("the last line, cut off, left out")
+            result.notes.append("skipped the last line: it is cut off")
         if not any(values for _, values in readings):
             raise BadValueError("has no readings: expected lines after the header")
     return sorted(readings, key=lambda reading: reading[0])
@@ -124,7 +125,7 @@ def _add_tail(
 ) -> bool:
     """Add a last line without a newline unless it is cut off; return whether it was added.
 
-    A total that lost its last digits looks like one that fell: such a line is not believed.
+    A total that lost its last digits looks like one that fell, so such a line is skipped.
     """
     if file.tail is None or len(file.tail) != len(file.header):
         return False
@@ -139,8 +140,8 @@ def _add_tail(
     return True
 
 
-def _understand(header: list[str], result: ImportResult) -> tuple[int, dict[Role, int]]:
-    """Return the place of the stamp and of each role's counter."""
+def _find_columns(header: list[str], result: ImportResult) -> tuple[int, dict[Role, int]]:
+    """Return the positions of the stamp and of each role's counter in a row."""
     counters: dict[Role, int] = {}
     ignored = []
     for place, name in enumerate(header):
@@ -149,7 +150,7 @@ def _understand(header: list[str], result: ImportResult) -> tuple[int, dict[Role
             ignored += [name] if name.lower() != "timestamp" else []
         elif role in counters:
             raise BadValueError(
-                f"columns {header[counters[role]]!r} and {name!r} both tell {role}: expected one"
+                f"columns {header[counters[role]]!r} and {name!r} both count {role}: expected one"
             )
         else:
             counters[role] = place
@@ -158,11 +159,11 @@ def _understand(header: list[str], result: ImportResult) -> tuple[int, dict[Role
         raise BadValueError(f"has no column timestamp; its columns are {', '.join(header)[:200]}")
     if not counters:
         raise BadValueError(
-            f"has no known token counter; its columns are {', '.join(header)[:200]}; known "
-            "are, for example, vllm:prompt_tokens_total, generation_tokens_total"
+            f"has no known token counter; its columns are {', '.join(header)[:200]}; expected, "
+            "for example, vllm:prompt_tokens_total or generation_tokens_total"
         )
     if ignored:
-        result.notes.append(f"columns left out: {', '.join(ignored)}")
+        result.notes.append(f"skipped columns: {', '.join(ignored)}")
     return names.index("timestamp"), counters
 
 
@@ -170,13 +171,9 @@ def _fell(before: Mapping[Role, int], now: Mapping[Role, int]) -> bool:
     return any(n < before[role] for role, n in now.items() if role in before)
 
 
-def _rows(readings: list[Reading], labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return rows of `tokens`.
-
-    Within an epoch no kind falls: two counters that are read one after the other may make their
-    difference step back for an instant.
-    """
-    known = {role for _, values in readings for role in values}
+def _rows(readings: list[Reading], labels: Mapping[str, str]) -> list[tuple[Any, ...]]:
+    """Return rows of `tokens`; within an epoch no value falls."""
+    roles = {role for _, values in readings for role in values}
     rows = []
     epoch = 0
     seen: dict[Role, int] = {}
@@ -186,9 +183,11 @@ def _rows(readings: list[Reading], labels: Mapping[str, str]) -> list[dict[str, 
             epoch += 1
             seen, highest = {}, {}
         seen.update(values)
-        for kind, value in kinds_of(values, known).items():
+        for kind, value in kinds_of(values, roles).items():
+            # A kind may be the difference of two counters. The server reads them one after the
+            # other, so the difference may fall for a moment.
             highest[kind] = max(value, highest.get(kind, 0))
             rows.append(
-                {**labels, "ts_us": ts_us, "kind": kind, "value": highest[kind], "epoch": epoch}
+                TOKENS.make_row(**labels, ts_us=ts_us, kind=kind, value=highest[kind], epoch=epoch)
             )
     return rows

@@ -1,8 +1,8 @@
-"""Lists of jobs.
+"""Imports job lists.
 
-In: one CSV file (`jobsfile`). Out: rows of `jobs`. Records are never changed: an allocation that
-reads otherwise in the lake is recorded again, and the latest record counts. An allocation that
-is gone from a corrected list stays in the lake.
+In: one CSV file (`sources.jobs.jobsfile`). Out: rows of `jobs`. Records are never changed: an
+allocation that differs from the lake's is recorded again, and the latest record counts. An
+allocation that a corrected list no longer has stays in the lake.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def import_jobs(lake: Lake, path: str | Path) -> ImportResult:
-    """Read a list completely, then record the allocations that the lake tells otherwise.
+    """Read a list completely, then record the allocations that differ from the lake's.
 
     Raises:
         UserError: the list cannot be used, and nothing was written; or the lake cannot be written.
@@ -46,7 +46,8 @@ def import_jobs(lake: Lake, path: str | Path) -> ImportResult:
         rows = [{**job, "recorded_us": recorded_us} for job in changed if job["node"] == node]
         if rows:
             table = pa.Table.from_pylist(rows, schema=JOBS.schema())
-            # Not named by content: a correction that is taken back is a record of its own.
+            # Not a digest: a correction that is taken back has the rows of the first record, but
+            # must be recorded again to count.
             result.files += lake.append("jobs", table, node, tag=str(recorded_us))
     if changed:
         result.written["jobs"] = len(changed)
@@ -54,18 +55,18 @@ def import_jobs(lake: Lake, path: str | Path) -> ImportResult:
 
 
 def _changed(lake: Lake, jobs: list[Job]) -> tuple[list[Job], int]:
-    """Return the jobs that the lake tells otherwise, and a stamp later than what it tells."""
+    """Return the jobs that differ from the lake's, and a stamp later than its records of them."""
     index = device_index(lake)
-    known = {(row["job_id"], row["device_id"], row["start_us"]): row for row in records(lake)}
+    recorded = {(row["job_id"], row["device_id"], row["start_us"]): row for row in records(lake)}
     changed = []
     recorded_us = time.time_ns() // 1000
     for job in jobs:
         device_id = resolve(index, job["node"], job["device_id"])
-        row = known.get((job["job_id"], device_id, job["start_us"]))
-        told: dict[str, Any] = {**job, "device_id": device_id}
-        if row is not None and all(row[name] == value for name, value in told.items()):
+        row = recorded.get((job["job_id"], device_id, job["start_us"]))
+        listed: dict[str, Any] = {**job, "device_id": device_id}
+        if row is not None and all(row[name] == value for name, value in listed.items()):
             continue
         changed.append(job)
-        # A host whose clock ran ahead must not make its records immortal.
+        # A record from a host whose clock was ahead would otherwise outrank every correction.
         recorded_us = max(recorded_us, row["recorded_us"] + 1 if row is not None else 0)
     return changed, recorded_us

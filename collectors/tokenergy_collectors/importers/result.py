@@ -1,7 +1,7 @@
-"""What an import did, and the one way in which importers write.
+"""The result of an import, and how importers write.
 
-In: rows that were read and checked completely. Out: only those that the lake does not hold yet, so
-that importing a file twice, or a log that has grown since, neither changes nor repeats anything.
+In: rows that were read and checked completely. Out: only the rows that the lake does not hold yet,
+so a file can be imported again, also after it has grown.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ImportResult:
-    """What was read from a file and what of it is new in the lake."""
+    """What was read from a file, and what of it is new in the lake."""
 
     rows: dict[str, int] = field(default_factory=dict)
     """Distinct rows that the file holds, by table."""
 
     written: dict[str, int] = field(default_factory=dict)
-    """Rows that were added to the lake, by table; empty if all were there."""
+    """Rows that were added to the lake, by table; empty if it held all of them."""
 
     files: list[Path] = field(default_factory=list)
     """Files written."""
 
     notes: list[str] = field(default_factory=list)
-    """What was left out, one sentence each."""
+    """What was skipped, in words."""
 
     devices: int = 0
     """Number of devices in the file."""
@@ -55,15 +55,15 @@ def write_new(
     *,
     apart_from: Sequence[str] = (),
 ) -> None:
-    """Add the rows that the lake does not hold yet, and note in `result` what happened.
+    """Add the rows that the lake does not hold yet, and record in `result` what was done.
 
     Args:
         lake: where to write.
         table: name of the raw table.
         rows: rows in its schema; identical ones count once.
         node: the host that they belong to.
-        result: told the rows, the files and how many identical rows were dropped.
-        apart_from: columns by which rows do not differ.
+        result: gets the numbers of rows, the files written and how many repeated rows were skipped.
+        apart_from: columns that are not compared.
 
     Raises:
         UserError: the lake cannot be written.
@@ -82,13 +82,14 @@ def write_new(
     if written:
         result.written[table] = written
     if dropped := rows.num_rows - distinct:
-        result.notes.append(f"{dropped} repeated in {table} left out")
+        result.notes.append(f"skipped repeated rows of {table}: {dropped}")
 
 
 def _by_hour(rows: pa.Table, time: str) -> Iterator[tuple[int, pa.Table]]:
     """Yield each hour's start (microseconds) and rows."""
     import numpy as np
 
+    # By hour, so that a long log needs the memory of one hour of the lake, not of all its hours.
     hours = rows[time].to_numpy() // HOUR_US
     if np.any(np.diff(hours) < 0):
         rows = rows.sort_by([(time, "ascending")])
@@ -100,7 +101,7 @@ def _by_hour(rows: pa.Table, time: str) -> Iterator[tuple[int, pa.Table]]:
 
 
 def _fresh(part: pa.Table, old: pa.Table, keys: list[str]) -> tuple[int, pa.Table]:
-    """Return how many distinct rows a part has, and those of them that are not among the old."""
+    """Return the number of distinct rows of a part, and its rows that are not among the old."""
     import numpy as np
     import pyarrow as pa
 
@@ -108,7 +109,7 @@ def _fresh(part: pa.Table, old: pa.Table, keys: list[str]) -> tuple[int, pa.Tabl
     place = np.arange(both.num_rows)
     both = both.append_column("place", pa.array(place))
     both = both.append_column("old", pa.array(place >= part.num_rows))
-    # One thread: the order of the groups, and so the files, must not depend on luck.
+    # One thread: with several, the order of the groups, and so the files, would vary.
     groups = both.group_by(keys, use_threads=False).aggregate(
         [("place", "min"), ("old", "min"), ("old", "max")]
     )

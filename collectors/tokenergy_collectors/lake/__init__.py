@@ -1,4 +1,4 @@
-"""The lake and its contract: what all three packages read and write."""
+"""The lake and its contract: the files that all three packages read and write."""
 
 from tokenergy_collectors.lake.lake import Lake
 

@@ -1,11 +1,11 @@
-"""Who held which device when: the `jobs` rows, resolved.
+"""Which job held which device when, worked out from the `jobs` rows.
 
-In: the raw `jobs` and `device` tables. Out: one row an allocation, with the device named by its
-`device_id` (a job list may name it by its index on the node) and only the latest record of each
-allocation. Both the integration (job edges are cuts) and the ledger use this one answer.
+In: the raw `jobs` and `device` tables. Out: one row for each allocation, from its latest record,
+with the device named by its `device_id` (a job list may name it by its index on the node). The
+integration (which cuts at job edges) and the ledger use the same allocations.
 
-Power is metered by board. So an allocation of a MIG instance counts on its board, with the share
-of the board that the instance is times the share of the instance that was allocated.
+Power is metered by board. So an allocation of a MIG instance counts on its board, with the
+instance's share of the board times the allocated share of the instance.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _MIG_ID = "mig_id"
 def allocations(lake: Lake) -> pa.Table:
     """Return the current allocations of boards, sorted by device and start.
 
-    The schema is that of `jobs` and a column `mig_id`: the MIG instance that the job held, NULL
-    where it held (a share of) the board itself. An instance that was never seen stays a device of
-    its own, without readings.
+    The columns are those of `jobs` and `mig_id`: the MIG instance that the job held, NULL if it
+    held (a share of) the board itself. An instance that no `device` row describes stays a device
+    of its own, which has no readings.
     """
     import pyarrow as pa
 
@@ -42,26 +42,27 @@ def allocations(lake: Lake) -> pa.Table:
         if parent is None:
             rows.append({**row, _MIG_ID: None})
             continue
+        # A share of 0 would break the contract: a small part of a small instance counts as 1 ppm.
         share_ppm = max(1, row["share_ppm"] * part_ppm // WHOLE_PPM)
         booked = {"device_id": parent, "share_ppm": share_ppm, _MIG_ID: row["device_id"]}
         rows.append({**row, **booked})
-    moves = _moves(lake, {row["device_id"] for row in rows})
+    sightings = _sightings(lake, {row["device_id"] for row in rows})
     for row in rows:
-        row["end_us"] = _end_us(row, moves.get(row["device_id"], []))
+        row["end_us"] = _end_us(row, sightings.get(row["device_id"], []))
     order = ("device_id", "start_us", "job_id")
     rows.sort(key=lambda row: (*(row[name] for name in order), row[_MIG_ID] or ""))
     return pa.Table.from_pylist(rows, schema=allocation_schema())
 
 
 def allocation_schema() -> pa.Schema:
-    """Return the schema of what `allocations` returns."""
+    """Return the schema of the table that `allocations` returns."""
     import pyarrow as pa
 
     return JOBS.schema().append(pa.field(_MIG_ID, pa.string()))
 
 
-def _moves(lake: Lake, devices: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
-    """Return when which node told of each of some devices: stamp and node, ascending."""
+def _sightings(lake: Lake, devices: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
+    """Return when each of some devices was found, and on which node: (us UTC, node), ascending."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -70,32 +71,35 @@ def _moves(lake: Lake, devices: Iterable[str]) -> dict[str, list[tuple[int, str]
     found: dict[str, list[tuple[int, str]]] = {}
     for ts_us, device_id, node in _tuples(seen.filter(named)):
         found.setdefault(device_id, []).append((ts_us, node))
-    return {device: sorted(told) for device, told in found.items()}
+    return {device: sorted(sightings) for device, sightings in found.items()}
 
 
 def _tuples(rows: pa.Table) -> Iterable[tuple[Any, ...]]:
-    """Return rows as tuples: a lake may have seen more devices than memory takes as dicts."""
+    """Return rows as tuples: as dicts, the devices of a large lake might not fit in memory."""
     return zip(*(column.to_pylist() for column in rows.columns), strict=True)
 
 
-def _end_us(row: dict[str, Any], told: list[tuple[int, str]]) -> int | None:
-    """Return when an allocation ended: when another node told of its device, at the latest."""
+def _end_us(row: dict[str, Any], sightings: list[tuple[int, str]]) -> int | None:
+    """Return when an allocation ended: at the latest when its device was found on another node."""
     end_us: int | None = row["end_us"]
-    nodes = [node for ts, node in told if ts <= row["start_us"]] or [n for _, n in told[:1]]
+    nodes = [node for ts, node in sightings if ts <= row["start_us"]]
+    nodes = nodes or [node for _, node in sightings[:1]]
     if nodes[-1:] == [row["node"]]:
-        for ts, node in told:
+        for ts, node in sightings:
             if ts > row["start_us"] and node != row["node"]:
                 return ts if end_us is None else min(end_us, ts)
     return end_us
 
 
 def records(lake: Lake, node: str | None = None) -> list[dict[str, Any]]:
-    """Return the current allocations as they were recorded: rows of `jobs`, sorted.
+    """Return the current allocations as recorded: rows of `jobs`, sorted.
 
-    Those of one node only, where one is given.
+    Of several records of the same (job, device, start) the one recorded last counts; of two
+    recorded in the same microsecond, the one that has an end.
 
-    Of several records of the same (job, device, start) the latest recorded one counts; where two
-    were recorded in the same microsecond, the one that has ended.
+    Args:
+        lake: where to look.
+        node: only allocations of this node; of all nodes if None.
     """
     index = device_index(lake, node)
     latest: dict[tuple[str, str, int], dict[str, Any]] = {}
@@ -108,9 +112,9 @@ def records(lake: Lake, node: str | None = None) -> list[dict[str, Any]]:
 
 
 def _mig_parts(lake: Lake) -> dict[str, tuple[str, int]]:
-    """Return the board and the share of it (ppm) of each MIG instance, as last seen.
+    """Return each MIG instance's board and its share of it (ppm), as last recorded.
 
-    One whose share could not be told counts as an equal part among those of its board.
+    An instance without a recorded share counts as an equal part of the instances of its board.
     """
     columns = ["ts_us", "device_id", "mig_parent", "mig_ppm"]
     seen = lake.read("device", columns=columns)
@@ -127,7 +131,7 @@ def _mig_parts(lake: Lake) -> dict[str, tuple[str, int]]:
 
 
 def device_index(lake: Lake, node: str | None = None) -> dict[tuple[str, str], str]:
-    """Return the device_id of each (node, index as text), as last seen."""
+    """Return the device_id of each (node, index as text), as last recorded."""
     columns = ["ts_us", "device_id", "node", "index"]
     rows = lake.read("device", node=node, columns=columns)
     found: dict[tuple[str, str], str] = {}
@@ -139,7 +143,7 @@ def device_index(lake: Lake, node: str | None = None) -> dict[tuple[str, str], s
 def resolve(index: dict[tuple[str, str], str], node: str, device: str) -> str:
     """Return the device_id that a job list means by `device` on `node`.
 
-    A number is an index on the node; if no such device was ever seen, it is named NODE/INDEX.
+    A number is an index on the node. If no such device was recorded, its id is NODE/INDEX.
     """
     if device.isascii() and device.isdigit():
         return index.get((node, str(int(device))), f"{node}/{int(device)}")
@@ -147,4 +151,5 @@ def resolve(index: dict[tuple[str, str], str], node: str, device: str) -> str:
 
 
 def _rank(row: dict[str, Any]) -> tuple[int, bool, int]:
+    """Return a sort key that is largest for the record that counts."""
     return (row["recorded_us"], row["end_us"] is not None, row["end_us"] or 0)

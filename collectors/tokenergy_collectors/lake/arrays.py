@@ -1,9 +1,9 @@
-"""Arrow arrays from Python values, built on plain buffers.
+"""Arrow arrays from Python values, without pandas.
 
 In: a sequence of Python values and an Arrow type of the contract. Out: an Arrow array.
 
-`pyarrow.array` and `pyarrow.scalar` import pandas wherever it is installed, as it is on most GPU
-hosts: 60 MB and most of a second that the daemon has no use for.
+`pyarrow.array` and `pyarrow.scalar` import pandas wherever it is installed, as on most GPU hosts.
+That costs the daemon 60 MB and most of a second, so arrays are built from buffers here.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CODES = {"bool": "b", "int16": "h", "int32": "i", "int64": "q", "double": "d"}
-"""Type codes of `array`; it refuses what does not fit instead of cutting it off."""
+"""Type codes of `array`, which raises for a number that does not fit instead of truncating it."""
 
 
 def column(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
-    """Return values, None among them, as an Arrow array.
+    """Return values as an Arrow array; None becomes NULL.
 
     Args:
-        values: numbers, booleans, texts or lists of integers, as the type asks for.
+        values: numbers, booleans, texts or lists of integers, to match the type.
         type_: bool, int16, int32, int64, float64, string, or a list of such integers.
 
     Raises:
-        TypeError: a value is of another kind.
+        TypeError: a value is of another type.
         OverflowError: a number does not fit the type.
-        UnicodeEncodeError: a text is no valid Unicode.
+        UnicodeEncodeError: a text is not valid Unicode.
     """
     import pyarrow as pa
 
@@ -59,7 +59,11 @@ def scalar(value: int) -> pa.Scalar:
 
 
 def to_batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
-    """Return rows, tuples in the order of a schema's columns, as a record batch.
+    """Return rows as a record batch.
+
+    Args:
+        rows: tuples in the order of the schema's columns, as `Table.make_row` returns them.
+        schema: the table's schema.
 
     Raises:
         TypeError, OverflowError, UnicodeEncodeError: as `column`.
@@ -73,11 +77,11 @@ def to_batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBat
 
 
 def _encoded(texts: Sequence[str]) -> tuple[pa.Buffer, Iterable[int]]:
-    """Return texts in UTF-8, one behind the other, and how many bytes each takes."""
+    """Return the texts joined in UTF-8, and the number of bytes of each."""
     import pyarrow as pa
 
     joined = "".join(texts)
-    if joined.isascii():
+    if joined.isascii():  # one byte a character: no need to encode each text
         return pa.py_buffer(joined.encode()), map(len, texts)
     encoded = [text.encode() for text in texts]
     return pa.py_buffer(b"".join(encoded)), map(len, encoded)
@@ -97,7 +101,7 @@ def _offsets(lengths: Iterable[int]) -> pa.Buffer:
 
 
 def _validity(values: Sequence[Any]) -> tuple[pa.Buffer | None, int]:
-    """Return Arrow's bitmap of the values that are there, and how many are not."""
+    """Return Arrow's validity bitmap (None if all are valid) and the number of missing values."""
     missing = values.count(None)
     return (_bits([value is not None for value in values]) if missing else None), missing
 

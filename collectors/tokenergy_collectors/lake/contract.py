@@ -1,7 +1,7 @@
 """The contract: every table of the lake, its columns, types, units and meanings.
 
-This is the only place where they are written. Arrow schemas come from here, `docs/contract.md` is
-generated from here, and the SQL models are checked against it. It imports nothing of ours.
+Everybody imports the contract from here; `tables_*.py` and `events.py` hold its parts. Arrow
+schemas and `docs/contract.md` are made from it, and the SQL models are checked against it.
 
 Units are part of the column names: `_us` microseconds (stamps: UTC since 1970), `_mw` milliwatts,
 `_mj` millijoules, `_nj` nanojoules, `_uj` microjoules, `_j` joules, `_hz` hertz. mW x us = nJ, so
@@ -10,6 +10,7 @@ energy needs no scaling factor.
 
 from __future__ import annotations
 
+from tokenergy_collectors.lake.events import EVENT_KINDS
 from tokenergy_collectors.lake.table import (
     ACCOUNTS,
     BOUNDS,
@@ -22,9 +23,6 @@ from tokenergy_collectors.lake.table import (
     Type,
 )
 from tokenergy_collectors.lake.tables_derived import (
-    JOB_EFFICIENCY,
-    JOB_HOUR_INDEX,
-    JOB_INDEX,
     LEDGER,
     LEDGER_HOUR,
     LOAD_PROFILE,
@@ -32,6 +30,7 @@ from tokenergy_collectors.lake.tables_derived import (
     SEGMENT,
     TOKEN_USAGE,
 )
+from tokenergy_collectors.lake.tables_index import JOB_EFFICIENCY, JOB_HOUR_INDEX, JOB_INDEX
 from tokenergy_collectors.lake.tables_raw import (
     CLOCK,
     DEVICE,
@@ -73,6 +72,7 @@ __all__ = [
     "CLOCK",
     "DEVICE",
     "EVENT",
+    "EVENT_KINDS",
     "HOST",
     "HOUR_US",
     "JOBS",

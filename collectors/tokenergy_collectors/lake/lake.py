@@ -1,26 +1,34 @@
-"""The lake: a folder of Parquet files, one sub-folder a table, one partition an hour.
+"""The lake: a folder of Parquet files, with a folder for each table and each hour.
 
-In: Arrow tables that fit the contract. Out: files `TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet`,
-written aside and renamed, so that a reader never sees half a file. Raw files have unique names and
-are never rewritten; derived files are replaced whole.
+In: Arrow tables that fit the contract. Out: files `TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet`.
+Raw files have unique names and are never rewritten; derived files are replaced whole.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.arrays import scalar, to_batch
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
-from tokenergy_collectors.lake.paths import escape_node, hour_of, hour_of_path, node_of, partition
-from tokenergy_collectors.lake.quarantine import set_aside
+from tokenergy_collectors.lake.paths import (
+    PARTITIONS,
+    SUFFIX,
+    escape_node,
+    hour_of,
+    hour_of_path,
+    node_of,
+    partition,
+    raw_name,
+)
+from tokenergy_collectors.lake.quarantine import move_to_quarantine
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of, read_columns
+from tokenergy_collectors.lake.root import check_writable, prepare
 from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
 
 if TYPE_CHECKING:
@@ -34,10 +42,10 @@ class Lake:
 
     Args:
         root: the folder.
-        create: whether the folder may be missing; the first file written makes it.
+        create: whether the folder may be missing; the first write then creates it.
 
     Raises:
-        UserError: the path is an object store, is no folder, or cannot be written.
+        UserError: the path is an object store, is not a folder, or cannot be written.
     """
 
     def __init__(self, root: str | Path, *, create: bool = False) -> None:
@@ -48,59 +56,48 @@ class Lake:
         if not create and not self.root.is_dir():
             raise UserError(f"lake {self.root}: no such directory")
         if create:
-            self._check_writable()
-
-    def _check_writable(self) -> None:
-        """Refuse a path that is no folder, or in which (or above which) nothing can be made."""
-        there = self.root
-        try:
-            while not there.exists() and there != there.parent:
-                there = there.parent
-        except OSError as error:
-            raise UserError(f"lake {self.root}: cannot be used: {error.strerror}") from None
-        if not there.is_dir():
-            raise UserError(f"lake {self.root}: {there} is not a directory")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise UserError(f"lake {self.root}: is not writable: no permission to write in {there}")
+            check_writable(self.root)
 
     def prepare(self) -> None:
-        """Make the folder and try that a file can be written in it.
+        """Create the folder if it is missing, and check that a file can be written in it.
 
         Raises:
-            UserError: it cannot.
+            UserError: the folder cannot be created or written.
         """
-        probe = self.root / f".probe-{os.getpid()}"
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise UserError(f"lake {self.root}: is not writable: {error.strerror}") from None
+        prepare(self.root)
 
     def hours(self, table: str) -> list[int]:
-        """Return the hours (start, microseconds UTC) in which a table has files, ascending."""
-        folders = (self.root / table).glob("date=*/hour=*")
-        return sorted(hour_of_path(f / "any") for f in folders if any(f.glob("*.parquet")))
+        """Return the starts (us UTC) of the hours for which a table has files, ascending."""
+        folders = (self.root / table).glob(PARTITIONS)
+        firsts = (next(folder.glob(f"*{SUFFIX}"), None) for folder in folders)
+        return sorted(hour_of_path(path) for path in firsts if path is not None)
 
     def has(self, table: str) -> bool:
-        """Tell whether a table has a file; the first one found is enough."""
-        found = (self.root / table).glob("date=*/hour=*/*.parquet")
+        """Return whether a table has any file."""
+        found = (self.root / table).glob(f"{PARTITIONS}/*{SUFFIX}")
         return any(not path.name.startswith(".") for path in found)
 
     def files(
         self, table: str, hours: Iterable[int] | None = None, node: str | None = None
     ) -> list[Path]:
-        """Return a table's files, sorted by path; of some hours and of one node where given."""
+        """Return a table's files, sorted by path.
+
+        Args:
+            table: name of the table.
+            hours: starts of the hours (us UTC); all hours if None.
+            node: only files of this node; all nodes if None.
+        """
         base = self.root / table
         if hours is None:
-            found: Iterator[Path] = base.glob("date=*/hour=*/*.parquet")
+            found: Iterator[Path] = base.glob(f"{PARTITIONS}/*{SUFFIX}")
         else:
-            found = (path for hour in hours for path in (base / partition(hour)).glob("*.parquet"))
-        seen = (path for path in found if not path.name.startswith("."))
-        return sorted(path for path in seen if node is None or node_of(path) == node)
+            found = (path for hour in hours for path in (base / partition(hour)).glob(f"*{SUFFIX}"))
+        # A hidden file is still being written, or its writer died.
+        visible = (path for path in found if not path.name.startswith("."))
+        return sorted(path for path in visible if node is None or node_of(path) == node)
 
     def nodes(self, table: str, hour_us: int) -> list[str]:
-        """Return the names of the nodes that have files of a table in an hour, sorted."""
+        """Return the nodes that have files of a table in an hour, sorted."""
         return sorted({node_of(path) for path in self.files(table, [hour_us])})
 
     def read(
@@ -112,71 +109,75 @@ class Lake:
         columns: Sequence[str] | None = None,
         between_us: tuple[int, int] | None = None,
     ) -> pa.Table:
-        """Read rows of a table; an empty table of the right schema if there are none.
+        """Return rows of a table, typed as in the contract; there may be none.
+
+        A raw file that breaks the contract is moved to quarantine with a warning; the other files
+        are read.
 
         Args:
             table: name of the table.
-            hours: starts of the hours to read; all if None.
+            hours: starts of the hours to read (us UTC); all if None.
             node: only files of this node.
             columns: only these columns.
             between_us: only rows whose stamp t has `between_us[0] <= t < between_us[1]`.
 
-        A raw file that breaks the contract is moved to quarantine, and said to be, and the rest
-        is read.
-
         Raises:
-            UserError: a file cannot be reached, or a derived one is broken.
+            UserError: a file cannot be read, or a derived file is damaged.
         """
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         spec = TABLES[table]
         schema = spec.schema()
         names = list(columns) if columns is not None else spec.column_names
         wanted = pa.schema([schema.field(name) for name in names])
-        where = None
-        if between_us is not None:
-            stamp = pc.field(spec.time)
-            where = (stamp >= between_us[0]) & (stamp < between_us[1])
+        where = None if between_us is None else _between(spec, between_us)
         parts = []
         for path in self.files(table, hours, node):
             try:
                 parts.append(read_columns(path, spec, names, where))
             except BrokenFileError as error:
-                self.give_up(path, spec, str(error))
+                self.quarantine(path, spec, str(error))
             except FileNotFoundError:  # another process moved it
                 continue
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([to_batch([], wanted)])
 
-    def sound_files(
+    def valid_files(
         self, table: str, hours: Iterable[int] | None = None
     ) -> list[tuple[Path, frozenset[str]]]:
         """Return a table's files, each with the columns of the contract that it has.
 
-        Raw files without a sound end, or with columns of another kind, are moved to quarantine.
-        A file is looked at once.
+        Only the Parquet footers are read, those of raw files once. A raw file with a damaged
+        footer, or with columns that are not the table's, is moved to quarantine.
+
+        Args:
+            table: name of the table.
+            hours: starts of the hours (us UTC); all hours if None.
 
         Raises:
-            UserError: a file cannot be reached, or a derived one is broken.
+            UserError: a file cannot be read, or a derived file is damaged.
         """
         spec = TABLES[table]
         found = []
         for path in self.files(table, hours):
             try:
+                # Raw files never change; derived ones are replaced.
                 if path not in self._columns or spec.layer == "derived":
                     self._columns[path] = columns_of(path, spec)
                 found.append((path, self._columns[path]))
             except BrokenFileError as error:
-                self.give_up(path, spec, str(error))
+                self.quarantine(path, spec, str(error))
             except FileNotFoundError:
                 continue
         return found
 
-    def sift(self, tables: Iterable[str]) -> int:
-        """Read every file of some raw tables whole; return how many had to be moved away.
+    def quarantine_damaged(self, tables: Iterable[str]) -> int:
+        """Read all rows of some raw tables, and move damaged files to quarantine.
+
+        Returns:
+            The number of files moved.
 
         Raises:
-            UserError: a file cannot be reached.
+            UserError: a file cannot be read.
         """
         count = 0
         for table in tables:
@@ -185,33 +186,43 @@ class Lake:
                 try:
                     read_columns(path, spec, spec.column_names)
                 except BrokenFileError as error:
-                    self.give_up(path, spec, str(error))
+                    self.quarantine(path, spec, str(error))
                     count += 1
                 except FileNotFoundError:
                     continue
         return count
 
-    def give_up(self, path: Path, spec: Table, reason: str) -> None:
-        """Move a broken raw file to quarantine, and say so in one line.
+    def quarantine(self, path: Path, spec: Table, reason: str) -> None:
+        """Move a damaged raw file to quarantine, and log a warning.
 
         Raises:
-            UserError: it is a derived one.
+            UserError: it is a derived file, which can be made again.
         """
         if spec.layer == "derived":
-            raise UserError(f"{path}: is damaged: {reason}; remove it and derive the hour again")
+            raise UserError(
+                f"{path}: is damaged: {reason}; remove the file and derive the hour again"
+            )
         try:
-            where = f"moved to {set_aside(self.root, path, reason)}"
-        except FileNotFoundError:
+            name = str(path.relative_to(self.root))
+            outcome = f"moved to {move_to_quarantine(self.root, path, name, reason)}"
+        except FileNotFoundError:  # another process moved it
             return
         except OSError as error:
-            where = f"left out; it cannot be moved to quarantine: {error.strerror}"
-        _LOG.warning("%s: %s; %s", path, reason, where)
+            outcome = f"ignored; it cannot be moved to quarantine: {error.strerror}"
+        _LOG.warning("%s: %s; %s", path, reason, outcome)
 
     def append(self, table: str, rows: pa.Table, node: str, tag: str | None = None) -> list[Path]:
-        """Add rows to a raw table, one file an hour touched; return the files written.
+        """Add rows to a raw table, one file for each hour; return the files written.
 
-        File names are `NODE-FIRST_TS-TAG.parquet`. Without a tag it is a digest of the rows, so
-        that adding the same rows again finds the file and changes nothing.
+        Args:
+            table: name of the table.
+            rows: rows with its columns, in any order.
+            node: the node that they belong to.
+            tag: last part of the file names. By default it is a digest of the rows: adding the
+                same rows again then finds the file and changes nothing.
+
+        Raises:
+            UserError: a file cannot be written, or the node's name cannot be part of a file name.
         """
         import pyarrow.compute as pc
 
@@ -222,7 +233,8 @@ class Lake:
         rows = rows.sort_by([(name, "ascending") for name in spec.sort])
         stamps = rows[spec.time]
         base_us = hour_of(pc.min(stamps).as_py())
-        # What lies above the earliest hour is positive, so that the division rounds down.
+        # Arrow rounds a quotient toward zero, which is down only for numbers above 0: so count
+        # from the earliest hour.
         numbers = pc.unique(
             pc.divide(pc.subtract(stamps, scalar(base_us)), scalar(HOUR_US))
         ).to_pylist()
@@ -231,7 +243,7 @@ class Lake:
             late = pc.greater_equal(stamps, scalar(hour_us))
             part = rows.filter(pc.and_(late, pc.less(stamps, scalar(hour_us + HOUR_US))))
             first_us = pc.min(part[spec.time]).as_py()
-            name = f"{escape_node(node)}-{first_us}-{tag or _digest(part)[:12]}.parquet"
+            name = raw_name(node, first_us, tag or _digest(part)[:12])
             path = self.root / table / partition(hour_us) / name
             if not path.exists():
                 write_parquet(part, path, spec)
@@ -239,9 +251,12 @@ class Lake:
         return written
 
     def replace(self, table: str, rows: pa.Table, hour_us: int, name: str) -> Path:
-        """Write the derived file `NAME.parquet` of an hour in place of the one that was there.
+        """Write the derived file `NAME.parquet` of an hour, replacing an older one.
 
         A file that already holds the same bytes is left untouched.
+
+        Raises:
+            UserError: it cannot be written.
         """
         spec = TABLES[table]
         rows = rows.select(spec.column_names).cast(spec.schema())
@@ -251,30 +266,31 @@ class Lake:
         return path
 
     def writer(self, table: str, hour_us: int, name: str) -> ParquetWriter:
-        """Return a writer of the derived file `NAME.parquet` of an hour.
+        """Return a writer for the derived file `NAME.parquet` of an hour.
 
-        It takes rows in the table's sort order, typed as in the contract, in pieces.
+        It accepts rows in pieces, in the table's sort order and typed as in the contract.
         """
         return ParquetWriter(self.derived(table, hour_us, name), TABLES[table])
 
     def derived(self, table: str, hour_us: int, name: str) -> Path:
-        """Return where the derived file `NAME.parquet` of an hour belongs."""
-        return self.root / table / partition(hour_us) / f"{escape_node(name)}.parquet"
+        """Return the path of the derived file `NAME.parquet` of an hour."""
+        return self.root / table / partition(hour_us) / f"{escape_node(name)}{SUFFIX}"
 
     def remove(self, table: str, hour_us: int, name: str) -> None:
-        """Remove the derived file `NAME.parquet` of an hour, if it is there."""
+        """Remove the derived file `NAME.parquet` of an hour if it exists."""
         self.derived(table, hour_us, name).unlink(missing_ok=True)
 
 
-def content_digest(rows: pa.Table) -> str:
-    """Return the SHA-256 of a table's contents, independent of how it is cut into chunks.
+def _between(spec: Table, between_us: tuple[int, int]) -> Any:
+    """Return the pyarrow expression for rows whose stamp t has `first <= t < end`."""
+    import pyarrow.compute as pc
 
-    The column `recorded_us` does not count: it says when a row was noted, not what it says.
-    """
-    return _digest(rows.drop_columns([name for name in rows.column_names if name == "recorded_us"]))
+    first_us, end_us = between_us
+    return (pc.field(spec.time) >= first_us) & (pc.field(spec.time) < end_us)
 
 
 def _digest(rows: pa.Table) -> str:
+    """Return the SHA-256 of a table's rows, whatever its chunks are."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()

@@ -1,47 +1,80 @@
-"""Names of partitions and files, written and read back."""
+"""The paths of the lake, written and read back: this is the only module that knows their form.
+
+    TABLE/date=YYYY-MM-DD/hour=HH/NODE-FIRST_TS-TAG.parquet    a raw file
+    TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet                 a derived file
+
+Dates and hours are UTC, FIRST_TS is the first stamp in the file (microseconds), and NODE and NAME
+are percent-encoded.
+"""
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 
-if TYPE_CHECKING:
-    pass
+SUFFIX = ".parquet"
+PARTITIONS = "date=*/hour=*"
+"""Glob of the hour folders of a table."""
 
-
+_PARTITION = "date=%Y-%m-%d/hour=%H"
+_FILE = re.compile(r"date=[^/]+/hour=[^/]+/[^./][^/]*\.parquet")
 _MAX_NODE_BYTES = 180
 
 
+class RawName(NamedTuple):
+    """What the name of a raw file says."""
+
+    node: str
+    """Percent-encoded, as in the name."""
+    first_us: int
+    """First stamp in the file, microseconds UTC."""
+    tag: str
+
+
 def hour_of(ts_us: int) -> int:
-    """Return the start of the UTC hour in which a stamp lies, both in microseconds."""
+    """Return the start of the UTC hour that contains a stamp, both in microseconds."""
     return ts_us - ts_us % HOUR_US
 
 
 def partition(hour_us: int) -> str:
     """Return the hive path of an hour, for example `date=2026-01-31/hour=07`."""
-    moment = datetime.fromtimestamp(hour_us // 1_000_000, UTC)
-    return f"date={moment:%Y-%m-%d}/hour={moment:%H}"
+    return datetime.fromtimestamp(hour_us // 1_000_000, UTC).strftime(_PARTITION)
+
+
+def hour_of_folder(folder: Path) -> int | None:
+    """Return the start (us UTC) of the hour that a folder holds; None if it is no hour folder."""
+    try:
+        moment = datetime.strptime(f"{folder.parent.name}/{folder.name}", _PARTITION)
+    except ValueError:
+        return None
+    return int(moment.replace(tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def hour_of_path(path: Path) -> int:
-    """Return the start of the hour in whose partition a file lies, microseconds UTC.
+    """Return the start (us UTC) of the hour whose folder contains a file.
 
     Raises:
-        ValueError: it lies in none.
+        ValueError: the file is not in an hour folder.
     """
-    date, hour = path.parent.parent.name, path.parent.name
-    stamp = f"{date.removeprefix('date=')}T{hour.removeprefix('hour=')}"
-    moment = datetime.strptime(stamp, "%Y-%m-%dT%H").replace(tzinfo=UTC)
-    return int(moment.timestamp()) * 1_000_000
+    hour_us = hour_of_folder(path.parent)
+    if hour_us is None:
+        raise ValueError(f"{path}: expected a file in a folder date=YYYY-MM-DD/hour=HH")
+    return hour_us
+
+
+def is_table_file(relative: str) -> bool:
+    """Return whether a path, relative to its table, is that of a file of the lake."""
+    return _FILE.fullmatch(relative) is not None
 
 
 def escape_node(node: str) -> str:
-    """Return a node's name as it stands in file names: percent-encoded, never hidden, no path.
+    """Return a node's name as file names hold it: percent-encoded, not hidden, without slashes.
 
     Raises:
         UserError: the name is empty or too long for a file name.
@@ -60,17 +93,26 @@ def escape_node(node: str) -> str:
     return quoted
 
 
-def node_of(path: Path) -> str:
-    """Return the node that a file belongs to: raw `NODE-FIRST_TS-TAG`, derived `NODE`."""
-    table = TABLES[path.parents[2].name]
-    escaped = path.stem.rsplit("-", 2)[0] if table.layer == "raw" else path.stem
-    return urllib.parse.unquote(escaped)
+def raw_name(node: str, first_us: int, tag: str) -> str:
+    """Return the name of a raw file.
+
+    Raises:
+        UserError: as `escape_node`.
+    """
+    return f"{escape_node(node)}-{first_us}-{tag}{SUFFIX}"
 
 
-def hour_end_us(folder: Path) -> int | None:
-    """Return the end of an hour (us UTC) from its folder; None if the folder is none of an hour."""
-    try:
-        start = datetime.fromisoformat(f"{folder.parent.name[5:]}T{folder.name[5:]}:00:00+00:00")
-    except ValueError:
+def parse_raw_name(name: str) -> RawName | None:
+    """Return what the name of a raw file says; None if it is another name."""
+    # From the right: a node's name may contain hyphens, a stamp and a tag do not.
+    node, _, tag = name.removesuffix(SUFFIX).rpartition("-")
+    node, _, first = node.rpartition("-")
+    if not (name.endswith(SUFFIX) and tag and first.isascii() and first.isdecimal()):
         return None
-    return round(start.timestamp()) * 1_000_000 + HOUR_US
+    return RawName(node, int(first), tag)
+
+
+def node_of(path: Path) -> str:
+    """Return the node whose rows a file holds; of a foreign raw file, its name without suffix."""
+    raw = parse_raw_name(path.name) if TABLES[path.parents[2].name].layer == "raw" else None
+    return urllib.parse.unquote(path.stem if raw is None else raw.node)

@@ -1,44 +1,56 @@
-"""The quarantine: where raw files go that break the contract, the reason beside each."""
+"""The quarantine: the folder for files that cannot be used, with the reason beside each.
+
+quarantine/TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet    a raw file that breaks the contract
+quarantine/NODE-NAME.arrows                              a write-ahead log
+
+To use a repaired file again, move it back to where it was.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    pass
-
+from tokenergy_collectors.lake.modes import make_folders, open_text
+from tokenergy_collectors.lake.paths import hour_of_folder
 
 QUARANTINE = "quarantine"
-
-
 _REASON = ".reason"
 
 
-def set_aside(root: Path, path: Path, reason: str) -> Path:
-    """Move a file of a lake to its quarantine, the reason beside it; return where it is.
+def move_to_quarantine(root: Path, path: Path, name: str, reason: str) -> Path:
+    """Move a file to a lake's quarantine and write the reason beside it.
+
+    Args:
+        root: folder of the lake.
+        path: the file.
+        name: its path below the quarantine; a number is added where another file has it.
+        reason: why it cannot be used.
+
+    Returns:
+        Where the file is now.
 
     Raises:
         OSError: it cannot be moved.
     """
-    home = root / QUARANTINE / path.relative_to(root)
-    home.parent.mkdir(parents=True, exist_ok=True)
+    target = root / QUARANTINE / name
+    make_folders(target.parent, len(target.parent.relative_to(root).parts))
     for number in itertools.count(2):
-        if not home.exists():
+        if not target.exists():
             break
-        home = home.with_name(f"{path.name}.{number}")
-    path.rename(home)
-    home.with_name(f"{home.name}{_REASON}").write_text(f"{reason}\n", "utf-8")
-    return home
+        target = target.with_name(f"{Path(name).name}.{number}")
+    path.replace(target)
+    with open_text(target.with_name(f"{target.name}{_REASON}"), "w") as note:
+        note.write(f"{reason}\n")
+    return target
 
 
 def quarantined(root: Path) -> Iterator[dict[str, Any]]:
-    """Yield what lies in a lake's quarantine, sorted: table, hour_us, file, reason.
+    """Yield the files in a lake's quarantine, sorted: table, hour_us, file, reason.
 
-    A log of a collector has no hour, and its table is None.
+    A collector's write-ahead log has neither a table nor an hour: both are None.
     """
     folder = root / QUARANTINE
     for note in sorted(folder.rglob(f"*{_REASON}")):
@@ -47,18 +59,12 @@ def quarantined(root: Path) -> Iterator[dict[str, Any]]:
             reason = note.read_text("utf-8", errors="replace").strip()
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
-        table, hour_us = _place(file)
+        table, hour_us = _origin(file)
         yield {"table": table, "hour_us": hour_us, "file": str(file), "reason": reason}
 
 
-def _place(file: Path) -> tuple[str | None, int | None]:
-    """Return the table and the hour of a file in quarantine, as its path says."""
+def _origin(file: Path) -> tuple[str | None, int | None]:
+    """Return the table and the hour (us UTC) that a file in quarantine was in, from its path."""
     if len(file.parts) != 4:
         return None, None
-    table, date, hour, _ = file.parts
-    try:
-        stamp = f"{date.removeprefix('date=')}T{hour.removeprefix('hour=')}"
-        moment = datetime.strptime(stamp, "%Y-%m-%dT%H").replace(tzinfo=UTC)
-    except ValueError:
-        return table, None
-    return table, int(moment.timestamp()) * 1_000_000
+    return file.parts[0], hour_of_folder(file.parent)

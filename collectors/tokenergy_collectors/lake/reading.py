@@ -1,12 +1,11 @@
-"""Reads one file of the lake; a raw one that breaks the contract goes to quarantine.
+"""Reads one file of the lake, and checks it against the contract of its table.
 
-In: a file and the contract of its table. Out: rows that fit it, or the reason why there are none.
-The quarantine is `<lake>/quarantine/TABLE/date=.../hour=.../NAME.parquet`, the reason beside it; a
-file that was mended is put back by moving it where it was. Nothing is moved that merely cannot be
-reached: a file without permission to read, a disk that fails, a file that has gone.
+In: a file and its table. Out: rows typed as in the contract, or the reason why the file cannot be
+used: `BrokenFileError` if its content is wrong, `UserError` if it cannot be read at all (no
+permission, a failing disk).
 
-A column that may be NULL may also be missing, as in files of an earlier version; further columns do
-no harm. Whole numbers of any width are taken where whole numbers are due.
+A nullable column may be missing, as in files of an earlier version; extra columns are ignored;
+integers of any width are accepted for an integer column.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ if TYPE_CHECKING:
 
 
 class BrokenFileError(Exception):
-    """A file that can be reached and breaks the contract; the text says how."""
+    """A file that can be read but breaks the contract; the message says how."""
 
 
 def columns_of(path: Path, table: Table) -> frozenset[str]:
-    """Return the names of the contract's columns that a file has; only its end is read.
+    """Return the names of the contract's columns that a file has; only its footer is read.
 
     Raises:
-        BrokenFileError: the file is no whole Parquet file, or its columns are not the table's.
-        FileNotFoundError: it is not there (any more).
-        UserError: it cannot be reached.
+        BrokenFileError: it is not a complete Parquet file, or its columns are not the table's.
+        FileNotFoundError: it does not exist (any more).
+        UserError: it cannot be read.
     """
     import pyarrow.parquet as pq
 
-    with _blame(path):
+    with _sorted_errors(path):
         found = pq.read_schema(path)
     return _columns_in(found, table)
 
@@ -52,7 +51,7 @@ def _columns_in(found: pa.Schema, table: Table) -> frozenset[str]:
     for column in table.schema():
         places = found.get_all_field_indices(column.name)
         if len(places) > 1:
-            raise BrokenFileError(f"column {column.name} is there {len(places)} times")
+            raise BrokenFileError(f"column {column.name} occurs {len(places)} times")
         if places and _kind(found.field(places[0]).type) != _kind(column.type):
             kind = found.field(places[0]).type
             raise BrokenFileError(f"column {column.name} is {kind}, not {column.type}")
@@ -67,22 +66,22 @@ def read_columns(path: Path, table: Table, names: Sequence[str], where: Any = No
     Args:
         path: the file.
         table: its table.
-        names: the columns wanted.
+        names: the columns to read.
         where: which rows, as a pyarrow expression; all if None.
 
     Raises:
         BrokenFileError: as `columns_of`, or the rows are damaged or break the contract.
-        FileNotFoundError: it is not there (any more).
-        UserError: it cannot be reached.
+        FileNotFoundError: it does not exist (any more).
+        UserError: it cannot be read.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    there = columns_of(path, table)
+    present = columns_of(path, table)
     schema = table.schema()
     wanted = pa.schema([schema.field(name) for name in names])
-    with _blame(path):
-        found = [name for name in names if name in there]
+    with _sorted_errors(path):
+        found = [name for name in names if name in present]
         if where is None:  # `read_table` imports pandas
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 part = file.read(columns=found, use_threads=False)
@@ -98,7 +97,7 @@ def read_columns(path: Path, table: Table, names: Sequence[str], where: Any = No
 
 
 def _fit(part: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
-    """Return some columns of what was read, typed as in the contract; texts may be dictionaries."""
+    """Return some columns of rows, typed as in the contract; texts may stay dictionaries."""
     import pyarrow as pa
 
     schema = table.schema()
@@ -132,9 +131,9 @@ def _check_values(name: str, array: pa.ChunkedArray, *, nullable: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """One row group of a file, and what its statistics say; None where they are missing.
+    """One row group of a file and its statistics; None where a column has none.
 
-    `constant` names the columns of numbers that hold one and the same value in every row.
+    `constant` names the numeric columns that hold the same value in every row.
     """
 
     number: int
@@ -145,7 +144,7 @@ class RowGroup:
 
 
 class RawFile:
-    """An open raw file that is read row group by row group, each held to the contract.
+    """An open raw file, read and checked row group by row group.
 
     Args:
         path: the file.
@@ -153,21 +152,21 @@ class RawFile:
         texts: columns of texts to read as dictionaries.
 
     Raises:
-        BrokenFileError, FileNotFoundError, UserError: as `read_columns`, from every method too.
+        BrokenFileError, FileNotFoundError, UserError: as `read_columns`; every method raises them.
     """
 
     def __init__(self, path: Path, table: Table, texts: Sequence[str] = ()) -> None:
         import pyarrow.parquet as pq
 
         self._path, self._table = path, table
-        with _blame(path):
+        with _sorted_errors(path):
             self._file = pq.ParquetFile(
                 path,
                 read_dictionary=list(texts),
-                pre_buffer=False,  # a row group at a time, by several threads: this is quicker
+                pre_buffer=False,  # several threads read a row group each: this is faster
                 page_checksum_verification=True,
             )
-            self._there = _columns_in(self._file.schema_arrow, table)
+            self._present = _columns_in(self._file.schema_arrow, table)
 
     def __enter__(self) -> RawFile:
         return self
@@ -176,23 +175,23 @@ class RawFile:
         self._file.close()
 
     def groups(self, names: Sequence[str]) -> list[RowGroup]:
-        """Return the row groups, with the extremes of some columns."""
-        with _blame(self._path):
+        """Return the row groups, with the smallest and largest values of some columns."""
+        with _sorted_errors(self._path):
             metadata = self._file.metadata
             places = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
             found = []
             for number in range(metadata.num_row_groups):
                 group = metadata.row_group(number)
                 stats = {name: group.column(places[name]).statistics for name in names}
-                known = {name: s if s and s.has_min_max else None for name, s in stats.items()}
-                first = {name: s.min if s else None for name, s in known.items()}
-                last = {name: s.max if s else None for name, s in known.items()}
+                ranges = {name: s if s and s.has_min_max else None for name, s in stats.items()}
+                first = {name: s.min if s else None for name, s in ranges.items()}
+                last = {name: s.max if s else None for name, s in ranges.items()}
                 constant = frozenset(
                     name
-                    for name, s in known.items()
+                    for name, s in ranges.items()
                     if s
                     and s.min == s.max
-                    and not isinstance(s.min, str)  # statistics of texts may be shortened
+                    and not isinstance(s.min, str)  # statistics of texts may be truncated
                     and s.has_null_count
                     and s.null_count == 0
                 )
@@ -200,18 +199,18 @@ class RawFile:
             return found
 
     def read(self, number: int, names: Sequence[str]) -> pa.Table:
-        """Return some columns of one row group, on this thread alone.
+        """Return some columns of one row group, using only the calling thread.
 
-        They are typed as in the contract, but for texts that are read as dictionaries.
+        They are typed as in the contract, except texts that are read as dictionaries.
         """
-        wanted = [name for name in names if name in self._there]
-        with _blame(self._path):
+        wanted = [name for name in names if name in self._present]
+        with _sorted_errors(self._path):
             part = self._file.read_row_group(number, columns=wanted, use_threads=False)
             return _fit(part, self._table, names)
 
 
 def _kind(type_: pa.DataType) -> str:
-    """Return what a type is good for: types of one kind are cast, or the file is broken."""
+    """Return the kind of a type: only types of the same kind are cast into each other."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(type_):
@@ -226,8 +225,8 @@ def _kind(type_: pa.DataType) -> str:
 
 
 @contextmanager
-def _blame(path: Path) -> Iterator[None]:
-    """Tell a broken file from one that cannot be reached, whatever is raised inside."""
+def _sorted_errors(path: Path) -> Iterator[None]:
+    """Turn what Arrow raises into `BrokenFileError` (damage) or `UserError` (cannot be read)."""
     import pyarrow as pa
 
     try:
@@ -235,7 +234,7 @@ def _blame(path: Path) -> Iterator[None]:
     except (FileNotFoundError, pa.ArrowMemoryError, pa.ArrowCancelled):
         raise
     except (OSError, pa.ArrowException) as error:
-        # Arrow reports damage as an OSError too, but one that the system knows nothing of.
+        # Arrow reports damage as an OSError too, but without an errno of the system.
         if isinstance(error, OSError) and error.errno is not None:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from None
         raise BrokenFileError(" ".join(str(error).split())[:500]) from None

@@ -1,7 +1,7 @@
-"""The sealed files of one node, as they lie in the lake.
+"""The sealed files of one node.
 
-In: the lake's folder and the node. Out: raw files with size and age. Derived tables and the files
-of other nodes are never among them.
+In: the lake's folder and the node. Out: its raw files with size and age; never derived tables or
+files of other nodes.
 """
 
 from __future__ import annotations
@@ -13,43 +13,47 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
-from tokenergy_collectors.lake.paths import escape_node, hour_end_us
+from tokenergy_collectors.lake.paths import (
+    PARTITIONS,
+    escape_node,
+    hour_of_folder,
+    parse_raw_name,
+)
 
 RAW_TABLES = tuple(table.name for table in TABLES.values() if table.layer == "raw")
-_SUFFIX = ".parquet"
 _DAY_US = 24 * HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
 class SealedFile:
-    """One sealed file: its path, also relative to the lake, and what is known of it unread."""
+    """One sealed file, described without reading it."""
 
     path: Path
     relative: str
+    """The path relative to the lake."""
     table: str
     first_us: int
-    """First stamp in it (us UTC), as its name says."""
+    """First stamp in it (us UTC), from its name."""
     size: int
+    """Bytes."""
     mtime_ns: int
     """When it was sealed (ns UTC)."""
 
 
 def hour_folders(root: Path) -> Iterator[Path]:
-    """Yield the folders of all hours of the raw tables of a lake."""
+    """Yield the hour folders of all raw tables of a lake."""
     for table in RAW_TABLES:
-        yield from sorted((root / table).glob("date=*/hour=*"))
+        yield from sorted((root / table).glob(PARTITIONS))
 
 
 def files_in(folder: Path, root: Path, node: str) -> list[SealedFile]:
-    """Return the files of a node in the folder of an hour; a folder that is gone holds none."""
+    """Return a node's files in an hour folder; none if the folder has gone."""
     escaped = escape_node(node)
     found = []
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
-            name, _, rest = entry.name.removesuffix(_SUFFIX).rpartition("-")
-            name, _, first = name.rpartition("-")
-            ours = name == escaped and rest and first.isdecimal()
-            if not ours or not entry.name.endswith(_SUFFIX):
+            name = parse_raw_name(entry.name)
+            if name is None or name.node != escaped:
                 continue
             with suppress(FileNotFoundError):
                 stat = entry.stat(follow_symlinks=False)
@@ -57,7 +61,7 @@ def files_in(folder: Path, root: Path, node: str) -> list[SealedFile]:
                 relative = path.relative_to(root).as_posix()
                 table = folder.parent.parent.name
                 found.append(
-                    SealedFile(path, relative, table, int(first), stat.st_size, stat.st_mtime_ns)
+                    SealedFile(path, relative, table, name.first_us, stat.st_size, stat.st_mtime_ns)
                 )
     return found
 
@@ -69,12 +73,15 @@ def sealed_files(root: Path, node: str) -> list[SealedFile]:
 
 
 def age_key(file: SealedFile) -> tuple[int, str]:
-    """Sort files by age: the first stamp in them, then the name."""
+    """Return a sort key: the first stamp in a file, then its name."""
     return file.first_us, file.relative
 
 
 def remove(file: SealedFile, now_us: int) -> bool:
-    """Remove a file, and its folders where they are empty and a day old; tell if it was there.
+    """Remove a file, and its folders if they are empty and their hour ended a day ago.
+
+    Returns:
+        Whether the file existed.
 
     Raises:
         OSError: it cannot be removed.
@@ -84,8 +91,9 @@ def remove(file: SealedFile, now_us: int) -> bool:
     except FileNotFoundError:
         return False
     hour = file.path.parent
-    end_us = hour_end_us(hour)
-    if end_us is not None and now_us - end_us > _DAY_US:  # nobody writes there now
+    hour_us = hour_of_folder(hour)
+    # By then nothing writes there: a folder removed under a writer's feet would fail its write.
+    if hour_us is not None and now_us - (hour_us + HOUR_US) > _DAY_US:
         with suppress(OSError):
             hour.rmdir()
             hour.parent.rmdir()

@@ -1,4 +1,4 @@
-"""What a table of the contract is: columns, types, sort order, and the constants they share."""
+"""What a table of the contract is made of, and the constants that tables share."""
 
 from __future__ import annotations
 
@@ -10,36 +10,28 @@ if TYPE_CHECKING:
 
 
 Type = Literal["int16", "int32", "int64", "int128", "float64", "string", "bool", "list<int32>"]
-
-
 Layer = Literal["raw", "derived"]
-
 
 HOUR_US = 3_600_000_000
 """One hour in microseconds: the size of a partition."""
 
-
 WHOLE_PPM = 1_000_000
-"""The share of a device that is allocated to one job alone."""
-
+"""The share of a device that one job holds alone, in parts per million."""
 
 TOKEN_KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
-
-
 ACCOUNTS = ("active", "resident_idle", "free_idle", "unattributed", "gap")
-
 
 BOUNDS = {
     "power_mw": (0, 2**31 - 1),
     "gap_limit_us": (1, 600_000_000),
     "share_ppm": (1, WHOLE_PPM),
 }
-"""Ranges inside which the integer integration cannot overflow, and shares mean something."""
+"""Allowed values: within them the integer integration cannot overflow, and a share is a share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its type, whether it may be NULL, and what it means."""
+    """One column of a table."""
 
     name: str
     type: Type
@@ -49,7 +41,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: what a row is, its columns, its sort order, and the stamp it is partitioned by."""
+    """One table of the contract.
+
+    Attributes:
+        name: its name, and that of its folder in a lake.
+        layer: raw tables are collected, derived ones are worked out from them.
+        row: what one row is, in words.
+        columns: its columns, in order.
+        sort: the columns by which the rows of a file are sorted.
+        time: the column that says which hour a row belongs to.
+    """
 
     name: str
     layer: Layer
@@ -108,9 +109,11 @@ class Table:
         )
 
 
-def _c(name: str, type_: Type, meaning: str) -> Column:
+def col(name: str, type_: Type, meaning: str) -> Column:
+    """Return a column that always has a value."""
     return Column(name, type_, meaning)
 
 
-def _n(name: str, type_: Type, meaning: str) -> Column:
+def nullable(name: str, type_: Type, meaning: str) -> Column:
+    """Return a column that may be NULL."""
     return Column(name, type_, meaning, nullable=True)

@@ -1,13 +1,7 @@
-"""Writes one Parquet file of the lake, piece by piece, aside and then renamed into place.
+"""Writes one Parquet file of the lake, piece by piece.
 
 In: rows in the table's sort order, in pieces of any size. Out: a file whose bytes depend on the
-rows alone, not on the pieces, so that writing the same rows again finds the same file.
-
-How a column is stored was chosen by measuring (docs/performance.md): whole numbers as differences
-(DELTA_BINARY_PACKED), texts in a dictionary. Raw tables, which are kept and sent over the network,
-go through zstd at its quickest level; derived ones through LZ4, which is quicker and packs them as
-well. The extremes of a row group are noted of raw columns, and of the derived ones that rows are
-sorted by.
+rows alone, not on the pieces: writing the same rows again produces the same file.
 """
 
 from __future__ import annotations
@@ -21,23 +15,27 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import Table
+from tokenergy_collectors.lake.modes import make_file, make_folders
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 GROUP_ROWS = 1 << 18
-"""Rows of a row group: what is read at once, and what a reader may leave out by its extremes."""
+"""Rows of a row group: the unit that is read at once, or skipped by its statistics."""
+
+_DEPTH = 3
+"""Levels of folders between the lake and a file: TABLE/date=.../hour=..."""
 
 _DELTA_TYPES = ("int32", "int64")
 
 
 class ParquetWriter:
-    """A file that is being written; leaving the block without an error puts it in place.
+    """Writes a file under a temporary name; leaving the block without an error renames it.
 
-    A file that already holds the same bytes is left untouched.
+    So a reader never sees half a file. A file that already holds the same bytes is left untouched.
 
     Args:
-        path: where it belongs.
+        path: the file.
         spec: its table.
 
     Raises:
@@ -46,19 +44,23 @@ class ParquetWriter:
 
     def __init__(self, path: Path, spec: Table) -> None:
         self._path, self._spec = path, spec
-        self._aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._writer: Any = None
-        self._waiting: list[pa.Table] = []
-        self._count = 0
+        self._buffered: list[pa.Table] = []
+        self._buffered_rows = 0
 
     def __enter__(self) -> ParquetWriter:
         import pyarrow.parquet as pq
 
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(self._path.parent, _DEPTH)
+            make_file(self._temporary)
+            # Chosen by measuring (docs/performance.md). Raw files are kept and sent over the
+            # network, so zstd at its fastest level; LZ4 is faster and packs derived files as well.
+            # Statistics let readers skip row groups: of derived files, by the sort columns only.
             raw = self._spec.layer == "raw"
             self._writer = pq.ParquetWriter(
-                self._aside,
+                self._temporary,
                 _file_schema(self._spec),
                 store_schema=False,
                 compression="zstd" if raw else "lz4",
@@ -74,21 +76,24 @@ class ParquetWriter:
             )
         except OSError as error:
             self._drop()
-            raise self._blame(error) from None
+            raise self._write_error(error) from None
         return self
 
     def write(self, rows: pa.Table) -> None:
-        """Add rows behind those that were added before; texts may be dictionaries."""
+        """Append rows; columns of texts may be dictionaries.
 
-        self._waiting.append(rows)
-        self._count += len(rows)
-        if self._count < GROUP_ROWS:
+        Raises:
+            UserError: the file cannot be written.
+        """
+        self._buffered.append(rows)
+        self._buffered_rows += len(rows)
+        if self._buffered_rows < GROUP_ROWS:
             return
-        waiting = self._take()
-        whole = self._count // GROUP_ROWS * GROUP_ROWS
-        self._put(waiting.slice(0, whole))
-        self._waiting = [waiting.slice(whole)]
-        self._count -= whole
+        buffered = self._take()
+        whole = self._buffered_rows // GROUP_ROWS * GROUP_ROWS
+        self._put(buffered.slice(0, whole))
+        self._buffered = [buffered.slice(whole)]
+        self._buffered_rows -= whole
 
     def __exit__(
         self,
@@ -96,54 +101,54 @@ class ParquetWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-
         if error is not None:
             with suppress(OSError):
                 self._writer.close()
             self._drop()
             return
         try:
-            if self._waiting:
+            if self._buffered:
                 self._put(self._take())
             self._writer.close()
-            with self._aside.open("rb") as handle:
+            # The rename may reach the disk before the bytes do, unless they are synced first.
+            with self._temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
-            if self._path.exists() and filecmp.cmp(self._path, self._aside, shallow=False):
-                self._aside.unlink()
+            if self._path.exists() and filecmp.cmp(self._path, self._temporary, shallow=False):
+                self._temporary.unlink()
             else:
-                self._aside.replace(self._path)
+                self._temporary.replace(self._path)
         except OSError as failure:
             self._drop()
-            raise self._blame(failure) from None
+            raise self._write_error(failure) from None
         except BaseException:
             self._drop()
             raise
 
     def _take(self) -> pa.Table:
-        """Return what is waiting as one table, texts as dictionaries."""
+        """Return the buffered rows as one table, texts as dictionaries."""
         import pyarrow as pa
 
         schema = _file_schema(self._spec)
-        return pa.concat_tables(rows.cast(schema) for rows in self._waiting)
+        return pa.concat_tables(rows.cast(schema) for rows in self._buffered)
 
     def _put(self, rows: pa.Table) -> None:
         try:
             for first in range(0, len(rows), GROUP_ROWS):
-                group = _plain(rows.slice(first, GROUP_ROWS))
+                group = _with_own_dictionaries(rows.slice(first, GROUP_ROWS))
                 self._writer.write_table(group, row_group_size=GROUP_ROWS)
         except OSError as error:
-            raise self._blame(error) from None
+            raise self._write_error(error) from None
 
     def _drop(self) -> None:
         with suppress(OSError):
-            self._aside.unlink(missing_ok=True)
+            self._temporary.unlink(missing_ok=True)
 
-    def _blame(self, error: OSError) -> UserError:
+    def _write_error(self, error: OSError) -> UserError:
         return UserError(f"{self._path}: cannot be written: {error.strerror or error}")
 
 
 def _file_schema(spec: Table) -> pa.Schema:
-    """Return the schema that rows are written with: texts are dictionaries, which is quicker."""
+    """Return the schema that rows are written with: texts are dictionaries, which is faster."""
     import pyarrow as pa
 
     texts = pa.dictionary(pa.int32(), pa.string())
@@ -152,10 +157,10 @@ def _file_schema(spec: Table) -> pa.Schema:
     )
 
 
-def _plain(rows: pa.Table) -> pa.Table:
-    """Return rows whose dictionaries hold the texts that occur, in the order of their coming.
+def _with_own_dictionaries(rows: pa.Table) -> pa.Table:
+    """Return rows whose dictionaries hold the texts that occur, in the order of occurrence.
 
-    What a file's bytes are would otherwise depend on the pieces that its rows came in.
+    Otherwise a file's bytes would depend on the pieces that its rows came in.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -172,7 +177,12 @@ def _plain(rows: pa.Table) -> pa.Table:
 
 
 def write_parquet(rows: pa.Table, path: Path, spec: Table) -> None:
-    """Write one file whole: rows in the table's sort order.
+    """Write one file.
+
+    Args:
+        rows: all its rows, in the table's sort order.
+        path: the file.
+        spec: its table.
 
     Raises:
         UserError: it cannot be written.

@@ -112,16 +112,16 @@ def _jobs(samples: _Samples, view: LiveView, now_us: int) -> None:
 
 
 def _health(samples: _Samples, view: LiveView, now_us: int) -> None:
-    boards, tally = view.boards.values(), view.tally
+    boards, counts = view.boards.values(), view.counts
     samples.add(c.READINGS, (), sum(live.readings for live in boards))
     samples.add(c.LATE, (), view.late())
     samples.add(c.GAPS, (), sum(live.gaps for live in boards))
-    samples.add(c.DROPPED, (), sum(dict(tally.dropped_rows).values()))
-    samples.add(c.RECOVERED, (), tally.recovered_rows)
+    samples.add(c.DROPPED, (), sum(dict(counts.dropped_rows).values()))
+    samples.add(c.RECOVERED, (), counts.recovered_rows)
     for kind, count in sorted(view.events.counts().items()):
         samples.add(c.EVENTS, (kind,), count)
     samples.add(c.WAL_BYTES, (), None if view.log_bytes is None else view.log_bytes())
-    samples.add(c.SEALED, (), _millionth(tally.sealed_us))
+    samples.add(c.SEALED, (), _millionth(counts.sealed_us))
     samples.add(c.CPU, (), cpu_s())
     samples.add(c.MEMORY, (), resident_bytes())
     samples.add(c.STARTED, (), view.start_us / 1e6)

@@ -28,7 +28,7 @@ from tokenergy_collectors.sources.nvml.rate import rate_hz
 from tokenergy_collectors.sources.nvml.settings import GpuKeys
 from tokenergy_collectors.sources.plan import Health
 from tokenergy_collectors.sources.tokens.settings import TokenKeys
-from tokenergy_collectors.spool.tally import Tally
+from tokenergy_collectors.spool.counts import RecordCounts
 from tokenergy_collectors.upload.uploader import UploadCounters
 
 _PERIODS = 3
@@ -42,10 +42,10 @@ class LiveView:
 
     Args:
         clock: for the age of values.
-        tally: the recorder's counts.
+        counts: the recorder's counts.
 
     Attributes:
-        tally: the recorder's counts.
+        counts: the recorder's counts.
         events: events by kind.
         node: the node's name.
         boards: its boards by `device_id`, in index order.
@@ -55,8 +55,8 @@ class LiveView:
         start_us: when the view was made: about the start of the process (us UTC).
     """
 
-    def __init__(self, clock: Clock, tally: Tally | None = None) -> None:
-        self.tally = tally or Tally()
+    def __init__(self, clock: Clock, counts: RecordCounts | None = None) -> None:
+        self.counts = counts or RecordCounts()
         self.events = EventCounts()
         self.node = ""
         self.boards: dict[str, LiveBoard] = {}

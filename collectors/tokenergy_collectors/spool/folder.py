@@ -1,8 +1,7 @@
-"""Where a node's write-ahead logs lie: `<lake>/.wal/<node>/`, held by one process at a time.
+"""The folder of a node's write-ahead logs, `<lake>/.wal/<node>/`, used by one process at a time.
 
-In: the lake's folder and the node. Out: paths for new logs, the logs an earlier process left, and a
-place for those that cannot be read. No reader of the lake looks into hidden folders, or into
-`quarantine/`.
+In: the lake's folder and the node. Out: paths for new logs, and the logs that an earlier process
+left. Readers of the lake skip hidden folders and `quarantine/`.
 """
 
 from __future__ import annotations
@@ -15,11 +14,14 @@ import weakref
 from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.modes import FILE_MODE, make_folders
 from tokenergy_collectors.lake.paths import escape_node
-from tokenergy_collectors.lake.quarantine import QUARANTINE
+from tokenergy_collectors.lake.quarantine import move_to_quarantine
 from tokenergy_collectors.spool.wal import SUFFIX
 
 FOLDER = ".wal"
+_DEPTH = 2
+"""Levels of folders below the lake: FOLDER/NODE."""
 
 
 class LogFolder:
@@ -38,31 +40,32 @@ class LogFolder:
         self._node = escape_node(node)
         self._root = root
         self.path = root / FOLDER / self._node
+        lock = self.path / "lock"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            make_folders(self.path, _DEPTH)
+            fd = os.open(lock, os.O_RDWR | os.O_CREAT, FILE_MODE)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written: {error.strerror}") from None
-        # The lock goes with the file descriptor: the kernel frees it however the process ends.
+        # The kernel drops the lock with the file descriptor, however the process ends.
         self._release = weakref.finalize(self, os.close, fd)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.close()
             raise UserError(
-                f"node {node!r} is being collected into {root} by another process, which holds "
-                f"{self.path / 'lock'}; stop it, or give this one another --node"
+                f"node {node!r} is already collected into {root} by another process, which holds "
+                f"{lock}: stop it, or choose another --node"
             ) from None
         except OSError as error:
             self.close()
-            raise UserError(f"{self.path / 'lock'}: cannot lock: {error.strerror}") from None
+            raise UserError(f"{lock}: cannot be locked: {error.strerror}") from None
         self.left = sorted(self.path.glob(f"*{SUFFIX}"))
         """Logs that earlier processes left, oldest first."""
         self._prefix = f"{time.time_ns() // 1000:016d}"
         self._numbers = itertools.count()
 
     def new_path(self, table: str) -> Path:
-        """Return the path of a new log: names sort by age and are used once."""
+        """Return the path of a new log: names sort by age and are never used twice."""
         return self.path / f"{self._prefix}-{next(self._numbers):06d}-{table}{SUFFIX}"
 
     def quarantine(self, log: Path, reason: str) -> Path:
@@ -71,18 +74,13 @@ class LogFolder:
         Raises:
             OSError: it cannot be moved.
         """
-        folder = self._root / QUARANTINE
-        folder.mkdir(exist_ok=True)
-        moved = folder / f"{self._node}-{log.name}"
-        log.replace(moved)
-        moved.with_name(f"{moved.name}.reason").write_text(f"{reason}\n", "utf-8")
-        return moved
+        return move_to_quarantine(self._root, log, f"{self._node}-{log.name}", reason)
 
     def close(self) -> None:
-        """Give the folder free."""
+        """Unlock the folder."""
         self._release()
 
 
 def table_of(log: Path) -> str:
-    """Return the table whose rows a log holds, as its name says."""
+    """Return the table whose rows a log holds, from its name."""
     return log.name.removesuffix(SUFFIX).split("-", 2)[-1]

@@ -1,8 +1,7 @@
-"""What an earlier process left behind: which logs are of use, and which of their rows are new.
+"""The logs that earlier processes left: which can be sealed, and which of their rows are new.
 
-In: the logs found at start. Out: those to be sealed, and an account of what was recovered, cut and
-set aside. Nothing is changed but by moving what cannot be read: a crash while recovering is
-recovered from in the same way.
+In: the logs found at start. Out: the logs to seal, and a summary of what was recovered, cut off and
+quarantined. Recovery only moves logs that cannot be read, so a crash during recovery does no harm.
 """
 
 from __future__ import annotations
@@ -24,11 +23,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class Segment:
-    """A log that is written no more and waits to be sealed, as a unit.
+class LogFile:
+    """A log that is complete and waits to be sealed, as a unit.
 
-    `closed` is False if it was interrupted. Then a part of it may be in the lake: somebody may have
-    cut a log whose rows were sealed already.
+    Attributes:
+        path: the file.
+        table: whose rows it holds.
+        rows: how many.
+        size: bytes.
+        closed: False if writing was interrupted. Then some of its rows may be in the lake already:
+            a sealed log may have lost its end before it was removed.
+        recovered: whether an earlier process left it.
     """
 
     path: Path
@@ -36,13 +41,12 @@ class Segment:
     rows: int
     size: int
     closed: bool = True
-    found: bool = False
-    """Left by an earlier process."""
+    recovered: bool = False
 
 
 @dataclass(slots=True)
 class Recovery:
-    """What was found at start: rows, the time they span (s), and what is amiss, in words."""
+    """What was found at start: rows, the time they span (s), and problems, in words."""
 
     rows: int = 0
     span_s: float = 0.0
@@ -50,39 +54,37 @@ class Recovery:
     unreadable: list[str] = field(default_factory=list)
 
 
-def examine(folder: LogFolder) -> tuple[list[Segment], Recovery]:
-    """Read the logs that earlier processes left; set aside what cannot be read."""
-    segments, recovery = [], Recovery()
-    first_us: list[int] = []
-    last_us: list[int] = []
+def recover_logs(folder: LogFolder) -> tuple[list[LogFile], Recovery]:
+    """Read the logs that earlier processes left, and quarantine those that cannot be read."""
+    logs, recovery = [], Recovery()
+    stamps_us: list[int] = []
     for path in folder.left:
         table = table_of(path)
         try:
-            log = _read(path, table)
+            content = _read(path, table)
         except UnreadableLogError as error:
-            recovery.unreadable.append(set_aside(folder, path, str(error)))
+            recovery.unreadable.append(quarantine_log(folder, path, str(error)))
             continue
-        if log.cut_bytes:
-            recovery.torn.append(f"{log.cut_bytes} bytes cut from {path.name}")
-        segment = Segment(path, table, log.rows.num_rows, path.stat().st_size, log.closed, True)
-        segments.append(segment)
-        recovery.rows += segment.rows
-        if segment.rows and table != "jobs":  # whose time is the allocation's start
-            low_us, high_us = stamp_range(table, log.rows)
-            first_us.append(low_us)
-            last_us.append(high_us)
-    if first_us:
-        recovery.span_s = (max(last_us) - min(first_us)) / 1_000_000
-    return segments, recovery
+        if content.cut_bytes:
+            recovery.torn.append(f"{content.cut_bytes} bytes cut from {path.name}")
+        rows = content.rows.num_rows
+        logs.append(LogFile(path, table, rows, path.stat().st_size, content.closed, True))
+        recovery.rows += rows
+        # The stamp of `jobs` is an allocation's start: it does not say when the row was recorded.
+        if rows and table != "jobs":
+            stamps_us += stamp_range(table, content.rows)
+    if stamps_us:
+        recovery.span_s = (max(stamps_us) - min(stamps_us)) / 1_000_000
+    return logs, recovery
 
 
 def _read(path: Path, table: str) -> LogRows:
     if table not in TABLES:
-        raise UnreadableLogError(f"no table {table!r}")
+        raise UnreadableLogError(f"unknown table {table!r}")
     return read_log(path, TABLES[table].schema())
 
 
-def set_aside(folder: LogFolder, path: Path, reason: str) -> str:
+def quarantine_log(folder: LogFolder, path: Path, reason: str) -> str:
     """Move a log to quarantine; return what happened to it, in words."""
     try:
         return f"{path.name}: {reason}; moved to {folder.quarantine(path, reason)}"
@@ -91,7 +93,7 @@ def set_aside(folder: LogFolder, path: Path, reason: str) -> str:
 
 
 def stamp_range(table: str, rows: pa.Table) -> tuple[int, int]:
-    """Return the first and the last stamp (us UTC) of some rows, at least one."""
+    """Return the first and the last stamp (us UTC) of one or more rows."""
     import pyarrow.compute as pc
 
     found = pc.min_max(rows[TABLES[table].time]).as_py()
@@ -99,7 +101,7 @@ def stamp_range(table: str, rows: pa.Table) -> tuple[int, int]:
 
 
 def hours_of(table: str, rows: pa.Table) -> set[int]:
-    """Return the starts (us UTC) of the hours that some rows lie in."""
+    """Return the starts (us UTC) of the hours that rows belong to."""
     import pyarrow.compute as pc
 
     hours = {hour_of(ts_us) for ts_us in stamp_range(table, rows)} if rows.num_rows else set()
@@ -108,7 +110,7 @@ def hours_of(table: str, rows: pa.Table) -> set[int]:
     return hours
 
 
-def unsealed(lake: Lake, node: str, table: str, rows: pa.Table, own: set[Path]) -> pa.Table:
+def rows_not_sealed(lake: Lake, node: str, table: str, rows: pa.Table, skip: set[Path]) -> pa.Table:
     """Return the rows that no file of the lake holds yet.
 
     Args:
@@ -116,7 +118,7 @@ def unsealed(lake: Lake, node: str, table: str, rows: pa.Table, own: set[Path]) 
         node: whose files.
         table: which table.
         rows: rows of a log.
-        own: files that need not be looked into.
+        skip: files that are known to hold none of them.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -125,21 +127,21 @@ def unsealed(lake: Lake, node: str, table: str, rows: pa.Table, own: set[Path]) 
     if not rows.num_rows:
         return rows
     first_us, last_us = (scalar(ts_us) for ts_us in stamp_range(table, rows))
-    there: set[str] = set()
+    sealed: set[str] = set()
     for path in lake.files(table, hours_of(table, rows), node):
-        if path in own:
+        if path in skip:
             continue
-        with suppress(OSError, KeyError, pa.ArrowException):  # unreadable: holds no rows
+        with suppress(OSError, KeyError, pa.ArrowException):  # a damaged file holds no rows
             with pq.ParquetFile(path) as file:  # `read_table` imports pandas
                 part = file.read(columns=rows.column_names)
             stamp = part[TABLES[table].time]
             near = pc.and_(pc.greater_equal(stamp, first_us), pc.less_equal(stamp, last_us))
-            there.update(_keys(part.filter(near)))
-    if not there:
+            sealed.update(_keys(part.filter(near)))
+    if not sealed:
         return rows
-    return rows.filter(column([key not in there for key in _keys(rows)], pa.bool_()))
+    return rows.filter(column([key not in sealed for key in _keys(rows)], pa.bool_()))
 
 
 def _keys(rows: pa.Table) -> list[str]:
-    """Return each row as text: lists cannot be compared by Arrow's own joins."""
+    """Return each row as text, since Arrow's joins cannot compare lists."""
     return [repr(row) for row in rows.to_pylist()]

@@ -1,12 +1,12 @@
-"""What was read and not yet sealed: in memory for a moment, then in logs, then in the lake.
+"""Rows on their way into the lake: in memory for a moment, then in logs, then in sealed files.
 
-In: rows. Out: sealed files, at most one a table, hour and roll.
+In: rows. Out: sealed files, at most one for each table, hour and roll.
 
-    add -> memory -> flush -> log (one a table and roll) -> seal -> lake
+    add -> memory -> flush -> log (one for each table and roll) -> seal -> lake
 
-While the lake cannot be written the logs wait, up to a limit on their bytes; beyond it the oldest
-gauges go first, then the oldest readings. While the logs cannot be written either, some rows wait
-in memory by the same rule.
+While the lake cannot be written, the logs wait. Above a limit on their bytes the oldest gauges are
+dropped first, then the oldest readings. While the logs cannot be written either, a limited number
+of rows waits in memory, by the same rule.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.arrays import to_batch
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.spool.folder import LogFolder
-from tokenergy_collectors.spool.recovery import Recovery, Segment, examine, set_aside
+from tokenergy_collectors.spool.recovery import LogFile, Recovery, quarantine_log, recover_logs
 from tokenergy_collectors.spool.sealing import Sealer
 from tokenergy_collectors.spool.wal import LogWriter, UnreadableLogError, sync_path
 
@@ -31,28 +31,31 @@ if TYPE_CHECKING:
 
 Rows = list[tuple[Any, ...]]
 Dropped = Callable[[str, int, str], None]
-"""Takes what had to be given up: table, number of rows, why."""
+"""Called with rows that were dropped: table, number of rows, why."""
 
 LIMIT_BYTES = 1 << 30
 _MEMORY_ROWS = 50_000
 _BATCH_ROWS = 5_000
-_PARTS = 16
-_MISFITS = (ValueError, TypeError, OverflowError)
-"""What the columns and the calendar raise where a value does not fit."""
+_LOGS_IN_LIMIT = 16
+"""A log is closed at this part of the limit, so that the oldest rows can be dropped alone."""
+
+_BAD_VALUE = (ValueError, TypeError, OverflowError)
+"""Raised by Arrow columns, or by the calendar, for a value that does not fit."""
+
 DROP_ORDER = ("state", "power", "host", "tokens")
-"""What is given up first where not everything can be kept; what is not named never is."""
+"""The tables whose rows may be dropped, in this order; those of other tables never are."""
 
 
 class Spool:
-    """Collects rows, logs and seals them. All methods may be called from several threads.
+    """Collects rows, logs them and seals them. Several threads may call all methods.
 
     Args:
         lake: where to write.
         node: whose rows they are.
-        dropped: told of rows that had to be given up.
-        limit_bytes: how much all logs together may hold. What is logged since the last roll counts
-            but is not given up, so that they may exceed it by a sixteenth a table.
-        replay: True where time is run again, as on a virtual clock (see `sealing`).
+        dropped: called with rows that were dropped.
+        limit_bytes: how much all logs together may hold. Rows logged since the last roll count but
+            are not dropped, so the logs may exceed the limit by a sixteenth for each table.
+        replay: True if the same time may be run again, as on a virtual clock (see `sealing`).
 
     Raises:
         UserError: the node's name or the lake's folder cannot be used, or another process collects
@@ -72,34 +75,35 @@ class Spool:
         self._sealer = Sealer(lake, node, replay=replay)
         self._dropped = dropped
         self._limit_bytes = limit_bytes
-        # Taken in this order: one seal at a time, one writer of logs, one change of the rows.
+        # Always taken in this order, so that threads cannot deadlock: one seal at a time, one
+        # writer of logs, one change of the rows.
         self._sealing = threading.Lock()
         self._logging = threading.RLock()
         self._adding = threading.Lock()
         self._rows: dict[str, Rows] = {name: [] for name in TABLES}
         self._open: dict[str, LogWriter] = {}
-        self._waiting: list[Segment] = []
-        self._under_seal: Segment | None = None
+        self._waiting: list[LogFile] = []
+        self._under_seal: LogFile | None = None
         self._synced: dict[str, int] = {}
         self._lost: Counter[str] = Counter()
 
     def recover(self) -> Recovery:
-        """Take over the logs that earlier processes left; the next seal seals them."""
-        segments, recovery = examine(self._folder)
+        """Read the logs that earlier processes left; the next seal seals them."""
+        logs, recovery = recover_logs(self._folder)
         with self._logging:
-            self._waiting[:0] = segments
+            self._waiting[:0] = logs
         return recovery
 
     def add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Add rows: tuples in the order of the contract's columns."""
+        """Add rows of a table, as `Table.make_row` makes them."""
         with self._adding:
             self._rows[table].extend(rows)
 
     def flush(self) -> None:
-        """Write what was added to the logs; from then on the process may be killed.
+        """Write the added rows to the logs; after that they survive a kill of the process.
 
         Raises:
-            UserError: it cannot be written. It waits in memory, up to a limit.
+            UserError: a log cannot be written. The rows wait in memory, up to a limit.
         """
         with self._logging:
             with self._adding:
@@ -113,27 +117,28 @@ class Spool:
                         self._log(table, found[done : done + _BATCH_ROWS])
                 except OSError as error:
                     left[table], problem = found[done:], error
-            self._shed()
+            self._drop_logs()
             if problem is not None:
-                self._hold(left)
+                self._keep_in_memory(left)
                 raise UserError(f"{self._folder.path}: cannot be written: {problem.strerror}")
             for table in list(self._lost):
                 self._dropped(table, self._lost.pop(table), "the log could not be written")
 
     def sync(self) -> None:
-        """Force the logs to the disk; from then on the host may lose power.
+        """Sync the logs to disk; after that they survive a loss of power.
 
         Raises:
-            UserError: the disk refuses.
+            UserError: the disk reports an error.
         """
         with self._logging:
-            logs: list[Segment | LogWriter] = [*self._waiting, *self._open.values()]
+            logs: list[LogFile | LogWriter] = [*self._waiting, *self._open.values()]
             done = {log.path.name: self._synced.get(log.path.name, 0) for log in logs}
             due = [(log.path, log.size) for log in logs if done[log.path.name] < log.size]
             self._synced = done
         try:
-            for path, size in due:  # others go on writing: a disk may take seconds
-                with suppress(FileNotFoundError):  # sealed by now
+            # Without the lock: a disk may take seconds, and other threads write meanwhile.
+            for path, size in due:
+                with suppress(FileNotFoundError):  # sealed and removed meanwhile
                     sync_path(path)
                     self._synced[path.name] = size
             if due:
@@ -142,10 +147,10 @@ class Spool:
             raise UserError(f"{self._folder.path}: cannot be synced: {error.strerror}") from None
 
     def seal(self) -> dict[str, int]:
-        """Seal everything collected so far; return the number of rows added by table.
+        """Seal everything collected so far; return the number of rows added, by table.
 
         Raises:
-            UserError: something cannot be written; it waits for the next time.
+            UserError: something cannot be written; it waits for the next seal.
         """
         with self._sealing:
             sealed: Counter[str] = Counter()
@@ -156,14 +161,14 @@ class Spool:
                 full = True
             self._roll()
             self._seal_waiting(sealed)
-            if full:  # sealing may have made the room that the log lacked
+            if full:  # sealing may have freed the space that the log lacked
                 self.flush()
                 self._roll()
                 self._seal_waiting(sealed)
             return dict(sealed)
 
     def seal_waiting(self) -> dict[str, int]:
-        """Seal what was recovered or could not be sealed; the logs in use go on.
+        """Seal the logs that were recovered or could not be sealed; those in use stay open.
 
         Raises:
             UserError: as `seal`.
@@ -174,19 +179,19 @@ class Spool:
             return dict(sealed)
 
     def log_bytes(self) -> int:
-        """Return the bytes in logs that are not sealed yet; taken in passing, without a lock."""
-        logs: list[Segment | LogWriter] = [*self._waiting, *self._open.copy().values()]
+        """Return the bytes in logs that are not sealed yet. Approximate: it takes no lock."""
+        logs: list[LogFile | LogWriter] = [*self._waiting, *self._open.copy().values()]
         return sum(log.size for log in logs)
 
     def close(self) -> None:
-        """Close the logs as they are and give the node free for another process."""
+        """Close the logs as they are and unlock the node for another process."""
         with self._sealing:
             self._roll()
             self._folder.close()
 
     def _log(self, table: str, rows: Rows) -> None:
-        """Append rows to the table's log, which is closed where it has become large."""
-        batch = self._fitting(table, rows)
+        """Append rows to the table's log; close the log if it has become large."""
+        batch = self._to_batch(table, rows)
         if not batch.num_rows:
             return
         writer = self._open.get(table)
@@ -194,21 +199,21 @@ class Spool:
             writer = LogWriter(self._folder.new_path(table), table, batch.schema)
             self._open[table] = writer
         writer.write(batch)
-        if writer.size > self._limit_bytes // _PARTS:
+        if writer.size > self._limit_bytes // _LOGS_IN_LIMIT:
             self._close(table)
 
-    def _fitting(self, table: str, rows: Rows) -> pa.RecordBatch:
-        """Return rows as Arrow's; one that does not fit is told, and holds up no other."""
+    def _to_batch(self, table: str, rows: Rows) -> pa.RecordBatch:
+        """Return rows as a record batch; a row that does not fit is dropped alone."""
         schema = TABLES[table].schema()
         try:
             return to_batch(rows, schema)
-        except _MISFITS:
+        except _BAD_VALUE:
             fitting = []
             for row in rows:
                 try:
                     to_batch([row], schema)
                     fitting.append(row)
-                except _MISFITS as error:
+                except _BAD_VALUE as error:
                     self._dropped(table, 1, f"does not fit the table: {error}")
             return to_batch(fitting, schema)
 
@@ -221,68 +226,69 @@ class Spool:
         writer = self._open.pop(table)
         writer.close()
         if writer.rows:
-            self._waiting.append(Segment(writer.path, table, writer.rows, writer.size))
+            self._waiting.append(LogFile(writer.path, table, writer.rows, writer.size))
         else:
             writer.path.unlink(missing_ok=True)
 
     def _seal_waiting(self, sealed: Counter[str]) -> None:
         problem = ""
-        for segment in list(self._waiting):
+        for log in list(self._waiting):
             with self._logging:
-                if segment not in self._waiting:
-                    continue  # given up meanwhile
-                self._under_seal = segment
+                if log not in self._waiting:
+                    continue  # dropped meanwhile
+                self._under_seal = log
             try:
-                found = self._seal_one(segment, sealed)
+                found = self._seal_one(log, sealed)
             finally:
                 self._under_seal = None
             problem = problem or found
         if problem:
-            waiting = sum(segment.rows for segment in list(self._waiting))
+            waiting = sum(log.rows for log in list(self._waiting))
             raise UserError(f"{problem}; {waiting} rows wait in the log")
 
-    def _seal_one(self, segment: Segment, sealed: Counter[str]) -> str:
-        """Seal a segment; return why it has to wait, or nothing."""
+    def _seal_one(self, log: LogFile, sealed: Counter[str]) -> str:
+        """Seal a log; return why it has to wait, or an empty text."""
         try:
-            added, missing = self._sealer.seal(segment)
+            added, missing = self._sealer.seal(log)
         except (UserError, OSError) as error:
-            return f"{segment.table}: {error}"
-        except (UnreadableLogError, *_MISFITS) as error:
-            told = set_aside(self._folder, segment.path, " ".join(str(error).split()))
-            added, missing = 0, segment.rows
+            return f"{log.table}: {error}"
+        except (UnreadableLogError, *_BAD_VALUE) as error:
+            reason = quarantine_log(self._folder, log.path, " ".join(str(error).split()))
+            added, missing = 0, log.rows
         else:
-            told = "the log was damaged"
+            reason = "the log was damaged"
         with self._logging:
-            self._waiting.remove(segment)
+            self._waiting.remove(log)
         if added:
-            sealed[segment.table] += added
+            sealed[log.table] += added
         if missing:
-            self._dropped(segment.table, missing, told)
+            self._dropped(log.table, missing, reason)
         return ""
 
-    def _shed(self) -> None:
-        """Give up the oldest logs of what matters least until the rest is within the limit."""
-        over = sum(segment.size for segment in self._waiting) - self._limit_bytes
+    def _drop_logs(self) -> None:
+        """Drop the oldest logs, in the order of tables, until the rest is within the limit."""
+        over = sum(log.size for log in self._waiting) - self._limit_bytes
         over += sum(writer.size for writer in self._open.values())
         for table in DROP_ORDER:
-            for segment in [segment for segment in self._waiting if segment.table == table]:
+            for log in [log for log in self._waiting if log.table == table]:
                 if over <= 0:
                     return
-                if segment is not self._under_seal:
-                    segment.path.unlink(missing_ok=True)
-                    self._waiting.remove(segment)
-                    over -= segment.size
-                    self._dropped(table, segment.rows, "the log is at its limit, wal_limit_mib")
+                if log is not self._under_seal:
+                    log.path.unlink(missing_ok=True)
+                    self._waiting.remove(log)
+                    over -= log.size
+                    self._dropped(table, log.rows, "the logs reached their limit, wal_limit_mib")
 
-    def _hold(self, left: dict[str, Rows]) -> None:
-        """Keep in memory what the log did not take, the oldest of what matters least excepted."""
+    def _keep_in_memory(self, left: dict[str, Rows]) -> None:
+        """Keep rows that could not be logged; above a limit drop the oldest, in table order."""
         with self._adding:
             for table, rows in left.items():
                 self._rows[table][:0] = rows
             over = sum(map(len, self._rows.values())) - _MEMORY_ROWS
             for table in DROP_ORDER:
-                gone = self._rows[table][: max(0, over)]
-                del self._rows[table][: len(gone)]
-                over -= len(gone)
-                if gone:
-                    self._lost[table] += len(gone)
+                count = min(max(0, over), len(self._rows[table]))
+                del self._rows[table][:count]
+                over -= count
+                # Reported once the log can be written again: the event has to go there, too.
+                if count:
+                    self._lost[table] += count

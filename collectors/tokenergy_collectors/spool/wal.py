@@ -1,9 +1,11 @@
 """One write-ahead log: rows of one table on disk, before they are sealed.
 
-In: Arrow batches. Out: an Arrow IPC stream, which any Arrow library opens; after a crash, what of
-it is whole. Behind every batch stands an empty one; its metadata hold the CRC-32 of all bytes since
-the previous one, because IPC has no checksum of its own and a disk that loses power may leave
-zeros, or old blocks, where a batch should be. A batch without its mark does not count.
+In: Arrow batches. Out: an Arrow IPC stream, which any Arrow library opens; after a crash, the part
+of it that is intact.
+
+IPC has no checksum, and after a loss of power a disk may hold zeros, or old blocks, in place of a
+batch. So an empty batch, the mark, follows every batch: its metadata hold the CRC-32 of all bytes
+since the previous mark. A batch without its mark does not count.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenergy_collectors.lake.arrays import to_batch
+from tokenergy_collectors.lake.modes import FILE_MODE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,15 +28,15 @@ SUFFIX = ".arrows"
 
 _CRC_KEY = b"crc32"
 _END = b"\xff\xff\xff\xff\0\0\0\0"
-"""End of an IPC stream: a log that ends so was closed, and will not be written again."""
+"""End of an IPC stream: a log that ends with it was closed."""
 
 
 class UnreadableLogError(Exception):
-    """Nothing in a log can be read; the message is the reason, on one line."""
+    """A log of which nothing can be read; the message is the reason, on one line."""
 
 
 class LogRows(NamedTuple):
-    """What a log holds: its whole batches, whether it was closed, and the bytes after them."""
+    """The rows of a log's intact batches, whether it was closed, and the bytes after them."""
 
     rows: pa.Table
     closed: bool
@@ -41,17 +44,17 @@ class LogRows(NamedTuple):
 
 
 class LogWriter:
-    """Writes one log; after each call what was given is with the operating system.
+    """Writes one log; every call hands its rows to the operating system.
 
-    A killed process loses nothing of it; a host that loses power does, until the file is fsynced.
+    So a killed process loses none of them. A loss of power may, until the file is synced.
 
     Args:
         path: a file that does not exist yet.
-        table: the table whose rows it takes.
+        table: the table whose rows it holds.
         schema: the Arrow schema of that table.
 
     Raises:
-        OSError: the file cannot be made.
+        OSError: the file cannot be created.
     """
 
     def __init__(self, path: Path, table: str, schema: pa.Schema) -> None:
@@ -59,17 +62,17 @@ class LogWriter:
         self.table = table
         self.rows = 0
         self.size = 0
-        """Bytes up to the last whole batch."""
+        """Bytes up to the end of the last complete batch."""
         self._schema = schema
         self._mark = to_batch([], schema)
         self._begin()
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch and its mark.
 
         Raises:
-            OSError: it cannot be written. The log holds what it held before, and may be used on.
+            OSError: it cannot be written. The log is as before and can still be used.
         """
         self._stream.write_batch(batch)
         body = self._take()
@@ -78,14 +81,14 @@ class LogWriter:
             self._append(body + self._take())
         except OSError:
             if not self.size:
-                self._begin()  # the schema went with the first batch
-            with suppress(OSError):  # what stands behind the end is written over, or cut
+                self._begin()  # the stream writes its schema only once, with the first batch
+            with suppress(OSError):  # else the next write, or recovery, cuts these bytes off
                 os.ftruncate(self._fd, self.size)
             raise
         self.rows += batch.num_rows
 
     def close(self) -> None:
-        """End the stream. On a full disk the end is left out: the log then looks interrupted."""
+        """End the stream. On a full disk the end is missing, and the log looks interrupted."""
         self._append_end()
         os.close(self._fd)
 
@@ -107,7 +110,7 @@ class LogWriter:
         return made
 
     def _append(self, data: bytes) -> None:
-        """Write everything behind the last whole batch; the end moves only if all went well."""
+        """Write after the last complete batch; the size changes only if all bytes were written."""
         left, at = memoryview(data), self.size
         while left:
             count = os.pwrite(self._fd, left, at)
@@ -116,14 +119,14 @@ class LogWriter:
 
 
 def read_log(path: Path, schema: pa.Schema) -> LogRows:
-    """Read a log up to its last whole batch.
+    """Read a log up to its last intact batch.
 
     Args:
         path: the file; an empty one holds no rows.
-        schema: what it must hold.
+        schema: the schema that it must have.
 
     Raises:
-        UnreadableLogError: the file cannot be read, is no log, or is one of another schema.
+        UnreadableLogError: the file cannot be read, is not a log, or has another schema.
     """
     import pyarrow as pa
 
@@ -135,23 +138,23 @@ def read_log(path: Path, schema: pa.Schema) -> LogRows:
         stream = pa.ipc.open_stream(source)
     except (OSError, pa.ArrowException) as error:
         raise UnreadableLogError(f"not a log: {' '.join(str(error).split())}") from None
-    if stream.schema != schema:  # not shown: the names may be no text at all
+    if stream.schema != schema:  # its names are not shown: they may not be text
         raise UnreadableLogError("its columns are not those of this version's table")
-    batches, end = _whole(stream, source, data)
+    batches, end = _intact_batches(stream, source, data)
     closed = data[end:] == _END
     cut_bytes = 0 if closed else len(data) - end
     return LogRows(pa.Table.from_batches(batches, schema), closed, cut_bytes)
 
 
-def _whole(
+def _intact_batches(
     stream: pa.RecordBatchReader, source: pa.BufferReader, data: bytes
 ) -> tuple[list[pa.RecordBatch], int]:
-    """Return the batches whose marks agree, up to the first that does not, and where they end."""
+    """Return the batches before the first one without a correct mark, and where they end."""
     import pyarrow as pa
 
     batches: list[pa.RecordBatch] = []
     end = 0
-    with suppress(StopIteration, OSError, pa.ArrowException):  # what Arrow says of a torn tail
+    with suppress(StopIteration, OSError, pa.ArrowException):  # what Arrow raises for a damaged end
         while True:
             batch = stream.read_next_batch()
             body = memoryview(data)[end : source.tell()]
@@ -168,10 +171,10 @@ def _crc(data: bytes | memoryview) -> bytes:
 
 
 def sync_path(path: Path) -> None:
-    """Force a file, or the names in a folder, to the disk.
+    """Sync a file, or the names in a folder, to disk.
 
     Raises:
-        OSError: it is not there, or the disk refuses.
+        OSError: it does not exist, or the disk reports an error.
     """
     fd = os.open(path, os.O_RDONLY)
     try:

@@ -1,1 +1,1 @@
-"""Sealed files out of the lake and into a store: an S3 bucket, or a folder on a mounted share."""
+"""Uploads sealed files to a store: an S3 bucket, or a folder on a mounted share."""

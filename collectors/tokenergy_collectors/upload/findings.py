@@ -1,7 +1,7 @@
-"""Does the store of the configuration answer? For the preflight; nothing is written.
+"""Checks for the preflight whether the store answers; it writes nothing.
 
-In: a configuration. Out: a finding where something is to be uploaded. A store that does not answer
-now may answer later: that keeps no daemon from running. A package that is missing does.
+In: a configuration. Out: a finding, if uploads are configured. A store that does not answer is a
+warning, since it may answer later; a missing package is a failure.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A folder as a store, such as one on a mounted share.
+"""A folder as a store, usually on a mounted share.
 
-In: bytes and names. Out: files, written aside, forced to disk and renamed, and read back whole to
-be verified. The folder itself is never made: where a share is not mounted its folder is missing,
-and that is an outage, not a place to write to.
+In: bytes and names. Out: files, written under a temporary name, synced to disk and renamed, and
+read back to be verified. The folder itself is never created: if it is missing, the share is not
+mounted, which is an outage.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tokenergy_collectors.upload.store import Content, Looked, StoreError
+from tokenergy_collectors.upload.store import Comparison, Content, StoreError
 
 
 class FolderStore:
@@ -20,38 +20,38 @@ class FolderStore:
 
     Args:
         root: the folder.
-        lake: folder of the lake, to tell whether both lie on one disk.
+        lake: folder of the lake, to find out whether both are on the same disk.
     """
 
     def __init__(self, root: Path, lake: Path) -> None:
         self._root = root
         self._lake = lake
 
-    def look(self, relative: str, content: Content) -> Looked:
+    def compare(self, relative: str, content: Content) -> Comparison:
         """Compare the file's bytes."""
-        with self._reasons():
+        with self._as_store_errors():
             try:
-                found = (self._there() / relative).read_bytes()
+                found = (self._existing_root() / relative).read_bytes()
             except FileNotFoundError:
-                return "none"
-            return "same" if found == content.data else "other"
+                return "missing"
+            return "same" if found == content.data else "different"
 
     def put(self, relative: str, content: Content) -> None:
-        """Write the file aside, force it to disk, and rename it."""
-        with self._reasons():
-            path = self._there() / relative
+        """Write the file under a temporary name, sync it to disk, and rename it."""
+        with self._as_store_errors():
+            path = self._existing_root() / relative
             path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_name(f".{path.name}.tmp")
-            with aside.open("wb") as file:
+            temporary = path.with_name(f".{path.name}.tmp")
+            with temporary.open("wb") as file:
                 file.write(content.data)
                 file.flush()
                 os.fsync(file.fileno())
-            aside.replace(path)
+            temporary.replace(path)
 
     def probe(self) -> str:
-        """Look whether the folder is there and may be written to."""
-        with self._reasons():
-            root = self._there()
+        """Check that the folder exists and can be written."""
+        with self._as_store_errors():
+            root = self._existing_root()
             if not os.access(root, os.W_OK | os.X_OK):
                 raise StoreError(f"{root}: no permission to write")
             lake = self._lake
@@ -61,13 +61,13 @@ class FolderStore:
                 return "on the lake's own disk: is the share mounted?"
             return ""
 
-    def _there(self) -> Path:
+    def _existing_root(self) -> Path:
         if not self._root.is_dir():
             raise StoreError(f"{self._root}: no such directory: is the share mounted?")
         return self._root
 
     @contextmanager
-    def _reasons(self) -> Iterator[None]:
+    def _as_store_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

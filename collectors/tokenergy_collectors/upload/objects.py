@@ -1,12 +1,12 @@
-"""Object stores, through fsspec: S3 and what speaks it, and others as their drivers allow.
+"""Object stores, through fsspec: S3 and compatible stores, and others with an fsspec driver.
 
-In: bytes and names. Out: objects, each put in one call, so that a half one never shows. S3 is given
-the MD5 of what it is to take and refuses anything else; the ETag it then tells is that MD5 again,
-unless it encrypts with a key of its own or the object came in parts. Where the ETag says something
-else, and in any other store, the object is read back and its SHA-256 compared.
+In: bytes and names. Out: objects, each put in one call, so that nobody sees half of one. With each
+object S3 gets its MD5 and refuses other bytes. The ETag that S3 then reports is that MD5, unless it
+encrypts with a key of its own or the object was sent in parts. If the ETag differs, and in any
+other store, the object is read back and its SHA-256 is compared.
 
-Credentials come from where the driver looks: for S3 the environment (AWS_ACCESS_KEY_ID ...), the
-usual files (~/.aws), or the instance's role.
+The driver finds the credentials: for S3 in the environment (AWS_ACCESS_KEY_ID ...), the usual files
+(~/.aws), or the instance's role.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.upload.settings import Upload
-from tokenergy_collectors.upload.store import Content, Looked, Store, StoreError
+from tokenergy_collectors.upload.store import Comparison, Content, Store, StoreError
 
 _SLOWEST_BYTES_S = 50_000
-"""A transfer below this is taken for one that hangs."""
+"""A transfer slower than this counts as hanging."""
 
 _CLIENT_S = 60.0
-"""What making a client may take."""
+"""Seconds that creating a client may take."""
 
 _S3 = ("s3", "s3a")
 _NO_STORES = ("http", "https", "memory", "data", "zip", "tar")
@@ -35,7 +35,7 @@ def open_object_store(to: str, upload: Upload) -> Store:
     """Return the store of a URL.
 
     Raises:
-        UserError: the driver's package is missing, or the URL names no store.
+        UserError: the driver's package is missing, or the URL does not name a store.
     """
     scheme, base = to.split("://", 1)
     s3 = scheme in _S3
@@ -52,7 +52,7 @@ def open_object_store(to: str, upload: Upload) -> Store:
         raise UserError(f"upload.to {to}: no such protocol; expected s3:// or a path") from None
     if s3:
         wait = {"connect_timeout": upload.timeout_s, "read_timeout": upload.timeout_s}
-        settings = {**wait, "retries": {"max_attempts": 0}}  # the uploader has its own
+        settings = {**wait, "retries": {"max_attempts": 0}}  # the uploader itself retries
         fs = driver(
             endpoint_url=upload.endpoint_url,
             config_kwargs=settings,
@@ -65,7 +65,7 @@ def open_object_store(to: str, upload: Upload) -> Store:
 
 
 def errors_of(s3: bool) -> tuple[type[Exception], ...]:
-    """Return what a driver raises where the store is away or refuses."""
+    """Return the exceptions of a driver for a store that does not answer or refuses."""
     if not s3:
         return (OSError, ValueError, RuntimeError)
     importlib.import_module("s3fs")
@@ -75,13 +75,13 @@ def errors_of(s3: bool) -> tuple[type[Exception], ...]:
 
 
 class ObjectStore:
-    """Any store that fsspec knows.
+    """Any store with an fsspec driver.
 
     Args:
         fs: its file system.
         base: bucket and prefix, without a protocol.
-        timeout_s: how long it may be silent.
-        errors: what its driver raises.
+        timeout_s: how long it may take to answer.
+        errors: the exceptions of its driver.
     """
 
     def __init__(
@@ -92,55 +92,55 @@ class ObjectStore:
         self._timeout_s = timeout_s
         self._errors = errors
 
-    def look(self, relative: str, content: Content) -> Looked:
-        """Compare size and ETag, or else size and SHA-256 of what is read back."""
+    def compare(self, relative: str, content: Content) -> Comparison:
+        """Compare size and ETag, or else size and SHA-256 of the object read back."""
         path = f"{self._base}/{relative}"
         try:
             info = self._call(0, self._fs.info, path)
             if info["type"] != "file":
-                return "none"
+                return "missing"
             if info["size"] != len(content.data):
-                return "other"
-            if self._vouched(info, content):
+                return "different"
+            if self._is_proven(info, content):
                 return "same"
             found = self._call(len(content.data), self._fs.cat_file, path)
         except FileNotFoundError:
-            return "none"
-        return "same" if hashlib.sha256(found).hexdigest() == content.sha256 else "other"
+            return "missing"
+        return "same" if hashlib.sha256(found).hexdigest() == content.sha256 else "different"
 
     def put(self, relative: str, content: Content) -> None:
         """Put the object in one call."""
         path, size = f"{self._base}/{relative}", len(content.data)
         try:
-            self._call(size, self._fs.pipe_file, path, content.data, **self._seals(content))
-        except FileNotFoundError as error:  # the bucket is not there
+            self._call(size, self._fs.pipe_file, path, content.data, **self._put_options(content))
+        except FileNotFoundError as error:  # the bucket does not exist
             raise StoreError(_line(error)) from None
 
     def probe(self) -> str:
-        """Look whether the store lists what is there."""
+        """Check that the store lists its objects."""
         try:
             self._call(0, self._fs.ls, self._base)
         except FileNotFoundError:
-            return "nothing is there yet"
+            return "there are no files yet"
         return ""
 
-    def _vouched(self, info: dict[str, Any], content: Content) -> bool:
-        """Tell whether what the store says of an object proves its content."""
+    def _is_proven(self, info: dict[str, Any], content: Content) -> bool:
+        """Return whether the store's description of an object proves its content."""
         return False
 
-    def _seals(self, content: Content) -> dict[str, Any]:
-        """Return what is put along with an object."""
+    def _put_options(self, content: Content) -> dict[str, Any]:
+        """Return the options to put an object with."""
         return {}
 
     def _connect(self) -> None:
-        """Make ready what the driver needs, where that takes time of its own."""
+        """Prepare the driver, if that takes time of its own."""
 
     def _call(self, size: int, call: Callable[..., Any], *given: Any, **more: Any) -> Any:
-        """Call the driver, which may take as long as the slowest link needs for `size` bytes.
+        """Call the driver, and allow the time that the slowest link needs for `size` bytes.
 
         Raises:
-            FileNotFoundError: what was asked for is not there.
-            StoreError: the store is away or refuses.
+            FileNotFoundError: the object or the bucket does not exist.
+            StoreError: the store does not answer, or refuses.
         """
         wait_s = self._timeout_s + size / _SLOWEST_BYTES_S
         try:
@@ -170,16 +170,16 @@ class S3Store(ObjectStore):
         return ""
 
     def _connect(self) -> None:
-        # At first this reads the service's description and looks for credentials, which takes
-        # seconds on a busy host and says nothing about the store; later it returns at once.
+        # The first call reads the service's description and looks for credentials. That takes
+        # seconds on a busy host, but says nothing about the store; later calls return at once.
         self._fs.connect(timeout=_CLIENT_S)
 
-    def _vouched(self, info: dict[str, Any], content: Content) -> bool:
+    def _is_proven(self, info: dict[str, Any], content: Content) -> bool:
         return str(info.get("ETag", "")).strip('"') == content.md5
 
-    def _seals(self, content: Content) -> dict[str, Any]:
+    def _put_options(self, content: Content) -> dict[str, Any]:
         md5 = base64.b64encode(bytes.fromhex(content.md5)).decode()
-        whole = max(1, len(content.data))  # never in parts, whose ETag would be no MD5
+        whole = max(1, len(content.data))  # not in parts: their ETag is not an MD5
         return {"ContentMD5": md5, "Metadata": {"sha256": content.sha256}, "chunksize": whole}
 
 

@@ -1,4 +1,4 @@
-"""Opens the store that an upload's settings name."""
+"""Opens the store that the upload settings name."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tokenergy_collectors.upload.store import Store
 
 
 def open_store(upload: Upload, lake: Path) -> Store:
-    """Return the store of a configuration; nothing is asked of it yet.
+    """Return the store that the settings name; no request is made yet.
 
     Args:
-        upload: the table of the configuration; `to` is given.
+        upload: the settings; `to` is given.
         lake: folder of the lake.
 
     Raises:
-        UserError: the store cannot be used: a package is missing, or it is the lake itself.
+        UserError: a package is missing, or the store is the lake itself.
     """
     from tokenergy_collectors.upload.folder import FolderStore
 
@@ -28,5 +28,5 @@ def open_store(upload: Upload, lake: Path) -> Store:
         return open_object_store(to, upload)
     root, inside = Path(to.removeprefix("file://")).absolute(), lake.absolute()
     if inside == root or inside in root.parents:
-        raise UserError(f"upload.to {to}: lies in the lake {lake}; expected another place")
+        raise UserError(f"upload.to {to}: is in the lake {lake}; expected another place")
     return FolderStore(root, inside)

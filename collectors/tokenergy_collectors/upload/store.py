@@ -1,7 +1,7 @@
-"""Where sealed files are uploaded to: what any such place can do, and the choice of one.
+"""The interface of a store: a place that sealed files are uploaded to.
 
-In: the table `[upload]` of the configuration. Out: a `Store`. A folder needs nothing else; an
-object store needs fsspec and its driver, which is s3fs for `s3://`.
+A folder needs no further package; an object store needs fsspec and its driver, which is s3fs for
+`s3://`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Looked = Literal["same", "other", "none"]
-"""What is there under a name: the same bytes, other ones, or nothing."""
+Comparison = Literal["same", "different", "missing"]
+"""What the store holds under a name: the same bytes, other bytes, or nothing."""
 
 
 class StoreError(Exception):
-    """The store did not do what it was asked; one line says why."""
+    """A request to the store failed; the message says why, on one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +28,19 @@ class Content:
 
     @classmethod
     def of(cls, data: bytes) -> Content:
-        """Return bytes with their digests."""
+        """Return the content of these bytes."""
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return cls(data, md5, hashlib.sha256(data).hexdigest())
 
 
 class Store(Protocol):
-    """A place for files. Every method raises `StoreError` where the place is away or refuses."""
+    """A place for files. Every method raises `StoreError` if it does not answer, or refuses."""
 
-    def look(self, relative: str, content: Content) -> Looked:
-        """Hold what is there under a name against what should be there."""
+    def compare(self, relative: str, content: Content) -> Comparison:
+        """Compare what the store holds under a name with what it should hold."""
 
     def put(self, relative: str, content: Content) -> None:
-        """Put a file there, whole or not at all, in place of what is there."""
+        """Store a file completely or not at all; replace what has its name."""
 
     def probe(self) -> str:
-        """Look whether the place answers, writing nothing; return a remark, or an empty text."""
+        """Check that the store answers, without writing; return a remark, or an empty text."""

@@ -1,9 +1,9 @@
-"""Brings every sealed file of a node into the store, oldest first.
+"""Uploads every sealed file of a node to the store, oldest first.
 
 In: the lake's sealed files. Out: the same files under the same relative paths in the store, each
-verified there. A file may be put again at any time: its name is final and so are its bytes. Where
-the store fails the next try waits, ever longer, on the monotonic clock; that is told once, and once
-when it works again.
+verified there. A file's name and bytes never change, so it may be uploaded again at any time. If
+the store fails, the uploader retries after longer and longer waits; it reports the failure once,
+and once when uploads work again.
 """
 
 from __future__ import annotations
@@ -24,45 +24,45 @@ from tokenergy_collectors.upload.settings import Upload
 from tokenergy_collectors.upload.store import Content, Store, StoreError
 from tokenergy_collectors.upload.verified import Verified
 
-_PATIENCE = 2
-"""Files that may fail in a row before a pass is given up: one bad file holds up no other."""
+_MAX_FAILURES_IN_A_ROW = 2
+"""These end a pass. One alone does not: one bad file must not hold up the others."""
 
 _SETTLED_NS = 2_000_000_000
-"""A folder that changes once more after this long has a new time stamp, whatever the disk."""
+"""After this long, any further change gives a folder a new time stamp, on every file system."""
 
 Tell = Callable[[str, str], None]
-"""Takes an event: its kind, and what happened in words."""
+"""Called with an event: its kind, and what happened, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadCounters:
-    """What an uploader did since it began, and what waits."""
+    """What an uploader did since its start, and what waits."""
 
     files: int = 0
-    """Verified in the store, whether put there or found."""
+    """Files verified in the store, whether uploaded now or found there."""
     bytes: int = 0
     failures: int = 0
-    """Tries of a file that failed."""
+    """Failed tries, one for each file and try."""
     backlog_files: int = 0
     backlog_bytes: int = 0
     oldest_waiting_s: float = 0.0
-    """How long ago the file that is next was sealed; 0 if none waits."""
+    """How long ago the next file was sealed; 0 if none waits."""
     released_files: int = 0
-    """Local copies let go because their time was over."""
+    """Local copies removed because `keep_local_s` was over."""
     released_bytes: int = 0
 
 
 class Uploader:
-    """Uploads the files of one node. `run` belongs to one thread; the rest may be called from any.
+    """Uploads the files of one node. One thread calls `run`; any thread may call the rest.
 
     Args:
-        upload: how often, and for how long files stay here.
+        upload: the settings: how often, and how long local copies stay.
         lake: where the files are.
         node: whose files.
         store: where they go.
-        verified: what is known to be there.
-        tell: takes events.
-        log: takes lines.
+        verified: the files that were verified in the store.
+        tell: called with events.
+        log: the collector's log.
     """
 
     def __init__(
@@ -86,19 +86,19 @@ class Uploader:
         self._ended = threading.Event()
         self._next_s = 0.0
         self._backoff = Backoff(upload.retry_s, upload.retry_limit_s)
-        self._done: dict[Path, int] = {}
+        self._complete_folders: dict[Path, int] = {}
         self.counters = UploadCounters()
 
     def due(self) -> bool:
-        """Tell whether it is time for the next pass, by period or back-off."""
+        """Return whether it is time for the next pass, by period or back-off."""
         return time.monotonic() >= self._next_s
 
     def end(self) -> None:
-        """Have the pass under way end after the file it is at, and no other one begin."""
+        """End the current pass after the current file, and start no other."""
         self._ended.set()
 
     def run(self) -> list[str]:
-        """Upload what waits, let go of what may go; return what failed, in words."""
+        """Upload what waits, then remove old local copies; return what failed, in words."""
         problems: list[str] = []
         before = self.counters.files
         try:
@@ -116,7 +116,7 @@ class Uploader:
         return problems
 
     def _plan_next(self, problems: list[str], uploaded: int) -> None:
-        """Set the time of the next pass, and tell what changed."""
+        """Set the time of the next pass; report a first failure, or that uploads work again."""
         wait_s = self._upload.every_s
         if problems:
             if not self._backoff.failures:
@@ -131,13 +131,13 @@ class Uploader:
         self._next_s = time.monotonic() + wait_s
 
     def _put_all(self) -> list[str]:
-        """Upload what waits, oldest first; return problems."""
+        """Upload what waits, oldest first; return problems, in words."""
         waiting = self._waiting()
         problems: list[str] = []
         uploaded = in_a_row = 0
         self._count_backlog(waiting)
         for file in waiting:
-            if self._ended.is_set() or in_a_row >= _PATIENCE:
+            if self._ended.is_set() or in_a_row >= _MAX_FAILURES_IN_A_ROW:
                 break
             try:
                 uploaded += self._put(file)
@@ -155,9 +155,9 @@ class Uploader:
         return problems
 
     def _waiting(self) -> list[SealedFile]:
-        """Return the files that are not known to be in the store, oldest first.
+        """Return the files that were not verified in the store, oldest first.
 
-        A folder in which all were, and that has not changed since, is not looked into again.
+        A folder whose files were all verified is skipped until it changes.
         """
         waiting = []
         for folder in hour_folders(self._root):
@@ -165,38 +165,40 @@ class Uploader:
                 changed_ns = folder.stat().st_mtime_ns
             except OSError:
                 continue
-            if self._done.get(folder) == changed_ns:
+            if self._complete_folders.get(folder) == changed_ns:
                 continue
             new = [f for f in files_in(folder, self._root, self._node) if f not in self._verified]
             waiting += new
+            # A change in the same tick of the file system's clock would not show in the time stamp.
             if not new and time.time_ns() - changed_ns > _SETTLED_NS:
-                self._done[folder] = changed_ns
+                self._complete_folders[folder] = changed_ns
         return sorted(waiting, key=age_key)
 
     def _put(self, file: SealedFile) -> int:
-        """Make sure that the store holds a file; return 1, or 0 if it is here no more.
+        """Make sure that the store holds a file; return 1, or 0 if it no longer exists.
 
         Raises:
-            StoreError: the store is away, refuses it, or does not give back what it was given.
+            StoreError: the store does not answer, refuses the file, or returns other bytes.
             OSError: the file cannot be read.
         """
         try:
             content = Content.of(file.path.read_bytes())
         except FileNotFoundError:
             return 0
-        found = self._store.look(file.relative, content)
+        # After a kill, or with a lost list, the store may hold the file already.
+        found = self._store.compare(file.relative, content)
         if found != "same":
-            if found == "other":
+            if found == "different":
                 self._log.warning("upload_differs", file=file.relative)
             self._store.put(file.relative, content)
-            if self._store.look(file.relative, content) != "same":
-                raise StoreError("what was put there reads differently")
+            if self._store.compare(file.relative, content) != "same":
+                raise StoreError("the uploaded file reads back differently")
         self._verified.add(file)
         self._add(files=1, bytes=file.size)
         return 1
 
     def _release(self) -> list[str]:
-        """Let go of local copies; put again what the store has lost; return problems."""
+        """Remove old local copies; upload again what the store has lost; return problems."""
         keep_s = self._upload.keep_local_s
         if keep_s is None:
             return []
@@ -208,9 +210,9 @@ class Uploader:
             self._log.info("released", files=done.files, bytes=done.bytes)
         if not done.lost:
             return done.problems
-        self._tell("upload_lost", f"{len(done.lost)} files are not in the store any more")
+        self._tell("upload_lost", f"{len(done.lost)} files are missing from the store")
         for file in done.lost:
-            self._done.pop(file.path.parent, None)
+            self._complete_folders.pop(file.path.parent, None)
         return done.problems or self._put_all()
 
     def _add(self, **more: int) -> None:

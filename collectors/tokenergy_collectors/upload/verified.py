@@ -1,8 +1,8 @@
-"""Which sealed files are known to lie in the store, remembered over restarts.
+"""The sealed files that were verified in the store, remembered across restarts.
 
-In: files whose copy was verified. Out: whether one is known. It stands in
-`<lake>/.upload/<node>/<target>.txt`, a line a file; a line lost, or the whole file, costs one more
-look at the store for each file and nothing else. In memory a file takes about 100 bytes.
+In: files whose copy was verified. Out: whether a file is one of them. They are kept in
+`<lake>/.upload/<node>/<target>.txt`, one line for each file. If a line or the whole list is lost,
+the store is asked about those files once more. In memory a file takes about 100 bytes.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from tokenergy_collectors.lake.modes import make_folders, open_text
 from tokenergy_collectors.lake.paths import escape_node
 from tokenergy_collectors.lake.sealed import SealedFile
 
 FOLDER = ".upload"
+_DEPTH = 2
+"""Levels of folders below the lake: FOLDER/NODE."""
 
 
 class Verified:
-    """The files of one node that one store holds. May be used from several threads.
+    """The files of one node that one store holds. Several threads may use it.
 
     Args:
         root: folder of the lake.
@@ -32,52 +35,53 @@ class Verified:
         self._root = root
         tag = hashlib.sha256(to.encode()).hexdigest()[:12]
         self.path = root / FOLDER / escape_node(node) / f"{tag}.txt"
-        self._known: set[bytes] = set()
+        self._digests: set[bytes] = set()
         self._lock = threading.Lock()
 
     def load(self) -> None:
-        """Read what is remembered, and forget files that are here no more."""
+        """Read the list, and forget files that no longer exist or have changed."""
         with self._lock:
             lines: dict[str, None] = {}
             try:
                 text = self.path.read_text("utf-8", errors="replace")
             except OSError:
                 return
-            whole = text[: text.rfind("\n") + 1]  # a kill may have cut the last line
+            whole = text[: text.rfind("\n") + 1]  # a kill may have cut the last line off
             for line in whole.splitlines():
                 if line.startswith("- "):
                     lines.pop(line[2:], None)
                 else:
                     lines[line] = None
-            kept = [line for line in lines if self._is_here(line)]
-            self._known = {_digest(line) for line in kept}
-            aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+            kept = [line for line in lines if self._is_unchanged(line)]
+            self._digests = {_digest(line) for line in kept}
+            temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
             with suppress(OSError):
-                aside.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-                aside.replace(self.path)
+                with open_text(temporary, "w") as file:
+                    file.writelines(f"{line}\n" for line in kept)
+                temporary.replace(self.path)
 
     def __contains__(self, file: object) -> bool:
-        return isinstance(file, SealedFile) and _digest(_line(file)) in self._known
+        return isinstance(file, SealedFile) and _digest(_line(file)) in self._digests
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._digests)
 
     def add(self, file: SealedFile) -> None:
-        """Note that the store holds a file."""
+        """Record that the store holds a file."""
         line = _line(file)
         with self._lock:
-            self._known.add(_digest(line))
+            self._digests.add(_digest(line))
             self._append(line)
 
     def discard(self, file: SealedFile) -> None:
-        """Note that the store does not hold a file (any more)."""
+        """Record that the store does not hold a file (any more)."""
         line = _line(file)
         with self._lock:
-            self._known.discard(_digest(line))
+            self._digests.discard(_digest(line))
             self._append(f"- {line}")
 
-    def _is_here(self, line: str) -> bool:
-        """Tell whether a line names a file that is here, unchanged."""
+    def _is_unchanged(self, line: str) -> bool:
+        """Return whether a line names a file that exists and has not changed."""
         try:
             size, mtime_ns, relative = line.split(" ", 2)
             stat = (self._root / relative).lstat()
@@ -86,11 +90,11 @@ class Verified:
         return (size, mtime_ns) == (str(stat.st_size), str(stat.st_mtime_ns))
 
     def _append(self, line: str) -> None:
-        # Opened each time: a process beside this one may have written the file anew. A full disk
-        # costs the memory of it only.
+        # Opened each time, since another process may have replaced the file. If the disk is full,
+        # the line is lost, and the store is asked again after a restart.
         with suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as file:
+            make_folders(self.path.parent, _DEPTH)
+            with open_text(self.path, "a") as file:
                 file.write(f"{line}\n")
 
 
@@ -99,4 +103,6 @@ def _line(file: SealedFile) -> str:
 
 
 def _digest(line: str) -> bytes:
+    # Digests take less memory than lines. With 12 bytes, a million files have a chance below 1 in
+    # 1e17 that any two collide; then one of them would not be uploaded.
     return hashlib.blake2b(line.encode(), digest_size=12).digest()

@@ -1,6 +1,6 @@
-"""One question to a lake: a connection with all tables, views and macros, and errors in one line.
+"""Runs a task on a lake: a connection with all tables, views and macros, and one-line errors.
 
-In: a lake, here or in an object store, and a task. Out: what the task returns.
+In: a lake, on disk or in an object store, and a task. Out: the task's result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def lake_at(where: str) -> AnyLake:
     """Return the lake at a path or URL.
 
     Raises:
-        UserError: there is none, or its store's driver is not installed.
+        UserError: there is no lake, or the driver of its store is not installed.
     """
     return RemoteLake(where) if re.match(r"[a-z][a-z0-9+.-]*://", where) else Lake(where)
 
@@ -42,22 +42,22 @@ def ask(
 
     Args:
         lake: the lake.
-        what: what is being done: an error's first word.
-        task: is given the connection; may be run once more where raw files prove damaged.
-        text: the SQL it runs: of the tables that it names, raw files are looked at before; of all
-            if None.
+        what: the operation: the first word of an error message.
+        task: is called with the connection; is run again if raw files prove damaged.
+        text: the SQL that the task runs: raw files of the tables it names are validated first; of
+            all tables if None.
 
     Raises:
-        UserError: DuckDB refuses (the message is its own, on one line), or the store does.
+        UserError: DuckDB fails (with its own message, on one line), or the store does.
     """
     import duckdb
 
     try:
         if isinstance(lake, RemoteLake):
             return _ask_remote(lake, task)
-        named = None if text is None else views.named(text)
+        named = None if text is None else views.tables_named(text)
         if named and "quarantined" in named:
-            named = None  # what lies there is told once all files have been looked at
+            named = None  # it is complete only after all files have been validated
         return catalog.heal(lake, lambda: _ask_local(lake, task, named))
     except duckdb.Error as error:
         raise UserError(f"{what}: {' '.join(str(error).split())}") from None

@@ -1,8 +1,8 @@
-"""The lake as DuckDB sees it: every table of the contract as a view, and what is derived from them.
+"""Connects DuckDB to a lake: every table of the contract as a view, with derived views and macros.
 
-In: a lake. Out: a connection with a view a table (empty where the lake has no rows), `allocation`
-(who held what, resolved), `quarantined` (files that could not be used), and the views and macros of
-`views/`. `catalogfile` gives the same to any DuckDB client.
+In: a lake. Out: a connection with a view for each table (empty if the lake has no rows),
+`allocation` (who held what, resolved), `quarantined` (files that could not be used), and the views
+and macros of `views/`. `file.py` gives the same to any DuckDB client.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocation_schema, allocations
 from tokenergy_collectors.lake.contract import TABLES, Table, Type
+from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX
 from tokenergy_collectors.lake.quarantine import quarantined
 from tokenergy_sql.catalog import views
 
@@ -35,11 +36,9 @@ DUCKDB_TYPES: dict[Type, str] = {
     "list<int32>": "INTEGER[]",
 }
 
-DEVICE_NOW = views.definition("device_now").sql
-
 
 class _Allocation:
-    """`allocations(lake)` as an Arrow stream, worked out when it is first read."""
+    """`allocations(lake)` as an Arrow stream, computed when it is first read."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
@@ -71,12 +70,11 @@ def connect(
     Args:
         lake: the lake.
         hours: of these tables, only these hours; of all others, everything.
-        adhoc: whether the views and macros for questions are wanted too. Derived files are then
-            not looked at one by one, of which a large lake has thousands.
-        named: the tables that will be read, as far as is known before; all if None. Files of
-            the others are not looked at, so that they cost nothing: their views find them by a
-            pattern. See `views.named`.
-        allocation: `allocations(lake)`, where it has been made already.
+        adhoc: whether to add the views and macros for ad-hoc queries. Derived files, of which a
+            large lake has thousands, are then not opened one by one beforehand.
+        named: the tables that will be read, if known; all if None. Files of other tables are not
+            opened beforehand: their views find them by a pattern. See `views.tables_named`.
+        allocation: `allocations(lake)`, if the caller has it.
     """
     import duckdb
 
@@ -84,9 +82,9 @@ def connect(
     con.execute("SET TimeZone = 'UTC'")
     for name, table in TABLES.items():
         if named is not None and name not in named:
-            text = _select_unseen(lake, table)
+            text = _select_unopened(lake, table)
         else:
-            text = _select(lake, table, (hours or {}).get(name), looked_at=not adhoc)
+            text = _select(lake, table, (hours or {}).get(name), validated=not adhoc)
         con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
     con.register("allocation", _Allocation(lake) if allocation is None else allocation)
     con.register("quarantined", quarantined_table(lake, (hours or {}).get("quarantined")))
@@ -94,47 +92,49 @@ def connect(
     return con
 
 
-def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, looked_at: bool) -> str:
-    """Return a SELECT over the files of a table, of some hours where given."""
-    if looked_at or table.layer == "raw":
-        return select_from(table, lake.sound_files(table.name, hours))
+def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, validated: bool) -> str:
+    """Return a SELECT over the files of a table, of some hours if given."""
+    if validated or table.layer == "raw":
+        return select_from(table, lake.valid_files(table.name, hours))
     paths = [str(path) for path in lake.files(table.name, hours)]
     return select_listed(table, paths) if paths else select_from(table, [])
 
 
-def _select_unseen(lake: Lake, table: Table) -> str:
-    """Return a SELECT over all files of a table, none of which is looked at before."""
+def _select_unopened(lake: Lake, table: Table) -> str:
+    """Return a SELECT over all files of a table, without opening any of them."""
     if not lake.has(table.name):
         return select_from(table, [])
     return select_listed(table, [pattern(str(lake.root), table.name)])
 
 
 def pattern(root: str, folder: str) -> str:
-    """Return the pattern of the files of tables.
+    """Return the glob pattern of the files of a table.
 
     Args:
-        root: the lake; what it has of a pattern's own signs stands for itself.
+        root: the lake; wildcards in it are escaped.
         folder: the name of a table, or a pattern of names.
     """
     escaped = re.sub(r"([*?[])", r"[\1]", root)
-    return f"{escaped}/{folder}/date=*/hour=*/[!.]*.parquet"
+    return f"{escaped}/{folder}/{PARTITIONS}/[!.]*{SUFFIX}"
 
 
 def heal(lake: Lake, task: Callable[[], T]) -> T:
-    """Run a task that reads the lake in SQL; where damaged rows stop it, run it once more.
+    """Run a task that reads the lake in SQL; if damaged rows stop it, run it once more.
 
-    Damage inside a file shows only when its rows are read. Then all raw files are read whole, those
-    that are damaged go to quarantine, and the task is run again without them.
+    Damage inside a file shows only when its rows are read. Then all raw files are read in full,
+    damaged ones go to quarantine, and the task is run again without them.
     """
     import duckdb
 
     try:
         return task()
     except duckdb.Error as error:
-        # Damage is of one of these classes, or (in a page header) of none; mistakes have others.
+        # Damage raises one of these, or (in a page header) the base class; wrong SQL raises others.
         classes = (duckdb.IOException, duckdb.InvalidInputException, duckdb.InternalException)
         damage = isinstance(error, classes) or type(error) is duckdb.Error
-        if not damage or not lake.sift(n for n, t in TABLES.items() if t.layer == "raw"):
+        if not damage or not lake.quarantine_damaged(
+            n for n, t in TABLES.items() if t.layer == "raw"
+        ):
             raise
         return task()
 
@@ -144,7 +144,7 @@ def select_from(table: Table, files: Sequence[tuple[Path, frozenset[str]]]) -> s
 
     Args:
         table: the table.
-        files: its files, each with the columns that it has; others are NULL.
+        files: its files, each with the columns that it has; missing columns are NULL.
     """
     some = frozenset[str]().union(*(names for _, names in files))
     every = some.intersection(*(names for _, names in files))
@@ -164,14 +164,14 @@ def select_from(table: Table, files: Sequence[tuple[Path, frozenset[str]]]) -> s
 
 
 def select_listed(table: Table, paths: Sequence[str]) -> str:
-    """Return a SELECT over files of a table that need not be looked at before.
+    """Return a SELECT over files of a table that have not been opened.
 
-    A column that a file lacks is NULL. Rows without a stamp are no rows of the table: a file that
-    is foreign altogether gives none.
+    A column that a file lacks is NULL. Rows without a timestamp are left out, and so all rows of a
+    file that belongs to no table.
 
     Args:
         table: the table.
-        paths: of its files, or patterns; at least one.
+        paths: paths of files, or patterns; at least one.
     """
     columns = ", ".join(
         f"{literal(c.name)}: {{name: {literal(c.name)}, type: {literal(DUCKDB_TYPES[c.type])}, "
@@ -186,7 +186,7 @@ def select_listed(table: Table, paths: Sequence[str]) -> str:
 
 
 def quarantined_table(lake: Lake, hours: Sequence[int] | None = None) -> pa.Table:
-    """Return what lies in the quarantine of a lake, of some hours where given."""
+    """Return the quarantined files of a lake, of some hours if given."""
     import pyarrow as pa
 
     names = ("table", "file", "reason")

@@ -1,18 +1,18 @@
 """The lake for any DuckDB client: `catalog.duckdb`, views and macros over the files of the lake.
 
-In: a lake. Out: `<lake>/catalog.duckdb`. It holds no rows of the lake: its views name the files of
-a table by a pattern, so that what is added, replaced or removed later shows in the next statement.
-Two small tables are kept in it as they were when it was written, by every run of the index:
-`allocation` and `quarantined`.
+In: a lake. Out: `<lake>/catalog.duckdb`. It has no rows of the lake: its views find the files of a
+table by a pattern, so the next statement sees files that were added, replaced or removed. Only two
+small tables are stored in it, and renewed by every run of the index: `allocation` and
+`quarantined`.
 
-- It is made in a folder of its own, for DuckDB can neither write where a path has a `?` nor lock on
-  every shared file system; copied beside its place and renamed. Who has it open goes on with the
-  one he opened; nobody waits.
-- Paths in it are absolute, so that it can be opened from anywhere; a lake that was moved needs
+- It is made in a temporary folder, since DuckDB can neither write to a path with a `?` nor lock on
+  every shared file system; then copied next to its place and renamed. A client that has it open
+  keeps the version that it opened; nobody waits.
+- Paths in it are absolute, so that it can be opened from anywhere; after moving a lake, run
   `tokenergy catalog` once.
-- It is stored in a format that DuckDB 1.x and 2.x both read; tried with 1.4, 1.5 and 2.0.
-- A pattern that matches nothing is an error in DuckDB. So each pattern also matches an empty file
-  of the table, `<lake>/.empty-TABLE/...`; nothing else reads that.
+- Its format can be read by DuckDB 1.x and 2.x; tried with 1.4, 1.5 and 2.0.
+- In DuckDB a pattern without a match is an error. So each pattern also matches an empty file of
+  the table, `<lake>/.empty-TABLE/...`; nothing else reads that.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NAME = "catalog.duckdb"
-"""Its name, at the root of the lake."""
+"""Name of the file, at the root of the lake."""
 
 _STORAGE = "v1.0.0"
 
 
 def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
-    """Write the catalog of a lake and return its path; one that says the same is left untouched.
+    """Write the catalog of a lake and return its path; an identical one is left untouched.
 
     Args:
         lake: the lake.
-        held: `allocations(lake)`, where it has been made already.
+        held: `allocations(lake)`, if the caller has it.
 
     Raises:
         UserError: it cannot be written.
@@ -81,7 +81,7 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
         with aside.open("rb") as handle:
             os.fsync(handle.fileno())
         if not path.exists() or not filecmp.cmp(path, aside, shallow=False):
-            # A log that someone left who had the former file open for writing is not for this one.
+            # A write-ahead log left by a writer of the former file does not belong to this one.
             path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
             aside.replace(path)
     except (OSError, duckdb.IOException) as error:
@@ -93,7 +93,7 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
 
 
 def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, held: pa.Table) -> None:
-    """Make the tables, views and macros, and describe them."""
+    """Create the tables, views and macros, with comments."""
     root = lake.root.resolve()
     for name, table in TABLES.items():
         con.execute(f"CREATE VIEW {quoted(name)} AS {select_pattern(str(root), table)}")
@@ -110,7 +110,7 @@ def select_pattern(root: str, table: Table) -> str:
     """Return a SELECT over all files that a table has when it is run.
 
     Args:
-        root: the lake, as it is to stand in the SELECT.
+        root: path of the lake, as the SELECT is to name it.
         table: the table.
     """
     first, rest = table.name[0], table.name[1:]
@@ -118,7 +118,7 @@ def select_pattern(root: str, table: Table) -> str:
 
 
 def _write_empty(root: Path, table: Table) -> None:
-    """Write the empty file that a table's pattern always finds, if it is not there."""
+    """Write the empty file that a table's pattern always matches, unless it exists."""
     path = root / f".empty-{table.name}" / "date=none" / "hour=none" / f"{table.name}.parquet"
     if not path.exists():
         write_parquet(table.schema().empty_table(), path, table)
@@ -128,7 +128,7 @@ def _comments(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """Yield the statements that describe tables, views, macros and columns."""
     about = {
         **{("VIEW", name): f"{table.layer}: {table.row}" for name, table in TABLES.items()},
-        **{("TABLE", name): words for name, words in views.KEPT.items()},
+        **{("TABLE", name): words for name, words in views.PYTHON_TABLES.items()},
     }
     for name in (*views.BASIC, *views.ADHOC):
         found = views.definition(name)
@@ -139,5 +139,5 @@ def _comments(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
             continue
         meanings = views.meanings(name)
         for column, *_ in con.execute(f"DESCRIBE {quoted(name)}").fetchall():
-            told = literal(meanings[column])
-            yield f"COMMENT ON COLUMN {quoted(name)}.{quoted(column)} IS {told}"
+            meaning = literal(meanings[column])
+            yield f"COMMENT ON COLUMN {quoted(name)}.{quoted(column)} IS {meaning}"

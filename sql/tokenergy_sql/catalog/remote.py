@@ -1,17 +1,16 @@
-"""A lake in an object store, for questions: S3 and what speaks it, or as other drivers allow.
+"""Queries a lake in an object store: S3 and compatible stores, or any that fsspec has a driver for.
 
-In: a URL, `s3://bucket/prefix`. Out: a connection as `catalog.connect` gives it. Files are listed
-once, when the connection is made, and read through fsspec, as far as a statement needs them. Only
-`jobs` and `device`, from which allocations are worked out in Python, are fetched whole.
+In: a URL, `s3://bucket/prefix`. Out: a connection like that of `connecting.connect`. Files are
+listed once, when the connection is made, and read through fsspec, as far as a statement needs them.
+Only `jobs` and `device`, from which Python computes allocations, are downloaded whole.
 
-Credentials come from where the driver looks: for S3 the environment (AWS_ACCESS_KEY_ID,
-AWS_ENDPOINT_URL ...), the usual files (~/.aws), or the instance's role.
+The driver finds the credentials: for S3 in the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL
+...), in the usual files (~/.aws), or in the instance's role.
 """
 
 from __future__ import annotations
 
 import importlib
-import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_collectors.lake.paths import is_table_file
 from tokenergy_collectors.upload.objects import errors_of
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import quarantined_table, quoted, select_from, select_listed
@@ -28,16 +28,14 @@ if TYPE_CHECKING:
     import duckdb
 
 _RESOLVED = ("jobs", "device")
-"""What allocations are worked out from."""
-
-_FILE = re.compile(r"/date=[^/]+/hour=[^/]+/[^./][^/]*\.parquet")
+"""The tables that allocations are computed from."""
 
 
 class RemoteLake:
-    """A lake in an object store, to be read.
+    """A lake in an object store, read-only.
 
     Args:
-        url: where it is: protocol, bucket and prefix.
+        url: protocol, bucket and prefix.
 
     Raises:
         UserError: the driver's package is missing, or the URL names no store.
@@ -60,11 +58,11 @@ class RemoteLake:
         self._fs: Any = driver(skip_instance_cache=True, use_listings_cache=False)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """Return a DuckDB connection over the lake, with the views and macros for questions.
+        """Return a DuckDB connection over the lake, with the views and macros for ad-hoc queries.
 
         Raises:
             UserError: there is no such folder.
-            Exception: one of `errors`: the store cannot be reached, or refuses.
+            Exception: one of `errors`: the store is unreachable or denies access.
         """
         import duckdb
 
@@ -93,4 +91,4 @@ class RemoteLake:
         """Return the paths of a table's files, sorted, without the protocol."""
         folder = f"{self._base}/{table}"
         found = self._fs.find(folder)
-        return sorted(path for path in found if _FILE.fullmatch(path.removeprefix(folder)))
+        return sorted(path for path in found if is_table_file(path.removeprefix(f"{folder}/")))

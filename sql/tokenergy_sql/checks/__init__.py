@@ -1,1 +1,1 @@
-"""The checks: one SQL file each, a SELECT that returns the offending rows; none is a pass."""
+"""The checks: one SQL file each, a SELECT that returns the offending rows; no rows is a pass."""

@@ -1,6 +1,8 @@
--- gpu <= it <= facility, active + idle = gpu, and an index lies inside its bounds.
+-- GPU <= IT <= facility energy, active + idle = GPU energy, and each index is within its bounds.
 -- fail, whole
--- The bounds of a calibrated card are of what is true, which its meter may be far from.
+-- In: job_index. Out: the jobs of which one of these is not true.
+--
+-- A calibrated card's bounds hold the true energy, which its meter may be far from.
 SELECT job_id, e_gpu_j, e_it_j, e_facility_j, tokenergy, te_low, te_high
 FROM job_index
 WHERE e_gpu_j > e_it_j

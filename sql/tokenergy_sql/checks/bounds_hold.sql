@@ -1,13 +1,15 @@
--- No booked energy is negative or outside its own bounds, and an unknown energy is NULL.
+-- Booked energy is never negative and always within its bounds; unknown energy is NULL.
 -- fail, hourly
--- The bounds of a calibrated card are of what is true, which its meter may be far from.
+-- In: ledger, ledger_hour. Out: the ledger rows that break this.
+--
+-- A calibrated card's bounds hold the true energy, which its meter may be far from.
 SELECT
     device_id,
     strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",
     account, job_id, energy_nj, low_nj, high_nj
 FROM ledger
 WHERE (energy_nj NOT BETWEEN low_nj AND high_nj
-        AND (device_id, start_us // 3600000000 * 3600000000) NOT IN
+        AND (device_id, hour_of(start_us)) NOT IN
             (SELECT (device_id, hour_us) FROM ledger_hour WHERE calibrated))
    OR energy_nj < 0
    OR low_nj < 0

@@ -1,17 +1,19 @@
--- In each hour the jobs with what no job bore add up to what their sites drew, to the nanojoule.
+-- In each hour, the burdened energy of the jobs is what their sites drew, to the nanojoule.
 -- fail, hourly
--- A site counts in the hours in which a job held one of its devices. Where a device stood is what
--- was last told of it by the end of the hour, or else what was first told.
+-- In: ledger_hour, device, job_hour_index. Out: the hours in which the two differ.
+--
+-- A site counts in the hours in which a job held one of its devices. A device's site is the last
+-- one recorded by the end of the hour, or else the first one recorded later.
 WITH
-told AS (
+located AS (
     SELECT
         device_id, ts_us,
         coalesce(arg_min(struct_pack(site := site), node).site, '') AS site
     FROM device
     GROUP BY device_id, ts_us
 ),
-first_told AS (
-    SELECT device_id, arg_min(site, ts_us) AS site FROM told GROUP BY device_id
+first_located AS (
+    SELECT device_id, arg_min(site, ts_us) AS site FROM located GROUP BY device_id
 ),
 drawn AS (
     SELECT
@@ -20,9 +22,9 @@ drawn AS (
         sum(l.energy_nj) AS energy_nj,
         bool_or(l.job_id IS NOT NULL) AS held
     FROM ledger_hour AS l
-    ASOF LEFT JOIN told AS t
-      ON t.device_id = l.device_id AND t.ts_us < l.hour_us + 3600000000
-    LEFT JOIN first_told AS f ON f.device_id = l.device_id
+    ASOF LEFT JOIN located AS t
+      ON t.device_id = l.device_id AND t.ts_us < l.hour_us + us_per_hour()
+    LEFT JOIN first_located AS f ON f.device_id = l.device_id
     GROUP BY ALL
 ),
 site AS (

@@ -1,7 +1,8 @@
 """Runs the checks: SQL that returns the offending rows.
 
-In: a lake. Out: one finding a check. A file's first line is its title; its second says `fail` or
-`warn`, and `hourly` where it looks at one hour at a time or `whole` where it needs all of them.
+In: a lake. Out: one finding for each check. The first line of a check's file is its title; the
+second says `fail` or `warn`, and `hourly` if it examines one hour at a time or `whole` if it needs
+all of them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; no rows is a pass."""
+    """The result of one check; no rows is a pass."""
 
     name: str
     title: str
@@ -34,7 +35,7 @@ class Finding:
 
     @property
     def breach(self) -> bool:
-        """Whether this is a failure, not a pass or a warning."""
+        """Whether the check failed, rather than passed or warned."""
         return self.fatal and bool(self.rows)
 
     def lines(self, limit: int) -> list[str]:
@@ -55,8 +56,8 @@ def run_checks(lake: Lake, hours: Sequence[int] | None = None) -> list[Finding]:
 
     Args:
         lake: the lake.
-        hours: starts of hours, microseconds UTC: checks that look at one hour at a time look at
-            these alone, the others still at everything. All hours if None.
+        hours: starts of hours, microseconds UTC: hourly checks examine only these, the others
+            still everything. All hours if None.
     """
     folder = resources.files("tokenergy_sql.checks")
     files = sorted((e for e in folder.iterdir() if e.name.endswith(".sql")), key=lambda e: e.name)
@@ -83,8 +84,8 @@ def _run_all(
     texts: Sequence[tuple[str, str]],
     scope: dict[str, list[int]] | None,
 ) -> list[Finding]:
-    # All files are looked at once, by the checks that look at everything.
-    named = None if scope is None else views.named(" ".join(text for _, text in texts))
+    # Files are validated once, by the checks that examine everything.
+    named = None if scope is None else views.tables_named(" ".join(text for _, text in texts))
     with catalog.connect(lake, scope, named=named, allocation=held) as con:
         return [_run(con, name, text) for name, text in texts]
 
@@ -102,29 +103,30 @@ def _run(con: duckdb.DuckDBPyConnection, name: str, text: str) -> Finding:
 
 
 def _merged(found: list[Finding]) -> Finding:
-    """Return what one check found in several hours."""
+    """Return the findings of one check in several hours as one."""
     return replace(found[0], rows=[row for one in found for row in one.rows])
 
 
 def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[int]]]:
-    """Yield what hourly checks see at a time: the hours told, or each hour of a lake by itself.
+    """Yield the scopes of hourly checks: the given hours, or each hour of a lake by itself.
 
-    A day of a large fleet does not fit memory, an hour does. What lies in quarantine is told once.
+    A day of a large fleet does not fit into memory, an hour does. Quarantined files of the whole
+    lake are reported once, in the first scope.
     """
     if hours is not None:
         yield _scope(hours)
         return
     tables = ("segment", "ledger", "ledger_hour", "job_hour_index")
-    there = sorted({hour for table in tables for hour in lake.hours(table)})
-    first = _scope(there[:1])
+    derived = sorted({hour for table in tables for hour in lake.hours(table)})
+    first = _scope(derived[:1])
     del first["quarantined"]
     yield first
-    for hour in there[1:]:
+    for hour in derived[1:]:
         yield {**_scope([hour]), "quarantined": []}
 
 
 def _scope(hours: Sequence[int]) -> dict[str, list[int]]:
-    """Return which hours of which tables an hourly check reads: raw rows reach over the edges."""
+    """Return the hours of each table that an hourly check reads; of raw rows, neighbours too."""
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
     derived = ("segment", "ledger", "ledger_hour", "job_hour_index")
     own = {name: list(hours) for name in (*derived, "quarantined")}

@@ -1,8 +1,9 @@
--- Devices on which counter and samples disagree by more than 5 % somewhere.
+-- On every device, energy counter and power samples agree within 5 %.
 -- warn, hourly
+-- In: ledger. Out: the devices and hours in which they do not.
 SELECT
     device_id,
-    strftime(make_timestamp(start_us - start_us % 3600000000), '%Y-%m-%dT%H:00Z') AS hour,
+    strftime(make_timestamp(hour_of(start_us)), '%Y-%m-%dT%H:00Z') AS hour,
     count(*) AS segments,
     min(k) AS smallest_k,
     max(k) AS largest_k

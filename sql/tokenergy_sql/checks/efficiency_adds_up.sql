@@ -1,5 +1,6 @@
--- The parts of each job's energy, from steady state to unknown, are all of it, to the nanojoule.
+-- The parts of each job's energy, from steady state to unknown, add up to it, to the nanojoule.
 -- fail, whole
+-- In: job_efficiency, job_hour_index. Out: the jobs and hours in which they do not.
 SELECT
     job_id,
     strftime(make_timestamp(hour_us), '%Y-%m-%dT%HZ') AS "hour",

@@ -1,5 +1,6 @@
 -- Each job's GPU energy is the sum of its ledger rows, to the nanojoule.
 -- fail, whole
+-- In: job_index, ledger. Out: the jobs of which it is not.
 WITH booked AS (
     SELECT job_id, sum(energy_nj) AS energy_nj FROM ledger WHERE job_id IS NOT NULL GROUP BY job_id
 )

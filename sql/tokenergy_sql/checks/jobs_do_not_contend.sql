@@ -1,5 +1,6 @@
--- Jobs that together hold more than a whole device: their split is an estimate.
+-- Jobs never claim more than the whole of a device; where they do, the split is an estimate.
 -- warn, hourly
+-- In: segment, allocation. Out: the devices that are claimed for more.
 SELECT
     device_id,
     strftime(make_timestamp(min(start_us)), '%Y-%m-%dT%H:%M:%S.%fZ') AS "from",
@@ -14,6 +15,6 @@ FROM (
      AND (a.end_us IS NULL OR a.end_us >= s.end_us)
     GROUP BY ALL
 )
-WHERE share_ppm > 1000000
+WHERE share_ppm > whole_ppm()
 GROUP BY device_id
 ORDER BY ALL

@@ -1,13 +1,15 @@
 -- The ledger adds up to the meter on every device and hour, to the nanojoule.
 -- fail, hourly
--- The meter is read again from the raw rows, by SQL that shares nothing with the integration: the
+-- In: ledger, power, device. Out: the devices and hours in which it does not.
+--
+-- The meter is read again from the raw rows, by SQL that shares no code with the integration: the
 -- counter's difference (linear between readings, rounded down) over every run of segments that the
 -- ledger books by counter; the integral of the readings over every run that it books by samples.
 WITH
 booked AS (
     SELECT
         device_id, start_us, end_us,
-        start_us - start_us % 3600000000 AS hour_us,
+        hour_of(start_us) AS hour_us,
         max(meter) FILTER (WHERE meter <> 'none') AS meter,
         sum(energy_nj) AS energy_nj
     FROM ledger
@@ -65,9 +67,9 @@ counter_at AS (
     SELECT
         e.device_id,
         e.edge_us,
-        s.c0::HUGEINT * 1000000 + CASE
+        nanojoules(s.c0::HUGEINT) + CASE
             WHEN e.edge_us = s.t0 THEN 0
-            ELSE (s.c1 - s.c0)::HUGEINT * 1000000 * (e.edge_us - s.t0) // (s.t1 - s.t0)
+            ELSE nanojoules((s.c1 - s.c0)::HUGEINT) * (e.edge_us - s.t0) // (s.t1 - s.t0)
         END AS nj
     FROM edge AS e
     ASOF JOIN span AS s ON s.device_id = e.device_id AND s.t0 <= e.edge_us
@@ -90,17 +92,17 @@ pair AS (
     FROM reading
     WINDOW device AS (PARTITION BY device_id ORDER BY ts_us)
 ),
--- The gap limit of an hour: by the update period as it was known then, or else as first told.
+-- The gap limit of an hour: from the update period known by then, or else the first one recorded.
 gap_limit AS (
     SELECT
         r.device_id,
         r.hour_us,
         least(greatest(3 * coalesce(
             arg_max(d.update_us, (d.ts_us, d.update_us))
-                FILTER (WHERE d.ts_us < r.hour_us + 3600000000),
+                FILTER (WHERE d.ts_us < r.hour_us + us_per_hour()),
             arg_min(d.update_us, (d.ts_us, d.update_us)),
             0
-        ), 1500000), 600000000) AS limit_us
+        ), 3 * us_per_second() // 2), 600 * us_per_second()) AS limit_us
     FROM (SELECT DISTINCT device_id, hour_us FROM run) AS r
     LEFT JOIN device AS d ON d.device_id = r.device_id AND d.update_us IS NOT NULL
     GROUP BY r.device_id, r.hour_us

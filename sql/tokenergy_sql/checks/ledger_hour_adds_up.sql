@@ -1,9 +1,10 @@
--- Each row of ledger_hour is the sum of its ledger rows, to the unit.
+-- Each row of ledger_hour is the exact sum of its ledger rows.
 -- fail, hourly
+-- In: ledger, ledger_hour. Out: the rows that differ.
 WITH booked AS (
     SELECT
         device_id, node, account, job_id,
-        start_us - start_us % 3600000000 AS hour_us,
+        hour_of(start_us) AS hour_us,
         sum(energy_nj) AS energy_nj,
         sum(low_nj) AS low_nj,
         sum(high_nj) AS high_nj,

@@ -1,5 +1,6 @@
--- Every segment's time is booked exactly once, and nothing else is.
+-- Every segment's time is booked exactly once, and no other time is.
 -- fail, hourly
+-- In: segment, ledger. Out: the segments that are not, and ledger rows without a segment.
 WITH booked AS (
     SELECT device_id, start_us, end_us, sum(device_us) AS booked_us FROM ledger GROUP BY ALL
 )

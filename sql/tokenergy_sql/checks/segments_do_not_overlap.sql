@@ -1,5 +1,6 @@
 -- Segments of a device follow one another without overlap.
 -- fail, hourly
+-- In: segment. Out: the segments that overlap the next one, or have no length.
 SELECT
     device_id,
     strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",

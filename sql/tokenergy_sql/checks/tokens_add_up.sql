@@ -1,5 +1,6 @@
--- Each job's tokens are the sum of its hours, and lie inside their bounds.
+-- Each job's tokens are the sum of its hours and are within their bounds.
 -- fail, whole
+-- In: token_usage, job_index. Out: the jobs of which this is not true.
 WITH used AS (
     SELECT
         job_id,
@@ -9,7 +10,13 @@ WITH used AS (
     FROM token_usage
     GROUP BY job_id
 )
-SELECT job_id, j.n_generated, u.n_generated AS used_generated, j.n_trained, u.n_trained AS used_trained, u.outside
+SELECT
+    job_id,
+    j.n_generated,
+    u.n_generated AS used_generated,
+    j.n_trained,
+    u.n_trained AS used_trained,
+    u.outside
 FROM job_index AS j
 FULL JOIN used AS u USING (job_id)
 WHERE j.n_generated IS DISTINCT FROM u.n_generated

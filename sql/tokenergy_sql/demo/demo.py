@@ -1,8 +1,7 @@
-"""The demo: the whole job end to end on an emulated fleet, with the commands a user would run.
+"""The emulated cluster behind `tokenergy demo`: its folder, its site file and its readings.
 
-In: a folder. Out: in it a lake, the truth, a report; on the terminal the per-job table.
-The nodes are collected as `tokenergy-collect fleet` does it, side by side on as many cores as there
-are.
+In: a folder and a profile. Out: in the folder a lake with raw tables, and the truth files. Nodes
+are collected the way `tokenergy-collect fleet` does it, one process a node, on all cores.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ _MARK = ".tokenergy-demo"
 _RATE_HZ = 10.0
 _ROLL_S = 300.0
 
-SITE = """# Declared constants of the emulated site; the table and the report say `declared`.
+SITE = """# Declared constants of the emulated site.
 [site]
 name = "emulated"
 pue = 1.25
-host_w = 1800.0   # of a node beside its GPUs
+host_w = 1800.0   # each node, without its GPUs
 """
 
 
 def describe(profile_name: str) -> str:
-    """Return in words what a profile emulates."""
+    """Return a line that says what a profile emulates."""
     profile = load_profile(profile_name)
     boards = sum(node.count for node in profile.nodes.values())
     minutes = profile.duration_us / 60_000_000
@@ -51,10 +50,13 @@ def prepare(folder: Path) -> None:
     """Make the demo's folder, or empty the one that an earlier demo made.
 
     Raises:
-        UserError: the folder holds something else, or cannot be made.
+        UserError: the folder holds other files, or cannot be made.
     """
+    # The mark says that an earlier demo made the folder, so its lake may be deleted.
     if folder.exists() and not (folder / _MARK).exists() and any(folder.iterdir()):
-        raise UserError(f"{folder}: not empty and not made by a demo; name another with --out")
+        raise UserError(
+            f"{folder}: the folder is not empty and no demo made it; choose another with --out"
+        )
     try:
         for name in ("lake", "truth"):
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -78,8 +80,8 @@ def collect(folder: Path, profile_name: str, progress: Progress) -> None:
     with ProcessPoolExecutor(workers, context, initializer=_leave_interrupts) as pool:
         try:
             running = [pool.submit(_collect_node, folder, profile_name, node) for node in nodes]
-            for one in as_completed(running):
-                one.result()
+            for future in as_completed(running):
+                future.result()
                 progress.advance(task)
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -87,7 +89,7 @@ def collect(folder: Path, profile_name: str, progress: Progress) -> None:
 
 
 def _collect_node(folder: Path, profile_name: str, node: str) -> None:
-    """Collect one node, in a process that knows one NVML at a time."""
+    """Collect one node, in a process of its own: NVML is loaded once a process."""
 
     def read_config(name: str) -> Config:
         keys = {"lake": str(folder / "lake"), "node": name, "rate_hz": _RATE_HZ, "roll_s": _ROLL_S}
@@ -98,5 +100,5 @@ def _collect_node(folder: Path, profile_name: str, node: str) -> None:
 
 
 def _leave_interrupts() -> None:
-    """Let Ctrl-C end the demo where it waits, not the nodes under way, whose files it would cut."""
+    """Ignore Ctrl-C in a node's process: the parent stops, and no file is cut in the middle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

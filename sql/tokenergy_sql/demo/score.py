@@ -1,7 +1,7 @@
-"""Compares a lake with the truth that the emulator wrote aside.
+"""Compares a lake with the true values that the emulator recorded.
 
-In: a lake and the truth files (JSON). Out: one row a job: true and found energy, true and found
-tokens, whether the truth lies inside the bounds.
+In: a lake and the truth files (JSON). Out: for each job its true and found energy, its true and
+found tokens, and whether the true values are inside the bounds.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 
 KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
 LONG_US = 60_000_000
-"""Jobs of at least this length are held to the energy bound."""
+"""Jobs of at least this length must meet the energy bound."""
 
 ENERGY_BOUND = 0.01
 """Largest relative error of energy booked by the counter."""
@@ -52,8 +53,8 @@ JOIN run USING (device_id, run)
 WHERE job_id IS NOT NULL AND (method = 'missing' OR (bridged AND crosses))
 GROUP BY job_id
 """
-"""What no meter tells of a job: its missing time, and its part of what a counter bridges across one
-of its edges. There the energy is off by no more than the width of its own bounds."""
+"""What no meter reports of a job: its missing time, and its part of what a counter bridges across
+one of its edges. There the energy is off by no more than the width of its own bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +78,19 @@ class Scored:
 
     @property
     def error(self) -> float | None:
-        """Relative error of the energy; None if none was found."""
+        """Relative error of the energy; None if the lake has no energy for the job."""
         if self.found_nj is None:
             return None
         return (self.found_nj - self.true_nj) / self.true_nj
 
     @property
     def tokens_exact(self) -> bool:
-        """Whether every kind of token was counted exactly; a kind that does not occur is none."""
+        """Whether every kind of token was counted exactly; a kind that is not counted is 0."""
         return all(self.true_tokens.get(k, 0) == (self.found_tokens[k] or 0) for k in KINDS)
 
     @property
     def inside(self) -> bool:
-        """Whether true energy and true J per token lie inside their bounds."""
+        """Whether true energy and true J per token are inside their bounds."""
         energy = (
             self.low_nj is not None
             and self.high_nj is not None
@@ -103,7 +104,7 @@ class Scored:
 
     @property
     def passed(self) -> bool:
-        """Whether the job meets every bound that holds for its length."""
+        """Whether the job meets every bound that applies to its length."""
         if self.found_nj is None:
             return False
         most_nj = self.bound * self.true_nj + self.unmetered_nj
@@ -112,7 +113,7 @@ class Scored:
 
 
 def score(lake: Lake, truth_files: Iterable[Path]) -> list[Scored]:
-    """Score every job of the truth, in the order of their names.
+    """Score every job of the truth files, in the order of their ids.
 
     Raises:
         UserError: a truth file cannot be read.
@@ -129,20 +130,19 @@ def score(lake: Lake, truth_files: Iterable[Path]) -> list[Scored]:
         elif row["row"] == "tokens":
             tokens[row["job_id"]] = {kind: row[kind] for kind in KINDS if kind in row}
     with catalog.connect(lake) as con:
-        result = con.sql("FROM job_index")
-        rows = [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
+        rows = named_rows(con, "FROM job_index")
         by_samples: dict[str, float] = dict(con.sql(_BY_SAMPLES).fetchall())
         unmetered = dict(con.sql(_UNMETERED).fetchall())
     for row in rows:
         row["unmetered_nj"] = unmetered.get(row["job_id"], 0)
-    found = {row["job_id"]: row for row in rows}
+    index = {row["job_id"]: row for row in rows}
     return [
         _scored(
             job,
             energy[job],
             span[job],
             tokens.get(job, {}),
-            found.get(job, {}),
+            index.get(job, {}),
             by_samples.get(job, 0.0),
         )
         for job in sorted(energy)
@@ -154,10 +154,11 @@ def _scored(
     true_nj: int,
     span: tuple[int, int],
     tokens: dict[str, int],
-    row: dict[str, Any],
+    row: NamedRow,
     by_samples: float,
 ) -> Scored:
     denominator = tokens.get("trained") or tokens.get("generated")
+    # Sums of 128 bits come as Decimal; the bounds are compared as whole nanojoules.
     whole = {key: None if row.get(key) is None else int(row[key]) for key in _NJ}
     return Scored(
         job_id=job,

@@ -1,1 +1,1 @@
-"""explain."""
+"""How a job's figures were derived: the rows behind each step, and every formula recomputed."""

@@ -1,8 +1,8 @@
-"""What a job's figures were derived from: the rows behind each step, as the lake holds them now.
+"""What a job's figures were derived from: the rows behind each step, as the lake has them now.
 
-In: a lake and a job_id. Out: plain rows (lists of dicts): allocations, devices, files of readings
-with the rows that count, segments, ledger, tokens, hosts, hours with the revision that derived
-them. Energies are whole nanojoules, stamps microseconds UTC.
+In: a lake and a job_id. Out: lists of rows of JSON types: allocations, devices, files of readings
+with the number of rows that count, segments, ledger, tokens, hosts, and hours with the revision
+that derived them. Energies are whole nanojoules, stamps microseconds UTC.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_collectors.lake.paths import hour_of_path, node_of
 from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.revisions import revisions
 
 if TYPE_CHECKING:
     import duckdb
 
-Row = dict[str, Any]
-
-_UNREAD: dict[str, tuple[int, ...]] = dict.fromkeys(("host", "clock", "event"), ())
+# Tables that an explanation does not show: no file of them is read.
+_NOT_NEEDED: dict[str, tuple[int, ...]] = dict.fromkeys(("host", "clock", "event"), ())
 
 _ALLOCATIONS = """
 SELECT node, device_id, start_us, end_us, share_ppm, mig_id, scheduler, method, recorded_us
@@ -40,12 +40,12 @@ WHERE device_id IN (SELECT device_id FROM held)
 ORDER BY node, device_id
 """
 
-_OF_JOBS = """
+_JOBS_FILE = """
 SELECT count(*) AS rows, min(recorded_us) AS first_us, max(recorded_us) AS last_us
 FROM rows_of_file WHERE job_id = getvariable('job_id')
 """
 
-_OF_POWER = """
+_POWER_FILE = """
 SELECT
     count(*) AS rows, count(energy_mj) AS counter_rows,
     min(ts_us) AS first_us, max(ts_us) AS last_us
@@ -54,12 +54,12 @@ WHERE EXISTS (FROM held AS a WHERE a.device_id = r.device_id
     AND r.ts_us >= a.start_us AND (a.end_us IS NULL OR r.ts_us <= a.end_us))
 """
 
-_OF_TOKENS = """
+_TOKENS_FILE = """
 SELECT count(*) AS rows, min(ts_us) AS first_us, max(ts_us) AS last_us
 FROM rows_of_file WHERE job_id = getvariable('job_id')
 """
 
-_OF_SEGMENTS = """
+_SEGMENTS_FILE = """
 SELECT
     count(*) AS rows, sum(readings) AS readings, sum(covered_us) AS covered_us,
     sum(end_us - start_us) AS length_us, sum(energy_nj) AS energy_nj,
@@ -69,7 +69,7 @@ WHERE EXISTS (FROM held AS a WHERE a.device_id = r.device_id
     AND a.start_us <= r.start_us AND (a.end_us IS NULL OR a.end_us >= r.end_us))
 """
 
-_OF_LEDGER = """
+_LEDGER_FILE = """
 SELECT
     count(*) AS rows, sum(energy_nj) AS energy_nj,
     min(start_us) AS first_us, max(end_us) AS last_us
@@ -133,63 +133,59 @@ def derivation(lake: Lake, job_id: str, site: Site) -> dict[str, Any]:
     Args:
         lake: the lake.
         job_id: a job of the lake.
-        site: the declared constants, as the index takes them.
+        site: the declared constants of the site file.
 
     Raises:
         UserError: the job is not indexed.
     """
     hours = _hours_of(lake, job_id)
+    # The last window of an hour ends at the first reading of the next: neighbours count too.
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
     own = {"segment": hours, "ledger": hours, "power": near, "tokens": near}
-    with catalog.connect(lake, {**own, **_UNREAD}) as con:
+    with catalog.connect(lake, {**own, **_NOT_NEEDED}) as con:
         con.execute("SET VARIABLE job_id = $1", [job_id])
         con.execute(
             "CREATE TEMP TABLE held AS FROM allocation WHERE job_id = getvariable('job_id')"
         )
-        found = _rows(con, "FROM job_index WHERE job_id = getvariable('job_id')")
-        if not found:
+        index = _json_rows(con, "FROM job_index WHERE job_id = getvariable('job_id')")
+        if not index:
             raise UserError(f"job {job_id!r}: is not indexed; run `tokenergy index`")
-        allocations = _rows(con, _ALLOCATIONS)
+        allocations = _json_rows(con, _ALLOCATIONS)
         nodes = {row["node"] for row in allocations}
         return {
-            "index": found[0],
+            "index": index[0],
             "allocations": allocations,
-            "devices": _rows(con, _DEVICES),
-            "job_files": _by_file(con, lake, "jobs", _OF_JOBS),
-            "power_files": _by_file(con, lake, "power", _OF_POWER, near, nodes),
-            "token_files": _by_file(con, lake, "tokens", _OF_TOKENS, near),
-            "segment_files": _by_file(con, lake, "segment", _OF_SEGMENTS, hours, nodes),
-            "ledger_files": _by_file(con, lake, "ledger", _OF_LEDGER, hours),
-            "ledger": _rows(con, _LEDGER),
-            "counters": _rows(con, _COUNTERS),
-            "token_usage": _rows(con, _USAGE),
-            "hosts": [_with_host(row, site) for row in _rows(con, _HOSTS)],
+            "devices": _json_rows(con, _DEVICES),
+            "job_files": _by_file(con, lake, "jobs", _JOBS_FILE),
+            "power_files": _by_file(con, lake, "power", _POWER_FILE, near, nodes),
+            "token_files": _by_file(con, lake, "tokens", _TOKENS_FILE, near),
+            "segment_files": _by_file(con, lake, "segment", _SEGMENTS_FILE, hours, nodes),
+            "ledger_files": _by_file(con, lake, "ledger", _LEDGER_FILE, hours),
+            "ledger": _json_rows(con, _LEDGER),
+            "counters": _json_rows(con, _COUNTERS),
+            "token_usage": _json_rows(con, _USAGE),
+            "hosts": [_with_host(row, site) for row in _json_rows(con, _HOSTS)],
             "site": {"pue_ppm": site.pue_ppm},
-            "hours": _with_revisions(lake, _rows(con, _HOURS)),
+            "hours": _with_revisions(lake, _json_rows(con, _HOURS)),
         }
 
 
 def _hours_of(lake: Lake, job_id: str) -> list[int]:
     """Return the hours in which a job is booked or counted."""
-    none = dict.fromkeys(("power", "segment", "ledger", "tokens", "state"), ())
-    with catalog.connect(lake, {**none, **_UNREAD}) as con:
+    # The index alone says which; no hour of the large tables is read for it.
+    no_hours = dict.fromkeys(("power", "segment", "ledger", "tokens", "state"), ())
+    with catalog.connect(lake, {**no_hours, **_NOT_NEEDED}) as con:
         con.execute("SET VARIABLE job_id = $1", [job_id])
-        rows = _rows(con, _HOURS)
+        rows = _json_rows(con, _HOURS)
     return [row["hour_us"] for row in rows]
 
 
-def _rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
-    result = con.execute(sql)
-    names = [column[0] for column in result.description]
+def _json_rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[NamedRow]:
+    """Return the rows of a query in types that JSON has: 128-bit sums become whole numbers."""
     return [
-        {name: _plain(value) for name, value in zip(names, row, strict=True)}
-        for row in result.fetchall()
+        {name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+        for row in named_rows(con, sql)
     ]
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON can tell it: 128-bit sums are whole numbers."""
-    return int(value) if isinstance(value, Decimal) else value
 
 
 def _by_file(
@@ -199,31 +195,32 @@ def _by_file(
     sql: str,
     hours: Iterable[int] | None = None,
     nodes: Set[str] | None = None,
-) -> list[Row]:
-    """Return what a query says of one file at a time, of files that have rows of the job."""
+) -> list[NamedRow]:
+    """Run a query on each file by itself; return the answers of files with rows of the job."""
     found = []
-    for path, columns in lake.sound_files(table, hours):
+    for path, columns in lake.valid_files(table, hours):
         if nodes is not None and node_of(path) not in nodes:
             continue
-        text = catalog.select_from(TABLES[table], [(path, columns)])
-        con.execute(f"CREATE OR REPLACE TEMP VIEW rows_of_file AS {text}")
-        (row,) = _rows(con, sql)
+        rows_of_file = catalog.select_from(TABLES[table], [(path, columns)])
+        con.execute(f"CREATE OR REPLACE TEMP VIEW rows_of_file AS {rows_of_file}")
+        (row,) = _json_rows(con, sql)
         if row["rows"]:
             found.append({"file": path.relative_to(lake.root).as_posix(), **row})
     return found
 
 
-def _with_host(row: Row, site: Site) -> Row:
-    """Add the declared power of a node and the part of its energy that the job bears."""
+def _with_host(row: NamedRow, site: Site) -> NamedRow:
+    """Add the declared power of a node and the job's part of its energy."""
     host_mw, devices = site.host_of(row["node"]), row["devices"]
-    known = host_mw is not None and devices
-    energy_nj = host_mw * row["device_us"] // devices if known else None
+    energy_nj = None
+    if host_mw is not None and devices:
+        energy_nj = host_mw * row["device_us"] // devices
     return {**row, "host_mw": host_mw, "e_host_nj": energy_nj}
 
 
-def _with_revisions(lake: Lake, rows: list[Row]) -> list[Row]:
-    """Add to each hour its file, the revision that last derived it, and why and from what."""
-    noted, _ = revisions.read_hours(lake)
+def _with_revisions(lake: Lake, rows: list[NamedRow]) -> list[NamedRow]:
+    """Add to each hour its file, the revision that last derived it, the cause and the inputs."""
+    inputs_of_hour, _ = revisions.read_hours(lake)
     last = {int(hour): m for m in revisions.manifests(lake) for hour in m.hours}
     names = {hour_of_path(path): path for path in lake.files("job_hour_index")}
     found = []
@@ -237,7 +234,7 @@ def _with_revisions(lake: Lake, rows: list[Row]) -> list[Row]:
                 "revision": manifest.number if manifest else None,
                 "derived_at": manifest.made_at if manifest else None,
                 "causes": manifest.causes(hour) if manifest else [],
-                "inputs": noted.get(hour, {}),
+                "inputs": inputs_of_hour.get(hour, {}),
             }
         )
     return found

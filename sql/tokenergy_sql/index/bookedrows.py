@@ -1,6 +1,7 @@
-"""The rows that the kernels found, as Arrow tables.
+"""The rows that the booking kernels return, as Arrow tables.
 
-In: `Rows` of some devices. Out: a `Piece` of the ledger, its sums, and the power of its segments.
+In: `LedgerRows` of some devices. Out: a `Piece` of the ledger, its sums, and the power of its
+segments.
 """
 
 from __future__ import annotations
@@ -16,20 +17,19 @@ from tokenergy_transforms.batch import NONE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tokenergy_transforms.booking.accounts import Rows
+    from tokenergy_transforms.booking.accounts import LedgerRows
     from tokenergy_transforms.booking.hour import Hour
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some devices' part of the ledger of an hour, texts as dictionaries.
+    """The ledger of some devices in an hour, with dictionary-encoded texts.
 
     Attributes:
         ledger: columns of the contract, in its order.
         sums: the same rows added up by device, node, account, job and method: enough for
             `ledger_hour.sql`.
-        power: what `job_cap_part.sql` asks of the rows that jobs have: whose, how much time is
-            covered, and what the power of the segment was.
+        power: for `job_cap_part.sql`: job, covered time, and the power of the segment.
     """
 
     ledger: pa.Table
@@ -48,7 +48,7 @@ def power_schema() -> pa.Schema:
 
 
 def before_mw(hour: Hour) -> np.ndarray:
-    """Return the power at the end of the covered segment before each, `NONE` where none is."""
+    """Return the power at the end of the covered segment before each, `NONE` if there is none."""
     place = np.arange(len(hour.start_us))
     covered = np.maximum.accumulate(np.where(hour.covered_us > 0, place, NONE))
     before = np.concatenate([[NONE], covered[:-1]])
@@ -56,7 +56,9 @@ def before_mw(hour: Hour) -> np.ndarray:
     return np.where(before >= first, hour.end_mw[before], np.int32(NONE))
 
 
-def piece_of(hour: Hour, devices: range, rows: Rows, jobs: list[str], before: np.ndarray) -> Piece:
+def piece_of(
+    hour: Hour, devices: range, rows: LedgerRows, jobs: list[str], before: np.ndarray
+) -> Piece:
     """Return the rows of some devices.
 
     Args:
@@ -94,7 +96,9 @@ def piece_of(hour: Hour, devices: range, rows: Rows, jobs: list[str], before: np
     return Piece(whole, few, pa.table(power, schema=power_schema()))
 
 
-def _table(hour: Hour, devices: range, device: np.ndarray, rows: Rows, jobs: list[str]) -> pa.Table:
+def _table(
+    hour: Hour, devices: range, device: np.ndarray, rows: LedgerRows, jobs: list[str]
+) -> pa.Table:
     """Return rows as columns of the contract."""
     import pyarrow as pa
 
@@ -132,7 +136,7 @@ def _texts(texts: Any, places: np.ndarray) -> pa.Array:
 
 
 def nullable(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
-    """Return a column that is NULL where a value is missing; where it is `NONE` if not told."""
+    """Return a column that is NULL where `missing` is true, or where a value is `NONE`."""
     import pyarrow as pa
 
     mask = values == NONE if missing is None else missing

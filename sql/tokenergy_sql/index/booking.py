@@ -1,12 +1,12 @@
-"""Books one hour: hands what SQL decides to the kernels, and what they find back to SQL.
+"""Books one hour: passes what SQL decides to the compiled kernels, and their results back to SQL.
 
 In: a connection with the models' inputs, the hour's files of segments. Out: rows of `ledger`, in
 its order, in pieces of whole devices.
 
-What is decided by device, by edge and by tenure is SQL (`sensor_class`, `edge`, `claim`); what is
-done for each of millions of segments is `tokenergy_transforms.booking`. The same in SQL alone
-stands in `tests/sql/oracles/`, and the tests hold both to the same bits; `make bench-booking` times
-them.
+SQL decides by device, by edge and by tenure (`sensor_class`, `edge`, `claim`); the kernels of
+`tokenergy_transforms.booking` do the work for each of millions of segments. The tests compare them,
+bit by bit, with the same rules in SQL alone (`tests/sql/oracles/`); `make bench-booking` times
+both.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ from tokenergy_sql.index.models import model_text
 if TYPE_CHECKING:
     import duckdb
 
-    from tokenergy_transforms.booking.accounts import Claims, Gauges
+    from tokenergy_transforms.booking.accounts import Claims
     from tokenergy_transforms.booking.activity import Activity
     from tokenergy_transforms.booking.blocks import Blocks, Edges
+    from tokenergy_transforms.booking.gauges import Gauges
     from tokenergy_transforms.booking.hour import Hour
     from tokenergy_transforms.booking.parts import Sensors, Shifts
 
 PIECE_ROWS = 1 << 18
-"""Segments that are booked at a time, about."""
+"""Segments booked at a time, approximately."""
 
 
 def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator[Piece]:
     """Yield the ledger of an hour, in its order.
 
     Args:
-        con: sees the lake; `parameters`, `sensor_class` and `job_activity` are there.
+        con: has the lake's tables, `parameters`, `sensor_class` and `job_activity`.
         lake: the lake.
         hour_us: start of the hour.
 
     Raises:
         UserError: a file of segments is damaged.
     """
-    from tokenergy_transforms.booking.accounts import rows_of
+    from tokenergy_transforms.booking.accounts import ledger_rows
     from tokenergy_transforms.booking.blocks import find_blocks
     from tokenergy_transforms.booking.hour import read_hour
     from tokenergy_transforms.booking.parts import book
@@ -52,7 +53,7 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     hour = read_hour(lake, hour_us)
     if not hour.devices:
         return
-    _keep(con, "device_place", device_id=hour.devices, place=np.arange(len(hour.devices)))
+    _create_table(con, "device_place", device_id=hour.devices, place=np.arange(len(hour.devices)))
     con.execute(f"CREATE TEMP TABLE job_edge AS {model_text('job_edge')}")
     edges = _edges(con, len(hour.devices))
     blocks = find_blocks(hour, edges)
@@ -63,7 +64,7 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     gauges = _gauges(con, len(hour.devices))
     before = before_mw(hour)
     for devices in _pieces(hour.offsets):
-        rows = rows_of(devices, hour, blocks, parts, sensors, claims, looked, moved, gauges)
+        rows = ledger_rows(devices, hour, blocks, parts, sensors, claims, looked, moved, gauges)
         yield piece_of(hour, devices, rows, jobs, before)
 
 
@@ -74,25 +75,25 @@ def _edges(con: duckdb.DuckDBPyConnection, devices: int) -> Edges:
         "SELECT place, cut_us FROM job_edge JOIN device_place USING (device_id) "
         "ORDER BY place, cut_us"
     ).fetchnumpy()
-    return Edges(_plain(found["cut_us"]), _offsets(found["place"], devices))
+    return Edges(_values(found["cut_us"]), _offsets(found["place"], devices))
 
 
 def _shifts(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> Shifts:
-    """Have `edge.sql` say what the edges move, from the segments that touch one."""
-    from tokenergy_transforms.booking.blocks import KNOWN, recent_max
+    """Run `edge.sql` on the segments that touch a job's edge: what each edge moves."""
+    from tokenergy_transforms.booking.blocks import METERED_BY, recent_max
     from tokenergy_transforms.booking.parts import Shifts
 
     rows = np.flatnonzero(blocks.beside)
     device = np.searchsorted(hour.offsets, rows, side="right") - 1
     head = blocks.head[rows]
     recent_mw = recent_max(rows, hour.offsets[device], hour.end_us, hour.max_mw)
-    _keep(
+    _create_table(
         con,
         "block",
         device_id=[hour.devices[d] for d in device.tolist()],
         start_us=hour.start_us[rows],
         end_us=hour.end_us[rows],
-        known=[KNOWN[kind] for kind in blocks.known[rows].tolist()],
+        known=[METERED_BY[kind] for kind in blocks.metered_by[rows].tolist()],
         divides=blocks.divides[rows].astype(np.int32),
         k=nullable(blocks.k[rows], np.isnan(blocks.k[rows])),
         counter_off_us=nullable(hour.counter_off_us[rows]),
@@ -111,23 +112,23 @@ def _shifts(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> Shift
         "LEFT JOIN edge USING (device_id, cut_us) "
         "ORDER BY place, cut_us"
     ).fetchnumpy()
-    return Shifts(*(_plain(found[name]) for name in names))
+    return Shifts(*(_values(found[name]) for name in names))
 
 
 def _sensors(con: duckdb.DuckDBPyConnection) -> Sensors:
     from tokenergy_transforms.booking.parts import Sensors
 
     found = con.sql(model_text("device_sensor")).fetchnumpy()
-    return Sensors(**{name: _plain(column) for name, column in found.items()})
+    return Sensors(**{name: _values(column) for name, column in found.items()})
 
 
 def _claims(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> tuple[Claims, list[str]]:
-    """Return who holds what, and the sorted jobs that hold anything."""
+    """Return who holds what, and the sorted jobs that hold a device."""
     from tokenergy_transforms.booking.accounts import Claims
 
     first = np.flatnonzero(np.diff(blocks.span, prepend=-1))
     device = np.searchsorted(hour.offsets, first, side="right") - 1
-    _keep(
+    _create_table(
         con,
         "span",
         device_id=[hour.devices[d] for d in device.tolist()],
@@ -146,25 +147,25 @@ def _claims(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> tuple
     ).fetchnumpy()
     claims = Claims(
         _offsets(found["span"], len(first)),
-        _plain(found["job"]),
-        _plain(found["lower_ppm"]),
-        _plain(found["upper_ppm"]),
-        _plain(found["whole_ppm"]),
-        _plain(found["shared"]),
+        _values(found["job"]),
+        _values(found["lower_ppm"]),
+        _values(found["upper_ppm"]),
+        _values(found["whole_ppm"]),
+        _values(found["shared"]),
     )
     jobs = con.sql("SELECT job_id FROM job_place ORDER BY place").fetchall()
     return claims, [job for (job,) in jobs]
 
 
 def _activity(con: duckdb.DuckDBPyConnection, jobs: list[str]) -> tuple[Activity, Activity]:
-    """Return when the jobs' tokens were looked at, and when they moved."""
+    """Return when the jobs' token counters were read, and when they moved."""
     from tokenergy_transforms.booking.activity import covered
 
     found = con.sql(
         "SELECT place::INT AS job, from_us, to_us, coalesce(moved, false) AS moved "
         "FROM job_activity JOIN job_place USING (job_id) ORDER BY job, from_us, to_us"
     ).fetchnumpy()
-    job, from_us, to_us, moved = (_plain(found[name]) for name in found)
+    job, from_us, to_us, moved = (_values(found[name]) for name in found)
     return (
         covered(job, from_us, to_us, len(jobs)),
         covered(job[moved], from_us[moved], to_us[moved], len(jobs)),
@@ -172,15 +173,15 @@ def _activity(con: duckdb.DuckDBPyConnection, jobs: list[str]) -> tuple[Activity
 
 
 def _gauges(con: duckdb.DuckDBPyConnection, devices: int) -> Gauges:
-    from tokenergy_transforms.booking.accounts import Gauges
+    from tokenergy_transforms.booking.gauges import Gauges
 
     found = con.sql(model_text("gauge")).fetchnumpy()
-    place, *rest = (_plain(found[name]) for name in found)
+    place, *rest = (_values(found[name]) for name in found)
     return Gauges(_offsets(place, devices), *rest)
 
 
 def _pieces(offsets: np.ndarray) -> Iterator[range]:
-    """Yield neighbouring devices that have about `PIECE_ROWS` segments together."""
+    """Yield ranges of devices that have about `PIECE_ROWS` segments together."""
     first = 0
     while first < len(offsets) - 1:
         last = int(np.searchsorted(offsets, offsets[first] + PIECE_ROWS, side="right")) - 1
@@ -191,16 +192,16 @@ def _pieces(offsets: np.ndarray) -> Iterator[range]:
 
 def _offsets(places: Any, count: int) -> np.ndarray:
     """Return where each of `count` places begins in an ascending list, and its end."""
-    return np.searchsorted(_plain(places), np.arange(count + 1)).astype(np.int64)
+    return np.searchsorted(_values(places), np.arange(count + 1)).astype(np.int64)
 
 
-def _plain(column: Any) -> np.ndarray:
-    """Return a column without NULLs, which DuckDB may give as a masked array."""
+def _values(column: Any) -> np.ndarray:
+    """Return the values of a column without NULLs, which DuckDB may give as a masked array."""
     return np.ascontiguousarray(np.ma.getdata(column))
 
 
-def _keep(con: duckdb.DuckDBPyConnection, name: str, **columns: Any) -> None:
-    """Make a table of columns; what is empty still has its type."""
+def _create_table(con: duckdb.DuckDBPyConnection, name: str, **columns: Any) -> None:
+    """Create a table of columns; an empty list of texts still has its type."""
     import pyarrow as pa
 
     rows = pa.table(

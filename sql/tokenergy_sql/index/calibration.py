@@ -1,26 +1,26 @@
-"""What an external meter has found of single cards: gain and offset of sensor and counter.
+"""Calibration of single cards against an external meter: gain and offset of sensor and counter.
 
 In: `calibration.toml` at the root of a lake. Out: a small table for the models, `calibration`.
 
-    [reference]                       # the meter that the cards were held against
+    [reference]                       # the meter that the cards were compared with
     gain_uncertainty_ppm = 1_000
     offset_uncertainty_mw = 0
 
     [cards.GPU-5d4f0c1e-0001]         # a device_id
-    sensor.gain_ppm = -46_000         # the card tells 4.6 % too little
+    sensor.gain_ppm = -46_000         # the card reads 4.6 % too low
     sensor.gain_uncertainty_ppm = 3_000
-    sensor.offset_mw = -1_200         # and 1.2 W less on top, at any power
+    sensor.offset_mw = -1_200         # and another 1.2 W too low, at any power
     sensor.offset_uncertainty_mw = 200
     counter.gain_ppm = -44_000
     ...
 
-    [boards."NVIDIA A100-SXM4-80GB"]  # all boards of that name that have no table of their own
+    [boards."NVIDIA A100-SXM4-80GB"]  # all boards of that name without a table of their own
     ...
 
-A meter that reads P(1 + gain) + offset where P is true is described by both figures. Uncertainties
-are limits that the error left is not to pass, not standard deviations. Those of a card are its own;
-those of the reference are in all cards alike, those of a board's name in all boards of that name.
-The energy that is booked stays the meter's: what is here moves and narrows [low, high].
+A meter reads P (1 + gain) + offset where P is the true power. Uncertainties are limits of the
+remaining error, not standard deviations: enter three times a standard uncertainty. Those of a card
+are its own; those of the reference are the same in all cards, those of a board's name in all boards
+of that name. Booked energy stays what the meter shows: a calibration moves and narrows [low, high].
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import duckdb
 
 NAME = "calibration.toml"
-"""A file of this name at the root of a lake is used."""
+"""Name of the file, at the root of a lake."""
 
 _MOST_PPM = 200_000
 _MOST_MW = 100_000
@@ -48,7 +48,7 @@ Scope = Literal["card", "board"]
 
 
 class Errors(Strict):
-    """The errors of one meter of a card. What is not told is not known: there are no defaults."""
+    """The errors of one meter of a card; all of them are required."""
 
     gain_ppm: int = Field(ge=-_MOST_PPM, le=_MOST_PPM)
     gain_uncertainty_ppm: int = Field(ge=0, le=_MOST_PPM)
@@ -57,14 +57,14 @@ class Errors(Strict):
 
 
 class Calibrated(Strict):
-    """What was found of a card, or of all boards of a name; a meter left out keeps its class."""
+    """A calibrated card, or all boards of a name; a meter left out keeps its class."""
 
     sensor: Errors | None = None
     counter: Errors | None = None
 
 
 class Reference(Strict):
-    """How far the meter that the cards were held against may itself be off."""
+    """How far off the meter that the cards were compared with may be."""
 
     gain_uncertainty_ppm: int = Field(ge=0, le=_MOST_PPM)
     offset_uncertainty_mw: int = Field(ge=0, le=_MOST_MW)
@@ -80,7 +80,7 @@ class CalibrationFile(Strict):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Row:
-    """One meter of a card or of all boards of a name, as the models see it."""
+    """One meter of a card or of all boards of a name: a row of the table `calibration`."""
 
     scope: Scope
     name: str
@@ -94,14 +94,14 @@ class Row:
 
 
 Calibration = tuple[Row, ...]
-"""Sorted, so that the order in a file says nothing."""
+"""Sorted, so that the order in a file does not matter."""
 
 
 def load_calibration(lake_root: Path) -> Calibration:
-    """Load the calibration file of a lake; without one nothing is calibrated.
+    """Load the calibration file of a lake; without one no card is calibrated.
 
     Raises:
-        UserError: the file cannot be read or does not fit.
+        UserError: the file cannot be read or is invalid.
     """
     path = lake_root / NAME
     if not path.exists():
@@ -115,7 +115,7 @@ def load_calibration(lake_root: Path) -> Calibration:
 
 
 def calibration_of(file: CalibrationFile) -> Calibration:
-    """Return a file's content as the models see it."""
+    """Return the content of a file as rows for the models."""
     return tuple(sorted(_rows(file)))
 
 
@@ -138,8 +138,8 @@ def _rows(file: CalibrationFile) -> Iterator[Row]:
                     )
 
 
-def declare(con: duckdb.DuckDBPyConnection, calibration: Calibration) -> None:
-    """Make the table `calibration`: the fields of `Row`, one row a meter."""
+def create_calibration(con: duckdb.DuckDBPyConnection, calibration: Calibration) -> None:
+    """Create the table `calibration`: the fields of `Row`, one row a meter."""
     import pyarrow as pa
 
     fields = Row.__dataclass_fields__

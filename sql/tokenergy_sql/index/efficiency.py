@@ -1,4 +1,7 @@
-"""The rows of job_efficiency: what jobs spent at full rate, and not."""
+"""Queries of job_efficiency: the energy that jobs spent at full rate, and otherwise.
+
+In: a lake. Out: rows a job, or rows a job and hour.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
+from tokenergy_sql.index.modelrun import index_version, run_model
 from tokenergy_sql.index.models import model_text
-from tokenergy_sql.index.pipeline import index_version, run_model
 
 if TYPE_CHECKING:
     import duckdb
 
 
-Row = dict[str, Any]
-
+EfficiencyRow = dict[str, Any]
+"""Columns of `job_efficiency`."""
 
 PARTS = (
     "e_steady_nj",
@@ -25,30 +28,29 @@ PARTS = (
     "e_idle_nj",
     "e_unknown_nj",
 )
-"""What a job's GPU energy is made of, without a rest; NULL counts as 0."""
-
+"""Parts of a job's GPU energy, which add up to it; NULL counts as 0."""
 
 CAPS_PERCENT = (50, 60, 70, 80, 90)
-"""Power caps of the contract, per cent of the boards' limits."""
+"""Power caps of the contract, in per cent of the boards' limits."""
 
 
-def jobs(lake: Lake) -> list[Row]:
+def jobs(lake: Lake) -> list[EfficiencyRow]:
     """Return one row a job: the columns of `job_efficiency`, added over hours; largest first."""
-    named = views.named("".join(map(model_text, ("job_efficiency_job", "job_efficiency"))))
+    named = views.tables_named("".join(map(model_text, ("job_efficiency_job", "job_efficiency"))))
     with catalog.connect(lake, named=named) as con:
         return jobs_of(con)
 
 
-def jobs_of(con: duckdb.DuckDBPyConnection) -> list[Row]:
-    """Return what `jobs` does, from a connection to a lake."""
+def jobs_of(con: duckdb.DuckDBPyConnection) -> list[EfficiencyRow]:
+    """Return the rows of `jobs` from a connection to a lake."""
     text = "CREATE OR REPLACE TEMP TABLE parameters AS SELECT $1 AS index_version"
     con.execute(text, [index_version()])
     con.register("efficiency_sums", run_model(con, "job_efficiency_job"))
-    rows: list[Row] = run_model(con, "job_efficiency").to_pylist()
+    rows: list[EfficiencyRow] = run_model(con, "job_efficiency").to_pylist()
     return sorted(rows, key=lambda row: (-(row["e_gpu_nj"] or 0), row["job_id"]))
 
 
-def hours(lake: Lake, job_id: str) -> list[Row]:
+def hours(lake: Lake, job_id: str) -> list[EfficiencyRow]:
     """Return the rows of `job_efficiency` of one job, in order of time."""
     with catalog.connect(lake, named=frozenset({"job_efficiency"})) as con:
         rows = con.execute("SELECT * FROM job_efficiency WHERE job_id = $1", [job_id])

@@ -1,11 +1,11 @@
-"""What an hour's books are made from, as digests by kind of input.
+"""The inputs of an hour, as digests by kind.
 
 In: a lake and the site's constants. Out: for an hour, a digest of each kind of input. Where one
-differs from what the hour was last derived from, the hour is stale, and the kind is the cause.
+differs from the digest of the hour's last derivation, the hour is stale, and the kind is the cause.
 
-Raw files are never rewritten, so that their names stand for their contents. What is read of
-allocations and devices is taken by value, and only as far as it bears on the hour: that a job goes
-on, or that a daemon started again, restates nothing.
+Raw files are never rewritten, so their names are enough. Allocations and devices are taken by
+value, and only as far as they affect the hour: that a job continues, or that a daemon restarted,
+makes no hour stale.
 """
 
 from __future__ import annotations
@@ -30,16 +30,20 @@ _DIGITS = 16
 
 
 class InputReader:
-    """Reads what is common to all hours once.
+    """Reads once what all hours have in common.
 
     Args:
         lake: the lake.
         site: the declared constants.
         usage: token usage of all hours: columns of `token_usage`.
         held: `allocations(lake)`.
-        workloads: what each job is for, by job_id.
+        workloads: the workload of each job, by job_id.
         version: of models and contract.
-        known: digests of files from an earlier run: path -> [size, mtime_ns, digest]; extended.
+        file_digests: of an earlier run: path -> [size, mtime_ns, digest]; updated.
+
+    Attributes:
+        lake, site, held: as given.
+        devices: rows of `device`.
     """
 
     def __init__(
@@ -50,10 +54,10 @@ class InputReader:
         held: pa.Table,
         workloads: dict[str, str],
         version: str,
-        known: dict[str, list[Any]],
+        file_digests: dict[str, list[Any]],
     ) -> None:
-        self._lake, self._site, self._version, self._known = lake, site, version, known
-        self._workloads = workloads
+        self.lake, self.site, self._version = lake, site, version
+        self._file_digests, self._workloads = file_digests, workloads
         self.held, self._allocations = held, held.to_pylist()
         self.devices = lake.read("device").to_pylist()
         self._usage: dict[int, list[dict[str, Any]]] = {}
@@ -61,9 +65,9 @@ class InputReader:
             self._usage.setdefault(row["hour_us"], []).append(row)
 
     def of_hour(self, hour_us: int) -> Inputs:
-        """Return the digests of what an hour is made from."""
+        """Return the digests of an hour's inputs."""
         near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
-        segments = self._lake.files("segment", [hour_us])
+        segments = self.lake.files("segment", [hour_us])
         usage = self._usage.get(hour_us, [])
         held = list(self._held(hour_us))
         jobs = {row["job_id"] for row in (*held, *usage)}
@@ -74,52 +78,53 @@ class InputReader:
             "jobs": _digest(
                 [*_sorted(held), *sorted((job, self._workloads.get(job, "")) for job in jobs)]
             ),
-            "devices": _digest(_sorted(self._told(hour_us))),
-            "site": _digest([repr(self._site)]),
+            "devices": _digest(_sorted(self._devices_of(hour_us))),
+            # By repr: to rename Site, its parts or their fields changes `inputs_digest`.
+            "site": _digest([repr(self.site)]),
             "models": self._version,
         }
 
     def _names(self, table: str, hours: Iterable[int]) -> Iterator[str]:
-        for path in self._lake.files(table, hours):
-            yield path.relative_to(self._lake.root).as_posix()
+        for path in self.lake.files(table, hours):
+            yield path.relative_to(self.lake.root).as_posix()
 
     def _held(self, hour_us: int) -> Iterator[dict[str, Any]]:
-        """Yield the allocations that touch an hour; an end beyond it is not told."""
+        """Yield the allocations that touch an hour, without an end beyond it."""
         end_us = hour_us + HOUR_US
         for row in self._allocations:
             if row["start_us"] <= end_us and (row["end_us"] is None or row["end_us"] >= hour_us):
-                goes_on = row["end_us"] is None or row["end_us"] > end_us
+                continues = row["end_us"] is None or row["end_us"] > end_us
                 yield {
                     **{name: row[name] for name in ("job_id", "device_id", "share_ppm", "mig_id")},
                     "start_us": row["start_us"],
-                    "end_us": None if goes_on else row["end_us"],
+                    "end_us": None if continues else row["end_us"],
                 }
 
-    def _told(self, hour_us: int) -> Iterator[dict[str, Any]]:
-        """Yield the rows of `device` that an hour's models see, but for when they were noted."""
+    def _devices_of(self, hour_us: int) -> Iterator[dict[str, Any]]:
+        """Yield the rows of `device` that an hour's models see, without their timestamps."""
         last: dict[str, dict[str, Any]] = {}
         for row in device_rows(self.devices, hour_us):
-            told = {name: value for name, value in row.items() if name != "ts_us"}
-            last[row["device_id"]] = told
-            yield told
-        for told in last.values():
-            yield {**told, "last": True}
+            facts = {name: value for name, value in row.items() if name != "ts_us"}
+            last[row["device_id"]] = facts
+            yield facts
+        for facts in last.values():
+            yield {**facts, "last": True}
 
     def _of_file(self, path: Path) -> str:
-        """Return the digest of a file's bytes; of one that was seen before, from memory."""
-        name, stat = path.relative_to(self._lake.root).as_posix(), path.stat()
-        size, mtime_ns, digest = self._known.get(name, (None, None, ""))
+        """Return the digest of a file's bytes, from an earlier run if the file is unchanged."""
+        name, stat = path.relative_to(self.lake.root).as_posix(), path.stat()
+        size, mtime_ns, digest = self._file_digests.get(name, (None, None, ""))
         if (size, mtime_ns) != (stat.st_size, stat.st_mtime_ns):
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
-            self._known[name] = [stat.st_size, stat.st_mtime_ns, digest]
+            self._file_digests[name] = [stat.st_size, stat.st_mtime_ns, digest]
         return f"{name} {digest}"
 
 
 def device_rows(rows: list[dict[str, Any]], hour_us: int) -> list[dict[str, Any]]:
-    """Return what was known of the devices by the end of an hour, or first told after it.
+    """Return what was known of the devices by the end of an hour, or first recorded after it.
 
-    Of several equal rows one is enough. What is learned later does not restate an earlier hour.
+    What is learned later does not change an earlier hour.
     """
     by_device: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: (row["device_id"], row["ts_us"], row["node"])):

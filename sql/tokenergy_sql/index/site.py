@@ -1,11 +1,11 @@
-"""What the operator declares about the site: PUE and the power of a node beside its GPUs.
+"""The operator's declarations about the site: PUE, and the power of a node without its GPUs.
 
-In: a TOML file. Out: two small tables for the models, `site` and `site_node`. What is known of
-single cards stands in a file of its own: see `calibration.py`.
+In: a TOML file. Out: constants for the models' tables `site` and `site_node`. Calibrations of
+single cards are in a file of their own: see `calibration.py`.
 
     [site]
     pue = 1.25          # facility energy over IT energy
-    host_w = 900.0      # of one node: all that is not a GPU, its share of the network included
+    host_w = 900.0      # of one node: everything but the GPUs, including its share of the network
     [nodes.gpu-17]
     host_w = 1100.0     # another value for one node
 """
@@ -21,11 +21,11 @@ from tokenergy_collectors.base.strict import Strict, load_toml
 from tokenergy_sql.index.calibration import Calibration, load_calibration
 
 DEFAULT_NAME = "site.toml"
-"""A site file of this name at the root of a lake is used when no other is named."""
+"""Name of the site file at the root of a lake, used if no other file is named."""
 
 
 class Declared(Strict):
-    """Constants of the site; what is not given is not known."""
+    """Constants of the site; what is not given is unknown."""
 
     name: str | None = None
     pue: float | None = Field(default=None, ge=1, le=10)
@@ -47,7 +47,7 @@ class SiteFile(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The declared constants, in the units of the models, and what is known of single cards."""
+    """The declared constants, in the units of the models, and the calibration of single cards."""
 
     pue_ppm: int | None
     host_mw: int | None
@@ -60,12 +60,12 @@ class Site:
 
 
 def load_site(path: Path | None, lake_root: Path) -> Site:
-    """Load the site file named by the user, or else the lake's own, or else nothing.
+    """Load the site file named by the user, or else the lake's own, or else no constants.
 
-    The lake's calibration file, if there is one, is part of it.
+    The lake's calibration file, if any, is loaded too.
 
     Raises:
-        UserError: a file cannot be read or does not fit.
+        UserError: a file cannot be read or is invalid.
     """
     calibration = load_calibration(lake_root)
     if path is None:

@@ -1,7 +1,7 @@
-"""Writes the report: one HTML page that needs nothing beside itself.
+"""Writes the report: one HTML page that needs no other file.
 
 In: an indexed lake. Out: a file with its style, its data and the Vega runtime inside, written aside
-and renamed. It holds no time of its making: the same lake gives the same bytes.
+and renamed. It does not say when it was made, so the same lake gives the same bytes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.checks.checking import Finding, run_checks
 from tokenergy_sql.report.facts import read_facts
-from tokenergy_sql.report.view import page_view
+from tokenergy_sql.report.pagevalues import page_values
 
 _SCRIPTS = ("data", "charts", "jobs", "job", "page")
-"""Parts of the page's script, those that others need first."""
+"""Parts of the page's script, in the order in which they depend on each other."""
 
 
 def build_report(
@@ -34,9 +34,9 @@ def build_report(
 
     Args:
         lake: an indexed lake.
-        out: the HTML file to write; what is there is replaced.
-        title: heading of the page; a plain one if None.
-        findings: what the checks found, if they were run already; they are run if None.
+        out: the HTML file to write; an existing file is replaced.
+        title: heading of the page; "TokEnergy report" if None.
+        findings: what the checks found; the checks are run if None.
 
     Returns:
         The path of the file.
@@ -45,13 +45,13 @@ def build_report(
         UserError: the lake has no `job_index`, or the file cannot be written.
     """
     facts = read_facts(lake)
-    found = run_checks(lake) if findings is None else findings
-    _write(render(page_view(facts, found, title)), out)
+    findings = run_checks(lake) if findings is None else findings
+    _write(render(page_values(facts, findings, title)), out)
     return out
 
 
-def render(view: Mapping[str, Any]) -> str:
-    """Return the page for the values of `page_view`."""
+def render(values: Mapping[str, Any]) -> str:
+    """Return the page for the values of `page_values`."""
     import jinja2
     from markupsafe import Markup
 
@@ -63,24 +63,24 @@ def render(view: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    # These three are the project's own and its dependency's, never a lake's.
+    # Only these three are not escaped: they come with the package, never from a lake.
     own = {
         "style": Markup(_text("style.css")),  # noqa: S704 - shipped with the package
         "script": Markup(_script()),  # noqa: S704 - shipped with the package
         "vega": Markup(_vega()),  # noqa: S704 - shipped with vl-convert
     }
-    return environment.get_template("templates/page.html.j2").render(**own, **view)
+    return environment.get_template("templates/page.html.j2").render(**own, **values)
 
 
 def _script() -> str:
-    """Return the page's own script: its parts in one scope that nothing else sees."""
+    """Return the page's own script: its parts in one scope that hides them from other scripts."""
     parts = "\n".join(_text(f"scripts/{name}.js") for name in _SCRIPTS)
     return f'(() => {{\n"use strict";\n{parts}}})();'
 
 
 @cache
 def _vega() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script that may stand inside a page."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script that can be put inside a page."""
     import vl_convert
 
     script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

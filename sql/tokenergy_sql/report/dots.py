@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_sql.report.facts import Row
+from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.report.frame import NARROW, colored, finished, tooltip
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _LOG_FROM = 20
 
 
 def intensity_spec(
-    rows: list[Row], labels: Sequence[str], colors: Sequence[str], unit: str, name: str
+    rows: list[NamedRow], labels: Sequence[str], colors: Sequence[str], unit: str, name: str
 ) -> dict[str, Any]:
     """Return J/token by job or group of jobs: a dot and its interval for each boundary.
 
@@ -81,10 +81,10 @@ def _job_axis(labels: Sequence[str]) -> alt.Y:
     )
 
 
-def _value_scale(rows: list[Row]) -> alt.Scale:
+def _value_scale(rows: list[NamedRow]) -> alt.Scale:
     import altair as alt
 
-    known = [row[key] for row in rows for key in ("low", "value", "high") if row[key] is not None]
-    if known and min(known) > 0 and max(known) / min(known) > _LOG_FROM:
-        return alt.Scale(type="log", nice=False, domain=[min(known) / 1.5, max(known) * 1.5])
+    ends = [row[key] for row in rows for key in ("low", "value", "high") if row[key] is not None]
+    if ends and min(ends) > 0 and max(ends) / min(ends) > _LOG_FROM:
+        return alt.Scale(type="log", nice=False, domain=[min(ends) / 1.5, max(ends) * 1.5])
     return alt.Scale(type="linear", zero=True, nice=True)

@@ -1,7 +1,7 @@
 """Where the energy went: the flows from meters to accounts to jobs, as a picture and as tables.
 
-In: facts and marks. Out: plain values for the template. Flows are energies that were booked; time
-whose energy is not known is no flow, and is told apart.
+In: facts and marks. Out: plain values for the template. Flows are booked energy; time whose energy
+is not known has no flow and is described in a sentence.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from tokenergy_sql.report.format import (
     number,
     significant,
 )
+from tokenergy_sql.report.meanings import ACCOUNTS, METERS
 from tokenergy_sql.report.palette import Mark
 from tokenergy_sql.report.sankey import Flow, Node, sankey
-from tokenergy_sql.report.words import ACCOUNTS, METERS
 
 MOST_JOBS = 12
 WIDTHS_PX = (1180, 340)
@@ -33,8 +33,8 @@ _HELD = ("active", "resident_idle")
 _OTHERS = "other"
 
 
-def energy_view(facts: Facts, marks: dict[str, Mark]) -> dict[str, Any] | None:
-    """Return all values of the part on energy; None if nothing was booked."""
+def energy_values(facts: Facts, marks: dict[str, Mark]) -> dict[str, Any] | None:
+    """Return all values of the energy page; None if nothing was booked."""
     total_j = sum(row["energy_j"] or 0.0 for row in facts.accounts)
     if total_j <= 0:
         return None
@@ -44,7 +44,7 @@ def energy_view(facts: Facts, marks: dict[str, Mark]) -> dict[str, Any] | None:
         "unit": unit,
         "total": number(total_j, scale=scale, digits=4),
         "drawings": [sankey(nodes, flows, width) for width in WIDTHS_PX],
-        "accounts": _accounts(facts, total_j, scale),
+        "accounts": _accounts(facts, total_j, unit, scale),
         "jobs": _jobs(facts, marks, total_j, scale),
         "gap": _gap(facts, unit, scale),
         "bar": _bar(facts, total_j),
@@ -52,7 +52,7 @@ def energy_view(facts: Facts, marks: dict[str, Mark]) -> dict[str, Any] | None:
 
 
 def _diagram(
-    facts: Facts, marks: dict[str, Mark], told: Callable[[float], str]
+    facts: Facts, marks: dict[str, Mark], show_energy: Callable[[float], str]
 ) -> tuple[list[Node], list[Flow]]:
     """Return nodes and flows; energies of both ends of a flow are the same, so columns balance."""
     top = set(_top(facts, marks))
@@ -67,11 +67,11 @@ def _diagram(
     flows = [Flow(f"meter:{m}", a, j, palette.ACCOUNTS[a]) for (m, a), j in first.items()]
     colors = {f"job:{job_id}": marks[job_id].color for job_id in top}
     flows += [Flow(a, job, j, colors.get(job, palette.OTHER)) for (a, job), j in second.items()]
-    return _nodes(facts, marks, flows, told), flows
+    return _nodes(facts, marks, flows, show_energy), flows
 
 
 def _nodes(
-    facts: Facts, marks: dict[str, Mark], flows: list[Flow], told: Callable[[float], str]
+    facts: Facts, marks: dict[str, Mark], flows: list[Flow], show_energy: Callable[[float], str]
 ) -> list[Node]:
     """Return the nodes that have a flow, with their energies."""
     energy: dict[str, float] = defaultdict(float)
@@ -83,15 +83,15 @@ def _nodes(
             energy[flow.target] += flow.energy_j
     others = counted(len(_held(facts)) - MOST_JOBS, "other job")
     top = _top(facts, marks)
-    known = [
+    candidates = [
         *((f"meter:{meter}", 0, name, "var(--soft)") for meter, name in METERS.items()),
         *((a, 1, a.replace("_", " "), color) for a, color in palette.ACCOUNTS.items()),
         *((f"job:{j}", 2, marks[j].label, marks[j].color) for j in top),
         (_OTHERS, 2, others, palette.OTHER),
     ]
     return [
-        Node(key, column, label, told(energy[key]), color)
-        for key, column, label, color in known
+        Node(key, column, label, show_energy(energy[key]), color)
+        for key, column, label, color in candidates
         if key in energy
     ]
 
@@ -113,7 +113,7 @@ def _top(facts: Facts, marks: dict[str, Mark]) -> list[str]:
 def _jobs(
     facts: Facts, marks: dict[str, Mark], total_j: float, scale: float
 ) -> list[tuple[Mark, Cell, Cell, Cell, Cell]]:
-    """Return active, idle and whole energy and the share of the largest jobs, and of the others."""
+    """Return active, idle and total energy and the share of the largest jobs, and of the others."""
     held, top = _held(facts), _top(facts, marks)
     rest = [parts for job_id, parts in held.items() if job_id not in top]
     lines = [(marks[job_id], held[job_id]) for job_id in top]
@@ -133,17 +133,19 @@ def _jobs(
     ]
 
 
-def _accounts(facts: Facts, total_j: float, scale: float) -> list[tuple[str, str, Cell, Cell, str]]:
+def _accounts(
+    facts: Facts, total_j: float, unit: str, scale: float
+) -> list[tuple[str, str, Cell, Cell, str]]:
     """Return colour, name, energy with bounds, share in percent and GPU time of each account."""
     found = []
     for account, name in ACCOUNTS.items():
         rows = [row for row in facts.accounts if row["account"] == account]
-        known = [row["energy_j"] for row in rows if row["energy_j"] is not None]
+        metered = [row["energy_j"] for row in rows if row["energy_j"] is not None]
         low_j, high_j = (sum(row[end] for row in rows) for end in ("low_j", "high_j"))
         if rows:
-            energy_j = sum(known) if known else None
+            energy_j = sum(metered) if metered else None
             ends = " to ".join(significant(end * scale) for end in (low_j, high_j))
-            why = f"Nothing metered this time: {ends}."
+            why = f"No meter covered this time; its energy is from {ends} {unit}."
             share = None if energy_j is None else 100 * energy_j / total_j
             found.append(
                 (
@@ -158,7 +160,7 @@ def _accounts(facts: Facts, total_j: float, scale: float) -> list[tuple[str, str
 
 
 def _bar(facts: Facts, total_j: float) -> list[tuple[str, str, float, str]]:
-    """Return colour, name, share (0 to 1) and share in words of each account with energy."""
+    """Return colour, name, share (0 to 1) and share as text of each account with energy."""
     found = []
     for account, color in palette.ACCOUNTS.items():
         energy_j = sum(r["energy_j"] or 0.0 for r in facts.accounts if r["account"] == account)
@@ -169,15 +171,15 @@ def _bar(facts: Facts, total_j: float) -> list[tuple[str, str, float, str]]:
 
 
 def _gap(facts: Facts, unit: str, scale: float) -> str:
-    """Return in words for how much time the energy is not known, and what it may have been."""
+    """Return a sentence: for how much time the energy is not known, and its bounds."""
     gaps = [row for row in facts.accounts if row["account"] == "gap"]
     total_us = sum(row["device_us"] for row in facts.accounts)
     gap_us = sum(row["device_us"] for row in gaps)
     if not gap_us:
-        return "There is no gap: the energy of all watched GPU time is known."
+        return "There are no gaps: the energy of all metered GPU time is known."
     low, high = (significant(sum(row[end] for row in gaps) * scale) for end in ("low_j", "high_j"))
     return (
         f"For {length(gap_us)} of GPU time ({significant(100 * gap_us / total_us)} % of all) the "
-        f"energy is not known: neither samples nor a counter cover it. It lies between {low} and "
-        f"{high} {unit}, and is in no figure above but in the upper ends of the intervals."
+        f"energy is not known, because neither samples nor a counter cover it. It is between {low} "
+        f"and {high} {unit}. The figures above leave it out; only their upper bounds include it."
     )

@@ -1,7 +1,7 @@
-"""What the page tells, as plain rows.
+"""What the page shows, as rows of queries.
 
-In: a lake. Out: `Facts`, the results of the queries beside this file. Nothing is formatted here,
-and nothing is computed here that SQL can say.
+In: a lake. Out: `Facts`, the results of the queries in `queries/`. Nothing is formatted here, and
+nothing is computed here that SQL can compute.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import hour_of_path, node_of
 from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.index import efficiency
 
 if TYPE_CHECKING:
     import duckdb
 
-Row = dict[str, Any]
-
 NAMED_JOBS = 8
-"""Jobs with a colour of their own; as many as the palette holds. All others share one."""
+"""Jobs with a colour of their own, one for each in the palette. All others share one."""
 
 DETAILED_JOBS = 100
 """Jobs that are drawn finely: at most `MOST_POINTS` steps each, all others `FEW_POINTS`."""
@@ -47,60 +46,60 @@ _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_
 class JobFacts:
     """The rows behind the pages of the jobs, by job_id."""
 
-    steps: dict[str, Row]
-    power: dict[str, list[Row]]
-    tokens: dict[str, list[Row]]
-    hours: dict[str, list[Row]]
-    places: dict[str, list[Row]]
-    loads: dict[str, Row]
+    steps: dict[str, NamedRow]
+    power: dict[str, list[NamedRow]]
+    tokens: dict[str, list[NamedRow]]
+    hours: dict[str, list[NamedRow]]
+    places: dict[str, list[NamedRow]]
+    loads: dict[str, NamedRow]
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """The rows behind the page. Stamps and lengths in microseconds, energies in joules."""
 
-    period: Row
-    totals: Row
-    readings: Row
-    jobs: list[Row]
-    league: list[Row]
-    accounts: list[Row]
-    power: list[Row]
+    period: NamedRow
+    totals: NamedRow
+    readings: NamedRow
+    jobs: list[NamedRow]
+    league: list[NamedRow]
+    accounts: list[NamedRow]
+    power: list[NamedRow]
     bucket_us: int
-    trend: list[Row]
+    trend: list[NamedRow]
     trend_us: int
-    events: list[Row]
-    nodes: list[Row]
-    gaps: list[Row]
-    disputes: list[Row]
-    quarantine: list[Row]
+    events: list[NamedRow]
+    nodes: list[NamedRow]
+    gaps: list[NamedRow]
+    disputes: list[NamedRow]
+    quarantine: list[NamedRow]
     files: dict[tuple[int, str], int]
-    efficiency: dict[str, Row]
+    efficiency: dict[str, NamedRow]
     of_job: JobFacts
 
 
-def left_out(rows: list[Row]) -> int:
-    """Return how many rows a limited query left out; its rows carry the `total`."""
+def left_out(rows: list[NamedRow]) -> int:
+    """Return how many rows a query with a limit left out; its rows carry the `total`."""
     return int(rows[0]["total"]) - len(rows) if rows else 0
 
 
 def read_facts(lake: Lake) -> Facts:
-    """Ask the lake for all that the page tells.
+    """Read everything that the page shows from the lake.
 
     Raises:
-        UserError: the lake has no job index, or one that an older version made.
+        UserError: the lake has no job index, or an older version made it.
     """
     return catalog.heal(lake, lambda: _read(lake))
 
 
 def _read(lake: Lake) -> Facts:
     with catalog.connect(lake) as con:
-        jobs = _rows(con, "jobs")
+        jobs = _query(con, "jobs")
         if not jobs:
             raise UserError(
                 f"lake {lake.root}: has no job_index; run `tokenergy index` on it first"
             )
-        period = _rows(con, "period")[0]
+        period = _query(con, "period")[0]
         if period["start_us"] is not None and not period["devices"]:
             raise UserError(f"lake {lake.root}: has no ledger_hour; run `tokenergy index` again")
         bucket = bucket_us(period)
@@ -108,28 +107,28 @@ def _read(lake: Lake) -> Facts:
         named = [job["job_id"] for job in jobs[:NAMED_JOBS]]
         return Facts(
             period=period,
-            totals=_rows(con, "totals")[0],
-            readings=_rows(con, "readings")[0],
+            totals=_query(con, "totals")[0],
+            readings=_query(con, "readings")[0],
             jobs=jobs,
-            league=_rows(con, "league"),
-            accounts=_rows(con, "accounts"),
-            power=_rows(con, "power", {"bucket_us": bucket, "named": named}),
+            league=_query(con, "league"),
+            accounts=_query(con, "accounts"),
+            power=_query(con, "power", {"bucket_us": bucket, "named": named}),
             bucket_us=bucket,
-            trend=_rows(con, "trend", {"step_us": trend_us}),
+            trend=_query(con, "trend", {"step_us": trend_us}),
             trend_us=trend_us,
-            events=_rows(con, "events", {"most": MOST_EVENTS}),
-            nodes=_rows(con, "nodes", {"most": MOST_LISTED}),
-            gaps=_rows(con, "gaps", {"most": MOST_LISTED}),
-            disputes=_rows(con, "disputes", {"most": MOST_LISTED}),
-            quarantine=_rows(con, "quarantine", {"most": MOST_LISTED}),
+            events=_query(con, "events", {"most": MOST_EVENTS}),
+            nodes=_query(con, "nodes", {"most": MOST_LISTED}),
+            gaps=_query(con, "gaps", {"most": MOST_LISTED}),
+            disputes=_query(con, "disputes", {"most": MOST_LISTED}),
+            quarantine=_query(con, "quarantine", {"most": MOST_LISTED}),
             files=_power_files(lake),
             efficiency={row["job_id"]: row for row in efficiency.jobs_of(con)},
             of_job=_job_facts(con, period, len(jobs)),
         )
 
 
-def _job_facts(con: duckdb.DuckDBPyConnection, period: Row, jobs: int) -> JobFacts:
-    given = {
+def _job_facts(con: duckdb.DuckDBPyConnection, period: NamedRow, jobs: int) -> JobFacts:
+    parameters = {
         "detailed": DETAILED_JOBS,
         "most_points": MOST_POINTS,
         "few_points": FEW_POINTS,
@@ -138,26 +137,24 @@ def _job_facts(con: duckdb.DuckDBPyConnection, period: Row, jobs: int) -> JobFac
         "end_us": period["end_us"] or 0,
         "lengths_us": [length_s * _SECOND_US for length_s in _BUCKETS_S],
     }
-    con.execute(_text("job_step"), given)
-    steps = con.sql("SELECT * FROM job_step")
-    by_id = {row[0]: dict(zip(steps.columns, row, strict=True)) for row in steps.fetchall()}
+    con.execute(_sql("job_step"), parameters)
     return JobFacts(
-        steps=by_id,
-        power=_by_job(_rows(con, "job_power")),
-        tokens=_by_job(_rows(con, "job_tokens")),
-        hours=_by_job(_rows(con, "job_hours")),
-        places=_by_job(_rows(con, "job_places")),
-        loads={row["job_id"]: row for row in _rows(con, "job_loads")},
+        steps={row["job_id"]: row for row in named_rows(con, "FROM job_step")},
+        power=_by_job(_query(con, "job_power")),
+        tokens=_by_job(_query(con, "job_tokens")),
+        hours=_by_job(_query(con, "job_hours")),
+        places=_by_job(_query(con, "job_places")),
+        loads={row["job_id"]: row for row in _query(con, "job_loads")},
     )
 
 
 def most_hours(jobs: int) -> int:
-    """Return how many steps of hours the page of a job lists at most, with so many jobs."""
+    """Return the most steps of hours that each job's page lists, if there are `jobs` jobs."""
     return max(1, min(MOST_HOURS, MOST_JOB_HOURS // jobs))
 
 
-def _by_job(rows: list[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
+def _by_job(rows: list[NamedRow]) -> dict[str, list[NamedRow]]:
+    found: dict[str, list[NamedRow]] = {}
     for row in rows:
         found.setdefault(row["job_id"], []).append(row)
     return found
@@ -172,7 +169,7 @@ def _power_files(lake: Lake) -> dict[tuple[int, str], int]:
     return found
 
 
-def bucket_us(period: Row) -> int:
+def bucket_us(period: NamedRow) -> int:
     """Return the length of the power chart's buckets, in microseconds.
 
     The shortest usual length that gives at most `MOST_BUCKETS` and cuts no segment.
@@ -184,7 +181,7 @@ def bucket_us(period: Row) -> int:
     )
 
 
-def _trend_us(period: Row) -> int:
+def _trend_us(period: NamedRow) -> int:
     """Return the length of the trend's at most `MOST_TREND` steps, in microseconds: whole hours."""
     if period["start_us"] is None:
         return HOUR_US
@@ -199,13 +196,14 @@ def _nice_us(least_us: float) -> int:
     return -(-int(least_us) // day_us) * day_us
 
 
-def _rows(con: duckdb.DuckDBPyConnection, name: str, given: Row | None = None) -> list[Row]:
-    result = con.execute(_text(name), given or {})
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+def _query(
+    con: duckdb.DuckDBPyConnection, name: str, parameters: NamedRow | None = None
+) -> list[NamedRow]:
+    """Run a file of `queries/` and return its rows."""
+    return named_rows(con, _sql(name), parameters)
 
 
 @cache
-def _text(name: str) -> str:
+def _sql(name: str) -> str:
     file = resources.files("tokenergy_sql.report") / "queries" / f"{name}.sql"
     return file.read_text("utf-8")

@@ -1,4 +1,4 @@
-"""Numbers and stamps as people read them.
+"""Numbers and timestamps as people read them.
 
 In: values, None where unknown. Out: `Cell`: the text, the exact value for machines, and the reason
 where there is none. An unknown value is a dash with its reason, never a 0.

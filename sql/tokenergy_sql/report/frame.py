@@ -1,4 +1,4 @@
-"""What all charts share: how they look, how they are sized, and what a chart is on the page.
+"""What all charts share: their look, their size, and what makes up a chart on the page.
 
 In: charts made with Altair. Out: Vega-Lite specifications as plain data over the rows named `rows`,
 which the page's script puts in: one specification draws every job. A layer named `bounds` or
@@ -6,7 +6,7 @@ which the page's script puts in: one specification draws every job. A layer name
 Colours are CSS variables: the charts are drawn as SVG, so that the style sheet alone decides what
 light and dark look like.
 
-Names from outside are only ever values in the data, never field names or expressions.
+Names from a lake are only values in the data, never field names or expressions: they cannot run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_sql.report.facts import Row
+from tokenergy_sql.catalog.namedrows import NamedRow
 
 if TYPE_CHECKING:
     import altair as alt
@@ -50,11 +50,11 @@ CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart: its id on the page, its specification and rows, and what it says in words."""
+    """One chart: its id on the page, specification, rows, and a sentence with its content."""
 
     name: str
     spec: dict[str, Any]
-    rows: list[Row]
+    rows: list[NamedRow]
     alternative: str
     legend: list[tuple[str, str]] = field(default_factory=list)
 

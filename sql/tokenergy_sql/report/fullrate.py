@@ -1,6 +1,6 @@
-"""What each job was doing with its energy: at full rate, or what kept it from that.
+"""What each job used its energy for: output at full rate, at a lower rate, or none.
 
-In: facts and marks. Out: plain values for the template, and a job's bar for its own page. The parts
+In: facts and marks. Out: plain values for the template, and the bar of a job's own page. The parts
 are those of `job_efficiency`; they add up to the job's GPU energy exactly.
 """
 
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from tokenergy_sql.report.facts import Facts, Row
+from tokenergy_sql.catalog.namedrows import NamedRow
+from tokenergy_sql.report.facts import Facts
 from tokenergy_sql.report.format import Cell, between, energy_unit, number, percent, significant
+from tokenergy_sql.report.meanings import why_no_energy, why_no_prefill, why_no_rate
 from tokenergy_sql.report.palette import ACCOUNTS, Mark
-from tokenergy_sql.report.words import why_no_energy, why_no_prefill, why_no_rate
 
 PARTS = {
     "e_steady_nj": ("full rate", ACCOUNTS["active"]),
@@ -27,30 +28,30 @@ PARTS = {
 MOST_JOBS = 40
 
 
-def rate_view(facts: Facts, marks: dict[str, Mark]) -> dict[str, Any] | None:
-    """Return all values of the part on full rate; None if nothing is known of it."""
-    known = [row for row in facts.efficiency.values() if row["e_gpu_nj"]]
-    if not known:
+def rate_values(facts: Facts, marks: dict[str, Mark]) -> dict[str, Any] | None:
+    """Return all values of the section on full rate; None if no job has any."""
+    metered = [row for row in facts.efficiency.values() if row["e_gpu_nj"]]
+    if not metered:
         return None
-    total = {name: sum(row[name] or 0 for row in known) for name in (*PARTS, "e_gpu_nj")}
+    total = {name: sum(row[name] or 0 for row in metered) for name in (*PARTS, "e_gpu_nj")}
     unit, scale = energy_unit(float(total["e_gpu_nj"]) / 1e9)
     of_job = {job["job_id"]: job for job in facts.jobs}
     return {
         "unit": unit,
         "legend": list(PARTS.values()),
         "all": bar(total),
-        "told": _told(total),
+        "sentence": _sentence(total),
         "jobs": [
             _job(row, of_job[row["job_id"]], marks[row["job_id"]], scale)
-            for row in known[:MOST_JOBS]
+            for row in metered[:MOST_JOBS]
             if row["job_id"] in of_job
         ],
-        "left_out": max(0, len(known) - MOST_JOBS),
+        "left_out": max(0, len(metered) - MOST_JOBS),
     }
 
 
-def bar(row: Row | None) -> list[tuple[str, str, float, str]]:
-    """Return colour, name, share (0 to 1) and share in words of each part that has energy."""
+def bar(row: NamedRow | None) -> list[tuple[str, str, float, str]]:
+    """Return colour, name, share (0 to 1) and share as text of each part that has energy."""
     if row is None or not row["e_gpu_nj"]:
         return []
     found = []
@@ -61,8 +62,8 @@ def bar(row: Row | None) -> list[tuple[str, str, float, str]]:
     return found
 
 
-def rate_cells(row: Row | None, job: Row) -> dict[str, Cell]:
-    """Return the fields of a job that `job_efficiency` tells."""
+def rate_cells(row: NamedRow | None, job: NamedRow) -> dict[str, Cell]:
+    """Return the fields of a job that come from `job_efficiency`."""
     why = why_no_rate(row)
     if row is None:
         return {"te_steady": Cell(None, why=why), "full_rate": Cell(None, why=why)}
@@ -70,7 +71,7 @@ def rate_cells(row: Row | None, job: Row) -> dict[str, Cell]:
     return {"te_steady": steady, "full_rate": _share(row, "e_steady_nj", job)}
 
 
-def _job(row: Row, job: Row, mark: Mark, scale: float) -> dict[str, Any]:
+def _job(row: NamedRow, job: NamedRow, mark: Mark, scale: float) -> dict[str, Any]:
     why = why_no_rate(row)
     excess = row["e_low_batch_excess_nj"]
     return {
@@ -84,7 +85,7 @@ def _job(row: Row, job: Row, mark: Mark, scale: float) -> dict[str, Any]:
     }
 
 
-def _share(row: Row, column: str, job: Row) -> Cell:
+def _share(row: NamedRow, column: str, job: NamedRow) -> Cell:
     """Return a part's share of the job's energy."""
     if not row["e_gpu_nj"]:
         return percent(None, why_no_energy(job))
@@ -94,8 +95,8 @@ def _share(row: Row, column: str, job: Row) -> Cell:
     return percent(float(row[column]) / float(row["e_gpu_nj"]))
 
 
-def _told(total: Row) -> str:
-    """Return in words what the energy of all jobs went for, the largest part first."""
+def _sentence(total: NamedRow) -> str:
+    """Return the parts of the energy of all jobs as text, the largest part first."""
     parts: Iterable[tuple[str, float, str]] = ((name, s, text) for _, name, s, text in bar(total))
     ordered = sorted(parts, key=lambda part: -part[1])
     return ", ".join(f"{text} {name}" for name, _, text in ordered)

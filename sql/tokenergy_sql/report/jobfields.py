@@ -1,14 +1,14 @@
 """The jobs as fields: what the table, the pages of the jobs and the CSV show of each.
 
-In: rows of `job_index`, marks. Out: a `Cell` by name for each job, so that an unknown figure says
-why it is not there; and all of them packed, as the page embeds them.
+In: rows of `job_index`, marks. Out: a `Cell` by name for each job, which says why if its figure is
+unknown; and all of them packed, as the page embeds them.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from tokenergy_sql.report.facts import Row
+from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.report.format import (
     Cell,
     between,
@@ -24,8 +24,8 @@ from tokenergy_sql.report.format import (
     whole,
 )
 from tokenergy_sql.report.fullrate import rate_cells
+from tokenergy_sql.report.meanings import codes_of, why_no_energy, why_no_index
 from tokenergy_sql.report.palette import Mark
-from tokenergy_sql.report.words import codes_of, why_no_energy, why_no_index
 
 CSV = {
     "job_id": "job_id",
@@ -67,19 +67,19 @@ INTERVALS = ("gpu_energy", "facility_energy", "te_gpu", "te_rss", "te_steady", "
 """Fields with bounds: columns `_low` and `_high` follow them."""
 
 
-def job_unit(jobs: list[Row]) -> tuple[str, float]:
+def job_unit(jobs: list[NamedRow]) -> tuple[str, float]:
     """Return the unit of the energy column, and its size per joule."""
     return energy_unit(max((job["e_gpu_j"] or 0.0 for job in jobs), default=0.0))
 
 
-def job_cells(job: Row, rate: Row | None, mark: Mark, scale: float) -> dict[str, Cell]:
+def job_cells(job: NamedRow, rate: NamedRow | None, mark: Mark, scale: float) -> dict[str, Cell]:
     """Return the fields of one job by name.
 
     Args:
         job: the row of `job_index`.
         rate: the row of `job_efficiency`, added over hours, if there is one.
         mark: its name and colour.
-        scale: what energies in joules are multiplied with to be shown.
+        scale: factor from joules to the unit shown.
     """
     codes = codes_of(job)
     return {
@@ -88,14 +88,14 @@ def job_cells(job: Row, rate: Row | None, mark: Mark, scale: float) -> dict[str,
         "user": _text(job["user"], "No user was recorded for the job."),
         "account": _text(job["account"], "No account was recorded for the job."),
         "workload": _text(job["workload"]),
-        "model": _text(job["model"], "No model name came with the tokens."),
-        "board": _text(job["gpu"], "The job's GPUs were never seen by a collector."),
+        "model": _text(job["model"], "The token counters gave no model name."),
+        "board": _text(job["gpu"], "No collector ever saw the job's GPUs."),
         "nodes": Cell(counted(job["nodes"], "node"), raw=str(job["nodes"])),
         "gpus": whole(job["devices"] or None, "No GPU was allocated to the job."),
         "start": Cell(_stamp(job["start_us"]), raw=iso(job["start_us"])),
         "end": _end(job),
         "tokens": _tokens(job),
-        "method": _text(job["method"], "No energy was booked."),
+        "method": _text(job["method"], "No energy was booked to the job."),
         "remarks": Cell(", ".join(codes), raw=job["reason_codes"] or ""),
         "emulated": Cell("emulated" if job["emulated"] else "", raw=str(job["emulated"]).lower()),
         "version": _text(job["index_version"]),
@@ -107,7 +107,7 @@ def job_cells(job: Row, rate: Row | None, mark: Mark, scale: float) -> dict[str,
     }
 
 
-def _energies(job: Row, scale: float) -> dict[str, Cell]:
+def _energies(job: NamedRow, scale: float) -> dict[str, Cell]:
     no_energy = why_no_energy(job)
     no_facility = why_no_index(job, facility=True, tokens=False)
     energy_j, active_j = job["e_gpu_j"], job["e_gpu_active_j"]
@@ -130,7 +130,7 @@ def _energies(job: Row, scale: float) -> dict[str, Cell]:
     }
 
 
-def _ratios(job: Row) -> dict[str, Cell]:
+def _ratios(job: NamedRow) -> dict[str, Cell]:
     no_gpu, no_facility = (why_no_index(job, facility=f) for f in (False, True))
     te_gpu = job["te_gpu"]
     return {
@@ -147,13 +147,13 @@ def _ratios(job: Row) -> dict[str, Cell]:
     }
 
 
-def _audit(job: Row) -> dict[str, Cell]:
+def _audit(job: NamedRow) -> dict[str, Cell]:
     no_time = "No device time was booked to the job."
     return {
         "coverage": percent(job["coverage"], no_time, digits=2),
         "max_gap": number(job["max_gap_s"], no_time),
         "counter_error": percent(
-            job["counter_rel_err"], "No time had both an energy counter and samples.", digits=2
+            job["counter_rel_err"], "There were never both an energy counter and samples.", digits=2
         ),
         "measured": percent(
             job["measured_share"], why_no_index(job, facility=True, tokens=False), digits=1
@@ -195,11 +195,11 @@ def _csv_columns() -> list[tuple[str, list[str]]]:
     ]
 
 
-def _tokens(job: Row) -> Cell:
+def _tokens(job: NamedRow) -> Cell:
     trained, generated = job["n_trained"], job["n_generated"]
     if job["workload"] == "mixed":
         parts = [f"{whole(generated).text or '–'} out", f"{whole(trained).text or '–'} trained"]
-        return Cell(", ".join(parts))  # two counts are no number
+        return Cell(", ".join(parts))  # no raw value: two counts cannot be sorted as one number
     return compact(
         trained if job["workload"] == "training" else generated,
         "No counter of generated or trained tokens was seen for the job.",
@@ -214,7 +214,7 @@ def _text(text: str | None, why: str = "") -> Cell:
     return Cell(clean(text), raw=clean(text)) if text else Cell(None, why=why)
 
 
-def _end(job: Row) -> Cell:
+def _end(job: NamedRow) -> Cell:
     """Return when a job ended, without the day if it is that of its start."""
     if job["end_us"] is None:
         running = "running" in codes_of(job)

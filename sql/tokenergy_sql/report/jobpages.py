@@ -1,7 +1,7 @@
-"""What the page of a job shows beside its figures: over time, by account, by hour, and from where.
+"""What a job's page shows beside its figures: charts over time, accounts, hours, source files.
 
-In: facts. Out: one plain mapping a job, as the page embeds it. Steps are as long as `job_step.sql`
-says; numbers are rounded to four digits, since they are drawn, not told.
+In: facts. Out: one plain mapping a job, as the page embeds it. `job_step.sql` sets the length of
+the steps; numbers are rounded to four digits, since the page only draws them.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any
 
 from tokenergy_collectors.lake.contract import HOUR_US, TOKEN_KINDS
 from tokenergy_collectors.lake.paths import escape_node, partition
-from tokenergy_sql.report.facts import Facts, Row
+from tokenergy_sql.catalog.namedrows import NamedRow
+from tokenergy_sql.report.facts import Facts
 from tokenergy_sql.report.format import between, grouped, iso, length, number, percent, significant
 from tokenergy_sql.report.fullrate import PARTS, bar
 
 MOST_NODES = 16
-"""Nodes whose files are listed; the others are counted."""
+"""Most nodes whose files are listed; of the others the page gives the number."""
 
 
 def job_pages(facts: Facts, scale: float) -> list[dict[str, Any]]:
@@ -24,7 +25,7 @@ def job_pages(facts: Facts, scale: float) -> list[dict[str, Any]]:
 
     Args:
         facts: the rows.
-        scale: what energies in joules are multiplied with to be shown.
+        scale: factor from joules to the unit shown.
     """
     booked = _accounts(facts, scale)
     return [
@@ -77,24 +78,24 @@ def _series(facts: Facts, job_id: str) -> dict[str, Any] | None:
     }
 
 
-def _unknown(power: dict[int, Row], steps: range) -> list[float]:
+def _unknown(power: dict[int, NamedRow], steps: range) -> list[float]:
     """Return the share of device time with unknown energy of each step; [] where there is none."""
     found = [_digits(power[at]["unknown"]) if at in power else 1 for at in steps]
     return found if any(found) else []
 
 
-def _seconds(step: Row, at_us: int) -> float:
-    """Return how much of a step lies inside the job; the whole of it where none does."""
+def _seconds(step: NamedRow, at_us: int) -> float:
+    """Return how much of a step is inside the job; all of it if none is."""
     left, right = max(at_us, step["from_us"]), min(at_us + step["step_us"], step["to_us"])
     length_us: int = right - left if right > left else step["step_us"]
     return length_us / 1e6
 
 
-def _rate(row: Row | None, name: str, seconds: float) -> float | None:
+def _rate(row: NamedRow | None, name: str, seconds: float) -> float | None:
     return None if row is None else _digits(row[name] / seconds)
 
 
-def _te(power: dict[int, Row], tokens: dict[int, float], steps: range) -> list[float | None]:
+def _te(power: dict[int, NamedRow], tokens: dict[int, float], steps: range) -> list[float | None]:
     """Return J/token at the GPU of each step; None where energy or tokens are not known."""
     found: list[float | None] = []
     for at in steps:
@@ -135,13 +136,13 @@ def _accounts(facts: Facts, scale: float) -> dict[str, dict[str, Any]]:
     }
 
 
-def _parts(row: Row | None) -> list[tuple[int, float, str]]:
-    """Return place in `PARTS`, share and share in words of each part of the energy."""
+def _parts(row: NamedRow | None) -> list[tuple[int, float, str]]:
+    """Return place in `PARTS`, share and share as text of each part of the energy."""
     places = {name: place for place, (name, _) in enumerate(PARTS.values())}
     return [(places[name], _digits(share), text) for _, name, share, text in bar(row)]
 
 
-def _hours(rows: list[Row], scale: float) -> list[list[Any]]:
+def _hours(rows: list[NamedRow], scale: float) -> list[list[Any]]:
     """Return the hours as rows of a table: start, energy, tokens, J/token twice, coverage, values.
 
     The last cell holds what is drawn: GPU value, low, high, facility value, low, high.
@@ -185,7 +186,7 @@ def _files(facts: Facts, job_id: str) -> dict[str, Any]:
     return {"listed": listed, "more": max(0, len(nodes) - MOST_NODES)}
 
 
-def _load(row: Row | None) -> list[tuple[str, str]]:
+def _load(row: NamedRow | None) -> list[tuple[str, str]]:
     """Return the figures of the load profile, each with its name; none if there is no profile."""
     if row is None:
         return []

@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from tokenergy_sql.report.facts import NAMED_JOBS, Row
+from tokenergy_sql.catalog.namedrows import NamedRow
+from tokenergy_sql.report.facts import NAMED_JOBS
 from tokenergy_sql.report.format import clean, shorten
 
 FREE_IDLE = "var(--free)"
@@ -38,7 +39,7 @@ class Mark:
     href: str = ""
 
 
-def marks(jobs: list[Row]) -> dict[str, Mark]:
+def marks(jobs: list[NamedRow]) -> dict[str, Mark]:
     """Return the mark of each job, by job_id."""
     names = {job["job_id"]: clean(job["name"] or job["job_id"]) for job in jobs}
     short = {job_id: shorten(name, _LABEL) for job_id, name in names.items()}

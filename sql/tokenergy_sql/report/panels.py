@@ -1,7 +1,7 @@
-"""From facts to charts: which rows each picture shows, and the sentence that stands for it.
+"""From facts to charts: the rows that each chart draws, and a sentence with the same content.
 
-In: facts and marks. Out: `Chart`s. A page stays readable with a thousand jobs: the largest are
-shown, the others are named as what they are, "other jobs".
+In: facts and marks. Out: `Chart`s. So that a page with a thousand jobs stays readable, only the
+largest jobs are drawn one by one; the rest are drawn together as "other jobs".
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from collections import defaultdict
 from typing import Any
 
 from tokenergy_collectors.lake.contract import TOKEN_KINDS
+from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.report import overtime, palette
 from tokenergy_sql.report.dots import intensity_spec
-from tokenergy_sql.report.facts import Facts, Row
+from tokenergy_sql.report.facts import Facts
 from tokenergy_sql.report.format import between, clean, clock, counted, day, shorten, significant
 from tokenergy_sql.report.frame import BOUNDARIES, BOUNDARY_COLORS, Chart
+from tokenergy_sql.report.meanings import TOKENS
 from tokenergy_sql.report.palette import Mark
-from tokenergy_sql.report.words import TOKENS
 
 MOST_DOTS = 40
 _LABEL = 34
@@ -35,21 +36,21 @@ def power_chart(facts: Facts, marks: dict[str, Mark]) -> Chart | None:
     keys = {name: f"s{place}" for place, name in enumerate(series)}
     rows = _buckets(facts, keys)
     peak = max(rows, key=lambda row: float(row["total"]))
-    watched_s = sum(row["t2"] - row["t"] for row in rows[:-1] if row["unknown"] < 1) / 1e3
+    metered_s = sum(row["t2"] - row["t"] for row in rows[:-1] if row["unknown"] < 1) / 1e3
     energy_j = sum(row["energy_j"] or 0.0 for row in facts.power)
-    mean_kw = energy_j / watched_s / 1e3 if watched_s else 0.0
+    mean_kw = energy_j / metered_s / 1e3 if metered_s else 0.0
     labels = [label for label, _ in series.values()]
     colors = [color for _, color in series.values()]
-    said = (
+    alternative = (
         f"Stacked area chart of GPU power over time: {significant(mean_kw)} kW on average "
-        f"while watched, at most {significant(peak['total'])} kW (mean of a step) at "
+        f"while metered, at most {significant(peak['total'])} kW (mean of a step) at "
         f"{peak['when']} UTC."
     )
     legend = list(zip(labels, colors, strict=True))
     if any(row["unknown"] for row in rows):
         legend.append(("some power unknown (strip at the top)", palette.UNKNOWN))
     spec = overtime.power_spec(list(keys.values()), labels, colors)
-    return Chart("power", spec, rows, said, legend)
+    return Chart("power", spec, rows, alternative, legend)
 
 
 def _series(facts: Facts, marks: dict[str, Mark]) -> dict[tuple[str, str | None], tuple[str, str]]:
@@ -67,7 +68,7 @@ def _series(facts: Facts, marks: dict[str, Mark]) -> dict[tuple[str, str | None]
     return found
 
 
-def _buckets(facts: Facts, keys: dict[tuple[str, str | None], str]) -> list[Row]:
+def _buckets(facts: Facts, keys: dict[tuple[str, str | None], str]) -> list[NamedRow]:
     """Return the power of every bucket of the period, in kW; the last row closes the last step."""
     start_us, end_us = facts.period["start_us"], facts.period["end_us"]
     energy_j: dict[int, dict[str, float]] = defaultdict(dict)
@@ -109,15 +110,20 @@ def trend_chart(facts: Facts, workload: str) -> Chart | None:
         when = {"t": left // 1000, "t2": right // 1000, "when": f"{day(left)} {clock(left)}"}
         rows += [{**when, **ends} for ends in _sides(row)]
     kind = "trained" if workload == "training" else "generated"
-    said = (
-        f"J per {kind} token over all {workload} jobs, ΣE ÷ ΣN, with intervals, in "
-        f"{counted(len(steps), 'step')}: {significant(steps[0]['gpu'])} at the GPU in the first, "
-        f"{significant(steps[-1]['gpu'])} in the last."
+    alternative = (
+        f"J per {kind} token over all {workload} jobs (sum of energy ÷ sum of tokens), with "
+        f"intervals, in {counted(len(steps), 'step')}. At the GPU: {_first_to_last(steps)}."
     )
     name = f"trend-{workload}"
     return Chart(
-        name, overtime.trend_spec(f"J per {kind} token", name), rows, said, BOUNDARY_LEGEND
+        name, overtime.trend_spec(f"J per {kind} token", name), rows, alternative, BOUNDARY_LEGEND
     )
+
+
+def _first_to_last(steps: list[NamedRow]) -> str:
+    """Return J/token at the GPU in the first and the last step."""
+    first, last = significant(steps[0]["gpu"]), significant(steps[-1]["gpu"])
+    return first if len(steps) == 1 else f"{first} in the first step, {last} in the last"
 
 
 BOUNDARY_LEGEND = list(zip(BOUNDARIES, BOUNDARY_COLORS, strict=True))
@@ -178,14 +184,14 @@ def league_chart(facts: Facts, workload: str) -> Chart | None:
     return _dots(lines, f"league-{workload}", workload, "group")
 
 
-def league_name(row: Row) -> str:
+def league_name(row: NamedRow) -> str:
     """Return the name of a model on a board."""
     model, board = clean(row["model"] or "no model name"), clean(row["board"] or "unknown board")
     return f"{model} · {board.removeprefix('NVIDIA ')}"
 
 
 def _dots(
-    lines: list[tuple[str, str, str, Row]], name: str, workload: str, what: str
+    lines: list[tuple[str, str, str, NamedRow]], name: str, workload: str, what: str
 ) -> Chart | None:
     """Return a dot chart of lines of (label, name, colour, figures of a boundary)."""
     if not lines:
@@ -196,14 +202,15 @@ def _dots(
     ends = [f"{significant(value)} ({label})" for value, label in (gpu[0], gpu[-1])]
     kind = "trained" if workload == "training" else "generated"
     spec = intensity_spec(rows, list(colors), list(colors.values()), f"J per {kind} token", name)
-    said = (
-        f"Dot chart of J per {kind} token of {counted(len(colors), what)}, intervals: "
-        f"{ends[0] if len(gpu) == 1 else f'from {ends[0]} to {ends[1]}'} at the GPU."
+    span = ends[0] if len(gpu) == 1 else f"from {ends[0]} to {ends[1]}"
+    alternative = (
+        f"Dot chart of J per {kind} token of {counted(len(colors), what)}, with intervals. "
+        f"At the GPU: {span}."
     )
-    return Chart(name, spec, rows, said)
+    return Chart(name, spec, rows, alternative)
 
 
-def _sides(row: Row) -> list[Row]:
+def _sides(row: NamedRow) -> list[NamedRow]:
     """Return the figures of each boundary that is known, as a chart needs them."""
     found = []
     for boundary in BOUNDARIES:

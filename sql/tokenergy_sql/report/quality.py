@@ -1,6 +1,6 @@
-"""How far the record can be trusted: checks, coverage, gaps, disputes, files left out, events.
+"""How reliable the data are: checks, coverage, gaps, disputes, files left out, events.
 
-In: facts and the checks' findings. Out: plain values for the template.
+In: facts and the findings of the checks. Out: plain values for the template.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.checks.checking import Finding
-from tokenergy_sql.report.facts import Facts, Row, left_out
+from tokenergy_sql.report.facts import Facts, left_out
 from tokenergy_sql.report.format import (
     Cell,
     clean,
@@ -29,8 +30,8 @@ _EXAMPLES = 3
 _KWH = 1 / 3.6e6
 
 
-def quality_view(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return all values of the part on quality."""
+def quality_values(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
+    """Return all values of the quality page."""
     return {
         "checks": [_check(finding) for finding in findings],
         "nodes": [_node(row) for row in facts.nodes],
@@ -48,14 +49,14 @@ def quality_view(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 def ledger_state(facts: Facts, findings: Sequence[Finding]) -> tuple[str, str]:
-    """Return the state of the ledger as a class (good, bad, none) and in words."""
+    """Return the state of the ledger as a CSS class (good, bad, none) and as text."""
     if facts.period["start_us"] is None:
         return "none", "nothing was metered"
-    broken = [f.name for f in findings if f.fatal and f.rows]
-    if any(name in _LEDGER_CHECKS for name in broken):
+    failed = [f.name for f in findings if f.fatal and f.rows]
+    if any(name in _LEDGER_CHECKS for name in failed):
         return "bad", "the ledger does not close"
-    if broken:
-        return "bad", f"ledger closes, but {counted(len(broken), 'other check')} failed"
+    if failed:
+        return "bad", f"ledger closes, but {counted(len(failed), 'other check')} failed"
     if not any(f.name == "law" for f in findings):
         return "none", "ledger not checked"
     return "good", "ledger closes: metered = booked"
@@ -81,7 +82,7 @@ def _check(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _node(row: Row) -> dict[str, Any]:
+def _node(row: NamedRow) -> dict[str, Any]:
     return {
         "node": clean(row["node"]),
         "devices": grouped(row["devices"]),
@@ -93,7 +94,7 @@ def _node(row: Row) -> dict[str, Any]:
     }
 
 
-def _gap(row: Row) -> dict[str, Any]:
+def _gap(row: NamedRow) -> dict[str, Any]:
     ends = " – ".join(significant(row[end] * _KWH) for end in ("low_j", "high_j"))
     return {
         "node": clean(row["node"]),
@@ -105,8 +106,8 @@ def _gap(row: Row) -> dict[str, Any]:
     }
 
 
-def _dispute(row: Row) -> dict[str, Any]:
-    none = "No time had both an energy counter and samples."
+def _dispute(row: NamedRow) -> dict[str, Any]:
+    none = "There were never both an energy counter and samples."
     return {
         "node": clean(row["node"]),
         "device": clean(row["device_id"]),
@@ -124,7 +125,7 @@ def _signed(value: float | None, why: str) -> Cell:
     return Cell(f"{'+' if value > 0 else ''}{significant(100 * value)}", raw=repr(value))
 
 
-def _file(row: Row) -> dict[str, Any]:
+def _file(row: NamedRow) -> dict[str, Any]:
     hour = row["hour_us"]
     return {
         "hour": "" if hour is None else _hours(hour, hour),
@@ -139,7 +140,7 @@ def _hours(first_us: int, last_us: int) -> str:
     return first if first_us == last_us else f"{first} – {day(last_us)} {clock(last_us)[:5]}"
 
 
-def _event(row: Row) -> dict[str, str]:
+def _event(row: NamedRow) -> dict[str, str]:
     return {
         "when": iso(row["ts_us"]),
         "node": clean(row["node"]),
@@ -150,7 +151,7 @@ def _event(row: Row) -> dict[str, str]:
 
 
 def _provenance(facts: Facts) -> list[tuple[str, str]]:
-    """Return what the whole page is made from: what it is, and its value."""
+    """Return what the page was made from: labels and values."""
     totals, readings = facts.totals, facts.readings
     as_of = totals["as_of_us"]
     return [

@@ -19,14 +19,14 @@ GAP_PX = 20
 
 _BODY_PX = 300
 _WIDE_PX = 600
-"""From here on labels are long, and energies stand behind them."""
+"""From this width on labels are long and followed by their energy."""
 
 _LONG, _SHORT = 40, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node: its key, column (0, 1, 2), label, what stands behind the label, its colour."""
+    """One node: its key, column (0, 1, 2), label, the text after the label, and its colour."""
 
     key: str
     column: int

@@ -1,7 +1,7 @@
-"""What two revisions of a lake say differently: which jobs moved, by how much, and from what cause.
+"""How two revisions of a lake differ: which jobs changed, by how much, and why.
 
-In: two numbers of revisions. Out: one row a job whose figures differ, with both of them, the hours
-that differ and the kinds of input that had changed in them.
+In: the numbers of two revisions. Out: one row for each job whose figures differ, with both figures,
+the hours that differ and the kinds of input that had changed in them.
 """
 
 from __future__ import annotations
@@ -13,49 +13,10 @@ from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX
 from tokenergy_collectors.lake.paths import hour_of_path
 from tokenergy_collectors.lake.reading import columns_of
 from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.revisions import Manifest
-
-_COMPARE = """
-WITH
-of_job AS (
-    SELECT 'before' AS side, * FROM before UNION ALL SELECT 'after', * FROM after
-),
-own AS (
-    SELECT side, job_id, hour_us, COLUMNS(* EXCLUDE (side, job_id, hour_us))::VARCHAR
-    FROM (SELECT * EXCLUDE (
-        inputs_digest, index_version,
-        e_gpu_burdened_nj, e_facility_burdened_nj, te_gpu_burdened, tokenergy_burdened
-    ) FROM of_job)
-),
--- Provenance is no figure, and what a job bears of idle energy is not its own.
-moved_hour AS (
-    SELECT job_id, hour_us
-    FROM (SELECT DISTINCT * EXCLUDE (side) FROM own)
-    GROUP BY job_id, hour_us
-    HAVING count(*) > 1
-    UNION
-    SELECT job_id, hour_us FROM own GROUP BY job_id, hour_us HAVING count(DISTINCT side) = 1
-),
-summed AS (
-    SELECT
-        job_id,
-        sum(e_gpu_nj) FILTER (WHERE side = 'before')::DOUBLE / 1e9 AS j_before,
-        sum(e_gpu_nj) FILTER (WHERE side = 'after')::DOUBLE / 1e9 AS j_after,
-        sum(coalesce(n_generated, n_trained)) FILTER (WHERE side = 'before')::BIGINT
-            AS tokens_before,
-        sum(coalesce(n_generated, n_trained)) FILTER (WHERE side = 'after')::BIGINT
-            AS tokens_after
-    FROM of_job
-    GROUP BY job_id
-)
-SELECT job_id, hours_us, j_before, j_after, tokens_before, tokens_after
-FROM (
-    SELECT job_id, list(hour_us ORDER BY hour_us) AS hours_us FROM moved_hour GROUP BY job_id
-)
-JOIN summed USING (job_id)
-ORDER BY abs(coalesce(j_after, 0) - coalesce(j_before, 0)) DESC, job_id
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +52,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What two revisions say differently.
+    """How two revisions differ.
 
     Attributes:
         moved: the jobs, the largest change of energy first.
@@ -105,14 +66,14 @@ class Difference:
 
 
 def compare(lake: Lake, older: int, newer: int) -> Difference:
-    """Return what two revisions say differently of jobs.
+    """Return how two revisions differ.
 
     Args:
         lake: the lake.
         older, newer: numbers of revisions; 0 is before the first.
 
     Raises:
-        UserError: there is no such revision, or what it needs has been dropped.
+        UserError: there is no such revision, or files that it needs have been dropped.
     """
     import duckdb
 
@@ -121,10 +82,11 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
         for name, number in (("before", older), ("after", newer))
     }
     with duckdb.connect() as con:
+        views.define(con, views.UNITS)
         for name, paths in files.items():
             sound = [(path, columns_of(path, JOB_HOUR_INDEX)) for path in paths]
             con.execute(f"CREATE VIEW {name} AS {catalog.select_from(JOB_HOUR_INDEX, sound)}")
-        rows = con.execute(_COMPARE).fetchall()
+        rows = con.execute(read_sql(__package__, "moved_jobs")).fetchall()
     first, last = min(older, newer), max(older, newer)
     between = [m for m in revisions.manifests(lake) if first < m.number <= last]
     moved = [
@@ -137,7 +99,7 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
 
 
 def _causes(between: list[Manifest], hours_us: list[int]) -> list[str]:
-    """Return what had changed of the inputs of some hours in some revisions."""
+    """Return the kinds of input that had changed in some hours, in some revisions."""
     return sorted({cause for m in between for hour in hours_us for cause in m.causes(hour)})
 
 

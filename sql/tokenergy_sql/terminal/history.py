@@ -1,6 +1,6 @@
-"""Shows revisions and what they say differently, on the terminal.
+"""The revisions of a lake, and the difference between two of them.
 
-In: a lake, numbers of revisions. Out: tables on standard output.
+In: a lake, revision numbers. Out: tables on standard output.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.diff import Difference, Moved, compare
-from tokenergy_sql.terminal.table import console, significant
+from tokenergy_sql.terminal.table import console, new_table, scaled, significant
 
 _HOURS_SHOWN = 3
 
 
 def print_revisions(root: Path, keep: int | None) -> None:
-    """Print a line a revision; first remove what all but the latest `keep` replaced, if given."""
-    from rich.table import Table
+    """Print one row for each revision.
 
+    If `keep` is given, first delete the files that all but the latest `keep` revisions replaced.
+    """
     lake = Lake(root)
     if keep is not None:
-        print(f"{revisions.drop_before(lake, keep):,} bytes set free")
-    table = Table(title="Revisions", title_justify="left", show_edge=False, pad_edge=False)
+        print(f"freed {revisions.drop_before(lake, keep):,} bytes")
+    table = new_table("Revisions")
     table.add_column("revision", justify="right")
     table.add_column("made")
     for name in ("hours", "files added", "files replaced"):
@@ -43,47 +44,45 @@ def print_revisions(root: Path, keep: int | None) -> None:
 
 
 def print_difference(root: Path, older: int | None, newer: int | None) -> None:
-    """Print what two revisions say differently; the last one and that before it by default.
+    """Print the jobs that differ between two revisions; by default the last two.
 
     Raises:
-        UserError: there is no such revision, or what it needs has been dropped.
+        UserError: there is no such revision, or its files have been dropped.
     """
-    from rich.table import Table
-
     lake = Lake(root)
-    noted = revisions.manifests(lake)
-    if not noted:
+    manifests = revisions.manifests(lake)
+    if not manifests:
         raise UserError(f"lake {root}: has no revisions yet; run `tokenergy index`")
-    newer = noted[-1].number if newer is None else newer
+    newer = manifests[-1].number if newer is None else newer
     older = newer - 1 if older is None else older
-    found = compare(lake, older, newer)
-    count = len(found.moved)
-    title = f"Revision {older} to {newer}: {count} job{'' if count == 1 else 's'} moved"
-    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    difference = compare(lake, older, newer)
+    count = len(difference.moved)
+    title = f"Revision {older} to {newer}: {count} job{' differs' if count == 1 else 's differ'}"
+    table = new_table(title)
     table.add_column("job", overflow="fold")
     table.add_column("hours", overflow="fold")
     for name in ("GPU kJ", "change %", "tokens", "J/token GPU"):
         table.add_column(name, justify="right")
     table.add_column("cause", overflow="fold")
-    for job in found.moved:
+    for job in difference.moved:
         table.add_row(*_cells(job))
-    if found.moved:
+    if difference.moved:
         console().print(table)
     else:
         print(title)
-    print(_partitions(found))
+    print(_hour_counts(difference))
 
 
 def _cells(job: Moved) -> Sequence[str]:
     change = "-"
     if job.j_before and job.j_after is not None:
         change = f"{100 * (job.j_after / job.j_before - 1):+.4g}"
-    kilo = [None if j is None else j / 1e3 for j in (job.j_before, job.j_after)]
+    energies = [significant(scaled(j, 1e3), 6) for j in (job.j_before, job.j_after)]
     tokens = ["-" if n is None else f"{n:,}" for n in (job.tokens_before, job.tokens_after)]
     return (
         job.job_id,
         _hours(job.hours_us),
-        _arrow(significant(kilo[0], 6), significant(kilo[1], 6)),
+        _arrow(*energies),
         change,
         _arrow(*tokens),
         _arrow(significant(job.te_before), significant(job.te_after)),
@@ -101,5 +100,7 @@ def _hours(hours_us: Sequence[int]) -> str:
     return " ".join(shown[:_HOURS_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _partitions(found: Difference) -> str:
-    return f"hours of job_hour_index: {len(found.touched)} differ, {len(found.untouched)} untouched"
+def _hour_counts(difference: Difference) -> str:
+    """Return how many hours' files differ, also where only provenance changed."""
+    differ, same = len(difference.touched), len(difference.untouched)
+    return f"hours of job_hour_index: {differ} differ, {same} are the same"

@@ -17,44 +17,48 @@ if TYPE_CHECKING:
 
 _PIPE_COLUMNS = 100_000
 
-Form = Literal["table", "csv", "json"]
+OutputFormat = Literal["table", "csv", "json"]
 
 
-def run_query(lake: AnyLake, sql: str, form: Form, out: TextIO | None = None) -> None:
+def run_query(
+    lake: AnyLake, sql: str, output_format: OutputFormat, out: TextIO | None = None
+) -> None:
     """Run a statement and write its rows.
 
     Args:
-        lake: the lake; its tables are views of their own names, beside those of `views/`.
-        sql: one or more statements; the rows of the last one are shown.
-        form: `table` for people, `csv`, or `json` (an array of objects).
+        lake: the lake; its tables are views under their own names, beside those of `views/`.
+        sql: one or more statements; the rows of the last one are written.
+        output_format: `table` for people, `csv`, or `json` (an array of objects).
         out: where to write; standard output if None.
 
     Raises:
-        UserError: DuckDB refuses the statement; the message is its own, on one line.
+        UserError: DuckDB refuses the statement; the message is DuckDB's, on one line.
     """
     out = out or sys.stdout
 
+    # Not named rows: a statement may give two columns the same name; table and CSV show both.
     def fetch(con: duckdb.DuckDBPyConnection) -> tuple[list[str], list[tuple[Any, ...]]]:
         result = con.sql(sql)
         return ([], []) if result is None else (list(result.columns), result.fetchall())
 
     names, rows = ask(lake, "query", fetch, sql)
-    if form == "csv":
+    if output_format == "csv":
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(names)
         writer.writerows(rows)
-    elif form == "json":
+    elif output_format == "json":
         json.dump([dict(zip(names, row, strict=True)) for row in rows], out, default=str, indent=1)
         out.write("\n")
     else:
-        _show(names, rows, out)
+        _print_table(names, rows, out)
 
 
-def _show(names: list[str], rows: list[tuple[Any, ...]], out: TextIO) -> None:
+def _print_table(names: list[str], rows: list[tuple[Any, ...]], out: TextIO) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    # In a pipe a wrapped line could not be read back, so no line is too long.
     console = Console(file=out, width=None if out.isatty() else _PIPE_COLUMNS)
     table = Table(show_edge=False, pad_edge=False)
     for place, name in enumerate(names):

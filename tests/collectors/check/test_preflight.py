@@ -14,7 +14,8 @@ from tokenergy_collectors import cli
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.check import preflight
-from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.clock import kernel as hostclock
 from tokenergy_collectors.sources.clock import source as clock_source

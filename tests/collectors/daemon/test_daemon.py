@@ -1,70 +1,21 @@
 """The daemon end to end: an emulated node, a virtual clock, and what lies in the lake after."""
 
 import threading
+import time
 from itertools import pairwise
 
 import pynvml
 import pytest
 
-from tests.support.emulated import small_profile
-from tokenergy_collectors.base.clock import SystemClock, VirtualClock
+from tests.support.clocks import SteppedClock
+from tests.support.daemon import T0, Run, S
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.logs import Log
-from tokenergy_collectors.daemon.daemon import Daemon
-from tokenergy_collectors.emulate import EmulatedNode
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
-from tokenergy_collectors.settings.config import Config
-from tokenergy_collectors.sources.host import Host
-from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.sources.tokens.settings import TokenSource
 
-T0 = 1_768_464_000_000_000
-S = 1_000_000
 CHAT_END_US = 41_234_567
 EDGES_US = (3_000_001, 5 * S, CHAT_END_US, 50 * S, 60 * S)
-
-
-class Run:
-    """A daemon on the small profile; `before` is called when the boards are open."""
-
-    def __init__(self, root, *, start_us=T0, clock=None, lake=None, **config):
-        self.clock = clock or VirtualClock(start_us)
-        self.lake = lake or Lake(root, create=True)
-        self.config = Config(lake=str(root), node="n1", rate_hz=10, **config)
-        self.jobs_file = None
-
-    def run(self, duration_us=None, *, stop=None, before=None, sources=True, missing=(), **board):
-        with EmulatedNode(small_profile(**board), "n1", self.clock) as node:
-            served = [
-                TokenSource(source_id=s.source_id, url=s.url, job_id=s.job_id, model=s.model)
-                for s in (node.sources if sources else ())
-            ]
-            config = self.config.model_copy(update={"tokens": (*self.config.tokens, *served)})
-            boards, unopened = open_boards()
-            try:
-                if self.jobs_file is not None:
-                    config = config.model_copy(update={"jobs_file": str(self.jobs_file)})
-                host = Host(
-                    "n1",
-                    self.clock,
-                    Log("text"),
-                    boards=boards,
-                    missing=[*unopened, *missing],
-                    lake=self.lake,
-                    emulated=True,
-                    declared=None if self.jobs_file else node.allocations,
-                )
-                daemon = Daemon(config, host)
-                if before is not None:
-                    before(node, daemon)
-                return daemon.run(stop or threading.Event(), duration_us)
-            finally:
-                close_boards()
-
-    def rows(self, table, **equal):
-        rows = self.lake.read(table).to_pylist()
-        return [r for r in rows if all(r[key] == value for key, value in equal.items())]
 
 
 @pytest.fixture(scope="module")
@@ -185,11 +136,8 @@ def test_the_last_reading_is_kept_without_a_counter_too(tmp_path):
 
 def test_a_stop_before_the_end_reads_the_edge_once(tmp_path):
     run, stop = Run(tmp_path), threading.Event()
-
-    def before(node, daemon):
-        daemon.schedule.once(run.clock.monotonic_us() + 2 * S + 50_000, stop.set)
-
-    run.run(60 * S, stop=stop, before=before)
+    run.at(2 * S + 50_000, stop.set)
+    run.run(60 * S, stop=stop)
     stamps = [r["ts_us"] for r in run.rows("power", device_id=devices(run)[0])]
     assert stamps[-1] == T0 + 2 * S + 50_000
     assert len(stamps) == len(set(stamps))
@@ -199,11 +147,10 @@ def test_a_stop_before_the_end_reads_the_edge_once(tmp_path):
 def test_faults_become_events_and_the_rest_goes_on(tmp_path):
     run = Run(tmp_path)
 
-    def before(node, daemon):
-        at = run.clock.monotonic_us()
-        daemon.schedule.once(at + 10 * S, lambda: node.fail(1, pynvml.NVML_ERROR_GPU_IS_LOST))
-        daemon.schedule.once(at + 20 * S, lambda: node.fail(1, None))
-        daemon.schedule.once(at + 30 * S, lambda: node.reset_counter(2))
+    def before(node):
+        run.at(10 * S, lambda: node.fail(1, pynvml.NVML_ERROR_GPU_IS_LOST))
+        run.at(20 * S, lambda: node.fail(1, None))
+        run.at(30 * S, lambda: node.reset_counter(2))
 
     run.run(40 * S, before=before)
     kinds = [r["kind"] for r in run.rows("event")]
@@ -216,13 +163,9 @@ def test_faults_become_events_and_the_rest_goes_on(tmp_path):
 
 def test_a_missing_board_and_a_clock_that_steps_are_events(tmp_path):
     run = Run(tmp_path)
-
-    def before(node, daemon):
-        daemon.schedule.once(
-            run.clock.monotonic_us() + S, lambda: setattr(run.clock, "_offset_us", T0 + 3600 * S)
-        )
-
-    run.run(150 * S, before=before, sources=False, missing=["GPU 9 cannot be opened"])
+    run.missing.append("GPU 9 cannot be opened")
+    run.at(S, lambda: run.clock.step_realtime(3600 * S))
+    run.run(150 * S, sources=False)
     kinds = [(r["kind"], r["ts_us"] - T0) for r in run.rows("event")]
     assert kinds == [("start", 0), ("lost", 0), ("clock_step", S), ("stop", 150 * S)]
 
@@ -261,14 +204,10 @@ def test_a_job_file_that_changes_is_taken_over(tmp_path):
     text = "job_id,node,device_id,start,end\nj,n1,0,1768464002,1768464032\n"
     run.jobs_file.write_text(text)
 
-    def at(after_us, text):
-        return run.clock.monotonic_us() + after_us, lambda: run.jobs_file.write_text(text)
-
-    def before(node, daemon):
-        daemon.schedule.once(*at(5 * S, text.replace("1768464032", "1768464031.5")))
-        daemon.schedule.once(*at(15 * S, "rubbish"))
-
-    run.run(40 * S, before=before, sources=False)
+    later = text.replace("1768464032", "1768464031.5")
+    run.at(5 * S, lambda: run.jobs_file.write_text(later))
+    run.at(15 * S, lambda: run.jobs_file.write_text("rubbish"))
+    run.run(40 * S, sources=False)
     ends = sorted((r["recorded_us"] - T0, r["end_us"] - T0) for r in run.rows("jobs"))
     assert ends == [(0, 32 * S), (10 * S, 31_500_000)]
     device = min(run.rows("device"), key=lambda r: r["index"])["device_id"]
@@ -285,36 +224,35 @@ def source(url, **more):
 
 
 def test_an_edge_during_a_slow_scrape_is_scraped_after_it(tmp_path, endpoint):
-    """On a real clock: the edge falls into a scrape that hangs; it must not be skipped."""
+    """The edge of a job falls into a scrape that hangs; it must not be skipped."""
     endpoint.body = "vllm:generation_tokens_total 5\n"
     endpoint.pause = threading.Event()
     stop = threading.Event()
-    run = Run(tmp_path, clock=SystemClock(), tokens=(source(endpoint.url, every_s=3600.0),))
+    run = Run(tmp_path, clock=SteppedClock(T0), tokens=(source(endpoint.url, every_s=3600.0),))
 
-    def before(node, daemon):
-        def let_go():
-            assert endpoint.asked.acquire(timeout=10)
-            daemon.edge()
-            edge_us.append(run.clock.realtime_us())
-            endpoint.pause.set()
+    def asked():
+        assert endpoint.asked.acquire(timeout=20)
 
-        edge_us = run.edge_us = []
-        daemon.schedule.once(run.clock.monotonic_us() + 200_000, let_go)
-        daemon.schedule.once(run.clock.monotonic_us() + 600_000, stop.set)
+    def let_go():
+        endpoint.pause.set()
+        asked()
 
-    run.run(stop=stop, before=before, sources=False)
+    run.at(EDGES_US[0] - 1, asked)
+    run.at(EDGES_US[0] + 1, let_go)
+    run.at(EDGES_US[0] + 2, stop.set)
+    run.run(stop=stop, sources=False)
     stamps = sorted(r["ts_us"] for r in run.rows("tokens"))
     assert len(stamps) == 3  # at the start, after the edge, at the stop
-    assert stamps[1] >= run.edge_us[0]
+    assert stamps[1] >= T0 + EDGES_US[0]
 
 
 def test_a_stop_during_a_scrape_that_hangs(tmp_path, endpoint, monkeypatch):
     monkeypatch.setattr("tokenergy_collectors.daemon.daemon._STOP_US", 100_000)
     endpoint.pause = threading.Event()
-    run = Run(tmp_path, clock=SystemClock(), tokens=(source(endpoint.url, timeout_s=30.0),))
-    began = run.clock.monotonic_us()
+    run = Run(tmp_path, clock=SteppedClock(T0), tokens=(source(endpoint.url, timeout_s=30.0),))
+    began_s = time.monotonic()
     run.run(200_000, sources=False)
-    assert run.clock.monotonic_us() - began < 5 * S
+    assert time.monotonic() - began_s < 5
     assert [r["kind"] for r in run.rows("event")] == ["start", "error", "stop"]
     for device in devices(run):
         counted = [r for r in run.rows("power", device_id=device) if r["energy_mj"] is not None]

@@ -4,15 +4,15 @@ import errno
 import os
 import random
 import threading
-import time
 
 import pytest
 from benchmarks.chaos import run_lane
 
 from benchmarks import chaos_run
-from tests.collectors.daemon.test_daemon import T0, Run, S
-from tokenergy_collectors.base.clock import SystemClock
+from tests.support.clocks import SteppedClock
+from tests.support.daemon import T0, Run, S
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.workers import Worker
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.spool.wal import SUFFIX, read_log
@@ -32,14 +32,12 @@ def killed(run, monkeypatch, after_us):
     def kill():
         raise Killed
 
-    def before(node, daemon):
-        daemon.schedule.once(run.clock.monotonic_us() + after_us, kill)
-
+    run.at(after_us, kill)
     with monkeypatch.context() as patch:
         patch.setattr("tokenergy_collectors.daemon.daemon.Daemon._finish", lambda *_: {})
         patch.setattr("tokenergy_collectors.daemon.recorder.time.monotonic", run.clock_s)
         with pytest.raises(Killed):
-            run.run(60 * S, before=before)
+            run.run(60 * S)
 
 
 @pytest.fixture
@@ -91,7 +89,7 @@ def test_a_torn_tail_and_a_log_that_is_none_are_events(run, monkeypatch):
 def test_a_second_daemon_of_the_node_is_refused(tmp_path):
     run, stop = Run(tmp_path), threading.Event()
 
-    def before(node, daemon):
+    def before(node):
         with pytest.raises(UserError, match="by another process"):
             Run(tmp_path).run(S, sources=False)
         stop.set()
@@ -114,14 +112,9 @@ def test_a_log_that_cannot_be_written_is_told_once_and_costs_nothing(tmp_path, m
     monkeypatch.setattr(
         "tokenergy_collectors.daemon.recorder.time.monotonic", lambda: run.clock.monotonic_us() / S
     )
-
-    def before(node, daemon):
-        for at_us, value in ((3 * S + 1, True), (9 * S + 1, False)):
-            daemon.schedule.once(
-                run.clock.monotonic_us() + at_us, lambda value=value: full.__setitem__(0, value)
-            )
-
-    run.run(30 * S, before=before, sources=False)
+    run.at(3 * S + 1, lambda: full.__setitem__(0, True))
+    run.at(9 * S + 1, lambda: full.__setitem__(0, False))
+    run.run(30 * S, sources=False)
     [error] = run.rows("event", kind="error")
     assert "cannot be written: No space left on device" in error["detail"]
     assert error["ts_us"] == T0 + 3_500_000
@@ -130,34 +123,44 @@ def test_a_log_that_cannot_be_written_is_told_once_and_costs_nothing(tmp_path, m
     assert len(run.rows("state")) == 4 * 31
 
 
+@pytest.fixture
+def in_line(monkeypatch):
+    """What runs beside the sampling on a real clock, here runs in line with it."""
+    real = Worker.__init__
+
+    def begin(worker, task, failed, *, inline):
+        real(worker, task, failed, inline=True)
+
+    monkeypatch.setattr(Worker, "__init__", begin)
+
+
 @pytest.mark.parametrize(("fsync_s", "least", "most"), [(0.2, 6, 16), (60.0, 0, 0)])
+@pytest.mark.usefixtures("in_line")
 def test_the_log_is_forced_to_disk_at_its_own_pace(tmp_path, monkeypatch, fsync_s, least, most):
     synced = []
     monkeypatch.setattr(
         "tokenergy_collectors.spool.spool.sync_path", lambda path: synced.append(path.name)
     )
-    run = Run(tmp_path, clock=SystemClock(), wal_fsync_s=fsync_s, wal_flush_s=0.1)
+    run = Run(tmp_path, clock=SteppedClock(T0), wal_fsync_s=fsync_s, wal_flush_s=0.1)
     run.run(1_700_000, sources=False)
     assert least <= sum("power" in name for name in synced) <= most
 
 
+@pytest.mark.usefixtures("in_line")
 def test_level_readings_reach_the_log_as_others_do(tmp_path, monkeypatch):
     """A board whose reading does not change is kept once a second; a kill must not cost that."""
-    run = Run(tmp_path, clock=SystemClock(), wal_flush_s=0.2, counter_every_s=60.0)
+    run = Run(tmp_path, clock=SteppedClock(T0), wal_flush_s=0.2, counter_every_s=60.0)
+    monkeypatch.setattr(Board, "read", lambda *_, **more: (80_000, None))
     read, seen = [], []
 
-    def before(node, daemon):
-        monkeypatch.setattr(Board, "read", lambda *_, **more: (80_000, None))
+    def look():
+        [log] = [path for path in logs(run.lake.root) if "power" in path.name]
+        rows = read_log(log, TABLES["power"].schema()).rows
+        seen.append(max(rows["ts_us"].to_pylist()))
+        read.append(run.clock.realtime_us())
 
-        def look():
-            [log] = [path for path in logs(run.lake.root) if "power" in path.name]
-            rows = read_log(log, TABLES["power"].schema()).rows
-            seen.append(max(rows["ts_us"].to_pylist()))
-            read.append(time.time_ns() // 1000)
-
-        daemon.schedule.once(run.clock.monotonic_us() + 890_000, look)
-
-    run.run(S, before=before, sources=False)
+    run.at(890_000, look)
+    run.run(S, sources=False)
     assert read[0] - seen[0] < 0.6 * S
 
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.collectors.daemon.test_daemon import Run, S
-from tests.collectors.upload.helpers import Uploading, files, fill
+from tests.support.daemon import Run, S
 from tests.support.lakes import LakeBuilder
+from tests.support.uploading import Uploading, files, fill
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.disklimit import DiskLimit
 from tokenergy_collectors.lake.sealed import sealed_files
@@ -62,13 +62,13 @@ def total(lake, *tables):
 def test_without_limits_nothing_goes(lake):
     before = files(lake.root)
     assert Limiting(lake).run() == []
-    assert Limiting(lake, limit_mb=total(lake)).run() == []
+    assert Limiting(lake, limit_mib=total(lake)).run() == []
     assert files(lake.root) == before
 
 
 def test_gauges_go_before_readings_and_each_file_is_told_before_it_goes(lake):
     power = [f for f in sealed_files(lake.root, "n1") if f.table == "power"]
-    limiting = Limiting(lake, limit_mb=total(lake) - total(lake, "state") - power[0].size)
+    limiting = Limiting(lake, limit_mib=total(lake) - total(lake, "state") - power[0].size)
     details = limiting.run()
     assert [left for _, left in limiting.dropped] == [12, 11, 10, 9, 8]
     assert [d.split(",")[0] for d in details] == [*["50 rows of state"] * 4, "50 rows of power"]
@@ -93,7 +93,7 @@ def test_what_must_stay_stays_whatever_the_limit(lake):
     builder.device("GPU-a")
     job = {"job_id": "j", "node": "n1", "device_id": "GPU-a", "start_us": 0, "share_ppm": 1}
     builder.add("jobs", [{**job, "method": "declared", "recorded_us": 1}])
-    Limiting(lake, limit_mb=1, keep_days=1e-9).run()
+    Limiting(lake, limit_mib=1, keep_days=1e-9).run()
     left = names_with_node(lake)
     assert ("power", "n1") not in left
     assert ("state", "n1") not in left
@@ -116,12 +116,12 @@ def test_what_a_store_holds_goes_first_and_is_no_loss(lake, tmp_path):
     fill(lake.root, 5)  # one more hour, not uploaded
     fresh = set(files(lake.root)) - set(everything)
     kept = sum((lake.root / name).stat().st_size for name in fresh)
-    limiting = Limiting(lake, uploading.verified, limit_mb=kept + 1)
+    limiting = Limiting(lake, uploading.verified, limit_mib=kept + 1)
     assert limiting.run() == []
     assert set(files(lake.root)) == fresh
     assert files(share) == everything
     assert limiting.limit.counters.freed_files == 12
-    oldest = Limiting(lake, uploading.verified, limit_mb=1).run()
+    oldest = Limiting(lake, uploading.verified, limit_mib=1).run()
     assert [d.split(",")[0] for d in oldest] == ["50 rows of state", "50 rows of power"]
 
 
@@ -130,7 +130,7 @@ def test_the_oldest_of_what_is_stored_goes_first(lake, tmp_path):
     share.mkdir()
     uploading = Uploading(lake, str(share))
     uploading.run()
-    Limiting(lake, uploading.verified, limit_mb=total(lake) - 1).run()
+    Limiting(lake, uploading.verified, limit_mib=total(lake) - 1).run()
     assert len(files(lake.root)) == 11
     assert len([hour for _, hour in names(lake) if hour == "08"]) == 2
 
@@ -150,7 +150,7 @@ def test_logs_count_and_are_not_touched(lake):
     log = lake.root / ".wal/n1/1-0-power.arrows"
     log.parent.mkdir(parents=True)
     log.write_bytes(bytes(50 * KB))
-    limiting = Limiting(lake, limit_mb=50 * KB + total(lake) - 1)
+    limiting = Limiting(lake, limit_mib=50 * KB + total(lake) - 1)
     assert len(limiting.run()) == 1
     assert log.stat().st_size == 50 * KB
     assert limiting.limit.counters.held_bytes == 50 * KB + total(lake)
@@ -159,7 +159,7 @@ def test_logs_count_and_are_not_touched(lake):
 def test_a_file_that_cannot_be_read_is_given_up_all_the_same(lake):
     bad = min(lake.root.rglob("state/**/*.parquet"))
     bad.write_bytes(b"rubbish")
-    [detail] = Limiting(lake, limit_mb=total(lake) - 1).run()
+    [detail] = Limiting(lake, limit_mib=total(lake) - 1).run()
     assert detail.startswith("0 rows of state, 7 bytes, from 2026-01-15T08:00:00Z, unreadable: ")
 
 
@@ -168,7 +168,7 @@ def test_the_daemon_holds_the_limit_and_tells_every_row(tmp_path):
     whole = Run(tmp_path / "whole", roll_s=5)
     whole.run(60 * S, sources=False)
     limit = 4 * max(f.size for f in sealed_files(whole.lake.root, "n1"))
-    run = Run(tmp_path / "bounded", roll_s=5, disk=Disk(limit_mb=limit))
+    run = Run(tmp_path / "bounded", roll_s=5, disk=Disk(limit_mib=limit))
     run.run(60 * S, sources=False)
     dropped = {"power": 0, "state": 0}
     for event in run.rows("event", kind="drop"):
@@ -185,5 +185,5 @@ def test_the_daemon_holds_the_limit_and_tells_every_row(tmp_path):
 def test_a_job_list_stays_even_where_it_is_stored(lake):
     job = {"job_id": "j", "node": "n1", "device_id": "GPU-a", "start_us": 0, "share_ppm": 1}
     LakeBuilder(lake.root).add("jobs", [{**job, "method": "declared", "recorded_us": 1}])
-    Limiting(lake, sealed_files(lake.root, "n1"), limit_mb=1, keep_days=1e-9).run()
+    Limiting(lake, sealed_files(lake.root, "n1"), limit_mib=1, keep_days=1e-9).run()
     assert [table for table, _ in names(lake)] == ["jobs"]

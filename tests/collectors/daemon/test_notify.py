@@ -6,6 +6,7 @@ import socket
 import pynvml
 import pytest
 
+from tokenergy_collectors.base.clock import BeatingClock, SystemClock, VirtualClock
 from tokenergy_collectors.daemon import supervise
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.daemon.notify import Notifier
@@ -117,10 +118,13 @@ def test_a_board_that_answers_again_starts_the_minute_anew():
     assert not control.event.is_set()
 
 
-def test_the_clock_of_the_daemon_beats_before_it_waits():
-    clock, beats = supervise.BeatingClock(), []
-    clock.sleep_until(clock.monotonic_us() + 1_000, Control(Told()).event)
-    stop = Control(Told()).event
+def test_the_clock_of_the_daemon_beats_before_it_waits(monkeypatch):
+    virtual, stop = VirtualClock(0), Control(Told()).event
+    for name in ("monotonic_us", "sleep_until"):
+        of_virtual = getattr(virtual, name)
+        monkeypatch.setattr(SystemClock, name, lambda _, *given, do=of_virtual: do(*given))
+    clock, beats = BeatingClock(), []
+    clock.sleep_until(clock.monotonic_us() + 1_000, stop)
 
     def beat(now_us):
         beats.append(now_us)
@@ -129,8 +133,8 @@ def test_the_clock_of_the_daemon_beats_before_it_waits():
     clock.beat = beat
     before_us = clock.monotonic_us()
     clock.sleep_until(before_us + 20_000, stop)
-    assert before_us <= beats[0] < before_us + 20_000
-    assert clock.monotonic_us() >= before_us + 20_000
+    assert beats == [before_us]
+    assert clock.monotonic_us() == before_us + 20_000
     clock.sleep_until(before_us + 60_000, stop)
     clock.sleep_until(before_us + 80_000, stop)
-    assert len(beats) == 2, "not before it asked to be told again"
+    assert beats == [before_us, before_us + 60_000], "not before it asked to be told again"

@@ -23,12 +23,3 @@ def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
         return path
 
     return write
-
-
-def snapshot(lake: Lake) -> dict[str, tuple[bytes, int]]:
-    """Every file of a lake, with its bytes and when it was written."""
-    return {
-        str(path.relative_to(lake.root)): (path.read_bytes(), path.stat().st_mtime_ns)
-        for path in sorted(lake.root.rglob("*"))
-        if path.is_file()
-    }

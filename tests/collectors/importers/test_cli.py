@@ -35,7 +35,7 @@ def test_counters_names_what_it_left_out(tmp_path: Path, write: Write) -> None:
     args = ("counters", path, "--node", "n1", "--job", "7", "--model", "m")
     assert run(*args, TOKENERGY_LAKE=str(tmp_path / "lake")).splitlines() == [
         "read 2 counter readings of job 7, 1970-01-01 00:00:00 to 1970-01-01 00:01:00 UTC; "
-        "columns left out: x; the last line, cut off, left out",
+        "skipped columns: x; skipped the last line: it is cut off",
         "wrote 2 tokens rows in 1 file",
     ]
 

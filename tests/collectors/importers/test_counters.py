@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.collectors.importers.conftest import snapshot
+from tests.support.snapshot import snapshot
 from tokenergy_collectors.base.csvfile import BadValueError
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.counters import count_of, import_counters
@@ -35,7 +35,7 @@ def test_vllm_columns_and_labels(lake: Lake, write: Write) -> None:
     assert tokens(lake, "prompt_computed") == [(2, 60, 0)]
     assert tokens(lake, "prompt_cached") == [(2, 40, 0)]
     assert tokens(lake, "generated") == [(2, 1_500_000, 0)]
-    assert result.notes == ["columns left out: note, gpu_util"]
+    assert result.notes == ["skipped columns: note, gpu_util"]
     assert (result.first_us, result.last_us) == (1_000_000, 2_000_000)
     assert lake.read("tokens").slice(0, 1).to_pylist()[0] == {
         "ts_us": 2_000_000,
@@ -103,7 +103,7 @@ def test_no_kind_falls_within_an_epoch(
         ("time,generation_tokens\n1,2\n", "has no column timestamp"),
         (
             "timestamp,generation_tokens,vllm:generation_tokens_total\n1,2,2\n",
-            "both tell generated",
+            "both count generated",
         ),
         ("timestamp,generation_tokens\n", "has no readings"),
         ("timestamp,generation_tokens\n1,\n2,NaN\n", "has no readings"),
@@ -136,7 +136,7 @@ def test_last_line_that_was_cut_off_is_no_reset(lake: Lake, write: Write, tail: 
     path = write("timestamp,generation_tokens\n1,100\n2,190\n" + tail)
     result = import_counters(lake, path, "n1", "j", "m")
     assert tokens(lake, "generated") == [(1, 100, 0), (2, 190, 0)]
-    assert result.notes == ["the last line, cut off, left out"]
+    assert result.notes == ["skipped the last line: it is cut off"]
 
 
 def test_whole_last_line_needs_no_newline(lake: Lake, write: Write) -> None:
@@ -147,7 +147,7 @@ def test_whole_last_line_needs_no_newline(lake: Lake, write: Write) -> None:
 def test_importing_twice_changes_nothing(lake: Lake, write: Write) -> None:
     text = "timestamp,trained_tokens\n1,100\n1,100\n2,50\n"
     first = import_counters(lake, write(text), "n1", "j", "m")
-    assert first.notes == ["1 repeated in tokens left out"]
+    assert first.notes == ["skipped repeated rows of tokens: 1"]
     before = snapshot(lake)
     assert import_counters(lake, write(text), "n1", "j", "m").written == {}
     assert snapshot(lake) == before

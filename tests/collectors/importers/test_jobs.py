@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tests.collectors.importers.conftest import snapshot
+from tests.support.snapshot import snapshot
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.jobs import import_jobs
 from tokenergy_collectors.lake import Lake

@@ -56,7 +56,7 @@ def with_value(name, value):
         (lambda rows: rows.drop_columns(["ts_us"]), "column ts_us is missing"),
         (retyped("power_mw", pa.float64()), "column power_mw is double, not int32"),
         (retyped("epoch", pa.string()), "column epoch is string, not int32"),
-        (lambda rows: rows.append_column("epoch", rows["epoch"]), "column epoch is there 2 times"),
+        (lambda rows: rows.append_column("epoch", rows["epoch"]), "column epoch occurs 2 times"),
         (with_value("device_id", None), "column device_id has 1 NULLs; expected none"),
         (with_value("power_mw", -5), "column power_mw goes from -5 to 100000; expected 0 to"),
     ],
@@ -158,8 +158,8 @@ def test_a_file_that_has_gone_meanwhile_has_no_rows(builder, monkeypatch):
     gone.unlink()
     monkeypatch.setattr(type(builder.lake), "files", lambda *args: listed)
     assert set(builder.lake.read("power")["device_id"].to_pylist()) == {"B"}
-    assert [path for path, _ in builder.lake.sound_files("power")] == listed[1:]
-    assert builder.lake.sift(["power"]) == 0
+    assert [path for path, _ in builder.lake.valid_files("power")] == listed[1:]
+    assert builder.lake.quarantine_damaged(["power"]) == 0
 
 
 def test_what_is_being_written_is_not_looked_at(builder):
@@ -178,10 +178,10 @@ def test_a_lake_that_cannot_be_written_leaves_the_file_out(builder, monkeypatch,
     def refuse(*args):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("tokenergy_collectors.lake.lake.set_aside", refuse)
+    monkeypatch.setattr("tokenergy_collectors.lake.lake.move_to_quarantine", refuse)
     assert set(builder.lake.read("power")["device_id"].to_pylist()) == {"B"}
     assert path.exists()
-    assert "left out; it cannot be moved to quarantine: Permission denied" in caplog.text
+    assert "ignored; it cannot be moved to quarantine: Permission denied" in caplog.text
 
 
 def test_a_derived_file_is_not_moved(builder):
@@ -191,7 +191,7 @@ def test_a_derived_file_is_not_moved(builder):
     with pytest.raises(UserError, match=r"n1\.parquet: is damaged: .*derive the hour again"):
         builder.lake.read("segment")
     with pytest.raises(UserError, match="is damaged"):
-        builder.lake.sound_files("segment")
+        builder.lake.valid_files("segment")
     assert path.exists()
 
 
@@ -204,5 +204,5 @@ def test_every_raw_table_is_read_as_it_was_written(tmp_path):
         rows = builder.lake.read(name)
         assert rows.schema == TABLES[name].schema()
         assert len(rows) == 1
-        assert builder.lake.sift([name]) == 0
+        assert builder.lake.quarantine_damaged([name]) == 0
     assert list(itertools.chain(*builder.lake.read("state")["pids"].to_pylist())) == [1, 2]

@@ -69,7 +69,7 @@ def scrape(listen):
     return metrics
 
 
-def until(condition, timeout_s=20):
+def until(condition, timeout_s=60):
     """Wait until something holds; return it."""
     end_s = time.monotonic() + timeout_s
     while not (found := condition()):

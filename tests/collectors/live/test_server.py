@@ -238,8 +238,9 @@ def test_asking_nobody_or_somebody_else_is_one_line(endpoint, tmp_path):
 
 
 def test_serving_ends_with_no_thread_left(serve):
-    before = threading.active_count()
+    before = set(threading.enumerate())
     server = serve("127.0.0.1:0")
-    assert threading.active_count() == before + 1
+    [thread] = set(threading.enumerate()) - before
     server.close()
-    assert threading.active_count() == before
+    assert not thread.is_alive()
+    assert not set(threading.enumerate()) - before

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.spooling import kill
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
@@ -49,9 +50,7 @@ class Node:
 
     def kill(self):
         """End the process: its memory is gone, and its lock with it."""
-        self.spool._folder.close()
-        for writer in self.spool._open.values():
-            os.close(writer._fd)
+        kill(self.spool)
         self.spool = None
 
     def recovered(self):
@@ -219,8 +218,8 @@ def test_a_lake_that_cannot_be_written_at_the_start_waits(node, monkeypatch):
     [
         ("1-1-clock", b"rubbish", "not a log"),
         ("1-1-clock", bytes(4096), "not a log"),
-        ("1-1-nothing", b"", "no table 'nothing'"),
-        ("odd", b"", "no table 'odd'"),
+        ("1-1-nothing", b"", "unknown table 'nothing'"),
+        ("odd", b"", "unknown table 'odd'"),
     ],
 )
 def test_what_cannot_be_read_is_set_aside_with_the_reason(node, name, data, why):
@@ -258,7 +257,7 @@ def test_a_second_process_is_refused_and_harms_nothing(node):
     spool.add("clock", [clock(T0)])
     spool.flush()
     before = [path.read_bytes() for path in logs(node.lake)]
-    with pytest.raises(UserError, match=r"node 'n' is being collected into .*lock") as caught:
+    with pytest.raises(UserError, match=r"node 'n' is already collected into .*lock") as caught:
         Spool(node.lake, "n", dropped)
     assert "\n" not in str(caught.value)
     assert [path.read_bytes() for path in logs(node.lake)] == before

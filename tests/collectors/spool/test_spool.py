@@ -7,38 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.spooling import T0, FullDisk, clock, logs, power, stamps
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.spool.spool import Spool
 from tokenergy_collectors.spool.wal import SUFFIX
-
-T0 = 1_768_464_000_000_000
-
-
-def clock(ts_us):
-    return (ts_us, "n", 1, 2, 3)
-
-
-def power(ts_us, power_mw=5):
-    return (ts_us, "GPU-a", power_mw, "instant", None, 0)
-
-
-def state(ts_us):
-    return (ts_us, "GPU-a", 1, 1, 1, 1, 0, None)
-
-
-class FullDisk(Lake):
-    """A lake that refuses what it is told to refuse."""
-
-    def __init__(self, root):
-        super().__init__(root, create=True)
-        self.refuse = lambda table, path: False
-
-    def append(self, table, rows, node, tag=None):
-        if self.refuse(table, rows):
-            raise UserError(f"{table}: cannot be written: No space left on device")
-        return super().append(table, rows, node, tag)
 
 
 @pytest.fixture
@@ -54,14 +27,6 @@ def dropped():
 @pytest.fixture
 def spool(lake, dropped):
     return Spool(lake, "n", lambda *what: dropped.append(what))
-
-
-def logs(lake):
-    return sorted(lake.root.glob(f".wal/n/*{SUFFIX}"))
-
-
-def stamps(lake, table):
-    return sorted(lake.read(table)["ts_us"].to_pylist())
 
 
 def test_rows_are_sealed_once(spool, lake):

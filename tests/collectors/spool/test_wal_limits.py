@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from tests.collectors.spool.test_spool import T0, FullDisk, clock, logs, power, stamps, state
+from tests.support.spooling import T0, FullDisk, clock, logs, power, stamps, state
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.spool import spool as spool_module
 from tokenergy_collectors.spool.spool import Spool

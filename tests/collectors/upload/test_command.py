@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.collectors.upload.helpers import files, fill
 from tests.support.emulated import SMALL
 from tests.support.s3 import BUCKET
+from tests.support.spooling import kill
+from tests.support.uploading import files, fill
 from tokenergy_collectors import cli
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import load_toml
@@ -64,7 +65,7 @@ def test_upload_seals_what_a_killed_daemon_left_but_not_under_a_living_one(lake,
     spool.flush()
     assert call("upload", "--config", config).exit_code == 0
     assert len(files(tmp_path / "share")) == 6
-    spool._folder.close()  # as the kernel does after a kill
+    kill(spool)
     result = call("upload", "--config", config)
     assert "recovered: 5 rows over 0.000 s from the log" in result.output
     assert result.exit_code == 0
@@ -86,9 +87,9 @@ def test_upload_without_a_store_is_one_line(lake, tmp_path):
         ("s3://key:secret@bucket/x", "upload.to: Value error, holds credentials"),
         ("gopher://x", "no such protocol; expected s3:// or a path"),
         ("memory://x", "memory cannot keep files"),
-        ("{lake}", "lies in the lake"),
-        ("{lake}/copy", "lies in the lake"),
-        ("file://{lake}/copy", "lies in the lake"),
+        ("{lake}", "is in the lake"),
+        ("{lake}/copy", "is in the lake"),
+        ("file://{lake}/copy", "is in the lake"),
     ],
 )
 def test_a_store_that_cannot_be_is_one_line(lake, tmp_path, to, words):

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.collectors.upload.helpers import Uploading, files, fill, make_old
 from tests.support.s3 import BUCKET, Server
+from tests.support.uploading import Uploading, files, fill, make_old
 from tokenergy_collectors.upload.uploader import UploadCounters
 
 TO = f"s3://{BUCKET}/fleet/north"
@@ -63,9 +63,9 @@ def test_a_new_process_uploads_nothing_twice(lake, server, state):
     elif state == "cut":
         first.verified.path.write_bytes(first.verified.path.read_bytes()[:-7])
     again, put, looked = s3(lake, server), [], []
-    look = again.store.look
+    compare = again.store.compare
     again.store.put = lambda *what: put.append(what)
-    again.store.look = lambda *what: (looked.append(what), look(*what))[1]
+    again.store.compare = lambda *what: (looked.append(what), compare(*what))[1]
     assert again.run() == []
     assert put == []
     assert len(looked) == {"kept": 0, "lost": 6, "cut": 1}[state]
@@ -102,7 +102,7 @@ def test_a_store_that_alters_what_it_is_given_is_a_failure(lake, server):
 
     uploading.store.put = put
     problems = uploading.run()
-    assert "reads differently" in problems[0]
+    assert "reads back differently" in problems[0]
     assert files(lake.root) == before
     assert uploading.counters.backlog_files == 6
     uploading.store.put = real
@@ -112,7 +112,7 @@ def test_a_store_that_alters_what_it_is_given_is_a_failure(lake, server):
 
 def test_an_etag_that_is_no_md5_is_read_back(lake, server, monkeypatch):
     uploading = s3(lake, server)
-    monkeypatch.setattr(type(uploading.store), "_vouched", lambda *_: False)
+    monkeypatch.setattr(type(uploading.store), "_is_proven", lambda *_: False)
     assert uploading.run() == []
     name = server.names("fleet/north")[0]
     assert uploading.counters.files == 6
@@ -280,7 +280,7 @@ def test_a_new_file_in_a_folder_that_was_done_is_found(lake, server):
         os.utime(folder, (time.time() - 100,) * 2)
     uploading.run()
     uploading.run()
-    assert len(uploading.uploader._done) == 6
+    assert len(uploading.uploader._complete_folders) == 6
     fill(lake.root, 1, readings=7)
     assert uploading.run() == []
     assert len(server.names()) == 8

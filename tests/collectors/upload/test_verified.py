@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.collectors.upload.helpers import fill
+from tests.support.uploading import fill
 from tokenergy_collectors.lake.sealed import sealed_files
 from tokenergy_collectors.upload.verified import Verified
 

@@ -148,7 +148,7 @@ def test_foreign_and_quarantined_files_do_no_harm(lake: Lake) -> None:
         assert rows(con, count) == before
         # a broken one is moved away by the next command that reads the table
         (hour / "n1-1-broken.parquet").write_bytes(b"no parquet at all")
-        lake.sound_files("power")
+        lake.valid_files("power")
         assert rows(con, count) == before
     write_catalog(lake)
     with opened(lake) as con:

@@ -148,13 +148,13 @@ def test_checks_of_an_hour_look_at_what_they_name(
 ) -> None:
     """What no hourly check names is looked at for the whole lake, and not for each hour."""
     files: list[tuple[str, list[int] | None]] = []
-    look = Lake.sound_files
+    look = Lake.valid_files
 
     def noted(self: Lake, table: str, hours: Any = None, *rest: Any) -> Any:
         files.append((table, hours))
         return look(self, table, hours, *rest)
 
-    monkeypatch.setattr(Lake, "sound_files", noted)
+    monkeypatch.setattr(Lake, "valid_files", noted)
     assert [f.name for f in run_checks(lake) if f.breach] == []
     times = {table: sum(name == table for name, _ in files) for table in RAW}
     assert times["power"] > 2  # of the whole lake, and of each hour
@@ -162,19 +162,19 @@ def test_checks_of_an_hour_look_at_what_they_name(
 
 
 def test_tables_are_named_by_views_and_macros_too() -> None:
-    assert views.named("SELECT 1") == frozenset()
-    assert views.named("select * from LEDGER, x") == {"ledger"}
-    assert views.named("FROM place") == {"device"}
-    assert {"job_index", "device"} <= views.named("FROM tokenergy_by('rack')")
-    assert views.named("FROM job_device") == {"job_index", "ledger_hour", "device"}
+    assert views.tables_named("SELECT 1") == frozenset()
+    assert views.tables_named("select * from LEDGER, x") == {"ledger"}
+    assert views.tables_named("FROM place") == {"device"}
+    assert {"job_index", "device"} <= views.tables_named("FROM tokenergy_by('rack')")
+    assert views.tables_named("FROM job_device") == {"job_index", "ledger_hour", "device"}
 
 
 @pytest.mark.parametrize("name", [*views.BASIC, *views.ADHOC])
 def test_a_view_says_in_its_header_what_it_reads(name: str) -> None:
     found = views.definition(name)
-    known = {*TABLES, *views.KEPT, *views.BASIC, *views.ADHOC} - {name}
+    known = {*TABLES, *views.PYTHON_TABLES, *views.BASIC, *views.ADHOC} - {name}
     read = set(re.findall(r"(?:FROM|JOIN)\s+(\w+)", found.sql)) & known
     assert read <= set(found.sources)
-    # ... and nothing that is defined after it: `views.named` relies on that.
-    order = [*TABLES, *views.KEPT, *views.BASIC, *views.ADHOC]
+    # ... and nothing that is defined after it: `views.tables_named` relies on that.
+    order = [*TABLES, *views.PYTHON_TABLES, *views.BASIC, *views.ADHOC]
     assert all(order.index(source) < order.index(name) for source in read)

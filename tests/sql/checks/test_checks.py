@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tests.sql.index.test_ledger import J
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.ledger import J
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.checks.checking import Finding, run_checks
 from tokenergy_sql.index.site import Site

@@ -1,4 +1,4 @@
-"""The explanation of a job: its numbers multiply out, from the ledger's rows to the index."""
+"""The explanation of a job: its numbers lead from the ledger's rows to the index."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.sql.index.test_ledger import ask
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.ledger import ask
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.cli import app
-from tokenergy_sql.explain.explain import disagreements, explanation, print_explanation
+from tokenergy_sql.explain.explain import explanation, print_explanation
 from tokenergy_sql.explain.text import print_text
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import load_site
@@ -56,38 +56,43 @@ def document(lake: Lake, job_id: str = "job/1") -> dict[str, Any]:
     return found
 
 
+def disagreements(formulas: list[dict[str, Any]]) -> list[str]:
+    """Return the names of the formulas whose value is not that of the index."""
+    return [row["name"] for row in formulas if not row["agrees"]]
+
+
 def test_the_index_follows_from_the_parts_shown(builder: LakeBuilder) -> None:
-    """Worked out here from the parts alone, by arithmetic that shares nothing with the program."""
+    """Computed here from the parts alone, by arithmetic that shares nothing with the program."""
     lake = built(builder)
-    told = document(lake)
+    shown = document(lake)
     (job,) = ask(lake, "SELECT * FROM job_index WHERE job_id = 'job/1'")
-    ledger = told["ledger"]
+    ledger = shown["ledger"]
     energy = sum(row["energy_nj"] for row in ledger if row["energy_nj"] is not None)
     low, high = (sum(row[name] for row in ledger) for name in ("low_nj", "high_nj"))
-    (tokens,) = (row for row in told["token_usage"] if row["kind"] == "generated")
+    (tokens,) = (row for row in shown["token_usage"] if row["kind"] == "generated")
     assert job["te_gpu_out"] == pytest.approx(energy / 1e9 / tokens["tokens"], rel=1e-12)
     assert job["te_gpu_low"] == pytest.approx(low / 1e9 / tokens["high"], rel=1e-12)
     assert job["te_gpu_high"] == pytest.approx(high / 1e9 / tokens["low"], rel=1e-12)
 
     by_hour: dict[int, int] = {}
-    for row in told["hosts"]:
+    for row in shown["hosts"]:
         host_nj = row["host_mw"] * row["device_us"] // row["devices"]
         assert host_nj == row["e_host_nj"]
         by_hour[row["hour_us"]] = by_hour.get(row["hour_us"], 0) + host_nj
-    assert {hour["hour_us"] for hour in told["hours"]} == set(by_hour) == {T0, T0 + HOUR_US}
-    assert sum(hour["e_gpu_nj"] for hour in told["hours"]) == energy
+    assert {hour["hour_us"] for hour in shown["hours"]} == set(by_hour) == {T0, T0 + HOUR_US}
+    assert sum(hour["e_gpu_nj"] for hour in shown["hours"]) == energy
     facility = sum(
-        (hour["e_gpu_nj"] + by_hour[hour["hour_us"]]) * told["site"]["pue_ppm"] // 10**6
-        for hour in told["hours"]
+        (hour["e_gpu_nj"] + by_hour[hour["hour_us"]]) * shown["site"]["pue_ppm"] // 10**6
+        for hour in shown["hours"]
     )
     assert job["tokenergy"] == pytest.approx(facility / 1e9 / tokens["tokens"], rel=1e-12)
-    assert {row["host_mw"] for row in told["hosts"]} == {917_300, 1_100_000}
+    assert {row["host_mw"] for row in shown["hosts"]} == {917_300, 1_100_000}
 
 
 def test_every_formula_agrees_with_the_index(builder: LakeBuilder) -> None:
-    told = document(built(builder))
-    assert disagreements(told["formulas"]) == []
-    by_name = {row["name"]: row for row in told["formulas"]}
+    shown = document(built(builder))
+    assert disagreements(shown["formulas"]) == []
+    by_name = {row["name"]: row for row in shown["formulas"]}
     for name in ("te_gpu_out", "te_gpu_low", "te_gpu_high", "tokenergy", "te_low", "te_high"):
         row = by_name[name]
         energy, billion, divisor = row["formula"].split(" / ")
@@ -99,41 +104,41 @@ def test_every_formula_agrees_with_the_index(builder: LakeBuilder) -> None:
 
 def test_rows_and_files_are_those_of_the_lake(builder: LakeBuilder) -> None:
     lake = built(builder)
-    told = document(lake)
+    shown = document(lake)
     names = ("job_files", "power_files", "token_files", "segment_files", "ledger_files")
     for name in names:
-        assert told[name]
-        for row in told[name]:
+        assert shown[name]
+        for row in shown[name]:
             assert (lake.root / row["file"]).is_file()
     power = [
         row
         for row in ask(lake, "SELECT ts_us FROM power WHERE device_id IN ('A', 'B')")
         if START <= row["ts_us"] <= END
     ]
-    assert sum(row["rows"] for row in told["power_files"]) == len(power)
+    assert sum(row["rows"] for row in shown["power_files"]) == len(power)
     segments = [
         row
         for row in ask(lake, "SELECT * FROM segment WHERE device_id IN ('A', 'B')")
         if START <= row["start_us"] < row["end_us"] <= END
     ]
-    assert sum(row["rows"] for row in told["segment_files"]) == len(segments)
+    assert sum(row["rows"] for row in shown["segment_files"]) == len(segments)
     energy = sum(row["energy_nj"] for row in segments)
-    assert sum(row["energy_nj"] for row in told["segment_files"]) == energy
+    assert sum(row["energy_nj"] for row in shown["segment_files"]) == energy
     (booked,) = ask(lake, "SELECT count(*) AS n FROM ledger WHERE job_id = 'job/1'")
-    assert sum(row["rows"] for row in told["ledger"]) == booked["n"]
-    assert sum(row["rows"] for row in told["ledger_files"]) == booked["n"]
-    assert sum(row["rows"] for row in told["job_files"]) == 2
-    assert {(r["device_id"], r["scheduler"], r["share_ppm"]) for r in told["allocations"]} == {
+    assert sum(row["rows"] for row in shown["ledger"]) == booked["n"]
+    assert sum(row["rows"] for row in shown["ledger_files"]) == booked["n"]
+    assert sum(row["rows"] for row in shown["job_files"]) == 2
+    assert {(r["device_id"], r["scheduler"], r["share_ppm"]) for r in shown["allocations"]} == {
         ("A", "slurm", 1_000_000),
         ("B", None, 700_000),
     }
-    (counter,) = (row for row in told["counters"] if row["kind"] == "generated")
+    (counter,) = (row for row in shown["counters"] if row["kind"] == "generated")
     assert (counter["first_us"], counter["readings"]) == (START, 140)
-    assert set(told["reasons"]) == {"gap", "shared_estimate"}
-    assert set(told["methods"]) == {"counter", "samples", "missing"}
+    assert set(shown["reasons"]) == {"gap", "shared_estimate"}
+    assert set(shown["methods"]) == {"counter", "samples", "missing"}
 
 
-def test_revisions_tell_when_and_why(builder: LakeBuilder) -> None:
+def test_revisions_show_when_and_why(builder: LakeBuilder) -> None:
     lake = built(builder)
     first = document(lake)
     assert [(h["revision"], h["causes"]) for h in first["hours"]] == [(1, ["new"]), (1, ["new"])]
@@ -141,7 +146,7 @@ def test_revisions_tell_when_and_why(builder: LakeBuilder) -> None:
     index(lake, load_site(None, lake.root), [T0], progress=lambda _: None)
     second = document(lake)
     assert [(h["revision"], h["causes"]) for h in second["hours"]] == [(2, ["site"]), (1, ["new"])]
-    # The later hour still stands for the old PUE: that is told, and nothing is made to fit.
+    # The later hour still has the old PUE: the explanation says so, and makes nothing fit.
     assert disagreements(second["formulas"]) == [
         row["name"]
         for row in second["formulas"]
@@ -153,39 +158,46 @@ def test_text_has_the_same_numbers(
     builder: LakeBuilder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lake = built(builder)
-    told = document(lake)
+    shown = document(lake)
     print_explanation(lake.root, "job/1", "text", None)
     text = capsys.readouterr().out
-    for row in told["formulas"]:
+    for row in shown["formulas"]:
         if isinstance(row["value"], int):
             assert f"= {row['value']:,}" in text
+    ratios = [row for row in shown["formulas"] if " / 1e9 / " in row["formula"]]
+    assert len(ratios) == 6
+    for row in ratios:
+        energy_nj, tokens = row["inputs"].values()
+        assert (
+            f"   {row['name']} = {row['formula']}\n     = {energy_nj:,} / 1e9 / {tokens:,}" in text
+        )
     for title in ("1. Alloc", "2. Read", "3. Seg", "4. Led", "5. Tok", "6. Bou", "7. The", "8. Ho"):
         assert title in text
     assert "DIFFERS" not in text
-    told["formulas"][0]["agrees"] = False
-    print_text(told)
+    shown["formulas"][0]["agrees"] = False
+    print_text(shown)
     assert "DIFFERS" in capsys.readouterr().out
 
 
 def test_many_devices_are_added_up(
     builder: LakeBuilder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = document(built(builder))
-    one = told["ledger"][0]
-    told["ledger"] = [{**one, "device_id": f"D{k}"} for k in range(30)]
-    print_text(told)
+    shown = document(built(builder))
+    one = shown["ledger"][0]
+    shown["ledger"] = [{**one, "device_id": f"D{k}"} for k in range(30)]
+    print_text(shown)
     line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("30 devices"))
     assert f"{30 * one['energy_nj']:,}" in line
 
 
 def test_a_job_that_was_never_metered(builder: LakeBuilder) -> None:
-    told = document(built(builder), "unbooked")
-    assert told["ledger"] == told["power_files"] == told["hours"] == []
-    assert disagreements(told["formulas"]) == []
-    assert {"no_energy", "no_tokens"} <= set(told["reasons"])
-    shown = CliRunner().invoke(app, ["explain", "unbooked", "--lake", str(builder.lake.root)])
-    assert shown.exit_code == 0
-    assert "e_gpu_nj = sum of ledger.energy_nj of the job\n     = not known" in shown.output
+    shown = document(built(builder), "unbooked")
+    assert shown["ledger"] == shown["power_files"] == shown["hours"] == []
+    assert disagreements(shown["formulas"]) == []
+    assert {"no_energy", "no_tokens"} <= set(shown["reasons"])
+    run = CliRunner().invoke(app, ["explain", "unbooked", "--lake", str(builder.lake.root)])
+    assert run.exit_code == 0
+    assert "e_gpu_nj = sum of ledger.energy_nj of the job\n     = not known" in run.output
 
 
 def test_unknown_jobs_and_formats_get_one_line(builder: LakeBuilder, tmp_path: Path) -> None:
@@ -197,5 +209,5 @@ def test_unknown_jobs_and_formats_get_one_line(builder: LakeBuilder, tmp_path: P
     with pytest.raises(UserError, match="--format 'xml': expected text or json"):
         print_explanation(lake.root, "job/1", "xml", None)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="knows no jobs"):
+    with pytest.raises(UserError, match="has no jobs"):
         print_explanation(tmp_path / "empty", "x'; --", "text", None)

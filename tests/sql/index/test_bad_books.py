@@ -210,7 +210,7 @@ def test_counters_that_cannot_be(builder: LakeBuilder, caplog: pytest.LogCapture
         (row,) = tokens.usage(builder.lake).to_pylist()
     assert row["tokens"] == 900
     assert [r.getMessage() for r in caplog.records] == [
-        "tokens date=2026-01-15/hour=08: 2 readings are below 0 or above 9007199254740992; left out"
+        "tokens date=2026-01-15/hour=08: 2 readings are below 0 or above 9007199254740992, ignored"
     ]
 
 

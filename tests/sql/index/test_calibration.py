@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.checks.checking import run_checks

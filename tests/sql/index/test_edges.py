@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass, booked
 from tests.support.lakes import T0, LakeBuilder, S
+from tests.support.ledger import ask, assert_checks_pass, booked
 from tokenergy_collectors.lake import Lake
 
 J = 10**9

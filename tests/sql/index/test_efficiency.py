@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.lake import Lake
@@ -18,6 +18,7 @@ from tokenergy_sql.cli import app
 from tokenergy_sql.index import efficiency
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
+from tokenergy_sql.terminal.efficiency import all_jobs_table, job_tables
 from tokenergy_transforms.aggregate import aggregate, worklist
 
 KJ = 10**12
@@ -404,10 +405,10 @@ def test_the_table_and_one_job(builder: LakeBuilder) -> None:
 def test_odd_questions_get_one_line(builder: LakeBuilder) -> None:
     run(builder)
     with pytest.raises(UserError, match="nothing is indexed"):
-        efficiency.all_jobs_table(builder.lake)
+        all_jobs_table(builder.lake)
     with pytest.raises(UserError, match="job 'j': is not indexed"):
-        efficiency.job_tables(builder.lake, "j")
+        job_tables(builder.lake, "j")
     with pytest.raises(UserError, match="did you mean j"):
-        efficiency.job_tables(builder.lake, "J")
-    with pytest.raises(UserError, match="1 others are known"):
-        efficiency.job_tables(builder.lake, "'; DROP TABLE tokens")
+        job_tables(builder.lake, "J")
+    with pytest.raises(UserError, match="no job id there is similar"):
+        job_tables(builder.lake, "'; DROP TABLE tokens")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.ledger import ask, assert_checks_pass
+from tokenergy_sql.index import hour as hourly
 from tokenergy_sql.index.site import Site
 
 SITE = Site(pue_ppm=1_250_000, host_mw=1_000_000, node_host_mw={})
@@ -237,3 +240,25 @@ def test_what_has_lost_its_reason_goes(builder: LakeBuilder) -> None:
     builder.build(SITE)
     assert lake.hours("job_hour_index") == [T0]
     assert [r["job_id"] for r in ask(lake, "SELECT job_id FROM job_index")] == ["j"]
+
+
+def test_the_models_of_an_hour_get_the_tokens_of_that_hour_alone(
+    builder: LakeBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[set[int]] = []
+    store_rows = hourly.store_rows
+
+    def noted(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+        if name == "token_usage":
+            stored.append(set(rows["hour_us"].to_pylist()))
+        store_rows(con, name, rows)
+
+    monkeypatch.setattr(hourly, "store_rows", noted)
+    builder.device("A")
+    builder.power("A", level(200_000, T0, T0 + 3 * HOUR_US, 10 * S))
+    builder.job("j", "A", T0, T0 + 3 * HOUR_US)
+    builder.tokens("j", [(T0, 0), (T0 + 3 * HOUR_US, 3_000)])
+    lake = builder.build()
+    assert stored == [{T0}, {T0 + HOUR_US}, {T0 + 2 * HOUR_US}]
+    workloads = ask(lake, "SELECT DISTINCT workload, n_generated FROM job_index")
+    assert workloads == [{"workload": "inference", "n_generated": 3_000}]

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.sql.index.test_ledger import ask
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tests.support.lawfaults import FAULTS
 from tests.support.lawfleets import Fleets, fleets
+from tests.support.ledger import ask
 from tests.support.meter import HOUR_US, Meter, Piece, energies_nj
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import POWER

@@ -9,39 +9,16 @@ import numpy as np
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
-from tokenergy_collectors.lake import Lake
-from tokenergy_sql.catalog import connecting as catalog
+from tests.support.ledger import J, ask, assert_checks_pass, booked
 from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import aggregate
 
-J = 10**9  # nanojoules
-
 
 @pytest.fixture
 def builder(tmp_path: Path) -> LakeBuilder:
     return LakeBuilder(tmp_path / "lake")
-
-
-def ask(lake: Lake, sql: str) -> list[dict[str, Any]]:
-    with catalog.connect(lake) as con:
-        result = con.sql(sql)
-        return [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
-
-
-def booked(lake: Lake) -> dict[tuple[str, str | None, str], int | None]:
-    """Energy by (account, job, method), nJ."""
-    sql = "SELECT account, job_id, method, sum(energy_nj) AS nj FROM ledger GROUP BY ALL"
-    return {
-        (r["account"], r["job_id"], r["method"]): None if r["nj"] is None else int(r["nj"])
-        for r in ask(lake, sql)
-    }
-
-
-def assert_checks_pass(lake: Lake) -> None:
-    for finding in run_checks(lake):
-        assert not (finding.fatal and finding.rows), (finding.name, finding.rows[:5])
 
 
 def counter(start_us: int, end_us: int, mw: float, *, base_mj: int = 5_000) -> dict[int, int]:

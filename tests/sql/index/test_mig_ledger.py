@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.index.test_ledger import J, ask, assert_checks_pass, booked
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.ledger import J, ask, assert_checks_pass, booked
 from tokenergy_collectors.importers.jobs import import_jobs
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.checks.checking import run_checks

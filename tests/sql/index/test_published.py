@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
 from tests.support.lakes import T0, LakeBuilder, S
+from tests.support.ledger import ask, assert_checks_pass
 
 SECONDS = 100
 """How long a rate is held: it cancels."""

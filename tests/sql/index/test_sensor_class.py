@@ -10,7 +10,7 @@ import pytest
 from tests.support.lakes import LakeBuilder
 from tokenergy_collectors.emulate.profile.catalogue import SENSORS, shipped
 from tokenergy_sql.catalog import connecting as catalog
-from tokenergy_sql.index.calibration import declare
+from tokenergy_sql.index.calibration import create_calibration
 from tokenergy_sql.index.models import model_text
 
 
@@ -19,7 +19,7 @@ def classes(folder: Path, **devices: dict[str, Any]) -> dict[str | None, dict[st
     for name, device in devices.items():
         builder.device(name, **device)
     with catalog.connect(builder.lake) as con:
-        declare(con, ())
+        create_calibration(con, ())
         result = con.sql(model_text("sensor_class"))
         names = result.columns
         return {row[0]: dict(zip(names, row, strict=True)) for row in result.fetchall()}

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.sql.index.test_ledger import ask
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.ledger import ask
 from tokenergy_collectors.lake import Lake
 
 

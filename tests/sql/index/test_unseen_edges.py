@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.sql.index.test_ledger import ask, assert_checks_pass
 from tests.support.lakes import T0, LakeBuilder
+from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_sql.index.calibration import Row
 from tokenergy_sql.index.site import Site
 

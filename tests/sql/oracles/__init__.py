@@ -1,4 +1,4 @@
-"""Rules of the product a second time, in SQL alone, for the tests to hold the product against."""
+"""The rules of the product a second time: the ledger in SQL alone, token usage in plain Python."""
 
 from __future__ import annotations
 

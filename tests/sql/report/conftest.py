@@ -8,14 +8,11 @@ import pytest
 
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tests.support.report_fleet import build_fleet
+from tests.support.report_names import HOSTILE, LONG
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.report import build_report
 
-HOSTILE = "</script><b>x\"'"
-"""A job name that breaks out of careless markup, script and attribute."""
-
-LONG = "inference-llama-3.1-70b-instruct-production-eu-west-blue"
 MINUTE = 60 * S
 
 

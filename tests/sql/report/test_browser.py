@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.sql.report.conftest import HOSTILE
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tests.support.report_fleet import JOBS
+from tests.support.report_names import CHROMIUM, HOSTILE
 from tokenergy_sql.report import build_report
 from tokenergy_sql.report.format import clean
 
@@ -23,7 +22,6 @@ axe_api = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
 )
 expect = sync_api.expect  # waits: an address changes before the page that follows it
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 DESKTOP, PHONE = (1280, 900), (360, 740)
@@ -44,7 +42,7 @@ class Tab:
         self.page.on("request", lambda request: self.asked.append(request.url))
 
     def open(self, path: Path, route: str = "#/") -> Any:
-        """Open the report anew; return when its charts are drawn."""
+        """Load the report again; return when its charts are drawn."""
         self.page.goto("about:blank")
         self.page.goto(path.as_uri() + route)
         self.page.wait_for_function(

@@ -1,4 +1,4 @@
-"""The part on full rate says what `job_efficiency` says, and why where it says nothing."""
+"""The section on full rate shows what `job_efficiency` has, and why where a figure is unknown."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index import efficiency
 from tokenergy_sql.report import build_report, fullrate
 from tokenergy_sql.report.facts import Facts, read_facts
-from tokenergy_sql.report.fullrate import PARTS, rate_view
+from tokenergy_sql.report.fullrate import PARTS, rate_values
+from tokenergy_sql.report.meanings import EFFICIENCY_REASONS, REASONS
 from tokenergy_sql.report.palette import marks
-from tokenergy_sql.report.words import EFFICIENCY_REASONS, REASONS
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,14 @@ def text(fleet_page: Path) -> str:
     return fleet_page.read_text("utf-8")
 
 
-def test_each_job_stands_with_its_parts(fleet: Lake, facts: Facts) -> None:
-    view = rate_view(facts, marks(facts.jobs))
-    assert view is not None
+def test_each_job_has_its_parts(fleet: Lake, facts: Facts) -> None:
+    values = rate_values(facts, marks(facts.jobs))
+    assert values is not None
     rows = [row for row in efficiency.jobs(fleet) if row["e_gpu_nj"]]
-    assert len(view["jobs"]) == len(rows) > 15
-    assert view["left_out"] == 0
+    assert len(values["jobs"]) == len(rows) > 15
+    assert values["left_out"] == 0
     seen = set()
-    for shown, row in zip(view["jobs"], rows, strict=True):
+    for shown, row in zip(values["jobs"], rows, strict=True):
         assert shown["mark"].href == f"#/job/{row['job_id']}"
         assert shown["energy"].raw == repr(float(row["e_gpu_nj"]) / 1e9)
         for cell, column in zip(shown["parts"], PARTS, strict=True):
@@ -53,27 +53,27 @@ def test_each_job_stands_with_its_parts(fleet: Lake, facts: Facts) -> None:
 
 
 def test_all_jobs_together_are_sums_of_energy(fleet: Lake, facts: Facts) -> None:
-    view = rate_view(facts, marks(facts.jobs))
-    assert view is not None
+    values = rate_values(facts, marks(facts.jobs))
+    assert values is not None
     rows = efficiency.jobs(fleet)
     whole = sum(row["e_gpu_nj"] or 0 for row in rows)
-    shares = {name: share for _, name, share, _ in view["all"]}
+    shares = {name: share for _, name, share, _ in values["all"]}
     for column, (name, _) in PARTS.items():
         part = float(sum(row[column] or 0 for row in rows)) / float(whole)
         assert shares.get(name, 0) == pytest.approx(part, abs=1e-6)
     largest = max(shares, key=lambda name: shares[name])
-    assert re.fullmatch(rf"[\d.]+ % {largest}, .*", view["told"])
+    assert re.fullmatch(rf"[\d.]+ % {largest}, .*", values["sentence"])
 
 
 def test_only_the_largest_are_listed(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fullrate, "MOST_JOBS", 3)
-    view = rate_view(facts, marks(facts.jobs))
-    assert view is not None
-    energies = [float(row["energy"].raw) for row in view["jobs"]]
+    values = rate_values(facts, marks(facts.jobs))
+    assert values is not None
+    energies = [float(row["energy"].raw) for row in values["jobs"]]
     assert len(energies) == 3
     assert energies == sorted(energies, reverse=True)
     known = sum(bool(row["e_gpu_nj"]) for row in facts.efficiency.values())
-    assert view["left_out"] == known - 3
+    assert values["left_out"] == known - 3
 
 
 def test_the_page_of_a_job_has_the_same(fleet: Lake, text: str) -> None:
@@ -102,7 +102,7 @@ def test_the_page_of_a_job_has_the_same(fleet: Lake, text: str) -> None:
 def test_a_lake_without_efficiency_has_no_such_part(facts: Facts, tmp_path: Path) -> None:
     """One that an earlier version indexed."""
     bare = replace(facts, efficiency={})
-    assert rate_view(bare, marks(facts.jobs)) is None
+    assert rate_values(bare, marks(facts.jobs)) is None
     builder = LakeBuilder(tmp_path / "lake")
     builder.device("A")
     builder.power("A", level(300_000, T0, T0 + 60 * S, S))

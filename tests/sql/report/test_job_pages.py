@@ -58,7 +58,7 @@ def test_between_two_readings_tokens_are_spread_evenly(tmp_path: Path) -> None:
     builder.device("d", update_us=S)
     builder.power("d", level(300_000, T0, T0 + 1260 * S, S))
     builder.job("j", "d", T0 + 5 * S, T0 + 1205 * S)
-    # 3 tokens a second, read every 45 s; at 900 s the server starts anew.
+    # 3 tokens a second, read every 45 s; at 900 s the server restarts.
     counts = [(T0 + s * S, 3 * (s % 900)) for s in range(0, 1261, 45)]
     builder.tokens("j", counts, epochs={ts: int(ts >= T0 + 900 * S) for ts, _ in counts})
     page = build_report(builder.build(), tmp_path / "x.html", findings=[]).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The page says what the database says, and nothing a name carries can break it."""
+"""The page shows what the database has, and no job name can break it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.sql.report.conftest import HOSTILE, LONG
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.report_names import HOSTILE, LONG
 from tests.support.report_reading import Reader, charts, embedded, job_fields
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
@@ -41,7 +41,7 @@ def rows(lake: Lake, sql: str) -> list[tuple[Any, ...]]:
         ("max_gap", "max_gap_s"),
     ],
 )
-def test_each_job_stands_with_the_numbers_of_the_database(
+def test_each_job_has_the_numbers_of_the_database(
     lake: Lake, page: str, field: str, column: str
 ) -> None:
     with catalog.connect(lake) as con:
@@ -68,7 +68,7 @@ def test_each_job_stands_with_the_numbers_of_the_database(
         ("gpu_energy", "e_gpu_low_nj / 1e9", "e_gpu_high_nj / 1e9"),
     ],
 )
-def test_bounds_stand_beside_their_figure(
+def test_bounds_are_beside_their_figure(
     lake: Lake, page: str, field: str, low: str, high: str
 ) -> None:
     shown = job_fields(page)
@@ -142,7 +142,7 @@ def test_power_chart_holds_all_booked_energy(lake: Lake, page: str) -> None:
     assert sum(row["unknown"] > 0 for row in values) >= 19
 
 
-def test_state_of_the_ledger_and_events_are_told(page: str) -> None:
+def test_state_of_the_ledger_and_events_are_shown(page: str) -> None:
     assert "ledger closes: metered = booked" in page
     assert ">emulated</span>" in page
     assert "gone &lt;/script&gt;" in page
@@ -150,7 +150,7 @@ def test_state_of_the_ledger_and_events_are_told(page: str) -> None:
     assert "own; figures that others publish" in page
 
 
-def test_a_broken_law_is_told(lake: Lake, tmp_path: Path) -> None:
+def test_a_broken_law_is_shown(lake: Lake, tmp_path: Path) -> None:
     finding = Finding("law", "The law", True, ["device_id"], [("GPU-0<i>",)] * 5)
     page = build_report(lake, tmp_path / "x.html", findings=[finding], title="A <b>").read_text()
     assert "the ledger does not close" in page
@@ -192,7 +192,7 @@ def test_a_path_that_cannot_be_written_is_one_line(lake: Lake, tmp_path: Path, n
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
-def test_damage_inside_a_raw_file_is_left_out_and_told(tmp_path: Path) -> None:
+def test_damage_inside_a_raw_file_is_left_out_and_shown(tmp_path: Path) -> None:
     builder = LakeBuilder(tmp_path / "damaged")
     builder.device("d", emulated=False)
     builder.power("d", level(100_000, T0, T0 + 60 * S, S))
@@ -221,7 +221,7 @@ def test_a_job_that_served_and_trained_has_two_counts_and_no_index(tmp_path: Pat
     assert (fields["tokens"].text, fields["tokens"].raw) == ("600 out, 4\u202f200 trained", "")
     assert (
         fields["te_gpu"].why
-        == "The job both trained and served; the two are never put into one figure."
+        == "The job both trained and served; the two are never combined in one figure."
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.support.lakes import T0, LakeBuilder, S
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
-from tokenergy_sql.report.energy import energy_view
+from tokenergy_sql.report.energy import energy_values
 from tokenergy_sql.report.facts import read_facts
 from tokenergy_sql.report.palette import marks
 from tokenergy_sql.report.sankey import GAP_PX, Flow, Node, sankey
@@ -68,22 +68,22 @@ def test_boxes_hold_their_ribbons(into: list[float], shares: list[float], width:
 
 def test_the_lakes_flows_are_its_booked_energy(fleet: Lake) -> None:
     facts = read_facts(fleet)
-    view = energy_view(facts, marks(facts.jobs))
-    assert view is not None
+    values = energy_values(facts, marks(facts.jobs))
+    assert values is not None
     with catalog.connect(fleet) as con:
         [found] = con.sql("SELECT sum(energy_nj)::DOUBLE / 1e9 FROM ledger").fetchall()
-    assert float(view["total"].raw) == pytest.approx(found[0])
-    wide, slim = view["drawings"]
+    assert float(values["total"].raw) == pytest.approx(found[0])
+    wide, slim = values["drawings"]
     assert {box.label for box in wide.boxes} >= {"energy counters", "power samples", "active"}
     assert "8 other jobs" in {box.label for box in slim.boxes}
     assert len(wide.boxes) == len(slim.boxes)
-    assert sum(share for _, _, share, _ in view["bar"]) == pytest.approx(1)
-    shares = [float(share.raw) for *_, share in view["jobs"]]
+    assert sum(share for _, _, share, _ in values["bar"]) == pytest.approx(1)
+    shares = [float(share.raw) for *_, share in values["jobs"]]
     assert len(shares) == 13
     assert sum(shares) == pytest.approx(
         100 * sum(r["energy_j"] or 0 for r in facts.accounts if r["job_id"]) / found[0]
     )
-    assert "20.2" in view["gap"]
+    assert "20.2" in values["gap"]
 
 
 def test_nothing_metered_is_no_diagram(tmp_path: Path) -> None:
@@ -91,4 +91,4 @@ def test_nothing_metered_is_no_diagram(tmp_path: Path) -> None:
     builder.job("ghost", "d", T0, T0 + 60 * S)
     builder.tokens("ghost", [(T0, 0), (T0 + 60 * S, 100)])
     facts = read_facts(builder.build())
-    assert energy_view(facts, marks(facts.jobs)) is None
+    assert energy_values(facts, marks(facts.jobs)) is None

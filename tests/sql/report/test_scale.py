@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.report_names import CHROMIUM
 from tests.support.report_reading import embedded
 from tokenergy_sql.report import build_report
 from tokenergy_sql.report.facts import DETAILED_JOBS, FEW_POINTS, MOST_POINTS
@@ -64,8 +65,6 @@ def test_the_page_stays_small_and_whole(page: str) -> None:
 
 def test_the_table_of_many_jobs_is_searched_and_sorted(page: str, tmp_path: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    from tests.sql.report.test_browser import CHROMIUM
-
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
     path = tmp_path / "report.html"

@@ -49,7 +49,7 @@ def _index(lake: Lake, site: Site = NO_SITE) -> Indexed:
     return index(lake, site, progress=lambda _: None)
 
 
-def _digests(lake: Lake, tables: tuple[str, ...] = revisions.KEPT) -> dict[str, str]:
+def _digests(lake: Lake, tables: tuple[str, ...] = revisions.REVISED_TABLES) -> dict[str, str]:
     paths = [path for table in tables for path in lake.files(table)]
     return {
         path.relative_to(lake.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -129,7 +129,7 @@ def test_dropped_revisions_are_told(builder: LakeBuilder) -> None:
     lake = builder.lake
     assert revisions.drop_before(lake, 1) > 0
     assert _energies(revisions.files_at(lake, 2, "job_hour_index"))["short"]
-    with pytest.raises(UserError, match="revision 2 replaced has been dropped"):
+    with pytest.raises(UserError, match="revision 2 replaced have been dropped"):
         revisions.files_at(lake, 1, "job_hour_index")
 
 
@@ -205,7 +205,7 @@ def test_a_run_that_is_cut_short_is_taken_up(
     assert _index(lake).revision == 2
     assert _energies(revisions.files_at(lake, 1, "job_hour_index")) == first
     anew = shutil.copytree(lake.root, lake.root.parent / "anew")
-    for table in revisions.KEPT:
+    for table in revisions.REVISED_TABLES:
         shutil.rmtree(anew / table)
     shutil.rmtree(anew / revisions.FOLDER)
     _index(Lake(anew))
@@ -220,13 +220,13 @@ def test_commands(builder: LakeBuilder) -> None:
     result = run.invoke(app, ["index", "--lake", root])
     assert "2 jobs; nothing has changed in 4 hours" in result.output
     result = run.invoke(app, ["index", "--lake", root, "--all"])
-    assert "4 of 4 hours derived (asked for 4); the same as before" in result.output
+    assert "4 of 4 hours derived (requested 4); the same as before" in result.output
     builder.job("short", "A", T0 + 60 * S, T0 + 3000 * S, recorded_us=T0 + DAY_US)
     _aggregate(lake)
     run.invoke(app, ["index", "--lake", root])
     result = run.invoke(app, ["diff", "--lake", root])
-    assert "Revision 1 to 2: 1 job moved" in result.output
+    assert "Revision 1 to 2: 1 job differs" in result.output
     assert "short" in result.output
     assert "jobs" in result.output
-    assert "2 differ, 2 untouched" in result.output
+    assert "2 differ, 2 are the same" in result.output
     assert "Revisions" in run.invoke(app, ["revisions", "--lake", root]).output

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.index.test_ledger import ask
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.ledger import ask
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_sql.index.site import load_site
-from tokenergy_sql.terminal.query import Form, run_query
+from tokenergy_sql.terminal.query import OutputFormat, run_query
 
 
-def answer(lake: Lake, sql: str, form: Form) -> str:
+def answer(lake: Lake, sql: str, output_format: OutputFormat) -> str:
     out = io.StringIO()
-    run_query(lake, sql, form, out)
+    run_query(lake, sql, output_format, out)
     return out.getvalue()
 
 

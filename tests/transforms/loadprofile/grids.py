@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tests.support.lakes import HOUR_US, T0
+from tokenergy_transforms.batch import Readings
 from tokenergy_transforms.loadprofile.cells import Grid
-from tokenergy_transforms.readings import Readings
 
 Rows = list[tuple[int, int]]
 WHOLE = 1_000_000

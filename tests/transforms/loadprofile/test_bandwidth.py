@@ -1,4 +1,4 @@
-"""The effective period of a device: what its readings can tell, by kind of record."""
+"""The effective period of a device: what its readings resolve, by kind of record."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def record(values: list[int], every_us: int) -> Rows:
     return [(r.ts_us, r.power_mw or 0) for r in [*kept, *keep.flush()]]
 
 
-def told(rows: Rows, sensor: str = "instant", **row: Any) -> Pace:
+def pace_of(rows: Rows, sensor: str = "instant", **row: Any) -> Pace:
     ts, mw = np.array([t for t, _ in rows]), np.array([p for _, p in rows], np.int32)
     return pace(ts, mw, row, sensor)
 
@@ -31,20 +31,20 @@ def noise(count: int) -> list[int]:
 
 
 def test_every_reading_a_new_value() -> None:
-    found = told(record(noise(300), 100_000), update_us=100_000)
+    found = pace_of(record(noise(300), 100_000), update_us=100_000)
     assert (found.period_us, found.spacing_us, found.hold_us) == (100_000, 100_000, 100_000)
     assert found.ticks_us == 100_000
 
 
 def test_read_more_rarely_than_the_sensor_renews() -> None:
-    assert told(record(noise(300), 500_000), update_us=20_000).period_us == 500_000
+    assert pace_of(record(noise(300), 500_000), update_us=20_000).period_us == 500_000
 
 
 def test_read_more_often_than_the_sensor_renews() -> None:
     """Each value is read five times; the record keeps the first and the last of them."""
     rows = record([v for v in noise(100) for _ in range(5)], 20_000)
-    for row in ({"update_us": 100_000}, {}):  # told, or seen from new values alone
-        found = told(rows, **row)
+    for row in ({"update_us": 100_000}, {}):  # learned, or seen from new values alone
+        found = pace_of(rows, **row)
         assert (found.period_us, found.spacing_us, found.hold_us) == (100_000, 20_000, 100_000)
         assert found.ticks_us is None
 
@@ -52,14 +52,14 @@ def test_read_more_often_than_the_sensor_renews() -> None:
 def test_runs_of_equal_readings_do_not_slow_the_record() -> None:
     """Level for 9.5 s, then one new value after the other for 0.5 s: sampled at 10 Hz all along."""
     values = [v for block in range(30) for v in [100_000] * 95 + noise(5 + block)[-5:]]
-    assert told(record(values, 100_000), update_us=100_000).period_us == 100_000
+    assert pace_of(record(values, 100_000), update_us=100_000).period_us == 100_000
 
 
 def test_a_level_reading() -> None:
     level = record([100_000] * 600, 100_000)
-    assert told(level, update_us=100_000).period_us == 100_000
-    assert told(level).period_us == 1_000_000  # nothing is known of it but what was kept
-    assert told(level[:1]).period_us == 1_000_000
+    assert pace_of(level, update_us=100_000).period_us == 100_000
+    assert pace_of(level).period_us == 1_000_000  # only the spacing of its rows is known
+    assert pace_of(level[:1]).period_us == 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_level_reading() -> None:
 )
 def test_what_a_reading_averages_over(sensor: str, name: str, period_us: int) -> None:
     rows = record(noise(300), 100_000)
-    assert told(rows, sensor, name=name, update_us=100_000).period_us == period_us
+    assert pace_of(rows, sensor, name=name, update_us=100_000).period_us == period_us
 
 
 def test_ticks_are_told_through_jitter_and_thinning() -> None:

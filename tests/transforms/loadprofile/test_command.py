@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.support.lakes import T0, LakeBuilder, S, level
-from tests.transforms.loadprofile.test_profile import swinging
+from tests.support.swings import swinging
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
@@ -100,7 +100,7 @@ def test_auto_takes_cuda_for_much_and_never_a_metered_gpu(monkeypatch: pytest.Mo
 def test_the_rest_copes_with_the_tables(lake: Lake) -> None:
     run(lake)
     assert [f.name for f in run_checks(lake, [T0]) if f.breach] == []
-    assert lake.sound_files("load_spectrum", [T0])
+    assert lake.valid_files("load_spectrum", [T0])
     again = CliRunner().invoke(app, ["index", "--lake", str(lake.root)])
     assert again.output == "index: 1 job; nothing has changed in 1 hour\n"
 

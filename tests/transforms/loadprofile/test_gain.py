@@ -71,12 +71,12 @@ def ask(devices: list[Rows], line_hz: float, spacings_us: list[float]) -> Suspec
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("jitter_us", [2_000, 20_000])
 def test_images_are_told_from_lines(together: bool, jitter_us: int) -> None:
-    told = {}
+    verdicts = {}
     for hz in (0.7, 3.0, 7.0, 13.0, 17.0):
         devices = swing(hz, together=together, jitter_us=jitter_us, noise_mw=1e7)
         seems_hz = min(hz % 10, 10 - hz % 10)
-        told[hz] = ask(devices, seems_hz, [T_US] * DEVICES).verdict()
-    assert told == {0.7: "real", 3.0: "real", 7.0: "aliased", 13.0: "aliased", 17.0: "aliased"}
+        verdicts[hz] = ask(devices, seems_hz, [T_US] * DEVICES).verdict()
+    assert verdicts == {0.7: "real", 3.0: "real", 7.0: "aliased", 13.0: "aliased", 17.0: "aliased"}
 
 
 def test_perfect_ticks_at_the_same_instants_cannot_tell() -> None:

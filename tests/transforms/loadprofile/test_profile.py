@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.swings import swinging
 from tokenergy_collectors.lake import Lake
 from tokenergy_transforms.aggregate import aggregate, worklist
 from tokenergy_transforms.loadprofile import profile
@@ -23,7 +23,7 @@ def builder(tmp_path: Path) -> LakeBuilder:
     return LakeBuilder(tmp_path / "lake")
 
 
-def told(lake: Lake, kinds: tuple[str, ...] = KINDS, **more: Any) -> dict[str, dict[str, Any]]:
+def profiles(lake: Lake, kinds: tuple[str, ...] = KINDS, **more: Any) -> dict[str, dict[str, Any]]:
     """Profiles by `kind group_id`, each with its bands by lower edge."""
     profile_hour(lake, T0, kinds, **more)
     found = {f"{r['kind']} {r['group_id']}": r for r in lake.read("load_profile").to_pylist()}
@@ -32,15 +32,6 @@ def told(lake: Lake, kinds: tuple[str, ...] = KINDS, **more: Any) -> dict[str, d
     for band in lake.read("load_spectrum").to_pylist():
         found[f"{band['kind']} {band['group_id']}"]["bands"][band["low_hz"]] = band
     return found
-
-
-def swinging(hz: float, seconds: int, jitter_us: int = 2_000, seed: int = 0) -> list[Any]:
-    rng = np.random.default_rng(seed)
-    count = seconds * 10 - 1
-    jitter = rng.integers(-jitter_us, jitter_us + 1, count)
-    ts = T0 + np.arange(1, count + 1) * 100_000 + jitter
-    mw = 500_000 + 75_000 * np.sin(2 * np.pi * hz * (ts - T0) / 1e6) + rng.normal(0, 5_000, len(ts))
-    return list(zip(ts.tolist(), np.rint(mw).astype(int).tolist(), strict=True))
 
 
 def test_a_job_is_its_allocations_cut_at_their_edges_times_their_shares(
@@ -52,7 +43,7 @@ def test_a_job_is_its_allocations_cut_at_their_edges_times_their_shares(
         builder.power(name, level(mw, T0, T0 + 200 * S))
     builder.job("j", "A", T0 + 50 * S + 10_000, T0 + 150 * S + 10_000)
     builder.job("j", "1", T0 + 110 * S + 10_000, T0 + 150 * S + 10_000, share_ppm=250_000)
-    job = told(builder.lake)["job j"]
+    job = profiles(builder.lake)["job j"]
     assert job["energy_nj"] == (100 * 300_000 + 40 * 100_000) * S
     assert (job["min_mw"], job["max_mw"]) == (300_000, 400_000)
     assert job["cells"] == 100 * 20 - 1  # the cells at both edges are held in part
@@ -75,17 +66,17 @@ def test_racks_of_one_name_are_told_apart_and_the_place_in_force_counts(
     builder.device("D", node="n4", update_us=100_000)
     for name, node in zip("ABCD", ("n1", "n2", "n3", "n4"), strict=True):
         builder.power(name, level(100_000, T0, T0 + HOUR_US), node=node)
-    found = told(builder.lake)
+    found = profiles(builder.lake)
     racks = {k: r["mean_mw"] for k, r in found.items() if r["kind"] != "node"}
     assert racks == {"rack s/h1/r1": 200_000, "rack s/h2/r1": 100_000, "site s": 300_000}
     assert sorted(k for k in found if k.startswith("node")) == [f"node n{k}" for k in (1, 2, 3, 4)]
-    assert set(told(builder.lake, ("site",))) == {"site s"}
+    assert set(profiles(builder.lake, ("site",))) == {"site s"}
 
 
 def test_a_planted_swing_is_found_and_what_is_faster_is_null(builder: LakeBuilder) -> None:
     builder.device("A", update_us=100_000)
     builder.power("A", swinging(0.7, 900))
-    node = told(builder.lake)["node n1"]
+    node = profiles(builder.lake)["node n1"]
     assert node["dominant_hz"] == pytest.approx(0.7, abs=0.002)
     assert node["dominant_period_s"] == pytest.approx(1 / 0.7, rel=0.003)
     assert node["dominant_amplitude_mw"] == pytest.approx(75_000, rel=0.01)
@@ -102,7 +93,7 @@ def test_a_planted_swing_is_found_and_what_is_faster_is_null(builder: LakeBuilde
 def test_an_image_is_not_told_nor_is_its_band(builder: LakeBuilder) -> None:
     builder.device("A", update_us=100_000)
     builder.power("A", swinging(7.0, 900, jitter_us=10_000))
-    node = told(builder.lake)["node n1"]
+    node = profiles(builder.lake)["node n1"]
     assert {"aliased", "above_nyquist"} <= set(node["reason_codes"].split(","))
     assert {name: v for name, v in node.items() if name.startswith("dominant") and v} == {}
     assert node["bands"][2.5]["reason"] == "aliased"
@@ -115,7 +106,7 @@ def test_the_slowest_sensor_sets_the_limit(builder: LakeBuilder) -> None:
     builder.power("A", swinging(0.7, 600))
     builder.device("B", index=1, update_us=1_000_000, site="s", node="n2")
     builder.power("B", level(100_000, T0, T0 + 700 * S, S), node="n2")
-    found = told(builder.lake)
+    found = profiles(builder.lake)
     assert found["node n1"]["dominant_hz"] is not None
     site = found["site s"]
     assert (site["period_us"], site["step_us"], site["limit_hz"]) == (1_000_000, 500_000, 0.5)
@@ -132,7 +123,7 @@ def test_a_device_without_readings_is_said_to_be_missing(builder: LakeBuilder) -
         builder.job("j", name, T0, T0 + 60 * S)
     builder.job("dark", "C", T0, T0 + 60 * S)
     builder.job("gone", "B", T0 - HOUR_US, None)
-    found = told(builder.lake)
+    found = profiles(builder.lake)
     assert (found["job j"]["devices"], found["job j"]["metered"]) == (2, 1)
     assert (found["job j"]["coverage"], found["job j"]["mean_mw"]) == (0.5, 100_000)
     assert "unmetered_devices" in found["job j"]["reason_codes"]
@@ -151,15 +142,15 @@ def test_a_running_job_is_covered_up_to_its_last_reading(builder: LakeBuilder) -
     builder.device("A", update_us=100_000)
     builder.power("A", level(100_000, T0, T0 + 60 * S))
     builder.job("j", "A", T0 + 10 * S, None)
-    assert told(builder.lake)["job j"]["coverage"] == 1.0
+    assert profiles(builder.lake)["job j"]["coverage"] == 1.0
     builder.power("A", level(100_000, T0 + HOUR_US + S, T0 + HOUR_US + 2 * S))
-    assert told(builder.lake)["job j"]["coverage"] == pytest.approx(50 / 3590)
+    assert profiles(builder.lake)["job j"]["coverage"] == pytest.approx(50 / 3590)
 
 
 def test_one_reading(builder: LakeBuilder) -> None:
     builder.device("A")
     builder.power("A", [(T0 + S, 100_000)])
-    node = told(builder.lake)["node n1"]
+    node = profiles(builder.lake)["node n1"]
     assert (node["cells"], node["energy_nj"], node["mean_mw"]) == (0, 0, None)
     assert {"no_cells", "no_segment"} <= set(node["reason_codes"].split(","))
 
@@ -167,7 +158,7 @@ def test_one_reading(builder: LakeBuilder) -> None:
 def test_a_level_load_has_no_line(builder: LakeBuilder) -> None:
     builder.device("A", update_us=100_000)
     builder.power("A", level(123_457, T0, T0 + 600 * S))
-    node = told(builder.lake)["node n1"]
+    node = profiles(builder.lake)["node n1"]
     assert (node["swing_mw"], node["battery_nj"], node["dominant_hz"]) == (0, 0, None)
     assert "no_line" in node["reason_codes"]
     assert node["bands"][0.5]["rms_mw"] == pytest.approx(0, abs=1e-3)
@@ -184,10 +175,10 @@ def test_again_gives_the_same_bytes_and_nothing_is_removed(builder: LakeBuilder)
         builder.device(f"G{k}", node=node, site="s", update_us=100_000)
         builder.power(f"G{k}", swinging(0.7, 300, seed=k), node=node)
     builder.job("j", "G0", T0 + 10 * S, T0 + 200 * S)
-    told(builder.lake)
+    profiles(builder.lake)
     before = [(p.read_bytes(), p.stat().st_ino) for t in TABLES for p in builder.lake.files(t)]
     assert len(before) == 2
-    told(builder.lake)
+    profiles(builder.lake)
     assert before == [
         (p.read_bytes(), p.stat().st_ino) for t in TABLES for p in builder.lake.files(t)
     ]
@@ -205,15 +196,15 @@ def test_nodes_that_are_not_kept_are_read_again(
     for k, node in enumerate(("n1", "n2", "n3")):
         builder.device(f"G{k}", node=node, site="s", update_us=100_000)
         builder.power(f"G{k}", swinging(0.7, 300, seed=k), node=node)
-    first = told(builder.lake)
-    monkeypatch.setattr("tokenergy_transforms.loadprofile.sources.KEPT_BYTES", 0)
-    assert told(builder.lake) == first
+    first = profiles(builder.lake)
+    monkeypatch.setattr("tokenergy_transforms.loadprofile.hourreadings.CACHE_BYTES", 0)
+    assert profiles(builder.lake) == first
 
 
 def test_the_tables_do_not_disturb_the_others(builder: LakeBuilder) -> None:
     builder.device("A", update_us=100_000)
     builder.power("A", level(100_000, T0, T0 + 60 * S))
-    told(builder.lake)
+    profiles(builder.lake)
     assert worklist(builder.lake) == [(T0, "n1")]
     aggregate(builder.lake, T0, "n1", S, "cpu")
     assert builder.lake.nodes("segment", T0) == ["n1"]

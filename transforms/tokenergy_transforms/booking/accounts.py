@@ -1,7 +1,7 @@
 """The rows of the ledger: every part is split among those who hold the device, and booked.
 
-In: `Hour`, `Blocks`, `Parts`; who holds what (`Claims`), when tokens moved (`Activity`), what the
-state gauges said (`Gauges`). Out: `Rows` of some devices, in the ledger's order.
+In: `Hour`, `Blocks`, `Parts`; who holds what (`Claims`), when tokens moved (`Activity`), readings
+of the state gauges (`Gauges`). Out: `LedgerRows` of some devices, in the ledger's order.
 
 Energy, time and bounds are split by the shares of the jobs, with a telescoping rule, so that the
 parts add up to the unit. Then the account is chosen: see `docs/ledger.md`.
@@ -19,6 +19,7 @@ from tokenergy_transforms.batch import F64, I32, I64, NONE
 from tokenergy_transforms.booking.activity import Activity
 from tokenergy_transforms.booking.blocks import SAMPLES, UNKNOWN, Blocks
 from tokenergy_transforms.booking.exact import share
+from tokenergy_transforms.booking.gauges import UNSET, YES, Gauges, busy_and_running
 from tokenergy_transforms.booking.hour import Hour
 from tokenergy_transforms.booking.parts import (
     BY_COUNTER,
@@ -35,14 +36,8 @@ ACCOUNTS = ("active", "free_idle", "gap", "resident_idle", "unattributed")
 """In the order in which rows are sorted."""
 
 ACTIVE, FREE_IDLE, GAP, RESIDENT_IDLE, UNATTRIBUTED = range(5)
-GAUGE_US = 2_000_000
-"""A gauge that was read inside a segment tells of it, or else the last within this time."""
-
-PROCESS_US = 15_000_000
-"""Lists of processes are asked for more rarely."""
 
 _NOBODY = 2**31 - 1
-_UNSET, _NO, _YES = -1, 0, 1
 COUNTER = 4
 """Place of the counter among the values that are split."""
 
@@ -53,8 +48,8 @@ class Claims:
 
     Attributes:
         offsets: int64[S + 1]; claims of span s are offsets[s]:offsets[s + 1].
-        job: int32[C], places in a sorted list of jobs, ascending in a span; `NONE`, at the end:
-            what nobody holds.
+        job: int32[C], places in a sorted list of jobs, ascending in a span; `NONE`, at the end, for
+            the share that nobody holds.
         lower_ppm, upper_ppm, whole_ppm: int64[C]; a claim is that of `whole` between both.
         shared: bool[C].
     """
@@ -68,24 +63,7 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True)
-class Gauges:
-    """What the gauges of D devices said.
-
-    Attributes:
-        offsets: int64[D + 1]; readings of device d are offsets[d]:offsets[d + 1].
-        ts_us: int64[G], ascending in a device.
-        sm_util: int32[G], percent; `NONE` where not told.
-        processes: int32[G], number of compute processes; `NONE` where not asked.
-    """
-
-    offsets: I64
-    ts_us: I64
-    sm_util: I32
-    processes: I32
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
+class LedgerRows:
     """m rows of the ledger.
 
     Attributes:
@@ -102,7 +80,7 @@ class Rows:
     k: F64
 
 
-def rows_of(
+def ledger_rows(
     devices: range,
     hour: Hour,
     blocks: Blocks,
@@ -112,7 +90,7 @@ def rows_of(
     looked: Activity,
     moved: Activity,
     gauges: Gauges,
-) -> Rows:
+) -> LedgerRows:
     """Return the ledger's rows of some neighbouring devices, in its order.
 
     Args:
@@ -122,22 +100,19 @@ def rows_of(
         moved: when they moved.
     """
     first, last = int(hour.offsets[devices.start]), int(hour.offsets[devices.stop])
-    busy, running = np.full(last - first, _UNSET, np.int8), np.full(last - first, _UNSET, np.int8)
-    limit_mw = np.empty(last - first, np.int64)
-    readings = (gauges.ts_us, gauges.sm_util, gauges.processes)
-    for d in devices:
-        of_device = slice(hour.offsets[d] - first, hour.offsets[d + 1] - first)
-        of_hour = slice(hour.offsets[d], hour.offsets[d + 1])
-        told = tuple(column[gauges.offsets[d] : gauges.offsets[d + 1]] for column in readings)
-        stamps = (hour.start_us[of_hour], hour.end_us[of_hour])
-        _look(stamps, told, busy[of_device], running[of_device])
-        limit_mw[of_device] = sensors.limit_mw[d]
+    busy, running = busy_and_running(devices, hour, gauges)
+    limit_mw = np.repeat(
+        sensors.limit_mw[devices.start : devices.stop],
+        np.diff(hour.offsets[devices.start : devices.stop + 1]),
+    )
     segments = (hour.start_us, hour.end_us, hour.covered_us, hour.energy_nj, blocks.counter_nj)
     held = (claims.offsets, claims.job, claims.lower_ppm, claims.upper_ppm, claims.whole_ppm)
-    count = _count(first, last, segments, blocks.known, blocks.span, claims.offsets)
-    rows = Rows(np.empty((5, count), np.int32), np.empty((8, count), np.int64), np.empty(count))
+    count = _count(first, last, segments, blocks.metered_by, blocks.span, claims.offsets)
+    rows = LedgerRows(
+        np.empty((5, count), np.int32), np.empty((8, count), np.int64), np.empty(count)
+    )
     _fill(
-        (first, last), segments, (blocks.known, blocks.span, blocks.k),
+        (first, last), segments, (blocks.metered_by, blocks.span, blocks.k),
         (parts.booked_nj, parts.low_nj, parts.high_nj, parts.method), limit_mw,
         held, claims.shared, (busy, running), (looked.offsets, looked.from_us, looked.to_us),
         (moved.offsets, moved.from_us, moved.to_us), (rows.codes, rows.values, rows.k),
@@ -146,54 +121,24 @@ def rows_of(
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _look(stamps, told, busy, running):  # type: ignore[no-untyped-def]
-    """Set of each segment of a device whether an SM was busy, and whether a process ran."""
-    start_us, end_us = stamps
-    ts_us, sm_util, processes = told
-    last_util = last_list = np.int64(-1)  # the latest readings up to the segment's start, its end
-    at = listed = np.int64(0)
-    for i in range(len(start_us)):
-        while at < len(ts_us) and ts_us[at] < start_us[i]:
-            if sm_util[at] != NONE:
-                last_util = at
-            at += 1
-        highest = np.int32(NONE)
-        while at < len(ts_us) and ts_us[at] < end_us[i]:
-            if sm_util[at] != NONE:
-                highest = max(highest, sm_util[at])
-                last_util = at
-            at += 1
-        if highest != NONE:
-            busy[i] = _YES if highest > 0 else _NO
-        while listed < len(ts_us) and ts_us[listed] <= end_us[i]:
-            if processes[listed] != NONE:
-                last_list = listed
-            listed += 1
-        if last_list >= 0 and end_us[i] - ts_us[last_list] <= PROCESS_US:
-            running[i] = _YES if processes[last_list] > 0 else _NO
-        if highest == NONE and last_util >= 0 and start_us[i] - ts_us[last_util] <= GAUGE_US:
-            busy[i] = _YES if sm_util[last_util] > 0 else _NO
+def _in_part(metered_by, covered_us, length_us):  # type: ignore[no-untyped-def]
+    """Say whether samples cover only a part of a segment: the rest is a row of its own."""
+    return metered_by == SAMPLES and covered_us < length_us
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _in_part(known, covered_us, length_us):  # type: ignore[no-untyped-def]
-    """Tell whether samples cover a part of a segment: what is missing is a row of its own."""
-    return known == SAMPLES and covered_us < length_us
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _count(first, last, segments, known, span, offsets):  # type: ignore[no-untyped-def]
+def _count(first, last, segments, metered_by, span, offsets):  # type: ignore[no-untyped-def]
     count = np.int64(0)
     for i in range(first, last):
         holders = max(np.int64(1), offsets[span[i] + 1] - offsets[span[i]])
         length_us = segments[1][i] - segments[0][i]
-        count += 2 * holders if _in_part(known[i], segments[2][i], length_us) else holders
+        count += 2 * holders if _in_part(metered_by[i], segments[2][i], length_us) else holders
     return count
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _touches(intervals, job, start_us, end_us):  # type: ignore[no-untyped-def]
-    """Tell whether an interval of a job overlaps [start, end)."""
+    """Say whether an interval of a job overlaps [start, end)."""
     offsets, from_us, to_us = intervals
     at = lower_bound(to_us, offsets[job], offsets[job + 1], start_us + 1)
     return at < offsets[job + 1] and from_us[at] < end_us
@@ -203,11 +148,11 @@ def _touches(intervals, job, start_us, end_us):  # type: ignore[no-untyped-def]
 def _account(job, shared, busy, running, looked, moved, start_us, end_us):  # type: ignore[no-untyped-def]
     """Choose the account of a row whose energy is known."""
     if job == NONE:
-        return UNATTRIBUTED if not shared and (running == _YES or busy == _YES) else FREE_IDLE
-    if busy == _YES or _touches(moved, job, start_us, end_us):
+        return UNATTRIBUTED if not shared and (running == YES or busy == YES) else FREE_IDLE
+    if busy == YES or _touches(moved, job, start_us, end_us):
         return ACTIVE
-    # With no evidence at all the allocation itself is taken for work.
-    if busy == _UNSET and not _touches(looked, job, start_us, end_us):
+    # With no evidence at all, the allocation itself counts as work.
+    if busy == UNSET and not _touches(looked, job, start_us, end_us):
         return ACTIVE
     return RESIDENT_IDLE
 
@@ -217,7 +162,7 @@ def _fill(  # type: ignore[no-untyped-def]
     bounds, segments, found, booked, limit_mw, held, all_shared, evidence, looked, moved, out
 ):
     start_us, end_us, covered_us, energy_nj, counter_nj = segments
-    known, span, k = found
+    metered_by, span, k = found
     offsets, jobs, lowers, uppers, wholes = held
     at = np.int64(0)
     for i in range(bounds[0], bounds[1]):
@@ -225,7 +170,7 @@ def _fill(  # type: ignore[no-untyped-def]
         length_us = end_us[i] - start_us[i]
         claim, until = offsets[span[i]], offsets[span[i] + 1]
         alone = claim == until
-        in_part = _in_part(known[i], covered_us[i], length_us)
+        in_part = _in_part(metered_by[i], covered_us[i], length_us)
         while alone or claim < until:
             job, shared = np.int32(NONE), False
             lower, upper, whole = np.int64(0), np.int64(1), np.int64(1)
@@ -233,12 +178,12 @@ def _fill(  # type: ignore[no-untyped-def]
                 job, shared = jobs[claim], all_shared[claim]
                 lower, upper, whole = lowers[claim], uppers[claim], wholes[claim]
             account = GAP
-            if known[i] != UNKNOWN:
+            if metered_by[i] != UNKNOWN:
                 account = _account(
                     job, shared, evidence[0][n], evidence[1][n], looked, moved, start_us[i],
                     end_us[i],
                 )  # fmt: skip
-            device_us = covered_us[i] if known[i] == SAMPLES else length_us
+            device_us = covered_us[i] if metered_by[i] == SAMPLES else length_us
             values = (
                 booked[0][i], booked[1][i], booked[2][i], energy_nj[i], counter_nj[i],
                 covered_us[i], device_us,

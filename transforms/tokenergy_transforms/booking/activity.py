@@ -1,4 +1,4 @@
-"""When a job's tokens were looked at, and when they moved: intervals that lie apart.
+"""When a job's tokens were read, and when they moved: intervals that do not overlap.
 
 In: pairs of neighbouring readings of token counters, which overlap where a job has several. Out:
 for each job the time that they cover together.

@@ -1,11 +1,11 @@
-"""What is known of each segment, and the blocks inside which counter and samples meet.
+"""Which meters have a value for each segment, and the blocks in which counter and samples meet.
 
 In: an `Hour` and the jobs' edges of each device. Out: `Blocks`.
 
 In a slot of 30 s, k = counter / integral over the segments that have both. A block is a slot, cut
-at those job edges where the meter itself can tell what each side drew: the counter was read within
-50 ms, or samples are all there is on both sides. A tenure lies between two neighbouring edges: the
-same jobs hold the device throughout.
+at those job edges where the meter itself separates both sides: the counter was read within 50 ms,
+or both sides have samples only. A tenure is the time between two neighbouring edges: the same jobs
+hold the device throughout.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tokenergy_transforms.maths import lower_bound
 
 SLOT_US = 30_000_000
 NEAR_US = 50_000
-"""A counter that was read this close to an edge divides the block there."""
+"""A counter reading this close to an edge divides the block there."""
 
-KNOWN = ("none", "samples", "counter", "both")
+METERED_BY = ("none", "samples", "counter", "both")
 UNKNOWN, SAMPLES, COUNTER, BOTH = range(4)
 _SHORT_US = 5_000_000
 _RECENT_US = 1_000_000
@@ -45,11 +45,11 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """What was found of n segments of D devices.
+    """Blocks and meters of n segments of D devices.
 
     Attributes:
-        counter_nj: int64[n]; `NONE` where the counter is not there or is broken.
-        known: int8[n], places in `KNOWN`.
+        counter_nj: int64[n]; `NONE` where there is no counter or it is broken.
+        metered_by: int8[n], places in `METERED_BY`: which meters have a value.
         at_edge, divides, beside: bool[n]: begins at an edge; begins a block; touches an edge.
         head: int32[n], the first segment of the block.
         integral_nj, total_nj: int64[n], of the block; valid at its head alone.
@@ -60,7 +60,7 @@ class Blocks:
     """
 
     counter_nj: I64
-    known: npt.NDArray[np.int8]
+    metered_by: npt.NDArray[np.int8]
     at_edge: npt.NDArray[np.bool_]
     divides: npt.NDArray[np.bool_]
     beside: npt.NDArray[np.bool_]
@@ -78,7 +78,7 @@ def find_blocks(hour: Hour, edges: Edges) -> Blocks:
     n = len(hour.start_us)
     at_edge, divides, beside, starts_span = (np.zeros(n, np.bool_) for _ in range(4))
     integral_nj, total_nj, running_nj = (np.zeros(n, np.int64) for _ in range(3))
-    known, head = np.zeros(n, np.int8), np.zeros(n, np.int32)
+    metered_by, head = np.zeros(n, np.int8), np.zeros(n, np.int32)
     k, idle_mw = np.full(n, np.nan), np.zeros(len(hour.devices), np.int32)
     counter_nj = hour.counter_nj.copy()
     segments = (hour.start_us, hour.end_us, hour.covered_us, hour.energy_nj)
@@ -88,24 +88,26 @@ def find_blocks(hour: Hour, edges: Edges) -> Blocks:
         first, last = hour.offsets[d], hour.offsets[d + 1]
         cuts = edges.cut_us[edges.offsets[d] : edges.offsets[d + 1]]
         _drop_broken(first, last, segments, counter_nj)
-        _classify(first, last, segments, counter_nj, known)
+        _classify(first, last, segments, counter_nj, metered_by)
         _mark(first, last, segments, cuts, at_edge, beside, starts_span)
-        _divide(first, last, segments, counter_nj, hour.counter_off_us, known, at_edge, divides)
-        _total(first, last, segments, counter_nj, known, divides, head, totals)
-        _ratio(first, last, segments, counter_nj, known, k)
+        _divide(
+            first, last, segments, counter_nj, hour.counter_off_us, metered_by, at_edge, divides
+        )
+        _total(first, last, segments, counter_nj, metered_by, divides, head, totals)
+        _ratio(first, last, segments, counter_nj, metered_by, k)
         idle_mw[d] = _least(hour.min_mw[first:last])
 
     each_device(hour, one)
     span = (np.cumsum(starts_span) - 1).astype(np.int32)
     return Blocks(
-        counter_nj, known, at_edge, divides, beside, head, integral_nj, total_nj, running_nj, k,
-        span, idle_mw,
+        counter_nj, metered_by, at_edge, divides, beside, head, integral_nj, total_nj, running_nj,
+        k, span, idle_mw,
     )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _drop_broken(first, last, segments, counter_nj):  # type: ignore[no-untyped-def]
-    """Leave out a counter that stood still through a slot in which power was drawn."""
+    """Leave out a counter that did not move in a slot in which power was drawn."""
     start_us, _, _, energy_nj = segments
     i = first
     while i < last:
@@ -122,14 +124,14 @@ def _drop_broken(first, last, segments, counter_nj):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _classify(first, last, segments, counter_nj, known):  # type: ignore[no-untyped-def]
+def _classify(first, last, segments, counter_nj, metered_by):  # type: ignore[no-untyped-def]
     start_us, end_us, covered_us, energy_nj = segments
     for i in range(first, last):
         if counter_nj[i] != NONE:
             whole = covered_us[i] == end_us[i] - start_us[i] and energy_nj[i] > 0
-            known[i] = BOTH if whole else COUNTER
+            metered_by[i] = BOTH if whole else COUNTER
         else:
-            known[i] = SAMPLES if covered_us[i] > 0 else UNKNOWN
+            metered_by[i] = SAMPLES if covered_us[i] > 0 else UNKNOWN
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -150,31 +152,31 @@ def _mark(first, last, segments, cuts, at_edge, beside, starts_span):  # type: i
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _divide(  # type: ignore[no-untyped-def]
-    first, last, segments, counter_nj, counter_off_us, known, at_edge, divides
+    first, last, segments, counter_nj, counter_off_us, metered_by, at_edge, divides
 ):
-    """Find where a block ends: the meter itself divides two jobs, or the counter begins anew.
+    """Find where a block begins: the meter itself divides two jobs, or a meter begins or ends.
 
-    So it does where nothing is known: what is behind at an edge is moved over no hole.
+    A block never spans a hole in the record, so that no energy is moved over one.
     """
     start_us, end_us = segments[0], segments[1]
     if first < last:
         divides[first] = counter_nj[first] != NONE
     for i in range(first + 1, last):
         read = counter_off_us[i - 1] != NONE and counter_off_us[i - 1] <= NEAR_US
-        sampled = known[i] == SAMPLES and known[i - 1] == SAMPLES
+        sampled = metered_by[i] == SAMPLES and metered_by[i - 1] == SAMPLES
         divides[i] = (
             (at_edge[i] and (read or sampled))
             or (counter_nj[i] == NONE) != (counter_nj[i - 1] == NONE)
-            or (known[i] == UNKNOWN) != (known[i - 1] == UNKNOWN)
+            or (metered_by[i] == UNKNOWN) != (metered_by[i - 1] == UNKNOWN)
             or start_us[i] != end_us[i - 1]
         )
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _total(  # type: ignore[no-untyped-def]
-    first, last, segments, counter_nj, known, divides, head, totals
+    first, last, segments, counter_nj, metered_by, divides, head, totals
 ):
-    """Add up blocks: of one stretch and slot, those segments of which the same is known."""
+    """Add up blocks: the segments of one stretch and slot that have the same meters."""
     start_us, _, _, energy_nj = segments
     integral_nj, total_nj, running_nj = totals
     heads = np.full(4, -1, np.int64)
@@ -183,7 +185,7 @@ def _total(  # type: ignore[no-untyped-def]
         if divides[i] or start_us[i] // SLOT_US != slot:
             slot = start_us[i] // SLOT_US
             heads[:] = -1
-        kind = known[i]
+        kind = metered_by[i]
         if heads[kind] < 0:
             heads[kind] = i
         at = heads[kind]
@@ -194,12 +196,12 @@ def _total(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _ratio(first, last, segments, counter_nj, known, k):  # type: ignore[no-untyped-def]
-    """Set k; a slot cut short by the edge of the watch says little: it takes the hour's."""
+def _ratio(first, last, segments, counter_nj, metered_by, k):  # type: ignore[no-untyped-def]
+    """Set k; a slot cut short at the end of the record says little: it takes the k of the hour."""
     start_us, end_us, _, energy_nj = segments
     hour_counter, hour_integral = np.int64(0), np.int64(0)
     for i in range(first, last):
-        if known[i] == BOTH:
+        if metered_by[i] == BOTH:
             hour_counter += counter_nj[i]
             hour_integral += energy_nj[i]
     i = first
@@ -207,7 +209,7 @@ def _ratio(first, last, segments, counter_nj, known, k):  # type: ignore[no-unty
         slot, begin = start_us[i] // SLOT_US, i
         counted, drawn, length_us = np.int64(0), np.int64(0), np.int64(0)
         while i < last and start_us[i] // SLOT_US == slot:
-            if known[i] == BOTH:
+            if metered_by[i] == BOTH:
                 counted += counter_nj[i]
                 drawn += energy_nj[i]
                 length_us += end_us[i] - start_us[i]
@@ -215,7 +217,7 @@ def _ratio(first, last, segments, counter_nj, known, k):  # type: ignore[no-unty
         if length_us < _SHORT_US:
             counted, drawn = hour_counter, hour_integral
         for j in range(begin, i):
-            if known[j] == BOTH:
+            if metered_by[j] == BOTH:
                 k[j] = np.float64(counted) / np.float64(drawn)
 
 

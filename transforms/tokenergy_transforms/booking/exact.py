@@ -1,4 +1,4 @@
-"""Products and quotients of whole numbers whose middle does not fit 64 bits, exact.
+"""Exact products and quotients of whole numbers, where the product does not fit 64 bits.
 
 In: int64 that are not negative. Out: floor(a * b / d), as 128-bit arithmetic gives it.
 """
@@ -16,8 +16,8 @@ _WIDE = np.int64(1) << 60
 def scaled(a, b, d):  # type: ignore[no-untyped-def]
     """Return floor(a * b / d) for 0 <= a <= d, 0 <= b, 0 < d.
 
-    The quotient in doubles is off by less than 4 where it is below 2^53. Its remainder is then
-    below 4 d, so that it can be told from the product modulo 2^64, and the quotient put right.
+    Below 2^53 the quotient in doubles is off by less than 4. Its remainder is then below 4 d, so
+    the product modulo 2^64 gives it exactly, and the quotient is corrected.
     """
     if b >= _NEAR or d >= _WIDE:
         return _scaled_slowly(np.uint64(a), np.uint64(b), np.uint64(d))

@@ -1,6 +1,6 @@
 """One hour of segments as flat arrays in the order of devices.
 
-In: the `segment` files of an hour, one a node. Out: the columns that are booked from, each device's
+In: the `segment` files of an hour, one a node. Out: the columns that booking needs, each device's
 rows next to one another and ascending. The devices of a node are not neighbours in that order, so
 the hour is held whole: about 80 bytes a segment.
 """
@@ -87,7 +87,7 @@ def read_hour(lake: Lake, hour_us: int) -> Hour:
                 groups = file.groups(())
                 return [file.read(group.number, (*_TEXTS, *_NUMBERS)) for group in groups]
         except BrokenFileError as error:
-            lake.give_up(path, SEGMENT, str(error))
+            lake.quarantine(path, SEGMENT, str(error))
             return []
 
     paths = lake.files("segment", [hour_us])

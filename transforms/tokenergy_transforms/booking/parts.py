@@ -1,6 +1,6 @@
 """What the meters say of each segment: energy, method, bounds.
 
-In: `Hour`, `Blocks`, what each sensor can tell and what each edge moves. Out: `Parts`, one a
+In: `Hour`, `Blocks`, the error bounds of each sensor, what each edge moves. Out: `Parts`, one a
 segment.
 
 The meter's total is spread in the samples' shape: with S the running sum of integrals inside a
@@ -42,7 +42,7 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Sensors:
-    """What each of D devices can tell; columns of `sensor_class.sql`, int64[D] each."""
+    """Error bounds of the meters of D devices; columns of `sensor_class.sql`, int64[D] each."""
 
     limit_mw: I64
     seen_ppm: I64
@@ -58,12 +58,12 @@ class Sensors:
 
 @dataclass(frozen=True, slots=True)
 class Shifts:
-    """What each of E edges moves and leaves open (see `edge.sql`); int64[E], 0 where nothing.
+    """What each of E edges moves, and how uncertain that is (see `edge.sql`); int64[E], 0 if none.
 
     Attributes:
         shift_nj: moved from its right to its left.
-        left_below_nj, left_above_nj: what the bounds on its left may lack.
-        right_below_nj, right_above_nj: what those on its right may lack.
+        left_below_nj, left_above_nj: by how much the bounds on its left widen.
+        right_below_nj, right_above_nj: by how much those on its right widen.
     """
 
     shift_nj: I64
@@ -90,7 +90,7 @@ class Parts:
 
 
 def book(hour: Hour, blocks: Blocks, edges: Edges, sensors: Sensors, shifts: Shifts) -> Parts:
-    """Return what is booked of each segment of an hour."""
+    """Return the energy and bounds to book for each segment of an hour."""
     n = len(hour.start_us)
     booked_nj, low_nj, high_nj = (np.zeros(n, np.int64) for _ in range(3))
     method = np.zeros(n, np.int8)
@@ -99,7 +99,7 @@ def book(hour: Hour, blocks: Blocks, edges: Edges, sensors: Sensors, shifts: Shi
     right_of = (shifts.shift_nj, shifts.right_below_nj, shifts.right_above_nj)
     below_nj, above_nj = np.zeros(n, np.int64), np.zeros(n, np.int64)
     segments = (hour.start_us, hour.end_us, hour.covered_us, hour.energy_nj, blocks.counter_nj)
-    found = (blocks.known, blocks.k, blocks.head, blocks.integral_nj, blocks.running_nj)
+    found = (blocks.metered_by, blocks.k, blocks.head, blocks.integral_nj, blocks.running_nj)
 
     def one(d: int) -> None:
         first, last = hour.offsets[d], hour.offsets[d + 1]
@@ -120,8 +120,8 @@ def book(hour: Hour, blocks: Blocks, edges: Edges, sensors: Sensors, shifts: Shi
             sensors.counter_offset_low_mw[d], sensors.counter_offset_high_mw[d],
         )  # fmt: skip
         meters = (limits, sensor, counter)
-        _bound(first, last, segments, blocks.known, meters, booked_nj, method, low_nj, high_nj)
-        _widen(first, last, blocks.at_edge, blocks.known, below_nj, above_nj, low_nj, high_nj)
+        _bound(first, last, segments, blocks.metered_by, meters, booked_nj, method, low_nj, high_nj)
+        _widen(first, last, blocks.at_edge, blocks.metered_by, below_nj, above_nj, low_nj, high_nj)
 
     each_device(hour, one)
     return Parts(booked_nj, method, low_nj, high_nj)
@@ -131,7 +131,7 @@ def book(hour: Hour, blocks: Blocks, edges: Edges, sensors: Sensors, shifts: Shi
 def _move(  # type: ignore[no-untyped-def]
     first, last, segments, cuts, left_of, right_of, marks, into
 ):
-    """Add to each block what the edges move, and to each tenure's first segment what is open."""
+    """Add to each block what its edges move, and to each tenure what stays uncertain there."""
     beside, at_edge, head = marks
     total_nj, below_nj, above_nj = into
     tenure = first
@@ -155,20 +155,20 @@ def _move(  # type: ignore[no-untyped-def]
 @njit(cache=True, error_model="numpy", nogil=True)
 def _book(first, last, segments, found, total_nj, booked_nj, method):  # type: ignore[no-untyped-def]
     energy_nj, counter_nj = segments[3], segments[4]
-    known, k, head, integral_nj, running_nj = found
+    metered_by, k, head, integral_nj, running_nj = found
     for i in range(first, last):
-        if known[i] == COUNTER:
+        if metered_by[i] == COUNTER:
             booked_nj[i] = counter_nj[i]
             method[i] = COUNTER_GAP
             continue
-        if known[i] == UNKNOWN:
+        if metered_by[i] == UNKNOWN:
             method[i] = MISSING
             continue
         whole, total = integral_nj[head[i]], total_nj[head[i]]
         if whole > 0:
             until = scaled(running_nj[i], total, whole)
             booked_nj[i] = until - scaled(running_nj[i] - energy_nj[i], total, whole)
-        if known[i] == SAMPLES:
+        if metered_by[i] == SAMPLES:
             method[i] = SAMPLED
         elif abs(k[i] - 1) <= 0.02:
             method[i] = AGREED
@@ -178,11 +178,11 @@ def _book(first, last, segments, found, total_nj, booked_nj, method):  # type: i
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _bound(  # type: ignore[no-untyped-def]
-    first, last, segments, known, meters, booked_nj, method, low_nj, high_nj
+    first, last, segments, metered_by, meters, booked_nj, method, low_nj, high_nj
 ):
-    """Set the bounds by what is known of the meter.
+    """Set the bounds from the error bounds of the meter.
 
-    What a sensor did not look at lies between idling and the limit.
+    In the time that a sensor does not see, the power is between idle and the limit.
     """
     start_us, end_us, covered_us, energy_nj = segments[0], segments[1], segments[2], segments[3]
     (limit_mw, seen_ppm, idle_mw), sensor, counter = meters
@@ -191,15 +191,15 @@ def _bound(  # type: ignore[no-untyped-def]
     for i in range(first, last):
         length_us, covered = end_us[i] - start_us[i], covered_us[i]
         booked, sampled = booked_nj[i], energy_nj[i]
-        if known[i] == UNKNOWN:
+        if metered_by[i] == UNKNOWN:
             low, high = np.int64(0), limit_mw * length_us
-        elif known[i] == SAMPLES:
+        elif metered_by[i] == SAMPLES:
             low, high = _least(booked, covered, sensor), _most(booked, covered, sensor)
             low = min(low, mixed(low, seen_ppm, idle_mw * covered, unseen_ppm))
             high = max(high, mixed(high, seen_ppm, limit_mw * covered, unseen_ppm))
         else:
             low, high = _least(booked, length_us, counter), _most(booked, length_us, counter)
-            if known[i] == COUNTER:
+            if metered_by[i] == COUNTER:
                 rest_us = length_us - covered
                 low = min(low, _least(sampled, covered, sensor) + idle_mw * rest_us)
                 high = max(high, _most(sampled, covered, sensor) + limit_mw * rest_us)
@@ -211,31 +211,31 @@ def _bound(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _least(read, time_us, meter):  # type: ignore[no-untyped-def]
-    """Return what is true at least where a meter has read so much (nJ over us, or mW over 1)."""
+    """Return the least true value for a reading of a meter (nJ over us, or mW over 1)."""
     low_ppm, _, _, offset_high_mw = meter
     return mixed(max(np.int64(0), read - offset_high_mw * time_us), low_ppm, 0, 0)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _most(read, time_us, meter):  # type: ignore[no-untyped-def]
-    """Return what is true at most; see `_least`."""
+    """Return the largest true value; see `_least`."""
     _, high_ppm, offset_low_mw, _ = meter
     return mixed(max(np.int64(0), read - offset_low_mw * time_us), high_ppm, 0, 0) + 1
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _widen(  # type: ignore[no-untyped-def]
-    first, last, at_edge, known, below_nj, above_nj, low_nj, high_nj
+    first, last, at_edge, metered_by, below_nj, above_nj, low_nj, high_nj
 ):
-    """Spread over a tenure what is not known at its edges, in proportion.
+    """Spread the uncertainty at the edges of a tenure over its segments, in proportion.
 
-    So no lower bound falls below 0, and the sums over a job hold the whole of it.
+    So no lower bound falls below 0, and the sum over a job contains all of it.
     """
     i = first
     while i < last:
         begin, low, high = i, np.int64(0), np.int64(0)
         while i < last and (i == begin or not at_edge[i]):
-            if known[i] != UNKNOWN:
+            if metered_by[i] != UNKNOWN:
                 low += low_nj[i]
                 high += high_nj[i]
             i += 1
@@ -243,7 +243,7 @@ def _widen(  # type: ignore[no-untyped-def]
         lows, highs = np.int64(0), np.int64(0)
         given, taken = np.int64(0), np.int64(0)
         for j in range(begin, i):
-            if known[j] == UNKNOWN:
+            if metered_by[j] == UNKNOWN:
                 continue
             lows += low_nj[j]
             highs += high_nj[j]

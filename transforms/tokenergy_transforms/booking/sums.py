@@ -1,7 +1,7 @@
 """Rows of the ledger added up by device, node, account, job and method, before SQL adds them on.
 
-In: `Rows` of some devices. Out: a few rows a device, each the sum of many: `ledger_hour.sql` makes
-the same of them as of the rows themselves, as all of one account and method know the same.
+In: `LedgerRows` of some devices. Out: a few rows a device, each the sum of many. `ledger_hour.sql`
+gets the same totals from them as from the rows themselves.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import numpy as np
 from numba import njit
 
 from tokenergy_transforms.batch import I32, I64, NONE
-from tokenergy_transforms.booking.accounts import COUNTER, Rows
+from tokenergy_transforms.booking.accounts import COUNTER, LedgerRows
 
 _FULL = np.int64(1) << 61
-"""A sum above this is left as it is, and another one begun: so none overflows."""
+"""A sum above this is closed and another one begun, so that none overflows."""
 
 
 def added(
-    rows: Rows, device: I32, node: I32, end_us: I64, max_gap_us: I64
-) -> tuple[Rows, I64, I64, I64]:
+    rows: LedgerRows, device: I32, node: I32, end_us: I64, max_gap_us: I64
+) -> tuple[LedgerRows, I64, I64, I64]:
     """Return sums, which of the rows each begins with, and its latest end and largest gap.
 
     Args:
@@ -29,7 +29,7 @@ def added(
     values, ends, gaps = rows.values.copy(), end_us.copy(), max_gap_us.copy()
     kinds = np.vstack([rows.codes, node])
     first = _add(kinds, rows.values, device, values, ends, gaps)
-    sums = Rows(rows.codes[:, first], values[:, first], rows.k[first])
+    sums = LedgerRows(rows.codes[:, first], values[:, first], rows.k[first])
     return sums, first, ends[first], gaps[first]
 
 

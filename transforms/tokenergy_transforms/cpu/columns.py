@@ -3,7 +3,7 @@
 In: powers and spacings of a tile. Out: energy, largest spacing, steepest rise and fall a column.
 
 Slopes are compared as double quotients dp * 1e6 / dt. dp * 1e6 is below 2^53, so the quotient,
-rounded to nearest, lies below the next whole number wherever the true one does: its floor is
+rounded to nearest, is below the next whole number wherever the true one is: its floor is
 exact, and so is the floor of the largest.
 
 Places are unsigned: numba lets signed ones count from the end of an array, and what it adds for
@@ -36,7 +36,7 @@ def slope_mw_s(p0, p1, dt):  # type: ignore[no-untyped-def]
 def _fold(p0, p1, dt, energy, gap, rise, fall):  # type: ignore[no-untyped-def]
     """Add one pair to a column's sums; dt = 0 adds nothing where p0 = p1.
 
-    Both factors of the energy are below 2^32; the masks tell the compiler so.
+    Both factors of the energy are below 2^32; the masks let the compiler know.
     """
     slope = slope_mw_s(p0, p1, max(dt, _ONE))
     factor = (np.int64(p0) + np.int64(p1)) & _LOW_BITS

@@ -1,4 +1,4 @@
-"""What the energy counters tell of a block of segments.
+"""The energy of a block of segments by the energy counters.
 
 In: counter readings and segments of a `Batch`. Out: the counter's difference between the two cuts
 of each segment, linear between its readings, and how far its right cut is from a reading.
@@ -18,7 +18,7 @@ _ONE = np.uint64(1)
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def count_block(block, count, used, counters, cuts, left_cut, sums, outputs):  # type: ignore[no-untyped-def]
-    """Write what the energy counters tell of the segments block..block + count - 1.
+    """Write the counter energy of the segments block..block + count - 1.
 
     Args:
         block, count: places of the segments.

@@ -13,8 +13,8 @@ from numba import njit
 from tokenergy_transforms.maths import advance, advance_near, lower_bound, next_stride
 
 BLOCK = 2048
-"""Segments of a block. What is noted of them stays in the second-level cache; of fewer, tiles that
-are not full at a block's end would cost more than the first-level cache saves."""
+"""Segments of a block. Their intermediate values fit the second-level cache. With smaller blocks,
+partly filled tiles at their ends would cost more than the first-level cache saves."""
 
 CUTS = 2 * BLOCK
 """Cuts that a block may have: two of each segment where no two segments touch."""

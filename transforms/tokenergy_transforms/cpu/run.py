@@ -1,7 +1,7 @@
 """Integrates a run of consecutive segments on one thread.
 
 In: readings, counter readings and segments of a `Batch`, which segments. Out: those places of a
-`Result`. A block of segments at a time, so that what is found of it stays in the cache.
+`Result`. A block of segments at a time, so that its intermediate values stay in the cache.
 Segments of up to tiles.ROOM readings go through tiles, sixteen at a time. Those with more, with
 none, with a gap or at an end of the record are done one by one.
 """
@@ -25,7 +25,7 @@ _ONE = np.uint64(1)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def run(begin, finish, readings, counters, segments, told, counted):  # type: ignore[no-untyped-def]
+def run(begin, finish, readings, counters, segments, by_readings, by_counter):  # type: ignore[no-untyped-def]
     """Write the figures of the segments begin..finish - 1.
 
     Args:
@@ -33,8 +33,8 @@ def run(begin, finish, readings, counters, segments, told, counted):  # type: ig
         readings: ts_us, power_mw, offsets, gap_limit_us of a `Batch`.
         counters: counter_ts_us, counter_mj, counter_epoch, counter_offsets of a `Batch`.
         segments: seg_device, seg_start_us, seg_end_us of a `Batch`.
-        told: the arrays of `Result`, without those of the counter.
-        counted: counter_nj, counter_off_us of `Result`.
+        by_readings: the arrays of `Result`, without those of the counter.
+        by_counter: counter_nj, counter_off_us of `Result`.
     """
     ts, power, offsets, _ = readings
     noted = np.empty((4, CUTS), np.int64)
@@ -55,19 +55,19 @@ def run(begin, finish, readings, counters, segments, told, counted):  # type: ig
         count = min(BLOCK, finish - block)
         used = locate(block, count, ts, offsets, segments, (at, of_device, right), left_cut)
         again = (at, of_device, counter_right)
-        count_block(block, count, used, counters, again, left_cut, sums, counted)
+        count_block(block, count, used, counters, again, left_cut, sums, by_counter)
         widest = energy_left_of_cuts(used, ts, power, offsets, (at, of_device, right), sums)
         places = (left_cut, right, sums[4])
         if widest <= tiles.WIDEST_US:
-            _in_tiles(block, count, readings, segments, places, tile, totals, columns, told)
-        _one_by_one(block, count, readings, segments, places, ranks, told)
+            _in_tiles(block, count, readings, segments, places, tile, totals, columns, by_readings)
+        _one_by_one(block, count, readings, segments, places, ranks, by_readings)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def energy_left_of_cuts(used, ts, power, offsets, cuts, sums):  # type: ignore[no-untyped-def]
     """Write the energy (nJ) of the pair that each cut divides, from its left reading to the cut.
 
-    It is `pair_energy`, for many at once; 0 where a cut lies outside the device's record.
+    It is `pair_energy`, for many at once; 0 where a cut is outside the device's record.
 
     Args:
         used: how many cuts there are.

@@ -2,7 +2,7 @@
 
 In: segments of 1 to ROOM readings with a neighbour on either side. Out: their figures. A column
 holds the reading before the segment, those inside and the one after; its pairs are added up whole,
-and what lies outside the segment's edges is taken off again, exactly, since all are integers.
+and the parts outside the segment's edges are subtracted, exactly, since all are integers.
 """
 
 from __future__ import annotations
@@ -43,10 +43,9 @@ _ONE = np.uint64(1)
 def place_column(ts, power, lo, hi, start, lane, tile_power, tile_us):  # type: ignore[no-untyped-def]
     """Write the readings lo - 1 .. hi into a column; return the energy (nJ) of its last pair.
 
-    Where the first reading lies on the left edge, the one before it is none of the segment's: then
-    a pair of no length stands in its place. Rows are written in whole steps, whatever stands in the
-    readings behind: `level_columns` clears them. A number of rows that hardly ever changes is one
-    that the processor foresees.
+    Where the first reading is on the left edge, the segment does not include the one before it: a
+    pair of no length replaces it. Rows are written in whole steps, with whatever readings follow:
+    `level_columns` clears them. The processor predicts a number of rows that hardly ever changes.
     """
     i = np.uint64(lo)
     at = np.uint64(lane)
@@ -137,7 +136,7 @@ def store_sums(columns, used, whole, slope, outputs):  # type: ignore[no-untyped
 
 @njit(cache=True, error_model="numpy")
 def store_ranks(columns, used, tile_power, outputs):  # type: ignore[no-untyped-def]
-    """Write extremes and percentiles; the readings stand sorted in the rows from 1 on."""
+    """Write extremes and percentiles; the readings are sorted in the rows from 1 on."""
     min_mw, max_mw = outputs[4], outputs[6]
     p50_mw, p95_mw, p99_mw = outputs[7], outputs[8], outputs[9]
     for lane in range(used):

@@ -1,1 +1,1 @@
-"""The CUDA back end: device headers of `segments.cu`, its compiler, lanes, shards and feeder."""
+"""The CUDA back end: headers of `segments.cu`, lanes, shards, and the feeder of a device."""

@@ -1,8 +1,8 @@
 // What all lanes of `segments.cu` share: the arithmetic, the cut, and how a segment is put together.
 //
-// A segment lies between two cuts. What stands at a cut depends on the device and the cut alone,
+// A segment is the time between two cuts. What a cut needs depends on the device and the cut alone,
 // so neighbouring segments share it: the first reading at or after it, the energy from the reading
-// before it, the counter there. Between the two cuts lie whole pairs of readings, which need no
+// before it, the counter there. Between the two cuts are whole pairs of readings, which need no
 // division; those are the lanes' work (`Interior`).
 
 typedef long long i64;
@@ -147,7 +147,7 @@ __device__ static Interior nothing() {
 // Place of the q-th percentile of n ascending readings, from 0 (nearest rank).
 __device__ static i32 rank_of(i32 n, i32 q) { return (i32)(((i64)n * q + 99) / 100) - 1; }
 
-// What stands at a cut of a device.
+// What is computed once for a cut of a device.
 struct Cut {
     i64 at;       // first reading at or after it
     i64 energy;   // nJ from the reading before it; 0 where no pair that counts is cut
@@ -224,7 +224,7 @@ __device__ static Walk open_segments(const Batch& b, Opened<N>& opened, i64 s, i
     return {s, lo, d.limit, (i32)(opened.to[i].at - lo)};
 }
 
-// The part of a pair of neighbours between a and z, which lies in it.
+// The part of a pair of neighbours from a to z, both inside it.
 __device__ static void add_part(Pairs& sums, i64& covered, const Batch& b, i64 i, i64 a, i64 z,
                                 i64 limit) {
     const i64 dt = b.ts[i + 1] - b.ts[i];

@@ -1,11 +1,11 @@
 """Feeds one CUDA device: reading, copying and integrating overlap, in bounded memory.
 
-In: shards of a batch, one after the other. Out: their results, written into the whole's.
+In: shards of a batch, one after the other. Out: their results, written into the whole result.
 
-A slot is a stream, a piece of device memory and one of page-locked host memory of the same layout:
-the arrays of the shard's batch, then those of its result. While one slot's shard is integrated,
-the next is on its way and the host fills the third. Arrays that are page-locked already (see
-`pinned`) are copied from where they lie.
+A slot is a stream with one buffer of device memory and one of page-locked host memory, both of the
+same layout: the arrays of the shard's batch, then those of its result. While the shard of one slot
+is integrated, the next one is being copied and the host fills the third. Arrays that are already
+page-locked (see `kernel_cuda.pinned`) are copied directly.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _staging: dict[tuple[int, int], Any] = {}
 
 
 def pinned_buffer(nbytes: int) -> Any:
-    """Return page-locked memory as uint8[nbytes]; it is given back with the last view of it."""
+    """Return page-locked memory as uint8[nbytes]; it is freed with the last view of it."""
     from cupy.cuda import pinned_memory
 
     memory = pinned_memory.PinnedMemoryPointer(pinned_memory.PinnedMemory(nbytes), 0)
@@ -88,11 +88,11 @@ def feed(
     """Integrate shards on a CUDA device until there are no more.
 
     Args:
-        batch: the whole.
+        batch: the whole batch.
         shards: of the batch, each of at most `memory_bytes` / `SLOTS` bytes.
-        result: receives every shard's result in its place.
+        result: receives the result of every shard in its place.
         ordinal: the CUDA device.
-        slot_bytes: what most shards need at most; a larger one makes its slot grow.
+        slot_bytes: size of a slot at first; a larger shard makes its slot grow.
         memory_bytes: limit of the device memory, and of the page-locked memory, held at a time.
         lane: the lane of every segment; None chooses.
     """
@@ -101,7 +101,7 @@ def feed(
     with _turn(ordinal), cupy.cuda.Device(ordinal):
         pool = cupy.cuda.MemoryPool()
         pool.set_limit(size=memory_bytes)
-        for number in range(SLOTS):  # left by a call that was allowed more
+        for number in range(SLOTS):  # buffers of an earlier call with a higher limit
             if len(_staging.get((ordinal, number), ())) > memory_bytes // SLOTS:
                 del _staging[ordinal, number]
         slots = [_Slot(ordinal, number, slot_bytes, pool, lane) for number in range(SLOTS)]
@@ -117,7 +117,7 @@ def feed(
 
 
 class _Slot:
-    """One shard on its way; see the head of the file."""
+    """Buffers for one shard on its way; see the head of the file."""
 
     def __init__(
         self, ordinal: int, number: int, least_bytes: int, pool: Any, lane: Lane | None
@@ -148,7 +148,7 @@ class _Slot:
         self._shard, self._result = shard, Result(*host[inputs:])
 
     def collect(self, result: Result) -> None:
-        """Wait for the shard on its way, if there is one, and write its result to the whole's."""
+        """Wait for the shard in this slot, if there is one; write its result into the whole."""
         if self._shard is None or self._result is None:
             return
         self._stream.synchronize()
@@ -156,7 +156,7 @@ class _Slot:
         self._shard = self._result = None
 
     def free(self) -> None:
-        """Give the device memory back; a copy on its way, left by an error, is waited for."""
+        """Free the device memory, after any copy that an error left unfinished."""
         self._stream.synchronize()
         self._device = None
         self._pool.free_all_blocks()
@@ -193,7 +193,7 @@ class _Slot:
             )
 
     def _copy_out(self, device: Sequence[Any], host: Sequence[Any]) -> None:
-        """Copy the results in one go: they lie one after the other on both sides."""
+        """Copy the results in one call: both buffers hold them one after the other."""
         from cupy.cuda import runtime
 
         begin, end = host[0].ctypes.data, host[-1].ctypes.data + host[-1].nbytes
@@ -203,7 +203,7 @@ class _Slot:
 
 
 def _carve(buffer: Any, sizes: Sequence[tuple[Any, int]]) -> list[Any]:
-    """Return arrays of some types and lengths that lie in a buffer one after the other."""
+    """Return views of a buffer, one after the other, of some types and lengths."""
     arrays, at = [], 0
     for dtype, length in sizes:
         nbytes = length * dtype.itemsize
@@ -213,7 +213,7 @@ def _carve(buffer: Any, sizes: Sequence[tuple[Any, int]]) -> list[Any]:
 
 
 def _stage(target: Any, array: Any) -> None:
-    """Copy an array, a large one in pieces by several threads: one alone is slower than the bus."""
+    """Copy an array, a large one by several threads: one thread is slower than the bus."""
     step = _PIECE_BYTES // array.itemsize
     if len(array) <= step:
         target[:] = array

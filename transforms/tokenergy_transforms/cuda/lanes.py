@@ -21,8 +21,8 @@ class Lane:
         kernel: its name in `segments.cu`.
         threads: of a block.
         segments: that a block takes, at most.
-        mean_readings: a device with at most so many readings a segment is the lane's. It is four
-            fifths of what the kernel holds, because windows differ.
+        mean_readings: the lane takes devices with at most so many readings a segment on average:
+            four fifths of what the kernel holds, because windows differ.
     """
 
     kernel: str
@@ -82,6 +82,6 @@ def launches(offsets: I64, seg_device: I32, forced: Lane | None = None) -> list[
 def _launch(lane: Lane, begin: int, end: int) -> Launch:
     count = end - begin
     each = lane.segments
-    if lane.threads > each:  # the block lane: as many segments a block as the kernel is told
+    if lane.threads > each:  # the block lane: the kernel takes any number of segments a block
         each = min(max(count // _BLOCKS_WANTED, 1), each)
     return Launch(lane, begin, end, -(-count // each))

@@ -3,10 +3,9 @@
 In: a `Batch` and a number of bytes. Out: batches of neighbouring segments, each with the readings
 that its segments look at, whose results are those of the whole to the bit.
 
-A segment looks at the readings inside it and at one on either side: at those pairs its edges cut,
-and the gap before the first or after the last reading of a device shows only where there is no
-such neighbour. The same holds for the counter. So a device may be cut at any segment's edge if the
-neighbours come along.
+A segment needs the readings inside it and one on either side, because its edges cut those pairs; a
+device without such a neighbour has a gap there. The same holds for the counter. So a device may be
+cut at any segment's edge if the shard includes the neighbours.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_transforms.batch import I64, Batch, Result
 
 ALIGN = 512
-"""Bytes at whose multiples every array begins in device memory; CuPy allocates in these, too."""
+"""Every array begins at a multiple of this in device memory; CuPy allocates in these units, too."""
 
 INPUT_BYTES = (8, 4, 8, 8, 8, 4, 8, 8, 4, 8, 8)
 """Bytes of one element of each array of a `Batch`, in the order of its fields."""

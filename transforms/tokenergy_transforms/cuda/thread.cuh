@@ -2,7 +2,7 @@
 //
 // Neighbouring segments of a device read neighbouring readings. A block first copies the readings
 // of all its segments into shared memory, coalesced; stamps keep their low 32 bits there, whose
-// differences are exact where everything lies within 2^31 us of the segment's start (checked).
+// differences are exact where everything is within 2^31 us of the segment's start (checked).
 // Of up to 19 readings the 95th and 99th percentile are the largest, so only the median is sorted
 // for: padded on both sides so that it always comes eighth.
 

@@ -1,19 +1,20 @@
-"""Is a line where it seems to be, or is it the image of a faster swing?
+"""Whether a spectral line is real, or the image (alias) of a faster swing.
 
 In: the readings of a group and the frequency f of its dominant line. Out: `real`, `aliased` or
 `open`.
 
 Sampled every T, a swing at m/T - f or m/T + f gives the same readings as one at f. But readings are
-not taken at exact multiples of T: ticks jitter, and nodes have phases of their own. Every stamp is
-known, so the swing can be asked where it fits: in blocks b of 10 s, under a Hann window h,
+not taken at exact multiples of T: polls jitter, and nodes have phases of their own. Every stamp is
+known, so the power of the swing can be compared at each frequency: in blocks b of 10 s, under a
+Hann window h,
 
     S_b(v) = | sum over devices and readings of h (P - mean P) exp(-2 pi i v t) |^2
 
 is largest at the frequency that the swing has; elsewhere the jitter and the phases, multiplied by
 2 pi m / T, make it lose. The mean over blocks of ln S_b(m/T +- f) - ln S_b(f) is compared with its
 own standard error: positive beyond four of them, the line is an image; negative for every m and
-sign, it is real; in between the readings cannot tell. Nothing is told of a sensor that holds its
-values for longer than they are read: when it looked is not known.
+sign, it is real; in between it stays open. It also stays open for a sensor that holds its values
+for longer than the polling period: the instants of its measurements are not known.
 """
 
 from __future__ import annotations
@@ -26,9 +27,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-from tokenergy_transforms.batch import I64
+from tokenergy_transforms.batch import I64, Readings
 from tokenergy_transforms.loadprofile.figures import Bools
-from tokenergy_transforms.readings import Readings
 
 Verdict = Literal["real", "aliased", "open"]
 
@@ -38,15 +38,15 @@ _LEAST_BLOCKS = 8
 _ORDERS = (1, 2)
 _ERRORS = 4.0
 _LEAST_DIFFERENCE = 5e-4
-"""Differences below this are open whatever their scatter: T itself is known no better."""
+"""Smaller differences are open whatever their scatter: T itself is known no better."""
 
 
 @dataclass(slots=True)
 class Suspect:
-    """A line to be asked for: where, in which blocks of the hour, and the sums so far.
+    """A line to be checked: its frequency, the blocks of the hour, and the sums so far.
 
     Attributes:
-        frequency_hz: float64[K] the line's frequency, then those it may be the image of.
+        frequency_hz: float64[K] the line's frequency, then those of which it may be the image.
         start_us: int64[B] starts of the blocks.
         sums: complex128[B, K].
     """
@@ -63,7 +63,7 @@ class Suspect:
         _add(*arrays, device, start_us, end_us, ppm, *blocks)
 
     def verdict(self) -> Verdict:
-        """Return what the sums say."""
+        """Return whether the line is real, an image, or undecided."""
         power = np.abs(self.sums) ** 2
         power = power[(power > 0).all(axis=1)]
         if len(power) < _LEAST_BLOCKS or power.shape[1] < 2:
@@ -79,12 +79,12 @@ class Suspect:
 def suspect(
     line_hz: float, spacings_us: Sequence[float], defined: Bools, hour_us: int, step_us: int
 ) -> Suspect:
-    """Return a line to be asked for.
+    """Return a line to be checked.
 
     Args:
-        line_hz: where it seems to be.
-        spacings_us: spacing of each device's readings; none if it cannot be told. They must agree.
-        defined: bool[n] cells that count; blocks lie where all do.
+        line_hz: its frequency in the spectrum.
+        spacings_us: spacing of each device's readings; empty if not known. They must agree.
+        defined: bool[n] cells that count; a block is used if all of its cells do.
         hour_us: start of the hour.
         step_us: size of a cell.
     """

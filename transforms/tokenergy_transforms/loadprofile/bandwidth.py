@@ -1,19 +1,17 @@
-"""How fast a device's readings can tell: its effective period, and what a line between readings
-leaves of a swing.
+"""Which frequencies a device's readings resolve, and how much interpolation damps a swing.
 
-In: the readings of one device and its `device` row. Out: its pace; of a group the largest period.
-Nothing above half of one over that period is ever claimed.
+In: the readings of one device and its `device` row. Out: its pace. The load profile claims nothing
+above half of one over the largest period of a group.
 
 The effective period of a device is the largest of
 
   - the update period of the reading, learned or assumed (`device.update_us`);
-  - what a reading is the mean over: 1 s for the sensor `average_1s`, and for one that is not known
-    (the call that older importers and boards name answers with a 1 s average on boards from Ampere
-    on), but on P100 and V100;
+  - the time that a reading averages over: 1 s for the sensor `average_1s`, and for an unknown
+    sensor (`nvmlDeviceGetPowerUsage` returns a 1 s average from Ampere on) except on P100 and V100;
   - the spacing of its readings. The collector keeps both ends of a run of equal readings and one a
-    second inside, so only the spacing at which the value changes tells how often it was asked: its
-    median. Where the update period is not known a new value must do for it: the low quantile of
-    the times between new values, which is never shorter than what the sensor showed.
+    second inside, so only the spacings at which the value changes show the polling: their median
+    counts. If the update period is not known, the low quantile of the times between new values
+    replaces it, which is never shorter than what the sensor showed.
 """
 
 from __future__ import annotations
@@ -28,14 +26,14 @@ import numpy as np
 from tokenergy_transforms.batch import I32, I64
 
 AVERAGE_US = 1_000_000
-"""What the sensor `average_1s` averages over."""
+"""Averaging time of the sensor `average_1s`."""
 
 NEW_VALUE_QUANTILE = 0.1
 """Times between new values are whole multiples of the period where a value came twice by chance;
 the low quantile is the period itself."""
 
 ENOUGH_CHANGES = 8
-"""With fewer changes the record's own spacings tell nothing."""
+"""With fewer changes the spacings of the record say nothing about the sensor."""
 
 _INSTANT_BOARDS = re.compile(r"\b(P100|V100S?)\b")
 
@@ -47,9 +45,9 @@ class Pace:
     Attributes:
         period_us: effective period.
         spacing_us: spacing of readings where the value changes.
-        hold_us: how long a value stands before the next one.
-        ticks_us: the mean spacing, exactly; None where a value stands for longer than it is read,
-            so that the sensor's own instants are not known.
+        hold_us: how long the sensor shows a value.
+        ticks_us: the mean spacing, exactly; None if the sensor shows a value for longer than the
+            spacing: then the instants of its updates are not known.
         last_us: its last reading in the hour.
     """
 
@@ -67,7 +65,7 @@ def pace(ts_us: I64, power_mw: I32, row: Mapping[str, Any], sensor: str | None) 
         ts_us: int64[n] stamps in the hour, ascending, n >= 1.
         power_mw: int32[n].
         row: its `device` row; may be empty.
-        sensor: what its readings are, as `power.sensor` says.
+        sensor: its `power.sensor`.
     """
     update_us = row.get("update_us")
     changes = np.flatnonzero(np.diff(power_mw)) + 1
@@ -79,7 +77,7 @@ def pace(ts_us: I64, power_mw: I32, row: Mapping[str, Any], sensor: str | None) 
     elif update_us:
         spacing_us = hold_us = update_us
     else:
-        # A level reading of an unknown sensor: nothing is known but how often it was kept.
+        # A constant reading of an unknown sensor: only the spacing of its rows is known.
         spacing_us = hold_us = int(np.median(np.diff(ts_us))) if len(ts_us) > 1 else AVERAGE_US
     return Pace(
         period_us=max(hold_us, spacing_us, averaging_us(row, sensor)),
@@ -91,11 +89,11 @@ def pace(ts_us: I64, power_mw: I32, row: Mapping[str, Any], sensor: str | None) 
 
 
 def ticks_us(ts_us: I64, spacing_us: int) -> float:
-    """Return the mean spacing of ticks, of which some were not kept, to far below their jitter.
+    """Return the mean spacing of polls, of which some were not kept, to far below their jitter.
 
     Args:
         ts_us: int64[n] stamps, ascending.
-        spacing_us: about how far ticks are apart.
+        spacing_us: the spacing, roughly.
     """
     found, reach = float(spacing_us), 1
     while reach < len(ts_us) // 2 and reach <= 1 << 12:
@@ -109,7 +107,7 @@ def ticks_us(ts_us: I64, spacing_us: int) -> float:
 
 
 def averaging_us(row: Mapping[str, Any], sensor: str | None) -> int:
-    """Return what a reading is the mean over as far as it bounds what can be claimed (us)."""
+    """Return the time that a reading averages over (us); 0 if it is instantaneous."""
     if sensor == "instant" or _INSTANT_BOARDS.search(row.get("name") or ""):
         return 0
     return AVERAGE_US
@@ -118,11 +116,11 @@ def averaging_us(row: Mapping[str, Any], sensor: str | None) -> int:
 def interpolation_gain(
     frequency_hz: np.ndarray[Any, np.dtype[np.float64]], paces: Mapping[tuple[int, int], int]
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return what is left of an amplitude at some frequencies once readings are joined by lines.
+    """Return the share of an amplitude that remains after linear interpolation, by frequency.
 
-    A value that stands for H and then goes to the next one within T is the readings' train run
-    through a mean over H and a mean over T: sinc(f H) sinc(f T), which is sinc(f T)^2 where every
-    reading is a new value. Of a group it is the mean over its devices.
+    A value that is held for H and then goes to the next one within T is the train of readings
+    filtered by a mean over H and a mean over T: sinc(f H) sinc(f T), which is sinc(f T)^2 where
+    every reading is a new value. For a group it is the mean over its devices.
 
     Args:
         frequency_hz: float64[k].

@@ -22,9 +22,8 @@ import numpy.typing as npt
 from numba import njit, prange
 
 from tokenergy_collectors.lake.contract import HOUR_US, WHOLE_PPM
-from tokenergy_transforms.batch import I64
+from tokenergy_transforms.batch import I64, Readings
 from tokenergy_transforms.maths import lower_bound, pair_energy
-from tokenergy_transforms.readings import Readings
 
 _CHUNKS = 64
 
@@ -47,12 +46,12 @@ class Grid:
 
     @classmethod
     def empty(cls, hour_us: int, step_us: int) -> Grid:
-        """Return an hour's grid without anything in it."""
+        """Return an empty grid of an hour."""
         count = HOUR_US // step_us
         return cls(hour_us, step_us, np.zeros(count, np.int64), np.zeros(count, np.bool_))
 
     def merge(self, other: Grid) -> None:
-        """Add all that is in another grid of the same hour and step."""
+        """Add another grid of the same hour and step."""
         self.energy_nj += other.energy_nj
         self.missing |= other.missing
         self.covered_us += other.covered_us

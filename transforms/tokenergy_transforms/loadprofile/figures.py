@@ -1,7 +1,7 @@
 """What a load does in time: mean, swing, ramps, and the storage that would flatten it.
 
 In: the cells of one group: energy (nJ) and which of them are defined. Out: plain numbers, None
-where there is nothing to tell. The power of a cell is its mean: energy over step, in mW.
+where a figure is not defined. The power of a cell is its mean: energy over step, in mW.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def ramps(
 
     A ramp over h is the difference of two cells' mean powers, h apart, both defined. For each h:
     the largest rise and fall (mW, 0 if it never rises or falls) and the 99.9th percentile (nearest
-    rank) of the absolute difference. One that is shorter than the effective period of the readings
-    (`shortest_us`) or no whole number of cells is not told.
+    rank) of the absolute difference. A horizon that is shorter than the effective period of the
+    readings (`shortest_us`), or not a whole number of cells, gives None.
     """
     found: Figures = {}
     reasons: set[str] = set()

@@ -1,6 +1,6 @@
 """Whose power is added up: the jobs, nodes, racks and sites of one hour.
 
-In: what the lake says of its devices and allocations, and which devices were read in the hour.
+In: the lake's inventory, and which devices have readings in the hour.
 Out: groups, each with its members: a device, from when to when, and with which share.
 """
 
@@ -15,22 +15,23 @@ from tokenergy_collectors.lake.contract import HOUR_US, WHOLE_PPM
 from tokenergy_transforms.loadprofile.bandwidth import Pace
 
 if TYPE_CHECKING:
-    from tokenergy_transforms.known import Known
+    from tokenergy_transforms.inventory import Inventory
 
 KINDS = ("job", "node", "rack", "site")
 
 Key = tuple[str, str]
 """A device as it was read: (node, device_id)."""
 
-Row = dict[str, Any]
+DeviceRow = dict[str, Any]
+"""A row of `device`, by column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """A share (ppm) of a device in [start_us, end_us); pace is None where it has no readings.
 
-    held_us is how long it was held, as far as is known: an allocation that has no end lasts until
-    the last that was read of its device, if its node is not heard of later.
+    held_us is how long it was held, as far as is known: if its node has no later readings, an
+    allocation without an end lasts until the last reading of its device.
     """
 
     key: Key
@@ -57,7 +58,7 @@ class Group:
 
     @property
     def nodes(self) -> set[str]:
-        """The nodes on which there is something to add up."""
+        """The nodes that have readings of its members."""
         return {member.key[0] for member in self.metered}
 
     def held(self) -> list[tuple[int, int]]:
@@ -75,7 +76,7 @@ def parse_kinds(text: str) -> list[str]:
     """Return the kinds of group named in a list such as `job,rack`, in their usual order.
 
     Raises:
-        UserError: one is not known, or none is named.
+        UserError: a kind does not exist, or none is named.
     """
     named = [name.strip() for name in text.split(",")]
     for name in named:
@@ -84,29 +85,29 @@ def parse_kinds(text: str) -> list[str]:
     return [kind for kind in KINDS if kind in named]
 
 
-def in_force(of_all: Known, hour_us: int) -> dict[str, Row]:
-    """Return the `device` row of each board that was in force in an hour, or else its first.
+def in_force(inventory: Inventory, hour_us: int) -> dict[str, DeviceRow]:
+    """Return the `device` row of each board that was valid in an hour, or else its first.
 
-    Its `update_us` is the last one that was told by then, or else the first: the same period from
-    which the integration takes the gap limit.
+    Its `update_us` is the last one recorded by then, or else the first: the same period that the
+    gap limit of the integration uses.
     """
-    found: dict[str, Row] = {}
-    told: dict[str, int] = {}
+    found: dict[str, DeviceRow] = {}
+    learned: dict[str, int] = {}
     order = sorted(
-        of_all.devices.to_pylist(), key=lambda row: (row["ts_us"], row["update_us"] or 0)
+        inventory.devices.to_pylist(), key=lambda row: (row["ts_us"], row["update_us"] or 0)
     )
     for row in order:
         name, by_then = row["device_id"], row["ts_us"] < hour_us + HOUR_US
         if by_then or name not in found:
             found[name] = row
-        if row["update_us"] is not None and (by_then or name not in told):
-            told[name] = row["update_us"]
-    return {name: {**row, "update_us": told.get(name)} for name, row in found.items()}
+        if row["update_us"] is not None and (by_then or name not in learned):
+            learned[name] = row["update_us"]
+    return {name: {**row, "update_us": learned.get(name)} for name, row in found.items()}
 
 
 def groups(
-    of_all: Known,
-    rows: Mapping[str, Row],
+    inventory: Inventory,
+    rows: Mapping[str, DeviceRow],
     hour_us: int,
     kinds: Sequence[str],
     paces: Mapping[Key, Pace],
@@ -114,16 +115,16 @@ def groups(
     """Return the groups of an hour in which something was read, sorted by kind and id.
 
     Args:
-        of_all: devices and allocations.
-        rows: the `device` rows in force.
+        inventory: devices and allocations.
+        rows: the valid `device` rows, see `in_force`.
         hour_us: start of the hour.
         kinds: which of `KINDS`.
         paces: how each device was read in the hour, by node and device.
     """
     found: dict[tuple[str, str], Group] = {}
     if "job" in kinds:
-        _jobs(found, of_all, rows, hour_us, paces)
-    places: dict[str, Callable[[str, Row], str | None]] = {
+        _jobs(found, inventory, rows, hour_us, paces)
+    places: dict[str, Callable[[str, DeviceRow], str | None]] = {
         "node": lambda node, row: node,
         "rack": lambda node, row: _place(row, "rack"),
         "site": lambda node, row: _place(row, "site"),
@@ -152,34 +153,34 @@ def _add(found: dict[tuple[str, str], Group], kind: str, name: str, member: Memb
 
 def _jobs(
     found: dict[tuple[str, str], Group],
-    of_all: Known,
-    rows: Mapping[str, Row],
+    inventory: Inventory,
+    rows: Mapping[str, DeviceRow],
     hour_us: int,
     paces: Mapping[Key, Pace],
 ) -> None:
-    columns = (of_all.devices[name].to_pylist() for name in ("node", "device_id"))
-    there = set(zip(*columns, strict=True))
-    for row in of_all.allocations:
+    columns = (inventory.devices[name].to_pylist() for name in ("node", "device_id"))
+    known = set(zip(*columns, strict=True))
+    for row in inventory.allocations:
         key = (row["node"], row["device_id"])
-        if key not in there and key not in paces:
+        if key not in known and key not in paces:
             continue
         pace = paces.get(key)
         start_us = max(row["start_us"], hour_us)
         end_us = min(row["end_us"] or hour_us + HOUR_US, hour_us + HOUR_US)
         held_us = end_us - start_us
-        if row["end_us"] is None and of_all.last_hours.get(key[0], 0) <= hour_us:
+        if row["end_us"] is None and inventory.last_hours.get(key[0], 0) <= hour_us:
             held_us = max(pace.last_us - start_us, 0) if pace else 0
         if start_us < end_us:
             emulated = bool(rows.get(key[1], {}).get("emulated"))
             member = Member(key, start_us, end_us, held_us, row["share_ppm"], pace, emulated)
             _add(found, "job", row["job_id"], member)
-    # A job that never ended, on nodes that are not heard of any more, says nothing of this hour.
+    # A job without an end, on nodes without later readings, has no known time in this hour.
     for name in [n for n, group in found.items() if not any(m.held_us for m in group.members)]:
         del found[name]
 
 
-def _place(row: Row, level: str) -> str | None:
-    """Return the name of a device's rack or site: a rack's with all that it stands in, SITE/...
+def _place(row: DeviceRow, level: str) -> str | None:
+    """Return the name of a device's site, or of its rack with its place: SITE/HALL/POD/RACK.
 
     Racks of one name in two halls are two racks.
     """

@@ -15,23 +15,23 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_transforms import choice
 from tokenergy_transforms.cuts import parse_window
-from tokenergy_transforms.known import Known, known
+from tokenergy_transforms.inventory import Inventory, read_inventory
 from tokenergy_transforms.loadprofile import groups, rows, spectrum, stream
-from tokenergy_transforms.loadprofile.sources import Source
+from tokenergy_transforms.loadprofile.hourreadings import HourReadings
 
 STEPS_US = (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 """Grid steps that `auto` picks from."""
 
 BREAK_EVEN_CELLS = 50_000_000
-"""Cells of one hour's groups from which `auto` takes CUDA. Derived: a spectrum costs the CPU about
-a microsecond a cell and an hour of them must repay a second of start-up and transfer many times."""
+"""From so many cells in one hour's groups `auto` uses CUDA. Derived: a spectrum takes the CPU about
+a microsecond a cell, and an hour must repay a second of start-up and transfer many times over."""
 
 TABLES_WRITTEN = ("load_profile", "load_spectrum")
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What one hour gave."""
+class Profiled:
+    """What was done of one hour: groups, cells of their grids, what computed the spectra."""
 
     hour_us: int
     groups: int
@@ -43,7 +43,7 @@ def parse_step(text: str) -> int | None:
     """Return a grid step in microseconds; None for `auto`.
 
     Raises:
-        UserError: it is none, or an hour is no whole number of it.
+        UserError: it is not a duration, or does not divide an hour.
     """
     if text == "auto":
         return None
@@ -61,15 +61,15 @@ def parse_step(text: str) -> int | None:
 def auto_step(period_us: int) -> int:
     """Return the largest step of `STEPS_US` that is at most half a period, or else the smallest.
 
-    Half of it: what the lines between readings repeat above the limit then stays there, instead of
-    being folded onto what lies below it.
+    With half a period, the images that interpolation makes above the limit stay there. With more
+    they would fold onto the frequencies below it.
     """
     fitting = [step_us for step_us in STEPS_US if step_us <= 0.51 * period_us]
     return max(fitting, default=STEPS_US[0])
 
 
 def worklist(lake: Lake, hours: Sequence[int] | None = None) -> list[int]:
-    """Return the hours to do: those with readings, and those whose tables may have lost them."""
+    """Return the hours to do: those with readings, and those with files of an earlier run."""
     if hours is not None:
         return sorted(set(hours))
     return sorted({hour for table in ("power", *TABLES_WRITTEN) for hour in lake.hours(table)})
@@ -81,9 +81,9 @@ def profile_hour(
     kinds: Sequence[str],
     step_us: int | None = None,
     device: choice.Device = "auto",
-    of_all: Known | None = None,
-    tell: stream.Tell = lambda _: None,
-) -> Done:
+    inventory: Inventory | None = None,
+    report: stream.Report = lambda _: None,
+) -> Profiled:
     """Write the load profiles and spectra of one hour; remove them where nothing was read.
 
     Args:
@@ -92,29 +92,29 @@ def profile_hour(
         kinds: kinds of group, of `groups.KINDS`; the files hold these and no others.
         step_us: grid step; None picks one for each group, see `auto_step`.
         device: what computes the spectra.
-        of_all: what the lake says of all nodes, if it has been read.
-        tell: told of each node before it is worked on.
+        inventory: the lake's, if it has been read; read here if None.
+        report: takes the name of each node before it is worked on.
 
     Raises:
         UserError: CUDA was asked for and cannot be used, or a file cannot be reached.
     """
-    of_all = of_all or known(lake)
-    in_force = groups.in_force(of_all, hour_us)
-    source = Source(lake, hour_us, in_force)
+    inventory = inventory or read_inventory(lake)
+    in_force = groups.in_force(inventory, hour_us)
+    readings = HourReadings(lake, hour_us, in_force)
     paces = {}
     for node in lake.nodes("power", hour_us):
-        tell(f"{node}: pace")
-        paces.update(source.paces(node))
-    found = groups.groups(of_all, in_force, hour_us, kinds, paces) if paces else []
+        report(f"{node}: pace")
+        paces.update(readings.paces(node))
+    found = groups.groups(inventory, in_force, hour_us, kinds, paces) if paces else []
     steps = [step_us or auto_step(rows.period_us(group)) for group in found]
     cells = sum(HOUR_US // step for step in steps)
     backend, psd = spectra(device, cells, {device_id for _, device_id in paces})
     order = stream.order(paces, in_force)
-    told = stream.fill(source, hour_us, found, steps, order, psd, tell)
-    stream.ask(source, told, order, tell)
-    _write(lake, "load_profile", [one.told.profile for one in told], hour_us)
-    _write(lake, "load_spectrum", [band for one in told for band in one.told.bands], hour_us)
-    return Done(hour_us, len(found), cells, backend)
+    filled = stream.fill(readings, hour_us, found, steps, order, psd, report)
+    stream.check_lines(readings, filled, order, report)
+    _write(lake, "load_profile", [one.rows.profile for one in filled], hour_us)
+    _write(lake, "load_spectrum", [band for one in filled for band in one.rows.bands], hour_us)
+    return Profiled(hour_us, len(found), cells, backend)
 
 
 def spectra(device: choice.Device, cells: int, metered: set[str]) -> tuple[str, spectrum.Psd]:
@@ -124,11 +124,7 @@ def spectra(device: choice.Device, cells: int, metered: set[str]) -> tuple[str, 
         UserError: CUDA was asked for and cannot be used.
     """
     if device == "cuda":
-        why = choice.cuda_unusable()
-        if why is not None:
-            raise UserError(f"--device cuda: {why}")
-        # Told to: if there is no other, one that the lake meters.
-        return "cuda", _on_cuda((choice.unmetered(metered) or choice.unmetered(()))[0])
+        return "cuda", _on_cuda(choice.cuda_devices(metered)[0])
     if device == "auto" and cells >= BREAK_EVEN_CELLS and choice.cuda_unusable() is None:
         free = choice.unmetered(metered)
         if free:
@@ -148,7 +144,7 @@ def _on_cuda(ordinal: int) -> spectrum.Psd:
     return psd
 
 
-def _write(lake: Lake, table: str, written: list[rows.Row], hour_us: int) -> None:
+def _write(lake: Lake, table: str, written: list[rows.TableRow], hour_us: int) -> None:
     import pyarrow as pa
 
     if written:

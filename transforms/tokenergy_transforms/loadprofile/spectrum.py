@@ -3,7 +3,7 @@
 In: the mean powers of a group's cells (mW), which of them are defined, and what cells and lines
 between readings leave of an amplitude. Out: variance by band, the strongest line.
 
-Maths. Segments of n cells with half overlap, each without its mean and under a Hann window w, lie
+Maths. Segments of n cells with half overlap, each without its mean and under a Hann window w, are
 inside runs of defined cells; of the segments X_s
 
     P(k / (n dt)) = 2 dt / sum(w^2) mean_s |rfft(w (X_s - mean X_s))_k|^2      mW^2/Hz
@@ -34,25 +34,25 @@ SEGMENTS_S = (400, 200, 100, 50, 25)
 
 EDGES_HZ = (0.01, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 """Edges of the bands. Below 0.1 Hz secondary control acts; 0.1 to 2.5 Hz holds the electromechanic
-modes of grids, inter-area (about 0.1 to 1 Hz) and local (about 1 to 2.5 Hz); above lie control
+modes of grids, inter-area (about 0.1 to 1 Hz) and local (about 1 to 2.5 Hz); above come control
 modes, flicker, and from about 7 Hz the torsional modes of turbine shafts. Sources: docs."""
 
 RESOLVED = 4
-"""A frequency is told from 4 bins up: below, the Hann window mixes it with the mean's own line."""
+"""Frequencies count from 4 bins up: below, the Hann window mixes them with the line of the mean."""
 
 _ENOUGH_SEGMENTS = 3
 _LOBE = 4
 _NEAR = 20
 _LINE = 20.0
-"""A line stands this far above the median of its neighbourhood, whether that is level or falls with
-the square of the frequency, as drifts do. Noise does so once in hundreds of hours, even in a
+"""A line exceeds the median of its neighbourhood by this factor, whether that is level or falls
+with the square of the frequency, as drifts do. Noise does so once in hundreds of hours, even in a
 spectrum of one segment."""
 
 _PEAKS = 20
-"""How many maxima are looked at, the largest first."""
+"""How many maxima are examined, the largest first."""
 
 _ROUNDING = 1e-6
-"""Swings below this share of the mean are no more than the rounding of readings."""
+"""Swings below this share of the mean may be rounding of the readings."""
 
 _BATCH_CELLS = 1 << 22
 
@@ -65,7 +65,7 @@ class Spectrum:
         density: float64[k] mW^2/Hz at k * resolution_hz.
         resolution_hz: width of a bin.
         segments: how many segments it is the mean of.
-        limit_hz: nothing above is told.
+        limit_hz: the highest frequency that the readings resolve.
     """
 
     density: F64
@@ -81,7 +81,7 @@ class Spectrum:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Variance of a load (mW^2) from low to high; None with the reason where it is not told."""
+    """Variance of a load (mW^2) from low to high; or None and the reason."""
 
     low_hz: float
     high_hz: float
@@ -107,7 +107,7 @@ def runs_of(power_mw: F64, defined: Bools) -> list[F64]:
 def segment_cells(runs: list[F64], step_us: int) -> tuple[int, int]:
     """Return cells a segment and how many segments fit; (0, 0) if none does.
 
-    The longest length that fits often enough is taken, or else the longest that fits at all.
+    It takes the longest length that fits often enough, or else the longest that fits at all.
     """
     fallback = (0, 0)
     for seconds in SEGMENTS_S:
@@ -146,10 +146,10 @@ def psd_batched(xp: Any) -> Psd:
         total, count = xp.zeros(cells // 2 + 1), 0
         for run in runs:
             starts = list(_starts(run, cells))
-            there = xp.asarray(run)
+            cells_mw = xp.asarray(run)
             for some in _batches(starts, max(_BATCH_CELLS // cells, 1)):
                 # A row a segment; the place of each cell in its run.
-                rows = there[xp.asarray(some)[:, None] + xp.arange(cells)[None, :]]
+                rows = cells_mw[xp.asarray(some)[:, None] + xp.arange(cells)[None, :]]
                 rows = (rows - rows.mean(axis=1, keepdims=True)) * window
                 found = xp.fft.rfft(rows, axis=1)
                 total += (found.real**2 + found.imag**2).sum(axis=0)
@@ -169,11 +169,11 @@ def _batches(starts: list[int], size: int) -> Iterator[list[int]]:
 
 
 def gain(frequency_hz: F64, of_lines: F64, step_us: int) -> F64:
-    """Return what is left of an amplitude in the means of cells of readings joined by lines.
+    """Return the share of an amplitude that remains after interpolation and averaging over cells.
 
     Args:
         frequency_hz: float64[k].
-        of_lines: float64[k] what the lines leave; see `bandwidth.interpolation_gain`.
+        of_lines: float64[k] what interpolation leaves; see `bandwidth.interpolation_gain`.
         step_us: size of a cell: its mean leaves sinc(f step), exactly.
     """
     return of_lines * np.sinc(frequency_hz * step_us / 1e6)
@@ -183,7 +183,7 @@ def bands(spectrum: Spectrum | None, limit_hz: float) -> list[Band]:
     """Return the bands: the integral of the density over each, bins cut at its edges.
 
     None where the band reaches above the limit (`above_nyquist`), where there is no spectrum
-    (`no_segment`), or where its lower edge lies under `RESOLVED` bins (`below_resolution`).
+    (`no_segment`), or where its lower edge is below `RESOLVED` bins (`below_resolution`).
     """
     found = []
     for low, high in pairwise(EDGES_HZ):
@@ -212,26 +212,26 @@ def band_variance(spectrum: Spectrum, low_hz: float, high_hz: float) -> float:
 
 
 def dominant(spectrum: Spectrum, mean_mw: float) -> Line | None:
-    """Return the strongest line of a load up to the limit; None if nothing stands out of noise.
+    """Return the strongest line of a load up to the limit; None if no line exceeds the noise.
 
-    A line is a local maximum, `RESOLVED` bins or more from 0, that stands far above the median of
-    its neighbourhood. Its power is the lobe's less the neighbourhood's; its frequency the vertex
+    A line is a local maximum, `RESOLVED` bins or more from 0, far above the median of its
+    neighbourhood. Its power is the lobe's less the neighbourhood's; its frequency the vertex
     of the parabola through the logarithms of three bins.
     """
     density, width = spectrum.density, spectrum.resolution_hz
     top = min(int(spectrum.limit_hz / width), len(density) - 2)
-    told = float(density[RESOLVED : top + 1].sum()) * width
+    variance = float(density[RESOLVED : top + 1].sum()) * width
     places = np.arange(RESOLVED, top + 1)
     peak = (density[places] >= density[places - 1]) & (density[places] > density[places + 1])
     best: Line | None = None
     for k in sorted(places[peak], key=lambda k: -density[k])[:_PEAKS]:
-        line = _line(density, int(k), width, top, told)
+        line = _line(density, int(k), width, top, variance)
         if line is not None and (best is None or line.amplitude_mw > best.amplitude_mw):
             best = line
     return best if best is not None and best.amplitude_mw > _ROUNDING * mean_mw else None
 
 
-def _line(density: F64, k: int, width: float, top: int, told: float) -> Line | None:
+def _line(density: F64, k: int, width: float, top: int, variance: float) -> Line | None:
     lobe = slice(max(k - _LOBE, 1), k + _LOBE + 1)
     left, right = max(lobe.start - _NEAR, 1), min(lobe.stop + _NEAR, top + 1)
     near = np.concatenate([np.arange(left, lobe.start), np.arange(lobe.stop, right)])
@@ -245,5 +245,5 @@ def _line(density: F64, k: int, width: float, top: int, told: float) -> Line | N
     a, b, c = (float(np.log(max(density[k + i], 1e-300))) for i in (-1, 0, 1))
     bend = a - 2 * b + c
     shift = 0.5 * (a - c) / bend if bend else 0.0
-    share = min(power / told, 1.0) if told else 0.0
+    share = min(power / variance, 1.0) if variance else 0.0
     return Line((k + min(max(shift, -0.5), 0.5)) * width, float(np.sqrt(2 * power)), share)

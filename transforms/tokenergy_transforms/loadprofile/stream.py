@@ -1,9 +1,9 @@
-"""Nodes in, one after the other; what is told of each group out.
+"""Streams the nodes of an hour through the grids of its groups.
 
-In: the groups of an hour and its readings. Out: a `Told` a group. The nodes of a rack follow each
-other; a group's grid is made at its first node, told and let go after its last. So what is held at
-once is the grids of the groups that are open (see `cells`), one node's readings, and what `sources`
-keeps. A second walk over the readings asks whether dominant lines are where they seem to be.
+In: the groups of an hour and its readings. Out: the rows of each group. Nodes of one rack come one
+after the other; a group's grid is made at its first node, and turned into rows and released after
+its last. So memory holds the grids of the open groups (see `cells`), the readings of one node, and
+the cache of `hourreadings`. A second pass over the readings checks whether dominant lines are real.
 """
 
 from __future__ import annotations
@@ -11,26 +11,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tokenergy_transforms.batch import Readings
 from tokenergy_transforms.loadprofile import rows, spectrum
 from tokenergy_transforms.loadprofile.alias import Suspect, suspect
 from tokenergy_transforms.loadprofile.cells import Grid
-from tokenergy_transforms.loadprofile.groups import Group, Key, Member, Row
-from tokenergy_transforms.loadprofile.sources import Source
-from tokenergy_transforms.readings import Readings
+from tokenergy_transforms.loadprofile.groups import DeviceRow, Group, Key, Member
+from tokenergy_transforms.loadprofile.hourreadings import HourReadings
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
+"""Takes progress, in words."""
+
 Places = tuple[tuple[int, int, int, int], ...]
 """(place among a node's devices, start_us, end_us, share_ppm) of each member."""
 
 
 @dataclass(slots=True)
 class Filled:
-    """A group that has been told, its members by node, and its line if it has one."""
+    """A group with its rows, its members by node, and its dominant line if it has one."""
 
     group: Group
     step_us: int
     of_node: dict[str, list[Member]]
-    told: rows.Told
+    rows: rows.GroupRows
     line: Suspect | None
 
 
@@ -43,8 +45,8 @@ class _Open:
     grid: Grid | None = None
 
 
-def order(paces: Mapping[Key, object], in_force: Mapping[str, Row]) -> list[str]:
-    """Return the nodes that were read, those of one rack next to each other."""
+def order(paces: Mapping[Key, object], in_force: Mapping[str, DeviceRow]) -> list[str]:
+    """Return the nodes with readings, those of one rack next to each other."""
     first: dict[str, tuple[str, ...]] = {}
     for node, device in sorted(paces):
         row = in_force.get(device, {})
@@ -54,26 +56,26 @@ def order(paces: Mapping[Key, object], in_force: Mapping[str, Row]) -> list[str]
 
 
 def fill(
-    source: Source,
+    readings: HourReadings,
     hour_us: int,
     groups: Sequence[Group],
     steps_us: Sequence[int],
     nodes: Sequence[str],
     psd: spectrum.Psd,
-    tell: Tell,
+    report: Report,
 ) -> list[Filled]:
-    """Fill the grids node by node; tell each group after its last node.
+    """Fill the grids node by node; make the rows of each group after its last node.
 
     Args:
-        source: the readings.
+        readings: those of the hour.
         hour_us: start of the hour.
         groups: the groups.
         steps_us: the grid step of each.
         nodes: in which order.
         psd: computes densities.
-        tell: told of each node.
+        report: takes the name of each node.
     """
-    told: list[Filled] = []
+    filled: list[Filled] = []
     here: dict[str, list[_Open]] = {}
     for group, step_us in zip(groups, steps_us, strict=True):
         one = _Open(group, step_us)
@@ -83,53 +85,55 @@ def fill(
         for node in one.of_node:
             here.setdefault(node, []).append(one)
         if not one.left:
-            told.append(_close(one, Grid.empty(hour_us, step_us), psd))
+            filled.append(_close(one, Grid.empty(hour_us, step_us), psd))
     for node in nodes:
-        tell(node)
-        loaded = source.load(node)
-        limits_us = source.limits_us(loaded.devices)
+        report(node)
+        loaded = readings.load(node)
+        limits_us = readings.limits_us(loaded.devices)
         same: dict[tuple[int, Places], Grid] = {}
         for one in here.get(node, []):
             key = (one.step_us, _places(one.of_node[node], loaded))
-            if key not in same:  # node, rack and site mostly add up the same devices
+            if key not in same:  # a node, its rack and its site mostly add up the same devices
                 same[key] = Grid.empty(hour_us, one.step_us)
                 same[key].add(loaded, limits_us, key[1])
             one.grid = one.grid or Grid.empty(hour_us, one.step_us)
             one.grid.merge(same[key])
             one.left.discard(node)
             if not one.left:
-                told.append(_close(one, one.grid, psd))
+                filled.append(_close(one, one.grid, psd))
                 one.grid = None
-    return told
+    return filled
 
 
-def ask(source: Source, told: Sequence[Filled], nodes: Sequence[str], tell: Tell) -> None:
-    """Ask the readings, node by node, whether the dominant lines are where they seem to be."""
+def check_lines(
+    readings: HourReadings, filled: Sequence[Filled], nodes: Sequence[str], report: Report
+) -> None:
+    """Check against the readings, node by node, whether the dominant lines are real."""
     here: dict[str, list[tuple[Filled, Suspect]]] = {}
-    for one in told:
+    for one in filled:
         for node in one.of_node if one.line else ():
             if one.line:
                 here.setdefault(node, []).append((one, one.line))
     for node in nodes:
         if node in here:
-            tell(f"{node}: lines")
-            loaded = source.load(node)
+            report(f"{node}: lines")
+            loaded = readings.load(node)
             for one, line in here[node]:
                 line.add(loaded, _places(one.of_node[node], loaded))
-    for one in told:
+    for one in filled:
         if one.line:
-            one.told.doubt(one.line.verdict())
+            one.rows.apply_verdict(one.line.verdict())
 
 
 def _close(one: _Open, grid: Grid, psd: spectrum.Psd) -> Filled:
-    told = rows.rows(one.group, grid, psd)
-    line_hz, line = told.profile["dominant_hz"], None
+    found = rows.group_rows(one.group, grid, psd)
+    line_hz, line = found.profile["dominant_hz"], None
     if line_hz is not None:
         ticks = [member.pace.ticks_us for member in one.group.metered if member.pace]
         spacings = [us for us in ticks if us is not None]
         known = spacings if len(spacings) == len(ticks) else []
-        line = suspect(line_hz, known, told.defined, grid.hour_us, grid.step_us)
-    return Filled(one.group, one.step_us, one.of_node, told, line)
+        line = suspect(line_hz, known, found.defined, grid.hour_us, grid.step_us)
+    return Filled(one.group, one.step_us, one.of_node, found, line)
 
 
 def _places(members: Sequence[Member], loaded: Readings) -> Places:

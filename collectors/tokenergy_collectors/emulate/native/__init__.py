@@ -2,5 +2,5 @@
 
 In: an emulated node. Out: a state file that the library reads, and the library itself, compiled on
 demand. Unmodified programs then find the boards where they look for NVIDIA's. The physics and the
-sensors stay in Python: the library looks up in tables what `sensor.py` made, some seconds ahead.
+sensors stay in Python: the library looks up tables that are written some seconds ahead.
 """

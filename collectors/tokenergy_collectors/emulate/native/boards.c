@@ -1,4 +1,4 @@
-/* What NVML tells about one board. */
+/* What NVML reports about one board. */
 
 #include "library.h"
 
@@ -9,14 +9,14 @@
 #define TEMPERATURE_GPU 0
 #define NO_INSTANCE 0xFFFFFFFFu
 
-/* Begin a call: `index` is a board that answers, and the caller's pointer is one. */
+/* Begin a call: find the board, check that it answers and that the pointer is not null. */
 #define ENTER(device, out)                    \
     unsigned index;                           \
     TRY(te_find(device, &index));             \
     if (!(out))                               \
         return NVML_ERROR_INVALID_ARGUMENT;
 
-static int withheld(unsigned index, unsigned what) {
+static int unsupported(unsigned index, unsigned what) {
     return (te_board(index)->unsupported & what) != 0;
 }
 
@@ -24,7 +24,7 @@ static int withheld(unsigned index, unsigned what) {
 
 EXPORT nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned *mw) {
     ENTER(device, mw)
-    if (withheld(index, TE_NO_USAGE))
+    if (unsupported(index, TE_NO_USAGE))
         return NVML_ERROR_NOT_SUPPORTED;
     te_count();
     return te_read(index, te_now_us(), te_usage_mw, mw);
@@ -33,7 +33,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetPowerUsage(nvmlDevice_t device, unsigned *mw) {
 EXPORT nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device,
                                                         unsigned long long *mj) {
     ENTER(device, mj)
-    if (withheld(index, TE_NO_COUNTER))
+    if (unsupported(index, TE_NO_COUNTER))
         return NVML_ERROR_NOT_SUPPORTED;
     te_count();
     uint64_t value;
@@ -44,7 +44,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t device,
 
 static nvmlReturn_t power(unsigned index, int64_t now_us, unsigned what, te_take *take,
                           nvmlFieldValue_t *f) {
-    if (withheld(index, what))
+    if (unsupported(index, what))
         return NVML_ERROR_NOT_SUPPORTED;
     TRY(te_read(index, now_us, take, &f->value.ui));
     f->valueType = NVML_VALUE_TYPE_UNSIGNED_INT;
@@ -53,7 +53,7 @@ static nvmlReturn_t power(unsigned index, int64_t now_us, unsigned what, te_take
 
 static nvmlReturn_t counter(unsigned index, int64_t now_us, nvmlFieldValue_t *f) {
     uint64_t mj;
-    if (withheld(index, TE_NO_COUNTER))
+    if (unsupported(index, TE_NO_COUNTER))
         return NVML_ERROR_NOT_SUPPORTED;
     TRY(te_energy_mj(index, now_us, &mj));
     f->value.ull = mj;
@@ -99,29 +99,29 @@ EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count,
 
 /* What does not change. */
 
-#define PLATE(name, type, value)                                  \
+#define CONSTANT(name, type, value)                               \
     EXPORT nvmlReturn_t name(nvmlDevice_t device, type *out) {    \
         ENTER(device, out)                                        \
         *out = (type)(value);                                     \
         return NVML_SUCCESS;                                      \
     }
 
-PLATE(nvmlDeviceGetIndex, unsigned, index)
-PLATE(nvmlDeviceGetMinorNumber, unsigned, index)
-PLATE(nvmlDeviceGetBoardId, unsigned, te_board(index)->pci_bus << 8)
-PLATE(nvmlDeviceGetEnforcedPowerLimit, unsigned, te_board(index)->limit_mw)
-PLATE(nvmlDeviceGetPowerManagementLimit, unsigned, te_board(index)->limit_mw)
-PLATE(nvmlDeviceGetPowerManagementDefaultLimit, unsigned, te_board(index)->limit_mw)
-PLATE(nvmlDeviceGetArchitecture, unsigned, te_board(index)->architecture)
-PLATE(nvmlDeviceGetPersistenceMode, unsigned, 1)
-PLATE(nvmlDeviceGetComputeMode, unsigned, 0)
-PLATE(nvmlDeviceGetPerformanceState, unsigned, 0)
-PLATE(nvmlDeviceGetDisplayMode, unsigned, 0)
-PLATE(nvmlDeviceGetDisplayActive, unsigned, 0)
-PLATE(nvmlDeviceIsMigDeviceHandle, unsigned, 0)
+CONSTANT(nvmlDeviceGetIndex, unsigned, index)
+CONSTANT(nvmlDeviceGetMinorNumber, unsigned, index)
+CONSTANT(nvmlDeviceGetBoardId, unsigned, te_board(index)->pci_bus << 8)
+CONSTANT(nvmlDeviceGetEnforcedPowerLimit, unsigned, te_board(index)->limit_mw)
+CONSTANT(nvmlDeviceGetPowerManagementLimit, unsigned, te_board(index)->limit_mw)
+CONSTANT(nvmlDeviceGetPowerManagementDefaultLimit, unsigned, te_board(index)->limit_mw)
+CONSTANT(nvmlDeviceGetArchitecture, unsigned, te_board(index)->architecture)
+CONSTANT(nvmlDeviceGetPersistenceMode, unsigned, 1)
+CONSTANT(nvmlDeviceGetComputeMode, unsigned, 0)
+CONSTANT(nvmlDeviceGetPerformanceState, unsigned, 0)
+CONSTANT(nvmlDeviceGetDisplayMode, unsigned, 0)
+CONSTANT(nvmlDeviceGetDisplayActive, unsigned, 0)
+CONSTANT(nvmlDeviceIsMigDeviceHandle, unsigned, 0)
 
 /* The same for calls with two answers. */
-#define PLATE_2(name, type, value_a, value_b)                               \
+#define CONSTANT_2(name, type, value_a, value_b)                               \
     EXPORT nvmlReturn_t name(nvmlDevice_t device, type *a, type *b) {       \
         ENTER(device, a && b)                                               \
         *a = (type)(value_a);                                               \
@@ -129,14 +129,14 @@ PLATE(nvmlDeviceIsMigDeviceHandle, unsigned, 0)
         return NVML_SUCCESS;                                                \
     }
 
-PLATE_2(nvmlDeviceGetPowerManagementLimitConstraints, unsigned, te_board(index)->min_limit_mw,
+CONSTANT_2(nvmlDeviceGetPowerManagementLimitConstraints, unsigned, te_board(index)->min_limit_mw,
         te_board(index)->limit_mw)
-PLATE_2(nvmlDeviceGetCudaComputeCapability, int, te_board(index)->capability_major,
+CONSTANT_2(nvmlDeviceGetCudaComputeCapability, int, te_board(index)->capability_major,
         te_board(index)->capability_minor)
-PLATE_2(nvmlDeviceGetMigMode, unsigned, 0, 0)
-/* Nothing encodes or decodes video here: 0 percent, over a second. */
-PLATE_2(nvmlDeviceGetEncoderUtilization, unsigned, 0, 1000000)
-PLATE_2(nvmlDeviceGetDecoderUtilization, unsigned, 0, 1000000)
+CONSTANT_2(nvmlDeviceGetMigMode, unsigned, 0, 0)
+/* Emulated boards encode and decode no video: 0 percent, over a second. */
+CONSTANT_2(nvmlDeviceGetEncoderUtilization, unsigned, 0, 1000000)
+CONSTANT_2(nvmlDeviceGetDecoderUtilization, unsigned, 0, 1000000)
 
 EXPORT nvmlReturn_t nvmlDeviceGetUUID(nvmlDevice_t device, char *out, unsigned size) {
     ENTER(device, out)
@@ -222,7 +222,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t devic
     return nvmlDeviceGetCurrentClocksEventReasons(device, reasons);
 }
 
-/* The first form counts what the driver keeps for itself as used, the second tells it apart. */
+/* The first form counts the driver's reserved memory as used, the second reports it apart. */
 EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *out) {
     ENTER_GAUGE(device, out)
     const struct te_board *board = te_board(index);
@@ -244,7 +244,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v
     return NVML_SUCCESS;
 }
 
-/* Too small an array is answered with the number there are. */
+/* If the array is too small, return how many there are. */
 EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsigned *count,
                                                             nvmlProcessInfo_t *list) {
     ENTER_GAUGE(device, count)
@@ -261,7 +261,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device,
     return NVML_SUCCESS;
 }
 
-/* Nobody draws on these boards, and nothing shares them through MPS. */
+/* These boards run no graphics, and nothing shares them through MPS. */
 EXPORT nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device, unsigned *count,
                                                              nvmlProcessInfo_t *list) {
     (void)list;
@@ -277,12 +277,12 @@ EXPORT nvmlReturn_t nvmlDeviceGetMPSComputeRunningProcesses_v3(nvmlDevice_t devi
 }
 
 /* What emulated boards do not have, and what only root could change. Arguments after the handle
-   are not looked at. */
-#define REFUSED(name, code)                         \
+   are not read. */
+#define UNAVAILABLE(name, code)                     \
     EXPORT nvmlReturn_t name(nvmlDevice_t device) { \
         unsigned index;                             \
         TRY(te_find(device, &index));               \
         return NVML_ERROR_##code;                   \
     }
-#include "refused.def"
-#undef REFUSED
+#include "unavailable.def"
+#undef UNAVAILABLE

@@ -1,7 +1,7 @@
 """Compiles the library with gcc, once for each version of its sources.
 
 In: the C files beside this module. Out: a folder with `libnvidia-ml.so.1`, for LD_LIBRARY_PATH.
-`python -m tokenergy_collectors.emulate.native.build FOLDER` compiles into a folder of one's own.
+`python -m tokenergy_collectors.emulate.native.build FOLDER` compiles into that folder.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ FLAGS = (
     f"-shared -Wl,-soname,{SONAME} -Wl,-z,defs"
 )
 _HERE = Path(__file__).parent
+_LISTS = _HERE.parent / "nvml"
+"""Where the lists are that both libraries read."""
 
 
 def compile_library(folder: Path, extra: Sequence[str] = ()) -> Path:
     """Compile the library into a folder; return its path.
 
     Args:
-        folder: made if it is not there.
+        folder: created if it does not exist.
         extra: more options for the compiler.
 
     Raises:
@@ -39,9 +41,9 @@ def compile_library(folder: Path, extra: Sequence[str] = ()) -> Path:
     sources = sorted(map(str, _HERE.glob("*.c")))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as aside:
-            made = Path(aside) / SONAME
-            words = [*compiler, *FLAGS.split(), *extra, *sources, "-o", str(made)]
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as temporary:
+            made = Path(temporary) / SONAME
+            words = [*compiler, *FLAGS.split(), f"-I{_LISTS}", *extra, *sources, "-o", str(made)]
             done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
             if done.returncode:
                 first = (done.stderr.strip() or "no message").splitlines()[0]
@@ -57,7 +59,7 @@ def compile_library(folder: Path, extra: Sequence[str] = ()) -> Path:
 
 
 def library_folder() -> Path:
-    """Return a folder with the library, compiled now unless the sources are as they were.
+    """Return a folder with the library; compile it unless these sources were compiled before.
 
     Raises:
         UserError: as `compile_library`.
@@ -70,15 +72,17 @@ def library_folder() -> Path:
 
 
 def _digest() -> str:
-    """Return a digest of everything that the library is made of."""
+    """Return a digest of everything that the library is compiled from."""
+    # The compiler and its flags too: another CC must not find what the first one compiled.
     digest = hashlib.sha256(f"{os.environ.get('CC', 'gcc')} {FLAGS}".encode())
-    for path in sorted(p for p in _HERE.iterdir() if p.suffix in {".c", ".h", ".def"}):
+    files = [*_HERE.iterdir(), *_LISTS.iterdir()]
+    for path in sorted(p for p in files if p.suffix in {".c", ".h", ".def"}):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def main() -> int:
-    """Compile into the folder given, or into the cache; print where the library lies."""
+    """Compile into the folder given, or into the cache; print the library's path."""
     try:
         if len(sys.argv) > 1:
             print(compile_library(Path(sys.argv[1])))

@@ -1,5 +1,6 @@
-/* Counts the readings of power and energy that each process takes, for whoever compares tools: in
-   the file that TOKENERGY_EMULATED_NVML_CALLS names, if it does. A killed process leaves its count. */
+/* Counts the readings of power and energy that each process takes, so that tools can be compared.
+   The counts go to the file that TOKENERGY_EMULATED_NVML_CALLS names; none without it. The count
+   of a process that was killed stays. */
 
 #include "library.h"
 
@@ -18,8 +19,8 @@ static struct entry *_Atomic own;
 
 static struct entry *take_one(struct entry *entries, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        int64_t nobody = 0;
-        if (atomic_compare_exchange_strong(&entries[i].pid, &nobody, (int64_t)getpid()))
+        int64_t free_pid = 0;
+        if (atomic_compare_exchange_strong(&entries[i].pid, &free_pid, (int64_t)getpid()))
             return &entries[i];
     }
     return NULL;

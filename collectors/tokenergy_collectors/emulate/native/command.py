@@ -1,7 +1,7 @@
 """`tokenergy-collect emulate`: boards for other programs, in real time.
 
 In: a profile's node, and perhaps a program to run. Out: the environment that makes a program find
-the boards, or that program's exit code; at the end, what was true.
+the boards, or that program's exit code; at the end, the truth.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from tokenergy_collectors.base.clock import SystemClock
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.emulate.native.build import library_folder
-from tokenergy_collectors.emulate.native.cut import write_truth
 from tokenergy_collectors.emulate.native.feeder import Feeder
 from tokenergy_collectors.emulate.profile.profile import Profile, load_profile
+from tokenergy_collectors.emulate.run.early_end import write_truth_until
 from tokenergy_collectors.emulate.run.node import EmulatedNode
 
 STATE_VARIABLE = "TOKENERGY_EMULATED_NVML"
@@ -47,9 +47,9 @@ def emulate(
         stop: set to end it early.
         say: takes each line for the user.
         node: which node of the profile; the first by default.
-        state: where the state file is to lie; by default in a folder of its own that is removed.
+        state: where to put the state file; by default in a folder of its own, removed at the end.
         duration_us: end after this long.
-        truth: where to write what was true.
+        truth: where to write the truth.
         command: a program to run on the boards, with its arguments.
 
     Returns:
@@ -70,13 +70,12 @@ def emulate(
             if child is None:
                 for line in _describe(emulated, profile, variables):
                     say(line)
-            while not stop.is_set() and emulated.now_us() < end_us and _runs(child):
-                feeder.feed()
-                _wait(child, stop)
+            _feed(feeder, child, stop, lambda: emulated.now_us() < end_us)
             code = _finish(child, feeder)
+            # At least 1 us: the truth is that of a profile of this length, which cannot be 0.
             ended_us = min(max(emulated.now_us(), 1), end_us)
     if truth is not None:
-        write_truth(emulated, ended_us, truth)
+        write_truth_until(emulated, ended_us, truth)
     return code
 
 
@@ -91,7 +90,7 @@ def environment(folder: Path, state: Path) -> dict[str, str]:
 
 @contextmanager
 def _place(state: Path | None) -> Iterator[Path]:
-    """Yield where the state file is to lie."""
+    """Yield a path for the state file."""
     if state is not None:
         yield state.absolute()
         return
@@ -122,8 +121,20 @@ def _runs(child: subprocess.Popen[bytes] | None) -> bool:
     return child is None or child.poll() is None
 
 
+def _feed(
+    feeder: Feeder,
+    child: subprocess.Popen[bytes] | None,
+    stop: threading.Event,
+    in_time: Callable[[], bool],
+) -> None:
+    """Feed until the time is over, the command has ended, or `stop` is set."""
+    while not stop.is_set() and in_time() and _runs(child):
+        feeder.feed()
+        _wait(child, stop)
+
+
 def _wait(child: subprocess.Popen[bytes] | None, stop: threading.Event) -> None:
-    """Wait until it is time to feed again, or there is something to do."""
+    """Wait until it is time to feed again, the command ends, or `stop` is set."""
     if child is None:
         stop.wait(_FEED_EVERY_S)
         return
@@ -132,13 +143,14 @@ def _wait(child: subprocess.Popen[bytes] | None, stop: threading.Event) -> None:
 
 
 def _finish(child: subprocess.Popen[bytes] | None, feeder: Feeder) -> int:
-    """End the command if it still runs, with its boards still there; return its exit code."""
+    """End the command if it still runs, and feed its boards until it has; return its exit code."""
     if child is None:
         return 0
     if child.poll() is None:
         child.terminate()
     patience_s = time.monotonic() + _PATIENCE_S
     while child.poll() is None:
+        # A program that handles SIGTERM may read its boards once more before it ends.
         feeder.feed()
         _wait(child, threading.Event())
         if time.monotonic() > patience_s:

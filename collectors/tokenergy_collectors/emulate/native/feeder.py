@@ -2,8 +2,8 @@
 
 In: an emulated node in real time. Out: a file whose slots are written while the one before them is
 read, so 10 to 20 s ahead, and a lease that is renewed several times a second. A feeder that dies or
-hangs leaves a lease that runs out, and the boards are lost to their readers; none sees a value that
-has stopped moving.
+hangs leaves a lease that runs out, and readers get GPU_IS_LOST instead of a value that has stopped
+moving.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tokenergy_collectors.emulate.native.state import StateFile
 from tokenergy_collectors.emulate.run.node import EmulatedNode
 
 LEASE_US = 3_000_000
-"""How long readers believe a feeder that says nothing."""
+"""How long readers trust a feeder that has stopped renewing the lease."""
 
 
 class Feeder:
@@ -24,11 +24,11 @@ class Feeder:
 
     Args:
         node: the boards, in real time.
-        clock: the clock that the node lives by.
-        path: where the file is to lie.
+        clock: the node's clock.
+        path: where to put the file.
 
     Raises:
-        UserError: the file cannot be made, or belongs to somebody else.
+        UserError: the file cannot be made, or is not ours to replace.
     """
 
     def __init__(self, node: EmulatedNode, clock: Clock, path: Path) -> None:
@@ -48,7 +48,7 @@ class Feeder:
         """Renew the lease, and write the slots whose turn it is."""
         self.state.keep_alive(self._clock.monotonic_us() + LEASE_US)
         # A slot is a chunk of the physics, and workloads keep one chunk of history behind the
-        # latest: a slot further ahead would cost the token endpoints their present.
+        # latest: one slot further ahead, the token endpoints could not read the present.
         while self._next * SLOT_US <= self._node.now_us() + SLOT_US:
             self.state.publish(self._next)
             self._next += 1

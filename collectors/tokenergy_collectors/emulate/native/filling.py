@@ -1,7 +1,7 @@
 """Fills the state file's structures from emulated boards.
 
-In: a board and a stretch of profile time. Out: its plate, and a slot's table: readings and energy
-that hold for every microsecond, slow gauges step by step, all as `sensor.py` tells them.
+In: a board and a stretch of profile time. Out: its description, and a slot's table: readings and
+energy for every microsecond, slow gauges step by step, all equal to what `Board` returns.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.emulate.native import layout
-from tokenergy_collectors.emulate.nvml import more as nvml_more
+from tokenergy_collectors.emulate.nvml import fixed_calls
 from tokenergy_collectors.emulate.nvml.calls import H100_PCI_ID, RESERVED_BYTES, pci_bus_id
-from tokenergy_collectors.emulate.physics.board import CHUNK_US
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
+from tokenergy_collectors.emulate.physics.power import CHUNK_US
 
 SLOT_US = CHUNK_US
 """A slot is a chunk of the physics."""
@@ -22,22 +22,23 @@ GAUGE_US = 100_000
 """The slow gauges (utilization, clocks, temperature, memory, processes) hold for 100 ms."""
 
 
-def describe_board(plate: Any, board: Board) -> None:
-    """Write what a board says about itself.
+def describe_board(record: Any, board: Board) -> None:
+    """Write what a board reports of itself.
 
     Raises:
-        UserError: its profile withholds something that the library always tells.
+        UserError: its profile lists a reading that the library cannot switch off.
     """
     identity = board.identity
-    generation = nvml_more.generation(identity.name)
+    generation = fixed_calls.generation(identity.name)
     unknown = identity.unsupported - layout.UNSUPPORTED.keys()
     if unknown:
         raise UserError(
-            f"unsupported = {sorted(unknown)}: the library for other programs cannot withhold "
+            f"unsupported = {sorted(unknown)}: the library for other programs always supports "
             f"that; allowed: {', '.join(layout.UNSUPPORTED)}"
         )
     fields: dict[str, int | bytes | list[int]] = {
         "uuid": identity.uuid.encode(),
+        # One byte less than the field: the C string ends with a zero.
         "name": identity.name.encode()[: layout.BOARD["name"].itemsize - 1],
         "pci_bus_id": pci_bus_id(board).encode(),
         "memory_bytes": identity.memory_bytes,
@@ -53,7 +54,7 @@ def describe_board(plate: Any, board: Board) -> None:
         "max_mhz": [board.max_clock_mhz(domain) for domain in range(layout.CLOCKS)],
     }
     for name, value in fields.items():
-        plate[name] = value
+        record[name] = value
 
 
 def fill(table: Any, board: Board, from_us: int) -> None:
@@ -70,7 +71,7 @@ def fill(table: Any, board: Board, from_us: int) -> None:
 
 
 def _fill_gauge(gauge: Any, board: Board, at_us: int) -> None:
-    """Write the slow gauges as the board tells them at an instant."""
+    """Write the slow gauges as the board reports them at an instant."""
     found = board.processes(at_us)
     if len(found) > layout.PROCESSES:
         raise UserError(f"{len(found)} processes on a board: allowed: up to {layout.PROCESSES}")

@@ -1,4 +1,4 @@
-"""The layout of the state file in numpy's words; `state.h` says what each field means.
+"""The layout of the state file in numpy's terms; `state.h` says what each field means.
 
 In: how many boards, cells, gauges and readings. Out: structured types whose offsets are those of
 the C structures (a test compares them), so that a file is written field by field by name.
@@ -16,7 +16,7 @@ PROCESSES = 8
 CLOCKS = 4
 SLOTS = 4
 UNSUPPORTED = {"instant": 1, "average": 2, "usage": 4, "counter": 8}
-"""Bits of what a board withholds, by the names that profiles use."""
+"""Bits of the readings that a board does not support, by their names in profiles."""
 
 HEADER = np.dtype(
     [

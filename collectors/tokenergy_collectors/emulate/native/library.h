@@ -29,7 +29,7 @@ struct te_view {
     int64_t from_us;
 };
 
-/* Takes one value out of a view; must live with nonsense, since it may look at a slot in motion. */
+/* Takes one value out of a view; must cope with any bytes, since a slot may change while it is read. */
 typedef nvmlReturn_t te_take(const struct te_view *view, int64_t at_us, void *out);
 
 /* Map the state file named in the environment, if it is not mapped already. */
@@ -45,13 +45,13 @@ int64_t te_now_us(void);
 /* UNINITIALIZED, or success. */
 nvmlReturn_t te_running(void);
 
-/* Tell a board by its handle, and whether it answers: the board's own failure, or GPU_IS_LOST if
-   the feeder has gone. */
+/* Find a board by its handle, and check that it answers: returns the board's own failure, or
+   GPU_IS_LOST if the feeder has gone. */
 nvmlReturn_t te_find(nvmlDevice_t device, unsigned *index);
 nvmlReturn_t te_answers(unsigned index);
 nvmlDevice_t te_handle_of(unsigned index);
 
-/* Have a value taken from the slot of an instant; UNKNOWN if the feeder has not written it. */
+/* Take a value from the slot of an instant; UNKNOWN if the feeder has not written it. */
 nvmlReturn_t te_read(unsigned index, int64_t at_us, te_take *take, void *out);
 
 /* The readings, as sensor.py has them. */
@@ -59,11 +59,11 @@ te_take te_instant_mw, te_average_mw, te_usage_mw, te_module_instant_mw, te_modu
     te_gauge;
 nvmlReturn_t te_energy_mj(unsigned index, int64_t at_us, uint64_t *out);
 
-/* Count one reading of power or energy by this process, if anybody wants to know. */
+/* Count one reading of power or energy by this process, if counting is on. */
 void te_count_from_now(void);
 void te_count(void);
 
-/* Write a string that stands in a field of `room` bytes into a caller's buffer, terminated. */
+/* Copy a string from a field of `room` bytes into a caller's buffer, terminated. */
 nvmlReturn_t te_text(const char *text, size_t room, char *out, unsigned size);
 #define TEXT(field, out, size) te_text(field, sizeof(field), out, size)
 

@@ -19,7 +19,7 @@
 #define MOST 1000000 /* of anything in a slot; no product of such numbers overflows */
 
 static const struct te_header *mapped; /* the file itself */
-static struct te_header head;          /* its header when it was mapped: bounds are held to this */
+static struct te_header head;          /* its header when it was mapped: later bounds come from this copy */
 static dev_t mapped_dev;
 static ino_t mapped_ino;
 
@@ -62,7 +62,7 @@ static uint64_t slots_at(const struct te_header *h) {
     return sizeof(struct te_header) + h->boards * sizeof(struct te_board);
 }
 
-/* Every bound that is relied on later; the file may be torn, or another version's. */
+/* Check every bound that later code relies on; the file may be torn, or another version's. */
 static int is_sound(const struct te_header *h, uint64_t file_bytes) {
     return memcmp(h->magic, TE_MAGIC, sizeof h->magic) == 0 &&
            h->header_bytes == sizeof(struct te_header) &&
@@ -172,7 +172,7 @@ static nvmlReturn_t reading(const struct te_view *view, const uint32_t *mw, int6
     const struct te_table *table = view->table;
     if (table->update_us <= 0)
         return NVML_ERROR_UNKNOWN;
-    /* In 128 bits, for a slot in motion may hold any numbers. */
+    /* In 128 bits, for a slot that is being written may hold any numbers. */
     __int128 number =
         floor_div((__int128)at_us - table->phase_us, table->update_us) - table->first;
     if (number < 0 || number >= table->count || number >= head.readings)
@@ -217,8 +217,8 @@ nvmlReturn_t te_gauge(const struct te_view *view, int64_t at_us, void *out) {
     return NVML_SUCCESS;
 }
 
-/* When the counter that is read at an instant was renewed. */
-static nvmlReturn_t renewed_us(const struct te_view *view, int64_t at_us, void *out) {
+/* When the counter that is read at an instant was last refreshed. */
+static nvmlReturn_t refreshed_us(const struct te_view *view, int64_t at_us, void *out) {
     const struct te_table *table = view->table;
     if (table->counter_update_us <= 0)
         return NVML_ERROR_UNKNOWN;
@@ -243,6 +243,6 @@ static nvmlReturn_t energy_mj(const struct te_view *view, int64_t at_us, void *o
 
 nvmlReturn_t te_energy_mj(unsigned index, int64_t at_us, uint64_t *out) {
     int64_t when_us;
-    TRY(te_read(index, at_us, renewed_us, &when_us));
+    TRY(te_read(index, at_us, refreshed_us, &when_us));
     return te_read(index, when_us, energy_mj, out);
 }

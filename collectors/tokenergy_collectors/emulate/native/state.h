@@ -1,13 +1,13 @@
 /* The file that a feeder writes and the library reads: emulated boards, some seconds ahead.
 
-   A header, one plate a board, and a ring of slots, one after the other. A slot holds what all boards will tell in one
-   stretch of profile time (microseconds since the profile began); the slot of an instant t is
-   (t / slot_us) % slots. Numbers are in the machine's own byte order. layout.py is the same in
-   numpy's words, and a test holds the two against each other.
+   A header, one description a board, and a ring of slots, one after the other. A slot holds what
+   all boards report during one stretch of profile time (microseconds since the profile began); the
+   slot of an instant t is (t / slot_us) % slots. Numbers are in the machine's own byte order. layout.py is the same in
+   numpy's terms, and a test compares the two.
 
    Writing: a slot is a seqlock. Its seq is odd while it is written and even when it is whole. A
-   feeder writes slots well ahead of their time, so a reader finds its slot in motion only if
-   something in it had to be corrected; it then reads again. */
+   feeder writes slots well ahead of their time, so a reader meets a slot that is being
+   written only if something in it had to be corrected; it then reads again. */
 
 #ifndef TOKENERGY_STATE_H
 #define TOKENERGY_STATE_H
@@ -22,7 +22,7 @@
 
 struct te_header {
     char magic[8];
-    uint32_t header_bytes; /* sizes of the structures below: what was agreed on */
+    uint32_t header_bytes; /* sizes of the structures below: a reader checks them */
     uint32_t board_bytes;
     uint32_t table_bytes;
     uint32_t gauge_bytes;
@@ -63,7 +63,7 @@ struct te_board {
     uint32_t capability_minor;
     uint32_t unsupported;
     uint32_t max_mhz[TE_CLOCKS]; /* by NVML's domain: graphics, SM, memory, video */
-    _Atomic int32_t failure;     /* NVML's code for every call on this board; 0 if it is well */
+    _Atomic int32_t failure;     /* NVML's code for every call on this board; 0 if it works */
     uint32_t unused;
 };
 
@@ -84,8 +84,8 @@ struct te_gauge { /* the slow gauges, which hold for gauge_us */
     struct te_process process[TE_PROCESSES];
 };
 
-/* One board in one slot. Reading number n is renewed at phase_us + n * update_us. The counter is
-   base_mj plus the whole millijoules, at its latest renewal, of the integral (times its own gain,
+/* One board in one slot. Reading n is refreshed at phase_us + n * update_us. The counter is
+   base_mj plus the whole millijoules, at its latest refresh, of the integral (times its own gain,
    rounded down to a nanojoule) and of the rest of the module where it covers that.
 
    After the structure: int64_t energy_nj[cells] (the integral since time zero at each cell's
@@ -101,8 +101,8 @@ struct te_table {
     int64_t base_mj;
     int32_t counter_gain_ppm;
     uint32_t counter_rest_mw; /* power of the rest of the module, where the counter covers it */
-    uint32_t module_rest_mw;  /* the same, where power is told for the module too; 0: it is not */
-    uint32_t usage_instant;   /* nvmlDeviceGetPowerUsage tells the short-window reading */
+    uint32_t module_rest_mw;  /* the same, where power is reported for the module too; 0: it is not */
+    uint32_t usage_instant;   /* nvmlDeviceGetPowerUsage returns the short-window reading */
 };
 
 struct te_slot { /* followed by one table a board; each begins at a multiple of 8 bytes */

@@ -10,7 +10,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic unsigned inits;
 
-/* A handle is the address of a byte of its own, the same whatever file is mapped. */
+/* A handle is the address of its own byte; it stays the same when another file is mapped. */
 static struct te_handle { char byte; } handles[TE_MAX_BOARDS];
 
 nvmlReturn_t te_running(void) {
@@ -98,7 +98,7 @@ EXPORT nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *out) {
     return nvmlSystemGetCudaDriverVersion(out);
 }
 
-/* Emulated boards tell no events, so there is no set to wait on. */
+/* Emulated boards report no events, so there is no set to wait on. */
 EXPORT nvmlReturn_t nvmlEventSetCreate(void **set) {
     TRY(te_running());
     return set ? NVML_ERROR_NOT_SUPPORTED : NVML_ERROR_INVALID_ARGUMENT;

@@ -1,54 +1,33 @@
 """The board calls of emulated NVML, as tables: what each one reads and how it writes the answer.
 
 In: a board, a time, and the addresses that the binding passed. Out: values written there, and an
-NVML return code. `nvml.py` turns the tables into C callbacks.
+NVML return code. `library.py` turns the tables into C callbacks.
 """
 
 from __future__ import annotations
 
 import ctypes
-import logging
 from collections.abc import Callable, Sequence
 from ctypes import c_uint, c_ulonglong, c_void_p
 from typing import Any
 
 import pynvml
 
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.nvml.codes import (
+    ARGUMENT_VERSION_MISMATCH,
+    INSUFFICIENT_SIZE,
+    INVALID_ARGUMENT,
+    NOT_SUPPORTED,
+    SUCCESS,
+)
+from tokenergy_collectors.emulate.physics.board import Board
+from tokenergy_collectors.emulate.profile.mig import SLICES
 
-_LOG = logging.getLogger(__name__)
-
-SUCCESS = 0
 H100_PCI_ID = 0x2330_10DE
 RESERVED_BYTES = 512 * 2**20
 
 Read = Callable[[Board, int], int]
 """Reads a value of a board at a profile time in microseconds."""
-
-
-class NvmlReturnError(Exception):
-    """Ends a callback with an NVML return code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-def guarded(name: str, function: Callable[..., int]) -> Callable[..., int]:
-    """Return a function that never raises, but logs and returns an NVML error code."""
-
-    def call(*arguments: Any) -> int:
-        try:
-            return function(*arguments)
-        except NvmlReturnError as failure:
-            return failure.code
-        except Exception as error:  # noqa: BLE001 - an exception must not cross into C
-            if None in arguments:  # a null pointer, where one was needed
-                return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
-            _LOG.error("emulated %s failed: %r", name, error)
-            return int(pynvml.NVML_ERROR_UNKNOWN)
-
-    return call
 
 
 def put(ctype: Any, address: int, value: object) -> int:
@@ -60,10 +39,10 @@ def put(ctype: Any, address: int, value: object) -> int:
 def put_text(text: str, address: int | None, size: int) -> int:
     """Write a terminated string into a buffer of `size` bytes."""
     if address is None:
-        return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
+        return INVALID_ARGUMENT
     raw = text.encode() + b"\0"
     if len(raw) > size:
-        return int(pynvml.NVML_ERROR_INSUFFICIENT_SIZE)
+        return INSUFFICIENT_SIZE
     ctypes.memmove(address, raw, len(raw))
     return SUCCESS
 
@@ -98,9 +77,9 @@ def _mig_mode(board: Board, at_us: int) -> int:
     return int(board.identity.mig is not None)
 
 
-def _most_instances(board: Board, at_us: int) -> int:
+def _max_instances(board: Board, at_us: int) -> int:
     del at_us
-    return 0 if board.identity.mig is None else 7
+    return 0 if board.identity.mig is None else SLICES
 
 
 SCALARS: list[tuple[str, Any, list[Read], str]] = [
@@ -114,10 +93,10 @@ SCALARS: list[tuple[str, Any, list[Read], str]] = [
     ("nvmlDeviceGetCurrentClocksEventReasons", c_ulonglong, [Board.clock_reasons], ""),
     ("nvmlDeviceGetCurrentClocksThrottleReasons", c_ulonglong, [Board.clock_reasons], ""),
     ("nvmlDeviceGetMigMode", c_uint, [_mig_mode, _mig_mode], ""),
-    ("nvmlDeviceGetMaxMigDeviceCount", c_uint, [_most_instances], ""),
+    ("nvmlDeviceGetMaxMigDeviceCount", c_uint, [_max_instances], ""),
     ("nvmlDeviceGetBoardId", c_uint, [_board_id], ""),
 ]
-"""Calls that write plain numbers: name, C type, a reading for each pointer, what withholds it."""
+"""Calls that write numbers: name, C type, a reading a pointer, its name in `unsupported`."""
 
 
 def _uuid(board: Board, at_us: int, address: int, size: int) -> int:
@@ -142,7 +121,7 @@ def _pci(board: Board, at_us: int, address: int) -> int:
 
 def _utilization(board: Board, at_us: int, address: int) -> int:
     if board.identity.mig is not None:
-        return int(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return NOT_SUPPORTED
     both = (c_uint * 2).from_address(address)
     both[0], both[1] = board.utilization(at_us)
     return SUCCESS
@@ -150,40 +129,41 @@ def _utilization(board: Board, at_us: int, address: int) -> int:
 
 def _clock(board: Board, at_us: int, domain: int, address: int) -> int:
     if domain >= pynvml.NVML_CLOCK_COUNT:
-        return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
+        return INVALID_ARGUMENT
     return put(c_uint, address, board.clock_mhz(domain, at_us))
 
 
 def _max_clock(board: Board, at_us: int, domain: int, address: int) -> int:
     del at_us
     if domain >= pynvml.NVML_CLOCK_COUNT:
-        return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
+        return INVALID_ARGUMENT
     return put(c_uint, address, board.max_clock_mhz(domain))
 
 
 def _temperature(board: Board, at_us: int, sensor: int, address: int) -> int:
     if sensor != pynvml.NVML_TEMPERATURE_GPU:
-        return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
+        return INVALID_ARGUMENT
     return put(c_uint, address, board.temp_c(at_us))
 
 
 def _temperature_v(board: Board, at_us: int, address: int) -> int:
     asked = pynvml.c_nvmlTemperature_v1_t.from_address(address)
     if asked.version != pynvml.nvmlTemperature_v1:
-        return int(pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH)
+        return ARGUMENT_VERSION_MISMATCH
     if asked.sensorType != pynvml.NVML_TEMPERATURE_GPU:
-        return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
+        return INVALID_ARGUMENT
     asked.temperature = board.temp_c(at_us)
     return SUCCESS
 
 
 def _processes(board: Board, at_us: int, count_at: int, address: int | None) -> int:
-    """List processes; too small an array is answered with the number there are."""
+    """List processes; if the array is too small, return how many there are."""
     found = board.processes(at_us)
     room = c_uint.from_address(count_at).value
+    # NVML writes the number even when it fails, so that the caller can allocate enough.
     put(c_uint, count_at, len(found))
     if room < len(found):
-        return int(pynvml.NVML_ERROR_INSUFFICIENT_SIZE)
+        return INSUFFICIENT_SIZE
     if found:
         array = (pynvml.c_nvmlProcessInfo_v3_t * len(found)).from_address(address)
         for entry, process in zip(array, found, strict=True):
@@ -203,7 +183,7 @@ def _memory(board: Board, at_us: int, address: int) -> int:
 def _memory_v2(board: Board, at_us: int, address: int) -> int:
     memory = pynvml.c_nvmlMemory_v2_t.from_address(address)
     if memory.version != pynvml.nvmlMemory_v2:
-        return int(pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH)
+        return ARGUMENT_VERSION_MISMATCH
     used = board.used_bytes(at_us)
     memory.total, memory.reserved = board.identity.memory_bytes + RESERVED_BYTES, RESERVED_BYTES
     memory.free, memory.used = board.identity.memory_bytes - used, used

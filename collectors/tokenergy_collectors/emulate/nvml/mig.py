@@ -1,8 +1,8 @@
-"""MIG behind emulated NVML: boards cut into instances, which have names and no power.
+"""MIG behind emulated NVML: boards divided into instances, which have names and no power.
 
-In: the boards and the profiles they are cut into (`3g.40gb`: 3 of 7 compute slices, 40 GB). Out:
-handles for the instances, and the calls that only MIG knows. Everything else that is asked of an
-instance's handle answers NOT_SUPPORTED, as a driver does.
+In: the boards and their MIG profiles (`3g.40gb`: 3 of 7 compute slices, 40 GB). Out: handles for
+the instances, and the calls that concern MIG alone. Any other call on an instance's handle returns
+NOT_SUPPORTED, as a driver does.
 """
 
 from __future__ import annotations
@@ -16,29 +16,38 @@ from typing import Any
 
 import pynvml
 
-from tokenergy_collectors.emulate.nvml.calls import SUCCESS, NvmlReturnError, put
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.nvml.calls import put
+from tokenergy_collectors.emulate.nvml.codes import (
+    INVALID_ARGUMENT,
+    NOT_FOUND,
+    NOT_SUPPORTED,
+    SUCCESS,
+    NvmlReturnError,
+)
+from tokenergy_collectors.emulate.physics.board import Board
 from tokenergy_collectors.emulate.profile.mig import SLICES, parse_profile
 from tokenergy_collectors.emulate.workloads.base import Process
 
 _P: Any = c_void_p
+_WHOLE = pynvml.NVML_GPU_INSTANCE_PROFILE_7_SLICE
+"""The profile of an instance that takes the whole board."""
 
 
 @dataclass(frozen=True, slots=True)
 class MigIdentity:
-    """The name plate of an instance."""
+    """Name and UUID of an instance."""
 
     uuid: str
     name: str
     unsupported: frozenset[str] = frozenset()
 
     def __getattr__(self, name: str) -> Any:
-        raise NvmlReturnError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        raise NvmlReturnError(NOT_SUPPORTED)
 
 
 @dataclass(frozen=True, slots=True)
 class MigDevice:
-    """An instance where NVML's calls expect a board: what it does not have is not supported."""
+    """An instance where NVML's calls expect a board: whatever it lacks is NOT_SUPPORTED."""
 
     identity: MigIdentity
     board: int
@@ -50,14 +59,14 @@ class MigDevice:
         return []
 
     def __getattr__(self, name: str) -> Any:
-        raise NvmlReturnError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        raise NvmlReturnError(NOT_SUPPORTED)
 
 
 class MigInstances:
     """The instances of all boards of a node, by handle.
 
     Args:
-        boards: the boards, by index; `identity.mig` says how each is cut.
+        boards: the boards, by index; `identity.mig` lists the instances of each.
     """
 
     def __init__(self, boards: Sequence[Board]) -> None:
@@ -67,7 +76,7 @@ class MigInstances:
         self._base = ctypes.addressof(self._memory)
 
     def devices(self) -> Iterator[tuple[int, MigDevice]]:
-        """Yield handle and device of each instance there is now."""
+        """Yield the handle and the device of each current instance."""
         for board in self._boards:
             for place, profile in enumerate(board.identity.mig or ()):
                 own = uuid.uuid5(uuid.NAMESPACE_OID, f"{board.identity.uuid}/{place}/{profile}")
@@ -75,53 +84,67 @@ class MigInstances:
                 handle = self._base + 8 * (SLICES * board.identity.index + place)
                 yield handle, MigDevice(identity, board.identity.index, profile)
 
-    def calls(
-        self, find: Callable[[int], Board | MigDevice], handle_of: Sequence[int]
-    ) -> Iterator[tuple[str, Callable[..., int], Sequence[Any]]]:
-        """Yield the calls that only MIG knows: name, function, C types of all arguments.
-
-        Args:
-            find: returns what a handle stands for, or ends the call with an error.
-            handle_of: the boards' handles, by index.
-        """
-
-        def by_index(handle: int, place: int, out: int) -> int:
-            index = find(handle).identity.index
-            wanted = self._base + 8 * (SLICES * index + place)
-            if place >= SLICES or all(wanted != there for there, _ in self.devices()):
-                return int(pynvml.NVML_ERROR_NOT_FOUND)
-            return put(c_void_p, out, wanted)
-
-        def parent(handle: int, out: int) -> int:
-            device = find(handle)
-            if not isinstance(device, MigDevice):
-                return int(pynvml.NVML_ERROR_INVALID_ARGUMENT)
-            return put(c_void_p, out, handle_of[device.board])
-
-        def is_instance(handle: int, out: int) -> int:
-            return put(c_uint, out, int(isinstance(find(handle), MigDevice)))
-
-        def attributes(handle: int, out: int) -> int:
-            device = find(handle)
-            if not isinstance(device, MigDevice):
-                return int(pynvml.NVML_ERROR_NOT_SUPPORTED)
-            slices, memory_gb = parse_profile(device.profile)
-            told = pynvml.c_nvmlDeviceAttributes.from_address(out)
-            told.gpuInstanceSliceCount = told.computeInstanceSliceCount = slices
-            told.memorySizeMB = memory_gb * 1024
-            return SUCCESS
-
-        def profile_info(handle: int, profile: int, out: int) -> int:
-            if find(handle).identity.mig is None or profile != _WHOLE:
-                return int(pynvml.NVML_ERROR_NOT_SUPPORTED)
-            pynvml.c_nvmlGpuInstanceProfileInfo_v2_t.from_address(out).sliceCount = SLICES
-            return SUCCESS
-
-        yield "nvmlDeviceGetMigDeviceHandleByIndex", by_index, (_P, c_uint, _P)
-        yield "nvmlDeviceGetDeviceHandleFromMigDeviceHandle", parent, (_P, _P)
-        yield "nvmlDeviceIsMigDeviceHandle", is_instance, (_P, _P)
-        yield "nvmlDeviceGetAttributes_v2", attributes, (_P, _P)
-        yield "nvmlDeviceGetGpuInstanceProfileInfoV", profile_info, (_P, c_uint, _P)
+    def handle(self, index: int, place: int) -> int | None:
+        """Return the handle of the instance at a place on a board; None if there is none."""
+        wanted = self._base + 8 * (SLICES * index + place)
+        exists = place < SLICES and any(wanted == handle for handle, _ in self.devices())
+        return wanted if exists else None
 
 
-_WHOLE = pynvml.NVML_GPU_INSTANCE_PROFILE_7_SLICE
+class MigCalls:
+    """The NVML calls that concern MIG alone.
+
+    Args:
+        instances: the instances of the node.
+        find: returns the device of a handle, or ends the call with an error.
+        handle_of: the boards' handles, by index.
+    """
+
+    def __init__(
+        self,
+        instances: MigInstances,
+        find: Callable[[int], Board | MigDevice],
+        handle_of: Sequence[int],
+    ) -> None:
+        self._instances = instances
+        self._find = find
+        self._handle_of = handle_of
+
+    def table(self) -> list[tuple[str, Callable[..., int], Sequence[Any]]]:
+        """Return the calls: name, function, C types of all arguments."""
+        return [
+            ("nvmlDeviceGetMigDeviceHandleByIndex", self._by_index, (_P, c_uint, _P)),
+            ("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", self._parent, (_P, _P)),
+            ("nvmlDeviceIsMigDeviceHandle", self._is_instance, (_P, _P)),
+            ("nvmlDeviceGetAttributes_v2", self._attributes, (_P, _P)),
+            ("nvmlDeviceGetGpuInstanceProfileInfoV", self._profile_info, (_P, c_uint, _P)),
+        ]
+
+    def _by_index(self, handle: int, place: int, out: int) -> int:
+        found = self._instances.handle(self._find(handle).identity.index, place)
+        return NOT_FOUND if found is None else put(c_void_p, out, found)
+
+    def _parent(self, handle: int, out: int) -> int:
+        device = self._find(handle)
+        if not isinstance(device, MigDevice):
+            return INVALID_ARGUMENT
+        return put(c_void_p, out, self._handle_of[device.board])
+
+    def _is_instance(self, handle: int, out: int) -> int:
+        return put(c_uint, out, int(isinstance(self._find(handle), MigDevice)))
+
+    def _attributes(self, handle: int, out: int) -> int:
+        device = self._find(handle)
+        if not isinstance(device, MigDevice):
+            return NOT_SUPPORTED
+        slices, memory_gb = parse_profile(device.profile)
+        found = pynvml.c_nvmlDeviceAttributes.from_address(out)
+        found.gpuInstanceSliceCount = found.computeInstanceSliceCount = slices
+        found.memorySizeMB = memory_gb * 1024
+        return SUCCESS
+
+    def _profile_info(self, handle: int, profile: int, out: int) -> int:
+        if self._find(handle).identity.mig is None or profile != _WHOLE:
+            return NOT_SUPPORTED
+        pynvml.c_nvmlGpuInstanceProfileInfo_v2_t.from_address(out).sliceCount = SLICES
+        return SUCCESS

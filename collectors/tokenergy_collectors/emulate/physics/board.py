@@ -1,237 +1,221 @@
-"""The physics of a node's boards: true power, and its exact integral.
+"""One board as NVML shows it: power readings, energy counter, utilization, clocks, processes.
 
-In: the load that workloads put on each board. Out: true power as an integer number of milliwatts,
-constant over the cells of a fixed 5 ms grid. mW x us = nJ, so energy at any microsecond is an exact
-integer: this is the truth that measurements are scored against.
-
-Power follows its target through a first-order lag and carries a ripple in proportion to itself. It
-is generated in chunks as time goes on; only the last two are kept, and the energy at declared edges
-(job starts and ends) is noted in passing, so memory does not grow with time.
+In: the exact trace of true power, and the workloads on the board. Out: what a real board would
+report, and no more. The energy counter is the exact integral at its latest refresh, with a gain of
+its own (none unless the profile says so), rounded down to a millijoule, on top of an arbitrary
+base. Where a board sits on a module, the rest of the module draws a constant power; the counter may
+cover it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+from tokenergy_collectors.emulate.physics.power import Trace
+from tokenergy_collectors.emulate.physics.sensor import (
+    PPM,
+    BoardTables,
+    ReadingTable,
+    SensorSpec,
+    tabulate,
+)
+from tokenergy_collectors.emulate.workloads.base import Process, Workload
+from tokenergy_collectors.emulate.workloads.timeline import CELL_US
 
-from tokenergy_collectors.emulate.workloads.base import Workload
-from tokenergy_collectors.emulate.workloads.timeline import CELL_US, Floats
+_SECOND_CELLS = 1_000_000 // CELL_US
+_NJ_PER_MJ = 1_000_000
 
-CHUNK_CELLS = 2_000
-CHUNK_US = CHUNK_CELLS * CELL_US
-"""Power is generated 10 s at a time; 10 to 20 s of history can be read."""
+_IDLE_MHZ = 345
+_MAX_SM_MHZ = 1980
+_MEMORY_MHZ = 2619
+_CAP_SHARE = 0.85
+_CAP_MHZ = 480
+"""An H100 holds 1,980 MHz up to about 85 % of its limit and gives way above."""
 
-Ints = npt.NDArray[np.int64]
-
-_NEGLIGIBLE = 1e-9
-_WARM_TAU_US = 25_000_000
-_AMBIENT_C = 27.0
-_KELVIN_PER_MW = 5.2e-5
-"""An air-cooled board at 700 W settles at 63 degrees, with a time constant of 25 s."""
+_REASON_IDLE = 0x1
+_REASON_POWER_CAP = 0x4
 
 
 @dataclass(frozen=True, slots=True)
-class BoardPhysics:
-    """What is peculiar to one board.
+class BoardIdentity:
+    """What a board reports of itself; strings as in NVML, limits in mW, memory in bytes.
 
     Attributes:
-        idle_mw: power without any workload.
-        limit_mw: power limit; true power never passes it by more than 4 %.
-        rise_us: time constant of a rise.
-        fall_us: time constant of a fall.
-        ripple: standard deviation of the ripple in a cell, as a share of power.
-        factor: this board's power under load, relative to the nominal one.
+        mig: the profiles of its MIG instances; None where MIG is off.
     """
 
-    idle_mw: float
+    index: int
+    uuid: str
+    name: str
+    pci_bus: int
     limit_mw: int
-    rise_us: float
-    fall_us: float
-    ripple: float
-    factor: float
+    min_limit_mw: int
+    memory_bytes: int
+    unsupported: frozenset[str]
+    mig: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """A workload and the boards on this node that it runs on, by rank."""
-
-    workload: Workload
-    boards: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """True power of all boards over the two latest chunks; never changed once made.
-
-    Arrays have one row a board and one column a cell. `energy_nj[b, i]` is the integral from time
-    zero to the start of cell i, so it has one column more.
-    """
-
-    start_us: int
-    end_us: int
-    power_mw: Ints
-    energy_nj: Ints
-    sm_percent: Floats
-    mem_percent: Floats
-    temp_c: Floats
-
-    def energy_at(self, board: int, at_us: Ints) -> Ints:
-        """Return a board's exact integral in nJ at instants within [start_us, end_us)."""
-        cell, inside_us = np.divmod(at_us - self.start_us, CELL_US)
-        energy_nj: Ints = self.energy_nj[board, cell] + self.power_mw[board, cell] * inside_us
-        return energy_nj
-
-
-def lag(target: Floats, before: Floats, tau_cells: Floats) -> Floats:
-    """Return the first-order response to targets held for a cell each.
-
-    y[n] = k y[n-1] + (1 - k) u[n] with k = exp(-1 / tau), solved for all n at once: the sum over
-    2m terms is the sum over m terms plus k^m times the same sum m cells ago.
+class Board:
+    """A board's readings at profile times (microseconds), for a clock that does not go back.
 
     Args:
-        target: u, one row a board.
-        before: y before the first cell, one a board.
-        tau_cells: time constant in cells, one a board.
-    """
-    keep = np.exp(-1.0 / tau_cells)[:, None]
-    response = (1.0 - keep) * target
-    response[:, :1] += keep * before[:, None]
-    step = 1
-    while step < target.shape[1] and float(keep.max()) ** step > _NEGLIGIBLE:
-        response[:, step:] += keep**step * response[:, :-step]
-        step *= 2
-    return response
-
-
-class BoardGroup:
-    """All boards of a node, advanced together.
-
-    Args:
-        boards: the boards, by index.
-        placements: what runs on them.
-        edges_us: profile times at which the energy of every board is to be remembered.
-        seed: seeds of the ripple.
+        identity: what it reports of itself.
+        sensor: its sensors' parameters.
+        trace_to: returns the node's trace, generated far enough to hold an instant.
+        residents: the workloads that run on it, each with this board's rank among its boards.
     """
 
     def __init__(
         self,
-        boards: Sequence[BoardPhysics],
-        placements: Sequence[Placement],
-        edges_us: Iterable[int],
-        seed: Sequence[int],
+        identity: BoardIdentity,
+        sensor: SensorSpec,
+        trace_to: Callable[[int], Trace],
+        residents: Sequence[tuple[Workload, int]],
     ) -> None:
-        self._boards = list(boards)
-        self._placements = placements
-        self._edges_us = sorted(set(edges_us), reverse=True)
-        self._seed = list(seed)
-        self._idle_mw = np.array([board.idle_mw for board in boards])
-        self._limit_mw = np.array([board.limit_mw for board in boards])
-        self._ripple = np.array([board.ripple for board in boards])
-        rise = np.array([board.rise_us for board in boards]) / CELL_US
-        fall = np.array([board.fall_us for board in boards]) / CELL_US
-        self._taus = (rise, fall)
-        self._lagged = [self._idle_mw.copy(), self._idle_mw.copy()]
-        self._warm_mw = self._idle_mw.copy()
-        self.edge_nj: dict[int, Ints] = {}
-        """Energy of each board since time zero, by edge."""
-        # Two chunks of idling lie before time zero, so that the first readings have a past.
-        first = self._generate(-2 * CHUNK_US, np.zeros(len(boards), dtype=np.int64))
-        second = self._generate(-CHUNK_US, first.energy_nj[:, -1])
-        self.trace = _join(first, second, -second.energy_nj[:, -1:])
+        self.identity = identity
+        self._sensor = sensor
+        self._phase_us = sensor.phase_us
+        self._update_us = sensor.update_us
+        self._base_mj = sensor.counter_base_mj
+        self._trace_to = trace_to
+        self._residents = residents
+        self._table = tabulate(trace_to(0), identity.index, sensor)
 
-    def advance(self, to_us: int) -> None:
-        """Generate chunks until `to_us` lies within the trace."""
-        while self.trace.end_us <= to_us:
-            trace = self.trace
-            chunk = self._generate(trace.end_us, trace.energy_nj[:, -1])
-            while self._edges_us and self._edges_us[-1] < chunk.end_us:
-                edge = np.array([self._edges_us.pop()])
-                rows = [chunk.energy_at(board, edge) for board in range(len(self._boards))]
-                self.edge_nj[int(edge[0])] = np.concatenate(rows)
-            self.trace = _join(_latest(trace), chunk, np.zeros((1, 1), dtype=np.int64))
+    def power_instant_mw(self, at_us: int) -> int:
+        """Return the latest short-window reading (NVML field 186)."""
+        # Written out instead of calling `_at`: the daemon reads this up to 50 times a second.
+        table = self._table
+        if at_us >= table.end_us:
+            table = self._refresh(at_us)
+        return table.instant_mw[(at_us - self._phase_us) // self._update_us - table.first]
 
-    def _generate(self, start_us: int, energy_nj: Ints) -> Trace:
-        target_mw, sm_percent, mem_percent = self._demand(start_us)
-        power_mw = self._follow(target_mw, start_us)
-        so_far = energy_nj[:, None] + np.cumsum(power_mw * CELL_US, axis=1)
-        return Trace(
-            start_us,
-            start_us + CHUNK_US,
-            power_mw,
-            np.concatenate([energy_nj[:, None], so_far], axis=1),
-            sm_percent,
-            mem_percent,
-            self._warm(power_mw),
+    def power_average_mw(self, at_us: int) -> int:
+        """Return the latest one-second reading (NVML field 185)."""
+        table = self._at(at_us)
+        return table.average_mw[(at_us - self._phase_us) // self._update_us - table.first]
+
+    def power_usage_mw(self, at_us: int) -> int:
+        """Return what nvmlDeviceGetPowerUsage does: an average; on older boards the instant."""
+        if self._sensor.usage_instant:
+            return self.power_instant_mw(at_us)
+        return self.power_average_mw(at_us)
+
+    def module_instant_mw(self, at_us: int) -> int:
+        """Return the latest short-window reading of the whole module (field 186, scope 1)."""
+        return self.power_instant_mw(at_us) + self._sensor.module_rest_mw
+
+    def module_average_mw(self, at_us: int) -> int:
+        """Return the latest one-second reading of the whole module (field 185, scope 1)."""
+        return self.power_average_mw(at_us) + self._sensor.module_rest_mw
+
+    def energy_mj(self, at_us: int) -> int:
+        """Return the energy counter as of its latest refresh."""
+        sensor = self._sensor
+        if sensor.counter_update_us:
+            # Between refreshes the counter keeps the value that it had at the latest one.
+            at_us -= (at_us - sensor.counter_phase_us) % sensor.counter_update_us
+        table = self._at(at_us)
+        cell, inside_us = divmod(at_us - table.start_us, CELL_US)
+        energy_nj = int(table.energy_nj[cell]) + table.power_mw[cell] * inside_us
+        counted_nj = energy_nj * (PPM + sensor.counter_gain_ppm) // PPM
+        counted_nj += sensor.counter_rest_mw * at_us
+        return self._base_mj + counted_nj // _NJ_PER_MJ
+
+    @property
+    def module_rest_mw(self) -> int:
+        """Power of the parts that share a module with this board; 0 if it sits on none."""
+        return self._sensor.module_rest_mw
+
+    def tables(self, from_us: int, to_us: int) -> BoardTables:
+        """Return what readings between two chunk borders are made of; moves on to `to_us`."""
+        table, sensor = self._at(to_us - 1), self._sensor
+        cells = slice((from_us - table.start_us) // CELL_US, (to_us - table.start_us) // CELL_US)
+        first = (from_us - self._phase_us) // self._update_us
+        last = (to_us - 1 - self._phase_us) // self._update_us
+        readings = slice(first - table.first, last - table.first + 1)
+        return BoardTables(
+            from_us,
+            to_us,
+            self._update_us,
+            self._phase_us,
+            first,
+            table.instant_mw[readings],
+            table.average_mw[readings],
+            table.trace.power_mw[self.identity.index, cells],
+            table.trace.energy_nj[self.identity.index, cells],
+            self._base_mj,
+            counter_update_us=sensor.counter_update_us or 1,
+            counter_phase_us=sensor.counter_phase_us,
+            counter_gain_ppm=sensor.counter_gain_ppm,
+            counter_rest_mw=sensor.counter_rest_mw,
+            module_rest_mw=sensor.module_rest_mw,
+            usage_instant=sensor.usage_instant,
         )
 
-    def _demand(self, start_us: int) -> tuple[Floats, Floats, Floats]:
-        """Return target power (mW) and utilization (percent) of a chunk's cells."""
-        target_mw = np.repeat(self._idle_mw[:, None], CHUNK_CELLS, axis=1)
-        sm_percent, mem_percent = np.zeros_like(target_mw), np.zeros_like(target_mw)
-        for placement in self._placements:
-            workload = placement.workload
-            if workload.end_us <= start_us or workload.start_us >= start_us + CHUNK_US:
-                continue
-            workload.advance(start_us + CHUNK_US)
-            cells = workload.cells(start_us, CHUNK_CELLS)
-            for board in placement.boards:
-                factor = self._boards[board].factor
-                target_mw[board] += factor * cells.power_mw - cells.covered * self._idle_mw[board]
-                sm_percent[board] += cells.sm_percent
-                mem_percent[board] += cells.mem_percent
-            workload.forget(start_us - CHUNK_US)
-        return target_mw, sm_percent, mem_percent
+    def reset_counter(self, at_us: int) -> None:
+        """Restart the energy counter at zero, as when the driver is loaded again."""
+        self._base_mj -= self.energy_mj(at_us)
 
-    def _follow(self, target_mw: Floats, start_us: int) -> Ints:
-        """Return true power: the lagged target with its ripple, in whole milliwatts.
+    def utilization(self, at_us: int) -> tuple[int, int]:
+        """Return SM and memory utilization over the last second, percent."""
+        table = self._at(at_us)
+        stop = (at_us - table.start_us) // CELL_US + 1
+        cells = (self.identity.index, slice(max(stop - _SECOND_CELLS, 0), stop))
+        sm = table.trace.sm_percent[cells].mean()
+        memory = table.trace.mem_percent[cells].mean()
+        return min(round(float(sm)), 100), min(round(float(memory)), 100)
 
-        Two lags run side by side. The faster one is above on a rise and below on a fall, so their
-        maximum (or minimum, where falls are faster) rises with one constant and falls with the
-        other.
-        """
-        rise, fall = self._taus
-        lagged = [lag(target_mw, self._lagged[i], self._taus[i]) for i in (0, 1)]
-        self._lagged = [response[:, -1].copy() for response in lagged]
-        faster_rise = (rise <= fall)[:, None]
-        smooth = np.where(faster_rise, np.maximum(*lagged), np.minimum(*lagged))
-        rng = np.random.default_rng([*self._seed, start_us // CHUNK_US + 2])
-        rippled = smooth * (1 + self._ripple[:, None] * rng.standard_normal(smooth.shape))
-        top_mw = 1.04 * self._limit_mw[:, None]
-        return np.rint(np.clip(rippled, 0.5 * self._idle_mw[:, None], top_mw)).astype(np.int64)
+    def temp_c(self, at_us: int) -> int:
+        """Return the GPU temperature, degrees Celsius."""
+        table = self._at(at_us)
+        cell = (at_us - table.start_us) // CELL_US
+        return round(float(table.trace.temp_c[self.identity.index, cell]))
 
-    def _warm(self, power_mw: Ints) -> Floats:
-        """Return the temperature at the end of a chunk's cells, degrees Celsius."""
-        tau = np.full(len(self._boards), _WARM_TAU_US / CELL_US)
-        warm_mw = lag(power_mw.astype(np.float64), self._warm_mw, tau)
-        self._warm_mw = warm_mw[:, -1].copy()
-        return _AMBIENT_C + _KELVIN_PER_MW * warm_mw
+    def sm_mhz(self, at_us: int) -> int:
+        """Return the SM clock: low without a process, lower near the power limit."""
+        if not self.processes(at_us):
+            return _IDLE_MHZ
+        over = self._true_mw(at_us) / self.identity.limit_mw - _CAP_SHARE
+        down_mhz = _CAP_MHZ * min(max(over / (1 - _CAP_SHARE), 0.0), 1.0)
+        return _MAX_SM_MHZ - round(down_mhz / 15) * 15
 
+    def clock_mhz(self, domain: int, at_us: int) -> int:
+        """Return a clock by NVML's domain: graphics 0, SM 1, memory 2, video 3."""
+        if domain == 2:
+            return _MEMORY_MHZ
+        sm_mhz = self.sm_mhz(at_us)
+        return sm_mhz if domain < 2 else sm_mhz * 9 // 10
 
-def _latest(trace: Trace) -> Trace:
-    """Return the second of a trace's two chunks."""
-    cut = CHUNK_CELLS
-    return Trace(
-        trace.end_us - CHUNK_US,
-        trace.end_us,
-        trace.power_mw[:, cut:],
-        trace.energy_nj[:, cut:],
-        trace.sm_percent[:, cut:],
-        trace.mem_percent[:, cut:],
-        trace.temp_c[:, cut:],
-    )
+    def max_clock_mhz(self, domain: int) -> int:
+        """Return the highest clock of a domain."""
+        return {2: _MEMORY_MHZ, 3: _MAX_SM_MHZ * 9 // 10}.get(domain, _MAX_SM_MHZ)
 
+    def clock_reasons(self, at_us: int) -> int:
+        """Return why the clock is not at its highest, NVML's bits."""
+        if not self.processes(at_us):
+            return _REASON_IDLE
+        capped = self._true_mw(at_us) > 0.96 * self.identity.limit_mw
+        return _REASON_POWER_CAP if capped else 0
 
-def _join(old: Trace, new: Trace, shift_nj: Ints) -> Trace:
-    """Return two chunks as one trace, with the energy shifted by a constant a board."""
-    return Trace(
-        old.start_us,
-        new.end_us,
-        np.concatenate([old.power_mw, new.power_mw], axis=1),
-        np.concatenate([old.energy_nj[:, :-1], new.energy_nj], axis=1) + shift_nj,
-        np.concatenate([old.sm_percent, new.sm_percent], axis=1),
-        np.concatenate([old.mem_percent, new.mem_percent], axis=1),
-        np.concatenate([old.temp_c, new.temp_c], axis=1),
-    )
+    def processes(self, at_us: int) -> list[Process]:
+        """Return the compute processes on the board."""
+        found = (workload.process(rank, at_us) for workload, rank in self._residents)
+        return [process for process in found if process]
+
+    def used_bytes(self, at_us: int) -> int:
+        """Return the memory that processes use."""
+        used = sum(process.used_bytes for process in self.processes(at_us))
+        return min(used, self.identity.memory_bytes)
+
+    def _true_mw(self, at_us: int) -> int:
+        table = self._at(at_us)
+        return int(table.power_mw[(at_us - table.start_us) // CELL_US])
+
+    def _at(self, at_us: int) -> ReadingTable:
+        table = self._table
+        return table if at_us < table.end_us else self._refresh(at_us)
+
+    def _refresh(self, at_us: int) -> ReadingTable:
+        self._table = tabulate(self._trace_to(at_us), self.identity.index, self._sensor)
+        return self._table

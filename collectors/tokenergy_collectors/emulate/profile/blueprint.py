@@ -1,6 +1,7 @@
-"""Individual boards from a profile: the same profile, node and index give the same board anywhere.
+"""Individual boards and workloads from a profile: the same profile gives the same ones anywhere.
 
-In: a profile, a node's name, a board's index. Out: its name plate, its physics, its sensors.
+In: a profile, and a node and a board's index, or a job. Out: what the board reports of itself, its
+physics and its sensors, or the job's workload.
 """
 
 from __future__ import annotations
@@ -11,9 +12,19 @@ import zlib
 
 import numpy as np
 
-from tokenergy_collectors.emulate.physics.board import BoardPhysics
-from tokenergy_collectors.emulate.physics.sensor import BoardIdentity, SensorSpec
-from tokenergy_collectors.emulate.profile.profile import BoardSpec, Profile
+from tokenergy_collectors.emulate.physics.board import BoardIdentity
+from tokenergy_collectors.emulate.physics.power import BoardPhysics
+from tokenergy_collectors.emulate.physics.sensor import SensorSpec
+from tokenergy_collectors.emulate.profile.hardware import BoardSpec
+from tokenergy_collectors.emulate.profile.jobs import JobSpec, StrayJobSpec
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.workloads.base import Workload
+from tokenergy_collectors.emulate.workloads.inference import Inference, InferenceSpec
+from tokenergy_collectors.emulate.workloads.periodic import Periodic, PeriodicSpec
+from tokenergy_collectors.emulate.workloads.request_log import load_log
+from tokenergy_collectors.emulate.workloads.reservation import Reservation, ReservationSpec
+from tokenergy_collectors.emulate.workloads.stray import Stray
+from tokenergy_collectors.emulate.workloads.training import Training, TrainingSpec
 
 _FIRST_BUS = 0x11
 _BUS_STEP = 0x0A
@@ -22,7 +33,7 @@ _MAX_BASE_MJ = 4_000_000_000_000  # about two months at 700 W
 
 
 def identity(profile: Profile, node: str, index: int) -> BoardIdentity:
-    """Return a board's name plate; its UUID is a digest of seed, node and index."""
+    """Return what a board reports of itself; its UUID is a digest of seed, node and index."""
     spec = _spec(profile, node)
     digest = hashlib.sha256(f"{profile.seed}/{node}/{index}".encode()).digest()
     return BoardIdentity(
@@ -39,7 +50,7 @@ def identity(profile: Profile, node: str, index: int) -> BoardIdentity:
 
 
 def physics(profile: Profile, node: str, index: int) -> BoardPhysics:
-    """Return what is peculiar to a board's power."""
+    """Return the parameters of a board's power."""
     spec = _spec(profile, node)
     idle, load = _rng(profile, node, index, "physics").uniform(-1, 1, 2)
     return BoardPhysics(
@@ -57,7 +68,7 @@ def sensor(profile: Profile, node: str, index: int) -> SensorSpec:
     spec, host = _spec(profile, node), profile.nodes[node]
     rng = _rng(profile, node, index, "sensor")
     phase_us, base_mj = int(rng.integers(spec.update_us)), int(rng.integers(1, _MAX_BASE_MJ))
-    # Drawn whether or not they are used, so that one key never changes what another one means.
+    # Drawn even if unused, so that adding one key to a profile does not change other draws.
     gain, offset, counter_gain, counter_phase = rng.uniform(-1, 1, 4).tolist()
     gain_ppm = spec.gain_ppm + round(gain * spec.gain_spread_ppm)
     offset_mw = spec.offset_mw + round(offset * spec.offset_spread_mw)
@@ -77,6 +88,25 @@ def sensor(profile: Profile, node: str, index: int) -> SensorSpec:
         module_rest_mw=rest_mw,
         usage_instant=spec.usage == "instant",
     )
+
+
+def workload(profile: Profile, placed: JobSpec | StrayJobSpec) -> Workload:
+    """Return the workload of a job or stray; every node of a job builds the same one.
+
+    Raises:
+        UserError: its request log cannot be used.
+    """
+    spec = placed.workload
+    when = (profile.seed, placed.id, placed.start_us, placed.end_us)
+    if isinstance(spec, InferenceSpec):
+        return Inference(spec, load_log(spec.log, profile.folder), *when)
+    if isinstance(spec, TrainingSpec):
+        return Training(spec, *when)
+    if isinstance(spec, PeriodicSpec):
+        return Periodic(spec, *when)
+    if isinstance(spec, ReservationSpec):
+        return Reservation(*when)
+    return Stray(spec, *when)
 
 
 def _spec(profile: Profile, node: str) -> BoardSpec:

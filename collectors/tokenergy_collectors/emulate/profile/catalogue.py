@@ -1,7 +1,7 @@
-"""Boards and sensors that a profile may name instead of describing them.
+"""Boards and sensors that a profile may use by name.
 
 In: tables of a profile as read from TOML. Out: the same tables with the shipped boards and the keys
-of named sensors filled in; what the profile says itself always wins. Sources: `boards.md`.
+of named sensors filled in; keys in the profile override them. Sources: `boards.md`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def with_catalogue(boards: Any, nodes: Any) -> Any:
     """Return the boards of a profile, those that its nodes name from the catalogue included.
 
     Raises:
-        ValueError: a board is like one that is not in the catalogue.
+        ValueError: `like` names a board that is not in the catalogue.
     """
     if not isinstance(boards, dict) or not isinstance(nodes, dict):
         return boards
@@ -60,7 +60,7 @@ def with_sensor(board: Any) -> Any:
 
 
 def _like(key: str, table: Any) -> Any:
-    """Return a board's own table on top of the shipped one that it is like."""
+    """Return a board's table, with the keys that it lacks from the shipped one it is `like`."""
     if not isinstance(table, dict) or not isinstance(table.get("like"), str):
         return table
     if table["like"] not in shipped():

@@ -1,7 +1,7 @@
 """Profiles of many nodes, written compactly: ranges of nodes, whole nodes, one job a node.
 
 In: the tables of a profile as read from TOML. Out: the same with every node, device and job written
-out. What cannot be understood is left as it is: the profile's own validation names it.
+out. Anything else stays as it is: the validation of the profile names what is wrong.
 
     [nodes."gpu-{000..127}"]                     128 nodes, gpu-000 to gpu-127
     devices = { "gpu-{000..015}" = "all" }       every board of sixteen nodes
@@ -21,7 +21,7 @@ Table = dict[str, Any]
 
 
 def expand_names(name: str) -> list[str]:
-    """Return the names that a range such as `gpu-{00..15}` stands for; other names as they are.
+    """Return the names in a range such as `gpu-{00..15}`; any other name as it is.
 
     Numbers are padded to the width of the first one.
 
@@ -52,7 +52,7 @@ def expanded(values: Table) -> Table:
     for key, node in nodes.items():
         for name in expand_names(key):
             if name in every:
-                raise ValueError(f"nodes.{key}: {name!r} is there twice; allowed: once")
+                raise ValueError(f"nodes.{key}: {name!r} is declared twice")
             every[name] = node
     found = {**values, "nodes": every}
     for kind in ("jobs", "strays"):
@@ -69,7 +69,7 @@ def _placed(placed: Any, nodes: Table) -> list[Any]:
     for key, indices in placed["devices"].items():
         for name in expand_names(key):
             if name in devices:
-                raise ValueError(f"{placed.get('id')!r}: devices on {name!r} twice; allowed: once")
+                raise ValueError(f"{placed.get('id')!r}: devices lists {name!r} twice")
             devices[name] = _whole(nodes.get(name)) if indices == "all" else indices
     if placed.get("per_node") is not True:
         return [{**placed, "devices": devices}]
@@ -81,6 +81,7 @@ def _placed(placed: Any, nodes: Table) -> list[Any]:
 
 
 def _whole(node: Any) -> list[int]:
-    """Return the indices of all boards of a node's table; none if it is not understood."""
+    """Return the indices of all boards of a node's table; none if the table is not valid."""
+    # This runs before validation: `count` may still be anything.
     count = node.get("count", _BOARDS_OF_A_NODE) if isinstance(node, dict) else 0
     return list(range(count)) if isinstance(count, int) else []

@@ -1,7 +1,7 @@
 """Faults that a profile puts on a schedule: what goes wrong, on which boards, when, for how long.
 
-In: the tables `[[faults]]` of a profile. Out: validated specifications; `faulting.py` lets them
-happen. Times are seconds of profile time, used as whole microseconds.
+In: the tables `[[faults]]` of a profile. Out: validated specifications; `nvml/faulting.py` applies
+them. Times are seconds of profile time, used as whole microseconds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 
 from tokenergy_collectors.base.strict import Strict
 
-Withheld = Literal[
+ReadingName = Literal[
     "instant",
     "average",
     "usage",
@@ -41,13 +41,13 @@ class _Fault(Strict):
 
 
 class _Lasting(_Fault):
-    """A fault that is over after a while."""
+    """A fault with an end."""
 
     for_s: float = Field(gt=0)
 
     @property
     def end_us(self) -> int:
-        """When it is over, microseconds of profile time."""
+        """When it ends, microseconds of profile time."""
         return round((self.at_s + self.for_s) * 1e6)
 
 
@@ -58,7 +58,7 @@ class _OnBoards(_Lasting):
     devices: list[int] | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
-    def _says_which(self) -> _OnBoards:
+    def _one_of_two(self) -> _OnBoards:
         if (self.device is None) == (self.devices is None):
             raise ValueError(
                 f"device = {self.device}, devices = {self.devices}: allowed: one of the two"
@@ -72,7 +72,7 @@ class _OnBoards(_Lasting):
 
 
 class LostSpec(_OnBoards):
-    """The board answers GPU_IS_LOST; afterwards it is back under its UUID, its counter gone on."""
+    """Calls return GPU_IS_LOST; then the board is back under its UUID, its counter not reset."""
 
     kind: Literal["lost"]
 
@@ -80,24 +80,24 @@ class LostSpec(_OnBoards):
 class DriverReloadSpec(_Lasting):
     """The driver is unloaded and loaded again.
 
-    While it is away every call answers UNINITIALIZED and nvmlInit DRIVER_NOT_LOADED. Afterwards
-    nvmlInit has to be called, earlier handles are invalid, and energy counters begin at zero.
+    Meanwhile every call returns UNINITIALIZED, and nvmlInit DRIVER_NOT_LOADED. Afterwards nvmlInit
+    must be called, earlier handles are invalid, and energy counters start at zero.
     """
 
     kind: Literal["driver_reload"]
 
 
 class NotSupportedSpec(_OnBoards):
-    """Some readings answer NOT_SUPPORTED."""
+    """Some readings return NOT_SUPPORTED."""
 
     kind: Literal["not_supported"]
-    readings: list[Withheld] = Field(min_length=1)
+    readings: list[ReadingName] = Field(min_length=1)
 
 
 class StaleSpec(_OnBoards):
-    """The power reading stands still at its last value; with `counter` the counter does too.
+    """The power reading freezes at its last value; with `counter` the counter freezes too.
 
-    True power, and the counter's own count, go on: afterwards it shows all that it counted.
+    True power goes on, and the counter counts internally: afterwards it shows its full count.
     """
 
     kind: Literal["stale"]
@@ -105,7 +105,7 @@ class StaleSpec(_OnBoards):
 
 
 class SlowSpec(_OnBoards):
-    """Every call on the board first waits for `call_ms` and then answers."""
+    """Every call on the board takes `call_ms`."""
 
     kind: Literal["slow"]
     call_ms: float = Field(gt=0, le=10_000)
@@ -119,7 +119,7 @@ class SlowSpec(_OnBoards):
 class UndercountSpec(_OnBoards):
     """A counter read again within `faster_than_s` has lost a share of the energy in between.
 
-    What was lost stays lost when the fault is over.
+    The energy stays lost when the fault ends.
     """
 
     kind: Literal["undercount"]
@@ -170,7 +170,8 @@ def check_faults(faults: Sequence[FaultSpec], boards: Mapping[str, int], duratio
     """Check faults against the cluster: the number of boards by node.
 
     Raises:
-        ValueError: a fault is somewhere else, too late, or twice at a time on a board.
+        ValueError: a fault names an unknown node or board, begins too late, or overlaps another of
+            its kind on a board.
     """
     held: dict[tuple[str, str, int], list[_Lasting]] = {}
     for fault in faults:
@@ -184,6 +185,7 @@ def check_faults(faults: Sequence[FaultSpec], boards: Mapping[str, int], duratio
                 f"less than duration_s = {duration_us / 1e6:g}"
             )
         count = boards[fault.node]
+        # A fault of the whole node is compared with others of its kind as if it were on board 0.
         for index in fault.boards if isinstance(fault, _OnBoards) else [0]:
             if index >= count:
                 raise ValueError(

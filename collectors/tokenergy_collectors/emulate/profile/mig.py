@@ -15,7 +15,7 @@ def parse_profile(text: str) -> tuple[int, int]:
     """Return the compute slices and the memory (GB) of a profile such as `3g.40gb`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a MIG profile.
     """
     match = _PROFILE.fullmatch(text)
     if match is None:

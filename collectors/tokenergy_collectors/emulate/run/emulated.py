@@ -1,4 +1,4 @@
-"""Runs the daemon on emulated boards, and writes what is true beside the lake."""
+"""Runs the daemon on emulated boards, and writes the truth beside the lake."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def run_emulated_node(
         profile: the cluster.
         clock: real or virtual.
         control: ends the run.
-        duration_us: how long to run; as long as the profile says if None.
-        truth: file for what is true; beside the lake if None.
+        duration_us: how long to run; the whole profile if None.
+        truth: file for the truth; beside the lake if None.
         quiet: see `Log`.
 
     Raises:
@@ -115,10 +115,10 @@ def emulated_config(config: Config, emulated: EmulatedNode) -> Config:
 
 
 def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, Board]:
-    """Return boards that are like the emulated ones, and on which everything was learned, by UUID.
+    """Return boards equal to the emulated ones, with periods and scopes learned, by UUID.
 
-    Learning takes time, and an emulated node's time begins at its jobs' first second. So it is done
-    on a node of its own that goes no further: the one that counts loses nothing.
+    Learning takes time, and an emulated node's time begins with its profile. So the collector
+    learns on a second node that ends there: the one that is recorded loses no time.
     """
     from tokenergy_collectors.emulate.nvml import library as nvml
     from tokenergy_collectors.emulate.run.node import EmulatedNode
@@ -136,7 +136,7 @@ def _learn_on_a_twin(profile: Profile, config: Config) -> dict[str, Board]:
 
 
 def _write_truth(emulated: EmulatedNode, path: Path | None, lake: Lake) -> None:
-    """Write what is true where the user says, or else in a folder beside the lake."""
+    """Write the truth where the user says, or else in a folder beside the lake."""
     root = lake.root.resolve()
     path = path or root.parent / f"{root.name}-truth" / f"{escape_node(emulated.node)}.json"
     try:

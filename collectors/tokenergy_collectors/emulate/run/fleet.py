@@ -1,8 +1,8 @@
 """Collects every node of an emulated cluster, one after the other, in one process.
 
-In: a profile and a configuration. Out: the lake that one daemon a node would write, and for each
-node a file with what is true. Every node has a virtual clock of its own that begins when the
-profile does, so that their rows lie beside each other in time although they were read in turn.
+In: a profile and a configuration. Out: the lake that one daemon on each node would write, and the
+truth, one file a node. Every node has a virtual clock of its own that begins when the
+profile does, so that their rows cover the same time although the nodes were read in turn.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import escape_node
 from tokenergy_collectors.settings.config import Config
 
-Told = Callable[[str, int], object]
+OnDone = Callable[[str, int], object]
 """Takes a node that is done, and the number of its boards."""
 
 
@@ -44,18 +44,18 @@ def collect_fleet(
     nodes: Iterable[str] = (),
     duration_us: int | None = None,
     truth: Path | None = None,
-    told: Told = lambda node, boards: None,
+    on_done: OnDone = lambda node, boards: None,
 ) -> Collected:
-    """Collect the nodes of a profile into one lake; again, it adds nothing.
+    """Collect the nodes of a profile into one lake; doing it again adds nothing.
 
     Args:
         profile: the cluster.
         read_config: returns the configuration for a node.
-        control: ends the collecting; what was read until then is sealed.
+        control: ends the collection; what was read until then is sealed.
         nodes: only these; all if there are none.
         duration_us: how long on each node; as long as the profile says if None.
-        truth: folder for what is true, a file a node; beside the lake if None.
-        told: told of each node once it is done.
+        truth: folder for the truth, one file a node; beside the lake if None.
+        on_done: called for each node once it is done.
 
     Raises:
         UserError: the profile has no such node, or something cannot be used or written.
@@ -64,6 +64,7 @@ def collect_fleet(
     for node in wanted:
         if node not in profile.nodes:
             raise UserError(f"node {node!r}: not in the profile {profile.name!r}")
+    # Before the first node: a lake that cannot be written must not cost a node's run first.
     Lake(read_config(wanted[0]).lake, create=True).prepare()
     done = boards = 0
     for node in wanted:
@@ -77,7 +78,7 @@ def collect_fleet(
         if control.event.is_set():
             break
         done, boards = done + 1, boards + profile.nodes[node].count
-        told(node, profile.nodes[node].count)
+        on_done(node, profile.nodes[node].count)
     return Collected(done, boards, len(wanted))
 
 
@@ -90,7 +91,7 @@ def run_fleet(
     nodes: Iterable[str],
     duration: str | None,
 ) -> str:
-    """Collect a fleet as its command does, with a progress bar; return what was done, in words.
+    """Collect a fleet as its command does, with a progress bar; return a summary line.
 
     Raises:
         UserError: an option, the profile or the configuration cannot be used.
@@ -106,7 +107,7 @@ def run_fleet(
     with progress_bar() as progress:
         task = progress.add_task("collect", total=len(wanted) or len(profile.nodes))
 
-        def told(node: str, boards: int) -> None:
+        def advance(node: str, boards: int) -> None:
             del boards
             progress.update(task, description=f"collect {node}", advance=1)
 
@@ -117,11 +118,15 @@ def run_fleet(
             nodes=wanted,
             duration_us=duration_us,
             truth=truth,
-            told=told,
+            on_done=advance,
         )
-    minutes = min(duration_us or profile.duration_us, profile.duration_us) / 60_000_000
+    run_us = min(duration_us or profile.duration_us, profile.duration_us)
+    return _summary(done, run_us, time.monotonic() - began_s)
+
+
+def _summary(done: Collected, run_us: int, took_s: float) -> str:
     stopped = "" if done.nodes == done.wanted else f", stopped before all {done.wanted} were done"
     return (
-        f"collect: {done.nodes} nodes, {done.boards} GPUs, {minutes:g} minutes of virtual time "
-        f"in {time.monotonic() - began_s:.1f} s{stopped}"
+        f"collect: {done.nodes} nodes, {done.boards} GPUs, {run_us / 60_000_000:g} minutes of "
+        f"virtual time in {took_s:.1f} s{stopped}"
     )

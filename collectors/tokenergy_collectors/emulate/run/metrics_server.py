@@ -1,8 +1,8 @@
 """Token endpoints: real HTTP servers on the loopback, in Prometheus text.
 
-In: a function that reads a job's counters at this moment, or says that its process is not there.
-Out: `GET /metrics` as vLLM (for inference) or a training loop serves it, and 503 while there is no
-process. Connections are kept alive; requests may come from several threads at once.
+In: a function that reads a job's counters now, or returns None while its process does not run.
+Out: `GET /metrics` as vLLM (for inference) or a training loop serves it, and 503 while no process
+runs. Connections are kept alive; requests may come from several threads at once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ GAUGES = {
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a job's process would tell at one moment.
+    """What a job's process would report at one moment.
 
     Attributes:
         counters: cumulative tokens, by keys of COUNTERS.
@@ -57,7 +57,7 @@ class Snapshot:
 
 
 class _GoneError(Exception):
-    """There is no process that could answer."""
+    """No process runs that could answer."""
 
 
 class _JobCollector(Collector):
@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingTCPServer):
     """A threading server that can end its connections.
 
-    It does not look up host names, as `HTTPServer` does when it binds.
+    Unlike `HTTPServer`, it does not look up the host name when it binds: that may take seconds.
     """
 
     daemon_threads = True
@@ -151,7 +151,7 @@ class _Server(ThreadingTCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what went wrong; a client that went away is no event."""
+        """Log what went wrong, unless the client only closed the connection."""
         error = sys.exception()
         if not isinstance(error, ConnectionError):
             _LOG.error("token endpoint: a request failed: %r", error)
@@ -166,7 +166,7 @@ class MetricsServer:
         port: TCP port on 127.0.0.1; 0 takes a free one.
 
     Raises:
-        UserError: the port cannot be had.
+        UserError: the port is taken, or may not be used.
     """
 
     def __init__(
@@ -187,6 +187,7 @@ class MetricsServer:
     def close(self) -> None:
         """Stop serving, end open connections and wait for their threads."""
         self._server.shutdown()
+        # Before the connections: no new one may be accepted while the open ones are ended.
         self._thread.join(_JOIN_S)
         for connection, thread in list(self._server.live.items()):
             with contextlib.suppress(OSError):  # its thread may have closed it meanwhile

@@ -1,21 +1,20 @@
 """An emulated node: boards behind NVML, token endpoints, a job list, and the truth about them.
 
-In: a profile, the node's name, a clock. Out: a host that a collector cannot tell from a real one
-(`pynvml` and HTTP), and afterwards exactly how much energy and how many tokens each job had.
+In: a profile, the node's name, a clock. Out: a host that a collector cannot distinguish from a real
+one (`pynvml` and HTTP), and afterwards exactly how much energy and how many tokens each job used.
 
 Profile time is the monotonic clock minus its value at construction. Workloads and boards are
 simulated as time goes on, under one lock, because endpoints answer from threads of their own.
-`pynvml` knows one library at a time: nodes in one process are entered one after the other.
+`pynvml` has one library at a time: enter the nodes of one process one after the other.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import threading
 import zlib
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,34 +23,17 @@ from tokenergy_collectors.base.clock import Clock
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.emulate.nvml import library as nvml
 from tokenergy_collectors.emulate.nvml.faulting import FaultingLibrary
-from tokenergy_collectors.emulate.physics.board import BoardGroup, Placement, Trace
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
+from tokenergy_collectors.emulate.physics.power import BoardGroup, Placement, Trace
 from tokenergy_collectors.emulate.profile import blueprint
 from tokenergy_collectors.emulate.profile.fault_specs import ClockJumpSpec
-from tokenergy_collectors.emulate.profile.profile import JobSpec, Placed, Profile, StrayJobSpec
-from tokenergy_collectors.emulate.profile.workloads import build
-from tokenergy_collectors.emulate.run.metrics_server import MetricsServer, Snapshot
+from tokenergy_collectors.emulate.profile.jobs import JobSpec, Placed, StrayJobSpec
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.endpoints import EmulatedSource, serve_job
+from tokenergy_collectors.emulate.run.metrics_server import Snapshot
+from tokenergy_collectors.emulate.run.truth import energy_row, token_row, write_json
 from tokenergy_collectors.emulate.workloads.base import Workload
-from tokenergy_collectors.emulate.workloads.inference import InferenceSpec
-from tokenergy_collectors.emulate.workloads.reservation import ReservationSpec
 from tokenergy_collectors.lake.contract import WHOLE_PPM
-
-
-@dataclass(frozen=True, slots=True)
-class EmulatedSource:
-    """A token endpoint.
-
-    Attributes:
-        source_id: names the endpoint: NODE/JOB.
-        url: where it answers.
-        job_id: the job it counts for.
-        model: model name.
-    """
-
-    source_id: str
-    url: str
-    job_id: str
-    model: str
 
 
 class EmulatedNode:
@@ -60,7 +42,7 @@ class EmulatedNode:
     Args:
         profile: the cluster.
         node: name of one of its nodes.
-        clock: the time that the node lives by; its UTC now becomes the start of the profile.
+        clock: the node's clock; its UTC now becomes the start of the profile.
 
     Raises:
         UserError: the profile has no such node, or names a request log that cannot be read.
@@ -69,7 +51,7 @@ class EmulatedNode:
     def __init__(self, profile: Profile, node: str, clock: Clock) -> None:
         if node not in profile.nodes:
             raise UserError(
-                f"node {node!r}: not in the profile; allowed: {', '.join(profile.nodes)}"
+                f"node {node!r}: not in the profile; its nodes: {', '.join(profile.nodes)}"
             )
         self.profile = profile
         self.node = node
@@ -83,7 +65,7 @@ class EmulatedNode:
         self._library: nvml.NvmlLibrary | None = None
         everything: list[JobSpec | StrayJobSpec] = [*profile.jobs, *profile.strays]
         here = [placed for placed in everything if node in placed.devices]
-        self._running = [(placed, build(profile, placed)) for placed in here]
+        self._running = [(placed, blueprint.workload(profile, placed)) for placed in here]
         physics = [
             blueprint.physics(profile, node, index) for index in range(profile.nodes[node].count)
         ]
@@ -110,6 +92,7 @@ class EmulatedNode:
             for placed, workload in self._running:
                 if isinstance(placed, JobSpec) and self._counts(placed, workload):
                     self._serve(placed, workload, stack)
+            # Only now: if serving a job fails, the inner `with` undoes what was entered before.
             self._stack = stack.pop_all()
         return self
 
@@ -133,29 +116,29 @@ class EmulatedNode:
         return self._clock.monotonic_us() - self._origin_us
 
     def fail(self, index: int, code: int | None) -> None:
-        """Let NVML calls on a board return an error code (a lost board: 15); None heals it."""
+        """Let NVML calls on a board return an error code (15: lost); None ends the failure."""
         if self._library is None:
             raise RuntimeError("a board can fail only while the node is entered")
         self._library.fail(index, code)
 
-    def set_plate(self, index: int, **values: Any) -> None:
-        """Change what a board says about itself: `limit_mw`, `min_limit_mw`, `mig`, ...
+    def set_identity(self, index: int, **values: Any) -> None:
+        """Change what a board reports of itself: `limit_mw`, `min_limit_mw`, `mig`, ...
 
-        Its physics stays as it is: a limit is told, not obeyed.
+        Its physics does not change: a new limit is reported, not enforced.
         """
         board = self.boards[index]
         board.identity = replace(board.identity, **values)
         if self._library is not None:
-            self._library.relist()
+            self._library.update_mig()
 
     def set_field(self, index: int, field: int, value: int, scope: int = 0) -> None:
-        """Let a board tell a further NVML field, such as a setting of power smoothing."""
+        """Let a board report a further NVML field, such as a setting of power smoothing."""
         if self._library is None:
             raise RuntimeError("a field can be set only while the node is entered")
         self._library.set_field(index, field, value, scope)
 
     def reset_counter(self, index: int) -> None:
-        """Let a board's energy counter restart at zero now. Truth is not touched."""
+        """Restart a board's energy counter at zero now. The truth does not change."""
         self.boards[index].reset_counter(self.now_us())
 
     @property
@@ -172,7 +155,7 @@ class EmulatedNode:
 
     @property
     def allocations(self) -> list[dict[str, Any]]:
-        """Rows for the `jobs` table (all columns but `recorded_us`), one a job and board here."""
+        """Rows for the `jobs` table (all columns but `recorded_us`), one a job and local board."""
         return [
             {
                 "job_id": placed.id,
@@ -194,12 +177,12 @@ class EmulatedNode:
         ]
 
     def truth(self) -> list[dict[str, Any]]:
-        """Return what really happened, exact to the nanojoule and the token.
+        """Return the truth, exact to the nanojoule and the token.
 
-        Rows have a `row` that says what they are: `allocation` (one a job and board), `stray` (one
+        Each row has a `row` that says what it is: `allocation` (one a job and board), `stray` (one
         a stray process and board), `board` (one a board, whole duration, idling included) and
         `tokens` (one a job counted on this node). Stamps are UTC microseconds. Energy is the GPU's;
-        on a module there is `module_energy_nj` beside it.
+        on a module, `module_energy_nj` is beside it.
 
         Raises:
             RuntimeError: the duration has not passed yet.
@@ -219,53 +202,45 @@ class EmulatedNode:
         return rows
 
     def write_truth(self, path: Path) -> None:
-        """Write the truth as JSON, aside first and then renamed."""
-        content = {
+        """Write the truth as JSON.
+
+        Raises:
+            RuntimeError: the duration has not passed yet.
+            UserError: the file cannot be written.
+        """
+        head = {
             "profile": self.profile.name,
             "seed": self.profile.seed,
             "node": self.node,
             "start_us": self.start_us,
             "duration_us": self.duration_us,
-            "rows": self.truth(),
         }
-        aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            aside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            aside.replace(path)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+        write_json(path, head, self.truth())
 
     def _energy(
         self, row: str, owner: dict[str, str], index: int, start_us: int, end_us: int
     ) -> dict[str, Any]:
         at_nj = self._group.edge_nj
-        energy_nj = int(at_nj[end_us][index] - at_nj[start_us][index])
-        rest_mw = self.boards[index].module_rest_mw
-        module = {"module_energy_nj": energy_nj + rest_mw * (end_us - start_us)} if rest_mw else {}
-        return {
-            "row": row,
-            **owner,
-            "node": self.node,
-            "device_id": self.boards[index].identity.uuid,
-            "start_us": self.start_us + start_us,
-            "end_us": self.start_us + end_us,
-            "energy_nj": energy_nj,
-            **module,
-        }
+        board = self.boards[index]
+        return energy_row(
+            row,
+            owner,
+            self.node,
+            board.identity.uuid,
+            (self.start_us + start_us, self.start_us + end_us),
+            int(at_nj[end_us][index] - at_nj[start_us][index]),
+            board.module_rest_mw,
+        )
 
     def _tokens(self, placed: Placed, workload: Workload) -> dict[str, Any]:
         """Return a job's tokens up to its end, by the kinds of the contract."""
         with self._lock:
             workload.advance(placed.end_us)
             totals = workload.totals_at(placed.end_us)
-        tokens = dict(zip(workload.counters, totals, strict=False))
-        if "prompt" in tokens:
-            tokens["prompt_computed"] = tokens.pop("prompt") - tokens["prompt_cached"]
-        return {"row": "tokens", "job_id": placed.id, "node": self.node, **tokens}
+        return token_row(placed.id, self.node, dict(zip(workload.counters, totals, strict=False)))
 
     def _counts(self, placed: Placed, workload: Workload) -> bool:
-        """Tell whether the job's tokens are counted here: on the node of its rank 0."""
+        """Return whether the job's tokens are counted here: on the node of its rank 0."""
         return bool(workload.counters) and next(iter(placed.devices)) == self.node
 
     def _trace_to(self, at_us: int) -> Trace:
@@ -274,18 +249,14 @@ class EmulatedNode:
             return self._group.trace
 
     def _serve(self, job: JobSpec, workload: Workload, stack: ExitStack) -> None:
-        spec = job.workload
-        if isinstance(spec, ReservationSpec):
-            return
-        labels = {"model_name": spec.model}
-        if isinstance(spec, InferenceSpec):
-            labels["engine"] = "0"
-        server = MetricsServer(lambda: self._snapshot(workload), labels, spec.port)
-        stack.callback(server.close)
-        source_id = f"{self.node}/{job.id}"
-        self.sources.append(EmulatedSource(source_id, server.url, job.id, spec.model))
+        served = serve_job(job, self.node, lambda: self._snapshot(workload))
+        if served is not None:
+            server, source = served
+            stack.callback(server.close)
+            self.sources.append(source)
 
     def _snapshot(self, workload: Workload) -> Snapshot | None:
+        # Counters and gauges of one instant: the sampler may move time on in its own thread.
         with self._lock:
             now_us = self.now_us()
             if not workload.ready_us <= now_us <= workload.end_us:
@@ -296,11 +267,11 @@ class EmulatedNode:
         return Snapshot(
             dict(zip(workload.counters, totals[:split], strict=True)),
             dict(zip(workload.gauges, totals[split:], strict=True)),
-            (self._wall_us(workload.start_us)) / 1e6,
+            self._wall_us(workload.start_us) / 1e6,
         )
 
     def _wall_us(self, at_us: int) -> int:
-        """Return what the host's wall clock showed at a profile time: its jumps stay with it."""
+        """Return what the host's wall clock showed at a profile time, with all jumps until then."""
         jumps = (
             fault.by_us
             for fault in self.profile.faults

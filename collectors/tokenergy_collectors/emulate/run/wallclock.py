@@ -1,6 +1,6 @@
-"""The clocks of this host as an emulated host shows them: the same, but its wall clock can be set.
+"""The clocks of this host with a wall clock that can be set, for emulated hosts in real time.
 
-In: the clocks of this host. Out: the same ones, UTC shifted by the jumps that a profile declares.
+In: the clocks of this host. Out: the same ones, with UTC shifted by the profile's clock jumps.
 """
 
 from __future__ import annotations

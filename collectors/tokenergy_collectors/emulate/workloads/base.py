@@ -1,7 +1,7 @@
-"""What every workload offers, whatever it runs.
+"""The interface of all workloads.
 
-A workload lives from `start_us` to `end_us` (profile time, microseconds). It is advanced in step
-with time and never looks at the boards: load flows one way.
+A workload lives from `start_us` to `end_us` (profile time, microseconds). It advances with
+time and never reads the boards: load flows one way.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ class Workload(ABC):
     counters: ClassVar[tuple[str, ...]] = ()
     """Names of the cumulative totals, by the token kinds of the contract."""
     gauges: ClassVar[tuple[str, ...]] = ()
-    """Names of the values after the counters in `totals_at` that may fall again."""
+    """Names of the values after the counters in `totals_at`; they may fall."""
 
     def __init__(self, seed: int, name: str, start_us: int, end_us: int) -> None:
         self.start_us = start_us
         self.end_us = end_us
+        # Seeded by the name: adding a job to a profile does not change the noise of the others.
         self._rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         self._pid = 10_000 + zlib.crc32(name.encode()) % 50_000
         self._used_bytes = 0

@@ -69,9 +69,7 @@ class InferenceSpec(Strict):
         batches = [pair[0] for pair in pairs if len(pair) == 2]
         rising = all(a < b for a, b in zip([0.0, *batches], batches, strict=False))
         if not pairs or len(batches) != len(pairs) or not rising:
-            raise ValueError(
-                f"{pairs} cannot be used; allowed: [[batch, watts], ...], batch rising"
-            )
+            raise ValueError(f"{pairs}: expected [[batch, watts], ...] with rising batch")
         return pairs
 
 
@@ -137,7 +135,7 @@ class Inference(Workload):
         return hit - hit % _BLOCK_TOKENS
 
     def _iterate(self, now_us: int) -> None:
-        """Run one step; one that is cut by the job's end earns no tokens."""
+        """Run one step; one that the job's end cuts short counts no tokens."""
         spec = self._spec
         batch = len(self._finishes)
         done, prefill = self._prefill(batch)
@@ -150,6 +148,7 @@ class Inference(Workload):
             return
         self._step += 1
         self._finish(batch, done)
+        # A request whose prefill has begun is running, not waiting, as in vLLM.
         partial = bool(self._waiting) and self._head_left < self._to_compute(self._waiting[0])
         totals = (self._prompt, self._cached, self._generated)
         gauges = (len(self._finishes) + partial, len(self._waiting) - partial)
@@ -173,13 +172,14 @@ class Inference(Workload):
         return done, spent
 
     def _finish(self, batch: int, done: list[Request]) -> None:
-        """Book the tokens of a completed step and let finished sequences go."""
+        """Count the tokens of a completed step and remove finished sequences."""
         self._generated += batch + len(done)
         while self._finishes and self._finishes[0] == self._step:
             heapq.heappop(self._finishes)
         for request in done:
             self._prompt += request.context
             self._cached += self._cached_tokens(request)
+            # The prefill yields the first token, so the last one comes `generated - 1` steps later.
             if request.generated > 1:
                 heapq.heappush(self._finishes, self._step + request.generated - 1)
 

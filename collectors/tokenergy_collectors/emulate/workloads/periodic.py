@@ -1,8 +1,8 @@
 """A period-locked load: power that swings at one frequency, exactly, from start to end.
 
 At a multiple of the sensor's update period every refresh sees the same part of the swing, however
-often it is read: the reading is then steadily wrong. Tokens grow by `tokens_per_period` at the end
-of each whole period, as a training loop's do.
+often it is read: the reading is then wrong in the same direction all the time. Tokens grow by
+`tokens_per_period` at the end of each whole period, as a training loop's do.
 
 Everything has a closed form, so nothing is simulated. With F the integral of the demanded power
 from the start of a period, the demand of a cell is the difference of F at its ends:
@@ -31,8 +31,8 @@ _LOW = (0.0, 0.0)
 class PeriodicSpec(Strict):
     """Frequency and levels of a swing; power is per board.
 
-    Above 100 Hz a cell of the power grid (5 ms) holds half a period and more, and evens it out.
-    `phase` is the share of a period that is over at the start.
+    Above 100 Hz a cell of the power grid (5 ms) holds half a period or more and averages it out.
+    `phase` is the share of a period that has passed at the start.
     """
 
     type: Literal["periodic"]
@@ -50,12 +50,12 @@ class PeriodicSpec(Strict):
     @model_validator(mode="after")
     def _low_is_lower(self) -> PeriodicSpec:
         if self.low_w > self.high_w:
-            raise ValueError(f"low_w = {self.low_w:g}: allowed: up to high_w = {self.high_w:g}")
+            raise ValueError(f"low_w = {self.low_w:g}: expected at most high_w = {self.high_w:g}")
         return self
 
 
 class Periodic(Workload):
-    """The swing, computed wherever it is asked for."""
+    """The swing, computed on demand."""
 
     counters: ClassVar[tuple[str, ...]] = ("trained",)
 

@@ -66,6 +66,7 @@ def load_log(name_or_path: str, folder: Path) -> RequestLog:
         raise UserError(f"request log {path}: {reason}; expected {names} or a CSV file") from None
     requests = _parse(text, path)
     span_us = requests[-1].arrival_us
+    # Between two rounds of the log: its mean spacing, so that the rate of arrivals stays the same.
     spacing_us = max(span_us // max(len(requests) - 1, 1), 1_000)
     return RequestLog(requests, span_us + spacing_us)
 
@@ -83,10 +84,10 @@ def _parse(text: str, path: Path) -> list[Request]:
         last_us = found[-1].arrival_us if found else 0
         if offset_ms * 1_000 < last_us or context < 1 or generated < 1:
             raise UserError(
-                f"request log {path}, line {number}: {','.join(row)}: offsets must not fall, "
-                "tokens must be at least 1"
+                f"request log {path}, line {number}: {','.join(row)}: expected offsets that do not "
+                "fall, and at least 1 token"
             )
         found.append(Request(offset_ms * 1_000, context, generated))
     if not found:
-        raise UserError(f"request log {path}: holds no request")
+        raise UserError(f"request log {path}: contains no requests")
     return found

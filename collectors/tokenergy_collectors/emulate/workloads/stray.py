@@ -1,6 +1,6 @@
 """A stray: a process on a board that no job holds, such as a forgotten notebook.
 
-It sleeps with its memory allocated, and now and then computes for a while.
+It sleeps with its memory allocated, and computes from time to time.
 """
 
 from __future__ import annotations

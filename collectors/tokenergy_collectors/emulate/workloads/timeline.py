@@ -2,7 +2,7 @@
 
 In: segments appended in order, each with the power it asks for, its utilization and the workload's
 cumulative totals once it has ended. Out: means over the cells of the power grid, and totals at an
-instant. Segments that nobody can ask for any more are forgotten, so memory does not grow with time.
+instant. Segments before the time in use are dropped, so memory does not grow with time.
 """
 
 from __future__ import annotations
@@ -91,5 +91,6 @@ class Timeline:
 
 def _means(ends_us: Floats, amounts: Floats, edges_us: npt.NDArray[np.int64]) -> Floats:
     """Spread amounts (value times microseconds) of segments over cells and return cell means."""
+    # The running sum at the cells' edges: differences of it keep the total amount exact.
     so_far = np.concatenate(([0.0], np.cumsum(amounts)))
     return np.diff(np.interp(edges_us, ends_us, so_far)) / CELL_US

@@ -1,7 +1,7 @@
-"""A training loop: steps of computing that end in an all-reduce, with checkpoints between them.
+"""A training loop: compute steps that end in an all-reduce, with checkpoints between them.
 
-A step may hold several all-reduces (one a bucket or micro-batch): so many dips of power at even
-distances, the last one at its end. Steps swing at 1 / step_s, dips at allreduces / step_s.
+A step may hold several all-reduces (one a bucket or micro-batch): as many evenly spaced dips of
+power, the last one at its end. Steps repeat at 1 / step_s, dips at allreduces / step_s.
 
 All boards of a job follow the same steps, on whichever node they are; the token counter grows by
 `tokens_per_step` at the end of each step and is served by the node of rank 0 alone.
@@ -78,9 +78,10 @@ class Training(Workload):
             self._step()
 
     def _step(self) -> None:
-        """Append one step; one that is cut by the job's end earns no tokens."""
+        """Append one step; one that the job's end cuts short counts no tokens."""
         spec = self._spec
         spread = 1 + spec.jitter * self._rng.standard_normal()
+        # Bounded below: a rare draw must not give a step of no length.
         step_us = round(spec.step_s * 1e6 * max(spread, 0.5))
         reduce_us = min(round(spec.allreduce_s * 1e6), step_us)
         whole = self._timeline.end_us + step_us <= self.end_us

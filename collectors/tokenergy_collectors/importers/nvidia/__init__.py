@@ -1,1 +1,1 @@
-"""nvidia."""
+"""Imports logs of nvidia-smi."""

@@ -1,8 +1,8 @@
-"""What the columns of an `nvidia-smi --query-gpu` log mean.
+"""The columns of an `nvidia-smi --query-gpu` log.
 
 In: the header of the log. Out: which column holds the stamp, the device, its power, its gauges and
-its description, and how a cell becomes an integer. nvidia-smi writes units into the header, into
-every value, or nowhere (`nounits`), and words such as `[N/A]` where it knows no value.
+its description, and how to parse a cell. nvidia-smi writes units into the header, into every value,
+or nowhere (`nounits`), and words such as `[N/A]` in place of a missing value.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from tokenergy_collectors.base.csvfile import BadValueError
 from tokenergy_collectors.lake.contract import BOUNDS
 
 MISSING = -(2**63)
-"""Stands for `no value` in columns of integers."""
+"""Means `no value` in columns of integers."""
 
 POWER_SENSORS = {
     "power.draw.instant": "instant",
     "power.draw.average": "average_1s",
     "power.draw": "unknown",
 }
-"""Power columns, the best first, and what the contract calls them. Plain `power.draw` is a 1 s
-average on some boards and instantaneous on others, and the log does not tell which."""
+"""Power columns, the best first, and the contract's names for them. `power.draw` is a 1 s average
+on some boards and instantaneous on others, and the log does not say which."""
 
 _ALIASES = {
     "gpu_uuid": "uuid",
@@ -57,10 +57,10 @@ def is_missing(text: str) -> bool:
 
 
 def power_mw(text: str) -> int:
-    """Return a power cell (watts) in mW, half to even below that; MISSING where it has no value.
+    """Return a power cell (watts) in mW, rounded half to even; MISSING if it has no value.
 
     Raises:
-        BadValueError: it is no power, negative, or beyond what a column holds.
+        BadValueError: it is not a power, or is outside the contract's range.
     """
     if is_missing(text):
         return MISSING
@@ -75,7 +75,7 @@ def power_mw(text: str) -> int:
 
 
 def _gauge(bits: int) -> Callable[[str], int]:
-    """Return a parser of integers that fit into a signed column of so many bits."""
+    """Return a parser for integers that fit a signed column of `bits` bits."""
 
     def parse(text: str) -> int:
         if is_missing(text):
@@ -83,7 +83,7 @@ def _gauge(bits: int) -> Callable[[str], int]:
         found = _GAUGE.fullmatch(text.strip())
         if found is None or abs(int(found[1])) >= 2 ** (bits - 1):
             raise BadValueError(
-                f"cannot read {text!r}: expected a whole number, as nvidia-smi prints"
+                f"cannot read {text!r}: expected a whole number, as nvidia-smi prints it"
             )
         return int(found[1])
 
@@ -121,35 +121,39 @@ DESCRIPTION: dict[str, tuple[tuple[str, ...], Callable[[str], str | int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Where a log keeps what: positions in a row."""
+    """The positions of a log's columns in a row."""
 
     stamp: int
     device: int
     by_uuid: bool
+    """Whether `device` holds UUIDs; else it holds indices."""
     powers: dict[str, int]
     """Sensor -> position, the best sensor first."""
     gauges: dict[str, int]
     """Column of `state` -> position."""
     all: dict[str, int]
-    """Every name, without units and by its newest alias -> position."""
+    """Name without unit, by its newest alias -> position."""
 
 
-def plain(name: str) -> str:
-    """Return a column's name without unit: ` power.draw [W]` -> `power.draw`."""
+def column_name(name: str) -> str:
+    """Return a column's current name without its unit: ` power.draw [W]` -> `power.draw`."""
     name = name.strip().partition("[")[0].strip().lower()
     return _ALIASES.get(name, name)
 
 
-def understand(header: list[str]) -> Columns:
-    """Return what the columns mean.
+def parse_header(header: list[str]) -> Columns:
+    """Return the positions of the columns.
 
     Raises:
         BadValueError: the stamp, the power or the device is missing, or power is not in watts.
     """
     places: dict[str, int] = {}
     for place, name in enumerate(header):
-        places.setdefault(plain(name), place)
-        if plain(name) in POWER_SENSORS and name.partition("[")[2].strip(" ]") not in ("", "W"):
+        places.setdefault(column_name(name), place)
+        if column_name(name) in POWER_SENSORS and name.partition("[")[2].strip(" ]") not in (
+            "",
+            "W",
+        ):
             raise BadValueError(f"column {name!r}: expected power in W, as nvidia-smi prints it")
     powers = {POWER_SENSORS[name]: places[name] for name in POWER_SENSORS if name in places}
     missing = ["timestamp"] if "timestamp" not in places else []
@@ -172,7 +176,7 @@ def understand(header: list[str]) -> Columns:
 
 
 def describe(columns: Columns, row: list[str]) -> dict[str, Any]:
-    """Return the columns of `device` that a line tells; None where it has no value.
+    """Return the columns of `device` that a line describes; None where it has no value.
 
     Raises:
         BadValueError: a value cannot be read.
@@ -180,6 +184,6 @@ def describe(columns: Columns, row: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for column, (names, parse) in DESCRIPTION.items():
         cells = [row[columns.all[name]].strip() for name in names if name in columns.all]
-        told = [cell for cell in cells if not is_missing(cell)]
-        found[column] = parse(told[0]) if told else None
+        present = [cell for cell in cells if not is_missing(cell)]
+        found[column] = parse(present[0]) if present else None
     return found

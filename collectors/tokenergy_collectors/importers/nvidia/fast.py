@@ -1,9 +1,9 @@
-"""The quick way through the bulk of an nvidia-smi log: the same answer, sooner.
+"""A fast reader for most of an nvidia-smi log, with the same result as the exact reader.
 
-In: a chunk of whole lines. Out: its readings, added to the `Log`, or nothing at all. Arrow splits
-the lines and finds the distinct texts of each column; only those are parsed, by the same parsers as
-in the exact reader. Whatever is unusual (a device not seen before, a repeated header, a value that
-cannot be read) makes it give up: the exact reader then takes the chunk and knows every line.
+In: a chunk of whole lines. Out: all its readings, added to the `Readings`, or none of them. Arrow
+splits the lines and finds the distinct texts of each column; only those are parsed, by the exact
+reader's parsers. Anything unusual (a new device, a repeated header, a value that cannot be read)
+leaves the chunk to the exact reader, which knows the number of every line.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tokenergy_collectors.base.timestamps import StampReader
-    from tokenergy_collectors.importers.nvidia.readings import Log
+    from tokenergy_collectors.importers.nvidia.readings import Readings
 
 
-def add_chunk(log: Log, chunk: bytes, width: int) -> bool:
+def add_chunk(log: Readings, chunk: bytes, width: int) -> bool:
     """Add all readings of a chunk, or none.
 
     Args:
@@ -53,8 +53,10 @@ def add_chunk(log: Log, chunk: bytes, width: int) -> bool:
     return True
 
 
-def _split(chunk: bytes, width: int, places: list[int], log: Log) -> dict[int, pa.ChunkedArray]:
-    """Return the columns that are used, as dictionaries of texts, by their place in a line."""
+def _split(
+    chunk: bytes, width: int, places: list[int], log: Readings
+) -> dict[int, pa.ChunkedArray]:
+    """Return the columns that are used, as dictionaries of texts, by their position in a line."""
     import pyarrow as pa
     from pyarrow import csv
 
@@ -73,7 +75,7 @@ def _split(chunk: bytes, width: int, places: list[int], log: Log) -> dict[int, p
 
 
 def _values(column: pa.ChunkedArray, parsed: Mapping[str, int]) -> npt.NDArray[np.int64]:
-    """Return a column's integers, asking once for each distinct text."""
+    """Return a column's integers, parsing each distinct text once."""
     import numpy as np
 
     parts = [np.empty(0, dtype=np.int64)]
@@ -87,11 +89,11 @@ def _values(column: pa.ChunkedArray, parsed: Mapping[str, int]) -> npt.NDArray[n
 
 
 def _stamps(column: pa.ChunkedArray, clock: StampReader) -> npt.NDArray[np.int64]:
-    """Return the stamps, asking once for each distinct text.
+    """Return the stamps, parsing each distinct text once.
 
     Raises:
-        BadValueError: one cannot be read, or lies where the clocks went back: then a text may mean
-            two instants.
+        BadValueError: one cannot be read, or is in the hour that came twice when the clocks went
+            back: then the same text may mean two instants.
     """
     before = clock.ambiguous
     stamps = _values(column, _Stamps(clock))
@@ -101,7 +103,7 @@ def _stamps(column: pa.ChunkedArray, clock: StampReader) -> npt.NDArray[np.int64
 
 
 class _Stamps(dict[str, int]):
-    """A clock that is asked like a dictionary."""
+    """A clock with the interface of a dictionary."""
 
     def __init__(self, clock: StampReader) -> None:
         self._clock = clock

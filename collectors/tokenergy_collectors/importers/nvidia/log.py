@@ -1,7 +1,7 @@
-"""Reading an nvidia-smi log, line by line.
+"""Reads an nvidia-smi log.
 
-In: a path. Out: a `Log`, columns of integers, every value checked. Logs are long and say little
-new in each line, so every cell's text is parsed once and remembered.
+In: a path. Out: its `Readings`, every value checked. Most of a log goes through the fast reader;
+the rest is read line by line.
 """
 
 from __future__ import annotations
@@ -12,35 +12,36 @@ from pathlib import Path
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile, Progress
 from tokenergy_collectors.base.timestamps import StampReader
 from tokenergy_collectors.importers.nvidia.columns import (
-    plain,
-    understand,
+    column_name,
+    parse_header,
 )
 from tokenergy_collectors.importers.nvidia.fast import add_chunk
-from tokenergy_collectors.importers.nvidia.readings import Log
+from tokenergy_collectors.importers.nvidia.readings import Readings
 
 
 def read_log(
     path: str | Path, node: str, clock: StampReader, progress: Progress | None = None
-) -> Log:
+) -> Readings:
     """Read and check a whole log.
 
     Raises:
-        UserError: it cannot be used; the message names the line.
+        UserError: the log cannot be used; the message names the line.
     """
     with CsvFile(path, progress) as file:
-        log = Log(understand(file.header), node, clock)
-        header = [plain(name) for name in file.header]
+        log = Readings(parse_header(file.header), node, clock)
+        header = [column_name(name) for name in file.header]
         row: list[str] = []
         for chunk in file.chunks():
             if add_chunk(log, chunk, len(header)):
                 file.skip(chunk)
                 continue
             for row in file.rows_of(chunk):
-                file.count(row)
+                file.check_width(row)
                 try:
                     log.add(row)
                 except BadValueError:
-                    if [plain(cell) for cell in row] != header:
+                    # nvidia-smi writes its header again when it restarts and appends.
+                    if [column_name(cell) for cell in row] != header:
                         raise
         if file.tail is not None:
             log.cut_off = not _add_tail(log, file.tail, row, len(header))
@@ -49,7 +50,7 @@ def read_log(
     return log
 
 
-def _add_tail(log: Log, tail: list[str], before: list[str], width: int) -> bool:
+def _add_tail(log: Readings, tail: list[str], before: list[str], width: int) -> bool:
     """Add a last line without a newline if it looks whole; return whether it was added."""
     if len(tail) != width or (before and _shape(tail[-1]) != _shape(before[-1])):
         return False
@@ -61,5 +62,5 @@ def _add_tail(log: Log, tail: list[str], before: list[str], width: int) -> bool:
 
 
 def _shape(text: str) -> str:
-    """Return what stays alike from line to line: decimals, units and the lengths of names."""
+    """Return what is the same in every line: the number of decimals, units, lengths of names."""
     return re.sub(r"\w", "0", re.sub(r"^\d+(?=\D|$)", "", text))

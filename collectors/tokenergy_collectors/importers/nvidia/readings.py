@@ -1,4 +1,8 @@
-"""The readings that an nvidia-smi log holds."""
+"""The readings of an nvidia-smi log.
+
+In: rows of the log's cells. Out: columns of integers. Logs are long and repeat the same texts, so
+each text is parsed once and cached.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +24,8 @@ from tokenergy_collectors.importers.nvidia.columns import (
 _MAX_CACHED = 1_000_000
 
 
-class Log:
-    """The readings of one log, column by column; MISSING stands for no value."""
+class Readings:
+    """The readings of one log, column by column; MISSING means no value."""
 
     def __init__(self, columns: Columns, node: str, clock: StampReader) -> None:
         self.columns = columns
@@ -29,20 +33,20 @@ class Log:
         self.stamps = array("q")
         """Microseconds UTC."""
         self.codes = array("q")
-        """Which device: a position in `devices.ids`."""
+        """The device of each reading: a position in `devices.ids`."""
         self.powers = {sensor: array("q") for sensor in columns.powers}
         """mW, by sensor."""
         self.gauges = {column: array("q") for column in columns.gauges}
         """In the units of `state`, by its columns."""
         self.unnamed = 0
-        """Rows of a lost GPU, which tell neither which one it is nor any value."""
+        """Rows of a lost GPU, which have neither a device nor any value."""
         self.cut_off = False
-        """Whether the last line was left out."""
+        """Whether the last line was skipped because it is cut off."""
         self.clock = clock
-        watts = _Parsed(power_mw)
+        watts = _ParseCache(power_mw)
         self.cells = [(self.powers[s], place, watts) for s, place in columns.powers.items()]
         self.cells += [
-            (self.gauges[column], place, _Parsed(GAUGES[column][1]))
+            (self.gauges[column], place, _ParseCache(GAUGES[column][1]))
             for column, place in columns.gauges.items()
         ]
 
@@ -50,7 +54,7 @@ class Log:
         """Add one row.
 
         Raises:
-            BadValueError: a value cannot be used; nothing is added then.
+            BadValueError: a value cannot be used. Then nothing was added.
         """
         ts_us = self.clock.read(row[self.columns.stamp])
         values = [parsed[row[place]] for _, place, parsed in self.cells]
@@ -59,15 +63,15 @@ class Log:
             if is_missing(device) and all(value == MISSING for value in values):
                 self.unnamed += 1
                 return
-            self.devices.see(device, row)
+            self.devices.register(device, row)
         self.stamps.append(ts_us)
         self.codes.append(self.devices[device])
         for (values_of, _, _), value in zip(self.cells, values, strict=True):
             values_of.append(value)
 
 
-class _Parsed(dict[str, int]):
-    """Texts that were parsed before; a new one is parsed when it is first asked for."""
+class _ParseCache(dict[str, int]):
+    """Values of texts; a new text is parsed at its first use."""
 
     def __init__(self, parse: Callable[[str], int]) -> None:
         self._parse = parse
@@ -85,15 +89,15 @@ class _Devices(dict[str, int]):
     def __init__(self, columns: Columns, node: str) -> None:
         self.ids: list[str] = []
         self.descriptions: list[dict[str, Any]] = []
-        """Columns of `device`, as the first line of each tells them."""
+        """Columns of `device`, from the first line of each device."""
         self._columns = columns
         self._node = node
 
-    def see(self, text: str, row: list[str]) -> None:
-        """Number the device of a cell that was not seen before.
+    def register(self, text: str, row: list[str]) -> None:
+        """Give the device of a new cell text its number.
 
         Raises:
-            BadValueError: the cell names no device, or its line describes it unreadably.
+            BadValueError: the cell names no device, or its line has a value that cannot be read.
         """
         name = text.strip()
         if is_missing(name):

@@ -1,6 +1,6 @@
 """Rows of the lake from the columns of an nvidia-smi log.
 
-In: a `Log`, read and checked. Out: Arrow tables of `power`, `state` and `device`.
+In: a `Readings`, read and checked. Out: Arrow tables of `power`, `state` and `device`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tokenergy_collectors.importers.nvidia.columns import MISSING
 from tokenergy_collectors.lake.contract import DEVICE, POWER, STATE, Table
 
 if TYPE_CHECKING:
-    from tokenergy_collectors.importers.nvidia.readings import Log
+    from tokenergy_collectors.importers.nvidia.readings import Readings
 
 Ints = npt.NDArray[np.int64]
 
 
-def power_rows(log: Log) -> pa.Table:
-    """Return a row for every reading that has a value, in the best sensor that each device has."""
+def power_rows(log: Readings) -> pa.Table:
+    """Return a row for every reading with a value, from the best power column of each device."""
     codes = np.array(log.codes, dtype=np.int64)
     sensors = list(log.powers)
     readings = [np.array(values, dtype=np.int64) for values in log.powers.values()]
@@ -41,8 +41,8 @@ def power_rows(log: Log) -> pa.Table:
     )
 
 
-def state_rows(log: Log) -> pa.Table | None:
-    """Return a row for every line that has a gauge; None where the log has no gauges at all."""
+def state_rows(log: Readings) -> pa.Table | None:
+    """Return a row for every line with a gauge; None if the log has no gauge columns."""
     if not log.gauges:
         return None
     gauges = {name: np.array(values, dtype=np.int64) for name, values in log.gauges.items()}
@@ -55,11 +55,11 @@ def state_rows(log: Log) -> pa.Table | None:
     )
 
 
-def device_rows(log: Log, node: str, power: pa.Table) -> pa.Table:
-    """Return a row for every device, as its first line describes it.
+def device_rows(log: Readings, node: str, power: pa.Table) -> pa.Table:
+    """Return a row for every device, from its first line.
 
-    The update period is the median spacing of its readings: what the log resolves, not what the
-    sensor does.
+    The update period is the median spacing of the device's readings: it is that of the log, not of
+    the sensor.
     """
     codes = np.array(log.codes, dtype=np.int64)
     stamps = np.array(log.stamps, dtype=np.int64)

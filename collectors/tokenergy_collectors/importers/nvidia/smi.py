@@ -1,8 +1,8 @@
-"""Logs of `nvidia-smi --query-gpu=timestamp,uuid,power.draw,... --format=csv[,nounits]`.
+"""Imports logs of `nvidia-smi --query-gpu=timestamp,uuid,power.draw,... --format=csv[,nounits]`.
 
-In: one such file. Out: rows of `power`, `device` and, where the log has gauges, `state`. A reading
-that nvidia-smi could not take (`[N/A]`, a lost GPU) becomes no row, never a zero. What a log does
-not hold stays NULL: it has no energy counter.
+In: one such file. Out: rows of `power`, `device` and, if the log has gauges, `state`. A reading
+that nvidia-smi could not take (`[N/A]`, a lost GPU) is skipped; it never becomes 0. A log has no
+energy counter, so `energy_mj` is NULL.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 def import_nvidia_smi(
     lake: Lake, path: str | Path, node: str, tz: str = "UTC", progress: Progress | None = None
 ) -> ImportResult:
-    """Read a log completely, then add what the lake does not hold yet.
+    """Read a log completely, then add the rows that the lake does not hold yet.
 
     Args:
         lake: where to write.
         path: the log.
         node: the host that it was recorded on.
-        tz: zone of its stamps (nvidia-smi writes local time without an offset).
-        progress: told how many bytes were read, now and then.
+        tz: time zone of its stamps (nvidia-smi writes local time without an offset).
+        progress: called now and then with the number of bytes read so far.
 
     Raises:
         UserError: the log cannot be used, and nothing was written; or the lake cannot be written.
@@ -44,9 +44,9 @@ def import_nvidia_smi(
     result = ImportResult(devices=len(log.devices.ids))
     result.first_us, result.last_us = min(log.stamps), max(log.stamps)
     if without := len(log.stamps) + log.unnamed - power.num_rows:
-        result.notes.append(f"{without} without a power value left out")
+        result.notes.append(f"skipped rows without a power value: {without}")
     if log.cut_off:
-        result.notes.append("the last line, cut off, left out")
+        result.notes.append("skipped the last line: it is cut off")
     write_new(lake, "device", devices, node, result, apart_from=["update_us"])
     write_new(lake, "power", power, node, result)
     if state is not None:

@@ -55,7 +55,7 @@ def read_jobs(path: str | Path, *, node_default: str | None = None) -> list[Job]
     with CsvFile(path) as file:
         names = _columns(file.header, node_default)
         for row in file.all_rows():
-            file.count(row)
+            file.check_width(row)
             cells = dict(zip(names, (cell.strip() for cell in row), strict=True))
             job = _job(cells, clock, node_default)
             key = (job["job_id"], _device_key(job), job["start_us"])

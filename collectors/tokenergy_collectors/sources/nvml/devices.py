@@ -20,7 +20,11 @@ from tokenergy_collectors.lake.contract import DEVICE
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.sources.nvml.learn import learn_periods
-from tokenergy_collectors.sources.nvml.nameplate import Plate, plate_as_opened, read_plate
+from tokenergy_collectors.sources.nvml.nameplate import (
+    Nameplate,
+    nameplate_as_opened,
+    read_nameplate,
+)
 from tokenergy_collectors.sources.nvml.rate import rate_hz
 from tokenergy_collectors.sources.nvml.settings import GpuKeys
 
@@ -40,7 +44,7 @@ class DeviceWatch:
         self._host = host
         self._boards = list(host.boards)
         self._tick_us = round(1_000_000 / rate_hz(config, self._boards))
-        self._plates: dict[str, Plate] = {}
+        self._plates: dict[str, Nameplate] = {}
         self._returned: set[str] = set()
         self._stop = threading.Event()
 
@@ -48,7 +52,7 @@ class DeviceWatch:
         """Record all boards as they were found."""
         now_us = self._host.now_us()
         for board in self._boards:
-            plate = self._plates[board.device_id] = self._read(board) or plate_as_opened(board)
+            plate = self._plates[board.device_id] = self._read(board) or nameplate_as_opened(board)
             _apply(board, plate)
             self._host.output.add("device", [self._row(board, plate, now_us)])
             self._host.output.add("device", self._instance_rows(board, now_us))
@@ -74,13 +78,13 @@ class DeviceWatch:
         """End learning an update period."""
         self._stop.set()
 
-    def _read(self, board: Board) -> Plate | None:
+    def _read(self, board: Board) -> Nameplate | None:
         try:
-            return read_plate(board)
+            return read_nameplate(board)
         except pynvml.NVMLError:  # the sampler reports a board that does not answer
             return None
 
-    def _compare(self, board: Board, plate: Plate) -> None:
+    def _compare(self, board: Board, plate: Nameplate) -> None:
         before, self._plates[board.device_id] = self._plates[board.device_id], plate
         changes = before.changes(plate)
         moved = before.instances != plate.instances
@@ -112,7 +116,7 @@ class DeviceWatch:
             )
             self._host.warn("device", board.device_id, f"update_us {before_us} -> {twin.update_us}")
 
-    def _row(self, board: Board, plate: Plate, now_us: int) -> DeviceRow:
+    def _row(self, board: Board, plate: Nameplate, now_us: int) -> DeviceRow:
         return DEVICE.make_row(
             **self._common(now_us),
             device_id=board.device_id,
@@ -161,7 +165,7 @@ class DeviceWatch:
         }
 
 
-def _apply(board: Board, plate: Plate) -> None:
+def _apply(board: Board, plate: Nameplate) -> None:
     """Copy what the plate says into the board's attributes."""
     board.index, board.driver = plate.index, plate.driver
     board.limit_mw, board.instances = plate.limit_mw, plate.instances

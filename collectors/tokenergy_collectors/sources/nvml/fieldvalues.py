@@ -1,4 +1,4 @@
-"""NVML field values, asked for over and over: one batched call whose memory is laid out once.
+"""NVML field values that are read again and again: one batched call, its memory laid out once.
 
 In: field numbers and the largest value that each may have. Out: integers, or None.
 
@@ -15,6 +15,8 @@ from typing import Any
 
 import pynvml
 
+from tokenergy_collectors.sources.nvml.calls import DEVICE_LOST
+
 _LAYOUT = Struct("=IIqqIiQ")
 """c_nvmlFieldValue_t: fieldId, scopeId, timestamp, latencyUsec, valueType, nvmlReturn, value."""
 
@@ -28,29 +30,20 @@ _SIGNED = {
 _RAW = Struct("=Q")
 _LARGEST = 2**63 - 1
 
-GONE = {
-    pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
-    pynvml.NVML_ERROR_GPU_IS_LOST,
-    pynvml.NVML_ERROR_RESET_REQUIRED,
-    pynvml.NVML_ERROR_UNINITIALIZED,
-    pynvml.NVML_ERROR_UNKNOWN,
-}
-"""Codes of a single field that mean that the board, not the field, does not answer."""
-
 
 class FieldRequest:
     """Field values that are read together.
 
     Args:
-        fields: field number, scope and largest value of each. What lies outside of 0 and the
-            largest value is None: drivers write all ones for a value they lack.
+        fields: field number, scope and largest value of each. A value below 0 or above the largest
+            is None: drivers write all ones for a value they do not have.
     """
 
     def __init__(self, fields: Sequence[tuple[int, int, int]]) -> None:
         self.fields = tuple(fields)
         self._places = [(_LAYOUT.size * i, limit) for i, (_, _, limit) in enumerate(fields)]
         self._count = len(fields)
-        # A field that the driver did not write must not read as what it was the last time.
+        # A field that the driver does not write must not show the value of the previous call.
         self._blank = b"".join(
             _LAYOUT.pack(number, scope, 0, 0, _UINT, pynvml.NVML_ERROR_NOT_SUPPORTED, 0)
             for number, scope, _ in fields
@@ -62,13 +55,12 @@ class FieldRequest:
         """Return the values for a board, in order; None for a field that did not answer.
 
         Raises:
-            pynvml.NVMLError: the call as a whole failed, or a field's code says that the board
-                does not answer.
+            pynvml.NVMLError: the call as a whole failed, or a field's code is in `DEVICE_LOST`.
         """
         self._memory[:] = self._blank
         try:
             code = pynvml.nvmlLib.nvmlDeviceGetFieldValues(handle, self._count, self._values)
-        except AttributeError:  # an old driver
+        except AttributeError:  # an old driver: its library has no such function
             raise pynvml.NVMLError(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND) from None
         if code:
             raise pynvml.NVMLError(code)
@@ -76,7 +68,7 @@ class FieldRequest:
         for place, limit in self._places:
             _, _, _, _, kind, code, raw = _LAYOUT.unpack_from(self._memory, place)
             if code:
-                if code in GONE:
+                if code in DEVICE_LOST:  # then the whole board does not answer
                     raise pynvml.NVMLError(code)
                 found.append(None)
                 continue
@@ -86,7 +78,7 @@ class FieldRequest:
 
 
 def field_values(handle: Any, wanted: Sequence[tuple[int, int]]) -> list[int | None]:
-    """Return some fields (number and scope) of a board, asked for once in one call.
+    """Return some fields (number and scope) of a board, read once, in one call.
 
     Raises:
         pynvml.NVMLError: as `FieldRequest.read`.

@@ -16,7 +16,8 @@ import pynvml
 
 from tokenergy_collectors.base.clock import Clock
 from tokenergy_collectors.base.finding import Finding
-from tokenergy_collectors.sources.nvml.boards import Board, supported
+from tokenergy_collectors.sources.nvml.boards import Board
+from tokenergy_collectors.sources.nvml.calls import or_none
 from tokenergy_collectors.sources.nvml.fieldvalues import field_values
 from tokenergy_collectors.sources.nvml.learn import learn_periods
 from tokenergy_collectors.sources.nvml.rate import rate_hz
@@ -32,8 +33,8 @@ _FIELDS = {
 
 def driver_finding() -> Finding:
     """Return the versions of the driver and of NVML."""
-    driver = supported(pynvml.nvmlSystemGetDriverVersion) or "unknown"
-    nvml = supported(pynvml.nvmlSystemGetNVMLVersion) or "unknown"
+    driver = or_none(pynvml.nvmlSystemGetDriverVersion) or "unknown"
+    nvml = or_none(pynvml.nvmlSystemGetNVMLVersion) or "unknown"
     return Finding("ok", "nvml", f"driver {driver}, NVML {nvml}")
 
 
@@ -64,7 +65,7 @@ def board_findings(boards: Sequence[Board], config: GpuKeys, clock: Clock) -> It
 def _identity(board: Board) -> Finding:
     """Return name, UUID, power limit and MIG mode of a board."""
     limit = "unknown" if board.limit_mw is None else f"{board.limit_mw / 1000:g} W"
-    mig = supported(partial(pynvml.nvmlDeviceGetMigMode, board.handle))
+    mig = or_none(partial(pynvml.nvmlDeviceGetMigMode, board.handle))
     mode = "not supported" if mig is None else "on" if mig[0] else "off"
     text = f"{board.name}, {board.device_id}, limit {limit}, MIG {mode}"
     if mode == "on":
@@ -92,9 +93,9 @@ def _readings(board: Board) -> Finding:
 def _fields(board: Board) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name, number in _FIELDS.items():
-        value = supported(partial(_field, board, number))
+        value = or_none(partial(_field, board, number))
         if value is None and name == "counter":
-            value = supported(partial(pynvml.nvmlDeviceGetTotalEnergyConsumption, board.handle))
+            value = or_none(partial(pynvml.nvmlDeviceGetTotalEnergyConsumption, board.handle))
         unit = "J" if name == "counter" else "W"
         found[name] = None if value is None else f"{value / 1000:.1f} {unit}"
     return found
@@ -105,7 +106,7 @@ def _field(board: Board, number: int) -> int | None:
 
 
 def _calls(board: Board) -> dict[str, str | None]:
-    usage = supported(partial(pynvml.nvmlDeviceGetPowerUsage, board.handle))
+    usage = or_none(partial(pynvml.nvmlDeviceGetPowerUsage, board.handle))
     state: dict[str, Any] = board.state()
     processes = board.processes()
     return {

@@ -1,13 +1,14 @@
-"""Learns how often each board's power reading and counter change, by watching them for a moment.
+"""Learns the update periods of each board's power reading and energy counter by polling them.
 
-In: boards, a clock. Out: `Board.update_us` and `Board.counter_us`; None where it could not be told,
-as on an idle board whose reading stands still. A counter that grows at every poll has the period 0.
+In: boards, a clock. Out: `Board.update_us` and `Board.counter_us`; None if the period cannot be
+learned, as on an idle board whose reading does not change. A counter that grows at every poll has
+the period 0.
 
-The reading is polled every 2 ms; between two polls that differ lies an update. A reading that does
-not change at an update makes an interval of two or three periods, and a poll that came late blurs
-one. So the period is the longest one of which nearly all intervals are whole multiples; it is then
-refined over all of them at once. A period below four times the polling's own resolution (8 ms, or
-more where many boards share it) cannot be told.
+The reading is polled every 2 ms; if two polls in a row differ, the reading was updated in between.
+An update that does not change the value makes an interval of two or three periods, and a late poll
+blurs one. So the period is the longest one of which nearly all intervals are whole multiples; it is
+then refined over all of them at once. A period below four times the resolution of the polling
+(8 ms, or more where many boards share it) cannot be learned.
 """
 
 from __future__ import annotations
@@ -15,21 +16,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-import pynvml
 
 from tokenergy_collectors.base.clock import Clock
 from tokenergy_collectors.sources.nvml.boards import Board
+from tokenergy_collectors.sources.nvml.calls import or_none
 
 _POLL_US = 2_000
 _LONGER = 2
-"""Boards that were seen to change too rarely are watched this many times as long."""
+"""Boards with too few changes are watched this many times as long."""
 
 _ENOUGH = 4
-"""Changes with which a board need not be watched any longer."""
+"""With so many changes a board need not be watched any longer."""
 
 _LEAST_INTERVALS = 2
 _MOST_PERIODS = 6
@@ -43,7 +45,7 @@ _SLACK = 0.03
 _RESOLUTION = 4
 
 _AT_EVERY_POLL = 0.9
-"""Share of polls at which a counter must have grown to be renewed at every reading."""
+"""A counter that grew at this share of the polls is taken to grow at every reading."""
 
 
 class Change(NamedTuple):
@@ -67,12 +69,10 @@ class _Watched:
     counted: int = 0
 
     def poll(self, clock: Clock) -> None:
-        """Read power and counter once; a board that does not answer starts afresh."""
+        """Read power and counter once; after a failed reading, comparing starts from scratch."""
         before_us = clock.monotonic_us()
-        try:
-            power_mw, energy_mj = self.board.read(energy=self.counters)
-        except pynvml.NVMLError:
-            power_mw = energy_mj = None
+        reading = or_none(partial(self.board.read, energy=self.counters))
+        power_mw, energy_mj = reading or (None, None)
         at_us = (before_us + clock.monotonic_us()) // 2
         change = Change((self.at_us + at_us) // 2, at_us - self.at_us)
         if self.power_mw is not None and power_mw is not None and power_mw != self.power_mw:
@@ -84,7 +84,7 @@ class _Watched:
         self.power_mw, self.energy_mj, self.at_us = power_mw, energy_mj, at_us
 
     def counter_us(self) -> int | None:
-        """Return the counter's period (us); 0 if it grew at most polls, None if it is not told."""
+        """Return the counter's period (us); 0 if it grew at most polls, None if not known."""
         if self.counted and len(self.renewals) >= _AT_EVERY_POLL * self.counted:
             return 0
         return period_us(self.renewals)
@@ -103,11 +103,11 @@ def learn_periods(
     Args:
         boards: the boards, opened.
         clock: what the polling waits on.
-        learn_s: how long to watch, seconds; up to twice that for boards that hardly change. 0 for
-            not at all.
+        learn_s: how long to watch, seconds; up to twice that for boards that hardly change. With 0
+            nothing is read.
         stop: ends the watching.
         counters: watch the energy counters too. Some boards are reported to under-count when they
-            are read so often, so not once readings are kept.
+            are read so often, so leave this out once readings are stored.
     """
     watched = [_Watched(board, counters) for board in boards]
     start_us = due_us = clock.monotonic_us()
@@ -130,7 +130,7 @@ def learn_periods(
 
 
 def period_us(changes: Sequence[Change]) -> int | None:
-    """Return the period of updates that were seen as changes (us); None if it cannot be told.
+    """Return the period (us) of the updates behind some changes; None if they do not show one.
 
     Args:
         changes: in the order of time.
@@ -146,6 +146,7 @@ def period_us(changes: Sequence[Change]) -> int | None:
     some_us = np.quantile(spans_us, np.linspace(0, 1, _CANDIDATES), method="nearest")
     candidates = {span_us / n for span_us in some_us for n in range(1, _MOST_PERIODS + 1)}
     for candidate_us in sorted(candidates, reverse=True):
+        # Candidates descend; below this any period fits within the blur of the polling.
         if candidate_us < _RESOLUTION * blur_us:
             return None
         counts = np.maximum(np.rint(spans_us / candidate_us), 1)

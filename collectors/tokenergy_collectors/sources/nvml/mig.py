@@ -1,22 +1,23 @@
-"""MIG: the instances that a board is cut into, and what share of it each one is.
+"""MIG: the instances of a board, and which share of the board each one is.
 
-In: the handle of a board. Out: its instances. Power is the board's: an instance has no power, no
-counter and no utilization of its own, only a name, a share of the compute slices, and processes.
+In: the handle of a board. Out: its instances. NVML meters boards only: an instance has no power, no
+energy counter and no utilization of its own, only a name, a share of the compute slices, and
+processes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import pynvml
 
 from tokenergy_collectors.lake.contract import WHOLE_PPM
 
-Ask = Callable[[Callable[[], Any]], Any]
-"""Makes an NVML call; returns None where it fails in a way that may be passed over."""
+Ask = Callable[..., Any]
+"""Makes an NVML call with its arguments: `calls.optional`, which raises when the board is lost, or
+`calls.or_none`, which never raises."""
 
 _DEFAULT_SLICES = 7
 _WHOLE_BOARDS = (
@@ -33,8 +34,8 @@ class Instance:
 
     Attributes:
         device_id: its UUID, `MIG-...`.
-        name: as NVML tells it.
-        share_ppm: its share of the board, parts per million; None if it cannot be told.
+        name: as NVML gives it.
+        share_ppm: its share of the board, parts per million; None if it is not known.
     """
 
     device_id: str
@@ -43,46 +44,45 @@ class Instance:
     handle: Any = field(compare=False, repr=False)
 
     def processes(self, ask: Ask) -> list[int] | None:
-        """Return the PIDs of its compute processes, ascending; None where they are not told."""
-        found = ask(partial(pynvml.nvmlDeviceGetComputeRunningProcesses, self.handle))
+        """Return the PIDs of its compute processes, ascending; None if NVML does not list them."""
+        found = ask(pynvml.nvmlDeviceGetComputeRunningProcesses, self.handle)
         return None if found is None else sorted(int(process.pid) for process in found)
 
 
 def instances_of(board: Any, ask: Ask) -> tuple[Instance, ...]:
     """Return the instances of a board (its NVML handle), in NVML's order; none without MIG."""
-    mode = ask(partial(pynvml.nvmlDeviceGetMigMode, board))
+    mode = ask(pynvml.nvmlDeviceGetMigMode, board)
     if mode is None or mode[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
         return ()
-    places = range(ask(partial(pynvml.nvmlDeviceGetMaxMigDeviceCount, board)) or 0)
+    places = range(ask(pynvml.nvmlDeviceGetMaxMigDeviceCount, board) or 0)
     handles = [
         handle
         for place in places
-        if (handle := ask(partial(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, board, place)))
-        is not None
+        if (handle := ask(pynvml.nvmlDeviceGetMigDeviceHandleByIndex, board, place)) is not None
     ]
     slices = _slices(board, ask) if handles else _DEFAULT_SLICES
-    memory = ask(partial(pynvml.nvmlDeviceGetMemoryInfo, board)) if handles else None
+    memory = ask(pynvml.nvmlDeviceGetMemoryInfo, board) if handles else None
     whole_mib = 0 if memory is None else int(memory.total) >> 20
     found = [_instance(handle, slices, whole_mib, ask) for handle in handles]
     return tuple(instance for instance in found if instance is not None)
 
 
 def _instance(handle: Any, slices: int, whole_mib: int, ask: Ask) -> Instance | None:
-    device_id = ask(partial(pynvml.nvmlDeviceGetUUID, handle))
+    device_id = ask(pynvml.nvmlDeviceGetUUID, handle)
     if device_id is None:
         return None
-    told = ask(partial(pynvml.nvmlDeviceGetAttributes, handle))
-    name = ask(partial(pynvml.nvmlDeviceGetName, handle))
-    return Instance(device_id, name, _share_ppm(told, slices, whole_mib), handle)
+    attributes = ask(pynvml.nvmlDeviceGetAttributes, handle)
+    name = ask(pynvml.nvmlDeviceGetName, handle)
+    return Instance(device_id, name, _share_ppm(attributes, slices, whole_mib), handle)
 
 
-def _share_ppm(told: Any, slices: int, whole_mib: int) -> int | None:
-    """Return an instance's share by compute slices, or by memory where those are not told."""
-    if told is None:
+def _share_ppm(attributes: Any, slices: int, whole_mib: int) -> int | None:
+    """Return an instance's share by compute slices, or by memory where NVML gives none."""
+    if attributes is None:
         return None
-    part, whole = int(told.computeInstanceSliceCount), slices
+    part, whole = int(attributes.computeInstanceSliceCount), slices
     if not part:
-        part, whole = int(told.memorySizeMB), whole_mib
+        part, whole = int(attributes.memorySizeMB), whole_mib
     if part <= 0 or whole <= 0:
         return None
     return min(WHOLE_PPM, (2 * part * WHOLE_PPM + whole) // (2 * whole))
@@ -91,8 +91,7 @@ def _share_ppm(told: Any, slices: int, whole_mib: int) -> int | None:
 def _slices(board: Any, ask: Ask) -> int:
     """Return how many compute slices a board has: those of the profile that takes all of it."""
     for profile in _WHOLE_BOARDS:
-        call = partial(pynvml.nvmlDeviceGetGpuInstanceProfileInfo, board, profile)
-        told = ask(call)
-        if told is not None and told.sliceCount:
-            return int(told.sliceCount)
+        found = ask(pynvml.nvmlDeviceGetGpuInstanceProfileInfo, board, profile)
+        if found is not None and found.sliceCount:
+            return int(found.sliceCount)
     return _DEFAULT_SLICES

@@ -1,29 +1,21 @@
-"""What a board says about itself besides its readings, at start and whenever it is asked again.
+"""The nameplate of a board: what it says about itself besides its readings.
 
-In: an opened board. Out: its plate: place, driver, power limits, power smoothing, MIG instances.
-What a board does not tell is None.
+In: an opened board. Out: its index, driver, power limits, power smoothing and MIG instances; None
+for what it does not report. All of it may change while the collector runs.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pynvml
 
 from tokenergy_collectors.sources.nvml.boards import Board
+from tokenergy_collectors.sources.nvml.calls import optional
 from tokenergy_collectors.sources.nvml.fieldvalues import field_values
 from tokenergy_collectors.sources.nvml.mig import Instance, instances_of
-
-_NOT_TOLD = (
-    pynvml.NVMLError_NotSupported,
-    pynvml.NVMLError_FunctionNotFound,
-    pynvml.NVMLError_NoPermission,
-    pynvml.NVMLError_NotFound,
-)
 
 _SMOOTHING = {
     "enabled": pynvml.NVML_FI_PWR_SMOOTHING_ENABLED,
@@ -50,7 +42,7 @@ _UNSET = pynvml.NVML_POWER_SMOOTHING_ADMIN_OVERRIDE_NOT_SET
 
 
 @dataclass(frozen=True, slots=True)
-class Plate:
+class Nameplate:
     """What a board says about itself; limits in mW, `smoothing` as a JSON object."""
 
     index: int
@@ -62,54 +54,42 @@ class Plate:
     limit_default_mw: int | None = None
     smoothing: str | None = None
 
-    def changes(self, other: Plate) -> list[str]:
-        """Return in words what is different in a later plate, the instances apart."""
-        names = [name for name in Plate.__slots__ if name != "instances"]
+    def changes(self, other: Nameplate) -> list[str]:
+        """Return in words how a later nameplate differs, MIG instances left out."""
+        names = [name for name in Nameplate.__slots__ if name != "instances"]
         pairs = [(name, getattr(self, name), getattr(other, name)) for name in names]
         return [f"{name} {old} -> {new}" for name, old, new in pairs if old != new]
 
 
-def plate_as_opened(board: Board) -> Plate:
-    """Return the plate of a board as far as it was told when the board was opened."""
-    return Plate(board.index, board.driver, board.limit_mw, board.instances)
+def nameplate_as_opened(board: Board) -> Nameplate:
+    """Return the nameplate of a board as far as it was read when the board was opened."""
+    return Nameplate(board.index, board.driver, board.limit_mw, board.instances)
 
 
-def read_plate(board: Board) -> Plate:
-    """Ask a board for its plate.
+def read_nameplate(board: Board) -> Nameplate:
+    """Read the nameplate of a board.
 
     Raises:
-        pynvml.NVMLError: the board does not answer; one that does not know a thing is none.
+        pynvml.NVMLError: the board does not answer. A value that it does not have is no error.
     """
     handle = board.handle
-    bounds = told(partial(pynvml.nvmlDeviceGetPowerManagementLimitConstraints, handle))
+    bounds = optional(pynvml.nvmlDeviceGetPowerManagementLimitConstraints, handle)
     low_mw, high_mw = bounds if bounds is not None else (None, None)
-    index = told(partial(pynvml.nvmlDeviceGetIndex, handle))
-    return Plate(
+    index = optional(pynvml.nvmlDeviceGetIndex, handle)
+    return Nameplate(
         index=board.index if index is None else index,
-        driver=told(pynvml.nvmlSystemGetDriverVersion),
-        limit_mw=told(partial(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
+        driver=optional(pynvml.nvmlSystemGetDriverVersion),
+        limit_mw=optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle),
         limit_min_mw=low_mw,
         limit_max_mw=high_mw,
-        limit_default_mw=told(partial(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle)),
+        limit_default_mw=optional(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle),
         smoothing=_smoothing(handle),
-        instances=instances_of(handle, told),
+        instances=instances_of(handle, optional),
     )
 
 
-def told(call: Callable[[], Any]) -> Any:
-    """Return what an NVML call returns; None if the board does not know it, or may not tell.
-
-    Raises:
-        pynvml.NVMLError: the call failed for another reason.
-    """
-    try:
-        return call()
-    except _NOT_TOLD:
-        return None
-
-
 def _smoothing(handle: Any) -> str | None:
-    """Return the power smoothing settings that are told, as a JSON object; None if none is."""
+    """Return the power smoothing settings as a JSON object; None if the board has none."""
     found = _fields(handle, {name: (number, 0) for name, number in _SMOOTHING.items()})
     profile = found.get("profile")
     if profile is not None:
@@ -119,7 +99,7 @@ def _smoothing(handle: Any) -> str | None:
 
 
 def _fields(handle: Any, wanted: dict[str, tuple[int, int]]) -> dict[str, int]:
-    """Return those of some fields (number and scope) that are told, in one call."""
-    values = told(partial(field_values, handle, list(wanted.values()))) or ()
+    """Return those of some fields (number and scope) that have a value, read in one call."""
+    values = optional(field_values, handle, list(wanted.values())) or ()
     read = dict(zip(wanted, values, strict=False))
     return {name: value for name, value in read.items() if value is not None and value != _UNSET}

@@ -21,7 +21,8 @@ import pynvml
 
 from tokenergy_collectors.base.clock import Clock
 from tokenergy_collectors.lake.contract import BOUNDS, HOST
-from tokenergy_collectors.sources.nvml.boards import SENSORS, Board, supported
+from tokenergy_collectors.sources.nvml.boards import SENSORS, Board
+from tokenergy_collectors.sources.nvml.calls import or_none
 from tokenergy_collectors.sources.nvml.fieldvalues import field_values
 
 SCOPES = {"module": pynvml.NVML_POWER_SCOPE_MODULE, "memory": pynvml.NVML_POWER_SCOPE_MEMORY}
@@ -55,7 +56,7 @@ class _Means:
     def poll(self, clock: Clock, *, energy: bool) -> None:
         """Read both powers in one call, and with `energy` also the counter."""
         fields = [self.power, self.board.scopes["module"], *([(_ENERGY, 0)] if energy else [])]
-        values = supported(partial(field_values, self.board.handle, fields))
+        values = or_none(partial(field_values, self.board.handle, fields))
         if values is None:
             return
         if values[0] is not None and values[1] is not None:
@@ -134,7 +135,7 @@ def _scopes_of(board: Board) -> dict[str, tuple[int, int]]:
 
 
 def _value(board: Board, wanted: tuple[int, int]) -> int | None:
-    values: list[int | None] | None = supported(partial(field_values, board.handle, [wanted]))
+    values: list[int | None] | None = or_none(partial(field_values, board.handle, [wanted]))
     return None if values is None else values[0]
 
 
@@ -174,7 +175,7 @@ class ScopeReader:
     def _rows(self, board: Board) -> list[tuple[Any, ...]]:
         counts = not board.counts_itself
         wanted = [*board.scopes.values(), *([(_ENERGY, 0)] if counts else [])]
-        values = supported(partial(field_values, board.handle, wanted))
+        values = or_none(partial(field_values, board.handle, wanted))
         if values is None:
             return []
         now_us = self._now_us()

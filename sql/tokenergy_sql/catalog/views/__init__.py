@@ -1,11 +1,13 @@
-"""Views and macros over the tables of the lake: one SQL file each, its header is its description.
+"""Views and macros over the tables of the lake; the header of each is its description.
 
 In: a DuckDB connection that has the tables of the contract, `allocation` and `quarantined`. Out:
-the same connection with the views and macros beside them. The commands, the catalog file and the
-documentation all take them from here.
+the same connection with the views and macros added. The commands, the catalog file and the
+documentation all read them from here.
 
-A header is: what it is; `In: ... Out: ...`; further words; and `--   name  meaning` for each column
-that the contract does not describe under the same name.
+Each has an SQL file of its own, except the macros of units and constants, which share `units.sql`.
+A header is: what it is; `In: ... Out: ...`; further paragraphs; and `--   name  meaning` for each
+column that the contract does not describe under the same name. `In:` lists the tables and views
+that are read, then the parameters: `In: segment, place; moment, a TIMESTAMP.`
 """
 
 from __future__ import annotations
@@ -14,16 +16,36 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake.contract import JOBS, TABLES
+from tokenergy_sql.catalog.sqlfile import read_sql
 
 if TYPE_CHECKING:
     import duckdb
 
-BASIC = ("utc", "device_now")
-"""What every connection to a lake has."""
+UNITS = (
+    "us_per_second",
+    "us_per_hour",
+    "us_per_day",
+    "hour_of",
+    "seconds",
+    "hours",
+    "per_second",
+    "whole_ppm",
+    "scale_ppm",
+    "nanojoules",
+    "joules",
+    "kwh",
+    "j_per_kwh",
+    "watts",
+    "mean_watts",
+)
+"""Macros of `units.sql`: constants and conversions of units. They read no table."""
+
+BASIC = (*UNITS, "utc", "device_now")
+"""Views and macros of every connection to a lake."""
 
 ADHOC = (
     "stamp_us",
@@ -36,24 +58,24 @@ ADHOC = (
     "power_at",
     "compare",
 )
-"""What is there for questions besides; each uses only those before it."""
+"""Further views and macros for ad-hoc queries; each uses only those before it."""
 
-KEPT = {
+PYTHON_TABLES = {
     "allocation": "one allocation of one board to one job: jobs, resolved",
     "quarantined": "one raw file that could not be used",
 }
-"""Tables that are worked out in Python, and what a row of them is."""
+"""Tables that are computed in Python, and what a row of each is."""
 
-_OF_KEPT = {
+_PYTHON_COLUMNS = {
     "allocation": {
         **{column.name: column.meaning for column in JOBS.columns},
         "device_id": "the board, as in power",
         "mig_id": "the MIG instance that the job held; NULL: the board itself",
     },
     "quarantined": {
-        "hour_us": "start of the hour in whose partition it lay",
+        "hour_us": "start of the hour of the partition it was in",
         "table": "table it was meant for",
-        "file": "where it lies now, in the lake",
+        "file": "where it is now, relative to the lake",
         "reason": "why it could not be used",
     },
 }
@@ -69,13 +91,13 @@ class Definition:
 
     Attributes:
         name: its name.
-        kind: what it is, in the words of COMMENT ON: VIEW, MACRO or MACRO TABLE.
-        call: how it is written in a statement: `place`, or `power_at(moment)`.
+        kind: VIEW, MACRO or MACRO TABLE, as COMMENT ON names it.
+        call: how a statement refers to it: `place`, or `power_at(moment)`.
         about: what it is.
-        reach: what goes in and what comes out.
-        notes: further words, by paragraph.
-        columns: meanings of the columns that are its own.
-        sql: the statement that makes it.
+        reach: its input and output: `In: ... Out: ...`.
+        notes: further paragraphs.
+        columns: meanings of the columns that no table has.
+        sql: the statement that creates it.
     """
 
     name: str
@@ -89,71 +111,102 @@ class Definition:
 
     @property
     def sources(self) -> list[str]:
-        """The tables and views it reads, as its header names them."""
-        return re.findall(r"\w+", self.reach.partition("Out:")[0].removeprefix("In:"))
+        """The tables and views it reads, as its header lists them."""
+        parameters = re.findall(r"\w+", self.call)[1:]
+        return inputs(self.reach, parameters)
+
+
+def inputs(header: str, parameters: Iterable[str] = ()) -> list[str]:
+    """Return the tables and views that the `In:` part of a header lists.
+
+    Args:
+        header: text with `In: a, b (a remark); parameter, what it is. Out: ...` in it.
+        parameters: names of parameters: a clause that begins with one lists no table. A name with
+            a `$` is a parameter too.
+
+    Raises:
+        ValueError: the header has no such part, or something else than a name is in the list.
+    """
+    found = re.search(r"\bIn: (.*?)\. +Out: ", " ".join(header.split()))
+    if found is None:
+        raise ValueError(f"no `In: ... Out: ...` in: {header}")
+    clauses = re.sub(r"\([^)]*\)", "", found[1]).split(";")
+    tables = [clause for clause in clauses if not {*clause.split(",")[0].split()} & {*parameters}]
+    items = [item.strip() for clause in tables for item in clause.split(",")]
+    listed = [item for item in items if not item.startswith("$") and item != "nothing"]
+    for item in listed:
+        if not re.fullmatch(r"\w+", item):
+            raise ValueError(f"In: {item!r}: expected the name of a table or view")
+    return listed
 
 
 @cache
 def definition(name: str) -> Definition:
-    """Return the view or macro `NAME.sql`."""
-    text = resources.files(__name__).joinpath(f"{name}.sql").read_text("utf-8")
-    lines = text.splitlines()
-    head = [line for line in lines[: lines.index(_first(lines))] if line.startswith("--")]
-    found = _CREATE.match("\n".join(lines[len(head) :]))
-    if found is None or found[2] != name:
-        raise ValueError(f"{name}.sql: expected CREATE VIEW or MACRO {name}")
-    words, columns = _header(head)
-    opening, *notes = words
+    """Return the view or macro of a name.
+
+    Raises:
+        ValueError: its file does not define it.
+    """
+    file = "units" if name in UNITS else name
+    text = read_sql(__name__, file)
+    parts = text.strip().split("\n\n") if name in UNITS else [text]
+    for part in parts:
+        lines = part.splitlines()
+        head = list(takewhile(lambda line: line.startswith("--"), lines))
+        sql = "\n".join(lines[len(head) :])
+        created = _CREATE.match(sql)
+        if created and created[2] == name:
+            return _defined(created, head, sql)
+    raise ValueError(f"{file}.sql: expected CREATE VIEW or MACRO {name}")
+
+
+def _defined(created: re.Match[str], head: list[str], sql: str) -> Definition:
+    kind, name, parameters, table = created.groups(default="")
+    paragraphs, columns = _header(head)
+    opening, *notes = paragraphs
     about, reach = opening.split(" In: ", 1)
     return Definition(
         name=name,
-        kind=found[1] + (found[4] or ""),
-        call=name + (found[3] or ""),
+        kind=kind + table,
+        call=name + parameters,
         about=about,
         reach=f"In: {reach}",
         notes=tuple(notes),
         columns=columns,
-        sql="\n".join(lines[len(head) :]),
+        sql=sql,
     )
 
 
 def meanings(name: str) -> dict[str, str]:
-    """Return what the columns of a table, view or macro mean, and those it takes them from."""
+    """Return the meanings of the columns of a table, view or macro, and of those it reads."""
     if name in TABLES:
         return {column.name: column.meaning for column in TABLES[name].columns}
-    if name in _OF_KEPT:
-        return _OF_KEPT[name]
+    if name in _PYTHON_COLUMNS:
+        return _PYTHON_COLUMNS[name]
     found = definition(name)
-    known = {*TABLES, *_OF_KEPT, *BASIC, *ADHOC} - {name}
-    taken: dict[str, str] = {}
+    inherited: dict[str, str] = {}
     for source in found.sources:
-        if source in known:
-            taken = {**meanings(source), **taken}
-    return {**taken, **found.columns}
+        inherited = {**meanings(source), **inherited}
+    return {**inherited, **found.columns}
 
 
-def named(text: str) -> frozenset[str]:
-    """Return the tables that SQL may read: those that it names, itself or by a view or macro."""
+def tables_named(text: str) -> frozenset[str]:
+    """Return the tables that SQL may read: those it names itself, or through a view or macro."""
     words = set(re.findall(r"\w+", text.lower()))
-    for name in reversed((*BASIC, *ADHOC)):  # each reads only what stands before it
+    for name in reversed((*BASIC, *ADHOC)):  # each reads only those before it
         if name in words:
             words.update(definition(name).sources)
-    return frozenset(words & {*TABLES, *KEPT})
+    return frozenset(words & {*TABLES, *PYTHON_TABLES})
 
 
-def define(con: duckdb.DuckDBPyConnection, names: Iterable[str], *, temp: bool = False) -> None:
-    """Make views and macros in a connection, or in its temporary schema, in the order given."""
+def define(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Create views and macros in a connection, in the order given."""
     for name in names:
-        sql = definition(name).sql
-        con.execute(sql.replace("CREATE", "CREATE TEMP", 1) if temp else sql)
-
-
-def _first(lines: list[str]) -> str:
-    return next(line for line in lines if not line.startswith("--"))
+        con.execute(definition(name).sql)
 
 
 def _header(head: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the paragraphs of a header, each on one line, and what it says of columns."""
+    """Return the paragraphs of a header, each on one line, and the meanings of its columns."""
     paragraphs: list[list[str]] = [[]]
     columns: dict[str, str] = {}
     last = None

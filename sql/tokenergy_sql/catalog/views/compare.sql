@@ -1,7 +1,7 @@
--- Two jobs beside each other, figure by figure.
+-- Two jobs compared, figure by figure.
 -- In: job_index; one and other, the ids of two jobs. Out: one row a figure.
 --
--- Jobs of different workloads have no token in common: the ratio of such a figure is NULL.
+-- Tokens of different workloads do not compare: the ratio of such a figure is NULL.
 --
 --   figure       what is compared, with its unit
 --   one          the first job's
@@ -11,7 +11,7 @@
 --   other_low    lower bound of other
 --   other_high   upper bound of other
 --   ratio        other / one
---   apart        true if the bounds do not meet: the difference is more than the error
+--   apart        true if the bounds do not overlap: the difference is larger than the error
 CREATE MACRO compare(one, other) AS TABLE
 WITH
 job AS (
@@ -20,19 +20,19 @@ job AS (
         workload,
         unnest([
             {'place': 1, 'figure': 'GPU energy, kWh', 'shared': true,
-             'value': e_gpu_nj / 3.6e15, 'low': e_gpu_low_nj / 3.6e15,
-             'high': e_gpu_high_nj / 3.6e15},
+             'value': kwh(e_gpu_nj), 'low': kwh(e_gpu_low_nj),
+             'high': kwh(e_gpu_high_nj)},
             {'place': 2, 'figure': 'GPU energy while active, kWh', 'shared': true,
-             'value': e_gpu_active_nj / 3.6e15, 'low': NULL, 'high': NULL},
+             'value': kwh(e_gpu_active_nj), 'low': NULL, 'high': NULL},
             {'place': 3, 'figure': 'facility energy, kWh', 'shared': true,
-             'value': e_facility_nj / 3.6e15, 'low': e_facility_low_nj / 3.6e15,
-             'high': e_facility_high_nj / 3.6e15},
+             'value': kwh(e_facility_nj), 'low': kwh(e_facility_low_nj),
+             'high': kwh(e_facility_high_nj)},
             {'place': 4, 'figure': 'device time, h', 'shared': true,
-             'value': device_us / 3.6e9, 'low': NULL, 'high': NULL},
+             'value': hours(device_us), 'low': NULL, 'high': NULL},
             {'place': 5, 'figure': 'mean power of a device, W', 'shared': true,
-             'value': e_gpu_nj / nullif(device_us, 0) / 1e3,
-             'low': e_gpu_low_nj / nullif(device_us, 0) / 1e3,
-             'high': e_gpu_high_nj / nullif(device_us, 0) / 1e3},
+             'value': watts(e_gpu_nj / nullif(device_us, 0)),
+             'low': watts(e_gpu_low_nj / nullif(device_us, 0)),
+             'high': watts(e_gpu_high_nj / nullif(device_us, 0))},
             {'place': 6, 'figure': 'tokens', 'shared': false,
              'value': CASE workload WHEN 'training' THEN n_trained ELSE n_generated END::DOUBLE,
              'low': n_low::DOUBLE, 'high': n_high::DOUBLE},

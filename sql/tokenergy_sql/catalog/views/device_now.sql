@@ -1,4 +1,4 @@
--- One device as it was last found.
+-- Each device as last recorded.
 -- In: device. Out: the columns of device.
 CREATE VIEW device_now AS
 SELECT *

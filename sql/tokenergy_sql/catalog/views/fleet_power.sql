@@ -1,20 +1,20 @@
 -- Power of the whole fleet over time, by window.
--- In: ledger, and ledger_hour where windows are whole hours; every, the window: an INTERVAL or
+-- In: ledger, ledger_hour (where windows are whole hours); every, the window: an INTERVAL or
 -- seconds, 1 ms at least; since and till, instants between which windows begin (NULL: no limit).
 -- Out: one row a window.
 --
--- What is booked between two cuts is spread evenly between them and divided at the edges of windows
--- with the telescoping rule, so that windows add up to the ledger. Windows are counted from 1970.
+-- Energy booked between two cuts is spread evenly between them and divided at the edges of windows
+-- by the telescoping rule, so that windows add up to the ledger. Windows are counted from 1970.
 --
 --   start_utc   start of the window, UTC
 --   start_us    the same in microseconds
---   devices     devices in the books: device time / window
+--   devices     devices in the ledger: device time / window
 --   energy_nj   energy booked
 --   mean_w      energy / window
 --   low_w       lower bound of mean_w
---   high_w      upper bound of mean_w; what nothing metered counts with its power limit
+--   high_w      upper bound of mean_w; unmetered time counts with the power limit
 --   job_w       the part of mean_w that jobs held
---   coverage    device time with defined power / device time in the books
+--   coverage    device time with known power / device time in the ledger
 CREATE MACRO fleet_power(every, since := NULL, till := NULL) AS TABLE
 WITH
 -- The same cuts on many devices are one cell. Of the sources one is read.
@@ -29,18 +29,18 @@ cell AS (
         sum(covered_us) AS covered_us
     FROM ledger
     WHERE span_us(every) >= 1000
-      AND span_us(every) % 3600000000 <> 0
+      AND span_us(every) % us_per_hour() <> 0
       AND start_us < coalesce(stamp_us(till), 9000000000000000) + span_us(every)
-      AND start_us > coalesce(stamp_us(since), -9000000000000000) - 3600000000
+      AND start_us > coalesce(stamp_us(since), -9000000000000000) - us_per_hour()
     GROUP BY start_us, end_us
     UNION ALL
     SELECT
-        hour_us, hour_us + 3600000000,
+        hour_us, hour_us + us_per_hour(),
         sum(energy_nj), sum(low_nj), sum(high_nj),
         sum(energy_nj) FILTER (WHERE job_id IS NOT NULL),
         sum(device_us), sum(covered_us)
     FROM ledger_hour
-    WHERE span_us(every) % 3600000000 = 0
+    WHERE span_us(every) % us_per_hour() = 0
     GROUP BY hour_us
 ),
 divided AS (
@@ -74,10 +74,10 @@ SELECT
     window_us AS start_us,
     device_us / span_us(every) AS devices,
     energy_nj::DECIMAL(38, 0) AS energy_nj,
-    energy_nj / span_us(every) / 1e3 AS mean_w,
-    low_nj / span_us(every) / 1e3 AS low_w,
-    high_nj / span_us(every) / 1e3 AS high_w,
-    job_nj / span_us(every) / 1e3 AS job_w,
+    watts(energy_nj / span_us(every)) AS mean_w,
+    watts(low_nj / span_us(every)) AS low_w,
+    watts(high_nj / span_us(every)) AS high_w,
+    watts(job_nj / span_us(every)) AS job_w,
     covered_us / nullif(device_us, 0) AS coverage
 FROM summed
 UNION ALL BY NAME

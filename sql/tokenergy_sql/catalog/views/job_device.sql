@@ -1,14 +1,14 @@
--- One job on one device: its energy as booked there, its tokens by device time.
+-- Each job on each of its devices: energy as booked there, tokens by device time.
 -- In: job_index, ledger_hour, place. Out: one row a job, device and node; one without a device for
--- a job that is in no ledger.
+-- a job that is not in the ledger.
 --
--- Nobody knows which of a job's devices made a token. So tokens N are split by device time w with
--- the telescoping rule: floor(N W / T) minus the same of the predecessor, W the running sum of w
--- and T its total. What a boundary adds to the GPU's energy is split in the same way. The rows of a
--- job add up to its row in job_index, to the unit.
+-- Which of a job's devices made a token is unknown. So tokens N are split by device time w, by the
+-- telescoping rule: floor(N W / T) minus the same for the predecessor, where W is the running sum
+-- of w and T its total. What a boundary adds to the GPU's energy is split in the same way. The rows
+-- of a job add up exactly to its row in job_index.
 --
---   n_tokens   tokens the index divides by: generated, or trained; NULL for a mixed job
---   spread     true if the job has further devices: tokens, hosts and burden are an estimate
+--   n_tokens   tokens that the index divides by: generated or trained; NULL for a mixed job
+--   spread     true if the job has other devices too: tokens, hosts and burden are estimates
 CREATE VIEW job_device AS
 WITH
 booked AS (
@@ -26,7 +26,7 @@ booked AS (
     WHERE job_id IS NOT NULL
     GROUP BY ALL
 ),
--- Devices that stand together follow each other, so that a place is rounded once.
+-- Devices of one place follow each other, so that a place is rounded only once.
 weighted AS (
     SELECT
         b.*,

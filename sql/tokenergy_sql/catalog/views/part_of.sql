@@ -1,5 +1,5 @@
--- The part of a whole amount that lies between two running sums of weights; parts add up to it.
--- In: amount, an integer; lower, upper, the running sum of weights before and with this part;
+-- The part of an amount between two running sums of weights; the parts add up to the amount.
+-- In: amount, an integer; lower, upper, the running sum of weights without and with this part;
 -- total, the sum of all weights. Out: HUGEINT.
 CREATE MACRO part_of(amount, lower, upper, total) AS
     amount::HUGEINT * upper::HUGEINT // total::HUGEINT

@@ -1,12 +1,12 @@
--- Where one device stands, and what board it is.
+-- Where each device is, and its board.
 -- In: device_now. Out: one row a device.
 --
--- A name counts inside what it stands in: two halls may both have a rack 1.
+-- Names are qualified by what contains them, since two halls may both have a rack 1.
 --
 --   gpu   board name
---   pod   SITE/HALL/POD, as far as they are known; NULL where the pod is not
---   rack  SITE/HALL/POD/RACK, as far as they are known; NULL where the rack is not
---   hall  SITE/HALL, as far as they are known; NULL where the hall is not
+--   pod   SITE/HALL/POD, without unknown parts; NULL if the pod is unknown
+--   rack  SITE/HALL/POD/RACK, without unknown parts; NULL if the rack is unknown
+--   hall  SITE/HALL, without unknown parts; NULL if the hall is unknown
 CREATE VIEW place AS
 SELECT
     device_id,

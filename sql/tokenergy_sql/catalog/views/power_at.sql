@@ -1,17 +1,16 @@
--- Which device drew what at an instant.
+-- The power of each device at an instant.
 -- In: segment, place, allocation; moment, a TIMESTAMP, ISO 8601 text or microseconds.
--- Out: one row a device that has a segment there.
+-- Out: one row a device that has a segment at the instant.
 --
--- The figures are those of the segment in which the instant lies; at a cut, of the one on its
--- right.
+-- The figures are those of the segment that contains the instant; at a cut, of the later one.
 --
 --   from_us    start of the segment
 --   to_us      end of the segment
---   mean_w     mean power of its covered time; NULL where no power is known
---   min_w      smallest reading in it
---   max_w      largest reading in it
+--   mean_w     mean power of the covered time; NULL if no power is known
+--   min_w      smallest reading in the segment
+--   max_w      largest reading in the segment
 --   coverage   covered time / length
---   jobs       jobs that held the device at the instant, joined by +; NULL: none
+--   jobs       jobs that held the device at the instant, joined by +; NULL if none
 CREATE MACRO power_at(moment) AS TABLE
 WITH
 there AS (
@@ -19,7 +18,7 @@ there AS (
     FROM segment
     WHERE start_us <= stamp_us(moment)
       AND end_us > stamp_us(moment)
-      AND start_us > stamp_us(moment) - 3600000000
+      AND start_us > stamp_us(moment) - us_per_hour()
 ),
 held AS (
     SELECT device_id, string_agg(DISTINCT job_id, '+' ORDER BY job_id) AS jobs
@@ -34,9 +33,9 @@ SELECT
     p.gpu, p.rack, p.pod, p.hall, p.site,
     t.start_us AS from_us,
     t.end_us AS to_us,
-    t.mean_mw / 1e3 AS mean_w,
-    t.min_mw / 1e3 AS min_w,
-    t.max_mw / 1e3 AS max_w,
+    watts(t.mean_mw) AS mean_w,
+    watts(t.min_mw) AS min_w,
+    watts(t.max_mw) AS max_w,
     t.covered_us / (t.end_us - t.start_us) AS coverage,
     h.jobs
 FROM there AS t

@@ -1,25 +1,24 @@
--- Energy per token by a dimension: one row a value and workload, always sum of energy / sum of
--- tokens, never a mean of ratios.
+-- Energy per token by a dimension: always sum of energy / sum of tokens, never a mean of ratios.
 -- In: job_index, job_hour_index, job_device; dimension, one of job, model, user, account, workload,
 -- day, hour, gpu, node, rack, pod, hall, site. Out: one row a value and workload.
 --
--- A job counts in a ratio where both its energy and its tokens are known; the facility's figures
--- need the facility energy of each job that counts. Bounds are the sums of the jobs' bounds: the
--- worst case. A job on several boards, nodes, racks ... is split as job_device says.
+-- A job counts in a ratio if both its energy and its tokens are known; the facility's figures need
+-- the facility energy of every job that counts. Bounds are the sums of the jobs' bounds: the worst
+-- case. A job on several boards, nodes, racks ... is split as in job_device.
 --
---   dimension         the dimension asked for
---   value             one of its values; NULL where it is not known
+--   dimension         the requested dimension
+--   value             one of its values; NULL if it is unknown
 --   jobs              jobs with a part in the row
---   counted           of which count in the ratios
---   n_tokens          tokens the ratios divide by: generated, or trained
+--   counted           jobs that count in the ratios
+--   n_tokens          tokens that the ratios divide by: generated or trained
 --   te_gpu            J per token, GPU boundary
 --   te_gpu_low        lower bound of te_gpu
 --   te_gpu_high       upper bound of te_gpu
---   estimate          true if a job of the row has further values of the dimension: split by time
---   reason_codes      those of the jobs, and uncounted: some jobs have no energy or no tokens
+--   estimate          true if a job of the row has other values too, and was split by time
+--   reason_codes      those of the jobs, and uncounted: some jobs lack energy or tokens
 CREATE MACRO tokenergy_by(dimension) AS TABLE
 WITH
--- Pieces of jobs, each with its value of the dimension. Of the three sources two are not read.
+-- Pieces of jobs, each with its value of the dimension. Only one of the three sources is read.
 piece AS (
     SELECT
         job_id, workload,
@@ -77,8 +76,8 @@ piece AS (
     FROM job_device
     WHERE dimension IN ('gpu', 'node', 'rack', 'pod', 'hall', 'site')
 ),
--- As in a job's own row: a boundary that is unknown in one piece is unknown in their sum, and what
--- nothing metered counts with its lower bound.
+-- As in a job's own row: a boundary that is unknown in one piece is unknown in the sum, and
+-- unmetered energy counts with its lower bound.
 part AS (
     SELECT
         job_id, workload, value,
@@ -112,7 +111,7 @@ judged AS (
         workload IN ('inference', 'training') AND e_gpu_nj IS NOT NULL AND n_tokens IS NOT NULL
             AS counts,
         counts AND e_facility_nj IS NULL AS unbounded,
-        -- An hour has meters of its own; what a job's devices made has none.
+        -- An hour's tokens are counted; how a job's tokens split over its devices is not.
         dimension NOT IN ('day', 'hour') AND count(*) OVER (PARTITION BY job_id) > 1 AS estimate
     FROM part
 ),
@@ -143,15 +142,15 @@ summed AS (
         nullif(sum(n_tokens) FILTER (WHERE counts), 0) AS n,
         nullif(sum(n_low) FILTER (WHERE counts), 0) AS n_least,
         CASE WHEN n > 0 THEN sum(n_high) FILTER (WHERE counts) END AS n_most,
-        sum(e_gpu_nj) FILTER (WHERE counts) / 1e9 AS gpu_j,
-        sum(e_gpu_low_nj) FILTER (WHERE counts) / 1e9 AS gpu_low_j,
-        sum(e_gpu_high_nj) FILTER (WHERE counts) / 1e9 AS gpu_high_j,
-        sum(e_gpu_burdened_nj) FILTER (WHERE counts) / 1e9 AS gpu_burdened_j,
-        CASE WHEN NOT bool_or(unbounded) THEN sum(e_facility_nj) FILTER (WHERE counts) / 1e9 END
+        joules(sum(e_gpu_nj) FILTER (WHERE counts)) AS gpu_j,
+        joules(sum(e_gpu_low_nj) FILTER (WHERE counts)) AS gpu_low_j,
+        joules(sum(e_gpu_high_nj) FILTER (WHERE counts)) AS gpu_high_j,
+        joules(sum(e_gpu_burdened_nj) FILTER (WHERE counts)) AS gpu_burdened_j,
+        CASE WHEN NOT bool_or(unbounded) THEN joules(sum(e_facility_nj) FILTER (WHERE counts)) END
             AS facility_j,
-        sum(e_facility_low_nj) FILTER (WHERE counts) / 1e9 AS facility_low_j,
-        sum(e_facility_high_nj) FILTER (WHERE counts) / 1e9 AS facility_high_j,
-        sum(e_facility_burdened_nj) FILTER (WHERE counts) / 1e9 AS facility_burdened_j
+        joules(sum(e_facility_low_nj) FILTER (WHERE counts)) AS facility_low_j,
+        joules(sum(e_facility_high_nj) FILTER (WHERE counts)) AS facility_high_j,
+        joules(sum(e_facility_burdened_nj) FILTER (WHERE counts)) AS facility_burdened_j
     FROM judged
     GROUP BY value, workload
 )
@@ -169,10 +168,10 @@ SELECT
     CASE WHEN facility_j IS NOT NULL AND n > 0 THEN facility_high_j / n_least END AS te_high,
     gpu_burdened_j / n AS te_gpu_burdened,
     CASE WHEN facility_j IS NOT NULL THEN facility_burdened_j / n END AS tokenergy_burdened,
-    CASE WHEN facility_j > 0 THEN 3.6e6 * n / facility_j END AS tokens_per_kwh,
+    CASE WHEN facility_j > 0 THEN j_per_kwh() * n / facility_j END AS tokens_per_kwh,
     CASE WHEN device_us > 0 THEN covered_us / device_us END AS coverage,
     estimate,
-    -- An empty list has a text in some versions of DuckDB only.
+    -- Only some versions of DuckDB give text for an empty list.
     coalesce(array_to_string(list_filter(
         list_append(reasons, CASE
             WHEN workload IN ('inference', 'training') AND counted < jobs THEN 'uncounted'

@@ -1,12 +1,10 @@
-"""The models: one SQL file a derived table, each a single SELECT over views of the lake."""
+"""The models: one SQL file each, a single SELECT over tables, views and the models before it."""
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import resources
+from tokenergy_sql.catalog.sqlfile import read_sql
 
 
-@cache
 def model_text(name: str) -> str:
     """Return the SQL of a model."""
-    return resources.files(__name__).joinpath(f"{name}.sql").read_text("utf-8")
+    return read_sql(__name__, name)

@@ -1,12 +1,12 @@
--- What no job bore, spread over the jobs: free idle and unattributed energy, and its hosts.
+-- Energy that no job bore (free idle, unattributed, and its hosts), spread over the jobs.
 -- In: ledger_hour, device_now, site_node, site. Out: job_id, hour_us, e_gpu_burdened_nj,
 -- e_facility_burdened_nj.
 --
--- Inside a site and hour the pool P goes to the jobs by their device time w, 1 us at least (a small
--- share of a short time rounds to nothing), with the telescoping rule: floor(P W / T) minus the same
--- of the predecessor, W the running sum of w and T its total. So the jobs of a site add up to what
--- the site drew, to the unit. Facility energy is PUE times the running sum, rounded down,
--- differences again. In an hour in which no job held a device of the site there is nobody to bear
+-- In each site and hour the pool P goes to the jobs by their device time w, at least 1 us (a small
+-- share of a short time rounds to zero), by the telescoping rule: floor(P W / T) minus the same for
+-- the predecessor, where W is the running sum of w and T its total. So the jobs of a site add up to
+-- what the site drew, to the unit. Facility energy is PUE times the running sum, rounded down, and
+-- again the differences of it. In an hour in which no job held a device of the site, no job bears
 -- the pool: it stays in ledger_hour, without a job.
 WITH
 node_devices AS (
@@ -89,8 +89,8 @@ SELECT
     hour_us,
     sum(gpu_nj) AS e_gpu_burdened_nj,
     CASE WHEN count(host_nj) = count(*)
-        THEN sum(it_nj * site.pue_ppm // 1000000
-            - (it_nj - gpu_nj - host_nj) * site.pue_ppm // 1000000)
+        THEN sum(scale_ppm(it_nj, site.pue_ppm)
+            - scale_ppm(it_nj - gpu_nj - host_nj, site.pue_ppm))
     END AS e_facility_burdened_nj
 FROM running
 CROSS JOIN site

@@ -1,9 +1,9 @@
 -- Who holds a device, and which share of it, as parts of a whole.
--- In: span (device_id, span, start_us, end_us: time in which the holders do not change), allocation.
--- Out: one row a span and job, and one without a job for what nobody holds: the part between
--- lower_ppm and upper_ppm of whole_ppm. A span that nobody holds has no row.
+-- In: span (device_id, span, start_us, end_us: a time in which the holders do not change),
+-- allocation. Out: one row a span and job, and one without a job for the unclaimed rest: the part
+-- between lower_ppm and upper_ppm of whole_ppm. A span without a holder has no row.
 WITH
--- A job that was recorded twice on one device holds it once; several MIG instances of a board add up.
+-- A job that was recorded twice on one device holds it once; MIG instances of a board add up.
 held AS (
     SELECT s.span, a.job_id, a.mig_id, max(a.share_ppm) AS share_ppm
     FROM span AS s
@@ -20,7 +20,7 @@ holders AS (
     SELECT
         span,
         sum(share_ppm)::BIGINT AS declared_ppm,
-        greatest(1000000, sum(share_ppm))::BIGINT AS whole_ppm,
+        greatest(whole_ppm(), sum(share_ppm))::BIGINT AS whole_ppm,
         count(*) AS jobs
     FROM holder
     GROUP BY ALL
@@ -28,7 +28,7 @@ holders AS (
 claim AS (
     SELECT span, job_id, share_ppm FROM holder
     UNION ALL
-    SELECT span, NULL, 1000000 - declared_ppm FROM holders WHERE declared_ppm < 1000000
+    SELECT span, NULL, whole_ppm() - declared_ppm FROM holders WHERE declared_ppm < whole_ppm()
 )
 SELECT
     span,
@@ -36,7 +36,7 @@ SELECT
     sum(c.share_ppm) OVER running::BIGINT AS upper_ppm,
     upper_ppm - c.share_ppm AS lower_ppm,
     h.whole_ppm,
-    h.jobs > 1 OR h.declared_ppm < 1000000 AS shared
+    h.jobs > 1 OR h.declared_ppm < whole_ppm() AS shared
 FROM claim AS c
 JOIN holders AS h USING (span)
 WINDOW running AS (PARTITION BY span ORDER BY c.job_id NULLS LAST)

@@ -1,4 +1,4 @@
--- Bounds of each device of the hour: its class of sensor, or what is assumed of one not known.
+-- Bounds of each device of the hour: its sensor class, or the defaults of an unknown device.
 -- In: device_place (device_id, place), sensor_class, parameters. Out: one row a device, in order.
 SELECT
     coalesce(c.limit_mw, parameters.limit_unknown_mw)::BIGINT AS limit_mw,
@@ -13,6 +13,6 @@ SELECT
     c.counter_offset_high_mw::BIGINT AS counter_offset_high_mw
 FROM device_place
 CROSS JOIN parameters
-LEFT JOIN (SELECT device_id AS told FROM sensor_class) ON told = device_id
-JOIN sensor_class AS c ON c.device_id IS NOT DISTINCT FROM told
+LEFT JOIN (SELECT device_id AS classified FROM sensor_class) ON classified = device_id
+JOIN sensor_class AS c ON c.device_id IS NOT DISTINCT FROM classified
 ORDER BY place

@@ -1,35 +1,36 @@
--- What a meter does not know at a job's edge: how far it is behind, and by how much it may be.
--- In: block (segments that touch an edge), job_edge, sensor_class, parameters.
--- Out: one row a device and edge.
+-- What a meter does not know at a job's edge: how far it is behind, and its bounds.
+-- In: block (segments that touch an edge), job_edge, sensor_class, parameters. Out: one row a
+-- device and edge.
 --
--- With E(t) the true energy up to t and M(t) what the meter says at an edge, E - M is what was drawn
--- and is not in the meter yet. It lies between least_nj and most_nj, and shift_nj is the best guess:
+-- With E(t) the true energy up to t and M(t) what the meter shows at an edge, E - M is the energy
+-- that was drawn and is not in the meter yet. It is between least_nj and most_nj, and shift_nj is
+-- the best guess:
 --
 --   counter  renewed every q: it is q/2 behind on average. least 0; most q x the largest power seen
 --            in the second before, times k where the samples fall short of the counter; the limit
 --            where readings are means over more than q.
 --   samples  a reading is the mean over a window w that ended up to a period T ago. Over the window
---            E - M = integral of (1 - v/w) P(end - v) dv: w/2 x the reading, if power was level. With
---            P between idle and limit and its mean known, the extremes have the high power all at
---            the end or all at the beginning. The age adds 0 to T x the largest power, T/2 x the
+--            E - M = integral of (1 - v/w) P(end - v) dv: w/2 x the reading, if power was level.
+--            With P between idle and limit and its mean known, the extremes have the high power all
+--            at the end or all at the beginning. The age adds 0 to T x the largest power, T/2 x the
 --            reading on average; and linear interpolation may misplace half a spacing of readings.
 --
--- What is open on the left of an edge is open on the right of it the other way round. Not so where a
--- sensor sees a part p = w/T of the time: what it did not see of a job is taken for idle below and for
--- the limit above (see `booking/parts.py`). Up to t let S be the energy inside windows, s their time
--- and B the integral of the readings, with D = S - p B and d = s - p t. A job from a to b drew
--- p (B(b) - B(a)) + D(b) - D(a) in what was seen, and (1 - p) (b - a) - (d(b) - d(a)) of it was not.
--- So an edge leaves open
+-- What is uncertain on the left of an edge is uncertain on its right with the opposite sign. Not so
+-- where a sensor sees a part p = w/T of the time: what it did not see of a job counts as idle in
+-- the lower bound and as the limit in the upper one (see `booking/parts.py`). Up to t let S be the
+-- energy inside windows, s their time and B the integral of the readings, with D = S - p B and
+-- d = s - p t. A job from a to b drew p (B(b) - B(a)) + D(b) - D(a) in the seen part, and
+-- (1 - p) (b - a) - (d(b) - d(a)) of its time was not seen. So an edge leaves uncertain
 --
 --   below  D - idle d:   0 to w (1 + p) x the largest power
 --   above  D - limit d:  -w x the limit to w x the 5 % above it
 --
--- since of a reading on display p of its time is in B and all of its window in S, and a window may be
--- running. Half a spacing of readings adds p of what it misplaces; of what is moved, p counts.
+-- since of a reading on display p of its time is in B and all of its window in S, and a window may
+-- be running. Half a spacing of readings adds p of what it misplaces; of what is moved, p counts.
 --
 -- The ledger moves shift_nj from the right of the edge to the left of it where the meter divides
 -- there (see `booking/parts.py`), never more than the right side has. Elsewhere it is 0. left_* and
--- right_* say by how much bounds of the energy on either side may be too narrow without the edge.
+-- right_* are how much too narrow the bounds of the energy on either side may be without the edge.
 WITH
 beside AS (
     SELECT
@@ -71,7 +72,7 @@ ranged AS (
             ELSE before_mw * 105 // 100
         END AS peak_mw,
         coalesce(around_mw, limit_mw) AS near_mw,
-        coalesce(window_us, 1000000) AS span_us,
+        coalesce(window_us, us_per_second()) AS span_us,
         coalesce(here_mw, around_mw, limit_mw) AS level_mw
     FROM beside
 ),
@@ -79,8 +80,10 @@ ranged AS (
 filled AS (
     SELECT
         *,
-        greatest(0, least(1000000,
-            (level_mw - idle_mw)::HUGEINT * 1000000 // greatest(top_mw - idle_mw, 1))) AS full_ppm
+        greatest(0, least(
+            whole_ppm(),
+            (level_mw - idle_mw)::HUGEINT * whole_ppm() // greatest(top_mw - idle_mw, 1)
+        )) AS full_ppm
     FROM ranged
 ),
 bounded AS (
@@ -94,17 +97,18 @@ bounded AS (
             WHEN 'counter' THEN -(off_us * near_mw)
             ELSE coalesce(window_us, 0) * (
                 top_mw::HUGEINT * full_ppm * full_ppm
-                + idle_mw::HUGEINT * (1000000 - full_ppm) * (1000000 + full_ppm)
-            ) // 2000000000000 - near_mw::HUGEINT * spacing_us // 2
+                + idle_mw::HUGEINT * (whole_ppm() - full_ppm) * (whole_ppm() + full_ppm)
+            ) // (2 * whole_ppm() * whole_ppm()) - near_mw::HUGEINT * spacing_us // 2
         END AS least_nj,
         CASE meter
             WHEN 'counter'
                 THEN (coalesce(counter_us, 100000) * peak_mw * greatest(k, 1))::BIGINT
                     + off_us * near_mw
             ELSE span_us * (
-                top_mw::HUGEINT * full_ppm * (2000000 - full_ppm)
-                + idle_mw::HUGEINT * (1000000 - full_ppm) * (1000000 - full_ppm)
-            ) // 2000000000000 + coalesce(renewed_us, spacing_us) * peak_mw::HUGEINT
+                top_mw::HUGEINT * full_ppm * (2 * whole_ppm() - full_ppm)
+                + idle_mw::HUGEINT * (whole_ppm() - full_ppm) * (whole_ppm() - full_ppm)
+            ) // (2 * whole_ppm() * whole_ppm())
+                + coalesce(renewed_us, spacing_us) * peak_mw::HUGEINT
                 + near_mw::HUGEINT * spacing_us // 2
         END AS most_nj
     FROM filled
@@ -113,9 +117,9 @@ moved AS (
     SELECT
         *,
         CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END::BIGINT AS shift_nj,
-        CASE meter WHEN 'counter' THEN 1000000 ELSE seen_ppm END::BIGINT AS part_ppm,
-        shift_nj::HUGEINT * part_ppm // 1000000 AS moved_nj,
-        near_mw::HUGEINT * spacing_us * part_ppm // 2000000 AS smeared_nj
+        CASE meter WHEN 'counter' THEN whole_ppm() ELSE seen_ppm END::BIGINT AS part_ppm,
+        scale_ppm(shift_nj::HUGEINT, part_ppm) AS moved_nj,
+        near_mw::HUGEINT * spacing_us * part_ppm // (2 * whole_ppm()) AS smeared_nj
     FROM bounded
 )
 SELECT
@@ -123,20 +127,21 @@ SELECT
     cut_us,
     shift_nj,
     greatest(0, CASE part_ppm
-        WHEN 1000000 THEN shift_nj - least_nj
+        WHEN whole_ppm() THEN shift_nj - least_nj
         ELSE moved_nj + smeared_nj
     END)::BIGINT AS left_below_nj,
     greatest(0, CASE part_ppm
-        WHEN 1000000 THEN most_nj - shift_nj
+        WHEN whole_ppm() THEN most_nj - shift_nj
         ELSE window_us::HUGEINT * (top_mw - limit_mw) + smeared_nj - moved_nj
     END)::BIGINT AS left_above_nj,
     greatest(0, CASE part_ppm
-        WHEN 1000000 THEN most_nj - shift_nj
-        ELSE window_us::HUGEINT * (1000000 + part_ppm) * (near_mw * 105 // 100) // 1000000
+        WHEN whole_ppm() THEN most_nj - shift_nj
+        ELSE window_us::HUGEINT * (whole_ppm() + part_ppm) * (near_mw * 105 // 100)
+            // whole_ppm()
             + smeared_nj - moved_nj
     END)::BIGINT AS right_below_nj,
     greatest(0, CASE part_ppm
-        WHEN 1000000 THEN shift_nj - least_nj
+        WHEN whole_ppm() THEN shift_nj - least_nj
         ELSE window_us::HUGEINT * limit_mw + smeared_nj + moved_nj
     END)::BIGINT AS right_above_nj
 FROM moved

@@ -1,7 +1,9 @@
--- What the state gauges said of the devices of the hour, in order.
+-- Readings of the state gauges of the hour's devices, in order.
 -- In: device_place (device_id, place), state, parameters. Out: place, ts_us, sm_util, processes; -1
--- where not told. No segment reaches beyond its hour, and process lists count for 15 s (see
--- `booking/accounts.py`): what was read before or after that says nothing of this hour.
+-- for a missing value.
+--
+-- No segment crosses an hour, and a process list counts for 15 s (see `booking/accounts.py`), so
+-- earlier or later readings do not matter to this hour.
 SELECT
     place,
     ts_us,
@@ -9,7 +11,7 @@ SELECT
     coalesce(len(pids), -1)::INT AS processes
 FROM state
 JOIN device_place USING (device_id)
-WHERE ts_us >= (SELECT hour_us - 15000000 FROM parameters)
-  AND ts_us <= (SELECT hour_us + 3600000000 FROM parameters)
+WHERE ts_us >= (SELECT hour_us - 15 * us_per_second() FROM parameters)
+  AND ts_us <= (SELECT hour_us + us_per_hour() FROM parameters)
   AND (sm_util IS NOT NULL OR pids IS NOT NULL)
 ORDER BY ALL

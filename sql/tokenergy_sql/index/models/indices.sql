@@ -1,9 +1,10 @@
--- The indices: ratios of exact sums. One text for hours and for jobs.
--- In: sums (job_hour_sums or job_sums), job_facts. Out: the sums, joules, ratios and audit columns.
+-- The indices: ratios of exact sums. The same SQL serves hours and jobs.
+-- In: sums (job_hour_sums or job_sums), job_facts, parameters. Out: the sums, joules, ratios and
+-- audit columns.
 --
 -- tokenergy = facility energy / generated tokens (trained tokens for training), J per token. It is
 -- this project's own definition. Inference and training are never mixed; a ratio with an unknown
--- part or with no tokens is NULL, and reason_codes says why.
+-- part or without tokens is NULL, and reason_codes says why.
 WITH
 valued AS (
     SELECT
@@ -29,47 +30,47 @@ denominated AS (
 ratio AS (
     SELECT
         *,
-        e_gpu_nj / 1e9 AS e_gpu_j,
-        e_gpu_active_nj / 1e9 AS e_gpu_active_j,
-        (e_gpu_nj - e_gpu_active_nj) / 1e9 AS e_gpu_idle_j,
-        e_host_nj / 1e9 AS e_host_j,
-        (e_gpu_nj + e_host_nj) / 1e9 AS e_it_j,
-        e_facility_nj / 1e9 AS e_facility_j,
-        CASE WHEN generates AND NOT trains THEN e_gpu_nj / 1e9 / n_generated END AS te_gpu_out,
+        joules(e_gpu_nj) AS e_gpu_j,
+        joules(e_gpu_active_nj) AS e_gpu_active_j,
+        joules(e_gpu_nj - e_gpu_active_nj) AS e_gpu_idle_j,
+        joules(e_host_nj) AS e_host_j,
+        joules(e_gpu_nj + e_host_nj) AS e_it_j,
+        joules(e_facility_nj) AS e_facility_j,
+        CASE WHEN generates AND NOT trains THEN joules(e_gpu_nj) / n_generated END AS te_gpu_out,
         CASE WHEN generates AND NOT trains AND n_prompt_computed IS NOT NULL
-            THEN e_gpu_nj / 1e9
+            THEN joules(e_gpu_nj)
                 / (n_prompt_computed + coalesce(n_prompt_cached, 0) + n_generated)
         END AS te_gpu_total,
         CASE WHEN generates AND NOT trains AND n_prompt_computed IS NOT NULL
-            THEN e_gpu_nj / 1e9 / (n_prompt_computed + n_generated)
+            THEN joules(e_gpu_nj) / (n_prompt_computed + n_generated)
         END AS te_gpu_total_uncached,
         CASE WHEN trains AND NOT generates AND NOT reads_prompts
-            THEN e_gpu_nj / 1e9 / n_trained
+            THEN joules(e_gpu_nj) / n_trained
         END AS te_train,
-        CASE WHEN n_index IS NOT NULL THEN e_gpu_low_nj / 1e9 / n_high END AS te_gpu_low,
-        CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN e_gpu_high_nj / 1e9 / n_low END
+        CASE WHEN n_index IS NOT NULL THEN joules(e_gpu_low_nj) / n_high END AS te_gpu_low,
+        CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN joules(e_gpu_high_nj) / n_low END
             AS te_gpu_high,
-        CASE WHEN n_index IS NOT NULL THEN e_gpu_rss_low_nj / 1e9 / n_high END AS te_rss_low,
-        CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN e_gpu_rss_high_nj / 1e9 / n_low END
+        CASE WHEN n_index IS NOT NULL THEN joules(e_gpu_rss_low_nj) / n_high END AS te_rss_low,
+        CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN joules(e_gpu_rss_high_nj) / n_low END
             AS te_rss_high,
-        CASE WHEN e_gpu_nj IS NOT NULL THEN e_gpu_burdened_nj / 1e9 / n_index END
+        CASE WHEN e_gpu_nj IS NOT NULL THEN joules(e_gpu_burdened_nj) / n_index END
             AS te_gpu_burdened,
-        CASE WHEN e_facility_nj IS NOT NULL THEN e_facility_burdened_nj / 1e9 / n_index END
+        CASE WHEN e_facility_nj IS NOT NULL THEN joules(e_facility_burdened_nj) / n_index END
             AS tokenergy_burdened,
-        e_facility_nj / 1e9 / n_index AS tokenergy,
-        CASE WHEN n_index IS NOT NULL THEN e_facility_low_nj / 1e9 / n_high END AS te_low,
-        CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN e_facility_high_nj / 1e9 / n_low END
+        joules(e_facility_nj) / n_index AS tokenergy,
+        CASE WHEN n_index IS NOT NULL THEN joules(e_facility_low_nj) / n_high END AS te_low,
+        CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN joules(e_facility_high_nj) / n_low END
             AS te_high
     FROM denominated
 )
 SELECT
     * EXCLUDE (methods, reasons, trains, generates, reads_prompts, n_index, running, emulated),
-    CASE WHEN tokenergy > 0 THEN 3.6e6 / tokenergy END AS tokens_per_kwh,
+    CASE WHEN tokenergy > 0 THEN j_per_kwh() / tokenergy END AS tokens_per_kwh,
     CASE WHEN e_gpu_active_nj > 0 THEN e_facility_j / e_gpu_active_j END AS boundary_ratio,
     CASE WHEN device_us > 0 THEN covered_us / device_us END AS coverage,
-    max_gap_us / 1e6 AS max_gap_s,
+    seconds(max_gap_us) AS max_gap_s,
     CASE WHEN counter_nj > 0
-        THEN abs((counter_nj - counted_integral_nj) / 1e9) / (counter_nj / 1e9)
+        THEN abs(joules(counter_nj - counted_integral_nj)) / joules(counter_nj)
     END AS counter_rel_err,
     CASE WHEN e_facility_nj > 0 THEN e_gpu_j / e_facility_j END AS measured_share,
     CASE WHEN e_host_nj IS NULL THEN 'none' ELSE 'declared' END AS host_method,
@@ -82,7 +83,7 @@ SELECT
             THEN CASE WHEN trains THEN 'mixed_workload' ELSE 'zero_tokens' END END,
         CASE WHEN e_gpu_nj IS NOT NULL AND e_host_nj IS NULL THEN 'no_host_power' END,
         CASE WHEN e_host_nj IS NOT NULL AND e_facility_nj IS NULL THEN 'no_pue' END,
-        -- An hour's figures stand, whatever becomes of the job.
+        -- An hour's figures are final, whatever the job does later.
         CASE WHEN running AND (SELECT hour_us FROM parameters) = 0 THEN 'running' END
     ]), lambda code: code IS NOT NULL), ',') AS reason_codes,
     coalesce(emulated, false) AS emulated,

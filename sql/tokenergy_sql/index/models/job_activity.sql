@@ -1,12 +1,14 @@
--- When a job's token counters moved, and when they were read and did not.
--- In: tokens (of the hour and those beside it), parameters. Out: job_id, from_us, to_us, moved: the
--- time between neighbouring readings of one counter, joined over all counters of the job where such
--- times touch. Serves the ledger: a segment that overlaps a moving time of its job is active.
+-- When a job's token counters moved, and when they were read without having moved.
+-- In: tokens (of the hour and the two beside it), parameters. Out: job_id, from_us, to_us, moved:
+-- the time between neighbouring readings of one counter, merged over all counters of the job where
+-- such times touch.
+--
+-- Serves the ledger: a segment that overlaps a time in which its job's counters moved is active.
 WITH
 reading AS (
     SELECT job_id, source_id, engine, kind, ts_us, value, epoch
     FROM tokens, parameters
-    WHERE ts_us >= hour_us AND ts_us < hour_us + 3600000000
+    WHERE ts_us >= hour_us AND ts_us < hour_us + us_per_hour()
     UNION ALL
     -- Of the hours beside it, the readings next to it are enough.
     SELECT
@@ -20,7 +22,7 @@ reading AS (
         job_id, source_id, engine, kind,
         unnest(min(struct_pack(ts_us := ts_us, value := value, epoch := epoch)))
     FROM tokens, parameters
-    WHERE ts_us >= hour_us + 3600000000
+    WHERE ts_us >= hour_us + us_per_hour()
     GROUP BY job_id, source_id, engine, kind
 ),
 paired AS (
@@ -33,9 +35,13 @@ paired AS (
     WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, value, epoch)
 ),
 pair AS (
-    SELECT job_id, from_us, ts_us AS to_us, bool_or(value <> from_value OR epoch > from_epoch) AS moved
+    SELECT
+        job_id,
+        from_us,
+        ts_us AS to_us,
+        bool_or(value <> from_value OR epoch > from_epoch) AS moved
     FROM paired, parameters
-    WHERE from_us < ts_us AND ts_us > hour_us AND from_us < hour_us + 3600000000
+    WHERE from_us < ts_us AND ts_us > hour_us AND from_us < hour_us + us_per_hour()
     GROUP BY ALL
 ),
 opening AS (

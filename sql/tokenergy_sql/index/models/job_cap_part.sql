@@ -1,12 +1,12 @@
--- What jobs drew above caps of 50 to 90 % of their boards' power limits, over some devices of an hour.
--- In: power_of_row (rows of the ledger with the power of their segments), device_now.
--- Out: job_id, limited, over_NN_low_nj, over_NN_high_nj.
+-- What jobs drew above caps of 50 to 90 % of their boards' power limits, for some devices.
+-- In: power_of_row (rows of the ledger with the power of their segments), device_now. Out: job_id,
+-- limited, over_NN_low_nj, over_NN_high_nj.
 --
--- The integral of max(P - cap, 0) over a segment is not told by its statistics; its bounds are.
--- P lies between the segment's least and most power and has its mean, and max(x - cap, 0) is
--- convex: the mean alone gives the lower bound (Jensen), and power that only ever is the least or
--- the most gives the upper one (the chord). Power at both cuts counts among least and most. Time
--- that is not covered is left out. Whole milliwatts, so that sums do not depend on their order.
+-- The integral of max(P - cap, 0) over a segment does not follow from its statistics, but its
+-- bounds do. P is between the segment's least and most power and has its mean, and max(x - cap, 0)
+-- is convex: the mean alone gives the lower bound (Jensen), and power that is always either the
+-- least or the most gives the upper one (the chord). Power at both cuts counts among least and
+-- most. Uncovered time is left out. Whole milliwatts, so that sums do not depend on their order.
 WITH
 above AS (
     SELECT

@@ -1,4 +1,4 @@
--- Shares of energy and the steady state: ratios of exact sums. One text for hours and for jobs.
+-- Shares of energy and the steady state: ratios of exact sums. The same SQL serves hours and jobs.
 -- In: efficiency_sums (job_efficiency_hour or job_efficiency_job), parameters. Out: job_efficiency.
 SELECT
     * EXCLUDE (reasons),
@@ -6,11 +6,11 @@ SELECT
     -- Stored sums are DECIMAL, which DuckDB divides as DOUBLE.
     e_low_batch_nj::HUGEINT - n_low_batch * e_steady_nj::HUGEINT // n_steady
         AS e_low_batch_excess_nj,
-    e_steady_nj / 1e9 / n_steady AS te_steady,
-    e_steady_low_nj / 1e9 / n_steady AS te_steady_low,
-    e_steady_high_nj / 1e9 / n_steady AS te_steady_high,
-    e_steady_nj / 1e3 / steady_us AS steady_w,
-    n_steady / (steady_us / 1e6) AS steady_tokens_s,
+    joules(e_steady_nj) / n_steady AS te_steady,
+    joules(e_steady_low_nj) / n_steady AS te_steady_low,
+    joules(e_steady_high_nj) / n_steady AS te_steady_high,
+    mean_watts(e_steady_nj, steady_us) AS steady_w,
+    n_steady / seconds(steady_us) AS steady_tokens_s,
     array_to_string(list_filter(list_concat(
         [CASE WHEN e_gpu_nj IS NULL THEN 'no_energy' END], reasons
     ), lambda code: code IS NOT NULL), ',') AS reason_codes,

@@ -1,15 +1,16 @@
--- What became of each job's energy in one hour: full rate, low rate, prefill, no tokens, idle.
--- In: ledger, segment, tokens (near hours), sums (job_hour_sums), job_caps, job_facts, parameters.
--- Out: the sums of job_efficiency, one row a job. See `job_efficiency.sql` for the ratios.
+-- Where each job's energy went in one hour: full rate, low rate, prefill, no tokens, idle.
+-- In: ledger, segment, tokens (of the hour and the two beside it), sums (job_hour_sums), job_caps,
+-- job_facts, parameters. Out: the sums of job_efficiency, one row a job.
 --
--- The hour is laid out in intervals of equal length, the shortest of a list that holds ten of the
--- times between which the job's counters grow: one growth more or less then changes a rate by a
--- tenth at most. Tokens are linear between readings, rounded down; energy is that of whole ledger
--- rows, so no row is ever divided and the parts add up to e_gpu_nj to the nanojoule.
+-- `job_efficiency.sql` has the ratios. The hour is divided into intervals of equal length, the
+-- shortest of a list that holds ten of the times between which the job's counters grow: then one
+-- growth more or less changes a rate by a tenth at most. Tokens are linear between readings,
+-- rounded down; energy is that of whole ledger rows, so no row is ever divided and the parts add up
+-- to e_gpu_nj to the nanojoule.
 WITH
 -- 1. Tokens: growth between neighbouring readings -----------------------------------------------
--- A counter that is silent for ten minutes around the hour's edge counts as absent. `counts` tells
--- the tokens of the index from computed prompts.
+-- A counter that is silent for ten minutes around the hour's edge counts as absent. `counts` is
+-- true for the tokens of the index, false for computed prompts.
 counter AS (
     SELECT *, row_number() OVER () AS counter
     FROM (
@@ -26,9 +27,9 @@ reading AS (
     SELECT c.counter, t.ts_us, t.value, t.epoch, t.since_us
     FROM tokens AS t
     JOIN counter AS c USING (job_id, source_id, engine, kind)
-    WHERE t.ts_us BETWEEN (SELECT hour_us - 600000000 FROM parameters)
-          AND (SELECT hour_us + 4200000000 FROM parameters)
-      -- No counter has come so far: such a value was never counted.
+    WHERE t.ts_us BETWEEN (SELECT hour_us - 600 * us_per_second() FROM parameters)
+          AND (SELECT hour_us + us_per_hour() + 600 * us_per_second() FROM parameters)
+      -- No counter gets this far (2^53): such a value is damage, not a count.
       AND t.value BETWEEN 0 AND 9007199254740992
 ),
 followed AS (
@@ -37,43 +38,43 @@ followed AS (
         lag(ts_us) OVER counter AS before_us,
         lag(value) OVER counter AS before,
         value < before OR epoch > lag(epoch) OVER counter
-            OR abs(since_us - lag(since_us) OVER counter) > 1000000 AS anew
+            OR abs(since_us - lag(since_us) OVER counter) > us_per_second() AS restarted
     FROM reading
     WINDOW counter AS (PARTITION BY counter ORDER BY ts_us, epoch, value)
 ),
--- A counter that began anew stood at zero when its process started, where that is known.
+-- A counter that restarted was zero when its process started, where that is known.
 growth AS (
     SELECT
         counter,
         CASE
-            WHEN before_us IS NULL OR anew THEN greatest(before_us, since_us)
+            WHEN before_us IS NULL OR restarted THEN greatest(before_us, since_us)
             ELSE before_us
         END AS from_us,
         ts_us AS to_us,
-        CASE WHEN before_us IS NULL OR anew THEN value ELSE value - before END AS tokens
+        CASE WHEN before_us IS NULL OR restarted THEN value ELSE value - before END AS tokens
     FROM followed
     WHERE before_us < ts_us OR (before_us IS NULL AND since_us < ts_us)
 ),
-told AS (
+in_hour AS (
     SELECT g.*
     FROM growth AS g
     CROSS JOIN parameters AS p
-    WHERE g.to_us > p.hour_us AND g.from_us < p.hour_us + 3600000000
+    WHERE g.to_us > p.hour_us AND g.from_us < p.hour_us + us_per_hour()
 ),
 spacing AS (
     SELECT
         t.counter,
         t.to_us - lag(t.to_us) OVER (PARTITION BY t.counter ORDER BY t.to_us) AS apart_us
-    FROM told AS t
+    FROM in_hour AS t
     JOIN counter AS c USING (counter)
     WHERE c.counts AND t.tokens > 0
 ),
 -- The shortest interval that holds ten growths and whole windows; else the hour.
 grid AS (
-    SELECT job_id, coalesce(min(us), 3600000000)::BIGINT AS interval_us
+    SELECT job_id, coalesce(min(us), us_per_hour())::BIGINT AS interval_us
     FROM (
         SELECT job_id, quantile_disc(apart_us, 0.5) AS apart_us
-        FROM (SELECT DISTINCT counter FROM told)
+        FROM (SELECT DISTINCT counter FROM in_hour)
         JOIN counter USING (counter)
         LEFT JOIN spacing USING (counter)
         WHERE counts
@@ -81,7 +82,7 @@ grid AS (
     )
     CROSS JOIN (SELECT coalesce(max(end_us - start_us), 1) AS window_us FROM segment)
     LEFT JOIN (
-        SELECT unnest([10, 20, 30, 60, 120, 300, 600, 1200]) * 1000000 AS us
+        SELECT unnest([10, 20, 30, 60, 120, 300, 600, 1200]) * us_per_second() AS us
     ) ON us >= 10 * coalesce(apart_us, 0) AND us % window_us = 0
     GROUP BY job_id
 ),
@@ -95,9 +96,9 @@ dealt AS (
         p.hour_us,
         unnest(range(
             (greatest(t.from_us, p.hour_us) - p.hour_us) // g.interval_us,
-            (least(t.to_us, p.hour_us + 3600000000) - p.hour_us - 1) // g.interval_us + 1
+            (least(t.to_us, p.hour_us + us_per_hour()) - p.hour_us - 1) // g.interval_us + 1
         )) AS place
-    FROM told AS t
+    FROM in_hour AS t
     JOIN counter AS c USING (counter)
     JOIN grid AS g USING (job_id)
     CROSS JOIN parameters AS p
@@ -111,7 +112,7 @@ shared_out AS (
             - tokens::HUGEINT * (a_us - from_us) // (to_us - from_us))::BIGINT AS part
     FROM dealt
 ),
--- Between readings further apart than an interval a rate is not told, unless nothing grew.
+-- Readings further apart than an interval give no rate, unless nothing grew.
 by_counter AS (
     SELECT
         counter, place,
@@ -233,7 +234,7 @@ SELECT
     CASE WHEN s.e_gpu_nj IS NOT NULL THEN coalesce(p.e_unknown_nj, 0::HUGEINT) END AS e_unknown_nj,
     k.interval_us,
     coalesce(k.intervals, 0) AS intervals,
-    k.n_peak / (k.interval_us / 1e6) AS peak_tokens_s,
+    k.n_peak / seconds(k.interval_us) AS peak_tokens_s,
     p.steady_us::BIGINT AS steady_us,
     p.n_steady::BIGINT AS n_steady,
     CASE WHEN k.n_peak IS NOT NULL THEN coalesce(p.n_low_batch, 0)::BIGINT END AS n_low_batch,

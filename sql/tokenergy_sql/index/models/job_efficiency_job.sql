@@ -1,8 +1,8 @@
--- What became of each job's energy, added over its hours.
+-- Where each job's energy went, added over its hours.
 -- In: job_efficiency. Out: the sums of job_efficiency, one row a job, without the hour.
 --
--- Full rate is full rate of the job: hours whose own peak is below 90 % of that of the job's best
--- hour were at a low rate throughout, and what was steady in them goes to low batch. Energy moves
+-- Full rate means the job's full rate: hours whose own peak is below 90 % of that of the job's best
+-- hour ran at a low rate throughout, and what was steady in them goes to low batch. Energy moves
 -- between parts whole, so they still add up.
 WITH
 rated AS (
@@ -35,7 +35,7 @@ SELECT
     sum(steady_us) FILTER (WHERE full_rate)::BIGINT AS steady_us,
     sum(n_steady) FILTER (WHERE full_rate)::BIGINT AS n_steady,
     sum(n_low_batch + CASE WHEN full_rate THEN 0 ELSE n_steady END)::BIGINT AS n_low_batch,
-    -- What is above a cap is not told where one of the hours does not tell it.
+    -- Energy above a cap is unknown for the job where it is unknown in one of its hours.
     CASE WHEN count(COLUMNS('over_.*')) = count(*) FILTER (WHERE e_gpu_nj IS NOT NULL)
         THEN sum(COLUMNS('over_.*'))
     END,

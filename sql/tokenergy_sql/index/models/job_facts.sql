@@ -1,5 +1,5 @@
 -- What is known of each job besides its sums: who, what, where, when.
--- In: allocation, device_now, token_usage. Out: one row a job.
+-- In: allocation, device_now, job_usage. Out: one row a job.
 WITH
 placed AS (
     SELECT
@@ -17,16 +17,6 @@ placed AS (
     FROM allocation AS a
     LEFT JOIN device_now AS d USING (device_id)
     GROUP BY a.job_id
-),
-used AS (
-    SELECT
-        job_id,
-        string_agg(DISTINCT model, '+' ORDER BY model) AS model,
-        min(hour_us) AS first_hour_us,
-        sum(tokens) FILTER (WHERE kind = 'trained') AS trained,
-        sum(tokens) FILTER (WHERE kind <> 'trained') AS inferred
-    FROM token_usage
-    GROUP BY job_id
 )
 SELECT
     job_id,
@@ -51,4 +41,4 @@ SELECT
     coalesce(p.devices, 0) AS devices,
     coalesce(p.emulated, false) AS emulated
 FROM placed AS p
-FULL JOIN used AS u USING (job_id)
+FULL JOIN job_usage AS u USING (job_id)

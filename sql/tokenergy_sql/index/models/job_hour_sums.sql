@@ -1,11 +1,10 @@
 -- The exact sums of each job in each hour.
 -- In: ledger_hour, token_usage, job_facts, allocation, parameters, burden, device_now, site_node,
--- site. Out: job_id, hour_us and
--- the sums of the contract, the methods and the reasons (as lists).
+-- site. Out: job_id, hour_us, the sums of the contract, and methods and reasons as lists.
 --
--- The host's power, where the site declares it, is shared by the node's devices: a job bears
--- host_mw x (its device time on the node) / (devices of the node). What is not declared is NULL,
--- and so is every boundary above it.
+-- The devices of a node share its host's declared power: a job bears host_mw x (its device time on
+-- the node) / (devices of the node). Without a declaration it is NULL, and so is every boundary
+-- above it.
 WITH
 booked AS (
     SELECT
@@ -37,11 +36,11 @@ booked AS (
     GROUP BY ALL
 ),
 -- Errors that come together are added, independent ones as the root of the sum of their squares. A
--- card's own error is the same with all its accounts and hours; what a class leaves open is the same with
--- all boards of a name; two cards, two names, and a card and a name are independent. All else (the
--- reference of a calibration, edges, disputes, gaps, what a sensor does not look at) may come together
--- and is added. Of an error that lies within a limit U and of which no more is known the standard
--- uncertainty is U / sqrt(3); three of those make sqrt(3) x the root, never more than the sum.
+-- card's own error is the same in all its accounts and hours; the error left open by a class is the
+-- same in all boards of a name; two cards, two names, and a card and a name are independent. All
+-- else (the reference of a calibration, edges, disputes, gaps, time that a sensor does not look at)
+-- may come together and is added. An error known only to be within a limit U has the standard
+-- uncertainty U / sqrt(3); three of those make sqrt(3) x the root, never more than the sum.
 card_span AS (
     SELECT
         job_id,
@@ -49,7 +48,7 @@ card_span AS (
         device_id,
         sum(low_nj)::HUGEINT AS card_low_nj,
         sum(high_nj)::HUGEINT AS card_high_nj,
-        -- A bound that stopped at 0 leaves less than the errors would make.
+        -- A bound that was cut off at 0 leaves a narrower span than the errors would make.
         least(1.0, (sum(high_nj) - sum(low_nj))::DOUBLE
             / greatest(1.0, sum(own_nj + class_nj)::DOUBLE)) AS left_of_it,
         sum(own_nj)::DOUBLE * left_of_it AS card_own_nj,
@@ -58,7 +57,7 @@ card_span AS (
     WHERE job_id IS NOT NULL
     GROUP BY ALL
 ),
--- In order: a sum of DOUBLE depends on it, and the same inputs give the same bytes.
+-- Ordered: a sum of DOUBLE depends on its order, and the same inputs must give the same bytes.
 class_span AS (
     SELECT
         job_id,
@@ -139,11 +138,11 @@ counted AS (
     GROUP BY ALL
 ),
 -- Jobs that claimed more than the whole of a device at once. Claims only grow where one begins, so
--- that it is enough to look there. A job that was recorded twice claims once, as in the ledger.
+-- it is enough to look there. A job that was recorded twice claims once, as in the ledger.
 claimed AS (
     SELECT device_id, job_id, mig_id, share_ppm, greatest(start_us, p.hour_us) AS start_us, end_us
     FROM allocation, parameters AS p
-    WHERE start_us < p.hour_us + 3600000000
+    WHERE start_us < p.hour_us + us_per_hour()
       AND (end_us IS NULL OR end_us > greatest(start_us, p.hour_us))
 ),
 holding AS (
@@ -159,7 +158,7 @@ contended AS (
     SELECT unnest(list(job_id)) AS job_id
     FROM holding
     GROUP BY device_id, start_us
-    HAVING sum(share_ppm) > 1000000
+    HAVING sum(share_ppm) > whole_ppm()
 )
 SELECT
     job_id,
@@ -171,9 +170,9 @@ SELECT
     b.e_gpu_high_nj,
     b.e_gpu_active_nj,
     h.e_host_nj,
-    (b.e_gpu_nj + h.e_host_nj) * site.pue_ppm // 1000000 AS e_facility_nj,
-    (b.e_gpu_low_nj + h.e_host_nj) * site.pue_ppm // 1000000 AS e_facility_low_nj,
-    (b.e_gpu_high_nj + h.e_host_nj) * site.pue_ppm // 1000000 + 1 AS e_facility_high_nj,
+    scale_ppm(b.e_gpu_nj + h.e_host_nj, site.pue_ppm) AS e_facility_nj,
+    scale_ppm(b.e_gpu_low_nj + h.e_host_nj, site.pue_ppm) AS e_facility_low_nj,
+    scale_ppm(b.e_gpu_high_nj + h.e_host_nj, site.pue_ppm) + 1 AS e_facility_high_nj,
     r.e_gpu_rss_low_nj,
     r.e_gpu_rss_high_nj,
     u.e_gpu_burdened_nj,

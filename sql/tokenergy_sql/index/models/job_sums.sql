@@ -1,6 +1,8 @@
 -- The exact sums of each job: those of its hours, added.
--- In: job_hour_index, ledger_hour, allocation. Out: the same columns as job_hour_sums, without the hour.
--- Jobs that were allocated and never metered nor counted stand here with NULL.
+-- In: job_hour_index, ledger_hour, device_now, allocation. Out: the columns of job_hour_sums,
+-- without the hour.
+--
+-- A job that was allocated, and neither metered nor counted, has a row of NULLs.
 WITH
 added AS (
     SELECT
@@ -48,7 +50,7 @@ card_span AS (
         device_id,
         sum(low_nj)::HUGEINT AS card_low_nj,
         sum(high_nj)::HUGEINT AS card_high_nj,
-        -- A bound that stopped at 0 leaves less than the errors would make.
+        -- A bound that was cut off at 0 leaves a narrower span than the errors would make.
         least(1.0, (sum(high_nj) - sum(low_nj))::DOUBLE
             / greatest(1.0, sum(own_nj + class_nj)::DOUBLE)) AS left_of_it,
         sum(own_nj)::DOUBLE * left_of_it AS card_own_nj,
@@ -57,7 +59,7 @@ card_span AS (
     WHERE job_id IS NOT NULL
     GROUP BY ALL
 ),
--- In order: a sum of DOUBLE depends on it, and the same inputs give the same bytes.
+-- Ordered: a sum of DOUBLE depends on its order, and the same inputs must give the same bytes.
 class_span AS (
     SELECT
         job_id,
@@ -100,7 +102,7 @@ SELECT
     coalesce(device_us, 0) AS device_us,
     coalesce(covered_us, 0) AS covered_us,
     list_filter(coalesce(methods, []), lambda x: x <> '') AS methods,
-    -- Reasons that follow from the sums are found again from the job's own.
+    -- Reasons that follow from the sums are derived again from the job's own sums.
     list_filter(coalesce(reasons, []),
         lambda x: x IN (
             'gap', 'disputed', 'counter_flagged', 'shared_estimate', 'contended', 'calibrated'

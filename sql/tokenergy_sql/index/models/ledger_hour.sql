@@ -1,8 +1,8 @@
--- The ledger of one hour, added up by device, account and job: what sums over time start from.
+-- The ledger of one hour, added up by device, account and job: the base of all sums over time.
 -- In: ledger, sensor_class, parameters. Out: ledger_hour.
 --
--- own_nj and class_nj say which part of high_nj - low_nj comes of what is not known of the meters' gain
--- and offset: 2 (energy x ppm + time x mW), of the time that a sensor looks at.
+-- own_nj and class_nj are the parts of high_nj - low_nj that come from the uncertainty of the
+-- meters' gain and offset: 2 (energy x ppm + time x mW), of the time that a sensor looks at.
 WITH
 added AS (
     SELECT
@@ -31,12 +31,14 @@ added AS (
 )
 SELECT
     a.* EXCLUDE (by_counter_nj, by_counter_us, by_samples_nj, by_samples_us),
-    coalesce(2 * (by_counter_nj * counter_own_ppm // 1000000 + by_counter_us * counter_own_mw
-        + (by_samples_nj * sensor_own_ppm // 1000000 + by_samples_us * sensor_own_mw)
-            * seen_ppm // 1000000), 0) AS own_nj,
-    coalesce(2 * (by_counter_nj * counter_class_ppm // 1000000 + by_counter_us * counter_class_mw
-        + (by_samples_nj * sensor_class_ppm // 1000000 + by_samples_us * sensor_class_mw)
-            * seen_ppm // 1000000), 0) AS class_nj,
+    coalesce(2 * (scale_ppm(by_counter_nj, counter_own_ppm) + by_counter_us * counter_own_mw
+        + scale_ppm(
+            scale_ppm(by_samples_nj, sensor_own_ppm) + by_samples_us * sensor_own_mw, seen_ppm
+        )), 0) AS own_nj,
+    coalesce(2 * (scale_ppm(by_counter_nj, counter_class_ppm) + by_counter_us * counter_class_mw
+        + scale_ppm(
+            scale_ppm(by_samples_nj, sensor_class_ppm) + by_samples_us * sensor_class_mw, seen_ppm
+        )), 0) AS class_nj,
     coalesce(c.calibrated, false) AS calibrated
 FROM added AS a
 LEFT JOIN sensor_class AS c USING (device_id)

@@ -1,41 +1,44 @@
--- What each device's power sensor and counter can tell, and how far off they may be.
--- In: device, device_now, calibration. Out: one row a device, and one with the device NULL for those
--- that nothing told of. The only place where classes of sensor stand.
+-- What each device's power sensor and counter can measure, and how far off they may be.
+-- In: device, device_now, calibration. Out: one row a device, and one with a NULL device_id for
+-- unknown devices.
 --
---   renewed_us  period of the power reading as learned; NULL: not known
---   window_us   what a reading is the mean over; NULL: not known (a pre-Ampere reading and the 1 s
---               average answer to the same call, and an imported log does not say)
---   lag_us      how far a reading is behind on average: half its period and half its window; 0
---               where either is not known
---   seen_ppm    share of the time that readings look at. A100, H100 and their successors look at a
---               quarter of it (arXiv 2312.02741; for those after H100 assumed); whoever samples
+-- This is the only place that defines classes of sensors.
+--
+--   renewed_us  learned period of the power reading; NULL: unknown
+--   window_us   time that a reading is the mean of; NULL: unknown (a pre-Ampere reading and the
+--               1 s average come from the same call, and an imported log does not say which)
+--   lag_us      how far a reading is behind on average: half its period plus half its window; 0
+--               where either is unknown
+--   seen_ppm    share of the time that readings look at. A100, H100 and their successors look
+--               at a quarter of it (arXiv 2312.02741; assumed for those after H100); sampling
 --               more rarely than the reading is renewed sees less. A 1 s average sees all of it.
---   limit_mw    highest power limit that there was: what it once was bounds what is not known
---   counter_us  period in which the counter is renewed; NULL: not known
+--   limit_mw    highest power limit ever recorded: any past limit may apply to unmetered time
+--   counter_us  period in which the counter is renewed; NULL: unknown
 --
--- and of sensor and counter each, what is true of a reading. A meter shows P (1 + g) + o; g and o lie
--- within what the card was found to have, or else within its class:
+-- and, for sensor and counter each, the true power behind a reading. A meter shows P (1 + g) + o; g
+-- and o are within the card's calibration, or else within its class:
 --
---   *_low_ppm, *_high_ppm               1 / (1 + g) at most and at least, rounded outwards
---   *_offset_low_mw, *_offset_high_mw   o at least and at most: taken off before
---   *_own_ppm, *_own_mw                 what the card's own uncertainty of g and o makes of what is
---                                       true, at least
---   *_class_ppm, *_class_mw             what that makes which all boards of its name share
+--   *_low_ppm, *_high_ppm               lower and upper bound of 1 / (1 + g), rounded outwards
+--   *_offset_low_mw, *_offset_high_mw   bounds of o, which is subtracted first
+--   *_own_ppm, *_own_mw                 uncertainty of the true power from the card's own g and o,
+--                                       at least
+--   *_class_ppm, *_class_mw             the part of it that all boards of the name share
 --
--- A period of less than nothing or more than ten minutes is not believed: it is not known.
+-- A period below zero or above ten minutes is not plausible and counts as unknown.
 --
--- Classes. Data centre boards: 5 % (NVML's reference tells +-5 % for the last boards it tells of; one
--- A100 PCIe is 4.6 % low) and 1.2 W (the same A100). Others, and boards that are not known: 5.5 % and
--- 12.5 W (RTX 3090 -5.5 to +1.7 %, one RTX 4090 +4.5 % and -12.4 W). Single cards are of
--- arXiv 2312.02741. Nothing published tells a counter's error from its sensor's: one class for both.
+-- Classes. Data centre boards: 5 % (NVML's reference states +-5 % for the last boards it covers;
+-- one A100 PCIe is 4.6 % low) and 1.2 W (the same A100). Others, and unknown boards: 5.5 % and 12.5
+-- W (RTX 3090 -5.5 to +1.7 %, one RTX 4090 +4.5 % and -12.4 W). Single cards are from arXiv
+-- 2312.02741. Nothing published separates a counter's error from its sensor's, so both have the
+-- same class.
 WITH
 latest AS (
     SELECT
         device_id,
         sensor_kind,
-        CASE WHEN learned_us BETWEEN 0 AND 600000000 THEN learned_us END AS learned_us,
-        CASE WHEN update_us BETWEEN 0 AND 600000000 THEN update_us END AS update_us,
-        CASE WHEN counter_us BETWEEN 0 AND 600000000 THEN counter_us END AS counter_us,
+        CASE WHEN learned_us BETWEEN 0 AND 600 * us_per_second() THEN learned_us END AS learned_us,
+        CASE WHEN update_us BETWEEN 0 AND 600 * us_per_second() THEN update_us END AS update_us,
+        CASE WHEN counter_us BETWEEN 0 AND 600 * us_per_second() THEN counter_us END AS counter_us,
         "name"
     FROM device_now
     UNION ALL
@@ -58,7 +61,7 @@ windowed AS (
     SELECT
         *,
         CASE
-            WHEN sensor = 'average_1s' THEN 1000000
+            WHEN sensor = 'average_1s' THEN us_per_second()
             WHEN sensor = 'instant' AND in_part THEN learned_us // 4
             WHEN sensor = 'instant' THEN learned_us
             -- Volta: the reading is instantaneous, and the call has no other meaning.
@@ -96,8 +99,8 @@ known AS (
 error AS (
     SELECT
         *,
-        1000000000000 // (1000000 + gain_ppm + within_ppm) AS low_ppm,
-        1000000000000 // (1000000 + gain_ppm - within_ppm) + 1 AS high_ppm,
+        whole_ppm() * whole_ppm() // (whole_ppm() + gain_ppm + within_ppm) AS low_ppm,
+        whole_ppm() * whole_ppm() // (whole_ppm() + gain_ppm - within_ppm) + 1 AS high_ppm,
         offset_mw - within_mw AS offset_low_mw,
         offset_mw + within_mw AS offset_high_mw
     FROM known
@@ -108,8 +111,10 @@ SELECT
     learned_us AS renewed_us,
     window_us,
     coalesce(learned_us // 2 + window_us // 2, 0) AS lag_us,
-    coalesce(least(1000000, window_us * 1000000 // greatest(learned_us, update_us)), 1000000)
-        AS seen_ppm,
+    coalesce(
+        least(whole_ppm(), window_us * whole_ppm() // greatest(learned_us, update_us)),
+        whole_ppm()
+    ) AS seen_ppm,
     coalesce(update_us, learned_us, 100000) AS spacing_us,
     counter_us,
     l.limit_mw,
@@ -117,18 +122,18 @@ SELECT
     s.high_ppm AS sensor_high_ppm,
     s.offset_low_mw AS sensor_offset_low_mw,
     s.offset_high_mw AS sensor_offset_high_mw,
-    s.own_ppm * s.low_ppm // 1000000 * s.low_ppm // 1000000 AS sensor_own_ppm,
-    s.own_mw * s.low_ppm // 1000000 AS sensor_own_mw,
-    s.class_ppm * s.low_ppm // 1000000 * s.low_ppm // 1000000 AS sensor_class_ppm,
-    s.class_mw * s.low_ppm // 1000000 AS sensor_class_mw,
+    scale_ppm(scale_ppm(s.own_ppm, s.low_ppm), s.low_ppm) AS sensor_own_ppm,
+    scale_ppm(s.own_mw, s.low_ppm) AS sensor_own_mw,
+    scale_ppm(scale_ppm(s.class_ppm, s.low_ppm), s.low_ppm) AS sensor_class_ppm,
+    scale_ppm(s.class_mw, s.low_ppm) AS sensor_class_mw,
     c.low_ppm AS counter_low_ppm,
     c.high_ppm AS counter_high_ppm,
     c.offset_low_mw AS counter_offset_low_mw,
     c.offset_high_mw AS counter_offset_high_mw,
-    c.own_ppm * c.low_ppm // 1000000 * c.low_ppm // 1000000 AS counter_own_ppm,
-    c.own_mw * c.low_ppm // 1000000 AS counter_own_mw,
-    c.class_ppm * c.low_ppm // 1000000 * c.low_ppm // 1000000 AS counter_class_ppm,
-    c.class_mw * c.low_ppm // 1000000 AS counter_class_mw,
+    scale_ppm(scale_ppm(c.own_ppm, c.low_ppm), c.low_ppm) AS counter_own_ppm,
+    scale_ppm(c.own_mw, c.low_ppm) AS counter_own_mw,
+    scale_ppm(scale_ppm(c.class_ppm, c.low_ppm), c.low_ppm) AS counter_class_ppm,
+    scale_ppm(c.class_mw, c.low_ppm) AS counter_class_mw,
     s.calibrated OR c.calibrated AS calibrated
 FROM windowed AS w
 JOIN error AS s ON s.device_id IS NOT DISTINCT FROM w.device_id AND s.meter = 'sensor'

@@ -1,42 +1,42 @@
 -- Tokens by job, hour, model and kind: differences of the cumulative counters.
 -- In: token_point (see `token_point.sql`), token_span. Out: token_usage, all hours.
 --
--- A counter is unwrapped first: inside an epoch it adds its differences, at a restart it begins
--- anew from zero. Its value at an edge (of an hour or of the job) is linear between the readings
+-- A counter is unwrapped first: within an epoch it adds its differences, and at a restart it goes
+-- on from zero. Its value at an edge (of an hour or of the job) is linear between the readings
 -- around it, rounded down, so that hours add up to the job exactly; low and high take the readings
--- themselves. A counter known to have stood at zero (`since_us`) has a reading there.
--- Beyond the last reading (before the first) nothing is counted; high allows for the unseen time at
--- the counter's own peak rate.
+-- themselves. A counter known to have been zero at an instant (`since_us`) has a reading there.
+-- Before the first and after the last reading nothing is counted; the bounds allow for the unseen
+-- time at the counter's own peak rate.
 WITH
--- What an hour by itself could not tell of its first reading.
+-- Whether the counter restarted before an hour's first reading, which the hour alone cannot tell.
 marked AS (
     SELECT
         * REPLACE (coalesce(
-            anew,
+            restarted,
             value < lag(value) OVER counter
             OR epoch > lag(epoch) OVER counter
-            OR abs(since_us - lag(since_us) OVER counter) > 1000000,
+            OR abs(since_us - lag(since_us) OVER counter) > us_per_second(),
             false
-        ) AS anew),
-        anew IS NULL AS opening,
+        ) AS restarted),
+        restarted IS NULL AS opening,
         lag(ts_us) OVER counter AS before_us
     FROM token_point
     WINDOW counter AS (
         PARTITION BY job_id, source_id, engine, kind
-        ORDER BY ts_us, epoch, value, since_us, anew NULLS FIRST
+        ORDER BY ts_us, epoch, value, since_us, restarted NULLS FIRST
     )
 ),
 point AS (
-    SELECT job_id, source_id, engine, kind, model, ts_us, value, anew, delta, peak FROM marked
+    SELECT job_id, source_id, engine, kind, model, ts_us, value, restarted, delta, peak FROM marked
     UNION ALL
-    SELECT m.job_id, m.source_id, m.engine, m.kind, m.model, m.since_us, 0, m.anew, NULL, NULL
+    SELECT m.job_id, m.source_id, m.engine, m.kind, m.model, m.since_us, 0, m.restarted, NULL, NULL
     FROM marked AS m
     LEFT JOIN token_span AS span USING (job_id)
     WHERE m.opening
       AND m.since_us < m.ts_us
       AND CASE
-          WHEN m.before_us IS NULL THEN m.since_us >= span.job_start_us - 1000000
-          ELSE m.anew AND m.since_us > m.before_us
+          WHEN m.before_us IS NULL THEN m.since_us >= span.job_start_us - us_per_second()
+          ELSE m.restarted AND m.since_us > m.before_us
       END
 ),
 grown AS (
@@ -44,12 +44,14 @@ grown AS (
         * REPLACE (CASE
             WHEN delta IS NOT NULL THEN delta
             WHEN lag(value) OVER counter IS NULL THEN 0
-            WHEN anew AND lag(value) OVER counter > 0 THEN value
+            WHEN restarted AND lag(value) OVER counter > 0 THEN value
             ELSE value - lag(value) OVER counter
         END AS delta),
         CASE WHEN delta IS NULL THEN ts_us - lag(ts_us) OVER counter END AS dt_us
     FROM point
-    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, anew, value)
+    WINDOW counter AS (
+        PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, restarted, value
+    )
 ),
 total AS (
     SELECT job_id, source_id, engine, kind, ts_us, max(tokens) AS tokens
@@ -57,7 +59,7 @@ total AS (
         SELECT
             *,
             sum(delta) OVER (
-                PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, anew, value
+                PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, restarted, value
             )::BIGINT AS tokens
         FROM grown
     )
@@ -72,7 +74,7 @@ counter AS (
         -- tokens per second, of spacings long enough to mean something
         coalesce(greatest(
             max(g.peak),
-            max(g.delta * 1000000.0 / g.dt_us) FILTER (WHERE g.dt_us >= 100000)
+            max(per_second(g.delta, g.dt_us)) FILTER (WHERE g.dt_us >= 100000)
         ), 0) AS peak,
         max(span.job_start_us) AS job_start_us,
         max(span.job_end_us) AS job_end_us
@@ -92,13 +94,13 @@ hourly AS (
         w.*,
         h.hour_us,
         greatest(h.hour_us, w.from_us) AS a_us,
-        least(h.hour_us + 3600000000, w.to_us) AS b_us
+        least(h.hour_us + us_per_hour(), w.to_us) AS b_us
     FROM watched AS w,
         LATERAL (
             SELECT unnest(range(
-                w.from_us - w.from_us % 3600000000,
+                hour_of(w.from_us),
                 greatest(w.to_us, w.from_us + 1),
-                3600000000
+                us_per_hour()
             )) AS hour_us
         ) AS h
 ),
@@ -135,12 +137,12 @@ valued AS (
         END AS estimate,
         CASE
             WHEN left_us IS NULL
-                THEN right_tokens - ceil(peak * (first_us - edge_us) / 1000000)::BIGINT
+                THEN right_tokens - ceil(peak * (first_us - edge_us) / us_per_second())::BIGINT
             ELSE left_tokens
         END AS low,
         CASE
             WHEN right_us IS NULL
-                THEN left_tokens + ceil(peak * (edge_us - last_us) / 1000000)::BIGINT
+                THEN left_tokens + ceil(peak * (edge_us - last_us) / us_per_second())::BIGINT
             ELSE right_tokens
         END AS high
     FROM bracketed

@@ -10,9 +10,9 @@ SELECT
         WHEN contains(method, 'samples') THEN 'both'
         ELSE 'counter'
     END AS meter,
-    sum(energy_nj)::DOUBLE / 1e9 AS energy_j,
-    sum(low_nj)::DOUBLE / 1e9 AS low_j,
-    sum(high_nj)::DOUBLE / 1e9 AS high_j,
+    joules(sum(energy_nj)::DOUBLE) AS energy_j,
+    joules(sum(low_nj)::DOUBLE) AS low_j,
+    joules(sum(high_nj)::DOUBLE) AS high_j,
     sum(device_us)::BIGINT AS device_us
 FROM ledger_hour
 GROUP BY account, job_id, method

@@ -6,8 +6,8 @@ SELECT
     device_id,
     count(DISTINCT hour_us) AS hours,
     bool_or(contains(method, 'disputed')) AS disputed,
-    sum(counter_nj)::DOUBLE / 1e9 AS counter_j,
-    sum(counted_integral_nj)::DOUBLE / 1e9 AS integral_j,
+    joules(sum(counter_nj)::DOUBLE) AS counter_j,
+    joules(sum(counted_integral_nj)::DOUBLE) AS integral_j,
     integral_j / nullif(counter_j, 0) - 1 AS difference,
     count(*) OVER () AS total
 FROM ledger_hour

@@ -7,8 +7,8 @@ SELECT
     min(hour_us) AS first_us,
     max(hour_us) AS last_us,
     sum(device_us)::BIGINT AS device_us,
-    sum(low_nj)::DOUBLE / 1e9 AS low_j,
-    sum(high_nj)::DOUBLE / 1e9 AS high_j,
+    joules(sum(low_nj)::DOUBLE) AS low_j,
+    joules(sum(high_nj)::DOUBLE) AS high_j,
     count(*) OVER () AS total
 FROM ledger_hour
 WHERE account = 'gap'

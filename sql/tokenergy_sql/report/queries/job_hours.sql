@@ -3,7 +3,7 @@
 WITH hour AS (
     SELECT
         h.job_id,
-        h.hour_us - (h.hour_us - s.from_us + s.from_us % 3600000000) % s.hours_us AS at_us,
+        h.hour_us - (h.hour_us - s.from_us + s.from_us % us_per_hour()) % s.hours_us AS at_us,
         s.hours_us AS length_us,
         CASE j.workload WHEN 'training' THEN h.n_trained WHEN 'inference' THEN h.n_generated END
             AS n,
@@ -18,22 +18,22 @@ SELECT
     job_id,
     at_us,
     length_us,
-    sum(e_gpu_nj)::DOUBLE / 1e9 AS gpu_j,
+    joules(sum(e_gpu_nj)::DOUBLE) AS gpu_j,
     sum(n)::BIGINT AS tokens,
     CASE WHEN count(e_gpu_nj) = count(*) AND tokens > 0 THEN gpu_j / tokens END AS gpu,
-    CASE WHEN gpu IS NOT NULL THEN sum(e_gpu_low_nj)::DOUBLE / 1e9 / sum(n_high)::DOUBLE END
+    CASE WHEN gpu IS NOT NULL THEN joules(sum(e_gpu_low_nj)::DOUBLE) / sum(n_high)::DOUBLE END
         AS gpu_low,
     CASE WHEN gpu IS NOT NULL AND sum(n_low) > 0
-        THEN sum(e_gpu_high_nj)::DOUBLE / 1e9 / sum(n_low)::DOUBLE
+        THEN joules(sum(e_gpu_high_nj)::DOUBLE) / sum(n_low)::DOUBLE
     END AS gpu_high,
     CASE WHEN gpu IS NOT NULL AND count(e_facility_nj) = count(*)
-        THEN sum(e_facility_nj)::DOUBLE / 1e9 / tokens
+        THEN joules(sum(e_facility_nj)::DOUBLE) / tokens
     END AS facility,
     CASE WHEN facility IS NOT NULL
-        THEN sum(e_facility_low_nj)::DOUBLE / 1e9 / sum(n_high)::DOUBLE
+        THEN joules(sum(e_facility_low_nj)::DOUBLE) / sum(n_high)::DOUBLE
     END AS facility_low,
     CASE WHEN facility IS NOT NULL AND sum(n_low) > 0
-        THEN sum(e_facility_high_nj)::DOUBLE / 1e9 / sum(n_low)::DOUBLE
+        THEN joules(sum(e_facility_high_nj)::DOUBLE) / sum(n_low)::DOUBLE
     END AS facility_high,
     sum(covered_us)::DOUBLE / nullif(sum(device_us), 0)::DOUBLE AS coverage
 FROM hour

@@ -8,7 +8,7 @@ SELECT
     max(down_1s_mw) AS down_1s_mw,
     arg_max(dominant_period_s, dominant_amplitude_mw) AS dominant_period_s,
     2 * max(dominant_amplitude_mw) AS dominant_mw,
-    max(battery_nj)::DOUBLE / 1e9 AS battery_j,
+    joules(max(battery_nj)::DOUBLE) AS battery_j,
     count(*) AS hours
 FROM load_profile
 WHERE kind = 'job'

@@ -3,21 +3,21 @@
 SELECT
     job_id,
     start_us - start_us % step_us AS at_us,
-    coalesce(sum(energy_nj) FILTER (WHERE account = 'active'), 0)::DOUBLE / 1e9 AS active_j,
-    coalesce(sum(energy_nj) FILTER (WHERE account = 'resident_idle'), 0)::DOUBLE / 1e9 AS idle_j,
+    joules(coalesce(sum(energy_nj) FILTER (WHERE account = 'active'), 0)::DOUBLE) AS active_j,
+    joules(coalesce(sum(energy_nj) FILTER (WHERE account = 'resident_idle'), 0)::DOUBLE) AS idle_j,
     coalesce(sum(device_us) FILTER (WHERE energy_nj IS NULL), 0)::DOUBLE / sum(device_us)
         AS unknown
 FROM (
     SELECT l.job_id, l.start_us, s.step_us, l.account, l.energy_nj, l.device_us
     FROM ledger AS l
     JOIN job_step AS s USING (job_id)
-    WHERE s.step_us < 3600000000
+    WHERE s.step_us < us_per_hour()
     UNION ALL
     SELECT
         l.job_id, l.hour_us, s.step_us, l.account, l.energy_nj, l.device_us
     FROM ledger_hour AS l
     JOIN job_step AS s USING (job_id)
-    WHERE s.step_us >= 3600000000
+    WHERE s.step_us >= us_per_hour()
 )
 GROUP BY ALL
 HAVING sum(device_us) > 0

@@ -1,4 +1,4 @@
--- How finely each job is drawn. In: job_index, parameters. Out: the table job_step.
+-- How finely each job is drawn. In: job_index, $end_us. Out: the table job_step.
 -- The $detailed largest jobs have up to $most_points points, all others $few_points; a step is one of
 -- $lengths_us, the shortest that is enough and cuts no segment, or else whole days. Hours are merged
 -- to at most $most_hours. Steps of an hour and more are read from ledger_hour.
@@ -22,8 +22,9 @@ SELECT
     to_us,
     coalesce(
         list_filter($lengths_us, lambda us: us >= least_us)[1],
-        86400000000 * ceil(least_us / 86400000000)::BIGINT
+        us_per_day() * ceil(least_us / us_per_day())::BIGINT
     )::BIGINT AS step_us,
-    3600000000
-        * ceil((ceil(to_us / 3600000000) - from_us // 3600000000) / $most_hours)::BIGINT AS hours_us
+    us_per_hour()
+        * ceil((ceil(to_us / us_per_hour()) - from_us // us_per_hour()) / $most_hours)::BIGINT
+        AS hours_us
 FROM least_step

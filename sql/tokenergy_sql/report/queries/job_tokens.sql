@@ -4,7 +4,7 @@ WITH reading AS (
     SELECT DISTINCT t.job_id, t.source_id, t.engine, t.kind, t.ts_us, t.epoch, t.value
     FROM tokens AS t
     JOIN job_step AS s USING (job_id)
-    WHERE s.step_us < 3600000000
+    WHERE s.step_us < us_per_hour()
 ),
 grown AS (
     SELECT
@@ -45,6 +45,6 @@ UNION ALL
 SELECT u.job_id, u.hour_us - u.hour_us % s.step_us AS at_us, u.kind, sum(u.tokens)::DOUBLE
 FROM token_usage AS u
 JOIN job_step AS s USING (job_id)
-WHERE s.step_us >= 3600000000
+WHERE s.step_us >= us_per_hour()
 GROUP BY ALL
 ORDER BY ALL

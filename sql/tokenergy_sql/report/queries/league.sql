@@ -23,12 +23,12 @@ total AS (
         sum(n) FILTER (WHERE counts)::DOUBLE AS tokens,
         sum(n_low) FILTER (WHERE counts)::DOUBLE AS tokens_low,
         sum(n_high) FILTER (WHERE counts)::DOUBLE AS tokens_high,
-        sum(e_gpu_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS gpu_j,
-        sum(e_gpu_low_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS gpu_low_j,
-        sum(e_gpu_high_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS gpu_high_j,
-        sum(e_facility_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS facility_j,
-        sum(e_facility_low_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS facility_low_j,
-        sum(e_facility_high_nj) FILTER (WHERE counts)::DOUBLE / 1e9 AS facility_high_j
+        joules(sum(e_gpu_nj) FILTER (WHERE counts)::DOUBLE) AS gpu_j,
+        joules(sum(e_gpu_low_nj) FILTER (WHERE counts)::DOUBLE) AS gpu_low_j,
+        joules(sum(e_gpu_high_nj) FILTER (WHERE counts)::DOUBLE) AS gpu_high_j,
+        joules(sum(e_facility_nj) FILTER (WHERE counts)::DOUBLE) AS facility_j,
+        joules(sum(e_facility_low_nj) FILTER (WHERE counts)::DOUBLE) AS facility_low_j,
+        joules(sum(e_facility_high_nj) FILTER (WHERE counts)::DOUBLE) AS facility_high_j
     FROM job
     GROUP BY GROUPING SETS ((workload), (workload, model, gpu))
 )

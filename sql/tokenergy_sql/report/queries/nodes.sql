@@ -7,7 +7,7 @@ SELECT
     sum(covered_us)::DOUBLE / nullif(sum(device_us), 0)::DOUBLE AS coverage,
     coalesce(sum(device_us) FILTER (WHERE account = 'gap'), 0)::BIGINT AS gap_us,
     max(max_gap_us) AS max_gap_us,
-    sum(energy_nj)::DOUBLE / 1e9 AS energy_j,
+    joules(sum(energy_nj)::DOUBLE) AS energy_j,
     count(*) OVER () AS total
 FROM ledger_hour
 GROUP BY node

@@ -1,21 +1,21 @@
--- Energy over time. In: the ledger (by hour where a bucket is an hour or more), $bucket_us, $named
--- (the jobs that have a series of their own).
+-- Energy over time. In: ledger, ledger_hour (where a bucket is an hour or more), $bucket_us,
+-- $named (the jobs that have a series of their own).
 -- Out: one row a bucket and series; account `job` with a NULL job_id is all other jobs together.
 -- A segment counts in the bucket in which it starts; buckets are multiples of the usual windows.
 SELECT
     at_us - at_us % $bucket_us AS bucket_us,
     CASE WHEN account IN ('active', 'resident_idle') THEN 'job' ELSE account END AS account,
     CASE WHEN list_contains($named, job_id) AND account <> 'gap' THEN job_id END AS job_id,
-    sum(energy_nj)::DOUBLE / 1e9 AS energy_j,
+    joules(sum(energy_nj)::DOUBLE) AS energy_j,
     sum(device_us)::BIGINT AS device_us
 FROM (
     SELECT start_us AS at_us, account, job_id, energy_nj, device_us
     FROM ledger
-    WHERE $bucket_us < 3600000000
+    WHERE $bucket_us < us_per_hour()
     UNION ALL
     SELECT hour_us, account, job_id, energy_nj, device_us
     FROM ledger_hour
-    WHERE $bucket_us >= 3600000000
+    WHERE $bucket_us >= us_per_hour()
 )
 GROUP BY ALL
 ORDER BY ALL

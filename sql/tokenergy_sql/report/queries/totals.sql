@@ -3,7 +3,7 @@ SELECT
     count(*) AS jobs,
     coalesce(bool_or(emulated), false) AS emulated,
     count(e_facility_nj) AS with_facility,
-    sum(e_facility_nj)::DOUBLE / 1e9 AS facility_j,
+    joules(sum(e_facility_nj)::DOUBLE) AS facility_j,
     sum(n_generated)::BIGINT AS n_generated,
     count(n_generated) AS with_generated,
     sum(n_trained)::BIGINT AS n_trained,

@@ -17,18 +17,19 @@ SELECT
     workload,
     step_us,
     sum(n)::DOUBLE AS tokens,
-    CASE WHEN tokens > 0 THEN sum(e_gpu_nj)::DOUBLE / 1e9 / tokens END AS gpu,
-    CASE WHEN tokens > 0 THEN sum(e_gpu_low_nj)::DOUBLE / 1e9 / sum(n_high)::DOUBLE END AS gpu_low,
-    CASE WHEN sum(n_low) > 0 THEN sum(e_gpu_high_nj)::DOUBLE / 1e9 / sum(n_low)::DOUBLE END
+    CASE WHEN tokens > 0 THEN joules(sum(e_gpu_nj)::DOUBLE) / tokens END AS gpu,
+    CASE WHEN tokens > 0 THEN joules(sum(e_gpu_low_nj)::DOUBLE) / sum(n_high)::DOUBLE END
+        AS gpu_low,
+    CASE WHEN sum(n_low) > 0 THEN joules(sum(e_gpu_high_nj)::DOUBLE) / sum(n_low)::DOUBLE END
         AS gpu_high,
     CASE WHEN tokens > 0 AND count(e_facility_nj) = count(*)
-        THEN sum(e_facility_nj)::DOUBLE / 1e9 / tokens
+        THEN joules(sum(e_facility_nj)::DOUBLE) / tokens
     END AS facility,
     CASE WHEN facility IS NOT NULL
-        THEN sum(e_facility_low_nj)::DOUBLE / 1e9 / sum(n_high)::DOUBLE
+        THEN joules(sum(e_facility_low_nj)::DOUBLE) / sum(n_high)::DOUBLE
     END AS facility_low,
     CASE WHEN facility IS NOT NULL AND sum(n_low) > 0
-        THEN sum(e_facility_high_nj)::DOUBLE / 1e9 / sum(n_low)::DOUBLE
+        THEN joules(sum(e_facility_high_nj)::DOUBLE) / sum(n_low)::DOUBLE
     END AS facility_high
 FROM hour
 GROUP BY workload, step_us

@@ -24,7 +24,7 @@ function draw(place, spec, rows) {
     });
 }
 
-// A chart takes its width from its place, so that it is drawn when its page is first shown.
+// A chart takes its width from its container, so it is drawn when its page is first shown.
 function drawAll(section) {
   for (const block of section.querySelectorAll("script[data-chart]")) {
     const place = byId(block.dataset.chart);

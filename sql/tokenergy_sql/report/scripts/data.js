@@ -35,9 +35,9 @@ function fill(root, job) {
   }
 }
 
-function shown(value, { told, plain }) {
+function shown(value, { explained, plain }) {
   if (value.text === null) {
-    if (told !== undefined) return [make("span", "not known", "none"), make("span", value.why, "why")];
+    if (explained !== undefined) return [make("span", "not known", "none"), make("span", value.why, "why")];
     const dash = make("abbr", "–", "none");
     dash.title = value.why;
     dash.append(make("span", ` ${value.why}`, "hidden"));

@@ -39,7 +39,7 @@ function showBooked(accounts) {
   }));
 }
 
-// What the energy went for: the parts, in the order of `data.parts`.
+// What the energy was used for: the parts, in the order of `data.parts`.
 function showParts(parts) {
   byId("job-rate").hidden = !parts.length;
   byId("job-parts").replaceChildren(...parts.map(([place, share]) => {

@@ -4,14 +4,14 @@ const searched = ["name", "job_id", "user", "account", "workload", "model", "boa
 const haystack = jobs.map((job) =>
   searched.map((name) => cell(job, name).text ?? "").join("\n").toLowerCase(),
 );
-const table = { sort: "gpu_energy", descending: true, words: [], most: PAGE_ROWS };
+const table = { sort: "gpu_energy", descending: true, terms: [], most: PAGE_ROWS };
 
-function found() {
-  const kept = jobs.filter((job) => table.words.every((word) => haystack[job].includes(word)));
+function matchingJobs() {
+  const kept = jobs.filter((job) => table.terms.every((term) => haystack[job].includes(term)));
   const numeric = document.querySelector(`[data-sort="${table.sort}"]`).dataset.kind === "number";
   const sign = table.descending ? -1 : 1;
   const key = new Map(kept.map((job) => [job, cell(job, table.sort)]));
-  // What is not known comes last, whichever way the rest is sorted.
+  // Unknown values come last in both directions.
   return kept.sort((a, b) => {
     const [left, right] = [key.get(a), key.get(b)];
     if (left.text === null || right.text === null) {
@@ -23,7 +23,7 @@ function found() {
 }
 
 function showTable() {
-  const rows = found();
+  const rows = matchingJobs();
   const visible = rows.slice(0, table.most);
   byId("rows").replaceChildren(...visible.map(tableRow));
   byId("shown").textContent = rows.length === jobs.length && visible.length === rows.length
@@ -62,7 +62,7 @@ function sortBy(name) {
   showTable();
 }
 
-// A text that a spreadsheet would take for a formula is led by an apostrophe.
+// A spreadsheet would run a text like =1+1 as a formula; an apostrophe in front prevents that.
 function csvField(text, numeric) {
   const safe = !numeric && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
@@ -70,7 +70,7 @@ function csvField(text, numeric) {
 
 function csvText() {
   const head = data.csv.flatMap(([, names]) => names);
-  const lines = found().map((job) =>
+  const lines = matchingJobs().map((job) =>
     data.csv.flatMap(([name, names]) => {
       const { text, raw, ends } = cell(job, name);
       const values = text === null ? [] : [raw, ...ends];
@@ -93,7 +93,7 @@ function saveCsv() {
 
 function startTable() {
   byId("search").addEventListener("input", (event) => {
-    table.words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+    table.terms = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
     table.most = PAGE_ROWS;
     showTable();
   });

@@ -1,4 +1,4 @@
-// Which page shows: the part of the address behind #. And the theme.
+// Shows the page that the part of the address after # names, and sets the theme.
 const sections = new Map(
   [...document.querySelectorAll("[data-page]")].map((section) => [section.dataset.page, section]),
 );
@@ -18,7 +18,7 @@ function route() {
 
 function show(focus) {
   const elsewhere = location.hash && !location.hash.startsWith("#/");
-  if (focus && elsewhere) return; // a place inside the page that shows
+  if (focus && elsewhere) return; // a place inside the current page
   let { page, job } = route();
   if (!sections.has(page) || (page === "job" && job === undefined)) page = "missing";
   for (const [name, section] of sections) section.hidden = name !== page;
@@ -40,8 +40,8 @@ function show(focus) {
 
 const THEMES = ["system", "light", "dark"];
 
-// A browser may keep nothing for files; then the theme lasts as long as the page is open.
-function kept(theme) {
+// Some browsers store nothing for local files; then the theme lasts until the page is closed.
+function storedTheme(theme) {
   try {
     if (theme) localStorage.setItem("tokenergy-theme", theme);
     return localStorage.getItem("tokenergy-theme");
@@ -51,9 +51,9 @@ function kept(theme) {
 }
 
 function setTheme(theme) {
-  const known = THEMES.includes(theme) ? theme : "system";
-  document.documentElement.dataset.theme = known;
-  byId("theme").lastElementChild.textContent = `Theme: ${known}`;
+  const chosen = THEMES.includes(theme) ? theme : "system";
+  document.documentElement.dataset.theme = chosen;
+  byId("theme").lastElementChild.textContent = `Theme: ${chosen}`;
 }
 
 function startTheme() {
@@ -61,9 +61,9 @@ function startTheme() {
   byId("theme").addEventListener("click", () => {
     const now = document.documentElement.dataset.theme;
     setTheme(THEMES[(THEMES.indexOf(now) + 1) % THEMES.length]);
-    kept(document.documentElement.dataset.theme);
+    storedTheme(document.documentElement.dataset.theme);
   });
-  setTheme(kept());
+  setTheme(storedTheme());
 }
 
 byId("no-script").hidden = true;

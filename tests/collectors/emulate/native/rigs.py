@@ -13,7 +13,7 @@ from tokenergy_collectors.emulate.native.state import StateFile
 
 
 class NativeRig:
-    """Publishes slots as time goes on; `to` is the instant that the library tells of."""
+    """Publishes slots as time goes on; `to` sets the instant that the library reads."""
 
     def __init__(self, library, state, profile=None):
         self.library = ctypes.CDLL(str(library))

@@ -11,7 +11,7 @@ import pytest
 from tests.support.emulated import Walk, small_profile
 from tokenergy_collectors.emulate.native import layout
 from tokenergy_collectors.emulate.native.filling import GAUGE_US, SLOT_US
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
 from tokenergy_collectors.emulate.workloads.timeline import CELL_US
 
 HERE = Path(layout.__file__).parent
@@ -70,11 +70,11 @@ def test_power_and_energy_at_any_microsecond(native, kind):
             assert pynvml.nvmlDeviceGetPowerUsage(handle) == board.power_usage_mw(at_us)
             module = pynvml.nvmlDeviceGetFieldValues(handle, MODULE)
             if board.module_rest_mw:
-                told = [value.value.uiVal for value in module]
-                assert told == [board.module_instant_mw(at_us), board.module_average_mw(at_us)]
+                found = [value.value.uiVal for value in module]
+                assert found == [board.module_instant_mw(at_us), board.module_average_mw(at_us)]
             else:
-                refused = pynvml.NVML_ERROR_NOT_SUPPORTED
-                assert [value.nvmlReturn for value in module] == [refused, refused]
+                missing = pynvml.NVML_ERROR_NOT_SUPPORTED
+                assert [value.nvmlReturn for value in module] == [missing, missing]
             assert counter.value.ullVal == board.energy_mj(at_us)
             assert pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) == counter.value.ullVal
             assert instant.timestamp == rig.node.start_us + at_us

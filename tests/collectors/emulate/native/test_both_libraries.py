@@ -7,8 +7,8 @@ import pynvml
 import pytest
 
 from tests.support.emulated import small_profile
+from tokenergy_collectors.emulate.nvml.fixed_calls import generation
 from tokenergy_collectors.emulate.nvml.library import NvmlLibrary
-from tokenergy_collectors.emulate.nvml.more import generation
 
 INSTANT = pynvml.NVML_FI_DEV_POWER_INSTANT
 AVERAGE = pynvml.NVML_FI_DEV_POWER_AVERAGE
@@ -116,7 +116,7 @@ def test_readings_agree_with_each_other(running):
     assert reasons == pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
 
 
-def test_what_a_profile_withholds_is_not_supported(native):
+def test_what_a_profile_lists_as_unsupported_is_not_supported(native):
     native(small_profile(unsupported=["instant", "counter", "usage"]))
     pynvml.nvmlInit()
     handle = pynvml.nvmlDeviceGetHandleByIndex(0)

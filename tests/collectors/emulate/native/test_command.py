@@ -14,8 +14,8 @@ import pytest
 
 from tests.support.emulated import SMALL, Walk
 from tests.support.feeding import COMMAND, Feeding
-from tokenergy_collectors.emulate import load_profile
-from tokenergy_collectors.emulate.native.cut import cut, write_truth
+from tokenergy_collectors.emulate.profile.profile import load_profile
+from tokenergy_collectors.emulate.run.early_end import shorten, write_truth_until
 
 pytestmark = pytest.mark.usefixtures("library")
 
@@ -125,12 +125,12 @@ def test_the_truth_of_a_run_that_ended_early(profile, tmp_path):
     assert jobs == {"chat"}  # the others begin later
 
 
-def test_a_cut_profile_is_the_beginning_of_the_whole_one(tmp_path):
-    whole, short = Walk(), Walk(cut(load_profile_text(tmp_path), 20_000_000))
+def test_a_shortened_profile_is_the_beginning_of_the_whole_one(tmp_path):
+    whole, short = Walk(), Walk(shorten(load_profile_text(tmp_path), 20_000_000))
     tables = [[board.tables(0, 10_000_000) for board in w.node.boards] for w in (whole, short)]
     for a, b in zip(*tables, strict=True):
         assert a.energy_nj.tolist() == b.energy_nj.tolist()
-    write_truth(whole.node, 20_000_000, tmp_path / "t.json")
+    write_truth_until(whole.node, 20_000_000, tmp_path / "t.json")
     rows = json.loads((tmp_path / "t.json").read_text())["rows"]
     ends = {row["end_us"] - whole.node.start_us for row in rows if row["row"] != "tokens"}
     assert ends == {20_000_000}

@@ -15,13 +15,13 @@ import pytest
 from tests.support.emulated import Walk, small_profile
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.emulate import EmulatedNode
 from tokenergy_collectors.emulate.native import layout
 from tokenergy_collectors.emulate.native.build import library_folder
 from tokenergy_collectors.emulate.native.command import emulate
 from tokenergy_collectors.emulate.native.feeder import LEASE_US, Feeder
 from tokenergy_collectors.emulate.native.filling import SLOT_US
 from tokenergy_collectors.emulate.native.state import StateFile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 
 S = 1_000_000
 CALLS = ["PowerUsage", "TotalEnergyConsumption", "UtilizationRates", "MemoryInfo", "PciInfo_v3"]
@@ -207,7 +207,7 @@ def test_only_the_user_can_read_it(tmp_path):
 
 def test_a_file_that_is_no_state_file_is_left_alone(tmp_path):
     (tmp_path / "boards").write_text("a letter")
-    with pytest.raises(UserError, match="boards: is there and is no state file"):
+    with pytest.raises(UserError, match="boards: is not a state file"):
         feeder(tmp_path, Offset())
     assert (tmp_path / "boards").read_text() == "a letter"
 

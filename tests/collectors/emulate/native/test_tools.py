@@ -1,4 +1,4 @@
-"""Unmodified third-party tools on emulated boards, held against the truth.
+"""Unmodified third-party tools on emulated boards, compared with the truth.
 
 One feeder serves four boards with a server, a training job and a stray process on them. Each tool
 is a process of its own that finds the boards by the environment alone. A tool's window lies between
@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.emulated import SMALL
 from tests.support.feeding import Feeding, Truth
-from tokenergy_collectors.emulate import load_profile
+from tokenergy_collectors.emulate.profile.profile import load_profile
 
 NAME = "NVIDIA H100 80GB HBM3"
 BOARDS = range(4)
@@ -31,12 +31,24 @@ LONG = (
     .replace("end_s = 50\n", "end_s = 290\n")
     .replace("end_s = 60", "end_s = 295")
     .replace("start_s = 50", "start_s = 290")
-    .replace("start_s = 5\n", "start_s = 1\n")
-    .replace("start_s = 10", "start_s = 1")
-    .replace("load_s = 4", "load_s = 1")
+    .replace("start_s = 5\n", "start_s = 0\n")
+    .replace("start_s = 3.000001", "start_s = 0")
+    .replace("start_s = 10", "start_s = 0")
+    .replace("load_s = 4", "load_s = 0")
+    .replace("load_s = 2", "load_s = 0")
     .replace("end_s = 30", "end_s = 290")
 )
 """The small profile, with everything on it running for as long as the tests may take."""
+
+UNTIL_BUSY = """
+import pynvml, time
+pynvml.nvmlInit()
+boards = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(4)]
+while any(pynvml.nvmlDeviceGetPowerUsage(board) < watts * 1000
+          for board, watts in zip(boards, (300, 300, 300, 100))):
+    time.sleep(0.05)
+"""
+"""Ends once the averages of the server's, the training's and the stray's boards are up."""
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +60,8 @@ def fed(library, cache, tmp_path_factory):
         patch.setenv("XDG_CACHE_HOME", str(cache))
         feeding = Feeding(profile, folder)
     with feeding:
-        # Tools are held against boards that work, not against the first idle seconds.
-        while monotonic_us() - feeding.origin_us < 5_000_000:
-            time.sleep(0.1)
+        # Tools are compared on boards that work, not on the first idle seconds.
+        feeding.script(UNTIL_BUSY)
         yield feeding
 
 
@@ -63,7 +74,7 @@ def monotonic_us():
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
-def told(text):
+def last_line(text):
     """What a script printed as its last line; other libraries may have written above it."""
     return json.loads(text.strip().splitlines()[-1])
 
@@ -125,7 +136,7 @@ print(json.dumps({"stamps": stamps, "energy": found.gpu_energy, "names": names})
 
 def test_zeus_energy_window(fed, truth):
     """The difference of two counters, each in whole millijoules: off by one of them at most."""
-    found = told(fed.script(ZEUS_WINDOW))
+    found = last_line(fed.script(ZEUS_WINDOW))
     assert found["names"] == [NAME] * 4
     assert sorted(found["energy"]) == ["0", "1", "2", "3"]
     for board in BOARDS:
@@ -171,7 +182,7 @@ def test_zeus_power_monitor(fed, truth, tmp_path):
     """
     script = tmp_path / "power.py"  # it starts processes that import the main module again
     script.write_text(ZEUS_POWER)
-    found = told(fed.run(sys.executable, script, timeout_s=90))
+    found = last_line(fed.run(sys.executable, script, timeout_s=90))
 
     def profile_us(unix_s):
         return round(1e6 * (unix_s - found["ahead"])) - fed.origin_us
@@ -197,6 +208,23 @@ def test_zeus_power_monitor(fed, truth, tmp_path):
 CODECARBON = """
 import json, time
 from codecarbon import OfflineEmissionsTracker
+from codecarbon.external.hardware import GPU
+
+calls = []
+
+def noted(method):
+    def call(self, *given, **named):
+        before_s = time.monotonic()
+        found = method(self, *given, **named)
+        call = {"stamps": [before_s, time.monotonic()]}
+        if found is not None:
+            power, energy = found
+            call |= {"length_s": named["last_duration"], "watts": power.W, "kwh": energy.kWh}
+        calls.append(call)
+        return found
+    return call
+
+GPU.start, GPU.measure_power_and_energy = map(noted, (GPU.start, GPU.measure_power_and_energy))
 tracker = OfflineEmissionsTracker(
     country_iso_code="DEU", measure_power_secs=1, save_to_file=False, log_level="error"
 )
@@ -209,10 +237,12 @@ time.sleep(5)
 stamps.append(time.monotonic())
 found = tracker.stop_task("test")
 stamps.append(time.monotonic())
+seen = list(calls)  # a stop may measure once more
 tracker.stop()
 print(json.dumps({"stamps": stamps, "kwh": found.gpu_energy, "watts": found.gpu_power,
-                  "model": found.gpu_model}))
+                  "model": found.gpu_model, "calls": seen}))
 """
+"""The tool, and what it did to the boards: reading counters at a start, power and energy later."""
 
 
 def test_codecarbon(fed, truth, tmp_path):
@@ -225,11 +255,34 @@ def test_codecarbon(fed, truth, tmp_path):
     command.write_text("#!/bin/sh\n")
     command.chmod(0o755)
     fed.environment["PATH"] = f"{tmp_path}:{fed.environment['PATH']}"
-    found = told(fed.script(CODECARBON))
+    found = last_line(fed.script(CODECARBON))
     assert found["model"] == f"4 x {NAME}"
     energy_j = 3.6e6 * found["kwh"]
     hold_energy(truth, fed.origin_us, found["stamps"], energy_j, BOARDS, 4 * MJ + 1e-3)
-    began_us, ended_us = (round(1e6 * found["stamps"][i]) - fed.origin_us for i in (0, -1))
-    boards = [truth.watts(board, began_us, ended_us) for board in BOARDS]
+    hold_power(truth, fed.origin_us, found)
+
+
+def hold_power(truth, origin_us, found):
+    """Each power is an energy by its counters, divided by the length that the tool took for it.
+
+    The tool takes that length some moments before and after it reads the counters, so its power
+    need not be one that the boards had: on a busy machine a moment is long. Its result is the mean
+    over all its intervals, that of the set-up too.
+    """
+    set_up, measured, began, ended = found["calls"]
+    for first, last in ((set_up, measured), (began, ended)):
+        stamps_s = [*first["stamps"], *last["stamps"]]
+        before, after, again, done = (round(1e6 * stamp) - origin_us for stamp in stamps_s)
+        inner_j = sum(truth.energy_j(board, after, again) for board in BOARDS)
+        outer_j = sum(truth.energy_j(board, before, done) for board in BOARDS)
+        energy_j = 3.6e6 * last["kwh"]
+        assert inner_j - 5 * MJ <= energy_j <= outer_j + 5 * MJ
+        assert last["watts"] == pytest.approx(energy_j / last["length_s"], rel=1e-9)
+    start, sleeping, woken, stop = found["stamps"]
+    assert woken - sleeping <= ended["length_s"] <= stop - start
+    boards = [truth.watts(board, before, done) for board in BOARDS]
     total = [sum(cells) for cells in zip(*boards, strict=True)]
-    assert min(total) <= found["watts"] <= max(total)
+    least, most = ((b - a) / 1e6 / ended["length_s"] for a, b in ((after, again), (before, done)))
+    assert min(total) * least <= ended["watts"] <= max(total) * most
+    mean_w = (measured["watts"] + ended["watts"]) / 2
+    assert found["watts"] == pytest.approx(mean_w, rel=1e-9)

@@ -9,7 +9,8 @@ import pytest
 from tests.support.emulated import SMALL, Walk, small_profile
 from tokenergy_collectors.base.clock import SystemClock
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.emulate import EmulatedNode, Profile, load_profile
+from tokenergy_collectors.emulate.profile.profile import Profile, load_profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.emulate.run.wallclock import SteppableClock
 
 S = 1_000_000
@@ -95,7 +96,7 @@ def test_a_reload_voids_handles_and_begins_counters_at_zero(walk_with):
     assert counted_mj > 14.5 * 40_000
 
 
-def test_withheld_readings_are_not_supported_for_a_while(walk_with):
+def test_a_fault_makes_readings_unsupported_for_a_while(walk_with):
     names = ["instant", "usage", "counter", "utilization", "processes", "reasons"]
     walk = walk_with(
         {"kind": "not_supported", "devices": [0, 0], "readings": names, "at_s": 5, "for_s": 5}

@@ -4,7 +4,7 @@ import pynvml
 import pytest
 
 from tests.support.emulated import Walk, small_profile
-from tokenergy_collectors.emulate.physics.sensor import Board
+from tokenergy_collectors.emulate.physics.board import Board
 
 INSTANT = pynvml.NVML_FI_DEV_POWER_INSTANT
 AVERAGE = pynvml.NVML_FI_DEV_POWER_AVERAGE
@@ -96,7 +96,7 @@ def test_slow_gauges(walk):
     assert pynvml.nvmlDeviceGetComputeRunningProcesses(free) == []
 
 
-def test_withheld_readings_are_not_supported():
+def test_readings_that_a_profile_lists_are_not_supported():
     walk = Walk(small_profile(unsupported=["instant", "counter", "usage"]))
     with walk.node:
         pynvml.nvmlInit()

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.emulated import SMALL
-from tokenergy_collectors.emulate import Profile
 from tokenergy_collectors.emulate.profile import blueprint, catalogue
 from tokenergy_collectors.emulate.profile.catalogue import SENSORS, shipped
-from tokenergy_collectors.emulate.profile.profile import BoardSpec, NodeSpec
+from tokenergy_collectors.emulate.profile.hardware import BoardSpec, NodeSpec
+from tokenergy_collectors.emulate.profile.profile import Profile
 
 WHY = Path(catalogue.__file__).with_name("boards.md").read_text("utf-8")
 
@@ -80,7 +80,7 @@ def test_a_profile_read_again_from_its_own_values_is_the_same():
         ("x", {"x": {"like": "a100", "sensor": "fast"}}, ["'20 ms', '100/100'", "'fast'"]),
     ],
 )
-def test_unknown_names_are_told_with_those_there_are(node, boards, parts):
+def test_unknown_names_are_reported_with_the_known_ones(node, boards, parts):
     with pytest.raises(ValueError, match="boards") as caught:
         profile_with(node, **boards)
     for part in parts:

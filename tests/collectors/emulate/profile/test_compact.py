@@ -3,8 +3,8 @@
 import pytest
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.emulate import load_profile
 from tokenergy_collectors.emulate.profile.compact import expand_names
+from tokenergy_collectors.emulate.profile.profile import load_profile
 
 RANGES = """
 name = "ranges"
@@ -68,7 +68,7 @@ def test_a_compact_profile_is_written_out(tmp_path):
     [
         ("{08..11}", "{11..08}", ["'gpu-{11..08}'", "1 to 10000"]),
         ("{08..11}", "{0..99999}", ["100000 nodes"]),
-        ("nodes.big", "nodes.gpu-10", ["'gpu-10' is there twice"]),
+        ("nodes.big", "nodes.gpu-10", ["'gpu-10' is declared twice"]),
         ("big = [3]", "gpu-09 = [0]", ["'wide'", "'gpu-09' twice"]),
         ("{08..09}", "{06..09}", ["'wide'", "'gpu-06'", "allowed nodes: gpu-08"]),
         ('gpu-{10..11}" = [1]', 'gpu-{10..11}" = [2]', ["'each-gpu-10'", "0 to 1"]),

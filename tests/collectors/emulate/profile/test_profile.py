@@ -4,8 +4,7 @@ import pytest
 
 from tests.support.emulated import SMALL
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.emulate import load_profile
-from tokenergy_collectors.emulate.profile.profile import SHIPPED
+from tokenergy_collectors.emulate.profile.profile import SHIPPED, load_profile
 
 
 def error_of(tmp_path, old, new):
@@ -49,7 +48,7 @@ def test_shipped_profiles_load(name):
         ('type = "stray"', 'type = "x"', ["strays.0.workload.type", "'stray'"]),
         ('type = "training"', 'type = "x"', ["jobs.1.workload", "'inference', 'training'"]),
         ("seed = 7", "", ["seed", "required"]),
-        ("seed = 7", "seed = ", ["is not TOML"]),
+        ("seed = 7", "seed = ", ["is not valid TOML"]),
         ("count = 4", "count = 4\npower_gain_ppm = [1]", ["power_gain_ppm", "1 values", "4"]),
     ],
 )

@@ -103,7 +103,7 @@ def test_some_nodes_for_a_while_have_no_truth(trio: Path, tmp_path: Path) -> Non
         tmp_path,
         nodes=["n3", "n2", "n3"],
         duration_us=5_000_000,
-        told=lambda node, boards: seen.append((node, boards)),
+        on_done=lambda node, boards: seen.append((node, boards)),
     )
     assert done == Collected(2, 4, 2)
     assert seen == [("n3", 2), ("n2", 2)]
@@ -115,7 +115,7 @@ def test_some_nodes_for_a_while_have_no_truth(trio: Path, tmp_path: Path) -> Non
 
 def test_a_stop_ends_the_fleet(trio: Path, tmp_path: Path) -> None:
     control = Control()
-    done = collect(trio, tmp_path, control, told=lambda *_: control.ask_stop())
+    done = collect(trio, tmp_path, control, on_done=lambda *_: control.ask_stop())
     assert done == Collected(1, 2, 3)
     assert rows(tmp_path, "power").num_rows > 0
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 
 from tests.support.emulated import Walk
-from tokenergy_collectors.emulate import Profile
 from tokenergy_collectors.emulate.profile import blueprint
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.emulate.workloads.periodic import Periodic, PeriodicSpec
 from tokenergy_collectors.emulate.workloads.timeline import CELL_US
 
@@ -126,6 +126,6 @@ def test_a_locked_sensor_is_steadily_wrong_and_the_counter_is_not():
     assert abs(readings.pop() - mean_mw) > 50_000, sensor.phase_us
 
 
-def test_a_low_level_above_the_high_one_is_refused():
-    with pytest.raises(ValueError, match=r"low_w = 700: allowed: up to high_w = 600"):
+def test_a_low_level_above_the_high_one_is_an_error():
+    with pytest.raises(ValueError, match=r"low_w = 700: expected at most high_w = 600"):
         load(low_w=700.0)

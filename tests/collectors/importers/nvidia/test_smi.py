@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.collectors.importers.conftest import snapshot
+from tests.support.snapshot import snapshot
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.nvidia.columns import power_mw
 from tokenergy_collectors.importers.nvidia.smi import import_nvidia_smi
@@ -112,7 +112,7 @@ def test_interleaved_out_of_order_and_repeated_rows(lake: Lake, write: Write) ->
         ("GPU-b", T0_US + second, 2_000),
         ("GPU-b", T0_US + 2 * second, 3_000),
     ]
-    assert result.notes == ["1 repeated in power left out"]
+    assert result.notes == ["skipped repeated rows of power: 1"]
     assert rows(lake, "device", "device_id", "update_us") == [
         ("GPU-a", 2_000_000),
         ("GPU-b", 1_000_000),
@@ -129,7 +129,7 @@ def test_interleaved_out_of_order_and_repeated_rows(lake: Lake, write: Write) ->
 def test_words_for_no_value_are_never_zero(lake: Lake, write: Write, word: str) -> None:
     result = import_nvidia_smi(lake, write(HEADER + line(0, power=word) + line(1)), "n1")
     assert rows(lake, "power", "ts_us", "power_mw") == [(T0_US + 1_000_000, 100_000)]
-    assert result.notes == ["1 without a power value left out"]
+    assert result.notes == ["skipped rows without a power value: 1"]
 
 
 def test_lost_gpu_that_does_not_tell_its_name(lake: Lake, write: Write) -> None:
@@ -236,7 +236,7 @@ def test_missing_file_folder_and_bad_node(lake: Lake, tmp_path: Path) -> None:
 def test_line_that_was_cut_off_is_left_out(lake: Lake, write: Write, tail: str) -> None:
     result = import_nvidia_smi(lake, write(HEADER + line(0) + tail.rstrip("\n")), "n1")
     assert result.rows["power"] == 1
-    assert result.notes == ["the last line, cut off, left out"]
+    assert result.notes == ["skipped the last line: it is cut off"]
 
 
 def test_whole_last_line_needs_no_newline(lake: Lake, write: Write) -> None:

@@ -18,7 +18,7 @@ AVERAGE = pynvml.NVML_FI_DEV_POWER_AVERAGE
 
 
 class Rig:
-    """Opened boards of an emulated node, a sampler on them, and what it tells."""
+    """Opened boards of an emulated node, a sampler on them, and its events."""
 
     def __init__(self, walk, tmp_path):
         self.walk, self.node, self.clock = walk, walk.node, walk.clock
@@ -290,7 +290,7 @@ def test_readings_at_one_instant_are_written_once(rig_of):
 
 
 @pytest.mark.parametrize(("before_mj", "epoch"), [(5_000, 1), (30_000_000, 0)])
-def test_a_counter_that_may_have_begun_anew_unseen_begins_an_epoch(rig_of, before_mj, epoch):
+def test_a_counter_that_may_have_restarted_unseen_begins_an_epoch(rig_of, before_mj, epoch):
     """Away for some 8 s a board of 700 W draws less than 30 kJ, but more than 5 J."""
     rig = rig_of()
     board = rig.node.boards[0]
@@ -305,7 +305,7 @@ def test_a_counter_that_may_have_begun_anew_unseen_begins_an_epoch(rig_of, befor
     rig.node.fail(0, None)
     rig.every(100_000, 20_000_000, energy=True)
     counted = [r for r in rig.rows("power") if r["energy_mj"] is not None]
-    assert counted[-1]["energy_mj"] > counted[0]["energy_mj"]  # no fall tells it
+    assert counted[-1]["energy_mj"] > counted[0]["energy_mj"]  # no fall shows it
     assert counted[-1]["epoch"] == epoch
     kinds = [kind for kind, _, _ in rig.events]
     assert kinds == ["lost", "found"] + ["counter_reset"] * epoch

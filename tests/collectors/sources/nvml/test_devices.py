@@ -6,14 +6,15 @@ import threading
 import pynvml
 import pytest
 
-from tests.collectors.daemon.test_daemon import T0, Run, S
+from tests.support.clocks import SteppedClock
+from tests.support.daemon import T0, Run, S
 from tests.support.emulated import Walk, small_profile
-from tokenergy_collectors.base.clock import SystemClock
 from tokenergy_collectors.base.logs import Log
-from tokenergy_collectors.emulate import EmulatedNode
 from tokenergy_collectors.emulate.nvml import library as emulated_nvml
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake.contract import EVENT
 from tokenergy_collectors.sources.host import Host, Output
+from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.sources.nvml.devices import DeviceWatch
 from tokenergy_collectors.sources.nvml.settings import GpuKeys
@@ -58,10 +59,9 @@ def watching():
 def test_limits_are_recorded_at_start_and_on_change(tmp_path):
     run = Run(tmp_path)
 
-    def before(node, daemon):
-        at_us = run.clock.monotonic_us()
+    def before(node):
         told = {"limit_mw": 500_000, "min_limit_mw": 150_000}
-        daemon.schedule.once(at_us + 30 * S, lambda: node.set_plate(1, **told))
+        run.at(30 * S, lambda: node.set_identity(1, **told))
 
     run.run(130 * S, before=before, sources=False)
     rows = run.rows("device")
@@ -120,17 +120,17 @@ def test_another_driver_and_another_index(watching, monkeypatch):
     assert {board.driver for board in watching.boards} == {"600.1"}
 
 
-def test_jobs_named_by_index_follow_the_index(watching):
-    from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
+def test_jobs_named_by_index_follow_the_index(watching, tmp_path):
+    path = tmp_path / "jobs.csv"
 
-    def row(job_id):
-        times = {"start_us": 0, "end_us": None}
-        return {"job_id": job_id, "node": "n1", "device_id": "0", **times}
+    def list_job(job_id):
+        path.write_text(f"job_id,node,device_id,start,end\n{job_id},n1,0,0,\n")
 
+    list_job("x")
     a, b = watching.boards[0], watching.boards[1]
-    jobs = DeclaredJobs("n1", [a, b], None, [row("x")])
+    jobs = DeclaredJobs("n1", [a, b], path)
     assert jobs.changes(0).rows[0]["device_id"] == a.device_id
-    jobs._rows = [row("y")]
+    list_job("another")
     a.index, b.index = 1, 0
     assert jobs.changes(0).rows[0]["device_id"] == b.device_id
 
@@ -142,7 +142,7 @@ def test_a_board_that_does_not_answer_is_not_taken_for_changed(watching):
         assert watching.look() == ([], [])
         node.fail(1, None)
     board.failure = pynvml.NVML_ERROR_GPU_IS_LOST
-    node.set_plate(1, limit_mw=400_000)
+    node.set_identity(1, limit_mw=400_000)
     assert watching.look() == ([], [])
     board.failure = None
     rows, _ = watching.look()
@@ -152,11 +152,10 @@ def test_a_board_that_does_not_answer_is_not_taken_for_changed(watching):
 def test_a_board_that_was_back_is_looked_at_at_once(tmp_path, monkeypatch):
     run = Run(tmp_path)
 
-    def before(node, daemon):
-        at_us = run.clock.monotonic_us()
-        daemon.schedule.once(at_us + 10 * S, lambda: node.fail(1, pynvml.NVML_ERROR_GPU_IS_LOST))
-        daemon.schedule.once(at_us + 12 * S, lambda: node.set_plate(1, limit_mw=350_000))
-        daemon.schedule.once(at_us + 12 * S, lambda: node.fail(1, None))
+    def before(node):
+        run.at(10 * S, lambda: node.fail(1, pynvml.NVML_ERROR_GPU_IS_LOST))
+        run.at(12 * S, lambda: node.set_identity(1, limit_mw=350_000))
+        run.at(12 * S, lambda: node.fail(1, None))
 
     run.run(20 * S, before=before, sources=False)
     later = [row for row in run.rows("device") if row["ts_us"] != T0]
@@ -164,18 +163,17 @@ def test_a_board_that_was_back_is_looked_at_at_once(tmp_path, monkeypatch):
     assert [(row["ts_us"], row["limit_mw"]) for row in later] == [(found["ts_us"], 350_000)]
 
 
-def on_real_time(update_us, learn_s=0.3):
-    clock = SystemClock()
-    node = EmulatedNode(small_profile(update_us=update_us, window_us=update_us), "n1", clock)
-    return node, clock, learn_s
+def a_board_every_20_ms():
+    clock = SteppedClock(T0)
+    return EmulatedNode(small_profile(update_us=20_000, window_us=20_000), "n1", clock), clock
 
 
 @pytest.mark.parametrize("known_us", [None, 100_000])
 def test_the_period_of_a_board_that_is_back_is_learned_anew(known_us):
-    """On a real clock: the board comes back as one that renews its reading every 20 ms."""
-    node, clock, learn_s = on_real_time(20_000)
+    """The board comes back as one that renews its reading every 20 ms."""
+    node, clock = a_board_every_20_ms()
     with node:
-        watching = Watching(node, clock, learn_s=learn_s)
+        watching = Watching(node, clock, learn_s=0.3)
         board = watching.boards[0]
         board.update_us = known_us
         watching.watch.begin()
@@ -193,9 +191,9 @@ def test_the_period_of_a_board_that_is_back_is_learned_anew(known_us):
 
 
 def test_the_same_period_learned_again_says_nothing():
-    node, clock, learn_s = on_real_time(20_000)
+    node, clock = a_board_every_20_ms()
     with node:
-        watching = Watching(node, clock, learn_s=learn_s)
+        watching = Watching(node, clock, learn_s=0.3)
         watching.boards[0].update_us = 20_100
         watching.watch.begin()
         watching.watch.returned(watching.boards[0].device_id)
@@ -204,7 +202,14 @@ def test_the_same_period_learned_again_says_nothing():
 
 
 def test_a_stop_ends_the_learning():
-    node, clock, _ = on_real_time(20_000)
+    node, clock = a_board_every_20_ms()
+    learning = threading.Event()
+
+    def wait(monotonic_us, stop):
+        learning.set()
+        assert stop.wait(20)
+
+    clock.sleep_until = wait
     with node:
         watching = Watching(node, clock, learn_s=10.0)
         watching.boards[0].update_us = 100_000
@@ -212,6 +217,7 @@ def test_a_stop_ends_the_learning():
         watching.watch.returned(watching.boards[0].device_id)
         looking = threading.Thread(target=watching.watch.look)
         looking.start()
+        assert learning.wait(20)
         watching.watch.finish()
         looking.join(timeout=5)
         assert not looking.is_alive()

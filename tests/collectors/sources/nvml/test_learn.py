@@ -79,7 +79,7 @@ def test_boards_that_change_are_not_watched_longer_than_asked(opened):
     assert learn(walk, boards) == pytest.approx(1_500 * MS, abs=10 * MS)
 
 
-def test_a_reading_that_stands_still_is_watched_longer_and_stays_unknown(opened):
+def test_a_constant_reading_is_watched_longer_and_stays_unknown(opened):
     walk, boards = opened(update_us=100 * MS, ripple=0.0)
     assert learn(walk, boards) == pytest.approx(3_000 * MS, abs=10 * MS)
     assert [b.update_us for b in boards] == [None] * 4
@@ -135,7 +135,7 @@ def test_a_change_seen_by_a_late_poll_does_not_count():
     assert period_us(found) == 100 * MS
 
 
-def test_what_cannot_be_told_is_none():
+def test_a_period_that_changes_do_not_show_is_none():
     assert period_us([]) is None
     assert period_us(changes([0, 100 * MS])) is None
     each_poll = changes(np.arange(500) * 2 * MS)

@@ -7,17 +7,20 @@ import pynvml
 import pytest
 from pydantic import ValidationError
 
+from tests.support.clocks import PlannedClock
 from tests.support.emulated import SMALL, Walk, small_profile
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.daemon.daemon import Daemon
-from tokenergy_collectors.emulate import EmulatedNode, Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml import mig
-from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards, supported
+from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
+from tokenergy_collectors.sources.nvml.calls import or_none
 
 S = 1_000_000
 T0 = 1_768_464_000_000_000
@@ -133,7 +136,7 @@ def fake_nvml(monkeypatch, **calls):
         monkeypatch.setattr(pynvml, name, call)
 
 
-class _Told:
+class _Answer:
     def __init__(self, **values):
         self.__dict__.update(values)
 
@@ -141,10 +144,10 @@ class _Told:
 @pytest.mark.parametrize(
     ("attributes", "share_ppm"),
     [
-        (_Told(computeInstanceSliceCount=2, memorySizeMB=0), 500_000),
-        (_Told(computeInstanceSliceCount=0, memorySizeMB=6 << 10), 250_000),
-        (_Told(computeInstanceSliceCount=0, memorySizeMB=0), None),
-        (_Told(computeInstanceSliceCount=9, memorySizeMB=0), 1_000_000),
+        (_Answer(computeInstanceSliceCount=2, memorySizeMB=0), 500_000),
+        (_Answer(computeInstanceSliceCount=0, memorySizeMB=6 << 10), 250_000),
+        (_Answer(computeInstanceSliceCount=0, memorySizeMB=0), None),
+        (_Answer(computeInstanceSliceCount=9, memorySizeMB=0), 1_000_000),
         (None, None),
     ],
 )
@@ -154,7 +157,7 @@ def test_a_share_is_by_slices_or_else_by_memory(walk, monkeypatch, attributes, s
     def profile_info(board, profile):
         if profile != pynvml.NVML_GPU_INSTANCE_PROFILE_4_SLICE:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
-        return _Told(sliceCount=4)
+        return _Answer(sliceCount=4)
 
     def attributes_of(handle):
         if attributes is None:
@@ -165,9 +168,9 @@ def test_a_share_is_by_slices_or_else_by_memory(walk, monkeypatch, attributes, s
         monkeypatch,
         nvmlDeviceGetGpuInstanceProfileInfo=profile_info,
         nvmlDeviceGetAttributes=attributes_of,
-        nvmlDeviceGetMemoryInfo=lambda board: _Told(total=24 << 30),
+        nvmlDeviceGetMemoryInfo=lambda board: _Answer(total=24 << 30),
     )
-    found = mig.instances_of(pynvml.nvmlDeviceGetHandleByIndex(0), supported)
+    found = mig.instances_of(pynvml.nvmlDeviceGetHandleByIndex(0), or_none)
     assert [one.share_ppm for one in found] == [share_ppm] * 2
 
 
@@ -175,12 +178,12 @@ def test_processes_of_instances_are_those_of_the_board_too(walk, monkeypatch):
     boards, _ = open_boards()
     board = boards[0]
     one, two = board.instances
-    told = {address(one.handle): [31, 7], address(two.handle): [12]}
+    pids = {address(one.handle): [31, 7], address(two.handle): [12]}
 
     def processes(handle):
-        if address(handle) not in told:
+        if address(handle) not in pids:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NO_PERMISSION)
-        return [_Told(pid=pid) for pid in told[address(handle)]]
+        return [_Answer(pid=pid) for pid in pids[address(handle)]]
 
     monkeypatch.setattr(pynvml, "nvmlDeviceGetComputeRunningProcesses", processes)
     assert board.processes_by_device() == {
@@ -188,16 +191,16 @@ def test_processes_of_instances_are_those_of_the_board_too(walk, monkeypatch):
         one.device_id: [7, 31],
         two.device_id: [12],
     }
-    del told[address(one.handle)]
+    del pids[address(one.handle)]
     assert board.processes_by_device()[one.device_id] is None
     assert board.processes() == [12]
-    told.clear()
+    pids.clear()
     assert board.processes() is None
 
 
 def collect(root, jobs_csv=None, duration_us=40 * S, before=None):
     """Run a daemon for a while on a node whose board 0 is cut in two; return the lake."""
-    clock, lake = VirtualClock(T0), Lake(root, create=True)
+    clock, lake = PlannedClock(T0), Lake(root, create=True)
     config = Config(lake=str(root), node="n1", rate_hz=10)
     with EmulatedNode(mig_profile(b0=["3g.40gb", "4g.40gb"]), "n1", clock) as node:
         boards, _ = open_boards()
@@ -217,7 +220,7 @@ def collect(root, jobs_csv=None, duration_us=40 * S, before=None):
             )
             daemon = Daemon(config, host)
             if before is not None:
-                before(node, daemon)
+                before(node, clock)
             daemon.run(threading.Event(), duration_us)
         finally:
             close_boards()
@@ -261,13 +264,13 @@ def test_a_job_on_an_instance_is_recorded_once_and_counts_on_its_board(tmp_path)
 
     for _ in range(2):
         lake = collect(tmp_path / "lake", write)
-    told = lake.read("jobs").to_pylist()
-    assert sorted(row["device_id"][:4] for row in told) == ["MIG-", "MIG-"]
+    jobs = lake.read("jobs").to_pylist()
+    assert sorted(row["device_id"][:4] for row in jobs) == ["MIG-", "MIG-"]
     rows = allocations(lake).to_pylist()
     board = next(row for row in lake.read("device").to_pylist() if row["index"] == 0)
     assert {row["device_id"] for row in rows} == {board["device_id"]}
     assert {row["job_id"]: row["share_ppm"] for row in rows} == {"a": 428_571, "b": 285_714}
-    assert {row["mig_id"] for row in rows} == {row["device_id"] for row in told}
+    assert {row["mig_id"] for row in rows} == {row["device_id"] for row in jobs}
 
 
 def test_a_new_process_knows_what_was_recorded_of_instances(tmp_path):
@@ -291,10 +294,9 @@ def test_a_new_process_knows_what_was_recorded_of_instances(tmp_path):
 
 
 def test_instances_that_change_are_recorded(tmp_path):
-    def before(node, daemon):
-        at_us = node._clock.monotonic_us() + 30 * S
+    def before(node, clock):
         cut = ("1g.10gb", "2g.20gb", "3g.40gb")
-        daemon.schedule.once(at_us, lambda: node.set_plate(0, mig=cut))
+        clock.at(30 * S, lambda: node.set_identity(0, mig=cut))
 
     lake = collect(tmp_path / "lake", duration_us=60 * S, before=before)
     instances = [r for r in lake.read("device").to_pylist() if r["mig_parent"] is not None]

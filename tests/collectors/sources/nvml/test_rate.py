@@ -36,14 +36,14 @@ def test_twice_in_the_shortest_period(given, periods_us, rate):
 def test_the_daemon_samples_at_that_rate(tmp_path):
     """On a board that renews its reading every 40 ms power is read every 20 ms."""
     from tests.support.emulated import SMALL
-    from tokenergy_collectors import start
     from tokenergy_collectors.daemon.control import Control
     from tokenergy_collectors.lake import Lake
+    from tokenergy_collectors.start import run_collector
 
     profile = tmp_path / "fast.toml"
     fast = "load_spread = 0.015\nupdate_us = 40_000\n"
     profile.write_text(SMALL.replace("load_spread = 0.015\n", fast))
-    start.run_collector(
+    run_collector(
         None, control=Control(), lake=str(tmp_path / "lake"), node="n1", emulate=str(profile),
         duration="20s",
     )  # fmt: skip

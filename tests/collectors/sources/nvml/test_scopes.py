@@ -7,12 +7,12 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.emulated import SMALL, Walk, small_profile
-from tokenergy_collectors import start
 from tokenergy_collectors.daemon.control import Control
-from tokenergy_collectors.emulate import Profile
+from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.sources.nvml.scopes import ScopeReader, learn_scopes
+from tokenergy_collectors.start import run_collector
 
 S = 1_000_000
 MODULE = {"module_rest_w": 300.0, "counter_scope": "module"}
@@ -74,7 +74,7 @@ def test_power_is_always_the_gpus(walk_of):
 
 
 def test_a_counter_that_agrees_with_neither_is_left_as_it_is(walk_of, monkeypatch):
-    from tokenergy_collectors.emulate.physics.sensor import Board
+    from tokenergy_collectors.emulate.physics.board import Board
 
     real = Board.energy_mj
     walk = walk_of(module_rest_w=300.0)
@@ -132,7 +132,7 @@ def test_the_module_goes_to_host_and_never_into_the_gpus_energy(tmp_path):
     extra = "module_rest_w = 300.0\ncounter_scope = 'module'\n"
     profile.write_text(SMALL.replace("load_spread = 0.015\n", f"load_spread = 0.015\n{extra}"))
     root, truth = tmp_path / "lake", tmp_path / "truth.json"
-    start.run_collector(
+    run_collector(
         None, control=Control(), lake=str(root), node="n1", emulate=str(profile), truth=truth
     )
     lake = Lake(root)

@@ -1,0 +1,59 @@
+-- Microseconds in a second.
+-- In: nothing. Out: BIGINT.
+CREATE MACRO us_per_second() AS 1000000::BIGINT
+
+-- Microseconds in an hour.
+-- In: nothing. Out: BIGINT.
+CREATE MACRO us_per_hour() AS 3600000000::BIGINT
+
+-- Microseconds in a day.
+-- In: nothing. Out: BIGINT.
+CREATE MACRO us_per_day() AS 86400000000::BIGINT
+
+-- Start of the hour that contains an instant.
+-- In: us, microseconds since 1970. Out: BIGINT, microseconds since 1970.
+CREATE MACRO hour_of(us) AS us - us % us_per_hour()
+
+-- A length of time in seconds.
+-- In: us, microseconds. Out: DOUBLE.
+CREATE MACRO seconds(us) AS us / 1e6
+
+-- A length of time in hours.
+-- In: us, microseconds. Out: DOUBLE.
+CREATE MACRO hours(us) AS us / 3.6e9
+
+-- The rate of something per second.
+-- In: amount, how much of it; us, in how many microseconds. Out: DOUBLE.
+CREATE MACRO per_second(amount, us) AS amount * 1000000.0 / us
+
+-- The whole of something, in parts per million.
+-- In: nothing. Out: BIGINT.
+CREATE MACRO whole_ppm() AS 1000000::BIGINT
+
+-- A number of parts per million of an amount, rounded towards zero.
+-- In: amount, an integer; ppm, how many parts per million of it. Out: an integer.
+CREATE MACRO scale_ppm(amount, ppm) AS amount * ppm // whole_ppm()
+
+-- Energy in nanojoules.
+-- In: mj, millijoules. Out: an integer.
+CREATE MACRO nanojoules(mj) AS mj * 1000000
+
+-- Energy in joules.
+-- In: nj, nanojoules. Out: DOUBLE.
+CREATE MACRO joules(nj) AS nj / 1e9
+
+-- Energy in kilowatt-hours.
+-- In: nj, nanojoules. Out: DOUBLE.
+CREATE MACRO kwh(nj) AS nj / 3.6e15
+
+-- Joules in a kilowatt-hour.
+-- In: nothing. Out: DOUBLE.
+CREATE MACRO j_per_kwh() AS 3.6e6
+
+-- Power in watts.
+-- In: mw, milliwatts. Out: DOUBLE.
+CREATE MACRO watts(mw) AS mw / 1e3
+
+-- Mean power in watts.
+-- In: nj, energy in nanojoules; us, the time in which it was drawn, microseconds. Out: DOUBLE.
+CREATE MACRO mean_watts(nj, us) AS nj / 1e3 / us

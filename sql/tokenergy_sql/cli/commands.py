@@ -1,0 +1,68 @@
+"""The `tokenergy` app: all commands in the order in which `--help` lists them, and its start."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tokenergy_collectors import __version__
+from tokenergy_collectors.cli import guarded
+from tokenergy_sql.cli import ask, emulated, pipeline, show
+from tokenergy_sql.cli.extras import ANALYSIS_PACKAGES, not_installed
+
+app = typer.Typer(
+    name="tokenergy",
+    help="From power readings to energy per token, job by job.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tokenergy {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """From power readings to energy per token, job by job."""
+
+
+app.command()(pipeline.aggregate)
+app.command(name="load-profile")(pipeline.load_profile)
+app.command()(pipeline.index)
+app.command()(pipeline.revisions)
+app.command()(pipeline.diff)
+app.command()(pipeline.check)
+app.command()(ask.query)
+app.command(name="by")(ask.by_dimension)
+app.command()(ask.export)
+app.command()(ask.catalog)
+app.command()(show.efficiency)
+app.command()(show.explain)
+app.command()(show.report)
+app.command()(emulated.score)
+app.command()(emulated.demo)
+
+
+def _run() -> None:
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        # Commands import what they need when they run, so a missing extra shows up here.
+        if error.name not in ANALYSIS_PACKAGES:
+            raise
+        raise not_installed(error.name) from None
+
+
+def main() -> None:
+    """Run `tokenergy`; errors of the user's become one line on standard error."""
+    guarded(_run)

@@ -1,0 +1,42 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+LakeOption = Annotated[
+    Path, typer.Option("--lake", envvar="TOKENERGY_LAKE", metavar="DIR", help="Lake folder.")
+]
+AnyLakeOption = Annotated[
+    str,
+    typer.Option(
+        "--lake",
+        envvar="TOKENERGY_LAKE",
+        metavar="DIR|URL",
+        help="Lake folder, or URL of an object store (s3://...).",
+    ),
+]
+HourOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hour",
+        metavar="HOUR",
+        help="Process only this UTC hour, e.g. 2026-01-15T08; repeat for more.",
+    ),
+]
+SiteOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--site", metavar="FILE", help="Site file (TOML).  [default: site.toml in the lake]"
+    ),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="Where to compute: auto, cpu or cuda; auto never uses a GPU that is being metered.",
+    ),
+]

@@ -1,0 +1,180 @@
+"""The commands that derive the books from the readings, list their revisions and check them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tokenergy_sql.cli.options import DeviceOption, HourOption, LakeOption, SiteOption
+
+
+def aggregate(
+    lake: LakeOption,
+    hour: HourOption = None,
+    node: Annotated[
+        list[str] | None,
+        typer.Option("--node", help="Process only this node; repeat for more."),
+    ] = None,
+    window: Annotated[
+        str,
+        typer.Option("--window", help="Window length: 1ms to 1h; must divide an hour evenly."),
+    ] = "1s",
+    device: DeviceOption = "auto",
+    memory: Annotated[
+        str, typer.Option("--memory", metavar="AMOUNT", help="Memory limit; at least 512MiB.")
+    ] = "2GiB",
+) -> None:
+    """Integrate power readings into energy segments. A second run writes the same files.
+
+    \b
+    Examples:
+      tokenergy aggregate --lake ./lake
+      tokenergy aggregate --lake ./lake --hour 2026-01-15T08 --window 500ms --device cpu
+      tokenergy aggregate --lake ./lake --memory 512MiB
+    """
+    from tokenergy_transforms.arrowmemory import take_from_system
+
+    # Before anything imports pyarrow: the allocator is chosen at its first use.
+    take_from_system()
+    from tokenergy_sql import steps
+
+    batches = steps.aggregate_hours(lake, steps.parse_hours(hour), node, window, device, memory)
+    readings, segments = sum(b.readings for b in batches), sum(b.segments for b in batches)
+    backends = "+".join(sorted({b.backend for b in batches})) or "nothing to do"
+    typer.echo(f"aggregate: {readings:,} readings -> {segments:,} segments ({backends})")
+
+
+def load_profile(
+    lake: LakeOption,
+    hour: HourOption = None,
+    by: Annotated[
+        str,
+        typer.Option("--by", metavar="KINDS", help="What to group by, separated by commas."),
+    ] = "job,node,rack,site",
+    step: Annotated[
+        str,
+        typer.Option("--step", help="Step length: auto, or 1ms to 10s; must divide an hour."),
+    ] = "auto",
+    device: DeviceOption = "auto",
+) -> None:
+    """Write load profiles of jobs, nodes, racks and sites: swings, ramps, spectra.
+
+    A load profile is the power as the grid sees it. Replaces the hour's load_profile and
+    load_spectrum files. Where the sensors are too slow to show a figure, it is NULL and a reason
+    code says why.
+
+    \b
+    Examples:
+      tokenergy load-profile --lake ./lake
+      tokenergy load-profile --lake ./lake --hour 2026-01-15T08 --by job,rack --step 100ms
+    """
+    from tokenergy_sql import steps
+
+    profiled = steps.profile_hours(lake, steps.parse_hours(hour), by, step, device)
+    steps.print_profiles(lake, [p.hour_us for p in profiled])
+    groups, cells = sum(p.groups for p in profiled), sum(p.cells for p in profiled)
+    backends = "+".join(sorted({p.backend for p in profiled})) or "nothing to do"
+    typer.echo(
+        f"load-profile: {len(profiled)} hours, {groups:,} groups, {cells:,} cells ({backends})"
+    )
+
+
+def index(
+    lake: LakeOption,
+    hour: HourOption = None,
+    site: SiteOption = None,
+    rebuild_all: Annotated[
+        bool, typer.Option("--all", help="Rebuild hours whose inputs have not changed, too.")
+    ] = False,
+) -> None:
+    """Build the energy ledger, the token usage and each job's energy per token.
+
+    Rebuilds only the hours whose inputs have changed. The files that a run replaces are kept as a
+    numbered revision: see `tokenergy revisions` and `tokenergy diff`.
+
+    \b
+    Examples:
+      tokenergy index --lake ./lake
+      tokenergy index --lake ./lake --hour 2026-01-15T08 --site site.toml
+    """
+    from tokenergy_sql import steps
+
+    indexed = steps.index_hours(lake, steps.parse_hours(hour), site, rebuild_all)
+    typer.echo(f"index: {steps.summary(indexed)}")
+
+
+def revisions(
+    lake: LakeOption,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            "--keep", min=1, help="Delete the replaced files of all but the latest N revisions."
+        ),
+    ] = None,
+) -> None:
+    """List the revisions of the books: when each was made, and what changed.
+
+    --keep deletes the files that older revisions replaced, so `tokenergy diff` can no longer
+    compare those revisions.
+
+    \b
+    Examples:
+      tokenergy revisions --lake ./lake
+      tokenergy revisions --lake ./lake --keep 500
+    """
+    from tokenergy_sql.terminal import history
+
+    history.print_revisions(lake, keep)
+
+
+def diff(
+    lake: LakeOption,
+    older: Annotated[
+        int | None,
+        typer.Option(
+            "--from", metavar="REV", help="Earlier revision.  [default: the one before --to]"
+        ),
+    ] = None,
+    newer: Annotated[
+        int | None,
+        typer.Option("--to", metavar="REV", help="Later revision.  [default: the latest]"),
+    ] = None,
+) -> None:
+    """Show which jobs differ between two revisions, by how much, and why.
+
+    Revision 0 is the state before the first revision. Without options, compares the latest
+    revision with the one before it.
+
+    \b
+    Examples:
+      tokenergy diff --lake ./lake
+      tokenergy diff --lake ./lake --from 12 --to 15
+    """
+    from tokenergy_sql.terminal import history
+
+    history.print_difference(lake, older, newer)
+
+
+def check(
+    lake: LakeOption,
+    hour: HourOption = None,
+    limit: Annotated[
+        int, typer.Option("--limit", help="How many offending rows to show for each check.")
+    ] = 5,
+) -> None:
+    """Check the books: ledger against meters, jobs against ledger, bounds and sums.
+
+    Prints one line for each check, followed by the offending rows if it fails. Exits with 1 if a
+    check fails. --hour limits the checks that work hour by hour to that hour; the others still
+    cover all hours.
+
+    \b
+    Examples:
+      tokenergy check --lake ./lake
+      tokenergy check --lake ./lake --hour 2026-01-15T08
+    """
+    from tokenergy_sql import steps
+
+    if not steps.print_checks(lake, limit, steps.parse_hours(hour)):
+        raise typer.Exit(1)

@@ -1,0 +1,70 @@
+"""The commands that show what the index found: efficiency, one job's derivation, the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tokenergy_sql.cli.options import LakeOption, SiteOption
+
+
+def efficiency(
+    lake: LakeOption,
+    job: Annotated[
+        str | None,
+        typer.Option("--job", metavar="JOB", help="Show one job, by hour and by power cap."),
+    ] = None,
+) -> None:
+    """Show where each job's energy went, and its J/token at full rate.
+
+    The parts are full rate, low batch, prefill, no tokens, idle and unknown: see
+    docs/efficiency.md.
+
+    \b
+    Examples:
+      tokenergy efficiency --lake ./lake
+      tokenergy efficiency --lake ./lake --job chat-70b
+    """
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.terminal.efficiency import print_efficiency
+
+    print_efficiency(Lake(lake), job)
+
+
+def explain(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Job id.")],
+    lake: LakeOption,
+    output_format: Annotated[
+        str, typer.Option("--format", help="Output format: text or json.")
+    ] = "text",
+    site: SiteOption = None,
+) -> None:
+    """Show how a job's figures were derived, from its readings to its index.
+
+    Recomputes every formula from the rows it shows and compares the result with the index.
+
+    \b
+    Examples:
+      tokenergy explain chat-70b --lake ./lake
+      tokenergy explain chat-70b --lake ./lake --format json
+    """
+    from tokenergy_sql.explain.explain import print_explanation
+
+    print_explanation(lake, job, output_format, site)
+
+
+def report(
+    lake: LakeOption,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="HTML file to write.")],
+) -> None:
+    """Write the report: one self-contained HTML page that opens in any browser.
+
+    \b
+    Example:
+      tokenergy report --lake ./lake --out report.html
+    """
+    from tokenergy_sql import steps
+
+    typer.echo(f"report: {steps.write_report(lake, out)}")

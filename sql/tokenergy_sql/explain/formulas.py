@@ -1,0 +1,197 @@
+"""The formulas of the index, each computed again from the rows of a derivation.
+
+In: a derivation. Out: one row a formula: its text, its inputs, the value computed here in Python,
+what `job_index` has, and whether the two agree. Formulas: docs/index-definition.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokenergy_sql.catalog.namedrows import NamedRow
+
+Number = int | float | None
+
+_RATIO_TOLERANCE = 1e-12
+"""Largest relative difference between a ratio computed here and one computed in SQL."""
+
+_BOUNDS = ("", "low_", "high_")
+_TOKEN_KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
+_PPM = 1_000_000
+_J_PER_KWH = 3.6e6
+_NJ_PER_J = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A figure of `job_index`: its column, its formula in words or symbols, inputs and value."""
+
+    name: str
+    text: str
+    value: Number
+    inputs: dict[str, Number] = field(default_factory=dict)
+
+    def compared(self, index: NamedRow) -> NamedRow:
+        """Return the formula as a row, beside what a row of `job_index` has."""
+        booked = index[self.name]
+        return {
+            "name": self.name,
+            "formula": self.text,
+            "inputs": self.inputs,
+            "value": self.value,
+            "booked": booked,
+            "agrees": self._agrees(booked),
+        }
+
+    def _agrees(self, booked: Number) -> bool:
+        if self.value is None or booked is None:
+            return self.value is None and booked is None
+        # Energies are whole nanojoules and must be equal; divisions may differ in the last bit.
+        tolerance = 0.0 if self.name.endswith("_nj") else _RATIO_TOLERANCE * abs(booked)
+        return abs(self.value - booked) <= tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Energy per token: the columns whose values are divided, `energy` in nJ by `tokens`."""
+
+    name: str
+    energy: str
+    tokens: str
+
+    def formula(self, values: Mapping[str, Number], *, defined: bool) -> Formula:
+        """Return the ratio in J/token; without a value if not `defined` or an input is unknown."""
+        energy_nj, tokens = values[self.energy], values[self.tokens]
+        value = None
+        if defined and energy_nj is not None and tokens:
+            value = energy_nj / _NJ_PER_J / tokens
+        inputs = {self.energy: energy_nj, self.tokens: tokens}
+        return Formula(self.name, f"{self.energy} / 1e9 / {self.tokens}", value, inputs)
+
+
+def formulas(derivation: Mapping[str, Any]) -> list[NamedRow]:
+    """Return the formulas of a derivation, each with its value and what is booked.
+
+    A row is `name`, `formula` (text with its inputs by name), `inputs`, `value` (computed here;
+    None where an input is unknown), `booked` (what `job_index` has) and `agrees`.
+    """
+    index = derivation["index"]
+    sums = [*_energies(derivation), *_token_counts(derivation)]
+    values = {formula.name: formula.value for formula in sums}
+    return [formula.compared(index) for formula in (*sums, *_ratios(values, index))]
+
+
+def _energies(derivation: Mapping[str, Any]) -> list[Formula]:
+    return [
+        *(_gpu_energy(derivation, bound) for bound in _BOUNDS),
+        _host_energy(derivation),
+        *(_facility_energy(derivation, bound) for bound in _BOUNDS),
+    ]
+
+
+def _gpu_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
+    """Return the GPU energy or one of its bounds: the sum over the job's ledger rows."""
+    column = f"{bound or 'energy_'}nj"
+    parts = [row[column] for row in derivation["ledger"] if row[column] is not None]
+    text = f"sum of ledger.{column} of the job"
+    return Formula(f"e_gpu_{bound}nj", text, sum(parts) if parts else None)
+
+
+def _host_energy(derivation: Mapping[str, Any]) -> Formula:
+    parts = [row["e_host_nj"] for row in derivation["hosts"]]
+    text = "sum over hours and nodes of host_mw * device_us // devices"
+    return Formula("e_host_nj", text, sum(parts) if parts and None not in parts else None)
+
+
+def _facility_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
+    """Return the facility energy or one of its bounds, hour by hour as the index does it."""
+    pue_ppm, hours = derivation["site"]["pue_ppm"], derivation["hours"]
+    # The division rounds down; the upper bound is rounded up.
+    rounding_nj = int(bound == "high_")
+    gpu = f"e_gpu_{bound}nj"
+    # An hour with tokens alone has no booked energy and adds nothing.
+    booked = [hour for hour in hours if _hour_gpu_nj(hour, gpu) is not None]
+    parts = [_hour_facility_nj(hour, gpu, pue_ppm, rounding_nj) for hour in booked]
+    known_nj = [part for part in parts if part is not None]
+    value = None
+    if parts and len(known_nj) == len(parts) and derivation["index"]["e_gpu_nj"] is not None:
+        value = sum(known_nj)
+    inputs = {"pue_ppm": pue_ppm}
+    if len(hours) == 1:
+        # Of several hours no single pair of energies could be put into the formula.
+        inputs |= {name: hours[0][name] for name in (gpu, "e_host_nj")}
+    text = f"sum over hours of ({gpu} + e_host_nj) * pue_ppm // {_PPM}"
+    text += " + 1" if rounding_nj else ""
+    return Formula(f"e_facility_{bound}nj", text, value, inputs)
+
+
+def _hour_gpu_nj(hour: NamedRow, gpu: str) -> int | None:
+    """Return an hour's GPU energy; its lower bound if nothing metered the GPUs in it."""
+    energy_nj: int | None = hour[gpu] if hour[gpu] is not None else hour["e_gpu_low_nj"]
+    return energy_nj
+
+
+def _hour_facility_nj(
+    hour: NamedRow, gpu: str, pue_ppm: int | None, rounding_nj: int
+) -> int | None:
+    gpu_nj = _hour_gpu_nj(hour, gpu)
+    if gpu_nj is None or hour["e_host_nj"] is None or pue_ppm is None:
+        return None
+    energy_nj: int = (gpu_nj + hour["e_host_nj"]) * pue_ppm // _PPM + rounding_nj
+    return energy_nj
+
+
+def _counted_kind(index: NamedRow) -> str:
+    """Return the kind of token that the job's energy is divided by."""
+    return "trained" if index["workload"] == "training" else "generated"
+
+
+def _has_index(index: NamedRow) -> bool:
+    """Return whether the job either served or trained; a mixed job has no energy per token."""
+    return index["workload"] in ("training", "inference")
+
+
+def _token_counts(derivation: Mapping[str, Any]) -> list[Formula]:
+    index = derivation["index"]
+    counts = [
+        Formula(f"n_{kind}", "sum of token_usage over hours", _usage(derivation, kind, "tokens"))
+        for kind in _TOKEN_KINDS
+    ]
+    kind = _counted_kind(index)
+    bounds = [
+        Formula(
+            f"n_{bound}",
+            f"sum of token_usage.{bound} of {kind} tokens over hours",
+            _usage(derivation, kind, bound) if _has_index(index) else None,
+        )
+        for bound in ("low", "high")
+    ]
+    return [*counts, *bounds]
+
+
+def _usage(derivation: Mapping[str, Any], kind: str, column: str) -> int | None:
+    rows: list[int] = [row[column] for row in derivation["token_usage"] if row["kind"] == kind]
+    return rows[0] if rows else None
+
+
+def _ratios(values: Mapping[str, Number], index: NamedRow) -> list[Formula]:
+    """Return the ratios of the index; without values for a mixed job or one without tokens."""
+    kind = _counted_kind(index)
+    n = f"n_{kind}"
+    # Least energy over most tokens is the lower bound, and the other way round.
+    ratios = (
+        Ratio("te_train" if kind == "trained" else "te_gpu_out", "e_gpu_nj", n),
+        Ratio("te_gpu_low", "e_gpu_low_nj", "n_high"),
+        Ratio("te_gpu_high", "e_gpu_high_nj", "n_low"),
+        Ratio("tokenergy", "e_facility_nj", n),
+        Ratio("te_low", "e_facility_low_nj", "n_high"),
+        Ratio("te_high", "e_facility_high_nj", "n_low"),
+    )
+    defined = _has_index(index) and bool(values[n])
+    found = [ratio.formula(values, defined=defined) for ratio in ratios]
+    tokenergy = next(formula.value for formula in found if formula.name == "tokenergy")
+    per_kwh = _J_PER_KWH / tokenergy if tokenergy else None
+    inputs = {"tokenergy": tokenergy}
+    return [*found, Formula("tokens_per_kwh", "3.6e6 / tokenergy", per_kwh, inputs)]

@@ -1,0 +1,104 @@
+"""Derives one hour: runs the models in order and writes the rows that they return.
+
+In: `segment`, `tokens`, `state`, `jobs`, `device` of a lake, token usage, the site's constants.
+Out: the hour's files of `ledger`, `ledger_hour`, `token_usage`, `job_hour_index` and
+`job_efficiency`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors.lake import Lake, contract
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog import views
+from tokenergy_sql.index import booking, modelrun
+from tokenergy_sql.index.bookedrows import power_schema
+from tokenergy_sql.index.inputs import InputReader, device_rows
+from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
+from tokenergy_sql.index.models import model_text
+from tokenergy_sql.index.tokens import Usage
+from tokenergy_sql.revisions.recorder import Recorder
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+DERIVED_HERE: dict[str, list[int]] = {
+    name: [] for name in ("ledger_hour", "token_usage", "job_hour_index", "job_efficiency")
+}
+"""No hours of these tables: models see the rows of this run, not those of an earlier version."""
+
+
+def derive_hour(
+    hour_us: int, digest: str, reader: InputReader, usage: Usage, record: Recorder
+) -> None:
+    """Derive the tables of an hour and write them.
+
+    Args:
+        hour_us: start of the hour.
+        digest: of the hour's inputs.
+        reader: has the lake, the site, the allocations and the devices.
+        usage: token usage of all hours.
+        record: writes the files.
+
+    Raises:
+        duckdb.Error: a file is damaged inside; see `catalog.heal`.
+    """
+    near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
+    hours = {"state": near, "tokens": near, "segment": [hour_us], "device": []}
+    with modelrun.connect(reader.lake, reader.held, {**hours, **DERIVED_HERE}) as con:
+        modelrun.create_parameters(con, hour_us, digest)
+        _create_devices(con, reader, hour_us)
+        modelrun.create_site(con, reader.site)
+        for model in ("job_activity", "sensor_class"):
+            build_model(con, model)
+        by_hour = _book(con, reader.lake, hour_us, record)
+        record.write("ledger_hour", by_hour, hour_us)
+        store_rows(con, "ledger_hour", by_hour)
+        tokens = usage.of_hour(hour_us)
+        record.write("token_usage", tokens, hour_us)
+        store_rows(con, "token_usage", tokens)
+        store_rows(con, "job_usage", usage.by_job)
+        store_rows(con, "job_facts", run_model(con, "job_facts"))
+        build_model(con, "burden")
+        store_rows(con, "sums", run_model(con, "job_hour_sums"))
+        record.write("job_hour_index", run_model(con, "indices"), hour_us)
+        build_model(con, "job_caps")
+        store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
+        record.write("job_efficiency", run_model(con, "job_efficiency"), hour_us)
+
+
+def _book(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int, record: Recorder) -> pa.Table:
+    """Write the ledger of an hour; return its rows of `ledger_hour`, and let models read it."""
+    import pyarrow as pa
+
+    sums = [contract.LEDGER.schema().empty_table()]
+    con.register("power_of_row", power_schema().empty_table())
+    build_model(con, "job_cap_part")
+
+    def pieces() -> Iterator[pa.Table]:
+        for piece in booking.ledger(con, lake, hour_us):
+            sums.append(piece.sums.cast(sums[0].schema))
+            con.register("power_of_row", piece.power)
+            con.execute(f"INSERT INTO job_cap_part {model_text('job_cap_part')}")
+            yield piece.ledger
+
+    record.stream("ledger", pieces(), hour_us)
+    con.register("ledger", pa.concat_tables(sums))
+    by_hour = run_model(con, "ledger_hour")
+    con.unregister("ledger")
+    written = catalog.select_from(contract.LEDGER, lake.valid_files("ledger", [hour_us]))
+    con.execute(f"CREATE TEMP VIEW ledger AS {written}")
+    return by_hour
+
+
+def _create_devices(con: duckdb.DuckDBPyConnection, reader: InputReader, hour_us: int) -> None:
+    """Create `device` and `device_now` as known by the end of an hour."""
+    import pyarrow as pa
+
+    rows = device_rows(reader.devices, hour_us)
+    store_rows(con, "device", pa.Table.from_pylist(rows, schema=contract.DEVICE.schema()))
+    con.execute(views.definition("device_now").sql.replace("VIEW", "TEMP TABLE", 1))

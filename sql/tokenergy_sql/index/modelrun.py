@@ -1,0 +1,104 @@
+"""Runs models on a connection, and gives each the results of those before it.
+
+In: a lake, its allocations, the site's constants. Out: a connection that has all that models read,
+and the rows that a model returns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors import __version__
+from tokenergy_collectors.lake import Lake, contract
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.index import calibration
+from tokenergy_sql.index.models import model_text
+from tokenergy_sql.index.site import Site
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+LIMIT_UNKNOWN_MW = 1_500_000
+"""Upper bound of a board's power where no limit was recorded: above any board on the market."""
+
+_UNREAD_TABLES = (
+    *("power", "host", "clock", "event", "jobs", "load_profile", "load_spectrum", "job_index"),
+    *("state", "tokens", "segment", "ledger"),
+)
+"""Tables that no model reads, or only some hours of: their other files are not opened."""
+
+_SOURCES = (
+    ("tokenergy_sql.index.models", ".sql"),
+    ("tokenergy_sql.catalog.views", "units.sql"),
+    ("tokenergy_transforms.booking", ".py"),
+)
+"""Packages and endings of the files that decide what derived rows say."""
+
+
+def connect(
+    lake: Lake, held: pa.Table, hours: Mapping[str, list[int]] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection over the tables that models read.
+
+    Args:
+        lake: the lake.
+        held: `allocations(lake)`.
+        hours: of these tables, only these hours.
+    """
+    unread: dict[str, list[int]] = {name: [] for name in _UNREAD_TABLES}
+    return catalog.connect(lake, {**unread, **(hours or {})}, allocation=held)
+
+
+def create_parameters(con: duckdb.DuckDBPyConnection, hour_us: int, digest: str) -> None:
+    """Create the table `parameters`: the hour, the digest of its inputs, constants."""
+    con.execute(
+        "CREATE TEMP TABLE parameters AS SELECT $1::BIGINT AS hour_us, "
+        "$2::VARCHAR AS inputs_digest, $3::VARCHAR AS index_version, "
+        "$4::BIGINT AS limit_unknown_mw",
+        [hour_us, digest, index_version(), LIMIT_UNKNOWN_MW],
+    )
+
+
+def create_site(con: duckdb.DuckDBPyConnection, site: Site) -> None:
+    """Create the tables of the declared constants: `site`, `site_node` and `calibration`."""
+    calibration.create_calibration(con, site.calibration)
+    con.execute("CREATE TEMP TABLE site AS SELECT $1::BIGINT AS pue_ppm", [site.pue_ppm])
+    con.execute("CREATE TEMP TABLE site_node (node VARCHAR, host_mw BIGINT)")
+    nodes = [row[0] for row in con.sql("SELECT DISTINCT node FROM device_now").fetchall()]
+    declared = [[node, site.host_of(node)] for node in nodes]
+    if declared:
+        con.executemany("INSERT INTO site_node VALUES ($1, $2)", declared)
+
+
+def run_model(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
+    """Run the model `models/NAME.sql` and return its rows."""
+    return con.sql(model_text(name)).to_arrow_table()
+
+
+def build_model(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Keep a model's rows as a table inside DuckDB: Arrow has no 128-bit integers."""
+    con.execute(f"CREATE TEMP TABLE {catalog.quoted(name)} AS {model_text(name)}")
+
+
+def store_rows(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Make a table of rows; it hides a view of the lake by that name."""
+    con.register("incoming", rows)
+    con.execute(f"CREATE TEMP TABLE {catalog.quoted(name)} AS FROM incoming")
+    con.unregister("incoming")
+
+
+@cache
+def index_version() -> str:
+    """Return the version of the models and the contract: the release and a digest of their text."""
+    digest = hashlib.sha256()
+    for package, ending in _SOURCES:
+        for entry in sorted(resources.files(package).iterdir(), key=lambda e: e.name):
+            if entry.name.endswith(ending):
+                digest.update(entry.read_bytes())
+    digest.update(repr(contract.TABLES).encode())
+    return f"{__version__}+{digest.hexdigest()[:8]}"

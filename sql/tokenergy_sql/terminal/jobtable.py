@@ -1,0 +1,65 @@
+"""The per-job table: energy, tokens and energy per token of each job.
+
+In: `job_index` of a lake. Out: a rich table; NULL is a dash, with the reason code beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.namedrows import named_rows
+from tokenergy_sql.terminal.table import (
+    Column,
+    count,
+    interval,
+    notes,
+    percent,
+    scaled,
+    significant,
+    table_of,
+)
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_SQL = """
+SELECT
+    job_id, workload, model, devices,
+    CASE WHEN workload = 'training' THEN n_trained ELSE n_generated END AS tokens,
+    e_gpu_j, e_gpu_active_j, coalesce(te_gpu_out, te_train) AS te_gpu,
+    te_gpu_low, te_gpu_high, tokenergy, te_low, te_high, coverage, reason_codes, emulated
+FROM job_index
+ORDER BY e_gpu_j DESC NULLS LAST, job_id
+"""
+
+
+def job_table(lake: Lake, *, wide: bool) -> Table:
+    """Return the per-job table of a lake, the largest consumer first.
+
+    Args:
+        lake: the lake, indexed.
+        wide: whether there is room for all columns; if not, the index and its bounds are kept.
+    """
+    with catalog.connect(lake, named=views.tables_named(_SQL)) as con:
+        rows = named_rows(con, _SQL)
+    return table_of("Energy per token by job", rows, _COLUMNS, wide=wide)
+
+
+_COLUMNS = (
+    Column("job", lambda r: str(r["job_id"]), justify="left"),
+    Column("workload", lambda r: str(r["workload"]), narrow=False, justify="left"),
+    Column("model", lambda r: r["model"] or "-", narrow=False, justify="left"),
+    Column("GPUs", lambda r: str(r["devices"])),
+    Column("tokens", lambda r: count(r["tokens"])),
+    Column("GPU kJ", lambda r: significant(scaled(r["e_gpu_j"], 1e3))),
+    Column("active %", lambda r: percent(r["e_gpu_active_j"], r["e_gpu_j"], 1), narrow=False),
+    Column("J/token GPU", lambda r: significant(r["te_gpu"])),
+    Column("[low, high]", lambda r: interval(r["te_gpu_low"], r["te_gpu_high"])),
+    Column("J/token facility", lambda r: significant(r["tokenergy"])),
+    Column("[low, high]", lambda r: interval(r["te_low"], r["te_high"])),
+    Column("covered %", lambda r: percent(r["coverage"], 1, 2), narrow=False),
+    Column("notes", notes, justify="left"),
+)

@@ -1,0 +1,70 @@
+"""Macros of units: one place for constants, at no cost, with the values that their names say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import tokenergy_sql
+from tokenergy_collectors.lake.contract import HOUR_US, WHOLE_PPM
+from tokenergy_sql.catalog import views
+
+SQL_FILES = sorted(Path(tokenergy_sql.__file__).parent.rglob("*.sql"))
+
+VALUES = {
+    "us_per_second()": 1_000_000,
+    "us_per_hour()": HOUR_US,
+    "us_per_day()": 24 * HOUR_US,
+    "hour_of(7200000001)": 2 * HOUR_US,
+    "seconds(1500000)": 1.5,
+    "hours(5400000000)": 1.5,
+    "per_second(3, 1500000)": 2.0,
+    "whole_ppm()": WHOLE_PPM,
+    "scale_ppm(1999, 500000)": 999,
+    "nanojoules(7)": 7_000_000,
+    "joules(1500000000)": 1.5,
+    "kwh(5400000000000000)": 1.5,
+    "j_per_kwh()": 3.6e6,
+    "watts(1500)": 1.5,
+    "mean_watts(3000000000, 1500000)": 2.0,
+}
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as found:
+        views.define(found, views.UNITS)
+        yield found
+
+
+def test_every_macro_of_units_is_tried() -> None:
+    assert {call.partition("(")[0] for call in VALUES} == set(views.UNITS)
+
+
+@pytest.mark.parametrize(("call", "value"), VALUES.items())
+def test_a_macro_gives_what_its_name_says(
+    con: duckdb.DuckDBPyConnection, call: str, value: float
+) -> None:
+    assert con.sql(f"SELECT {call}").fetchall() == [(value,)]
+
+
+def test_constants_are_folded_before_a_query_runs(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("CREATE OR REPLACE TEMP TABLE stamp AS SELECT 1::BIGINT AS ts_us")
+    by_macro, by_number = (
+        con.sql(f"FROM stamp WHERE ts_us < {limit}").explain()
+        for limit in ("600 * us_per_second() + us_per_hour()", "4200000000")
+    )
+    assert by_macro == by_number
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.stem)
+def test_no_statement_repeats_a_constant(path: Path) -> None:
+    if path.stem == "units":
+        return
+    code = re.sub(r"--.*", "", path.read_text("utf-8"))
+    pattern = r"\b(3600000000|86400000000|1000000|2000000|1000000000000|1e9|1e6|1e3|3\.6e\d+)\b"
+    assert re.findall(pattern, code) == []

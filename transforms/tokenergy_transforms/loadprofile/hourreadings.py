@@ -1,0 +1,86 @@
+"""The readings of an hour, node by node, within a budget of memory.
+
+In: the lake. Out: the readings of a node, from a cache or read again, and the pace of its devices.
+Two passes need them: the first finds each group's effective period, and so its grid; the second
+fills the grids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_transforms import readings
+from tokenergy_transforms.batch import I64, Readings
+from tokenergy_transforms.loadprofile.bandwidth import Pace, pace
+from tokenergy_transforms.loadprofile.groups import DeviceRow, Key
+
+CACHE_BYTES = 256 << 20
+"""Readings that stay in memory between the passes; further nodes are read twice."""
+
+
+class HourReadings:
+    """Readings of the nodes of one hour.
+
+    Args:
+        lake: the lake.
+        hour_us: start of the hour.
+        rows: the valid `device` rows.
+    """
+
+    def __init__(self, lake: Lake, hour_us: int, rows: Mapping[str, DeviceRow]) -> None:
+        self._lake = lake
+        self._hour_us = hour_us
+        self._rows = rows
+        self._update_us = {name: row["update_us"] for name, row in rows.items()}
+        self._cached: dict[str, Readings] = {}
+        self._cached_bytes = 0
+
+    def limits_us(self, devices: list[str]) -> I64:
+        """Return the gap limits of some devices."""
+        return readings.gap_limits(self._update_us, devices)
+
+    def load(self, node: str) -> Readings:
+        """Return a node's readings of the hour, with the nearest ones on both sides."""
+        if node in self._cached:
+            return self._cached[node]
+        devices = readings.metered_devices(self._lake, node, self._hour_us)
+        margin_us = int(self.limits_us(devices).max(initial=1_500_000))
+        loaded = readings.load(self._lake, node, self._hour_us, devices, margin_us)
+        size = sum(
+            array.nbytes for array in (loaded.ts_us, loaded.power_mw, loaded.counter_ts_us) * 2
+        )
+        if self._cached_bytes + size <= CACHE_BYTES:
+            self._cached[node] = loaded
+            self._cached_bytes += size
+        return loaded
+
+    def paces(self, node: str) -> dict[Key, Pace]:
+        """Return the pace of each device of a node that has a power reading in the hour."""
+        loaded, sensors = self.load(node), self._sensors(node)
+        found: dict[Key, Pace] = {}
+        for place, device in enumerate(loaded.devices):
+            begin, end = loaded.offsets[place], loaded.offsets[place + 1]
+            edges = [self._hour_us, self._hour_us + HOUR_US]
+            lo, hi = begin + np.searchsorted(loaded.ts_us[begin:end], edges)
+            if lo < hi:
+                row = self._rows.get(device, {})
+                ts_us, power_mw = loaded.ts_us[lo:hi], loaded.power_mw[lo:hi]
+                found[node, device] = pace(ts_us, power_mw, row, sensors.get(device))
+        return found
+
+    def _sensors(self, node: str) -> dict[str, str]:
+        """Return each device's sensor; if it had several, one that is not `instant`."""
+        table = self._lake.read(
+            "power", [self._hour_us], node=node, columns=["device_id", "sensor"]
+        )
+        pairs = table.group_by(["device_id", "sensor"]).aggregate([]).to_pylist()
+        found: dict[str, str] = {}
+        for pair in pairs:
+            device, sensor = pair["device_id"], pair["sensor"]
+            if found.get(device, "instant") == "instant" and sensor != "none":
+                found[device] = sensor
+        return found

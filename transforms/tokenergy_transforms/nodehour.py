@@ -1,0 +1,136 @@
+"""One node and hour: how its work is cut into units, and the segments of each unit.
+
+In: power files, the lake's inventory. Out: rows of `segment`, unit by unit. The rows of an hour do
+not depend on how it was cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_transforms import cuts, readings
+from tokenergy_transforms.batch import Readings
+from tokenergy_transforms.choice import Backend, Integrator
+from tokenergy_transforms.inventory import Inventory
+from tokenergy_transforms.powerfiles import PowerFiles
+from tokenergy_transforms.segmentrows import to_table
+from tokenergy_transforms.workunits import Budget, WorkUnit, plan_units
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LEAST_MARGIN_US = 1_500_000
+
+
+class UnitRows(NamedTuple):
+    """The segments of one work unit, and the back end that integrated them."""
+
+    rows: pa.Table
+    backend: Backend
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHour:
+    """What to integrate of one node and hour, and how it is cut.
+
+    Attributes:
+        window_us: size of a window.
+        allocations: those of each device.
+        gap_limit_us: gap limit of each device.
+        margin_us: how far outside of a unit readings are looked for.
+        units: the work, in the order of its segments.
+    """
+
+    node: str
+    hour_us: int
+    window_us: int
+    allocations: dict[str, list[cuts.Allocation]]
+    gap_limit_us: dict[str, int]
+    margin_us: int
+    units: list[WorkUnit]
+
+
+def plan_node_hour(
+    files: PowerFiles,
+    inventory: Inventory,
+    node: str,
+    hour_us: int,
+    window_us: int,
+    budget: Budget,
+) -> NodeHour:
+    """Return the work of a node and hour, cut into units that fit the budget.
+
+    Raises:
+        UserError: a file cannot be reached.
+    """
+    allocations = inventory.allocations_of(node, hour_us)
+    rows = readings.row_counts(files, node, hour_us, budget.workers)
+    devices = sorted({*rows, *allocations})
+    limits = readings.gap_limits(inventory.update_us(devices, hour_us), devices)
+    row_groups = files.around(node, hour_us, 0)
+    return NodeHour(
+        node=node,
+        hour_us=hour_us,
+        window_us=window_us,
+        allocations=allocations,
+        gap_limit_us=dict(zip(devices, limits.tolist(), strict=True)),
+        margin_us=int(limits.max(initial=_LEAST_MARGIN_US)),
+        units=plan_units(rows, devices, hour_us, window_us, budget.unit_bytes, row_groups),
+    )
+
+
+def integrate_unit(
+    files: PowerFiles, work: NodeHour, unit: WorkUnit, integrate: Integrator
+) -> UnitRows:
+    """Return the segments of one unit.
+
+    Raises:
+        StaleError: a file broke or went since the work was planned.
+        UserError: a file cannot be reached.
+    """
+    loaded = _load(files, work, unit)
+    observed = cuts.observed_spans(loaded.ts_us, loaded.offsets, work.hour_us)
+    if (unit.begin_us, unit.end_us) != (work.hour_us, work.hour_us + HOUR_US):
+        observed = [_observed(files, work, unit)]
+    allocations = [work.allocations.get(device, []) for device in unit.devices]
+    device, start, end = cuts.segments(observed, allocations, work.hour_us, work.window_us)
+    own = (start >= unit.begin_us) & (start < unit.end_us)
+    limits = np.array([work.gap_limit_us[d] for d in unit.devices], np.int64)
+    segments = (device, start, end) if own.all() else (device[own], start[own], end[own])
+    batch = loaded.batch(limits, segments)
+    integrated = integrate(batch)
+    rows = to_table(batch, integrated.result, list(unit.devices), work.node)
+    return UnitRows(rows, integrated.backend)
+
+
+def _load(files: PowerFiles, work: NodeHour, unit: WorkUnit) -> Readings:
+    return readings.load_span(
+        files,
+        work.node,
+        list(unit.devices),
+        work.hour_us,
+        unit.begin_us,
+        unit.end_us,
+        work.margin_us,
+    )
+
+
+def _observed(files: PowerFiles, work: NodeHour, unit: WorkUnit) -> cuts.Observed | None:
+    """Return when a device was observed whose hour is cut into several units.
+
+    Its first and last readings are in the first and the last unit.
+    """
+    of_device = [one for one in work.units if one.devices == unit.devices]
+    found = []
+    for one in (of_device[0], of_device[-1]):
+        loaded = _load(files, work, one)
+        found += cuts.observed_spans(loaded.ts_us, loaded.offsets, work.hour_us)
+    spans = [span for span in found if span]
+    if not spans:
+        return None
+    first_us = min(span.first_us for span in spans)
+    return cuts.Observed(first_us, max(span.last_us for span in spans), inside=True)
