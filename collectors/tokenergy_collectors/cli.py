@@ -132,7 +132,7 @@ def fleet(
         typer.Option(
             "--truth",
             metavar="DIR",
-            help="Folder for the exact energies and tokens, one file a node.",
+            help="Folder for the exact energies and tokens, one file per node.",
         ),
     ] = None,
     node: Annotated[

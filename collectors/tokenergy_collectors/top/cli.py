@@ -32,7 +32,7 @@ def top(
         typer.Option(
             "--emulate",
             metavar="PROFILE",
-            help="Use emulated boards: the name of a shipped profile, or a TOML file.",
+            help="Use emulated boards: a shipped profile or a TOML file.",
         ),
     ] = None,
     node: Annotated[
