@@ -45,4 +45,5 @@ def run_collector(
             raise UserError("--real-time and --truth need --emulate")
         return run_here(read_config, duration_us, control)
     finally:
+        # Also after an error: the supervisor should not wait for more signs of life.
         control.notifier.send("STOPPING=1")

@@ -62,6 +62,7 @@ def parse_listen(text: str) -> Address:
     address = parse_address(text)
     if address.path is not None:
         return address
+    # A name could resolve to any address, so only localhost is accepted, as a literal.
     host = "127.0.0.1" if address.host == "localhost" else address.host
     try:
         loopback = ip_address(host).is_loopback

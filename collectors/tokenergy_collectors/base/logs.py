@@ -79,6 +79,7 @@ class Log:
         root = logging.getLogger()
         if HANDLER not in root.handlers:
             root.addHandler(HANDLER)
+        # Only our own logger: libraries keep the root's level, which is WARNING.
         _LOGGER.setLevel(logging.INFO)
 
     def info(self, event: str, **fields: object) -> None:

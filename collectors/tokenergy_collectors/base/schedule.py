@@ -102,6 +102,7 @@ class Schedule:
             if until_us is not None and at_us > until_us:
                 clock.sleep_until(until_us, stop)
                 return
+            # The task stays on the heap while waiting, so that a stop loses nothing.
             clock.sleep_until(at_us, stop)
             if stop.is_set():
                 return

@@ -45,6 +45,7 @@ class Worker:
             if self._closed or (self._busy and not even_if_busy):
                 return
             self._asked = True
+            # At the first request: many workers are never asked.
             if self._thread is None:
                 self._thread = threading.Thread(target=self._loop, daemon=True)
                 self._thread.start()

@@ -29,6 +29,7 @@ def check_host(
     if emulate is None:
         yield from preflight(config, Host(config.node, SystemClock(), Log(config.log_format)))
         return
+    # Imported here: only emulated boards need the emulator.
     from tokenergy_collectors.emulate.profile.profile import load_profile
     from tokenergy_collectors.emulate.run.emulated import emulated_config
     from tokenergy_collectors.emulate.run.node import EmulatedNode

@@ -97,6 +97,7 @@ class Daemon:
         try:
             self._begin()
             self._plan_run(start_us, end_us)
+            # Whatever ends the schedule, what was read is sealed and the node is released.
             try:
                 self.schedule.run(end_us, stop)
             finally:
@@ -129,6 +130,7 @@ class Daemon:
         self._reported = [Pace() for _ in plan.paced]
         schedule.every(_PACE_EVERY_US, self._report_pace, start_us + _PACE_EVERY_US)
         roll_us = round(self._config.roll_s * 1_000_000)
+        # Once per seal keeps the log short; a failure has a line of its own at once.
         schedule.every(roll_us, self._report_health, start_us + roll_us)
         self._plan_hour_edge()
         if end_us is not None:
@@ -160,6 +162,7 @@ class Daemon:
         until_us = self._clock.monotonic_us() + _STOP_US
         for source in self._sources:
             source.finish(until_us)
+        # After the sources: what they recorded while they stopped is written too.
         self._recorder.finish()
         self._report_pace()
         self._report_health()

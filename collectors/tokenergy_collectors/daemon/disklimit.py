@@ -81,6 +81,7 @@ class DiskLimit:
         Raises:
             OSError: a file cannot be removed.
         """
+        # Sorted oldest first, so the oldest go first below.
         files = sealed_files(self._root, self._node)
         freed = self.counters
         self._removed = set()
@@ -108,6 +109,7 @@ class DiskLimit:
                 self._drop(file, f"older than disk.keep_days = {keep_days:g}")
 
     def _by_size(self, files: list[SealedFile], limit_mib: int) -> None:
+        # Logs take space too, but only sealing removes them.
         over = sum(file.size for file in files) + self._log_bytes() - (limit_mib << 20)
         for file in files:
             if over > 0 and self._is_free(file):

@@ -68,6 +68,7 @@ class Housekeeping:
             store = open_store(upload, lake.root)
             stored = verified = Verified(lake.root, config.node, upload.to)
             self._uploader = Uploader(upload, lake, config.node, store, verified, self._event, log)
+            # Never inline: a store that is slow must not hold a virtual clock either.
             self._upload_worker = self._worker("upload", self._uploader.run, inline=False)
         self._limit: DiskLimit | None = None
         if disk.limit_mib is not None or disk.keep_days is not None:
@@ -88,6 +89,7 @@ class Housekeeping:
         """Put uploads and limits on the schedule."""
         config = self._config
         if self._uploader is not None:
+            # A look is cheap; `due` decides by period and back-off whether a pass begins.
             look_us = round(min(_LOOK_S, config.upload.every_s) * 1_000_000)
             schedule.every(look_us, self._ask_upload, start_us + look_us)
         if self._limit is not None:

@@ -86,6 +86,7 @@ class Recorder:
             period_us = round(period_s * 1_000_000)
             paced = _Paced(task, period_s) if self._virtual else task
             schedule.every(period_us, paced, start_us + period_us)
+        # Paced by the clock of the run, unlike the logs above: see the head of this module.
         roll_us = round(config.roll_s * 1_000_000)
         schedule.every(roll_us, self._seal_soon, start_us + roll_us)
         self.housekeeping.plan(schedule, start_us)
@@ -105,6 +106,7 @@ class Recorder:
             UserError: the lake still cannot be written. The next start recovers the rows in the
             log.
         """
+        # Taken before sealing: rows that arrive meanwhile are in the next seal.
         until_us = self._clock.monotonic_us() + self._offset_us
         counts = self._seal_patiently()
         self._counts.sealed_us = until_us

@@ -94,6 +94,7 @@ class ReloadingDaemon:
         clock, control = self._clock, self._control
         control.on_reload(self._may_reload)
         while True:
+            # A reload does not prolong the run: all runs share one duration.
             left_us = None if end_us is None else end_us - clock.monotonic_us()
             daemon = self._daemon()
             counts = daemon.run(control.event, left_us)
@@ -104,6 +105,7 @@ class ReloadingDaemon:
                 daemon.housekeeping.drain()
                 return counts
             daemon.housekeeping.leave()
+            # Not before: `_may_reload` compares with the configuration that runs.
             self._config = self._next
             self._supervision.restart()
 

@@ -50,6 +50,7 @@ class Supervision:
     def beat(self, now_us: int) -> int:
         """Note that the daemon runs; return when to call this again (monotonic us)."""
         notifier = self._control.notifier
+        # Ready only now: the first wait means that everything has started.
         if not self._ready:
             self._ready = True
             notifier.send("READY=1", f"STATUS=sampling {len(self._boards)} boards")
@@ -65,6 +66,7 @@ class Supervision:
 
     def _look(self, now_us: int) -> None:
         """End the run when every board has returned "Unknown Error" for a minute."""
+        # Other errors may pass: the sampler looks for a board that fell off the bus.
         if not all(board.failure == pynvml.NVML_ERROR_UNKNOWN for board in self._boards):
             self._lost_us = None
         elif self._lost_us is None:

@@ -52,6 +52,7 @@ def upload_once(config: Config, say: Say) -> tuple[UploadCounters, list[str]]:
 def _seal_what_was_left(lake: Lake, node: str, say: Say) -> list[str]:
     """Seal the logs of a daemon that was killed; return what prevents that, in words."""
     folder = lake.root / FOLDER / escape_node(node)
+    # A spool writes to its folder, so it is opened only if rows wait there.
     if not any(path.stat().st_size for path in folder.glob(f"*{SUFFIX}")):
         return []
     if not os.access(folder, os.W_OK):

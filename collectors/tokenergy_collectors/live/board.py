@@ -186,6 +186,7 @@ class LiveBoard:
         if not difference([(m.ts_us, m.uncovered_us) for m in marks], start_us, end_us, spacing_us):
             twice_nj = difference([(m.ts_us, m.twice_nj) for m in marks], start_us, end_us)
             integral_mj = None if twice_nj is None else twice_nj / _TWICE_NJ_PER_MJ
+        # A counter misses nothing between two readings, so it is preferred while it moves.
         frozen = counter_mj == 0 and integral_mj is not None and integral_mj > _FROZEN_MJ
         return integral_mj if counter_mj is None or frozen else counter_mj
 
@@ -214,6 +215,7 @@ class LiveBoard:
         marks, first = self.marks, 0
         while first < len(marks) and marks[first].ts_us < ts_us - self._keep_us:
             first += 1
+        # A new tuple: threads that read the old one are not disturbed.
         self.marks = (*marks[first:], mark)
 
     def _count(self, energy_mj: int) -> None:

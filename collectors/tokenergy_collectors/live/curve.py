@@ -33,6 +33,7 @@ def _at(points: Sequence[Point], at_us: int, widest_us: int | None) -> float | N
     if index == len(points):
         return None
     right_us, right = points[index]
+    # Exactly at a point the value is known, however wide the gaps beside it are.
     if right_us == at_us:
         return right
     if index == 0:

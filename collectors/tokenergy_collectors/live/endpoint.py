@@ -55,6 +55,7 @@ class Endpoint:
             self._stop()
 
     def _serve(self, listen: str, log: Log) -> MetricsServer:
+        # Imported here: a collector without an endpoint never needs these modules.
         from prometheus_client import CollectorRegistry
 
         from tokenergy_collectors.live.exposition import ViewCollector

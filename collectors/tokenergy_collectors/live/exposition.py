@@ -39,6 +39,7 @@ class ViewCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield what is known now."""
         samples = _Samples()
+        # One instant for all values, so that ages and sums fit together.
         now_us = self._view.now_us()
         _boards(samples, self._view, now_us)
         _jobs(samples, self._view, now_us)

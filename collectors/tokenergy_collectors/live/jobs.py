@@ -107,6 +107,7 @@ def _figures(
     kind = next((kind for kind in OUTPUT_KINDS if kind in kinds), None)
     power_mw = _power_mw(now_us, boards, now)
     joules = None
+    # Energy on boards of other nodes is unknown here, so a job that has some gets no ratio.
     if kind is not None and power_mw is not None and job_id not in spread:
         joules = _joules_per_token(
             now_us, boards, held, [one for key, one in series.items() if key.kind == kind]

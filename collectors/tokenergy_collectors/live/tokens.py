@@ -46,6 +46,7 @@ class Series:
             total = self.points[-1][1] + (value if restarted else value - self._value)
         self._value, self._epoch = value, epoch
         oldest_us = ts_us - WINDOW_US - self.limit_us
+        # A new tuple each time: other threads read `points` without a lock.
         kept = (point for point in self.points if oldest_us <= point[0] < ts_us)
         self.points = (*kept, (ts_us, total))
 
@@ -68,6 +69,7 @@ class Series:
             return None
         from_us, to_us = span or (0, now_us)
         inside = [point for point in self.points if from_us <= point[0] <= to_us]
+        # The minute ends at the latest point, not now: between scrapes nothing is known.
         inside = [point for point in inside if inside[-1][0] - point[0] <= WINDOW_US]
         return (inside[0], inside[-1]) if len(inside) > 1 else None
 

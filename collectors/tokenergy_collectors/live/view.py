@@ -116,6 +116,7 @@ class LiveView:
 
     def add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
         """Take rows as they are recorded; uses tokens, gauges and events."""
+        # Scrapes arrive in threads of their own, so their series need the lock.
         if table == "tokens":
             with self._lock:
                 follow(self._series, map(TOKENS.as_dict, rows), self._limits_us)

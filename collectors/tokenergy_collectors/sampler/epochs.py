@@ -31,5 +31,6 @@ class CounterEpochs:
 
     def begin(self) -> None:
         """Begin a new epoch with the next reading, whatever its value."""
+        # Without an earlier value the next reading cannot begin a second epoch by falling.
         self.epoch += 1
         self.counter_mj = None

@@ -52,6 +52,7 @@ class SensorFallback:
             if self._away_us is None:
                 self._away_us = now_us
             wanting = now_us - self._away_us >= _AWAY_US or self._board.sensor == "none"
+        # A board that reported no power at start has no better sensor to return to.
         return wanting and self._best != "none" and now_us >= self._probe_us
 
     def probe(self, now_us: int) -> bool:

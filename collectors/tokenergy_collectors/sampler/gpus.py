@@ -89,6 +89,7 @@ class Gpus(Source[GpuKeys]):
         """
         now_us = self.host.clock.monotonic_us()
         edge_us = self._plan.edges.next_us(now_us)
+        # The first tick reads the counters, so that energy is known from the start.
         if self._next_energy_us is None:
             due = True
         else:

@@ -49,6 +49,7 @@ class SlowCalls:
             self.call_us = call_us
             self._rests_until_us = after_us + min(_REST * call_us, _LONGEST_REST_US)
             self._slow_until_us = after_us + _QUICK_US
+        # Slow calls come in bursts: only some quick seconds end the state.
         elif self.call_us and after_us >= self._slow_until_us:
             self.call_us = 0
             self._emit("slow_over", f"calls have been quick for {_QUICK_US // 1_000_000} s")

@@ -136,12 +136,14 @@ class StaleFilter:
                 return "the energy counter has stopped too"
         if self._busy_us is None:
             return None
+        # Busy for all of the time in which the reading did not change, not only at its end.
         since_us = max(self._busy_us, self._since_us)
         need_us = self._need_us if self._counter is not None else self._need_alone_us
         return "the board is busy" if ts_us - since_us >= need_us else None
 
     def _mean_by_counter(self, ts_us: int, energy_mj: int) -> int | None:
         """Return the mean power (mW) by the counter once enough time has passed, else None."""
+        # A counter that fell has restarted: its difference to the old value means nothing.
         if self._base is None or energy_mj < self._base[1]:
             self._base = (ts_us, energy_mj)
             return None

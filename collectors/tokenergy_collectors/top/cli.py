@@ -32,7 +32,7 @@ def top(
         typer.Option(
             "--emulate",
             metavar="PROFILE",
-            help="Use emulated boards: the name of a shipped profile, or a TOML file.",
+            help="Use emulated boards: a shipped profile or a TOML file.",
         ),
     ] = None,
     node: Annotated[
@@ -62,6 +62,7 @@ def top(
       tokenergy-collect top --from unix:/run/tokenergy/metrics.sock --json
       tokenergy-collect top --emulate demo --at 10m
     """
+    # Imported here, so that --help and the other commands start fast.
     from tokenergy_collectors.base.durations import parse_duration
     from tokenergy_collectors.top import screen
     from tokenergy_collectors.top.look import TopOptions, looking

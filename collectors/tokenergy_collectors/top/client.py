@@ -30,6 +30,7 @@ def ask(address: Address) -> Iterable[Metric]:
     try:
         connection.request("GET", "/metrics")
         answer = connection.getresponse()
+        # Limited: an address may be some other server that sends without end.
         body = answer.read(_MAX_BYTES)
     except (OSError, http.client.HTTPException, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -149,6 +149,7 @@ def _jobs(metrics: _Samples) -> tuple[JobRow, ...]:
     }
     rows = []
     for job, count in gpus.items():
+        # The kind that J/token is divided by, as in `live/jobs.py`.
         kind = next((kind for kind in OUTPUT_KINDS if (job, kind) in rates), None)
         rate = None if kind is None else rates[job, kind]
         rows.append(JobRow(job, int(count), power.get(job), kind, rate, costs.get(job)))

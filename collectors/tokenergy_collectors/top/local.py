@@ -74,6 +74,7 @@ class LocalWatch:
     def run(self, stop: threading.Event, duration_us: int | None = None) -> None:
         """Sample until `stop` is set or the duration is over (us); a second call continues."""
         now_us = self._host.clock.monotonic_us()
+        # `look` calls this twice: for the minute before the first frame, and from then on.
         if not self._begun:
             self._begun = True
             self._plan.begin(now_us, None)

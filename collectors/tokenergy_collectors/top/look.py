@@ -118,6 +118,7 @@ def _here(config: Config) -> Iterator[Look]:
 
 @contextmanager
 def _emulated(profile_name: str, options: TopOptions) -> Iterator[Look]:
+    # Imported here: only emulated boards need the emulator.
     from tokenergy_collectors.emulate.profile.profile import load_profile
     from tokenergy_collectors.emulate.run.emulated import emulated_config
     from tokenergy_collectors.emulate.run.node import EmulatedNode
@@ -134,6 +135,7 @@ def _emulated(profile_name: str, options: TopOptions) -> Iterator[Look]:
     clock = HeadStart(at_us)
     with EmulatedNode(profile, config.node, clock) as emulated:
         run_up_us = min(at_us, _RUN_UP_US)
+        # Skipped without sampling; only the minute before the first frame is sampled.
         clock.sleep_until(clock.monotonic_us() + at_us - run_up_us, threading.Event())
         boards, _ = open_boards()
         host = Host(

@@ -38,6 +38,7 @@ def draw(frame: Frame, width: int, height: int | None = None, *, plain: bool = F
     """
     ink = _Glyphs(plain)
     jobs = _jobs(frame.jobs, width, ink)
+    # Lines for the heading, the headers of both tables and the empty lines between.
     others = 8 + (len(frame.jobs) + 1 if frame.jobs else 1)
     rows_left = None if height is None else max(1, height - others)
     return Group(_heading(frame, ink), "", _gpus(frame, width, rows_left, ink), "", jobs)
@@ -111,8 +112,8 @@ def _own(health: CollectorHealth) -> str:
 
 def _gpus(frame: Frame, width: int, rows_left: int | None, ink: _Glyphs) -> RenderableType:
     rows = frame.gpus
-    beside = max(1, width // _COLUMN_CHARS)
-    columns = 1 if rows_left is None else min(beside, math.ceil(len(rows) / rows_left))
+    most_columns = max(1, width // _COLUMN_CHARS)
+    columns = 1 if rows_left is None else min(most_columns, math.ceil(len(rows) / rows_left))
     if columns > 1 and rows_left is not None:
         rows_left -= 1  # room for the line that counts what does not fit
     each = math.ceil(len(rows) / max(1, columns))

@@ -136,7 +136,7 @@ def test_the_example_holds_every_key_and_every_key_is_described(load):
 def test_the_example_tells_bounds_choices_and_defaults():
     text = example.example()
     for words in (
-        "20 if none was learned.\n",
+        "20 if no period was learned.\n",
         "# No default; a number, at least 0.1, at most 50.\n#rate_hz = 20.0",
         "# Default 1.0; a number, at least 1, at most 60.\ncounter_every_s = 1.0",
         '# Default "text"; "text" or "json".\nlog_format = "text"\n',

@@ -78,7 +78,7 @@ def test_upload_without_a_store_is_one_line(lake, tmp_path):
     config.write_text(f"lake = '{lake.root}'\n")
     result = call("upload", "--config", str(config))
     assert isinstance(result.exception, UserError)
-    assert "upload.to is not given" in str(result.exception)
+    assert "upload.to is not set" in str(result.exception)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ class Clocks(Source[Strict]):
         if host.emulated:
             yield Finding("ok", "clock", f"{text}, emulated")
             return
+        # A host without a battery for its clock starts in 1970 or on the firmware's date.
         if not _SANE_FROM <= now < _SANE_FROM.replace(year=_SANE_FROM.year + _SANE_YEARS):
             yield Finding("FAIL", "clock", f"{text}: this cannot be right; set the clock")
             return

@@ -26,6 +26,7 @@ class WallSteps:
         A clock that is set back shows some times twice. A server first seen after the step is taken
         to have started after it, if that is possible: otherwise it would have been seen before.
         """
+        # The newest step first, since the latest possible stamp counts.
         for from_us, off_us in reversed(self._steps):
             ts_us = wall_us - off_us
             if from_us - _SLACK_US <= ts_us <= now_us + _SLACK_US:

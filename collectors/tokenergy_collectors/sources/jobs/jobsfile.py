@@ -60,6 +60,7 @@ def read_jobs(path: str | Path, *, node_default: str | None = None) -> list[Job]
             job = _job(cells, clock, node_default)
             key = (job["job_id"], _device_key(job), job["start_us"])
             line, other = found.setdefault(key, (file.line, job))
+            # An identical row is harmless; of two that differ, either could be wrong.
             if other != job:
                 raise BadValueError(
                     f"job {job['job_id']!r} on device {job['device_id']!r} from "

@@ -38,6 +38,7 @@ class Jobs(Source[JobKeys]):
     def __init__(self, config: JobKeys, host: Host) -> None:
         super().__init__(config, host)
         path = _path(config, host)
+        # Reading the lake takes time, so only if there are declared jobs to compare with it.
         known = records(host.lake, host.node) if host.lake and (host.declared or path) else ()
         self._jobs = DeclaredJobs(host.node, host.boards, path, host.declared or (), known)
         self._jobs.spread.update(host.spread)

@@ -46,18 +46,18 @@ def board_findings(boards: Sequence[Board], config: GpuKeys, clock: Clock) -> It
     learn_scopes(boards, clock, config.learn_s, threading.Event())
     rate = rate_hz(config, boards)
     pids: set[int] = set()
-    mute = 0
+    without_readings = 0
     for board in boards:
         yield _identity(board)
         finding = _readings(board)
-        mute += finding.level == "FAIL"
+        without_readings += finding.level == "FAIL"
         # A board without readings is no failure: the collector samples the others.
         yield finding._replace(level="warn") if finding.level == "FAIL" else finding
         yield _period(board, config, rate)
         if board.scopes:
             yield _scopes(board)
         pids.update(board.processes() or [])
-    if mute == len(boards):
+    if without_readings == len(boards):
         yield Finding("FAIL", "gpu", "no board reports power or energy: there is nothing to sample")
     yield _processes(pids)
 

@@ -110,6 +110,7 @@ def learn_scopes(
         if last:
             break
         first = False
+        # Late polls are skipped, and the last one is exactly at the end.
         due_us = min(max(due_us + _POLL_US, clock.monotonic_us()), end_us)
         clock.sleep_until(due_us, stop)
     for one in watched:

@@ -77,6 +77,7 @@ class Textfiles(Source[TextfileKeys]):
         if self._read_us.get(path) == written_us:
             return
         readings = _load(path)
+        # Only now: a file that could not be parsed is tried again at the next look.
         self._read_us[path] = written_us
         for reading in readings:
             host.add("host", ts_us=ts_us, node=host.node, **reading._asdict())

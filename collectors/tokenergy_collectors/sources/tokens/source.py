@@ -45,6 +45,7 @@ class Tokens(Source[TokenKeys]):
 
     def edge(self) -> None:
         """Scrape every endpoint once more."""
+        # A scrape that runs now began before the edge, so another one follows it.
         for reader in self._readers:
             reader.ask(even_if_busy=True)
 
