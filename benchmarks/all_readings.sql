@@ -30,12 +30,15 @@ marked AS (
             false
         ) AS restarted
     FROM reading
-    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, epoch, value)
+    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, epoch, value, since_us, model)
 ),
 point AS (
-    SELECT job_id, source_id, engine, kind, model, ts_us, value, restarted FROM marked
+    SELECT job_id, source_id, engine, kind, model, ts_us, value, epoch, since_us, restarted
+    FROM marked
     UNION ALL
-    SELECT m.job_id, m.source_id, m.engine, m.kind, m.model, m.since_us, 0, m.restarted
+    SELECT
+        m.job_id, m.source_id, m.engine, m.kind, m.model,
+        m.since_us, 0, m.epoch, m.since_us, m.restarted
     FROM marked AS m
     LEFT JOIN span USING (job_id)
     WHERE m.since_us < m.ts_us
@@ -54,7 +57,10 @@ grown AS (
         END AS delta,
         ts_us - lag(ts_us) OVER counter AS dt_us
     FROM point
-    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, restarted, value)
+    WINDOW counter AS (
+        PARTITION BY job_id, source_id, engine, kind
+        ORDER BY ts_us, epoch, value, since_us, restarted DESC
+    )
 ),
 total AS (
     SELECT job_id, source_id, engine, kind, ts_us, max(tokens) AS tokens
@@ -62,7 +68,8 @@ total AS (
         SELECT
             *,
             sum(delta) OVER (
-                PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, restarted, value
+                PARTITION BY job_id, source_id, engine, kind
+                ORDER BY ts_us, epoch, value, since_us, restarted DESC
             )::BIGINT AS tokens
         FROM grown
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from itertools import groupby, pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -102,26 +102,6 @@ def by_counter(readings: list[Row]) -> list[list[Row]]:
     return [list(group) for _, group in groupby(rows, lambda row: [row[n] for n in COUNTER])]
 
 
-def one_at_each_restart(readings: list[Row]) -> list[Row]:
-    """Leave out what else is read at the stamp of a restart: see the known defect below."""
-    found: list[Row] = []
-    for _, at_stamp in groupby(readings, lambda row: row["ts_us"]):
-        rows = list(at_stamp)
-        restart = any(restarts(*pair) for pair in pairwise([*found[-1:], *rows]))
-        found += rows[:1] if restart else rows
-    return found
-
-
-def one_at_each_stamp(readings: list[Row]) -> list[Row]:
-    return [next(at_stamp) for _, at_stamp in groupby(readings, lambda row: row["ts_us"])]
-
-
-def restarts(before: Row, row: Row) -> bool:
-    sinces = (before["since_us"], row["since_us"])
-    moved = None not in sinces and abs(sinces[0] - sinces[1]) > S
-    return row["value"] < before["value"] or row["epoch"] > before["epoch"] or moved
-
-
 def impossible(rng: random.Random, readings: list[Row]) -> list[Row]:
     """Readings of the same counters that no counter can have."""
     rows = rng.sample(readings, len(readings) // 50)
@@ -142,9 +122,9 @@ def test_points_give_what_the_definition_says(tmp_path: Path, seed: int) -> None
     known, late = [], []
     for rows in by_counter(readings):
         if rng.random() < 0.5:
-            known += one_at_each_restart(rows)
-        else:  # any part of these may come later, and makes no stamp a restart with two readings
-            for row in one_at_each_stamp(rows):
+            known += rows
+        else:  # any part of these may come later
+            for row in rows:
                 (late if rng.random() < 0.5 else known).append(row)
     known += impossible(rng, known)
     jobs = some_jobs(rng, job_ids)

@@ -28,7 +28,8 @@ marked AS (
 ),
 point AS (
     SELECT
-        job_id, source_id, engine, kind, model, ts_us, value, epoch, since_us, restarted, delta, peak
+        job_id, source_id, engine, kind, model,
+        ts_us, value, epoch, since_us, restarted, delta, peak
     FROM marked
     UNION ALL
     SELECT
