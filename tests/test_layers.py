@@ -68,7 +68,7 @@ def test_another_checkout_is_counted(tmp_path):
     lines = result.stdout.splitlines()
     assert [line.split() for line in lines[1:4]] == [
         ["tokenergy_collectors", "2", "1", "7", "2", "3", "1", "1", "0"],
-        ["tokenergy_transforms", "0", "1", "2", "0", "0", "-", "0", "0"],
+        ["tokenergy_transforms", "0", "1", "2", "0", "0", "0", "0", "0"],
         ["tokenergy_sql", "0", "1", "2", "0", "0", "0", "0", "0"],
     ]
     assert lines[4:] == [
