@@ -39,7 +39,8 @@ test: .venv/dev.stamp ## run the tests; WORKERS=2 runs two test files at a time
 
 check: .venv/dev.stamp ## check format, lint, types, import layers and generated docs
 	@failed=0; \
-	for step in "ruff format --check $(SOURCES)" "ruff check $(SOURCES)" mypy lint-imports \
+	for step in "ruff format --check $(SOURCES)" "ruff check $(SOURCES)" "sqlfluff lint -q sql" \
+	    mypy lint-imports \
 	    "python -m docs.generate --check"; do \
 	  echo "$$step"; $(BIN)/$$step || { failed=1; summary="$$summary; $$step"; }; \
 	done; \

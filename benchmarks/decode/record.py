@@ -31,7 +31,7 @@ JOBS = "jobs.csv"
 _SCRAPE_EVERY_S = 1.0
 _STOP_S = 30.0
 _START_US = 60_000_000
-_LATE = "does not sample yet as the first job begins"
+_LATE = "was not sampling when the first job began; record again"
 
 
 class Decoder(Protocol):

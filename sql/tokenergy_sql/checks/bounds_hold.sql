@@ -8,12 +8,14 @@ SELECT
     strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",
     account, job_id, energy_nj, low_nj, high_nj
 FROM ledger
-WHERE (energy_nj NOT BETWEEN low_nj AND high_nj
-        AND (device_id, hour_of(start_us)) NOT IN
-            (SELECT (device_id, hour_us) FROM ledger_hour WHERE calibrated))
-   OR energy_nj < 0
-   OR low_nj < 0
-   OR low_nj > high_nj
-   OR (energy_nj IS NULL) <> (account = 'gap')
-   OR account NOT IN ('active', 'resident_idle', 'free_idle', 'unattributed', 'gap')
+WHERE (
+    energy_nj NOT BETWEEN low_nj AND high_nj
+    AND (device_id, hour_of(start_us)) NOT IN
+    (SELECT (device_id, hour_us) FROM ledger_hour WHERE calibrated)
+)
+OR energy_nj < 0
+OR low_nj < 0
+OR low_nj > high_nj
+OR (energy_nj IS NULL) <> (account = 'gap')
+OR account NOT IN ('active', 'resident_idle', 'free_idle', 'unattributed', 'gap')
 ORDER BY ALL

@@ -23,7 +23,7 @@ drawn AS (
         bool_or(l.job_id IS NOT NULL) AS held
     FROM ledger_hour AS l
     ASOF LEFT JOIN located AS t
-      ON t.device_id = l.device_id AND t.ts_us < l.hour_us + us_per_hour()
+        ON t.device_id = l.device_id AND t.ts_us < l.hour_us + us_per_hour()
     LEFT JOIN first_located AS f ON f.device_id = l.device_id
     GROUP BY ALL
 ),

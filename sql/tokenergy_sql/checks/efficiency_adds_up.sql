@@ -6,7 +6,7 @@ SELECT
     strftime(make_timestamp(hour_us), '%Y-%m-%dT%HZ') AS "hour",
     e.e_gpu_nj,
     coalesce(e.e_steady_nj, 0) + coalesce(e.e_low_batch_nj, 0) + coalesce(e.e_prefill_nj, 0)
-        + coalesce(e.e_no_tokens_nj, 0) + coalesce(e.e_idle_nj, 0) + coalesce(e.e_unknown_nj, 0)
+    + coalesce(e.e_no_tokens_nj, 0) + coalesce(e.e_idle_nj, 0) + coalesce(e.e_unknown_nj, 0)
         AS parts_nj,
     j.e_gpu_nj AS index_nj
 FROM job_efficiency AS e

@@ -10,9 +10,9 @@ FROM (
     SELECT s.device_id, s.start_us, count(*) AS jobs, sum(a.share_ppm) AS share_ppm
     FROM segment AS s
     JOIN allocation AS a
-      ON a.device_id = s.device_id
-     AND a.start_us <= s.start_us
-     AND (a.end_us IS NULL OR a.end_us >= s.end_us)
+        ON a.device_id = s.device_id
+        AND a.start_us <= s.start_us
+        AND (a.end_us IS NULL OR a.end_us >= s.end_us)
     GROUP BY ALL
 )
 WHERE share_ppm > whole_ppm()

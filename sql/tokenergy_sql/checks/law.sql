@@ -18,8 +18,10 @@ booked AS (
 marked AS (
     SELECT
         *,
-        (meter IS DISTINCT FROM lag(meter) OVER hour
-            OR start_us IS DISTINCT FROM lag(end_us) OVER hour)::INT AS begins
+        (
+            meter IS DISTINCT FROM lag(meter) OVER hour
+            OR start_us IS DISTINCT FROM lag(end_us) OVER hour
+        )::INT AS begins
     FROM booked
     WINDOW hour AS (PARTITION BY device_id, hour_us ORDER BY start_us)
 ),
@@ -78,8 +80,9 @@ counter_at AS (
 reading AS (
     SELECT device_id, ts_us, min(power_mw) AS mw
     FROM power
-    WHERE power_mw IS NOT NULL
-      AND device_id IN (SELECT device_id FROM run WHERE meter = 'samples')
+    WHERE
+        power_mw IS NOT NULL
+        AND device_id IN (SELECT device_id FROM run WHERE meter = 'samples')
     GROUP BY device_id, ts_us
 ),
 pair AS (
@@ -99,7 +102,7 @@ gap_limit AS (
         r.hour_us,
         least(greatest(3 * coalesce(
             arg_max(d.update_us, (d.ts_us, d.update_us))
-                FILTER (WHERE d.ts_us < r.hour_us + us_per_hour()),
+            FILTER (WHERE d.ts_us < r.hour_us + us_per_hour()),
             arg_min(d.update_us, (d.ts_us, d.update_us)),
             0
         ), 3 * us_per_second() // 2), 600 * us_per_second()) AS limit_us
@@ -121,8 +124,10 @@ part AS (
 integral AS (
     SELECT
         device_id, hour_us, run,
-        sum((2 * p0 * dt + rise * x1) * x1 // (2 * dt)
-            - (2 * p0 * dt + rise * x0) * x0 // (2 * dt)) AS nj
+        sum(
+            (2 * p0 * dt + rise * x1) * x1 // (2 * dt)
+            - (2 * p0 * dt + rise * x0) * x0 // (2 * dt)
+        ) AS nj
     FROM part
     GROUP BY ALL
 ),
@@ -134,7 +139,7 @@ metered AS (
     LEFT JOIN counter_at AS a ON a.device_id = r.device_id AND a.edge_us = r.a_us
     LEFT JOIN counter_at AS b ON b.device_id = r.device_id AND b.edge_us = r.b_us
     LEFT JOIN integral AS i
-      ON i.device_id = r.device_id AND i.hour_us = r.hour_us AND i.run = r.run
+        ON i.device_id = r.device_id AND i.hour_us = r.hour_us AND i.run = r.run
 )
 SELECT
     device_id,

@@ -22,11 +22,12 @@ SELECT
     b.energy_nj AS ledger_nj
 FROM booked AS b
 FULL JOIN ledger_hour AS h
-  ON h.device_id = b.device_id AND h.node = b.node AND h.hour_us = b.hour_us
- AND h.account = b.account AND h.job_id IS NOT DISTINCT FROM b.job_id
-WHERE h.energy_nj IS DISTINCT FROM b.energy_nj
-   OR h.low_nj IS DISTINCT FROM b.low_nj
-   OR h.high_nj IS DISTINCT FROM b.high_nj
-   OR h.device_us IS DISTINCT FROM b.device_us
-   OR h.covered_us IS DISTINCT FROM b.covered_us
+    ON h.device_id = b.device_id AND h.node = b.node AND h.hour_us = b.hour_us
+    AND h.account = b.account AND h.job_id IS NOT DISTINCT FROM b.job_id
+WHERE
+    h.energy_nj IS DISTINCT FROM b.energy_nj
+    OR h.low_nj IS DISTINCT FROM b.low_nj
+    OR h.high_nj IS DISTINCT FROM b.high_nj
+    OR h.device_us IS DISTINCT FROM b.device_us
+    OR h.covered_us IS DISTINCT FROM b.covered_us
 ORDER BY ALL

@@ -19,7 +19,8 @@ SELECT
     u.outside
 FROM job_index AS j
 FULL JOIN used AS u USING (job_id)
-WHERE j.n_generated IS DISTINCT FROM u.n_generated
-   OR j.n_trained IS DISTINCT FROM u.n_trained
-   OR u.outside
+WHERE
+    j.n_generated IS DISTINCT FROM u.n_generated
+    OR j.n_trained IS DISTINCT FROM u.n_trained
+    OR u.outside
 ORDER BY ALL

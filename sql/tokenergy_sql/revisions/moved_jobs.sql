@@ -3,7 +3,9 @@
 -- change of energy first.
 WITH
 of_job AS (
-    SELECT 'before' AS side, * FROM before UNION ALL SELECT 'after', * FROM after
+    SELECT 'before' AS side, * FROM before
+    UNION ALL
+    SELECT 'after', * FROM after
 ),
 own AS (
     SELECT side, job_id, hour_us, COLUMNS(* EXCLUDE (side, job_id, hour_us))::VARCHAR

@@ -6,7 +6,7 @@ from pathlib import Path
 import tokenergy_collectors
 from tokenergy_collectors.lake.contract import EVENT_KINDS
 
-WRITERS = {"warn", "event", "_tell", "tell", "_event"}
+WRITERS = {"warn", "event", "emit", "_emit", "_tell", "_event"}
 """Functions and methods that take an event's kind as their first argument."""
 
 INDIRECT = {"limit"}

@@ -13,52 +13,75 @@
 --   ratio        other / one
 --   apart        true if the bounds do not overlap: the difference is larger than the error
 CREATE MACRO compare(one, other) AS TABLE
-WITH
-job AS (
+    WITH
+    job AS (
+        SELECT
+            job_id,
+            workload,
+            unnest([
+                {
+                    'place': 1, 'figure': 'GPU energy, kWh', 'shared': true,
+                    'value': kwh(e_gpu_nj), 'low': kwh(e_gpu_low_nj),
+                    'high': kwh(e_gpu_high_nj)
+                },
+                {
+                    'place': 2, 'figure': 'GPU energy while active, kWh', 'shared': true,
+                    'value': kwh(e_gpu_active_nj), 'low': NULL, 'high': NULL
+                },
+                {
+                    'place': 3, 'figure': 'facility energy, kWh', 'shared': true,
+                    'value': kwh(e_facility_nj), 'low': kwh(e_facility_low_nj),
+                    'high': kwh(e_facility_high_nj)
+                },
+                {
+                    'place': 4, 'figure': 'device time, h', 'shared': true,
+                    'value': hours(device_us), 'low': NULL, 'high': NULL
+                },
+                {
+                    'place': 5, 'figure': 'mean power of a device, W', 'shared': true,
+                    'value': watts(e_gpu_nj / nullif(device_us, 0)),
+                    'low': watts(e_gpu_low_nj / nullif(device_us, 0)),
+                    'high': watts(e_gpu_high_nj / nullif(device_us, 0))
+                },
+                {
+                    'place': 6, 'figure': 'tokens', 'shared': false,
+                    'value': CASE workload
+                        WHEN 'training' THEN n_trained ELSE n_generated
+                    END::DOUBLE,
+                    'low': n_low::DOUBLE, 'high': n_high::DOUBLE
+                },
+                {
+                    'place': 7, 'figure': 'J/token, GPU', 'shared': false,
+                    'value': coalesce(te_gpu_out, te_train), 'low': te_gpu_low, 'high': te_gpu_high
+                },
+                {
+                    'place': 8, 'figure': 'J/token, facility', 'shared': false,
+                    'value': tokenergy, 'low': te_low, 'high': te_high
+                },
+                {
+                    'place': 9, 'figure': 'J/token, facility, burdened', 'shared': false,
+                    'value': tokenergy_burdened, 'low': NULL, 'high': NULL
+                },
+                {
+                    'place': 10, 'figure': 'coverage', 'shared': true,
+                    'value': coverage, 'low': NULL, 'high': NULL
+                }
+            ], recursive := true)
+        FROM job_index
+        WHERE job_id IN (one, other)
+    )
     SELECT
-        job_id,
-        workload,
-        unnest([
-            {'place': 1, 'figure': 'GPU energy, kWh', 'shared': true,
-             'value': kwh(e_gpu_nj), 'low': kwh(e_gpu_low_nj),
-             'high': kwh(e_gpu_high_nj)},
-            {'place': 2, 'figure': 'GPU energy while active, kWh', 'shared': true,
-             'value': kwh(e_gpu_active_nj), 'low': NULL, 'high': NULL},
-            {'place': 3, 'figure': 'facility energy, kWh', 'shared': true,
-             'value': kwh(e_facility_nj), 'low': kwh(e_facility_low_nj),
-             'high': kwh(e_facility_high_nj)},
-            {'place': 4, 'figure': 'device time, h', 'shared': true,
-             'value': hours(device_us), 'low': NULL, 'high': NULL},
-            {'place': 5, 'figure': 'mean power of a device, W', 'shared': true,
-             'value': watts(e_gpu_nj / nullif(device_us, 0)),
-             'low': watts(e_gpu_low_nj / nullif(device_us, 0)),
-             'high': watts(e_gpu_high_nj / nullif(device_us, 0))},
-            {'place': 6, 'figure': 'tokens', 'shared': false,
-             'value': CASE workload WHEN 'training' THEN n_trained ELSE n_generated END::DOUBLE,
-             'low': n_low::DOUBLE, 'high': n_high::DOUBLE},
-            {'place': 7, 'figure': 'J/token, GPU', 'shared': false,
-             'value': coalesce(te_gpu_out, te_train), 'low': te_gpu_low, 'high': te_gpu_high},
-            {'place': 8, 'figure': 'J/token, facility', 'shared': false,
-             'value': tokenergy, 'low': te_low, 'high': te_high},
-            {'place': 9, 'figure': 'J/token, facility, burdened', 'shared': false,
-             'value': tokenergy_burdened, 'low': NULL, 'high': NULL},
-            {'place': 10, 'figure': 'coverage', 'shared': true,
-             'value': coverage, 'low': NULL, 'high': NULL}
-        ], recursive := true)
-    FROM job_index
-    WHERE job_id IN (one, other)
-)
-SELECT
-    a.figure,
-    a.value AS one, a.low AS one_low, a.high AS one_high,
-    b.value AS other, b.low AS other_low, b.high AS other_high,
-    CASE WHEN a.shared OR a.workload = b.workload THEN b.value / nullif(a.value, 0) END AS ratio,
-    CASE WHEN a.shared OR a.workload = b.workload THEN a.high < b.low OR b.high < a.low END
-        AS apart
-FROM job AS a
-JOIN job AS b USING (place)
-WHERE a.job_id = one AND b.job_id = other
-UNION ALL BY NAME
-SELECT error('compare: job ' || coalesce(job_id, 'NULL') || ' is not in job_index') AS figure
-FROM (SELECT unnest([one, other]) AS job_id)
-WHERE job_id IS NULL OR job_id NOT IN (SELECT job_id FROM job_index)
+        a.figure,
+        a.value AS one, a.low AS one_low, a.high AS one_high,
+        b.value AS other, b.low AS other_low, b.high AS other_high,
+        CASE WHEN a.shared OR a.workload = b.workload THEN b.value / nullif(a.value, 0) END
+            AS ratio,
+        CASE WHEN a.shared OR a.workload = b.workload THEN a.high < b.low OR b.high < a.low END
+            AS apart
+    FROM job AS a
+    JOIN job AS b USING (place)
+    WHERE a.job_id = one AND b.job_id = other
+    UNION ALL BY NAME
+    SELECT error('compare: job ' || coalesce(job_id, 'NULL') || ' is not in job_index') AS figure
+    FROM (SELECT unnest([one, other]) AS job_id)
+    WHERE job_id IS NULL OR job_id NOT IN (SELECT job_id FROM job_index)

@@ -2,5 +2,5 @@
 -- In: amount, an integer; lower, upper, the running sum of weights without and with this part;
 -- total, the sum of all weights. Out: HUGEINT.
 CREATE MACRO part_of(amount, lower, upper, total) AS
-    amount::HUGEINT * upper::HUGEINT // total::HUGEINT
-    - amount::HUGEINT * lower::HUGEINT // total::HUGEINT
+amount::HUGEINT * upper::HUGEINT // total::HUGEINT
+- amount::HUGEINT * lower::HUGEINT // total::HUGEINT

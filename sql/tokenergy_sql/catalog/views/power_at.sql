@@ -12,36 +12,38 @@
 --   coverage   covered time / length
 --   jobs       jobs that held the device at the instant, joined by +; NULL if none
 CREATE MACRO power_at(moment) AS TABLE
-WITH
-there AS (
-    SELECT *
-    FROM segment
-    WHERE start_us <= stamp_us(moment)
-      AND end_us > stamp_us(moment)
-      AND start_us > stamp_us(moment) - us_per_hour()
-),
-held AS (
-    SELECT device_id, string_agg(DISTINCT job_id, '+' ORDER BY job_id) AS jobs
-    FROM allocation
-    WHERE start_us <= stamp_us(moment)
-      AND (end_us IS NULL OR end_us > stamp_us(moment))
-    GROUP BY device_id
-)
-SELECT
-    t.device_id,
-    t.node,
-    p.gpu, p.rack, p.pod, p.hall, p.site,
-    t.start_us AS from_us,
-    t.end_us AS to_us,
-    watts(t.mean_mw) AS mean_w,
-    watts(t.min_mw) AS min_w,
-    watts(t.max_mw) AS max_w,
-    t.covered_us / (t.end_us - t.start_us) AS coverage,
-    h.jobs
-FROM there AS t
-LEFT JOIN place AS p USING (device_id)
-LEFT JOIN held AS h USING (device_id)
-UNION ALL BY NAME
-SELECT error('power_at: expected a TIMESTAMP, ISO 8601 or microseconds') AS device_id
-WHERE stamp_us(moment) IS NULL
-ORDER BY mean_w DESC NULLS LAST, device_id
+    WITH
+    there AS (
+        SELECT *
+        FROM segment
+        WHERE
+            start_us <= stamp_us(moment)
+            AND end_us > stamp_us(moment)
+            AND start_us > stamp_us(moment) - us_per_hour()
+    ),
+    held AS (
+        SELECT device_id, string_agg(DISTINCT job_id, '+' ORDER BY job_id) AS jobs
+        FROM allocation
+        WHERE
+            start_us <= stamp_us(moment)
+            AND (end_us IS NULL OR end_us > stamp_us(moment))
+        GROUP BY device_id
+    )
+    SELECT
+        t.device_id,
+        t.node,
+        p.gpu, p.rack, p.pod, p.hall, p.site,
+        t.start_us AS from_us,
+        t.end_us AS to_us,
+        watts(t.mean_mw) AS mean_w,
+        watts(t.min_mw) AS min_w,
+        watts(t.max_mw) AS max_w,
+        t.covered_us / (t.end_us - t.start_us) AS coverage,
+        h.jobs
+    FROM there AS t
+    LEFT JOIN place AS p USING (device_id)
+    LEFT JOIN held AS h USING (device_id)
+    UNION ALL BY NAME
+    SELECT error('power_at: expected a TIMESTAMP, ISO 8601 or microseconds') AS device_id
+    WHERE stamp_us(moment) IS NULL
+    ORDER BY mean_w DESC NULLS LAST, device_id

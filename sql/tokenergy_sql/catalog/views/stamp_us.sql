@@ -6,10 +6,12 @@
 -- where there is none, so each text gets the cast that reads it correctly.
 CREATE MACRO stamp_us(moment) AS coalesce(
     try_cast(moment::VARCHAR AS BIGINT),
-    CASE WHEN regexp_matches(moment::VARCHAR, ':\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$')
-        THEN epoch_us(try_cast(moment::VARCHAR AS TIMESTAMPTZ))
-        ELSE epoch_us(try_cast(
-            regexp_replace(moment::VARCHAR, '([T ]\d\d)$', '\1:00') AS TIMESTAMP
-        ))
+    CASE
+        WHEN regexp_matches(moment::VARCHAR, ':\d\d(\.\d+)?\s*(Z|[+-]\d\d(:?\d\d)?)$')
+            THEN epoch_us(try_cast(moment::VARCHAR AS TIMESTAMPTZ))
+        ELSE
+            epoch_us(try_cast(
+                regexp_replace(moment::VARCHAR, '([T ]\d\d)$', '\1:00') AS TIMESTAMP
+            ))
     END
 )

@@ -17,176 +17,185 @@
 --   estimate          true if a job of the row has other values too, and was split by time
 --   reason_codes      those of the jobs, and uncounted: some jobs lack energy or tokens
 CREATE MACRO tokenergy_by(dimension) AS TABLE
-WITH
--- Pieces of jobs, each with its value of the dimension. Only one of the three sources is read.
-piece AS (
-    SELECT
-        job_id, workload,
-        CASE dimension
-            WHEN 'job' THEN job_id
-            WHEN 'model' THEN model
-            WHEN 'user' THEN "user"
-            WHEN 'account' THEN account
-            WHEN 'workload' THEN workload
-        END AS value,
-        device_us, covered_us,
-        CASE workload WHEN 'inference' THEN n_generated WHEN 'training' THEN n_trained END
-            AS n_tokens,
-        n_low, n_high,
-        e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_gpu_active_nj,
-        e_facility_nj, e_facility_low_nj, e_facility_high_nj,
-        e_gpu_burdened_nj, e_facility_burdened_nj,
-        reason_codes, emulated
-    FROM job_index
-    WHERE dimension IN ('job', 'model', 'user', 'account', 'workload')
-    UNION ALL
-    SELECT
-        job_id, j.workload,
-        left(
-            strftime(utc(h.hour_us), '%Y-%m-%dT%H'),
-            CASE dimension WHEN 'day' THEN 10 ELSE 13 END
-        ),
-        h.device_us, h.covered_us,
-        CASE j.workload WHEN 'inference' THEN h.n_generated WHEN 'training' THEN h.n_trained END,
-        h.n_low, h.n_high,
-        h.e_gpu_nj, h.e_gpu_low_nj, h.e_gpu_high_nj, h.e_gpu_active_nj,
-        h.e_facility_nj, h.e_facility_low_nj, h.e_facility_high_nj,
-        h.e_gpu_burdened_nj, h.e_facility_burdened_nj,
-        h.reason_codes, h.emulated
-    FROM job_hour_index AS h
-    JOIN (SELECT job_id, workload FROM job_index) AS j USING (job_id)
-    WHERE dimension IN ('day', 'hour')
-    UNION ALL
-    SELECT
-        job_id, workload,
-        CASE dimension
-            WHEN 'gpu' THEN gpu
-            WHEN 'node' THEN node
-            WHEN 'rack' THEN rack
-            WHEN 'pod' THEN pod
-            WHEN 'hall' THEN hall
-            WHEN 'site' THEN site
-        END,
-        device_us, covered_us,
-        n_tokens, n_low, n_high,
-        e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_gpu_active_nj,
-        e_facility_nj, e_facility_low_nj, e_facility_high_nj,
-        e_gpu_burdened_nj, e_facility_burdened_nj,
-        reason_codes, emulated
-    FROM job_device
-    WHERE dimension IN ('gpu', 'node', 'rack', 'pod', 'hall', 'site')
-),
--- As in a job's own row: a boundary that is unknown in one piece is unknown in the sum, and
--- unmetered energy counts with its lower bound.
-part AS (
-    SELECT
-        job_id, workload, value,
-        sum(device_us) AS device_us,
-        sum(covered_us) AS covered_us,
-        sum(n_tokens) AS n_tokens,
-        sum(n_low) AS n_low,
-        sum(n_high) AS n_high,
-        sum(e_gpu_nj) AS e_gpu_nj,
-        sum(e_gpu_low_nj) AS e_gpu_low_nj,
-        sum(e_gpu_high_nj) AS e_gpu_high_nj,
-        sum(e_gpu_active_nj) AS e_gpu_active_nj,
-        count(e_gpu_nj) > 0
+    WITH
+    -- Pieces of jobs, each with its value of the dimension. Only one of the three sources is read.
+    piece AS (
+        SELECT
+            job_id, workload,
+            CASE dimension
+                WHEN 'job' THEN job_id
+                WHEN 'model' THEN model
+                WHEN 'user' THEN "user"
+                WHEN 'account' THEN account
+                WHEN 'workload' THEN workload
+            END AS value,
+            device_us, covered_us,
+            CASE workload WHEN 'inference' THEN n_generated WHEN 'training' THEN n_trained END
+                AS n_tokens,
+            n_low, n_high,
+            e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_gpu_active_nj,
+            e_facility_nj, e_facility_low_nj, e_facility_high_nj,
+            e_gpu_burdened_nj, e_facility_burdened_nj,
+            reason_codes, emulated
+        FROM job_index
+        WHERE dimension IN ('job', 'model', 'user', 'account', 'workload')
+        UNION ALL
+        SELECT
+            job_id, j.workload,
+            left(
+                strftime(utc(h.hour_us), '%Y-%m-%dT%H'),
+                CASE dimension WHEN 'day' THEN 10 ELSE 13 END
+            ),
+            h.device_us, h.covered_us,
+            CASE j.workload
+                WHEN 'inference' THEN h.n_generated WHEN 'training' THEN h.n_trained
+            END,
+            h.n_low, h.n_high,
+            h.e_gpu_nj, h.e_gpu_low_nj, h.e_gpu_high_nj, h.e_gpu_active_nj,
+            h.e_facility_nj, h.e_facility_low_nj, h.e_facility_high_nj,
+            h.e_gpu_burdened_nj, h.e_facility_burdened_nj,
+            h.reason_codes, h.emulated
+        FROM job_hour_index AS h
+        JOIN (SELECT job_id, workload FROM job_index) AS j USING (job_id)
+        WHERE dimension IN ('day', 'hour')
+        UNION ALL
+        SELECT
+            job_id, workload,
+            CASE dimension
+                WHEN 'gpu' THEN gpu
+                WHEN 'node' THEN node
+                WHEN 'rack' THEN rack
+                WHEN 'pod' THEN pod
+                WHEN 'hall' THEN hall
+                WHEN 'site' THEN site
+            END,
+            device_us, covered_us,
+            n_tokens, n_low, n_high,
+            e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_gpu_active_nj,
+            e_facility_nj, e_facility_low_nj, e_facility_high_nj,
+            e_gpu_burdened_nj, e_facility_burdened_nj,
+            reason_codes, emulated
+        FROM job_device
+        WHERE dimension IN ('gpu', 'node', 'rack', 'pod', 'hall', 'site')
+    ),
+    -- As in a job's own row: a boundary that is unknown in one piece is unknown in the sum, and
+    -- unmetered energy counts with its lower bound.
+    part AS (
+        SELECT
+            job_id, workload, value,
+            sum(device_us) AS device_us,
+            sum(covered_us) AS covered_us,
+            sum(n_tokens) AS n_tokens,
+            sum(n_low) AS n_low,
+            sum(n_high) AS n_high,
+            sum(e_gpu_nj) AS e_gpu_nj,
+            sum(e_gpu_low_nj) AS e_gpu_low_nj,
+            sum(e_gpu_high_nj) AS e_gpu_high_nj,
+            sum(e_gpu_active_nj) AS e_gpu_active_nj,
+            count(e_gpu_nj) > 0
             AND count(e_facility_low_nj) = count(*) FILTER (WHERE device_us > 0) AS bounded,
-        CASE WHEN bounded THEN sum(coalesce(e_facility_nj, e_facility_low_nj)) END
-            AS e_facility_nj,
-        CASE WHEN bounded THEN sum(e_facility_low_nj) END AS e_facility_low_nj,
-        CASE WHEN bounded THEN sum(e_facility_high_nj) END AS e_facility_high_nj,
-        sum(e_gpu_burdened_nj) AS e_gpu_burdened_nj,
-        CASE WHEN count(e_facility_burdened_nj) = count(*) FILTER (WHERE device_us > 0)
-            THEN sum(e_facility_burdened_nj)
-        END AS e_facility_burdened_nj,
-        string_agg(reason_codes, ',') AS reason_codes,
-        bool_or(emulated) AS emulated
-    FROM piece
-    GROUP BY ALL
-),
-judged AS (
+            CASE WHEN bounded THEN sum(coalesce(e_facility_nj, e_facility_low_nj)) END
+                AS e_facility_nj,
+            CASE WHEN bounded THEN sum(e_facility_low_nj) END AS e_facility_low_nj,
+            CASE WHEN bounded THEN sum(e_facility_high_nj) END AS e_facility_high_nj,
+            sum(e_gpu_burdened_nj) AS e_gpu_burdened_nj,
+            CASE
+                WHEN count(e_facility_burdened_nj) = count(*) FILTER (WHERE device_us > 0)
+                    THEN sum(e_facility_burdened_nj)
+            END AS e_facility_burdened_nj,
+            string_agg(reason_codes, ',') AS reason_codes,
+            bool_or(emulated) AS emulated
+        FROM piece
+        GROUP BY ALL
+    ),
+    judged AS (
+        SELECT
+            *,
+            workload IN ('inference', 'training') AND e_gpu_nj IS NOT NULL AND n_tokens IS NOT NULL
+                AS counts,
+            counts AND e_facility_nj IS NULL AS unbounded,
+            -- An hour's tokens are counted; how a job's tokens split over its devices is not.
+            dimension NOT IN ('day', 'hour') AND count(*) OVER (PARTITION BY job_id) > 1 AS estimate
+        FROM part
+    ),
+    summed AS (
+        SELECT
+            value,
+            workload,
+            count(*) AS jobs,
+            count(*) FILTER (WHERE counts) AS counted,
+            sum(device_us)::BIGINT AS device_us,
+            sum(covered_us)::BIGINT AS covered_us,
+            sum(n_tokens)::BIGINT AS n_tokens,
+            sum(n_low)::BIGINT AS n_low,
+            sum(n_high)::BIGINT AS n_high,
+            sum(e_gpu_nj)::DECIMAL(38, 0) AS e_gpu_nj,
+            sum(e_gpu_low_nj)::DECIMAL(38, 0) AS e_gpu_low_nj,
+            sum(e_gpu_high_nj)::DECIMAL(38, 0) AS e_gpu_high_nj,
+            sum(e_gpu_active_nj)::DECIMAL(38, 0) AS e_gpu_active_nj,
+            sum(e_facility_nj)::DECIMAL(38, 0) AS e_facility_nj,
+            sum(e_facility_low_nj)::DECIMAL(38, 0) AS e_facility_low_nj,
+            sum(e_facility_high_nj)::DECIMAL(38, 0) AS e_facility_high_nj,
+            sum(e_gpu_burdened_nj)::DECIMAL(38, 0) AS e_gpu_burdened_nj,
+            sum(e_facility_burdened_nj)::DECIMAL(38, 0) AS e_facility_burdened_nj,
+            bool_or(estimate) AS estimate,
+            list_sort(list_distinct(flatten(list(string_split(reason_codes, ','))))) AS reasons,
+            bool_or(emulated) AS emulated,
+            -- What the ratios divide, J and tokens; a ratio without tokens is NULL.
+            nullif(sum(n_tokens) FILTER (WHERE counts), 0) AS n,
+            nullif(sum(n_low) FILTER (WHERE counts), 0) AS n_least,
+            CASE WHEN n > 0 THEN sum(n_high) FILTER (WHERE counts) END AS n_most,
+            joules(sum(e_gpu_nj) FILTER (WHERE counts)) AS gpu_j,
+            joules(sum(e_gpu_low_nj) FILTER (WHERE counts)) AS gpu_low_j,
+            joules(sum(e_gpu_high_nj) FILTER (WHERE counts)) AS gpu_high_j,
+            joules(sum(e_gpu_burdened_nj) FILTER (WHERE counts)) AS gpu_burdened_j,
+            CASE
+                WHEN NOT bool_or(unbounded) THEN joules(sum(e_facility_nj) FILTER (WHERE counts))
+            END
+                AS facility_j,
+            joules(sum(e_facility_low_nj) FILTER (WHERE counts)) AS facility_low_j,
+            joules(sum(e_facility_high_nj) FILTER (WHERE counts)) AS facility_high_j,
+            joules(sum(e_facility_burdened_nj) FILTER (WHERE counts)) AS facility_burdened_j
+        FROM judged
+        GROUP BY value, workload
+    )
     SELECT
-        *,
-        workload IN ('inference', 'training') AND e_gpu_nj IS NOT NULL AND n_tokens IS NOT NULL
-            AS counts,
-        counts AND e_facility_nj IS NULL AS unbounded,
-        -- An hour's tokens are counted; how a job's tokens split over its devices is not.
-        dimension NOT IN ('day', 'hour') AND count(*) OVER (PARTITION BY job_id) > 1 AS estimate
-    FROM part
-),
-summed AS (
+        dimension AS dimension,
+        value, workload, jobs, counted, device_us, covered_us, n_tokens, n_low, n_high,
+        e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_gpu_active_nj,
+        e_facility_nj, e_facility_low_nj, e_facility_high_nj,
+        e_gpu_burdened_nj, e_facility_burdened_nj,
+        gpu_j / n AS te_gpu,
+        gpu_low_j / n_most AS te_gpu_low,
+        CASE WHEN n > 0 THEN gpu_high_j / n_least END AS te_gpu_high,
+        facility_j / n AS tokenergy,
+        CASE WHEN facility_j IS NOT NULL THEN facility_low_j / n_most END AS te_low,
+        CASE WHEN facility_j IS NOT NULL AND n > 0 THEN facility_high_j / n_least END AS te_high,
+        gpu_burdened_j / n AS te_gpu_burdened,
+        CASE WHEN facility_j IS NOT NULL THEN facility_burdened_j / n END AS tokenergy_burdened,
+        CASE WHEN facility_j > 0 THEN j_per_kwh() * n / facility_j END AS tokens_per_kwh,
+        CASE WHEN device_us > 0 THEN covered_us / device_us END AS coverage,
+        estimate,
+        -- Only some versions of DuckDB give text for an empty list.
+        coalesce(array_to_string(list_filter(
+            list_append(reasons, CASE
+                WHEN workload IN ('inference', 'training') AND counted < jobs THEN 'uncounted'
+            END),
+            lambda code: code <> ''
+        ), ','), '') AS reason_codes,
+        emulated
+    FROM summed
+    UNION ALL BY NAME
     SELECT
-        value,
-        workload,
-        count(*) AS jobs,
-        count(*) FILTER (WHERE counts) AS counted,
-        sum(device_us)::BIGINT AS device_us,
-        sum(covered_us)::BIGINT AS covered_us,
-        sum(n_tokens)::BIGINT AS n_tokens,
-        sum(n_low)::BIGINT AS n_low,
-        sum(n_high)::BIGINT AS n_high,
-        sum(e_gpu_nj)::DECIMAL(38, 0) AS e_gpu_nj,
-        sum(e_gpu_low_nj)::DECIMAL(38, 0) AS e_gpu_low_nj,
-        sum(e_gpu_high_nj)::DECIMAL(38, 0) AS e_gpu_high_nj,
-        sum(e_gpu_active_nj)::DECIMAL(38, 0) AS e_gpu_active_nj,
-        sum(e_facility_nj)::DECIMAL(38, 0) AS e_facility_nj,
-        sum(e_facility_low_nj)::DECIMAL(38, 0) AS e_facility_low_nj,
-        sum(e_facility_high_nj)::DECIMAL(38, 0) AS e_facility_high_nj,
-        sum(e_gpu_burdened_nj)::DECIMAL(38, 0) AS e_gpu_burdened_nj,
-        sum(e_facility_burdened_nj)::DECIMAL(38, 0) AS e_facility_burdened_nj,
-        bool_or(estimate) AS estimate,
-        list_sort(list_distinct(flatten(list(string_split(reason_codes, ','))))) AS reasons,
-        bool_or(emulated) AS emulated,
-        -- What the ratios divide, J and tokens; a ratio without tokens is NULL.
-        nullif(sum(n_tokens) FILTER (WHERE counts), 0) AS n,
-        nullif(sum(n_low) FILTER (WHERE counts), 0) AS n_least,
-        CASE WHEN n > 0 THEN sum(n_high) FILTER (WHERE counts) END AS n_most,
-        joules(sum(e_gpu_nj) FILTER (WHERE counts)) AS gpu_j,
-        joules(sum(e_gpu_low_nj) FILTER (WHERE counts)) AS gpu_low_j,
-        joules(sum(e_gpu_high_nj) FILTER (WHERE counts)) AS gpu_high_j,
-        joules(sum(e_gpu_burdened_nj) FILTER (WHERE counts)) AS gpu_burdened_j,
-        CASE WHEN NOT bool_or(unbounded) THEN joules(sum(e_facility_nj) FILTER (WHERE counts)) END
-            AS facility_j,
-        joules(sum(e_facility_low_nj) FILTER (WHERE counts)) AS facility_low_j,
-        joules(sum(e_facility_high_nj) FILTER (WHERE counts)) AS facility_high_j,
-        joules(sum(e_facility_burdened_nj) FILTER (WHERE counts)) AS facility_burdened_j
-    FROM judged
-    GROUP BY value, workload
-)
-SELECT
-    dimension AS dimension,
-    value, workload, jobs, counted, device_us, covered_us, n_tokens, n_low, n_high,
-    e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_gpu_active_nj,
-    e_facility_nj, e_facility_low_nj, e_facility_high_nj,
-    e_gpu_burdened_nj, e_facility_burdened_nj,
-    gpu_j / n AS te_gpu,
-    gpu_low_j / n_most AS te_gpu_low,
-    CASE WHEN n > 0 THEN gpu_high_j / n_least END AS te_gpu_high,
-    facility_j / n AS tokenergy,
-    CASE WHEN facility_j IS NOT NULL THEN facility_low_j / n_most END AS te_low,
-    CASE WHEN facility_j IS NOT NULL AND n > 0 THEN facility_high_j / n_least END AS te_high,
-    gpu_burdened_j / n AS te_gpu_burdened,
-    CASE WHEN facility_j IS NOT NULL THEN facility_burdened_j / n END AS tokenergy_burdened,
-    CASE WHEN facility_j > 0 THEN j_per_kwh() * n / facility_j END AS tokens_per_kwh,
-    CASE WHEN device_us > 0 THEN covered_us / device_us END AS coverage,
-    estimate,
-    -- Only some versions of DuckDB give text for an empty list.
-    coalesce(array_to_string(list_filter(
-        list_append(reasons, CASE
-            WHEN workload IN ('inference', 'training') AND counted < jobs THEN 'uncounted'
-        END),
-        lambda code: code <> ''
-    ), ','), '') AS reason_codes,
-    emulated
-FROM summed
-UNION ALL BY NAME
-SELECT error(
-    'dimension ' || coalesce(dimension::VARCHAR, 'NULL') || ': expected job, model, user, account, '
-    'workload, day, hour, gpu, node, rack, pod, hall or site'
-) AS dimension
-WHERE dimension IS NULL OR dimension NOT IN (
-    'job', 'model', 'user', 'account', 'workload', 'day', 'hour',
-    'gpu', 'node', 'rack', 'pod', 'hall', 'site'
-)
-ORDER BY workload, e_gpu_nj DESC NULLS LAST, value
+        error(
+            'dimension '
+            || coalesce(dimension::VARCHAR, 'NULL')
+            || ': expected job, model, user, account, '
+            'workload, day, hour, gpu, node, rack, pod, hall or site'
+        ) AS dimension
+    WHERE
+        dimension IS NULL OR dimension NOT IN (
+            'job', 'model', 'user', 'account', 'workload', 'day', 'hour',
+            'gpu', 'node', 'rack', 'pod', 'hall', 'site'
+        )
+    ORDER BY workload, e_gpu_nj DESC NULLS LAST, value

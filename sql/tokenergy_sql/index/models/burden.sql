@@ -34,8 +34,9 @@ hosted AS (
         p.site,
         p.job_id,
         sum(p.gpu_nj) AS gpu_nj,
-        CASE WHEN count(s.host_mw) = count(*)
-            THEN sum(s.host_mw::HUGEINT * p.device_us // n.devices)
+        CASE
+            WHEN count(s.host_mw) = count(*)
+                THEN sum(s.host_mw::HUGEINT * p.device_us // n.devices)
         END AS host_nj,
         greatest(sum(p.device_us), 1) AS weight_us
     FROM placed AS p
@@ -48,8 +49,9 @@ pool AS (
         hour_us,
         site,
         coalesce(sum(gpu_nj) FILTER (WHERE job_id IS NULL), 0::HUGEINT) AS gpu_nj,
-        CASE WHEN count(host_nj) = count(*)
-            THEN coalesce(sum(host_nj) FILTER (WHERE job_id IS NULL), 0::HUGEINT)
+        CASE
+            WHEN count(host_nj) = count(*)
+                THEN coalesce(sum(host_nj) FILTER (WHERE job_id IS NULL), 0::HUGEINT)
         END AS host_nj,
         sum(weight_us) FILTER (WHERE job_id IS NOT NULL) AS weight_us
     FROM hosted
@@ -73,9 +75,9 @@ borne AS (
     SELECT
         *,
         coalesce(own_nj, 0)
-            + pool_nj * upper_us // whole_us - pool_nj * lower_us // whole_us AS gpu_nj,
+        + pool_nj * upper_us // whole_us - pool_nj * lower_us // whole_us AS gpu_nj,
         own_host_nj
-            + pool_host_nj * upper_us // whole_us - pool_host_nj * lower_us // whole_us AS host_nj
+        + pool_host_nj * upper_us // whole_us - pool_host_nj * lower_us // whole_us AS host_nj
     FROM spread
 ),
 running AS (
@@ -88,9 +90,12 @@ SELECT
     job_id,
     hour_us,
     sum(gpu_nj) AS e_gpu_burdened_nj,
-    CASE WHEN count(host_nj) = count(*)
-        THEN sum(scale_ppm(it_nj, site.pue_ppm)
-            - scale_ppm(it_nj - gpu_nj - host_nj, site.pue_ppm))
+    CASE
+        WHEN count(host_nj) = count(*)
+            THEN sum(
+                scale_ppm(it_nj, site.pue_ppm)
+                - scale_ppm(it_nj - gpu_nj - host_nj, site.pue_ppm)
+            )
     END AS e_facility_burdened_nj
 FROM running
 CROSS JOIN site

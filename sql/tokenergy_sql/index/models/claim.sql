@@ -8,9 +8,9 @@ held AS (
     SELECT s.span, a.job_id, a.mig_id, max(a.share_ppm) AS share_ppm
     FROM span AS s
     JOIN allocation AS a
-      ON a.device_id = s.device_id
-     AND a.start_us <= s.start_us
-     AND (a.end_us IS NULL OR a.end_us >= s.end_us)
+        ON a.device_id = s.device_id
+        AND a.start_us <= s.start_us
+        AND (a.end_us IS NULL OR a.end_us >= s.end_us)
     GROUP BY ALL
 ),
 holder AS (

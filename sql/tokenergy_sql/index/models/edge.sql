@@ -50,7 +50,7 @@ beside AS (
             ELSE 'samples'
         END AS meter,
         l.known = r.known AND r.divides = 1 AND l.block_integral > 0 AND r.block_integral > 0
-            AND (l.known = 'samples' OR (l.known = 'both' AND l.counter_off_us <= 50000))
+        AND (l.known = 'samples' OR (l.known = 'both' AND l.counter_off_us <= 50000))
             AS movable,
         r.block_total AS movable_nj
     FROM job_edge AS j
@@ -102,14 +102,15 @@ bounded AS (
         END AS least_nj,
         CASE meter
             WHEN 'counter'
-                THEN (coalesce(counter_us, 100000) * peak_mw * greatest(k, 1))::BIGINT
+                THEN
+                    (coalesce(counter_us, 100000) * peak_mw * greatest(k, 1))::BIGINT
                     + off_us * near_mw
             ELSE span_us * (
                 top_mw::HUGEINT * full_ppm * (2 * whole_ppm() - full_ppm)
                 + idle_mw::HUGEINT * (whole_ppm() - full_ppm) * (whole_ppm() - full_ppm)
             ) // (2 * whole_ppm() * whole_ppm())
-                + coalesce(renewed_us, spacing_us) * peak_mw::HUGEINT
-                + near_mw::HUGEINT * spacing_us // 2
+            + coalesce(renewed_us, spacing_us) * peak_mw::HUGEINT
+            + near_mw::HUGEINT * spacing_us // 2
         END AS most_nj
     FROM filled
 ),
@@ -136,7 +137,8 @@ SELECT
     END)::BIGINT AS left_above_nj,
     greatest(0, CASE part_ppm
         WHEN whole_ppm() THEN most_nj - shift_nj
-        ELSE window_us::HUGEINT * (whole_ppm() + part_ppm) * (near_mw * 105 // 100)
+        ELSE
+            window_us::HUGEINT * (whole_ppm() + part_ppm) * (near_mw * 105 // 100)
             // whole_ppm()
             + smeared_nj - moved_nj
     END)::BIGINT AS right_below_nj,

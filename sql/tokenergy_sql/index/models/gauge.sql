@@ -11,7 +11,8 @@ SELECT
     coalesce(len(pids), -1)::INT AS processes
 FROM state
 JOIN device_place USING (device_id)
-WHERE ts_us >= (SELECT hour_us - 15 * us_per_second() FROM parameters)
-  AND ts_us <= (SELECT hour_us + us_per_hour() FROM parameters)
-  AND (sm_util IS NOT NULL OR pids IS NOT NULL)
+WHERE
+    ts_us >= (SELECT hour_us - 15 * us_per_second() FROM parameters)
+    AND ts_us <= (SELECT hour_us + us_per_hour() FROM parameters)
+    AND (sm_util IS NOT NULL OR pids IS NOT NULL)
 ORDER BY ALL

@@ -37,15 +37,19 @@ ratio AS (
         joules(e_gpu_nj + e_host_nj) AS e_it_j,
         joules(e_facility_nj) AS e_facility_j,
         CASE WHEN generates AND NOT trains THEN joules(e_gpu_nj) / n_generated END AS te_gpu_out,
-        CASE WHEN generates AND NOT trains AND n_prompt_computed IS NOT NULL
-            THEN joules(e_gpu_nj)
-                / (n_prompt_computed + coalesce(n_prompt_cached, 0) + n_generated)
+        CASE
+            WHEN generates AND NOT trains AND n_prompt_computed IS NOT NULL
+                THEN
+                    joules(e_gpu_nj)
+                    / (n_prompt_computed + coalesce(n_prompt_cached, 0) + n_generated)
         END AS te_gpu_total,
-        CASE WHEN generates AND NOT trains AND n_prompt_computed IS NOT NULL
-            THEN joules(e_gpu_nj) / (n_prompt_computed + n_generated)
+        CASE
+            WHEN generates AND NOT trains AND n_prompt_computed IS NOT NULL
+                THEN joules(e_gpu_nj) / (n_prompt_computed + n_generated)
         END AS te_gpu_total_uncached,
-        CASE WHEN trains AND NOT generates AND NOT reads_prompts
-            THEN joules(e_gpu_nj) / n_trained
+        CASE
+            WHEN trains AND NOT generates AND NOT reads_prompts
+                THEN joules(e_gpu_nj) / n_trained
         END AS te_train,
         CASE WHEN n_index IS NOT NULL THEN joules(e_gpu_low_nj) / n_high END AS te_gpu_low,
         CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN joules(e_gpu_high_nj) / n_low END
@@ -69,8 +73,9 @@ SELECT
     CASE WHEN e_gpu_active_nj > 0 THEN e_facility_j / e_gpu_active_j END AS boundary_ratio,
     CASE WHEN device_us > 0 THEN covered_us / device_us END AS coverage,
     seconds(max_gap_us) AS max_gap_s,
-    CASE WHEN counter_nj > 0
-        THEN abs(joules(counter_nj - counted_integral_nj)) / joules(counter_nj)
+    CASE
+        WHEN counter_nj > 0
+            THEN abs(joules(counter_nj - counted_integral_nj)) / joules(counter_nj)
     END AS counter_rel_err,
     CASE WHEN e_facility_nj > 0 THEN e_gpu_j / e_facility_j END AS measured_share,
     CASE WHEN e_host_nj IS NULL THEN 'none' ELSE 'declared' END AS host_method,
@@ -79,8 +84,10 @@ SELECT
     array_to_string(list_filter(list_concat(reasons, [
         CASE WHEN e_gpu_nj IS NULL THEN 'no_energy' END,
         CASE WHEN n_generated IS NULL AND n_trained IS NULL THEN 'no_tokens' END,
-        CASE WHEN n_index IS NULL AND (n_generated IS NOT NULL OR n_trained IS NOT NULL)
-            THEN CASE WHEN trains THEN 'mixed_workload' ELSE 'zero_tokens' END END,
+        CASE
+            WHEN n_index IS NULL AND (n_generated IS NOT NULL OR n_trained IS NOT NULL)
+                THEN CASE WHEN trains THEN 'mixed_workload' ELSE 'zero_tokens' END
+        END,
         CASE WHEN e_gpu_nj IS NOT NULL AND e_host_nj IS NULL THEN 'no_host_power' END,
         CASE WHEN e_host_nj IS NOT NULL AND e_facility_nj IS NULL THEN 'no_pue' END,
         -- An hour's figures are final, whatever the job does later.

@@ -19,7 +19,8 @@ counter AS (
             t.kind <> 'prompt_computed' AS counts
         FROM tokens AS t
         JOIN job_facts AS f USING (job_id)
-        WHERE (f.workload = 'inference' AND t.kind IN ('generated', 'prompt_computed'))
+        WHERE
+            (f.workload = 'inference' AND t.kind IN ('generated', 'prompt_computed'))
             OR (f.workload = 'training' AND t.kind = 'trained')
     )
 ),
@@ -27,10 +28,11 @@ reading AS (
     SELECT c.counter, t.ts_us, t.value, t.epoch, t.since_us
     FROM tokens AS t
     JOIN counter AS c USING (job_id, source_id, engine, kind)
-    WHERE t.ts_us BETWEEN (SELECT hour_us - 600 * us_per_second() FROM parameters)
-          AND (SELECT hour_us + us_per_hour() + 600 * us_per_second() FROM parameters)
-      -- No counter gets this far (2^53): such a value is damage, not a count.
-      AND t.value BETWEEN 0 AND 9007199254740992
+    WHERE
+        t.ts_us BETWEEN (SELECT hour_us - 600 * us_per_second() FROM parameters)
+        AND (SELECT hour_us + us_per_hour() + 600 * us_per_second() FROM parameters)
+        -- No counter gets this far (2^53): such a value is damage, not a count.
+        AND t.value BETWEEN 0 AND 9007199254740992
 ),
 followed AS (
     SELECT
@@ -38,7 +40,7 @@ followed AS (
         lag(ts_us) OVER counter AS before_us,
         lag(value) OVER counter AS before,
         value < before OR epoch > lag(epoch) OVER counter
-            OR abs(since_us - lag(since_us) OVER counter) > us_per_second() AS restarted
+        OR abs(since_us - lag(since_us) OVER counter) > us_per_second() AS restarted
     FROM reading
     WINDOW counter AS (PARTITION BY counter ORDER BY ts_us, epoch, value)
 ),
@@ -108,8 +110,10 @@ shared_out AS (
         *,
         greatest(from_us, hour_us + place * interval_us) AS a_us,
         least(to_us, hour_us + (place + 1) * interval_us) AS b_us,
-        (tokens::HUGEINT * (b_us - from_us) // (to_us - from_us)
-            - tokens::HUGEINT * (a_us - from_us) // (to_us - from_us))::BIGINT AS part
+        (
+            tokens::HUGEINT * (b_us - from_us) // (to_us - from_us)
+            - tokens::HUGEINT * (a_us - from_us) // (to_us - from_us)
+        )::BIGINT AS part
     FROM dealt
 ),
 -- Readings further apart than an interval give no rate, unless nothing grew.
@@ -120,7 +124,7 @@ by_counter AS (
         any_value(counts) AS counts,
         sum(part)::BIGINT AS part,
         sum(b_us - a_us) FILTER (WHERE tokens = 0 OR to_us - from_us <= interval_us)
-            = any_value(interval_us) AS whole
+        = any_value(interval_us) AS whole
     FROM shared_out
     GROUP BY counter, place
 ),
@@ -249,11 +253,13 @@ SELECT
     CASE WHEN c.limited THEN c.over_90_low_nj END AS over_90_low_nj,
     CASE WHEN c.limited THEN c.over_90_high_nj END AS over_90_high_nj,
     list_concat(s.reasons, [
-        CASE WHEN f.workload = 'mixed' THEN 'mixed_workload'
+        CASE
+            WHEN f.workload = 'mixed' THEN 'mixed_workload'
             WHEN k.interval_us IS NULL THEN 'no_tokens'
             WHEN k.intervals = 0 THEN 'tokens_sparse'
             WHEN k.busy = 0 THEN 'zero_tokens'
-            WHEN k.n_peak IS NULL THEN 'few_intervals' END,
+            WHEN k.n_peak IS NULL THEN 'few_intervals'
+        END,
         CASE WHEN f.workload = 'inference' AND NOT k.prompted THEN 'no_prompt_counter' END,
         CASE WHEN c.limited = false THEN 'no_limit' END
     ]) AS reasons,

@@ -36,14 +36,18 @@ SELECT
     sum(n_steady) FILTER (WHERE full_rate)::BIGINT AS n_steady,
     sum(n_low_batch + CASE WHEN full_rate THEN 0 ELSE n_steady END)::BIGINT AS n_low_batch,
     -- Energy above a cap is unknown for the job where it is unknown in one of its hours.
-    CASE WHEN count(COLUMNS('over_.*')) = count(*) FILTER (WHERE e_gpu_nj IS NOT NULL)
-        THEN sum(COLUMNS('over_.*'))
+    CASE
+        WHEN count(COLUMNS('over_.*')) = count(*) FILTER (WHERE e_gpu_nj IS NOT NULL)
+            THEN sum(COLUMNS('over_.*'))
     END,
     list_filter(
         list_sort(list_distinct(flatten(list(string_split(reason_codes, ','))))),
         -- Why one hour has no steady state is no reason where another has one.
-        lambda code: code NOT IN ('', 'no_energy') AND (max(n_steady) IS NULL
-            OR code NOT IN ('no_tokens', 'zero_tokens', 'tokens_sparse', 'few_intervals'))
+        lambda code: code NOT IN (
+            '', 'no_energy') AND (
+            max(n_steady) IS NULL
+            OR code NOT IN ('no_tokens', 'zero_tokens', 'tokens_sparse', 'few_intervals')
+        )
     ) AS reasons,
     bool_or(emulated) AS emulated,
     sha256(string_agg(inputs_digest, '' ORDER BY hour_us)) AS inputs_digest,

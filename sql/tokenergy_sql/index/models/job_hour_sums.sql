@@ -16,8 +16,9 @@ booked AS (
         sum(energy_nj)::HUGEINT AS e_gpu_nj,
         sum(low_nj)::HUGEINT AS e_gpu_low_nj,
         sum(high_nj)::HUGEINT AS e_gpu_high_nj,
-        CASE WHEN count(energy_nj) > 0
-            THEN coalesce(sum(energy_nj) FILTER (WHERE account = 'active'), 0::HUGEINT)
+        CASE
+            WHEN count(energy_nj) > 0
+                THEN coalesce(sum(energy_nj) FILTER (WHERE account = 'active'), 0::HUGEINT)
         END AS e_gpu_active_nj,
         sum(counter_nj) AS counter_nj,
         sum(counted_integral_nj) AS counted_integral_nj,
@@ -49,8 +50,10 @@ card_span AS (
         sum(low_nj)::HUGEINT AS card_low_nj,
         sum(high_nj)::HUGEINT AS card_high_nj,
         -- A bound that was cut off at 0 leaves a narrower span than the errors would make.
-        least(1.0, (sum(high_nj) - sum(low_nj))::DOUBLE
-            / greatest(1.0, sum(own_nj + class_nj)::DOUBLE)) AS left_of_it,
+        least(
+            1.0, (sum(high_nj) - sum(low_nj))::DOUBLE
+            / greatest(1.0, sum(own_nj + class_nj)::DOUBLE)
+        ) AS left_of_it,
         sum(own_nj)::DOUBLE * left_of_it AS card_own_nj,
         sum(class_nj)::DOUBLE * left_of_it AS card_class_nj
     FROM ledger_hour
@@ -108,8 +111,9 @@ hosted AS (
     SELECT
         o.job_id,
         o.hour_us,
-        CASE WHEN count(s.host_mw) = count(*)
-            THEN sum(s.host_mw::HUGEINT * o.device_us // n.devices)
+        CASE
+            WHEN count(s.host_mw) = count(*)
+                THEN sum(s.host_mw::HUGEINT * o.device_us // n.devices)
         END AS e_host_nj
     FROM on_node AS o
     LEFT JOIN node_devices AS n USING (node)
@@ -142,16 +146,17 @@ counted AS (
 claimed AS (
     SELECT device_id, job_id, mig_id, share_ppm, greatest(start_us, p.hour_us) AS start_us, end_us
     FROM allocation, parameters AS p
-    WHERE start_us < p.hour_us + us_per_hour()
-      AND (end_us IS NULL OR end_us > greatest(start_us, p.hour_us))
+    WHERE
+        start_us < p.hour_us + us_per_hour()
+        AND (end_us IS NULL OR end_us > greatest(start_us, p.hour_us))
 ),
 holding AS (
     SELECT c.device_id, begun.start_us, c.job_id, c.mig_id, max(c.share_ppm) AS share_ppm
     FROM (SELECT DISTINCT device_id, start_us FROM claimed) AS begun
     JOIN claimed AS c
-      ON c.device_id = begun.device_id
-     AND c.start_us <= begun.start_us
-     AND (c.end_us IS NULL OR c.end_us > begun.start_us)
+        ON c.device_id = begun.device_id
+        AND c.start_us <= begun.start_us
+        AND (c.end_us IS NULL OR c.end_us > begun.start_us)
     GROUP BY ALL
 ),
 contended AS (

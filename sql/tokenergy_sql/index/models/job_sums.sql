@@ -18,14 +18,15 @@ added AS (
         CASE WHEN count(e_host_nj) = count(*) FILTER (WHERE device_us > 0) THEN sum(e_host_nj) END
             AS e_host_nj,
         count(e_gpu_nj) > 0
-            AND count(e_facility_low_nj) = count(*) FILTER (WHERE device_us > 0) AS bounded,
+        AND count(e_facility_low_nj) = count(*) FILTER (WHERE device_us > 0) AS bounded,
         CASE WHEN bounded THEN sum(coalesce(e_facility_nj, e_facility_low_nj)) END
             AS e_facility_nj,
         CASE WHEN bounded THEN sum(e_facility_low_nj) END AS e_facility_low_nj,
         CASE WHEN bounded THEN sum(e_facility_high_nj) END AS e_facility_high_nj,
         sum(e_gpu_burdened_nj) AS e_gpu_burdened_nj,
-        CASE WHEN count(e_facility_burdened_nj) = count(*) FILTER (WHERE device_us > 0)
-            THEN sum(e_facility_burdened_nj)
+        CASE
+            WHEN count(e_facility_burdened_nj) = count(*) FILTER (WHERE device_us > 0)
+                THEN sum(e_facility_burdened_nj)
         END AS e_facility_burdened_nj,
         sum(counter_nj) AS counter_nj,
         sum(counted_integral_nj) AS counted_integral_nj,
@@ -51,8 +52,10 @@ card_span AS (
         sum(low_nj)::HUGEINT AS card_low_nj,
         sum(high_nj)::HUGEINT AS card_high_nj,
         -- A bound that was cut off at 0 leaves a narrower span than the errors would make.
-        least(1.0, (sum(high_nj) - sum(low_nj))::DOUBLE
-            / greatest(1.0, sum(own_nj + class_nj)::DOUBLE)) AS left_of_it,
+        least(
+            1.0, (sum(high_nj) - sum(low_nj))::DOUBLE
+            / greatest(1.0, sum(own_nj + class_nj)::DOUBLE)
+        ) AS left_of_it,
         sum(own_nj)::DOUBLE * left_of_it AS card_own_nj,
         sum(class_nj)::DOUBLE * left_of_it AS card_class_nj
     FROM ledger_hour
@@ -103,10 +106,12 @@ SELECT
     coalesce(covered_us, 0) AS covered_us,
     list_filter(coalesce(methods, []), lambda x: x <> '') AS methods,
     -- Reasons that follow from the sums are derived again from the job's own sums.
-    list_filter(coalesce(reasons, []),
+    list_filter(
+        coalesce(reasons, []),
         lambda x: x IN (
             'gap', 'disputed', 'counter_flagged', 'shared_estimate', 'contended', 'calibrated'
-        )) AS reasons,
+        )
+    ) AS reasons,
     coalesce(inputs_digest, sha256('')) AS inputs_digest
 FROM added
 LEFT JOIN spanned USING (job_id)

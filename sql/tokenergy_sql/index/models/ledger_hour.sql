@@ -31,14 +31,18 @@ added AS (
 )
 SELECT
     a.* EXCLUDE (by_counter_nj, by_counter_us, by_samples_nj, by_samples_us),
-    coalesce(2 * (scale_ppm(by_counter_nj, counter_own_ppm) + by_counter_us * counter_own_mw
+    coalesce(2 * (
+        scale_ppm(by_counter_nj, counter_own_ppm) + by_counter_us * counter_own_mw
         + scale_ppm(
             scale_ppm(by_samples_nj, sensor_own_ppm) + by_samples_us * sensor_own_mw, seen_ppm
-        )), 0) AS own_nj,
-    coalesce(2 * (scale_ppm(by_counter_nj, counter_class_ppm) + by_counter_us * counter_class_mw
+        )
+    ), 0) AS own_nj,
+    coalesce(2 * (
+        scale_ppm(by_counter_nj, counter_class_ppm) + by_counter_us * counter_class_mw
         + scale_ppm(
             scale_ppm(by_samples_nj, sensor_class_ppm) + by_samples_us * sensor_class_mw, seen_ppm
-        )), 0) AS class_nj,
+        )
+    ), 0) AS class_nj,
     coalesce(c.calibrated, false) AS calibrated
 FROM added AS a
 LEFT JOIN sensor_class AS c USING (device_id)

@@ -60,7 +60,7 @@ risen AS (
         *,
         sum(step) OVER (
             PARTITION BY job_id, source_id, engine, kind
-        ORDER BY ts_us, epoch, value, since_us, restarted DESC
+            ORDER BY ts_us, epoch, value, since_us, restarted DESC
         ) AS tokens
     FROM grown
 ),
@@ -96,11 +96,12 @@ SELECT
     r.epoch,
     r.since_us,
     r.restarted,
-    CASE WHEN r.ts_us > c.second_us
-        THEN r.tokens - lag(r.tokens) OVER (
-            PARTITION BY job_id, source_id, engine, kind
-            ORDER BY r.ts_us, r.epoch, r.value, r.since_us, r.restarted DESC
-        )
+    CASE
+        WHEN r.ts_us > c.second_us
+            THEN r.tokens - lag(r.tokens) OVER (
+                PARTITION BY job_id, source_id, engine, kind
+                ORDER BY r.ts_us, r.epoch, r.value, r.since_us, r.restarted DESC
+            )
     END::BIGINT AS delta,
     c.peak
 FROM risen AS r

@@ -34,15 +34,16 @@ point AS (
     UNION ALL
     SELECT
         m.job_id, m.source_id, m.engine, m.kind, m.model,
-        m.since_us, 0, m.epoch, m.since_us, m.restarted, NULL, NULL
+        m.since_us AS ts_us, 0 AS value, m.epoch, m.since_us, m.restarted, NULL, NULL
     FROM marked AS m
     LEFT JOIN token_span AS span USING (job_id)
-    WHERE m.opening
-      AND m.since_us < m.ts_us
-      AND CASE
-          WHEN m.before_us IS NULL THEN m.since_us >= span.job_start_us - us_per_second()
-          ELSE m.restarted AND m.since_us > m.before_us
-      END
+    WHERE
+        m.opening
+        AND m.since_us < m.ts_us
+        AND CASE
+            WHEN m.before_us IS NULL THEN m.since_us >= span.job_start_us - us_per_second()
+            ELSE m.restarted AND m.since_us > m.before_us
+        END
 ),
 grown AS (
     SELECT
@@ -66,7 +67,7 @@ total AS (
             *,
             sum(delta) OVER (
                 PARTITION BY job_id, source_id, engine, kind
-        ORDER BY ts_us, epoch, value, since_us, restarted DESC
+                ORDER BY ts_us, epoch, value, since_us, restarted DESC
             )::BIGINT AS tokens
         FROM grown
     )
@@ -126,11 +127,11 @@ bracketed AS (
         r.ts_us AS right_us, r.tokens AS right_tokens
     FROM edge AS e
     ASOF LEFT JOIN total AS l
-      ON l.job_id = e.job_id AND l.source_id = e.source_id AND l.engine = e.engine
-     AND l.kind = e.kind AND l.ts_us <= e.edge_us
+        ON l.job_id = e.job_id AND l.source_id = e.source_id AND l.engine = e.engine
+        AND l.kind = e.kind AND l.ts_us <= e.edge_us
     ASOF LEFT JOIN total AS r
-      ON r.job_id = e.job_id AND r.source_id = e.source_id AND r.engine = e.engine
-     AND r.kind = e.kind AND r.ts_us >= e.edge_us
+        ON r.job_id = e.job_id AND r.source_id = e.source_id AND r.engine = e.engine
+        AND r.kind = e.kind AND r.ts_us >= e.edge_us
 ),
 valued AS (
     SELECT
@@ -138,9 +139,12 @@ valued AS (
         CASE
             WHEN left_us IS NULL THEN right_tokens
             WHEN right_us IS NULL OR left_us = right_us THEN left_tokens
-            ELSE left_tokens
-                + ((right_tokens - left_tokens)::HUGEINT * (edge_us - left_us)
-                    // (right_us - left_us))::BIGINT
+            ELSE
+                left_tokens
+                + (
+                    (right_tokens - left_tokens)::HUGEINT * (edge_us - left_us)
+                    // (right_us - left_us)
+                )::BIGINT
         END AS estimate,
         CASE
             WHEN left_us IS NULL
@@ -164,10 +168,10 @@ SELECT
     sum(b.high - a.low)::BIGINT AS high
 FROM hourly AS h
 JOIN valued AS a
-  ON a.job_id = h.job_id AND a.source_id = h.source_id AND a.engine = h.engine
- AND a.kind = h.kind AND a.edge_us = h.a_us
+    ON a.job_id = h.job_id AND a.source_id = h.source_id AND a.engine = h.engine
+    AND a.kind = h.kind AND a.edge_us = h.a_us
 JOIN valued AS b
-  ON b.job_id = h.job_id AND b.source_id = h.source_id AND b.engine = h.engine
- AND b.kind = h.kind AND b.edge_us = h.b_us
+    ON b.job_id = h.job_id AND b.source_id = h.source_id AND b.engine = h.engine
+    AND b.kind = h.kind AND b.edge_us = h.b_us
 WHERE h.a_us <= h.b_us
 GROUP BY ALL

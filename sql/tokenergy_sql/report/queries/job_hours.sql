@@ -23,17 +23,21 @@ SELECT
     CASE WHEN count(e_gpu_nj) = count(*) AND tokens > 0 THEN gpu_j / tokens END AS gpu,
     CASE WHEN gpu IS NOT NULL THEN joules(sum(e_gpu_low_nj)::DOUBLE) / sum(n_high)::DOUBLE END
         AS gpu_low,
-    CASE WHEN gpu IS NOT NULL AND sum(n_low) > 0
-        THEN joules(sum(e_gpu_high_nj)::DOUBLE) / sum(n_low)::DOUBLE
+    CASE
+        WHEN gpu IS NOT NULL AND sum(n_low) > 0
+            THEN joules(sum(e_gpu_high_nj)::DOUBLE) / sum(n_low)::DOUBLE
     END AS gpu_high,
-    CASE WHEN gpu IS NOT NULL AND count(e_facility_nj) = count(*)
-        THEN joules(sum(e_facility_nj)::DOUBLE) / tokens
+    CASE
+        WHEN gpu IS NOT NULL AND count(e_facility_nj) = count(*)
+            THEN joules(sum(e_facility_nj)::DOUBLE) / tokens
     END AS facility,
-    CASE WHEN facility IS NOT NULL
-        THEN joules(sum(e_facility_low_nj)::DOUBLE) / sum(n_high)::DOUBLE
+    CASE
+        WHEN facility IS NOT NULL
+            THEN joules(sum(e_facility_low_nj)::DOUBLE) / sum(n_high)::DOUBLE
     END AS facility_low,
-    CASE WHEN facility IS NOT NULL AND sum(n_low) > 0
-        THEN joules(sum(e_facility_high_nj)::DOUBLE) / sum(n_low)::DOUBLE
+    CASE
+        WHEN facility IS NOT NULL AND sum(n_low) > 0
+            THEN joules(sum(e_facility_high_nj)::DOUBLE) / sum(n_low)::DOUBLE
     END AS facility_high,
     sum(covered_us)::DOUBLE / nullif(sum(device_us), 0)::DOUBLE AS coverage
 FROM hour

@@ -1,15 +1,17 @@
 -- How finely each job is drawn. In: job_index, $end_us. Out: the table job_step.
--- The $detailed largest jobs have up to $most_points points, all others $few_points; a step is one of
--- $lengths_us, the shortest that is enough and cuts no segment, or else whole days. Hours are merged
--- to at most $most_hours. Steps of an hour and more are read from ledger_hour.
+-- The $detailed largest jobs have up to $most_points points, all others $few_points. A step is one
+-- of $lengths_us, the shortest that is enough and cuts no segment, or else whole days. Hours are
+-- merged to at most $most_hours. Steps of an hour and more are read from ledger_hour.
 CREATE TEMP TABLE job_step AS
 WITH span AS (
     SELECT
         job_id,
         start_us AS from_us,
         greatest(coalesce(end_us, $end_us), start_us + 1) AS to_us,
-        CASE WHEN row_number() OVER (ORDER BY e_gpu_nj DESC NULLS LAST, job_id) <= $detailed
-            THEN $most_points ELSE $few_points
+        CASE
+            WHEN row_number() OVER (ORDER BY e_gpu_nj DESC NULLS LAST, job_id) <= $detailed
+                THEN $most_points
+            ELSE $few_points
         END AS points
     FROM job_index
 ),
@@ -25,6 +27,6 @@ SELECT
         us_per_day() * ceil(least_us / us_per_day())::BIGINT
     )::BIGINT AS step_us,
     us_per_hour()
-        * ceil((ceil(to_us / us_per_hour()) - from_us // us_per_hour()) / $most_hours)::BIGINT
+    * ceil((ceil(to_us / us_per_hour()) - from_us // us_per_hour()) / $most_hours)::BIGINT
         AS hours_us
 FROM least_step

@@ -1,5 +1,5 @@
--- Tokens of each job over time. In: tokens, token_usage, job_step. Out: one row a job, step and kind.
--- Between two readings a counter is linear, as in the index; one that falls begins anew from zero.
+-- Tokens of each job over time. In: tokens, token_usage, job_step. Out: a row per job, step, kind.
+-- Between two readings a counter is linear, as in the index; one that falls restarts from zero.
 WITH reading AS (
     SELECT DISTINCT t.job_id, t.source_id, t.engine, t.kind, t.ts_us, t.epoch, t.value
     FROM tokens AS t

@@ -1,6 +1,6 @@
 -- J/token by workload, and by workload, model and board: sum of energy over sum of tokens, never a
--- mean of ratios. In: job_index. Out: one row a group; `fleet` is true where it is a whole workload.
--- A job counts where both its energy and its tokens are known; `jobs` counts all of the group.
+-- mean of ratios. In: job_index. Out: one row per group; `fleet` is true for a whole workload.
+-- A job counts if both its energy and its tokens are known; `jobs` counts all of the group.
 -- The facility's figure needs the facility energy of each job that counts.
 WITH job AS (
     SELECT
@@ -48,8 +48,9 @@ SELECT
     CASE WHEN tokens > 0 AND with_facility = counted THEN facility_j / tokens END AS facility,
     CASE WHEN tokens > 0 AND with_facility = counted THEN facility_low_j / tokens_high END
         AS facility_low,
-    CASE WHEN tokens > 0 AND with_facility = counted AND tokens_low > 0
-        THEN facility_high_j / tokens_low
+    CASE
+        WHEN tokens > 0 AND with_facility = counted AND tokens_low > 0
+            THEN facility_high_j / tokens_low
     END AS facility_high
 FROM total
 ORDER BY workload, fleet DESC, total.gpu_j / tokens NULLS LAST, model, total.gpu

@@ -22,14 +22,17 @@ SELECT
         AS gpu_low,
     CASE WHEN sum(n_low) > 0 THEN joules(sum(e_gpu_high_nj)::DOUBLE) / sum(n_low)::DOUBLE END
         AS gpu_high,
-    CASE WHEN tokens > 0 AND count(e_facility_nj) = count(*)
-        THEN joules(sum(e_facility_nj)::DOUBLE) / tokens
+    CASE
+        WHEN tokens > 0 AND count(e_facility_nj) = count(*)
+            THEN joules(sum(e_facility_nj)::DOUBLE) / tokens
     END AS facility,
-    CASE WHEN facility IS NOT NULL
-        THEN joules(sum(e_facility_low_nj)::DOUBLE) / sum(n_high)::DOUBLE
+    CASE
+        WHEN facility IS NOT NULL
+            THEN joules(sum(e_facility_low_nj)::DOUBLE) / sum(n_high)::DOUBLE
     END AS facility_low,
-    CASE WHEN facility IS NOT NULL AND sum(n_low) > 0
-        THEN joules(sum(e_facility_high_nj)::DOUBLE) / sum(n_low)::DOUBLE
+    CASE
+        WHEN facility IS NOT NULL AND sum(n_low) > 0
+            THEN joules(sum(e_facility_high_nj)::DOUBLE) / sum(n_low)::DOUBLE
     END AS facility_high
 FROM hour
 GROUP BY workload, step_us
