@@ -16,6 +16,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.catalog.sqlfile import read_sql
 
 KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
 LONG_US = 60_000_000
@@ -27,32 +28,7 @@ ENERGY_BOUND = 0.01
 SAMPLES_BOUND = 0.05
 """Largest relative error of energy booked by samples alone: the class of a data centre board."""
 
-_UNMETERED = """
-WITH
-marked AS (
-    SELECT
-        *,
-        method IN ('counter_gap', 'disputed') AS bridged,
-        (bridged IS DISTINCT FROM lag(bridged) OVER device
-            OR start_us IS DISTINCT FROM lag(end_us) OVER device)::INT AS begins
-    FROM ledger
-    WINDOW device AS (PARTITION BY device_id ORDER BY start_us, end_us)
-),
-numbered AS (
-    SELECT *, sum(begins) OVER (PARTITION BY device_id ORDER BY start_us, end_us) AS run
-    FROM marked
-),
-run AS (
-    SELECT device_id, run, count(DISTINCT coalesce(job_id, '')) > 1 AS crosses
-    FROM numbered
-    GROUP BY ALL
-)
-SELECT job_id, sum(high_nj - low_nj) AS slack_nj
-FROM numbered
-JOIN run USING (device_id, run)
-WHERE job_id IS NOT NULL AND (method = 'missing' OR (bridged AND crosses))
-GROUP BY job_id
-"""
+_UNMETERED = read_sql("tokenergy_sql.demo", "unmetered")
 """What no meter reports of a job: its missing time, and its part of what a counter bridges across
 one of its edges. There the energy is off by no more than the width of its own bounds."""
 

@@ -17,6 +17,7 @@ from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_collectors.lake.paths import hour_of_path, node_of
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.revisions import revisions
 
@@ -31,100 +32,36 @@ SELECT node, device_id, start_us, end_us, share_ppm, mig_id, scheduler, method, 
 FROM held ORDER BY device_id, start_us
 """
 
-_DEVICES = """
-SELECT
-    device_id, node, "name", limit_mw, sensor_kind, learned_us, counter_us,
-    ts_us AS told_us, emulated
-FROM device_now
-WHERE device_id IN (SELECT device_id FROM held)
-ORDER BY node, device_id
-"""
+_DEVICES = read_sql("tokenergy_sql.explain", "devices")
 
 _JOBS_FILE = """
 SELECT count(*) AS rows, min(recorded_us) AS first_us, max(recorded_us) AS last_us
 FROM rows_of_file WHERE job_id = getvariable('job_id')
 """
 
-_POWER_FILE = """
-SELECT
-    count(*) AS rows, count(energy_mj) AS counter_rows,
-    min(ts_us) AS first_us, max(ts_us) AS last_us
-FROM rows_of_file AS r
-WHERE EXISTS (FROM held AS a WHERE a.device_id = r.device_id
-    AND r.ts_us >= a.start_us AND (a.end_us IS NULL OR r.ts_us <= a.end_us))
-"""
+_POWER_FILE = read_sql("tokenergy_sql.explain", "power_file")
 
 _TOKENS_FILE = """
 SELECT count(*) AS rows, min(ts_us) AS first_us, max(ts_us) AS last_us
 FROM rows_of_file WHERE job_id = getvariable('job_id')
 """
 
-_SEGMENTS_FILE = """
-SELECT
-    count(*) AS rows, sum(readings) AS readings, sum(covered_us) AS covered_us,
-    sum(end_us - start_us) AS length_us, sum(energy_nj) AS energy_nj,
-    sum(counter_nj) AS counter_nj, min(start_us) AS first_us, max(end_us) AS last_us
-FROM rows_of_file AS r
-WHERE EXISTS (FROM held AS a WHERE a.device_id = r.device_id
-    AND a.start_us <= r.start_us AND (a.end_us IS NULL OR a.end_us >= r.end_us))
-"""
+_SEGMENTS_FILE = read_sql("tokenergy_sql.explain", "segments_file")
 
-_LEDGER_FILE = """
-SELECT
-    count(*) AS rows, sum(energy_nj) AS energy_nj,
-    min(start_us) AS first_us, max(end_us) AS last_us
-FROM rows_of_file WHERE job_id = getvariable('job_id')
-"""
+_LEDGER_FILE = read_sql("tokenergy_sql.explain", "ledger_file")
 
-_LEDGER = """
-SELECT
-    node, device_id, account, method, attribution,
-    count(*) AS rows,
-    sum(energy_nj) AS energy_nj,
-    sum(low_nj) AS low_nj,
-    sum(high_nj) AS high_nj,
-    sum(device_us) AS device_us,
-    sum(covered_us) AS covered_us,
-    min(k) AS k_min,
-    max(k) AS k_max
-FROM ledger WHERE job_id = getvariable('job_id')
-GROUP BY ALL ORDER BY node, device_id, account, method, attribution
-"""
+_LEDGER = read_sql("tokenergy_sql.explain", "job_ledger")
 
-_COUNTERS = """
-SELECT
-    source_id, engine, kind, count(*) AS readings,
-    min(ts_us) AS first_us, arg_min(value, ts_us) AS first_value,
-    max(ts_us) AS last_us, arg_max(value, ts_us) AS last_value,
-    count(DISTINCT epoch) AS epochs, max(since_us) AS since_us
-FROM tokens WHERE job_id = getvariable('job_id')
-GROUP BY ALL ORDER BY kind, source_id, engine
-"""
+_COUNTERS = read_sql("tokenergy_sql.explain", "counters")
 
 _USAGE = """
 SELECT kind, sum(tokens) AS tokens, sum(low) AS low, sum(high) AS high
 FROM token_usage WHERE job_id = getvariable('job_id') GROUP BY kind ORDER BY kind
 """
 
-_HOSTS = """
-SELECT l.hour_us, l.node, sum(l.device_us) AS device_us, any_value(n.devices) AS devices
-FROM ledger_hour AS l
-LEFT JOIN (
-    SELECT node, count(DISTINCT device_id) AS devices
-    FROM device_now WHERE mig_parent IS NULL GROUP BY node
-) AS n USING (node)
-WHERE l.job_id = getvariable('job_id')
-GROUP BY ALL ORDER BY l.hour_us, l.node
-"""
+_HOSTS = read_sql("tokenergy_sql.explain", "hosts")
 
-_HOURS = """
-SELECT
-    hour_us, e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_host_nj,
-    e_facility_nj, e_facility_low_nj, e_facility_high_nj,
-    n_prompt_computed, n_prompt_cached, n_generated, n_trained, n_low, n_high,
-    reason_codes, index_version, inputs_digest, as_of_us
-FROM job_hour_index WHERE job_id = getvariable('job_id') ORDER BY hour_us
-"""
+_HOURS = read_sql("tokenergy_sql.explain", "hours")
 
 
 def derivation(lake: Lake, job_id: str, site: Site) -> dict[str, Any]:

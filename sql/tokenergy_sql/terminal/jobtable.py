@@ -11,6 +11,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.namedrows import named_rows
+from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.terminal.table import (
     Column,
     count,
@@ -25,15 +26,7 @@ from tokenergy_sql.terminal.table import (
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SQL = """
-SELECT
-    job_id, workload, model, devices,
-    CASE WHEN workload = 'training' THEN n_trained ELSE n_generated END AS tokens,
-    e_gpu_j, e_gpu_active_j, coalesce(te_gpu_out, te_train) AS te_gpu,
-    te_gpu_low, te_gpu_high, tokenergy, te_low, te_high, coverage, reason_codes, emulated
-FROM job_index
-ORDER BY e_gpu_j DESC NULLS LAST, job_id
-"""
+_SQL = read_sql("tokenergy_sql.terminal", "job_table")
 
 
 def job_table(lake: Lake, *, wide: bool) -> Table:

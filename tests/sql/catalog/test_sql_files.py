@@ -10,7 +10,17 @@ import pytest
 
 import tokenergy_sql
 
-ROOMS = ("catalog", "checks", "index", "revisions")
+ROOMS = (
+    "catalog",
+    "checks",
+    "cli",
+    "demo",
+    "explain",
+    "index",
+    "report",
+    "revisions",
+    "terminal",
+)
 MODULES = [
     path for room in ROOMS for path in (Path(tokenergy_sql.__file__).parent / room).rglob("*.py")
 ]
