@@ -14,6 +14,7 @@ import typer
 from tokenergy_collectors import __version__
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.options import ConfigFile, Emulate, LakeOption, Node
+from tokenergy_collectors.base.strict import take_notices
 from tokenergy_collectors.emulate.cli import emulate, fleet
 from tokenergy_collectors.importers.cli import app as import_app
 from tokenergy_collectors.top.cli import top
@@ -203,6 +204,9 @@ def guarded(run_app: Callable[[], None]) -> None:
         # output at exit: point it elsewhere, or that flush prints an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    finally:
+        for notice in take_notices():
+            typer.echo(f"warning: {notice}", err=True)
 
 
 def main() -> None:

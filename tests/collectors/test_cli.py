@@ -1,6 +1,7 @@
 """The command as a user runs it: helps, one-line errors, exit codes, logs."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from tokenergy_collectors import __version__, cli
 from tokenergy_collectors.base.durations import parse_duration
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.daemon.supervise import NvmlLostError
+from tokenergy_collectors.start import run_collector
 
 
 def collect(*arguments, **options):
@@ -168,6 +171,28 @@ def test_logs_are_one_line_each(capsys):
     assert text.endswith(r' level=warning event=lost why="a\r\n\u000bb" device=GPU-1')
     told = json.loads(structured)
     assert (told["level"], told["event"], told["node"]) == ("info", "start", "n\n1")
+
+
+def test_lines_of_libraries_have_the_form_of_the_log(capsys):
+    Log("json")
+    logging.getLogger("elsewhere").warning("%s is odd", "it")
+    Log("text").info("source", success=True, last_success_us=None)
+    notice, text = capsys.readouterr().err.splitlines()
+    told = json.loads(notice)
+    assert (told["event"], told["logger"], told["why"]) == ("notice", "elsewhere", "it is odd")
+    assert text.endswith(" event=source success=true last_success_us=null")
+
+
+def test_an_old_key_is_a_line_of_the_log_in_its_form(tmp_path, capsys):
+    config = tmp_path / "collect.toml"
+    config.write_text("log_format = 'json'\nwal_limit_mb = 7\n")
+    run_collector(
+        config, control=Control(), lake=str(tmp_path / "lake"), node="gpu-a", emulate="demo",
+        duration="1s",
+    )  # fmt: skip
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["event"] for line in lines[:2]] == ["config", "start"]
+    assert "wal_limit_mb is now called wal_limit_mib" in lines[0]["why"]
 
 
 def test_a_log_that_nobody_reads_stops_nothing(monkeypatch):

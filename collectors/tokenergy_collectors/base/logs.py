@@ -95,7 +95,7 @@ class Log:
 
 def _logfmt(value: object) -> str:
     """Return a value as logfmt: bare if that is unambiguous, else quoted as in JSON."""
-    if isinstance(value, (dict, list, tuple)):
+    if value is None or isinstance(value, (bool, dict, list, tuple)):
         value = json.dumps(value, default=str, separators=(",", ":"))
     text = str(value)
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)

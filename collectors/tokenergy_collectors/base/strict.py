@@ -6,7 +6,6 @@ the value and what is allowed.
 
 from __future__ import annotations
 
-import logging
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,8 @@ from pydantic_core import PydanticCustomError
 from tokenergy_collectors.base.errors import UserError
 
 _SHOWN_CHARS = 60
-_LOG = logging.getLogger(__name__)
+_NOTICES: dict[str, None] = {}
+"""Remarks on files that were read. They wait here: the file itself says how to write the log."""
 
 
 class Strict(BaseModel):
@@ -53,8 +53,15 @@ class Strict(BaseModel):
         name = cls.renamed.get(key, key)
         if name == key or name in data:
             return key
-        _LOG.warning("the key %s is now called %s; rename it in your configuration", key, name)
+        _NOTICES[f"the key {key} is now called {name}; rename it in your configuration"] = None
         return name
+
+
+def take_notices() -> list[str]:
+    """Return what was noticed in files since the last call, each text once."""
+    found = list(_NOTICES)
+    _NOTICES.clear()
+    return found
 
 
 Model = TypeVar("Model", bound=Strict)

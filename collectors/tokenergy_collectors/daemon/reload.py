@@ -15,6 +15,7 @@ from typing import Any
 from tokenergy_collectors.base.clock import BeatingClock, Clock
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.base.strict import take_notices
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.daemon.daemon import Daemon
 from tokenergy_collectors.daemon.supervise import NvmlLostError, Supervision
@@ -112,10 +113,13 @@ class ReloadingDaemon:
     def _daemon(self) -> Daemon:
         """Make the daemon of one run."""
         config = self._config
+        log = Log(config.log_format, quiet=self._quiet)
+        for notice in take_notices():
+            log.warning("config", why=notice)
         host = Host(
             config.node,
             self._clock,
-            Log(config.log_format, quiet=self._quiet),
+            log,
             boards=self._boards,
             missing=self._missing,
             lake=Lake(config.lake, create=True),
