@@ -64,7 +64,7 @@ def book(lake: Lake, runs: int) -> dict[str, list[tuple[float, float]]]:
 
     with mock.patch.object(booking, "ledger", both):
         for _ in range(runs + 1):
-            index(lake, SITE, progress=lambda _: None, anew=True)
+            index(lake, SITE, progress=lambda _: None, rebuild_all=True)
     return {side: took[1:] for side, took in found.items()}
 
 

@@ -147,7 +147,7 @@ def index_hours(
         def show_progress(what: str) -> None:
             progress.update(task, description=f"index {what}")
 
-        return index(lake, site, hours, show_progress, anew=rebuild_all)
+        return index(lake, site, hours, show_progress, rebuild_all=rebuild_all)
 
 
 def summary(done: Indexed) -> str:

@@ -183,6 +183,6 @@ def _or(value: int | None, other: int) -> int:
 
 
 def _first_us(path: Path) -> int:
-    """Return the first stamp that a raw file's name tells; else the smallest there is."""
+    """Return the first stamp in a raw file's name; the smallest possible one if it has none."""
     name = parse_raw_name(path.name)
     return -_ALWAYS if name is None else name.first_us

@@ -134,6 +134,7 @@ class Housekeeping:
 
         def run() -> None:
             task()
+            self._problems.is_over(name)  # the same problem later is reported again
 
         return Worker(run, failed, inline=inline)
 

@@ -59,7 +59,7 @@ def index(
     hours: Iterable[int] | None = None,
     progress: Progress = print,
     *,
-    anew: bool = False,
+    rebuild_all: bool = False,
 ) -> Indexed:
     """Derive the tables of those hours whose inputs have changed, and the jobs' index.
 
@@ -70,7 +70,7 @@ def index(
         site: the declared constants.
         hours: starts of the hours to examine, microseconds UTC; all if None.
         progress: called with the name of each hour before it is derived.
-        anew: derive the hours whether or not their inputs have changed.
+        rebuild_all: derive the hours whether or not their inputs have changed.
     """
     with recording(lake, index_version()) as record:
         held = allocations(lake)
@@ -83,7 +83,7 @@ def index(
             for hour in examined:
                 inputs = reader.of_hour(hour)
                 changed = _causes(lake, hour, recorded.get(hour), inputs)
-                if changed or anew:
+                if changed or rebuild_all:
                     progress(partition(hour))
                     digest = whole_digest(inputs)
                     derive = partial(derive_hour, hour, digest, reader, usage, record)

@@ -35,7 +35,7 @@ _THREADS = os.cpu_count() or 1
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """n segments of D devices; of a nullable column `NONE` stands for NULL.
+    """n segments of D devices; of a nullable column `NONE` means NULL.
 
     Attributes:
         devices: the D device_ids, sorted.

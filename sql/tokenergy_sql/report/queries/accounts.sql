@@ -1,6 +1,6 @@
 -- Where the metered energy went. In: ledger_hour. Out: one row an account, job and meter.
 -- energy_j is NULL where nothing metered the time; its bounds say what it may have been.
--- Methods are of a whole hour, so that an hour which has both meters is told as such.
+-- Methods are of a whole hour, so that an hour which has both meters is shown as such.
 SELECT
     account,
     job_id,
