@@ -44,7 +44,7 @@ class DeviceWatch:
         self._host = host
         self._boards = list(host.boards)
         self._tick_us = round(1_000_000 / rate_hz(config, self._boards))
-        self._plates: dict[str, Nameplate] = {}
+        self._nameplates: dict[str, Nameplate] = {}
         self._returned: set[str] = set()
         self._stop = threading.Event()
 
@@ -52,9 +52,11 @@ class DeviceWatch:
         """Record all boards as they were found."""
         now_us = self._host.now_us()
         for board in self._boards:
-            plate = self._plates[board.device_id] = self._read(board) or nameplate_as_opened(board)
-            _apply(board, plate)
-            self._host.output.add("device", [self._row(board, plate, now_us)])
+            nameplate = self._nameplates[board.device_id] = self._read(
+                board
+            ) or nameplate_as_opened(board)
+            _apply(board, nameplate)
+            self._host.output.add("device", [self._row(board, nameplate, now_us)])
             self._host.output.add("device", self._instance_rows(board, now_us))
 
     def returned(self, device_id: str | None) -> None:
@@ -63,13 +65,13 @@ class DeviceWatch:
             self._returned.add(device_id)
 
     def look(self) -> None:
-        """Read the plates of all boards that answer; record and report what changed."""
+        """Read the nameplates of all boards that answer; record and report what changed."""
         returned, self._returned = self._returned, set()
         for board in self._boards:
             rests = board.failure is not None or board.slow
-            plate = None if rests else self._read(board)
-            if plate is not None:
-                self._compare(board, plate)
+            nameplate = None if rests else self._read(board)
+            if nameplate is not None:
+                self._compare(board, nameplate)
         for board in self._boards:
             if board.device_id in returned and board.failure is None:
                 self._learn(board)
@@ -84,21 +86,21 @@ class DeviceWatch:
         except pynvml.NVMLError:  # the sampler reports a board that does not answer
             return None
 
-    def _compare(self, board: Board, plate: Nameplate) -> None:
-        before, self._plates[board.device_id] = self._plates[board.device_id], plate
-        changes = before.changes(plate)
-        moved = before.instances != plate.instances
-        _apply(board, plate)
+    def _compare(self, board: Board, nameplate: Nameplate) -> None:
+        before, self._nameplates[board.device_id] = self._nameplates[board.device_id], nameplate
+        changes = before.changes(nameplate)
+        moved = before.instances != nameplate.instances
+        _apply(board, nameplate)
         now_us = self._host.now_us()
         if changes:
-            self._host.output.add("device", [self._row(board, plate, now_us)])
+            self._host.output.add("device", [self._row(board, nameplate, now_us)])
         for kind in ("limit", "device"):
             about = [text for text in changes if text.startswith("limit_") == (kind == "limit")]
             if about:
                 self._host.warn(kind, board.device_id, ", ".join(about))
         if moved:
             self._host.output.add("device", self._instance_rows(board, now_us))
-            names = ", ".join(one.device_id for one in plate.instances) or "none"
+            names = ", ".join(one.device_id for one in nameplate.instances) or "none"
             self._host.warn("device", board.device_id, f"MIG instances are now: {names}")
 
     def _learn(self, board: Board) -> None:
@@ -112,29 +114,29 @@ class DeviceWatch:
         before_us, board.update_us = board.update_us, twin.update_us
         if before_us is None or abs(before_us - twin.update_us) > before_us // 10:
             self._host.output.add(
-                "device", [self._row(board, self._plates[board.device_id], self._host.now_us())]
+                "device", [self._row(board, self._nameplates[board.device_id], self._host.now_us())]
             )
             self._host.warn("device", board.device_id, f"update_us {before_us} -> {twin.update_us}")
 
-    def _row(self, board: Board, plate: Nameplate, now_us: int) -> DeviceRow:
+    def _row(self, board: Board, nameplate: Nameplate, now_us: int) -> DeviceRow:
         return DEVICE.make_row(
             **self._common(now_us),
             device_id=board.device_id,
-            index=plate.index,
+            index=nameplate.index,
             name=board.name,
             pci=board.pci,
-            limit_mw=plate.limit_mw,
-            limit_min_mw=plate.limit_min_mw,
-            limit_max_mw=plate.limit_max_mw,
-            limit_default_mw=plate.limit_default_mw,
-            driver=plate.driver,
+            limit_mw=nameplate.limit_mw,
+            limit_min_mw=nameplate.limit_min_mw,
+            limit_max_mw=nameplate.limit_max_mw,
+            limit_default_mw=nameplate.limit_default_mw,
+            driver=nameplate.driver,
             # The board may update more often than it is read; its readings then come at the tick.
             update_us=max(board.update_us or 0, self._tick_us),
             sensor_kind=board.sensor,
             learned_us=board.update_us,
             counter_us=board.counter_us,
             counter_scope=board.counter_scope,
-            smoothing=plate.smoothing,
+            smoothing=nameplate.smoothing,
         )
 
     def _instance_rows(self, board: Board, now_us: int) -> list[DeviceRow]:
@@ -165,7 +167,7 @@ class DeviceWatch:
         }
 
 
-def _apply(board: Board, plate: Nameplate) -> None:
-    """Copy what the plate says into the board's attributes."""
-    board.index, board.driver = plate.index, plate.driver
-    board.limit_mw, board.instances = plate.limit_mw, plate.instances
+def _apply(board: Board, nameplate: Nameplate) -> None:
+    """Copy what the nameplate says into the board's attributes."""
+    board.index, board.driver = nameplate.index, nameplate.driver
+    board.limit_mw, board.instances = nameplate.limit_mw, nameplate.instances
