@@ -52,7 +52,7 @@ def test_a_source_that_fails_serves_its_failure_and_no_time_of_success(seen):
 
 
 def test_the_log_has_a_line_for_each_source_at_every_seal(seen):
-    for source, success in (*((name, "True") for name in WORKING), (FAILING, "False")):
+    for source, success in (*((name, "true") for name in WORKING), (FAILING, "false")):
         found = [
             line
             for line in seen.lines
