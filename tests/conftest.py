@@ -16,6 +16,7 @@ def no_log_left() -> Iterator[None]:
     """Take the collector's log away again: it would write the lines of the tests that follow."""
     yield
     logging.getLogger().removeHandler(HANDLER)
+    logging.captureWarnings(False)
 
 
 @pytest.fixture(scope="session")

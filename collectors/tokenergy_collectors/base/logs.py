@@ -41,8 +41,8 @@ class Formatter(logging.Formatter):
         values: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "event": "notice" if fields is None else record.getMessage(),
-            **({"logger": record.name, "why": record.getMessage()} if fields is None else fields),
+            "event": "notice" if fields is None else record.msg,
+            **({"logger": record.name, "why": _message(record)} if fields is None else fields),
         }
         if record.exc_info and record.exc_info[1] is not None:
             values["error"] = repr(record.exc_info[1])
@@ -80,6 +80,7 @@ class Log:
         if HANDLER not in root.handlers:
             root.addHandler(HANDLER)
         # Only our own logger: libraries keep the root's level, which is WARNING.
+        logging.captureWarnings(True)  # else Python writes them to standard error as plain text
         _LOGGER.setLevel(logging.INFO)
 
     def info(self, event: str, **fields: object) -> None:
@@ -93,9 +94,31 @@ class Log:
             _LOGGER.warning(event, extra={"fields": fields})
 
 
+class SilentLog(Log):
+    """Writes nothing: for who only looks on."""
+
+    def __init__(self) -> None:
+        self._quiet = True
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Write nothing."""
+
+
 def _logfmt(value: object) -> str:
     """Return a value as logfmt: bare if that is unambiguous, else quoted as in JSON."""
     if value is None or isinstance(value, (bool, dict, list, tuple)):
         value = json.dumps(value, default=str, separators=(",", ":"))
     text = str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    # What a terminal or a reader of lines could take for a command is escaped, whatever its range.
+    printable = text.isprintable()
+    if printable and _PLAIN.fullmatch(text):
+        return text
+    return json.dumps(text, ensure_ascii=not printable)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return the text of a record; one whose arguments do not fit must not stop who logs it."""
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return f"{record.msg} {record.args}"

@@ -59,8 +59,12 @@ class Strict(BaseModel):
 
 def take_notices() -> list[str]:
     """Return what was noticed in files since the last call, each text once."""
-    found = list(_NOTICES)
-    _NOTICES.clear()
+    # One at a time: a reload may read a file in another thread meanwhile.
+    found = []
+    while _NOTICES:
+        notice = next(iter(_NOTICES))
+        del _NOTICES[notice]
+        found.append(notice)
     return found
 
 

@@ -162,6 +162,7 @@ class Daemon:
         until_us = self._clock.monotonic_us() + _STOP_US
         for source in self._sources:
             source.finish(until_us)
+        plan.finish(until_us)
         # After the sources: what they recorded while they stopped is written too.
         self._recorder.finish()
         self._report_pace()

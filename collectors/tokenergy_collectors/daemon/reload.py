@@ -136,11 +136,15 @@ class ReloadingDaemon:
         """Check everything that the next daemon needs; log what is wrong, or what changes."""
         log = Log(self._config.log_format, quiet=self._quiet)
         try:
-            config = self._read_config()
+            try:
+                config = self._read_config()
+            finally:
+                for notice in take_notices():
+                    log.warning("config", why=notice)
             escape_node(config.node)
             Lake(config.lake, create=True).prepare()
             for source in SOURCES.values():
-                source.validate(config)
+                source.validate(config, emulated=self._emulated_jobs is not None)
             if config.upload.to is not None:
                 open_store(config.upload, Path(config.lake))
             self._endpoint.follow(config)  # last: it changes where metrics are served

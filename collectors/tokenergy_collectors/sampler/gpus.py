@@ -78,8 +78,6 @@ class Gpus(Source[GpuKeys]):
         """Record what is held back, and end learning an update period."""
         self._sampler.flush()
         self._devices.finish()
-        left_us = max(0, until_us - self.host.clock.monotonic_us())
-        self._device_reader.finish(left_us / 1_000_000)
 
     def _tick(self) -> str | None:
         """Read power, and once per `counter_every_s` the energy counters.

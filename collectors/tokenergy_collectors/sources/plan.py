@@ -176,6 +176,20 @@ class Plan:
         self.edges.add(at_us)
         self.schedule.once(at_us, partial(task))
 
+    def finish(self, until_us: int) -> None:
+        """Accept no more readings; wait for those that still run, until an instant (monotonic us).
+
+        One that hangs is reported and left behind: what it reads later is not recorded.
+        """
+        for reader in self.readers:
+            left_us = max(0, until_us - self._host.clock.monotonic_us())
+            if not reader.finish(left_us / 1_000_000):
+                self._host.warn(
+                    "error",
+                    None,
+                    f"{reader.health.source}: a reading was still running at the stop",
+                )
+
     def missed(self) -> int:
         """Return how many readings that must be on time came late or not at all."""
         return sum(pace.missed for pace in self.paced)

@@ -2,8 +2,8 @@
 
 In: the configuration and the host. Out: rows and events, through the host. A source is a folder
 under `sources/` with a subclass of `Source` in its `source.py`, and one line in `registry.py`. That
-is enough for the configuration, the schedule, `check`, `top`, the metrics and the log: none of them
-knows a source by name. docs/architecture.md shows how to add one.
+is enough for the configuration, the schedule, `check`, the metrics of its health and the log.
+docs/architecture.md shows how to add one.
 """
 
 from __future__ import annotations
@@ -54,10 +54,13 @@ class Source(ABC, Generic[Keys]):
         """Record what was read so far; with `held_back` also what waits for the next reading."""
 
     def finish(self, until_us: int) -> None:
-        """Stop; wait for readings that still run, at most until an instant (monotonic us)."""
+        """Record what is held back, and end work under way, by an instant (monotonic us).
+
+        The readings that `plan.every` started are waited for afterwards, those of all sources.
+        """
 
     @classmethod
-    def validate(cls, config: Any) -> None:
+    def validate(cls, config: Any, *, emulated: bool) -> None:
         """Check before a reload what the keys refer to; raise `UserError` if it cannot be used."""
 
     @classmethod

@@ -89,6 +89,7 @@ class LocalWatch:
         until_us = self._host.clock.monotonic_us() + _STOP_US
         for source in self._sources:
             source.finish(until_us)
+        self._plan.finish(until_us)
 
     def _edge(self) -> None:
         for source in self._sources:

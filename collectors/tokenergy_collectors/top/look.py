@@ -14,7 +14,7 @@ from pathlib import Path
 from tokenergy_collectors.base.address import Address, parse_address
 from tokenergy_collectors.base.clock import SystemClock
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.base.logs import SilentLog
 from tokenergy_collectors.base.strict import load_toml
 from tokenergy_collectors.live.board import WINDOW_US
 from tokenergy_collectors.live.exposition import ViewCollector
@@ -108,7 +108,7 @@ def _often(config: Config) -> Config:
 def _here(config: Config) -> Iterator[Look]:
     boards, _ = open_boards()
     try:
-        host = Host(config.node, SystemClock(), Log(config.log_format, quiet=True), boards=boards)
+        host = Host(config.node, SystemClock(), SilentLog(), boards=boards)
         with _running(LocalWatch(_often(config), host)) as look:
             threading.Event().wait(_FIRST_LOOK_S)
             yield look
@@ -141,7 +141,7 @@ def _emulated(profile_name: str, options: TopOptions) -> Iterator[Look]:
         host = Host(
             config.node,
             clock,
-            Log(config.log_format, quiet=True),
+            SilentLog(),
             boards=boards,
             emulated=True,
             inline=True,

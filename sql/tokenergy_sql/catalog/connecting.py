@@ -70,8 +70,8 @@ def connect(
     Args:
         lake: the lake.
         hours: of these tables, only these hours; of all others, everything.
-        adhoc: whether to add the views and macros for ad-hoc queries. Derived files, of which a
-            large lake has thousands, are then not opened one by one beforehand.
+        adhoc: whether to add the views and macros for ad-hoc queries instead of our own. Derived
+            files, of which a large lake has thousands, are then not opened one by one beforehand.
         named: the tables that will be read, if known; all if None. Files of other tables are not
             opened beforehand: their views find them by a pattern. See `views.tables_named`.
         allocation: `allocations(lake)`, if the caller has it.
@@ -88,7 +88,8 @@ def connect(
         con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
     con.register("allocation", _Allocation(lake) if allocation is None else allocation)
     con.register("quarantined", quarantined_table(lake, (hours or {}).get("quarantined")))
-    views.define(con, (*views.BASIC, *(views.ADHOC if adhoc else ())))
+    own = () if adhoc else views.UNITS
+    views.define(con, (*own, *views.BASIC, *(views.ADHOC if adhoc else ())))
     return con
 
 

@@ -41,7 +41,8 @@ def aggregate(
 
     batches = steps.aggregate_hours(lake, steps.parse_hours(hour), node, window, device, memory)
     readings, segments = sum(b.readings for b in batches), sum(b.segments for b in batches)
-    backends = "+".join(sorted({b.backend for b in batches})) or "nothing to do"
+    used = {one for b in batches for one in b.backend.split("+")}
+    backends = "+".join(sorted(used)) or "nothing to do"
     typer.echo(f"aggregate: {readings:,} readings -> {segments:,} segments ({backends})")
 
 

@@ -170,7 +170,8 @@ def _edges_by_hour(con: duckdb.DuckDBPyConnection) -> dict[int, list[Edge]]:
 
 def _cache_file(lake: Lake, hour: int, files: Sequence[Path], edges: Sequence[Edge]) -> Path:
     """Return the file for the points of an hour."""
-    how = [model_text("token_point"), repr(_POINT), LARGEST_COUNT]
+    units = [views.definition(name).sql for name in views.UNITS]  # the statement uses them
+    how = [model_text("token_point"), units, repr(_POINT), LARGEST_COUNT]
     source = [[path.name for path in files], edges, *how]
     key = hashlib.sha256(json.dumps(source).encode()).hexdigest()[:32]
     return lake.root / CACHE_FOLDER / partition(hour) / f"{key}.parquet"

@@ -35,7 +35,7 @@ def require_job(lake: Lake, job_id: str) -> None:
     if similar:
         hint = f"did you mean {', '.join(similar)}?"
     else:
-        hint = f"no job id there is similar; `tokenergy by job` lists all {len(job_ids)}"
+        hint = f"no job id there is similar; the lake has {len(job_ids)} other jobs"
     raise UserError(f"job {job_id!r}: not in the lake {lake.root}; {hint}")
 
 

@@ -71,13 +71,14 @@ class Jobs(Source[JobKeys]):
         return None
 
     @classmethod
-    def validate(cls, config: Any) -> None:
+    def validate(cls, config: Any, *, emulated: bool) -> None:
         """Read the job file once.
 
         Raises:
             UserError: it cannot be read.
         """
-        if config.jobs_file is not None:
+        # An emulated node's jobs are those of its profile.
+        if config.jobs_file is not None and not emulated:
             read_jobs(config.jobs_file)
 
     @classmethod

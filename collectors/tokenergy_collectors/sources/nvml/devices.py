@@ -15,7 +15,6 @@ from typing import Any
 
 import pynvml
 
-from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.lake.contract import DEVICE
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml.boards import Board
@@ -104,7 +103,7 @@ class DeviceWatch:
             self._host.warn("device", board.device_id, f"MIG instances are now: {names}")
 
     def _learn(self, board: Board) -> None:
-        if isinstance(self._host.clock, VirtualClock) or not self._config.learn_s:
+        if self._host.inline or not self._config.learn_s:
             return
         twin = board.twin()  # the sampler goes on reading the board itself meanwhile
         learn_periods([twin], self._host.clock, self._config.learn_s, self._stop, counters=False)

@@ -41,6 +41,8 @@ def parse_meters(text: str) -> list[MeterReading]:
         for sample in family.samples:
             for suffix, (column, scale) in _COLUMNS.items():
                 if sample.name.endswith(suffix):
+                    if sample.name == suffix:
+                        raise ValueError(f"{suffix}: expected the name of a meter before it")
                     domain = _domain(sample.name.removesuffix(suffix), sample.labels)
                     values = found.setdefault(domain, {})
                     if column in values:

@@ -6,11 +6,14 @@ written. A file that was not rewritten since the last look adds no row, since it
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.paths import hour_of
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.plan import Plan
 from tokenergy_collectors.sources.source import Source
@@ -31,70 +34,78 @@ class Textfiles(Source[TextfileKeys]):
     def __init__(self, config: TextfileKeys, host: Host) -> None:
         super().__init__(config, host)
         self._read_us: dict[Path, int] = {}
+        self._recorded: set[tuple[str, int]] = set()
+
+    def begin(self) -> None:
+        """Look up what an earlier run recorded of the files as they are now."""
+        if self.config.textfile.folder is not None and self.host.lake is not None:
+            hour_us = hour_of(self.host.now_us())
+            oldest_us = hour_of(hour_us - round(self.config.textfile.stale_s * 1_000_000))
+            rows = self.host.lake.read(
+                "host",
+                range(oldest_us, hour_us + 1, HOUR_US),
+                node=self.host.node,
+                columns=["domain", "ts_us"],
+            )
+            stamps = rows["ts_us"].to_pylist()
+            self._recorded = set(zip(rows["domain"].to_pylist(), stamps, strict=True))
 
     def plan(self, plan: Plan) -> None:
-        """Look at the folder periodically, in a thread: it may be on a slow disk."""
+        """Look at the folder now and then; beside the sampling, since it may be on a slow disk."""
         settings = self.config.textfile
-        if settings.folder is not None:
+        # The files are written by the clock of this host, which an emulated node does not have.
+        if settings.folder is not None and not self.host.emulated:
             folder = Path(settings.folder)
             plan.every(self.name, settings.every_s, lambda: self._read(folder), beside=True)
 
     def _read(self, folder: Path) -> str | None:
-        """Record what was written since the last look; return the first problem, if any."""
-        problems = []
+        """Record what was written since the last look; return the first problem."""
         try:
-            paths = sorted(folder.glob("*.prom")) if folder.is_dir() else []
-            if not paths:
-                return f"{folder}: no *.prom files"
+            paths = _files(folder)
         except OSError as error:
             return f"{folder}: {error.strerror}"
-        for path in paths:
-            try:
-                self._read_file(path)
-            except OSError as error:
-                problems.append(f"{path.name}: {error.strerror}")
-            except ValueError as error:
-                problems.append(f"{path.name}: {error}")
+        if not paths:
+            return f"{folder}: no *.prom files"
+        problems = [why for path in paths if (why := self._read_file(path)) is not None]
         return problems[0] if problems else None
 
-    def _read_file(self, path: Path) -> None:
-        """Record the meters of one file.
-
-        Raises:
-            OSError: it cannot be read.
-            ValueError: it is stale, too large or not in the expected format.
-        """
+    def _read_file(self, path: Path) -> str | None:
+        """Record the meters of one file, if it was rewritten; return what is wrong with it."""
         host = self.host
-        written_us = path.stat().st_mtime_ns // 1_000
-        now_us = host.now_us()
-        # The file's time is from the wall clock, which may have been set since the stamps began.
-        ts_us = host.wall_steps.stamp_us(written_us, now_us)
-        age_us, stale_s = now_us - ts_us, self.config.textfile.stale_s
-        # No ages in these texts: a problem is reported again when its text changes.
-        if age_us < -_AHEAD_US:
-            raise ValueError("was written in the future; check the clock")
-        if age_us > stale_s * 1_000_000:
-            raise ValueError(f"was not rewritten for more than {stale_s:g} s")
-        if self._read_us.get(path) == written_us:
-            return
-        readings = _load(path)
-        # Only now: a file that could not be parsed is tried again at the next look.
-        self._read_us[path] = written_us
+        try:
+            ts_us, readings = _load(path, host, self.config.textfile.stale_s)
+        except OSError as error:
+            return f"{path.name}: {error.strerror}"
+        except ValueError as error:
+            return f"{path.name}: {error}"
+        if self._read_us.get(path) == ts_us:
+            return None
+        self._read_us[path] = ts_us
         for reading in readings:
-            host.add("host", ts_us=ts_us, node=host.node, **reading._asdict())
+            if (reading.domain, ts_us) not in self._recorded:
+                host.add("host", ts_us=ts_us, node=host.node, **reading._asdict())
+        return None
 
     @classmethod
     def check(cls, config: Any, host: Host) -> Iterator[Finding]:
         """Yield which meters each file has now."""
-        folder = config.textfile.folder
-        if folder is None:
+        settings = config.textfile
+        if settings.folder is None:
             return
-        paths = sorted(Path(folder).glob("*.prom"))
+        if host.emulated:
+            yield Finding("ok", cls.name, "not read on an emulated node")
+            return
+        folder = Path(settings.folder)
+        try:
+            paths = _files(folder)
+        except OSError as error:
+            yield Finding("warn", cls.name, f"{folder}: {error.strerror}")
+            return
         if not paths:
             yield Finding("warn", cls.name, f"{folder}: no *.prom files")
         for path in paths:
             try:
-                domains = [reading.domain for reading in _load(path)]
+                domains = [reading.domain for reading in _load(path, host, settings.stale_s)[1]]
             except (OSError, ValueError) as error:
                 yield Finding("warn", cls.name, f"{path.name}: {error}")
                 continue
@@ -102,10 +113,36 @@ class Textfiles(Source[TextfileKeys]):
             yield Finding("ok" if domains else "warn", cls.name, f"{path.name}: {words}")
 
 
-def _load(path: Path) -> list[MeterReading]:
-    """Return the meters in a file; raises the same errors as `_read_file`."""
+def _files(folder: Path) -> list[Path]:
+    """Return the *.prom files of a folder, sorted; a pipe of that name would never end.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    return sorted(
+        path for path in folder.iterdir() if path.name.endswith(".prom") and path.is_file()
+    )
+
+
+def _load(path: Path, host: Host, stale_s: float) -> tuple[int, list[MeterReading]]:
+    """Return when a file was written (stamp, us UTC), and its meters.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is stale, too large or not in the expected format.
+    """
+    # Time and content of one open file: scripts put another one in its place at any moment.
     with path.open("rb") as file:
+        written_us = os.fstat(file.fileno()).st_mtime_ns // 1_000
         data = file.read(_MOST_BYTES + 1)
+    now_us = host.now_us()
+    # The file's time is from the wall clock, which may have been set since the stamps began.
+    ts_us = host.wall_steps.stamp_us(written_us, now_us)
+    # No ages in these texts: a problem is reported again when its text changes.
+    if ts_us - now_us > _AHEAD_US:
+        raise ValueError("was written in the future; check the clock")
+    if now_us - ts_us > stale_s * 1_000_000:
+        raise ValueError(f"was not rewritten for more than {stale_s:g} s")
     if len(data) > _MOST_BYTES:
         raise ValueError(f"is larger than {_MOST_BYTES >> 20} MiB")
-    return parse_meters(data.decode("utf-8"))
+    return ts_us, parse_meters(data.decode("utf-8"))

@@ -49,14 +49,6 @@ class Tokens(Source[TokenKeys]):
         for reader in self._readers:
             reader.ask(even_if_busy=True)
 
-    def finish(self, until_us: int) -> None:
-        """Wait for running scrapes; report one that hangs, and do not wait for it."""
-        for reader in self._readers:
-            left_us = max(0, until_us - self.host.clock.monotonic_us())
-            if not reader.finish(left_us / 1_000_000):
-                detail = f"{reader.health.source}: a scrape was still running at the stop"
-                self.host.warn("error", None, detail)
-
     def _scrape(self, endpoint: TokenEndpoint) -> Task:
         def scrape() -> str | None:
             self.host.output.add("tokens", endpoint.scrape())

@@ -42,9 +42,13 @@ UNITS = (
     "watts",
     "mean_watts",
 )
-"""Macros of `units.sql`: constants and conversions of units. They read no table."""
+"""Macros of `units.sql`: constants and conversions of units, for our own statements.
 
-BASIC = (*UNITS, "utc", "device_now")
+They are not in the catalog, nor where a user asks: names as plain as `hours` belong to the user.
+The public views spell their constants out: a client's own TEMP macro would come before ours.
+"""
+
+BASIC = ("utc", "device_now")
 """Views and macros of every connection to a lake."""
 
 ADHOC = (

@@ -21,27 +21,27 @@ CREATE MACRO compare(one, other) AS TABLE
             unnest([
                 {
                     'place': 1, 'figure': 'GPU energy, kWh', 'shared': true,
-                    'value': kwh(e_gpu_nj), 'low': kwh(e_gpu_low_nj),
-                    'high': kwh(e_gpu_high_nj)
+                    'value': e_gpu_nj / 3.6e15, 'low': e_gpu_low_nj / 3.6e15,
+                    'high': e_gpu_high_nj / 3.6e15
                 },
                 {
                     'place': 2, 'figure': 'GPU energy while active, kWh', 'shared': true,
-                    'value': kwh(e_gpu_active_nj), 'low': NULL, 'high': NULL
+                    'value': e_gpu_active_nj / 3.6e15, 'low': NULL, 'high': NULL
                 },
                 {
                     'place': 3, 'figure': 'facility energy, kWh', 'shared': true,
-                    'value': kwh(e_facility_nj), 'low': kwh(e_facility_low_nj),
-                    'high': kwh(e_facility_high_nj)
+                    'value': e_facility_nj / 3.6e15, 'low': e_facility_low_nj / 3.6e15,
+                    'high': e_facility_high_nj / 3.6e15
                 },
                 {
                     'place': 4, 'figure': 'device time, h', 'shared': true,
-                    'value': hours(device_us), 'low': NULL, 'high': NULL
+                    'value': device_us / 3.6e9, 'low': NULL, 'high': NULL
                 },
                 {
                     'place': 5, 'figure': 'mean power of a device, W', 'shared': true,
-                    'value': watts(e_gpu_nj / nullif(device_us, 0)),
-                    'low': watts(e_gpu_low_nj / nullif(device_us, 0)),
-                    'high': watts(e_gpu_high_nj / nullif(device_us, 0))
+                    'value': e_gpu_nj / nullif(device_us, 0) / 1e3,
+                    'low': e_gpu_low_nj / nullif(device_us, 0) / 1e3,
+                    'high': e_gpu_high_nj / nullif(device_us, 0) / 1e3
                 },
                 {
                     'place': 6, 'figure': 'tokens', 'shared': false,

@@ -30,18 +30,18 @@ CREATE MACRO fleet_power(every, since := NULL, till := NULL) AS TABLE
         FROM ledger
         WHERE
             span_us(every) >= 1000
-            AND span_us(every) % us_per_hour() <> 0
+            AND span_us(every) % 3600000000 <> 0
             AND start_us < coalesce(stamp_us(till), 9000000000000000) + span_us(every)
-            AND start_us > coalesce(stamp_us(since), -9000000000000000) - us_per_hour()
+            AND start_us > coalesce(stamp_us(since), -9000000000000000) - 3600000000
         GROUP BY start_us, end_us
         UNION ALL
         SELECT
-            hour_us, hour_us + us_per_hour(),
+            hour_us, hour_us + 3600000000,
             sum(energy_nj), sum(low_nj), sum(high_nj),
             sum(energy_nj) FILTER (WHERE job_id IS NOT NULL),
             sum(device_us), sum(covered_us)
         FROM ledger_hour
-        WHERE span_us(every) % us_per_hour() = 0
+        WHERE span_us(every) % 3600000000 = 0
         GROUP BY hour_us
     ),
     divided AS (
@@ -76,10 +76,10 @@ CREATE MACRO fleet_power(every, since := NULL, till := NULL) AS TABLE
         window_us AS start_us,
         device_us / span_us(every) AS devices,
         energy_nj::DECIMAL(38, 0) AS energy_nj,
-        watts(energy_nj / span_us(every)) AS mean_w,
-        watts(low_nj / span_us(every)) AS low_w,
-        watts(high_nj / span_us(every)) AS high_w,
-        watts(job_nj / span_us(every)) AS job_w,
+        energy_nj / span_us(every) / 1e3 AS mean_w,
+        low_nj / span_us(every) / 1e3 AS low_w,
+        high_nj / span_us(every) / 1e3 AS high_w,
+        job_nj / span_us(every) / 1e3 AS job_w,
         covered_us / nullif(device_us, 0) AS coverage
     FROM summed
     UNION ALL BY NAME

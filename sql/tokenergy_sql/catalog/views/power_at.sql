@@ -19,7 +19,7 @@ CREATE MACRO power_at(moment) AS TABLE
         WHERE
             start_us <= stamp_us(moment)
             AND end_us > stamp_us(moment)
-            AND start_us > stamp_us(moment) - us_per_hour()
+            AND start_us > stamp_us(moment) - 3600000000
     ),
     held AS (
         SELECT device_id, string_agg(DISTINCT job_id, '+' ORDER BY job_id) AS jobs
@@ -35,9 +35,9 @@ CREATE MACRO power_at(moment) AS TABLE
         p.gpu, p.rack, p.pod, p.hall, p.site,
         t.start_us AS from_us,
         t.end_us AS to_us,
-        watts(t.mean_mw) AS mean_w,
-        watts(t.min_mw) AS min_w,
-        watts(t.max_mw) AS max_w,
+        t.mean_mw / 1e3 AS mean_w,
+        t.min_mw / 1e3 AS min_w,
+        t.max_mw / 1e3 AS max_w,
         t.covered_us / (t.end_us - t.start_us) AS coverage,
         h.jobs
     FROM there AS t

@@ -145,17 +145,17 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
             nullif(sum(n_tokens) FILTER (WHERE counts), 0) AS n,
             nullif(sum(n_low) FILTER (WHERE counts), 0) AS n_least,
             CASE WHEN n > 0 THEN sum(n_high) FILTER (WHERE counts) END AS n_most,
-            joules(sum(e_gpu_nj) FILTER (WHERE counts)) AS gpu_j,
-            joules(sum(e_gpu_low_nj) FILTER (WHERE counts)) AS gpu_low_j,
-            joules(sum(e_gpu_high_nj) FILTER (WHERE counts)) AS gpu_high_j,
-            joules(sum(e_gpu_burdened_nj) FILTER (WHERE counts)) AS gpu_burdened_j,
+            sum(e_gpu_nj) FILTER (WHERE counts) / 1e9 AS gpu_j,
+            sum(e_gpu_low_nj) FILTER (WHERE counts) / 1e9 AS gpu_low_j,
+            sum(e_gpu_high_nj) FILTER (WHERE counts) / 1e9 AS gpu_high_j,
+            sum(e_gpu_burdened_nj) FILTER (WHERE counts) / 1e9 AS gpu_burdened_j,
             CASE
-                WHEN NOT bool_or(unbounded) THEN joules(sum(e_facility_nj) FILTER (WHERE counts))
+                WHEN NOT bool_or(unbounded) THEN sum(e_facility_nj) FILTER (WHERE counts) / 1e9
             END
                 AS facility_j,
-            joules(sum(e_facility_low_nj) FILTER (WHERE counts)) AS facility_low_j,
-            joules(sum(e_facility_high_nj) FILTER (WHERE counts)) AS facility_high_j,
-            joules(sum(e_facility_burdened_nj) FILTER (WHERE counts)) AS facility_burdened_j
+            sum(e_facility_low_nj) FILTER (WHERE counts) / 1e9 AS facility_low_j,
+            sum(e_facility_high_nj) FILTER (WHERE counts) / 1e9 AS facility_high_j,
+            sum(e_facility_burdened_nj) FILTER (WHERE counts) / 1e9 AS facility_burdened_j
         FROM judged
         GROUP BY value, workload
     )
@@ -173,7 +173,7 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
         CASE WHEN facility_j IS NOT NULL AND n > 0 THEN facility_high_j / n_least END AS te_high,
         gpu_burdened_j / n AS te_gpu_burdened,
         CASE WHEN facility_j IS NOT NULL THEN facility_burdened_j / n END AS tokenergy_burdened,
-        CASE WHEN facility_j > 0 THEN j_per_kwh() * n / facility_j END AS tokens_per_kwh,
+        CASE WHEN facility_j > 0 THEN 3.6e6 * n / facility_j END AS tokens_per_kwh,
         CASE WHEN device_us > 0 THEN covered_us / device_us END AS coverage,
         estimate,
         -- Only some versions of DuckDB give text for an empty list.

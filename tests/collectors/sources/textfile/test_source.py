@@ -3,11 +3,14 @@
 import os
 import threading
 
+import pyarrow as pa
 import pytest
 
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.base.schedule import Schedule
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.arrays import to_batch
 from tokenergy_collectors.lake.contract import HOST
 from tokenergy_collectors.sources.host import Host, Output
 from tokenergy_collectors.sources.plan import Plan
@@ -31,14 +34,15 @@ node_load1 3
 class Rig:
     """A folder, a source that reads it on a virtual clock, and the rows that it records."""
 
-    def __init__(self, folder, **settings):
+    def __init__(self, folder, lake=None, **settings):
         self.folder, self.rows = folder, []
         self.clock = VirtualClock(T0_US)
-        self.host = Host("n1", self.clock, Log("text"), Output(self))
+        self.host = Host("n1", self.clock, Log("text"), Output(self), lake=lake)
         keys = TextfileKeys(textfile=Textfile(folder=str(folder), every_s=10.0, **settings))
         self.source = Textfiles(keys, self.host)
         self.plan = Plan(Schedule(self.clock), self.host)
         self.plan.begin(self.clock.monotonic_us(), None)
+        self.source.begin()
         self.source.plan(self.plan)
         self.keys = keys
 
@@ -93,6 +97,7 @@ def test_a_file_is_recorded_once_each_time_it_is_written(rig):
         ("x_joules_total 1e13\n", "x_joules_total is 1e+13"),
         ('x_watts{a="1"} 1\nx_watts{a="1"} 2\n', "two values"),
         ("x_watts\n", "x_watts"),
+        ("_watts 5\n", "expected the name of a meter"),
         ("x_watts 1\n" + "#" * (1 << 20), "larger than 1 MiB"),
     ],
 )
@@ -121,12 +126,50 @@ def test_a_file_that_nobody_rewrites_is_a_failure_and_adds_no_rows(rig, capsys):
     assert len(rig.rows) == 1
 
 
-def test_a_missing_folder_and_an_empty_one_are_failures(tmp_path, capsys):
-    gone = Rig(tmp_path / "gone")
-    assert not gone.run(20).succeeded
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1, "a problem is reported once"
-    assert "no *.prom files" in lines[0]
+@pytest.mark.parametrize("what", ["gone", "file", "empty", "x" * 300])
+def test_a_folder_without_files_is_a_failure_and_a_finding(tmp_path, capsys, what):
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    rig = Rig(tmp_path / what)
+    assert not rig.run(20).succeeded
+    [line] = capsys.readouterr().err.splitlines()  # once
+    [finding] = Textfiles.check(rig.keys, rig.host)
+    assert finding.level == "warn"
+    assert finding.text in line
+    words = {"gone": "No such file", "file": "Not a directory", "empty": "no *.prom files"}
+    assert words.get(what, "File name too long") in finding.text
+
+
+def test_a_pipe_is_not_waited_for(rig):
+    os.mkfifo(rig.folder / "pipe.prom")
+    rig.write("good.prom", "y_watts 2\n")
+    assert rig.run(0).succeeded
+    assert [finding.level for finding in Textfiles.check(rig.keys, rig.host)] == ["ok"]
+
+
+def test_what_an_earlier_run_recorded_is_not_recorded_again(tmp_path):
+    lake = Lake(tmp_path / "lake", create=True)
+    folder = tmp_path / "prom"
+    folder.mkdir()
+    first = Rig(folder, lake)
+    first.write("a.prom", "x_watts 1\ny_watts 2\n")
+    first.run(0)
+    rows = [HOST.make_row(**row) for row in first.rows]
+    lake.append("host", pa.Table.from_batches([to_batch(rows, HOST.schema())]), "n1")
+    second = Rig(folder, lake)
+    second.run(0)
+    assert (len(first.rows), second.rows) == (2, [])
+    second.write("a.prom", "x_watts 1\n", T0_US + 5 * S)
+    second.run(10)
+    assert [row["ts_us"] for row in second.rows] == [T0_US + 5 * S]
+
+
+def test_an_emulated_node_has_no_files(rig):
+    rig.write("a.prom", "x_watts 1\n")
+    rig.host.emulated = True
+    plan = Plan(Schedule(rig.clock), rig.host)
+    Textfiles(rig.keys, rig.host).plan(plan)
+    assert plan.readers == []
 
 
 def test_check_names_what_each_file_holds(rig):
