@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tokenergy_collectors import __version__, cli
 from tokenergy_collectors.base.durations import parse_duration
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.base.logs import Formatter, Log
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.daemon.supervise import NvmlLostError
 from tokenergy_collectors.start import run_collector
@@ -181,6 +181,18 @@ def test_lines_of_libraries_have_the_form_of_the_log(capsys):
     told = json.loads(notice)
     assert (told["event"], told["logger"], told["why"]) == ("notice", "elsewhere", "it is odd")
     assert text.endswith(" event=source success=true last_success_us=null")
+
+
+def test_what_is_not_printable_is_escaped_and_a_line_stays_one(capsys):
+    Log("text").warning("lost", why="a\x85b\u2028c\x9b31m", device="\u202e")
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    assert r'why="a\u0085b\u2028c\u009b31m"' in line
+
+
+def test_a_library_s_wrong_log_call_raises_nothing():
+    record = logging.LogRecord("elsewhere", logging.WARNING, "", 0, "%d items", ("x",), None)
+    assert json.loads(Formatter("json").format(record))["why"] == "%d items ('x',)"
 
 
 def test_an_old_key_is_a_line_of_the_log_in_its_form(tmp_path, capsys):

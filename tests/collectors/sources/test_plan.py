@@ -148,3 +148,25 @@ def test_without_an_end_every_edge_in_the_future_is_planned(host, plan):
     plan.edge_at(start_us + 10**6 * S)
     plan.schedule.run(start_us + 10**6 * S, threading.Event())
     assert edges == [10**6 * S]
+
+
+def test_a_reading_that_hangs_is_reported_at_the_stop_and_left_behind(sink):
+    host = Host("n1", SystemClock(), Log("text"), Output(sink))
+    plan = Plan(Schedule(host.clock), host)
+    hangs, go = threading.Event(), threading.Event()
+
+    def hang():
+        hangs.set()
+        go.wait(20)
+
+    slow = plan.every("slow", 60.0, hang, beside=True)
+    quick = plan.every("quick", 60.0, lambda: None, beside=True)
+    slow.ask()
+    quick.ask()
+    assert hangs.wait(20)
+    plan.finish(host.clock.monotonic_us())
+    go.set()
+    assert ("error", "slow: a reading was still running at the stop") in sink.events()
+    slow.ask()  # no request is taken any more
+    assert slow.finish(20)
+    assert slow.health.runs == 1
