@@ -79,6 +79,7 @@ def _cores() -> int:
     import numba
 
     # numba sets it when it is imported, so types do not know it.
+    # numba sets this name when it is imported, so its types do not have it.
     return min(os.cpu_count() or 1, int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
 
 

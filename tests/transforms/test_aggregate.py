@@ -174,8 +174,8 @@ def test_each_outcome_names_the_back_end_that_did_its_work(
     builder: LakeBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def integrate(self: choice.Integrator, batch: Batch) -> choice.Integrated:
-        backend = "cuda" if batch.power_mw.max() > 150_000 else "cpu"
-        return choice.Integrated(kernel_cpu.integrate(batch), backend)  # type: ignore[arg-type]
+        backend: choice.Backend = "cuda" if batch.power_mw.max() > 150_000 else "cpu"
+        return choice.Integrated(kernel_cpu.integrate(batch), backend)
 
     monkeypatch.setattr(choice.Integrator, "__call__", integrate)
     for node, power_mw in (("n1", 100_000), ("n2", 200_000), ("n3", 100_000)):

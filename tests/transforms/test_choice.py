@@ -129,8 +129,9 @@ def test_cuda_devices_are_matched_with_metered_boards_by_address(boards: list[st
 def test_nvml_is_asked_once_a_run(gpu: list[list[int]], monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     monkeypatch.setattr(choice, "unmetered", lambda metered: asked.append(metered) or [0])
-    for device in ("cuda", "auto"):
-        integrator = Integrator(device, ["GPU-2"])  # type: ignore[arg-type]
+    devices: tuple[choice.Device, ...] = ("cuda", "auto")
+    for device in devices:
+        integrator = Integrator(device, ["GPU-2"])
         integrator._cpu_s, integrator._cpu_readings = 1.0, 1
         assert used(integrator, 5) == ["cuda"] * 5
     assert asked == [["GPU-2"]] * 2
