@@ -69,6 +69,7 @@ DEVICE = Table(
         nullable(
             "smoothing", "string", "power smoothing settings, a JSON object; NULL if not reported"
         ),
+        nullable("minor", "int32", "number of its device file, as in /dev/nvidia3"),
     ),
 )
 
