@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tokenergy_transforms.aggregate import Aggregated
     from tokenergy_transforms.loadprofile.profile import Profiled
 
+DEFAULT_WINDOW_US = 1_000_000
+"""Window of segments that nobody chose a window for."""
+
 
 def parse_hours(texts: Sequence[str] | None) -> list[int] | None:
     """Return the starts of hours given as ISO 8601 (UTC if no offset), in microseconds; or None.
@@ -87,6 +90,32 @@ def aggregate_hours(
     return done
 
 
+def aggregate_outdated(lake: Lake, hours: list[int] | None) -> list[Aggregated]:
+    """Aggregate the nodes and hours whose segments are missing or outdated; print one line if any.
+
+    Segments keep their window; new ones get the default.
+    """
+    from tokenergy_transforms.aggregate import Aggregator, worklist
+    from tokenergy_transforms.inventory import read_inventory
+    from tokenergy_transforms.provenance import outdated
+
+    inventory = read_inventory(lake)
+    found = outdated(lake, inventory, worklist(lake, hours, inventory))
+    by_window: dict[int, list[tuple[int, str]]] = {}
+    for hour_us, node, window_us in found:
+        by_window.setdefault(window_us or DEFAULT_WINDOW_US, []).append((hour_us, node))
+    done: list[Aggregated] = []
+    for window_us, work in sorted(by_window.items()):
+        done += Aggregator(lake, window_us, "cpu", inventory).run(work)
+    written = sum(1 for one in done if one.segments)
+    if written:
+        what = "node-hour" if written == 1 else "node-hours"
+        print(
+            f"aggregate: {written} {what} first, whose readings or job edges are newer", flush=True
+        )
+    return done
+
+
 def profile_hours(
     root: Path, hours: list[int] | None, by: str, step: str, device: str
 ) -> list[Profiled]:
@@ -132,7 +161,8 @@ def index_hours(
 ) -> Indexed:
     """Index the hours whose inputs have changed, of all hours or of the chosen ones.
 
-    `rebuild_all` indexes unchanged hours too.
+    Segments that are older than their readings or job edges are aggregated first. `rebuild_all`
+    indexes unchanged hours too.
 
     Raises:
         UserError: the site file cannot be read or has a bad value.
@@ -141,6 +171,7 @@ def index_hours(
 
     lake = Lake(root)
     site = load_site(site_file, lake.root)
+    aggregate_outdated(lake, hours)
     with progress_bar() as progress:
         task = progress.add_task("index", total=None)
 

@@ -21,6 +21,7 @@ from tokenergy_transforms.doubts import doubts_of
 from tokenergy_transforms.inventory import Inventory
 from tokenergy_transforms.plausible import Plausible
 from tokenergy_transforms.powerfiles import PowerFiles
+from tokenergy_transforms.provenance import MadeFrom, PowerFolders, made_from
 from tokenergy_transforms.segmentrows import to_table
 from tokenergy_transforms.workunits import Budget, WorkUnit, plan_units
 
@@ -50,6 +51,7 @@ class NodeHour:
         boots_us: returns when the host was started again; reads the clocks at the first call.
         margin_us: how far outside of a unit readings are looked for.
         units: the work, in the order of its segments.
+        made_from: what the segments are made from; see `provenance.py`.
     """
 
     node: str
@@ -61,10 +63,12 @@ class NodeHour:
     boots_us: Callable[[], I64]
     margin_us: int
     units: list[WorkUnit]
+    made_from: MadeFrom
 
 
 def plan_node_hour(
     files: PowerFiles,
+    folders: PowerFolders,
     inventory: Inventory,
     node: str,
     hour_us: int,
@@ -91,6 +95,7 @@ def plan_node_hour(
         boots_us=cache(partial(inventory.boots_of, node, hour_us)),
         margin_us=int(limits.max(initial=_LEAST_MARGIN_US)),
         units=plan_units(rows, devices, hour_us, window_us, budget.unit_bytes, row_groups),
+        made_from=made_from(folders, inventory, node, hour_us, window_us),
     )
 
 
