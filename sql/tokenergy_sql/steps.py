@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from tokenergy_transforms.inventory import Inventory
     from tokenergy_transforms.loadprofile.profile import Profiled
 
+DEFAULT_WINDOW_US = 1_000_000
+"""Window of segments that nobody chose a window for."""
+
 
 def aggregate_hours(
     root: Path,
@@ -88,6 +91,32 @@ def _require_work(
         require_nodes(lake, nodes, known | {*inventory.last_hours})
 
 
+def aggregate_outdated(lake: Lake, hours: list[int] | None) -> list[Aggregated]:
+    """Aggregate the nodes and hours whose segments are missing or outdated; print one line if any.
+
+    Segments keep their window; new ones get the default.
+    """
+    from tokenergy_transforms.aggregate import Aggregator, worklist
+    from tokenergy_transforms.inventory import read_inventory
+    from tokenergy_transforms.provenance import outdated
+
+    inventory = read_inventory(lake)
+    found = outdated(lake, inventory, worklist(lake, hours, inventory))
+    by_window: dict[int, list[tuple[int, str]]] = {}
+    for hour_us, node, window_us in found:
+        by_window.setdefault(window_us or DEFAULT_WINDOW_US, []).append((hour_us, node))
+    done: list[Aggregated] = []
+    for window_us, work in sorted(by_window.items()):
+        done += Aggregator(lake, window_us, "cpu", inventory).run(work)
+    written = sum(1 for one in done if one.segments)
+    if written:
+        what = "node-hour" if written == 1 else "node-hours"
+        print(
+            f"aggregate: {written} {what} first, whose readings or job edges are newer", flush=True
+        )
+    return done
+
+
 def profile_hours(
     root: Path, hours: list[int] | None, by: str, step: str, device: str
 ) -> list[Profiled]:
@@ -134,7 +163,8 @@ def index_hours(
 ) -> Indexed:
     """Index the hours whose inputs have changed, of all hours or of the chosen ones.
 
-    `rebuild_all` indexes unchanged hours too.
+    Segments that are older than their readings or job edges are aggregated first. `rebuild_all`
+    indexes unchanged hours too.
 
     Raises:
         UserError: the site file cannot be read or has a bad value, or the lake has no such hour.
@@ -142,8 +172,9 @@ def index_hours(
     from tokenergy_sql.index.pipeline import index
 
     lake = Lake(root)
-    require_hours(lake, hours, SEGMENTS)
+    require_hours(lake, hours, ("power", *SEGMENTS))
     site = load_site(site_file, lake.root)
+    aggregate_outdated(lake, hours)
     with progress_bar() as progress:
         task = progress.add_task("index", total=None)
 

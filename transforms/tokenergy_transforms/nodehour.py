@@ -17,6 +17,7 @@ from tokenergy_transforms.batch import Readings
 from tokenergy_transforms.choice import Backend, Integrator
 from tokenergy_transforms.inventory import Inventory
 from tokenergy_transforms.powerfiles import PowerFiles
+from tokenergy_transforms.provenance import MadeFrom, PowerFolders, made_from
 from tokenergy_transforms.segmentrows import to_table
 from tokenergy_transforms.workunits import Budget, WorkUnit, plan_units
 
@@ -43,6 +44,7 @@ class NodeHour:
         gap_limit_us: gap limit of each device.
         margin_us: how far outside of a unit readings are looked for.
         units: the work, in the order of its segments.
+        made_from: what the segments are made from; see `provenance.py`.
     """
 
     node: str
@@ -52,10 +54,12 @@ class NodeHour:
     gap_limit_us: dict[str, int]
     margin_us: int
     units: list[WorkUnit]
+    made_from: MadeFrom
 
 
 def plan_node_hour(
     files: PowerFiles,
+    folders: PowerFolders,
     inventory: Inventory,
     node: str,
     hour_us: int,
@@ -80,6 +84,7 @@ def plan_node_hour(
         gap_limit_us=dict(zip(devices, limits.tolist(), strict=True)),
         margin_us=int(limits.max(initial=_LEAST_MARGIN_US)),
         units=plan_units(rows, devices, hour_us, window_us, budget.unit_bytes, row_groups),
+        made_from=made_from(folders, inventory, node, hour_us, window_us),
     )
 
 

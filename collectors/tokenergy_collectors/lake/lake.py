@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -278,12 +278,15 @@ class Lake:
         write_parquet(rows, path, spec)
         return path
 
-    def writer(self, table: str, hour_us: int, name: str) -> ParquetWriter:
+    def writer(
+        self, table: str, hour_us: int, name: str, notes: Mapping[str, str] | None = None
+    ) -> ParquetWriter:
         """Return a writer for the derived file `NAME.parquet` of an hour.
 
-        It accepts rows in pieces, in the table's sort order and typed as in the contract.
+        It accepts rows in pieces, in the table's sort order and typed as in the contract. `notes`
+        are kept in the file's metadata: see `reading.note_of`.
         """
-        return ParquetWriter(self.derived(table, hour_us, name), TABLES[table])
+        return ParquetWriter(self.derived(table, hour_us, name), TABLES[table], notes)
 
     def derived(self, table: str, hour_us: int, name: str) -> Path:
         """Return the path of the derived file `NAME.parquet` of an hour."""

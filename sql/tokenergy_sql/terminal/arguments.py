@@ -20,7 +20,7 @@ READINGS = ("power", "load_profile", "load_spectrum")
 """Tables of which one must have an hour for a load profile of it."""
 
 SEGMENTS = ("segment", "tokens", "ledger", "ledger_hour", "token_usage", "job_hour_index")
-"""Tables of which one must have an hour for the index and the checks of it."""
+"""Tables of which one must have an hour for the checks of it."""
 
 _HOUR = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d(?::\d\d(?::00(?:[.,]0+)?)?)?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?", re.ASCII
@@ -72,8 +72,7 @@ def require_hours(lake: Lake, hours: Sequence[int] | None, tables: Sequence[str]
         return
     if lake.files("power", missing[:1]):
         raise UserError(
-            f"hour {show_hour(missing[0])}: has readings but no segments yet; "
-            "run `tokenergy aggregate`"
+            f"hour {show_hour(missing[0])}: has readings but no segments yet; run `tokenergy index`"
         )
     require_known(lake, missing, {hour for name in tables for hour in lake.hours(name)})
 

@@ -41,6 +41,7 @@ UNITS = (
     "j_per_kwh",
     "watts",
     "mean_watts",
+    "job_key",
 )
 """Macros of `units.sql`: constants and conversions of units, for our own statements.
 
@@ -48,7 +49,7 @@ They are not in the catalog, nor where a user asks: names as plain as `hours` be
 The public views spell their constants out: a client's own TEMP macro would come before ours.
 """
 
-BASIC = ("utc", "device_now")
+BASIC = ("utc", "device_now", "device_at")
 """Views and macros of every connection to a lake."""
 
 ADHOC = (
