@@ -57,7 +57,8 @@ KINDS: dict[str, float] = {
 
 WAITING = {
     "slivers", "clusters", "relabelled", "restarts", "falls", "taking_turns", "odd_value", "coarse",
-    "runs", "two_names", "ranks", "parallel", "come_and_go", "same_source", "spike", "jump", "twice",
+    "runs", "two_names", "ranks", "parallel", "come_and_go", "same_source", "spike", "jump",
+    "twice",
 }  # fmt: skip
 """What the tool does not do right yet: it is staged only where it is asked for by name."""
 
