@@ -20,6 +20,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
+from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.tokenpoints import CACHE_FOLDER, POINT, points
 
@@ -69,7 +70,7 @@ class Usage:
         """
         import duckdb
 
-        with duckdb.connect() as con:
+        with open_memory() as con:
             views.define(con, views.UNITS)
             con.register("allocation", allocations(lake) if held is None else held)
             con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
@@ -121,9 +122,7 @@ class Usage:
         Args:
             instants: job_id, node, at_us (us UTC).
         """
-        import duckdb
-
-        with duckdb.connect() as con:
+        with open_memory() as con:
             views.define(con, views.UNITS)
             for name, rows in self.curves.items():
                 con.register(name, rows)

@@ -51,7 +51,7 @@ They are not in the catalog, nor where a user asks: names as plain as `hours` be
 The public views spell their constants out: a client's own TEMP macro would come before ours.
 """
 
-BASIC = ("utc", "device_now")
+BASIC = ("utc", "device_now", "device_at")
 """Views and macros of every connection to a lake."""
 
 ADHOC = (
@@ -76,8 +76,11 @@ PYTHON_TABLES = {
 _PYTHON_COLUMNS = {
     "allocation": {
         **{column.name: column.meaning for column in JOBS.columns},
-        "device_id": "the board, as in power",
+        "job_id": "the job: CLUSTER/ID where a cluster is named, else its id",
+        "node": "host name, as in device",
+        "device_id": "the board, as in power; as it was listed if it was never seen",
         "mig_id": "the MIG instance that the job held; NULL: the board itself",
+        "share_estimated": "the instance's share of its board was not recorded: an equal part",
     },
     "quarantined": {
         "hour_us": "start of the hour of the partition it was in",
