@@ -17,7 +17,8 @@ POWER = Table(
         col(
             "sensor",
             "string",
-            "kind of the power reading: instant, average_1s, unknown; none if there is no power",
+            "kind of the power reading: instant, average_1s, unknown; none if there is no power; "
+            "implausible if the board showed more than it can draw, which is not recorded",
         ),
         nullable(
             "energy_mj",
