@@ -22,14 +22,14 @@ SUFFIX = ".parquet"
 FIRST_US, END_US = 946_684_800_000_000, 4_102_444_800_000_000
 """The instants that a lake may hold: the start of 2000 to the start of 2100, microseconds UTC."""
 
-PARTITIONS = "date=2[01][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/hour=[0-2][0-9]"
+PARTITIONS = "date=20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]/hour=[0-2][0-9]"
 """Glob of the hour folders of a table; other years and other names are not seen by anybody."""
 
 ANY_PARTITIONS = "date=*/hour=*"
 """Glob of whatever was meant as an hour folder: a host whose clock was wrong wrote other years."""
 
 _PARTITION = "date=%Y-%m-%d/hour=%H"
-_FILE = re.compile(r"date=2[01]\d\d-\d\d-\d\d/hour=[0-2]\d/[^./][^/]*\.parquet", re.ASCII)
+_FILE = re.compile(r"date=20\d\d-\d\d-\d\d/hour=[0-2]\d/[^./][^/]*\.parquet", re.ASCII)
 _MAX_NODE_BYTES = 180
 
 
