@@ -30,13 +30,16 @@ def import_jobs(lake: Lake, path: str | Path) -> ImportResult:
     """
     import pyarrow as pa
 
-    jobs = read_jobs(path)
+    result = ImportResult()
+    jobs = read_jobs(path, left_out=result.left_out)
+    if not jobs and result.left_out.count:
+        return result
     if not jobs:
         raise UserError(f"{path}: has no jobs: expected lines after the header")
     nodes = sorted({job["node"] for job in jobs})
     for node in nodes:
         escape_node(node)
-    result = ImportResult(rows={"jobs": len(jobs)})
+    result.rows["jobs"] = len(jobs)
     result.devices = len({(job["node"], job["device_id"]) for job in jobs})
     stamps = [stamp for job in jobs for stamp in (job["start_us"], job["end_us"])]
     result.first_us = min(stamp for stamp in stamps if stamp is not None)

@@ -16,6 +16,7 @@ from tokenergy_collectors.lake.contract import DEVICE
 from tokenergy_collectors.sources.jobs.jobsfile import read_jobs
 
 Write = Callable[[str | bytes], Path]
+pytestmark = pytest.mark.usefixtures("years_from_1970")
 HEADER = "job_id,node,device_id,start,end\n"
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
-from tokenergy_collectors.base.timestamps import StampReader
+from tokenergy_collectors.base.leftout import LeftOut
+from tokenergy_collectors.base.timestamps import OUTSIDE, BadInstantError, StampReader
 from tokenergy_collectors.lake.contract import WHOLE_PPM
 
 REQUIRED = ("job_id", "node", "device_id", "start", "end")
@@ -37,12 +38,15 @@ class Job(TypedDict):
     method: str
 
 
-def read_jobs(path: str | Path, *, node_default: str | None = None) -> list[Job]:
+def read_jobs(
+    path: str | Path, *, node_default: str | None = None, left_out: LeftOut | None = None
+) -> list[Job]:
     """Read and check a whole list of jobs.
 
     Args:
         path: the file. Times are Unix seconds or ISO 8601, without an offset UTC.
         node_default: the node of rows that name none; if None, every row must name its node.
+        left_out: takes rows whose times are outside the accepted years; if None, they are errors.
 
     Returns:
         The allocations in the order of the file, identical ones only once.
@@ -57,7 +61,13 @@ def read_jobs(path: str | Path, *, node_default: str | None = None) -> list[Job]
         for row in file.all_rows():
             file.check_width(row)
             cells = dict(zip(names, (cell.strip() for cell in row), strict=True))
-            job = _job(cells, clock, node_default)
+            try:
+                job = _job(cells, clock, node_default)
+            except BadInstantError:
+                if left_out is None:
+                    raise
+                left_out.add(OUTSIDE, file.line, ",".join(row))
+                continue
             key = (job["job_id"], _device_key(job), job["start_us"])
             line, other = found.setdefault(key, (file.line, job))
             # An identical row is harmless; of two that differ, either could be wrong.
