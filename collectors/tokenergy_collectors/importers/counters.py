@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.timestamps import StampReader
+from tokenergy_collectors.base.timestamps import OUTSIDE, BadInstantError, StampReader
 from tokenergy_collectors.importers.result import ImportResult, write_new
 from tokenergy_collectors.lake.arrays import to_batch
 from tokenergy_collectors.lake.contract import TOKENS
@@ -68,7 +68,8 @@ def import_counters(
         "engine": "",
     }
     rows = pa.Table.from_batches([to_batch(_rows(readings, labels), TOKENS.schema())])
-    result.first_us, result.last_us = readings[0][0], readings[-1][0]
+    if readings:
+        result.first_us, result.last_us = readings[0][0], readings[-1][0]
     write_new(lake, "tokens", rows, node, result, apart_from=["epoch"])
     return result
 
@@ -101,10 +102,13 @@ def _read(path: str | Path, result: ImportResult) -> list[Reading]:
         stamp, counters = _find_columns(file.header, result)
         for row in file.rows():
             file.check_width(row)
-            readings.append(_reading(row, clock, stamp, counters))
+            try:
+                readings.append(_reading(row, clock, stamp, counters))
+            except BadInstantError:
+                result.left_out.add(OUTSIDE, file.line, ",".join(row))
         if file.tail is not None and not _add_tail(file, readings, clock, stamp, counters):
             result.notes.append("skipped the last line: it is cut off")
-        if not any(values for _, values in readings):
+        if not any(values for _, values in readings) and not result.left_out.count:
             raise BadValueError("has no readings: expected lines after the header")
     return sorted(readings, key=lambda reading: reading[0])
 

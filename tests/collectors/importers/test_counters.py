@@ -16,6 +16,7 @@ from tokenergy_collectors.importers.counters import count_of, import_counters
 from tokenergy_collectors.lake import Lake
 
 Write = Callable[[str | bytes], Path]
+pytestmark = pytest.mark.usefixtures("years_from_1970")
 
 
 def tokens(lake: Lake, kind: str) -> list[tuple[Any, ...]]:
