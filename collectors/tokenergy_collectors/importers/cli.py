@@ -31,6 +31,10 @@ LakeDir = Annotated[
 Node = Annotated[
     str, typer.Option("--node", help="Name of the host that the file was recorded on.")
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Cluster whose job ids these are; a job is then CLUSTER/ID."),
+]
 
 
 @app.command(
@@ -98,17 +102,22 @@ def counters(
         str | None,
         typer.Option("--source", help="Source name.", show_default="import:JOB"),
     ] = None,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", help="Cluster that the job's id belongs to.")
+    ] = None,
 ) -> None:
     """Import recorded values of a server's cumulative token counters.
 
     The file needs a column timestamp (Unix seconds or ISO 8601) and columns
     with the names of counters, such as vllm:prompt_tokens_total,
-    generation_tokens_total or llamacpp:tokens_predicted_total.
+    generation_tokens_total or llamacpp:tokens_predicted_total. If it has the
+    counters of several servers, one line each at a stamp, a column such as
+    instance or engine must say which server a line is of.
     """
     from tokenergy_collectors.importers.counters import import_counters
     from tokenergy_collectors.lake import Lake
 
-    result = import_counters(Lake(lake, create=True), file, node, job, model, source)
+    result = import_counters(Lake(lake, create=True), file, node, job, model, source, cluster)
     _report(result, f"{_many(result.rows.get('tokens', 0), 'counter reading')} of job {job}")
 
 
@@ -116,18 +125,20 @@ def counters(
     "jobs",
     epilog="Example: tokenergy-collect import jobs jobs.csv --lake ./lake",
 )
-def jobs(file: File, lake: LakeDir) -> None:
+def jobs(file: File, lake: LakeDir, cluster: Cluster = None) -> None:
     """Import a job list: which job held which device when.
 
-    The file needs the columns job_id, node, device_id (UUID or index), start
-    and end (empty if the job still runs). The columns share, scheduler, user,
-    account and name are optional. To correct a list, import the corrected one:
-    the latest record of an allocation counts.
+    The file needs the columns job_id, node, device, start and end (empty if
+    the job still runs). A device is named by its index on the node, its UUID
+    or the start of it, its PCI address or its device file; 0-3 or "0,2" name
+    several. The columns share, scheduler, user, account, name, cluster and
+    allocation_id are optional. To correct a list, import the corrected one;
+    to withdraw an allocation, list it with its start as its end.
     """
     from tokenergy_collectors.importers.jobs import import_jobs
     from tokenergy_collectors.lake import Lake
 
-    result = import_jobs(Lake(lake, create=True), file)
+    result = import_jobs(Lake(lake, create=True), file, cluster)
     count = _many(result.rows.get("jobs", 0), "allocation")
     _report(result, f"{count} of {_many(result.devices, 'device')}")
 
@@ -141,6 +152,8 @@ def _report(result: ImportResult, what: str) -> None:
     typer.echo(f"read {what}{span}{notes}")
     for line in result.left_out.lines():
         typer.echo(line)
+    for warning in result.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     if not result.written:
         known = "already imported" if result.first_us is not None else "nothing to import"
         typer.echo(f"{known}: nothing changed")

@@ -39,6 +39,9 @@ class ImportResult:
     notes: list[str] = field(default_factory=list)
     """What was skipped, in words."""
 
+    warnings: list[str] = field(default_factory=list)
+    """What may be wrong with what was read, a line each."""
+
     left_out: LeftOut = field(default_factory=LeftOut)
     """Lines that could not be used."""
 
