@@ -23,9 +23,3 @@ def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
         return path
 
     return write
-
-
-@pytest.fixture
-def years_from_1970(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Accept stamps from 1970 on, so that a test may write 1 for a time."""
-    monkeypatch.setattr("tokenergy_collectors.base.timestamps.FIRST_US", 0)
