@@ -1,7 +1,8 @@
 """The inputs of an hour, as digests by kind.
 
-In: a lake and the site's constants of each hour. Out: for an hour, a digest of each kind of input. Where one
-differs from the digest of the hour's last derivation, the hour is stale, and the kind is the cause.
+In: a lake and the site's constants of each hour. Out: for an hour, a digest of each kind of input.
+Where one differs from the digest of the hour's last derivation, the hour is stale, and the kind is
+the cause.
 
 Raw files are never rewritten, so their names are enough. Allocations and devices are taken by
 value, and only as far as they affect the hour: that a job continues, or that a daemon restarted,
@@ -27,6 +28,9 @@ Inputs = dict[str, str]
 """A digest by kind of input: segments, state, tokens, jobs, devices, site, models."""
 
 _DIGITS = 16
+
+_OF_ALLOCATIONS = ("job_id", "node", "device_id", "share_ppm", "mig_id", "share_estimated")
+"""What an hour's models see of an allocation, besides its edges."""
 
 
 class InputReader:
@@ -94,7 +98,7 @@ class InputReader:
             if row["start_us"] <= end_us and (row["end_us"] is None or row["end_us"] >= hour_us):
                 continues = row["end_us"] is None or row["end_us"] > end_us
                 yield {
-                    **{name: row[name] for name in ("job_id", "device_id", "share_ppm", "mig_id")},
+                    **{name: row[name] for name in _OF_ALLOCATIONS},
                     "start_us": row["start_us"],
                     "end_us": None if continues else row["end_us"],
                 }

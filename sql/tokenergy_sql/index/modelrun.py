@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tokenergy_collectors import __version__
 from tokenergy_collectors.lake import Lake, contract
 from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog.duck import quoted
 from tokenergy_sql.index import calibration
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.site import Constants
@@ -74,8 +75,9 @@ def create_site(
         [constants.pue_ppm, constants.host_mw],
     )
     con.execute("CREATE TEMP TABLE site_node (node VARCHAR, host_mw BIGINT)")
-    if constants.node_host_mw:
-        con.executemany("INSERT INTO site_node VALUES ($1, $2)", [*constants.node_host_mw.items()])
+    nodes = [node for (node,) in con.sql("SELECT DISTINCT node FROM device").fetchall()]
+    if hosts := constants.of_nodes(nodes):
+        con.executemany("INSERT INTO site_node VALUES ($1, $2)", [*hosts.items()])
 
 
 def run_model(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
@@ -85,13 +87,13 @@ def run_model(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
 
 def build_model(con: duckdb.DuckDBPyConnection, name: str) -> None:
     """Keep a model's rows as a table inside DuckDB: Arrow has no 128-bit integers."""
-    con.execute(f"CREATE TEMP TABLE {catalog.quoted(name)} AS {model_text(name)}")
+    con.execute(f"CREATE TEMP TABLE {quoted(name)} AS {model_text(name)}")
 
 
 def store_rows(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
     """Make a table of rows; it hides a view of the lake by that name."""
     con.register("incoming", rows)
-    con.execute(f"CREATE TEMP TABLE {catalog.quoted(name)} AS FROM incoming")
+    con.execute(f"CREATE TEMP TABLE {quoted(name)} AS FROM incoming")
     con.unregister("incoming")
 
 

@@ -29,6 +29,7 @@ from tokenergy_collectors.lake.paths import hour_of, hour_of_path, partition
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
+from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.index.models import model_text
 
 if TYPE_CHECKING:
@@ -85,9 +86,7 @@ class Usage:
     @classmethod
     def of(cls, rows: pa.Table) -> Usage:
         """Return the usage of a lake from the rows of `usage`."""
-        import duckdb
-
-        with duckdb.connect() as con:
+        with open_memory() as con:
             con.register("token_usage", rows)
             return cls(rows, con.sql(model_text("job_usage")).to_arrow_table())
 
@@ -116,7 +115,7 @@ def usage(
     """
     import duckdb
 
-    with duckdb.connect() as con:
+    with open_memory() as con:
         views.define(con, views.UNITS)
         con.register("allocation", allocations(lake) if held is None else held)
         con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
