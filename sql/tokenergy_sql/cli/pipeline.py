@@ -104,6 +104,8 @@ def index(
 
     indexed = steps.index_hours(lake, parse_hours(hour), site, rebuild_all)
     typer.echo(f"index: {steps.summary(indexed)}")
+    for remark in indexed.remarks:
+        typer.echo(remark)
 
 
 def revisions(

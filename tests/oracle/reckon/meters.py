@@ -6,12 +6,43 @@ Rules: docs/ledger.md, "From readings to segments".
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from math import floor
 
 COUNTER_REACH_US = 50 * 60 * 1_000_000
 NJ_PER_MJ = 1_000_000
+
+Count = tuple[int, int, int]
+"""A reading of an energy counter: stamp, millijoules, epoch."""
+
+
+def plausible(readings: Iterable[tuple[int, int]], most_mw: int) -> list[tuple[int, int]]:
+    """Return readings of power without those that no board draws; of one stamp, their mean."""
+    stamps: dict[int, set[int]] = defaultdict(set)
+    for t, mw in readings:
+        if mw <= most_mw:
+            stamps[t].add(mw)
+    return [(t, sum(values) // len(values)) for t, values in stamps.items()]
+
+
+def steady(readings: Iterable[Count], most_mw: int) -> list[Count]:
+    """Return readings of a counter without single ones that are out of line with both beside."""
+    kept = sorted(set(readings))
+    for i in range(len(kept) - 2, 0, -1):
+        before, here, after = kept[i - 1 : i + 2]
+        pairs = ((before, here), (here, after))
+        odd = any(not _possible(a, b, most_mw) for a, b in pairs)
+        if before[2] == here[2] == after[2] and odd and _possible(before, after, most_mw):
+            del kept[i]
+    return kept
+
+
+def _possible(before: Count, after: Count, most_mw: int) -> bool:
+    """Say whether a board can draw what was counted between two readings, to 1 J."""
+    counted_nj = (after[1] - before[1]) * NJ_PER_MJ
+    return 0 <= counted_nj <= most_mw * (after[0] - before[0]) + 1_000 * NJ_PER_MJ
 
 
 class Sensor:
@@ -69,7 +100,7 @@ class Sensor:
 class EnergyCounter:
     """Readings of the energy counter of one device: (stamp, millijoules, epoch)."""
 
-    def __init__(self, readings: Iterable[tuple[int, int, int]]) -> None:
+    def __init__(self, readings: Iterable[Count]) -> None:
         self.readings = sorted(set(readings))
         self.stamps = [t for t, _, _ in self.readings]
 

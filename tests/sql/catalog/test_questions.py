@@ -165,7 +165,8 @@ def test_while_the_index_replaces_files(cluster: Lake, tmp_path: Path, client: C
     before = identities(lake)
     rounds_during = 0
     for pue in ("1.30", "1.31"):
-        (lake.root / "site.toml").write_text(SITE.replace("1.25", pue))
+        period = f"[[period]]\nfrom = 2026-01-01T00:00:00Z\npue = {pue}\n"
+        (lake.root / "site.toml").write_text(SITE + period)
         LakeBuilder(lake.root).job(f"reserved for {pue}", "D", END + 60 * S, None, node="n3")
         words = [sys.executable, "-c", _INDEX, "index", "--all", "--lake", str(lake.root)]
         with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as index:

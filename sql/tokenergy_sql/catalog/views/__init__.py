@@ -42,6 +42,8 @@ UNITS = (
     "watts",
     "mean_watts",
     "job_key",
+    "token_leap",
+    "token_parallel",
 )
 """Macros of `units.sql`: constants and conversions of units, for our own statements.
 
@@ -56,6 +58,7 @@ ADHOC = (
     "stamp_us",
     "span_us",
     "part_of",
+    "place_at",
     "place",
     "job_device",
     "tokenergy_by",
