@@ -115,7 +115,7 @@ def test_the_catalog_of_a_lake_with_a_backslash(
     builder.power("A", level(100_000, T0, T0 + S))
     builder.job("j", "A", T0, T0 + S)
     lake = builder.build()
-    assert "catalog.duckdb is left out: DuckDB cannot open a file below a folder" in caplog.text
+    assert "catalog.duckdb is left out: DuckDB cannot open a database below a" in caplog.text
     with pytest.raises(UserError, match="use `tokenergy query`, or move the lake"):
         write_catalog(lake)
     assert not (lake.root / NAME).exists()
