@@ -21,7 +21,8 @@ from tokenergy_collectors.lake.paths import (
     SUFFIX,
     escape_node,
     hour_of,
-    hour_of_path,
+    hour_of_folder,
+    misplaced,
     node_of,
     partition,
     raw_name,
@@ -29,6 +30,7 @@ from tokenergy_collectors.lake.paths import (
 from tokenergy_collectors.lake.quarantine import move_to_quarantine
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of, read_columns
 from tokenergy_collectors.lake.root import check_writable, prepare
+from tokenergy_collectors.lake.version import require_known
 from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ class Lake:
         create: whether the folder may be missing; the first write then creates it.
 
     Raises:
-        UserError: the path is an object store, is not a folder, or cannot be written.
+        UserError: the path is an object store, is not a folder, cannot be written, or holds a lake
+            of a later version.
     """
 
     def __init__(self, root: str | Path, *, create: bool = False) -> None:
@@ -57,6 +60,7 @@ class Lake:
             raise UserError(f"lake {self.root}: no such directory")
         if create:
             check_writable(self.root)
+        require_known(self.root)
 
     def prepare(self) -> None:
         """Create the folder if it is missing, and check that a file can be written in it.
@@ -70,7 +74,8 @@ class Lake:
         """Return the starts (us UTC) of the hours for which a table has files, ascending."""
         folders = (self.root / table).glob(PARTITIONS)
         firsts = (next(folder.glob(f"*{SUFFIX}"), None) for folder in folders)
-        return sorted(hour_of_path(path) for path in firsts if path is not None)
+        hours = (hour_of_folder(path.parent) for path in firsts if path is not None)
+        return sorted(hour for hour in hours if hour is not None)
 
     def has(self, table: str) -> bool:
         """Return whether a table has any file."""
@@ -191,6 +196,17 @@ class Lake:
                 except FileNotFoundError:
                     continue
         return count
+
+    def quarantine_misplaced(self) -> None:
+        """Move raw files of no hour of the years 2000 to 2099 to quarantine, with a warning.
+
+        An earlier version wrote such files where a log had a mark for "no date" in it. Their rows
+        belong to no hour, and one of them must not keep the others from being used.
+        """
+        for spec in TABLES.values():
+            if spec.layer == "raw":
+                for path in misplaced(self.root, spec.name):
+                    self.quarantine(path, spec, "is in no hour of the years 2000 to 2099")
 
     def quarantine(self, path: Path, spec: Table, reason: str) -> None:
         """Move a damaged raw file to quarantine, and log a warning.

@@ -42,6 +42,8 @@ UNITS = (
     "watts",
     "mean_watts",
     "job_key",
+    "token_leap",
+    "token_parallel",
 )
 """Macros of `units.sql`: constants and conversions of units, for our own statements.
 
@@ -56,6 +58,7 @@ ADHOC = (
     "stamp_us",
     "span_us",
     "part_of",
+    "place_at",
     "place",
     "job_device",
     "tokenergy_by",
@@ -74,8 +77,11 @@ PYTHON_TABLES = {
 _PYTHON_COLUMNS = {
     "allocation": {
         **{column.name: column.meaning for column in JOBS.columns},
-        "device_id": "the board, as in power",
+        "job_id": "the job: CLUSTER/ID where a cluster is named, else its id",
+        "node": "host name, as in device",
+        "device_id": "the board, as in power; as it was listed if it was never seen",
         "mig_id": "the MIG instance that the job held; NULL: the board itself",
+        "share_estimated": "the instance's share of its board was not recorded: an equal part",
     },
     "quarantined": {
         "hour_us": "start of the hour of the partition it was in",
