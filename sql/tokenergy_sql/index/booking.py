@@ -19,6 +19,7 @@ import numpy as np
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index.bookedrows import Piece, before_mw, nullable, piece_of
 from tokenergy_sql.index.models import model_text
+from tokenergy_sql.index.watched import watched
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,6 +52,7 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     from tokenergy_transforms.booking.parts import book
 
     hour = read_hour(lake, hour_us)
+    _create_table(con, "node_watched", **watched(hour))
     if not hour.devices:
         return
     _create_table(con, "device_place", device_id=hour.devices, place=np.arange(len(hour.devices)))

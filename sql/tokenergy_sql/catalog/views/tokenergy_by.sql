@@ -93,14 +93,14 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
             sum(e_gpu_high_nj) AS e_gpu_high_nj,
             sum(e_gpu_active_nj) AS e_gpu_active_nj,
             count(e_gpu_nj) > 0
-            AND count(e_facility_low_nj) = count(*) FILTER (WHERE device_us > 0) AS bounded,
+            AND bool_and(e_facility_low_nj IS NOT NULL OR device_us = 0) AS bounded,
             CASE WHEN bounded THEN sum(coalesce(e_facility_nj, e_facility_low_nj)) END
                 AS e_facility_nj,
             CASE WHEN bounded THEN sum(e_facility_low_nj) END AS e_facility_low_nj,
             CASE WHEN bounded THEN sum(e_facility_high_nj) END AS e_facility_high_nj,
             sum(e_gpu_burdened_nj) AS e_gpu_burdened_nj,
             CASE
-                WHEN count(e_facility_burdened_nj) = count(*) FILTER (WHERE device_us > 0)
+                WHEN bool_and(e_facility_burdened_nj IS NOT NULL OR device_us = 0)
                     THEN sum(e_facility_burdened_nj)
             END AS e_facility_burdened_nj,
             string_agg(reason_codes, ',') AS reason_codes,

@@ -15,17 +15,18 @@ added AS (
         sum(e_gpu_active_nj) AS e_gpu_active_nj,
         -- A boundary that is unknown in one of the job's hours is unknown for the job. An hour in
         -- which nothing metered the GPUs counts with its lower bound, here as in e_gpu_nj.
-        CASE WHEN count(e_host_nj) = count(*) FILTER (WHERE device_us > 0) THEN sum(e_host_nj) END
+        -- An hour in which the job held next to nothing (device_us rounds to 0) has next to nothing
+        -- that could be unknown.
+        CASE WHEN bool_and(e_host_nj IS NOT NULL OR device_us = 0) THEN sum(e_host_nj) END
             AS e_host_nj,
-        count(e_gpu_nj) > 0
-        AND count(e_facility_low_nj) = count(*) FILTER (WHERE device_us > 0) AS bounded,
+        count(e_gpu_nj) > 0 AND bool_and(e_facility_low_nj IS NOT NULL OR device_us = 0) AS bounded,
         CASE WHEN bounded THEN sum(coalesce(e_facility_nj, e_facility_low_nj)) END
             AS e_facility_nj,
         CASE WHEN bounded THEN sum(e_facility_low_nj) END AS e_facility_low_nj,
         CASE WHEN bounded THEN sum(e_facility_high_nj) END AS e_facility_high_nj,
         sum(e_gpu_burdened_nj) AS e_gpu_burdened_nj,
         CASE
-            WHEN count(e_facility_burdened_nj) = count(*) FILTER (WHERE device_us > 0)
+            WHEN bool_and(e_facility_burdened_nj IS NOT NULL OR device_us = 0)
                 THEN sum(e_facility_burdened_nj)
         END AS e_facility_burdened_nj,
         sum(counter_nj) AS counter_nj,
