@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.paths import hour_of, partition
+from tokenergy_collectors.lake.version import write_format
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.file import unusable, write_catalog
 from tokenergy_sql.index import modelrun, sitehistory
@@ -106,9 +107,11 @@ def index(
             revisions.write_hours(lake, recorded, file_digests, constants)
         jobs = _index_jobs(lake, history, held, record)
         _write_catalog(lake, held)
+        write_format(lake.root)
     files = record.manifest.added or record.manifest.replaced
     revision = record.manifest.number if files else None
-    return Indexed(jobs, len(examined), causes, revision, history.remarks())
+    remarks = history.remarks({row["node"] for row in reader.devices})
+    return Indexed(jobs, len(examined), causes, revision, remarks)
 
 
 def _write_catalog(lake: Lake, held: pa.Table) -> None:

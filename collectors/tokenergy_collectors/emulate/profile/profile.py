@@ -59,6 +59,15 @@ class Profile(Strict):
         """Duration in microseconds."""
         return round(self.duration_s * 1e6)
 
+    def require_node(self, node: str) -> None:
+        """Refuse a name that no node of the profile has.
+
+        Raises:
+            UserError: it is not one; the message lists those that are.
+        """
+        if node not in self.nodes:
+            raise UserError(f"node {node!r}: not in the profile; its nodes: {_listed(self.nodes)}")
+
     @property
     def folder(self) -> Path:
         """Folder of the profile; request logs may be named relative to it."""
@@ -130,6 +139,13 @@ class Profile(Strict):
                         f"{a.id!r} and {b.id!r} both hold board {index} of {node!r} at "
                         f"{b.start_s:g} s: allowed: one at a time"
                     )
+
+
+def _listed(names: Iterable[str], most: int = 8) -> str:
+    """Return names separated by commas; of many only the first, and how many there are."""
+    found = list(names)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
 
 
 def load_profile(name_or_path: str | Path) -> Profile:
