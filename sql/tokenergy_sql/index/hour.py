@@ -69,6 +69,7 @@ def derive_hour(
         record.write("node_hour", run_model(con, "node_hour"), hour_us)
         store_rows(con, "sums", run_model(con, "job_hour_sums"))
         record.write("job_hour_index", run_model(con, "indices"), hour_us)
+        modelrun.build_growth(con, model_text("token_near"))
         build_model(con, "job_caps")
         store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
         record.write("job_efficiency", run_model(con, "job_efficiency"), hour_us)

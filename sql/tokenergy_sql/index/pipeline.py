@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.paths import hour_of, partition
+from tokenergy_collectors.lake.version import write_format
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.file import unusable, write_catalog
-from tokenergy_sql.index import modelrun, sitehistory, tokens
+from tokenergy_sql.index import modelrun, sitehistory
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
 from tokenergy_sql.index.modelrun import index_version, run_model, store_rows
@@ -80,7 +81,7 @@ def index(
     """
     with recording(lake, index_version()) as record:
         held = allocations(lake)
-        usage = Usage.of(catalog.heal(lake, lambda: tokens.usage(lake, progress, held)))
+        usage = catalog.heal(lake, lambda: Usage.of(lake, progress, held))
         recorded, file_digests = revisions.read_hours(lake)
         history = SiteHistory(site, recorded, revisions.read_constants(lake))
         reader = _reader(lake, history, usage, held, file_digests)
@@ -106,6 +107,7 @@ def index(
             revisions.write_hours(lake, recorded, file_digests, constants)
         jobs = _index_jobs(lake, history, held, record)
         _write_catalog(lake, held)
+        write_format(lake.root)
     files = record.manifest.added or record.manifest.replaced
     revision = record.manifest.number if files else None
     remarks = history.remarks({row["node"] for row in reader.devices})
