@@ -27,10 +27,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.timestamps import FIRST_US
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES, Table
-from tokenergy_collectors.lake.paths import FIRST_US, partition
+from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import files_of, quarantined_table, select_listed

@@ -35,7 +35,7 @@ _DEVICES = read_sql("tokenergy_sql.explain", "devices")
 
 _JOBS_FILE = """
 SELECT count(*) AS rows, min(recorded_us) AS first_us, max(recorded_us) AS last_us
-FROM rows_of_file WHERE job_id = getvariable('job_id')
+FROM rows_of_file WHERE job_key(cluster, job_id) = getvariable('job_id')
 """
 
 _POWER_FILE = read_sql("tokenergy_sql.explain", "power_file")

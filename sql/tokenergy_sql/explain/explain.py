@@ -16,7 +16,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.explain.derivation import derivation
 from tokenergy_sql.explain.formulas import formulas
 from tokenergy_sql.report.meanings import METHODS, REASONS
-from tokenergy_sql.terminal.jobnames import require_job
+from tokenergy_sql.terminal.jobnames import find_job
 from tokenergy_sql.terminal.jsontext import finite
 
 FORMATS = ("text", "json")
@@ -30,7 +30,7 @@ def explanation(lake: Lake, job_id: str) -> dict[str, Any]:
     Raises:
         UserError: the lake has no such job, or the job is not indexed.
     """
-    require_job(lake, job_id)
+    job_id = find_job(lake, job_id)
     derived = derivation(lake, job_id)
     index = derived["index"]
     codes = [code for code in index["reason_codes"].split(",") if code]

@@ -1,7 +1,8 @@
 """The inputs of an hour, as digests by kind.
 
-In: a lake and the site's constants of each hour. Out: for an hour, a digest of each kind of input. Where one
-differs from the digest of the hour's last derivation, the hour is stale, and the kind is the cause.
+In: a lake and the site's constants of each hour. Out: for an hour, a digest of each kind of input.
+Where one differs from the digest of the hour's last derivation, the hour is stale, and the kind is
+the cause.
 
 Raw files are never rewritten, so their names are enough. Allocations and devices are taken by
 value, and only as far as they affect the hour: that a job continues, or that a daemon restarted,

@@ -77,8 +77,9 @@ def create_site(
         [constants.pue_ppm, constants.host_mw],
     )
     con.execute("CREATE TEMP TABLE site_node (node VARCHAR, host_mw BIGINT)")
-    if constants.node_host_mw:
-        con.executemany("INSERT INTO site_node VALUES ($1, $2)", [*constants.node_host_mw.items()])
+    nodes = [node for (node,) in con.sql("SELECT DISTINCT node FROM device").fetchall()]
+    if hosts := constants.of_nodes(nodes):
+        con.executemany("INSERT INTO site_node VALUES ($1, $2)", [*hosts.items()])
 
 
 def run_model(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:

@@ -110,7 +110,8 @@ def index(
         write_format(lake.root)
     files = record.manifest.added or record.manifest.replaced
     revision = record.manifest.number if files else None
-    return Indexed(jobs, len(examined), causes, revision, history.remarks())
+    remarks = history.remarks({row["node"] for row in reader.devices})
+    return Indexed(jobs, len(examined), causes, revision, remarks)
 
 
 def _write_catalog(lake: Lake, held: pa.Table) -> None:

@@ -18,6 +18,7 @@ their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from pydantic import Field
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import Strict, load_toml
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_sql.index.calibration import Calibration, load_calibration
 
 DEFAULT_NAME = "site.toml"
@@ -78,6 +80,19 @@ class Constants:
         """Return the declared host power of a node in mW, if any."""
         return self.node_host_mw.get(node, self.host_mw)
 
+    def of_nodes(self, nodes: Iterable[str]) -> dict[str, int]:
+        """Return the host power of the nodes that have one of their own, by the nodes' names.
+
+        The site file may call a node by its short or its full name.
+        """
+        names = NodeNames(nodes, self.node_host_mw)
+        by_alias = {
+            alias: host_mw
+            for node, host_mw in self.node_host_mw.items()
+            for alias in names.same(node)
+        }
+        return {**by_alias, **self.node_host_mw}
+
     def changed_by(self, period: Constants) -> Constants:
         """Return these constants with those that a period declares in their place."""
         return Constants(
@@ -89,13 +104,14 @@ class Constants:
     def completed_by(self, other: Constants) -> Constants:
         """Return these constants, and others only where these have none."""
         host_mw = other.host_mw if self.host_mw is None else self.host_mw
-        hosts = dict(self.node_host_mw)
-        for node, other_mw in other.node_host_mw.items():
-            # Where this node had the value of all nodes, it keeps that.
-            if self.host_of(node) is None and other_mw != host_mw:
-                hosts[node] = other_mw
+        # A node that had the value of all nodes keeps that.
+        new = {
+            node: other_mw
+            for node, other_mw in other.node_host_mw.items()
+            if self.host_of(node) is None and other_mw != host_mw
+        }
         pue_ppm = other.pue_ppm if self.pue_ppm is None else self.pue_ppm
-        return Constants(pue_ppm, host_mw, hosts)
+        return Constants(pue_ppm, host_mw, {**self.node_host_mw, **new})
 
     def in_order(self) -> Constants:
         """Return these constants with their nodes in order, so that equal ones read the same."""
@@ -133,6 +149,12 @@ class Site:
         for _, declared in self.periods[: self.periods_by(hour_us)]:
             constants = constants.changed_by(declared)
         return constants.in_order()
+
+    def unknown_nodes(self, nodes: Iterable[str]) -> list[str]:
+        """Return the nodes of the site file that are none of a lake's nodes."""
+        declared = {*self.node_host_mw}.union(*(period.node_host_mw for _, period in self.periods))
+        names = NodeNames(nodes, declared)
+        return sorted(node for node in declared if not names.recorded(node))
 
     def periods_by(self, hour_us: int) -> int:
         """Return how many periods have begun by an hour."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -83,9 +83,17 @@ class SiteHistory:
         self._stored[name] = values
         return name
 
-    def remarks(self) -> list[str]:
-        """Return lines on hours that keep other constants than the file has, or lost theirs."""
-        lines = []
+    def remarks(self, nodes: Iterable[str]) -> list[str]:
+        """Return lines on what the site file declares to no effect, or to an unexpected one.
+
+        Args:
+            nodes: those of the lake.
+        """
+        lines = [
+            f"site: nodes.{node}: no device of a node of this name was recorded, so nothing has "
+            "its host_w"
+            for node in self.site.unknown_nodes(nodes)
+        ]
         changes: dict[str, set[str]] = {}
         hours = []
         for hour_us in self._names:

@@ -70,7 +70,8 @@ def allocations(rows: list[dict[str, Any]], devices: Devices) -> list[Allocation
             latest[identity] = named
     kept = list(latest.values())
     kept = [row for row in kept if not any(_replaces(other, row) for other in kept)]
-    return [_allocation(row, devices) for row in kept]
+    # What ends where it starts is withdrawn.
+    return [_allocation(row, devices) for row in kept if row["end_us"] != row["start_us"]]
 
 
 def _replaces(later: dict[str, Any], row: dict[str, Any]) -> bool:

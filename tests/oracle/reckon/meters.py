@@ -13,36 +13,79 @@ from math import floor
 
 COUNTER_REACH_US = 50 * 60 * 1_000_000
 NJ_PER_MJ = 1_000_000
+GLITCH_US = 10_000_000
+SPARSE_US = 1_500_000
 
 Count = tuple[int, int, int]
 """A reading of an energy counter: stamp, millijoules, epoch."""
 
 
-def plausible(readings: Iterable[tuple[int, int]], most_mw: int) -> list[tuple[int, int]]:
-    """Return readings of power without those that no board draws; of one stamp, their mean."""
-    stamps: dict[int, set[int]] = defaultdict(set)
+def plausible(
+    readings: Iterable[tuple[int, int]], most_mw: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return readings of power, and how far each may be off, as (stamp, mW) both.
+
+    Those that no board draws are left out; several of one stamp are averaged.
+    """
+    stamps: dict[int, list[int]] = defaultdict(list)
     for t, mw in readings:
         if mw <= most_mw:
-            stamps[t].add(mw)
-    return [(t, sum(values) // len(values)) for t, values in stamps.items()]
+            stamps[t].append(mw)
+    means = {t: sum(values) // len(values) for t, values in stamps.items()}
+    off = [(t, max(abs(mw - means[t]) for mw in values)) for t, values in stamps.items()]
+    return list(means.items()), off
 
 
 def steady(readings: Iterable[Count], most_mw: int) -> list[Count]:
-    """Return readings of a counter without single ones that are out of line with both beside."""
-    kept = sorted(set(readings))
-    for i in range(len(kept) - 2, 0, -1):
-        before, here, after = kept[i - 1 : i + 2]
-        pairs = ((before, here), (here, after))
-        odd = any(not _possible(a, b, most_mw) for a, b in pairs)
-        if before[2] == here[2] == after[2] and odd and _possible(before, after, most_mw):
-            del kept[i]
+    """Return readings of a counter without glitches, with an epoch of its own after each break.
+
+    A step is plausible if the counter does not fall and the board can draw it in its time and a
+    second more. What is between two implausible steps is a glitch if the counter goes on within
+    10 s from before it; otherwise the counter began again.
+    """
+    rest, epoch = sorted(set(readings)), 0
+    kept: list[Count] = []
+    file_epoch = rest[0][2] if rest else 0
+    while rest:
+        here = rest.pop(0)
+        noted = here[2] != file_epoch and kept and here[1] >= kept[-1][1]
+        file_epoch = here[2]
+        if noted or (kept and not _possible(kept[-1], here, most_mw)):
+            back = None if noted else _goes_on(kept[-1], here, rest, most_mw)
+            if back is not None:
+                rest = rest[back:]
+                continue
+            if not noted and _was_high(kept, here, epoch, most_mw):
+                kept.pop()
+            else:
+                epoch += 1
+        kept.append((here[0], here[1], epoch))
     return kept
 
 
+def _goes_on(last: Count, here: Count, rest: list[Count], most_mw: int) -> int | None:
+    """Return at which of the next readings the counter goes on from before a glitch."""
+    before = here
+    for place, reading in enumerate(rest):
+        if reading[0] - last[0] > GLITCH_US:
+            return None
+        if not _possible(before, reading, most_mw) and _possible(last, reading, most_mw):
+            return place
+        before = reading
+    return None
+
+
+def _was_high(kept: list[Count], here: Count, epoch: int, most_mw: int) -> bool:
+    """Say whether the last reading was a single high one, at the beginning of what is known."""
+    if len(kept) < 2 or kept[-2][2] != epoch or kept[-1][2] != epoch or here[1] >= kept[-1][1]:
+        return False
+    return here[0] - kept[-2][0] <= GLITCH_US and _possible(kept[-2], here, most_mw)
+
+
 def _possible(before: Count, after: Count, most_mw: int) -> bool:
-    """Say whether a board can draw what was counted between two readings, to 1 J."""
-    counted_nj = (after[1] - before[1]) * NJ_PER_MJ
-    return 0 <= counted_nj <= most_mw * (after[0] - before[0]) + 1_000 * NJ_PER_MJ
+    """Say whether a board can draw what was counted between two readings, and a second more."""
+    time_us = after[0] - before[0] + 1_000_000
+    return 0 <= (after[1] - before[1]) * NJ_PER_MJ <= most_mw * time_us
 
 
 class Sensor:
@@ -78,6 +121,14 @@ class Sensor:
     def covered_us(self, start: int, end: int) -> int:
         """Return for how long power is known in [start, end)."""
         return sum(b - a for _, a, b in self._pairs(start, end))
+
+    def sparse_us(self, start: int, end: int) -> int:
+        """Return for how long of the known time readings are far apart."""
+        return sum(
+            b - a
+            for i, a, b in self._pairs(start, end)
+            if self.stamps[i + 1] - self.stamps[i] > SPARSE_US
+        )
 
     def inside(self, start: int, end: int) -> list[int]:
         """Return the readings in [start, end)."""

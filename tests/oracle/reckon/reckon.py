@@ -40,6 +40,7 @@ class Metered:
 
     node: str
     powers: list[tuple[int, int]]
+    spreads: list[tuple[int, int]]
     counter: EnergyCounter
     held: list[Allocation]
 
@@ -63,7 +64,9 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
         one, facts = metered[device], devices.facts(device, hour + HOUR_US)
         state = Gauges(gauges.get(device, []))
         where = (device, node, hour)
-        entries += ledger(*where, sensor, one.counter, one.held, facts, state, activity)
+        spread = Sensor(one.spreads, sensor.gap_limit_us)
+        meters = (sensor, spread, one.counter)
+        entries += ledger(*where, *meters, one.held, facts, state, activity)
     used = usage(tokens, held)
     hours = job_hours(entries, used, devices, site)
     burden(entries, hours, devices, site)
@@ -95,7 +98,7 @@ def _metered(power: Rows, held: list[Allocation], devices: Devices) -> dict[str,
         ]
         most_mw = devices.most_mw(device)
         counter = EnergyCounter(steady(counts, most_mw))
-        found[device] = Metered(node, plausible(powers, most_mw), counter, claimed[device])
+        found[device] = Metered(node, *plausible(powers, most_mw), counter, claimed[device])
     return found
 
 

@@ -1,4 +1,4 @@
-"""The site's constants over time: without a date they leave the past alone, with one they correct it."""
+"""The site's constants over time: those without a date leave the past alone, others correct it."""
 
 from __future__ import annotations
 
@@ -162,3 +162,13 @@ def test_only_unknown_values_are_completed() -> None:
     assert older.completed_by(newer) == Constants(1_200_000, 100, {"a": 5})
     unknown = Constants(None, None, {"a": 5})
     assert unknown.completed_by(newer) == Constants(1_200_000, 200, {"a": 5, "b": 7})
+
+
+def test_a_node_by_its_other_name_and_one_that_does_not_exist(lake: Lake) -> None:
+    done = indexed(
+        lake, OLD + '[nodes."N2.example.org"]\nhost_w = 500.0\n[nodes.n22]\nhost_w = 1.0\n'
+    )
+    assert facility_kj(lake) == {T0: 12.0, T0 + HOUR_US: 12.0}
+    assert done.remarks == [
+        "site: nodes.n22: no device of a node of this name was recorded, so nothing has its host_w"
+    ]

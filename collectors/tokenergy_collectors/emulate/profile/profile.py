@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import Strict, first_error
+from tokenergy_collectors.base.timestamps import is_instant
 from tokenergy_collectors.emulate.profile.catalogue import shipped, with_catalogue
 from tokenergy_collectors.emulate.profile.compact import expanded
 from tokenergy_collectors.emulate.profile.fault_specs import FaultSpec, check_faults
@@ -65,6 +74,15 @@ class Profile(Strict):
     def folder(self) -> Path:
         """Folder of the profile; request logs may be named relative to it."""
         return self._folder
+
+    @field_validator("start")
+    @classmethod
+    def _within_the_years(cls, start: datetime) -> datetime:
+        # The day of a profile lasts up to a month: it may not end after the last year either.
+        ends = [start.timestamp(), start.timestamp() + 31 * 86_400]
+        if not all(is_instant(round(end_s * 1e6)) for end_s in ends):
+            raise ValueError(f"{start.isoformat()}: allowed: the years 2000 to 2099")
+        return start
 
     @model_validator(mode="before")
     @classmethod
