@@ -11,6 +11,7 @@ import pytest
 
 from tests.sql.oracles.token_usage import token_usage
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.index.tokens import Usage
 
 VLLM = "vllm:generation_tokens_total"
@@ -37,7 +38,7 @@ def counted(builder: LakeBuilder) -> tuple[int, int, int, str | None]:
     """Tokens of the job, bounds and reasons; as the definition in plain Python says, too."""
     rows = Usage.of(builder.lake).rows.to_pylist()
     expected = token_usage(
-        builder.lake.read("tokens").to_pylist(), builder.lake.read("jobs").to_pylist()
+        builder.lake.read("tokens").to_pylist(), allocations(builder.lake).to_pylist()
     )
     assert sorted(map(repr, rows)) == sorted(map(repr, expected))
     reasons = {code for row in rows for code in (row["reasons"] or "").split(",") if code}
@@ -113,6 +114,16 @@ def test_one_low_reading_is_left_out(builder: LakeBuilder) -> None:
 def test_one_high_reading_is_left_out(builder: LakeBuilder) -> None:
     builder.tokens("j", every_ten([10_000, 10_100, 10_200, 900_000, 10_400, 10_500, 10_600]))
     assert counted(builder) == (600, 600, 900_600, "token_anomaly")
+
+
+def test_one_high_reading_of_a_young_counter_is_left_out(builder: LakeBuilder) -> None:
+    builder.tokens("j", every_ten([5, 15, 900_000, 40, 50, 60, 70]))
+    assert counted(builder) == (65, 65, 900_065, "token_anomaly")
+
+
+def test_a_young_counter_that_restarts(builder: LakeBuilder) -> None:
+    builder.tokens("j", every_ten([0, 90, 10, 30, 50, 60, 70]))
+    assert counted(builder)[:2] == (90 + 70, 160)
 
 
 @pytest.mark.parametrize("after", [[600, 700, 800], [5, 105, 205]])
