@@ -1,6 +1,6 @@
 -- The ledger books no more than a board can draw: half more than its limit, or 4 kW.
 -- warn, hourly
--- In: ledger, device, checked_hour. Out: the devices and hours in which rows do, and the most of it.
+-- In: ledger, device, checked_hour. Out: the devices and hours with such slots, and the largest.
 --
 -- Slots of 30 s are looked at: inside of one, a counter's total is spread in the samples' shape. A
 -- counter that is renewed in steps may show more for a moment: a second of the most is the step.
