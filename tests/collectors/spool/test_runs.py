@@ -5,6 +5,7 @@ from pathlib import Path
 from tokenergy_collectors.spool.folder import FOLDER, LogFolder
 
 MINUTE_US = 60_000_000
+YEAR_2000_S = 946_684_800
 NOW_US = 1_768_464_000_000_000
 
 
@@ -38,5 +39,12 @@ def test_a_damaged_number_is_no_reason_to_stop(tmp_path: Path) -> None:
 def test_a_folder_that_takes_no_file_is_no_reason_to_stop(tmp_path: Path) -> None:
     folder = LogFolder(tmp_path, "n1")
     (tmp_path / FOLDER / "n1" / "run.new").mkdir()
-    assert folder.next_run(NOW_US) == NOW_US // MINUTE_US
+    assert folder.next_run(NOW_US) == NOW_US // 1_000_000 - YEAR_2000_S
+    folder.close()
+
+
+def test_the_same_time_run_again_is_the_same_run(tmp_path: Path) -> None:
+    folder = LogFolder(tmp_path, "n1")
+    assert len({folder.next_run(NOW_US, replay=True) for _ in range(3)}) == 1
+    assert folder.next_run(NOW_US + 30_000_000, replay=True) > folder.next_run(NOW_US, replay=True)
     folder.close()

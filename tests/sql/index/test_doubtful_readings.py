@@ -143,7 +143,6 @@ def test_readings_of_one_stamp_are_averaged(builder: LakeBuilder) -> None:
     assert found["high"] > 30_000  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("spacing_s", [2, 5, 60])
 def test_each_reading_of_a_stamp_counts(builder: LakeBuilder) -> None:
     """100 W twice and 400 W once in every second: 200 W, whether a file comes once or twice."""
     builder.device("A", update_us=S)
@@ -159,6 +158,7 @@ def test_each_reading_of_a_stamp_counts(builder: LakeBuilder) -> None:
     assert (found["j"], found["reasons"]) == (12_000, "equal_stamps")
 
 
+@pytest.mark.parametrize("spacing_s", [2, 5, 60])
 def test_sparse_readings_say_little(builder: LakeBuilder, spacing_s: int) -> None:
     """Each reading shows 700 W; the board may have drawn next to nothing between them."""
     builder.device("A", name="NVIDIA H100 80GB HBM3", update_us=spacing_s * S)
