@@ -61,14 +61,17 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
     sensors = _sensors(metered, devices)
     gauges = _grouped(raw.get("state", []), "device_id")
     activity = Activity(tokens)
+    last: dict[str, int] = defaultdict(int)
+    for row in raw.get("power", []):
+        last[row["node"]] = max(last[row["node"]], row["ts_us"])
     entries: list[Entry] = []
     for (device, hour), (node, sensor) in sensors.items():
         one, facts = metered[device], devices.facts(device, hour + HOUR_US)
         state = Gauges(gauges.get(device, []))
-        where = (device, node, hour)
         spread = Sensor(one.spreads, sensor.gap_limit_us)
-        meters = (sensor, spread, one.counter)
-        entries += ledger(*where, *meters, one.held, facts, state, activity)
+        meters, where = (sensor, spread, one.counter), (device, node, hour)
+        goes_on = last[node] >= hour + HOUR_US
+        entries += ledger(where, meters, one.held, goes_on, facts, (state, activity))
     used = usage(tokens, held)
     borne = hosts(entries, site)
     hours = job_hours(entries, used, borne, site)
