@@ -63,8 +63,13 @@ def derive_hour(
         store_rows(con, "token_usage", tokens)
         store_rows(con, "job_usage", usage.by_job)
         store_rows(con, "job_facts", run_model(con, "job_facts"))
-        build_model(con, "burden")
-        store_rows(con, "sums", run_model(con, "job_hour_sums"))
+        for model in ("burden", "claim_span"):
+            build_model(con, model)
+        store_rows(con, "token_known", usage.known)
+        for model in ("time_state", "job_time", "job_joint"):
+            build_model(con, model)
+        build_model(con, "job_hour_sums", "hour_sums")
+        store_rows(con, "sums", run_model(con, "joint_hour"))
         record.write("job_hour_index", run_model(con, "indices"), hour_us)
         build_model(con, "job_caps")
         store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))

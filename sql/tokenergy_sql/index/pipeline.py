@@ -20,7 +20,7 @@ from tokenergy_sql.catalog.file import write_catalog
 from tokenergy_sql.index import modelrun, tokens
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
-from tokenergy_sql.index.modelrun import index_version, run_model, store_rows
+from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.index.tokens import Usage
 from tokenergy_sql.revisions import revisions
@@ -74,7 +74,8 @@ def index(
     """
     with recording(lake, index_version()) as record:
         held = allocations(lake)
-        usage = Usage.of(catalog.heal(lake, lambda: tokens.usage(lake, progress, held)))
+        counted = catalog.heal(lake, lambda: tokens.usage(lake, progress, held))
+        usage = Usage.of(counted, tokens.known(lake, held))
         recorded, file_digests = revisions.read_hours(lake)
         reader = _reader(lake, site, usage, held, file_digests)
         causes: dict[int, list[str]] = {}
@@ -143,6 +144,7 @@ def _index_jobs(lake: Lake, site: Site, held: pa.Table, record: Recorder) -> int
         modelrun.create_site(con, site)
         store_rows(con, "job_usage", run_model(con, "job_usage"))
         store_rows(con, "job_facts", run_model(con, "job_facts"))
+        build_model(con, "claim_beyond")
         store_rows(con, "sums", run_model(con, "job_sums"))
         store_rows(con, "found", run_model(con, "indices"))
         rows = con.sql(

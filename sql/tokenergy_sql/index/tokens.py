@@ -77,19 +77,21 @@ class Usage:
     Attributes:
         rows: columns of `token_usage`, all hours.
         by_job: columns of `models/job_usage.sql`, one row a job.
+        known: columns of `models/token_known.sql`.
     """
 
     rows: pa.Table
     by_job: pa.Table
+    known: pa.Table
 
     @classmethod
-    def of(cls, rows: pa.Table) -> Usage:
-        """Return the usage of a lake from the rows of `usage`."""
+    def of(cls, rows: pa.Table, known: pa.Table) -> Usage:
+        """Return the usage of a lake from the rows of `usage` and of `known`."""
         import duckdb
 
         with duckdb.connect() as con:
             con.register("token_usage", rows)
-            return cls(rows, con.sql(model_text("job_usage")).to_arrow_table())
+            return cls(rows, con.sql(model_text("job_usage")).to_arrow_table(), known)
 
     def of_hour(self, hour_us: int) -> pa.Table:
         """Return the rows of one hour."""
@@ -129,11 +131,31 @@ def usage(
             return _usage_of(con, _points(con, lake, progress))
 
 
+def known(lake: Lake, held: pa.Table) -> pa.Table:
+    """Return when the counters of each source were read: columns of `models/token_known.sql`.
+
+    Args:
+        lake: the lake.
+        held: `allocations(lake)`.
+    """
+    import duckdb
+
+    with duckdb.connect() as con:
+        views.define(con, views.UNITS)
+        con.register("allocation", held)
+        con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
+        return _run_on(con, "token_known", _points(con, lake, lambda _: None))
+
+
 def _usage_of(con: duckdb.DuckDBPyConnection, points: Sequence[Path]) -> pa.Table:
+    return _run_on(con, "token_usage", points)
+
+
+def _run_on(con: duckdb.DuckDBPyConnection, model: str, points: Sequence[Path]) -> pa.Table:
     there = frozenset(_POINT.column_names)
     text = select_from(_POINT, [(path, there) for path in points])
     con.execute(f"CREATE OR REPLACE TEMP VIEW token_point AS {text}")
-    return con.sql(model_text("token_usage")).to_arrow_table()
+    return con.sql(model_text(model)).to_arrow_table()
 
 
 def _points(

@@ -8,12 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 REASONS = {
-    "gap": "For part of the job's time the power is unknown: readings were too far apart.",
+    "gap": "For part of the job's time the power is unknown: readings were too far apart, or nothing "
+    "recorded one of its devices.",
     "disputed": "Energy counter and samples differ by more than 5 %; the bounds include both.",
     "counter_flagged": "Energy counter and samples differ by 2 to 5 %; the counter is used.",
     "shared_estimate": "The job shared a GPU; its energy is an estimate from the declared shares.",
     "calibrated": "The bounds come from the calibration; the meter's reading may be outside them.",
     "contended": "Jobs claimed more than a whole GPU at once; their shares were scaled down.",
+    "partial_tokens": "For part of the job's time its token counters were not read.",
+    "low_joint_coverage": "Energy and tokens are both known for less than half of the job's time, "
+    "too little for J/token.",
     "no_energy": "Nothing metered the job's GPUs, so its energy is not known.",
     "no_tokens": "No counter of generated or trained tokens was read for the job.",
     "zero_tokens": "The token counters did not grow, so J/token is not defined.",
@@ -61,7 +65,7 @@ TOKENS = {
 METERS = {"counter": "energy counters", "samples": "power samples", "both": "both in one hour"}
 """Every meter that energy can come from."""
 
-_BLOCK_GPU = ("no_energy", "no_tokens", "zero_tokens", "mixed_workload")
+_BLOCK_GPU = ("no_energy", "no_tokens", "zero_tokens", "mixed_workload", "low_joint_coverage")
 _BLOCK_SITE = ("no_host_power", "no_pue")
 
 

@@ -54,5 +54,6 @@ _COLUMNS = (
     Column("J/token facility", lambda r: significant(r["tokenergy"])),
     Column("[low, high]", lambda r: interval(r["te_low"], r["te_high"])),
     Column("covered %", lambda r: percent(r["coverage"], 1, 2), narrow=False),
+    Column("tokens read %", lambda r: percent(r["token_coverage"], 1, 2), narrow=False),
     Column("notes", notes, justify="left"),
 )

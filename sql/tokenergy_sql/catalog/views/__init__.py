@@ -41,6 +41,7 @@ UNITS = (
     "j_per_kwh",
     "watts",
     "mean_watts",
+    "least_joint_coverage",
 )
 """Macros of `units.sql`: constants and conversions of units, for our own statements.
 

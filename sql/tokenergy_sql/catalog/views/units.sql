@@ -57,3 +57,7 @@ CREATE MACRO watts(mw) AS mw / 1e3
 -- Mean power in watts.
 -- In: nj, energy in nanojoules; us, the time in which it was drawn, microseconds. Out: DOUBLE.
 CREATE MACRO mean_watts(nj, us) AS nj / 1e3 / us
+
+-- The least part of a job's device time in which energy and tokens must both be known for a ratio.
+-- In: nothing. Out: DECIMAL. `tokenergy_by` has the same number.
+CREATE MACRO least_joint_coverage() AS 0.5

@@ -37,7 +37,8 @@ SELECT
     sum(n_low_batch + CASE WHEN full_rate THEN 0 ELSE n_steady END)::BIGINT AS n_low_batch,
     -- Energy above a cap is unknown for the job where it is unknown in one of its hours.
     CASE
-        WHEN count(COLUMNS('over_.*')) = count(*) FILTER (WHERE e_gpu_nj IS NOT NULL)
+        WHEN
+            bool_and(COLUMNS('over_.*') IS NOT NULL OR e_gpu_nj IS NULL OR device_us = 0)
             THEN sum(COLUMNS('over_.*'))
     END,
     list_filter(
