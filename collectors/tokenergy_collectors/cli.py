@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tokenergy_collectors import __version__
+from tokenergy_collectors.base import interrupt
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.options import ConfigFile, Emulate, LakeOption, Node
+from tokenergy_collectors.base.output import OutputError, checked_stdout
 from tokenergy_collectors.base.strict import take_notices
 from tokenergy_collectors.emulate.cli import emulate, fleet
 from tokenergy_collectors.importers.cli import app as import_app
@@ -188,25 +190,51 @@ def configuration(
         typer.echo(printing.effective(loaded), nl=False)
 
 
-def _fail(error: UserError) -> None:
-    typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+def _fail(error: object) -> None:
+    _warn(f"error: {' '.join(str(error).split())}")
+
+
+def _warn(line: str) -> None:
+    with suppress(OSError):  # standard error is closed or full: the exit code still says it
+        typer.echo(line, err=True)
 
 
 def guarded(run_app: Callable[[], None]) -> None:
-    """Run a command-line app; an error that the user can fix becomes one line and exit code 2."""
-    try:
-        run_app()
-    except UserError as error:
+    """Run a command-line app, and end with the exit code of what happened, without a traceback.
+
+    A mistake that the user can mend, or output that cannot be written: one line and 2. Ctrl-C: one
+    line and 130. A reader of our output that has gone, as `| head` does: 141, as SIGPIPE would.
+    """
+    with interrupt.watched():
+        try:
+            with checked_stdout():
+                run_app()
+        except BaseException as error:
+            # Where Ctrl-C stops a library, that raises errors of its own: they are not the reason.
+            if interrupt.asked():
+                interrupt.end()
+            code = _exit_code(error)
+            if code is None:
+                raise
+            sys.exit(code)
+        finally:
+            for notice in take_notices():
+                _warn(f"warning: {notice}")
+
+
+def _exit_code(error: BaseException) -> int | None:
+    """Say what a user can mend, and return the exit code; None for any other exception."""
+    if isinstance(error, OutputError) and error.closed_pipe:
+        return 141
+    if isinstance(error, UserError | OutputError):
         _fail(error)
-        sys.exit(2)
-    except BrokenPipeError:
-        # The reader of our output has closed the pipe, as `| head` does. Python flushes standard
-        # output at exit: point it elsewhere, or that flush prints an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    finally:
-        for notice in take_notices():
-            typer.echo(f"warning: {notice}", err=True)
+        return 2
+    if isinstance(error, OSError) and error.errno is not None:
+        # A full disk, too many open files: the system's words say more than where it happened.
+        place = f"{error.filename}: " if error.filename is not None else ""
+        _fail(f"{place}{error.strerror or error}")
+        return 2
+    return None
 
 
 def main() -> None:

@@ -8,47 +8,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.progress import progress_bar
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.paths import hour_of, partition
+from tokenergy_collectors.lake.paths import partition
 from tokenergy_sql.index.site import load_site
+from tokenergy_sql.terminal.arguments import (
+    READINGS,
+    SEGMENTS,
+    require_hours,
+    require_known,
+    require_nodes,
+)
 from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
     from tokenergy_sql.index.pipeline import Indexed
     from tokenergy_transforms.aggregate import Aggregated
+    from tokenergy_transforms.inventory import Inventory
     from tokenergy_transforms.loadprofile.profile import Profiled
 
-
-def parse_hours(texts: Sequence[str] | None) -> list[int] | None:
-    """Return the starts of hours given as ISO 8601 (UTC if no offset), in microseconds; or None.
-
-    Raises:
-        UserError: a text is not ISO 8601.
-    """
-    if not texts:
-        return None
-    return [parse_hour(text) for text in texts]
-
-
-def parse_hour(text: str) -> int:
-    """Return the start of the hour that contains an ISO 8601 instant, in microseconds UTC.
-
-    Raises:
-        UserError: the text is not ISO 8601.
-    """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"hour {text!r}: expected ISO 8601, such as 2026-01-15T08") from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return hour_of(int(moment.timestamp()) * 1_000_000)
+DEFAULT_WINDOW_US = 1_000_000
+"""Window of segments that nobody chose a window for."""
 
 
 def aggregate_hours(
@@ -62,7 +46,7 @@ def aggregate_hours(
     """Aggregate every (hour, node) pair that has readings, or only the chosen ones.
 
     Raises:
-        UserError: an option has an unusable value.
+        UserError: an option has an unusable value, or the lake has no such hour or node.
     """
     from tokenergy_transforms.aggregate import Aggregator, worklist
     from tokenergy_transforms.inventory import read_inventory
@@ -73,7 +57,9 @@ def aggregate_hours(
     back_end = choice.parse_device(device)
     memory_bytes = parse_memory(memory)
     inventory = read_inventory(lake)
-    work = [pair for pair in worklist(lake, hours, inventory) if not nodes or pair[1] in nodes]
+    found = worklist(lake, hours, inventory)
+    _require_work(lake, found, hours, nodes, inventory)
+    work = [pair for pair in found if not nodes or pair[1] in nodes]
     aggregator = Aggregator(lake, window_us, back_end, inventory, memory_bytes)
     done: list[Aggregated] = []
     with progress_bar() as progress:
@@ -87,13 +73,57 @@ def aggregate_hours(
     return done
 
 
+def _require_work(
+    lake: Lake,
+    work: Sequence[tuple[int, str]],
+    hours: Sequence[int] | None,
+    nodes: Sequence[str] | None,
+    inventory: Inventory,
+) -> None:
+    """Refuse chosen hours and nodes that the lake has nothing of."""
+    from tokenergy_transforms.aggregate import worklist
+
+    if hours and not {*hours} <= {hour for hour, _ in work}:
+        # Only now: to list every hour of a large lake takes a while.
+        require_known(lake, hours, {hour for hour, _ in worklist(lake, None, inventory)})
+    if nodes:
+        known = {node for _, node in work} | {*inventory.devices["node"].to_pylist()}
+        require_nodes(lake, nodes, known | {*inventory.last_hours})
+
+
+def aggregate_outdated(lake: Lake, hours: list[int] | None) -> list[Aggregated]:
+    """Aggregate the nodes and hours whose segments are missing or outdated; print one line if any.
+
+    Segments keep their window; new ones get the default.
+    """
+    from tokenergy_transforms.aggregate import Aggregator, worklist
+    from tokenergy_transforms.inventory import read_inventory
+    from tokenergy_transforms.provenance import outdated
+
+    inventory = read_inventory(lake)
+    found = outdated(lake, inventory, worklist(lake, hours, inventory))
+    by_window: dict[int, list[tuple[int, str]]] = {}
+    for hour_us, node, window_us in found:
+        by_window.setdefault(window_us or DEFAULT_WINDOW_US, []).append((hour_us, node))
+    done: list[Aggregated] = []
+    for window_us, work in sorted(by_window.items()):
+        done += Aggregator(lake, window_us, "cpu", inventory).run(work)
+    written = sum(1 for one in done if one.segments)
+    if written:
+        what = "node-hour" if written == 1 else "node-hours"
+        print(
+            f"aggregate: {written} {what} first, whose readings or job edges are newer", flush=True
+        )
+    return done
+
+
 def profile_hours(
     root: Path, hours: list[int] | None, by: str, step: str, device: str
 ) -> list[Profiled]:
     """Write the load profiles and spectra of every hour with readings, or of the chosen ones.
 
     Raises:
-        UserError: an option has an unusable value.
+        UserError: an option has an unusable value, or the lake has no such hour.
     """
     from tokenergy_transforms.inventory import read_inventory
     from tokenergy_transforms.loadprofile import groups, profile
@@ -101,6 +131,7 @@ def profile_hours(
     kinds, step_us = groups.parse_kinds(by), profile.parse_step(step)
     back_end = choice.parse_device(device)
     lake = Lake(root)
+    require_hours(lake, hours, READINGS)
     work, inventory = profile.worklist(lake, hours), read_inventory(lake)
     done = []
     with progress_bar() as progress:
@@ -123,7 +154,7 @@ def print_profiles(root: Path, hours: list[int]) -> None:
     from tokenergy_sql.terminal.table import console
 
     table = load_table(Lake(root), hours)
-    if table.row_count:
+    if table.rows:
         console().print(table)
 
 
@@ -132,15 +163,18 @@ def index_hours(
 ) -> Indexed:
     """Index the hours whose inputs have changed, of all hours or of the chosen ones.
 
-    `rebuild_all` indexes unchanged hours too.
+    Segments that are older than their readings or job edges are aggregated first. `rebuild_all`
+    indexes unchanged hours too.
 
     Raises:
-        UserError: the site file cannot be read or has a bad value.
+        UserError: the site file cannot be read or has a bad value, or the lake has no such hour.
     """
     from tokenergy_sql.index.pipeline import index
 
     lake = Lake(root)
+    require_hours(lake, hours, ("power", *SEGMENTS))
     site = load_site(site_file, lake.root)
+    aggregate_outdated(lake, hours)
     with progress_bar() as progress:
         task = progress.add_task("index", total=None)
 
@@ -167,11 +201,15 @@ def print_checks(root: Path, limit: int, hours: list[int] | None = None) -> bool
     """Run the checks, print them and return whether all passed.
 
     `hours` limits only the checks that work hour by hour.
+
+    Raises:
+        UserError: the lake has no such hour.
     """
     from tokenergy_sql.checks.checking import run_checks
 
-    passed = True
-    for finding in run_checks(Lake(root), hours):
+    lake, passed = Lake(root), True
+    require_hours(lake, hours, SEGMENTS)
+    for finding in run_checks(lake, hours):
         print("\n".join(finding.lines(limit)))
         passed = passed and not finding.breach
     return passed
@@ -210,7 +248,7 @@ def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
     """Run the demo; return whether all checks passed, and the score too if it is wanted."""
     from tokenergy_sql.demo import demo
     from tokenergy_sql.terminal.jobtable import job_table
-    from tokenergy_sql.terminal.table import WIDE_COLUMNS, console
+    from tokenergy_sql.terminal.table import console
 
     what = demo.describe(profile)
     demo.prepare(folder)
@@ -225,8 +263,7 @@ def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
     passed = print_checks(lake, 5)
     out = write_report(lake, folder / "report.html")
     print()
-    terminal = console()
-    terminal.print(job_table(Lake(lake), wide=terminal.width >= WIDE_COLUMNS))
+    console().print(job_table(Lake(lake)))
     if with_score:
         print()
         passed = print_score(lake, folder / "truth") and passed

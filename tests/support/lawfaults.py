@@ -79,6 +79,15 @@ def counter_jumps(rng: random.Random, rows: list[Row]) -> None:
             row["energy_mj"] += 3_600_000_000
 
 
+def counter_glitches(rng: random.Random, rows: list[Row]) -> None:
+    """One reading of the counter, or a few, are low or high, and it goes on where it was."""
+    counted = [row for row in rows if row["energy_mj"] is not None]
+    for _ in range(rng.randint(1, 3)):
+        first = rng.randrange(len(counted)) if counted else 0
+        for row in counted[first : first + rng.choice((1, 1, 2, 4))]:
+            row["energy_mj"] = rng.choice((204_113, row["energy_mj"] + 3_600_000_000))
+
+
 def duplicates(rng: random.Random, rows: list[Row]) -> None:
     """Some rows are there twice."""
     rows += [dict(row) for row in rows if rng.random() < 0.2]
@@ -139,6 +148,7 @@ FAULTS: tuple[Fault, ...] = (
     new_epoch,
     counter_stands,
     counter_jumps,
+    counter_glitches,
     duplicates,
     equal_stamps,
     clock_jumps,

@@ -43,18 +43,23 @@ class Fleets:
         """Return what each node read of each device: device -> node -> stream."""
         found: dict[str, dict[str, Stream]] = {}
         periods: dict[str, list[tuple[int, int]]] = {}
+        limits: dict[str, list[int]] = {}
         for of_node in self.rows["device"].values():
             for row in of_node:
                 if row["update_us"] is not None:
                     of_device = periods.setdefault(row["device_id"], [])
                     of_device.append((row["ts_us"], row["update_us"]))
+                if row["limit_mw"] is not None:
+                    limits.setdefault(row["device_id"], []).append(row["limit_mw"])
         for files in (self.rows["power"], self.late):
             for node, rows in files.items():
                 for row in rows:
                     device = row["device_id"]
                     by_node = found.setdefault(device, {})
                     if node not in by_node:
-                        by_node[node] = Stream(periods=periods.get(device, []))
+                        by_node[node] = Stream(
+                            periods=periods.get(device, []), limits=limits.get(device, [])
+                        )
                     by_node[node].rows.append(row)
         return found
 

@@ -6,7 +6,8 @@ Out: the energy that the meter shows for each of those pieces. Serves the tests 
 What the meter is: the counter's difference, linear between two readings of one epoch that are at
 most 50 minutes apart, rounded down; where the counter is unknown for a piece, the integral of the
 samples there, pair by pair rounded down. A counter that does not move in a slot of 30 s in which
-power was drawn is unknown in it. Of rows of one stamp the lowest counts.
+power was drawn is unknown in it. Different powers of one stamp are averaged; of counters the lowest
+counts. What the board cannot have drawn is no reading.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ HOUR_US = 3_600_000_000
 SLOT_US = 30_000_000
 BRIDGE_US = 3_000_000_000
 LEAST_GAP_US, MOST_GAP_US = 1_500_000, 600_000_000
+SLOW_US, SLOW_GAP_US = 500_000, 10_000_000
+GLITCH_US = 10_000_000
+UNKNOWN_MOST_MW = 4_000_000
+
+Count = tuple[int, int, int]
+"""A reading of the counter: stamp, mJ, epoch of the file."""
 
 Piece = tuple[str, int, int]
 """A node and the time between two neighbouring cuts there: [start, end), microseconds."""
@@ -28,44 +35,94 @@ Piece = tuple[str, int, int]
 
 @dataclass
 class Stream:
-    """The readings of one device by one node, and its recorded update periods (stamp, us)."""
+    """The readings of one device by one node, its update periods (stamp, us), its limits (mW)."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     periods: list[tuple[int, int]] = field(default_factory=list)
+    limits: list[int] = field(default_factory=list)
 
 
 class Meter:
     """One device as one node saw it."""
 
     def __init__(self, stream: Stream) -> None:
-        powers: dict[int, int] = {}
+        self._most_mw = max(stream.limits) * 3 // 2 if stream.limits else UNKNOWN_MOST_MW
+        powers: dict[int, set[int]] = {}
         counters: dict[int, tuple[int, int]] = {}
         for row in stream.rows:
             ts, mw, mj = row["ts_us"], row["power_mw"], row["energy_mj"]
-            if mw is not None:
-                powers[ts] = min(mw, powers.get(ts, mw))
+            if mw is not None and mw <= self._most_mw:
+                powers.setdefault(ts, set()).add(mw)
             if mj is not None:
                 read = (mj, row["epoch"])
                 counters[ts] = min(read, counters.get(ts, read))
-        self.samples = sorted(powers.items())
-        self.counts = [(ts, *read) for ts, read in sorted(counters.items())]
+        self.samples = sorted((ts, sum(mws) // len(mws)) for ts, mws in powers.items())
+        all_counts = [(ts, *read) for ts, read in sorted(counters.items())]
+        self.counts, self._reign = self._judged(all_counts)
         self._periods = sorted(stream.periods)
         self._sample_ts = [ts for ts, _ in self.samples]
         self._count_ts = [ts for ts, _, _ in self.counts]
-        self._reign = self._reigns()
 
-    def _reigns(self) -> list[int]:
-        """Number the stretches in which the counter went on: a new epoch or a fall begins one."""
-        found = [0] * len(self.counts)
-        for k, ((_, mj0, epoch0), (_, mj1, epoch1)) in enumerate(pairwise(self.counts)):
-            found[k + 1] = found[k] + (epoch1 != epoch0 or mj1 < mj0)
-        return found
+    def _can_follow(self, before: Count, after: Count) -> bool:
+        """Say whether a counter can have risen from one reading to another."""
+        rise_mj = after[1] - before[1]
+        most_mj = self._most_mw * ((after[0] - before[0]) // 1_000 + 1_000) // 1_000
+        return 0 <= rise_mj <= most_mj
+
+    def _judged(self, counts: list[Count]) -> tuple[list[Count], list[int]]:
+        """Return the counter without glitches, and a number for each stretch in which it went on.
+
+        An epoch that begins without a fall begins a stretch; one that begins with a fall says no
+        more than the fall.
+        """
+        told = [0]
+        for (_, mj0, epoch0), (_, mj1, epoch1) in pairwise(counts):
+            told.append(told[-1] + (epoch1 != epoch0 and mj1 >= mj0))
+        kept: list[int] = []  # of the stretch so far
+        stretches = [kept]
+        at = 0
+        while at < len(counts):
+            after = counts[at]
+            if not kept or self._joins(counts, told, kept[-1], at):
+                kept.append(at)
+                at += 1
+                continue
+            back = self._return(counts, told, kept[-1], at)
+            if back is not None:
+                at = back
+            elif (
+                len(kept) > 1
+                and after[1] < counts[kept[-1]][1]
+                and after[0] - counts[kept[-2]][0] <= GLITCH_US
+                and self._joins(counts, told, kept[-2], at)
+            ):
+                kept.pop()
+            else:
+                kept = []
+                stretches.append(kept)
+        reigns = [number for number, stretch in enumerate(stretches) for _ in stretch]
+        return [counts[k] for stretch in stretches for k in stretch], reigns
+
+    def _joins(self, counts: list[Count], told: list[int], i: int, j: int) -> bool:
+        return told[i] == told[j] and self._can_follow(counts[i], counts[j])
+
+    def _return(self, counts: list[Count], told: list[int], last: int, wrong: int) -> int | None:
+        """Return the reading that leaps back to where the counter was, at most 10 s after it."""
+        for j in range(wrong + 1, len(counts)):
+            if counts[j][0] - counts[last][0] > GLITCH_US or told[j] != told[last]:
+                return None
+            if self._joins(counts, told, last, j) and not self._can_follow(
+                counts[j - 1], counts[j]
+            ):
+                return j
+        return None
 
     def gap_limit_us(self, hour_us: int) -> int:
         """Return how far apart readings may be: by the period known then, or else the first."""
         by_then = [us for ts, us in self._periods if ts < hour_us + HOUR_US]
         period_us = by_then[-1] if by_then else self._periods[0][1] if self._periods else 0
-        return min(max(3 * period_us, LEAST_GAP_US), MOST_GAP_US)
+        least_us = SLOW_GAP_US if period_us >= SLOW_US else LEAST_GAP_US
+        return min(max(3 * period_us, least_us), MOST_GAP_US)
 
     def integral_nj(self, start_us: int, end_us: int) -> tuple[int, int]:
         """Return the integral of the samples over a piece (nJ), and the time in which it exists."""

@@ -56,11 +56,15 @@ def test_duplicates_count_once(builder: LakeBuilder) -> None:
     builder.device("A")
     builder.power("A", level(100_000, T0, T0 + 10 * S))
     builder.power("A", level(100_000, T0, T0 + 5 * S))
-    builder.power("A", [(T0 + 3 * S, 900_000)])  # contradicts: the lower one counts
+    builder.power("A", [(T0 + 3 * S, 900_000)])  # contradicts: the mean counts, and is marked
     aggregate(builder.lake, T0, "n1", S, "cpu")
     rows = builder.lake.read("segment")
     assert sum(rows["readings"].to_pylist()) == 100
-    assert sum(rows["energy_nj"].to_pylist()) == 1_000 * 10**9
+    # 500 W instead of 100 W at one reading of ten a second: 0.1 s x 400 W more, and as much doubt.
+    assert sum(rows["energy_nj"].to_pylist()) == 1_040 * 10**9
+    assert sum(doubt or 0 for doubt in rows["doubt_nj"].to_pylist()) == 40 * 10**9 + 2
+    marked = {r["start_us"] - T0: r["reasons"] for r in rows.to_pylist() if r["reasons"]}
+    assert marked == {2 * S: "equal_stamps", 3 * S: "equal_stamps"}
 
 
 def test_the_gap_limit_follows_the_update_period(builder: LakeBuilder) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_transforms.batch import Readings
 from tokenergy_transforms.cuts import Allocation, observed_spans, parse_window, segments
 
 HOUR_US = 3_600_000_000
@@ -17,12 +18,16 @@ def cut(
     stamps: list[int], allocations: list[Allocation], window_us: int = S
 ) -> list[tuple[int, int]]:
     ts = np.array(stamps, np.int64) + T0
+    none, no_counter = np.empty(0, np.int64), np.zeros(2, np.int64)
     offsets = np.array([0, len(ts)], np.int64)
+    few = none.astype(np.int32)
+    powers = np.zeros(len(ts), np.int32)
+    loaded = Readings(["A"], ts, powers, offsets, none, none, few, no_counter)
     absolute = [
         Allocation(a.start_us + T0, None if a.end_us is None else a.end_us + T0)
         for a in allocations
     ]
-    observed = observed_spans(ts, offsets, T0)
+    observed = observed_spans(loaded, T0)
     device, start, end = segments(observed, [absolute], T0, window_us)
     assert (device == 0).all()
     return list(zip((start - T0).tolist(), (end - T0).tolist(), strict=True))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import hour_of
-from tokenergy_transforms import choice
+from tokenergy_transforms import choice, provenance
 from tokenergy_transforms.decoding import StaleError
 from tokenergy_transforms.inventory import Inventory, read_inventory
 from tokenergy_transforms.nodehour import NodeHour, UnitRows, integrate_unit, plan_node_hour
@@ -112,6 +112,9 @@ class Aggregator:
         self._lake, self._window_us = lake, window_us
         self._inventory = inventory or read_inventory(lake)
         self._files = PowerFiles(lake)
+        # Listed before the readings are read: a file that arrives in between is then missing in
+        # what the segments say they were made from, and they are made again.
+        self._folders = provenance.PowerFolders(lake)
         self._budget = memory_budget(memory_bytes)
         metered = set(self._inventory.devices["device_id"].to_pylist())
         # CUDA's page-locked buffers are host memory too: they get a quarter of what is allowed.
@@ -155,7 +158,13 @@ class Aggregator:
 
     def _plan(self, node: str, hour_us: int) -> NodeHour:
         return plan_node_hour(
-            self._files, self._inventory, node, hour_us, self._window_us, self._budget
+            self._files,
+            self._folders,
+            self._inventory,
+            node,
+            hour_us,
+            self._window_us,
+            self._budget,
         )
 
     def _unit(self, work: NodeHour, unit: WorkUnit) -> UnitRows:
@@ -170,7 +179,7 @@ class Aggregator:
             try:
                 return self._write(work, (self._unit(work, unit) for unit in work.units))
             except StaleError:
-                continue
+                self._folders = provenance.PowerFolders(self._lake)
 
     def _large(
         self, work: NodeHour, pool: ThreadPoolExecutor, report: Report
@@ -197,6 +206,7 @@ class Aggregator:
         try:
             return self._write(work, results())
         except StaleError:
+            self._folders = provenance.PowerFolders(self._lake)
             return self._plan(work.node, work.hour_us)
 
     def _write(self, work: NodeHour, results: Iterator[UnitRows]) -> Aggregated:
@@ -210,7 +220,8 @@ class Aggregator:
         if first is None:
             self._lake.remove("segment", work.hour_us, work.node)
         else:
-            with self._lake.writer("segment", work.hour_us, work.node) as file:
+            notes = {provenance.KEY: work.made_from.text()}
+            with self._lake.writer("segment", work.hour_us, work.node, notes) as file:
                 for rows, integrated_on in itertools.chain([first], filled):
                     backends.add(integrated_on)
                     readings += pc.sum(rows["readings"]).as_py()

@@ -6,7 +6,7 @@ bits. All stamps are int64 microseconds UTC, powers int32 mW, counters int64 mJ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -60,8 +60,36 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Anomalies:
+    """Spans of time that something is wrong with, n each.
+
+    Attributes:
+        device: int32[n], places of the devices.
+        from_us, to_us: int64[n], from the reading kept before to the one kept after; the stamp
+            itself where there is none.
+        bit: int32[n], the reason.
+    """
+
+    device: I32
+    from_us: I64
+    to_us: I64
+    bit: I32
+
+
+def no_anomalies() -> Anomalies:
+    """Return no spans."""
+    empty = np.empty(0, np.int64)
+    return Anomalies(empty.astype(np.int32), empty, empty, empty.astype(np.int32))
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
-    """Readings and counter readings of D devices, in the order of `devices`; see `Batch`."""
+    """Readings and counter readings of D devices, in the order of `devices`; see `Batch`.
+
+    Attributes:
+        anomalies: where readings were left out or averaged.
+        spread_mw: int32[n], how far each averaged reading may be off; None if none was averaged.
+    """
 
     devices: list[str]
     ts_us: I64
@@ -71,10 +99,12 @@ class Readings:
     counter_mj: I64
     counter_epoch: I32
     counter_offsets: I64
+    anomalies: Anomalies = field(default_factory=no_anomalies)
+    spread_mw: I32 | None = None
 
     def batch(self, gap_limit_us: I64, segments: tuple[I32, I64, I64]) -> Batch:
         """Return the batch of these readings, gap limits int64[D] and segments (see `cuts`)."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "devices"}
+        values = {name: getattr(self, name) for name in _OF_READINGS}
         device, start_us, end_us = segments
         return Batch(
             **values,
@@ -83,6 +113,9 @@ class Readings:
             seg_start_us=start_us,
             seg_end_us=end_us,
         )
+
+
+_OF_READINGS = tuple(f.name for f in fields(Batch) if f.name in Readings.__slots__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_transforms.batch import I32, I64
+from tokenergy_transforms.batch import I32, I64, Readings
 
 _UNITS_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": HOUR_US}
 
@@ -55,23 +55,38 @@ class Observed:
     inside: bool
 
 
-def observed_spans(ts_us: I64, offsets: I64, hour_us: int) -> list[Observed | None]:
-    """Return when each device was observed; None if it has no reading.
+def observed_spans(loaded: Readings, hour_us: int) -> list[Observed | None]:
+    """Return when each device was observed; None if it has no reading of power or energy.
 
     Args:
-        ts_us: int64[n] stamps of the readings, ascending inside a device.
-        offsets: int64[D + 1].
+        loaded: readings of the devices.
         hour_us: start of the hour.
     """
-    found: list[Observed | None] = []
+    of_power = _spans(loaded.ts_us, loaded.offsets, hour_us)
+    of_energy = _spans(loaded.counter_ts_us, loaded.counter_offsets, hour_us)
+    return [united(spans) for spans in zip(of_power, of_energy, strict=True)]
+
+
+def united(spans: Sequence[Observed | None]) -> Observed | None:
+    """Return the time from the beginning of the first span to the end of the last."""
+    known = [span for span in spans if span]
+    if not known:
+        return None
+    return Observed(
+        min(span.first_us for span in known),
+        max(span.last_us for span in known),
+        any(span.inside for span in known),
+    )
+
+
+def _spans(ts_us: I64, offsets: I64, hour_us: int) -> Iterator[Observed | None]:
     for first, last in itertools.pairwise(offsets.tolist()):
         ts = ts_us[first:last]
         if len(ts):
             inside = np.searchsorted(ts, [hour_us, hour_us + HOUR_US])
-            found.append(Observed(int(ts[0]), int(ts[-1]), bool(inside[0] < inside[1])))
+            yield Observed(int(ts[0]), int(ts[-1]), bool(inside[0] < inside[1]))
         else:
-            found.append(None)
-    return found
+            yield None
 
 
 def segments(

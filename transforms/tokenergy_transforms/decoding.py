@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tokenergy_collectors.lake.contract import POWER
+from tokenergy_collectors.lake.contract import IMPLAUSIBLE_SENSOR, POWER
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
 from tokenergy_transforms.batch import I64
 from tokenergy_transforms.powerfiles import TEXTS, PowerFiles, RowGroupRef, Runs
@@ -25,6 +25,7 @@ FEW_RUNS = 1024
 """Room for runs at the first try; a sorted file has one run for each device of a row group."""
 
 _COLUMNS = ("ts_us", "power_mw", "energy_mj")
+_HIGHEST_MW = 2**31 - 1
 _NO_BITS = np.empty(0, np.uint8)
 
 Columns = tuple[Any, ...]
@@ -84,14 +85,30 @@ def _columns_of(file: RawFile, group: RowGroupRef) -> Columns:
     names = _COLUMNS if group.epoch is not None else (*_COLUMNS, "epoch")
     table = file.read(group.number, names)
     columns: list[Any] = [_numbers(_one(table["ts_us"]))]
-    for name in ("power_mw", "energy_mj"):
-        column = _one(table[name])
+    power = _one(table["power_mw"])
+    if power.null_count:
+        power = _with_implausible(power, file, group)
+    for column in (power, _one(table["energy_mj"])):
         columns += [_numbers(column), *_bits(column)]
     if group.epoch is not None:
         columns.append(np.full(len(table), group.epoch, np.int32))
     else:
         columns.append(_numbers(_one(table["epoch"])))
     return tuple(columns)
+
+
+def _with_implausible(power: pa.Array, file: RawFile, group: RowGroupRef) -> pa.Array:
+    """Return powers with the highest value where the collector read what no board can draw.
+
+    It recorded no value there (see `sampler/`); so those readings are left out, and reported, as
+    those that a log holds.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    sensor = file.read(group.number, ("sensor",))["sensor"]
+    marked = pc.and_(pc.is_null(power), pc.equal(_one(sensor), IMPLAUSIBLE_SENSOR))
+    return pc.if_else(marked, pa.scalar(_HIGHEST_MW, power.type), power)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_transforms.batch import I64
 from tokenergy_transforms.cuts import Allocation
+from tokenergy_transforms.plausible import most_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _OF_DEVICES = (
     *("ts_us", "device_id", "node", "name", "update_us", "emulated"),
-    *("site", "hall", "pod", "rack"),
+    *("site", "hall", "pod", "rack", "limit_mw", "limit_max_mw"),
 )
 
 
@@ -34,11 +38,13 @@ class Inventory:
         devices: rows of `device`, ascending by stamp; some columns.
         allocations: rows of `allocations`, sorted as there.
         last_hours: the last hour (start, microseconds UTC) in which each node has readings.
+        lake: the lake.
     """
 
     devices: pa.Table
     allocations: Sequence[Mapping[str, Any]]
     last_hours: Mapping[str, int]
+    lake: Lake
 
     def devices_of(self, node: str) -> set[str]:
         """Return all devices that a node ever had."""
@@ -69,6 +75,44 @@ class Inventory:
                 found.setdefault(device, update_us)
         return found
 
+    def most_mw(self, devices: Sequence[str], hour_us: int) -> I64:
+        """Return the most (mW) that each of some devices can be believed to draw in an hour.
+
+        From the limits recorded by the end of the hour, or else the first recorded later.
+        """
+        limits = self._limits
+        found = []
+        for device in devices:
+            rows = limits.get(device, ())
+            by_then = [row for row in rows if row[0] < hour_us + HOUR_US] or rows[:1]
+            found.append(most_of([limit for row in by_then for limit in row[1:]]))
+        return np.array(found, np.int64)
+
+    @cached_property
+    def _limits(self) -> dict[str, list[tuple[int, int | None, int | None]]]:
+        """The stamp and limits of the rows of each device that name a limit, ascending."""
+        names = ("device_id", "ts_us", "limit_mw", "limit_max_mw")
+        found: dict[str, list[tuple[int, int | None, int | None]]] = {}
+        columns = (self.devices[name].to_pylist() for name in names)
+        for device, *row in zip(*columns, strict=True):
+            if row[1] is not None or row[2] is not None:
+                found.setdefault(device, []).append((row[0], row[1], row[2]))
+        return found
+
+    def boots_of(self, node: str, hour_us: int) -> I64:
+        """Return when a node's host was started again, around an hour: int64[n], ascending.
+
+        The time since the host's start (`clock.boottime_us`) falls between two readings of the
+        clocks: it was started as long before the second as that says, at most at the first.
+        """
+        near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
+        columns = ["ts_us", "boottime_us"]
+        rows = self.lake.read("clock", near, node=node, columns=columns).sort_by("ts_us")
+        ts, boottime = (rows[name].to_numpy() for name in columns)
+        fell = np.flatnonzero(np.diff(boottime) < 0)
+        booted: I64 = np.maximum(ts[fell + 1] - boottime[fell + 1], ts[fell] + 1)
+        return np.sort(booted)
+
     def allocations_of(self, node: str, hour_us: int) -> dict[str, list[Allocation]]:
         """Return the allocations of a node's known devices that overlap the hour, by device."""
         goes_on = self.last_hours.get(node, hour_us) > hour_us
@@ -97,4 +141,4 @@ def read_inventory(lake: Lake) -> Inventory:
     """Return the inventory of a lake as it is now."""
     devices = lake.read("device", columns=_OF_DEVICES).sort_by("ts_us")
     last_hours = {node: hour for hour in lake.hours("power") for node in lake.nodes("power", hour)}
-    return Inventory(devices, allocations(lake).to_pylist(), last_hours)
+    return Inventory(devices, allocations(lake).to_pylist(), last_hours, lake)

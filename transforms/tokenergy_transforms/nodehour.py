@@ -6,24 +6,30 @@ not depend on how it was cut.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_transforms import cuts, readings
-from tokenergy_transforms.batch import Readings
+from tokenergy_transforms.batch import I64, Readings
 from tokenergy_transforms.choice import Backend, Integrator
+from tokenergy_transforms.doubts import doubts_of
 from tokenergy_transforms.inventory import Inventory
+from tokenergy_transforms.plausible import Plausible
 from tokenergy_transforms.powerfiles import PowerFiles
+from tokenergy_transforms.provenance import MadeFrom, PowerFolders, made_from
 from tokenergy_transforms.segmentrows import to_table
 from tokenergy_transforms.workunits import Budget, WorkUnit, plan_units
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_LEAST_MARGIN_US = 1_500_000
+_LEAST_MARGIN_US = 10_000_000
+"""So that the neighbours of a unit see the same glitches at its edges (`counters.GLITCH_US`)."""
 
 
 class UnitRows(NamedTuple):
@@ -41,8 +47,11 @@ class NodeHour:
         window_us: size of a window.
         allocations: those of each device.
         gap_limit_us: gap limit of each device.
+        most_mw: the most that each device can be believed to draw.
+        boots_us: returns when the host was started again; reads the clocks at the first call.
         margin_us: how far outside of a unit readings are looked for.
         units: the work, in the order of its segments.
+        made_from: what the segments are made from; see `provenance.py`.
     """
 
     node: str
@@ -50,12 +59,16 @@ class NodeHour:
     window_us: int
     allocations: dict[str, list[cuts.Allocation]]
     gap_limit_us: dict[str, int]
+    most_mw: dict[str, int]
+    boots_us: Callable[[], I64]
     margin_us: int
     units: list[WorkUnit]
+    made_from: MadeFrom
 
 
 def plan_node_hour(
     files: PowerFiles,
+    folders: PowerFolders,
     inventory: Inventory,
     node: str,
     hour_us: int,
@@ -78,8 +91,11 @@ def plan_node_hour(
         window_us=window_us,
         allocations=allocations,
         gap_limit_us=dict(zip(devices, limits.tolist(), strict=True)),
+        most_mw=dict(zip(devices, inventory.most_mw(devices, hour_us).tolist(), strict=True)),
+        boots_us=cache(partial(inventory.boots_of, node, hour_us)),
         margin_us=int(limits.max(initial=_LEAST_MARGIN_US)),
         units=plan_units(rows, devices, hour_us, window_us, budget.unit_bytes, row_groups),
+        made_from=made_from(folders, inventory, node, hour_us, window_us),
     )
 
 
@@ -93,7 +109,7 @@ def integrate_unit(
         UserError: a file cannot be reached.
     """
     loaded = _load(files, work, unit)
-    observed = cuts.observed_spans(loaded.ts_us, loaded.offsets, work.hour_us)
+    observed = cuts.observed_spans(loaded, work.hour_us)
     if (unit.begin_us, unit.end_us) != (work.hour_us, work.hour_us + HOUR_US):
         observed = [_observed(files, work, unit)]
     allocations = [work.allocations.get(device, []) for device in unit.devices]
@@ -103,7 +119,8 @@ def integrate_unit(
     segments = (device, start, end) if own.all() else (device[own], start[own], end[own])
     batch = loaded.batch(limits, segments)
     integrated = integrate(batch)
-    rows = to_table(batch, integrated.result, list(unit.devices), work.node)
+    doubts = doubts_of(loaded, batch, integrate)
+    rows = to_table(batch, integrated.result, doubts, list(unit.devices), work.node)
     return UnitRows(rows, integrated.backend)
 
 
@@ -113,9 +130,11 @@ def _load(files: PowerFiles, work: NodeHour, unit: WorkUnit) -> Readings:
         work.node,
         list(unit.devices),
         work.hour_us,
-        unit.begin_us,
-        unit.end_us,
+        (unit.begin_us, unit.end_us),
         work.margin_us,
+        Plausible(
+            np.array([work.most_mw[device] for device in unit.devices], np.int64), work.boots_us
+        ),
     )
 
 
@@ -127,10 +146,6 @@ def _observed(files: PowerFiles, work: NodeHour, unit: WorkUnit) -> cuts.Observe
     of_device = [one for one in work.units if one.devices == unit.devices]
     found = []
     for one in (of_device[0], of_device[-1]):
-        loaded = _load(files, work, one)
-        found += cuts.observed_spans(loaded.ts_us, loaded.offsets, work.hour_us)
-    spans = [span for span in found if span]
-    if not spans:
-        return None
-    first_us = min(span.first_us for span in spans)
-    return cuts.Observed(first_us, max(span.last_us for span in spans), inside=True)
+        found += cuts.observed_spans(_load(files, work, one), work.hour_us)
+    span = cuts.united(found)
+    return None if span is None else cuts.Observed(span.first_us, span.last_us, inside=True)

@@ -1,8 +1,9 @@
 """Readings of some devices of a node in a span of time, as flat arrays for the kernels.
 
 In: row groups of the lake's `power` files. Out: stamps, powers and counters by device, sorted, each
-stamp once, with the nearest readings around the span. Files are sorted and hardly ever overlap, so
-their rows are only copied together; they are sorted where that leaves stamps out of order.
+stamp once, with the nearest readings around the span, and without those that cannot be. Files are
+sorted and hardly ever overlap, so their rows are only copied together; they are sorted where that
+leaves stamps out of order.
 """
 
 from __future__ import annotations
@@ -17,11 +18,20 @@ import numpy as np
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import BOUNDS, HOUR_US, POWER
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
+from tokenergy_transforms import anomalies
 from tokenergy_transforms.batch import COUNTER_SPAN_US, I64, Readings
 from tokenergy_transforms.decoding import FEW_RUNS, Chunk, StaleError, decode, runs_of
 from tokenergy_transforms.neighbours import find_nearest, reach_over, with_nearest
+from tokenergy_transforms.plausible import Plausible, is_doubtful, judged, without_high_power
 from tokenergy_transforms.powerfiles import TEXTS, PowerFiles, RowGroupRef
 from tokenergy_transforms.unsorted import UnsortedRows, sort_rows
+
+SPARSE_US = 1_500_000
+"""Readings further apart than this say little of the power between them: a sensor's window is at
+most a second. Shorter gap limits do not exist."""
+
+_SLOW_US = 500_000
+_SLOW_LIMIT_US = 10_000_000
 
 
 def load(
@@ -30,6 +40,7 @@ def load(
     hour_us: int,
     devices: list[str],
     margin_us: int,
+    plausible: Plausible,
 ) -> Readings:
     """Load the readings of some devices of a node in an hour, and the nearest ones around it.
 
@@ -40,6 +51,7 @@ def load(
         devices: the devices, sorted.
         margin_us: how far outside of the hour to look for the nearest readings. Where a device with
             a counter has none that near, it is widened to `COUNTER_SPAN_US`.
+        plausible: what the readings are measured against.
 
     Raises:
         UserError: a file cannot be reached.
@@ -47,7 +59,8 @@ def load(
     files = PowerFiles(lake)
     while True:
         try:
-            return load_span(files, node, devices, hour_us, hour_us, hour_us + HOUR_US, margin_us)
+            span = (hour_us, hour_us + HOUR_US)
+            return load_span(files, node, devices, hour_us, span, margin_us, plausible)
         except StaleError:
             continue
 
@@ -57,9 +70,9 @@ def load_span(
     node: str,
     devices: list[str],
     hour_us: int,
-    begin_us: int,
-    end_us: int,
+    span: tuple[int, int],
     margin_us: int,
+    plausible: Plausible,
 ) -> Readings:
     """Load the readings of some devices in a span of an hour, as `load` does those of the hour.
 
@@ -67,6 +80,7 @@ def load_span(
         StaleError: a file is broken, and now in quarantine, or is gone.
         UserError: a file cannot be reached.
     """
+    begin_us, end_us = span
     if not devices:
         return _copy_together([], devices, begin_us, end_us)
     wide = (begin_us - margin_us, end_us + margin_us)
@@ -79,7 +93,7 @@ def load_span(
         near = near and reach_over(loaded.ts_us, loaded.offsets, begin_us, end_us, partial)
     far = (hour_us - COUNTER_SPAN_US, hour_us + HOUR_US + COUNTER_SPAN_US)
     if near or margin_us >= COUNTER_SPAN_US:
-        return _in_order(loaded)
+        return _cleaned(loaded, plausible)
     outside = [
         group
         for group in files.around(node, hour_us, COUNTER_SPAN_US)
@@ -87,7 +101,7 @@ def load_span(
     ]
     nearest = np.zeros((2, 2, len(devices), 4), np.int64)
     find_nearest(decode(files, outside, devices, *far), begin_us, end_us, far, nearest)
-    return _in_order(with_nearest(loaded, nearest))
+    return _cleaned(with_nearest(loaded, nearest), plausible)
 
 
 def metered_devices(lake: Lake, node: str, hour_us: int) -> list[str]:
@@ -158,18 +172,31 @@ def _copy_together(
     return Readings(devices, readings[0], readings[1], offsets[0], *counters, offsets[1])
 
 
-def _in_order(copied: Readings) -> Readings:
-    """Renumber the epochs; sort first if the stamps are not ascending."""
+def _cleaned(copied: Readings, plausible: Plausible) -> Readings:
+    """Return what can be integrated: sorted, each stamp once, without what cannot have been read.
+
+    A record without faults is looked at, and not copied again.
+    """
     from tokenergy_transforms import rowgroups
 
+    most_mw = plausible.most_mw
+    found, device, at_us = without_high_power(copied, most_mw)
     if not (
-        rowgroups.ascending(copied.ts_us, copied.offsets)
-        and rowgroups.ascending(copied.counter_ts_us, copied.counter_offsets)
+        rowgroups.ascending(found.ts_us, found.offsets)
+        and rowgroups.ascending(found.counter_ts_us, found.counter_offsets)
     ):
-        return sort_rows(_rows_of(copied), copied.devices)
-    epochs = np.empty(len(copied.counter_mj), np.int32)
-    rowgroups.number_epochs(copied.counter_mj, copied.counter_epoch, copied.counter_offsets, epochs)
-    return replace(copied, counter_epoch=epochs)
+        found = sort_rows(_rows_of(found), found.devices)
+    if len(at_us):
+        bit = anomalies.IMPLAUSIBLE_POWER
+        spans = anomalies.around(device, at_us, bit, found.ts_us, found.offsets)
+        found = replace(found, anomalies=anomalies.joined([found.anomalies, spans]))
+    if plausible.boots_us is None:
+        return found
+    stepped, silent = is_doubtful(found, most_mw)
+    boots_us = plausible.boots_us() if silent else np.empty(0, np.int64)
+    if stepped or len(boots_us):
+        return judged(found, most_mw, boots_us)
+    return replace(found, counter_epoch=np.zeros(len(found.counter_mj), np.int32))
 
 
 def _runs(chunk: Chunk, begin_us: int, end_us: int, counts: I64) -> I64:
@@ -211,10 +238,15 @@ def _rows_of(loaded: Readings) -> UnsortedRows:
 
 
 def gap_limits(update_us: Mapping[str, int | None], devices: list[str]) -> I64:
-    """Return the gap limit of each device: the larger of 3 update periods and 1.5 s.
+    """Return the gap limit of each device: 3 update periods, at least 1.5 s.
+
+    At least 10 s from two readings a second on down: what writes so slow a log is held up for
+    seconds under load, and a line between its readings says more of the power than nothing does;
+    that it says little is in the bounds (see `SPARSE_US`).
 
     Source: design rule; a reading missing for three periods is no longer a late one.
     """
     low, high = BOUNDS["gap_limit_us"]
-    limits = [max(3 * (update_us.get(d) or 0), 1_500_000) for d in devices]
+    periods = [update_us.get(d) or 0 for d in devices]
+    limits = [max(3 * p, _SLOW_LIMIT_US if p >= _SLOW_US else SPARSE_US) for p in periods]
     return np.clip(np.array(limits, np.int64), low, high)

@@ -140,22 +140,6 @@ def ascending(ts, offsets):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def number_epochs(mj, epoch, offsets, found):  # type: ignore[no-untyped-def]
-    """Renumber the counters' epochs: a change of epoch or a fall begins one.
-
-    Args:
-        mj, epoch, offsets: counter readings, ascending in time inside a device.
-        found: int32, written; numbers go on from one device to the next.
-    """
-    number = np.int32(0)
-    for device in range(len(offsets) - 1):
-        for k in range(offsets[device], offsets[device + 1]):
-            if k > offsets[device] and (epoch[k] != epoch[k - 1] or mj[k] < mj[k - 1]):
-                number += np.int32(1)
-            found[k] = number
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
 def nearest(  # type: ignore[no-untyped-def]
     rows, of_devices, places, begin_us, end_us, far_begin_us, far_end_us, nearest_rows
 ):

@@ -1,7 +1,8 @@
 """Sorts rows into readings, for files that overlap or are not sorted.
 
 In: rows of some devices, in any order, some of them twice. Out: the same as flat arrays, each stamp
-once. Of several rows of one device and stamp the one with the lowest power counts.
+once. Of several rows of one device and stamp, equal powers count once, and others are averaged,
+which is noted; of its counter readings the lowest counts: it is the earliest.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tokenergy_transforms.batch import I32, I64, Readings
+from tokenergy_transforms import anomalies
+from tokenergy_transforms.batch import I64, Readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,12 @@ class UnsortedRows:
 
 
 def sort_rows(rows: UnsortedRows, devices: list[str]) -> Readings:
-    """Sort rows by device and stamp, keep each stamp once, renumber the counters' epochs."""
-    code, ts, power = _unique(
+    """Sort rows by device and stamp, and keep each stamp once; the epochs are those of the rows."""
+    (code, ts, power, spread), mixed = _averaged(
         rows.code[rows.has_power], rows.ts_us[rows.has_power], rows.power_mw[rows.has_power]
     )
+    offsets = _offsets(code, len(devices))
+    spans = anomalies.around(code[mixed], ts[mixed], anomalies.EQUAL_STAMPS, ts, offsets)
     c_code, c_ts, c_mj, c_epoch = _unique(
         rows.code[rows.has_energy],
         rows.ts_us[rows.has_energy],
@@ -45,12 +49,40 @@ def sort_rows(rows: UnsortedRows, devices: list[str]) -> Readings:
         devices=devices,
         ts_us=ts,
         power_mw=power.astype(np.int32),
-        offsets=_offsets(code, len(devices)),
+        offsets=offsets,
         counter_ts_us=c_ts,
         counter_mj=c_mj,
-        counter_epoch=_epochs(c_code, c_mj, c_epoch),
+        counter_epoch=c_epoch.astype(np.int32),
         counter_offsets=_offsets(c_code, len(devices)),
+        anomalies=spans,
+        spread_mw=spread.astype(np.int32) if mixed.any() else None,
     )
+
+
+def _averaged(
+    code: I64, ts: I64, power: I64
+) -> tuple[tuple[I64, I64, I64, I64], npt.NDArray[np.bool_]]:
+    """Sort readings, and average those of each device and stamp that differ, rounded down.
+
+    Returns:
+        code, stamp, mean and how far the mean may be off, of each stamp; where powers differed.
+    """
+    order = np.lexsort((power, ts, code))
+    code, ts, power = code[order], ts[order], power[order]
+    begins = np.ones(len(ts), np.bool_)
+    begins[1:] = (code[1:] != code[:-1]) | (ts[1:] != ts[:-1])
+    differs = begins.copy()
+    differs[1:] |= power[1:] != power[:-1]
+    # One of each value: a file that was imported twice adds nothing.
+    code, ts, power, begins = code[differs], ts[differs], power[differs], begins[differs]
+    first = np.flatnonzero(begins)
+    if not len(first):
+        return (code, ts, power, power), begins
+    count = np.diff(np.append(first, len(ts)))
+    mean = np.add.reduceat(power, first) // count
+    lowest, highest = power[first], power[first + count - 1]
+    spread = np.maximum(mean - lowest, highest - mean)
+    return (code[first], ts[first], mean, spread), count > 1
 
 
 def _unique(code: I64, ts: I64, *values: I64) -> tuple[I64, ...]:
@@ -64,11 +96,3 @@ def _unique(code: I64, ts: I64, *values: I64) -> tuple[I64, ...]:
 
 def _offsets(code: I64, devices: int) -> I64:
     return np.searchsorted(code, np.arange(devices + 1)).astype(np.int64)
-
-
-def _epochs(code: I64, mj: I64, epoch: I64) -> I32:
-    """Renumber the counter's epochs: a change of epoch or a fall begins one."""
-    begins = np.zeros(len(mj), np.int32)
-    same = code[1:] == code[:-1]
-    begins[1:] = same & ((epoch[1:] != epoch[:-1]) | (mj[1:] < mj[:-1]))
-    return np.cumsum(begins, dtype=np.int32)

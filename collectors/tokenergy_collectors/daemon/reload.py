@@ -126,6 +126,7 @@ class ReloadingDaemon:
             emulated=self._emulated_jobs is not None,
             declared=self._emulated_jobs,
             spread=self._spread_jobs,
+            cluster=config.cluster,
         )
         daemon = Daemon(config, host, self._live.counts)
         if config.metrics.listen is not None:

@@ -31,6 +31,10 @@ LakeDir = Annotated[
 Node = Annotated[
     str, typer.Option("--node", help="Name of the host that the file was recorded on.")
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Cluster whose job ids these are; a job is then CLUSTER/ID."),
+]
 
 
 @app.command(
@@ -99,18 +103,20 @@ def counters(
     "jobs",
     epilog="Example: tokenergy-collect import jobs jobs.csv --lake ./lake",
 )
-def jobs(file: File, lake: LakeDir) -> None:
+def jobs(file: File, lake: LakeDir, cluster: Cluster = None) -> None:
     """Import a job list: which job held which device when.
 
-    The file needs the columns job_id, node, device_id (UUID or index), start
-    and end (empty if the job still runs). The columns share, scheduler, user,
-    account and name are optional. To correct a list, import the corrected one:
-    the latest record of an allocation counts.
+    The file needs the columns job_id, node, device, start and end (empty if
+    the job still runs). A device is named by its index on the node, its UUID
+    or the start of it, its PCI address or its device file; 0-3 or "0,2" name
+    several. The columns share, scheduler, user, account, name, cluster and
+    allocation_id are optional. To correct a list, import the corrected one;
+    to withdraw an allocation, list it with its start as its end.
     """
     from tokenergy_collectors.importers.jobs import import_jobs
     from tokenergy_collectors.lake import Lake
 
-    result = import_jobs(Lake(lake, create=True), file)
+    result = import_jobs(Lake(lake, create=True), file, cluster)
     count = _many(result.rows["jobs"], "allocation")
     _report(result, f"{count} of {_many(result.devices, 'device')}")
 
@@ -120,6 +126,8 @@ def _report(result: ImportResult, what: str) -> None:
     span = f", {_utc(result.first_us)} to {_utc(result.last_us)} UTC"
     notes = "".join(f"; {note}" for note in result.notes)
     typer.echo(f"read {what}{span}{notes}")
+    for warning in result.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     if not result.written:
         typer.echo("already imported: nothing changed")
         return

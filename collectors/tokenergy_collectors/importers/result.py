@@ -36,6 +36,9 @@ class ImportResult:
     notes: list[str] = field(default_factory=list)
     """What was skipped, in words."""
 
+    warnings: list[str] = field(default_factory=list)
+    """What may be wrong with what was read, a line each."""
+
     devices: int = 0
     """Number of devices in the file."""
 

@@ -1,8 +1,12 @@
 """Which job held which device when, worked out from the `jobs` rows.
 
-In: the raw `jobs` and `device` tables. Out: one row for each allocation, from its latest record,
-with the device named by its `device_id` (a job list may name it by its index on the node). The
-integration (which cuts at job edges) and the ledger use the same allocations.
+In: the raw `jobs` and `device` tables. Out: one row for each allocation that counts
+(`corrections`), its device named by its `device_id` as of its start (`devicehistory`), its node by
+the name under which that device was recorded (`nodenames`), its job by its key (`jobkey`). The
+integration (which cuts at job edges), the load profile and the ledger use the same allocations.
+
+A device that was never seen keeps its allocation: an index, a PCI address or a device file as
+`NODE/TEXT`, anything else as it was listed. It has no readings, but the job claimed it.
 
 Power is metered by board. So an allocation of a MIG instance counts on its board, with the
 instance's share of the board times the allocated share of the instance.
@@ -10,47 +14,89 @@ instance's share of the board times the allocated share of the instance.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.lake.arrays import column
 from tokenergy_collectors.lake.contract import JOBS, WHOLE_PPM
+from tokenergy_collectors.lake.corrections import Records
+from tokenergy_collectors.lake.devicehistory import DeviceHistory, Remark, Sighting
+from tokenergy_collectors.lake.devicenames import parse_device
+from tokenergy_collectors.lake.jobkey import job_key
+from tokenergy_collectors.lake.nodenames import NodeNames
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tokenergy_collectors.lake.lake import Lake
 
+Row = dict[str, Any]
+"""A row of `jobs` by column name."""
 
-_MIG_ID = "mig_id"
+
+class Identity:
+    """Who is who: the node and the device that a job list means.
+
+    Args:
+        history: all sightings of devices.
+        listed: the nodes that job lists name.
+    """
+
+    def __init__(self, history: DeviceHistory, listed: Iterable[str] = ()) -> None:
+        self.history = history
+        self.nodes = NodeNames(history.nodes, listed)
+
+    def resolved(self, row: Mapping[str, Any]) -> Row:
+        """Return a row of `jobs` with its node and device as they were recorded."""
+        return self.explained(row)[0]
+
+    def explained(self, row: Mapping[str, Any]) -> tuple[Row, Remark | None]:
+        """Return a row of `jobs` as `resolved` does, and what has to be said about its device.
+
+        Nothing is said of a device on a node of which no device was ever recorded.
+        """
+        at_us, text = row["start_us"], row["device_id"]
+        here = self.nodes.recorded(row["node"])
+        device_id, remark = self.history.find(here, text, at_us)
+        seen = None if device_id is None else self.history.as_of(device_id, at_us)
+        if seen is None:
+            node = self.nodes.usual(row["node"])
+            return {**row, "node": node, "device_id": _unseen(node, text)}, remark if here else None
+        if here and seen.node not in here:
+            remark = Remark("elsewhere", f"was on node {seen.node} at that time")
+        return {**row, "node": seen.node, "device_id": seen.device_id}, remark
+
+
+def read_identity(lake: Lake, listed: Iterable[str] = ()) -> Identity:
+    """Return the identity of the devices of a lake; `listed` are the nodes that job lists name."""
+    return Identity(DeviceHistory(sightings(lake)), listed)
+
+
+def sightings(lake: Lake, node: str | None = None) -> Iterator[Sighting]:
+    """Yield what the `device` rows of a lake, or of one of its nodes, say of names."""
+    rows = lake.read("device", node=node, columns=list(Sighting.__slots__))
+    # As columns: as dicts, the devices of a large lake might not fit in memory.
+    return map(Sighting, *(column.to_pylist() for column in rows.columns))
 
 
 def allocations(lake: Lake) -> pa.Table:
     """Return the current allocations of boards, sorted by device and start.
 
-    The columns are those of `jobs` and `mig_id`: the MIG instance that the job held, NULL if it
-    held (a share of) the board itself. An instance that no `device` row describes stays a device
-    of its own, which has no readings.
+    The columns are those of `jobs`, where `job_id` is the job's key; `mig_id`, the MIG instance
+    that the job held, NULL if it held (a share of) the board itself; and `share_estimated`. An
+    instance that no `device` row describes stays a device of its own, which has no readings.
     """
     import pyarrow as pa
 
-    parts = _mig_parts(lake)
-    rows = []
-    for row in records(lake):
-        parent, part_ppm = parts.get(row["device_id"], (None, 0))
-        if parent is None:
-            rows.append({**row, _MIG_ID: None})
-            continue
-        # A share of 0 would break the contract: a small part of a small instance counts as 1 ppm.
-        share_ppm = max(1, row["share_ppm"] * part_ppm // WHOLE_PPM)
-        booked = {"device_id": parent, "share_ppm": share_ppm, _MIG_ID: row["device_id"]}
-        rows.append({**row, **booked})
-    sightings = _sightings(lake, {row["device_id"] for row in rows})
-    for row in rows:
-        row["end_us"] = _end_us(row, sightings.get(row["device_id"], []))
+    jobs = lake.read("jobs").to_pylist()
+    identity = read_identity(lake, {row["node"] for row in jobs})
+    recorded = Records(map(identity.resolved, jobs))
+    rows = [
+        {**span, "job_id": job_key(span["cluster"], span["job_id"])}
+        for row in recorded.current()
+        for span in _on_one_node(identity, _on_board(identity.history, row))
+    ]
     order = ("device_id", "start_us", "job_id")
-    rows.sort(key=lambda row: (*(row[name] for name in order), row[_MIG_ID] or ""))
+    rows.sort(key=lambda row: (*(row[name] for name in order), row["mig_id"] or ""))
     return pa.Table.from_pylist(rows, schema=allocation_schema())
 
 
@@ -58,98 +104,50 @@ def allocation_schema() -> pa.Schema:
     """Return the schema of the table that `allocations` returns."""
     import pyarrow as pa
 
-    return JOBS.schema().append(pa.field(_MIG_ID, pa.string()))
+    schema = JOBS.schema().append(pa.field("mig_id", pa.string()))
+    return schema.append(pa.field("share_estimated", pa.bool_(), nullable=False))
 
 
-def _sightings(lake: Lake, devices: Iterable[str]) -> dict[str, list[tuple[int, str]]]:
-    """Return when each of some devices was found, and on which node: (us UTC, node), ascending."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    seen = lake.read("device", columns=["ts_us", "device_id", "node"])
-    named = pc.is_in(seen["device_id"], value_set=column(sorted(devices), pa.string()))
-    found: dict[str, list[tuple[int, str]]] = {}
-    for ts_us, device_id, node in _tuples(seen.filter(named)):
-        found.setdefault(device_id, []).append((ts_us, node))
-    return {device: sorted(sightings) for device, sightings in found.items()}
+def _unseen(node: str, text: str) -> str:
+    """Return the id of a device that was never seen: only its node makes an index one device."""
+    name = parse_device(text)
+    if name.kind == "uuid":
+        return text
+    return f"{node}/{name.number if name.kind == 'index' else text}"
 
 
-def _tuples(rows: pa.Table) -> Iterable[tuple[Any, ...]]:
-    """Return rows as tuples: as dicts, the devices of a large lake might not fit in memory."""
-    return zip(*(column.to_pylist() for column in rows.columns), strict=True)
-
-
-def _end_us(row: dict[str, Any], sightings: list[tuple[int, str]]) -> int | None:
-    """Return when an allocation ended: at the latest when its device was found on another node."""
-    end_us: int | None = row["end_us"]
-    nodes = [node for ts, node in sightings if ts <= row["start_us"]]
-    nodes = nodes or [node for _, node in sightings[:1]]
-    if nodes[-1:] == [row["node"]]:
-        for ts, node in sightings:
-            if ts > row["start_us"] and node != row["node"]:
-                return ts if end_us is None else min(end_us, ts)
-    return end_us
-
-
-def records(lake: Lake, node: str | None = None) -> list[dict[str, Any]]:
-    """Return the current allocations as recorded: rows of `jobs`, sorted.
-
-    Of several records of the same (job, device, start) the one recorded last counts; of two
-    recorded in the same microsecond, the one that has an end.
-
-    Args:
-        lake: where to look.
-        node: only allocations of this node; of all nodes if None.
-    """
-    index = device_index(lake, node)
-    latest: dict[tuple[str, str, int], dict[str, Any]] = {}
-    for row in lake.read("jobs", node=node).to_pylist():
-        row["device_id"] = resolve(index, row["node"], row["device_id"])
-        key = (row["job_id"], row["device_id"], row["start_us"])
-        if key not in latest or _rank(row) > _rank(latest[key]):
-            latest[key] = row
-    return sorted(latest.values(), key=lambda r: (r["device_id"], r["start_us"], r["job_id"]))
-
-
-def _mig_parts(lake: Lake) -> dict[str, tuple[str, int]]:
-    """Return each MIG instance's board and its share of it (ppm), as last recorded.
-
-    An instance without a recorded share counts as an equal part of the instances of its board.
-    """
-    columns = ["ts_us", "device_id", "mig_parent", "mig_ppm"]
-    seen = lake.read("device", columns=columns)
-    instances = seen.filter(seen["mig_parent"].is_valid()).to_pylist()
-    latest = {
-        row["device_id"]: row
-        for row in sorted(instances, key=lambda row: (row["ts_us"], row["device_id"]))
-    }
-    siblings = Counter(row["mig_parent"] for row in latest.values())
+def _on_board(history: DeviceHistory, row: Mapping[str, Any]) -> Row:
+    """Return an allocation of a MIG instance as one of its board, by the partition of its start."""
+    seen = history.as_of(row["device_id"], row["start_us"])
+    if seen is None or seen.mig_parent is None:
+        return {**row, "mig_id": None, "share_estimated": False}
+    # Without a recorded share, the instances that the board had then count as equal parts.
+    part_ppm = seen.mig_ppm or WHOLE_PPM // history.siblings(seen)
     return {
-        device_id: (row["mig_parent"], row["mig_ppm"] or WHOLE_PPM // siblings[row["mig_parent"]])
-        for device_id, row in latest.items()
+        **row,
+        "device_id": seen.mig_parent,
+        # A share of 0 would break the contract: a small part of a small instance counts as 1 ppm.
+        "share_ppm": max(1, row["share_ppm"] * part_ppm // WHOLE_PPM),
+        "mig_id": seen.device_id,
+        "share_estimated": seen.mig_ppm is None,
     }
 
 
-def device_index(lake: Lake, node: str | None = None) -> dict[tuple[str, str], str]:
-    """Return the device_id of each (node, index as text), as last recorded."""
-    columns = ["ts_us", "device_id", "node", "index"]
-    rows = lake.read("device", node=node, columns=columns)
-    found: dict[tuple[str, str], str] = {}
-    for _, device_id, of_node, index in sorted(_tuples(rows.filter(rows["index"].is_valid()))):
-        found[of_node, str(index)] = device_id
-    return found
+def _on_one_node(identity: Identity, row: Row) -> Iterator[Row]:
+    """Yield an allocation up to the time at which its device was found on another node.
 
-
-def resolve(index: dict[tuple[str, str], str], node: str, device: str) -> str:
-    """Return the device_id that a job list means by `device` on `node`.
-
-    A number is an index on the node. If no such device was recorded, its id is NODE/INDEX.
+    Where the same node goes on under another of its names, so does the allocation.
     """
-    if device.isascii() and device.isdigit():
-        return index.get((node, str(int(device))), f"{node}/{int(device)}")
-    return device
-
-
-def _rank(row: dict[str, Any]) -> tuple[int, bool, int]:
-    """Return a sort key that is largest for the record that counts."""
-    return (row["recorded_us"], row["end_us"] is not None, row["end_us"] or 0)
+    names, node = identity.nodes.recorded(row["node"]), row["node"]
+    start_us, end_us = row["start_us"], row["end_us"]
+    for seen in identity.history.of(row["device_id"]) if names else ():
+        if seen.ts_us <= start_us or seen.node == node:
+            continue
+        if end_us is not None and end_us <= seen.ts_us:
+            break
+        if seen.node not in names:
+            end_us = seen.ts_us
+            break
+        yield {**row, "node": node, "start_us": start_us, "end_us": seen.ts_us}
+        node, start_us = seen.node, seen.ts_us
+    yield {**row, "node": node, "start_us": start_us, "end_us": end_us}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,8 @@ from tokenergy_collectors.lake.paths import (
     SUFFIX,
     escape_node,
     hour_of,
-    hour_of_path,
+    hour_of_folder,
+    misplaced,
     node_of,
     partition,
     raw_name,
@@ -70,7 +71,8 @@ class Lake:
         """Return the starts (us UTC) of the hours for which a table has files, ascending."""
         folders = (self.root / table).glob(PARTITIONS)
         firsts = (next(folder.glob(f"*{SUFFIX}"), None) for folder in folders)
-        return sorted(hour_of_path(path) for path in firsts if path is not None)
+        hours = (hour_of_folder(path.parent) for path in firsts if path is not None)
+        return sorted(hour for hour in hours if hour is not None)
 
     def has(self, table: str) -> bool:
         """Return whether a table has any file."""
@@ -192,6 +194,17 @@ class Lake:
                     continue
         return count
 
+    def quarantine_misplaced(self) -> None:
+        """Move raw files of no hour of the years 2000 to 2099 to quarantine, with a warning.
+
+        An earlier version wrote such files where a log had a mark for "no date" in it. Their rows
+        belong to no hour, and one of them must not keep the others from being used.
+        """
+        for spec in TABLES.values():
+            if spec.layer == "raw":
+                for path in misplaced(self.root, spec.name):
+                    self.quarantine(path, spec, "is in no hour of the years 2000 to 2099")
+
     def quarantine(self, path: Path, spec: Table, reason: str) -> None:
         """Move a damaged raw file to quarantine, and log a warning.
 
@@ -265,12 +278,15 @@ class Lake:
         write_parquet(rows, path, spec)
         return path
 
-    def writer(self, table: str, hour_us: int, name: str) -> ParquetWriter:
+    def writer(
+        self, table: str, hour_us: int, name: str, notes: Mapping[str, str] | None = None
+    ) -> ParquetWriter:
         """Return a writer for the derived file `NAME.parquet` of an hour.
 
-        It accepts rows in pieces, in the table's sort order and typed as in the contract.
+        It accepts rows in pieces, in the table's sort order and typed as in the contract. `notes`
+        are kept in the file's metadata: see `reading.note_of`.
         """
-        return ParquetWriter(self.derived(table, hour_us, name), TABLES[table])
+        return ParquetWriter(self.derived(table, hour_us, name), TABLES[table], notes)
 
     def derived(self, table: str, hour_us: int, name: str) -> Path:
         """Return the path of the derived file `NAME.parquet` of an hour."""

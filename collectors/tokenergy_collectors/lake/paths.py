@@ -19,11 +19,17 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 
 SUFFIX = ".parquet"
-PARTITIONS = "date=*/hour=*"
-"""Glob of the hour folders of a table."""
+FIRST_US, END_US = 946_684_800_000_000, 4_102_444_800_000_000
+"""The instants that a lake may hold: the start of 2000 to the start of 2100, microseconds UTC."""
+
+PARTITIONS = "date=2[01][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/hour=[0-2][0-9]"
+"""Glob of the hour folders of a table; other years and other names are not seen by anybody."""
+
+ANY_PARTITIONS = "date=*/hour=*"
+"""Glob of whatever was meant as an hour folder: a host whose clock was wrong wrote other years."""
 
 _PARTITION = "date=%Y-%m-%d/hour=%H"
-_FILE = re.compile(r"date=[^/]+/hour=[^/]+/[^./][^/]*\.parquet")
+_FILE = re.compile(r"date=2[01]\d\d-\d\d-\d\d/hour=[0-2]\d/[^./][^/]*\.parquet", re.ASCII)
 _MAX_NODE_BYTES = 180
 
 
@@ -66,6 +72,17 @@ def hour_of_path(path: Path) -> int:
     if hour_us is None:
         raise ValueError(f"{path}: expected a file in a folder date=YYYY-MM-DD/hour=HH")
     return hour_us
+
+
+def misplaced(root: Path, table: str) -> list[Path]:
+    """Return the files of a table, sorted, in folders of no day of the years 2000 to 2099."""
+    folders = (f for f in (root / table).glob("date=*") if not _is_day(f.name))
+    return sorted(path for folder in folders for path in folder.glob(f"hour=*/[!.]*{SUFFIX}"))
+
+
+def _is_day(name: str) -> bool:
+    hour_us = hour_of_folder(Path(name) / "hour=00")
+    return hour_us is not None and FIRST_US <= hour_us < END_US
 
 
 def is_table_file(relative: str) -> bool:

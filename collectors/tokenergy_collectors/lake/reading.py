@@ -42,6 +42,22 @@ def columns_of(path: Path, table: Table) -> frozenset[str]:
     return _columns_in(found, table)
 
 
+def note_of(path: Path, key: str) -> str | None:
+    """Return the text that a file's metadata has under a key, or None; only its footer is read.
+
+    Raises:
+        BrokenFileError: it is not a complete Parquet file.
+        FileNotFoundError: it does not exist (any more).
+        UserError: it cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    with _sorted_errors(path):
+        found = pq.read_metadata(path).metadata or {}
+    text = found.get(key.encode())
+    return None if text is None else text.decode()
+
+
 def _columns_in(found: pa.Schema, table: Table) -> frozenset[str]:
     """Return the names of the contract's columns that a schema has.
 

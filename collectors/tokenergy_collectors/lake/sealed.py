@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_collectors.lake.paths import (
-    PARTITIONS,
+    ANY_PARTITIONS,
     escape_node,
     hour_of_folder,
     parse_raw_name,
@@ -43,7 +43,7 @@ class SealedFile:
 def hour_folders(root: Path) -> Iterator[Path]:
     """Yield the hour folders of all raw tables of a lake."""
     for table in RAW_TABLES:
-        yield from sorted((root / table).glob(PARTITIONS))
+        yield from sorted((root / table).glob(ANY_PARTITIONS))
 
 
 def files_in(folder: Path, root: Path, node: str) -> list[SealedFile]:

@@ -21,6 +21,9 @@ WHOLE_PPM = 1_000_000
 TOKEN_KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
 ACCOUNTS = ("active", "resident_idle", "free_idle", "unattributed", "gap")
 
+IMPLAUSIBLE_SENSOR = "implausible"
+"""What `power.sensor` says of a reading that is not recorded: more than the board can draw."""
+
 BOUNDS = {
     "power_mw": (0, 2**31 - 1),
     "gap_limit_us": (1, 600_000_000),

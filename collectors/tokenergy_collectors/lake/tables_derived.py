@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from tokenergy_collectors.lake.table import Column, Table, col, nullable
 
+_REASONS = (
+    "what was wrong with the readings, joined by a comma: counter_glitch, equal_stamps, "
+    "implausible_power, sparse; NULL if nothing was"
+)
+
 SEGMENT = Table(
     name="segment",
     layer="derived",
@@ -34,6 +39,17 @@ SEGMENT = Table(
         ),
         nullable("counter_off_us", "int64", "time from the end to the nearest counter reading"),
         nullable("end_mw", "int32", "power at the end, interpolated linearly between readings"),
+        nullable(
+            "sparse_us",
+            "int64",
+            "covered time between readings more than 1.5 s apart; NULL if there is none",
+        ),
+        nullable(
+            "doubt_nj",
+            "int64",
+            "how far the integral may be off because readings of one stamp were averaged",
+        ),
+        nullable("reasons", "string", _REASONS),
     ),
 )
 
@@ -172,6 +188,7 @@ LEDGER = Table(
         col("covered_us", "int64", "device time with known power, times the share"),
         col("device_us", "int64", "device time booked by this row (length times the share)"),
         col("max_gap_us", "int64", "longest time between two consecutive readings that touches it"),
+        nullable("reasons", "string", "as in segment, as far as it concerns this row's energy"),
     ),
 )
 
@@ -203,6 +220,7 @@ LEDGER_HOUR = Table(
         col("method", "string", "methods of the ledger rows, joined by +"),
         col("shared", "bool", "true if jobs shared the device: an estimate"),
         col("as_of_us", "int64", "end of the latest segment in it"),
+        nullable("reasons", "string", "reasons of the ledger rows, each once, joined by a comma"),
     ),
 )
 

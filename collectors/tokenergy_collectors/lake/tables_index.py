@@ -162,7 +162,7 @@ JOB_INDEX = Table(
     sort=("job_id",),
     time="start_us",
     columns=(
-        col("job_id", "string", "job"),
+        col("job_id", "string", "job: CLUSTER/ID, or its id alone"),
         nullable("name", "string", "job name"),
         nullable("user", "string", "user"),
         nullable("account", "string", "account"),
@@ -177,6 +177,7 @@ JOB_INDEX = Table(
         *_JOULES,
         *_RATIOS,
         *_AUDIT,
+        nullable("cluster", "string", "cluster of the job's allocations; part of `job_id`"),
     ),
 )
 

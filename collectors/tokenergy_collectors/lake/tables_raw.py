@@ -17,7 +17,8 @@ POWER = Table(
         col(
             "sensor",
             "string",
-            "kind of the power reading: instant, average_1s, unknown; none if there is no power",
+            "kind of the power reading: instant, average_1s, unknown; none if there is no power; "
+            "implausible if the board showed more than it can draw, which is not recorded",
         ),
         nullable(
             "energy_mj",
@@ -69,6 +70,7 @@ DEVICE = Table(
         nullable(
             "smoothing", "string", "power smoothing settings, a JSON object; NULL if not reported"
         ),
+        nullable("minor", "int32", "minor number of its device file: N of /dev/nvidiaN"),
     ),
 )
 
@@ -135,6 +137,12 @@ JOBS = Table(
             "recorded_us",
             "int64",
             "when this row was recorded; the latest row of an allocation counts",
+        ),
+        nullable("cluster", "string", "the cluster or scheduler whose id `job_id` is"),
+        nullable(
+            "allocation_id",
+            "string",
+            "the allocation's own id in its cluster; a later row with it changes anything else",
         ),
     ),
 )

@@ -1,13 +1,14 @@
 """Writes one Parquet file of the lake, piece by piece.
 
 In: rows in the table's sort order, in pieces of any size. Out: a file whose bytes depend on the
-rows alone, not on the pieces: writing the same rows again produces the same file.
+rows (and notes) alone, not on the pieces: writing the same rows again produces the same file.
 """
 
 from __future__ import annotations
 
 import filecmp
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -37,13 +38,14 @@ class ParquetWriter:
     Args:
         path: the file.
         spec: its table.
+        notes: texts to keep in the file's metadata, by key.
 
     Raises:
         UserError: it cannot be written.
     """
 
-    def __init__(self, path: Path, spec: Table) -> None:
-        self._path, self._spec = path, spec
+    def __init__(self, path: Path, spec: Table, notes: Mapping[str, str] | None = None) -> None:
+        self._path, self._spec, self._notes = path, spec, notes
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._writer: Any = None
         self._buffered: list[pa.Table] = []
@@ -109,6 +111,8 @@ class ParquetWriter:
         try:
             if self._buffered:
                 self._put(self._take())
+            if self._notes:
+                self._writer.add_key_value_metadata(self._notes)
             self._writer.close()
             # The rename may reach the disk before the bytes do, unless they are synced first.
             with self._temporary.open("rb") as handle:

@@ -84,7 +84,7 @@ def _board(
     samples: _Samples, live: LiveBoard, labels: tuple[str, ...], job: str, now_us: int
 ) -> None:
     board, power_mw = live.board, live.fresh_mw(now_us)
-    samples.add(c.GPU_INFO, (*labels, board.name, board.driver or "", board.sensor), 1)
+    samples.add(c.GPU_INFO, (*labels, board.name or "", board.driver or "", board.sensor), 1)
     samples.add(c.GPU_UP, (*labels, job), 0 if power_mw is None else 1)
     samples.add(c.GPU_READ, labels, live.ts_us / 1e6 if live.ts_us else None)
     samples.add(c.GPU_POWER, (*labels, job), _thousandth(power_mw))

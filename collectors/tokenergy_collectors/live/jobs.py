@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokenergy_collectors.lake.contract import WHOLE_PPM
+from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_collectors.live.board import LiveBoard
 from tokenergy_collectors.live.tokens import Series, SeriesKey
 
@@ -58,7 +59,10 @@ class JobFigures:
 def allocations_of(rows: Iterable[Mapping[str, Any]], since_us: int) -> list[Allocation]:
     """Return rows of `jobs` as allocations, without those that ended before `since_us`."""
     return [
-        Allocation(r["job_id"], r["device_id"], r["start_us"], r["end_us"], r["share_ppm"])
+        Allocation(
+            job_key(r.get("cluster"), r["job_id"]),
+            *(r[name] for name in ("device_id", "start_us", "end_us", "share_ppm")),
+        )
         for r in rows
         if r["end_us"] is None or r["end_us"] > since_us
     ]

@@ -15,6 +15,7 @@ from pydantic import Field, create_model, field_validator
 
 from tokenergy_collectors.base.address import parse_listen
 from tokenergy_collectors.base.strict import Strict
+from tokenergy_collectors.lake.jobkey import checked_cluster
 from tokenergy_collectors.registry import SOURCES
 from tokenergy_collectors.upload.settings import Upload
 
@@ -120,9 +121,22 @@ class CollectorKeys(Strict):
         default="text",
         description="Format of the log on standard error, one line per event: logfmt or JSON.",
     )
+    cluster: str | None = Field(
+        default=None,
+        description=(
+            "Cluster or scheduler whose job ids these are. A job is then CLUSTER/ID everywhere, "
+            "so that job 17 of two clusters are two jobs. One cluster alone needs no name."
+        ),
+        examples=["hpc-a"],
+    )
     metrics: Metrics = Field(default=Metrics(), description="The Prometheus endpoint.")
     upload: Upload = Field(default=Upload(), description="Upload of sealed files to a store.")
     disk: Disk = Field(default=Disk(), description="Limits on the local disk.")
+
+    @field_validator("cluster")
+    @classmethod
+    def _is_no_path(cls, cluster: str | None) -> str | None:
+        return checked_cluster(cluster)
 
 
 if TYPE_CHECKING:

@@ -96,6 +96,7 @@ class Host:
             means: if the clock is virtual.
         declared: allocations of an emulated node; None if the host is real.
         spread: jobs of an emulated node that also hold boards of other nodes.
+        cluster: whose job ids those of jobs and tokens are, where they name no other.
         offset_us: monotonic time plus this is a stamp (us UTC).
         wall_steps: steps of the wall clock since `offset_us` was set.
     """
@@ -111,6 +112,7 @@ class Host:
     inline: bool | None = None
     declared: Sequence[Mapping[str, Any]] | None = None
     spread: Collection[str] = ()
+    cluster: str | None = None
     offset_us: int = field(init=False)
     wall_steps: WallSteps = field(init=False, default_factory=WallSteps)
 

@@ -69,6 +69,8 @@ def top(
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # Ctrl-C is one of the two ways to quit, no interruption.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     at_us = None if at is None else parse_duration(at)
     try:
         with looking(TopOptions(address, config, emulate, node, at_us)) as look:

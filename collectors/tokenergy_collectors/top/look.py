@@ -108,7 +108,7 @@ def _often(config: Config) -> Config:
 def _here(config: Config) -> Iterator[Look]:
     boards, _ = open_boards()
     try:
-        host = Host(config.node, SystemClock(), SilentLog(), boards=boards)
+        host = Host(config.node, SystemClock(), SilentLog(), boards=boards, cluster=config.cluster)
         with _running(LocalWatch(_often(config), host)) as look:
             threading.Event().wait(_FIRST_LOOK_S)
             yield look
@@ -147,6 +147,7 @@ def _emulated(profile_name: str, options: TopOptions) -> Iterator[Look]:
             inline=True,
             declared=emulated.allocations,
             spread=[job.id for job in profile.jobs if len(job.devices) > 1],
+            cluster=config.cluster,
         )
         try:
             watch = LocalWatch(_often(emulated_config(config, emulated)), host)

@@ -7,7 +7,6 @@ and macros of `views/`. `file.py` gives the same to any DuckDB client.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +17,7 @@ from tokenergy_collectors.lake.contract import TABLES, Table, Type
 from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX
 from tokenergy_collectors.lake.quarantine import quarantined
 from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.duck import literal, open_memory, pattern, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,10 +76,7 @@ def connect(
             opened beforehand: their views find them by a pattern. See `views.tables_named`.
         allocation: `allocations(lake)`, if the caller has it.
     """
-    import duckdb
-
-    con = duckdb.connect()
-    con.execute("SET TimeZone = 'UTC'")
+    con = open_memory()
     for name, table in TABLES.items():
         if named is not None and name not in named:
             text = _select_unopened(lake, table)
@@ -97,7 +94,7 @@ def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, validated:
     """Return a SELECT over the files of a table, of some hours if given."""
     if validated or table.layer == "raw":
         return select_from(table, lake.valid_files(table.name, hours))
-    paths = [str(path) for path in lake.files(table.name, hours)]
+    paths = [pattern(path) for path in lake.files(table.name, hours)]
     return select_listed(table, paths) if paths else select_from(table, [])
 
 
@@ -105,18 +102,17 @@ def _select_unopened(lake: Lake, table: Table) -> str:
     """Return a SELECT over all files of a table, without opening any of them."""
     if not lake.has(table.name):
         return select_from(table, [])
-    return select_listed(table, [pattern(str(lake.root), table.name)])
+    return select_listed(table, [files_of(str(lake.root), table.name)])
 
 
-def pattern(root: str, folder: str) -> str:
-    """Return the glob pattern of the files of a table.
+def files_of(root: str, folder: str) -> str:
+    """Return the pattern of the files of a table.
 
     Args:
-        root: the lake; wildcards in it are escaped.
+        root: the lake.
         folder: the name of a table, or a pattern of names.
     """
-    escaped = re.sub(r"([*?[])", r"[\1]", root)
-    return f"{escaped}/{folder}/{PARTITIONS}/[!.]*{SUFFIX}"
+    return pattern(root, f"/{folder}/{PARTITIONS}/[!.]*{SUFFIX}")
 
 
 def heal(lake: Lake, task: Callable[[], T]) -> T:
@@ -155,7 +151,7 @@ def select_from(table: Table, files: Sequence[tuple[Path, frozenset[str]]]) -> s
         for c in table.columns
     )
     if files:
-        paths = ", ".join(literal(str(path)) for path, _ in files)
+        paths = ", ".join(literal(pattern(path)) for path, _ in files)
         by_name = str(some != every).lower()
         return (
             f"SELECT {columns} FROM read_parquet([{paths}], "  # noqa: S608 - names are escaped
@@ -172,7 +168,7 @@ def select_listed(table: Table, paths: Sequence[str]) -> str:
 
     Args:
         table: the table.
-        paths: paths of files, or patterns; at least one.
+        paths: patterns of files, see `duck.pattern`; at least one.
     """
     columns = ", ".join(
         f"{literal(c.name)}: {{name: {literal(c.name)}, type: {literal(DUCKDB_TYPES[c.type])}, "
@@ -187,20 +183,17 @@ def select_listed(table: Table, paths: Sequence[str]) -> str:
 
 
 def quarantined_table(lake: Lake, hours: Sequence[int] | None = None) -> pa.Table:
-    """Return the quarantined files of a lake, of some hours if given."""
+    """Return the quarantined files of a lake, of some hours if given.
+
+    Files of no hour that a lake may have are moved to quarantine before: whoever asks for all of
+    them, as the checks do, sees these too.
+    """
     import pyarrow as pa
+
+    if hours is None:
+        lake.quarantine_misplaced()
 
     names = ("table", "file", "reason")
     schema = pa.schema([("hour_us", pa.int64()), *((name, pa.string()) for name in names)])
     rows = [row for row in quarantined(lake.root) if hours is None or row["hour_us"] in hours]
     return pa.Table.from_pylist(rows, schema=schema)
-
-
-def quoted(name: str) -> str:
-    """Return an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return an SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"

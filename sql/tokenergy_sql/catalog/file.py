@@ -30,15 +30,11 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES, Table
+from tokenergy_collectors.lake.paths import FIRST_US, partition
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
-from tokenergy_sql.catalog.connecting import (
-    literal,
-    pattern,
-    quarantined_table,
-    quoted,
-    select_listed,
-)
+from tokenergy_sql.catalog.connecting import files_of, quarantined_table, select_listed
+from tokenergy_sql.catalog.duck import literal, open_memory, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -58,18 +54,19 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
         held: `allocations(lake)`, if the caller has it.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: it cannot be written, or DuckDB could not open it: see `unusable`.
     """
     import duckdb
 
     path = lake.root / NAME
+    if why := unusable(lake):
+        raise UserError(f"{path}: {why}")
     aside = lake.root / f".{NAME}.{os.getpid()}.tmp"
     try:
         for table in TABLES.values():
             _write_empty(lake.root, table)
-        with TemporaryDirectory() as scratch, duckdb.connect() as con:
+        with TemporaryDirectory() as scratch, open_memory() as con:
             made = Path(scratch) / NAME
-            con.execute("SET TimeZone = 'UTC'")
             con.execute(f"ATTACH {literal(str(made))} AS aside (STORAGE_VERSION '{_STORAGE}')")
             con.execute("USE aside")
             con.execute("BEGIN")
@@ -92,11 +89,28 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
     return path
 
 
+def unusable(lake: Lake) -> str | None:
+    """Return why DuckDB could not open the catalog of a lake; None if it can."""
+    if "\\" not in _absolute(lake.root):
+        return None
+    return (
+        "DuckDB cannot open a file below a folder with a backslash in its name; "
+        "name the lake by a symbolic link without one"
+    )
+
+
+def _absolute(root: Path) -> str:
+    """Return the path by which the catalog names a lake: its own, not that of a link to it."""
+    resolved = str(root.resolve())
+    # A link is kept where DuckDB cannot use what it leads to.
+    return resolved if "\\" not in resolved else os.path.abspath(root)  # noqa: PTH100
+
+
 def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, held: pa.Table) -> None:
     """Create the tables, views and macros, with comments."""
-    root = lake.root.resolve()
+    root = _absolute(lake.root)
     for name, table in TABLES.items():
-        con.execute(f"CREATE VIEW {quoted(name)} AS {select_pattern(str(root), table)}")
+        con.execute(f"CREATE VIEW {quoted(name)} AS {select_pattern(root, table)}")
     for name, rows in (("allocation", held), ("quarantined", quarantined_table(lake))):
         con.register("incoming", rows)
         con.execute(f"CREATE TABLE {name} AS FROM incoming")
@@ -114,12 +128,12 @@ def select_pattern(root: str, table: Table) -> str:
         table: the table.
     """
     first, rest = table.name[0], table.name[1:]
-    return select_listed(table, [pattern(root, f"[{first}.]*{rest}")])
+    return select_listed(table, [files_of(root, f"[{first}.]*{rest}")])
 
 
 def _write_empty(root: Path, table: Table) -> None:
     """Write the empty file that a table's pattern always matches, unless it exists."""
-    path = root / f".empty-{table.name}" / "date=none" / "hour=none" / f"{table.name}.parquet"
+    path = root / f".empty-{table.name}" / partition(FIRST_US) / f"{table.name}.parquet"
     if not path.exists():
         write_parquet(table.schema().empty_table(), path, table)
 

@@ -22,7 +22,8 @@ from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import is_table_file
 from tokenergy_collectors.upload.objects import errors_of
 from tokenergy_sql.catalog import views
-from tokenergy_sql.catalog.connecting import quarantined_table, quoted, select_from, select_listed
+from tokenergy_sql.catalog.connecting import quarantined_table, select_from, select_listed
+from tokenergy_sql.catalog.duck import open_memory, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,13 +65,10 @@ class RemoteLake:
             UserError: there is no such folder.
             Exception: one of `errors`: the store is unreachable or denies access.
         """
-        import duckdb
-
         if not self._fs.exists(self._base):
             raise UserError(f"lake {self.url}: no such bucket or prefix")
         files = {name: self._files(name) for name in TABLES}
-        con = duckdb.connect()
-        con.execute("SET TimeZone = 'UTC'")
+        con = open_memory()
         con.register_filesystem(self._fs)
         for name, table in TABLES.items():
             paths = [f"{self._scheme}://{path}" for path in files[name]]

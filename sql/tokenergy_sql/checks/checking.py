@@ -87,6 +87,10 @@ def _run_all(
     # Files are validated once, by the checks that examine everything.
     named = None if scope is None else views.tables_named(" ".join(text for _, text in texts))
     with catalog.connect(lake, scope, named=named, allocation=held) as con:
+        con.execute(
+            "CREATE TEMP TABLE checked_hour AS SELECT unnest($1::BIGINT[]) AS hour_us",
+            [[] if scope is None else scope["segment"]],
+        )
         return [_run(con, name, text) for name, text in texts]
 
 
@@ -116,7 +120,8 @@ def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[
     if hours is not None:
         yield _scope(hours)
         return
-    tables = ("segment", "ledger", "ledger_hour", "job_hour_index")
+    # Hours of power too: readings without a segment are what one check looks for.
+    tables = ("power", "segment", "ledger", "ledger_hour", "job_hour_index", "load_profile")
     derived = sorted({hour for table in tables for hour in lake.hours(table)})
     first = _scope(derived[:1])
     del first["quarantined"]
@@ -128,6 +133,6 @@ def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[
 def _scope(hours: Sequence[int]) -> dict[str, list[int]]:
     """Return the hours of each table that an hourly check reads; of raw rows, neighbours too."""
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
-    derived = ("segment", "ledger", "ledger_hour", "job_hour_index")
+    derived = ("segment", "ledger", "ledger_hour", "job_hour_index", "load_profile")
     own = {name: list(hours) for name in (*derived, "quarantined")}
     return {**own, "power": near, "state": near}

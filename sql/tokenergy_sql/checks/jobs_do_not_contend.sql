@@ -1,20 +1,33 @@
 -- Jobs never claim more than the whole of a device; where they do, the split is an estimate.
--- warn, hourly
--- In: segment, allocation. Out: the devices that are claimed for more.
+-- warn, whole
+-- In: allocation. Out: the devices that are claimed for more.
+--
+-- Looks at the job lists alone, so it sees devices without readings too. Claims only grow where one
+-- begins, so it is enough to look there. A job that was recorded twice on a device claims it once.
+WITH
+begun AS (
+    SELECT DISTINCT device_id, start_us FROM allocation
+),
+holding AS (
+    SELECT b.device_id, b.start_us, a.job_id, a.mig_id, max(a.share_ppm) AS share_ppm
+    FROM begun AS b
+    JOIN allocation AS a
+        ON a.device_id = b.device_id
+        AND a.start_us <= b.start_us
+        AND (a.end_us IS NULL OR a.end_us > b.start_us)
+    GROUP BY ALL
+),
+contended AS (
+    SELECT device_id, start_us, count(DISTINCT job_id) AS jobs
+    FROM holding
+    GROUP BY ALL
+    HAVING sum(share_ppm) > whole_ppm()
+)
 SELECT
     device_id,
     strftime(make_timestamp(min(start_us)), '%Y-%m-%dT%H:%M:%S.%fZ') AS "from",
-    count(*) AS segments,
+    count(*) AS times,
     max(jobs) AS jobs
-FROM (
-    SELECT s.device_id, s.start_us, count(*) AS jobs, sum(a.share_ppm) AS share_ppm
-    FROM segment AS s
-    JOIN allocation AS a
-        ON a.device_id = s.device_id
-        AND a.start_us <= s.start_us
-        AND (a.end_us IS NULL OR a.end_us >= s.end_us)
-    GROUP BY ALL
-)
-WHERE share_ppm > whole_ppm()
+FROM contended
 GROUP BY device_id
 ORDER BY ALL

@@ -1,17 +1,23 @@
--- The ledger adds up to the meter on every device and hour, to the nanojoule.
+-- The ledger adds up to the meter on every device and hour, to the nanojoule, and leaves no time out.
 -- fail, hourly
 -- In: ledger, power, device. Out: the devices and hours in which it does not.
 --
 -- The meter is read again from the raw rows, by SQL that shares no code with the integration: the
 -- counter's difference (linear between readings, rounded down) over every run of segments that the
 -- ledger books by counter; the integral of the readings over every run that it books by samples.
+-- And all time between two neighbouring readings of power within the gap limit must be booked.
+--
+-- A reading above what its board can draw is none (`most`), and powers of one stamp are averaged.
+-- Where the counter had a glitch, which of its readings are right is a judgement: such a run need
+-- only be what its board can have drawn.
 WITH
 booked AS (
     SELECT
-        device_id, start_us, end_us,
+        device_id, node, start_us, end_us,
         hour_of(start_us) AS hour_us,
         max(meter) FILTER (WHERE meter <> 'none') AS meter,
-        sum(energy_nj) AS energy_nj
+        sum(energy_nj) AS energy_nj,
+        bool_or(contains(reasons, 'counter_glitch')) AS glitch
     FROM ledger
     GROUP BY ALL
 ),
@@ -35,10 +41,57 @@ run AS (
         device_id, hour_us, run, meter,
         min(start_us) AS a_us,
         max(end_us) AS b_us,
-        sum(energy_nj) AS booked_nj
+        sum(energy_nj) AS booked_nj,
+        coalesce(bool_or(glitch), false) AS glitch
     FROM numbered
     WHERE meter IS NOT NULL
     GROUP BY ALL
+),
+-- What holds in an hour: from what was known by its end, or else from what was recorded first.
+told AS (
+    SELECT
+        r.device_id,
+        r.hour_us,
+        coalesce(
+            arg_max(d.update_us, (d.ts_us, d.update_us))
+            FILTER (WHERE d.ts_us < r.hour_us + us_per_hour()),
+            arg_min(d.update_us, (d.ts_us, d.update_us)),
+            0
+        ) AS update_us,
+        coalesce(
+            max(greatest(d.limit_mw, d.limit_max_mw))
+            FILTER (WHERE d.ts_us < r.hour_us + us_per_hour()),
+            arg_min(greatest(d.limit_mw, d.limit_max_mw), d.ts_us)
+        ) AS limit_mw
+    FROM (
+        SELECT device_id, hour_us FROM run
+        UNION
+        SELECT DISTINCT p.device_id, h.hour_us
+        FROM (SELECT DISTINCT device_id, hour_of(ts_us) AS hour_us FROM power) AS p
+        JOIN (SELECT DISTINCT hour_us FROM booked) AS h USING (hour_us)
+    ) AS r
+    LEFT JOIN (
+        SELECT * REPLACE (
+            CASE WHEN limit_mw BETWEEN 1 AND 4000000 THEN limit_mw END AS limit_mw,
+            CASE WHEN limit_max_mw BETWEEN 1 AND 4000000 THEN limit_max_mw END AS limit_max_mw
+        )
+        FROM device
+    ) AS d ON d.device_id = r.device_id
+    GROUP BY r.device_id, r.hour_us
+),
+most AS (
+    SELECT
+        device_id,
+        hour_us,
+        coalesce(limit_mw * 3 // 2, 4000000) AS most_mw,
+        least(600 * us_per_second(), greatest(
+            3 * update_us,
+            CASE
+                WHEN update_us >= us_per_second() // 2 THEN 10 * us_per_second()
+                ELSE 3 * us_per_second() // 2
+            END
+        )) AS limit_us
+    FROM told
 ),
 -- The counter, read again --------------------------------------------------------------------
 counter_row AS (
@@ -78,37 +131,25 @@ counter_at AS (
 ),
 -- The samples, integrated again ----------------------------------------------------------------
 reading AS (
-    SELECT device_id, ts_us, min(power_mw) AS mw
-    FROM power
-    WHERE
-        power_mw IS NOT NULL
-        AND device_id IN (SELECT device_id FROM run WHERE meter = 'samples')
-    GROUP BY device_id, ts_us
+    SELECT
+        m.device_id, m.hour_us, m.limit_us, p.ts_us,
+        sum(DISTINCT p.power_mw)::BIGINT // count(DISTINCT p.power_mw) AS mw
+    FROM most AS m
+    JOIN power AS p ON p.device_id = m.device_id AND p.power_mw <= m.most_mw
+    WHERE p.ts_us BETWEEN m.hour_us - us_per_hour() AND m.hour_us + 2 * us_per_hour()
+    GROUP BY ALL
 ),
 pair AS (
     SELECT
         device_id,
+        hour_us,
         ts_us AS t0,
         mw::HUGEINT AS p0,
         lead(ts_us) OVER device AS t1,
         lead(mw) OVER device::HUGEINT AS p1
     FROM reading
-    WINDOW device AS (PARTITION BY device_id ORDER BY ts_us)
-),
--- The gap limit of an hour: from the update period known by then, or else the first one recorded.
-gap_limit AS (
-    SELECT
-        r.device_id,
-        r.hour_us,
-        least(greatest(3 * coalesce(
-            arg_max(d.update_us, (d.ts_us, d.update_us))
-            FILTER (WHERE d.ts_us < r.hour_us + us_per_hour()),
-            arg_min(d.update_us, (d.ts_us, d.update_us)),
-            0
-        ), 3 * us_per_second() // 2), 600 * us_per_second()) AS limit_us
-    FROM (SELECT DISTINCT device_id, hour_us FROM run) AS r
-    LEFT JOIN device AS d ON d.device_id = r.device_id AND d.update_us IS NOT NULL
-    GROUP BY r.device_id, r.hour_us
+    WINDOW device AS (PARTITION BY device_id, hour_us ORDER BY ts_us)
+    QUALIFY t1 - t0 <= limit_us
 ),
 part AS (
     SELECT
@@ -117,9 +158,10 @@ part AS (
         (greatest(p.t0, r.a_us) - p.t0)::HUGEINT AS x0,
         (least(p.t1, r.b_us) - p.t0)::HUGEINT AS x1
     FROM run AS r
-    JOIN gap_limit AS g ON g.device_id = r.device_id AND g.hour_us = r.hour_us
-    JOIN pair AS p ON p.device_id = r.device_id AND p.t0 < r.b_us AND p.t1 > r.a_us
-    WHERE r.meter = 'samples' AND p.t1 - p.t0 <= g.limit_us
+    JOIN pair AS p
+        ON p.device_id = r.device_id AND p.hour_us = r.hour_us
+        AND p.t0 < r.b_us AND p.t1 > r.a_us
+    WHERE r.meter = 'samples'
 ),
 integral AS (
     SELECT
@@ -134,20 +176,56 @@ integral AS (
 metered AS (
     SELECT
         r.*,
-        CASE r.meter WHEN 'counter' THEN b.nj - a.nj ELSE i.nj END AS metered_nj
+        CASE r.meter WHEN 'counter' THEN b.nj - a.nj ELSE i.nj END AS metered_nj,
+        r.glitch AND r.booked_nj BETWEEN 0 AND m.most_mw * (r.b_us - r.a_us + us_per_second())
+            AS possible
     FROM run AS r
+    JOIN most AS m ON m.device_id = r.device_id AND m.hour_us = r.hour_us
     LEFT JOIN counter_at AS a ON a.device_id = r.device_id AND a.edge_us = r.a_us
     LEFT JOIN counter_at AS b ON b.device_id = r.device_id AND b.edge_us = r.b_us
     LEFT JOIN integral AS i
         ON i.device_id = r.device_id AND i.hour_us = r.hour_us AND i.run = r.run
+),
+-- All time ---------------------------------------------------------------------------------------
+-- Time in which power is known, and what the ledger books of it by some meter.
+known_time AS (
+    SELECT
+        device_id,
+        hour_us,
+        sum(least(t1, hour_us + us_per_hour()) - greatest(t0, hour_us)) AS known_us
+    FROM pair
+    WHERE t0 < hour_us + us_per_hour() AND t1 > hour_us
+    GROUP BY ALL
+),
+booked_time AS (
+    SELECT device_id, hour_us, sum(b_us - a_us) AS booked_us FROM run GROUP BY ALL
+),
+unbooked AS (
+    SELECT k.device_id, k.hour_us, k.known_us - coalesce(b.booked_us, 0) AS unbooked_us
+    FROM known_time AS k
+    LEFT JOIN booked_time AS b USING (device_id, hour_us)
+    -- Files do not say the node: readings of two nodes next to one another are not neighbours.
+    WHERE
+        k.known_us > coalesce(b.booked_us, 0)
+        AND k.device_id NOT IN
+        (SELECT device_id FROM device GROUP BY device_id HAVING count(DISTINCT node) > 1)
+),
+wrong AS (
+    SELECT
+        device_id, hour_us,
+        sum(booked_nj) AS ledger_nj,
+        sum(metered_nj) AS meter_nj
+    FROM metered
+    GROUP BY ALL
+    HAVING bool_or(booked_nj IS DISTINCT FROM metered_nj AND possible IS NOT TRUE)
 )
 SELECT
     device_id,
     strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z') AS hour,
-    sum(booked_nj) AS ledger_nj,
-    sum(metered_nj) AS meter_nj,
-    sum(booked_nj) - sum(metered_nj) AS difference_nj
-FROM metered
-GROUP BY device_id, hour_us
-HAVING bool_or(booked_nj IS DISTINCT FROM metered_nj)
-ORDER BY device_id, hour_us
+    ledger_nj,
+    meter_nj,
+    ledger_nj - meter_nj AS difference_nj,
+    unbooked_us
+FROM wrong
+FULL JOIN unbooked USING (device_id, hour_us)
+ORDER BY device_id, hour

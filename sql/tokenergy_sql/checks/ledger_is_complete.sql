@@ -1,8 +1,19 @@
--- Every segment's time is booked exactly once, and no other time is.
+-- A device's segments leave no time out, and every segment's time is booked exactly once.
 -- fail, hourly
--- In: segment, ledger. Out: the segments that are not, and ledger rows without a segment.
-WITH booked AS (
+-- In: segment, ledger. Out: the segments that are not, holes between segments, and ledger rows
+-- without a segment.
+WITH
+booked AS (
     SELECT device_id, start_us, end_us, sum(device_us) AS booked_us FROM ledger GROUP BY ALL
+),
+followed AS (
+    SELECT
+        device_id,
+        end_us AS start_us,
+        lead(start_us) OVER (
+            PARTITION BY device_id, hour_of(start_us) ORDER BY start_us
+        ) - end_us AS hole_us
+    FROM segment
 )
 SELECT
     device_id,
@@ -12,4 +23,12 @@ SELECT
 FROM segment AS s
 FULL JOIN booked AS b USING (device_id, start_us)
 WHERE b.booked_us IS DISTINCT FROM s.end_us - start_us
+UNION ALL
+SELECT
+    device_id,
+    strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",
+    hole_us AS length_us,
+    0 AS booked_us
+FROM followed
+WHERE hole_us > 0
 ORDER BY ALL

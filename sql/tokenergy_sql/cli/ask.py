@@ -96,10 +96,12 @@ def export(
       tokenergy export --lake ./lake --table ledger --format parquet --out gaps.parquet \\
         --where "account = 'gap'"
     """
+    from tokenergy_collectors.base.output import is_stdout
     from tokenergy_sql.catalog.asking import lake_at
     from tokenergy_sql.terminal.export import export as write
 
-    typer.echo(f"export: {write(lake_at(lake), table, output_format, out, where):,} rows -> {out}")
+    rows = write(lake_at(lake), table, output_format, out, where)
+    typer.echo(f"export: {rows:,} rows -> {out}", err=is_stdout(out))
 
 
 def catalog(lake: LakeOption) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from tokenergy_collectors import __version__
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.cli import guarded
 from tokenergy_sql.cli import ask, emulated, pipeline, show
 from tokenergy_sql.cli.extras import ANALYSIS_PACKAGES, not_installed
@@ -61,6 +63,18 @@ def _run() -> None:
         if error.name not in ANALYSIS_PACKAGES:
             raise
         raise not_installed(error.name) from None
+    except Exception as error:
+        if not _is_the_machines(error):
+            raise
+        raise UserError(" ".join(str(error).split())) from None
+
+
+def _is_the_machines(error: Exception) -> bool:
+    """Return whether DuckDB says that a disk, a file or the memory failed, not that we erred."""
+    duckdb = sys.modules.get("duckdb")
+    return duckdb is not None and isinstance(
+        error, duckdb.IOException | duckdb.OutOfMemoryException
+    )
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tokenergy_sql.cli.options import DeviceOption, HourOption, LakeOption, SiteOption
+from tokenergy_sql.terminal.arguments import parse_hours
 
 
 def aggregate(
@@ -39,7 +40,7 @@ def aggregate(
     take_from_system()
     from tokenergy_sql import steps
 
-    batches = steps.aggregate_hours(lake, steps.parse_hours(hour), node, window, device, memory)
+    batches = steps.aggregate_hours(lake, parse_hours(hour), node, window, device, memory)
     readings, segments = sum(b.readings for b in batches), sum(b.segments for b in batches)
     used = {one for b in batches for one in b.backend.split("+")}
     backends = "+".join(sorted(used)) or "nothing to do"
@@ -72,7 +73,7 @@ def load_profile(
     """
     from tokenergy_sql import steps
 
-    profiled = steps.profile_hours(lake, steps.parse_hours(hour), by, step, device)
+    profiled = steps.profile_hours(lake, parse_hours(hour), by, step, device)
     steps.print_profiles(lake, [p.hour_us for p in profiled])
     groups, cells = sum(p.groups for p in profiled), sum(p.cells for p in profiled)
     backends = "+".join(sorted({p.backend for p in profiled})) or "nothing to do"
@@ -101,7 +102,7 @@ def index(
     """
     from tokenergy_sql import steps
 
-    indexed = steps.index_hours(lake, steps.parse_hours(hour), site, rebuild_all)
+    indexed = steps.index_hours(lake, parse_hours(hour), site, rebuild_all)
     typer.echo(f"index: {steps.summary(indexed)}")
 
 
@@ -161,7 +162,7 @@ def check(
     lake: LakeOption,
     hour: HourOption = None,
     limit: Annotated[
-        int, typer.Option("--limit", help="How many offending rows to show for each check.")
+        int, typer.Option("--limit", min=0, help="How many offending rows to show for each check.")
     ] = 5,
 ) -> None:
     """Check the books: ledger against meters, jobs against ledger, bounds and sums.
@@ -177,5 +178,5 @@ def check(
     """
     from tokenergy_sql import steps
 
-    if not steps.print_checks(lake, limit, steps.parse_hours(hour)):
+    if not steps.print_checks(lake, limit, parse_hours(hour)):
         raise typer.Exit(1)

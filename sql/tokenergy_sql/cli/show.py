@@ -65,6 +65,7 @@ def report(
     Example:
       tokenergy report --lake ./lake --out report.html
     """
+    from tokenergy_collectors.base.output import is_stdout
     from tokenergy_sql import steps
 
-    typer.echo(f"report: {steps.write_report(lake, out)}")
+    typer.echo(f"report: {steps.write_report(lake, out)}", err=is_stdout(out))

@@ -52,12 +52,12 @@ def prepare(folder: Path) -> None:
     Raises:
         UserError: the folder holds other files, or cannot be made.
     """
-    # The mark says that an earlier demo made the folder, so its lake may be deleted.
-    if folder.exists() and not (folder / _MARK).exists() and any(folder.iterdir()):
-        raise UserError(
-            f"{folder}: the folder is not empty and no demo made it; choose another with --out"
-        )
     try:
+        # The mark says that an earlier demo made the folder, so its lake may be deleted.
+        if folder.exists() and not (folder / _MARK).exists() and any(folder.iterdir()):
+            raise UserError(
+                f"{folder}: the folder is not empty and no demo made it; choose another with --out"
+            )
         for name in ("lake", "truth"):
             shutil.rmtree(folder / name, ignore_errors=True)
             (folder / name).mkdir(parents=True)

@@ -18,6 +18,7 @@ from tokenergy_sql.explain.formulas import formulas
 from tokenergy_sql.index.site import Site, load_site
 from tokenergy_sql.report.meanings import METHODS, REASONS
 from tokenergy_sql.terminal.jobnames import require_job
+from tokenergy_sql.terminal.jsontext import finite
 
 FORMATS = ("text", "json")
 
@@ -57,6 +58,6 @@ def print_explanation(root: Path, job_id: str, output_format: str, site_file: Pa
     lake = Lake(root)
     document = explanation(lake, job_id, load_site(site_file, lake.root))
     if output_format == "json":
-        print(json.dumps(document, indent=1))
+        print(json.dumps(finite(document), indent=1, allow_nan=False))
     else:
         print_text(document)

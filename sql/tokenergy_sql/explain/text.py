@@ -12,6 +12,7 @@ from typing import Any
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.explain import columns
 from tokenergy_sql.explain.columns import Column, seconds, timestamp
+from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.table import console, interval, significant
 
 _MOST_FILES = 6
@@ -62,19 +63,12 @@ def _print_head(job_id: str, index: NamedRow) -> None:
 
 
 def _print_rows(title: str, rows: Sequence[NamedRow], shown: Sequence[Column]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     if not rows:
         print(f"{title}: none")
         return
     print(title)
-    table = Table(show_edge=False, pad_edge=False)
-    for heading, _ in shown:
-        table.add_column(Text(heading), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell(row)) for _, cell in shown))
-    console().print(table)
+    headings = [Heading(heading) for heading, _ in shown]
+    console().print(Grid(headings, [[cell(row) for _, cell in shown] for row in rows]))
 
 
 def _print_files(rows: Sequence[NamedRow], what: str, more: str = "") -> None:

@@ -102,10 +102,11 @@ def _table(
     """Return rows as columns of the contract."""
     import pyarrow as pa
 
+    from tokenergy_transforms import anomalies
     from tokenergy_transforms.booking import accounts, parts
 
     segment, energy, low, high, integral, counter, covered, device_us = rows.values
-    account, job, method, meter, shared = rows.codes
+    account, job, method, meter, shared, reasons = rows.codes
     columns = {
         "device_id": _texts(hour.devices[devices.start : devices.stop], device),
         "node": _texts(hour.nodes, hour.node[segment]),
@@ -125,6 +126,7 @@ def _table(
         "covered_us": covered,
         "device_us": device_us,
         "max_gap_us": hour.max_gap_us[segment],
+        "reasons": _texts(anomalies.TEXTS, np.where(reasons == 0, np.int32(NONE), reasons)),
     }
     return pa.table({name: columns[name] for name in LEDGER.column_names})
 

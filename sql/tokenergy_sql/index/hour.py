@@ -101,9 +101,10 @@ def _book(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int, record: Reco
 
 
 def _create_devices(con: duckdb.DuckDBPyConnection, reader: InputReader, hour_us: int) -> None:
-    """Create `device` and `device_now` as known by the end of an hour."""
+    """Create `device`, `device_now` and `device_at` as known by the end of an hour."""
     import pyarrow as pa
 
     rows = device_rows(reader.devices, hour_us)
     store_rows(con, "device", pa.Table.from_pylist(rows, schema=contract.DEVICE.schema()))
-    con.execute(views.definition("device_now").sql.replace("VIEW", "TEMP TABLE", 1))
+    for name in ("device_now", "device_at"):
+        con.execute(views.definition(name).sql.replace("VIEW", "TEMP TABLE", 1))

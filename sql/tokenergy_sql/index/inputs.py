@@ -28,6 +28,9 @@ Inputs = dict[str, str]
 
 _DIGITS = 16
 
+_OF_ALLOCATIONS = ("job_id", "node", "device_id", "share_ppm", "mig_id", "share_estimated")
+"""What an hour's models see of an allocation, besides its edges."""
+
 
 class InputReader:
     """Reads once what all hours have in common.
@@ -95,7 +98,7 @@ class InputReader:
             if row["start_us"] <= end_us and (row["end_us"] is None or row["end_us"] >= hour_us):
                 continues = row["end_us"] is None or row["end_us"] > end_us
                 yield {
-                    **{name: row[name] for name in ("job_id", "device_id", "share_ppm", "mig_id")},
+                    **{name: row[name] for name in _OF_ALLOCATIONS},
                     "start_us": row["start_us"],
                     "end_us": None if continues else row["end_us"],
                 }

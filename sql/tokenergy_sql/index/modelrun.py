@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tokenergy_collectors import __version__
 from tokenergy_collectors.lake import Lake, contract
 from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog.duck import quoted
 from tokenergy_sql.index import calibration
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.site import Site
@@ -88,13 +89,13 @@ def build_model(con: duckdb.DuckDBPyConnection, name: str, table: str | None = N
         name: of the model.
         table: name of the table; that of the model if None.
     """
-    con.execute(f"CREATE TEMP TABLE {catalog.quoted(table or name)} AS {model_text(name)}")
+    con.execute(f"CREATE TEMP TABLE {quoted(table or name)} AS {model_text(name)}")
 
 
 def store_rows(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
     """Make a table of rows; it hides a view of the lake by that name."""
     con.register("incoming", rows)
-    con.execute(f"CREATE TEMP TABLE {catalog.quoted(name)} AS FROM incoming")
+    con.execute(f"CREATE TEMP TABLE {quoted(name)} AS FROM incoming")
     con.unregister("incoming")
 
 

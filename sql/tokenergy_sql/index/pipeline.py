@@ -7,6 +7,7 @@ a revision.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.paths import hour_of, partition
 from tokenergy_sql.catalog import connecting as catalog
-from tokenergy_sql.catalog.file import write_catalog
+from tokenergy_sql.catalog.file import unusable, write_catalog
 from tokenergy_sql.index import modelrun, tokens
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
@@ -28,6 +29,8 @@ from tokenergy_sql.revisions.recorder import Recorder, recording
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_LOG = logging.getLogger(__name__)
 
 _TABLES_KEY = "made"
 """Key, among the inputs recorded of an hour, of the tables that have a file of it."""
@@ -94,9 +97,17 @@ def index(
         finally:
             revisions.write_hours(lake, recorded, file_digests)
         jobs = _index_jobs(lake, site, held, record)
-        write_catalog(lake, held)
+        _write_catalog(lake, held)
     files = record.manifest.added or record.manifest.replaced
     return Indexed(jobs, len(examined), causes, record.manifest.number if files else None)
+
+
+def _write_catalog(lake: Lake, held: pa.Table) -> None:
+    """Write the catalog for other clients, if they could open it: the index is there either way."""
+    if why := unusable(lake):
+        _LOG.warning("catalog.duckdb is left out: %s", why)
+    else:
+        write_catalog(lake, held)
 
 
 def _all_hours(lake: Lake, usage: pa.Table) -> set[int]:

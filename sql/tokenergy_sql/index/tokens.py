@@ -29,6 +29,7 @@ from tokenergy_collectors.lake.paths import hour_of, hour_of_path, partition
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
+from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.index.models import model_text
 
 if TYPE_CHECKING:
@@ -85,11 +86,9 @@ class Usage:
     known: pa.Table
 
     @classmethod
-    def of(cls, rows: pa.Table, known: pa.Table) -> Usage:
-        """Return the usage of a lake from the rows of `usage` and of `known`."""
-        import duckdb
-
-        with duckdb.connect() as con:
+    def of(cls, rows: pa.Table) -> Usage:
+        """Return the usage of a lake from the rows of `usage`."""
+        with open_memory() as con:
             con.register("token_usage", rows)
             return cls(rows, con.sql(model_text("job_usage")).to_arrow_table(), known)
 
@@ -118,7 +117,7 @@ def usage(
     """
     import duckdb
 
-    with duckdb.connect() as con:
+    with open_memory() as con:
         views.define(con, views.UNITS)
         con.register("allocation", allocations(lake) if held is None else held)
         con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")

@@ -1,19 +1,18 @@
 """Writes the report: one HTML page that needs no other file.
 
-In: an indexed lake. Out: a file with its style, its data and the Vega runtime inside, written aside
-and renamed. It does not say when it was made, so the same lake gives the same bytes.
+In: an indexed lake. Out: a file with its style, its data and the Vega runtime inside. It does not
+say when it was made, so the same lake gives the same bytes.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.output import require_writable, write_text
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.checks.checking import Finding, run_checks
 from tokenergy_sql.report.facts import read_facts
@@ -34,7 +33,7 @@ def build_report(
 
     Args:
         lake: an indexed lake.
-        out: the HTML file to write; an existing file is replaced.
+        out: the HTML file to write; see `base.output.writing`.
         title: heading of the page; "TokEnergy report" if None.
         findings: what the checks found; the checks are run if None.
 
@@ -43,10 +42,12 @@ def build_report(
 
     Raises:
         UserError: the lake has no `job_index`, or the file cannot be written.
+        OutputError: the reader of a FIFO has gone, or standard output is full.
     """
+    require_writable(out)
     facts = read_facts(lake)
     findings = run_checks(lake) if findings is None else findings
-    _write(render(page_values(facts, findings, title)), out)
+    write_text(render(page_values(facts, findings, title)), out)
     return out
 
 
@@ -90,15 +91,3 @@ def _vega() -> str:
 
 def _text(name: str) -> str:
     return (resources.files("tokenergy_sql.report") / name).read_text("utf-8")
-
-
-def _write(page: str, out: Path) -> None:
-    aside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(page, "utf-8")
-        aside.replace(out)
-    except OSError as error:
-        raise UserError(f"report {out}: cannot be written: {error.strerror or error}") from None
-    finally:
-        if aside.exists():
-            aside.unlink()

@@ -14,6 +14,7 @@ from tokenergy_collectors.lake.paths import hour_of_path
 from tokenergy_collectors.lake.reading import columns_of
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.revisions import Manifest
@@ -75,13 +76,11 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
     Raises:
         UserError: there is no such revision, or files that it needs have been dropped.
     """
-    import duckdb
-
     files = {
         name: revisions.files_at(lake, number, "job_hour_index")
         for name, number in (("before", older), ("after", newer))
     }
-    with duckdb.connect() as con:
+    with open_memory() as con:
         views.define(con, views.UNITS)
         for name, paths in files.items():
             sound = [(path, columns_of(path, JOB_HOUR_INDEX)) for path in paths]

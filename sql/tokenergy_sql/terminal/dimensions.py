@@ -1,16 +1,16 @@
 """Energy per token by a dimension, such as model or rack.
 
-In: `tokenergy_by` of a lake. Out: a rich table; NULL is a dash, with the reason code beside it.
+In: `tokenergy_by` of a lake. Out: a table; NULL is a dash, with the reason code beside it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.table import (
-    WIDE_COLUMNS,
     Column,
     console,
     count,
@@ -21,9 +21,6 @@ from tokenergy_sql.terminal.table import (
     table_of,
 )
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 
 def print_by(lake: AnyLake, dimension: str) -> None:
     """Print one row for each value of the dimension and workload, the largest consumer first.
@@ -31,17 +28,15 @@ def print_by(lake: AnyLake, dimension: str) -> None:
     Raises:
         UserError: there is no such dimension.
     """
-    terminal = console()
-    terminal.print(dimension_table(lake, dimension, wide=terminal.width >= WIDE_COLUMNS))
+    console().print(dimension_table(lake, dimension))
 
 
-def dimension_table(lake: AnyLake, dimension: str, *, wide: bool) -> Table:
+def dimension_table(lake: AnyLake, dimension: str) -> Grid:
     """Return energy per token by a dimension as a table.
 
     Args:
         lake: the lake, indexed.
         dimension: one of those of `tokenergy_by`.
-        wide: whether there is room for all columns.
 
     Raises:
         UserError: there is no such dimension.
@@ -53,11 +48,11 @@ def dimension_table(lake: AnyLake, dimension: str, *, wide: bool) -> Table:
         "tokenergy_by",
     )
     value = Column(dimension, lambda row: row["value"] or "-", justify="left")
-    workload = Column("workload", lambda row: str(row["workload"]), justify="left")
+    workload = Column("workload", lambda row: str(row["workload"]), rank=1, justify="left")
     # By workload, the value is the workload: one column is enough.
-    labels = (workload,) if dimension == "workload" else (value, workload)
+    labels = (value,) if dimension == "workload" else (value, workload)
     title = f"Energy per token by {dimension}"
-    return table_of(title, rows, (*labels, *_FIGURES), wide=wide)
+    return table_of(title, rows, (*labels, *_FIGURES))
 
 
 def _kwh(energy_nj: Any) -> str:
@@ -74,17 +69,17 @@ def _notes(row: NamedRow) -> str:
 
 
 _FIGURES = (
-    Column("jobs", lambda r: count(r["jobs"])),
+    Column("jobs", lambda r: count(r["jobs"]), rank=1),
     Column("tokens", lambda r: count(r["n_tokens"])),
-    Column("GPU kWh", lambda r: _kwh(r["e_gpu_nj"])),
-    Column("[low, high]", lambda r: _kwh_interval(r["e_gpu_low_nj"], r["e_gpu_high_nj"]), False),
-    Column("facility kWh", lambda r: _kwh(r["e_facility_nj"]), narrow=False),
-    Column("burdened kWh", lambda r: _kwh(r["e_facility_burdened_nj"]), narrow=False),
+    Column("GPU kWh", lambda r: _kwh(r["e_gpu_nj"]), rank=1),
+    Column("[low, high]", lambda r: _kwh_interval(r["e_gpu_low_nj"], r["e_gpu_high_nj"]), 2),
+    Column("facility kWh", lambda r: _kwh(r["e_facility_nj"]), rank=2),
+    Column("burdened kWh", lambda r: _kwh(r["e_facility_burdened_nj"]), rank=2),
     Column("J/token GPU", lambda r: significant(r["te_gpu"])),
     Column("[low, high]", lambda r: interval(r["te_gpu_low"], r["te_gpu_high"])),
-    Column("J/token facility", lambda r: significant(r["tokenergy"])),
-    Column("[low, high]", lambda r: interval(r["te_low"], r["te_high"])),
-    Column("burdened", lambda r: significant(r["tokenergy_burdened"]), narrow=False),
-    Column("covered %", lambda r: percent(r["coverage"], 1, 2), narrow=False),
+    Column("J/token facility", lambda r: significant(r["tokenergy"]), rank=1),
+    Column("[low, high]", lambda r: interval(r["te_low"], r["te_high"]), rank=1),
+    Column("burdened", lambda r: significant(r["tokenergy_burdened"]), rank=2),
+    Column("covered %", lambda r: percent(r["coverage"], 1, 2), rank=2),
     Column("notes", _notes, justify="left"),
 )

@@ -1,7 +1,7 @@
 """Where each job's energy went, and its steady state, on the terminal.
 
 In: the rows of `tokenergy_sql.index.efficiency`, which reads `job_efficiency` and adds up hours.
-Out: rich tables of all jobs, or of one job by hour and by power cap; NULL is a dash, with the
+Out: tables of all jobs, or of one job by hour and by power cap; NULL is a dash, with the
 reason code beside it.
 """
 
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.index.efficiency import CAPS_PERCENT, hours, jobs
+from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.jobnames import require_job
 from tokenergy_sql.terminal.table import (
     Column,
@@ -26,9 +27,6 @@ from tokenergy_sql.terminal.table import (
     significant,
     table_of,
 )
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def print_efficiency(lake: Lake, job_id: str | None) -> None:
@@ -42,7 +40,7 @@ def print_efficiency(lake: Lake, job_id: str | None) -> None:
         terminal.print(table)
 
 
-def all_jobs_table(lake: Lake) -> Table:
+def all_jobs_table(lake: Lake) -> Grid:
     """Return the table of all jobs.
 
     Raises:
@@ -54,7 +52,7 @@ def all_jobs_table(lake: Lake) -> Table:
     return table_of("Where each job's energy went", rows, (_JOB, *_FIGURES))
 
 
-def job_tables(lake: Lake, job_id: str) -> Sequence[Table]:
+def job_tables(lake: Lake, job_id: str) -> Sequence[Grid]:
     """Return the tables of one job: by hour with the total below, and by power cap.
 
     Raises:
@@ -71,7 +69,7 @@ def job_tables(lake: Lake, job_id: str) -> Sequence[Table]:
     )
 
 
-def _cap_table(job: NamedRow) -> Table:
+def _cap_table(job: NamedRow) -> Grid:
     """Return what a job drew above each cap: GPU kJ and per cent of its energy, both bounds."""
     rows = [
         {
@@ -126,16 +124,16 @@ _HOUR = Column("hour", _hour, justify="left")
 _FIGURES = (
     Column("GPU kJ", lambda r: significant(_kj(r["e_gpu_nj"]))),
     Column("steady %", _share("e_steady_nj")),
-    Column("low batch %", _share("e_low_batch_nj")),
-    Column("prefill %", _share("e_prefill_nj")),
-    Column("no tokens %", _share("e_no_tokens_nj")),
-    Column("idle %", _share("e_idle_nj")),
-    Column("unknown %", _share("e_unknown_nj")),
-    Column("gap % of time", lambda r: percent(r["gap_us"], r["device_us"], 1)),
-    Column("excess kJ", lambda r: significant(_kj(r["e_low_batch_excess_nj"]))),
-    Column("steady s", _steady_s),
-    Column("W", lambda r: significant(r["steady_w"])),
-    Column("tokens/s", lambda r: significant(r["steady_tokens_s"])),
+    Column("low batch %", _share("e_low_batch_nj"), rank=2),
+    Column("prefill %", _share("e_prefill_nj"), rank=2),
+    Column("no tokens %", _share("e_no_tokens_nj"), rank=2),
+    Column("idle %", _share("e_idle_nj"), rank=2),
+    Column("unknown %", _share("e_unknown_nj"), rank=2),
+    Column("gap % of time", lambda r: percent(r["gap_us"], r["device_us"], 1), rank=1),
+    Column("excess kJ", lambda r: significant(_kj(r["e_low_batch_excess_nj"])), rank=2),
+    Column("steady s", _steady_s, rank=2),
+    Column("W", lambda r: significant(r["steady_w"]), rank=1),
+    Column("tokens/s", lambda r: significant(r["steady_tokens_s"]), rank=1),
     Column("J/token steady", lambda r: significant(r["te_steady"])),
     Column("[low, high]", lambda r: interval(r["te_steady_low"], r["te_steady_high"])),
     Column("notes", notes, justify="left"),

@@ -14,9 +14,24 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.diff import Difference, Moved, compare
-from tokenergy_sql.terminal.table import console, new_table, scaled, significant
+from tokenergy_sql.terminal.grid import Grid, Heading
+from tokenergy_sql.terminal.table import console, scaled, significant
 
 _HOURS_SHOWN = 3
+
+_REVISION = (
+    Heading("revision", "right"),
+    Heading("made"),
+    *(Heading(name, "right", 1) for name in ("hours", "files added", "files replaced")),
+    Heading("causes"),
+    Heading("index version", rank=2),
+)
+_MOVED = (
+    Heading("job"),
+    Heading("hours", rank=1),
+    *(Heading(name, "right") for name in ("GPU kJ", "change %", "tokens", "J/token GPU")),
+    Heading("cause", rank=1),
+)
 
 
 def print_revisions(root: Path, keep: int | None) -> None:
@@ -27,20 +42,14 @@ def print_revisions(root: Path, keep: int | None) -> None:
     lake = Lake(root)
     if keep is not None:
         print(f"freed {revisions.drop_before(lake, keep):,} bytes")
-    table = new_table("Revisions")
-    table.add_column("revision", justify="right")
-    table.add_column("made")
-    for name in ("hours", "files added", "files replaced"):
-        table.add_column(name, justify="right")
-    for name in ("causes", "index version"):
-        table.add_column(name, overflow="fold")
+    rows = []
     for m in revisions.manifests(lake):
         counts = Counter(cause for causes in m.hours.values() for cause in causes)
         causes = ", ".join(f"{cause} {count}" for cause, count in sorted(counts.items()))
         replaced = f"{len(m.replaced)}{' (dropped)' if m.dropped else ''}"
         figures = (f"{len(m.hours)}", f"{len(m.added)}", replaced)
-        table.add_row(f"{m.number}", m.made_at, *figures, causes, m.index_version)
-    console().print(table)
+        rows.append((f"{m.number}", m.made_at, *figures, causes, m.index_version))
+    console().print(Grid(_REVISION, rows, "Revisions"))
 
 
 def print_difference(root: Path, older: int | None, newer: int | None) -> None:
@@ -58,16 +67,8 @@ def print_difference(root: Path, older: int | None, newer: int | None) -> None:
     difference = compare(lake, older, newer)
     count = len(difference.moved)
     title = f"Revision {older} to {newer}: {count} job{' differs' if count == 1 else 's differ'}"
-    table = new_table(title)
-    table.add_column("job", overflow="fold")
-    table.add_column("hours", overflow="fold")
-    for name in ("GPU kJ", "change %", "tokens", "J/token GPU"):
-        table.add_column(name, justify="right")
-    table.add_column("cause", overflow="fold")
-    for job in difference.moved:
-        table.add_row(*_cells(job))
     if difference.moved:
-        console().print(table)
+        console().print(Grid(_MOVED, [_cells(job) for job in difference.moved], title))
     else:
         print(title)
     print(_hour_counts(difference))

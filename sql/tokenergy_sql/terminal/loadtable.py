@@ -1,22 +1,19 @@
 """The load profiles of hours: how much groups draw, how far their power swings and how fast.
 
-In: `load_profile` of a lake. Out: a rich table; NULL is a dash, with the reason code beside it.
+In: `load_profile` of a lake. Out: a table; NULL is a dash, with the reason code beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.table import Column, notes, scaled, significant, table_of
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 _SQL = """
 SELECT *
@@ -25,7 +22,7 @@ ORDER BY hour_us, kind, mean_mw DESC NULLS LAST, group_id
 """
 
 
-def load_table(lake: Lake, hours: Sequence[int]) -> Table:
+def load_table(lake: Lake, hours: Sequence[int]) -> Grid:
     """Return the groups of some hours, by hour and kind, the largest load first."""
     with catalog.connect(lake, {"load_profile": hours}, named=views.tables_named(_SQL)) as con:
         rows = named_rows(con, _SQL)
@@ -43,15 +40,15 @@ def _hour(row: NamedRow) -> str:
 _COLUMNS = (
     Column("hour", _hour, justify="left"),
     Column("group", lambda row: f"{row['kind']} {row['group_id']}", justify="left"),
-    Column("GPUs", lambda row: str(row["metered"])),
+    Column("GPUs", lambda row: str(row["metered"]), rank=1),
     Column("mean kW", _figure("mean_mw", 1e6)),
     Column("max kW", _figure("max_mw", 1e6)),
     Column("swing %", _figure("swing_share", 0.01)),
-    Column("up 1 s kW", _figure("up_1s_mw", 1e6)),
-    Column("down 1 s kW", _figure("down_1s_mw", 1e6)),
-    Column("battery kJ", _figure("battery_nj", 1e12)),
-    Column("line Hz", _figure("dominant_hz", 1)),
-    Column("line %", _figure("dominant_swing_share", 0.01)),
-    Column("limit Hz", _figure("limit_hz", 1)),
+    Column("up 1 s kW", _figure("up_1s_mw", 1e6), rank=1),
+    Column("down 1 s kW", _figure("down_1s_mw", 1e6), rank=1),
+    Column("battery kJ", _figure("battery_nj", 1e12), rank=2),
+    Column("line Hz", _figure("dominant_hz", 1), rank=2),
+    Column("line %", _figure("dominant_swing_share", 0.01), rank=2),
+    Column("limit Hz", _figure("limit_hz", 1), rank=2),
     Column("notes", notes, justify="left"),
 )

@@ -1,23 +1,28 @@
 """Ad-hoc questions: one SQL statement over the lake's views, shown as a table, CSV or JSON.
 
-In: a lake and SQL. Out: text on standard output.
+In: a lake and SQL. Out: text on standard output. What Python has no exact value for (intervals,
+infinite stamps, blobs) is shown as DuckDB writes it.
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from tokenergy_sql.catalog.asking import AnyLake, ask
+from tokenergy_sql.terminal.grid import Grid, Heading
+from tokenergy_sql.terminal.jsontext import write_json
+from tokenergy_sql.terminal.table import console
 
 if TYPE_CHECKING:
     import duckdb
 
-_PIPE_COLUMNS = 100_000
-
 OutputFormat = Literal["table", "csv", "json"]
+
+_AS_TEXT = ("BIT", "BLOB", "DATE", "INTERVAL", "TIME", "TIMESTAMP", "BIGNUM", "GEOMETRY")
+"""Beginnings of the names of types whose values Python changes: DuckDB writes them itself."""
 
 
 def run_query(
@@ -36,35 +41,42 @@ def run_query(
     """
     out = out or sys.stdout
 
-    # Not named rows: a statement may give two columns the same name; table and CSV show both.
-    def fetch(con: duckdb.DuckDBPyConnection) -> tuple[list[str], list[tuple[Any, ...]]]:
-        result = con.sql(sql)
-        return ([], []) if result is None else (list(result.columns), result.fetchall())
-
-    names, rows = ask(lake, "query", fetch, sql)
+    names, rows = ask(lake, "query", lambda con: _fetch(con, sql), sql)
     if output_format == "csv":
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(names)
         writer.writerows(rows)
     elif output_format == "json":
-        json.dump([dict(zip(names, row, strict=True)) for row in rows], out, default=str, indent=1)
-        out.write("\n")
+        write_json(names, rows, out)
     else:
         _print_table(names, rows, out)
 
 
-def _print_table(names: list[str], rows: list[tuple[Any, ...]], out: TextIO) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _fetch(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Run a statement and return the names of its columns and its rows."""
+    # Not named rows: a statement may give two columns the same name, and all formats show both.
+    result: duckdb.DuckDBPyRelation | None = con.sql(sql)
+    if result is None:
+        return [], []
+    names, types = list(result.columns), [str(one) for one in result.types]
+    if any(_is_text(one) for one in types):
+        places = enumerate(types, 1)
+        result = result.project(
+            ", ".join(f"#{i}::VARCHAR" if _is_text(one) else f"#{i}" for i, one in places)
+        )
+    return names, result.fetchall()
 
-    # In a pipe a wrapped line could not be read back, so no line is too long.
-    console = Console(file=out, width=None if out.isatty() else _PIPE_COLUMNS)
-    table = Table(show_edge=False, pad_edge=False)
+
+def _is_text(type_: str) -> bool:
+    return type_.startswith(_AS_TEXT) and not type_.endswith("]")
+
+
+def _print_table(names: list[str], rows: list[tuple[Any, ...]], out: TextIO) -> None:
+    headings = []
     for place, name in enumerate(names):
-        numeric = all(isinstance(row[place], int | float | type(None)) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
-    console.print(table)
-    console.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}", highlight=False)
+        numeric = all(isinstance(row[place], int | float | Decimal | None) for row in rows)
+        headings.append(Heading(name, "right" if numeric else "left"))
+    cells = [["" if value is None else str(value) for value in row] for row in rows]
+    terminal = console(out)
+    terminal.print(Grid(headings, cells))
+    terminal.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}", highlight=False)

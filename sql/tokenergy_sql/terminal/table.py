@@ -1,6 +1,7 @@
 """What all tables of the terminal share: columns, numbers and the width of a line.
 
-In: rows by column name. Out: a rich table; an unknown value is a dash.
+In: rows by column name. Out: a `Grid`, which fits itself to the terminal; an unknown value is a
+dash.
 """
 
 from __future__ import annotations
@@ -8,66 +9,50 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tokenergy_sql.catalog.namedrows import NamedRow
+from tokenergy_sql.terminal.grid import Grid, Heading, Justify
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-WIDE_COLUMNS = 150
-"""Width of a terminal, in characters, from which all columns are shown."""
-
-_PIPE_COLUMNS = 400
+_PIPE_COLUMNS = 100_000
+"""Width of a line that is not for a terminal: what is wrapped could not be read back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, the text of a row's cell, and whether a narrow terminal shows it."""
+    """A column: its heading, the text of a row's cell, and its rank; see `grid.Heading`."""
 
     heading: str
     cell: Callable[[NamedRow], str]
-    narrow: bool = True
-    justify: Literal["left", "right"] = "right"
+    rank: int = 0
+    justify: Justify = "right"
 
 
-def console() -> Console:
-    """Return a console on standard output; in a pipe lines are as wide as they need to be."""
+def console(out: TextIO | None = None) -> Console:
+    """Return a console on a stream (standard output if None); in a pipe no line is wrapped."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+    out = out or sys.stdout
+    return Console(file=out, width=None if out.isatty() else _PIPE_COLUMNS)
 
 
-def new_table(title: str) -> Table:
-    """Return an empty table with its title on the left."""
-    from rich.table import Table
-
-    return Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-
-
-def table_of(
-    title: str, rows: Sequence[NamedRow], columns: Sequence[Column], *, wide: bool = True
-) -> Table:
+def table_of(title: str, rows: Sequence[NamedRow], columns: Sequence[Column]) -> Grid:
     """Return rows as a table; its title says so if any row is `emulated`.
 
     Args:
         title: what the table shows.
         rows: one line each.
         columns: from left to right.
-        wide: whether there is room for the columns that a narrow terminal leaves out.
     """
-    from rich.text import Text
-
     emulated = any(row["emulated"] for row in rows)
-    table = new_table(title + (" (emulated)" if emulated else ""))
-    shown = [column for column in columns if wide or column.narrow]
-    for column in shown:
-        table.add_column(Text(column.heading), justify=column.justify, overflow="fold")
-    for row in rows:
-        # Text, not str: rich would read brackets in a name as markup.
-        table.add_row(*(Text(column.cell(row)) for column in shown))
-    return table
+    return Grid(
+        [Heading(c.heading, c.justify, c.rank) for c in columns],
+        [[column.cell(row) for column in columns] for row in rows],
+        title + (" (emulated)" if emulated else ""),
+    )
 
 
 def significant(value: float | None, digits: int = 4) -> str:

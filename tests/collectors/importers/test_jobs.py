@@ -45,6 +45,8 @@ def test_columns_in_any_order_and_defaults(write: Write) -> None:
         "name": "train, big",
         "labels": None,
         "method": "declared",
+        "cluster": None,
+        "allocation_id": None,
     }
     assert (second["share_ppm"], second["user"]) == (1_000_000, "ann")
     assert (second["start_us"], second["end_us"]) == (1_706_700_000_500_000, 1_706_704_496_000_000)
@@ -67,8 +69,7 @@ def test_same_index_on_two_nodes_is_two_devices(write: Write) -> None:
     [
         ("", "is empty"),
         (HEADER, "has no jobs"),
-        (HEADER + "j,n1,0,5,4\n", "line 2: end '4' is not after start '5'"),
-        (HEADER + "j,n1,0,5,5\n", "line 2: end '5' is not after"),
+        (HEADER + "j,n1,0,5,4\n", "line 2: end '4' is before start '5'"),
         (HEADER + "j,n1,0,noon,5\n", "line 2: cannot read time 'noon'"),
         (HEADER + "j,n1,0,1,2\n\n,n1,0,5,6\n", "line 4: job_id is empty"),
         (HEADER + "j,,0,5,6\n", "line 2: node is empty"),
@@ -139,3 +140,127 @@ def test_running_job_that_ends(lake: Lake, write: Write) -> None:
     assert ends(lake) == {("j", "n1/0"): None}
     import_jobs(lake, write(HEADER + "j,n1,0,1,9\n"))
     assert ends(lake) == {("j", "n1/0"): 9 * 10**6}
+
+
+def known(lake: Lake, ts_us: int = 1, **names: int) -> None:
+    rows = [
+        {"ts_us": ts_us, "device_id": f"GPU-{name}", "node": "n1", "index": index, "emulated": True}
+        for name, index in names.items()
+    ]
+    full = [{name: row.get(name) for name in DEVICE.column_names} for row in rows]
+    lake.append("device", pa.Table.from_pylist(full, schema=DEVICE.schema()), "n1")
+
+
+def test_a_list_of_devices_is_one_allocation_each(lake: Lake, write: Write) -> None:
+    text = HEADER + 'j,n1,0-1,1,2\nk,n1,"2,3",1,2\n'
+    assert import_jobs(lake, write(text)).rows == {"jobs": 4}
+    assert set(ends(lake)) == {("j", "n1/0"), ("j", "n1/1"), ("k", "n1/2"), ("k", "n1/3")}
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("GPU 0", "line 2: device 'GPU 0' names no device: for index 0"),
+        ("*", "line 2: device '\\*' names no device"),
+        ("GPU-a", "device name fits several .* 'GPU-a' on n1 fits 2 devices"),
+    ],
+)
+def test_what_names_no_one_device_is_refused(
+    lake: Lake, write: Write, device: str, said: str
+) -> None:
+    known(lake, a1=0, a2=1)
+    with pytest.raises(UserError, match=said):
+        import_jobs(lake, write(HEADER + f"j,n1,{device},1,2\n"))
+    assert len(lake.read("jobs")) == 0
+
+
+def test_what_is_not_known_of_a_known_node_is_said(lake: Lake, write: Write) -> None:
+    known(lake, a1=0, a2=1)
+    rows = "".join(f"j{place},n1,{place},1,2\n" for place in range(9))
+    result = import_jobs(lake, write(HEADER + rows + "k,n2,GPU-a1,1,2\nk,n1.org,nvidia1,1,2\n"))
+    assert result.warnings == [
+        "a device name fits no device of its node in 7 allocations: '2' on n1 no board had this "
+        "index, '3' on n1 no board had this index, '4' on n1 no board had this index, '5' on n1 no "
+        "board had this index, '6' on n1 no board had this index and 2 more",
+        "a device name was read by an assumption in 1 allocation: 'nvidia1' on n1.org read as "
+        "index 1",
+        "the lake has no devices of the node in 1 allocation: n2",
+    ]
+    assert ("k", "GPU-a1") in ends(lake)
+
+
+def test_nothing_is_said_of_a_lake_without_devices(lake: Lake, write: Write) -> None:
+    assert import_jobs(lake, write(HEADER + "j,n1,7,1,2\n")).warnings == []
+
+
+def test_an_index_is_that_of_the_start_of_the_job(lake: Lake, write: Write) -> None:
+    known(lake, a=0, b=1)
+    known(lake, 10 * 10**6, a=1, b=0)
+    import_jobs(lake, write(HEADER + "j,n1,0,5,6\nk,n1,0,15,16\n"))
+    assert set(ends(lake)) == {("j", "GPU-a"), ("k", "GPU-b")}
+
+
+def test_a_corrected_start_replaces_the_earlier_record(lake: Lake, write: Write) -> None:
+    for start in (1, 3, 2):
+        import_jobs(lake, write(HEADER + f"j,n1,0,{start},9\n"))
+        assert [row["start_us"] for row in allocations(lake).to_pylist()] == [start * 10**6]
+
+
+def test_a_list_that_has_grown_keeps_its_own_rows(lake: Lake, write: Write) -> None:
+    first = HEADER + "j,n1,0,1,9\nj,n1,0,3,9\n"
+    import_jobs(lake, write(first))
+    assert len(allocations(lake)) == 2
+    grown = first + "j,n1,0,5,9\nk,n1,0,1,9\n"
+    assert import_jobs(lake, write(grown)).written == {"jobs": 4}
+    assert len(allocations(lake)) == 4
+    assert import_jobs(lake, write(grown)).written == {}
+
+
+def test_an_allocation_is_withdrawn_once(lake: Lake, write: Write) -> None:
+    import_jobs(lake, write(HEADER + "j,n1,0,1,9\nk,n1,0,1,9\n"))
+    path = write(HEADER + "j,n1,0,1,1\n")
+    assert import_jobs(lake, path).notes == ["withdrawn, since they end at their start: 1"]
+    assert set(ends(lake)) == {("k", "n1/0")}
+    assert import_jobs(lake, path).written == {}
+
+
+def test_an_allocation_with_an_id_can_change_in_everything(lake: Lake, write: Write) -> None:
+    header = HEADER[:-1] + ",share,allocation_id\n"
+    import_jobs(lake, write(header + "j,n1,0,1,9,1,a7\nj,n1,1,1,9,1,a8\n"))
+    import_jobs(lake, write(header + "j,n1,2,3,8,50%,a7\n"))
+    (row,) = [r for r in allocations(lake).to_pylist() if r["allocation_id"] == "a7"]
+    assert (row["device_id"], row["start_us"], row["share_ppm"]) == ("n1/2", 3 * 10**6, 500_000)
+    assert len(allocations(lake)) == 2
+
+
+def test_the_same_id_in_two_clusters_is_two_jobs(lake: Lake, write: Write) -> None:
+    path = write(HEADER + "17,n1,0,1,9\n")
+    for cluster in ("a", "b", None):
+        assert import_jobs(lake, path, cluster).written == {"jobs": 1}
+    assert set(ends(lake)) == {("a/17", "n1/0"), ("b/17", "n1/0"), ("17", "n1/0")}
+    named = write(HEADER[:-1] + ",cluster\n17,n1,0,1,9,a\n17,n1,0,1,8,\n")
+    assert import_jobs(lake, named, "b").written == {"jobs": 1}
+    with pytest.raises(UserError, match="--cluster: cluster 'a/b': expected a name without '/'"):
+        import_jobs(lake, path, "a/b")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("j,n1,0,1,2,x\nk,n1,1,1,2,x\n", "allocation_id 'x' is on line 2 too"),
+        ("j,n1,0-1,1,2,x\n", "allocation_id 'x' is of 2 devices"),
+    ],
+)
+def test_an_allocation_id_is_one_allocation(lake: Lake, write: Write, rows: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        import_jobs(lake, write(HEADER[:-1] + ",allocation_id\n" + rows))
+
+
+@pytest.mark.parametrize(("share", "ppm"), [("50%", 500_000), ("0.5 %", 5_000), ("100%", 10**6)])
+def test_a_share_in_percent(write: Write, share: str, ppm: int) -> None:
+    assert read_jobs(write(HEADER[:-1] + f",share\nj,n1,0,1,2,{share}\n"))[0]["share_ppm"] == ppm
+
+
+def test_a_list_without_a_header_says_so(write: Write) -> None:
+    with pytest.raises(UserError, match="the first line names no column: 'x,n1,0,1,2'"):
+        read_jobs(write("x,n1,0,1,2\n"))

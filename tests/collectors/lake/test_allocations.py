@@ -1,9 +1,11 @@
-"""Who held which device: the latest record counts, devices are named by their UUID."""
+"""Who held which device: every job, node and device by its one name, as of the start."""
 
 import pytest
 
 from tests.support.lakes import T0, LakeBuilder, S
-from tokenergy_collectors.lake.allocations import allocations, device_index, resolve
+from tokenergy_collectors.lake.allocations import allocations
+
+DAY = 86_400 * S
 
 
 @pytest.fixture
@@ -42,9 +44,123 @@ def test_an_index_is_resolved_and_corrects_the_same_allocation(built):
     ]
 
 
-def test_the_device_seen_last_owns_the_index(built):
-    built.device("GPU-new", index=0, ts_us=T0 + S)
-    index = device_index(built.lake)
-    assert index["n1", "0"] == "GPU-new"
-    assert resolve(index, "n1", "GPU-a") == "GPU-a"
-    assert resolve(index, "n1", "²") == "²"
+def test_an_index_is_that_of_the_time_and_never_moves_an_earlier_job(built):
+    built.job("before", "0", T0 + S, T0 + 2 * S)
+    built.job("earlier", "0", T0 - DAY, T0 - DAY + S)
+    found = told(built, "job_id", "device_id")
+    assert found == [("earlier", "GPU-a"), ("before", "GPU-a")]
+    for name, index in (("GPU-b", 0), ("GPU-a", 1)):
+        built.device(name, index=index, ts_us=T0 + DAY)
+    built.job("after", "0", T0 + DAY, None)
+    built.job("other", "1", T0 + DAY, None)
+    assert told(built, "job_id", "device_id") == [
+        *found,
+        ("other", "GPU-a"),
+        ("after", "GPU-b"),
+    ]
+
+
+def test_a_job_id_of_two_clusters_is_two_jobs(built):
+    for cluster, device in (("a", "GPU-a"), ("b", "GPU-b"), (None, "GPU-b")):
+        built.job("17", device, T0, T0 + S, cluster=cluster)
+    assert told(built, "job_id", "cluster", "device_id") == [
+        ("a/17", "a", "GPU-a"),
+        ("17", None, "GPU-b"),
+        ("b/17", "b", "GPU-b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "listed"),
+    [
+        ("gpu-01.example.org", "gpu-01"),
+        ("gpu-01", "gpu-01.example.org"),
+        ("gpu-01.example.org", "GPU-01.Example.org"),
+    ],
+)
+def test_a_short_and_a_full_host_name_are_one_node(tmp_path, recorded, listed):
+    builder = LakeBuilder(tmp_path)
+    builder.device("GPU-a", node=recorded, index=0)
+    builder.job("by index", "0", T0, None, node=listed)
+    builder.job("by uuid", "GPU-a", T0 + S, None, node=listed)
+    assert told(builder, "node", "device_id") == [(recorded, "GPU-a")] * 2
+
+
+def test_a_short_name_that_could_be_two_nodes_is_neither(tmp_path):
+    builder = LakeBuilder(tmp_path)
+    for domain in ("a", "b"):
+        builder.device(f"GPU-{domain}", node=f"gpu-01.{domain}.org", index=0)
+    builder.job("lost", "0", T0, None, node="gpu-01")
+    builder.job("found", "GPU-b", T0, None, node="gpu-01")
+    assert told(builder, "job_id", "node", "device_id") == [
+        ("found", "gpu-01.b.org", "GPU-b"),
+        ("lost", "gpu-01", "gpu-01/0"),
+    ]
+
+
+def test_two_listed_nodes_are_never_one_recorded_node(tmp_path):
+    builder = LakeBuilder(tmp_path)
+    builder.device("GPU-a", node="gpu-01", index=0)
+    for domain in ("a", "b"):
+        builder.job(domain, "0", T0, None, node=f"gpu-01.{domain}.org")
+    assert told(builder, "device_id") == [("gpu-01.a.org/0",), ("gpu-01.b.org/0",)]
+
+
+def test_a_node_that_gets_its_full_name_keeps_its_jobs(built):
+    built.device("GPU-a", index=0, ts_us=T0 + 5 * S, node="n1.example.org")
+    built.job("j", "0", T0, T0 + 9 * S)
+    assert told(built, "node", "start_us", "end_us") == [
+        ("n1", T0, T0 + 5 * S),
+        ("n1.example.org", T0 + 5 * S, T0 + 9 * S),
+    ]
+
+
+def test_a_board_that_moved_to_another_node_ends_its_allocation(built):
+    built.device("GPU-a", index=3, ts_us=T0 + 5 * S, node="n2")
+    built.job("j", "0", T0, None)
+    built.job("k", "3", T0 + 6 * S, None, node="n2")
+    assert told(built, "job_id", "node", "device_id", "end_us") == [
+        ("j", "n1", "GPU-a", T0 + 5 * S),
+        ("k", "n2", "GPU-a", None),
+    ]
+
+
+def test_a_device_that_was_never_seen_keeps_its_allocation(built):
+    names = ["2", "nvidia7", "00000000:FF:00.0", "GPU-unseen", "MIG-unseen"]
+    for name in names:
+        built.job(name, name, T0, None)
+    built.job("elsewhere", "nvidia7", T0, None, node="n9")
+    assert {row[0]: row[1:] for row in told(built, "job_id", "device_id", "node")} == {
+        "2": ("n1/2", "n1"),
+        "nvidia7": ("n1/nvidia7", "n1"),
+        "00000000:FF:00.0": ("n1/00000000:FF:00.0", "n1"),
+        "GPU-unseen": ("GPU-unseen", "n1"),
+        "MIG-unseen": ("MIG-unseen", "n1"),
+        "elsewhere": ("n9/nvidia7", "n9"),
+    }
+
+
+def instances(builder, names, ts_us, **more):
+    for name in names:
+        builder.device(name, index=None, ts_us=ts_us, mig_parent="GPU-a", **more)
+
+
+def test_a_mig_instance_is_part_of_the_partition_of_its_time(built):
+    instances(built, ["MIG-1", "MIG-2"], T0)
+    built.job("january", "MIG-1", T0, T0 + S)
+    built.job("before", "MIG-2", T0 - DAY, T0 - DAY + S)
+    instances(built, ["MIG-3", "MIG-4", "MIG-5", "MIG-6"], T0 + DAY)
+    built.job("february", "MIG-4", T0 + DAY, None, share_ppm=500_000)
+    assert told(built, "job_id", "device_id", "share_ppm", "mig_id", "share_estimated") == [
+        ("before", "GPU-a", 500_000, "MIG-2", True),
+        ("january", "GPU-a", 500_000, "MIG-1", True),
+        ("february", "GPU-a", 125_000, "MIG-4", True),
+    ]
+
+
+def test_an_instance_moves_with_what_is_known_of_it_then(built):
+    instances(built, ["MIG-1"], T0, mig_ppm=285_714)
+    instances(built, ["MIG-1"], T0 + DAY, mig_ppm=571_429)
+    built.job("then", "MIG-1", T0, T0 + S)
+    built.job("later", "MIG-1", T0 + DAY, None)
+    assert told(built, "share_ppm", "share_estimated") == [(285_714, False), (571_429, False)]

@@ -63,8 +63,8 @@ def test_the_commands(cluster: Lake, tmp_path: Path) -> None:
         out = io.StringIO()
         run_query(lake_at(where), "SELECT count(*) AS n FROM segment", "csv", out)
         assert int(out.getvalue().split()[1]) > 1000
-    table = dimension_table(lake_at(URL), "model", wide=False)
-    assert table.row_count == 5
+    table = dimension_table(lake_at(URL), "model")
+    assert len(table.rows) == 5
     assert export(lake_at(URL), "job_index", "csv", tmp_path / "jobs.csv") == 6
 
 

@@ -12,6 +12,7 @@ import pytest
 import tokenergy_sql
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, WHOLE_PPM
+from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import connect
 
@@ -33,6 +34,7 @@ VALUES = {
     "j_per_kwh()": 3.6e6,
     "watts(1500)": 1.5,
     "mean_watts(3000000000, 1500000)": 2.0,
+    "job_key('a', '17')": "a/17",
 }
 
 
@@ -49,9 +51,15 @@ def test_every_macro_of_units_is_tried() -> None:
 
 @pytest.mark.parametrize(("call", "value"), VALUES.items())
 def test_a_macro_gives_what_its_name_says(
-    con: duckdb.DuckDBPyConnection, call: str, value: float
+    con: duckdb.DuckDBPyConnection, call: str, value: float | str
 ) -> None:
     assert con.sql(f"SELECT {call}").fetchall() == [(value,)]
+
+
+def test_a_job_has_the_same_key_in_sql_and_in_python(con: duckdb.DuckDBPyConnection) -> None:
+    for cluster, job_id in ((None, "17"), ("", "17"), ("a", "17"), ("a", "b/17"), (None, "a/17")):
+        found = con.execute("SELECT job_key($1, $2)", [cluster, job_id]).fetchall()
+        assert found == [(job_key(cluster, job_id),)]
 
 
 def test_constants_are_folded_before_a_query_runs(con: duckdb.DuckDBPyConnection) -> None:

@@ -138,5 +138,9 @@ SELECT
         AS covered_us,
     (booked_us::HUGEINT * upper // whole - booked_us::HUGEINT * lower // whole)::BIGINT
         AS device_us,
-    max_gap_us
+    max_gap_us,
+    CASE
+        WHEN method = 'samples' THEN reasons
+        ELSE nullif(regexp_replace(reasons, ',?sparse', ''), '')
+    END AS reasons
 FROM placed

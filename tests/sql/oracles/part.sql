@@ -61,20 +61,22 @@ corrected AS (
     SELECT
         *,
         CASE known WHEN 'samples' THEN booked_nj ELSE energy_nj END AS sampled_nj,
+        coalesce(doubt_nj, 0) AS off_nj,
+        coalesce(sparse_us, 0) AS thin_us,
         greatest(0, booked_nj - counter_offset_high_mw * length_us)::HUGEINT
             * counter_low_ppm // 1000000 AS counter_low_nj,
         greatest(0, booked_nj - counter_offset_low_mw * length_us)::HUGEINT
             * counter_high_ppm // 1000000 + 1 AS counter_high_nj,
-        greatest(0, sampled_nj - sensor_offset_high_mw * covered_us)::HUGEINT
+        greatest(0, sampled_nj - off_nj - sensor_offset_high_mw * covered_us)::HUGEINT
             * sensor_low_ppm // 1000000 AS sensor_low_nj,
-        greatest(0, sampled_nj - sensor_offset_low_mw * covered_us)::HUGEINT
+        greatest(0, sampled_nj + off_nj - sensor_offset_low_mw * covered_us)::HUGEINT
             * sensor_high_ppm // 1000000 + 1 AS sensor_high_nj,
         greatest(0, idle_mw - sensor_offset_high_mw)::HUGEINT * sensor_low_ppm // 1000000
             AS least_mw
     FROM metered
 ),
 -- Bounds by the class of meter. What a sensor did not look at lies between idling and the limit.
-bounded AS (
+seen AS (
     SELECT
         *,
         CASE
@@ -99,6 +101,26 @@ bounded AS (
         END AS high_nj
     FROM corrected
 ),
+-- Between sparse readings a board may have drawn anything.
+bounded AS (
+    SELECT
+        * REPLACE (
+            CASE
+                WHEN known = 'samples' AND thin_us > 0
+                    THEN (covered_us - thin_us)::HUGEINT * low_nj // covered_us
+                ELSE low_nj
+            END AS low_nj,
+            CASE
+                WHEN known = 'samples' AND thin_us > 0 THEN greatest(
+                    high_nj,
+                    (covered_us - thin_us)::HUGEINT * high_nj // covered_us + 1
+                    + limit_mw::HUGEINT * thin_us
+                )
+                ELSE high_nj
+            END AS high_nj
+        )
+    FROM seen
+),
 -- What is not known at the edges widens the bounds of all that lies between them, in proportion, so
 -- that no lower bound falls below 0 and the sums over a job hold the whole of it.
 summed AS (
@@ -116,7 +138,7 @@ summed AS (
     WINDOW tenure AS (PARTITION BY device_id, tenure)
 )
 SELECT
-    device_id, node, start_us, end_us, known, method, meter, k, booked_nj, max_gap_us,
+    device_id, node, start_us, end_us, known, method, meter, k, booked_nj, max_gap_us, reasons,
     energy_nj AS integral_nj,
     counter_nj,
     covered_us,
@@ -133,6 +155,7 @@ FROM summed
 UNION ALL
 SELECT
     device_id, node, start_us, end_us, 'none', 'missing', 'none', NULL, NULL, max_gap_us,
+    reasons,
     0, NULL, 0,
     length_us - covered_us,
     0,

@@ -155,17 +155,17 @@ def test_parts_add_up(weights: list[int], amount: int) -> None:
 def test_a_dimension_that_is_not_there(cluster: Lake) -> None:
     for name in ("colour", "'; DROP TABLE x; --", ""):
         with pytest.raises(UserError, match="expected job, model, user"):
-            dimension_table(cluster, name, wide=True)
+            dimension_table(cluster, name)
 
 
 def test_the_table(cluster: Lake) -> None:
     out = io.StringIO()
     console = Console(file=out, width=300)
-    console.print(dimension_table(cluster, "rack", wide=True))
+    console.print(dimension_table(cluster, "rack"))
     lines = [line.split() for line in out.getvalue().splitlines()]
     assert lines[0] == ["Energy", "per", "token", "by", "rack", "(emulated)"]
     assert lines[1][:4] == ["rack", "┃", "workload", "┃"]
     (train,) = [line for line in lines if line[:3] == ["s/h2/p1/r1", "│", "training"]]
     assert "364,680" in train
-    narrow = dimension_table(cluster, "workload", wide=False)
-    assert [str(column.header) for column in narrow.columns][:3] == ["workload", "jobs", "tokens"]
+    narrow = dimension_table(cluster, "workload")
+    assert [heading.text for heading in narrow.headings][:3] == ["workload", "jobs", "tokens"]

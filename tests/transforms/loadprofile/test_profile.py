@@ -138,6 +138,19 @@ def test_a_device_without_readings_is_said_to_be_missing(builder: LakeBuilder) -
     assert "job gone" not in found
 
 
+def test_a_device_that_nobody_has_seen_is_claimed_all_the_same(builder: LakeBuilder) -> None:
+    builder.device("A", update_us=100_000)
+    builder.power("A", level(100_000, T0, T0 + 60 * S))
+    for job, end_us in (("j", T0 + 60 * S), ("running", None)):
+        builder.job(job, "A", T0, end_us, share_ppm=500_000)
+        builder.job(job, "7", T0, end_us)
+    found = profiles(builder.lake)
+    for job in ("j", "running"):
+        row = found[f"job {job}"]
+        assert (row["devices"], row["metered"], row["coverage"]) == (2, 1, 0.5)
+        assert "unmetered_devices" in row["reason_codes"]
+
+
 def test_a_running_job_is_covered_up_to_its_last_reading(builder: LakeBuilder) -> None:
     builder.device("A", update_us=100_000)
     builder.power("A", level(100_000, T0, T0 + 60 * S))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from tokenergy_transforms.anomalies import SPARSE
 from tokenergy_transforms.batch import F64, I32, I64, NONE
 from tokenergy_transforms.booking.activity import Activity
 from tokenergy_transforms.booking.blocks import SAMPLES, UNKNOWN, Blocks
@@ -67,8 +68,8 @@ class LedgerRows:
     """m rows of the ledger.
 
     Attributes:
-        codes: int32[5, m]: account, job, method, meter, shared; places in their lists, or 0 and 1.
-            A job is `NONE` where there is none.
+        codes: int32[6, m]: account, job, method, meter, shared; places in their lists, or 0 and 1;
+            and reasons, bits of `anomalies.REASONS`. A job is `NONE` where there is none.
         values: int64[8, m]: place of the segment in its `Hour`, then energy, low, high, integral
             and counter (nJ), covered and device time (us). The energy is undefined where the
             account is `GAP`; a counter may be `NONE`.
@@ -105,11 +106,14 @@ def ledger_rows(
         sensors.limit_mw[devices.start : devices.stop],
         np.diff(hour.offsets[devices.start : devices.stop + 1]),
     )
-    segments = (hour.start_us, hour.end_us, hour.covered_us, hour.energy_nj, blocks.counter_nj)
+    segments = (
+        hour.start_us, hour.end_us, hour.covered_us, hour.energy_nj, blocks.counter_nj,
+        hour.reasons,
+    )  # fmt: skip
     held = (claims.offsets, claims.job, claims.lower_ppm, claims.upper_ppm, claims.whole_ppm)
     count = _count(first, last, segments, blocks.metered_by, blocks.span, claims.offsets)
     rows = LedgerRows(
-        np.empty((5, count), np.int32), np.empty((8, count), np.int64), np.empty(count)
+        np.empty((6, count), np.int32), np.empty((8, count), np.int64), np.empty(count)
     )
     _fill(
         (first, last), segments, (blocks.metered_by, blocks.span, blocks.k),
@@ -161,7 +165,7 @@ def _account(job, shared, busy, running, looked, moved, start_us, end_us):  # ty
 def _fill(  # type: ignore[no-untyped-def]
     bounds, segments, found, booked, limit_mw, held, all_shared, evidence, looked, moved, out
 ):
-    start_us, end_us, covered_us, energy_nj, counter_nj = segments
+    start_us, end_us, covered_us, energy_nj, counter_nj, reasons = segments
     metered_by, span, k = found
     offsets, jobs, lowers, uppers, wholes = held
     at = np.int64(0)
@@ -189,17 +193,25 @@ def _fill(  # type: ignore[no-untyped-def]
                 covered_us[i], device_us,
             )  # fmt: skip
             _put(out, at, i, account, job, shared, booked[3][i], k[i], values, lower, upper, whole)
+            out[0][5, at] = _concerning(reasons[i], booked[3][i])
             at += 1
             if in_part:
                 left_us = length_us - covered_us[i]
                 none = np.int64(0)
                 values = (none, none, limit_mw[n] * left_us, none, np.int64(NONE), none, left_us)
                 _put(out, at, i, GAP, job, shared, MISSING, np.nan, values, lower, upper, whole)
+                out[0][5, at] = _concerning(reasons[i], MISSING)
                 at += 1
             claim += 1
             alone = False
         if at - begin > 1:
             _sort(out, begin, at)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _concerning(reasons, method):  # type: ignore[no-untyped-def]
+    """Return the reasons that concern a row: sparse readings only where they are what is booked."""
+    return reasons if method == SAMPLED else reasons & ~np.int32(SPARSE)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

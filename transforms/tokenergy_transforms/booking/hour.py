@@ -2,7 +2,7 @@
 
 In: the `segment` files of an hour, one a node. Out: the columns that booking needs, each device's
 rows next to one another and ascending. The devices of a node are not neighbours in that order, so
-the hour is held whole: about 80 bytes a segment.
+the hour is held whole: about 100 bytes a segment.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import SEGMENT
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
+from tokenergy_transforms.anomalies import TEXTS
 from tokenergy_transforms.batch import I32, I64, NONE
 
 if TYPE_CHECKING:
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 
 _NUMBERS = (
     "start_us", "end_us", "covered_us", "max_gap_us", "energy_nj", "counter_nj", "counter_off_us",
-    "min_mw", "max_mw", "end_mw",
+    "min_mw", "max_mw", "end_mw", "sparse_us", "doubt_nj",
 )  # fmt: skip
 _TEXTS = ("device_id", "node")
+_COLUMNS = (*_NUMBERS, "reasons")
+_DOUBTS = ("sparse_us", "doubt_nj")
 _THREADS = os.cpu_count() or 1
 
 
@@ -45,6 +48,8 @@ class Hour:
         start_us, end_us, covered_us, max_gap_us, energy_nj: int64[n].
         counter_nj, counter_off_us: int64[n], nullable.
         min_mw, max_mw, end_mw: int32[n], nullable.
+        sparse_us, doubt_nj: int64[n], 0 where there is none.
+        reasons: int32[n], bits of `anomalies.REASONS`.
     """
 
     devices: list[str]
@@ -61,6 +66,9 @@ class Hour:
     min_mw: I32
     max_mw: I32
     end_mw: I32
+    sparse_us: I64
+    doubt_nj: I64
+    reasons: I32
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +91,9 @@ def read_hour(lake: Lake, hour_us: int) -> Hour:
 
     def read(path: Path) -> list[pa.Table]:
         try:
-            with RawFile(path, SEGMENT, _TEXTS) as file:
-                groups = file.groups(())
-                return [file.read(group.number, (*_TEXTS, *_NUMBERS)) for group in groups]
+            with RawFile(path, SEGMENT, (*_TEXTS, "reasons")) as file:
+                names = (*_TEXTS, *_NUMBERS, "reasons")
+                return [file.read(group.number, names) for group in file.groups(())]
         except BrokenFileError as error:
             lake.quarantine(path, SEGMENT, str(error))
             return []
@@ -131,21 +139,41 @@ def _gather(pieces: list[pa.Table], runs: list[_Run]) -> Hour:
     np.add.at(counts, [place[run.device] + 1 for run in runs], sizes)
 
     def gathered(name: str) -> np.ndarray:
-        parts = [_values(piece[name]) for piece in pieces]
-        whole = np.empty(sizes.sum(), SEGMENT.schema().field(name).type.to_pandas_dtype())
+        parts = [_bits(p[name]) if name == "reasons" else _values(p[name], name) for p in pieces]
+        whole = np.empty(sizes.sum(), _dtype(name))
         for run, end in zip(runs, ends.tolist(), strict=True):
             whole[end - (run.last - run.first) : end] = parts[run.piece][run.first : run.last]
         return whole
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        columns = dict(zip(_NUMBERS, pool.map(gathered, _NUMBERS), strict=True))
+        columns = dict(zip(_COLUMNS, pool.map(gathered, _COLUMNS), strict=True))
     codes = np.array([nodes.index(run.node) for run in runs], np.int32)
     return Hour(devices, nodes, np.cumsum(counts), np.repeat(codes, sizes), **columns)
 
 
-def _values(column: pa.ChunkedArray) -> np.ndarray:
-    values: np.ndarray = column.combine_chunks().fill_null(NONE).to_numpy(zero_copy_only=False)
+def _dtype(name: str) -> np.dtype[Any]:
+    if name == "reasons":
+        return np.dtype(np.int32)
+    found: np.dtype[Any] = np.dtype(SEGMENT.schema().field(name).type.to_pandas_dtype())
+    return found
+
+
+def _values(column: pa.ChunkedArray, name: str) -> np.ndarray:
+    if name in _DOUBTS and column.null_count == len(column):
+        return np.zeros(len(column), np.int64)
+    missing = 0 if name in _DOUBTS else NONE
+    values: np.ndarray = column.combine_chunks().fill_null(missing).to_numpy(zero_copy_only=False)
     return values
+
+
+def _bits(column: pa.ChunkedArray) -> I32:
+    """Return reason codes as bits; a file of an earlier version has none."""
+    if column.null_count == len(column):
+        return np.zeros(len(column), np.int32)
+    codes = column.combine_chunks()
+    texts = [TEXTS.index(text) for text in codes.dictionary.to_pylist()]
+    found: I32 = np.array([*texts, 0], np.int32)[codes.indices.fill_null(-1).to_numpy()]
+    return found
 
 
 def _ordered(hour: Hour) -> Hour:
@@ -155,5 +183,5 @@ def _ordered(hour: Hour) -> Hour:
     if not falls.any():
         return hour
     order = np.lexsort((hour.start_us, device))
-    columns = {name: getattr(hour, name)[order] for name in ("node", *_NUMBERS)}
+    columns = {name: getattr(hour, name)[order] for name in ("node", *_COLUMNS)}
     return Hour(hour.devices, hour.nodes, hour.offsets, **columns)

@@ -9,7 +9,8 @@ floor(S D / I) minus the same of its predecessor, so a block adds up to D exactl
 D takes what the meter was behind at its right end and gives what it was behind at its left end
 (see `edge.sql`): what one side gives the other takes, so the sum stays the meter's.
 
-Of a segment that samples cover in part, the part is what was covered; the rest is a row of its own
+Between sparse readings the power is anything from nothing to the limit. Of a segment that samples
+cover in part, the part is what was covered; the rest is a row of its own
 (`missing`), between nothing and the power limit.
 """
 
@@ -120,7 +121,11 @@ def book(hour: Hour, blocks: Blocks, edges: Edges, sensors: Sensors, shifts: Shi
             sensors.counter_offset_low_mw[d], sensors.counter_offset_high_mw[d],
         )  # fmt: skip
         meters = (limits, sensor, counter)
-        _bound(first, last, segments, blocks.metered_by, meters, booked_nj, method, low_nj, high_nj)
+        doubts = (hour.sparse_us, hour.doubt_nj)
+        _bound(
+            first, last, segments, doubts, blocks.metered_by, meters, booked_nj, method,
+            low_nj, high_nj,
+        )  # fmt: skip
         _widen(first, last, blocks.at_edge, blocks.metered_by, below_nj, above_nj, low_nj, high_nj)
 
     each_device(hour, one)
@@ -178,34 +183,41 @@ def _book(first, last, segments, found, total_nj, booked_nj, method):  # type: i
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _bound(  # type: ignore[no-untyped-def]
-    first, last, segments, metered_by, meters, booked_nj, method, low_nj, high_nj
+    first, last, segments, doubts, metered_by, meters, booked_nj, method, low_nj, high_nj
 ):
     """Set the bounds from the error bounds of the meter.
 
     In the time that a sensor does not see, the power is between idle and the limit.
     """
+    sparse_us, doubt_nj = doubts
     start_us, end_us, covered_us, energy_nj = segments[0], segments[1], segments[2], segments[3]
     (limit_mw, seen_ppm, idle_mw), sensor, counter = meters
     unseen_ppm = _MILLION - seen_ppm
     idle_mw = _least(idle_mw, 1, sensor)
     for i in range(first, last):
         length_us, covered = end_us[i] - start_us[i], covered_us[i]
-        booked, sampled = booked_nj[i], energy_nj[i]
+        booked, sampled, doubt = booked_nj[i], energy_nj[i], doubt_nj[i]
         if metered_by[i] == UNKNOWN:
             low, high = np.int64(0), limit_mw * length_us
         elif metered_by[i] == SAMPLES:
-            low, high = _least(booked, covered, sensor), _most(booked, covered, sensor)
+            low = _least(booked - doubt, covered, sensor)
+            high = _most(booked + doubt, covered, sensor)
             low = min(low, mixed(low, seen_ppm, idle_mw * covered, unseen_ppm))
             high = max(high, mixed(high, seen_ppm, limit_mw * covered, unseen_ppm))
+            if sparse_us[i] > 0:
+                # The lowest reading of the hour need not be idle: few moments were seen.
+                dense_us = covered - sparse_us[i]
+                low = scaled(dense_us, low, covered)
+                high = max(high, scaled(dense_us, high, covered) + 1 + limit_mw * sparse_us[i])
         else:
             low, high = _least(booked, length_us, counter), _most(booked, length_us, counter)
             if metered_by[i] == COUNTER:
                 rest_us = length_us - covered
-                low = min(low, _least(sampled, covered, sensor) + idle_mw * rest_us)
-                high = max(high, _most(sampled, covered, sensor) + limit_mw * rest_us)
+                low = min(low, _least(sampled - doubt, covered, sensor) + idle_mw * rest_us)
+                high = max(high, _most(sampled + doubt, covered, sensor) + limit_mw * rest_us)
             elif method[i] == DISPUTED:
-                low = min(low, _least(sampled, covered, sensor))
-                high = max(high, _most(sampled, covered, sensor))
+                low = min(low, _least(sampled - doubt, covered, sensor))
+                high = max(high, _most(sampled + doubt, covered, sensor))
         low_nj[i], high_nj[i] = low, high
 
 

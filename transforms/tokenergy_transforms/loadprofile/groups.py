@@ -6,13 +6,14 @@ Out: groups, each with its members: a device, from when to when, and with which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US, WHOLE_PPM
 from tokenergy_transforms.loadprofile.bandwidth import Pace
+from tokenergy_transforms.loadprofile.holders import Hold, tenures
 
 if TYPE_CHECKING:
     from tokenergy_transforms.inventory import Inventory
@@ -31,7 +32,8 @@ class Member:
     """A share (ppm) of a device in [start_us, end_us); pace is None where it has no readings.
 
     held_us is how long it was held, as far as is known: if its node has no later readings, an
-    allocation without an end lasts until the last reading of its device.
+    allocation without an end lasts until the last reading of its device, or else of its job. The
+    share is `estimated` if a MIG instance's share of its board was not recorded.
     """
 
     key: Key
@@ -41,6 +43,7 @@ class Member:
     share_ppm: int
     pace: Pace | None
     emulated: bool
+    estimated: bool = False
 
 
 @dataclass(slots=True)
@@ -158,25 +161,51 @@ def _jobs(
     hour_us: int,
     paces: Mapping[Key, Pace],
 ) -> None:
-    columns = (inventory.devices[name].to_pylist() for name in ("node", "device_id"))
-    known = set(zip(*columns, strict=True))
-    for row in inventory.allocations:
-        key = (row["node"], row["device_id"])
-        if key not in known and key not in paces:
-            continue
-        pace = paces.get(key)
-        start_us = max(row["start_us"], hour_us)
-        end_us = min(row["end_us"] or hour_us + HOUR_US, hour_us + HOUR_US)
-        held_us = end_us - start_us
-        if row["end_us"] is None and inventory.last_hours.get(key[0], 0) <= hour_us:
-            held_us = max(pace.last_us - start_us, 0) if pace else 0
-        if start_us < end_us:
-            emulated = bool(rows.get(key[1], {}).get("emulated"))
-            member = Member(key, start_us, end_us, held_us, row["share_ppm"], pace, emulated)
-            _add(found, "job", row["job_id"], member)
+    holds: dict[Key, list[Hold]] = {}
+    for key, hold in _holds(inventory, hour_us, paces):
+        holds.setdefault(key, []).append(hold)
+    for key, of_device in holds.items():
+        emulated = bool(rows.get(key[1], {}).get("emulated"))
+        for one in tenures(of_device):
+            span = (one.start_us, one.end_us, one.until_us - one.start_us)
+            member = Member(key, *span, one.share_ppm, paces.get(key), emulated, one.estimated)
+            _add(found, "job", one.job_id, member)
     # A job without an end, on nodes without later readings, has no known time in this hour.
     for name in [n for n, group in found.items() if not any(m.held_us for m in group.members)]:
         del found[name]
+
+
+def _holds(
+    inventory: Inventory, hour_us: int, paces: Mapping[Key, Pace]
+) -> Iterator[tuple[Key, Hold]]:
+    """Yield the allocations of an hour, also of devices that nobody has seen: they are claimed."""
+    last_us: dict[str, int] = {}
+    for row in inventory.allocations:
+        if (pace := paces.get((row["node"], row["device_id"]))) is not None:
+            last_us[row["job_id"]] = max(last_us.get(row["job_id"], 0), pace.last_us)
+    for row in inventory.allocations:
+        key = (row["node"], row["device_id"])
+        start_us = max(row["start_us"], hour_us)
+        end_us = min(row["end_us"] or hour_us + HOUR_US, hour_us + HOUR_US)
+        if start_us >= end_us:
+            continue
+        until_us = end_us
+        if row["end_us"] is None and inventory.last_hours.get(key[0], 0) <= hour_us:
+            # What is running was held as far as anything is known of its device, or of its job.
+            pace = paces.get(key)
+            until_us = pace.last_us if pace else last_us.get(row["job_id"], 0)
+        yield (
+            key,
+            Hold(
+                row["job_id"],
+                row["mig_id"],
+                row["share_ppm"],
+                start_us,
+                end_us,
+                until_us,
+                row["share_estimated"],
+            ),
+        )
 
 
 def _place(row: DeviceRow, level: str) -> str | None:

@@ -17,6 +17,7 @@ from tokenergy_transforms import readings
 from tokenergy_transforms.batch import I64, Readings
 from tokenergy_transforms.loadprofile.bandwidth import Pace, pace
 from tokenergy_transforms.loadprofile.groups import DeviceRow, Key
+from tokenergy_transforms.plausible import Plausible, most_of
 
 CACHE_BYTES = 256 << 20
 """Readings that stay in memory between the passes; further nodes are read twice."""
@@ -49,7 +50,10 @@ class HourReadings:
             return self._cached[node]
         devices = readings.metered_devices(self._lake, node, self._hour_us)
         margin_us = int(self.limits_us(devices).max(initial=1_500_000))
-        loaded = readings.load(self._lake, node, self._hour_us, devices, margin_us)
+        most_mw = np.array([_most_mw(self._rows.get(device, {})) for device in devices], np.int64)
+        loaded = readings.load(
+            self._lake, node, self._hour_us, devices, margin_us, Plausible(most_mw)
+        )
         size = sum(
             array.nbytes for array in (loaded.ts_us, loaded.power_mw, loaded.counter_ts_us) * 2
         )
@@ -84,3 +88,7 @@ class HourReadings:
             if found.get(device, "instant") == "instant" and sensor != "none":
                 found[device] = sensor
         return found
+
+
+def _most_mw(row: DeviceRow) -> int:
+    return most_of([row.get("limit_mw"), row.get("limit_max_mw")])

@@ -187,6 +187,6 @@ def _doubts(group: Group, cells: int) -> set[str]:
         found.add("unmetered_devices")
     if group.metered and not cells:
         found.add("no_cells")
-    if any(m.share_ppm != WHOLE_PPM for m in group.members):
+    if any(m.share_ppm != WHOLE_PPM or m.estimated for m in group.members):
         found.add("shared_estimate")
     return found

@@ -117,6 +117,7 @@ class MigCalls:
             ("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", self._parent, (_P, _P)),
             ("nvmlDeviceIsMigDeviceHandle", self._is_instance, (_P, _P)),
             ("nvmlDeviceGetAttributes_v2", self._attributes, (_P, _P)),
+            ("nvmlDeviceGetGpuInstanceProfileInfo", self._profile_info_v1, (_P, c_uint, _P)),
             ("nvmlDeviceGetGpuInstanceProfileInfoV", self._profile_info, (_P, c_uint, _P)),
         ]
 
@@ -144,7 +145,15 @@ class MigCalls:
         return SUCCESS
 
     def _profile_info(self, handle: int, profile: int, out: int) -> int:
+        info = pynvml.c_nvmlGpuInstanceProfileInfo_v2_t.from_address(out)
+        return self._give_profile(handle, profile, info)
+
+    def _profile_info_v1(self, handle: int, profile: int, out: int) -> int:
+        info = pynvml.c_nvmlGpuInstanceProfileInfo_t.from_address(out)
+        return self._give_profile(handle, profile, info)
+
+    def _give_profile(self, handle: int, profile: int, info: Any) -> int:
         if self._find(handle).identity.mig is None or profile != _WHOLE:
             return NOT_SUPPORTED
-        pynvml.c_nvmlGpuInstanceProfileInfo_v2_t.from_address(out).sliceCount = SLICES
+        info.sliceCount = SLICES
         return SUCCESS

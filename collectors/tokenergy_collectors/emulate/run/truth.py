@@ -8,12 +8,11 @@ UTC microseconds; energy is in nanojoules.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.output import write_text
 
 
 def energy_row(
@@ -62,15 +61,10 @@ def token_row(job_id: str, node: str, tokens: Mapping[str, int]) -> dict[str, An
 
 
 def write_json(path: Path, head: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the truth under another name, then rename it: a reader finds a whole file or none.
+    """Write the truth: a reader finds a whole file or none; see `base.output.writing`.
 
     Raises:
         UserError: the file cannot be written.
+        OutputError: the reader of a FIFO has gone, or standard output is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    write_text(json.dumps({**head, "rows": rows}, indent=1) + "\n", path)

@@ -6,11 +6,17 @@ to record, and the edges at which everything is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.allocations import Identity
+from tokenergy_collectors.lake.corrections import Records
+from tokenergy_collectors.lake.devicehistory import DeviceHistory, Sighting
+from tokenergy_collectors.lake.jobkey import job_key
+from tokenergy_collectors.sources.jobs import remarks
 from tokenergy_collectors.sources.jobs.jobsfile import read_jobs
 from tokenergy_collectors.sources.nvml.boards import Board
 
@@ -19,10 +25,17 @@ AllocationRow = Mapping[str, Any]
 
 
 class JobChanges(NamedTuple):
-    """What changed: rows of `jobs` to record, and the edges that were not known before (us UTC)."""
+    """What changed.
+
+    Attributes:
+        rows: rows of `jobs` to record.
+        edges_us: the edges that were not known before (us UTC).
+        remarks: what has to be said about the devices of a list that was read again.
+    """
 
     rows: list[AllocationRow]
     edges_us: set[int]
+    remarks: list[str]
 
 
 class DeclaredJobs:
@@ -30,10 +43,13 @@ class DeclaredJobs:
 
     Args:
         node: the node; rows of others are left out.
-        boards: its boards; they turn the index of a device into its UUID.
+        boards: its boards as they are now.
         path: the job file, if there is one.
         rows: further rows of the `jobs` table.
-        known: the current allocations of the lake; equal rows are not recorded again.
+        known: all records of this node in the lake; equal rows are not recorded again.
+        sightings: what the lake knows of the node's devices: a row that begins before now means the
+            board that it named then.
+        cluster: the cluster of rows that name none.
 
     Attributes:
         spread: jobs seen so far that also hold devices of other nodes.
@@ -49,13 +65,20 @@ class DeclaredJobs:
         path: Path | None,
         rows: Iterable[AllocationRow] = (),
         known: Iterable[AllocationRow] = (),
+        sightings: Iterable[Sighting] = (),
+        cluster: str | None = None,
     ) -> None:
         self._node = node
         self._boards = boards
         self._path = path
         self._rows = list(rows)
-        self._recorded = {_key(row): row for row in known}
-        self.spread = {row["job_id"] for row in self._recorded.values() if row["node"] != node}
+        self._sightings = list(sightings)
+        self._cluster = cluster
+        known = list(known)
+        identity = self._identity({row["node"] for row in known})
+        self._recorded = Records(map(identity.resolved, known))
+        current = self._recorded.current()
+        self.spread = {_key(row) for row in current if not self._is_here(identity, row)}
         self._edges_us: set[int] = set()
         self._seen: tuple[int, int, int] | None = None
         if path is not None:
@@ -73,29 +96,59 @@ class DeclaredJobs:
         listed = [] if self._path is None else self._from_file(self._path)
         # After the file, which may be unreadable: these rows must not be lost with it.
         given, self._rows = self._rows, []
-        uuid = {str(board.index): board.device_id for board in self._boards}
-        rows = [_named(row, uuid) for row in given + listed if row["node"] == self._node]
-        self.spread |= {row["job_id"] for row in given + listed if row["node"] != self._node}
+        if not given and not listed:
+            return JobChanges([], set(), [])
+        self._look(now_us)
+        every = [self._in_cluster(row) for row in given + listed]
+        identity = self._identity({row["node"] for row in every})
+        rows = [row for row in every if self._is_here(identity, row)]
+        self.spread |= {_key(row) for row in every if not self._is_here(identity, row)}
         edges_us = {row[name] for row in rows for name in ("start_us", "end_us")} - {None}
         fresh_us, self._edges_us = edges_us - self._edges_us, self._edges_us | edges_us
-        found = (self._record(row, now_us) for row in rows)
-        return JobChanges([row for row in found if row is not None], fresh_us)
+        explained = [identity.explained(row) for row in rows]
+        said = remarks.of_devices(rows, explained)
+        return JobChanges(self._record(rows, explained, now_us), fresh_us, list(said.values()))
 
     def here(self) -> list[AllocationRow]:
         """Return the allocations of this node, including past ones."""
-        return [row for row in self._recorded.values() if row["node"] == self._node]
+        return [row for row in self._recorded.current() if row["node"] == self._node]
 
-    def _record(self, row: AllocationRow, now_us: int) -> AllocationRow | None:
-        """Return the row to record; None if the latest record is equal."""
-        key = _key(row)
-        latest = self._recorded.get(key)
-        if latest is not None:
-            if all(latest[name] == value for name, value in row.items()):
-                return None
-            # The newest record counts: one written by a clock that was ahead must not win forever.
-            now_us = max(now_us, latest["recorded_us"] + 1)
-        self._recorded[key] = recorded = {**row, "recorded_us": now_us}
-        return recorded
+    def _record(
+        self, rows: list[AllocationRow], explained: list[remarks.Explained], now_us: int
+    ) -> list[AllocationRow]:
+        """Return the rows to record; none of those whose latest record is equal."""
+        resolved = [row for row, _ in explained]
+        places = self._recorded.to_record(resolved)
+        # The newest record counts: one written by a clock that was ahead must not win forever.
+        now_us = max(now_us, self._recorded.outranks_us(resolved[place] for place in places))
+        found: list[AllocationRow] = []
+        for place in places:
+            self._recorded.add({**resolved[place], "recorded_us": now_us})
+            row, remark = explained[place]
+            unseen = remark is not None and remark.case in ("unknown", "ambiguous")
+            # What nobody has seen yet is recorded as it was listed: it may be seen later.
+            device_id = rows[place]["device_id"] if unseen else row["device_id"]
+            found.append({**row, "device_id": device_id, "recorded_us": now_us})
+        return found
+
+    def _look(self, now_us: int) -> None:
+        """Note the boards as they are now, where that differs from what was last known of them."""
+        history = DeviceHistory(self._sightings)
+        for one in _sightings(self._node, self._boards, now_us):
+            before = history.as_of(one.device_id, now_us)
+            if before is None or replace(one, ts_us=before.ts_us, minor=before.minor) != before:
+                self._sightings.append(one)
+
+    def _identity(self, listed: Iterable[str]) -> Identity:
+        return Identity(DeviceHistory(self._sightings), {self._node, *listed})
+
+    def _is_here(self, identity: Identity, row: AllocationRow) -> bool:
+        return self._node in identity.nodes.same(row["node"])
+
+    def _in_cluster(self, row: AllocationRow) -> AllocationRow:
+        if self._cluster is None or row.get("cluster") is not None:
+            return row
+        return {**row, "cluster": self._cluster}
 
     def _from_file(self, path: Path) -> list[AllocationRow]:
         try:
@@ -110,9 +163,15 @@ class DeclaredJobs:
         return rows
 
 
-def _named(row: AllocationRow, uuid: Mapping[str, str]) -> AllocationRow:
-    return {**row, "device_id": uuid.get(row["device_id"], row["device_id"])}
+def _sightings(node: str, boards: Iterable[Board], now_us: int) -> Iterator[Sighting]:
+    """Yield the boards of a node and their MIG instances, as seen now."""
+    for board in boards:
+        yield Sighting(now_us, board.device_id, node, board.index, board.pci)
+        for one in board.instances:
+            yield Sighting(
+                now_us, one.device_id, node, mig_parent=board.device_id, mig_ppm=one.share_ppm
+            )
 
 
-def _key(row: AllocationRow) -> tuple[Any, ...]:
-    return (row["job_id"], row["device_id"], row["start_us"])
+def _key(row: AllocationRow) -> str:
+    return job_key(row.get("cluster"), row["job_id"])

@@ -1,12 +1,14 @@
 """Reads a list of jobs: which job held which device, and when.
 
-In: CSV with the columns job_id, node, device_id (or device: UUID or index on the node), start, end
-(empty = running) and optionally share, scheduler, user, account, name. Out: rows of `jobs` without
-`recorded_us`, which the caller sets when it records them.
+In: CSV with the columns job_id, node, device_id (or device: see `lake/devicenames`), start, end
+(empty = running) and optionally share, scheduler, user, account, name, cluster, allocation_id. Out:
+rows of `jobs` without `recorded_us`, which the caller sets when it records them. A cell such as
+`0-3` or `0,2` in `device` is one row for each device.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import TypedDict
@@ -14,9 +16,12 @@ from typing import TypedDict
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
 from tokenergy_collectors.base.timestamps import StampReader
 from tokenergy_collectors.lake.contract import WHOLE_PPM
+from tokenergy_collectors.lake.corrections import allocation_key
+from tokenergy_collectors.lake.devicenames import listed_devices, parse_device
+from tokenergy_collectors.lake.jobkey import checked_cluster
 
 REQUIRED = ("job_id", "node", "device_id", "start", "end")
-OPTIONAL = ("share", "scheduler", "user", "account", "name")
+OPTIONAL = ("share", "scheduler", "user", "account", "name", "cluster", "allocation_id")
 _KNOWN = (*REQUIRED, *OPTIONAL)
 
 
@@ -35,43 +40,50 @@ class Job(TypedDict):
     name: str | None
     labels: str | None
     method: str
+    cluster: str | None
+    allocation_id: str | None
 
 
-def read_jobs(path: str | Path, *, node_default: str | None = None) -> list[Job]:
+def read_jobs(
+    path: str | Path, *, node_default: str | None = None, cluster: str | None = None
+) -> list[Job]:
     """Read and check a whole list of jobs.
 
     Args:
         path: the file. Times are Unix seconds or ISO 8601, without an offset UTC.
         node_default: the node of rows that name none; if None, every row must name its node.
+        cluster: the cluster of rows that name none.
 
     Returns:
-        The allocations in the order of the file, identical ones only once.
+        The allocations in the order of the file, identical ones only once. One whose end is its
+        start is withdrawn.
 
     Raises:
         UserError: the file cannot be used; the message names the line.
     """
-    found: dict[tuple[str, str, int], tuple[int, Job]] = {}
+    found: dict[object, tuple[int, Job]] = {}
     clock = StampReader()
     with CsvFile(path) as file:
         names = _columns(file.header, node_default)
         for row in file.all_rows():
             file.check_width(row)
             cells = dict(zip(names, (cell.strip() for cell in row), strict=True))
-            job = _job(cells, clock, node_default)
-            key = (job["job_id"], _device_key(job), job["start_us"])
-            line, other = found.setdefault(key, (file.line, job))
-            # An identical row is harmless; of two that differ, either could be wrong.
-            if other != job:
-                raise BadValueError(
-                    f"job {job['job_id']!r} on device {job['device_id']!r} from "
-                    f"{cells['start']!r} differs from line {line}: expected only one of them"
-                )
+            for job in _jobs(cells, clock, node_default, cluster):
+                line, other = found.setdefault(_key(job), (file.line, job))
+                # An identical row is harmless; of two that differ, either could be wrong.
+                if other != job:
+                    raise BadValueError(_difference(job, cells["start"], line))
     return [job for _, job in found.values()]
 
 
 def _columns(header: list[str], node_default: str | None) -> list[str]:
     """Check the header and return it, with `device` renamed to `device_id`."""
     names = ["device_id" if name.lower() == "device" else name.lower() for name in header]
+    if not set(names) & set(_KNOWN):
+        raise BadValueError(
+            f"the first line names no column: {','.join(header)[:80]!r}; expected the line "
+            f"{','.join(REQUIRED)} before the first job"
+        )
     unknown = [name for name, plain in zip(header, names, strict=True) if plain not in _KNOWN]
     twice = sorted({name for name in names if names.count(name) > 1})
     missing = [
@@ -88,53 +100,79 @@ def _columns(header: list[str], node_default: str | None) -> list[str]:
     return names
 
 
-def _job(cells: dict[str, str], clock: StampReader, node_default: str | None) -> Job:
+def _jobs(
+    cells: dict[str, str], clock: StampReader, node_default: str | None, cluster: str | None
+) -> Iterator[Job]:
+    """Yield the allocations of one line: one for each device that it names."""
     if not cells.get("node") and node_default is not None:
         cells["node"] = node_default
     for name in ("job_id", "node", "device_id", "start"):
         if not cells.get(name):
             raise BadValueError(f"{name} is empty")
-    device = cells["device_id"]
     start_us = clock.read(cells["start"])
     end_us = clock.read(cells["end"]) if cells["end"] else None
-    if end_us is not None and end_us <= start_us:
-        raise BadValueError(f"end {cells['end']!r} is not after start {cells['start']!r}")
-    return Job(
-        job_id=cells["job_id"],
-        node=cells["node"],
-        device_id=str(int(device)) if _is_index(device) else device,
-        start_us=start_us,
-        end_us=end_us,
-        share_ppm=_share_ppm(cells.get("share", "")),
-        scheduler=cells.get("scheduler") or "declared",
-        user=cells.get("user") or None,
-        account=cells.get("account") or None,
-        name=cells.get("name") or None,
-        labels=None,
-        method="declared",
-    )
+    if end_us is not None and end_us < start_us:
+        raise BadValueError(f"end {cells['end']!r} is before start {cells['start']!r}")
+    try:
+        devices = listed_devices(cells["device_id"])
+        cluster = checked_cluster(cells.get("cluster")) or cluster
+    except ValueError as error:
+        raise BadValueError(str(error)) from None
+    allocation_id = cells.get("allocation_id") or None
+    if allocation_id is not None and len(devices) > 1:
+        raise BadValueError(
+            f"allocation_id {allocation_id!r} is of {len(devices)} devices: expected one device, "
+            "on a line of its own with an id of its own"
+        )
+    for device in devices:
+        yield Job(
+            job_id=cells["job_id"],
+            node=cells["node"],
+            device_id=device,
+            start_us=start_us,
+            end_us=end_us,
+            share_ppm=_share_ppm(cells.get("share", "")),
+            scheduler=cells.get("scheduler") or "declared",
+            user=cells.get("user") or None,
+            account=cells.get("account") or None,
+            name=cells.get("name") or None,
+            labels=None,
+            method="declared",
+            cluster=cluster,
+            allocation_id=allocation_id,
+        )
 
 
 def _share_ppm(text: str) -> int:
     """Return a share of a device in parts per million; the whole device if the cell is empty."""
     if not text:
         return WHOLE_PPM
+    number = text.removesuffix("%").rstrip().replace(",", ".")
     try:
-        share = Decimal(text)  # exact: 0.29 as a float is a little less
+        share = Decimal(number)  # exact: 0.29 as a float is a little less
+        share = share / 100 if text.endswith("%") else share
         if 0 < share <= 1:
             share_ppm = int((share * WHOLE_PPM).to_integral_value(ROUND_HALF_EVEN))
             if share_ppm > 0:
                 return share_ppm
     except ArithmeticError:
         pass
-    raise BadValueError(f"share {text!r}: expected a fraction above 0 and at most 1, such as 0.25")
+    raise BadValueError(
+        f"share {text!r}: expected a fraction above 0 and at most 1, such as 0.25, or 25%"
+    )
 
 
-def _device_key(job: Job) -> str:
-    """Return what identifies the device: an index is unique only on its node."""
-    device = job["device_id"]
-    return f"{job['node']}/{device}" if _is_index(device) else device
+def _key(job: Job) -> object:
+    """Return what identifies an allocation: a name of a board is unique only on its node."""
+    if parse_device(job["device_id"]).kind == "uuid":
+        return allocation_key(job)
+    return allocation_key({**job, "device_id": f"{job['node']}/{job['device_id']}"})
 
 
-def _is_index(device: str) -> bool:
-    return device.isascii() and device.isdigit()
+def _difference(job: Job, start: str, line: int) -> str:
+    if job["allocation_id"] is not None:
+        return f"allocation_id {job['allocation_id']!r} is on line {line} too: expected it once"
+    return (
+        f"job {job['job_id']!r} on device {job['device_id']!r} from {start!r} differs from line "
+        f"{line}: expected only one of them"
+    )

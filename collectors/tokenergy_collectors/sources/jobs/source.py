@@ -13,7 +13,7 @@ from typing import Any
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.finding import Finding
 from tokenergy_collectors.base.problems import Problems
-from tokenergy_collectors.lake.allocations import records
+from tokenergy_collectors.lake.allocations import sightings
 from tokenergy_collectors.lake.contract import JOBS
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
@@ -39,8 +39,17 @@ class Jobs(Source[JobKeys]):
         super().__init__(config, host)
         path = _path(config, host)
         # Reading the lake takes time, so only if there are declared jobs to compare with it.
-        known = records(host.lake, host.node) if host.lake and (host.declared or path) else ()
-        self._jobs = DeclaredJobs(host.node, host.boards, path, host.declared or (), known)
+        lake = host.lake if host.declared or path else None
+        known = lake.read("jobs", node=host.node).to_pylist() if lake else []
+        self._jobs = DeclaredJobs(
+            host.node,
+            host.boards,
+            path,
+            host.declared or (),
+            known,
+            sightings(lake, host.node) if lake else (),
+            host.cluster,
+        )
         self._jobs.spread.update(host.spread)
         self._problems = Problems()
 
@@ -63,6 +72,8 @@ class Jobs(Source[JobKeys]):
                 host.event("error", None, f"jobs: {error}")
             return str(error)
         self._problems.is_over("")
+        for remark in changes.remarks:
+            host.warn("error", None, f"jobs: {remark}")
         if changes.rows:
             host.output.add("jobs", [JOBS.make_row(**row) for row in changes.rows])
             host.output.allocations(self._jobs.here(), self._jobs.spread)

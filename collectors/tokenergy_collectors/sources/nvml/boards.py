@@ -17,6 +17,7 @@ from tokenergy_collectors.sources.nvml import session
 from tokenergy_collectors.sources.nvml.calls import if_supported, or_none
 from tokenergy_collectors.sources.nvml.fieldvalues import FieldRequest
 from tokenergy_collectors.sources.nvml.mig import Instance, instances_of
+from tokenergy_collectors.sources.nvml.ranges import pci_address, pids_of, readable, within
 
 SENSORS = (
     (pynvml.NVML_FI_DEV_POWER_INSTANT, "instant"),
@@ -35,6 +36,7 @@ class Board:
     """One GPU as found at start, and which of its power fields answer.
 
     Attributes:
+        minor: number of its device file, as in /dev/nvidia3.
         update_us: update period of the power reading; None until it is learned.
         counter_us: update period of the energy counter, 0 if it grows at every reading; None until
             it is learned.
@@ -49,10 +51,11 @@ class Board:
     handle: Any
     device_id: str
     index: int
-    name: str
+    name: str | None
     pci: str | None
     limit_mw: int | None
     driver: str | None
+    minor: int | None = None
     sensor: str = "unknown"
     power_request: FieldRequest | None = None
     energy_request: FieldRequest | None = None
@@ -161,13 +164,14 @@ class Board:
         """Read the slow gauges: utilization, SM clock, temperature and clock event reasons."""
         handle = self.handle
         rates = or_none(pynvml.nvmlDeviceGetUtilizationRates, handle)
-        return {
-            "sm_util": None if rates is None else int(rates.gpu),
-            "mem_util": None if rates is None else int(rates.memory),
+        found = {
+            "sm_util": None if rates is None else rates.gpu,
+            "mem_util": None if rates is None else rates.memory,
             "sm_mhz": or_none(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM),
             "temp_c": or_none(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU),
-            "throttle": or_none(pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle),
+            "throttle": or_none(_clock_reasons, handle),
         }
+        return {gauge: within(gauge, value) for gauge, value in found.items()}
 
     def processes(self) -> list[int] | None:
         """Return the PIDs of compute processes, ascending, with those on MIG instances."""
@@ -178,8 +182,8 @@ class Board:
         found = or_none(pynvml.nvmlDeviceGetComputeRunningProcesses, self.handle)
         on_instances = {one.device_id: one.processes(or_none) for one in self.instances}
         answers = [pids for pids in on_instances.values() if pids is not None]
-        if found is not None:
-            answers.append([int(process.pid) for process in found])
+        if (pids := pids_of(found)) is not None:
+            answers.append(pids)
         everywhere = sorted({pid for pids in answers for pid in pids}) if answers else None
         return {self.device_id: everywhere, **on_instances}
 
@@ -192,10 +196,10 @@ def open_boards() -> tuple[list[Board], list[str]]:
     """
     try:
         pynvml.nvmlInit()
-        count = pynvml.nvmlDeviceGetCount()
+        count = within("boards", pynvml.nvmlDeviceGetCount()) or 0
     except pynvml.NVMLError as error:
         raise UserError(f"NVML cannot be started: {error}; is the NVIDIA driver loaded?") from None
-    driver = or_none(pynvml.nvmlSystemGetDriverVersion)
+    driver = readable(or_none(pynvml.nvmlSystemGetDriverVersion))
     boards, problems = [], []
     for index in range(count):
         try:
@@ -214,19 +218,35 @@ def close_boards() -> None:
 
 def _open_board(index: int, driver: str | None) -> Board:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    device_id = if_supported(pynvml.nvmlDeviceGetUUID, handle)
+    if device_id is None or readable(device_id) != device_id or "\ufffd" in device_id:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)  # it could not be found again
     pci = or_none(pynvml.nvmlDeviceGetPciInfo, handle)
     board = Board(
         handle=handle,
-        device_id=pynvml.nvmlDeviceGetUUID(handle),
+        device_id=device_id,
         index=index,
-        name=pynvml.nvmlDeviceGetName(handle),
-        pci=None if pci is None else pci.busId,
-        limit_mw=or_none(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle),
+        name=readable(if_supported(pynvml.nvmlDeviceGetName, handle)),
+        pci=None if pci is None else pci_address(or_none(getattr, pci, "busId")),
+        limit_mw=within("limit_mw", or_none(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
         driver=driver,
+        minor=within("minor", or_none(pynvml.nvmlDeviceGetMinorNumber, handle)),
     )
     board.probe()
     board.instances = instances_of(handle, or_none)
     return board
+
+
+def _clock_reasons(handle: Any) -> int:
+    """Return the clock event reasons; drivers before R535 know them by their older name.
+
+    Raises:
+        pynvml.NVMLError: the driver does not report them.
+    """
+    try:
+        return int(pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+    except pynvml.NVMLError_FunctionNotFound:
+        return int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
 
 
 def _up_to(limit: int, value: int | None) -> int | None:

@@ -1,7 +1,9 @@
 """NVML calls that may fail: which errors mean "no value", and which mean "no board".
 
 In: a call of `pynvml`. Out: what it returns, or None for the errors that the chosen function names;
-every other error is raised. Callers differ on purpose. A sampler that must see that a board is lost
+every other error is raised. Two errors that are not NVML's mean the same as one of NVML's, so they
+never reach the caller: the binding's own for a driver that lacks a version of a call, and a name
+that is not UTF-8. Callers differ on purpose. A sampler that must see that a board is lost
 uses `if_supported`; a question that the driver may refuse uses `optional`; a reading that somebody
 else reports when it fails uses `or_none`.
 """
@@ -46,7 +48,7 @@ def if_supported(call: Callable[..., Any], *args: Any) -> Any:
         pynvml.NVMLError: the call failed for another reason.
     """
     try:
-        return call(*args)
+        return _called(call, *args)
     except UNSUPPORTED:
         return None
 
@@ -58,7 +60,7 @@ def optional(call: Callable[..., Any], *args: Any) -> Any:
         pynvml.NVMLError: the call failed for another reason.
     """
     try:
-        return call(*args)
+        return _called(call, *args)
     except UNAVAILABLE:
         return None
 
@@ -66,6 +68,20 @@ def optional(call: Callable[..., Any], *args: Any) -> Any:
 def or_none(call: Callable[..., Any], *args: Any) -> Any:
     """Return what an NVML call returns; None for every NVML error."""
     try:
-        return call(*args)
+        return _called(call, *args)
     except pynvml.NVMLError:
         return None
+
+
+def _called(call: Callable[..., Any], *args: Any) -> Any:
+    """Return what an NVML call returns; bytes that are no text become replacement characters.
+
+    Raises:
+        pynvml.NVMLError: the call failed.
+    """
+    try:
+        return call(*args)
+    except pynvml.NVMLLibraryMismatchError:  # the driver has only older versions of this call
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_FUNCTION_NOT_FOUND) from None
+    except UnicodeDecodeError as error:  # the binding decodes every text as UTF-8
+        return error.object.decode(errors="replace")

@@ -57,6 +57,7 @@ class DeviceWatch:
             _apply(board, nameplate)
             self._host.output.add("device", [self._row(board, nameplate, now_us)])
             self._host.output.add("device", self._instance_rows(board, now_us))
+            self._report_shares(board)
 
     def returned(self, device_id: str | None) -> None:
         """Learn the update period of a board that was lost again, at the next look."""
@@ -101,6 +102,14 @@ class DeviceWatch:
             self._host.output.add("device", self._instance_rows(board, now_us))
             names = ", ".join(one.device_id for one in nameplate.instances) or "none"
             self._host.warn("device", board.device_id, f"MIG instances are now: {names}")
+            self._report_shares(board)
+
+    def _report_shares(self, board: Board) -> None:
+        """Report once for each set of instances those whose share of the board is not known."""
+        names = [one.device_id for one in board.instances if one.share_ppm is None]
+        if names:
+            text = f"share of the board not known, as the driver does not say: {', '.join(names)}"
+            self._host.warn("device", board.device_id, text)
 
     def _learn(self, board: Board) -> None:
         if self._host.inline or not self._config.learn_s:
@@ -122,6 +131,7 @@ class DeviceWatch:
             **self._common(now_us),
             device_id=board.device_id,
             index=nameplate.index,
+            minor=nameplate.minor,
             name=board.name,
             pci=board.pci,
             limit_mw=nameplate.limit_mw,

@@ -10,6 +10,7 @@ has loaded, and unpacked in one go: a fifth of the time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from struct import Struct
 from typing import Any
 
@@ -28,6 +29,9 @@ _SIGNED = {
     pynvml.NVML_VALUE_TYPE_DOUBLE: Struct("=d"),
 }
 _RAW = Struct("=Q")
+_ALL_ONES = 0xFFFF_FFFF
+"""Of an unsigned int: no value. A wide integer of all ones exceeds `_LARGEST`."""
+
 _LARGEST = 2**63 - 1
 
 
@@ -72,7 +76,9 @@ class FieldRequest:
                     raise pynvml.NVMLError(code)
                 found.append(None)
                 continue
-            value = raw & 0xFFFFFFFF if kind == _UINT else _decoded(kind, raw)
+            value = raw & _ALL_ONES if kind == _UINT else _decoded(kind, raw)
+            if kind == _UINT and value == _ALL_ONES:
+                value = None
             found.append(value if value is not None and 0 <= value <= limit else None)
         return found
 
@@ -87,9 +93,13 @@ def field_values(handle: Any, wanted: Sequence[tuple[int, int]]) -> list[int | N
 
 
 def _decoded(kind: int, raw: int) -> int | None:
-    """Return the integer in a value of a type that is not unsigned int; None for unknown types."""
+    """Return the integer in a value of a type that is not unsigned int.
+
+    None for an unknown type, and for a double that is not a number or infinite.
+    """
     if kind in _WIDE:
         return raw
     if kind in _SIGNED:
-        return int(_SIGNED[kind].unpack(_RAW.pack(raw))[0])
+        value = _SIGNED[kind].unpack(_RAW.pack(raw))[0]
+        return int(value) if isfinite(value) else None
     return None

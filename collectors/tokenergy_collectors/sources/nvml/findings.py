@@ -16,10 +16,12 @@ import pynvml
 
 from tokenergy_collectors.base.clock import Clock
 from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.lake.contract import BOUNDS
 from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.sources.nvml.calls import or_none
 from tokenergy_collectors.sources.nvml.fieldvalues import field_values
 from tokenergy_collectors.sources.nvml.learn import learn_periods
+from tokenergy_collectors.sources.nvml.ranges import readable
 from tokenergy_collectors.sources.nvml.rate import rate_hz
 from tokenergy_collectors.sources.nvml.scopes import learn_scopes
 from tokenergy_collectors.sources.nvml.settings import GpuKeys
@@ -30,11 +32,13 @@ _FIELDS = {
     "counter": pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION,
 }
 
+_MAX_POWER_MW = BOUNDS["power_mw"][1]
+
 
 def driver_finding() -> Finding:
     """Return the versions of the driver and of NVML."""
-    driver = or_none(pynvml.nvmlSystemGetDriverVersion) or "unknown"
-    nvml = or_none(pynvml.nvmlSystemGetNVMLVersion) or "unknown"
+    driver = readable(or_none(pynvml.nvmlSystemGetDriverVersion)) or "unknown"
+    nvml = readable(or_none(pynvml.nvmlSystemGetNVMLVersion)) or "unknown"
     return Finding("ok", "nvml", f"driver {driver}, NVML {nvml}")
 
 
@@ -67,7 +71,7 @@ def _identity(board: Board) -> Finding:
     limit = "unknown" if board.limit_mw is None else f"{board.limit_mw / 1000:g} W"
     mig = or_none(partial(pynvml.nvmlDeviceGetMigMode, board.handle))
     mode = "not supported" if mig is None else "on" if mig[0] else "off"
-    text = f"{board.name}, {board.device_id}, limit {limit}, MIG {mode}"
+    text = f"{board.name or 'name not readable'}, {board.device_id}, limit {limit}, MIG {mode}"
     if mode == "on":
         count = len(board.instances)
         text = f"{text} ({count} instances): power is measured for the whole board only"
@@ -94,6 +98,8 @@ def _fields(board: Board) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for name, number in _FIELDS.items():
         value = or_none(partial(_field, board, number))
+        if name != "counter" and value is not None and value > _MAX_POWER_MW:
+            value = None
         if value is None and name == "counter":
             value = or_none(partial(pynvml.nvmlDeviceGetTotalEnergyConsumption, board.handle))
         unit = "J" if name == "counter" else "W"
@@ -107,6 +113,8 @@ def _field(board: Board, number: int) -> int | None:
 
 def _calls(board: Board) -> dict[str, str | None]:
     usage = or_none(partial(pynvml.nvmlDeviceGetPowerUsage, board.handle))
+    if usage is not None and usage > _MAX_POWER_MW:
+        usage = None
     state: dict[str, Any] = board.state()
     processes = board.processes()
     return {

@@ -1,7 +1,7 @@
 """The nameplate of a board: what it says about itself besides its readings.
 
-In: an opened board. Out: its index, driver, power limits, power smoothing and MIG instances; None
-for what it does not report. All of it may change while the collector runs.
+In: an opened board. Out: its index, minor number, driver, power limits, power smoothing and MIG
+instances; None for what it does not report. All of it may change while the collector runs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tokenergy_collectors.sources.nvml.boards import Board
 from tokenergy_collectors.sources.nvml.calls import optional
 from tokenergy_collectors.sources.nvml.fieldvalues import field_values
 from tokenergy_collectors.sources.nvml.mig import Instance, instances_of
+from tokenergy_collectors.sources.nvml.ranges import readable, within
 
 _SMOOTHING = {
     "enabled": pynvml.NVML_FI_PWR_SMOOTHING_ENABLED,
@@ -52,6 +53,7 @@ class Nameplate:
     limit_min_mw: int | None = None
     limit_max_mw: int | None = None
     limit_default_mw: int | None = None
+    minor: int | None = None
     smoothing: str | None = None
 
     def changes(self, other: Nameplate) -> list[str]:
@@ -63,7 +65,7 @@ class Nameplate:
 
 def nameplate_as_opened(board: Board) -> Nameplate:
     """Return the nameplate of a board as far as it was read when the board was opened."""
-    return Nameplate(board.index, board.driver, board.limit_mw, board.instances)
+    return Nameplate(board.index, board.driver, board.limit_mw, board.instances, minor=board.minor)
 
 
 def read_nameplate(board: Board) -> Nameplate:
@@ -75,14 +77,16 @@ def read_nameplate(board: Board) -> Nameplate:
     handle = board.handle
     bounds = optional(pynvml.nvmlDeviceGetPowerManagementLimitConstraints, handle)
     low_mw, high_mw = bounds if bounds is not None else (None, None)
-    index = optional(pynvml.nvmlDeviceGetIndex, handle)
+    index = within("index", optional(pynvml.nvmlDeviceGetIndex, handle))
+    default_mw = optional(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle)
     return Nameplate(
         index=board.index if index is None else index,
-        driver=optional(pynvml.nvmlSystemGetDriverVersion),
-        limit_mw=optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle),
-        limit_min_mw=low_mw,
-        limit_max_mw=high_mw,
-        limit_default_mw=optional(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle),
+        driver=readable(optional(pynvml.nvmlSystemGetDriverVersion)),
+        limit_mw=within("limit_mw", optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
+        limit_min_mw=within("limit_mw", low_mw),
+        limit_max_mw=within("limit_mw", high_mw),
+        limit_default_mw=within("limit_mw", default_mw),
+        minor=within("minor", optional(pynvml.nvmlDeviceGetMinorNumber, handle)),
         smoothing=_smoothing(handle),
         instances=instances_of(handle, optional),
     )

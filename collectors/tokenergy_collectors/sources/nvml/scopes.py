@@ -39,6 +39,8 @@ _AGREES = 0.25
 """How far the counter's mean power may be from that of its scope, as a share of the latter."""
 
 _MAX_POWER_MW = BOUNDS["power_mw"][1]
+_MAX_ENERGY_MJ = (2**63 - 1) // 1_000
+"""The largest counter that `host` can hold in microjoules."""
 
 
 @dataclass(slots=True)
@@ -182,7 +184,8 @@ class ScopeReader:
         energy_mj = values.pop() if counts else None
         rows = []
         for name, power_mw in zip(board.scopes, values, strict=True):
-            energy_uj = None if name != "module" or energy_mj is None else 1_000 * energy_mj
+            counted = name == "module" and energy_mj is not None and energy_mj <= _MAX_ENERGY_MJ
+            energy_uj = 1_000 * energy_mj if counted and energy_mj is not None else None
             known_mw = power_mw if power_mw is not None and power_mw <= _MAX_POWER_MW else None
             if known_mw is not None or energy_uj is not None:
                 row = HOST.make_row(

@@ -41,6 +41,7 @@ UNITS = (
     "j_per_kwh",
     "watts",
     "mean_watts",
+    "job_key",
     "least_joint_coverage",
 )
 """Macros of `units.sql`: constants and conversions of units, for our own statements.
@@ -49,7 +50,7 @@ They are not in the catalog, nor where a user asks: names as plain as `hours` be
 The public views spell their constants out: a client's own TEMP macro would come before ours.
 """
 
-BASIC = ("utc", "device_now")
+BASIC = ("utc", "device_now", "device_at")
 """Views and macros of every connection to a lake."""
 
 ADHOC = (
@@ -74,8 +75,11 @@ PYTHON_TABLES = {
 _PYTHON_COLUMNS = {
     "allocation": {
         **{column.name: column.meaning for column in JOBS.columns},
-        "device_id": "the board, as in power",
+        "job_id": "the job: CLUSTER/ID where a cluster is named, else its id",
+        "node": "host name, as in device",
+        "device_id": "the board, as in power; as it was listed if it was never seen",
         "mig_id": "the MIG instance that the job held; NULL: the board itself",
+        "share_estimated": "the instance's share of its board was not recorded: an equal part",
     },
     "quarantined": {
         "hour_us": "start of the hour of the partition it was in",

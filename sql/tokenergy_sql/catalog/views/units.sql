@@ -58,6 +58,10 @@ CREATE MACRO watts(mw) AS mw / 1e3
 -- In: nj, energy in nanojoules; us, the time in which it was drawn, microseconds. Out: DOUBLE.
 CREATE MACRO mean_watts(nj, us) AS nj / 1e3 / us
 
+-- The key of a job: CLUSTER/ID where a cluster is named, else ID.
+-- In: cluster, its name or NULL; id, the job's id there. Out: VARCHAR, the job_id of derived tables.
+CREATE MACRO job_key(cluster, id) AS coalesce(nullif(cluster, '') || '/', '') || id
+
 -- The least part of a job's device time in which energy and tokens must both be known for a ratio.
 -- In: nothing. Out: DECIMAL. `tokenergy_by` has the same number.
 CREATE MACRO least_joint_coverage() AS 0.5

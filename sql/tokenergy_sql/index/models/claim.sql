@@ -5,7 +5,12 @@
 WITH
 -- A job that was recorded twice on one device holds it once; MIG instances of a board add up.
 held AS (
-    SELECT s.span, a.job_id, a.mig_id, max(a.share_ppm) AS share_ppm
+    SELECT
+        s.span,
+        a.job_id,
+        a.mig_id,
+        max(a.share_ppm) AS share_ppm,
+        bool_or(a.share_estimated) AS estimated
     FROM span AS s
     JOIN allocation AS a
         ON a.device_id = s.device_id
@@ -14,14 +19,21 @@ held AS (
     GROUP BY ALL
 ),
 holder AS (
-    SELECT span, job_id, sum(share_ppm)::BIGINT AS share_ppm FROM held GROUP BY ALL
+    SELECT
+        span,
+        job_id,
+        sum(share_ppm)::BIGINT AS share_ppm,
+        bool_or(estimated) AS estimated
+    FROM held
+    GROUP BY ALL
 ),
 holders AS (
     SELECT
         span,
         sum(share_ppm)::BIGINT AS declared_ppm,
         greatest(whole_ppm(), sum(share_ppm))::BIGINT AS whole_ppm,
-        count(*) AS jobs
+        count(*) AS jobs,
+        bool_or(estimated) AS estimated
     FROM holder
     GROUP BY ALL
 ),
@@ -36,7 +48,7 @@ SELECT
     sum(c.share_ppm) OVER running::BIGINT AS upper_ppm,
     upper_ppm - c.share_ppm AS lower_ppm,
     h.whole_ppm,
-    h.jobs > 1 OR h.declared_ppm < whole_ppm() AS shared
+    h.jobs > 1 OR h.declared_ppm < whole_ppm() OR h.estimated AS shared
 FROM claim AS c
 JOIN holders AS h USING (span)
 WINDOW running AS (PARTITION BY span ORDER BY c.job_id NULLS LAST)

@@ -4,6 +4,7 @@ WITH
 placed AS (
     SELECT
         a.job_id,
+        max(a.cluster) AS cluster,
         max(a."name") AS name,
         max(a."user") AS "user",
         max(a.account) AS account,
@@ -20,6 +21,7 @@ placed AS (
 )
 SELECT
     job_id,
+    p.cluster,
     p."name",
     p."user",
     p.account,

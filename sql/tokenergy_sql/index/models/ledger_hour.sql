@@ -25,12 +25,15 @@ added AS (
         max(max_gap_us) AS max_gap_us,
         string_agg(DISTINCT method, '+' ORDER BY method) AS method,
         bool_or(attribution = 'shared_estimate') AS shared,
-        max(end_us) AS as_of_us
+        max(end_us) AS as_of_us,
+        array_to_string(list_sort(list_distinct(flatten(
+            list(string_split(reasons, ',')) FILTER (WHERE reasons IS NOT NULL)
+        ))), ',') AS reasons
     FROM ledger
     GROUP BY ALL
 )
 SELECT
-    a.* EXCLUDE (by_counter_nj, by_counter_us, by_samples_nj, by_samples_us),
+    a.* EXCLUDE (by_counter_nj, by_counter_us, by_samples_nj, by_samples_us, reasons),
     coalesce(2 * (
         scale_ppm(by_counter_nj, counter_own_ppm) + by_counter_us * counter_own_mw
         + scale_ppm(
@@ -43,6 +46,7 @@ SELECT
             scale_ppm(by_samples_nj, sensor_class_ppm) + by_samples_us * sensor_class_mw, seen_ppm
         )
     ), 0) AS class_nj,
-    coalesce(c.calibrated, false) AS calibrated
+    coalesce(c.calibrated, false) AS calibrated,
+    a.reasons
 FROM added AS a
 LEFT JOIN sensor_class AS c USING (device_id)

@@ -3,6 +3,7 @@
 import pytest
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.devicehistory import Sighting
 from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
 from tokenergy_collectors.sources.nvml.boards import Board
 
@@ -31,7 +32,7 @@ def test_rows_of_this_node_are_told_once_by_uuid(path):
     assert told(changes) == [("j", "GPU-0", T0 + 10_000_000, "A")]
     assert changes.edges_us == {T0, T0 + 10_000_000}
     assert changes.rows[0]["recorded_us"] == T0
-    assert jobs.changes(T0 + 1) == ([], set())
+    assert jobs.changes(T0 + 1) == ([], set(), [])
 
 
 def test_a_changed_file_is_taken_over_and_corrections_can_be_taken_back(path):
@@ -55,7 +56,7 @@ def test_a_changed_file_is_taken_over_and_corrections_can_be_taken_back(path):
 def test_what_the_lake_tells_is_not_recorded_again_but_its_edges_count(path):
     recorded = DeclaredJobs("n1", boards(), path).changes(T0).rows
     jobs = DeclaredJobs("n1", boards(), path, known=recorded)
-    assert jobs.changes(T0 + 5) == ([], {T0, T0 + 10_000_000})
+    assert jobs.changes(T0 + 5) == ([], {T0, T0 + 10_000_000}, [])
 
 
 def test_a_record_of_a_clock_that_ran_ahead_can_be_corrected(path):
@@ -78,3 +79,47 @@ def test_a_file_that_breaks_while_running_is_told_and_rows_are_not_lost(path):
         jobs.changes(T0)
     path.write_text(good)
     assert [r["job_id"] for r in jobs.changes(T0).rows] == ["r", "j"]
+
+
+def test_a_short_node_name_and_every_name_of_a_board_are_this_node_s(path):
+    path.write_text(
+        "job_id,node,device,start,end\n"
+        'j,n1,"0,1",1768464000,\nk,N1,nvidia1,1768464000,\nl,n1,GPU-9,1768464000,\n'
+    )
+    changes = DeclaredJobs("n1.example.org", boards(), path, cluster="c").changes(T0)
+    assert [(r["node"], r["device_id"], r["cluster"]) for r in changes.rows] == [
+        ("n1.example.org", name, "c") for name in ("GPU-0", "GPU-1", "GPU-1", "GPU-9")
+    ]
+    assert [text.partition(":")[0] for text in changes.remarks] == [
+        "a device name was read by an assumption in 1 allocation",
+        "a device name fits no device of its node in 1 allocation",
+    ]
+
+
+def test_a_row_that_began_earlier_means_the_board_of_that_time(path):
+    before = [Sighting(T0 - 10, f"GPU-{index}", "n1", 1 - index) for index in (0, 1)]
+    path.write_text(HEADER + "j,n1,0,1768464000,,A\nk,n1,0,1768464100,,A\n")
+    jobs = DeclaredJobs("n1", boards(), path, sightings=before)
+    assert told(jobs.changes(T0 + 50_000_000)) == [
+        ("j", "GPU-1", None, "A"),
+        ("k", "GPU-0", None, "A"),
+    ]
+
+
+def test_a_corrected_start_replaces_the_record_and_an_end_at_the_start_withdraws(path):
+    jobs = DeclaredJobs("n1", boards(), path)
+    jobs.changes(T0)
+    path.write_text(HEADER + "j,n1,0,1768464005,1768464010,A\n")
+    jobs.changes(T0 + 1)
+    assert [row["start_us"] for row in jobs.here()] == [T0 + 5_000_000]
+    path.write_text(HEADER + "j,n1,0,1768464005,1768464005,A\n")
+    assert len(jobs.changes(T0 + 2).rows) == 1
+    assert jobs.here() == []
+
+
+def test_job_ids_of_two_clusters_spread_apart(path):
+    text = "job_id,node,device,start,end,cluster\nj,n1,0,1768464000,,a\nj,n2,0,1768464000,,b\n"
+    path.write_text(text)
+    jobs = DeclaredJobs("n1", boards(), path)
+    jobs.changes(T0)
+    assert jobs.spread == {"b/j"}

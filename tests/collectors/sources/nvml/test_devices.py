@@ -12,7 +12,7 @@ from tests.support.emulated import Walk, small_profile
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.emulate.nvml import library as emulated_nvml
 from tokenergy_collectors.emulate.run.node import EmulatedNode
-from tokenergy_collectors.lake.contract import EVENT
+from tokenergy_collectors.lake.contract import DEVICE, EVENT
 from tokenergy_collectors.sources.host import Host, Output
 from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
@@ -95,7 +95,11 @@ def test_power_smoothing_is_recorded_where_it_is_told(watching):
     unset = pynvml.NVML_POWER_SMOOTHING_ADMIN_OVERRIDE_NOT_SET
     node.set_field(2, pynvml.NVML_FI_PWR_SMOOTHING_ADMIN_OVERRIDE_RAMP_UP_RATE, unset)
     [row], [event] = watching.look()
-    assert json.loads(row[-1]) == {"enabled": 1, "profile": 3, "ramp_up_mw_s": 90_000}
+    assert json.loads(DEVICE.as_dict(row)["smoothing"]) == {
+        "enabled": 1,
+        "profile": 3,
+        "ramp_up_mw_s": 90_000,
+    }
     assert event[0] == "device"
     assert event[1] == watching.boards[2].device_id
     assert watching.look() == ([], [])

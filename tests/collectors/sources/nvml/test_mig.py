@@ -21,6 +21,8 @@ from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml import mig
 from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.sources.nvml.calls import or_none
+from tokenergy_collectors.sources.nvml.devices import DeviceWatch
+from tokenergy_collectors.sources.nvml.settings import GpuKeys
 
 S = 1_000_000
 T0 = 1_768_464_000_000_000
@@ -147,7 +149,7 @@ class _Answer:
         (_Answer(computeInstanceSliceCount=2, memorySizeMB=0), 500_000),
         (_Answer(computeInstanceSliceCount=0, memorySizeMB=6 << 10), 250_000),
         (_Answer(computeInstanceSliceCount=0, memorySizeMB=0), None),
-        (_Answer(computeInstanceSliceCount=9, memorySizeMB=0), 1_000_000),
+        (_Answer(computeInstanceSliceCount=9, memorySizeMB=0), None),
         (None, None),
     ],
 )
@@ -172,6 +174,71 @@ def test_a_share_is_by_slices_or_else_by_memory(walk, monkeypatch, attributes, s
     )
     found = mig.instances_of(pynvml.nvmlDeviceGetHandleByIndex(0), or_none)
     assert [one.share_ppm for one in found] == [share_ppm] * 2
+
+
+@pytest.mark.parametrize("version_1_answers", [True, False])
+@pytest.mark.parametrize("mib", [5_952, 11_968, 24_576])
+def test_the_slices_of_a_board_are_asked_and_never_assumed(
+    walk, monkeypatch, version_1_answers, mib
+):
+    """An A30, 4 slices and 24 GiB, under a driver that lacks the second version of the call."""
+    slices, four = round(4 * mib / 24_576), pynvml.NVML_GPU_INSTANCE_PROFILE_4_SLICE
+
+    def profile_info(board, profile, version=2):
+        if version_1_answers and version == 1 and profile == four:
+            return _Answer(sliceCount=4)
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    fake_nvml(
+        monkeypatch,
+        nvmlDeviceGetGpuInstanceProfileInfo=profile_info,
+        nvmlDeviceGetAttributes=lambda handle: _Answer(
+            computeInstanceSliceCount=slices, memorySizeMB=mib
+        ),
+        nvmlDeviceGetMemoryInfo=lambda board: _Answer(total=24 << 30),
+    )
+    found = mig.instances_of(pynvml.nvmlDeviceGetHandleByIndex(0), or_none)
+    assert [one.share_ppm for one in found] == [slices * 250_000] * 2
+
+
+@pytest.mark.parametrize("ones", [0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF])
+def test_all_ones_are_no_share(walk, monkeypatch, ones):
+    fake_nvml(
+        monkeypatch,
+        nvmlDeviceGetGpuInstanceProfileInfo=lambda *_: _Answer(sliceCount=ones),
+        nvmlDeviceGetAttributes=lambda handle: _Answer(
+            computeInstanceSliceCount=ones, memorySizeMB=ones
+        ),
+        nvmlDeviceGetMemoryInfo=lambda board: _Answer(total=ones),
+    )
+    board = pynvml.nvmlDeviceGetHandleByIndex(0)
+    assert [one.share_ppm for one in mig.instances_of(board, or_none)] == [None] * 2
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMaxMigDeviceCount", lambda board: ones)
+    assert mig.instances_of(board, or_none) == ()
+
+
+def test_a_share_that_is_not_known_is_reported_once(walk, monkeypatch):
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetAttributes", lambda handle: None)
+    boards, _ = open_boards()
+    events = []
+    monkeypatch.setattr(Host, "warn", lambda host, *event: events.append(event))
+    watch = DeviceWatch(
+        GpuKeys(), Host("n1", walk.clock, Log("text"), boards=boards, emulated=True)
+    )
+    watch.begin()
+    watch.look()
+    [(kind, device_id, text)] = [event for event in events if "share" in event[2]]
+    assert (kind, device_id) == ("device", boards[0].device_id)
+    assert all(one.device_id in text for one in boards[0].instances)
+
+
+def test_both_versions_of_the_profile_call_are_emulated(walk):
+    board = pynvml.nvmlDeviceGetHandleByIndex(0)
+    for version in (1, 2):
+        info = pynvml.nvmlDeviceGetGpuInstanceProfileInfo(
+            board, pynvml.NVML_GPU_INSTANCE_PROFILE_7_SLICE, version=version
+        )
+        assert info.sliceCount == 7
 
 
 def test_processes_of_instances_are_those_of_the_board_too(walk, monkeypatch):

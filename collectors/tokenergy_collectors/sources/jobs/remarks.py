@@ -1,0 +1,69 @@
+"""What has to be said about the devices and nodes of a job list, when it is read.
+
+In: the rows of a list, and what their names mean (`lake/allocations`). Out: lines of text. A device
+that nobody finds would otherwise show only later, as a job without energy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from tokenergy_collectors.lake.allocations import Identity
+from tokenergy_collectors.lake.devicehistory import Remark
+
+_MOST_NAMED = 5
+
+_CASES: dict[str, str] = {
+    "ambiguous": "a device name fits several devices",
+    "unknown": "a device name fits no device of its node",
+    "elsewhere": "a device is listed under another node",
+    "assumed": "a device name was read by an assumption",
+}
+
+Explained = tuple[Mapping[str, Any], Remark | None]
+"""A row of `jobs` with a resolved device, and what has to be said about the name of it."""
+
+
+def of_devices(
+    listed: Iterable[Mapping[str, Any]], explained: Iterable[Explained]
+) -> dict[str, str]:
+    """Return a line for each case in which device names are (see `Remark`).
+
+    Args:
+        listed: the rows as they were listed.
+        explained: the same rows, resolved.
+    """
+    found: dict[str, Counter[str]] = {}
+    for row, (_, remark) in zip(listed, explained, strict=True):
+        if remark is not None:
+            name = f"{row['device_id']!r} on {row['node']} {remark.text}"
+            found.setdefault(remark.case, Counter())[name] += 1
+    return {
+        case: f"{_CASES[case]} in {_many(names.total())}: {_first(list(names))}"
+        for case, names in found.items()
+    }
+
+
+def of_nodes(identity: Identity, listed: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line if nodes of a list are not in the lake, although others are."""
+    counts = Counter(row["node"] for row in listed)
+    unknown = [node for node in sorted(counts) if not identity.nodes.recorded(node)]
+    if not unknown or not identity.history.nodes:
+        return
+    names = []
+    for node in unknown:
+        like = [one for one in identity.nodes.like(node) if one != node]
+        names.append(f"{node} (could be {' or '.join(like)})" if like else node)
+    count = sum(counts[node] for node in unknown)
+    yield f"the lake has no devices of the node in {_many(count)}: {_first(names)}"
+
+
+def _many(count: int) -> str:
+    return f"{count} allocation" if count == 1 else f"{count} allocations"
+
+
+def _first(names: Sequence[str]) -> str:
+    rest = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,86 @@
+"""Opens DuckDB, and names files to it: no other module calls `duckdb.connect` or quotes a path.
+
+In: nothing, or a path, or a name. Out: a connection that prints nothing, reckons in UTC and stops
+at Ctrl-C; texts of SQL that mean exactly the path, identifier or string that was given.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tokenergy_collectors.base import interrupt
+
+if TYPE_CHECKING:
+    import duckdb
+
+_FOLDERS: dict[str, int] = {}
+"""Descriptors of open folders whose paths DuckDB cannot take, by path."""
+
+
+def open_memory() -> duckdb.DuckDBPyConnection:
+    """Return a connection to an empty database in memory."""
+    import duckdb
+
+    con = duckdb.connect()
+    # DuckDB takes an embedded Python for an interactive one, and would draw its bar on standard
+    # output, in the middle of the rows.
+    con.execute("SET enable_progress_bar = false")
+    con.execute("SET TimeZone = 'UTC'")
+    interrupt.stops(con)
+    return con
+
+
+def quoted(name: str) -> str:
+    """Return an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def pattern(root: str | Path, inside: str = "") -> str:
+    """Return the pattern that matches a path and no other, with a pattern inside it appended.
+
+    DuckDB takes every path to be read for a pattern: wildcards in it are escaped. A path that
+    begins with ~ or with a scheme means something else to it, so the path is made absolute.
+
+    Args:
+        root: a file or folder, as it is called.
+        inside: what follows it, with wildcards that are meant as such: `/power/date=*`.
+    """
+    path = os.path.abspath(root)  # noqa: PTH100 - links stay as they are
+    if "\\" in path:
+        path = _reachable(path, folder=bool(inside))
+    return re.sub(r"([*?[])", r"[\1]", path) + inside
+
+
+def _reachable(path: str, *, folder: bool) -> str:
+    """Return a path to the same place without a backslash, which DuckDB takes for a slash.
+
+    The folder up to the last name with a backslash is reached through its descriptor. Where that
+    name is the file's own, nothing can be done; without wildcards DuckDB finds it nevertheless.
+    """
+    head, backslash, rest = path.rpartition("\\")
+    name, slash, below = rest.partition("/")
+    if not slash and not folder:
+        return path
+    return f"/proc/self/fd/{_descriptor(head + backslash + name)}{slash}{below}"
+
+
+def _descriptor(folder: str) -> int:
+    """Return a descriptor of a folder, open until the process ends; -1 if there is no folder."""
+    try:
+        now = Path(folder).stat()
+        known = _FOLDERS.pop(folder, None)
+        if known is not None:
+            if os.path.samestat(os.fstat(known), now):
+                return _FOLDERS.setdefault(folder, known)
+            os.close(known)
+        return _FOLDERS.setdefault(folder, os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+    except OSError:
+        return -1

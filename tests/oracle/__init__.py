@@ -1,0 +1,4 @@
+"""A second opinion: staged histories, an oracle in plain Python, a comparison with the tool.
+
+See docs/oracle.md.
+"""

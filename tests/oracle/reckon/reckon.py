@@ -1,0 +1,132 @@
+"""All of it: from the raw rows of a lake and the declared constants to the figures of its jobs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from tests.oracle.reckon.accounts import Activity, Gauges
+from tests.oracle.reckon.burden import burden
+from tests.oracle.reckon.devices import Devices
+from tests.oracle.reckon.dimensions import By, by_name, by_place
+from tests.oracle.reckon.holders import Allocation, allocations, job_key
+from tests.oracle.reckon.ledger import Entry, ledger
+from tests.oracle.reckon.loads import Loads, loads
+from tests.oracle.reckon.meters import EnergyCounter, Sensor
+from tests.oracle.reckon.segments import HOUR_US
+from tests.oracle.reckon.sums import Figures, Site, job_hours, jobs
+from tests.oracle.reckon.usage import Key, Usage, usage
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass
+class Books:
+    """What the oracle finds."""
+
+    held: list[Allocation]
+    entries: list[Entry]
+    used: dict[Key, Usage]
+    hours: dict[tuple[str, int], Figures]
+    jobs: dict[str, Figures]
+    by: dict[str, By]
+    loads: Loads
+
+
+@dataclass
+class Metered:
+    """The readings of one device, and who claims it."""
+
+    node: str
+    powers: list[tuple[int, int]]
+    counter: EnergyCounter
+    held: list[Allocation]
+
+
+def reckon(raw: dict[str, Rows], site: Site) -> Books:
+    """Return the books of a lake.
+
+    Args:
+        raw: rows by table; "node" is the node that wrote them.
+        site: the declared constants.
+    """
+    devices = Devices(raw.get("device", []))
+    held = allocations(raw.get("jobs", []))
+    tokens = raw.get("tokens", [])
+    metered = _metered(raw.get("power", []), held)
+    sensors = _sensors(metered, devices)
+    gauges = _grouped(raw.get("state", []), "device_id")
+    activity = Activity(tokens)
+    entries: list[Entry] = []
+    for (device, hour), (node, sensor) in sensors.items():
+        one, facts = metered[device], devices.facts(device, hour + HOUR_US)
+        state = Gauges(gauges.get(device, []))
+        where = (device, node, hour)
+        entries += ledger(*where, sensor, one.counter, one.held, facts, state, activity)
+    used = usage(tokens, held)
+    hours = job_hours(entries, used, devices, site)
+    burden(entries, hours, devices, site)
+    found = jobs(hours, used)
+    by = _dimensions(raw, entries, used, found, devices)
+    return Books(held, entries, used, hours, found, by, loads(sensors, held, devices))
+
+
+def _grouped(rows: Rows, name: str) -> dict[str, Rows]:
+    found: dict[str, Rows] = defaultdict(list)
+    for row in rows:
+        found[row[name]].append(row)
+    return found
+
+
+def _metered(power: Rows, held: list[Allocation]) -> dict[str, Metered]:
+    """Return the readings of each device that was read or is claimed."""
+    claimed: dict[str, list[Allocation]] = defaultdict(list)
+    for a in held:
+        claimed[a.device].append(a)
+    readings = _grouped(power, "device_id")
+    found = {}
+    for device in sorted({*readings, *claimed}):
+        rows = readings.get(device, [])
+        node = rows[-1]["node"] if rows else claimed[device][0].node
+        powers = [(r["ts_us"], r["power_mw"]) for r in rows if r["power_mw"] is not None]
+        counts = [
+            (r["ts_us"], r["energy_mj"], r["epoch"]) for r in rows if r["energy_mj"] is not None
+        ]
+        found[device] = Metered(node, powers, EnergyCounter(counts), claimed[device])
+    return found
+
+
+def _sensors(
+    metered: dict[str, Metered], devices: Devices
+) -> dict[tuple[str, int], tuple[str, Sensor]]:
+    """Return the readings by device and hour: the gap limit may differ between hours."""
+    found = {}
+    for device, one in metered.items():
+        stamps = [t for t, _ in one.powers] + [a.start_us for a in one.held]
+        stamps += [a.end_us for a in one.held if a.end_us is not None]
+        for hour in range(min(stamps, default=0) // HOUR_US * HOUR_US, max(stamps, default=-1) + 1,
+                          HOUR_US):  # fmt: skip
+            limit = devices.gap_limit_us(device, hour + HOUR_US)
+            found[device, hour] = (one.node, Sensor(one.powers, limit))
+    return found
+
+
+def _dimensions(
+    raw: dict[str, Rows],
+    entries: list[Entry],
+    used: dict[Key, Usage],
+    found: dict[str, Figures],
+    devices: Devices,
+) -> dict[str, By]:
+    """Return the sums by each dimension."""
+    users: dict[str, str | None] = {}
+    for row in raw.get("jobs", []):
+        users[job_key(row)] = row["user"]
+    models: dict[str, set[str]] = defaultdict(set)
+    for job, _, model, _ in used:
+        if model is not None:
+            models[job].add(model)
+    names: dict[str, str | None] = {job: "+".join(sorted(of)) for job, of in models.items()}
+    by = {part: by_place(entries, found, devices, part) for part in ("node", "rack", "site")}
+    return {**by, "user": by_name(found, users), "model": by_name(found, names)}

@@ -1,0 +1,103 @@
+"""The time of a device, cut at windows and at the edges of jobs, and what its meters say of each.
+
+Rules: docs/ledger.md, "From readings to segments".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tests.oracle.reckon.holders import Allocation
+from tests.oracle.reckon.meters import EnergyCounter, Sensor
+
+WINDOW_US = 1_000_000
+HOUR_US = 3_600_000_000
+
+
+@dataclass
+class Segment:
+    """The time between two neighbouring cuts.
+
+    Attributes:
+        covered_us, energy_nj: the time in which power is known, and its energy.
+        counter_nj: what the counter counted; None where that is not known.
+        off_us: from its end to the nearest reading of the counter.
+        end_mw: power at its end.
+        least_mw, most_mw: of its readings.
+    """
+
+    start: int
+    end: int
+    covered_us: int
+    energy_nj: int
+    counter_nj: int | None
+    off_us: int | None
+    end_mw: int | None
+    least_mw: int | None
+    most_mw: int | None
+
+    @property
+    def length_us(self) -> int:
+        return self.end - self.start
+
+    @property
+    def known(self) -> str:
+        """Which meters have a value: both, counter, samples, or none."""
+        if self.counter_nj is None:
+            return "samples" if self.covered_us else "none"
+        whole = self.covered_us == self.length_us and self.energy_nj > 0
+        return "both" if whole else "counter"
+
+
+def edges_of(held: list[Allocation]) -> list[int]:
+    """Return the edges of jobs on a device, each once, ascending."""
+    edges = {t for a in held for t in (a.start_us, a.end_us) if t is not None}
+    return sorted(edges)
+
+
+def segments(
+    hour: int, sensor: Sensor, counter: EnergyCounter, held: list[Allocation]
+) -> list[Segment]:
+    """Return the segments of a device in an hour."""
+    cuts = _cuts(hour, sensor.stamps, held)
+    found = []
+    for start, end in pairwise(cuts):
+        inside, at_end = sensor.inside(start, end), sensor.at(end)
+        found.append(
+            Segment(
+                start,
+                end,
+                sensor.covered_us(start, end),
+                sensor.energy_nj(start, end),
+                counter.energy_nj(start, end),
+                counter.off_us(end),
+                None if at_end is None else int(at_end),
+                min(inside, default=None),
+                max(inside, default=None),
+            )
+        )
+    return found
+
+
+def _cuts(hour: int, stamps: list[int], held: list[Allocation]) -> list[int]:
+    """Return the cuts: edges of windows while it is observed, and all edges of jobs."""
+    until = hour + HOUR_US
+    edges: list[int] = []
+    observed = bool(stamps) and stamps[0] < until and stamps[-1] >= hour
+    if observed:
+        edges += [stamps[0], stamps[-1]]
+    for a in held:
+        if a.end_us is not None:
+            edges += [a.start_us, a.end_us]
+        elif stamps:  # a job that runs holds the device until its last reading
+            edges += [a.start_us, max(a.start_us, stamps[-1])]
+    edges = [min(max(t, hour), until) for t in edges]
+    if not edges or min(edges) == max(edges):
+        return []
+    windows: list[int] = []
+    if observed and any(hour <= t < until for t in stamps):
+        first, last = max(stamps[0], hour), min(stamps[-1], until)
+        windows = list(range(first // WINDOW_US * WINDOW_US, last, WINDOW_US))
+        windows = [t for t in windows if first < t < last]
+    return sorted({*edges, *windows})

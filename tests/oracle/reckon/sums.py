@@ -1,0 +1,171 @@
+"""The figures of jobs: energy at each boundary, burden, tokens and their ratio.
+
+Rules: docs/index-definition.md, "Formulas", "Burdened energy".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+from tests.oracle.reckon.devices import Devices
+from tests.oracle.reckon.holders import WHOLE
+from tests.oracle.reckon.ledger import Entry
+from tests.oracle.reckon.segments import HOUR_US
+from tests.oracle.reckon.usage import Key, Usage
+
+Figures = dict[str, Any]
+
+
+@dataclass
+class Site:
+    """Declared constants: PUE in millionths, power of hosts in milliwatts."""
+
+    pue_ppm: int | None = None
+    host_mw: int | None = None
+    node_host_mw: dict[str, int] = field(default_factory=dict)
+
+    def host_of(self, node: str) -> int | None:
+        """Return the declared power of a node's host."""
+        return self.node_host_mw.get(node, self.host_mw)
+
+
+def times_pue(amount: int | Fraction | None, site: Site) -> int | None:
+    """Return an energy times PUE, rounded down; None if one is not known."""
+    if amount is None or site.pue_ppm is None:
+        return None
+    return floor(amount * site.pue_ppm / Fraction(WHOLE))
+
+
+def add(values: list[Any]) -> Any:
+    """Return the sum of what is known; None if nothing is."""
+    known = [v for v in values if v is not None]
+    return sum(known) if known else None
+
+
+def add_if_all(values: list[Any]) -> Any:
+    """Return the sum; None if one is not known."""
+    return None if None in values else sum(values)
+
+
+def boards_of_nodes(devices: Devices, until: int) -> dict[str, int]:
+    """Return how many boards each node has, by what was found until an instant."""
+    nodes: dict[str, set[str]] = defaultdict(set)
+    for device_id in devices.rows:
+        row = devices.row(device_id, until)
+        if row is not None and row["ts_us"] <= until and row.get("mig_parent") is None:
+            nodes[row["node"]].add(device_id)
+    return {node: len(found) for node, found in nodes.items()}
+
+
+def host_nj(by_node: dict[str, int], boards: dict[str, int], site: Site) -> int | None:
+    """Return the energy of hosts for some device time on each node."""
+    parts = [
+        None
+        if site.host_of(node) is None or not boards.get(node)
+        else (site.host_of(node) or 0) * device_us // boards[node]
+        for node, device_us in by_node.items()
+    ]
+    return add_if_all(parts)
+
+
+def job_hours(
+    entries: list[Entry], used: dict[Key, Usage], devices: Devices, site: Site
+) -> dict[tuple[str, int], Figures]:
+    """Return the figures of each job in each hour, but for its burden."""
+    booked: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+    for e in entries:
+        if e.job is not None:
+            booked[e.job, e.hour].append(e)
+    tokens: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for (job, hour, _, kind), u in used.items():
+        tokens[job, hour][kind] += u.tokens
+    found: dict[tuple[str, int], Figures] = {}
+    for key in sorted({*booked, *tokens}):
+        boards = boards_of_nodes(devices, key[1] + HOUR_US)
+        figures = _energies(booked.get(key, []), boards, site)
+        for kind in ("prompt_computed", "prompt_cached", "generated", "trained"):
+            figures[f"n_{kind}"] = tokens[key].get(kind)
+        found[key] = figures
+    return found
+
+
+def _energies(rows: list[Entry], boards: dict[str, int], site: Site) -> Figures:
+    by_node: dict[str, int] = defaultdict(int)
+    for e in rows:
+        by_node[e.node] += e.device_us
+    gpu = add([e.energy_nj for e in rows])
+    low, high = (add([getattr(e, bound) for e in rows]) for bound in ("low", "high"))
+    host = host_nj(by_node, boards, site) if rows else None
+    return {
+        "device_us": sum(e.device_us for e in rows),
+        "covered_us": sum(e.covered_us for e in rows),
+        "e_gpu_nj": gpu,
+        "e_gpu_low_nj": low,
+        "e_gpu_high_nj": high,
+        "e_gpu_active_nj": None
+        if gpu is None
+        else sum(e.energy_nj or 0 for e in rows if e.account == "active"),
+        "e_host_nj": host,
+        "e_facility_nj": times_pue(add_if_all([gpu, host]), site),
+        "e_facility_low_nj": times_pue(add_if_all([low, host]), site),
+        "e_facility_high_nj": times_pue(add_if_all([high, host]), site),
+    }
+
+
+def jobs(hours: dict[tuple[str, int], Figures], used: dict[Key, Usage]) -> dict[str, Figures]:
+    """Return the figures of each job: the sums of its hours."""
+    of_job: dict[str, list[Figures]] = defaultdict(list)
+    for (job, _), figures in hours.items():
+        of_job[job].append(figures)
+    found = {}
+    for job, rows in of_job.items():
+        held = [r for r in rows if r["device_us"] > 0]
+        figures: Figures = {
+            name: add([r[name] for r in rows])
+            for name in rows[0]
+            if not name.startswith(("e_host", "e_facility"))
+        }
+        figures["e_host_nj"] = add_if_all([r["e_host_nj"] for r in held]) if held else None
+        lows = [r["e_facility_low_nj"] for r in held]
+        bounded = figures["e_gpu_nj"] is not None and None not in lows
+        for name in ("e_facility_nj", "e_facility_low_nj", "e_facility_high_nj"):
+            values = [
+                r["e_facility_low_nj"] if r[name] is None else r[name]
+                for r in rows
+                if r["e_facility_low_nj"] is not None
+            ]
+            figures[name] = sum(values) if bounded else None
+        bearing = [r["e_facility_burdened_nj"] for r in held]
+        figures["e_facility_burdened_nj"] = add_if_all(bearing) if held else None
+        found[job] = figures
+    _index_tokens(found, used)
+    return found
+
+
+def _index_tokens(found: dict[str, Figures], used: dict[Key, Usage]) -> None:
+    """Add what a job is for, and the bounds of the tokens that its index divides by."""
+    kinds: dict[str, dict[str, list[Usage]]] = defaultdict(lambda: defaultdict(list))
+    for (job, _, _, kind), u in used.items():
+        kinds[job][kind].append(u)
+    for job, figures in found.items():
+        trained = sum(u.tokens for u in kinds[job]["trained"])
+        served = sum(u.tokens for kind, us in kinds[job].items() for u in us if kind != "trained")
+        has_trained = bool(kinds[job]["trained"])
+        has_served = any(us for kind, us in kinds[job].items() if kind != "trained")
+        workload = "none"
+        if trained and served:
+            workload = "mixed"
+        elif trained or (has_trained and not has_served):
+            workload = "training"
+        elif served or (has_served and not has_trained):
+            workload = "inference"
+        figures["workload"] = workload
+        kind = {"training": "trained", "inference": "generated"}.get(workload)
+        us = kinds[job][kind] if kind else []
+        figures["n_low"] = sum(u.low for u in us) if us else None
+        figures["n_high"] = sum(u.high for u in us) if us else None
+        figures["n_lost"] = sum(u.lost for u in us)

@@ -1,0 +1,32 @@
+"""A part of the staged histories, and whether the comparison sees what it must see.
+
+`make oracle` runs all of them.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.oracle import run
+from tests.oracle.reckon import reckon as oracle
+
+LAKES = 4
+
+
+@pytest.mark.parametrize("lake", range(LAKES))
+def test_tool_and_oracle_agree(lake: int) -> None:
+    outcome = run.check(lake, run.seeds_of(lake))
+    assert outcome.histories == run.TOGETHER
+    assert outcome.differences == []
+
+
+def test_a_difference_of_one_nanojoule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    energy_nj = oracle.Sensor.energy_nj
+    monkeypatch.setattr(oracle.Sensor, "energy_nj", lambda *args: energy_nj(*args) + 1)
+    assert run.check(0, range(3)).differences
+
+
+def test_a_history_follows_from_its_seed() -> None:
+    first, again, other = run.stage(5), run.stage(5), run.stage(6)
+    assert first.rows == again.rows
+    assert first.rows != other.rows

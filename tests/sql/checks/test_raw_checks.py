@@ -1,0 +1,207 @@
+"""Checks that start from the raw rows: each fires on books that left something out, else passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_sql.checks import checking
+from tokenergy_sql.checks.checking import Finding, run_checks
+from tokenergy_transforms.loadprofile.profile import profile_hour
+
+EDGE = T0 + HOUR_US
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> LakeBuilder:
+    """Two boards of 100 W for a minute; a job holds one of them, named by its index."""
+    builder = LakeBuilder(tmp_path / "lake")
+    for number, name in enumerate("AB"):
+        builder.device(name, index=number)
+        builder.power(name, level(100_000, T0, T0 + 60 * S, S))
+    builder.job("j", "0", T0, T0 + 60 * S)
+    return builder
+
+
+def found(lake: Lake, name: str) -> Finding:
+    (finding,) = [f for f in run_checks(lake) if f.name == name]
+    return finding
+
+
+def alter(lake: Lake, table: str, rows: list[dict[str, Any]]) -> None:
+    schema = lake.read(table).schema
+    lake.replace(table, pa.Table.from_pylist(rows, schema=schema), T0, table)
+
+
+def clock(builder: LakeBuilder, notes: list[tuple[int, int, int]]) -> None:
+    """Notes of the clocks: stamp, seconds since boot, and how far UTC is from the stamp."""
+    builder.add(
+        "clock",
+        [
+            {
+                "ts_us": ts,
+                "node": "n1",
+                "monotonic_us": boot * S,
+                "boottime_us": boot * S,
+                "realtime_us": ts + off,
+            }
+            for ts, boot, off in notes
+        ],
+    )
+
+
+def test_sound_books_pass(builder: LakeBuilder) -> None:
+    clock(builder, [(T0, 100, 0), (T0 + 60 * S, 160, 0)])
+    assert [f.name for f in run_checks(builder.build()) if f.rows] == []
+
+
+def test_readings_newer_than_their_segments(builder: LakeBuilder) -> None:
+    lake = builder.build()
+    builder.power("A", level(100_000, T0 + 61 * S, T0 + 70 * S, S))
+    finding = found(lake, "readings_are_booked")
+    assert finding.breach
+    assert finding.rows == [("A", "2026-01-15T08:00Z", 71, 60, 10)]
+
+
+def test_an_hour_that_was_never_aggregated(builder: LakeBuilder) -> None:
+    lake = builder.build()
+    builder.power("A", level(100_000, EDGE, EDGE + 10 * S, S))
+    finding = found(lake, "readings_are_booked")
+    assert finding.rows == [("A", "2026-01-15T09:00Z", 11, 0, 11)]
+
+
+def test_a_reading_on_the_edge_of_an_hour_has_no_time_of_its_own(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.device("A")
+    builder.power("A", level(100_000, EDGE - 10 * S, EDGE, S))
+    assert found(builder.build(), "readings_are_booked").rows == []
+
+
+def test_readings_that_the_segments_left_out(builder: LakeBuilder) -> None:
+    lake = builder.build()
+    (path,) = lake.files("segment")
+    rows = lake.read("segment").to_pylist()
+    rows[3]["readings"] -= 1
+    path.unlink()
+    alter(lake, "segment", rows)  # into a file of another name: the segments' own is gone
+    assert found(lake, "readings_are_booked").rows == [("A", "2026-01-15T08:00Z", 61, 59, 0)]
+
+
+def test_a_board_that_never_reported(builder: LakeBuilder) -> None:
+    builder.job("j", "C", T0, T0 + 60 * S, node="n2")
+    finding = found(builder.build(), "claims_are_booked")
+    assert not finding.breach
+    assert finding.rows == [("j", "n2", "C", 60.0, 0.0, "no readings of this device")]
+
+
+def test_time_that_the_books_left_out(builder: LakeBuilder) -> None:
+    lake = builder.build()
+    rows = lake.read("ledger_hour").to_pylist()
+    (row,) = [row for row in rows if row["job_id"] == "j"]
+    row["device_us"] -= 20 * S
+    alter(lake, "ledger_hour", rows)
+    finding = found(lake, "claims_are_booked")
+    assert finding.rows == [("j", "n1", "A", 60.0, 40.0, "no segments for a part of the time")]
+
+
+def test_one_id_from_two_schedulers(builder: LakeBuilder) -> None:
+    builder.job("17", "A", T0, T0 + 10 * S, scheduler="slurm")
+    builder.job("17", "B", T0 + 20 * S, T0 + 30 * S, scheduler="kubernetes")
+    finding = found(builder.build(), "one_scheduler_a_job")
+    assert finding.rows == [("17", "kubernetes+slurm", 2)]
+
+
+@pytest.mark.parametrize(
+    ("notes", "why"),
+    [
+        ([(T0, 100, 0), (T0 + 10 * S, 110, 5 * S)], "wall clock set"),
+        ([(T0, 100, 0), (T0 + 10 * S, 130, 0)], "suspended"),
+        ([(T0, 100, 0), (T0 + 30 * S, 130, 0), (T0 + 20 * S, 150, 0)], "runs overlap"),
+    ],
+)
+def test_clocks_that_disagree(
+    builder: LakeBuilder, notes: list[tuple[int, int, int]], why: str
+) -> None:
+    if why == "suspended":  # the monotonic clock stops, the time since boot goes on
+        builder.add(
+            "clock",
+            [
+                {
+                    "ts_us": ts,
+                    "node": "n1",
+                    "monotonic_us": (ts - T0) + 100 * S,
+                    "boottime_us": boot * S,
+                    "realtime_us": ts,
+                }
+                for ts, boot, _ in notes
+            ],
+        )
+    else:
+        clock(builder, notes)
+    finding = found(builder.build(), "clocks_agree")
+    assert [row[:2] for row in finding.rows] == [("n1", why)]
+
+
+def test_a_reboot_is_no_step(builder: LakeBuilder) -> None:
+    clock(builder, [(T0, 90_000, 0), (T0 + 20 * S, 90_020, 0), (T0 + 70 * S, 40, 0)])
+    assert found(builder.build(), "clocks_agree").rows == []
+
+
+def test_a_board_that_had_another_index_then(
+    builder: LakeBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = builder.build()
+    held = allocations(lake)
+    boards = pa.array(["B"] * len(held), pa.string())
+    wrong = held.set_column(held.schema.get_field_index("device_id"), "device_id", boards)
+    monkeypatch.setattr(checking, "allocations", lambda _: wrong)
+    finding = found(lake, "indices_as_then")
+    assert finding.breach
+    assert finding.rows == [("j", "n1", 0, "2026-01-15T08:00:00Z", "A", "B")]
+
+
+def test_a_job_counted_twice_in_the_load_profile(builder: LakeBuilder) -> None:
+    lake = builder.build()
+    profile_hour(lake, T0, ["job"], S, "cpu")
+    assert found(lake, "profile_agrees").rows == []
+    rows = lake.read("load_profile").to_pylist()
+    rows[0]["energy_nj"] *= 2
+    schema = lake.read("load_profile").schema
+    table = pa.Table.from_pylist(rows, schema=schema)
+    lake.replace("load_profile", table, T0, "load_profile")
+    finding = found(lake, "profile_agrees")
+    assert finding.rows == [("j", "2026-01-15T08:00Z", 12_000.0, 6_000.0)]
+
+
+def test_a_hole_between_segments(builder: LakeBuilder) -> None:
+    lake = builder.build()
+    for table in ("segment", "ledger"):
+        (path,) = lake.files(table)
+        rows = [row for row in lake.read(table).to_pylist() if not taken(row)]
+        path.unlink()
+        alter(lake, table, rows)
+    finding = found(lake, "ledger_is_complete")
+    assert finding.breach
+    assert finding.rows == [("B", "2026-01-15T08:00:10.000000Z", S, 0)]
+
+
+def taken(row: dict[str, Any]) -> bool:
+    return row["device_id"] == "B" and row["start_us"] == T0 + 10 * S
+
+
+def test_a_job_recorded_twice_contends_with_nobody(builder: LakeBuilder) -> None:
+    builder.job("j", "A", T0 + 10 * S, T0 + 60 * S)
+    assert found(builder.build(), "jobs_do_not_contend").rows == []
+
+
+def test_two_jobs_on_a_board_without_readings_contend(builder: LakeBuilder) -> None:
+    builder.job("k", "C", T0, T0 + 60 * S)
+    builder.job("l", "C", T0 + 30 * S, T0 + 60 * S)
+    (row,) = found(builder.build(), "jobs_do_not_contend").rows
+    assert row == ("C", "2026-01-15T08:00:30.000000Z", 1, 2)

@@ -1,0 +1,118 @@
+"""Tables on terminals of any width: no number is broken, no column is lost without a word."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.terminal.dimensions import dimension_table
+from tokenergy_sql.terminal.efficiency import all_jobs_table, job_tables
+from tokenergy_sql.terminal.grid import Grid, Heading, fold
+from tokenergy_sql.terminal.jobtable import job_table
+
+WIDTHS = (40, 41, 57, 60, 72, 80, 99, 100, 101, 120, 132, 149, 150, 151, 180, 200)
+_NUMBER = re.compile(r"\d[\d.,]*\d|\d")
+
+
+def printed(grid: Grid, width: int) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=width).print(grid)
+    return out.getvalue().splitlines()
+
+
+numbers = st.one_of(
+    st.integers(-(10**15), 10**15).map(lambda n: f"{n:,}"),
+    st.floats(1e-9, 1e12).map(lambda x: f"{x:.4g}"),
+    st.tuples(st.integers(0, 10**9), st.integers(0, 10**12)).map(lambda t: f"[{t[0]:,}, {t[1]:,}]"),
+    st.just("-"),
+)
+words = st.text("abcXYZ-_/ 0123456789é模", max_size=70)
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> Grid:
+    count = draw(st.integers(1, 14))
+    headings = []
+    for _ in range(count):
+        text = draw(st.text("abc %[]/,", min_size=1, max_size=18)).strip() or "x"
+        headings.append(
+            Heading(text, draw(st.sampled_from(["left", "right"])), draw(st.integers(0, 2)))
+        )
+    cells = [numbers if h.justify == "right" else st.one_of(words, numbers) for h in headings]
+    return Grid(headings, draw(st.lists(st.tuples(*cells), max_size=5)), draw(words))
+
+
+@settings(max_examples=300, deadline=None)
+@given(grids(), st.integers(40, 200))
+def test_every_number_that_is_shown_is_shown_whole(grid: Grid, width: int) -> None:
+    lines = printed(grid, width)
+    text = "\n".join(lines)
+    shown = re.search(r"^not shown, for lack of width: ", text, re.MULTILINE)
+    for row in grid.rows:
+        for heading, cell in zip(grid.headings, row, strict=True):
+            if shown and heading.rank:
+                continue  # it may have been left out
+            for number in _NUMBER.findall(cell):
+                assert number in text, (number, width)
+    assert all(cell_len(line) <= width for line in lines), width
+
+
+def test_the_case_that_was_broken() -> None:
+    headings = [Heading("job"), Heading("tokens", "right"), *[Heading("x" * 20, "right")] * 4]
+    row = ("train-1b", "1,578,106,880", *["0.009123"] * 4)
+    for width in range(40, 201):
+        assert "1,578,106,880" in "\n".join(printed(Grid(headings, [row]), width))
+
+
+def test_what_is_left_out_is_named_least_important_first() -> None:
+    headings = [Heading("a"), Heading("b", rank=1), Heading("c", rank=2), Heading("d", rank=2)]
+    grid = Grid(headings, [("1" * 15,) * 4])
+    assert "not shown" not in "\n".join(printed(grid, 69))
+    assert printed(grid, 68)[-1] == "not shown, for lack of width: d"
+    assert "".join(printed(grid, 50)[-2:]).endswith("c, d")
+    assert "b, c, d" in " ".join(printed(grid, 30)[-2:])
+
+
+def test_a_list_instead_of_a_table_that_does_not_fit() -> None:
+    headings = [Heading("job"), Heading("tokens", "right"), Heading("high", "right")]
+    grid = Grid(headings, [("j", "1" * 18, "2" * 18)])
+    assert printed(grid, 40) == [
+        "-" * 20,
+        "job     j",
+        "tokens  " + "1" * 18,
+        "high    " + "2" * 18,
+    ]
+    assert printed(grid, 22)[-4:] == ["tokens", "  " + "1" * 18, "high", "  " + "2" * 18]
+
+
+def test_markup_is_text() -> None:
+    assert "[b]x[/b]" in "\n".join(printed(Grid([Heading("[low]")], [("[b]x[/b]",)]), 80))
+
+
+def test_words_are_folded_outside_of_numbers() -> None:
+    assert fold("pod-1234567-abcdefgh", 12) == ["pod-1234567-", "abcdefgh"]
+    assert fold("1,234,567 and 2", 9) == ["1,234,567", "and 2"]
+    assert fold("1" * 20, 9) == ["1" * 20]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_tables_of_a_lake(cluster: Lake, width: int) -> None:
+    grids = [
+        *(dimension_table(cluster, d) for d in ("job", "rack", "workload")),
+        job_table(cluster),
+        all_jobs_table(cluster),
+        *job_tables(cluster, "chat"),
+    ]
+    for grid in grids:
+        text = "\n".join(printed(grid, width))
+        whole = "\n".join(printed(grid, 100_000))
+        for number in _NUMBER.findall(text):
+            assert re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d])", whole), (number, width)
+        assert max(map(cell_len, text.splitlines())) <= width

@@ -1,0 +1,165 @@
+"""What the segments of a node and hour were made from, kept in their file: so that newer readings,
+and job edges that arrived later, are noticed.
+
+In: the names of power files, the lake's inventory. Out: a text in the metadata of a segment file,
+and the (hour, node) pairs whose text no longer fits the lake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.paths import node_of, parse_raw_name
+from tokenergy_collectors.lake.reading import BrokenFileError, note_of
+from tokenergy_transforms.inventory import Inventory
+
+KEY = "tokenergy.made_from"
+"""Key in the metadata of a segment file."""
+
+_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFrom:
+    """What segments of one node and hour were made from.
+
+    Attributes:
+        window_us: size of a window.
+        files: power files of the hour, and those next to it on both sides; names, ascending.
+        facts: digest of the job edges in the hour and of the devices' update periods.
+    """
+
+    window_us: int
+    files: list[str]
+    facts: str
+
+    def text(self) -> str:
+        """Return it as a JSON object."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def parse(cls, text: str | None) -> MadeFrom | None:
+        """Return what a text says; None if there is none, as in files of earlier versions."""
+        return None if text is None else cls(**json.loads(text))
+
+    def outdated_by(self, now: MadeFrom) -> bool:
+        """Say whether the segments are to be made again from what the lake holds now.
+
+        A file that is gone (the disk limit removed it once it was uploaded) does not make them
+        outdated: without it they could not be made again.
+        """
+        if set(self.files) - set(now.files):
+            return False
+        return self.files != now.files or self.facts != now.facts
+
+
+class PowerFolders:
+    """The names of the power files of a lake, by hour and node. Each folder is listed once.
+
+    Args:
+        lake: the lake.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._hours: dict[int, dict[str, list[str]]] = {}
+
+    def nodes(self, hour_us: int) -> list[str]:
+        """Return the nodes with power files in an hour."""
+        return sorted(self._of_hour(hour_us))
+
+    def around(self, node: str, hour_us: int) -> list[str]:
+        """Return the files of a node in an hour, the last one before and the first one after.
+
+        An hour's segments reach to the nearest reading beyond each edge, not further.
+        """
+        before = self._of_hour(hour_us - HOUR_US).get(node, [])
+        after = self._of_hour(hour_us + HOUR_US).get(node, [])
+        return [*before[-1:], *self._of_hour(hour_us).get(node, []), *after[:1]]
+
+    def _of_hour(self, hour_us: int) -> dict[str, list[str]]:
+        if hour_us not in self._hours:
+            found: dict[str, list[Path]] = {}
+            for path in self._lake.files("power", [hour_us]):
+                found.setdefault(node_of(path), []).append(path)
+            self._hours[hour_us] = {
+                node: [path.name for path in sorted(paths, key=_first)]
+                for node, paths in found.items()
+            }
+        return self._hours[hour_us]
+
+
+def _first(path: Path) -> tuple[int, str]:
+    name = parse_raw_name(path.name)
+    return (name.first_us if name else 0, path.name)
+
+
+def made_from(
+    folders: PowerFolders, inventory: Inventory, node: str, hour_us: int, window_us: int
+) -> MadeFrom:
+    """Return what the segments of a node and hour are made from if they are made now."""
+    spans = inventory.allocations_of(node, hour_us)
+    end_us = hour_us + HOUR_US
+    edges = {
+        device: sorted(
+            {
+                min(max(edge, hour_us), end_us)
+                for span in of_device
+                for edge in (span.start_us, span.end_us)
+                if edge is not None
+            }
+        )
+        for device, of_device in spans.items()
+    }
+    running = {
+        device: sorted(max(span.start_us, hour_us) for span in of_device if span.end_us is None)
+        for device, of_device in spans.items()
+    }
+    periods = inventory.update_us(sorted(inventory.devices_of(node)), hour_us)
+    facts = json.dumps([edges, running, periods], sort_keys=True)
+    digest = hashlib.sha256(facts.encode()).hexdigest()[:_DIGITS]
+    return MadeFrom(window_us, folders.around(node, hour_us), digest)
+
+
+def _note(path: Path) -> str | None:
+    try:
+        return note_of(path, KEY)
+    except (BrokenFileError, FileNotFoundError):  # whatever it held, it is to be made again
+        return None
+
+
+def outdated(
+    lake: Lake, inventory: Inventory, pairs: Iterable[tuple[int, str]]
+) -> list[tuple[int, str, int | None]]:
+    """Return those (hour, node) pairs whose segments are missing or outdated.
+
+    Args:
+        lake: the lake.
+        inventory: the lake's.
+        pairs: hours, microseconds UTC, and nodes to look at.
+
+    Returns:
+        The hour, the node, and the window of the segments that are there; None if there are none.
+        A pair without readings is left out: there is nothing to make segments from.
+    """
+    folders = PowerFolders(lake)
+    found: list[tuple[int, str, int | None]] = []
+    for hour_us, node in pairs:
+        if node not in folders.nodes(hour_us):
+            continue
+        path = lake.derived("segment", hour_us, node)
+        if not path.exists():
+            found.append((hour_us, node, None))
+            continue
+        before = MadeFrom.parse(_note(path))
+        window_us = before.window_us if before else None
+        now = made_from(folders, inventory, node, hour_us, window_us or 0)
+        if before is None or before.outdated_by(now):
+            found.append((hour_us, node, window_us))
+    return found
