@@ -55,6 +55,11 @@ def write_hour(lake: Lake, jobs: int, number: int) -> None:
         "value": pa.array((rate * ticks).reshape(-1)),
         "epoch": pa.array(np.zeros(count, np.int32)),
         "since_us": pa.nulls(count, pa.int64()),
+        "metric": pa.repeat("vllm:generation_tokens_total", count),
+        "series": pa.repeat('{"engine":"0","model_name":"m"}', count),
+        "quantum": pa.array(np.ones(count, np.int64)),
+        "run": pa.array(np.ones(count, np.int32)),
+        "cluster": pa.nulls(count, pa.string()),
     }
     lake.append("tokens", pa.table(given, schema=TOKENS.schema()), "n1")
 
@@ -75,17 +80,23 @@ def write_jobs(lake: Lake, jobs: int, hours: int) -> None:
     lake.append("jobs", pa.Table.from_pylist(rows, schema=JOBS.schema()), "n1")
 
 
+def by_all_readings(lake: Lake) -> pa.Table:
+    """Return the rows of token usage from all readings of all time."""
+    from tokenergy_sql.catalog import connecting as catalog
+    from tokenergy_sql.index.modelrun import build_model
+    from tokenergy_sql.index.tokens import Usage
+
+    with catalog.connect(lake) as con:
+        build_model(con, "token_span")
+        return Usage.of_points(con, ALL_READINGS.read_text("utf-8")).rows
+
+
 def run_side(side: str, lake: Lake) -> dict[str, Any]:
     """Run one side in this process; return its time, its peak memory and its rows' digest."""
-    from tokenergy_sql.catalog import connecting as catalog
     from tokenergy_sql.index import tokens
 
     begin = time.perf_counter()
-    if side == "readings":
-        with catalog.connect(lake) as con:
-            rows = con.sql(ALL_READINGS.read_text("utf-8")).to_arrow_table()
-    else:
-        rows = tokens.usage(lake)
+    rows = by_all_readings(lake) if side == "readings" else tokens.usage(lake)
     seconds = time.perf_counter() - begin
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rows = rows.sort_by([(name, "ascending") for name in ("job_id", "hour_us", "model", "kind")])

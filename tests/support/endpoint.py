@@ -7,12 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Endpoint:
     """Serves `body` with `status`; or, as `raw`, the very bytes of an answer.
 
-    With `pause` it waits for the event before it answers.
+    With `pause` it waits for the event before it answers. `headers` are those of the last request.
     """
 
     def __init__(self):
         self.body: str | bytes = ""
         self.status = 200
+        self.headers: dict[str, str] = {}
         self.raw: bytes | None = None
         self.pause: threading.Event | None = None
         self.asked = threading.Semaphore(0)
@@ -20,6 +21,7 @@ class Endpoint:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
+                endpoint.headers = dict(self.headers)
                 endpoint.asked.release()
                 if endpoint.pause is not None:
                     endpoint.pause.wait(20)

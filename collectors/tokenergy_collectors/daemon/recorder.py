@@ -64,6 +64,7 @@ class Recorder:
         self._problems = Problems()
         limit_bytes = config.wal_limit_mib << 20
         self.spool = Spool(host.lake, host.node, self._dropped, limit_bytes, replay=self._virtual)
+        host.run = self.spool.next_run(host.clock.realtime_us())
         host.output.record(self.spool)
         self.housekeeping = Housekeeping(
             config, host.lake, host.log, host.warn, self.spool.flush, virtual=self._virtual

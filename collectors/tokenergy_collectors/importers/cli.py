@@ -85,17 +85,22 @@ def counters(
         str | None,
         typer.Option("--source", help="Source name.", show_default="import:JOB"),
     ] = None,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", help="Cluster that the job's id belongs to.")
+    ] = None,
 ) -> None:
     """Import recorded values of a server's cumulative token counters.
 
     The file needs a column timestamp (Unix seconds or ISO 8601) and columns
     with the names of counters, such as vllm:prompt_tokens_total,
-    generation_tokens_total or llamacpp:tokens_predicted_total.
+    generation_tokens_total or llamacpp:tokens_predicted_total. If it has the
+    counters of several servers, one line each at a stamp, a column such as
+    instance or engine must say which server a line is of.
     """
     from tokenergy_collectors.importers.counters import import_counters
     from tokenergy_collectors.lake import Lake
 
-    result = import_counters(Lake(lake, create=True), file, node, job, model, source)
+    result = import_counters(Lake(lake, create=True), file, node, job, model, source, cluster)
     _report(result, f"{_many(result.rows['tokens'], 'counter reading')} of job {job}")
 
 

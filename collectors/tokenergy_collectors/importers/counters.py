@@ -1,34 +1,47 @@
 """Imports recorded values of a server's cumulative token counters.
 
-In: a CSV file with a column `timestamp` and columns named after counters of a known server
-(`sources.tokens.counters`). Out: rows of `tokens`. When a total falls, the server has restarted: a
-new epoch begins.
+In: a CSV file with a column `timestamp`, columns named after counters of a known server
+(`sources.tokens.counters`), and columns that are labels (`counterfile.py`). Out: rows of `tokens`,
+one counter a series.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.timestamps import StampReader
+from tokenergy_collectors.importers.counterfile import Layout, count_of, quantum_of
 from tokenergy_collectors.importers.result import ImportResult, write_new
 from tokenergy_collectors.lake.arrays import to_batch
 from tokenergy_collectors.lake.contract import TOKENS
+from tokenergy_collectors.lake.jobkey import checked_cluster
 from tokenergy_collectors.lake.paths import escape_node
-from tokenergy_collectors.sources.tokens.counters import Role, kinds_of, role_of
+from tokenergy_collectors.sources.tokens.counters import Role
+from tokenergy_collectors.sources.tokens.epochs import Epochs
+from tokenergy_collectors.sources.tokens.kinds import Value, preferred, values_of
+from tokenergy_collectors.sources.tokens.page import Series, labels_text
 
 if TYPE_CHECKING:
     from tokenergy_collectors.lake import Lake
 
-Reading = tuple[int, dict[Role, int]]
-"""A stamp (microseconds UTC) and the values of the counters then."""
+_FALLS = 4
+"""One fall in so many steps: more are not those of a server that restarts now and then."""
 
-_MAX_TOKENS = 2**63 - 1
-_MAX_DIGITS = 40
+
+@dataclass(slots=True)
+class _Reading:
+    """One line: its number, its stamp and its series; `text` are its labels."""
+
+    line: int
+    ts_us: int
+    text: str
+    series: list[Series]
 
 
 def import_counters(
@@ -38,6 +51,7 @@ def import_counters(
     job_id: str,
     model: str,
     source_id: str | None = None,
+    cluster: str | None = None,
 ) -> ImportResult:
     """Read a file completely, then add the rows that the lake does not hold yet.
 
@@ -46,8 +60,9 @@ def import_counters(
         path: the file; stamps without an offset are UTC.
         node: the host that it was recorded on.
         job_id: the job whose tokens the counters count.
-        model: model name.
+        model: model name, where the file does not name it.
         source_id: source name; `import:JOB` if None.
+        cluster: the cluster that the job's id belongs to.
 
     Raises:
         UserError: the file cannot be used, and nothing was written; or the lake cannot be written.
@@ -58,136 +73,158 @@ def import_counters(
     for option, text in (("job", job_id), ("model", model), ("source", source_id)):
         if text is not None and not text.strip():
             raise UserError(f"{option} {text!r}: expected a name that is not empty")
+    try:
+        named = {"cluster": checked_cluster(cluster)}
+    except ValueError as error:
+        raise UserError(str(error)) from None
     result = ImportResult()
     readings = _read(path, result)
-    labels = {
-        "source_id": source_id or f"import:{job_id}",
-        "node": node,
-        "job_id": job_id,
-        "model": model,
-        "engine": "",
-    }
-    rows = pa.Table.from_batches([to_batch(_rows(readings, labels), TOKENS.schema())])
-    result.first_us, result.last_us = readings[0][0], readings[-1][0]
-    write_new(lake, "tokens", rows, node, result, apart_from=["epoch"])
+    same = {"source_id": source_id or f"import:{job_id}", "node": node, "job_id": job_id, **named}
+    rows = list(_rows(readings, same, model))
+    _note_falls(rows, result)
+    table = pa.Table.from_batches([to_batch(rows, TOKENS.schema())])
+    result.first_us, result.last_us = readings[0].ts_us, readings[-1].ts_us
+    write_new(lake, "tokens", table, node, result, apart_from=["epoch"])
     return result
 
 
-def count_of(text: str) -> int | None:
-    """Return a counter's value; None if the cell is empty or NaN.
-
-    Raises:
-        BadValueError: it is not a whole number, or is negative.
-    """
-    text = text.strip()
-    if text.lower() in ("", "nan"):
-        return None
-    try:
-        value = Decimal(text)
-        # Check the exponent before making an integer: 1e999999999 would fill the memory.
-        small = value.is_finite() and abs(value.adjusted()) < _MAX_DIGITS
-        if small and value == int(value) and 0 <= value <= _MAX_TOKENS:
-            return int(value)
-    except InvalidOperation:
-        pass
-    raise BadValueError(f"cannot read counter {text[:60]!r}: expected a whole number, 0 or more")
-
-
-def _read(path: str | Path, result: ImportResult) -> list[Reading]:
+def _read(path: str | Path, result: ImportResult) -> list[_Reading]:
     """Return the readings, sorted by time; note skipped columns in the result."""
     clock = StampReader()
-    readings: list[Reading] = []
+    rows: list[tuple[int, int, list[str]]] = []
     with CsvFile(path) as file:
-        stamp, counters = _find_columns(file.header, result)
+        layout = Layout.of(file.header)
         for row in file.rows():
             file.check_width(row)
-            readings.append(_reading(row, clock, stamp, counters))
-        if file.tail is not None and not _add_tail(file, readings, clock, stamp, counters):
+            for column in layout.counters:
+                count_of(row[column.place])
+            rows.append((file.line, clock.read(row[layout.stamp]), row))
+        skipped = layout.name_series((ts_us, row) for _, ts_us, row in rows)
+        if skipped:
+            result.notes.append(f"skipped columns: {', '.join(skipped)}")
+        tail = _tail(file, clock, layout, rows[-1][1] if rows else None)
+        readings = _readings(layout, rows + tail)
+        if file.tail is not None and (not tail or _is_cut_off(readings)):
+            readings = readings[: len(readings) - len(tail)]
             result.notes.append("skipped the last line: it is cut off")
-        if not any(values for _, values in readings):
+        if not any(reading.series for reading in readings):
             raise BadValueError("has no readings: expected lines after the header")
-    return sorted(readings, key=lambda reading: reading[0])
+        readings.sort(key=lambda reading: reading.ts_us)
+        _refuse_two_values(readings)
+    return readings
 
 
-def _reading(
-    row: list[str], clock: StampReader, stamp: int, counters: Mapping[Role, int]
-) -> Reading:
-    values = {role: count_of(row[place]) for role, place in counters.items()}
-    return clock.read(row[stamp]), {role: n for role, n in values.items() if n is not None}
+def _readings(layout: Layout, rows: list[tuple[int, int, list[str]]]) -> list[_Reading]:
+    steps = {
+        column.place: quantum_of(row[column.place] for _, _, row in rows)
+        for column in layout.counters
+    }
+    found = []
+    for line, ts_us, row in rows:
+        labels = layout.labels_in(row)
+        series = []
+        for column in layout.counters:
+            value = count_of(row[column.place])
+            if value is not None:
+                step = steps[column.place].get(row[column.place].strip(), 1)
+                own = {**labels, **column.labels}
+                metric = column.name.partition("{")[0].strip()
+                series.append(Series(column.counter, metric, own, value, step))
+        found.append(_Reading(line, ts_us, labels_text(labels), series))
+    return found
 
 
-def _add_tail(
-    file: CsvFile,
-    readings: list[Reading],
-    clock: StampReader,
-    stamp: int,
-    counters: Mapping[Role, int],
-) -> bool:
-    """Add a last line without a newline unless it is cut off; return whether it was added.
-
-    A total that lost its last digits looks like one that fell, so such a line is skipped.
-    """
-    if file.tail is None or len(file.tail) != len(file.header):
-        return False
+def _tail(
+    file: CsvFile, clock: StampReader, layout: Layout, last_us: int | None
+) -> list[tuple[int, int, list[str]]]:
+    """Return a last line without a newline as a row, unless it cannot be one."""
+    row = file.tail
+    if row is None or len(row) != len(file.header):
+        return []
     try:
-        reading = _reading(file.tail, clock, stamp, counters)
+        ts_us = clock.read(row[layout.stamp])
+        for column in layout.counters:
+            count_of(row[column.place])
     except BadValueError:
-        return False
-    before = readings[-1] if readings else reading
-    if reading[0] < before[0] or _fell(before[1], reading[1]):
-        return False
-    readings.append(reading)
-    return True
+        return []
+    return [(file.line, ts_us, row)] if last_us is None or ts_us >= last_us else []
 
 
-def _find_columns(header: list[str], result: ImportResult) -> tuple[int, dict[Role, int]]:
-    """Return the positions of the stamp and of each role's counter in a row."""
-    counters: dict[Role, int] = {}
-    ignored = []
-    for place, name in enumerate(header):
-        role = role_of(name)
-        if role is None:
-            ignored += [name] if name.lower() != "timestamp" else []
-        elif role in counters:
-            raise BadValueError(
-                f"columns {header[counters[role]]!r} and {name!r} both count {role}: expected one"
+def _is_cut_off(readings: list[_Reading]) -> bool:
+    """Return whether the last line's totals fell: one that lost its last digits looks so."""
+    *before, last = readings
+    for one in last.series:
+        for reading in reversed(before):
+            same = [s for s in reading.series if (s.metric, s.labels) == (one.metric, one.labels)]
+            if same:
+                if one.value < same[0].value:
+                    return True
+                break
+    return False
+
+
+def _refuse_two_values(readings: list[_Reading]) -> None:
+    """Refuse two different values of one series at one stamp.
+
+    Raises:
+        BadValueError: there are such values; names stamp, series and both lines.
+    """
+    seen: dict[tuple[int, str, str], tuple[int, int]] = {}
+    for reading in readings:
+        for one in reading.series:
+            key = (reading.ts_us, one.metric, labels_text(one.labels))
+            line, value = seen.setdefault(key, (reading.line, one.value))
+            if value != one.value:
+                raise BadValueError(
+                    f"{one.metric} is {value} in line {line} and {one.value} in line "
+                    f"{reading.line}, at the same time: expected one value; if these lines are of "
+                    "several servers, name each in a column instance"
+                )
+
+
+def _rows(readings: list[_Reading], same: dict[str, Any], model: str) -> Iterator[tuple[Any, ...]]:
+    """Yield rows of `tokens`."""
+    roles: dict[tuple[str | None, str], set[Role]] = {}
+    metrics: dict[tuple[str | None, str], set[str]] = {}
+    for one in (one for reading in readings for one in reading.series):
+        roles.setdefault((one.model, one.engine), set()).add(one.counter.role)
+        metrics.setdefault((one.model, one.engine), set()).add(one.metric)
+    epochs = Epochs()
+    for reading in readings:
+        by_engine: dict[tuple[str | None, str], list[Series]] = {}
+        for one in reading.series:
+            by_engine.setdefault((one.model, one.engine), []).append(one)
+        for engine, found in by_engine.items():
+            for value in values_of(preferred(found, metrics[engine]), roles[engine]):
+                yield _row(reading.ts_us, value, engine, epochs, model, same)
+
+
+def _row(
+    ts_us: int,
+    value: Value,
+    engine: tuple[str | None, str],
+    epochs: Epochs,
+    model: str,
+    same: dict[str, Any],
+) -> tuple[Any, ...]:
+    epoch, count = epochs.follow(value)
+    return TOKENS.make_row(
+        ts_us=ts_us, model=engine[0] or model, engine=engine[1], kind=value.kind, value=count,
+        epoch=epoch, metric=value.metric, series=value.series, quantum=value.quantum, **same,
+    )  # fmt: skip
+
+
+def _note_falls(rows: list[tuple[Any, ...]], result: ImportResult) -> None:
+    """Note values that fall so often that they cannot be those of a counter."""
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for row in map(TOKENS.as_dict, rows):
+        key = (row["kind"], row["metric"], row["series"], row["model"])
+        found.setdefault(key, []).append(row["value"])
+    for (_, metric, *_), values in found.items():
+        falls = sum(now < before for before, now in pairwise(values))
+        if falls * _FALLS > len(values) - 1:
+            result.notes.append(
+                f"{metric} falls in {falls} of {len(values) - 1} steps: expected totals that only "
+                "grow; numbers of single requests or intervals give wrong tokens"
             )
-        else:
-            counters[role] = place
-    names = [name.lower() for name in header]
-    if "timestamp" not in names:
-        raise BadValueError(f"has no column timestamp; its columns are {', '.join(header)[:200]}")
-    if not counters:
-        raise BadValueError(
-            f"has no known token counter; its columns are {', '.join(header)[:200]}; expected, "
-            "for example, vllm:prompt_tokens_total or generation_tokens_total"
-        )
-    if ignored:
-        result.notes.append(f"skipped columns: {', '.join(ignored)}")
-    return names.index("timestamp"), counters
-
-
-def _fell(before: Mapping[Role, int], now: Mapping[Role, int]) -> bool:
-    return any(n < before[role] for role, n in now.items() if role in before)
-
-
-def _rows(readings: list[Reading], labels: Mapping[str, str]) -> list[tuple[Any, ...]]:
-    """Return rows of `tokens`; within an epoch no value falls."""
-    roles = {role for _, values in readings for role in values}
-    rows = []
-    epoch = 0
-    seen: dict[Role, int] = {}
-    highest: dict[str, int] = {}
-    for ts_us, values in readings:
-        if _fell(seen, values):
-            epoch += 1
-            seen, highest = {}, {}
-        seen.update(values)
-        for kind, value in kinds_of(values, roles).items():
-            # A kind may be the difference of two counters. The server reads them one after the
-            # other, so the difference may fall for a moment.
-            highest[kind] = max(value, highest.get(kind, 0))
-            rows.append(
-                TOKENS.make_row(**labels, ts_us=ts_us, kind=kind, value=highest[kind], epoch=epoch)
-            )
-    return rows
+            return

@@ -238,5 +238,6 @@ TOKEN_USAGE = Table(
         col("tokens", "int64", "tokens in the hour, inside the job"),
         col("low", "int64", "lower bound"),
         col("high", "int64", "upper bound"),
+        nullable("reasons", "string", "reason codes of its counters, joined by commas; NULL: none"),
     ),
 )

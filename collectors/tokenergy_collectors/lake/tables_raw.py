@@ -95,8 +95,8 @@ STATE = Table(
 TOKENS = Table(
     name="tokens",
     layer="raw",
-    row="one reading of one cumulative token counter",
-    sort=("source_id", "engine", "kind", "ts_us"),
+    row="one reading of one cumulative token counter: of one series, never a sum of several",
+    sort=("source_id", "engine", "kind", "series", "ts_us"),
     time="ts_us",
     columns=(
         col("ts_us", "int64", "when it was read"),
@@ -107,8 +107,29 @@ TOKENS = Table(
         col("engine", "string", "label of the engine inside a server; empty if it has only one"),
         col("kind", "string", "prompt_computed, prompt_cached, generated or trained"),
         col("value", "int64", "tokens since the counter began"),
-        col("epoch", "int32", "counter epoch; a new one begins when the counter restarts"),
+        col(
+            "epoch",
+            "int32",
+            "how often its reader saw it fall or restart; the index finds restarts itself",
+        ),
         nullable("since_us", "int64", "when the counter was zero (start of its process)"),
+        nullable("metric", "string", "name of the metric, as served; A - B: difference of two"),
+        nullable(
+            "series",
+            "string",
+            "all labels of the series, a JSON object; {}: none; NULL in older rows",
+        ),
+        nullable(
+            "quantum",
+            "int64",
+            "step in which the server prints the value: 1 if exact, 10000 of 1.23456e+09",
+        ),
+        nullable(
+            "run",
+            "int32",
+            "number of the collector's run on its node; it grows at each start",
+        ),
+        nullable("cluster", "string", "the cluster that the job's id belongs to"),
     ),
 )
 
@@ -178,6 +199,11 @@ CLOCK = Table(
         col("monotonic_us", "int64", "CLOCK_MONOTONIC"),
         col("boottime_us", "int64", "CLOCK_BOOTTIME"),
         col("realtime_us", "int64", "CLOCK_REALTIME"),
+        nullable(
+            "run",
+            "int32",
+            "number of the collector's run on its node; it grows at each start",
+        ),
     ),
 )
 

@@ -1,20 +1,25 @@
 """Token counters in the last minute: one series per source, model, engine and kind.
 
 In: rows of `tokens`, as they are scraped. Out: the latest totals and the points of the last minute.
-The total of a counter that restarted continues from its value before.
+The total of a counter that restarted continues from its value before. It is a first look: the index
+knows also what came later.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_collectors.live.board import WINDOW_US
 from tokenergy_collectors.live.curve import Point
+from tokenergy_collectors.sources.tokens.counters import replica_labels
+from tokenergy_collectors.sources.tokens.page import labels_text
 
 
 class SeriesKey(NamedTuple):
-    """What identifies a counter."""
+    """What identifies the tokens that are shown."""
 
     source_id: str
     model: str
@@ -22,8 +27,44 @@ class SeriesKey(NamedTuple):
     kind: str
 
 
+class _Counter:
+    """One series of one process.
+
+    Args:
+        row: its first reading, a row of `tokens`.
+        before_us: when the engine was read before that, if it was.
+
+    Attributes:
+        parallel: its labels without those of ranks that count the same tokens.
+        total: tokens counted; a counter that restarted goes on from its value before.
+    """
+
+    def __init__(self, row: Mapping[str, Any], before_us: int | None) -> None:
+        labels = json.loads(row["series"] or "{}")
+        for name in replica_labels(row["metric"]):
+            labels.pop(name, None)
+        self.parallel = labels_text(labels)
+        # A process that was there before its first reading made its tokens before, too.
+        since_us = row["since_us"]
+        began = before_us is None or (since_us is not None and since_us > before_us)
+        self.total = row["value"] if began else 0
+        self._value: int = row["value"]
+        self._low: int | None = None
+
+    def add(self, value: int) -> None:
+        """Take a reading. A single low one is no restart."""
+        if value >= self._value:
+            self.total += value - self._value
+            self._value, self._low = value, None
+        elif self._low is None:
+            self._low = value
+        else:
+            self.total += value
+            self._value, self._low = value, None
+
+
 class Series:
-    """One counter.
+    """The tokens of one kind that one engine counted: all its series together.
 
     Attributes:
         job_id: the job it counts for.
@@ -35,20 +76,33 @@ class Series:
         self.job_id = job_id
         self.limit_us = limit_us
         self.points: tuple[Point, ...] = ()
-        self._value = 0
-        self._epoch = 0
+        self._counters: dict[tuple[str, str, int | None], _Counter] = {}
 
-    def add(self, ts_us: int, value: int, epoch: int) -> None:
-        """Take a reading: tokens since the counter started, and the number of that start."""
-        total = value
-        if self.points:
-            restarted = epoch != self._epoch or value < self._value
-            total = self.points[-1][1] + (value if restarted else value - self._value)
-        self._value, self._epoch = value, epoch
+    def add(self, ts_us: int, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take the readings of one scrape: rows of `tokens`, one a series."""
+        before_us = self.points[-1][0] if self.points else None
+        for row in rows:
+            key = (row["metric"] or "", row["series"] or "", row["since_us"])
+            counter = self._counters.get(key)
+            if counter is None:
+                counter = self._counters[key] = _Counter(row, before_us)
+            counter.add(row["value"])
         oldest_us = ts_us - WINDOW_US - self.limit_us
         # A new tuple each time: other threads read `points` without a lock.
         kept = (point for point in self.points if oldest_us <= point[0] < ts_us)
-        self.points = (*kept, (ts_us, total))
+        self.points = (*kept, (ts_us, self._sum()))
+
+    def _sum(self) -> int:
+        """Return the largest of ranks that count the same, added over all other labels."""
+        by_metric: dict[str, dict[str, int]] = {}
+        by_rank: dict[tuple[str, str, str], int] = {}
+        for (metric, series, _), counter in self._counters.items():
+            key = (metric, counter.parallel, series)
+            by_rank[key] = by_rank.get(key, 0) + counter.total
+        for (metric, parallel, _), total in by_rank.items():
+            of_metric = by_metric.setdefault(metric, {})
+            of_metric[parallel] = max(of_metric.get(parallel, 0), total)
+        return max(sum(of_metric.values()) for of_metric in by_metric.values())
 
     def total(self, now_us: int) -> int | None:
         """Return the latest total; None if it is older than its limit."""
@@ -84,9 +138,13 @@ def follow(
         rows: by column name.
         limits_us: by source, the age above which its values are not shown.
     """
+    scrapes: dict[tuple[SeriesKey, int], list[dict[str, Any]]] = {}
     for row in rows:
-        limit_us = limits_us.get(row["source_id"], WINDOW_US)
         key = SeriesKey(row["source_id"], row["model"] or "", row["engine"], row["kind"])
-        found = series.setdefault(key, Series(row["job_id"], limit_us))
-        found.job_id, found.limit_us = row["job_id"], limit_us
-        found.add(row["ts_us"], row["value"], row["epoch"])
+        scrapes.setdefault((key, row["ts_us"]), []).append(row)
+    for (key, ts_us), of_scrape in scrapes.items():
+        job_id = job_key(of_scrape[0]["cluster"], of_scrape[0]["job_id"])
+        limit_us = limits_us.get(key.source_id, WINDOW_US)
+        found = series.setdefault(key, Series(job_id, limit_us))
+        found.job_id, found.limit_us = job_id, limit_us
+        found.add(ts_us, of_scrape)

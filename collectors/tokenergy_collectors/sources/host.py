@@ -97,6 +97,8 @@ class Host:
         declared: allocations of an emulated node; None if the host is real.
         spread: jobs of an emulated node that also hold boards of other nodes.
         cluster: whose job ids those of jobs and tokens are, where they name no other.
+        run: number of this run on this node, larger than that of every earlier one; None if
+            nothing is recorded.
         offset_us: monotonic time plus this is a stamp (us UTC).
         wall_steps: steps of the wall clock since `offset_us` was set.
     """
@@ -113,6 +115,7 @@ class Host:
     declared: Sequence[Mapping[str, Any]] | None = None
     spread: Collection[str] = ()
     cluster: str | None = None
+    run: int | None = None
     offset_us: int = field(init=False)
     wall_steps: WallSteps = field(init=False, default_factory=WallSteps)
 

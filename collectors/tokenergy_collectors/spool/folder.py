@@ -11,6 +11,7 @@ import itertools
 import os
 import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
@@ -20,6 +21,8 @@ from tokenergy_collectors.lake.quarantine import move_to_quarantine
 from tokenergy_collectors.spool.wal import SUFFIX
 
 FOLDER = ".wal"
+_RUN = "run"
+"""The file that holds the number of the latest run."""
 _DEPTH = 2
 """Levels of folders below the lake: FOLDER/NODE."""
 
@@ -67,6 +70,29 @@ class LogFolder:
     def new_path(self, table: str) -> Path:
         """Return the path of a new log: names sort by age and are never used twice."""
         return self.path / f"{self._prefix}-{next(self._numbers):06d}-{table}{SUFFIX}"
+
+    def next_run(self, realtime_us: int) -> int:
+        """Return the number of a run that begins now, larger than that of every earlier run.
+
+        Stamps of two runs may overlap, since the wall clock may be set back between them: only this
+        number says which run was later.
+
+        Args:
+            realtime_us: the wall clock (us UTC). Numbers are its minutes, or one more than the
+                latest: so they grow if the clock was set back, and if this folder was lost.
+        """
+        path, fresh = self.path / _RUN, self.path / f"{_RUN}.new"
+        run = realtime_us // 60_000_000
+        with suppress(OSError, ValueError):
+            run = max(run, int(path.read_text("utf-8")) + 1)
+        # On a full disk the collector reads on, and the clock alone numbers the next run.
+        with suppress(OSError):
+            with fresh.open("w", encoding="utf-8") as file:
+                file.write(f"{run}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(path)
+        return run
 
     def quarantine(self, log: Path, reason: str) -> Path:
         """Move a log to the lake's quarantine, with the reason beside it; return where it is.

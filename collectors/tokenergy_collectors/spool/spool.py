@@ -87,6 +87,10 @@ class Spool:
         self._synced: dict[str, int] = {}
         self._lost: Counter[str] = Counter()
 
+    def next_run(self, realtime_us: int) -> int:
+        """Return the number of a run that begins now: see `LogFolder.next_run`."""
+        return self._folder.next_run(realtime_us)
+
     def recover(self) -> Recovery:
         """Read the logs that earlier processes left; the next seal seals them."""
         logs, recovery = recover_logs(self._folder)

@@ -43,7 +43,7 @@ _POWER_FILE = read_sql("tokenergy_sql.explain", "power_file")
 
 _TOKENS_FILE = """
 SELECT count(*) AS rows, min(ts_us) AS first_us, max(ts_us) AS last_us
-FROM rows_of_file WHERE job_id = getvariable('job_id')
+FROM rows_of_file WHERE job_key(cluster, job_id) = getvariable('job_id')
 """
 
 _SEGMENTS_FILE = read_sql("tokenergy_sql.explain", "segments_file")

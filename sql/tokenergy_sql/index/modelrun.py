@@ -33,6 +33,8 @@ _UNREAD_TABLES = (
 )
 """Tables that no model reads, or only some hours of: their other files are not opened."""
 
+_GROWTH = ("token_counter", "token_reading", "token_step", "token_growth")
+
 _SOURCES = (
     ("tokenergy_sql.index.models", ".sql"),
     ("tokenergy_sql.catalog.views", "units.sql"),
@@ -97,6 +99,19 @@ def store_rows(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Non
     con.register("incoming", rows)
     con.execute(f"CREATE TEMP TABLE {quoted(name)} AS FROM incoming")
     con.unregister("incoming")
+
+
+def build_growth(con: duckdb.DuckDBPyConnection, readings: str) -> None:
+    """Create `token_growth`: what token counters added between readings.
+
+    Args:
+        con: has `allocation`.
+        readings: a statement that selects the readings: columns as in `models/token_near.sql`.
+    """
+    build_model(con, "token_span")
+    con.execute(f"CREATE TEMP TABLE token_point AS {readings}")
+    for name in _GROWTH:
+        build_model(con, name)
 
 
 @cache

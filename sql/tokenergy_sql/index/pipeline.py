@@ -18,7 +18,7 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.paths import hour_of, partition
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.file import unusable, write_catalog
-from tokenergy_sql.index import modelrun, tokens
+from tokenergy_sql.index import modelrun
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
 from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
@@ -77,8 +77,7 @@ def index(
     """
     with recording(lake, index_version()) as record:
         held = allocations(lake)
-        counted = catalog.heal(lake, lambda: tokens.usage(lake, progress, held))
-        usage = Usage.of(counted, tokens.known(lake, held))
+        usage = catalog.heal(lake, lambda: Usage.of(lake, progress, held))
         recorded, file_digests = revisions.read_hours(lake)
         reader = _reader(lake, site, usage, held, file_digests)
         causes: dict[int, list[str]] = {}

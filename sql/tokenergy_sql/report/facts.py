@@ -18,6 +18,7 @@ from tokenergy_collectors.lake.paths import hour_of_path, node_of
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.index import efficiency
+from tokenergy_sql.index.modelrun import build_growth
 
 if TYPE_CHECKING:
     import duckdb
@@ -138,6 +139,7 @@ def _job_facts(con: duckdb.DuckDBPyConnection, period: NamedRow, jobs: int) -> J
         "lengths_us": [length_s * _SECOND_US for length_s in _BUCKETS_S],
     }
     con.execute(_sql("job_step"), parameters)
+    build_growth(con, _sql("job_readings"))
     return JobFacts(
         steps={row["job_id"]: row for row in named_rows(con, "FROM job_step")},
         power=_by_job(_query(con, "job_power")),

@@ -48,6 +48,11 @@ def test_vllm_columns_and_labels(lake: Lake, write: Write) -> None:
         "value": 1_500_000,
         "epoch": 0,
         "since_us": None,
+        "metric": "generation_tokens_total",
+        "series": "{}",
+        "quantum": 1,
+        "run": None,
+        "cluster": None,
     }
 
 
@@ -57,16 +62,16 @@ def test_total_is_computed_where_no_cache_is_told(lake: Lake, write: Write) -> N
     assert set(lake.read("tokens")["source_id"].to_pylist()) == {"src"}
 
 
-def test_any_fall_begins_an_epoch_of_all_counters(lake: Lake, write: Write) -> None:
+def test_a_fall_begins_an_epoch_of_its_counter(lake: Lake, write: Write) -> None:
     path = write(
         "timestamp,tokens_predicted_total,llamacpp:prompt_tokens_total\n"
         "3,5,60\n1,10,20\n2,20,50\n4,,1\n5,7,2\n"
     )
     import_counters(lake, path, "n1", "j", "m")
-    assert tokens(lake, "generated") == [(1, 10, 0), (2, 20, 0), (3, 5, 1), (5, 7, 2)]
+    assert tokens(lake, "generated") == [(1, 10, 0), (2, 20, 0), (3, 5, 1), (5, 7, 1)]
     assert tokens(lake, "prompt_computed") == [
-        *((1, 20, 0), (2, 50, 0), (3, 60, 1)),
-        *((4, 1, 2), (5, 2, 2)),
+        *((1, 20, 0), (2, 50, 0), (3, 60, 0)),
+        *((4, 1, 1), (5, 2, 1)),
     ]
 
 
@@ -147,7 +152,11 @@ def test_whole_last_line_needs_no_newline(lake: Lake, write: Write) -> None:
 def test_importing_twice_changes_nothing(lake: Lake, write: Write) -> None:
     text = "timestamp,trained_tokens\n1,100\n1,100\n2,50\n"
     first = import_counters(lake, write(text), "n1", "j", "m")
-    assert first.notes == ["skipped repeated rows of tokens: 1"]
+    assert first.notes == [
+        "trained_tokens falls in 1 of 2 steps: expected totals that only grow; numbers of single "
+        "requests or intervals give wrong tokens",
+        "skipped repeated rows of tokens: 1",
+    ]
     before = snapshot(lake)
     assert import_counters(lake, write(text), "n1", "j", "m").written == {}
     assert snapshot(lake) == before
@@ -163,3 +172,82 @@ def test_counts() -> None:
     ]
     with pytest.raises(BadValueError):
         count_of("seven")
+
+
+def series(lake: Lake) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for row in lake.read("tokens").sort_by("ts_us").to_pylist():
+        found.setdefault(row["series"], []).append(row["value"])
+    return found
+
+
+def test_long_form_has_a_counter_for_each_server(lake: Lake, write: Write) -> None:
+    lines = [f"{t},gpu{n}:8000,{b + 10 * t}" for t in (1, 2, 3) for n, b in ((1, 500), (2, 90))]
+    path = write("\n".join(["timestamp,instance,generation_tokens_total", *lines, ""]))
+    import_counters(lake, path, "n1", "j", "m")
+    assert series(lake) == {
+        '{"instance":"gpu1:8000"}': [510, 520, 530],
+        '{"instance":"gpu2:8000"}': [100, 110, 120],
+    }
+
+
+def test_an_engine_and_a_model_in_columns(lake: Lake, write: Write) -> None:
+    path = write("timestamp,engine,model_name,generation_tokens\n1,0,a,5\n1,1,b,6\n2,0,a,7\n")
+    import_counters(lake, path, "n1", "j", "m", cluster="east")
+    rows = lake.read("tokens").to_pylist()
+    assert {(r["engine"], r["model"], r["cluster"]) for r in rows} == {
+        ("0", "a", "east"), ("1", "b", "east"),
+    }  # fmt: skip
+
+
+def test_a_column_not_known_is_a_label_where_a_stamp_repeats(lake: Lake, write: Write) -> None:
+    text = "timestamp,backend,generation_tokens\n1,x,5\n1,y,60\n2,x,7\n2,y,80\n"
+    import_counters(lake, write(text), "n1", "j", "m")
+    assert series(lake) == {'{"backend":"x"}': [5, 7], '{"backend":"y"}': [60, 80]}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "timestamp,generation_tokens\n1,5\n1,60\n",
+            "generation_tokens is 5 in line 2 and 60 in line 3, at the same time: expected one "
+            "value; if these lines are of several servers, name each in a column instance",
+        ),
+        (
+            "timestamp,load,generation_tokens\n1,3,5\n1,4,60\n2,5,7\n2,6,80\n",
+            "column 'load' has 4 values in 4 lines: expected the name of a server in it",
+        ),
+        (
+            "timestamp,prompt_tokens,completion_tokens\n1,500,200\n",
+            "column completion_tokens counts the tokens of one request",
+        ),
+    ],
+)
+def test_values_of_several_servers_without_names_are_refused(
+    lake: Lake, write: Write, text: str, said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        import_counters(lake, write(text), "n1", "j", "m")
+    assert snapshot(lake) == {}
+
+
+def test_numbers_of_requests_are_told(lake: Lake, write: Write) -> None:
+    path = write("timestamp,generation_tokens_total\n1,500\n2,480\n3,510\n")
+    assert import_counters(lake, path, "n1", "j", "m").notes == [
+        "generation_tokens_total falls in 1 of 2 steps: expected totals that only grow; numbers of "
+        "single requests or intervals give wrong tokens"
+    ]
+
+
+def test_a_rounded_column_says_in_which_steps(lake: Lake, write: Write) -> None:
+    path = write("timestamp,llamacpp:tokens_predicted_total\n1,999999\n2,1.23456e+09\n")
+    import_counters(lake, path, "n1", "j", "m")
+    rows = lake.read("tokens").sort_by("ts_us").to_pylist()
+    assert [row["quantum"] for row in rows] == [1, 10_000]
+
+
+def test_a_cluster_is_no_path(lake: Lake, write: Write) -> None:
+    path = write("timestamp,generation_tokens\n1,2\n")
+    with pytest.raises(UserError, match="cluster 'a/b'"):
+        import_counters(lake, path, "n1", "j", "m", cluster="a/b")

@@ -32,7 +32,10 @@ class Site:
         self.rows.append({**row, "end_us": end_us, "share_ppm": share_ppm})
 
     def scrape(self, at_s, value, *, kind="generated", job="j", epoch=0, source="s", engine=""):
-        row = (T0 + at_s * S, source, "n1", job, "m", engine, kind, value, epoch, None)
+        row = TOKENS.make_row(
+            ts_us=T0 + at_s * S, source_id=source, node="n1", job_id=job, model="m", engine=engine,
+            kind=kind, value=value, epoch=epoch,
+        )  # fmt: skip
         follow(self.series, [TOKENS.as_dict(row)], {source: LIMIT_US})
 
     def job(self, now_s, job_id="j", spread=()):

@@ -13,6 +13,7 @@ import tokenergy_sql
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, WHOLE_PPM
 from tokenergy_collectors.lake.jobkey import job_key
+from tokenergy_collectors.sources.tokens.counters import REPLICA_LABELS
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import connect
 
@@ -35,6 +36,8 @@ VALUES = {
     "watts(1500)": 1.5,
     "mean_watts(3000000000, 1500000)": 2.0,
     "job_key('a', '17')": "a/17",
+    "token_leap(100000001, 10)": True,
+    """token_parallel('sglang:x', '{"dp_rank":"1","tp_rank":"3"}')""": '{"dp_rank":"1",}',
 }
 
 
@@ -60,6 +63,17 @@ def test_a_job_has_the_same_key_in_sql_and_in_python(con: duckdb.DuckDBPyConnect
     for cluster, job_id in ((None, "17"), ("", "17"), ("a", "17"), ("a", "b/17"), (None, "a/17")):
         found = con.execute("SELECT job_key($1, $2)", [cluster, job_id]).fetchall()
         assert found == [(job_key(cluster, job_id),)]
+
+
+def test_ranks_are_the_same_in_sql_and_in_python(con: duckdb.DuckDBPyConnection) -> None:
+    for server, labels in REPLICA_LABELS.items():
+        for label in labels:
+            found = con.execute(
+                "SELECT token_parallel($1, $2), token_parallel($1, $3), token_parallel('x:y', $2)",
+                [f"{server}:t", f'{{"{label}":"0","z":"1"}}', f'{{"{label}":"7","z":"1"}}'],
+            ).fetchone()
+            assert found is not None
+            assert found[0] == found[1] == '{"z":"1"}' != found[2]
 
 
 def test_constants_are_folded_before_a_query_runs(con: duckdb.DuckDBPyConnection) -> None:

@@ -7,6 +7,7 @@ holds the points to them where the definition is silent (many readings of one co
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from itertools import groupby
@@ -15,17 +16,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from benchmarks.tokens import ALL_READINGS
+from benchmarks.tokens import by_all_readings as rows_of_all_readings
 
 from tests.sql.oracles.token_usage import token_usage
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.index import tokens
 
 Row = dict[str, Any]
 
-COUNTER = ("job_id", "source_id", "engine", "kind")
+COUNTER = ("job_id", "source_id", "engine", "kind", "node", "metric", "series")
 
 
 def by_definition(lake: Lake) -> list[str]:
@@ -33,8 +33,7 @@ def by_definition(lake: Lake) -> list[str]:
 
 
 def by_all_readings(lake: Lake) -> list[str]:
-    with catalog.connect(lake) as con:
-        return lines(con.sql(ALL_READINGS.read_text("utf-8")).to_arrow_table().to_pylist())
+    return lines(rows_of_all_readings(lake).to_pylist())
 
 
 def by_points(lake: Lake) -> list[str]:
@@ -52,25 +51,54 @@ def some_stamp(rng: random.Random) -> int:
     return T0 + hour * HOUR_US + (rng.randrange(HOUR_US) if offset is None else offset)
 
 
+LABELS = ({}, {"engine": "1"}, {"dp_rank": "0"}, {"tp_rank": "0"}, {"tp_rank": "1"})
+METRICS = (None, "vllm:generation_tokens_total", "sglang:generation_tokens_total")
+
+
+def some_series(rng: random.Random) -> Row:
+    """The names of a series; older rows have neither metric nor labels."""
+    metric = rng.choice(METRICS)
+    labels = json.dumps(rng.choice(LABELS), sort_keys=True, separators=(",", ":"))
+    return {"metric": metric, "series": None if metric is None else labels}
+
+
 def some_readings(rng: random.Random, job_id: str) -> list[Row]:
-    """Readings of one counter: growing, falling, restarting, read by several at once."""
+    """Readings of one counter: growing, falling, leaping, restarting, read by several at once."""
     counter = {
         "job_id": job_id,
         "source_id": rng.choice(("s", "t")),
         "kind": rng.choice(("generated", "prompt_computed")),
         "engine": rng.choice(("", "1")),
-        "node": "n1",
+        "node": rng.choice(("n1", "n1", "n2")),
+        "quantum": rng.choice((None, 1, 1, 10)),
+        "cluster": rng.choice((None, None, None, "east")),
+        "epoch": 0,
+        **some_series(rng),
     }
-    value, epoch, since_us = rng.randrange(5), 0, rng.choice((None, some_stamp(rng)))
+    value, since_us, run = rng.randrange(5), rng.choice((None, some_stamp(rng))), None
     found = []
-    for ts_us in sorted(some_stamp(rng) for _ in range(rng.randint(1, 20))):
-        what = rng.choice(("grow", "grow", "grow", "fall", "epoch", "old_epoch", "born"))
-        value = value + rng.randrange(10**6) if what == "grow" else rng.randrange(99)
-        epoch = max(0, epoch + {"epoch": 1, "old_epoch": -1}.get(what, 0))
-        since_us = rng.choice((None, some_stamp(rng))) if what == "born" else since_us
-        told = {"ts_us": ts_us, "value": value, "epoch": epoch, "since_us": since_us}
+    for ts_us in sorted(some_stamp(rng) for _ in range(rng.choice((1, 3, 8, 20, 60)))):
+        what = rng.choice(("grow",) * 9 + ("fall", "low", "leap", "born", "run", "waver", "lost"))
+        before = value
+        if what == "run":  # the clock may be set back between two runs
+            run, ts_us = (run or 0) + 1, ts_us - rng.choice((0, 0, 30 * S))
+        elif what == "born":
+            since_us = rng.choice((None, some_stamp(rng), ts_us - 1))
+        value = {
+            "grow": value + rng.randrange(10**6), "fall": rng.randrange(99),
+            "born": rng.randrange(10**6), "low": rng.randrange(99), "leap": value + 10**15,
+        }.get(what, value)  # fmt: skip
+        told_us = since_us
+        if since_us is not None and what == "waver":
+            told_us = since_us + rng.choice((-S, 1, S, 3 * S))
+        told = {
+            "ts_us": ts_us, "value": min(value, 2**53), "run": run,
+            "since_us": None if what == "lost" else told_us,
+        }  # fmt: skip
+        if what in ("low", "leap"):
+            value = before
         models = rng.sample(("m", "n", None), rng.choice((1, 1, 1, 1, 2)))
-        found += [{**counter, **told, "model": model} for model in models]
+        found += [{**counter, **told, "model": model} for model in models[:1] or [None]]
     return found
 
 
@@ -96,7 +124,8 @@ def by_counter(readings: list[Row]) -> list[list[Row]]:
 
     def place(row: Row) -> tuple[Any, ...]:
         since_us = 2**63 if row["since_us"] is None else row["since_us"]
-        return (*(row[name] for name in (*COUNTER, "ts_us", "epoch", "value")), since_us)
+        names = (*COUNTER, "ts_us", "value")
+        return (*(repr(row[name]) for name in names), since_us)
 
     rows = sorted(readings, key=place)
     return [list(group) for _, group in groupby(rows, lambda row: [row[n] for n in COUNTER])]
@@ -164,14 +193,7 @@ def test_points_give_what_all_readings_give(tmp_path: Path, seed: int) -> None:
         for _ in range(rng.choice((1, 1, 2, 3)))
         for row in some_readings(rng, job_id)
     ]
-    # The order of readings that differ in `since_us` alone was never told: one of them is kept.
-    key = ("job_id", "source_id", "engine", "kind", "ts_us", "epoch", "value")
-    since: dict[tuple[Any, ...], int | None] = {}
-    told = [
-        row
-        for row in readings
-        if since.setdefault(tuple(row[name] for name in key), row["since_us"]) == row["since_us"]
-    ]
+    told = list(readings)
     rng.shuffle(told)
     late = len(told) // 4
     builder = LakeBuilder(tmp_path / "lake")

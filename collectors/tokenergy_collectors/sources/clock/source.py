@@ -51,6 +51,7 @@ class Clocks(Source[Strict]):
             monotonic_us=monotonic_us,
             boottime_us=boottime_us,
             realtime_us=realtime_us,
+            run=host.run,
         )
         off_us = realtime_us - ts_us
         if abs(off_us - self._off_us) > _STEP_US:

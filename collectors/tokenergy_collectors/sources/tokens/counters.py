@@ -7,8 +7,10 @@ module knows how.
 Sources, server by server:
 
 - vLLM V1, `vllm/v1/metrics/loggers.py`: `prompt_tokens` includes cache hits; `prompt_tokens_cached`
-  is the part that came from the cache. `prompt_tokens_by_source` counts the same tokens again and
-  is left out. `iteration_tokens_total` is a histogram. Ray Serve writes `ray_vllm_` for `vllm:`.
+  is the part that came from the cache. Releases of 2025 do not have it: there the hits of the
+  prefix cache, counted in tokens, are that part. `prompt_tokens_by_source` counts the same tokens
+  again and is left out. `iteration_tokens_total` is a histogram. Ray Serve writes `ray_vllm_` for
+  `vllm:`.
 - SGLang, `srt/metrics/collector.py`: `realtime_tokens` moves with every batch and splits by the
   label `mode`; the other three move only when a request finishes, and its prompts include cache
   hits. Both families count the same tokens: `late` marks the one to use only without the other.
@@ -21,7 +23,7 @@ Sources, server by server:
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -47,10 +49,15 @@ class Counter:
     late: bool = False
     """True if another counter of the server counts the same tokens sooner."""
 
+    choice: int = 0
+    """Counters of one role are used in this order: a later one only where no earlier is served."""
+
 
 COUNTERS = (
     Counter("vLLM", "vllm:prompt_tokens", "prompt_all"),
     Counter("vLLM", "vllm:prompt_tokens_cached", "prompt_cached"),
+    Counter("vLLM", "vllm:prefix_cache_hits", "prompt_cached", choice=1),
+    Counter("vLLM", "vllm:gpu_prefix_cache_hits", "prompt_cached", choice=2),
     Counter("vLLM", "vllm:generation_tokens", "generated"),
     Counter("SGLang", "sglang:realtime_tokens", "prompt_computed", ("mode", "prefill_compute")),
     Counter("SGLang", "sglang:realtime_tokens", "prompt_cached", ("mode", "prefill_cache")),
@@ -72,6 +79,17 @@ COUNTERS = (
     Counter("a training loop", "tokenergy_trained_tokens", "trained"),
 )
 """Every known counter. For a name without a prefix, the first server here decides its meaning."""
+
+REPLICA_LABELS = {
+    "sglang": ("tp_rank", "pp_rank", "moe_ep_rank", "moe_dp_rank", "ep_rank", "attn_cp_rank"),
+}
+"""Labels of ranks that all count the same tokens, by the first word of the metric's name.
+
+SGLang, `srt/managers/scheduler_metrics_mixin.py`: with metrics of all schedulers, each rank of a
+model that is divided over boards reports the tokens of the whole model. Of such ranks the largest
+count is taken. Series that differ in any other label (`dp_rank`, `engine`, `ReplicaId`, `pod`,
+labels not known here) count tokens of their own and are added.
+"""
 
 _LABELLED = re.compile(r"(?P<name>[^{}]+)\{(?P<labels>[^{}]*)\}")
 _LABEL = re.compile(r'\s*(\w+)\s*=\s*"?([^",]*)"?\s*')
@@ -111,12 +129,18 @@ def counter_of(name: str, labels: Mapping[str, str] | None = None) -> Counter | 
         labels: the labels of the series, if they are not part of the name.
     """
     if found := _LABELLED.fullmatch(name.strip()):
+        labels = {**(labels or {}), **labels_of(name)}
         name = found["name"]
-        labels = {**(labels or {}), **dict(_LABEL.findall(found["labels"]))}
     for counter in _BY_NAME.get(_plain(name), ()):
         if counter.label is None or (labels or {}).get(counter.label[0]) == counter.label[1]:
             return counter
     return None
+
+
+def labels_of(name: str) -> dict[str, str]:
+    """Return the labels that a name holds in braces."""
+    found = _LABELLED.fullmatch(name.strip())
+    return dict(_LABEL.findall(found["labels"])) if found else {}
 
 
 def role_of(name: str) -> Role | None:
@@ -128,21 +152,6 @@ def role_of(name: str) -> Role | None:
     return None if counter is None else counter.role
 
 
-def kinds_of(values: Mapping[Role, int], known: Collection[Role] = ()) -> dict[str, int]:
-    """Return the kinds of the contract from what one engine counted until one instant.
-
-    Computed prompt tokens are all prompt tokens minus the cached ones, never negative. If the
-    source reports no cache, they are all prompt tokens.
-
-    Args:
-        values: tokens by role.
-        known: roles that the source has reported at any time. If it has reported cached tokens, a
-            total without them is left out, since its computed part is unknown.
-    """
-    kinds: dict[str, int] = {role: n for role, n in values.items() if role != "prompt_all"}
-    total, cached = values.get("prompt_all"), values.get("prompt_cached")
-    if "prompt_computed" in kinds or total is None:
-        return kinds
-    if cached is not None or "prompt_cached" not in known:
-        kinds["prompt_computed"] = max(0, total - (cached or 0))
-    return kinds
+def replica_labels(metric: str | None) -> tuple[str, ...]:
+    """Return the labels of ranks that count the same tokens: see `REPLICA_LABELS`."""
+    return REPLICA_LABELS.get(re.split("[:_]", metric or "", maxsplit=1)[0], ())

@@ -1,17 +1,22 @@
-"""Scrapes one token endpoint and turns its counters into rows of `tokens`.
+"""Scrapes one token endpoint and turns its counters into rows of `tokens`, series by series.
 
-In: an endpoint of the configuration. Out: rows. A counter that falls, or a server that restarted,
-begins a new epoch of all counters of its engine.
+In: an endpoint of the configuration. Out: rows: one for each series, as it was served; the index
+finds restarts and adds series up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
-from tokenergy_collectors.sources.tokens.counters import Role, kinds_of
-from tokenergy_collectors.sources.tokens.scrape import Scraped, ScrapeError, fetch, parse
+from tokenergy_collectors.lake.contract import TOKENS
+from tokenergy_collectors.sources.tokens.counters import Role
+from tokenergy_collectors.sources.tokens.epochs import Epochs
+from tokenergy_collectors.sources.tokens.kinds import preferred, values_of
+from tokenergy_collectors.sources.tokens.page import Series, parse, prints_all_digits
+from tokenergy_collectors.sources.tokens.scrape import ScrapeError, fetch
 from tokenergy_collectors.sources.tokens.settings import TokenSource
 
 _SAME_START_US = 1_000_000
@@ -19,23 +24,30 @@ _SAME_START_US = 1_000_000
 
 @dataclass(slots=True)
 class _Engine:
-    """The counters of one engine and their kinds, as far as reported in this epoch."""
+    """What one engine has reported until now: roles, and names of metrics."""
 
-    epoch: int
-    since_us: int | None
-    since_off_us: int
-    roles: dict[Role, int]
-    kinds: dict[str, int]
+    roles: set[Role] = field(default_factory=set)
+    metrics: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Start:
+    """The start of a process as its page says it, and by how much the wall clock was off."""
+
+    since_us: int
+    off_us: int
 
 
 class TokenEndpoint:
-    """Scrapes one endpoint and numbers the epochs of its counters; one scrape at a time.
+    """Scrapes one endpoint; one scrape at a time.
 
     Args:
         source: the endpoint's table in the configuration.
         node: name of this host.
         now_us: returns the stamp of now (us UTC).
         stamp_us: returns the stamp of a wall-clock time; takes that time and the stamp of now.
+        run: number of the collector's run.
+        cluster: the collector's cluster, if the endpoint names no other.
 
     Attributes:
         failing: why the latest scrape failed; None if it did not.
@@ -47,14 +59,22 @@ class TokenEndpoint:
         node: str,
         now_us: Callable[[], int],
         stamp_us: Callable[[int, int], int] = lambda wall_us, _: wall_us,
+        run: int | None = None,
+        cluster: str | None = None,
     ) -> None:
         self.source = source
         self.failing: str | None = None
-        self._node = node
         self._now_us = now_us
         self._stamp_us = stamp_us
+        self._same = {
+            "source_id": source.source_id, "node": node, "job_id": source.job_id, "run": run,
+            "cluster": source.cluster or cluster,
+        }  # fmt: skip
         self._last_us: int | None = None
-        self._engines: dict[tuple[str | None, str], _Engine] = {}
+        self._exact = False
+        self._starts: list[_Start] = []
+        self._engines: dict[tuple[str, str], _Engine] = {}
+        self._epochs = Epochs()
 
     def scrape(self) -> list[tuple[Any, ...]]:
         """Read the endpoint once; return rows of `tokens`, none if it does not answer."""
@@ -63,7 +83,9 @@ class TokenEndpoint:
         if self._last_us is not None and before_us <= self._last_us:
             return []
         try:
-            found = parse(fetch(self.source.url, self.source.timeout_s))
+            text = fetch(self.source.url, self.source.timeout_s, self.source.bearer_file)
+            self._exact = self._exact or prints_all_digits(text)
+            found = parse(text, exact=self._exact)
         except ScrapeError as error:
             self.failing = str(error)
             return []
@@ -73,48 +95,37 @@ class TokenEndpoint:
         self.failing = None
         # The counters were read somewhere in the call: its middle errs least.
         self._last_us = (before_us + self._now_us()) // 2
-        return [row for engine in found for row in self._rows(self._last_us, engine)]
+        return list(self._rows(self._last_us, found))
 
-    def _rows(self, ts_us: int, found: Scraped) -> list[tuple[Any, ...]]:
-        engine, kinds = self._follow(ts_us, found)
-        source = self.source
-        since_us = None if found.since_us is None else found.since_us - engine.since_off_us
-        head = (ts_us, source.source_id, self._node, source.job_id, found.model or source.model)
-        return [
-            (*head, found.engine, kind, value, engine.epoch, since_us)
-            for kind, value in kinds.items()
-        ]
+    def _rows(self, ts_us: int, found: list[Series]) -> Iterator[tuple[Any, ...]]:
+        found.sort(key=_engine_of)
+        for (model, engine), group in groupby(found, _engine_of):
+            told = self._engines.setdefault((model, engine), _Engine())
+            series = list(group)
+            told.metrics |= {one.metric for one in series}
+            series = preferred(series, told.metrics)
+            told.roles |= {one.counter.role for one in series}
+            for value in values_of(series, told.roles):
+                since_us = self._since(ts_us, value.since_us)
+                epoch, count = self._epochs.follow(value)
+                yield TOKENS.make_row(
+                    ts_us=ts_us, model=model or self.source.model, engine=engine,
+                    kind=value.kind, value=count, epoch=epoch, since_us=since_us,
+                    metric=value.metric, series=value.series, quantum=value.quantum,
+                    **self._same,
+                )  # fmt: skip
 
-    def _follow(self, ts_us: int, found: Scraped) -> tuple[_Engine, dict[str, int]]:
-        """Update an engine; return it and the kinds that it reports now."""
-        engine = self._engines.setdefault((found.model, found.engine), _Engine(0, None, 0, {}, {}))
-        known = engine.roles.keys() | found.roles.keys()
-        if _restarted(engine, found):
-            engine.epoch += 1
-            engine.kinds = {}
-            engine.roles = dict.fromkeys(known, 0)
-        engine.roles |= found.roles
-        if found.since_us is not None:
-            if not _same_start(engine, found.since_us):
-                engine.since_off_us = found.since_us - self._stamp_us(found.since_us, ts_us)
-            engine.since_us = found.since_us
-        # Computed prompts are a difference of counters that a server does not update together, so
-        # the difference alone may fall a little. A counter may not.
-        kinds = {
-            kind: max(value, engine.kinds.get(kind, 0))
-            for kind, value in kinds_of(found.roles, known).items()
-        }
-        engine.kinds |= kinds
-        return engine, kinds
+    def _since(self, ts_us: int, since_us: int | None) -> int | None:
+        """Return the stamp of a process' start: the same each time, whatever the clock does."""
+        if since_us is None:
+            return None
+        for start in self._starts:
+            if abs(start.since_us - since_us) <= _SAME_START_US:
+                return since_us - start.off_us
+        off_us = since_us - self._stamp_us(since_us, ts_us)
+        self._starts.append(_Start(since_us, off_us))
+        return since_us - off_us
 
 
-def _restarted(engine: _Engine, found: Scraped) -> bool:
-    if any(value < engine.roles.get(role, 0) for role, value in found.roles.items()):
-        return True
-    if engine.since_us is None or found.since_us is None:
-        return False
-    return not _same_start(engine, found.since_us)
-
-
-def _same_start(engine: _Engine, since_us: int) -> bool:
-    return engine.since_us is not None and abs(since_us - engine.since_us) <= _SAME_START_US
+def _engine_of(one: Series) -> tuple[str, str]:
+    return one.model or "", one.engine

@@ -6,8 +6,9 @@ In: an endpoint of the configuration. Out: whether it answers, and which kinds o
 from __future__ import annotations
 
 from tokenergy_collectors.base.finding import Finding
-from tokenergy_collectors.sources.tokens.counters import kinds_of
-from tokenergy_collectors.sources.tokens.scrape import ScrapeError, fetch, parse
+from tokenergy_collectors.sources.tokens.kinds import preferred, values_of
+from tokenergy_collectors.sources.tokens.page import parse
+from tokenergy_collectors.sources.tokens.scrape import ScrapeError, fetch
 from tokenergy_collectors.sources.tokens.settings import TokenSource
 
 
@@ -15,10 +16,11 @@ def endpoint_finding(source: TokenSource) -> Finding:
     """Scrape an endpoint once; a failure is only a warning, since its server may start later."""
     about = f"{source.source_id} at {source.url}"
     try:
-        engines = parse(fetch(source.url, source.timeout_s))
+        found = parse(fetch(source.url, source.timeout_s, source.bearer_file))
     except ScrapeError as error:
         return Finding("warn", "tokens", f"{about}: {error}")
-    kinds = sorted({kind for one in engines for kind in kinds_of(one.roles, one.roles.keys())})
+    kinds = sorted({value.kind for value in values_of(preferred(found))})
+    engines = {(one.model, one.engine) for one in found}
     if not kinds:
         return Finding("warn", "tokens", f"{about}: answers, but serves no known token counter")
     return Finding("ok", "tokens", f"{about}: {', '.join(kinds)}; {len(engines)} engines")

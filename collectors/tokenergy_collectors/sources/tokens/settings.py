@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, field_validator
 
 from tokenergy_collectors.base.address import refuse_credentials
 from tokenergy_collectors.base.strict import Strict
+from tokenergy_collectors.lake.jobkey import checked_cluster
 
 
 class TokenSource(Strict):
@@ -24,15 +27,38 @@ class TokenSource(Strict):
     job_id: str = Field(
         min_length=1, description="The job that these tokens count for.", examples=["chat-70b"]
     )
+    cluster: str | None = Field(
+        default=None,
+        description="The cluster that the job's id belongs to, if it is not the collector's.",
+        examples=["east"],
+    )
     model: str | None = Field(
         default=None,
         description="Name of the model, if the endpoint does not report it.",
         examples=["llama-3.1-70b"],
     )
-    every_s: float = Field(default=5.0, ge=0.1, le=3600, description="Seconds between two scrapes.")
+    every_s: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=3600,
+        description="Seconds between two scrapes. Some servers take each scrape for use and never "
+        "go to sleep: see docs/collecting.md.",
+    )
     timeout_s: float = Field(
         default=2.0, gt=0, le=60, description="Seconds that a scrape may take."
     )
+    bearer_file: Path | None = Field(
+        default=None,
+        strict=False,
+        description="File that holds the key for the header `Authorization: Bearer`, where the "
+        "page asks for one; read at each scrape.",
+        examples=["/etc/tokenergy/chat.key"],
+    )
+
+    @field_validator("cluster")
+    @classmethod
+    def _is_no_path(cls, cluster: str | None) -> str | None:
+        return checked_cluster(cluster)
 
     @field_validator("url")
     @classmethod

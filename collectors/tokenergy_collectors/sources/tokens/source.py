@@ -27,7 +27,8 @@ class Tokens(Source[TokenKeys]):
         super().__init__(config, host)
         stamp_us = host.wall_steps.stamp_us
         self._endpoints = [
-            TokenEndpoint(source, host.node, host.now_us, stamp_us) for source in config.tokens
+            TokenEndpoint(source, host.node, host.now_us, stamp_us, host.run, host.cluster)
+            for source in config.tokens
         ]
         self._readers: list[Reader] = []
 

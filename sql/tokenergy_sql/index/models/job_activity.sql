@@ -5,41 +5,48 @@
 --
 -- Serves the ledger: a segment that overlaps a time in which its job's counters moved is active.
 WITH
+-- A counter is one series of one process: two workers behind one address do not make each other move.
+named AS (
+    SELECT
+        job_key(cluster, job_id) AS job_id,
+        hash(
+            cluster, job_id, node, source_id, model, engine, kind, metric, series, since_us
+        ) AS counter,
+        ts_us,
+        value,
+        coalesce(run, 0) AS run
+    FROM tokens
+),
 reading AS (
-    SELECT job_id, source_id, engine, kind, ts_us, value, epoch
-    FROM tokens, parameters
+    SELECT job_id, counter, run, ts_us, value
+    FROM named, parameters
     WHERE ts_us >= hour_us AND ts_us < hour_us + us_per_hour()
     UNION ALL
     -- Of the hours beside it, the readings next to it are enough.
-    SELECT
-        job_id, source_id, engine, kind,
-        unnest(max(struct_pack(ts_us := ts_us, value := value, epoch := epoch)))
-    FROM tokens, parameters
+    SELECT job_id, counter, unnest(max(struct_pack(run := run, ts_us := ts_us, value := value)))
+    FROM named, parameters
     WHERE ts_us < hour_us
-    GROUP BY job_id, source_id, engine, kind
+    GROUP BY job_id, counter
     UNION ALL
-    SELECT
-        job_id, source_id, engine, kind,
-        unnest(min(struct_pack(ts_us := ts_us, value := value, epoch := epoch)))
-    FROM tokens, parameters
+    SELECT job_id, counter, unnest(min(struct_pack(run := run, ts_us := ts_us, value := value)))
+    FROM named, parameters
     WHERE ts_us >= hour_us + us_per_hour()
-    GROUP BY job_id, source_id, engine, kind
+    GROUP BY job_id, counter
 ),
 paired AS (
     SELECT
-        job_id, ts_us, value, epoch,
-        lag(ts_us) OVER counter AS from_us,
-        lag(value) OVER counter AS from_value,
-        lag(epoch) OVER counter AS from_epoch
+        job_id, ts_us, value,
+        lag(ts_us) OVER in_order AS from_us,
+        lag(value) OVER in_order AS from_value
     FROM reading
-    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, value, epoch)
+    WINDOW in_order AS (PARTITION BY job_id, counter ORDER BY run, ts_us, value)
 ),
 pair AS (
     SELECT
         job_id,
         from_us,
         ts_us AS to_us,
-        bool_or(value <> from_value OR epoch > from_epoch) AS moved
+        bool_or(value <> from_value) AS moved
     FROM paired, parameters
     WHERE from_us < ts_us AND ts_us > hour_us AND from_us < hour_us + us_per_hour()
     GROUP BY ALL

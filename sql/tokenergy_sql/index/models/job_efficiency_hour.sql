@@ -1,6 +1,6 @@
 -- Where each job's energy went in one hour: full rate, low rate, prefill, no tokens, idle.
--- In: ledger, segment, tokens (of the hour and the two beside it), sums (job_hour_sums), job_caps,
--- job_facts, parameters. Out: the sums of job_efficiency, one row a job.
+-- In: ledger, segment, token_growth (of the hour and ten minutes around it), sums (job_hour_sums),
+-- job_caps, job_facts, parameters. Out: the sums of job_efficiency, one row a job.
 --
 -- `job_efficiency.sql` has the ratios. The hour is divided into intervals of equal length, the
 -- shortest of a list that holds ten of the times between which the job's counters grow: then one
@@ -9,57 +9,19 @@
 -- to e_gpu_nj to the nanojoule.
 WITH
 -- 1. Tokens: growth between neighbouring readings -----------------------------------------------
--- A counter that is silent for ten minutes around the hour's edge counts as absent. `counts` is
--- true for the tokens of the index, false for computed prompts.
+-- `counts` is true for the tokens of the index, false for computed prompts.
 counter AS (
-    SELECT *, row_number() OVER () AS counter
-    FROM (
-        SELECT DISTINCT
-            t.job_id, t.source_id, t.engine, t.kind,
-            t.kind <> 'prompt_computed' AS counts
-        FROM tokens AS t
-        JOIN job_facts AS f USING (job_id)
-        WHERE
-            (f.workload = 'inference' AND t.kind IN ('generated', 'prompt_computed'))
-            OR (f.workload = 'training' AND t.kind = 'trained')
-    )
-),
-reading AS (
-    SELECT c.counter, t.ts_us, t.value, t.epoch, t.since_us
-    FROM tokens AS t
-    JOIN counter AS c USING (job_id, source_id, engine, kind)
+    SELECT DISTINCT g.counter, g.job_id, g.kind <> 'prompt_computed' AS counts
+    FROM token_growth AS g
+    JOIN job_facts AS f USING (job_id)
     WHERE
-        t.ts_us BETWEEN (SELECT hour_us - 600 * us_per_second() FROM parameters)
-        AND (SELECT hour_us + us_per_hour() + 600 * us_per_second() FROM parameters)
-        -- No counter gets this far (2^53): such a value is damage, not a count.
-        AND t.value BETWEEN 0 AND 9007199254740992
-),
-followed AS (
-    SELECT
-        *,
-        lag(ts_us) OVER counter AS before_us,
-        lag(value) OVER counter AS before,
-        value < before OR epoch > lag(epoch) OVER counter
-        OR abs(since_us - lag(since_us) OVER counter) > us_per_second() AS restarted
-    FROM reading
-    WINDOW counter AS (PARTITION BY counter ORDER BY ts_us, epoch, value)
-),
--- A counter that restarted was zero when its process started, where that is known.
-growth AS (
-    SELECT
-        counter,
-        CASE
-            WHEN before_us IS NULL OR restarted THEN greatest(before_us, since_us)
-            ELSE before_us
-        END AS from_us,
-        ts_us AS to_us,
-        CASE WHEN before_us IS NULL OR restarted THEN value ELSE value - before END AS tokens
-    FROM followed
-    WHERE before_us < ts_us OR (before_us IS NULL AND since_us < ts_us)
+        (f.workload = 'inference' AND g.kind IN ('generated', 'prompt_computed'))
+        OR (f.workload = 'training' AND g.kind = 'trained')
 ),
 in_hour AS (
-    SELECT g.*
-    FROM growth AS g
+    SELECT g.counter, g.from_us, g.to_us, g.tokens
+    FROM token_growth AS g
+    JOIN counter AS c USING (counter)
     CROSS JOIN parameters AS p
     WHERE g.to_us > p.hour_us AND g.from_us < p.hour_us + us_per_hour()
 ),

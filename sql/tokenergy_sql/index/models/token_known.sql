@@ -1,14 +1,32 @@
--- From when to when the counters of each source of a job were read.
--- In: token_point (see `token_point.sql`), token_span. Out: job_id, node, source_id, from_us, to_us.
-SELECT
-    job_id,
-    NULL::VARCHAR AS node,
-    source_id,
-    -- A process that began with the job was at zero then.
-    least(min(p.ts_us), min(p.since_us) FILTER (
-        WHERE p.since_us >= s.job_start_us - us_per_second()
-    )) AS from_us,
-    max(p.ts_us) AS to_us
-FROM token_point AS p
-LEFT JOIN token_span AS s USING (job_id)
-GROUP BY job_id, source_id
+-- When a job's tokens are known: from a counter's first reading, or its known zero, to its last.
+-- In: token_process, token_counter. Out: job_id, node, source_id, from_us, to_us: intervals of one
+-- source that do not touch, with both ends in them.
+--
+-- Of an endpoint that died, the interval ends at its last reading: what it made afterwards is
+-- unknown, not zero. Joint coverage (`job_hour_sums.sql`) is built on these intervals.
+WITH
+span AS (
+    SELECT DISTINCT c.job_id, c.node, c.source_id, p.first_us AS from_us, p.last_us AS to_us
+    FROM token_process AS p
+    JOIN token_counter AS c USING (counter)
+),
+opening AS (
+    SELECT
+        *,
+        coalesce(from_us > max(to_us) OVER (
+            PARTITION BY job_id, node, source_id ORDER BY from_us, to_us
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ), true) AS opens
+    FROM span
+),
+numbered AS (
+    SELECT
+        *,
+        count(*) FILTER (WHERE opens) OVER (
+            PARTITION BY job_id, node, source_id ORDER BY from_us, to_us
+        ) AS part
+    FROM opening
+)
+SELECT job_id, node, source_id, min(from_us) AS from_us, max(to_us) AS to_us
+FROM numbered
+GROUP BY job_id, node, source_id, part

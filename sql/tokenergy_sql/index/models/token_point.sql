@@ -2,109 +2,105 @@
 -- In: tokens (of one hour), parameters, token_edge (job edges inside this hour, else NULL). Out:
 -- token_point (see `tokens.py`).
 --
--- Kept are the points at the first two stamps, at the last one and at those around an edge of the
--- job. `delta` is the counter's growth since the kept point before, dropped ones included; `peak`
--- is the steepest growth (tokens per second) after the second stamp, and `model` the last by name,
--- of all the hour's points. What depends on earlier hours is left to `token_usage.sql`: whether the
--- counter restarted before the first reading (`restarted` is NULL there), and so the order of the
--- points at the first stamp, and so the growth of those at the first two (`delta` is NULL).
+-- A counter is one series of one source: all names below, as served. Where it only grows, a point
+-- says nothing that its neighbours do not say. Kept are the others: those within two readings of a
+-- fall, a leap, a repeated stamp or the hour's first and last reading, those around an edge of the
+-- job, and all of an hour in which the collector or the counting process changed. `skipped` marks a
+-- point after left-out ones; `peak` is the steepest growth beside a left-out point, in tokens a
+-- second. So the points give exactly what all readings give.
 WITH
 reading AS (
-    SELECT DISTINCT job_id, source_id, engine, kind, model, ts_us, value, epoch, since_us
+    SELECT
+        job_key(cluster, job_id) AS job_id, node, source_id, model, engine, kind, metric, series,
+        ts_us, value, since_us, coalesce(run, 0) AS run, coalesce(quantum, 1) AS quantum
     FROM tokens, parameters
     WHERE hour_of(ts_us) = hour_us AND value BETWEEN 0 AND most
 ),
--- A counter restarts when it falls, when its reader said so, or when its process is another one.
--- A smaller epoch is only another reader's count (a rotated file, a restarted collector).
-marked AS (
-    SELECT
-        *,
-        lag(ts_us) OVER counter AS before_us,
-        CASE WHEN lag(ts_us) OVER counter IS NOT NULL THEN coalesce(
-            value < lag(value) OVER counter
-            OR epoch > lag(epoch) OVER counter
-            OR abs(since_us - lag(since_us) OVER counter) > us_per_second(),
-            false
-        ) END AS restarted
-    FROM reading
-    WINDOW counter AS (
-        PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, epoch, value, since_us, model
-    )
-),
-point AS (
-    SELECT * EXCLUDE (before_us) FROM marked
-    UNION ALL
-    SELECT * EXCLUDE (before_us) REPLACE (since_us AS ts_us, 0 AS value)
-    FROM marked
-    WHERE restarted AND since_us > before_us AND since_us < ts_us
-),
--- Points of one stamp keep the order in which they were marked: of equal ones the restart is first.
-grown AS (
-    SELECT
-        *,
-        CASE
-            WHEN lag(value) OVER counter IS NULL THEN 0
-            WHEN restarted AND lag(value) OVER counter > 0 THEN value
-            ELSE value - lag(value) OVER counter
-        END AS step,
-        lag(ts_us) OVER counter AS before_us,
-        first_value(ts_us) OVER counter AS first_us
-    FROM point
-    WINDOW counter AS (
-        PARTITION BY job_id, source_id, engine, kind
-        ORDER BY ts_us, epoch, value, since_us, restarted DESC
-    )
-),
-risen AS (
-    SELECT
-        *,
-        sum(step) OVER (
-            PARTITION BY job_id, source_id, engine, kind
-            ORDER BY ts_us, epoch, value, since_us, restarted DESC
-        ) AS tokens
-    FROM grown
-),
+-- A number for each counter: its eight names are compared once a reading, not at every step.
 counter AS (
     SELECT
-        g.job_id, g.source_id, g.engine, g.kind,
-        max(g.model) AS last_model,
-        max(per_second(g.step, g.ts_us - g.before_us)) FILTER (
-            WHERE g.ts_us - g.before_us >= 100000 AND g.before_us > g.first_us
-        ) AS peak,
-        min(g.ts_us) FILTER (WHERE g.before_us < g.ts_us) AS second_us,
-        [
-            min(g.ts_us),
-            second_us,
-            max(g.ts_us),
-            max(g.ts_us) FILTER (WHERE g.ts_us <= e.start_us),
-            min(g.ts_us) FILTER (WHERE g.ts_us >= e.start_us),
-            max(g.ts_us) FILTER (WHERE g.ts_us <= e.end_us),
-            min(g.ts_us) FILTER (WHERE g.ts_us >= e.end_us)
-        ] AS kept_us
-    FROM grown AS g
+        *,
+        row_number() OVER () AS counter
+    FROM (
+        SELECT
+            job_id, node, source_id, model, engine, kind, metric, series,
+            min(run) = max(run) AND min(since_us) IS NOT DISTINCT FROM max(since_us)
+            AND count(since_us) IN (0, count(*)) AS steady
+        FROM reading
+        GROUP BY ALL
+    )
+),
+numbered AS (
+    SELECT DISTINCT c.counter, c.job_id, c.steady, r.run, r.ts_us, r.value, r.since_us, r.quantum
+    FROM reading AS r
+    JOIN counter AS c
+        ON c.job_id = r.job_id AND c.node = r.node AND c.source_id = r.source_id
+        AND c.engine = r.engine AND c.kind = r.kind
+        AND c.model IS NOT DISTINCT FROM r.model
+        AND c.metric IS NOT DISTINCT FROM r.metric
+        AND c.series IS NOT DISTINCT FROM r.series
+),
+beside AS (
+    SELECT
+        *,
+        row_number() OVER in_order AS place,
+        value - lag(value) OVER in_order AS step,
+        lag(value) OVER in_order - lag(value, 2) OVER in_order AS step_before,
+        lead(value) OVER in_order - value AS step_after,
+        lead(value, 2) OVER in_order - lead(value) OVER in_order AS step_beyond,
+        ts_us - lag(ts_us) OVER in_order AS us,
+        lag(ts_us) OVER in_order - lag(ts_us, 2) OVER in_order AS us_before,
+        lead(ts_us) OVER in_order - ts_us AS us_after,
+        lead(ts_us, 2) OVER in_order - lead(ts_us) OVER in_order AS us_beyond
+    FROM numbered
+    WINDOW in_order AS (
+        PARTITION BY counter ORDER BY run, ts_us, value, since_us NULLS FIRST, quantum
+    )
+),
+sorted_out AS (
+    SELECT
+        b.*,
+        steady AND us > 0 AND us_after > 0
+        AND step >= 0 AND step_before >= 0 AND step_after >= 0 AND step_beyond >= 0
+        AND NOT token_leap(step, us) AND NOT token_leap(step_before, us_before)
+        AND NOT token_leap(step_after, us_after) AND NOT token_leap(step_beyond, us_beyond)
+        AND NOT coalesce(ts_us <= e.start_us AND e.start_us < ts_us + us_after, false)
+        AND NOT coalesce(ts_us - us < e.start_us AND e.start_us <= ts_us, false)
+        AND NOT coalesce(ts_us <= e.end_us AND e.end_us < ts_us + us_after, false)
+        AND NOT coalesce(ts_us - us < e.end_us AND e.end_us <= ts_us, false) AS dropped
+    FROM beside AS b
     LEFT JOIN token_edge AS e USING (job_id)
-    GROUP BY ALL
+),
+peak AS (
+    SELECT
+        counter,
+        greatest(
+            max(per_second(step, us)) FILTER (WHERE us >= 100000),
+            max(per_second(step_after, us_after)) FILTER (WHERE us_after >= 100000)
+        ) AS peak
+    FROM sorted_out
+    WHERE dropped
+    GROUP BY counter
 )
 SELECT
-    job_id,
-    source_id,
-    engine,
-    kind,
-    c.last_model AS model,
-    r.ts_us,
-    r.value,
-    r.epoch,
-    r.since_us,
-    r.restarted,
-    CASE
-        WHEN r.ts_us > c.second_us
-            THEN r.tokens - lag(r.tokens) OVER (
-                PARTITION BY job_id, source_id, engine, kind
-                ORDER BY r.ts_us, r.epoch, r.value, r.since_us, r.restarted DESC
-            )
-    END::BIGINT AS delta,
-    c.peak
-FROM risen AS r
-JOIN counter AS c USING (job_id, source_id, engine, kind)
-WHERE list_contains(c.kept_us, r.ts_us)
+    c.job_id,
+    c.node,
+    c.source_id,
+    c.model,
+    c.engine,
+    c.kind,
+    c.metric,
+    c.series,
+    s.ts_us,
+    s.value,
+    s.since_us,
+    s.run,
+    s.quantum,
+    coalesce(s.place - lag(s.place) OVER (PARTITION BY s.counter ORDER BY s.place) > 1, false)
+        AS skipped,
+    p.peak
+FROM sorted_out AS s
+JOIN counter AS c USING (counter)
+LEFT JOIN peak AS p USING (counter)
+WHERE NOT coalesce(s.dropped, false)
 ORDER BY ALL

@@ -52,12 +52,22 @@ def vllm(prompt=None, cached=None, generated=None, engine="0"):
     )
 
 
-def test_a_row_says_whose_counter_it_is(watch, endpoint, now):
+def test_a_row_says_whose_counter_it_is(endpoint, now):
+    source = TokenSource(source_id="s", url=endpoint.url, job_id="j", model="configured")
+    watch = TokenEndpoint(source, "n1", now, run=7, cluster="east")
     endpoint.body = vllm(generated=5) + "process_start_time_seconds 2.5\n"
-    assert watch.scrape() == [(1_000, "s", "n1", "j", "m", "0", "generated", 5, 0, 2_500_000)]
+    [row] = watch.scrape()
+    assert TOKENS.as_dict(row) == {
+        "ts_us": 1_000, "source_id": "s", "node": "n1", "job_id": "j", "model": "m",
+        "engine": "0", "kind": "generated", "value": 5, "epoch": 0, "since_us": 2_500_000,
+        "metric": "vllm:generation_tokens_total", "series": '{"engine":"0","model_name":"m"}',
+        "quantum": 1, "run": 7, "cluster": "east",
+    }  # fmt: skip
     now.us = 2_000
     endpoint.body = "llamacpp:tokens_predicted_total 7\n"
-    assert watch.scrape() == [(2_000, "s", "n1", "j", "configured", "", "generated", 7, 0, None)]
+    [row] = watch.scrape()
+    told = TOKENS.as_dict(row)
+    assert (told["model"], told["engine"], told["series"]) == ("configured", "", "{}")
 
 
 def test_computed_is_all_less_cached(scrape):
@@ -79,11 +89,12 @@ def test_a_source_without_a_cache_tells_all(scrape):
     assert scrape(vllm(10, None, 1))["0", "prompt_computed"] == (10, 0)
 
 
-def test_a_fall_begins_an_epoch_of_the_whole_engine(scrape):
+def test_a_fall_begins_an_epoch_of_that_counter(scrape):
+    """Whether it restarted is for the index to find, which sees what comes next."""
     scrape(vllm(10, 4, 5) + vllm(generated=5, engine="1"))
     assert scrape(vllm(12, 5, 3) + vllm(generated=6, engine="1")) == {
-        ("0", "prompt_computed"): (7, 1),
-        ("0", "prompt_cached"): (5, 1),
+        ("0", "prompt_computed"): (7, 0),
+        ("0", "prompt_cached"): (5, 0),
         ("0", "generated"): (3, 1),
         ("1", "generated"): (6, 0),
     }
@@ -97,12 +108,41 @@ def test_a_difference_that_wavers_is_no_restart(scrape):
     assert scrape(vllm(9, 1, 5))["0", "prompt_computed"] == (8, 1)
 
 
+def test_series_that_differ_in_any_label_are_rows_of_their_own(watch, endpoint):
+    endpoint.body = "".join(
+        f'sglang:realtime_tokens_total{{mode="decode",model_name="m",tp_rank="{r}"}} {50 + r}\n'
+        for r in range(4)
+    )
+    rows = [TOKENS.as_dict(row) for row in watch.scrape()]
+    assert [row["value"] for row in rows] == [50, 51, 52, 53]
+    assert len({row["series"] for row in rows}) == 4
+
+
+def test_a_second_choice_is_not_used_where_the_first_is_missing_once(scrape):
+    """A counter must not change its meaning from one scrape to the next."""
+    hits = 'vllm:prefix_cache_hits_total{engine="0",model_name="m"} 7\n'
+    assert scrape(vllm(10, 4) + hits)["0", "prompt_cached"] == (4, 0)
+    assert scrape(vllm(12) + hits) == {}
+    assert scrape(vllm(14, 5) + hits)["0", "prompt_computed"] == (9, 0)
+
+
+def test_a_server_once_seen_to_print_all_digits_is_exact(watch, endpoint, now):
+    name = "vllm:generation_tokens_total"
+    found = []
+    for value in ("1.2345e+09", "1.2345006e+09", "1.2346e+09"):
+        endpoint.body = f"{name} {value}\n"
+        now.us += 1_000
+        [row] = watch.scrape()
+        found.append(TOKENS.as_dict(row)["quantum"])
+    assert found == [10_000, 1, 1]
+
+
 def test_another_start_of_the_process_begins_an_epoch(scrape):
     assert scrape(vllm(generated=5), 100.0)["0", "generated"] == (5, 0)
     assert scrape(vllm(generated=6), 100.4)["0", "generated"] == (6, 0)
     assert scrape(vllm(generated=7), 500.0)["0", "generated"] == (7, 1)
     assert scrape(vllm(generated=8))["0", "generated"] == (8, 1)
-    assert scrape(vllm(generated=9), 900.0)["0", "generated"] == (9, 2)
+    assert scrape(vllm(generated=9), 900.0)["0", "generated"] == (9, 1)
 
 
 @pytest.mark.parametrize("body", ["", "up 1\n", "vllm:generation_tokens_total NaN\n", "\xff"])

@@ -1,0 +1,62 @@
+-- What each counter added between neighbouring readings.
+-- In: token_step, token_counter. Out: job_id, kind, counter (a number for each process of one
+-- series), from_us, to_us, tokens.
+--
+-- Of ranks that count the same tokens, and of two names for one counter, only the one that added
+-- most is here.
+WITH
+growth AS (
+    SELECT
+        counter,
+        process,
+        tokens,
+        ts_us AS to_us,
+        lag(ts_us) OVER (PARTITION BY counter, process ORDER BY run, ts_us, value) AS from_us
+    FROM token_step
+    WHERE kept
+),
+total AS (
+    SELECT
+        c.job_id, c.node, c.source_id, c.model, c.engine, c.kind, c.own_metric, c.parallel,
+        c.counter,
+        sum(g.tokens) AS tokens
+    FROM growth AS g
+    JOIN (SELECT DISTINCT ON (counter) * FROM token_counter) AS c USING (counter)
+    GROUP BY ALL
+),
+of_ranks AS (
+    SELECT
+        *,
+        row_number() OVER (
+            PARTITION BY job_id, node, source_id, model, engine, kind, own_metric, parallel
+            ORDER BY tokens DESC, counter
+        ) AS place
+    FROM total
+),
+of_name AS (
+    SELECT
+        *,
+        rank() OVER (
+            PARTITION BY job_id, node, source_id, model, engine, kind, own_metric IS NULL
+            ORDER BY of_metric DESC, own_metric
+        ) AS name
+    FROM (
+        SELECT
+            *,
+            sum(tokens) OVER (
+                PARTITION BY job_id, node, source_id, model, engine, kind, own_metric
+            ) AS of_metric
+        FROM of_ranks
+        WHERE place = 1
+    )
+)
+SELECT
+    n.job_id,
+    n.kind,
+    dense_rank() OVER (ORDER BY g.counter, g.process) AS counter,
+    g.from_us,
+    g.to_us,
+    g.tokens
+FROM growth AS g
+JOIN of_name AS n USING (counter)
+WHERE n.name = 1 AND g.from_us < g.to_us

@@ -1,0 +1,139 @@
+-- The points of each counter by the process that counted them.
+-- In: token_point, token_counter. Out: counter, process (its start, us UTC; NULL if unknown), run,
+-- ts_us, value, quantum, skipped, peak.
+--
+-- A process is known by its start. Starts within a second are one process: what a page says of it
+-- may waver. But where a run of the collector saw several such starts, and the values do not grow
+-- from one to the next, they are processes of their own (two workers behind one address). From one
+-- run to the next the clock may have been set, and all starts with it: a single start in each run
+-- that is not after the last reading of the run before, with values that go on, is one process.
+WITH
+reading AS (
+    SELECT
+        c.counter, p.run, p.ts_us, p.value, p.quantum, p.skipped, p.peak,
+        -- A page may lack the start for once.
+        coalesce(
+            p.since_us,
+            last_value(p.since_us IGNORE NULLS) OVER (
+                PARTITION BY c.counter
+                ORDER BY p.run, p.ts_us, p.value, p.since_us NULLS FIRST
+                ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+            ),
+            first_value(p.since_us IGNORE NULLS) OVER (
+                PARTITION BY c.counter
+                ORDER BY p.run, p.ts_us, p.value, p.since_us NULLS FIRST
+                ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+            )
+        ) AS since_us
+    FROM token_point AS p
+    JOIN token_counter AS c
+        ON c.job_id = p.job_id AND c.node = p.node AND c.source_id = p.source_id
+        AND c.engine = p.engine AND c.kind = p.kind
+        AND c.model IS NOT DISTINCT FROM p.model
+        AND c.metric IS NOT DISTINCT FROM p.metric
+        AND c.series IS NOT DISTINCT FROM p.series
+),
+of_run AS (
+    SELECT
+        counter, run,
+        min(since_us) AS since_us,
+        min(since_us) = max(since_us) AS single,
+        max(ts_us) AS last_us,
+        arg_min(value, (ts_us, value)) AS first_value,
+        arg_max(value, (ts_us, value)) AS last_value
+    FROM reading
+    WHERE since_us IS NOT NULL
+    GROUP BY ALL
+),
+chained AS (
+    SELECT
+        *,
+        coalesce(
+            single AND lag(single) OVER runs
+            AND since_us <= lag(last_us) OVER runs + us_per_second()
+            AND first_value >= lag(last_value) OVER runs,
+            false
+        ) AS goes_on
+    FROM of_run
+    WINDOW runs AS (PARTITION BY counter ORDER BY run)
+),
+linked AS (
+    SELECT
+        counter, run, single,
+        count(*) FILTER (WHERE NOT goes_on) OVER (PARTITION BY counter ORDER BY run) AS chain,
+        since_us
+    FROM chained
+),
+started AS (
+    SELECT
+        r.* EXCLUDE (since_us),
+        CASE
+            WHEN l.single THEN first_value(l.since_us) OVER (
+                PARTITION BY r.counter, l.chain ORDER BY r.run
+                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+            )
+            ELSE r.since_us
+        END AS since_us
+    FROM reading AS r
+    LEFT JOIN linked AS l USING (counter, run)
+),
+start AS (
+    SELECT
+        counter, since_us,
+        coalesce(
+            since_us - lag(since_us) OVER (PARTITION BY counter ORDER BY since_us)
+            > us_per_second(),
+            true
+        ) AS apart
+    FROM (SELECT DISTINCT counter, since_us FROM started WHERE since_us IS NOT NULL)
+),
+numbered AS (
+    SELECT
+        counter, since_us,
+        count(*) FILTER (WHERE apart) OVER (PARTITION BY counter ORDER BY since_us) AS near
+    FROM start
+),
+near_start AS (
+    SELECT
+        *,
+        min(since_us) OVER (PARTITION BY counter, near) AS first_us,
+        count(*) OVER (PARTITION BY counter, near) AS starts
+    FROM numbered
+),
+followed AS (
+    SELECT
+        s.*,
+        n.first_us,
+        n.starts,
+        s.value < lag(s.value) OVER (
+            PARTITION BY s.counter, n.first_us ORDER BY s.run, s.ts_us, s.value
+        ) AS fell
+    FROM started AS s
+    LEFT JOIN near_start AS n USING (counter, since_us)
+),
+alternating AS (
+    SELECT counter, first_us
+    FROM (
+        SELECT
+            counter, first_us, run,
+            bool_or(fell) AS fell,
+            min(since_us) < max(since_us) AS several
+        FROM followed
+        WHERE starts > 1
+        GROUP BY ALL
+    )
+    GROUP BY ALL
+    HAVING bool_or(fell) AND bool_or(several)
+)
+SELECT
+    f.counter,
+    CASE WHEN a.counter IS NULL THEN f.first_us ELSE f.since_us END AS process,
+    f.run,
+    f.ts_us,
+    f.value,
+    max(f.quantum) AS quantum,
+    bool_and(f.skipped) AS skipped,
+    max(f.peak) AS peak
+FROM followed AS f
+LEFT JOIN alternating AS a USING (counter, first_us)
+GROUP BY ALL

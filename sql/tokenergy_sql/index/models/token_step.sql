@@ -1,0 +1,138 @@
+-- What each reading adds to the tokens of its counter: its growth, nothing, or a new beginning.
+-- In: token_reading, token_span, token_counter. Out: counter, process (its start; NULL: unknown),
+-- run, ts_us, value, quantum, tokens (added since the reading before), extra (what the upper bound
+-- has on top), anomaly (left out), kept (false: the reading is no point of the counter), peak (the
+-- counter's steepest growth, tokens a second).
+--
+-- A process whose start is known counts from zero if the start is inside the job, or after the first
+-- reading of the counter. It never restarts: what is below its highest reading is left out. Of a
+-- process without a known start, a reading that fell is
+--   left out   if the next reading is not below the one before: a single low reading,
+--   a restart  otherwise: it goes on from zero, and what was made before is unknown,
+--   left out   if there is no further reading: nothing says what it was.
+-- A reading is too high, and left out, if the next one falls below it and not below the one before
+-- it, and it was no restart: the start is known, the reading is a leap, or the values around it are
+-- within a tenth. A leap that stays adds nothing. What is left out widens the upper bound so that it
+-- holds the other meaning too.
+WITH
+born AS (
+    SELECT r.counter, r.process, arg_min(r.run, (r.run, r.ts_us)) AS run
+    FROM token_reading AS r
+    JOIN (SELECT counter, min(ts_us) AS first_us FROM token_reading GROUP BY counter) AS f
+        USING (counter)
+    JOIN token_counter AS c USING (counter)
+    LEFT JOIN token_span AS span ON span.job_id = c.job_id
+    GROUP BY r.counter, r.process
+    HAVING
+        r.process < min(r.ts_us)
+        AND (
+            r.process >= any_value(span.job_start_us) - us_per_second()
+            OR (
+                any_value(f.first_us) < min(r.ts_us)
+                AND r.process >= any_value(f.first_us) - us_per_second()
+            )
+        )
+),
+reading AS (
+    SELECT counter, process, run, ts_us, value, quantum, skipped, peak FROM token_reading
+    UNION ALL
+    SELECT counter, process, run, process, 0, 1, false, NULL FROM born
+),
+looked_at AS (
+    SELECT
+        *,
+        lag(value) OVER in_order AS before,
+        lag(ts_us) OVER in_order AS before_us,
+        lead(value) OVER in_order AS after,
+        lead(value, 2) OVER in_order AS beyond
+    FROM reading
+    WINDOW in_order AS (PARTITION BY counter, process ORDER BY run, ts_us, value)
+),
+judged AS (
+    SELECT
+        *,
+        process IS NULL AND value < before AND after >= before AS low,
+        value > after AND coalesce(beyond < value, true) AND (
+            token_leap(value - before, ts_us - before_us)
+            OR (after >= before AND process IS NOT NULL)
+            OR (after >= before AND before > 0 AND before >= 10 * (after - before))
+        ) AS high
+    FROM looked_at
+),
+kept AS (
+    SELECT
+        *,
+        lag(value) OVER in_order AS last,
+        lag(ts_us) OVER in_order AS last_us,
+        lead(value) OVER in_order IS NULL AS final,
+        max(value) OVER (
+            PARTITION BY counter, process ORDER BY run, ts_us, value
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS highest
+    FROM judged
+    WHERE NOT coalesce(low OR high, false)
+    WINDOW in_order AS (PARTITION BY counter, process ORDER BY run, ts_us, value)
+),
+stepped AS (
+    SELECT
+        *,
+        CASE
+            WHEN last IS NULL THEN 'first'
+            WHEN token_leap(value - last, ts_us - last_us) THEN 'leap'
+            WHEN process IS NOT NULL AND value < highest THEN 'below'
+            WHEN value >= last THEN 'growth'
+            WHEN process IS NOT NULL OR final THEN 'fall'
+            ELSE 'restart'
+        END AS what
+    FROM kept
+),
+steepest AS (
+    SELECT
+        counter,
+        coalesce(greatest(
+            max(peak),
+            -- Of spacings long enough to mean something.
+            max(per_second(value - last, ts_us - last_us)) FILTER (
+                WHERE what IN ('growth', 'below') AND value >= last AND NOT skipped
+                AND ts_us - last_us >= 100000
+            )
+        ), 0) AS peak
+    FROM stepped
+    GROUP BY counter
+),
+counted AS (
+    SELECT
+        s.*,
+        ceil(p.peak * (s.ts_us - s.last_us) / us_per_second())::BIGINT AS unseen,
+        p.peak AS steepest,
+        CASE
+            WHEN what = 'growth' AND process IS NULL THEN value - last
+            WHEN what = 'growth' THEN value - highest
+            WHEN what = 'restart' THEN value
+            ELSE 0
+        END AS tokens
+    FROM stepped AS s
+    JOIN steepest AS p USING (counter)
+)
+SELECT
+    counter, process, run, ts_us, value, quantum, tokens,
+    CASE
+        WHEN what = 'first' THEN 0
+        WHEN what = 'restart' THEN unseen
+        WHEN value < last THEN value + unseen
+        ELSE value - last - tokens
+    END AS extra,
+    what IN ('leap', 'below', 'fall') AS anomaly,
+    true AS kept,
+    steepest AS peak
+FROM counted
+UNION ALL
+SELECT
+    j.counter, j.process, j.run, j.ts_us, j.value, j.quantum, 0,
+    greatest(j.value, j.before),
+    true,
+    false,
+    p.peak
+FROM judged AS j
+JOIN steepest AS p USING (counter)
+WHERE j.low OR j.high
