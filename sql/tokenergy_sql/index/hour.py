@@ -66,12 +66,12 @@ def derive_hour(
         for model in ("burden", "claim_span"):
             build_model(con, model)
         store_rows(con, "token_known", usage.known)
+        modelrun.build_growth(con, model_text("token_near"))
         for model in ("time_state", "job_time", "job_joint"):
             build_model(con, model)
         build_model(con, "job_hour_sums", "hour_sums")
         store_rows(con, "sums", run_model(con, "joint_hour"))
         record.write("job_hour_index", run_model(con, "indices"), hour_us)
-        modelrun.build_growth(con, model_text("token_near"))
         build_model(con, "job_caps")
         store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
         record.write("job_efficiency", run_model(con, "job_efficiency"), hour_us)

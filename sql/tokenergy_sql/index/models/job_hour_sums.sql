@@ -33,7 +33,10 @@ booked AS (
             CASE WHEN list_contains(methods, 'counter_flagged') THEN 'counter_flagged' END,
             CASE WHEN bool_or(shared) THEN 'shared_estimate' END,
             CASE WHEN bool_or(calibrated) THEN 'calibrated' END
-        ], lambda code: code IS NOT NULL) AS reasons
+        ], lambda code: code IS NOT NULL) AS own_reasons,
+        list_concat(own_reasons, list_sort(list_distinct(flatten(
+            coalesce(list(string_split(reasons, ',')) FILTER (WHERE reasons <> ''), [])
+        )))) AS reasons
     FROM ledger_hour
     WHERE job_id IS NOT NULL
     GROUP BY ALL
@@ -143,7 +146,10 @@ counted AS (
         sum(low) FILTER (WHERE kind = 'generated')::BIGINT AS generated_low,
         sum(high) FILTER (WHERE kind = 'generated')::BIGINT AS generated_high,
         sum(low) FILTER (WHERE kind = 'trained')::BIGINT AS trained_low,
-        sum(high) FILTER (WHERE kind = 'trained')::BIGINT AS trained_high
+        sum(high) FILTER (WHERE kind = 'trained')::BIGINT AS trained_high,
+        list_sort(list_distinct(flatten(
+            coalesce(list(string_split(reasons, ',')) FILTER (WHERE reasons <> ''), [])
+        ))) AS reasons
     FROM token_usage
     LEFT JOIN (SELECT job_id, workload FROM job_facts) AS f USING (job_id)
     WHERE hour_us = (SELECT hour_us FROM parameters)
@@ -225,7 +231,8 @@ SELECT
                 THEN ['gap']
             ELSE []
         END,
-        CASE WHEN job_id IN (SELECT job_id FROM contended) THEN ['contended'] ELSE [] END
+        CASE WHEN job_id IN (SELECT job_id FROM contended) THEN ['contended'] ELSE [] END,
+        coalesce(c.reasons, [])
     ) AS reasons,
     b.as_of_us,
     (SELECT inputs_digest FROM parameters) AS inputs_digest

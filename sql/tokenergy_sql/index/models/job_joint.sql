@@ -1,6 +1,6 @@
 -- Energy and tokens of the time in which both are known, of the jobs for which that is not all.
--- In: job_time, time_state, ledger, tokens, token_known. Out: one row a job: job_id, energy_nj,
--- low_nj, high_nj, device_us and covered_us of its ledger rows; prompt_computed, prompt_cached,
+-- In: job_time, time_state, ledger, token_growth, token_point (all readings around the hour). Out:
+-- one row a job: job_id, energy_nj, low_nj, high_nj, device_us and covered_us of its ledger rows; prompt_computed, prompt_cached,
 -- generated and trained tokens, and bounds of the last two.
 --
 -- A ledger row that is only partly inside counts by time, and so do tokens between two readings, by
@@ -36,66 +36,56 @@ drawn AS (
     FROM cut
     GROUP BY job_id
 ),
-reading AS (
-    SELECT
-        row_number() OVER () AS place, job_id, source_id, engine, kind, ts_us, value, epoch, since_us
-    FROM tokens
-    WHERE job_id IN (SELECT job_id FROM joint) AND value BETWEEN 0 AND 9007199254740992
-),
-followed AS (
-    SELECT
-        *,
-        lag(ts_us) OVER counter AS before_us,
-        lag(value) OVER counter AS before,
-        value < before OR epoch > lag(epoch) OVER counter
-        OR abs(since_us - lag(since_us) OVER counter) > us_per_second() AS restarted
-    FROM reading
-    WINDOW counter AS (PARTITION BY job_id, source_id, engine, kind ORDER BY ts_us, epoch, value)
-),
--- A process whose start is known was at zero then; earlier readings are of another hour.
-known AS (
-    SELECT job_id, source_id, min(from_us) AS first_us FROM token_known GROUP BY ALL
-),
-growth AS (
-    SELECT
-        f.place, f.job_id, f.kind,
-        CASE
-            WHEN f.before_us IS NULL OR f.restarted THEN greatest(f.before_us, f.since_us)
-            ELSE f.before_us
-        END AS from_us,
-        f.ts_us AS to_us,
-        CASE WHEN f.before_us IS NULL OR f.restarted THEN f.value ELSE f.value - f.before END AS grown
-    FROM followed AS f
-    LEFT JOIN known AS k USING (job_id, source_id)
-    WHERE
-        f.before_us < f.ts_us
-        OR (f.before_us IS NULL AND f.since_us < f.ts_us AND f.since_us >= k.first_us)
-),
 dealt AS (
     SELECT
-        g.place, g.job_id, g.kind, g.grown,
+        g.job_id, g.kind, g.counter, g.from_us, g.tokens,
         bool_or(j.from_us <= g.from_us AND j.to_us >= g.to_us) AS inside,
         sum(
-            g.grown::HUGEINT * (least(g.to_us, j.to_us) - g.from_us) // (g.to_us - g.from_us)
-            - g.grown::HUGEINT * (greatest(g.from_us, j.from_us) - g.from_us)
+            g.tokens::HUGEINT * (least(g.to_us, j.to_us) - g.from_us) // (g.to_us - g.from_us)
+            - g.tokens::HUGEINT * (greatest(g.from_us, j.from_us) - g.from_us)
             // (g.to_us - g.from_us)
         ) AS part
-    FROM growth AS g
+    FROM token_growth AS g
     JOIN joint AS j ON j.job_id = g.job_id AND j.from_us < g.to_us AND j.to_us > g.from_us
     GROUP BY ALL
+),
+-- A counter that is printed in steps is known to half a step at either end.
+coarse AS (
+    SELECT job_id, kind, sum(quantum)::BIGINT AS slack
+    FROM (
+        SELECT
+            job_id, node, source_id, model, engine, kind, metric, series, max(quantum) AS quantum
+        FROM token_point
+        WHERE quantum > 1 AND job_id IN (SELECT job_id FROM joint)
+        GROUP BY ALL
+    )
+    GROUP BY ALL
+),
+bounded AS (
+    SELECT
+        d.job_id,
+        d.kind,
+        sum(d.part) AS tokens,
+        greatest(
+            coalesce(sum(d.tokens) FILTER (WHERE d.inside), 0) - coalesce(any_value(c.slack), 0), 0
+        ) AS low,
+        sum(d.tokens) + coalesce(any_value(c.slack), 0) AS high
+    FROM dealt AS d
+    LEFT JOIN coarse AS c USING (job_id, kind)
+    GROUP BY d.job_id, d.kind
 ),
 counted AS (
     SELECT
         job_id,
-        sum(part) FILTER (WHERE kind = 'prompt_computed')::BIGINT AS prompt_computed,
-        sum(part) FILTER (WHERE kind = 'prompt_cached')::BIGINT AS prompt_cached,
-        sum(part) FILTER (WHERE kind = 'generated')::BIGINT AS generated,
-        sum(part) FILTER (WHERE kind = 'trained')::BIGINT AS trained,
-        sum(grown) FILTER (WHERE kind = 'generated' AND inside)::BIGINT AS generated_low,
-        sum(grown) FILTER (WHERE kind = 'trained' AND inside)::BIGINT AS trained_low,
-        sum(grown) FILTER (WHERE kind = 'generated')::BIGINT AS generated_high,
-        sum(grown) FILTER (WHERE kind = 'trained')::BIGINT AS trained_high
-    FROM dealt
+        sum(tokens) FILTER (WHERE kind = 'prompt_computed')::BIGINT AS prompt_computed,
+        sum(tokens) FILTER (WHERE kind = 'prompt_cached')::BIGINT AS prompt_cached,
+        sum(tokens) FILTER (WHERE kind = 'generated')::BIGINT AS generated,
+        sum(tokens) FILTER (WHERE kind = 'trained')::BIGINT AS trained,
+        sum(low) FILTER (WHERE kind = 'generated')::BIGINT AS generated_low,
+        sum(low) FILTER (WHERE kind = 'trained')::BIGINT AS trained_low,
+        sum(high) FILTER (WHERE kind = 'generated')::BIGINT AS generated_high,
+        sum(high) FILTER (WHERE kind = 'trained')::BIGINT AS trained_high
+    FROM bounded
     GROUP BY job_id
 )
 SELECT j.job_id, d.* EXCLUDE (job_id), c.* EXCLUDE (job_id)

@@ -44,13 +44,15 @@ joint AS (
             WHEN c.index_kind = 'trained' THEN coalesce(j.trained, 0)
             ELSE coalesce(j.generated, 0)
         END AS n,
+        -- Where a reading was left out, what it may have counted may be of the joint time.
         CASE
             WHEN c.whole THEN c.n_low
+            WHEN list_contains(c.reasons, 'token_anomaly') THEN greatest(n - c.n_index + c.n_low, 0)
             WHEN c.index_kind = 'trained' THEN coalesce(j.trained_low, 0)
             ELSE coalesce(j.generated_low, 0)
         END AS n_least,
         CASE
-            WHEN c.whole THEN c.n_high
+            WHEN c.whole OR list_contains(c.reasons, 'token_anomaly') THEN c.n_high
             WHEN c.index_kind = 'trained' THEN coalesce(j.trained_high, 0)
             ELSE coalesce(j.generated_high, 0)
         END AS n_most,
