@@ -195,15 +195,27 @@ def _usage(derivation: Mapping[str, Any], kind: str, column: str) -> int | None:
 def _joint(derivation: Mapping[str, Any]) -> list[Formula]:
     """Return energy and tokens of the time in which both are known: sums over hours."""
     hours = [hour for hour in derivation["hours"] if hour["e_joint_nj"] is not None]
+    pue_ppm = derivation["site"]["pue_ppm"]
     found = []
     for name in _JOINT:
-        parts = [hour[name] for hour in hours]
+        parts = [_hour_joint(hour, name, pue_ppm) for hour in hours]
         # A boundary that is unknown in one hour of the ratio is unknown in the sum.
-        whole = all(hour[name] is not None or not hour["joint_us"] for hour in hours)
+        missing = any(
+            part is None and hour["joint_us"] for part, hour in zip(parts, hours, strict=True)
+        )
         known = [part for part in parts if part is not None]
-        value = sum(known) if known and whole else None
+        value = None if missing or not known else sum(known)
         found.append(Formula(name, f"sum over hours of {name}", value))
     return found
+
+
+def _hour_joint(hour: NamedRow, name: str, pue_ppm: int | None) -> int | None:
+    """Return a joint sum of an hour; the facility's again from the GPU, where that is all of it."""
+    bound = next((b for b in ("low_", "high_") if name.endswith(f"{b}nj")), "")
+    if "facility" not in name or hour[f"e_joint_{bound}nj"] != hour[f"e_gpu_{bound}nj"]:
+        value: int | None = hour[name]
+        return value
+    return _hour_facility_nj(hour, f"e_joint_{bound}nj", pue_ppm, int(bound == "high_"))
 
 
 def _ratios(values: Mapping[str, Number], index: NamedRow) -> list[Formula]:

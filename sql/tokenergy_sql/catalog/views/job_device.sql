@@ -75,40 +75,42 @@ joined AS (
     SELECT
         j.job_id, j.workload,
         r.device_id, r.node, r.gpu, r.rack, r.pod, r.hall, r.site,
-        r.e_gpu_nj, r.e_gpu_low_nj, r.e_gpu_high_nj, r.e_gpu_active_nj,
+        r.e_gpu_nj, r.e_gpu_active_nj,
+        CASE WHEN r.job_id IS NULL THEN j.e_gpu_low_nj ELSE r.e_gpu_low_nj END AS e_gpu_low_nj,
+        CASE WHEN r.job_id IS NULL THEN j.e_gpu_high_nj ELSE r.e_gpu_high_nj END AS e_gpu_high_nj,
         coalesce(r.spread, false) AS spread,
-        coalesce(r.upper - r.weight, 0) AS lower,
-        coalesce(r.upper, 1) AS upper,
-        coalesce(r.whole, 1) AS whole,
-        part_of(j.device_us, lower, upper, whole) AS device_us,
-        part_of(j.token_us, lower, upper, whole) AS token_us,
+        coalesce(r.upper - r.weight, 0) AS below,
+        coalesce(r.upper, 1) AS up_to,
+        coalesce(r.whole, 1) AS of_all,
+        part_of(j.device_us, below, up_to, of_all) AS device_us,
+        part_of(j.token_us, below, up_to, of_all) AS token_us,
         coalesce(part_of(j.covered_us, r.upper_us - coalesce(r.covered_us, 0), r.upper_us, r.whole_us), 0)
             AS covered_us,
         coalesce(part_of(j.joint_us, r.upper_us - coalesce(r.covered_us, 0), r.upper_us, r.whole_us), 0)
             AS joint_us,
-        part_of(n_joint, lower, upper, whole) AS n_joint,
-        part_of(n_joint_low, lower, upper, whole) AS n_joint_low,
-        part_of(n_joint_high, lower, upper, whole) AS n_joint_high,
-        part_of(n_low, lower, upper, whole) AS n_low,
-        part_of(n_high, lower, upper, whole) AS n_high,
+        part_of(n_joint, below, up_to, of_all) AS n_joint,
+        part_of(n_joint_low, below, up_to, of_all) AS n_joint_low,
+        part_of(n_joint_high, below, up_to, of_all) AS n_joint_high,
+        part_of(n_low, below, up_to, of_all) AS n_low,
+        part_of(n_high, below, up_to, of_all) AS n_high,
         part_of(
             CASE j.workload WHEN 'inference' THEN j.n_generated WHEN 'training' THEN j.n_trained END,
-            lower, upper, whole
+            below, up_to, of_all
         ) AS n_tokens,
         part_of(
-            j.e_facility_nj::HUGEINT - coalesce(j.e_gpu_nj, 0)::HUGEINT, lower, upper, whole
+            j.e_facility_nj::HUGEINT - coalesce(j.e_gpu_nj, 0)::HUGEINT, below, up_to, of_all
         ) AS beyond_nj,
         part_of(
-            j.e_facility_low_nj::HUGEINT - j.e_gpu_low_nj::HUGEINT, lower, upper, whole
+            j.e_facility_low_nj::HUGEINT - j.e_gpu_low_nj::HUGEINT, below, up_to, of_all
         ) AS beyond_low_nj,
         part_of(
-            j.e_facility_high_nj::HUGEINT - j.e_gpu_high_nj::HUGEINT, lower, upper, whole
+            j.e_facility_high_nj::HUGEINT - j.e_gpu_high_nj::HUGEINT, below, up_to, of_all
         ) AS beyond_high_nj,
         part_of(
-            j.e_gpu_burdened_nj::HUGEINT - coalesce(j.e_gpu_nj, 0)::HUGEINT, lower, upper, whole
+            j.e_gpu_burdened_nj::HUGEINT - coalesce(j.e_gpu_nj, 0)::HUGEINT, below, up_to, of_all
         ) AS burden_nj,
         part_of(
-            j.e_facility_burdened_nj::HUGEINT - coalesce(j.e_gpu_nj, 0)::HUGEINT, lower, upper, whole
+            j.e_facility_burdened_nj::HUGEINT - coalesce(j.e_gpu_nj, 0)::HUGEINT, below, up_to, of_all
         ) AS burden_beyond_nj,
         -- A board without known energy has no part in a ratio.
         CASE WHEN r.e_gpu_nj IS NOT NULL THEN j.e_joint_nj::HUGEINT END AS joint_nj,
@@ -121,19 +123,19 @@ joined AS (
         part_of(j.e_joint_high_nj, r.upper_high_nj - r.e_gpu_high_nj, r.upper_high_nj, r.whole_high_nj)
             AS e_joint_high_nj,
         part_of(
-            j.e_joint_facility_nj::HUGEINT - j.e_joint_nj::HUGEINT, lower, upper, whole
+            j.e_joint_facility_nj::HUGEINT - j.e_joint_nj::HUGEINT, below, up_to, of_all
         ) AS joint_beyond_nj,
         part_of(
-            j.e_joint_facility_low_nj::HUGEINT - j.e_joint_low_nj::HUGEINT, lower, upper, whole
+            j.e_joint_facility_low_nj::HUGEINT - j.e_joint_low_nj::HUGEINT, below, up_to, of_all
         ) AS joint_beyond_low_nj,
         part_of(
-            j.e_joint_facility_high_nj::HUGEINT - j.e_joint_high_nj::HUGEINT, lower, upper, whole
+            j.e_joint_facility_high_nj::HUGEINT - j.e_joint_high_nj::HUGEINT, below, up_to, of_all
         ) AS joint_beyond_high_nj,
         part_of(
-            j.e_joint_burdened_nj::HUGEINT - j.e_joint_nj::HUGEINT, lower, upper, whole
+            j.e_joint_burdened_nj::HUGEINT - j.e_joint_nj::HUGEINT, below, up_to, of_all
         ) AS joint_burden_nj,
         part_of(
-            j.e_joint_facility_burdened_nj::HUGEINT - j.e_joint_nj::HUGEINT, lower, upper, whole
+            j.e_joint_facility_burdened_nj::HUGEINT - j.e_joint_nj::HUGEINT, below, up_to, of_all
         ) AS joint_burden_beyond_nj,
         j.reason_codes, j.emulated
     FROM job_index AS j

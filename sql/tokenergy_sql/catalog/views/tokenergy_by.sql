@@ -178,6 +178,9 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
             -- without tokens, or of less than half of the device time, is NULL.
             coalesce(sum(joint_us) < 0.5 * sum(device_us), false) AS sparse,
             CASE WHEN NOT sparse THEN nullif(sum(n_joint) FILTER (WHERE counts), 0) END AS n,
+            sum(n_joint) FILTER (WHERE counts)::BIGINT AS n_joint,
+            sum(e_joint_nj) FILTER (WHERE counts)::DECIMAL(38, 0) AS e_joint_nj,
+            sum(e_joint_facility_nj) FILTER (WHERE counts)::DECIMAL(38, 0) AS e_joint_facility_nj,
             nullif(sum(n_joint_low) FILTER (WHERE counts), 0) AS n_least,
             CASE WHEN n > 0 THEN sum(n_joint_high) FILTER (WHERE counts) END AS n_most,
             sum(e_joint_nj) FILTER (WHERE counts) / 1e9 AS gpu_j,
@@ -201,6 +204,7 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
         e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_gpu_active_nj,
         e_facility_nj, e_facility_low_nj, e_facility_high_nj,
         e_gpu_burdened_nj, e_facility_burdened_nj,
+        n_joint, e_joint_nj, e_joint_facility_nj,
         gpu_j / n AS te_gpu,
         gpu_low_j / n_most AS te_gpu_low,
         CASE WHEN n > 0 THEN gpu_high_j / n_least END AS te_gpu_high,
