@@ -40,7 +40,7 @@ ROWS_SHOWN = 20
 ASSETS = [
     Asset(f"tokenergy_{table}", uri=f"tokenergy://lake/{table}", group="tokenergy")
     for table in (
-        *("segment", "ledger", "ledger_hour", "token_usage"),
+        *("segment", "ledger", "ledger_hour", "node_hour", "token_usage"),
         *("job_hour_index", "job_efficiency", "job_index"),
     )
 ]
@@ -177,7 +177,7 @@ def index(settled: dict[str, Any]) -> None:
     lake = Lake(settled["lake"])
     site = load_site(Path(settled["site"]) if settled["site"] else None, lake.root)
     done = pipeline.index(lake, site, [settled["hour_us"]])
-    print(f"{done.jobs} jobs; revision {done.revision or 'unchanged'}")
+    print(f"{done.jobs} jobs; revision {done.revision or 'unchanged'}", *done.remarks, sep="\n")
 
 
 @task(retries=3, outlets=ASSETS)

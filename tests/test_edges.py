@@ -19,6 +19,9 @@ from tests.support.lakes import T0, LakeBuilder, S, level
 TOKENERGY = "from tokenergy_sql.cli import main; main()"
 COLLECT = "from tokenergy_collectors.cli import main; main()"
 
+LATEST_S = 10.0
+"""It takes about a second; machines that run other tests at the same time get a while longer."""
+
 MANY = "SELECT * FROM range(3000000)"
 LONG = "SELECT count(*) AS n FROM range(400000) a(i), range(24000) b(j) WHERE (a.i * b.j) % 7 = 3"
 
@@ -116,7 +119,12 @@ def interrupted(
 ) -> tuple[int, float, str]:
     """Send SIGINT to a command that runs; return its code, how long it took, what it said."""
     child = subprocess.Popen(
-        command(program, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(program, *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     time.sleep(after_s)
     assert child.poll() is None, child.communicate()
@@ -131,7 +139,7 @@ def interrupted(
 def test_ctrl_c_in_a_long_statement(lake: Path, times: int) -> None:
     code, took_s, said = interrupted(TOKENERGY, "query", "--lake", lake, LONG, times=times)
     assert (code, said) == (130, "interrupted\n")
-    assert took_s < 3
+    assert took_s < LATEST_S
 
 
 BLOCKED = """
@@ -151,7 +159,7 @@ def test_ctrl_c_in_a_call_that_never_looks_up(tmp_path: Path) -> None:
     """As in a kernel: no handler of Python runs until it returns; nothing half-written is left."""
     code, took_s, said = interrupted(BLOCKED, tmp_path / "half", after_s=3)
     assert (code, said) == (130, "interrupted\n")
-    assert took_s < 3
+    assert took_s < LATEST_S
     assert list(tmp_path.iterdir()) == []
 
 
@@ -176,7 +184,7 @@ def test_ctrl_c_is_the_reason_whatever_a_library_makes_of_it() -> None:
 def test_ctrl_c_in_the_demo_leaves_no_process(tmp_path: Path) -> None:
     code, took_s, said = interrupted(TOKENERGY, "demo", "--out", tmp_path / "demo", after_s=9)
     assert (code, said) == (130, "interrupted\n")
-    assert took_s < 3
+    assert took_s < LATEST_S
     time.sleep(1)
     mine = [
         path
@@ -221,7 +229,7 @@ def test_a_disk_that_fills_up(lake: Path, tmp_path: Path) -> None:
     import resource
 
     def small() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))
 
     arguments = ["export", "--lake", lake, "--table", "ledger", "--out", tmp_path / "x.csv"]
     done = run(TOKENERGY, *arguments, preexec_fn=small)

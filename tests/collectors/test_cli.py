@@ -109,6 +109,17 @@ def test_a_configuration_is_printed(tmp_path):
     assert "#rate_hz = 20.0" in found.output.splitlines()
 
 
+@pytest.mark.parametrize("realtime_us", [7_000_000, 4_102_444_800_000_000])
+def test_a_host_without_a_date_does_not_record(tmp_path, guarded, monkeypatch, realtime_us):
+    monkeypatch.setattr(
+        "tokenergy_collectors.base.clock.SystemClock.realtime_us", lambda clock: realtime_us
+    )
+    code, [line] = guarded("run", "--lake", tmp_path)
+    assert code == 2
+    assert "the clock of this host says" in line
+    assert "2000 to 2099" in line
+
+
 def test_a_check_without_a_driver_fails_and_goes_on(tmp_path):
     result = collect("check", "--lake", tmp_path / "lake")
     if result.returncode == 0:

@@ -23,7 +23,7 @@ from tokenergy_transforms.loadprofile.groups import KINDS
 from tokenergy_transforms.loadprofile.profile import profile_hour
 
 TABLES = (
-    *("segment", "ledger", "ledger_hour", "token_usage"),
+    *("segment", "ledger", "ledger_hour", "node_hour", "token_usage"),
     *("job_hour_index", "job_efficiency", "job_index"),
 )
 PROFILES = ("load_profile", "load_spectrum")

@@ -91,12 +91,17 @@ def _jobs(said: Printed, books: Books) -> Iterator[Difference]:
 def _tokens_bounds(
     where: str, what: str, ours: dict[str, Any], theirs: dict[str, Any]
 ) -> Iterator[Difference]:
+    """Bounds of tokens: of a dead process and of odd readings, the truth alone is asked for."""
     for name in ("n_low", "n_high"):
         got, right = ours[name], theirs[name]
-        more = theirs["n_lost"] if name == "n_high" else 0
-        if (got is None) != (right is None) or (
-            got is not None and not right - 2 <= got <= right + more + 2
-        ):
+        if got is None or right is None:
+            wrong = got is not right
+        elif theirs["n_odd"]:
+            wrong = got > right + 2 if name == "n_low" else got < right - 2
+        else:
+            more = theirs["n_lost"] if name == "n_high" else 0
+            wrong = not right - 2 <= got <= right + more + 2
+        if wrong:
             yield Difference(where, f"{what} {name}", got, right)
 
 
@@ -191,9 +196,8 @@ def _truth(history: History, said: Printed) -> Iterator[Difference]:
             yield Difference(history.name, f"job {job} true energy", f"{low} to {high}", true_nj)
         yield from _true_tokens(history, job, members, row)
         codes = set((row["reason_codes"] or "").split(","))
-        for figure in ("energy", "tokens"):
-            wanted = history.doubts.get((job, figure))
-            if wanted and not codes & set(wanted.split("|")):
+        for (key, figure), wanted in history.doubts.items():
+            if key == job and not codes & set(wanted.split("|")):
                 yield Difference(history.name, f"job {job} {figure} reason", codes, wanted)
 
 

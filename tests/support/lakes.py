@@ -77,7 +77,9 @@ class LakeBuilder:
         epochs: dict[int, int] | None = None,
         since_us: int | None = None,
         source_id: str = "source",
+        **more: Any,
     ) -> None:
+        """Add readings of one counter; `more` are further columns, or other values of these."""
         rows = [
             {
                 "ts_us": ts,
@@ -90,6 +92,7 @@ class LakeBuilder:
                 "value": value,
                 "epoch": (epochs or {}).get(ts, 0),
                 "since_us": since_us,
+                **more,
             }
             for ts, value in values
         ]

@@ -94,6 +94,7 @@ class Meter:
                 len(kept) > 1
                 and after[1] < counts[kept[-1]][1]
                 and after[0] - counts[kept[-2]][0] <= GLITCH_US
+                and not self._can_follow((counts[kept[-1]][0], 0, 0), after)  # begun again
                 and self._joins(counts, told, kept[-2], at)
             ):
                 kept.pop()

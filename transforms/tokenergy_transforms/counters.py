@@ -94,9 +94,10 @@ def judge(  # type: ignore[no-untyped-def]
                 back >= 0
                 and mj[k] < mj[at]
                 and ts[k] - ts[back] <= GLITCH_US
+                and not _within(mj[k], ts[k] - ts[at], most_mw)
                 and run[back - first] == run[k - first]
                 and _within(mj[k] - mj[back], ts[k] - ts[back], most_mw)
-            ):  # the reading before was one high value
+            ):  # no restart: it shows too much for that. So the reading before was a high value
                 kept[at] = False
                 at = back
             else:

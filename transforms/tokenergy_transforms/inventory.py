@@ -17,9 +17,9 @@ import numpy as np
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.plausible import most_power_mw
 from tokenergy_transforms.batch import I64
 from tokenergy_transforms.cuts import Allocation
-from tokenergy_transforms.plausible import most_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,7 +85,7 @@ class Inventory:
         for device in devices:
             rows = limits.get(device, ())
             by_then = [row for row in rows if row[0] < hour_us + HOUR_US] or rows[:1]
-            found.append(most_of([limit for row in by_then for limit in row[1:]]))
+            found.append(most_power_mw(*(limit for row in by_then for limit in row[1:])))
         return np.array(found, np.int64)
 
     @cached_property

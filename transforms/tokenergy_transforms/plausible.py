@@ -19,9 +19,6 @@ import numpy as np
 from tokenergy_transforms import anomalies
 from tokenergy_transforms.batch import I64, Anomalies, Readings
 
-UNKNOWN_MOST_MW = 4_000_000
-"""Most that a board draws whose limit is not known: above any board on the market."""
-
 
 @dataclass(frozen=True, slots=True)
 class Plausible:
@@ -111,13 +108,3 @@ def judged(loaded: Readings, most_mw: I64, boots_us: I64) -> Readings:
         counter_offsets=left,
         anomalies=anomalies.joined([loaded.anomalies, spans, leapt]),
     )
-
-
-def most_of(limits_mw: list[int | None]) -> int:
-    """Return the most (mW) that a board can be believed to draw, from its recorded limits.
-
-    Half more than its highest limit allows for peaks between two actions of its controller. A limit
-    that no board has counts as none.
-    """
-    known = [limit for limit in limits_mw if limit is not None and 0 < limit <= UNKNOWN_MOST_MW]
-    return max(known) * 3 // 2 if known else UNKNOWN_MOST_MW

@@ -32,7 +32,7 @@ class MadeFrom:
     Attributes:
         window_us: size of a window.
         files: power files of the hour, and those next to it on both sides; names, ascending.
-        facts: digest of the job edges in the hour and of the devices' update periods.
+        facts: digest of the job edges in the hour and of the devices' update periods and limits.
     """
 
     window_us: int
@@ -121,8 +121,10 @@ def made_from(
         device: sorted(max(span.start_us, hour_us) for span in of_device if span.end_us is None)
         for device, of_device in spans.items()
     }
-    periods = inventory.update_us(sorted(inventory.devices_of(node)), hour_us)
-    facts = json.dumps([edges, running, periods], sort_keys=True)
+    devices = sorted(inventory.devices_of(node))
+    periods = inventory.update_us(devices, hour_us)
+    most_mw = inventory.most_mw(devices, hour_us).tolist()
+    facts = json.dumps([edges, running, periods, most_mw], sort_keys=True)
     digest = hashlib.sha256(facts.encode()).hexdigest()[:_DIGITS]
     return MadeFrom(window_us, folders.around(node, hour_us), digest)
 

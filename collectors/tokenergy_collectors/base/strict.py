@@ -34,15 +34,17 @@ class Strict(BaseModel):
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         if isinstance(data, dict):
             data = {cls._current_name(key, data): value for key, value in data.items()}
+            # A key that Python reserves, such as `from`, is the alias of its field.
+            allowed = [field.alias or name for name, field in cls.model_fields.items()]
             for key, value in data.items():
-                if key not in cls.model_fields:
+                if key not in allowed:
                     raise PydanticCustomError(
                         "unknown_key",
                         "unknown key {key} = {value}; allowed: {allowed}",
                         {
                             "key": shown(key),
                             "value": shown(value),
-                            "allowed": ", ".join(cls.model_fields),
+                            "allowed": ", ".join(allowed),
                         },
                     )
         return data

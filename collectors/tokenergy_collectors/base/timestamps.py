@@ -4,6 +4,9 @@ In: the text of one stamp (Unix seconds, ISO 8601, or nvidia-smi's `2024/01/31 1
 the time zone of the file. Out: integer microseconds since 1970, UTC. No float is involved; digits
 beyond the microsecond are dropped.
 
+Every door accepts the years 2000 to 2099 only, by `checked_instant`. Programs write 0, the year 1
+or the year 9999 for "no date", and a host without a battery for its clock starts in 1970.
+
 Local time is ambiguous for an hour each autumn. Rows are in the order in which they were written,
 so the reader remembers the previous stamp: local time that goes back is the second occurrence.
 """
@@ -22,7 +25,7 @@ EXPECTED = (
     "or nvidia-smi's 2024/01/31 12:34:56.789"
 )
 
-_UNIX = re.compile(r"(\d{1,12})(?:\.(\d*))?", re.ASCII)
+_UNIX = re.compile(r"(-?)(\d{1,20})(?:\.(\d*))?", re.ASCII)
 _CIVIL = re.compile(
     r"(\d{4})([-/])(\d\d)\2(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?"
     r"\s*(Z|z|[+-]\d\d(?::?\d\d)?)?",
@@ -31,12 +34,46 @@ _CIVIL = re.compile(
 _END_S = 253_402_300_800
 """Unix seconds of the year 10000: a larger number is not in seconds."""
 
+FIRST_US = 946_684_800_000_000
+"""2000-01-01T00:00:00Z, the first instant that is accepted."""
+
+END_US = 4_102_444_800_000_000
+"""2100-01-01T00:00:00Z, the first instant that is not accepted any more."""
+
+OUTSIDE = "time outside the years 2000 to 2099"
+"""Why a row with such a time is left out."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = len("2024/01/31 12:34:")
 _JITTER_US = 10_000_000
 """Stamps of several devices are out of order by less; if by more, the clocks went back."""
 
+_DAY_US = 86_400_000_000
 _MAX_CACHED = 200_000
+
+
+class BadInstantError(BadValueError):
+    """A time that can be read, but is outside the years that are accepted."""
+
+
+def is_instant(ts_us: int) -> bool:
+    """Return whether a time (microseconds UTC) is accepted: it is in the years 2000 to 2099."""
+    return FIRST_US <= ts_us < END_US
+
+
+def checked_instant(ts_us: int, text: str) -> int:
+    """Return a time (microseconds UTC) if it is accepted.
+
+    Args:
+        ts_us: the time.
+        text: how it was written, for the message.
+
+    Raises:
+        BadInstantError: it is outside the years 2000 to 2099.
+    """
+    if not is_instant(ts_us):
+        raise BadInstantError(f"time {text!r} is outside the years 2000 to 2099: {EXPECTED}")
+    return ts_us
 
 
 def zone(name: str) -> tzinfo:
@@ -72,6 +109,10 @@ class StampReader:
         """How many stamps were in an hour that came twice: they depend on the stamp before."""
         self.last_us: int | None = None
         """The last stamp that was read."""
+        self.has_fractions = False
+        """Whether any stamp was written with digits after the second."""
+        self.is_finer_than_seconds = False
+        """Whether any of these digits was not 0."""
         self._minutes: dict[str, int] = {}
         self._seconds: dict[str, int] = {}
 
@@ -79,6 +120,7 @@ class StampReader:
         """Return a stamp in microseconds UTC.
 
         Raises:
+            BadInstantError: it is outside the years 2000 to 2099.
             BadValueError: it cannot be read, or the local time did not exist in the zone.
         """
         minute_us = self._minutes.get(text[:_MINUTE])
@@ -92,22 +134,34 @@ class StampReader:
 
     def _read_slowly(self, text: str) -> int:
         if unix := _UNIX.fullmatch(text):
-            if int(unix[1]) >= _END_S:
-                raise BadValueError(f"time {text!r} is after the year 9999: {EXPECTED}")
-            return int(unix[1]) * 1_000_000 + _fraction_us(unix[2])
+            sign, seconds, fraction = unix.groups()
+            if int(seconds) >= _END_S:
+                raise BadValueError(f"time {text!r} is not in seconds: {EXPECTED}")
+            self._note(fraction)
+            ts_us = int(seconds) * 1_000_000 + _fraction_us(fraction)
+            return checked_instant(-ts_us if sign else ts_us, text)
         found = _CIVIL.fullmatch(text)
         if found is None:
             raise BadValueError(f"cannot read time {text!r}: {EXPECTED}")
         year, _, month, day, hour, minute, second, fraction, offset = found.groups()
         try:
-            civil = datetime(int(year), int(month), int(day), int(hour), int(minute))
+            civil = datetime(max(int(year), 1), int(month), int(day), int(hour), int(minute))
             within_us = _seconds_us(second or "0") + _fraction_us(fraction)
             offset_us = _offset_us(offset or "Z")
         except ValueError:
             raise BadValueError(f"time {text!r} does not exist: {EXPECTED}") from None
-        if offset is None:
-            return self._local_us(civil, within_us, text)
-        return _since_epoch_us(civil.replace(tzinfo=UTC)) - offset_us + within_us
+        self._note(fraction)
+        naive_us = _since_epoch_us(civil.replace(tzinfo=UTC)) + within_us
+        if offset is not None:
+            return checked_instant(naive_us - offset_us, text)
+        # Near the ends of the calendar the rules of a time zone cannot be worked out.
+        if not FIRST_US - _DAY_US <= naive_us < END_US + _DAY_US:
+            checked_instant(naive_us, text)
+        return checked_instant(self._local_us(civil, within_us, text), text)
+
+    def _note(self, fraction: str | None) -> None:
+        self.has_fractions |= bool(fraction)
+        self.is_finer_than_seconds |= bool(fraction) and int(fraction or 0) > 0
 
     def _local_us(self, civil: datetime, within_us: int, text: str) -> int:
         """Return the stamp of a local time: `civil` to the minute, plus microseconds."""
@@ -128,6 +182,8 @@ class StampReader:
     def _remember(self, text: str, minute_us: int, within_us: int) -> None:
         """Cache the two halves of a stamp, so that the next one like it needs no parsing."""
         if text[_MINUTE - 1 : _MINUTE] != ":":  # another format: the halves are elsewhere
+            return
+        if not is_instant(minute_us):  # the next such stamp must be refused like this one
             return
         if len(self._seconds) > _MAX_CACHED:
             self._seconds.clear()

@@ -52,11 +52,25 @@ def nvidia_smi(
             help="Time zone of the log's stamps; nvidia-smi writes the host's local time."
         ),
     ] = "UTC",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="The device of a log that has no column for it: index, UUID or PCI address."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of the log's columns, separated by commas, in place of its header.",
+            metavar="NAMES",
+        ),
+    ] = None,
 ) -> None:
     """Import an nvidia-smi log: power, devices and gauges.
 
-    The log needs the columns timestamp, uuid (or index) and power.draw (or
-    power.draw.instant). This command writes such a log:
+    The log needs the columns timestamp, uuid (or index, or pci.bus_id) and
+    power.draw (or power.draw.instant). Lines that are no readings are left
+    out and counted. This command writes such a log:
 
     nvidia-smi --query-gpu=timestamp,uuid,index,name,power.draw --format=csv -l 1
     """
@@ -64,9 +78,12 @@ def nvidia_smi(
     from tokenergy_collectors.lake import Lake
 
     with _bar(file) as progress:
-        result = import_nvidia_smi(Lake(lake, create=True), file, node, tz, progress)
+        result = import_nvidia_smi(
+            Lake(lake, create=True), file, node, tz, progress, device=device, columns=columns
+        )
     _report(
-        result, f"{_many(result.rows['power'], 'reading')} of {_many(result.devices, 'device')}"
+        result,
+        f"{_many(result.rows.get('power', 0), 'reading')} of {_many(result.devices, 'device')}",
     )
 
 
@@ -101,7 +118,7 @@ def counters(
     from tokenergy_collectors.lake import Lake
 
     result = import_counters(Lake(lake, create=True), file, node, job, model, source, cluster)
-    _report(result, f"{_many(result.rows['tokens'], 'counter reading')} of job {job}")
+    _report(result, f"{_many(result.rows.get('tokens', 0), 'counter reading')} of job {job}")
 
 
 @app.command(
@@ -122,19 +139,24 @@ def jobs(file: File, lake: LakeDir, cluster: Cluster = None) -> None:
     from tokenergy_collectors.lake import Lake
 
     result = import_jobs(Lake(lake, create=True), file, cluster)
-    count = _many(result.rows["jobs"], "allocation")
+    count = _many(result.rows.get("jobs", 0), "allocation")
     _report(result, f"{count} of {_many(result.devices, 'device')}")
 
 
 def _report(result: ImportResult, what: str) -> None:
     """Print what was read, skipped and written."""
-    span = f", {_utc(result.first_us)} to {_utc(result.last_us)} UTC"
+    span = ""
+    if result.first_us is not None:
+        span = f", {_utc(result.first_us)} to {_utc(result.last_us)} UTC"
     notes = "".join(f"; {note}" for note in result.notes)
     typer.echo(f"read {what}{span}{notes}")
+    for line in result.left_out.lines():
+        typer.echo(line)
     for warning in result.warnings:
         typer.echo(f"warning: {warning}", err=True)
     if not result.written:
-        typer.echo("already imported: nothing changed")
+        known = "already imported" if result.first_us is not None else "nothing to import"
+        typer.echo(f"{known}: nothing changed")
         return
     rows = ", ".join(f"{count} {table}" for table, count in result.written.items())
     typer.echo(f"wrote {rows} rows in {_many(len(result.files), 'file')}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.timestamps import StampReader
+from tokenergy_collectors.base.timestamps import OUTSIDE, BadInstantError, StampReader
 from tokenergy_collectors.importers.counterfile import Layout, count_of, quantum_of
 from tokenergy_collectors.importers.result import ImportResult, write_new
 from tokenergy_collectors.lake.arrays import to_batch
@@ -83,7 +83,8 @@ def import_counters(
     rows = list(_rows(readings, same, model))
     _note_falls(rows, result)
     table = pa.Table.from_batches([to_batch(rows, TOKENS.schema())])
-    result.first_us, result.last_us = readings[0].ts_us, readings[-1].ts_us
+    if readings:
+        result.first_us, result.last_us = readings[0].ts_us, readings[-1].ts_us
     write_new(lake, "tokens", table, node, result, apart_from=["epoch"])
     return result
 
@@ -98,7 +99,10 @@ def _read(path: str | Path, result: ImportResult) -> list[_Reading]:
             file.check_width(row)
             for column in layout.counters:
                 count_of(row[column.place])
-            rows.append((file.line, clock.read(row[layout.stamp]), row))
+            try:
+                rows.append((file.line, clock.read(row[layout.stamp]), row))
+            except BadInstantError:
+                result.left_out.add(OUTSIDE, file.line, ",".join(row))
         skipped = layout.name_series((ts_us, row) for _, ts_us, row in rows)
         if skipped:
             result.notes.append(f"skipped columns: {', '.join(skipped)}")
@@ -107,7 +111,7 @@ def _read(path: str | Path, result: ImportResult) -> list[_Reading]:
         if file.tail is not None and (not tail or _is_cut_off(readings)):
             readings = readings[: len(readings) - len(tail)]
             result.notes.append("skipped the last line: it is cut off")
-        if not any(reading.series for reading in readings):
+        if not any(reading.series for reading in readings) and not result.left_out.count:
             raise BadValueError("has no readings: expected lines after the header")
         readings.sort(key=lambda reading: reading.ts_us)
         _refuse_two_values(readings)

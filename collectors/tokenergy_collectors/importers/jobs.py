@@ -9,8 +9,9 @@ counts. An allocation that a corrected list no longer has stays in the lake.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.result import ImportResult
@@ -37,54 +38,60 @@ def import_jobs(lake: Lake, path: str | Path, cluster: str | None = None) -> Imp
     Raises:
         UserError: the list cannot be used, and nothing was written; or the lake cannot be written.
     """
-    import pyarrow as pa
-
-    jobs = _read(path, cluster)
-    nodes = sorted({job["node"] for job in jobs})
-    for node in nodes:
+    result = ImportResult()
+    jobs = _read(path, cluster, result)
+    if not jobs:
+        return result
+    for node in {job["node"] for job in jobs}:
         escape_node(node)
     before = lake.read("jobs").to_pylist()
-    identity = read_identity(lake, {*nodes, *(row["node"] for row in before)})
-    result = ImportResult(rows={"jobs": len(jobs)})
+    identity = read_identity(lake, (row["node"] for row in (*jobs, *before)))
     explained = [identity.explained(job) for job in jobs]
-    resolved = [row for row, _ in explained]
     said = remarks.of_devices(jobs, explained)
     if "ambiguous" in said:
         raise UserError(f"{path}: {said['ambiguous']}: expected the whole UUID or the index")
     result.warnings += [*said.values(), *remarks.of_nodes(identity, jobs)]
-    result.devices = len({row["device_id"] for row in resolved})
-    stamps = [stamp for job in jobs for stamp in (job["start_us"], job["end_us"])]
-    result.first_us = min(stamp for stamp in stamps if stamp is not None)
-    result.last_us = max(stamp for stamp in stamps if stamp is not None)
-    if withdrawn := sum(job["end_us"] == job["start_us"] for job in jobs):
-        result.notes.append(f"withdrawn, since they end at their start: {withdrawn}")
+    resolved = [row for row, _ in explained]
+    _describe(result, resolved)
     recorded = Records(map(identity.resolved, before))
     changed = recorded.to_record(resolved)
-    recorded_us = max(
-        time.time_ns() // 1000, recorded.outranks_us(resolved[place] for place in changed)
-    )
-    for node in nodes:
-        rows = [
-            {**jobs[place], "recorded_us": recorded_us}
-            for place in changed
-            if jobs[place]["node"] == node
-        ]
-        if rows:
-            table = pa.Table.from_pylist(rows, schema=JOBS.schema())
-            # Not a digest: a correction that is taken back has the rows of the first record, but
-            # must be recorded again to count.
-            result.files += lake.append("jobs", table, node, tag=str(recorded_us))
-    if changed:
-        result.written["jobs"] = len(changed)
+    earliest_us = recorded.outranks_us(resolved[place] for place in changed)
+    _write(lake, [jobs[place] for place in changed], earliest_us, result)
     return result
 
 
-def _read(path: str | Path, cluster: str | None) -> list[Job]:
+def _read(path: str | Path, cluster: str | None, result: ImportResult) -> list[Job]:
     try:
         cluster = checked_cluster(cluster)
     except ValueError as error:
         raise UserError(f"--cluster: {error}") from None
-    jobs = read_jobs(path, cluster=cluster)
-    if not jobs:
+    jobs = read_jobs(path, cluster=cluster, left_out=result.left_out)
+    if not jobs and not result.left_out.count:
         raise UserError(f"{path}: has no jobs: expected lines after the header")
     return jobs
+
+
+def _describe(result: ImportResult, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note how many allocations and devices a list has, and the time that they span."""
+    result.rows["jobs"] = len(rows)
+    result.devices = len({row["device_id"] for row in rows})
+    stamps = [stamp for row in rows for stamp in (row["start_us"], row["end_us"])]
+    result.first_us = min(stamp for stamp in stamps if stamp is not None)
+    result.last_us = max(stamp for stamp in stamps if stamp is not None)
+    if withdrawn := sum(row["end_us"] == row["start_us"] for row in rows):
+        result.notes.append(f"withdrawn, since they end at their start: {withdrawn}")
+
+
+def _write(lake: Lake, jobs: Sequence[Job], earliest_us: int, result: ImportResult) -> None:
+    """Record the jobs that differ, all at one time, which is not before `earliest_us`."""
+    import pyarrow as pa
+
+    recorded_us = max(time.time_ns() // 1000, earliest_us)
+    for node in sorted({job["node"] for job in jobs}):
+        rows = [{**job, "recorded_us": recorded_us} for job in jobs if job["node"] == node]
+        table = pa.Table.from_pylist(rows, schema=JOBS.schema())
+        # Not a digest: a correction that is taken back has the rows of the first record, but must
+        # be recorded again to count.
+        result.files += lake.append("jobs", table, node, tag=str(recorded_us))
+    if jobs:
+        result.written["jobs"] = len(jobs)

@@ -91,7 +91,7 @@ def allocations(lake: Lake) -> pa.Table:
     identity = read_identity(lake, {row["node"] for row in jobs})
     recorded = Records(map(identity.resolved, jobs))
     rows = [
-        {**span, "job_id": job_key(span["cluster"], span["job_id"])}
+        span
         for row in recorded.current()
         for span in _on_one_node(identity, _on_board(identity.history, row))
     ]
@@ -119,18 +119,20 @@ def _unseen(node: str, text: str) -> str:
 def _on_board(history: DeviceHistory, row: Mapping[str, Any]) -> Row:
     """Return an allocation of a MIG instance as one of its board, by the partition of its start."""
     seen = history.as_of(row["device_id"], row["start_us"])
+    found = {**row, "job_id": job_key(row["cluster"], row["job_id"])}
     if seen is None or seen.mig_parent is None:
-        return {**row, "mig_id": None, "share_estimated": False}
+        found |= {"mig_id": None, "share_estimated": False}
+        return found
     # Without a recorded share, the instances that the board had then count as equal parts.
     part_ppm = seen.mig_ppm or WHOLE_PPM // history.siblings(seen)
-    return {
-        **row,
+    found |= {
         "device_id": seen.mig_parent,
         # A share of 0 would break the contract: a small part of a small instance counts as 1 ppm.
         "share_ppm": max(1, row["share_ppm"] * part_ppm // WHOLE_PPM),
         "mig_id": seen.device_id,
         "share_estimated": seen.mig_ppm is None,
     }
+    return found
 
 
 def _on_one_node(identity: Identity, row: Row) -> Iterator[Row]:
@@ -138,16 +140,17 @@ def _on_one_node(identity: Identity, row: Row) -> Iterator[Row]:
 
     Where the same node goes on under another of its names, so does the allocation.
     """
-    names, node = identity.nodes.recorded(row["node"]), row["node"]
+    names = identity.nodes.recorded(row["node"])
     start_us, end_us = row["start_us"], row["end_us"]
     for seen in identity.history.of(row["device_id"]) if names else ():
-        if seen.ts_us <= start_us or seen.node == node:
+        if seen.ts_us <= start_us or seen.node == row["node"]:
             continue
         if end_us is not None and end_us <= seen.ts_us:
             break
         if seen.node not in names:
-            end_us = seen.ts_us
+            row["end_us"] = seen.ts_us
             break
-        yield {**row, "node": node, "start_us": start_us, "end_us": seen.ts_us}
-        node, start_us = seen.node, seen.ts_us
-    yield {**row, "node": node, "start_us": start_us, "end_us": end_us}
+        yield {**row, "start_us": start_us, "end_us": seen.ts_us}
+        start_us = row["start_us"] = seen.ts_us
+        row["node"] = seen.node
+    yield row

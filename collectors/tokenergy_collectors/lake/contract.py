@@ -32,6 +32,7 @@ from tokenergy_collectors.lake.tables_derived import (
     TOKEN_USAGE,
 )
 from tokenergy_collectors.lake.tables_index import JOB_EFFICIENCY, JOB_HOUR_INDEX, JOB_INDEX
+from tokenergy_collectors.lake.tables_node import NODE_HOUR
 from tokenergy_collectors.lake.tables_raw import (
     CLOCK,
     DEVICE,
@@ -59,6 +60,7 @@ TABLES: dict[str, Table] = {
         LOAD_SPECTRUM,
         LEDGER,
         LEDGER_HOUR,
+        NODE_HOUR,
         TOKEN_USAGE,
         JOB_HOUR_INDEX,
         JOB_INDEX,
@@ -85,6 +87,7 @@ __all__ = [
     "LEDGER_HOUR",
     "LOAD_PROFILE",
     "LOAD_SPECTRUM",
+    "NODE_HOUR",
     "POWER",
     "SEGMENT",
     "STATE",

@@ -88,9 +88,10 @@ class DeviceHistory:
 
     def as_of(self, device_id: str, at_us: int) -> Sighting | None:
         """Return the latest sighting of a device at or before an instant, or else its first."""
-        seen = self.of(device_id)
-        place = bisect_right(seen, at_us, key=_when)
-        return seen[max(place - 1, 0)] if seen else None
+        seen = self._of_device.get(device_id)
+        if seen is None:
+            return None
+        return seen[max(bisect_right(seen, at_us, key=_when) - 1, 0)]
 
     def siblings(self, instance: Sighting) -> int:
         """Return how many MIG instances its board had when an instance was seen, with itself."""
@@ -147,11 +148,18 @@ class DeviceHistory:
         """
         place = bisect_right(rows, at_us, key=_when)
         # A board that has since got another name, or another node, no longer has this one.
-        having = [row for row in rows[:place] if self._still(row, key, at_us)] or rows[place:]
-        if not having:
+        having = (row for row in reversed(rows[:place]) if self._still(row, key, at_us))
+        first = next(having, None)
+        if first is None:
+            having = (row for row in rows[place:])
+            first = next(having, None)
+        if first is None:
             return Found(None, Remark("unknown", missing))
-        when_us = having[-1 if having[-1].ts_us <= at_us else 0].ts_us
-        found = {row.device_id for row in having if row.ts_us == when_us}
+        found = {first.device_id}
+        for row in having:
+            if row.ts_us != first.ts_us:
+                break
+            found.add(row.device_id)
         return _ambiguous(f"fits {len(found)} boards") if len(found) > 1 else Found(found.pop())
 
     def _still(self, row: Sighting, key: _Key, at_us: int) -> bool:

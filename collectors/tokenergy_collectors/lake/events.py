@@ -17,8 +17,12 @@ EVENT_KINDS: dict[str, str] = {
     "gauges": "the gauges that a board no longer reports",
     "limit": "a power limit of a board changed",
     "device": "another property of a board, or its MIG instances, changed",
+    "tokens_lost": "a token endpoint does not answer, and why; its tokens are unknown from now on",
+    "tokens_found": "a token endpoint that was lost answers again",
     "stale": "a power reading or an energy counter is stuck at one value although it should move",
     "stale_over": "a stuck power reading or energy counter moves again",
+    "implausible_power": "a board showed more power than it can draw, which is not recorded; "
+    "once an hour while it goes on",
     "slow": "a call to a board took 0.1 s or longer",
     "slow_over": "calls to a slow board have been fast for 5 s",
     "late": "ticks began more than 5 ms late or were skipped: once a minute, and at the stop",

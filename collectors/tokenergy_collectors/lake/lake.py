@@ -30,6 +30,7 @@ from tokenergy_collectors.lake.paths import (
 from tokenergy_collectors.lake.quarantine import move_to_quarantine
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of, read_columns
 from tokenergy_collectors.lake.root import check_writable, prepare
+from tokenergy_collectors.lake.version import require_known
 from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Lake:
         create: whether the folder may be missing; the first write then creates it.
 
     Raises:
-        UserError: the path is an object store, is not a folder, or cannot be written.
+        UserError: the path is an object store, is not a folder, cannot be written, or holds a lake
+            of a later version.
     """
 
     def __init__(self, root: str | Path, *, create: bool = False) -> None:
@@ -58,6 +60,7 @@ class Lake:
             raise UserError(f"lake {self.root}: no such directory")
         if create:
             check_writable(self.root)
+        require_known(self.root)
 
     def prepare(self) -> None:
         """Create the folder if it is missing, and check that a file can be written in it.

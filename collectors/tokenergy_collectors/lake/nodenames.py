@@ -32,6 +32,7 @@ class NodeNames:
             by_first.setdefault(labels[0], []).append(labels)
         self._by_first = {first: sorted(set(found)) for first, found in by_first.items()}
         self._same: dict[_Labels, frozenset[str]] = {}
+        self._found: dict[str, frozenset[str]] = {}
         for name in names:
             key = self._node(_labels(name))
             self._same[key] = self._same.get(key, frozenset()) | {name}
@@ -42,7 +43,10 @@ class NodeNames:
 
     def recorded(self, name: str) -> frozenset[str]:
         """Return the names under which the devices of a node were recorded; none if unknown."""
-        return self.same(name) & self._recorded
+        found = self._found.get(name)
+        if found is None:
+            found = self._found[name] = self.same(name) & self._recorded
+        return found
 
     def like(self, name: str) -> list[str]:
         """Return the names of recorded nodes whose short name is that of `name`, sorted."""

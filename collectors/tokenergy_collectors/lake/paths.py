@@ -16,20 +16,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.timestamps import is_instant
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 
 SUFFIX = ".parquet"
-FIRST_US, END_US = 946_684_800_000_000, 4_102_444_800_000_000
-"""The instants that a lake may hold: the start of 2000 to the start of 2100, microseconds UTC."""
-
-PARTITIONS = "date=2[01][0-9][0-9]-[0-9][0-9]-[0-9][0-9]/hour=[0-2][0-9]"
+PARTITIONS = "date=20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]/hour=[0-2][0-9]"
 """Glob of the hour folders of a table; other years and other names are not seen by anybody."""
 
 ANY_PARTITIONS = "date=*/hour=*"
 """Glob of whatever was meant as an hour folder: a host whose clock was wrong wrote other years."""
 
 _PARTITION = "date=%Y-%m-%d/hour=%H"
-_FILE = re.compile(r"date=2[01]\d\d-\d\d-\d\d/hour=[0-2]\d/[^./][^/]*\.parquet", re.ASCII)
+_FILE = re.compile(r"date=20\d\d-\d\d-\d\d/hour=[0-2]\d/[^./][^/]*\.parquet", re.ASCII)
 _MAX_NODE_BYTES = 180
 
 
@@ -82,7 +80,7 @@ def misplaced(root: Path, table: str) -> list[Path]:
 
 def _is_day(name: str) -> bool:
     hour_us = hour_of_folder(Path(name) / "hour=00")
-    return hour_us is not None and FIRST_US <= hour_us < END_US
+    return hour_us is not None and is_instant(hour_us)
 
 
 def is_table_file(relative: str) -> bool:

@@ -58,6 +58,18 @@ def note_of(path: Path, key: str) -> str | None:
     return None if text is None else text.decode()
 
 
+def rows_of(path: Path) -> int:
+    """Return how many rows a file has; only its footer is read.
+
+    Raises:
+        BrokenFileError, FileNotFoundError, UserError: as `note_of`.
+    """
+    import pyarrow.parquet as pq
+
+    with _sorted_errors(path):
+        return int(pq.read_metadata(path).num_rows)
+
+
 def _columns_in(found: pa.Schema, table: Table) -> frozenset[str]:
     """Return the names of the contract's columns that a schema has.
 

@@ -221,6 +221,11 @@ LEDGER_HOUR = Table(
         col("shared", "bool", "true if jobs shared the device: an estimate"),
         col("as_of_us", "int64", "end of the latest segment in it"),
         nullable("reasons", "string", "reasons of the ledger rows, each once, joined by a comma"),
+        nullable(
+            "calibrated_meters",
+            "string",
+            "which meters of the card are calibrated: counter, samples, counter+samples",
+        ),
     ),
 )
 

@@ -71,6 +71,16 @@ DEVICE = Table(
             "smoothing", "string", "power smoothing settings, a JSON object; NULL if not reported"
         ),
         nullable("minor", "int32", "minor number of its device file: N of /dev/nvidiaN"),
+        nullable(
+            "stamp_step_us",
+            "int64",
+            "resolution of its stamps, if they come from a log that gives none finer",
+        ),
+        nullable(
+            "power_step_mw",
+            "int32",
+            "resolution of its power readings, if they come from a log that gives none finer",
+        ),
     ),
 )
 

@@ -14,12 +14,16 @@ _LONG_AGO_US = -(2**63)
 
 
 class Reading(NamedTuple):
-    """One reading: when (us UTC), power (mW), energy counter (mJ) if it was read, its epoch."""
+    """One reading: when (us UTC), power (mW), energy counter (mJ) if it was read, its epoch.
+
+    `sensor` is what `power.sensor` says of it.
+    """
 
     ts_us: int
     power_mw: int | None
     energy_mj: int | None
     epoch: int
+    sensor: str = "unknown"
 
 
 class Deduplicator:
@@ -41,7 +45,7 @@ class Deduplicator:
         if kept is None:
             self._kept = reading
             return [reading]
-        level = reading.power_mw == kept.power_mw
+        level = reading.power_mw == kept.power_mw and reading.sensor == kept.sensor
         near = ts_us - kept.ts_us <= KEEP_EVERY_US
         found: list[Reading] = []
         # The held reading ends its run, or the next one is too far away to stand in for it.

@@ -14,10 +14,11 @@ import pynvml
 
 from tokenergy_collectors.base.backoff import Backoff
 from tokenergy_collectors.base.clock import Clock
-from tokenergy_collectors.lake.contract import POWER, STATE
+from tokenergy_collectors.lake.contract import IMPLAUSIBLE_SENSOR, POWER, STATE
 from tokenergy_collectors.sampler.deduplicate import Deduplicator, Reading
 from tokenergy_collectors.sampler.epochs import CounterEpochs
 from tokenergy_collectors.sampler.fallback import SensorFallback
+from tokenergy_collectors.sampler.implausible import PlausiblePower
 from tokenergy_collectors.sampler.slow import SLOW_US, SlowCalls
 from tokenergy_collectors.sampler.stale import StaleFilter
 from tokenergy_collectors.sources.host import Output, PowerReading
@@ -41,6 +42,7 @@ class _Watched:
     stale: StaleFilter
     fallback: SensorFallback
     slow: SlowCalls
+    plausible: PlausiblePower
     epochs: CounterEpochs = field(default_factory=CounterEpochs)
     deduplicator: Deduplicator = field(default_factory=Deduplicator)
     backoff: Backoff = field(default_factory=lambda: Backoff(_FIRST_RETRY_US, _LAST_RETRY_US))
@@ -152,15 +154,20 @@ class Sampler:
         seen: list[PowerReading] = []
         for watched, at_us, power_mw, energy_mj in fresh:
             ts_us = at_us + self._offset_us
-            power_mw, energy_mj = watched.stale.filter(ts_us, power_mw, energy_mj)
-            if power_mw is None and energy_mj is None:
-                continue
             board, epochs = watched.board, watched.epochs
+            limits_mw = (board.limit_mw, board.limit_max_mw)
+            refused = watched.plausible.refuses(ts_us, power_mw, *limits_mw)
+            if refused:
+                power_mw = None
+            power_mw, energy_mj = watched.stale.filter(ts_us, power_mw, energy_mj)
+            if power_mw is None and energy_mj is None and not refused:
+                continue
             seen.append(PowerReading(board.device_id, ts_us, power_mw, energy_mj))
             if not watched.deduplicator.is_later(ts_us):
                 continue
             fell = epochs.add(energy_mj)
-            reading = Reading(ts_us, power_mw, energy_mj, epochs.epoch)
+            sensor = IMPLAUSIBLE_SENSOR if refused else board.sensor
+            reading = Reading(ts_us, power_mw, energy_mj, epochs.epoch, sensor)
             rows += _rows(board, watched.deduplicator.add(reading))
             if fell:
                 detail = f"the energy counter fell to {energy_mj} mJ"
@@ -175,8 +182,9 @@ class Sampler:
         try:
             power_mw, energy_mj = board.read(energy=energy)
             after_us = self._clock.monotonic_us()
-            if (power_mw is None or watched.fallback.waits) and watched.fallback.due(
-                before_us, power_mw
+            # A board that is on draws something: 0 is a field without a value behind it.
+            if (not power_mw or watched.fallback.waits) and watched.fallback.due(
+                before_us, power_mw or None
             ):
                 self._settle(watched)  # what was read so far came from another sensor
                 if watched.fallback.probe(before_us):
@@ -249,7 +257,7 @@ def _rows(board: Board, kept: list[Reading]) -> list[tuple[Any, ...]]:
             ts_us=reading.ts_us,
             device_id=board.device_id,
             power_mw=reading.power_mw,
-            sensor=board.sensor,
+            sensor=reading.sensor,
             energy_mj=reading.energy_mj,
             epoch=reading.epoch,
         )
@@ -263,7 +271,8 @@ def _watch(board: Board, emit: EmitEvent) -> _Watched:
 
     stale = StaleFilter(board.update_us, emit_of_board, board.counter_us)
     fallback = SensorFallback(board, emit_of_board)
-    return _Watched(board, stale, fallback, SlowCalls(emit_of_board))
+    plausible = PlausiblePower(emit_of_board)
+    return _Watched(board, stale, fallback, SlowCalls(emit_of_board), plausible)
 
 
 def _call_us(watched: _Watched) -> tuple[int, int]:

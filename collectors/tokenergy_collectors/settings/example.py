@@ -10,6 +10,7 @@ import json
 import textwrap
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -20,7 +21,13 @@ from tokenergy_collectors.settings.config import Config
 
 _HEADER = "Configuration of tokenergy-collect: every key with its meaning and default."
 _COMMENT_CHARS = 98
-_TYPES = {str: "text", float: "a number", int: "a whole number", bool: "true or false"}
+_TYPES = {
+    str: "text",
+    Path: "a path",
+    float: "a number",
+    int: "a whole number",
+    bool: "true or false",
+}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -113,6 +120,8 @@ def _comment(text: str) -> list[str]:
 
 def _toml(value: object) -> str:
     """Return a value as TOML; JSON writes text, numbers and truth values the same way."""
+    if isinstance(value, Path):
+        value = str(value)
     if isinstance(value, (str, bool, int, float)):
         # TOML accepts JSON's escapes except surrogate pairs, and accepts no bare DEL.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -27,10 +27,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.timestamps import FIRST_US
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES, Table
-from tokenergy_collectors.lake.paths import FIRST_US, partition
+from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import files_of, quarantined_table, select_listed
@@ -91,24 +92,17 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
 
 def unusable(lake: Lake) -> str | None:
     """Return why DuckDB could not open the catalog of a lake; None if it can."""
-    if "\\" not in _absolute(lake.root):
+    if "\\" not in str(lake.root.resolve()):
         return None
     return (
-        "DuckDB cannot open a file below a folder with a backslash in its name; "
-        "name the lake by a symbolic link without one"
+        "DuckDB cannot open a database below a folder with a backslash in its name; "
+        "use `tokenergy query`, or move the lake"
     )
-
-
-def _absolute(root: Path) -> str:
-    """Return the path by which the catalog names a lake: its own, not that of a link to it."""
-    resolved = str(root.resolve())
-    # A link is kept where DuckDB cannot use what it leads to.
-    return resolved if "\\" not in resolved else os.path.abspath(root)  # noqa: PTH100
 
 
 def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, held: pa.Table) -> None:
     """Create the tables, views and macros, with comments."""
-    root = _absolute(lake.root)
+    root = str(lake.root.resolve())
     for name, table in TABLES.items():
         con.execute(f"CREATE VIEW {quoted(name)} AS {select_pattern(root, table)}")
     for name, rows in (("allocation", held), ("quarantined", quarantined_table(lake))):

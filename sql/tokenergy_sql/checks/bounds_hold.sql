@@ -2,7 +2,7 @@
 -- fail, hourly
 -- In: ledger, ledger_hour. Out: the ledger rows that break this.
 --
--- A calibrated card's bounds hold the true energy, which its meter may be far from.
+-- A calibrated meter's bounds hold the true energy, which the meter may be far from.
 SELECT
     device_id,
     strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",
@@ -10,8 +10,11 @@ SELECT
 FROM ledger
 WHERE (
     energy_nj NOT BETWEEN low_nj AND high_nj
-    AND (device_id, hour_of(start_us)) NOT IN
-    (SELECT (device_id, hour_us) FROM ledger_hour WHERE calibrated)
+    AND (device_id, hour_of(start_us), meter) NOT IN (
+        SELECT (device_id, hour_us, unnest(string_split(calibrated_meters, '+')))
+        FROM ledger_hour
+        WHERE calibrated_meters IS NOT NULL
+    )
 )
 OR energy_nj < 0
 OR low_nj < 0

@@ -1,48 +1,29 @@
--- In each hour, the burdened energy of the jobs is what their sites drew, to the nanojoule.
+-- In each hour, burdened jobs and unborne energy are what the sites drew, to the nanojoule.
 -- fail, hourly
--- In: ledger_hour, device, job_hour_index. Out: the hours in which the two differ.
+-- In: ledger, node_hour, job_hour_index. Out: the hours in which the two differ.
 --
--- A site counts in the hours in which a job held one of its devices. A device's site is the last
--- one recorded by the end of the hour, or else the first one recorded later.
+-- The right side is the ledger alone: no place, no share and no pool is in it.
 WITH
-located AS (
-    SELECT
-        device_id, ts_us,
-        coalesce(arg_min(struct_pack(site := site), node).site, '') AS site
-    FROM device
-    GROUP BY device_id, ts_us
-),
-first_located AS (
-    SELECT device_id, arg_min(site, ts_us) AS site FROM located GROUP BY device_id
-),
-drawn AS (
-    SELECT
-        l.hour_us,
-        coalesce(t.site, f.site, '') AS site,
-        sum(l.energy_nj) AS energy_nj,
-        bool_or(l.job_id IS NOT NULL) AS held
-    FROM ledger_hour AS l
-    ASOF LEFT JOIN located AS t
-        ON t.device_id = l.device_id AND t.ts_us < l.hour_us + us_per_hour()
-    LEFT JOIN first_located AS f ON f.device_id = l.device_id
+site AS (
+    SELECT hour_of(start_us) AS hour_us, coalesce(sum(energy_nj), 0) AS drawn_nj
+    FROM ledger
     GROUP BY ALL
 ),
-site AS (
-    SELECT hour_us, coalesce(sum(energy_nj) FILTER (WHERE held), 0) AS drawn_nj
-    FROM drawn
-    GROUP BY hour_us
-),
-job AS (
-    SELECT hour_us, coalesce(sum(e_gpu_burdened_nj), 0) AS burdened_nj
-    FROM job_hour_index
+borne AS (
+    SELECT hour_us, coalesce(sum(borne_nj), 0) AS borne_nj
+    FROM (
+        SELECT hour_us, e_gpu_burdened_nj AS borne_nj FROM job_hour_index
+        UNION ALL
+        SELECT hour_us, unborne_gpu_nj FROM node_hour
+    )
     GROUP BY hour_us
 )
 SELECT
     strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z') AS hour,
-    coalesce(j.burdened_nj, 0) AS jobs_nj,
+    coalesce(b.borne_nj, 0) AS borne_nj,
     coalesce(s.drawn_nj, 0) AS sites_nj,
-    jobs_nj - sites_nj AS difference_nj
+    b.borne_nj - s.drawn_nj AS difference_nj
 FROM site AS s
-FULL JOIN job AS j USING (hour_us)
-WHERE jobs_nj <> sites_nj
+FULL JOIN borne AS b USING (hour_us)
+WHERE coalesce(b.borne_nj, 0) <> coalesce(s.drawn_nj, 0)
 ORDER BY ALL

@@ -133,6 +133,6 @@ def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[
 def _scope(hours: Sequence[int]) -> dict[str, list[int]]:
     """Return the hours of each table that an hourly check reads; of raw rows, neighbours too."""
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
-    derived = ("segment", "ledger", "ledger_hour", "job_hour_index", "load_profile")
+    derived = ("segment", "ledger", "ledger_hour", "node_hour", "job_hour_index", "load_profile")
     own = {name: list(hours) for name in (*derived, "quarantined")}
     return {**own, "power": near, "state": near}

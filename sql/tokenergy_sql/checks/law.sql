@@ -1,4 +1,4 @@
--- The ledger adds up to the meter on every device and hour, to the nanojoule, and leaves no time out.
+-- The ledger adds up to the meter on every device and hour, to the nanojoule; no time is left out.
 -- fail, hourly
 -- In: ledger, power, device. Out: the devices and hours in which it does not.
 --
@@ -71,10 +71,10 @@ told AS (
         JOIN (SELECT DISTINCT hour_us FROM booked) AS h USING (hour_us)
     ) AS r
     LEFT JOIN (
-        SELECT * REPLACE (
+        SELECT
+            device_id, ts_us, update_us,
             CASE WHEN limit_mw BETWEEN 1 AND 4000000 THEN limit_mw END AS limit_mw,
             CASE WHEN limit_max_mw BETWEEN 1 AND 4000000 THEN limit_max_mw END AS limit_max_mw
-        )
         FROM device
     ) AS d ON d.device_id = r.device_id
     GROUP BY r.device_id, r.hour_us
@@ -222,10 +222,10 @@ wrong AS (
 SELECT
     device_id,
     strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z') AS hour,
+    unbooked_us,
     ledger_nj,
     meter_nj,
-    ledger_nj - meter_nj AS difference_nj,
-    unbooked_us
+    ledger_nj - meter_nj AS difference_nj
 FROM wrong
 FULL JOIN unbooked USING (device_id, hour_us)
 ORDER BY device_id, hour

@@ -8,7 +8,7 @@ SELECT
     string_agg(DISTINCT scheduler, '+' ORDER BY scheduler) AS schedulers,
     count(*) AS records
 FROM jobs
-WHERE scheduler IS NOT NULL AND scheduler <> 'declared'
+WHERE cluster IS NULL AND scheduler IS NOT NULL AND scheduler <> 'declared'
 GROUP BY job_id
 HAVING count(DISTINCT scheduler) > 1
 ORDER BY ALL

@@ -104,6 +104,8 @@ def index(
 
     indexed = steps.index_hours(lake, parse_hours(hour), site, rebuild_all)
     typer.echo(f"index: {steps.summary(indexed)}")
+    for remark in indexed.remarks:
+        typer.echo(remark)
 
 
 def revisions(
@@ -180,3 +182,25 @@ def check(
 
     if not steps.print_checks(lake, limit, parse_hours(hour)):
         raise typer.Exit(1)
+
+
+def migrate(
+    lake: LakeOption,
+    site: SiteOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what there is to do; change nothing.")
+    ] = False,
+) -> None:
+    """Bring a lake of an earlier version to the current one. A second run changes nothing.
+
+    Raw files stay as they are. Derived tables are made again, and those that are replaced are kept
+    as a revision. Prints the number of rows of each table before and after.
+
+    \b
+    Examples:
+      tokenergy migrate --lake ./lake --dry-run
+      tokenergy migrate --lake ./lake
+    """
+    from tokenergy_sql.migration.migrate import migrate as run
+
+    run(lake, site, dry_run=dry_run)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tokenergy_sql.cli.options import LakeOption, SiteOption
+from tokenergy_sql.cli.options import LakeOption
 
 
 def efficiency(
@@ -39,7 +39,6 @@ def explain(
     output_format: Annotated[
         str, typer.Option("--format", help="Output format: text or json.")
     ] = "text",
-    site: SiteOption = None,
 ) -> None:
     """Show how a job's figures were derived, from its readings to its index.
 
@@ -52,7 +51,7 @@ def explain(
     """
     from tokenergy_sql.explain.explain import print_explanation
 
-    print_explanation(lake, job, output_format, site)
+    print_explanation(lake, job, output_format)
 
 
 def report(

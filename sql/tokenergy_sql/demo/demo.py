@@ -77,6 +77,7 @@ def collect(folder: Path, profile_name: str, progress: Progress) -> None:
     task = progress.add_task(f"collect {len(nodes)} nodes", total=len(nodes))
     workers = min(len(nodes), os.cpu_count() or 1)
     context = multiprocessing.get_context("spawn")
+    _keep_the_tracker_quiet()
     with ProcessPoolExecutor(workers, context, initializer=_leave_interrupts) as pool:
         try:
             running = [pool.submit(_collect_node, folder, profile_name, node) for node in nodes]
@@ -97,6 +98,13 @@ def _collect_node(folder: Path, profile_name: str, node: str) -> None:
 
     profile = load_profile(profile_name)
     collect_fleet(profile, read_config, Control(), nodes=[node], truth=folder / "truth")
+
+
+def _keep_the_tracker_quiet() -> None:
+    """Let the helper process of `multiprocessing` clean up after Ctrl-C without a remark on it."""
+    given = os.environ.get("PYTHONWARNINGS")
+    quiet = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = f"{given},{quiet}" if given else quiet
 
 
 def _leave_interrupts() -> None:

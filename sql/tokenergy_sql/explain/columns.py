@@ -23,8 +23,10 @@ def timestamp(ts_us: int | None) -> str:
     return ".".join(part for part in parts if part) + "Z"
 
 
-def seconds(length_us: int) -> str:
+def seconds(length_us: int | None) -> str:
     """Return a length of time in seconds, to the microsecond."""
+    if length_us is None:
+        return "-"
     return f"{length_us / 1e6:,.6f}".rstrip("0").rstrip(".")
 
 
@@ -105,13 +107,15 @@ HOSTS: tuple[Column, ...] = (
     ("node", _text("node")),
     ("host W", _watts("host_mw")),
     ("device s held", _seconds("device_us")),
-    ("devices of the node", _whole("devices")),
+    ("watched s", _seconds("watched_us")),
+    ("device s of the node", _seconds("capacity_us")),
     ("energy nJ", _whole("e_host_nj")),
 )
 HOURS: tuple[Column, ...] = (
     ("hour", _timestamp("hour_us")),
     ("GPU nJ", _whole("e_gpu_nj")),
     ("facility nJ", _whole("e_facility_nj")),
+    ("PUE", lambda row: "-" if row["pue_ppm"] is None else f"{row['pue_ppm'] / 1e6:g}"),
     ("revision", _text("revision")),
     ("derived", _text("derived_at")),
     ("causes", lambda row: " ".join(row["causes"]) or "-"),

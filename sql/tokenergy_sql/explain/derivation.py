@@ -18,7 +18,6 @@ from tokenergy_collectors.lake.paths import hour_of_path, node_of
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.catalog.sqlfile import read_sql
-from tokenergy_sql.index.site import Site
 from tokenergy_sql.revisions import revisions
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _DEVICES = read_sql("tokenergy_sql.explain", "devices")
 
 _JOBS_FILE = """
 SELECT count(*) AS rows, min(recorded_us) AS first_us, max(recorded_us) AS last_us
-FROM rows_of_file WHERE job_id = getvariable('job_id')
+FROM rows_of_file WHERE job_key(cluster, job_id) = getvariable('job_id')
 """
 
 _POWER_FILE = read_sql("tokenergy_sql.explain", "power_file")
@@ -64,13 +63,12 @@ _HOSTS = read_sql("tokenergy_sql.explain", "hosts")
 _HOURS = read_sql("tokenergy_sql.explain", "hours")
 
 
-def derivation(lake: Lake, job_id: str, site: Site) -> dict[str, Any]:
+def derivation(lake: Lake, job_id: str) -> dict[str, Any]:
     """Return the rows behind a job's figures; `index` is its row of `job_index`.
 
     Args:
         lake: the lake.
         job_id: a job of the lake.
-        site: the declared constants of the site file.
 
     Raises:
         UserError: the job is not indexed.
@@ -89,6 +87,7 @@ def derivation(lake: Lake, job_id: str, site: Site) -> dict[str, Any]:
             raise UserError(f"job {job_id!r}: is not indexed; run `tokenergy index`")
         allocations = _json_rows(con, _ALLOCATIONS)
         nodes = {row["node"] for row in allocations}
+        by_hour = _json_rows(con, _HOURS)
         return {
             "index": index[0],
             "allocations": allocations,
@@ -101,9 +100,9 @@ def derivation(lake: Lake, job_id: str, site: Site) -> dict[str, Any]:
             "ledger": _json_rows(con, _LEDGER),
             "counters": _json_rows(con, _COUNTERS),
             "token_usage": _json_rows(con, _USAGE),
-            "hosts": [_with_host(row, site) for row in _json_rows(con, _HOSTS)],
-            "site": {"pue_ppm": site.pue_ppm},
-            "hours": _with_revisions(lake, _json_rows(con, _HOURS)),
+            "hosts": [_with_energy(row) for row in _json_rows(con, _HOSTS)],
+            "site": {"pue_ppm": _one({row["pue_ppm"] for row in by_hour})},
+            "hours": _with_revisions(lake, by_hour),
         }
 
 
@@ -146,13 +145,19 @@ def _by_file(
     return found
 
 
-def _with_host(row: NamedRow, site: Site) -> NamedRow:
-    """Add the declared power of a node and the job's part of its energy."""
-    host_mw, devices = site.host_of(row["node"]), row["devices"]
+def _one(values: Set[int | None]) -> int | None:
+    """Return the value that all hours have; None if they differ: see the hours."""
+    return next(iter(values)) if len(values) == 1 else None
+
+
+def _with_energy(row: NamedRow) -> NamedRow:
+    """Add the job's part of the energy of a node's host."""
     energy_nj = None
-    if host_mw is not None and devices:
-        energy_nj = host_mw * row["device_us"] // devices
-    return {**row, "host_mw": host_mw, "e_host_nj": energy_nj}
+    if not row["device_us"]:
+        energy_nj = 0
+    elif row["host_mw"] is not None:
+        energy_nj = row["host_mw"] * row["watched_us"] * row["device_us"] // row["capacity_us"]
+    return {**row, "e_host_nj": energy_nj}
 
 
 def _with_revisions(lake: Lake, rows: list[NamedRow]) -> list[NamedRow]:

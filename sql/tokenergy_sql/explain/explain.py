@@ -15,9 +15,8 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.explain.derivation import derivation
 from tokenergy_sql.explain.formulas import formulas
-from tokenergy_sql.index.site import Site, load_site
 from tokenergy_sql.report.meanings import METHODS, REASONS
-from tokenergy_sql.terminal.jobnames import require_job
+from tokenergy_sql.terminal.jobnames import find_job
 from tokenergy_sql.terminal.jsontext import finite
 
 FORMATS = ("text", "json")
@@ -25,14 +24,14 @@ FORMATS = ("text", "json")
 _ELSEWHERE = "see docs/index-definition.md and docs/ledger.md"
 
 
-def explanation(lake: Lake, job_id: str, site: Site) -> dict[str, Any]:
+def explanation(lake: Lake, job_id: str) -> dict[str, Any]:
     """Return the document: what `derivation` returns, the formulas, and the codes in words.
 
     Raises:
         UserError: the lake has no such job, or the job is not indexed.
     """
-    require_job(lake, job_id)
-    derived = derivation(lake, job_id, site)
+    job_id = find_job(lake, job_id)
+    derived = derivation(lake, job_id)
     index = derived["index"]
     codes = [code for code in index["reason_codes"].split(",") if code]
     methods = [method for method in index["method"].split("+") if method]
@@ -45,7 +44,7 @@ def explanation(lake: Lake, job_id: str, site: Site) -> dict[str, Any]:
     }
 
 
-def print_explanation(root: Path, job_id: str, output_format: str, site_file: Path | None) -> None:
+def print_explanation(root: Path, job_id: str, output_format: str) -> None:
     """Print how a job's figures were derived.
 
     Raises:
@@ -56,7 +55,7 @@ def print_explanation(root: Path, job_id: str, output_format: str, site_file: Pa
     if output_format not in FORMATS:
         raise UserError(f"--format {output_format!r}: expected {' or '.join(FORMATS)}")
     lake = Lake(root)
-    document = explanation(lake, job_id, load_site(site_file, lake.root))
+    document = explanation(lake, job_id)
     if output_format == "json":
         print(json.dumps(finite(document), indent=1, allow_nan=False))
     else:

@@ -113,27 +113,27 @@ def _gpu_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
 
 def _host_energy(derivation: Mapping[str, Any]) -> Formula:
     parts = [row["e_host_nj"] for row in derivation["hosts"]]
-    text = "sum over hours and nodes of host_mw * device_us // devices"
+    text = "sum over hours and nodes of host_mw * watched_us * device_us // capacity_us"
     return Formula("e_host_nj", text, sum(parts) if parts and None not in parts else None)
 
 
 def _facility_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
     """Return the facility energy or one of its bounds, hour by hour as the index does it."""
-    pue_ppm, hours = derivation["site"]["pue_ppm"], derivation["hours"]
+    hours = derivation["hours"]
     # The division rounds down; the upper bound is rounded up.
     rounding_nj = int(bound == "high_")
     gpu = f"e_gpu_{bound}nj"
     # An hour with tokens alone has no booked energy and adds nothing.
     booked = [hour for hour in hours if _hour_gpu_nj(hour, gpu) is not None]
-    parts = [_hour_facility_nj(hour, gpu, pue_ppm, rounding_nj) for hour in booked]
+    parts = [_hour_facility_nj(hour, gpu, rounding_nj) for hour in booked]
     known_nj = [part for part in parts if part is not None]
     value = None
     if parts and len(known_nj) == len(parts) and derivation["index"]["e_gpu_nj"] is not None:
         value = sum(known_nj)
-    inputs = {"pue_ppm": pue_ppm}
+    inputs = {}
     if len(hours) == 1:
-        # Of several hours no single pair of energies could be put into the formula.
-        inputs |= {name: hours[0][name] for name in (gpu, "e_host_nj")}
+        # Of several hours no single set of values could be put into the formula.
+        inputs = {name: hours[0][name] for name in (gpu, "e_host_nj", "pue_ppm")}
     text = f"sum over hours of ({gpu} + e_host_nj) * pue_ppm // {_PPM}"
     text += " + 1" if rounding_nj else ""
     beyond_us = derivation["index"]["unseen_us"] - sum(hour["unseen_us"] for hour in hours)
@@ -149,10 +149,8 @@ def _hour_gpu_nj(hour: NamedRow, gpu: str) -> int | None:
     return energy_nj
 
 
-def _hour_facility_nj(
-    hour: NamedRow, gpu: str, pue_ppm: int | None, rounding_nj: int
-) -> int | None:
-    gpu_nj = _hour_gpu_nj(hour, gpu)
+def _hour_facility_nj(hour: NamedRow, gpu: str, rounding_nj: int) -> int | None:
+    gpu_nj, pue_ppm = _hour_gpu_nj(hour, gpu), hour["pue_ppm"]
     if gpu_nj is None or hour["e_host_nj"] is None or pue_ppm is None:
         return None
     energy_nj: int = (gpu_nj + hour["e_host_nj"]) * pue_ppm // _PPM + rounding_nj
@@ -195,10 +193,9 @@ def _usage(derivation: Mapping[str, Any], kind: str, column: str) -> int | None:
 def _joint(derivation: Mapping[str, Any]) -> list[Formula]:
     """Return energy and tokens of the time in which both are known: sums over hours."""
     hours = [hour for hour in derivation["hours"] if hour["e_joint_nj"] is not None]
-    pue_ppm = derivation["site"]["pue_ppm"]
     found = []
     for name in _JOINT:
-        parts = [_hour_joint(hour, name, pue_ppm) for hour in hours]
+        parts = [_hour_joint(hour, name) for hour in hours]
         # A boundary that is unknown in one hour of the ratio is unknown in the sum.
         missing = any(
             part is None and hour["joint_us"] for part, hour in zip(parts, hours, strict=True)
@@ -209,13 +206,13 @@ def _joint(derivation: Mapping[str, Any]) -> list[Formula]:
     return found
 
 
-def _hour_joint(hour: NamedRow, name: str, pue_ppm: int | None) -> int | None:
+def _hour_joint(hour: NamedRow, name: str) -> int | None:
     """Return a joint sum of an hour; the facility's again from the GPU, where that is all of it."""
     bound = next((b for b in ("low_", "high_") if name.endswith(f"{b}nj")), "")
     if "facility" not in name or hour[f"e_joint_{bound}nj"] != hour[f"e_gpu_{bound}nj"]:
         value: int | None = hour[name]
         return value
-    return _hour_facility_nj(hour, f"e_joint_{bound}nj", pue_ppm, int(bound == "high_"))
+    return _hour_facility_nj(hour, f"e_joint_{bound}nj", int(bound == "high_"))
 
 
 def _ratios(values: Mapping[str, Number], index: NamedRow) -> list[Formula]:

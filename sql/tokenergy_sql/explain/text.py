@@ -20,6 +20,7 @@ _MOST_FILES = 6
 
 _MOST_LEDGER_ROWS = 24
 _SUMMED = ("rows", "device_us", "energy_nj", "low_nj", "high_nj")
+_HOST_TIMES = ("device_us", "watched_us", "capacity_us")
 _DIGEST_CHARACTERS = 16
 
 
@@ -129,10 +130,12 @@ def _sum(values: Iterable[int | None]) -> int | None:
 
 def _print_boundaries(document: dict[str, Any]) -> None:
     """Print what the site declares of the job's nodes, hours added up."""
-    by_node: dict[str, NamedRow] = {}
+    by_node: dict[tuple[str, int | None], NamedRow] = {}
     for row in document["hosts"]:
-        node = by_node.setdefault(row["node"], {**row, "device_us": 0, "e_host_nj": 0})
-        node["device_us"] += row["device_us"]
+        nothing = dict.fromkeys((*_HOST_TIMES, "e_host_nj"), 0)
+        node = by_node.setdefault((row["node"], row["host_mw"]), {**row, **nothing})
+        for name in _HOST_TIMES:
+            node[name] += row[name] or 0
         # One hour of unknown energy makes the node's unknown.
         if row["e_host_nj"] is None or node["e_host_nj"] is None:
             node["e_host_nj"] = None
@@ -141,8 +144,12 @@ def _print_boundaries(document: dict[str, Any]) -> None:
     _print_rows(
         "\n6. Boundaries: host power and PUE, as declared", list(by_node.values()), columns.HOSTS
     )
-    pue_ppm = document["site"]["pue_ppm"]
-    print(f"   PUE: {'not declared' if pue_ppm is None else f'{pue_ppm / 1e6:g}, declared'}")
+    pues = [
+        f"{pue_ppm / 1e6:g}"
+        for pue_ppm in dict.fromkeys(row["pue_ppm"] for row in document["hours"])
+        if pue_ppm is not None
+    ]
+    print(f"   PUE: {', '.join(pues) + ', declared' if pues else 'not declared'}")
 
 
 def _print_formulas(document: dict[str, Any]) -> None:
@@ -154,8 +161,8 @@ def _print_formulas(document: dict[str, Any]) -> None:
             print(f"     = {_with_values(row['formula'], row['inputs'])}")
         print(f"     = {_exact(row['value'])}")
         if not row["agrees"]:
-            print(f"     DIFFERS from the index, which has {_exact(row['booked'])}: inputs or site")
-            print("     constants changed after it was built; run `tokenergy index`")
+            print(f"     DIFFERS from the index, which has {_exact(row['booked'])}: its inputs")
+            print("     changed after it was built; run `tokenergy index`")
     served_or_trained = "te_train" if "te_train" in names else "te_gpu_out"
     gpu = interval(index["te_gpu_low"], index["te_gpu_high"])
     facility = interval(index["te_low"], index["te_high"])

@@ -20,6 +20,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index.bookedrows import Piece, before_mw, nullable, piece_of
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.seen import create_seen
+from tokenergy_sql.index.watched import watched
 
 if TYPE_CHECKING:
     import duckdb
@@ -52,6 +53,7 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     from tokenergy_transforms.booking.parts import book
 
     hour = read_hour(lake, hour_us)
+    _create_table(con, "node_watched", **watched(hour))
     _create_table(con, "device_place", device_id=hour.devices, place=np.arange(len(hour.devices)))
     con.execute(f"CREATE TEMP TABLE job_edge AS {model_text('job_edge')}")
     edges = _edges(con, len(hour.devices))

@@ -1,8 +1,8 @@
 """Derives one hour: runs the models in order and writes the rows that they return.
 
 In: `segment`, `tokens`, `state`, `jobs`, `device` of a lake, token usage, the site's constants.
-Out: the hour's files of `ledger`, `ledger_hour`, `token_usage`, `job_hour_index` and
-`job_efficiency`.
+Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
+`job_hour_index` and `job_efficiency`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DERIVED_HERE: dict[str, list[int]] = {
-    name: [] for name in ("ledger_hour", "token_usage", "job_hour_index", "job_efficiency")
+    name: []
+    for name in ("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency")
 }
 """No hours of these tables: models see the rows of this run, not those of an earlier version."""
 
@@ -40,7 +41,7 @@ def derive_hour(
     Args:
         hour_us: start of the hour.
         digest: of the hour's inputs.
-        reader: has the lake, the site, the allocations and the devices.
+        reader: has the lake, the site's constants, the allocations and the devices.
         usage: token usage of all hours.
         record: writes the files.
 
@@ -52,7 +53,7 @@ def derive_hour(
     with modelrun.connect(reader.lake, reader.held, {**hours, **DERIVED_HERE}) as con:
         modelrun.create_parameters(con, hour_us, digest)
         _create_devices(con, reader, hour_us)
-        modelrun.create_site(con, reader.site)
+        modelrun.create_site(con, reader.history.at(hour_us), reader.history.site.calibration)
         for model in ("job_activity", "sensor_class"):
             build_model(con, model)
         by_hour = _book(con, reader.lake, hour_us, record)
@@ -63,8 +64,9 @@ def derive_hour(
         store_rows(con, "token_usage", tokens)
         store_rows(con, "job_usage", usage.by_job)
         store_rows(con, "job_facts", run_model(con, "job_facts"))
-        for model in ("burden", "claim_span"):
+        for model in ("host_share", "pool_share", "burden", "claim_span"):
             build_model(con, model)
+        record.write("node_hour", run_model(con, "node_hour"), hour_us)
         store_rows(con, "token_known", usage.known)
         modelrun.build_growth(con, model_text("token_near"))
         for model in ("time_state", "job_time", "job_joint"):

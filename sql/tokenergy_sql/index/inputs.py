@@ -1,7 +1,8 @@
 """The inputs of an hour, as digests by kind.
 
-In: a lake and the site's constants. Out: for an hour, a digest of each kind of input. Where one
-differs from the digest of the hour's last derivation, the hour is stale, and the kind is the cause.
+In: a lake and the site's constants of each hour. Out: for an hour, a digest of each kind of input.
+Where one differs from the digest of the hour's last derivation, the hour is stale, and the kind is
+the cause.
 
 Raw files are never rewritten, so their names are enough. Allocations and devices are taken by
 value, and only as far as they affect the hour: that a job continues, or that a daemon restarted,
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_sql.index.site import Site
+from tokenergy_sql.index.sitehistory import SiteHistory, site_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +38,7 @@ class InputReader:
 
     Args:
         lake: the lake.
-        site: the declared constants.
+        history: the declared constants of each hour.
         usage: token usage of all hours: columns of `token_usage`.
         held: `allocations(lake)`.
         workloads: the workload of each job, by job_id.
@@ -45,21 +46,21 @@ class InputReader:
         file_digests: of an earlier run: path -> [size, mtime_ns, digest]; updated.
 
     Attributes:
-        lake, site, held: as given.
+        lake, history, held: as given.
         devices: rows of `device`.
     """
 
     def __init__(
         self,
         lake: Lake,
-        site: Site,
+        history: SiteHistory,
         usage: pa.Table,
         held: pa.Table,
         workloads: dict[str, str],
         version: str,
         file_digests: dict[str, list[Any]],
     ) -> None:
-        self.lake, self.site, self._version = lake, site, version
+        self.lake, self.history, self._version = lake, history, version
         self._file_digests, self._workloads = file_digests, workloads
         self.held, self._allocations = held, held.to_pylist()
         self.devices = lake.read("device").to_pylist()
@@ -82,8 +83,7 @@ class InputReader:
                 [*_sorted(held), *sorted((job, self._workloads.get(job, "")) for job in jobs)]
             ),
             "devices": _digest(_sorted(self._devices_of(hour_us))),
-            # By repr: to rename Site, its parts or their fields changes `inputs_digest`.
-            "site": _digest([repr(self.site)]),
+            "site": site_digest(self.history.at(hour_us), self.history.site.calibration),
             "models": self._version,
         }
 

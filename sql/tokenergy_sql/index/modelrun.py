@@ -18,7 +18,7 @@ from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.duck import quoted
 from tokenergy_sql.index import calibration
 from tokenergy_sql.index.models import model_text
-from tokenergy_sql.index.site import Site
+from tokenergy_sql.index.site import Constants
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,7 +29,7 @@ LIMIT_UNKNOWN_MW = 1_500_000
 
 _UNREAD_TABLES = (
     *("power", "host", "clock", "event", "jobs", "load_profile", "load_spectrum", "job_index"),
-    *("state", "tokens", "segment", "ledger"),
+    *("state", "tokens", "segment", "ledger", "node_hour"),
 )
 """Tables that no model reads, or only some hours of: their other files are not opened."""
 
@@ -67,15 +67,19 @@ def create_parameters(con: duckdb.DuckDBPyConnection, hour_us: int, digest: str)
     )
 
 
-def create_site(con: duckdb.DuckDBPyConnection, site: Site) -> None:
-    """Create the tables of the declared constants: `site`, `site_node` and `calibration`."""
-    calibration.create_calibration(con, site.calibration)
-    con.execute("CREATE TEMP TABLE site AS SELECT $1::BIGINT AS pue_ppm", [site.pue_ppm])
+def create_site(
+    con: duckdb.DuckDBPyConnection, constants: Constants, calibrated: calibration.Calibration
+) -> None:
+    """Create the tables of an hour's declared constants: `site`, `site_node`, `calibration`."""
+    calibration.create_calibration(con, calibrated)
+    con.execute(
+        "CREATE TEMP TABLE site AS SELECT $1::BIGINT AS pue_ppm, $2::BIGINT AS host_mw",
+        [constants.pue_ppm, constants.host_mw],
+    )
     con.execute("CREATE TEMP TABLE site_node (node VARCHAR, host_mw BIGINT)")
-    nodes = [row[0] for row in con.sql("SELECT DISTINCT node FROM device_now").fetchall()]
-    declared = [[node, site.host_of(node)] for node in nodes]
-    if declared:
-        con.executemany("INSERT INTO site_node VALUES ($1, $2)", declared)
+    nodes = [node for (node,) in con.sql("SELECT DISTINCT node FROM device").fetchall()]
+    if hosts := constants.of_nodes(nodes):
+        con.executemany("INSERT INTO site_node VALUES ($1, $2)", [*hosts.items()])
 
 
 def run_model(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:

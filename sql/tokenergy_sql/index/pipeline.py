@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.paths import hour_of, partition
+from tokenergy_collectors.lake.version import write_format
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.file import unusable, write_catalog
-from tokenergy_sql.index import modelrun
+from tokenergy_sql.index import modelrun, sitehistory
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
 from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
 from tokenergy_sql.index.site import Site
+from tokenergy_sql.index.sitehistory import SiteHistory
 from tokenergy_sql.index.tokens import Usage
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.recorder import Recorder, recording
@@ -48,12 +50,14 @@ class Indexed:
         causes: for each derived hour, the kinds of input that had changed, or `new`, or `gone`
             where a derived file was missing.
         revision: its number, if anything changed.
+        remarks: lines on constants of the site that do not hold for all hours.
     """
 
     jobs: int
     hours: int
     causes: dict[int, list[str]]
     revision: int | None
+    remarks: list[str]
 
 
 def index(
@@ -70,7 +74,7 @@ def index(
 
     Args:
         lake: the lake.
-        site: the declared constants.
+        site: the site file.
         hours: starts of the hours to examine, microseconds UTC; all if None.
         progress: called with the name of each hour before it is derived.
         rebuild_all: derive the hours whether or not their inputs have changed.
@@ -79,7 +83,8 @@ def index(
         held = allocations(lake)
         usage = catalog.heal(lake, lambda: Usage.of(lake, progress, held))
         recorded, file_digests = revisions.read_hours(lake)
-        reader = _reader(lake, site, usage, held, file_digests)
+        history = SiteHistory(site, recorded, revisions.read_constants(lake))
+        reader = _reader(lake, history, usage, held, file_digests)
         causes: dict[int, list[str]] = {}
         examined = sorted(_all_hours(lake, usage.rows) if hours is None else set(hours))
         try:
@@ -92,13 +97,21 @@ def index(
                     derive = partial(derive_hour, hour, digest, reader, usage, record)
                     catalog.heal(lake, derive)
                     causes[hour] = record.manifest.hours[str(hour)] = changed
-                    recorded[hour] = {**inputs, _TABLES_KEY: _tables_of(lake, hour)}
+                    recorded[hour] = {
+                        **inputs,
+                        _TABLES_KEY: _tables_of(lake, hour),
+                        sitehistory.KEY: history.name_of(hour),
+                    }
         finally:
-            revisions.write_hours(lake, recorded, file_digests)
-        jobs = _index_jobs(lake, site, held, record)
+            constants = history.name_known(recorded)
+            revisions.write_hours(lake, recorded, file_digests, constants)
+        jobs = _index_jobs(lake, history, held, record)
         _write_catalog(lake, held)
+        write_format(lake.root)
     files = record.manifest.added or record.manifest.replaced
-    return Indexed(jobs, len(examined), causes, record.manifest.number if files else None)
+    revision = record.manifest.number if files else None
+    remarks = history.remarks({row["node"] for row in reader.devices})
+    return Indexed(jobs, len(examined), causes, revision, remarks)
 
 
 def _write_catalog(lake: Lake, held: pa.Table) -> None:
@@ -121,7 +134,7 @@ def _causes(lake: Lake, hour: int, before: Inputs | None, now: Inputs) -> list[s
     """Return why an hour is stale, or nothing: see `Indexed.causes`."""
     if before is None:
         return ["new"]
-    kinds = {*before, *now} - {_TABLES_KEY}
+    kinds = {*before, *now} - {_TABLES_KEY, sitehistory.KEY}
     changed = sorted(kind for kind in kinds if before.get(kind) != now.get(kind))
     if not changed and _tables_of(lake, hour) != before.get(_TABLES_KEY):
         return ["gone"]
@@ -135,23 +148,29 @@ def _tables_of(lake: Lake, hour: int) -> str:
 
 
 def _reader(
-    lake: Lake, site: Site, usage: Usage, held: pa.Table, file_digests: dict[str, list[Any]]
+    lake: Lake,
+    history: SiteHistory,
+    usage: Usage,
+    held: pa.Table,
+    file_digests: dict[str, list[Any]],
 ) -> InputReader:
     with modelrun.connect(lake, held, DERIVED_HERE) as con:
         store_rows(con, "job_usage", usage.by_job)
         facts = run_model(con, "job_facts")
     jobs, kinds = facts["job_id"].to_pylist(), facts["workload"].to_pylist()
     workloads = dict(zip(jobs, kinds, strict=True))
-    return InputReader(lake, site, usage.rows, held, workloads, index_version(), file_digests)
+    return InputReader(lake, history, usage.rows, held, workloads, index_version(), file_digests)
 
 
-def _index_jobs(lake: Lake, site: Site, held: pa.Table, record: Recorder) -> int:
+def _index_jobs(lake: Lake, history: SiteHistory, held: pa.Table, record: Recorder) -> int:
     """Write the jobs' index; return how many jobs it has."""
     import pyarrow as pa
 
     with modelrun.connect(lake, held) as con:
         modelrun.create_parameters(con, 0, "")
-        modelrun.create_site(con, site)
+        # For what is unknown beyond the derived hours; each of those has constants of its own.
+        last_hour = max(lake.hours("node_hour"), default=0)
+        modelrun.create_site(con, history.at(last_hour), history.site.calibration)
         store_rows(con, "job_usage", run_model(con, "job_usage"))
         store_rows(con, "job_facts", run_model(con, "job_facts"))
         build_model(con, "claim_beyond")

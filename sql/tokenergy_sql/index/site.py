@@ -1,27 +1,46 @@
 """The operator's declarations about the site: PUE, and the power of a node without its GPUs.
 
-In: a TOML file. Out: constants for the models' tables `site` and `site_node`. Calibrations of
-single cards are in a file of their own: see `calibration.py`.
+In: a TOML file. Out: the constants of each hour. Calibrations of single cards are in a file of
+their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`.
 
     [site]
     pue = 1.25          # facility energy over IT energy
     host_w = 900.0      # of one node: everything but the GPUs, including its share of the network
     [nodes.gpu-17]
     host_w = 1100.0     # another value for one node
+
+    [[period]]          # from an hour on, until a later period says otherwise
+    from = 2026-02-01T00:00:00Z
+    pue = 1.2           # what a period does not name stays as it was
+    [period.nodes.gpu-17]
+    host_w = 1000.0
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import Field
 
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import Strict, load_toml
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_sql.index.calibration import Calibration, load_calibration
 
 DEFAULT_NAME = "site.toml"
 """Name of the site file at the root of a lake, used if no other file is named."""
+
+_YEARS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+
+
+class NodeDeclared(Strict):
+    """Constants of one node."""
+
+    host_w: float = Field(ge=0, le=1_000_000)
 
 
 class Declared(Strict):
@@ -32,10 +51,13 @@ class Declared(Strict):
     host_w: float | None = Field(default=None, ge=0, le=1_000_000)
 
 
-class NodeDeclared(Strict):
-    """Constants of one node."""
+class PeriodDeclared(Strict):
+    """Constants from an hour on; what is not given stays as it was."""
 
-    host_w: float = Field(ge=0, le=1_000_000)
+    start: datetime = Field(alias="from")
+    pue: float | None = Field(default=None, ge=1, le=10)
+    host_w: float | None = Field(default=None, ge=0, le=1_000_000)
+    nodes: dict[str, NodeDeclared] = Field(default_factory=dict)
 
 
 class SiteFile(Strict):
@@ -43,20 +65,100 @@ class SiteFile(Strict):
 
     site: Declared = Declared()
     nodes: dict[str, NodeDeclared] = Field(default_factory=dict)
+    period: list[PeriodDeclared] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """The declared constants of an hour, in the units of the models; None: not declared."""
+
+    pue_ppm: int | None
+    host_mw: int | None
+    node_host_mw: dict[str, int]
+
+    def host_of(self, node: str) -> int | None:
+        """Return the declared host power of a node in mW, if any."""
+        return self.node_host_mw.get(node, self.host_mw)
+
+    def of_nodes(self, nodes: Iterable[str]) -> dict[str, int]:
+        """Return the host power of the nodes that have one of their own, by the nodes' names.
+
+        The site file may call a node by its short or its full name.
+        """
+        names = NodeNames(nodes, self.node_host_mw)
+        by_alias = {
+            alias: host_mw
+            for node, host_mw in self.node_host_mw.items()
+            for alias in names.same(node)
+        }
+        return {**by_alias, **self.node_host_mw}
+
+    def changed_by(self, period: Constants) -> Constants:
+        """Return these constants with those that a period declares in their place."""
+        return Constants(
+            self.pue_ppm if period.pue_ppm is None else period.pue_ppm,
+            self.host_mw if period.host_mw is None else period.host_mw,
+            {**self.node_host_mw, **period.node_host_mw},
+        )
+
+    def completed_by(self, other: Constants) -> Constants:
+        """Return these constants, and others only where these have none."""
+        host_mw = other.host_mw if self.host_mw is None else self.host_mw
+        # A node that had the value of all nodes keeps that.
+        new = {
+            node: other_mw
+            for node, other_mw in other.node_host_mw.items()
+            if self.host_of(node) is None and other_mw != host_mw
+        }
+        pue_ppm = other.pue_ppm if self.pue_ppm is None else self.pue_ppm
+        return Constants(pue_ppm, host_mw, {**self.node_host_mw, **new})
+
+    def in_order(self) -> Constants:
+        """Return these constants with their nodes in order, so that equal ones read the same."""
+        return Constants(self.pue_ppm, self.host_mw, dict(sorted(self.node_host_mw.items())))
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The declared constants, in the units of the models, and the calibration of single cards."""
+    """The site file, in the units of the models, and the calibration of single cards.
+
+    Attributes:
+        pue_ppm, host_mw, node_host_mw: without a date.
+        calibration: of cards and boards.
+        periods: (first hour, microseconds UTC; what it declares), ascending.
+    """
 
     pue_ppm: int | None
     host_mw: int | None
     node_host_mw: dict[str, int]
     calibration: Calibration = ()
+    periods: tuple[tuple[int, Constants], ...] = ()
 
-    def host_of(self, node: str) -> int | None:
-        """Return the declared host power of a node in mW, if any."""
-        return self.node_host_mw.get(node, self.host_mw)
+    def undated(self) -> Constants:
+        """Return the constants that have no date."""
+        return Constants(self.pue_ppm, self.host_mw, self.node_host_mw)
+
+    def at(self, hour_us: int, before: Constants | None = None) -> Constants:
+        """Return the constants of an hour.
+
+        Args:
+            hour_us: its start.
+            before: used in place of those without a date.
+        """
+        constants = self.undated() if before is None else before
+        for _, declared in self.periods[: self.periods_by(hour_us)]:
+            constants = constants.changed_by(declared)
+        return constants.in_order()
+
+    def unknown_nodes(self, nodes: Iterable[str]) -> list[str]:
+        """Return the nodes of the site file that are none of a lake's nodes."""
+        declared = {*self.node_host_mw}.union(*(period.node_host_mw for _, period in self.periods))
+        names = NodeNames(nodes, declared)
+        return sorted(node for node in declared if not names.recorded(node))
+
+    def periods_by(self, hour_us: int) -> int:
+        """Return how many periods have begun by an hour."""
+        return sum(from_us <= hour_us for from_us, _ in self.periods)
 
 
 def load_site(path: Path | None, lake_root: Path) -> Site:
@@ -73,10 +175,43 @@ def load_site(path: Path | None, lake_root: Path) -> Site:
         if not path.exists():
             return Site(None, None, {}, calibration)
     file = load_toml(path, SiteFile)
-    pue, host_w = file.site.pue, file.site.host_w
+    undated = _constants(file.site.pue, file.site.host_w, file.nodes)
+    periods = {_start_us(period.start, path): period for period in file.period}
+    if len(periods) < len(file.period):
+        raise UserError(f"{path}: two tables [[period]] have the same `from`: join them")
     return Site(
+        undated.pue_ppm,
+        undated.host_mw,
+        undated.node_host_mw,
+        calibration,
+        tuple(
+            (start_us, _constants(period.pue, period.host_w, period.nodes))
+            for start_us, period in sorted(periods.items())
+        ),
+    )
+
+
+def _constants(
+    pue: float | None, host_w: float | None, nodes: dict[str, NodeDeclared]
+) -> Constants:
+    return Constants(
         pue_ppm=None if pue is None else round(pue * 1_000_000),
         host_mw=None if host_w is None else round(host_w * 1000),
-        node_host_mw={name: round(node.host_w * 1000) for name, node in file.nodes.items()},
-        calibration=calibration,
+        node_host_mw={name: round(node.host_w * 1000) for name, node in nodes.items()},
     )
+
+
+def _start_us(start: datetime, path: Path) -> int:
+    """Return the start of a period; UTC if it has no offset.
+
+    Raises:
+        UserError: it is not the beginning of an hour: the books are kept by the hour.
+    """
+    moment = start if start.tzinfo else start.replace(tzinfo=UTC)
+    seconds = int(moment.timestamp()) if _YEARS[0] <= moment < _YEARS[1] else 1
+    if seconds * 1_000_000 % HOUR_US or moment.microsecond:
+        raise UserError(
+            f"{path}: period: from = {start.isoformat()}: expected the beginning of an hour in "
+            "UTC, from 2000 to 2099, such as 2026-02-01T00:00:00Z"
+        )
+    return seconds * 1_000_000

@@ -30,6 +30,7 @@ REVISED_TABLES = (
     "job_hour_index",
     "job_index",
     "job_efficiency",
+    "node_hour",
 )
 """Tables with revisions. Segments have none: they can be derived again from sealed readings."""
 
@@ -154,15 +155,32 @@ def read_hours(lake: Lake) -> tuple[dict[int, dict[str, str]], dict[str, list[An
     return {int(hour): inputs for hour, inputs in content["hours"].items()}, content["files"]
 
 
+def read_constants(lake: Lake) -> dict[str, dict[str, Any]]:
+    """Return the site's constants, by the names that the inputs of hours give them."""
+    path = lake.root / FOLDER / _HOURS
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    found: dict[str, dict[str, Any]] = content.get("constants", {})
+    return found
+
+
 def write_hours(
-    lake: Lake, hours: Mapping[int, Mapping[str, str]], files: Mapping[str, list[Any]]
+    lake: Lake,
+    hours: Mapping[int, Mapping[str, str]],
+    files: Mapping[str, list[Any]],
+    constants: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Write the inputs that each hour was last derived from, and the digests of files."""
+    """Write what each hour was last derived from, the digests of files, the site's constants."""
     path = lake.root / FOLDER / _HOURS
     aside = path.with_suffix(".tmp")
-    by_hour = {str(hour): dict(hours[hour]) for hour in sorted(hours)}
-    text = json.dumps({"hours": by_hour, "files": dict(sorted(files.items()))}, indent=0)
-    aside.write_text(text + "\n", "utf-8")
+    content = {
+        "hours": {str(hour): dict(hours[hour]) for hour in sorted(hours)},
+        "files": dict(sorted(files.items())),
+        "constants": dict(constants),
+    }
+    aside.write_text(json.dumps(content, indent=0) + "\n", "utf-8")
     aside.replace(path)
 
 

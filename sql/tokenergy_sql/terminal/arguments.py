@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.timestamps import is_instant
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_collectors.lake.paths import END_US, FIRST_US
 
 READINGS = ("power", "load_profile", "load_spectrum")
 """Tables of which one must have an hour for a load profile of it."""
@@ -51,7 +51,7 @@ def _parse_hour(text: str) -> int:
     hour_us = since // timedelta(microseconds=1)
     if hour_us % HOUR_US:
         raise UserError(f"hour {text!r}: is no full hour in UTC: {_EXPECTED}")
-    if not FIRST_US <= hour_us < END_US:
+    if not is_instant(hour_us):
         raise UserError(f"hour {text!r}: {_EXPECTED}, of the years 2000 to 2099")
     return hour_us
 

@@ -16,7 +16,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.index.efficiency import CAPS_PERCENT, hours, jobs
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.jobnames import require_job
+from tokenergy_sql.terminal.jobnames import find_job
 from tokenergy_sql.terminal.table import (
     Column,
     console,
@@ -58,7 +58,7 @@ def job_tables(lake: Lake, job_id: str) -> Sequence[Grid]:
     Raises:
         UserError: there is no such job.
     """
-    require_job(lake, job_id)
+    job_id = find_job(lake, job_id)
     total = next((row for row in jobs(lake) if row["job_id"] == job_id), None)
     if total is None:
         raise UserError(f"job {job_id!r}: is not indexed; run `tokenergy index`")

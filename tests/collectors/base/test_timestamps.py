@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from tokenergy_collectors.base.csvfile import BadValueError
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.timestamps import StampReader
+from tokenergy_collectors.base.timestamps import (
+    END_US,
+    FIRST_US,
+    BadInstantError,
+    StampReader,
+    checked_instant,
+    is_instant,
+)
 
 NOON_US = 1_706_704_496_789_000
 
@@ -38,12 +45,12 @@ def test_zone_is_for_stamps_without_an_offset() -> None:
     assert clock.read("2024-01-31 13:34") == NOON_US - 56_789_000
 
 
-@given(st.integers(0, 253_402_300_799_999_999))
+@given(st.integers(FIRST_US, END_US - 1))
 def test_unix_seconds_are_exact_to_the_microsecond(ts_us: int) -> None:
     assert StampReader().read(str(Decimal(ts_us).scaleb(-6).__format__("f"))) == ts_us
 
 
-@given(st.lists(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31)), min_size=1))
+@given(st.lists(st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)), min_size=1))
 def test_civil_stamps_agree_with_datetime(moments: list[datetime]) -> None:
     clock = StampReader()
     for moment in moments * 2:
@@ -87,3 +94,44 @@ def test_skipped_hour_and_unknown_zone_are_refused() -> None:
     for name in ("Mars/Olympus", "../etc/passwd", "", "Europe"):
         with pytest.raises(UserError, match="unknown time zone"):
             StampReader(name)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("0", "1", "-62135596800", "946684799", "4102444800.0", "253402300799"),
+        *("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00", "0001/01/01 00:00:00.000"),
+        *("9999-12-31T23:59:59Z", "9999-12-31T23:59:59-05:00", "9999/12/31 23:59:59.000"),
+        *("0000-00-00T00:00:00Z", "0000-01-01T00:00:00Z", "1970-01-01 00:00:00"),
+        *("1999-12-31T23:59:59.999999Z", "2100-01-01T00:00:00Z", "2000-01-01T00:00:00+00:01"),
+    ],
+)
+def test_times_outside_the_years_2000_to_2099_are_refused(zone: str, text: str) -> None:
+    clock = StampReader(zone)
+    for _ in range(2):  # the second time from the cache, if it was kept there
+        with pytest.raises(BadValueError, match=r"outside the years|does not exist") as caught:
+            clock.read(text)
+        assert repr(text) in str(caught.value)
+
+
+def test_the_first_and_the_last_instant() -> None:
+    clock = StampReader()
+    assert clock.read("2000-01-01T00:00:00Z") == FIRST_US == 946_684_800 * 10**6
+    assert clock.read("2099-12-31T23:59:59.999999Z") == END_US - 1
+    assert [is_instant(ts_us) for ts_us in (FIRST_US - 1, FIRST_US, END_US - 1, END_US)] == [
+        *(False, True),
+        *(True, False),
+    ]
+    with pytest.raises(BadInstantError, match="'then'"):
+        checked_instant(END_US, "then")
+
+
+def test_the_reader_knows_how_fine_stamps_are_written() -> None:
+    clock = StampReader()
+    clock.read("2024/01/31 12:34:56")
+    assert (clock.has_fractions, clock.is_finer_than_seconds) == (False, False)
+    clock.read("2024/01/31 12:34:56.000")
+    assert (clock.has_fractions, clock.is_finer_than_seconds) == (True, False)
+    clock.read("1706704496.25")
+    assert clock.is_finer_than_seconds

@@ -31,19 +31,19 @@ def test_nvidia_smi(tmp_path: Path) -> None:
 
 
 def test_counters_names_what_it_left_out(tmp_path: Path, write: Write) -> None:
-    path = write("timestamp,generation_tokens,x\n0,1,2\n60,5,2\n70")
+    path = write("timestamp,generation_tokens,x\n1768464000,1,2\n1768464060,5,2\n17684640")
     args = ("counters", path, "--node", "n1", "--job", "7", "--model", "m")
     assert run(*args, TOKENERGY_LAKE=str(tmp_path / "lake")).splitlines() == [
-        "read 2 counter readings of job 7, 1970-01-01 00:00:00 to 1970-01-01 00:01:00 UTC; "
+        "read 2 counter readings of job 7, 2026-01-15 08:00:00 to 2026-01-15 08:01:00 UTC; "
         "skipped columns: x; skipped the last line: it is cut off",
         "wrote 2 tokens rows in 1 file",
     ]
 
 
 def test_jobs(tmp_path: Path, write: Write) -> None:
-    path = write("job_id,node,device,start,end\nj,n1,0,0,\n")
+    path = write("job_id,node,device,start,end\nj,n1,0,1768464000,\n")
     assert run("jobs", path, "--lake", tmp_path / "lake").splitlines() == [
-        "read 1 allocation of 1 device, 1970-01-01 00:00:00 to 1970-01-01 00:00:00 UTC",
+        "read 1 allocation of 1 device, 2026-01-15 08:00:00 to 2026-01-15 08:00:00 UTC",
         "wrote 1 jobs rows in 1 file",
     ]
 

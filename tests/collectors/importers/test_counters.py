@@ -16,11 +16,41 @@ from tokenergy_collectors.importers.counters import count_of, import_counters
 from tokenergy_collectors.lake import Lake
 
 Write = Callable[[str | bytes], Path]
+T_S = 1_768_464_000
+"""2026-01-15T08:00:00Z; in a file, 5 is 5 s later."""
+
+
+def dated(text: str) -> str:
+    """A file whose stamps below 1000 are seconds after `T_S`."""
+    header, *lines = text.splitlines(keepends=True)
+    names = [name.strip() for name in header.split(",")]
+    place = names.index("timestamp") if "timestamp" in names else len(names)
+    found = [line.split(",") for line in lines]
+    for cells in found:
+        if place < len(cells) and cells[place].strip().isdigit() and int(cells[place]) < 1000:
+            digits = cells[place].strip()
+            cells[place] = cells[place].replace(digits, str(T_S + int(digits)))
+    return "".join([header, *(",".join(cells) for cells in found)])
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a file, dated, and return its path."""
+
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "counters.csv"
+        text = content.decode() if isinstance(content, bytes) else content
+        path.write_bytes((dated(text) if text else text).encode())
+        return path
+
+    return write
 
 
 def tokens(lake: Lake, kind: str) -> list[tuple[Any, ...]]:
     found = lake.read("tokens", columns=["kind", "ts_us", "value", "epoch"]).to_pylist()
-    mine = [(r["ts_us"] // 1_000_000, r["value"], r["epoch"]) for r in found if r["kind"] == kind]
+    mine = [
+        (r["ts_us"] // 1_000_000 - T_S, r["value"], r["epoch"]) for r in found if r["kind"] == kind
+    ]
     return sorted(mine)
 
 
@@ -28,7 +58,7 @@ def test_vllm_columns_and_labels(lake: Lake, write: Write) -> None:
     path = write(
         "\ufeffgeneration_tokens_total,note,timestamp,ray_vllm_prompt_tokens,"
         "vllm:prompt_tokens_cached_total,gpu_util\r\n"
-        "1.5e6,a,1970-01-01T00:00:02Z,100.0,40,7\r\n"
+        "1.5e6,a,2026-01-15T08:00:02Z,100.0,40,7\r\n"
         ",b,1,10,NaN,7\r\n"
     )
     result = import_counters(lake, path, "n1", "job/1", "llama")
@@ -36,9 +66,9 @@ def test_vllm_columns_and_labels(lake: Lake, write: Write) -> None:
     assert tokens(lake, "prompt_cached") == [(2, 40, 0)]
     assert tokens(lake, "generated") == [(2, 1_500_000, 0)]
     assert result.notes == ["skipped columns: note, gpu_util"]
-    assert (result.first_us, result.last_us) == (1_000_000, 2_000_000)
+    assert (result.first_us, result.last_us) == ((T_S + 1) * 10**6, (T_S + 2) * 10**6)
     assert lake.read("tokens").slice(0, 1).to_pylist()[0] == {
-        "ts_us": 2_000_000,
+        "ts_us": (T_S + 2) * 10**6,
         "source_id": "import:job/1",
         "node": "n1",
         "job_id": "job/1",
@@ -89,7 +119,7 @@ def test_no_kind_falls_within_an_epoch(
     base = tmp_path_factory.mktemp("counters")
     lines = [",".join("" if n is None else str(n) for n in (i, *row)) for i, row in enumerate(rows)]
     header = "timestamp,prompt_tokens,prompt_tokens_cached,generation_tokens"
-    (base / "c.csv").write_text("\n".join([header, *lines]) + "\n")
+    (base / "c.csv").write_text(dated("\n".join([header, *lines]) + "\n"))
     lake = Lake(base / "lake", create=True)
     import_counters(lake, base / "c.csv", "n1", "j", "m")
     for kind in ("prompt_computed", "prompt_cached", "generated"):

@@ -57,7 +57,7 @@ class Activity:
             for a, b in pairwise(members):
                 if a["ts_us"] < b["ts_us"]:
                     moved = a["value"] != b["value"]
-                    self._spans[key[0]].append((a["ts_us"], b["ts_us"], moved))
+                    self._spans[key[0][0]].append((a["ts_us"], b["ts_us"], moved))
 
     def moved(self, job: str, s: Segment) -> bool | None:
         """Say whether a counter of a job moved; None if none was looked at."""

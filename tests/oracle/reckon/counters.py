@@ -25,13 +25,15 @@ class Counter:
         points: (stamp, tokens), ascending in both.
         peak: its steepest growth, tokens a second.
         lost: (start, end) of times of which a dead process may have counted more than was read.
-        odd: whether a reading was left out.
+        odd: whether a reading was left out, or processes took turns.
+        coarse: whether its values are printed with fewer digits than they have.
     """
 
     points: list[tuple[int, int]]
     peak: Fraction
     lost: list[tuple[int, int]] = field(default_factory=list)
     odd: bool = False
+    coarse: bool = False
 
     @property
     def first_us(self) -> int:
@@ -77,21 +79,78 @@ class Counter:
         return left[1] + ceil(self.peak * (t - self.last_us) / SECOND_US)
 
 
-def counter(rows: list[dict[str, Any]], job_start_us: int | None) -> Counter | None:
-    """Return the counter that the rows of one series are readings of; None if none is usable."""
+def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Counter]:
+    """Return what the readings of one series say: one counter, or several that take turns.
+
+    Readings of a later run of the collector come after those of an earlier one.
+    """
     readings = [r for r in rows if 0 <= r["value"] <= LARGEST]
-    if not readings:
-        return None
     keys = ("run", "ts_us", "epoch", "value", "since_us")
     readings.sort(key=lambda r: tuple(-1 if r.get(k) is None else r[k] for k in keys))
+    processes = _processes(readings)
+    if [r["ts_us"] for p in processes for r in p] == [r["ts_us"] for r in readings]:
+        kept = [r for p in processes for r in _without_odd(p)]
+        found = [_unwrapped(kept, job_start_us)] if kept else []
+    else:
+        found = [_unwrapped(_without_odd(p), job_start_us) for p in processes]
+    for one in found:
+        one.odd = len(found) > 1 or sum(map(len, map(_without_odd, processes))) < len(readings)
+    return found
+
+
+def _processes(readings: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return the readings by the process that they tell of: its start is known to a second."""
+    found: list[list[dict[str, Any]]] = []
+    for r in readings:
+        for of in found:
+            if _same_start(of[0]["since_us"], r["since_us"]):
+                of.append(r)
+                break
+        else:
+            found.append([r])
+    return found
+
+
+def _same_start(old: int | None, new: int | None) -> bool:
+    if old is None or new is None:
+        return old is new
+    return abs(old - new) <= SECOND_US
+
+
+def _without_odd(readings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out single readings that are too low or too high: the next one is not in line."""
+    kept = list(readings)
+    i = 1
+    while i < len(kept):
+        before, here = kept[i - 1]["value"], kept[i]["value"]
+        if here < before:
+            following = kept[i + 1]["value"] if i + 1 < len(kept) else None
+            if following is not None and following >= before:
+                del kept[i]
+                continue
+            if i >= 2 and here >= kept[i - 2]["value"] and _leaps(kept, i - 1):
+                del kept[i - 1]
+                continue
+        i += 1
+    return kept
+
+
+def _leaps(readings: list[dict[str, Any]], i: int) -> bool:
+    """Say whether a reading is high beyond any rate: its process did not begin again after it."""
+    if readings[i]["since_us"] is not None:
+        return True
+    return bool(readings[i]["value"] > 1000 * (1 + readings[i - 1]["value"]))
+
+
+def _unwrapped(readings: list[dict[str, Any]], job_start_us: int | None) -> Counter:
+    """Return a counter that goes on from zero where a process began again."""
     points: list[tuple[int, int]] = []
     lost: list[tuple[int, int]] = []
     total, before = 0, None
     for r in readings:
         since, t = r["since_us"], r["ts_us"]
         if before is None:
-            starts_in_view = since is not None and job_start_us is not None and since < t
-            if starts_in_view and since >= job_start_us - SECOND_US:
+            if since is not None and _begins_inside(since, job_start_us) and since < t:
                 points.append((since, 0))
                 total = r["value"]
         elif _restarted(before, r):
@@ -106,14 +165,19 @@ def counter(rows: list[dict[str, Any]], job_start_us: int | None) -> Counter | N
         points.append((t, total))
         before = r
     points = [(t, max(v for _, v in same)) for t, same in groupby(points, key=lambda p: p[0])]
-    return Counter(points, _peak(points), lost)
+    coarse = max((r.get("quantum") or 1) for r in readings) > 1
+    return Counter(points, _peak(points), lost, coarse=coarse)
+
+
+def _begins_inside(since: int, job_start_us: int | None) -> bool:
+    return job_start_us is not None and since >= job_start_us - SECOND_US
 
 
 def _restarted(before: dict[str, Any], here: dict[str, Any]) -> bool:
     """Say whether the counter began again between two neighbouring readings."""
     old, new = before["since_us"], here["since_us"]
     if old is not None and new is not None:
-        return bool(new - old > SECOND_US)
+        return bool(new > before["ts_us"] - SECOND_US)
     return bool(here["value"] < before["value"])
 
 

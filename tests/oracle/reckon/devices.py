@@ -75,6 +75,15 @@ class Devices:
         until = [row for row in rows if row["ts_us"] <= t]
         return until[-1] if until else rows[0] if rows else None
 
+    def most_mw(self, device_id: str) -> int:
+        """Return the power above which a reading of a device cannot be true."""
+        limits = [
+            r.get("limit_max_mw") or r["limit_mw"]
+            for r in self.rows.get(device_id, [])
+            if (r.get("limit_max_mw") or r["limit_mw"]) is not None
+        ]
+        return max(limits) * 3 // 2 if limits else 4_000_000
+
     def gap_limit_us(self, device_id: str, t: int) -> int:
         """Return how far apart two readings may be with known power between them."""
         row = self.row(device_id, t)

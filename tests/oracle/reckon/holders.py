@@ -9,6 +9,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
+from tests.oracle.reckon.devices import Devices
+from tests.oracle.reckon.names import resolve, short
+
 WHOLE = 1_000_000
 
 
@@ -49,20 +52,47 @@ def job_key(row: dict[str, Any]) -> str:
     return f"{cluster}/{row['job_id']}" if cluster else str(row["job_id"])
 
 
-def allocations(rows: list[dict[str, Any]]) -> list[Allocation]:
-    """Return the allocations that the rows of all lists leave."""
+def allocations(rows: list[dict[str, Any]], devices: Devices) -> list[Allocation]:
+    """Return the allocations that the rows of all lists leave.
+
+    Records with one allocation_id are one allocation, and the latest counts. Without an id, so are
+    those of one job, device and start; and a later list replaces what it overlaps of an older.
+    """
     latest: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
-        key = (job_key(row), row["device_id"], row["start_us"])
-        rank = (row["recorded_us"], row["end_us"] is not None, row["end_us"] or 0)
-        if key not in latest or rank > latest[key]["rank"]:
-            latest[key] = {**row, "rank": rank}
-    return [
-        Allocation(
-            job_key(r), r["node"], r["device_id"], r["start_us"], r["end_us"], r["share_ppm"]
-        )
-        for r in latest.values()
-    ]
+        device = resolve(devices, row["node"], row["device_id"], row["start_us"])
+        named = {**row, "device_id": device, "job": job_key(row)}
+        identity = (row.get("cluster"), row.get("allocation_id"))
+        if identity[1] is None:
+            identity = (named["job"], short(row["node"]), device, row["start_us"])
+        named["rank"] = (row["recorded_us"], row["end_us"] is not None, row["end_us"] or 0)
+        if identity not in latest or named["rank"] > latest[identity]["rank"]:
+            latest[identity] = named
+    kept = list(latest.values())
+    kept = [row for row in kept if not any(_replaces(other, row) for other in kept)]
+    # What ends where it starts is withdrawn.
+    return [_allocation(row, devices) for row in kept if row["end_us"] != row["start_us"]]
+
+
+def _replaces(later: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Say whether a record of a later list replaces another one, which it overlaps."""
+    if later.get("allocation_id") is not None or row.get("allocation_id") is not None:
+        return False
+    if later["recorded_us"] <= row["recorded_us"] or row["end_us"] is None:
+        return False
+    same = all(later[name] == row[name] for name in ("job", "device_id"))
+    ends = later["end_us"] is None or later["end_us"] > row["start_us"]
+    return same and ends and later["start_us"] < row["end_us"]
+
+
+def _allocation(row: dict[str, Any], devices: Devices) -> Allocation:
+    """Return an allocation of a board: a MIG instance is a part of one, as of the start."""
+    device, share, mig = row["device_id"], row["share_ppm"], None
+    known = devices.row(device, row["start_us"]) or {}
+    if known.get("mig_parent") is not None:
+        mig, device = device, known["mig_parent"]
+        share = max(1, share * known["mig_ppm"] // WHOLE)
+    return Allocation(row["job"], row["node"], device, row["start_us"], row["end_us"], share, mig)
 
 
 def claims(held: list[Allocation], start: int, end: int) -> list[Claim]:

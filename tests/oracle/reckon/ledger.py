@@ -60,6 +60,7 @@ def ledger(
     node: str,
     hour: int,
     sensor: Sensor,
+    spread: Sensor,
     counter: EnergyCounter,
     held: list[Allocation],
     facts: Facts,
@@ -68,7 +69,7 @@ def ledger(
 ) -> list[Entry]:
     """Return the ledger of a device in an hour."""
     cuts = edges_of(held)
-    found = find_blocks(segments(hour, sensor, counter, held), set(cuts))
+    found = find_blocks(segments(hour, sensor, spread, counter, held), set(cuts))
     at = {cut: edge for cut in cuts if (edge := edge_at(cut, found, facts)) is not None}
     book(found, {cut: edge.moved_nj for cut, edge in at.items()})
     entries = []
@@ -102,14 +103,17 @@ def _parts(i: int, found: Booked, facts: Facts) -> list[Part]:
     idle = facts.errors.least(Fraction(min(readings, default=0)), Fraction(1))
     rest_us = s.length_us - s.covered_us
     time_us = s.covered_us if method == "samples" else s.length_us
-    low = facts.errors.least(Fraction(energy), Fraction(time_us))
-    high = facts.errors.most(Fraction(energy), Fraction(time_us))
-    sampled_low = facts.errors.least(Fraction(s.energy_nj), Fraction(s.covered_us))
-    sampled_high = facts.errors.most(Fraction(s.energy_nj), Fraction(s.covered_us))
+    doubt = s.doubt_nj if method == "samples" else 0
+    low = facts.errors.least(Fraction(energy - doubt), Fraction(time_us))
+    high = facts.errors.most(Fraction(energy + doubt), Fraction(time_us))
+    sampled_low = facts.errors.least(Fraction(s.energy_nj - s.doubt_nj), Fraction(s.covered_us))
+    sampled_high = facts.errors.most(Fraction(s.energy_nj + s.doubt_nj), Fraction(s.covered_us))
     if method == "samples":
         p = facts.seen
         low = min(low, p * low + (1 - p) * idle * s.covered_us)
         high = max(high, p * high + (1 - p) * facts.limit_mw * s.covered_us)
+        dense = Fraction(s.covered_us - s.sparse_us, s.covered_us)
+        low, high = low * dense, max(high, high * dense + facts.limit_mw * s.sparse_us)
     elif method == "counter_gap":
         low = min(low, sampled_low + idle * rest_us)
         high = max(high, sampled_high + facts.limit_mw * rest_us)

@@ -6,12 +6,86 @@ Rules: docs/ledger.md, "From readings to segments".
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from math import floor
 
 COUNTER_REACH_US = 50 * 60 * 1_000_000
 NJ_PER_MJ = 1_000_000
+GLITCH_US = 10_000_000
+SPARSE_US = 1_500_000
+
+Count = tuple[int, int, int]
+"""A reading of an energy counter: stamp, millijoules, epoch."""
+
+
+def plausible(
+    readings: Iterable[tuple[int, int]], most_mw: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return readings of power, and how far each may be off, as (stamp, mW) both.
+
+    Those that no board draws are left out; several of one stamp are averaged.
+    """
+    stamps: dict[int, list[int]] = defaultdict(list)
+    for t, mw in readings:
+        if mw <= most_mw:
+            stamps[t].append(mw)
+    means = {t: sum(values) // len(values) for t, values in stamps.items()}
+    off = [(t, max(abs(mw - means[t]) for mw in values)) for t, values in stamps.items()]
+    return list(means.items()), off
+
+
+def steady(readings: Iterable[Count], most_mw: int) -> list[Count]:
+    """Return readings of a counter without glitches, with an epoch of its own after each break.
+
+    A step is plausible if the counter does not fall and the board can draw it in its time and a
+    second more. What is between two implausible steps is a glitch if the counter goes on within
+    10 s from before it; otherwise the counter began again.
+    """
+    rest, epoch = sorted(set(readings)), 0
+    kept: list[Count] = []
+    file_epoch = rest[0][2] if rest else 0
+    while rest:
+        here = rest.pop(0)
+        noted = here[2] != file_epoch and kept and here[1] >= kept[-1][1]
+        file_epoch = here[2]
+        if noted or (kept and not _possible(kept[-1], here, most_mw)):
+            back = None if noted else _goes_on(kept[-1], here, rest, most_mw)
+            if back is not None:
+                rest = rest[back:]
+                continue
+            if not noted and _was_high(kept, here, epoch, most_mw):
+                kept.pop()
+            else:
+                epoch += 1
+        kept.append((here[0], here[1], epoch))
+    return kept
+
+
+def _goes_on(last: Count, here: Count, rest: list[Count], most_mw: int) -> int | None:
+    """Return at which of the next readings the counter goes on from before a glitch."""
+    before = here
+    for place, reading in enumerate(rest):
+        if reading[0] - last[0] > GLITCH_US:
+            return None
+        if not _possible(before, reading, most_mw) and _possible(last, reading, most_mw):
+            return place
+        before = reading
+    return None
+
+
+def _was_high(kept: list[Count], here: Count, epoch: int, most_mw: int) -> bool:
+    """Say whether the last reading was a single high one, at the beginning of what is known."""
+    if len(kept) < 2 or kept[-2][2] != epoch or kept[-1][2] != epoch or here[1] >= kept[-1][1]:
+        return False
+    return here[0] - kept[-2][0] <= GLITCH_US and _possible(kept[-2], here, most_mw)
+
+
+def _possible(before: Count, after: Count, most_mw: int) -> bool:
+    """Say whether a board can draw what was counted between two readings, and a second more."""
+    time_us = after[0] - before[0] + 1_000_000
+    return 0 <= (after[1] - before[1]) * NJ_PER_MJ <= most_mw * time_us
 
 
 class Sensor:
@@ -48,6 +122,14 @@ class Sensor:
         """Return for how long power is known in [start, end)."""
         return sum(b - a for _, a, b in self._pairs(start, end))
 
+    def sparse_us(self, start: int, end: int) -> int:
+        """Return for how long of the known time readings are far apart."""
+        return sum(
+            b - a
+            for i, a, b in self._pairs(start, end)
+            if self.stamps[i + 1] - self.stamps[i] > SPARSE_US
+        )
+
     def inside(self, start: int, end: int) -> list[int]:
         """Return the readings in [start, end)."""
         return self.values[bisect_left(self.stamps, start) : bisect_left(self.stamps, end)]
@@ -69,7 +151,7 @@ class Sensor:
 class EnergyCounter:
     """Readings of the energy counter of one device: (stamp, millijoules, epoch)."""
 
-    def __init__(self, readings: Iterable[tuple[int, int, int]]) -> None:
+    def __init__(self, readings: Iterable[Count]) -> None:
         self.readings = sorted(set(readings))
         self.stamps = [t for t, _, _ in self.readings]
 

@@ -13,7 +13,7 @@ from tests.oracle.reckon.dimensions import By, by_name, by_place
 from tests.oracle.reckon.holders import Allocation, allocations, job_key
 from tests.oracle.reckon.ledger import Entry, ledger
 from tests.oracle.reckon.loads import Loads, loads
-from tests.oracle.reckon.meters import EnergyCounter, Sensor
+from tests.oracle.reckon.meters import EnergyCounter, Sensor, plausible, steady
 from tests.oracle.reckon.segments import HOUR_US
 from tests.oracle.reckon.sums import Figures, Site, job_hours, jobs
 from tests.oracle.reckon.usage import Key, Usage, usage
@@ -40,6 +40,7 @@ class Metered:
 
     node: str
     powers: list[tuple[int, int]]
+    spreads: list[tuple[int, int]]
     counter: EnergyCounter
     held: list[Allocation]
 
@@ -52,9 +53,9 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
         site: the declared constants.
     """
     devices = Devices(raw.get("device", []))
-    held = allocations(raw.get("jobs", []))
+    held = allocations(raw.get("jobs", []), devices)
     tokens = raw.get("tokens", [])
-    metered = _metered(raw.get("power", []), held)
+    metered = _metered(raw.get("power", []), held, devices)
     sensors = _sensors(metered, devices)
     gauges = _grouped(raw.get("state", []), "device_id")
     activity = Activity(tokens)
@@ -63,7 +64,9 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
         one, facts = metered[device], devices.facts(device, hour + HOUR_US)
         state = Gauges(gauges.get(device, []))
         where = (device, node, hour)
-        entries += ledger(*where, sensor, one.counter, one.held, facts, state, activity)
+        spread = Sensor(one.spreads, sensor.gap_limit_us)
+        meters = (sensor, spread, one.counter)
+        entries += ledger(*where, *meters, one.held, facts, state, activity)
     used = usage(tokens, held)
     hours = job_hours(entries, used, devices, site)
     burden(entries, hours, devices, site)
@@ -79,7 +82,7 @@ def _grouped(rows: Rows, name: str) -> dict[str, Rows]:
     return found
 
 
-def _metered(power: Rows, held: list[Allocation]) -> dict[str, Metered]:
+def _metered(power: Rows, held: list[Allocation], devices: Devices) -> dict[str, Metered]:
     """Return the readings of each device that was read or is claimed."""
     claimed: dict[str, list[Allocation]] = defaultdict(list)
     for a in held:
@@ -93,7 +96,9 @@ def _metered(power: Rows, held: list[Allocation]) -> dict[str, Metered]:
         counts = [
             (r["ts_us"], r["energy_mj"], r["epoch"]) for r in rows if r["energy_mj"] is not None
         ]
-        found[device] = Metered(node, powers, EnergyCounter(counts), claimed[device])
+        most_mw = devices.most_mw(device)
+        counter = EnergyCounter(steady(counts, most_mw))
+        found[device] = Metered(node, *plausible(powers, most_mw), counter, claimed[device])
     return found
 
 

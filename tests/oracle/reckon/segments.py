@@ -25,6 +25,8 @@ class Segment:
         off_us: from its end to the nearest reading of the counter.
         end_mw: power at its end.
         least_mw, most_mw: of its readings.
+        sparse_us: the known time between readings that are far apart.
+        doubt_nj: how far the energy may be off because readings of one stamp were averaged.
     """
 
     start: int
@@ -36,6 +38,8 @@ class Segment:
     end_mw: int | None
     least_mw: int | None
     most_mw: int | None
+    sparse_us: int = 0
+    doubt_nj: int = 0
 
     @property
     def length_us(self) -> int:
@@ -57,10 +61,10 @@ def edges_of(held: list[Allocation]) -> list[int]:
 
 
 def segments(
-    hour: int, sensor: Sensor, counter: EnergyCounter, held: list[Allocation]
+    hour: int, sensor: Sensor, spread: Sensor, counter: EnergyCounter, held: list[Allocation]
 ) -> list[Segment]:
-    """Return the segments of a device in an hour."""
-    cuts = _cuts(hour, sensor.stamps, held)
+    """Return the segments of a device in an hour; `spread` is how far its readings may be off."""
+    cuts = _cuts(hour, sorted({*sensor.stamps, *counter.stamps}), held)
     found = []
     for start, end in pairwise(cuts):
         inside, at_end = sensor.inside(start, end), sensor.at(end)
@@ -75,6 +79,8 @@ def segments(
                 None if at_end is None else int(at_end),
                 min(inside, default=None),
                 max(inside, default=None),
+                sensor.sparse_us(start, end),
+                spread.energy_nj(start, end),
             )
         )
     return found

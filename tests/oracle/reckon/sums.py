@@ -169,3 +169,4 @@ def _index_tokens(found: dict[str, Figures], used: dict[Key, Usage]) -> None:
         figures["n_low"] = sum(u.low for u in us) if us else None
         figures["n_high"] = sum(u.high for u in us) if us else None
         figures["n_lost"] = sum(u.lost for u in us)
+        figures["n_odd"] = any(u.odd for u in us)

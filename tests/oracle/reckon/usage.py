@@ -5,15 +5,19 @@ Rules: docs/index-definition.md, "Tokens".
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from tests.oracle.reckon.counters import Counter, counter
+from tests.oracle.reckon.counters import Counter, counters
 from tests.oracle.reckon.holders import Allocation, job_key
 from tests.oracle.reckon.segments import HOUR_US
+
+REPLICATED = {"tp_rank", "pp_rank", "moe_ep_rank"}
+"""Labels of ranks that count the same tokens."""
 
 Key = tuple[str, int, str | None, str]
 """Job, hour, model, kind."""
@@ -26,7 +30,7 @@ class Usage:
     Attributes:
         tokens, low, high: the tokens and their bounds.
         lost: what a dead process may have made more; it is in the upper bound at most.
-        odd: whether a counter had a reading that no process explains.
+        odd: whether its bounds are not decided by the readings alone.
     """
 
     tokens: int = 0
@@ -37,28 +41,54 @@ class Usage:
 
 
 def usage(rows: Iterable[dict[str, Any]], held: list[Allocation]) -> dict[Key, Usage]:
-    """Return the tokens by job, hour, model and kind."""
+    """Return the tokens by job, hour, model and kind: summed over what counts for itself."""
     spans = job_spans(held)
-    series: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    pages: dict[tuple[Any, ...], dict[Any, list[dict[str, Any]]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
     for row in rows:
-        series[identity(row)].append(row)
+        alone, copy = identity(row)
+        pages[alone][copy].append(row)
     found: dict[Key, Usage] = defaultdict(Usage)
-    for members in series.values():
-        job, kind = job_key(members[0]), members[0]["kind"]
-        start, end = spans.get(job, (None, None))
-        one = counter(members, start)
-        if one is None:
-            continue
-        models = [r["model"] for r in members if r["model"] is not None]
-        for hour, used in _by_hour(one, start, end):
-            _add(found[job, hour, max(models, default=None), kind], used)
+    for (job, *_, model, kind, _), copies in pages.items():
+        each = [_of_series(members, spans.get(job, (None, None))) for members in copies.values()]
+        for hour in {hour for one in each for hour in one}:
+            used = [one[hour] for one in each if hour in one]
+            _add(found[job, hour, model, kind], _largest(used))
     return dict(found)
 
 
-def identity(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what makes a row a reading of one series."""
-    names = ("node", "source_id", "model", "engine", "kind", "metric", "series")
-    return (job_key(row), *(row.get(name) for name in names))
+def identity(row: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return what makes a row a reading of one series: what is summed, and what is a copy.
+
+    Ranks that do one thing together count the same tokens, and so do two names of one metric.
+    """
+    labels = json.loads(row.get("series") or "{}")
+    alone = tuple(sorted((k, v) for k, v in labels.items() if k not in REPLICATED))
+    copy = tuple(sorted((k, v) for k, v in labels.items() if k in REPLICATED))
+    names = ("node", "source_id", "engine", "model", "kind")
+    return (job_key(row), *(row.get(n) for n in names), alone), (row.get("metric"), *copy)
+
+
+def _largest(used: list[Usage]) -> Usage:
+    return Usage(
+        max(u.tokens for u in used),
+        max(u.low for u in used),
+        max(u.high for u in used),
+        max(u.lost for u in used),
+        any(u.odd for u in used),
+    )
+
+
+def _of_series(
+    members: list[dict[str, Any]], span: tuple[int | None, int | None]
+) -> dict[int, Usage]:
+    """Return what one series counted, by hour."""
+    found: dict[int, Usage] = defaultdict(Usage)
+    for one in counters(members, span[0]):
+        for hour, used in _by_hour(one, *span):
+            _add(found[hour], used)
+    return dict(found)
 
 
 def job_spans(held: list[Allocation]) -> dict[str, tuple[int, int | None]]:
@@ -89,7 +119,7 @@ def _by_hour(one: Counter, start: int | None, end: int | None) -> list[tuple[int
                     max(0, one.least(b) - one.most(a)),
                     one.most(b) - one.least(a),
                     ceil(one.peak * lost_us / 1_000_000),
-                    one.odd,
+                    one.odd or one.coarse,
                 ),
             )
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
+from tests.oracle.staged.meterfaults import disturb
 from tests.oracle.staged.physics import Line, Meter
 from tests.oracle.staged.plan import EDGE, Board, History, Row, S
 
@@ -56,7 +57,8 @@ def _board(history: History, rng: Random, node: str, index: int, start: int, end
         "device_id": f"GPU-{history.seed:08x}-{rng.randrange(1 << 16):04x}-{index:04x}",
         "index": index,
         "name": name,
-        "pci": f"00000000:{0x10 + index:02X}:00.0",
+        "pci": f"00000000:{0x1A + index:02X}:00.0",
+        "minor": (index + 1) % 4,
         "limit_mw": None if history.has("limit_unknown") and rng.random() < 0.5 else limit_mw,
         "update_us": rng.choice(_UPDATES),
         "site": f"{history.name}s{rng.randrange(2)}" if rng.random() < 0.9 else None,
@@ -116,12 +118,10 @@ def _meter(rng: Random, gain_ppm: int, offset_mw: int) -> Meter:
 
 
 def write_boards(history: History) -> None:
-    """Write the `device` and `power` rows of the boards."""
+    """Write the `power` rows of the boards."""
     for board in history.boards:
-        history.rows["device"].append(
-            {"ts_us": EDGE - 1800 * S, "node": board.node, **board.described}
-        )
-        history.rows["power"].extend(power_rows(history, board))
+        rows = disturb(history, board, power_rows(history, board))
+        history.rows["power"].extend(rows)
 
 
 def power_rows(history: History, board: Board) -> list[Row]:

@@ -46,11 +46,6 @@ def _instant(rng: Random, first: int, last: int, beside: tuple[int, ...]) -> int
     return rng.randrange(first, last)
 
 
-def write_jobs(history: History) -> None:
-    """Write one row of `jobs` for each hold."""
-    history.rows["jobs"].extend(job_row(hold, hold.board) for hold in history.holds)
-
-
 def job_row(hold: Hold, board: Board, recorded_us: int = RECORDED) -> Row:
     """Return the record of a hold as the scheduler tells it."""
     row = {
@@ -59,7 +54,7 @@ def job_row(hold: Hold, board: Board, recorded_us: int = RECORDED) -> Row:
         "device_id": hold.mig or board.device_id,
         "start_us": hold.start_us,
         "end_us": hold.end_us,
-        "share_ppm": hold.share_ppm,
+        "share_ppm": hold.share_ppm if hold.told_ppm is None else hold.told_ppm,
         "scheduler": "declared",
         "user": f"{board.node.split(chr(110))[0]}u{sum(hold.job.encode()) % 3}",
         "method": "declared",

@@ -27,7 +27,7 @@ class Board:
         counted: those of them at which its energy counter is read too; may have stamps of its own.
         renewed_us, window_us, phase_us: how often and when its meters are renewed, and the time
             that its sensor averages; 0 if they show what is.
-        described: its `device` row but for the stamp.
+        described: its `device` row but for the stamp, as found first; `changes`: all its rows.
     """
 
     device_id: str
@@ -43,6 +43,7 @@ class Board:
     renewed_us: int = 0
     window_us: int = 0
     phase_us: int = 0
+    changes: list[Row] = field(default_factory=list)
 
     def renewed(self, t: int) -> int:
         """Return when the meters were last renewed."""
@@ -58,7 +59,11 @@ class Board:
 
 @dataclass
 class Hold:
-    """A job's true claim on a board; `end_us` None while it runs."""
+    """A job's true claim on a board; `end_us` None while it runs.
+
+    Attributes:
+        share_ppm: of the board; the list tells `told_ppm` of what it names, if that is not None.
+    """
 
     job: str
     board: Board
@@ -68,6 +73,7 @@ class Hold:
     cluster: str | None = None
     mig: str | None = None
     allocation: str | None = None
+    told_ppm: int | None = None
 
     @property
     def key(self) -> str:
@@ -95,8 +101,8 @@ class History:
         late: the same, of rows that arrive after a first run.
         host_mw: declared power of the nodes' hosts.
         boards, holds, made: what is true.
-        doubts: (job, "energy" or "tokens") whose figures no reading decides, and a reason code that
-            must say so; any of several, joined by |.
+        doubts: (job, what is doubtful of it), and a reason code that must say so; any of several,
+            joined by |.
     """
 
     seed: int

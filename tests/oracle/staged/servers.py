@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.oracle.staged.physics import Line
-from tests.oracle.staged.plan import History, Hold, Made, Row, S
+from tests.oracle.staged.plan import History, Hold, Row, S
 
 KINDS = ("generated", "prompt_computed", "prompt_cached")
 
@@ -119,16 +119,6 @@ def process(
             value += server.busiest if number == steepest else more
         counts[kind] = Line(points, values)
     return Process(since, told, stamps, counts)
-
-
-def write_servers(history: History, servers: list[Server]) -> None:
-    """Write the pages of the servers, and note what they made."""
-    for server in servers:
-        for one in server.processes:
-            for kind, count in one.counts.items():
-                made = history.made.setdefault((server.key, kind), Made(server.key, kind))
-                made.lines.append(count)
-                history.rows["tokens"].extend(page_rows(server, one, kind))
 
 
 def page_rows(server: Server, one: Process, kind: str) -> list[Row]:

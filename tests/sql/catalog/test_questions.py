@@ -72,6 +72,9 @@ def test_the_answers_are_right(answers: dict[int, list[dict[str, Any]]]) -> None
     own = (gpu_j + 350 * 153 + host_j + 400 * 153 / 2) * 1.25 / 3.6e6
     assert billed["web"]["own_kwh"] == pytest.approx(own, abs=1e-4)
     assert billed["web"]["billed_kwh"] > billed["web"]["own_kwh"]
+    # All that the boards drew and the hosts of three nodes; PUE 1.25.
+    bill = ((601 + 350 + 503 + 287) * 400 - 503 * 30 + (400 + 400 + 301) * 400) * 1.25 / 3.6e6
+    assert sum(r["billed_kwh"] for r in billed.values()) == pytest.approx(bill, abs=2e-4)
 
     everything = (601 + 350 + 503 + 287) * 400 - 503 * 30
     assert sum(r["kwh"] or 0 for r in answers[3]) == pytest.approx(everything / 3.6e6, abs=5e-5)
@@ -165,7 +168,8 @@ def test_while_the_index_replaces_files(cluster: Lake, tmp_path: Path, client: C
     before = identities(lake)
     rounds_during = 0
     for pue in ("1.30", "1.31"):
-        (lake.root / "site.toml").write_text(SITE.replace("1.25", pue))
+        period = f"[[period]]\nfrom = 2026-01-01T00:00:00Z\npue = {pue}\n"
+        (lake.root / "site.toml").write_text(SITE + period)
         LakeBuilder(lake.root).job(f"reserved for {pue}", "D", END + 60 * S, None, node="n3")
         words = [sys.executable, "-c", _INDEX, "index", "--all", "--lake", str(lake.root)]
         with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as index:

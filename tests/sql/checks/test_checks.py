@@ -76,7 +76,7 @@ def test_a_row_that_is_missing_is_named(lake: Lake) -> None:
 
 
 def test_a_burden_off_by_one_unit_is_named(lake: Lake) -> None:
-    """In either hour the job bears what its site drew: two boards of 100 W for 20 s."""
+    """The job, and what no job bears, are what the ledger has: three boards of 100 W for 20 s."""
     assert not found(lake, "burden_adds_up").rows
     alter(
         lake,
@@ -86,14 +86,44 @@ def test_a_burden_off_by_one_unit_is_named(lake: Lake) -> None:
     )
     finding = found(lake, "burden_adds_up")
     assert finding.breach
-    assert finding.rows == [("2026-01-15T09:00Z", 4_000 * J - 1, 4_000 * J, -1)]
+    assert finding.rows == [("2026-01-15T09:00Z", 6_000 * J - 1, 6_000 * J, -1)]
     assert not found(lake, "burden_adds_up", [T0]).rows
     assert found(lake, "burden_adds_up", [EDGE]).rows == finding.rows
 
 
 def test_a_burden_that_is_missing_is_named(lake: Lake) -> None:
     alter(lake, "job_hour_index", lambda row: row["job_id"] == "j", lambda _: None)
-    assert found(lake, "burden_adds_up").rows == [("2026-01-15T09:00Z", 0, 4_000 * J, -4_000 * J)]
+    # Of the site's 35 s of idle capacity 5 s are the job's part: 500 J of its own, and 437.5 J.
+    missing = 500 * J + 3_500 * J * 5 // 40
+    assert found(lake, "burden_adds_up").rows == [
+        ("2026-01-15T09:00Z", 6_000 * J - missing, 6_000 * J, -missing)
+    ]
+    assert [row[0] for row in found(lake, "burden_is_proportionate").rows] == ["j"]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "check"),
+    [
+        ("job_hour_index", "e_gpu_burdened_nj", "burden_is_proportionate"),
+        ("node_hour", "e_host_nj", "hosts_of_all_boards"),
+        ("node_hour", "unborne_facility_nj", "hosts_of_all_boards"),
+    ],
+)
+def test_a_part_of_the_burden_that_is_too_large_is_named(
+    lake: Lake, table: str, column: str, check: str
+) -> None:
+    assert not found(lake, check).rows
+    alter(lake, table, lambda row: True, lambda row: {**row, column: row[column] + 3})
+    finding = found(lake, check)
+    assert finding.breach
+    assert len(finding.rows) == 1
+    assert not found(lake, check, [T0]).rows
+
+
+def test_a_place_that_was_recorded_later_is_named(lake: Lake) -> None:
+    assert not found(lake, "as_then").rows
+    alter(lake, "node_hour", lambda row: True, lambda row: {**row, "site": "there"})
+    assert found(lake, "as_then").rows == [("2026-01-15T09:00Z", "n1", "there", "here")]
 
 
 def test_a_board_that_changes_its_site_stays_where_it_was_in_earlier_hours(tmp_path: Path) -> None:
@@ -108,4 +138,5 @@ def test_a_board_that_changes_its_site_stays_where_it_was_in_earlier_hours(tmp_p
     lake = builder.build(window_us=10 * S)
     assert [(f.name, f.rows) for f in run_checks(lake) if f.breach] == []
     (job,) = lake.read("job_index", columns=["e_gpu_burdened_nj"]).to_pylist()
-    assert job["e_gpu_burdened_nj"] == 8_000 * J
+    # 500 J and 1,000 J of its own, and half and a quarter of the time of two boards in their hours.
+    assert job["e_gpu_burdened_nj"] == 1_500 * J + 3_000 * J * 10 // 40 + 3_500 * J * 5 // 40

@@ -76,7 +76,7 @@ def test_the_index_follows_from_the_parts_shown(builder: LakeBuilder) -> None:
 
     by_hour: dict[int, int] = {}
     for row in shown["hosts"]:
-        host_nj = row["host_mw"] * row["device_us"] // row["devices"]
+        host_nj = row["host_mw"] * row["watched_us"] * row["device_us"] // row["capacity_us"]
         assert host_nj == row["e_host_nj"]
         by_hour[row["hour_us"]] = by_hour.get(row["hour_us"], 0) + host_nj
     assert {hour["hour_us"] for hour in shown["hours"]} == set(by_hour) == {T0, T0 + HOUR_US}
@@ -142,17 +142,16 @@ def test_revisions_show_when_and_why(builder: LakeBuilder) -> None:
     lake = built(builder)
     first = document(lake)
     assert [(h["revision"], h["causes"]) for h in first["hours"]] == [(1, ["new"]), (1, ["new"])]
-    (lake.root / "site.toml").write_text(SITE.replace("1.237", "1.4"))
+    (lake.root / "site.toml").write_text(
+        SITE + "[[period]]\nfrom = 2026-01-15T08:00:00Z\npue = 1.4\n"
+    )
     index(lake, load_site(None, lake.root), [T0], progress=lambda _: None)
     second = document(lake)
     assert [(h["revision"], h["causes"]) for h in second["hours"]] == [(2, ["site"]), (1, ["new"])]
-    # The later hour still has the old PUE: the explanation says so, and makes nothing fit.
-    assert disagreements(second["formulas"]) == [
-        row["name"]
-        for row in second["formulas"]
-        if "facility" in row["name"]
-        or row["name"].startswith(("tokenergy", "te_low", "te_high", "tokens_per"))
-    ]
+    # The later hour still has the old PUE, and the explanation computes it with that.
+    assert [h["pue_ppm"] for h in second["hours"]] == [1_400_000, 1_237_000]
+    assert second["site"]["pue_ppm"] is None
+    assert disagreements(second["formulas"]) == []
 
 
 def test_text_has_the_same_numbers(
@@ -160,7 +159,7 @@ def test_text_has_the_same_numbers(
 ) -> None:
     lake = built(builder)
     shown = document(lake)
-    print_explanation(lake.root, "job/1", "text", None)
+    print_explanation(lake.root, "job/1", "text")
     text = capsys.readouterr().out
     for row in shown["formulas"]:
         if isinstance(row["value"], int):
@@ -207,11 +206,11 @@ def test_a_job_that_was_never_metered(builder: LakeBuilder) -> None:
 def test_unknown_jobs_and_formats_get_one_line(builder: LakeBuilder, tmp_path: Path) -> None:
     lake = builder.lake
     with pytest.raises(UserError, match=r"job 'job/1': is not indexed; run `tokenergy index`"):
-        explanation(lake, "job/1", load_site(None, lake.root))
+        explanation(lake, "job/1")
     with pytest.raises(UserError, match=r"job 'job/2': not in the lake .*; did you mean job/1\?"):
-        explanation(lake, "job/2", load_site(None, lake.root))
+        explanation(lake, "job/2")
     with pytest.raises(UserError, match="--format 'xml': expected text or json"):
-        print_explanation(lake.root, "job/1", "xml", None)
+        print_explanation(lake.root, "job/1", "xml")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="has no jobs"):
-        print_explanation(tmp_path / "empty", "x'; --", "text", None)
+        print_explanation(tmp_path / "empty", "x'; --", "text")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -11,7 +12,7 @@ import pytest
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_sql.index import hour as hourly
-from tokenergy_sql.index.site import Site
+from tokenergy_sql.index.site import Constants, Site
 
 SITE = Site(pue_ppm=1_250_000, host_mw=1_000_000, node_host_mw={})
 NO_SITE = Site(None, None, {})
@@ -187,8 +188,10 @@ def test_digest_follows_inputs_and_site(builder: LakeBuilder) -> None:
     serving(builder)
     sql = "SELECT inputs_digest FROM job_index"
     first = ask(builder.build(SITE), sql)
-    assert ask(builder.build(NO_SITE), sql) != first
-    assert ask(builder.build(SITE), sql) == first
+    corrected = replace(SITE, periods=((T0, Constants(1_300_000, None, {})),))
+    back = replace(SITE, periods=((T0, Constants(1_250_000, None, {})),))
+    assert ask(builder.build(corrected), sql) != first
+    assert ask(builder.build(back), sql) == first
     builder.power("A", level(200_000, T0 + 101 * S, T0 + 102 * S))
     assert ask(builder.build(SITE), sql) != first
 

@@ -8,7 +8,7 @@ ledger is added up anew, in Python's integers.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -217,86 +217,103 @@ def known_by(hour_us: int, raw: Fleets) -> dict[str, Row]:
 
 
 @dataclass
-class Borne:
-    """What one job or nobody drew at one site in one hour."""
+class Drawn:
+    """What one job or nobody (None) drew at one site in one hour, and for how long."""
 
     gpu_nj: int = 0
+    host_nj: int = 0
     device_us: int = 0
-    on_node: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-
-    def host_nj(self, site: Site, devices: Counter[str]) -> int:
-        """Return the energy of its share of its nodes, each rounded down."""
-        return sum((site.host_mw or 0) * us // devices[node] for node, us in self.on_node.items())
 
 
-def sites_of(hour_us: int, rows: list[Row], known: dict[str, Row]) -> dict[str, dict[Any, Borne]]:
-    """Return what each job, and nobody (None), drew at each site in an hour."""
-    found: dict[str, dict[Any, Borne]] = defaultdict(lambda: defaultdict(Borne))
+def watched_us(spans: set[tuple[int, int]]) -> int:
+    """Return the length of the union of some times."""
+    length, until = 0, 0
+    for start, end in sorted(spans):
+        length += max(0, end - max(start, until))
+        until = max(until, end)
+    return length
+
+
+def sites_of(
+    rows: list[Row], known: dict[str, Row], host_mw: int
+) -> dict[str, dict[str | None, Drawn]]:
+    """Return what each job, and nobody, drew at each site in an hour, the hosts included."""
+    found: dict[str, dict[str | None, Drawn]] = defaultdict(lambda: defaultdict(Drawn))
+    on_node: dict[str, Counter[str | None]] = defaultdict(Counter)
+    spans: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    site_of_node: dict[str, str] = {}
     for row in rows:
-        if hour_of(row) == hour_us:
-            borne = found[known[row["device_id"]]["site"] or ""][row["job_id"]]
-            borne.gpu_nj += row["energy_nj"] or 0
-            borne.device_us += row["device_us"]
-            borne.on_node[row["node"]] += row["device_us"]
+        site, node = known[row["device_id"]]["site"] or "", row["node"]
+        drawn = found[site][row["job_id"]]
+        drawn.gpu_nj += row["energy_nj"] or 0
+        drawn.device_us += row["device_us"]
+        on_node[node][row["job_id"]] += row["device_us"]
+        spans[node].add((row["start_us"], row["end_us"]))
+        site_of_node[node] = min(site, site_of_node.get(node, site))
+    for node, holders in on_node.items():
+        whole_nj = host_mw * watched_us(spans[node])
+        parts = {
+            job: whole_nj * us // sum(holders.values())
+            for job, us in holders.items()
+            if job is not None
+        }
+        parts[None] = whole_nj - sum(parts.values())
+        for job, part_nj in parts.items():
+            found[site_of_node[node]][job].host_nj += part_nj
     return found
 
 
+def by_hour(books: Books) -> dict[int, dict[str, dict[str | None, Drawn]]]:
+    rows: dict[int, list[Row]] = defaultdict(list)
+    for row in books.ledger:
+        rows[hour_of(row)].append(row)
+    return {
+        hour: sites_of(of_hour, known_by(hour, books.raw), books.site.host_mw or 0)
+        for hour, of_hour in sorted(rows.items())
+    }
+
+
 def test_jobs_with_what_no_job_bore_add_up_to_the_site(books: Books) -> None:
-    job_hours = {(r["hour_us"], r["job_id"]): r for r in ask(books.lake, "FROM job_hour_index")}
-    unborne = 0
-    for hour in sorted({hour_of(row) for row in books.ledger}):
-        known = known_by(hour, books.raw)
-        devices = Counter(r["node"] for r in known.values() if not r.get("mig_parent"))
-        sites = sites_of(hour, books.ledger, known)
-        held = {site: borne for site, borne in sites.items() if set(borne) != {None}}
-        unborne += len(sites) - len(held)
-        for group in _joined(held):
-            jobs = {job for site in group for job in held[site]} - {None}
-            rows = [job_hours[hour, job] for job in jobs]
-            whole = [list(held[site].values()) for site in group]
-            gpu_nj = sum(b.gpu_nj for of_site in whole for b in of_site)
-            assert sum(int(r["e_gpu_burdened_nj"]) for r in rows) == gpu_nj, (hour, group)
-            pue_ppm = books.site.pue_ppm
-            if pue_ppm is None or books.site.host_mw is None:
-                assert {r["e_facility_burdened_nj"] for r in rows} == {None}
-                continue
-            facility_nj = sum(
-                sum(b.gpu_nj + b.host_nj(books.site, devices) for b in of_site)
-                * pue_ppm // 1_000_000
-                for of_site in whole
-            )  # fmt: skip
-            assert sum(int(r["e_facility_burdened_nj"]) for r in rows) == facility_nj, (hour, group)
-    assert unborne > 20
+    jobs = ask(books.lake, "FROM job_hour_index WHERE e_gpu_burdened_nj IS NOT NULL")
+    nodes = ask(books.lake, "FROM node_hour")
+    gpu_nj = added(jobs, ("hour_us",), "e_gpu_burdened_nj")
+    unborne_nj = added(nodes, ("hour_us",), "unborne_gpu_nj")
+    facility_nj = added(jobs, ("hour_us",), "e_facility_burdened_nj")
+    unborne_facility_nj = added(nodes, ("hour_us",), "unborne_facility_nj")
+    pue_ppm = books.site.pue_ppm
+    for hour, sites in by_hour(books).items():
+        key = (hour,)
+        whole = [list(site.values()) for site in sites.values()]
+        drawn_nj = sum(d.gpu_nj for site in whole for d in site)
+        assert (gpu_nj.get(key) or 0) + (unborne_nj[key] or 0) == drawn_nj, hour
+        if pue_ppm is None or books.site.host_mw is None:
+            assert facility_nj.get(key) is unborne_facility_nj[key] is None
+            continue
+        billed_nj = sum(
+            sum(d.gpu_nj + d.host_nj for d in site) * pue_ppm // 1_000_000 for site in whole
+        )
+        assert (facility_nj.get(key) or 0) + (unborne_facility_nj[key] or 0) == billed_nj, hour
+    assert sum(int(row["unborne_gpu_nj"]) > 0 for row in nodes) > 20
 
 
 def test_each_job_bears_its_share_of_what_no_job_bore(books: Books) -> None:
     job_hours = {(r["hour_us"], r["job_id"]): r for r in ask(books.lake, "FROM job_hour_index")}
-    for hour in sorted({hour_of(row) for row in books.ledger}):
-        share: dict[str, Fraction] = defaultdict(Fraction)
+    pue = Fraction(books.site.pue_ppm or 0, 1_000_000)
+    for hour, sites in by_hour(books).items():
+        share: dict[str, list[Fraction]] = defaultdict(lambda: [Fraction(0), Fraction(0)])
         at: Counter[str] = Counter()
-        for of_site in sites_of(hour, books.ledger, known_by(hour, books.raw)).values():
-            pool_nj = of_site[None].gpu_nj
-            weights = {job: max(1, b.device_us) for job, b in of_site.items() if job is not None}
-            for job, weight in weights.items():
-                share[job] += of_site[job].gpu_nj + Fraction(
-                    pool_nj * weight, sum(weights.values())
-                )
-                at[job] += 1
-        for job, exact_nj in share.items():
-            burdened = job_hours[hour, job]["e_gpu_burdened_nj"]
-            assert abs(int(burdened) - exact_nj) < at[job], (hour, job)
-
-
-def _joined(held: dict[str, dict[Any, Borne]]) -> list[set[str]]:
-    """Return the sites in groups that no job reaches out of."""
-    groups: list[tuple[set[str], set[str]]] = []
-    for site, borne in held.items():
-        sites, jobs = {site}, set(borne) - {None}
-        apart = []
-        for other in groups:
-            if other[1] & jobs:
-                sites, jobs = sites | other[0], jobs | other[1]
-            else:
-                apart.append(other)
-        groups = [*apart, (sites, jobs)]
-    return [sites for sites, _ in groups]
+        for site in sites.values():
+            capacity_us = sum(drawn.device_us for drawn in site.values())
+            nobody = site.get(None, Drawn())
+            for job, drawn in site.items():
+                if job is not None:
+                    part = Fraction(drawn.device_us, max(1, capacity_us))
+                    gpu_nj = drawn.gpu_nj + nobody.gpu_nj * part
+                    share[job][0] += gpu_nj
+                    share[job][1] += (gpu_nj + drawn.host_nj + nobody.host_nj * part) * pue
+                    at[job] += 1
+        for job, (exact_nj, facility_nj) in share.items():
+            row = job_hours[hour, job]
+            assert abs(int(row["e_gpu_burdened_nj"]) - exact_nj) < at[job], (hour, job)
+            if row["e_facility_burdened_nj"] is not None:
+                assert abs(int(row["e_facility_burdened_nj"]) - facility_nj) < 4 * at[job]

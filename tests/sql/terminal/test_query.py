@@ -84,9 +84,10 @@ def test_the_site_file(tmp_path: Path) -> None:
     path.write_text("[site]\npue = 1.234567\nhost_w = 900.5\n[nodes.n2]\nhost_w = 7.0\n")
     for site in (load_site(path, tmp_path / "x"), load_site(None, tmp_path)):
         assert site.pue_ppm == 1_234_567
-        assert (site.host_of("n1"), site.host_of("n2")) == (900_500, 7_000)
+        hosts = site.undated()
+        assert (hosts.host_of("n1"), hosts.host_of("n2")) == (900_500, 7_000)
     nothing = load_site(None, tmp_path / "x")
-    assert (nothing.pue_ppm, nothing.host_of("n1")) == (None, None)
+    assert (nothing.pue_ppm, nothing.undated().host_of("n1")) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +97,11 @@ def test_the_site_file(tmp_path: Path) -> None:
         ("[site]\npue = 0.9\n", "site.pue"),
         ("[nodes.n1]\nhost_w = -1.0\n", "nodes.n1.host_w"),
         ("[nodes]\nn1 = 5\n", "nodes.n1"),
+        ("[[period]]\npue = 1.2\n", "period.0.from"),
+        ("[[period]]\nfrom = 2026-02-01T00:30:00Z\n", "expected the beginning of an hour in UTC"),
+        ("[[period]]\nfrom = 1999-12-31T23:00:00Z\n", "from 2000 to 2099"),
+        ("[[period]]\nfrom = 2026-02-01T00:00:00Z\nwatts = 1\n", "allowed: from, pue, host_w"),
+        ("[[period]]\nfrom = 2026-02-01T00:00:00Z\n" * 2, "have the same `from`"),
     ],
 )
 def test_a_bad_site_file_is_one_line(tmp_path: Path, text: str, says: str) -> None:

@@ -13,11 +13,12 @@ import numpy as np
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.plausible import most_power_mw
 from tokenergy_transforms import readings
 from tokenergy_transforms.batch import I64, Readings
 from tokenergy_transforms.loadprofile.bandwidth import Pace, pace
 from tokenergy_transforms.loadprofile.groups import DeviceRow, Key
-from tokenergy_transforms.plausible import Plausible, most_of
+from tokenergy_transforms.plausible import Plausible
 
 CACHE_BYTES = 256 << 20
 """Readings that stay in memory between the passes; further nodes are read twice."""
@@ -91,4 +92,4 @@ class HourReadings:
 
 
 def _most_mw(row: DeviceRow) -> int:
-    return most_of([row.get("limit_mw"), row.get("limit_max_mw")])
+    return most_power_mw(row.get("limit_mw"), row.get("limit_max_mw"))

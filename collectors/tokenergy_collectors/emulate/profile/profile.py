@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pydantic import AwareDatetime, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import Strict, first_error
+from tokenergy_collectors.base.timestamps import is_instant
 from tokenergy_collectors.emulate.profile.catalogue import shipped, with_catalogue
 from tokenergy_collectors.emulate.profile.compact import expanded
 from tokenergy_collectors.emulate.profile.fault_specs import FaultSpec, check_faults
@@ -50,10 +59,28 @@ class Profile(Strict):
         """Duration in microseconds."""
         return round(self.duration_s * 1e6)
 
+    def require_node(self, node: str) -> None:
+        """Refuse a name that no node of the profile has.
+
+        Raises:
+            UserError: it is not one; the message lists those that are.
+        """
+        if node not in self.nodes:
+            raise UserError(f"node {node!r}: not in the profile; its nodes: {_listed(self.nodes)}")
+
     @property
     def folder(self) -> Path:
         """Folder of the profile; request logs may be named relative to it."""
         return self._folder
+
+    @field_validator("start")
+    @classmethod
+    def _within_the_years(cls, start: datetime) -> datetime:
+        # The day of a profile lasts up to a month: it may not end after the last year either.
+        ends = [start.timestamp(), start.timestamp() + 31 * 86_400]
+        if not all(is_instant(round(end_s * 1e6)) for end_s in ends):
+            raise ValueError(f"{start.isoformat()}: allowed: the years 2000 to 2099")
+        return start
 
     @model_validator(mode="before")
     @classmethod
@@ -112,6 +139,13 @@ class Profile(Strict):
                         f"{a.id!r} and {b.id!r} both hold board {index} of {node!r} at "
                         f"{b.start_s:g} s: allowed: one at a time"
                     )
+
+
+def _listed(names: Iterable[str], most: int = 8) -> str:
+    """Return names separated by commas; of many only the first, and how many there are."""
+    found = list(names)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
 
 
 def load_profile(name_or_path: str | Path) -> Profile:

@@ -38,6 +38,7 @@ def run_emulated(
     from tokenergy_collectors.emulate.run.wallclock import SteppableClock
 
     profile, config = load_profile(profile_name), read_config()
+    profile.require_node(config.node)  # before the lake's folder is made
     Lake(config.lake, create=True).prepare()
     clock: Clock = SteppableClock() if real_time else VirtualClock(profile.start_us)
     return run_emulated_node(read_config, profile, clock, control, duration_us, truth)

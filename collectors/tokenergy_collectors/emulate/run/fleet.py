@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.durations import parse_duration
-from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.progress import progress_bar
 from tokenergy_collectors.base.strict import load_toml
 from tokenergy_collectors.daemon.control import Control
@@ -62,8 +61,7 @@ def collect_fleet(
     """
     wanted = list(dict.fromkeys(nodes)) or list(profile.nodes)
     for node in wanted:
-        if node not in profile.nodes:
-            raise UserError(f"node {node!r}: not in the profile {profile.name!r}")
+        profile.require_node(node)
     # Before the first node: a lake that cannot be written must not cost a node's run first.
     Lake(read_config(wanted[0]).lake, create=True).prepare()
     done = boards = 0

@@ -20,7 +20,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from tokenergy_collectors.base.clock import Clock
-from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.emulate.nvml import library as nvml
 from tokenergy_collectors.emulate.nvml.faulting import FaultingLibrary
 from tokenergy_collectors.emulate.physics.board import Board
@@ -49,10 +48,7 @@ class EmulatedNode:
     """
 
     def __init__(self, profile: Profile, node: str, clock: Clock) -> None:
-        if node not in profile.nodes:
-            raise UserError(
-                f"node {node!r}: not in the profile; its nodes: {', '.join(profile.nodes)}"
-            )
+        profile.require_node(node)
         self.profile = profile
         self.node = node
         self.duration_us = profile.duration_us

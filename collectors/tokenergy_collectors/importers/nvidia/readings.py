@@ -1,4 +1,4 @@
-"""The readings of an nvidia-smi log.
+"""The readings of an nvidia-smi log between two headers.
 
 In: rows of the log's cells. Out: columns of integers. Logs are long and repeat the same texts, so
 each text is parsed once and cached.
@@ -10,39 +10,51 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-from tokenergy_collectors.base.csvfile import BadValueError
 from tokenergy_collectors.base.timestamps import StampReader
-from tokenergy_collectors.importers.nvidia.columns import (
-    GAUGES,
-    MISSING,
-    Columns,
-    describe,
-    is_missing,
-    power_mw,
-)
+from tokenergy_collectors.importers.nvidia.cells import MISSING, is_missing, power_mw
+from tokenergy_collectors.importers.nvidia.columns import GAUGES, Columns, describe
+from tokenergy_collectors.importers.nvidia.naming import Name, names_in
 
 _MAX_CACHED = 1_000_000
 
 
 class Readings:
-    """The readings of one log, column by column; MISSING means no value."""
+    """The readings of one section of a log, column by column; MISSING means no value.
 
-    def __init__(self, columns: Columns, node: str, clock: StampReader) -> None:
-        self.columns = columns
-        self.devices = _Devices(columns, node)
+    Args:
+        columns: the columns of the section.
+        node: the host that it was recorded on.
+        clock: reads the stamps.
+        device: the device, if no column names it.
+        delimiter: what separates the cells.
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        node: str,
+        clock: StampReader,
+        device: Name | None = None,
+        delimiter: str = ",",
+    ) -> None:
+        self.columns, self.node, self.clock, self.delimiter = columns, node, clock, delimiter
+        self.combined: list[dict[str, Name]] = []
+        """The names of each combination of naming cells."""
+        self.descriptions: list[dict[str, Any]] = []
+        """Columns of `device`, from the first line of each combination."""
+        self.known: dict[tuple[str, ...], int] = {}
+        """Naming cells -> position in `combined`."""
         self.stamps = array("q")
         """Microseconds UTC."""
         self.codes = array("q")
-        """The device of each reading: a position in `devices.ids`."""
+        """For each reading, the position of its names in `combined`."""
         self.powers = {sensor: array("q") for sensor in columns.powers}
         """mW, by sensor."""
         self.gauges = {column: array("q") for column in columns.gauges}
         """In the units of `state`, by its columns."""
         self.unnamed = 0
         """Rows of a lost GPU, which have neither a device nor any value."""
-        self.cut_off = False
-        """Whether the last line was skipped because it is cut off."""
-        self.clock = clock
+        self._device = device
         watts = _ParseCache(power_mw)
         self.cells = [(self.powers[s], place, watts) for s, place in columns.powers.items()]
         self.cells += [
@@ -58,16 +70,29 @@ class Readings:
         """
         ts_us = self.clock.read(row[self.columns.stamp])
         values = [parsed[row[place]] for _, place, parsed in self.cells]
-        device = row[self.columns.device]
-        if device not in self.devices:
-            if is_missing(device) and all(value == MISSING for value in values):
+        names = tuple([row[place].strip() for place in self.columns.naming.values()])
+        if names not in self.known:
+            if names and all(map(is_missing, names)) and set(values) == {MISSING}:
                 self.unnamed += 1
                 return
-            self.devices.register(device, row)
+            self._register(names, row)
         self.stamps.append(ts_us)
-        self.codes.append(self.devices[device])
+        self.codes.append(self.known[names])
         for (values_of, _, _), value in zip(self.cells, values, strict=True):
             values_of.append(value)
+
+    def _register(self, names: tuple[str, ...], row: list[str]) -> None:
+        """Give a new combination of names its number.
+
+        Raises:
+            BadValueError: the cells name no device.
+        """
+        found = names_in(list(self.columns.naming), names, self.node)
+        if self._device is not None:
+            found = {"index": self._device}
+        self.combined.append(found)
+        self.descriptions.append(describe(self.columns, row))
+        self.known[names] = len(self.known)
 
 
 class _ParseCache(dict[str, int]):
@@ -81,32 +106,3 @@ class _ParseCache(dict[str, int]):
             self.clear()
         value = self[text] = self._parse(text)
         return value
-
-
-class _Devices(dict[str, int]):
-    """The devices of a log, numbered as they appear: text of the cell -> number."""
-
-    def __init__(self, columns: Columns, node: str) -> None:
-        self.ids: list[str] = []
-        self.descriptions: list[dict[str, Any]] = []
-        """Columns of `device`, from the first line of each device."""
-        self._columns = columns
-        self._node = node
-
-    def register(self, text: str, row: list[str]) -> None:
-        """Give the device of a new cell text its number.
-
-        Raises:
-            BadValueError: the cell names no device, or its line has a value that cannot be read.
-        """
-        name = text.strip()
-        if is_missing(name):
-            raise BadValueError(f"cannot tell which GPU this is: {text!r}")
-        if not self._columns.by_uuid:
-            if not (name.isascii() and name.isdigit()):
-                raise BadValueError(f"cannot read index {text!r}: expected 0, 1, 2, ...")
-            name = f"{self._node}/{int(name)}"
-        if name not in self.ids:
-            self.descriptions.append(describe(self._columns, row))
-            self.ids.append(name)
-        self[text] = self.ids.index(name)

@@ -1,10 +1,11 @@
-"""Rows of the lake from the columns of an nvidia-smi log.
+"""Rows of the lake from the readings of an nvidia-smi log.
 
-In: a `Readings`, read and checked. Out: Arrow tables of `power`, `state` and `device`.
+In: a `NvidiaLog`, read and checked. Out: Arrow tables of `power`, `state` and `device`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tokenergy_collectors.importers.nvidia.columns import MISSING
+from tokenergy_collectors.base.csvfile import BadValueError
+from tokenergy_collectors.importers.nvidia.cells import MISSING
+from tokenergy_collectors.importers.nvidia.naming import Devices, identify
 from tokenergy_collectors.lake.contract import DEVICE, POWER, STATE, Table
 
 if TYPE_CHECKING:
@@ -21,62 +24,121 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 
 
-def power_rows(log: Readings) -> pa.Table:
+@dataclass(slots=True)
+class Section:
+    """The readings of one section of a log, with their devices known.
+
+    Attributes:
+        log: the readings.
+        devices: the devices.
+        codes: for each reading, the position of its device in `devices.ids`.
+        stamps: for each reading, its stamp (us UTC).
+        power: rows of `power`.
+    """
+
+    log: Readings
+    devices: Devices
+    codes: Ints
+    stamps: Ints
+    power: pa.Table
+
+
+def section_of(log: Readings) -> Section:
+    """Return a section with its devices and its power.
+
+    Raises:
+        BadValueError: it does not say which device a reading is of.
+    """
+    combined = np.array(log.codes, dtype=np.int64)
+    stamps = np.array(log.stamps, dtype=np.int64)
+    devices = identify(log.combined, combined, stamps)
+    codes = np.array(devices.of, dtype=np.int64)[combined]
+    return Section(log, devices, codes, stamps, _power_rows(log, devices, codes, stamps))
+
+
+def _power_rows(log: Readings, devices: Devices, codes: Ints, stamps: Ints) -> pa.Table:
     """Return a row for every reading with a value, from the best power column of each device."""
-    codes = np.array(log.codes, dtype=np.int64)
     sensors = list(log.powers)
     readings = [np.array(values, dtype=np.int64) for values in log.powers.values()]
-    devices = len(log.devices.ids)
-    has = [np.bincount(codes[mw != MISSING], minlength=devices) > 0 for mw in readings]
+    count = len(devices.ids)
+    has = [np.bincount(codes[mw != MISSING], minlength=count) > 0 for mw in readings]
     best = np.argmax(has, axis=0)[codes]
     values_mw = np.choose(best, readings)
     kept = values_mw != MISSING
     return _table(
         POWER,
-        ts_us=np.array(log.stamps, dtype=np.int64)[kept],
-        device_id=_names(codes[kept], log.devices.ids),
+        ts_us=stamps[kept],
+        device_id=_names(codes[kept], devices.ids),
         power_mw=values_mw[kept],
         sensor=_names(best[kept], sensors),
         epoch=np.zeros(int(kept.sum()), dtype=np.int32),
     )
 
 
-def state_rows(log: Readings) -> pa.Table | None:
-    """Return a row for every line with a gauge; None if the log has no gauge columns."""
+def state_rows(section: Section) -> pa.Table | None:
+    """Return a row for every line with a gauge; None if the section has no gauge columns."""
+    log = section.log
     if not log.gauges:
         return None
     gauges = {name: np.array(values, dtype=np.int64) for name, values in log.gauges.items()}
     kept = np.any([values != MISSING for values in gauges.values()], axis=0)
     return _table(
         STATE,
-        ts_us=np.array(log.stamps, dtype=np.int64)[kept],
-        device_id=_names(np.array(log.codes, dtype=np.int64)[kept], log.devices.ids),
+        ts_us=section.stamps[kept],
+        device_id=_names(section.codes[kept], section.devices.ids),
         **{name: _nullable(values[kept]) for name, values in gauges.items()},
     )
 
 
-def device_rows(log: Readings, node: str, power: pa.Table) -> pa.Table:
-    """Return a row for every device, from its first line.
+def device_rows(sections: list[Section], node: str, power: pa.Table) -> pa.Table:
+    """Return a row for every device, and another where a later section says more about it.
 
     The update period is the median spacing of the device's readings: it is that of the log, not of
     the sensor.
     """
-    codes = np.array(log.codes, dtype=np.int64)
-    stamps = np.array(log.stamps, dtype=np.int64)
     rows = []
-    for code, device_id in enumerate(log.devices.ids):
-        mine = power["ts_us"].filter(pc.equal(power["device_id"], device_id))
-        rows.append(
-            {
-                **log.devices.descriptions[code],
-                "ts_us": int(stamps[codes == code].min()),
-                "device_id": device_id,
-                "node": node,
-                "update_us": _median_spacing_us(mine.to_numpy()),
-                "emulated": False,
-            }
-        )
+    known: dict[str, dict[str, Any]] = {}
+    for section in sections:
+        for code, device_id in enumerate(section.devices.ids):
+            first = section.log.descriptions[section.devices.of.index(code)]
+            said = {**first, **section.devices.described[code]}
+            before = known.get(device_id, {})
+            now = {**before, **{name: value for name, value in said.items() if value is not None}}
+            if device_id in known and now == before:
+                continue
+            known[device_id] = now
+            mine = power["ts_us"].filter(pc.equal(power["device_id"], device_id))
+            rows.append(
+                {
+                    **now,
+                    "ts_us": int(section.stamps[section.codes == code].min()),
+                    "device_id": device_id,
+                    "node": node,
+                    "update_us": _median_spacing_us(mine.to_numpy()),
+                    "emulated": False,
+                }
+            )
     return pa.Table.from_pylist(rows, schema=DEVICE.schema())
+
+
+def check_instants(power: pa.Table) -> None:
+    """Refuse a log in which a device regularly has several powers at one instant.
+
+    Only for a log whose stamps are finer than a second: there it means that several devices have
+    one name. Stamps to the second just hold several readings each.
+
+    Raises:
+        BadValueError: a device has several powers at most of its stamps.
+    """
+    for device_id in pc.unique(power["device_id"]).to_pylist():
+        mine = power.filter(pc.equal(power["device_id"], device_id))
+        read = np.unique(np.stack([mine["ts_us"].to_numpy(), mine["power_mw"].to_numpy()]), axis=1)
+        stamps, counts = np.unique(read[0], return_counts=True)
+        if 2 * int((counts > 1).sum()) > len(stamps):
+            raise BadValueError(
+                f"device {device_id!r} has {counts.max()} different powers at one instant: "
+                "expected a column uuid or index that names each device"
+            )
 
 
 def _median_spacing_us(stamps: Ints) -> int | None:
@@ -91,7 +153,9 @@ def _nullable(values: Ints) -> pa.Array:
 
 
 def _names(codes: Ints, names: list[str]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names)).cast(pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(names, pa.string())).cast(
+        pa.string()
+    )
 
 
 def _table(spec: Table, **columns: Any) -> pa.Table:

@@ -10,18 +10,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenergy_collectors.base.csvfile import Progress
+from tokenergy_collectors.base.csvfile import BadValueError, Progress
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.timestamps import StampReader
-from tokenergy_collectors.importers.nvidia.log import read_log
+from tokenergy_collectors.importers.nvidia.log import NvidiaLog, read_log
+from tokenergy_collectors.importers.nvidia.naming import read_name
 from tokenergy_collectors.importers.result import ImportResult, write_new
 from tokenergy_collectors.lake.paths import escape_node
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tokenergy_collectors.lake import Lake
+
+_ENOUGH_STAMPS = 10
+"""So many stamps whose fraction is 0 each time are stamps to the second."""
 
 
 def import_nvidia_smi(
-    lake: Lake, path: str | Path, node: str, tz: str = "UTC", progress: Progress | None = None
+    lake: Lake,
+    path: str | Path,
+    node: str,
+    tz: str = "UTC",
+    progress: Progress | None = None,
+    *,
+    device: str | None = None,
+    columns: str | None = None,
 ) -> ImportResult:
     """Read a log completely, then add the rows that the lake does not hold yet.
 
@@ -31,24 +45,69 @@ def import_nvidia_smi(
         node: the host that it was recorded on.
         tz: time zone of its stamps (nvidia-smi writes local time without an offset).
         progress: called now and then with the number of bytes read so far.
+        device: index, UUID or PCI address of the device, if the log has no column for it.
+        columns: names of the log's columns, separated by commas, in place of its headers.
 
     Raises:
         UserError: the log cannot be used, and nothing was written; or the lake cannot be written.
     """
-    from tokenergy_collectors.importers.nvidia.rows import device_rows, power_rows, state_rows
-
     escape_node(node)
-    log = read_log(path, node, StampReader(tz), progress)
-    power, state = power_rows(log), state_rows(log)
-    devices = device_rows(log, node, power)
-    result = ImportResult(devices=len(log.devices.ids))
-    result.first_us, result.last_us = min(log.stamps), max(log.stamps)
-    if without := len(log.stamps) + log.unnamed - power.num_rows:
-        result.notes.append(f"skipped rows without a power value: {without}")
+    name = None
+    if device is not None:
+        try:
+            name = read_name("device", device.strip(), node)
+        except BadValueError as error:
+            raise UserError(f"--device: {error}") from None
+    clock = StampReader(tz)
+    log = read_log(path, node, clock, progress, device=name, columns=columns)
+    result = ImportResult(left_out=log.left_out)
     if log.cut_off:
         result.notes.append("skipped the last line: it is cut off")
-    write_new(lake, "device", devices, node, result, apart_from=["update_us"])
-    write_new(lake, "power", power, node, result)
-    if state is not None:
-        write_new(lake, "state", state, node, result)
+    if any(section.stamps for section in log.sections):
+        try:
+            _write(lake, log, node, clock, result)
+        except BadValueError as error:
+            raise UserError(f"{path}: {error}") from None
     return result
+
+
+def _write(lake: Lake, log: NvidiaLog, node: str, clock: StampReader, result: ImportResult) -> None:
+    """Write the rows of a log.
+
+    Raises:
+        BadValueError: it does not say which device a reading is of; nothing was written.
+        UserError: the lake cannot be written.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from tokenergy_collectors.importers.nvidia.rows import (
+        check_instants,
+        device_rows,
+        section_of,
+        state_rows,
+    )
+
+    sections = [section_of(section) for section in log.sections if section.stamps]
+    power = pa.concat_tables([section.power for section in sections])
+    seconds = not clock.has_fractions or (
+        not clock.is_finer_than_seconds
+        and len(np.unique(np.concatenate([s.stamps for s in sections]))) >= _ENOUGH_STAMPS
+    )
+    if not seconds:
+        check_instants(power)
+    result.devices = len({name for section in sections for name in section.devices.ids})
+    result.first_us = min(int(section.stamps.min()) for section in sections)
+    result.last_us = max(int(section.stamps.max()) for section in sections)
+    if without := log.readings - power.num_rows:
+        result.notes.append(f"skipped rows without a power value: {without}")
+    for section in sections:
+        result.notes += [note for note in section.devices.notes if note not in result.notes]
+    states: list[pa.Table] = [s for section in sections if (s := state_rows(section)) is not None]
+    write_new(
+        lake, "device", device_rows(sections, node, power), node, result, apart_from=["update_us"]
+    )
+    # A stamp to the second may belong to several readings, of which two may well be equal.
+    write_new(lake, "power", power, node, result, repeats=seconds)
+    if states:
+        write_new(lake, "state", pa.concat_tables(states), node, result)

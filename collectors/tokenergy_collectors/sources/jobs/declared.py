@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.leftout import LeftOut
 from tokenergy_collectors.lake.allocations import Identity
 from tokenergy_collectors.lake.corrections import Records
 from tokenergy_collectors.lake.devicehistory import DeviceHistory, Sighting
@@ -30,7 +31,8 @@ class JobChanges(NamedTuple):
     Attributes:
         rows: rows of `jobs` to record.
         edges_us: the edges that were not known before (us UTC).
-        remarks: what has to be said about the devices of a list that was read again.
+        remarks: what has to be said about a list that was read again: lines that were left out, and
+            devices that nobody knows.
     """
 
     rows: list[AllocationRow]
@@ -81,8 +83,9 @@ class DeclaredJobs:
         self.spread = {_key(row) for row in current if not self._is_here(identity, row)}
         self._edges_us: set[int] = set()
         self._seen: tuple[int, int, int] | None = None
+        self._left_out: list[str] = []
         if path is not None:
-            read_jobs(path)
+            read_jobs(path, left_out=LeftOut())
 
     def changes(self, now_us: int) -> JobChanges:
         """Return what is new since the last call; the file is read only if it has changed.
@@ -96,8 +99,9 @@ class DeclaredJobs:
         listed = [] if self._path is None else self._from_file(self._path)
         # After the file, which may be unreadable: these rows must not be lost with it.
         given, self._rows = self._rows, []
+        left_out, self._left_out = self._left_out, []
         if not given and not listed:
-            return JobChanges([], set(), [])
+            return JobChanges([], set(), left_out)
         self._look(now_us)
         every = [self._in_cluster(row) for row in given + listed]
         identity = self._identity({row["node"] for row in every})
@@ -105,9 +109,9 @@ class DeclaredJobs:
         self.spread |= {_key(row) for row in every if not self._is_here(identity, row)}
         edges_us = {row[name] for row in rows for name in ("start_us", "end_us")} - {None}
         fresh_us, self._edges_us = edges_us - self._edges_us, self._edges_us | edges_us
-        explained = [identity.explained(row) for row in rows]
-        said = remarks.of_devices(rows, explained)
-        return JobChanges(self._record(rows, explained, now_us), fresh_us, list(said.values()))
+        explained: list[remarks.Explained] = [identity.explained(row) for row in rows]
+        said = [*left_out, *remarks.of_devices(rows, explained).values()]
+        return JobChanges(self._record(rows, explained, now_us), fresh_us, said)
 
     def here(self) -> list[AllocationRow]:
         """Return the allocations of this node, including past ones."""
@@ -158,7 +162,9 @@ class DeclaredJobs:
         seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         if seen == self._seen:
             return []
-        rows: list[AllocationRow] = [*read_jobs(path)]
+        left_out = LeftOut()
+        rows: list[AllocationRow] = [*read_jobs(path, left_out=left_out)]
+        self._left_out = left_out.lines()
         self._seen = seen  # only now: a file that cannot be read is read again next time
         return rows
 

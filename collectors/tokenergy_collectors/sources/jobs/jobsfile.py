@@ -8,13 +8,15 @@ rows of `jobs` without `recorded_us`, which the caller sets when it records them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import TypedDict
 
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
-from tokenergy_collectors.base.timestamps import StampReader
+from tokenergy_collectors.base.leftout import LeftOut
+from tokenergy_collectors.base.timestamps import OUTSIDE, BadInstantError, StampReader, is_instant
 from tokenergy_collectors.lake.contract import WHOLE_PPM
 from tokenergy_collectors.lake.corrections import allocation_key
 from tokenergy_collectors.lake.devicenames import listed_devices, parse_device
@@ -23,6 +25,10 @@ from tokenergy_collectors.lake.jobkey import checked_cluster
 REQUIRED = ("job_id", "node", "device_id", "start", "end")
 OPTIONAL = ("share", "scheduler", "user", "account", "name", "cluster", "allocation_id")
 _KNOWN = (*REQUIRED, *OPTIONAL)
+
+_DIGITS_OF_SECONDS = 11
+_DAY_FIRST = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-]\d{4}\b", re.ASCII)
+"""A date that begins with the day or with the month: which of them is not known."""
 
 
 class Job(TypedDict):
@@ -45,14 +51,19 @@ class Job(TypedDict):
 
 
 def read_jobs(
-    path: str | Path, *, node_default: str | None = None, cluster: str | None = None
+    path: str | Path,
+    *,
+    node_default: str | None = None,
+    cluster: str | None = None,
+    left_out: LeftOut | None = None,
 ) -> list[Job]:
     """Read and check a whole list of jobs.
 
     Args:
-        path: the file. Times are Unix seconds or ISO 8601, without an offset UTC.
+        path: the file. Times are Unix seconds (ms, us, ns) or ISO 8601, without an offset UTC.
         node_default: the node of rows that name none; if None, every row must name its node.
         cluster: the cluster of rows that name none.
+        left_out: takes rows whose times are outside the accepted years; if None, they are errors.
 
     Returns:
         The allocations in the order of the file, identical ones only once. One whose end is its
@@ -68,7 +79,14 @@ def read_jobs(
         for row in file.all_rows():
             file.check_width(row)
             cells = dict(zip(names, (cell.strip() for cell in row), strict=True))
-            for job in _jobs(cells, clock, node_default, cluster):
+            try:
+                jobs = list(_jobs(cells, clock, node_default, cluster))
+            except BadInstantError:
+                if left_out is None:
+                    raise
+                left_out.add(OUTSIDE, file.line, ",".join(row))
+                continue
+            for job in jobs:
                 line, other = found.setdefault(_key(job), (file.line, job))
                 # An identical row is harmless; of two that differ, either could be wrong.
                 if other != job:
@@ -109,8 +127,8 @@ def _jobs(
     for name in ("job_id", "node", "device_id", "start"):
         if not cells.get(name):
             raise BadValueError(f"{name} is empty")
-    start_us = clock.read(cells["start"])
-    end_us = clock.read(cells["end"]) if cells["end"] else None
+    start_us = _instant_us(clock, cells["start"])
+    end_us = _instant_us(clock, cells["end"]) if cells["end"] else None
     if end_us is not None and end_us < start_us:
         raise BadValueError(f"end {cells['end']!r} is before start {cells['start']!r}")
     try:
@@ -141,6 +159,22 @@ def _jobs(
             cluster=cluster,
             allocation_id=allocation_id,
         )
+
+
+def _instant_us(clock: StampReader, text: str) -> int:
+    """Return a time as UTC microseconds; schedulers export Unix milliseconds and finer too.
+
+    The accepted years are disjoint ranges in seconds, ms, us and ns: a number fits one of them.
+    """
+    if text.isascii() and text.isdigit() and len(text) > _DIGITS_OF_SECONDS:
+        for ts_us in (int(text) * 1_000, int(text), int(text) // 1_000):
+            if is_instant(ts_us):
+                return ts_us
+    if found := _DAY_FIRST.match(text):
+        raise BadValueError(
+            f"time {text!r} could be day {found[1]} or day {found[2]}: expected 2024-01-31T12:34:56"
+        )
+    return clock.read(text)
 
 
 def _share_ppm(text: str) -> int:

@@ -12,9 +12,11 @@ from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.base.leftout import LeftOut
 from tokenergy_collectors.base.problems import Problems
 from tokenergy_collectors.lake.allocations import sightings
 from tokenergy_collectors.lake.contract import JOBS
+from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
 from tokenergy_collectors.sources.jobs.jobsfile import read_jobs
@@ -90,7 +92,7 @@ class Jobs(Source[JobKeys]):
         """
         # An emulated node's jobs are those of its profile.
         if config.jobs_file is not None and not emulated:
-            read_jobs(config.jobs_file)
+            read_jobs(config.jobs_file, left_out=LeftOut())
 
     @classmethod
     def check(cls, config: Any, host: Host) -> Iterator[Finding]:
@@ -103,13 +105,18 @@ class Jobs(Source[JobKeys]):
             )
             return
         try:
-            jobs = read_jobs(config.jobs_file)
+            jobs = read_jobs(config.jobs_file, left_out=LeftOut())
+            path = Path(config.jobs_file)
+            changes = DeclaredJobs(host.node, host.boards, path).changes(host.now_us())
         except UserError as error:
             yield Finding("FAIL", "jobs", str(error))
             return
-        here = sum(job["node"] == host.node for job in jobs)
+        names = NodeNames({host.node}, (job["node"] for job in jobs))
+        here = sum(bool(names.recorded(job["node"])) for job in jobs)
         text = f"{config.jobs_file}: {len(jobs)} allocations, {here} on node {host.node}"
         yield Finding("warn" if jobs and not here else "ok", "jobs", text)
+        for remark in changes.remarks:
+            yield Finding("warn", "jobs", remark)
 
 
 def _path(config: JobKeys, host: Host) -> Path | None:

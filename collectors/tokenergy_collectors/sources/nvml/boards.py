@@ -46,6 +46,7 @@ class Board:
         scopes: field and scope of what else it meters (module, memory), by name.
         counter_scope: what its energy counter covers, `gpu` or `module`; None if not known. A
             counter that covers the module is not used as this board's counter.
+        limit_max_mw: the highest power limit that can be set, if that is known.
     """
 
     handle: Any
@@ -67,6 +68,7 @@ class Board:
     instances: tuple[Instance, ...] = ()
     scopes: dict[str, tuple[int, int]] = field(default_factory=dict)
     counter_scope: str | None = None
+    limit_max_mw: int | None = None
 
     def __post_init__(self) -> None:
         session.register(self)
@@ -136,16 +138,26 @@ class Board:
         Raises:
             pynvml.NVMLError: the board does not answer.
         """
+        zero: tuple[str, FieldRequest] | None = None
         for number, sensor in SENSORS:
             request = FieldRequest([(number, pynvml.NVML_POWER_SCOPE_GPU, _MAX_POWER_MW)])
-            if if_supported(request.read, self.handle) not in (None, [None]):
-                self.sensor = sensor
-                self.power_request, self.energy_request = request, self._with_counter(request)
+            found = if_supported(request.read, self.handle)
+            if found == [0]:  # drivers show 0 in a field that they do not fill
+                zero = zero or (sensor, request)
+            elif found not in (None, [None]):
+                self._use(sensor, request)
                 return
         # Before Ampere the reading is instantaneous, later a 1 s average: NVML does not say which.
-        answers = if_supported(pynvml.nvmlDeviceGetPowerUsage, self.handle) is not None
-        self.sensor = "unknown" if answers else "none"
+        usage = if_supported(pynvml.nvmlDeviceGetPowerUsage, self.handle)
+        if zero and not usage:
+            self._use(*zero)
+            return
+        self.sensor = "unknown" if usage is not None else "none"
         self.power_request = self.energy_request = None
+
+    def _use(self, sensor: str, request: FieldRequest) -> None:
+        self.sensor = sensor
+        self.power_request, self.energy_request = request, self._with_counter(request)
 
     def _with_counter(self, request: FieldRequest) -> FieldRequest:
         return FieldRequest([*request.fields, _COUNTER]) if self.has_energy else request

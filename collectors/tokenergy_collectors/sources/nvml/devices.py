@@ -180,3 +180,4 @@ def _apply(board: Board, nameplate: Nameplate) -> None:
     """Copy what the nameplate says into the board's attributes."""
     board.index, board.driver = nameplate.index, nameplate.driver
     board.limit_mw, board.instances = nameplate.limit_mw, nameplate.instances
+    board.limit_max_mw = nameplate.limit_max_mw

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.base.problems import Problems
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.plan import Plan, Reader, Task
 from tokenergy_collectors.sources.source import Source
@@ -51,11 +52,27 @@ class Tokens(Source[TokenKeys]):
             reader.ask(even_if_busy=True)
 
     def _scrape(self, endpoint: TokenEndpoint) -> Task:
+        problems = Problems()
+
         def scrape() -> str | None:
             self.host.output.add("tokens", endpoint.scrape())
+            self._note(endpoint, problems)
             return endpoint.failing
 
         return scrape
+
+    def _note(self, endpoint: TokenEndpoint, problems: Problems) -> None:
+        """Record that an endpoint is lost, once, and that it answers again.
+
+        From an endpoint that is silent nobody knows what it counts: without the event its silence
+        could be taken for a server that has nothing to do.
+        """
+        source_id, why = endpoint.source.source_id, endpoint.failing
+        if why is None:
+            if problems.is_over(source_id):
+                self.host.event("tokens_found", None, f"{source_id} answers again")
+        elif problems.is_new(source_id, ""):  # once an outage, however the reason changes
+            self.host.event("tokens_lost", None, f"{source_id}: {why}")
 
     @classmethod
     def check(cls, config: Any, host: Host) -> Iterator[Finding]:

@@ -59,6 +59,7 @@ ADHOC = (
     "stamp_us",
     "span_us",
     "part_of",
+    "place_at",
     "place",
     "job_device",
     "tokenergy_by",

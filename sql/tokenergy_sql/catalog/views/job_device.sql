@@ -1,6 +1,8 @@
 -- Each job on each of its devices: energy as booked there, tokens by device time.
--- In: job_index, ledger_hour, place. Out: one row a job, device and node; one without a device for
--- a job that is not in the ledger, and for claimed time of which nothing was recorded.
+-- In: job_index, ledger_hour, place_at. Out: one row a job, device, node and place; one without a
+-- device for a job that is not in the ledger, and for claimed time of which nothing was recorded.
+--
+-- The place and the board are those of each hour: the last recorded by its end.
 --
 -- Which of a job's devices made a token is unknown. So tokens N are split by device time w, by the
 -- telescoping rule: floor(N W / T) minus the same for the predecessor, where W is the running sum
@@ -8,37 +10,39 @@
 -- of a job add up exactly to its row in job_index.
 --
 --   n_tokens   tokens counted: generated or trained; NULL for a mixed job
---   spread     true if the job has other devices too: tokens, hosts and burden are estimates
+--   spread     true if the job has other devices or places too: tokens, hosts and burden are
+--              estimates
 CREATE VIEW job_device AS
 WITH
 booked AS (
     SELECT
-        job_id,
-        device_id,
-        node,
+        l.job_id,
+        l.device_id,
+        l.node,
+        p.gpu, p.rack, p.pod, p.hall, p.site,
         sum(device_us)::BIGINT AS device_us,
         sum(covered_us)::BIGINT AS covered_us,
         sum(energy_nj)::HUGEINT AS e_gpu_nj,
         sum(low_nj)::HUGEINT AS e_gpu_low_nj,
         sum(high_nj)::HUGEINT AS e_gpu_high_nj,
         sum(energy_nj) FILTER (WHERE account = 'active')::HUGEINT AS e_gpu_active_nj
-    FROM ledger_hour
-    WHERE job_id IS NOT NULL
+    FROM ledger_hour AS l
+    ASOF LEFT JOIN place_at AS p
+        ON p.device_id = l.device_id AND p.from_us < l.hour_us + 3600000000
+    WHERE l.job_id IS NOT NULL
     GROUP BY ALL
 ),
 -- Devices of one place follow each other, so that a place is rounded only once.
 weighted AS (
     SELECT
         b.*,
-        p.gpu, p.rack, p.pod, p.hall, p.site,
         CASE WHEN sum(b.device_us) OVER (PARTITION BY b.job_id) = 0 THEN 1 ELSE b.device_us END
             AS weight,
         row_number() OVER (
             PARTITION BY b.job_id
-            ORDER BY p.site, p.hall, p.pod, p.rack, b.node, b.device_id
+            ORDER BY b.site, b.hall, b.pod, b.rack, b.node, b.device_id, b.gpu
         ) AS place_number
     FROM booked AS b
-    LEFT JOIN place AS p USING (device_id)
 ),
 -- Time that a job claimed and nothing recorded is on no known board: it has a row of its own.
 unseen AS (

@@ -1,19 +1,6 @@
--- Where each device is, and its board.
--- In: device_now. Out: one row a device.
---
--- Names are qualified by what contains them, since two halls may both have a rack 1.
---
---   gpu   board name
---   pod   SITE/HALL/POD, without unknown parts; NULL if the pod is unknown
---   rack  SITE/HALL/POD/RACK, without unknown parts; NULL if the rack is unknown
---   hall  SITE/HALL, without unknown parts; NULL if the hall is unknown
+-- Where each device is now, and its board; for figures of the past, see place_at.
+-- In: place_at. Out: one row a device.
 CREATE VIEW place AS
-SELECT
-    device_id,
-    "name" AS gpu,
-    node,
-    CASE WHEN rack IS NOT NULL THEN concat_ws('/', site, hall, pod, rack) END AS rack,
-    CASE WHEN pod IS NOT NULL THEN concat_ws('/', site, hall, pod) END AS pod,
-    CASE WHEN hall IS NOT NULL THEN concat_ws('/', site, hall) END AS hall,
-    site
-FROM device_now
+SELECT * EXCLUDE (from_us, to_us)
+FROM place_at
+WHERE to_us = 9000000000000000

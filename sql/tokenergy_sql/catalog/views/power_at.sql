@@ -1,8 +1,9 @@
 -- The power of each device at an instant.
--- In: segment, place, allocation; moment, a TIMESTAMP, ISO 8601 text or microseconds.
+-- In: segment, place_at, allocation; moment, a TIMESTAMP, ISO 8601 text or microseconds.
 -- Out: one row a device that has a segment at the instant.
 --
--- The figures are those of the segment that contains the instant; at a cut, of the later one.
+-- The figures are those of the segment that contains the instant; at a cut, of the later one. Places are those
+-- of the instant.
 --
 --   from_us    start of the segment
 --   to_us      end of the segment
@@ -41,8 +42,10 @@ CREATE MACRO power_at(moment) AS TABLE
         t.covered_us / (t.end_us - t.start_us) AS coverage,
         h.jobs
     FROM there AS t
-    LEFT JOIN place AS p USING (device_id)
-    LEFT JOIN held AS h USING (device_id)
+    LEFT JOIN place_at AS p
+        ON p.device_id = t.device_id
+        AND p.from_us <= stamp_us(moment) AND p.to_us > stamp_us(moment)
+    LEFT JOIN held AS h ON h.device_id = t.device_id
     UNION ALL BY NAME
     SELECT error('power_at: expected a TIMESTAMP, ISO 8601 or microseconds') AS device_id
     WHERE stamp_us(moment) IS NULL

@@ -73,6 +73,8 @@ ranged AS (
         END AS peak_mw,
         coalesce(around_mw, limit_mw) AS near_mw,
         coalesce(window_us, us_per_second()) AS span_us,
+        -- Interpolation may misplace half a spacing; a rounded stamp, all that it was rounded by.
+        spacing_us + 2 * coalesce(stamp_step_us, 0) AS apart_us,
         coalesce(here_mw, around_mw, limit_mw) AS level_mw
     FROM beside
 ),
@@ -98,7 +100,7 @@ bounded AS (
             ELSE coalesce(window_us, 0) * (
                 top_mw::HUGEINT * full_ppm * full_ppm
                 + idle_mw::HUGEINT * (whole_ppm() - full_ppm) * (whole_ppm() + full_ppm)
-            ) // (2 * whole_ppm() * whole_ppm()) - near_mw::HUGEINT * spacing_us // 2
+            ) // (2 * whole_ppm() * whole_ppm()) - near_mw::HUGEINT * apart_us // 2
         END AS least_nj,
         CASE meter
             WHEN 'counter'
@@ -110,7 +112,7 @@ bounded AS (
                 + idle_mw::HUGEINT * (whole_ppm() - full_ppm) * (whole_ppm() - full_ppm)
             ) // (2 * whole_ppm() * whole_ppm())
             + coalesce(renewed_us, spacing_us) * peak_mw::HUGEINT
-            + near_mw::HUGEINT * spacing_us // 2
+            + near_mw::HUGEINT * apart_us // 2
         END AS most_nj
     FROM filled
 ),
@@ -120,7 +122,7 @@ moved AS (
         CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END::BIGINT AS shift_nj,
         CASE meter WHEN 'counter' THEN whole_ppm() ELSE seen_ppm END::BIGINT AS part_ppm,
         scale_ppm(shift_nj::HUGEINT, part_ppm) AS moved_nj,
-        near_mw::HUGEINT * spacing_us * part_ppm // (2 * whole_ppm()) AS smeared_nj
+        near_mw::HUGEINT * apart_us * part_ppm // (2 * whole_ppm()) AS smeared_nj
     FROM bounded
 )
 SELECT

@@ -1,11 +1,10 @@
 -- The exact sums of each job in each hour.
--- In: ledger_hour, job_time, token_usage, job_facts, allocation, parameters, burden, device_now,
--- site_node, site. Out: job_id, hour_us, the sums of the contract but those of the joint time (see
+-- In: ledger_hour, job_time, token_usage, job_facts, allocation, parameters, burden, host_share,
+-- device_now, site. Out: job_id, hour_us, the sums of the contract but those of the joint time (see
 -- `joint_hour.sql`), index_kind (the kind of token that the index divides by; NULL: none) and silent
 -- (whether no counter was read), methods and reasons as lists.
 --
--- The devices of a node share its host's declared power: a job bears host_mw x (its device time on
--- the node) / (devices of the node). Without a declaration it is NULL, and so is every boundary
+-- Without a declared host power (see host_share) the host's energy is NULL, and so is every boundary
 -- above it.
 WITH
 booked AS (
@@ -100,29 +99,13 @@ spanned AS (
         high_nj - each_nj AS e_gpu_rss_high_nj
     FROM saved
 ),
-node_devices AS (
-    SELECT node, count(DISTINCT device_id) AS devices
-    FROM device_now
-    WHERE mig_parent IS NULL
-    GROUP BY node
-),
-on_node AS (
-    SELECT job_id, hour_us, node, sum(device_us) AS device_us
-    FROM ledger_hour
-    WHERE job_id IS NOT NULL
-    GROUP BY ALL
-),
 hosted AS (
     SELECT
-        o.job_id,
-        o.hour_us,
-        CASE
-            WHEN count(s.host_mw) = count(*)
-                THEN sum(s.host_mw::HUGEINT * o.device_us // n.devices)
-        END AS e_host_nj
-    FROM on_node AS o
-    LEFT JOIN node_devices AS n USING (node)
-    LEFT JOIN site_node AS s USING (node)
+        job_id,
+        hour_us,
+        CASE WHEN count(host_nj) = count(*) THEN sum(host_nj) END AS e_host_nj
+    FROM host_share
+    WHERE job_id IS NOT NULL
     GROUP BY ALL
 ),
 counted AS (

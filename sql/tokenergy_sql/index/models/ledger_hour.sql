@@ -47,6 +47,7 @@ SELECT
         )
     ), 0) AS class_nj,
     coalesce(c.calibrated, false) AS calibrated,
-    a.reasons
+    a.reasons,
+    nullif(c.calibrated_meters, '') AS calibrated_meters
 FROM added AS a
 LEFT JOIN sensor_class AS c USING (device_id)

@@ -24,6 +24,8 @@
 --                                       at least
 --   *_class_ppm, *_class_mw             the part of it that all boards of the name share
 --
+-- What a log rounds (`device.stamp_step_us`, `power_step_mw`) is added to these.
+--
 -- A period below zero or above ten minutes is not plausible and counts as unknown.
 --
 -- Classes. Data centre boards: 5 % (NVML's reference states +-5 % for the last boards it covers;
@@ -39,10 +41,12 @@ latest AS (
         CASE WHEN learned_us BETWEEN 0 AND 600 * us_per_second() THEN learned_us END AS learned_us,
         CASE WHEN update_us BETWEEN 0 AND 600 * us_per_second() THEN update_us END AS update_us,
         CASE WHEN counter_us BETWEEN 0 AND 600 * us_per_second() THEN counter_us END AS counter_us,
+        coalesce(stamp_step_us, 0) AS stamp_step_us,
+        coalesce(power_step_mw, 0) AS power_step_mw,
         "name"
     FROM device_now
     UNION ALL
-    SELECT NULL, NULL, NULL, NULL, NULL, ''
+    SELECT NULL, NULL, NULL, NULL, NULL, 0, 0, ''
 ),
 named AS (
     SELECT
@@ -52,6 +56,8 @@ named AS (
         learned_us,
         update_us,
         counter_us,
+        stamp_step_us,
+        power_step_mw,
         regexp_matches(board, '\b(A100|A30|A800|[HB][1-8]00|H20|GH200|GB[23]00)\b') AS in_part,
         in_part OR regexp_matches(board, '\b(P100|V100S?|T4|A2|A10G?|A16|A40|L4|L40S?)\b')
             AS data_centre
@@ -87,7 +93,9 @@ known AS (
             ELSE coalesce(b.offset_uncertainty_mw, CASE WHEN data_centre THEN 1200 ELSE 12500 END)
         END AS class_mw,
         own_ppm + class_ppm + coalesce(c.reference_ppm, b.reference_ppm, 0) AS within_ppm,
-        own_mw + class_mw + coalesce(c.reference_mw, b.reference_mw, 0) AS within_mw,
+        -- A log that prints whole watts is off by half a watt at most, whatever the card.
+        own_mw + class_mw + coalesce(c.reference_mw, b.reference_mw, 0)
+        + CASE m.meter WHEN 'sensor' THEN (power_step_mw + 1) // 2 ELSE 0 END AS within_mw,
         coalesce(c.name, b.name) IS NOT NULL AS calibrated
     FROM named AS n
     CROSS JOIN (VALUES ('sensor'), ('counter')) AS m (meter)
@@ -116,6 +124,7 @@ SELECT
         whole_ppm()
     ) AS seen_ppm,
     coalesce(update_us, learned_us, 100000) AS spacing_us,
+    stamp_step_us,
     counter_us,
     l.limit_mw,
     s.low_ppm AS sensor_low_ppm,
@@ -134,7 +143,10 @@ SELECT
     scale_ppm(c.own_mw, c.low_ppm) AS counter_own_mw,
     scale_ppm(scale_ppm(c.class_ppm, c.low_ppm), c.low_ppm) AS counter_class_ppm,
     scale_ppm(c.class_mw, c.low_ppm) AS counter_class_mw,
-    s.calibrated OR c.calibrated AS calibrated
+    s.calibrated OR c.calibrated AS calibrated,
+    concat_ws(
+        '+', CASE WHEN c.calibrated THEN 'counter' END, CASE WHEN s.calibrated THEN 'samples' END
+    ) AS calibrated_meters
 FROM windowed AS w
 JOIN error AS s ON s.device_id IS NOT DISTINCT FROM w.device_id AND s.meter = 'sensor'
 JOIN error AS c ON c.device_id IS NOT DISTINCT FROM w.device_id AND c.meter = 'counter'

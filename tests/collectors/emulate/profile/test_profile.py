@@ -45,6 +45,8 @@ def test_shipped_profiles_load(name):
         ("end_s = 60", "end_s = 61", ["'held'", "end_s = 61", "duration_s = 60"]),
         ('id = "held"', 'id = "chat"', ["'chat'", "twice"]),
         ("08:00:00Z", "08:00:00", ["start", "timezone"]),
+        ("2026-01-15T", "9999-12-31T", ["start", "2000 to 2099"]),
+        ("2026-01-15T", "0001-01-01T", ["start", "2000 to 2099"]),
         ('type = "stray"', 'type = "x"', ["strays.0.workload.type", "'stray'"]),
         ('type = "training"', 'type = "x"', ["jobs.1.workload", "'inference', 'training'"]),
         ("seed = 7", "", ["seed", "required"]),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.timestamps import StampReader
 from tokenergy_collectors.importers.nvidia import log as nvidia_log
-from tokenergy_collectors.importers.nvidia.columns import MISSING
+from tokenergy_collectors.importers.nvidia.cells import MISSING
 from tokenergy_collectors.importers.nvidia.fast import add_chunk
 
 Write = Callable[[str | bytes], Path]
@@ -49,7 +49,10 @@ def test_quick_and_exact_readers_agree(
                 log = nvidia_log.read_log(path, "n1", StampReader(zone))
             except UserError as error:
                 return str(error)
-            return (log.stamps, log.codes, log.devices.ids, log.powers["unknown"], log.unnamed)
+            return [
+                (one.stamps, one.codes, one.known, one.powers["unknown"], one.unnamed)
+                for one in log.sections
+            ], log.left_out.lines()
 
     assert read(quick=True) == read(quick=False)
 
@@ -63,8 +66,8 @@ def test_quick_reader_takes_the_bulk(write: Write, monkeypatch: pytest.MonkeyPat
         return taken[-1]
 
     monkeypatch.setattr(nvidia_log, "add_chunk", spy)
-    log = nvidia_log.read_log(write(text), "n1", StampReader())
-    assert taken == [False, True]
+    [log] = nvidia_log.read_log(write(text), "n1", StampReader()).sections
+    assert taken == [True]  # the first chunk is read line by line, and tells the columns
     assert np.array_equal(np.array(log.powers["unknown"]), np.arange(9_000) * 1000 + 250)
     assert MISSING not in log.powers["unknown"]
 
@@ -77,6 +80,6 @@ def test_quick_reader_leaves_the_fold_to_the_exact_one(
     lines = ["2024/10/27 01:59:00.000, 0, 5.00 W, 1234567890"]
     lines += [f"2024/10/27 02:{minute:02d}:00.000, 0, 5.00 W, 1" for minute in minutes]
     path = write("timestamp, index, power.draw [W], x\n" + "\n".join(lines) + "\n")
-    log = nvidia_log.read_log(path, "n1", StampReader("Europe/Berlin"))
+    [log] = nvidia_log.read_log(path, "n1", StampReader("Europe/Berlin")).sections
     since = [(ts_us - log.stamps[0]) // 60_000_000 for ts_us in log.stamps]
     assert since == [0, 1, 31, 60, 61, 91, 120]

@@ -128,7 +128,7 @@ def test_jobs_named_by_index_follow_the_index(watching, tmp_path):
     path = tmp_path / "jobs.csv"
 
     def list_job(job_id):
-        path.write_text(f"job_id,node,device_id,start,end\n{job_id},n1,0,0,\n")
+        path.write_text(f"job_id,node,device_id,start,end\n{job_id},n1,0,1768464000,\n")
 
     list_job("x")
     a, b = watching.boards[0], watching.boards[1]

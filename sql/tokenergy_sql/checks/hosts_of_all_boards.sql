@@ -1,0 +1,80 @@
+-- A node's host draws its declared power while a board is watched, and jobs and idle boards bear it.
+-- fail, hourly
+-- In: segment, node_hour, ledger, job_hour_index. Out: nodes and hours with another host energy,
+-- and hours whose jobs and idle boards do not bear (GPU + hosts) x PUE.
+--
+-- The time of a node is the union of that of all its boards, whoever held them. Each site rounds
+-- once, and there are no more sites than boards.
+WITH
+span AS (
+    SELECT DISTINCT hour_of(start_us) AS hour_us, node, start_us, end_us FROM segment
+),
+reached AS (
+    SELECT
+        *,
+        coalesce(max(end_us) OVER (
+            PARTITION BY hour_us, node ORDER BY start_us, end_us
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ), 0) AS before_us
+    FROM span
+),
+seen AS (
+    SELECT
+        hour_us, node,
+        sum(greatest(0, end_us - greatest(start_us, before_us)))::HUGEINT AS watched_us
+    FROM reached
+    GROUP BY ALL
+),
+host AS (
+    SELECT
+        hour_us, node,
+        n.e_host_nj AS host_nj,
+        n.host_mw * s.watched_us AS expected_nj,
+        n.pue_ppm
+    FROM seen AS s
+    FULL JOIN node_hour AS n USING (hour_us, node)
+),
+drawn AS (
+    SELECT
+        hour_of(start_us) AS hour_us,
+        coalesce(sum(energy_nj), 0)::HUGEINT AS gpu_nj,
+        count(DISTINCT device_id) AS boards
+    FROM ledger
+    GROUP BY ALL
+),
+borne AS (
+    SELECT
+        hour_us,
+        CASE WHEN count(borne_nj) = count(*) THEN sum(borne_nj)::HUGEINT END AS borne_nj
+    FROM (
+        SELECT hour_us, e_facility_burdened_nj AS borne_nj
+        FROM job_hour_index
+        WHERE e_gpu_burdened_nj IS NOT NULL
+        UNION ALL
+        SELECT hour_us, unborne_facility_nj FROM node_hour
+    )
+    GROUP BY hour_us
+),
+whole AS (
+    SELECT
+        hour_us, any_value(d.boards) AS boards,
+        scale_ppm(
+            any_value(d.gpu_nj) + sum(h.expected_nj)::HUGEINT, any_value(h.pue_ppm)
+        ) AS expected_nj
+    FROM host AS h
+    JOIN drawn AS d USING (hour_us)
+    GROUP BY ALL
+)
+SELECT
+    strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z') AS hour,
+    node,
+    host_nj,
+    expected_nj
+FROM host
+WHERE host_nj IS DISTINCT FROM expected_nj
+UNION ALL
+SELECT strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z'), NULL, b.borne_nj, w.expected_nj
+FROM whole AS w
+JOIN borne AS b USING (hour_us)
+WHERE abs(b.borne_nj - w.expected_nj) > w.boards
+ORDER BY ALL

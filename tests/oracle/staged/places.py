@@ -1,0 +1,87 @@
+"""What changes of a board while it is recorded: its index, its place, its limit, its partitions."""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.oracle.staged.plan import EDGE, Board, History, Hold, Row, S
+
+FOUND = EDGE - 1800 * S
+"""When the boards are found first."""
+
+
+def describe_boards(history: History) -> None:
+    """Write the `device` rows: as found at the start, and after every change."""
+    rng = history.rng("places")
+    for board in history.boards:
+        board.changes = [{"ts_us": FOUND, "node": board.node, **board.described}]
+    if history.has("renumbered"):
+        _renumber(history, rng)
+    if history.has("relabelled"):
+        _relabel(history, rng)
+    if history.has("mig"):
+        _partition(history, rng)
+    for board in history.boards:
+        history.rows["device"] += board.changes
+
+
+def _during(board: Board, rng: Random) -> int:
+    return rng.randrange(board.stamps[0], board.stamps[-1])
+
+
+def _renumber(history: History, rng: Random) -> None:
+    """Let the boards of a node change their indices, as they do after a boot."""
+    for node in {board.node for board in history.boards}:
+        of_node = [board for board in history.boards if board.node == node]
+        t = _during(of_node[0], rng)
+        order = rng.sample(range(len(of_node)), len(of_node))
+        for board, index in zip(of_node, order, strict=True):
+            board.changes.append({**board.changes[-1], "ts_us": t, "index": index})
+
+
+def _relabel(history: History, rng: Random) -> None:
+    """Let a board be found with another limit, in another rack or at another site."""
+    for board in history.boards:
+        if rng.random() < 0.5:
+            change: Row = {"ts_us": _during(board, rng)}
+            change["rack"] = rng.choice(("r1", "r3"))
+            if rng.random() < 0.5:
+                change["site"] = f"{history.name}s2"
+            board.changes.append({**board.changes[-1], **change})
+            board.changes.sort(key=lambda row: row["ts_us"])
+
+
+def _partition(history: History, rng: Random) -> None:
+    """Let some jobs hold MIG instances, and a board be divided in another way later."""
+    for board in history.boards:
+        holds = [h for h in history.holds if h.board is board and h.end_us is not None]
+        if not holds or rng.random() < 0.5:
+            continue
+        for number, hold in enumerate(holds):
+            instance = f"MIG-{board.device_id[4:]}-{number}"
+            part_ppm = rng.choice((1_000_000 // 7, 2_000_000 // 7, 4_000_000 // 7))
+            hold.mig = instance
+            hold.told_ppm, hold.share_ppm = hold.share_ppm, hold.share_ppm * part_ppm // 1_000_000
+            history.rows["device"] += _instances(history, board, instance, hold, part_ppm, rng)
+
+
+def _instances(
+    history: History, board: Board, instance: str, hold: Hold, part_ppm: int, rng: Random
+) -> list[Row]:
+    """Return the rows of an instance: as the job found it, and of another size later."""
+    row = {
+        "ts_us": FOUND,
+        "node": board.node,
+        "device_id": instance,
+        "index": None,
+        "name": board.described["name"],
+        "mig_parent": board.device_id,
+        "mig_ppm": part_ppm,
+        "emulated": True,
+        "site": board.described["site"],
+        "rack": board.described["rack"],
+    }
+    if not history.has("repartitioned"):
+        return [row]
+    later = max(hold.start_us, hold.end_us or 0) + rng.randrange(1, 40 * S)
+    return [row, {**row, "ts_us": later, "mig_ppm": 1_000_000 // rng.choice((2, 7))}]

@@ -1,0 +1,93 @@
+"""Checks of tokens find books that the raw readings cannot have given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.lakes import T0, LakeBuilder, S, level
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.checks.checking import Finding, run_checks
+
+RISE = [0, 100, 200, 300, 400, 500, 600]
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> LakeBuilder:
+    found = LakeBuilder(tmp_path / "lake")
+    found.device("A")
+    found.power("A", level(100_000, T0, T0 + 60 * S, S))
+    found.job("j", "A", T0, T0 + 60 * S)
+    return found
+
+
+def add(builder: LakeBuilder, values: list[int], **more: object) -> None:
+    builder.tokens("j", [(T0 + 10 * S * n, v) for n, v in enumerate(values)], **more)
+
+
+def found(lake: Lake, name: str) -> Finding:
+    return next(one for one in run_checks(lake) if one.name == name)
+
+
+def booked(lake: Lake, tokens: int) -> None:
+    """Change what was booked in all tables alike, as one wrong model would."""
+    for table, names in (
+        ("token_usage", ("tokens", "low", "high")),
+        ("job_index", ("n_generated",)),
+    ):
+        for path in lake.files(table):
+            rows = pq.read_table(path)
+            for name in names:
+                at = rows.schema.get_field_index(name)
+                rows = rows.set_column(
+                    at, rows.schema.field(name), pa.array([tokens], rows.schema.field(name).type)
+                )
+            pq.write_table(rows, path)
+
+
+@pytest.mark.parametrize(
+    "histories",
+    [
+        [(RISE, {})],
+        [(RISE, {"node": "n1"}), ([5000 + n for n in RISE], {"node": "n2"})],
+        [(RISE, {"metric": "sglang:x", "series": f'{{"tp_rank":"{r}"}}'}) for r in range(4)],
+        [([0, 100, 7, 300, 400, 500, 600], {})],
+        [([1000, 1100, 1200, 50, 150, 250, 350], {})],
+        [([300, 400, 10**15, 600, 700, 800, 900], {})],
+        [(RISE[:3], {"since_us": T0 - S}), ([0, 0, 0, 900, 950], {"since_us": T0 + 25 * S})],
+    ],
+)
+def test_what_the_readings_give_passes(
+    builder: LakeBuilder, histories: list[tuple[list[int], dict[str, object]]]
+) -> None:
+    for values, more in histories:
+        add(builder, values, **more)
+    assert found(builder.build(), "tokens_add_up").rows == []
+
+
+@pytest.mark.parametrize("tokens", [1200, 601, 500, 0])
+def test_what_the_readings_cannot_give_is_named(builder: LakeBuilder, tokens: int) -> None:
+    add(builder, RISE)
+    lake = builder.build()
+    booked(lake, tokens)
+    assert len(found(lake, "tokens_add_up").rows) == 1
+
+
+def test_series_that_were_taken_for_one_are_named(builder: LakeBuilder) -> None:
+    """Two nodes under one name, read as one counter: every other reading would be a restart."""
+    for node, base in (("n1", 0), ("n2", 5000)):
+        add(builder, [base + n for n in RISE], node=node)
+    lake = builder.build()
+    booked(lake, 26_650)
+    assert len(found(lake, "tokens_add_up").rows) == 1
+
+
+def test_more_tokens_than_the_devices_can_make(builder: LakeBuilder) -> None:
+    add(builder, [0, 10**9, 2 * 10**9, 2 * 10**9])
+    finding = found(builder.build(), "tokens_are_plausible")
+    assert not finding.fatal
+    (row,) = finding.rows
+    assert dict(zip(finding.columns, row, strict=True))["tokens"] == 2 * 10**9

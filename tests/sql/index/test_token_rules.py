@@ -1,0 +1,264 @@
+"""What a counter is, and when it restarted: one small history for each rule."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tests.sql.oracles.token_usage import token_usage
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tokenergy_sql.index.tokens import Usage
+
+VLLM = "vllm:generation_tokens_total"
+SGLANG = "sglang:realtime_tokens_total"
+Steps = list[int]
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> LakeBuilder:
+    found = LakeBuilder(tmp_path / "lake")
+    found.job("j", "A", T0, T0 + 60 * S)
+    return found
+
+
+def labels(**of: str) -> str:
+    return json.dumps(of, sort_keys=True, separators=(",", ":"))
+
+
+def every_ten(values: Steps) -> list[tuple[int, int]]:
+    return [(T0 + 10 * S * n, value) for n, value in enumerate(values)]
+
+
+def counted(builder: LakeBuilder) -> tuple[int, int, int, str | None]:
+    """Tokens of the job, bounds and reasons; as the definition in plain Python says, too."""
+    rows = Usage.of(builder.lake).rows.to_pylist()
+    expected = token_usage(
+        builder.lake.read("tokens").to_pylist(), builder.lake.read("jobs").to_pylist()
+    )
+    assert sorted(map(repr, rows)) == sorted(map(repr, expected))
+    reasons = {code for row in rows for code in (row["reasons"] or "").split(",") if code}
+    return (
+        sum(row["tokens"] for row in rows),
+        sum(row["low"] for row in rows),
+        sum(row["high"] for row in rows),
+        ",".join(sorted(reasons)) or None,
+    )
+
+
+GROWTH = [0, 100, 200, 300, 400, 500, 600]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"node": "n2"},
+        {"model": "other"},
+        {"engine": "1"},
+        {"source_id": "other"},
+        {"metric": VLLM, "series": labels(ReplicaId="b")},
+        {"metric": SGLANG, "series": labels(dp_rank="1", tp_rank="0")},
+    ],
+)
+def test_series_that_differ_in_any_name_are_counters_of_their_own(
+    builder: LakeBuilder, more: dict[str, Any]
+) -> None:
+    first: dict[str, Any] = {}
+    if "metric" in more:
+        first = {"metric": more["metric"], "series": more["series"].replace("b", "a")}
+        first["series"] = first["series"].replace('"1"', '"0"')
+    builder.tokens("j", every_ten(GROWTH), **first)
+    builder.tokens("j", every_ten([50_000 + n // 2 for n in GROWTH]), **more)
+    assert counted(builder) == (900, 900, 900, None)
+
+
+def test_ranks_that_count_the_same_count_once(builder: LakeBuilder) -> None:
+    for dp in "01":
+        for tp in "01":
+            series = labels(dp_rank=dp, mode="decode", tp_rank=tp, pp_rank="0")
+            builder.tokens("j", every_ten(GROWTH), metric=SGLANG, series=series)
+    assert counted(builder) == (1200, 1200, 1200, None)
+
+
+def test_two_names_of_one_counter_count_once(builder: LakeBuilder) -> None:
+    for metric in ("sglang:generation_tokens_total", "sglang_generation_tokens_total"):
+        builder.tokens("j", every_ten(GROWTH), metric=metric, series="{}")
+    assert counted(builder) == (600, 600, 600, None)
+
+
+def test_rows_of_an_older_lake_go_on_in_the_only_series(builder: LakeBuilder) -> None:
+    points = every_ten(GROWTH)
+    builder.tokens("j", points[:3])
+    builder.tokens("j", points[3:], metric=VLLM, series="{}")
+    assert counted(builder) == (600, 600, 600, None)
+
+
+def test_a_series_that_is_gone_ends_nothing(builder: LakeBuilder) -> None:
+    """Ray scales a replica down, and its series is missing from then on; or for once."""
+    of = [{"metric": VLLM, "series": labels(ReplicaId=name)} for name in "ab"]
+    builder.tokens("j", every_ten(GROWTH), **of[0])
+    points = every_ten([n + 5_000 for n in GROWTH])
+    builder.tokens("j", [*points[:2], points[3]], **of[1])
+    assert counted(builder) == (900, 900, 1200, None)
+
+
+def test_one_low_reading_is_left_out(builder: LakeBuilder) -> None:
+    builder.tokens("j", every_ten([0, 100, 200, 7, 400, 500, 600]))
+    assert counted(builder) == (600, 600, 800, "token_anomaly")
+
+
+def test_one_high_reading_is_left_out(builder: LakeBuilder) -> None:
+    builder.tokens("j", every_ten([10_000, 10_100, 10_200, 900_000, 10_400, 10_500, 10_600]))
+    assert counted(builder) == (600, 600, 900_600, "token_anomaly")
+
+
+@pytest.mark.parametrize("after", [[600, 700, 800], [5, 105, 205]])
+def test_a_leap_adds_nothing(builder: LakeBuilder, after: Steps) -> None:
+    """It is left out whether the counter comes back to its line or restarts."""
+    builder.tokens("j", every_ten([300, 400, 500, 10**15, *after]))
+    tokens, low, high, reasons = counted(builder)
+    assert (tokens, reasons) == (after[-1] - 300 if after[0] == 600 else 405, "token_anomaly")
+    assert low <= tokens < 10**15 <= high
+
+
+def test_a_leap_that_stays_adds_nothing(builder: LakeBuilder) -> None:
+    builder.tokens("j", every_ten([300, 400, 500, 10**15, 10**15 + 100, 10**15 + 200]))
+    tokens, low, high, reasons = counted(builder)
+    assert (tokens, low, reasons) == (400, 400, "token_anomaly")
+    assert high > 10**14
+
+
+def test_a_restart_with_an_unknown_start_widens_the_upper_bound(builder: LakeBuilder) -> None:
+    """What the dead process made after its last reading is not known: 10 s at the peak rate."""
+    builder.tokens("j", every_ten([1000, 1100, 1200, 50, 150, 250, 350]))
+    assert counted(builder) == (200 + 350, 550, 650, None)
+
+
+def test_a_fall_at_the_end_is_left_out(builder: LakeBuilder) -> None:
+    """Nothing says what it was: the next reading may be back on the line."""
+    builder.tokens("j", every_ten([1000, 1100, 1200, 1300, 1400, 1500, 50]))
+    assert counted(builder) == (500, 500, 500 + 50 + 100, "token_anomaly")
+
+
+def test_a_process_that_began_later_is_a_restart_even_if_it_overtakes(builder: LakeBuilder) -> None:
+    points = every_ten([1000, 1100, 1200, 5000, 5100, 5200, 5300])
+    builder.tokens("j", points[:3], since_us=T0 - HOUR_US)
+    builder.tokens("j", points[3:], since_us=T0 + 22 * S)
+    tokens, low, high, reasons = counted(builder)
+    assert (tokens, low, reasons) == (200 + 5300, 5500, None)
+    # 2 s of the dead process at the steepest rate that the counter showed: 5000 in 8 s
+    assert high == 5500 + 2 * 625
+
+
+@pytest.mark.parametrize("apart_us", [S // 2, 5 * S])
+def test_two_processes_that_answer_in_turn_are_counted_apart(
+    builder: LakeBuilder, apart_us: int
+) -> None:
+    """Two workers behind one address; their starts may be half a second apart."""
+    first = every_ten([1_000_000 + n for n in GROWTH])
+    second = every_ten([400_000 + n for n in GROWTH])
+    builder.tokens("j", first[::2], since_us=T0 - HOUR_US)
+    builder.tokens("j", second[1::2], since_us=T0 - HOUR_US + apart_us)
+    assert counted(builder)[:2] == (600 + 400, 1000)
+
+
+def test_a_known_process_never_restarts(builder: LakeBuilder) -> None:
+    """Readings below its highest are left out, however many there are."""
+    builder.tokens("j", every_ten([1000, 1100, 7, 8, 9, 1500, 1600]), since_us=T0 - HOUR_US)
+    tokens, low, high, reasons = counted(builder)
+    assert (tokens, low, reasons) == (600, 600, "token_anomaly")
+    assert high >= 100 + 1600
+
+
+def test_a_start_that_wavers_is_one_process(builder: LakeBuilder) -> None:
+    for n, point in enumerate(every_ten(GROWTH)):
+        builder.tokens("j", [point], since_us=T0 - HOUR_US + n % 2 * 400_000)
+    assert counted(builder) == (600, 600, 600, None)
+
+
+def test_a_page_that_lacks_the_start_for_once(builder: LakeBuilder) -> None:
+    for n, point in enumerate(every_ten(GROWTH)):
+        builder.tokens("j", [point], since_us=None if n == 3 else T0 - HOUR_US)
+    assert counted(builder) == (600, 600, 600, None)
+
+
+def test_runs_whose_stamps_overlap_are_read_one_after_the_other(builder: LakeBuilder) -> None:
+    """The clock was set back by 30 s between two runs of the collector; the server went on."""
+    first = [(T0 + 10 * S * n, 100 * n) for n in range(6)]
+    second = [(T0 + 20 * S + 10 * S * n, 600 + 100 * n) for n in range(5)]
+    builder.tokens("j", first, run=7)
+    builder.tokens("j", second, run=8)
+    assert counted(builder) == (1000, 1000, 1000, None)
+
+
+def test_bounds_hold_both_values_of_a_stamp_that_two_runs_read(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.job("j", "A", T0, T0 + 30 * S)
+    builder.tokens("j", [(T0 + 10 * S * n, 100 * n) for n in range(6)], run=7)
+    builder.tokens("j", [(T0 + 20 * S + 10 * S * n, 600 + 100 * n) for n in range(5)], run=8)
+    _, low, high, _ = counted(builder)
+    assert low <= 300
+    assert high >= 700
+
+
+def test_a_start_that_moves_with_the_clock_is_one_process(builder: LakeBuilder) -> None:
+    """The wall clock was set forward by 5 s, and the collector was started again."""
+    points = [(T0 + 5 * S * n, 50 * n) for n in range(13)]
+    builder.tokens("j", [(ts - 5 * S, n) for ts, n in points[1:7]], since_us=T0 - 20 * S, run=1)
+    builder.tokens("j", points[7:], since_us=T0 - 15 * S, run=2)
+    assert counted(builder) == (550, 550, 550, None)
+
+
+def test_a_coarse_counter_says_so_and_its_bounds_hold_a_step(builder: LakeBuilder) -> None:
+    builder.tokens("j", every_ten([1_234_560_000] * 7), quantum=10_000)
+    assert counted(builder) == (0, 0, 10_000, "coarse_counter")
+
+
+def test_one_id_in_two_clusters_are_two_jobs(builder: LakeBuilder) -> None:
+    builder.tokens("17", every_ten(GROWTH), cluster="a")
+    builder.tokens("17", every_ten(GROWTH), cluster="b")
+    rows = Usage.of(builder.lake).rows.to_pylist()
+    assert {(row["job_id"], row["tokens"]) for row in rows} == {("a/17", 600), ("b/17", 600)}
+
+
+def test_tokens_are_known_from_the_first_to_the_last_reading(builder: LakeBuilder) -> None:
+    """An endpoint that died ends there; a known zero is the beginning."""
+    builder.tokens("j", every_ten(GROWTH)[2:5], since_us=T0 + 15 * S)
+    builder.tokens("j", every_ten(GROWTH)[1:3], source_id="other", node="n2")
+    known = Usage.of(builder.lake).known.sort_by("source_id").to_pylist()
+    assert known == [
+        {
+            "job_id": "j", "node": "n2", "source_id": "other",
+            "from_us": T0 + 10 * S, "to_us": T0 + 20 * S,
+        },
+        {
+            "job_id": "j", "node": "n1", "source_id": "source",
+            "from_us": T0 + 15 * S, "to_us": T0 + 40 * S,
+        },
+    ]  # fmt: skip
+
+
+def test_two_processes_with_time_between_them_are_known_apart(builder: LakeBuilder) -> None:
+    points = every_ten(GROWTH)
+    builder.tokens("j", points[:2], since_us=T0 - HOUR_US)
+    builder.tokens("j", points[5:], since_us=T0 + 40 * S)
+    known = Usage.of(builder.lake).known.sort_by("from_us").to_pylist()
+    assert [(row["from_us"] - T0, row["to_us"] - T0) for row in known] == [
+        (0, 10 * S), (40 * S, 60 * S)
+    ]  # fmt: skip
+
+
+def test_tokens_at_any_instant(builder: LakeBuilder) -> None:
+    series = {"metric": SGLANG}
+    for tp in "01":
+        builder.tokens("j", every_ten(GROWTH), series=labels(tp_rank=tp), **series)
+    builder.tokens("j", every_ten(GROWTH), node="n2")
+    found = Usage.of(builder.lake).at(
+        pa.table({"job_id": ["j", "j"], "node": ["n1", "n1"], "at_us": [T0 + 15 * S, T0 + 30 * S]})
+    )
+    rows = found.sort_by("at_us").to_pylist()
+    assert [row["tokens"] for row in rows] == [150, 300]
+    assert all(row["low"] <= row["tokens"] <= row["high"] for row in rows)
