@@ -1,0 +1,162 @@
+"""Hosts by watched time, idle energy by capacity: boards that go and come, edges moved by 1 us."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.ledger import J, ask, assert_checks_pass
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.index.site import Site
+from tokenergy_sql.index.watched import watched
+from tokenergy_transforms.booking.hour import Hour
+
+SITE = Site(pue_ppm=1_000_000, host_mw=200_000, node_host_mw={})
+EDGE = T0 + HOUR_US
+
+
+@pytest.fixture
+def builder(tmp_path: Path) -> LakeBuilder:
+    return LakeBuilder(tmp_path / "lake")
+
+
+def burdened(lake: Lake, job_id: str = "j") -> dict[str, Any]:
+    (job,) = ask(lake, f"FROM job_index WHERE job_id = '{job_id}'")
+    return job
+
+
+def board(builder: LakeBuilder, name: str, start: int, end: int, **of: Any) -> None:
+    """A board of 100 W, read from start to end."""
+    builder.device(name, ts_us=start, **of)
+    builder.power(name, level(100_000, start, end, S), **{k: of[k] for k in of if k == "node"})
+
+
+def test_a_replaced_board_takes_no_part_of_the_host_with_it(builder: LakeBuilder) -> None:
+    board(builder, "old", T0, T0 + 60 * S, index=0)
+    board(builder, "new", T0 + 24 * HOUR_US, T0 + 24 * HOUR_US + 60 * S, index=0)
+    builder.job("j", "new", T0 + 24 * HOUR_US, T0 + 24 * HOUR_US + 60 * S)
+    lake = builder.build(SITE)
+    job = burdened(lake)
+    assert (job["e_host_nj"], job["e_facility_nj"]) == (12_000 * J, 18_000 * J)
+    assert job["e_facility_burdened_nj"] == 18_000 * J
+    assert_checks_pass(lake)
+
+
+def test_a_board_that_was_not_read_in_the_hour_takes_none_either(builder: LakeBuilder) -> None:
+    board(builder, "A", EDGE - 60 * S, EDGE + 60 * S, index=0)
+    board(builder, "B", EDGE - 60 * S, EDGE - 1 * S, index=1)
+    builder.job("j", "A", EDGE, EDGE + 60 * S)
+    lake = builder.build(SITE)
+    job = burdened(lake)
+    assert job["e_facility_burdened_nj"] - job["e_gpu_burdened_nj"] == 12_000 * J
+    assert_checks_pass(lake)
+
+
+def test_boards_that_follow_each_other_share_one_host(builder: LakeBuilder) -> None:
+    """B replaces A after 60 s, with 10 s of both: the host draws 200 W for 110 s, no more."""
+    board(builder, "A", T0, T0 + 60 * S, index=0)
+    board(builder, "B", T0 + 50 * S, T0 + 110 * S, index=1)
+    builder.job("a", "A", T0, T0 + 60 * S)
+    builder.job("b", "B", T0 + 50 * S, T0 + 110 * S)
+    lake = builder.build(SITE)
+    (node,) = ask(lake, "FROM node_hour")
+    assert (node["watched_us"], node["capacity_us"], node["idle_us"]) == (110 * S, 120 * S, 0)
+    assert node["e_host_nj"] == 22_000 * J
+    assert [burdened(lake, job)["e_host_nj"] for job in "ab"] == [11_000 * J, 11_000 * J]
+    assert_checks_pass(lake)
+
+
+def test_a_board_that_moves_in_mid_hour(builder: LakeBuilder) -> None:
+    """Each node's host draws its power while it is watched, whichever board was there."""
+    board(builder, "A", T0, T0 + 60 * S, index=0)
+    board(builder, "B", T0, T0 + 100 * S, index=1)
+    board(builder, "A", T0 + 60 * S, T0 + 100 * S, index=0, node="n2")
+    builder.job("j", "B", T0, T0 + 100 * S)
+    lake = builder.build(SITE)
+    nodes = {row["node"]: row for row in ask(lake, "FROM node_hour")}
+    assert nodes["n1"]["e_host_nj"] == 20_000 * J
+    assert nodes["n2"]["e_host_nj"] == 8_000 * J
+    assert burdened(lake)["e_host_nj"] == 20_000 * J * 100 // 160
+    assert_checks_pass(lake)
+
+
+@pytest.mark.parametrize("share_ppm", [1_000_000, 500_000, 1])
+def test_burdens_are_continuous_across_an_hour(
+    builder: LakeBuilder, tmp_path: Path, share_ppm: int
+) -> None:
+    """One of two boards is held until 1 us before, at, and 1 us after the hour's edge."""
+    found = []
+    for number, end in enumerate((EDGE - 1, EDGE, EDGE + 1, EDGE + 2)):
+        other = LakeBuilder(tmp_path / f"lake{number}")
+        for index, name in enumerate("AB"):
+            board(other, name, EDGE - 60 * S, EDGE + 600 * S, index=index)
+        other.job("j", "A", EDGE - 60 * S, end, share_ppm=share_ppm)
+        lake = other.build(SITE, 60 * S)
+        found.append(burdened(lake))
+        assert_checks_pass(lake)
+    # Its own, and of what is left of 12 kJ its part of two boards.
+    own, part = 6_000 * J * share_ppm // 1_000_000, share_ppm / 2_000_000
+    whole = own + (12_000 * J - own) * part
+    for job in found:
+        # 1 us of two boards and a host is 0.4 mJ; of the meter's edge a little more.
+        assert abs(int(job["e_gpu_burdened_nj"]) - whole) < 10**7
+        assert abs(int(job["e_facility_burdened_nj"]) - 2 * whole) < 10**7
+
+
+def test_no_device_time_is_no_energy_of_an_undeclared_host(builder: LakeBuilder) -> None:
+    board(builder, "A", EDGE - 60 * S, EDGE + 60 * S, index=0)
+    builder.job("j", "A", EDGE - 60 * S, EDGE + 1, share_ppm=500_000)
+    lake = builder.build(Site(1_000_000, None, {}))
+    hours = ask(lake, "SELECT device_us, e_host_nj FROM job_hour_index ORDER BY hour_us")
+    assert [(h["device_us"], h["e_host_nj"]) for h in hours] == [(30 * S, None), (0, 0)]
+    assert burdened(lake)["e_host_nj"] is None
+
+
+def test_idle_capacity_has_a_line_of_its_own(builder: LakeBuilder) -> None:
+    """Of three boards two are idle, one of them on another node: each node has its own part."""
+    for index, (name, node) in enumerate((("A", "n1"), ("B", "n1"), ("C", "n2"))):
+        board(builder, name, T0, T0 + 60 * S, index=index, node=node)
+    builder.job("j", "A", T0, T0 + 60 * S)
+    lake = builder.build(SITE)
+    rows = ask(lake, "FROM node_hour ORDER BY node")
+    # Of the pool, 12 kJ of boards and 6 + 12 kJ of hosts, each board stands for a third.
+    assert [row["unborne_gpu_nj"] for row in rows] == [4_000 * J, 4_000 * J]
+    assert [row["unborne_facility_nj"] for row in rows] == [10_000 * J, 10_000 * J]
+    job = burdened(lake)
+    assert job["e_gpu_burdened_nj"] == 10_000 * J
+    assert job["e_facility_burdened_nj"] == 6_000 * J + 6_000 * J + 10_000 * J
+    assert_checks_pass(lake)
+
+
+def test_watched_time_is_a_union() -> None:
+    """Random times of boards on nodes, against a set of microseconds."""
+    random = np.random.default_rng(7)
+    for _ in range(200):
+        devices, nodes = int(random.integers(1, 5)), int(random.integers(1, 4))
+        seen: list[set[int]] = [set() for _ in range(nodes)]
+        rows: list[tuple[int, int, int, int]] = []
+        for device in range(devices):
+            cuts = np.unique(random.integers(0, 40, random.integers(2, 9)))
+            for start, end in pairwise(cuts):
+                if random.random() < 0.7:
+                    node = int(random.integers(0, nodes))
+                    rows.append((device, node, int(start), int(end)))
+                    seen[node] |= set(range(start, end))
+        assert watched(_hour(devices, nodes, rows)) == {
+            "node": [f"n{k}" for k in range(nodes)],
+            "watched_us": pytest.approx([len(times) for times in seen], abs=0),
+        }
+
+
+def _hour(devices: int, nodes: int, rows: list[tuple[int, int, int, int]]) -> Hour:
+    device, node, start, end = np.array(rows, np.int64).reshape(-1, 4).T
+    offsets = np.searchsorted(device, np.arange(devices + 1)).astype(np.int64)
+    none = {name: np.zeros(len(rows), np.int64) for name in Hour.__slots__[6:]}
+    names = [f"GPU-{k}" for k in range(devices)], [f"n{k}" for k in range(nodes)]
+    times = {"start_us": T0 + start, "end_us": T0 + end}
+    return Hour(*names, offsets, node.astype(np.int32), **{**none, **times})
