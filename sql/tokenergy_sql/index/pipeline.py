@@ -123,8 +123,14 @@ def _write_catalog(lake: Lake, held: pa.Table) -> None:
 
 
 def _all_hours(lake: Lake, usage: pa.Table) -> set[int]:
-    """Return the hours that have segments or tokens, and those that were derived before."""
-    found = set(usage["hour_us"].to_pylist())
+    """Return the hours that have segments or tokens, and those that were derived before.
+
+    Tokens between the start of a server and its first reading are known only as a sum over all the
+    time: hours before the first record of the lake are not derived for them.
+    """
+    read = [hour for table in ("power", "tokens", "segment") for hour in lake.hours(table)]
+    first_us, last_us = min(read, default=0), max(read, default=-1)
+    found = {hour for hour in usage["hour_us"].to_pylist() if first_us <= hour <= last_us}
     for table in ("segment", "ledger", "ledger_hour", "token_usage", "job_hour_index"):
         found |= set(lake.hours(table))
     return found

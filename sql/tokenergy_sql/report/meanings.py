@@ -65,7 +65,14 @@ TOKENS = {
 METERS = {"counter": "energy counters", "samples": "power samples", "both": "both in one hour"}
 """Every meter that energy can come from."""
 
-_BLOCK_GPU = ("no_energy", "no_tokens", "zero_tokens", "mixed_workload", "low_joint_coverage")
+_BLOCK_GPU = (
+    "no_energy",
+    "no_tokens",
+    "zero_tokens",
+    "mixed_workload",
+    "low_joint_coverage",
+    "partial_tokens",
+)
 _BLOCK_SITE = ("no_host_power", "no_pue")
 
 

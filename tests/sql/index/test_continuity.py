@@ -72,8 +72,11 @@ def figures(root: Path, start_us: int, end_us: int, share_ppm: int) -> dict[str,
         for dimension in DIMENSIONS:
             put(f"by {dimension}", f"FROM tokenergy_by('{dimension}')")
         put("job_device", "FROM job_device")
-        put("load_profile", "SELECT sum(energy_nj) AS energy_nj, max(max_mw) AS max_mw "
-            "FROM load_profile WHERE cells > 0")
+        put(
+            "load_profile",
+            "SELECT sum(energy_nj) AS energy_nj, max(max_mw) AS max_mw "
+            "FROM load_profile WHERE cells > 0",
+        )
     for row in efficiency.jobs(lake):
         found.update({f"full rate.{key}": value for key, value in row.items()})
     return {key: value for key, value in found.items() if not key.endswith(NOT_COMPARED)}

@@ -14,7 +14,8 @@ valued AS (
         coalesce(s.n_generated, 0) > 0 AS generates,
         coalesce(s.n_prompt_computed, 0) + coalesce(s.n_prompt_cached, 0) > 0 AS reads_prompts,
         f.emulated,
-        f.running
+        f.running,
+        coalesce(f.workload, 'none') <> 'none' AS counted
     FROM sums AS s
     LEFT JOIN job_facts AS f USING (job_id)
 ),
@@ -77,7 +78,7 @@ ratio AS (
 SELECT
     * EXCLUDE (
         methods, reasons, trains, generates, reads_prompts, mixes, counts, sparse, n_index, running,
-        emulated
+        counted, emulated
     ),
     CASE WHEN tokenergy > 0 THEN j_per_kwh() / tokenergy END AS tokens_per_kwh,
     CASE WHEN e_gpu_active_nj > 0 THEN e_facility_j / e_gpu_active_j END AS boundary_ratio,
@@ -92,7 +93,7 @@ SELECT
     array_to_string(methods, '+') AS method,
     array_to_string(list_filter(list_concat(reasons, [
         CASE WHEN e_gpu_nj IS NULL THEN 'no_energy' END,
-        CASE WHEN n_generated IS NULL AND n_trained IS NULL THEN 'no_tokens' END,
+        CASE WHEN n_generated IS NULL AND n_trained IS NULL AND NOT counted THEN 'no_tokens' END,
         CASE WHEN mixes THEN 'mixed_workload' END,
         CASE
             WHEN NOT counts AND (n_generated IS NOT NULL OR n_trained IS NOT NULL)
@@ -100,8 +101,10 @@ SELECT
         END,
         -- A scrape more or less at the job's ends is no loss worth a word.
         CASE
-            WHEN token_coverage < 0.99 AND (n_generated IS NOT NULL OR n_trained IS NOT NULL)
+            WHEN counted AND device_us > 0 AND coalesce(token_coverage, 0) < 0.99
                 THEN 'partial_tokens'
+            -- Counters of a job that holds nothing, read only once.
+            WHEN counted AND n_generated IS NULL AND n_trained IS NULL THEN 'partial_tokens'
         END,
         CASE WHEN sparse AND counts AND e_gpu_nj IS NOT NULL THEN 'low_joint_coverage' END,
         CASE WHEN e_gpu_nj IS NOT NULL AND e_host_nj IS NULL THEN 'no_host_power' END,

@@ -9,7 +9,9 @@ rated AS (
     SELECT
         *,
         coalesce(peak_tokens_s >= 0.9 * max(peak_tokens_s) OVER (PARTITION BY job_id), false)
-            AS full_rate
+            AS full_rate,
+        -- Why an hour that has next to nothing of the job has no steady state is no reason at all.
+        device_us * 100 < sum(device_us) OVER (PARTITION BY job_id) AS slight
     FROM job_efficiency
 )
 SELECT
@@ -42,7 +44,11 @@ SELECT
             THEN sum(COLUMNS('over_.*'))
     END,
     list_filter(
-        list_sort(list_distinct(flatten(list(string_split(reason_codes, ','))))),
+        list_sort(list_distinct(flatten(list(list_filter(
+            string_split(reason_codes, ','),
+            lambda code: NOT slight
+            OR code NOT IN ('no_tokens', 'zero_tokens', 'tokens_sparse', 'few_intervals')
+        ))))),
         -- Why one hour has no steady state is no reason where another has one.
         lambda code: code NOT IN (
             '', 'no_energy') AND (
