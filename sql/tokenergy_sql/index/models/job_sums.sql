@@ -1,6 +1,6 @@
 -- The exact sums of each job: those of its hours, added.
--- In: job_hour_index, ledger_hour, device_now, allocation, claim_beyond, site. Out: the columns of
--- joint_hour, without the hour.
+-- In: job_hour_index, ledger_hour, device_now, allocation, job_facts, claim_beyond, site. Out: the
+-- columns of joint_hour, without the hour.
 --
 -- A job that was allocated, and neither metered nor counted, has a row of NULLs.
 WITH
@@ -37,8 +37,10 @@ added AS (
         sum(n_prompt_cached)::BIGINT AS n_prompt_cached,
         sum(n_generated)::BIGINT AS n_generated,
         sum(n_trained)::BIGINT AS n_trained,
-        sum(n_low)::BIGINT AS n_low,
-        sum(n_high)::BIGINT AS n_high,
+        -- Hours of a mixed job may divide by different kinds of token.
+        coalesce(any_value(workload) = 'mixed', false) AS mixed,
+        CASE WHEN NOT mixed THEN sum(n_low)::BIGINT END AS n_low,
+        CASE WHEN NOT mixed THEN sum(n_high)::BIGINT END AS n_high,
         sum(unseen_us)::BIGINT AS unseen_us,
         sum(token_us)::BIGINT AS token_us,
         sum(joint_us)::BIGINT AS joint_us,
@@ -58,9 +60,9 @@ added AS (
             )
                 THEN sum(e_joint_facility_burdened_nj)
         END AS e_joint_facility_burdened_nj,
-        sum(n_joint)::BIGINT AS n_joint,
-        sum(n_joint_low)::BIGINT AS n_joint_low,
-        sum(n_joint_high)::BIGINT AS n_joint_high,
+        CASE WHEN NOT mixed THEN sum(n_joint)::BIGINT END AS n_joint,
+        CASE WHEN NOT mixed THEN sum(n_joint_low)::BIGINT END AS n_joint_low,
+        CASE WHEN NOT mixed THEN sum(n_joint_high)::BIGINT END AS n_joint_high,
         sum(n_joint_prompt_computed)::BIGINT AS n_joint_prompt_computed,
         sum(n_joint_prompt_cached)::BIGINT AS n_joint_prompt_cached,
         list_sort(list_distinct(flatten(list(string_split(method, '+'))))) AS methods,
@@ -68,6 +70,7 @@ added AS (
         max(as_of_us) AS as_of_us,
         sha256(string_agg(inputs_digest, '' ORDER BY hour_us)) AS inputs_digest
     FROM job_hour_index
+    LEFT JOIN (SELECT job_id, workload FROM job_facts) USING (job_id)
     GROUP BY job_id
 ),
 -- As in job_hour_sums: errors that come together are added, independent ones by squares.
@@ -120,7 +123,7 @@ SELECT
     COLUMNS(* EXCLUDE (
         job_id, device_us, covered_us, unseen_us, token_us, joint_us,
         e_gpu_low_nj, e_gpu_high_nj, e_facility_high_nj,
-        methods, reasons, inputs_digest, bounded, joint_bounded, each_nj, beyond_us, beyond_high_nj
+        methods, reasons, inputs_digest, bounded, joint_bounded, mixed, each_nj, beyond_us, beyond_high_nj
     )),
     coalesce(device_us, 0) + coalesce(beyond_us, 0) AS device_us,
     coalesce(unseen_us, 0) + coalesce(beyond_us, 0) AS unseen_us,
