@@ -1,8 +1,9 @@
 -- Points for token usage, without leaving any reading out: the slow side of benchmarks/tokens.py.
 -- In: tokens. Out: the columns of token_point, all hours.
 --
--- From here on the same models derive the usage, so it shows that a few points an hour lose nothing.
--- It cannot show that the rules are right: the tests have an oracle in plain Python for that.
+-- From here on the same models derive the usage, so it shows that a few points an hour lose
+-- nothing. It cannot show that the rules are right: the tests have an oracle in plain Python for
+-- that.
 SELECT DISTINCT
     job_key(cluster, job_id) AS job_id, node, source_id, model, engine, kind, metric, series,
     ts_us, value, since_us,

@@ -38,6 +38,9 @@ def contract_page() -> str:
         "- **Units** are part of the column names: `_us` microseconds (stamps: UTC since 1970), "
         "`_mw` milliwatts, `_mj` millijoules, `_nj` nanojoules, `_j` joules.",
         "- **Unknown** is NULL, never 0.",
+        "- **Jobs.** The `job_id` of derived tables is `CLUSTER/ID` where `jobs` or `tokens` name "
+        "a cluster, else `ID`. [Names of devices](collecting.md#jobs) are resolved when `jobs` are "
+        "read.",
         f"- **Accounts**: {', '.join(f'`{name}`' for name in ACCOUNTS)}.",
         f"- **Kinds of token**: {', '.join(f'`{name}`' for name in TOKEN_KINDS)}.",
         "",

@@ -19,7 +19,7 @@ from random import Random
 from tests.oracle.compare import Difference, compare
 from tests.oracle.product import run
 from tests.oracle.reckon.reckon import reckon
-from tests.oracle.reckon.sums import Site
+from tests.oracle.reckon.site import Site
 from tests.oracle.staged.generate import stage
 from tests.oracle.staged.plan import History
 
@@ -52,7 +52,7 @@ def site_of(lake: int, histories: list[History]) -> tuple[Site, str]:
     nodes = {node: mw for h in histories for node, mw in h.host_mw.items()}
     lines = ["[site]", *([] if pue_ppm is None else [f"pue = {pue_ppm / 1e6}"])]
     lines += [f"[nodes.{node}]\nhost_w = {mw / 1000}" for node, mw in nodes.items()]
-    return Site(pue_ppm, None, nodes), "\n".join(lines) + "\n"
+    return Site(pue_ppm, nodes), "\n".join(lines) + "\n"
 
 
 def check(lake: int, seeds: Iterable[int], kinds: list[str] | None = None) -> Outcome:

@@ -10,7 +10,6 @@ writes the signal's number to a pipe at once, though; a thread waits there and d
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -142,6 +141,8 @@ def end() -> NoReturn:
     The interpreter's own clean-up is left out: it waits for threads, and libraries that were
     stopped in the middle complain in it about what they had not yet freed.
     """
+    import multiprocessing  # here: a daemon never needs it
+
     say()
     for child in multiprocessing.active_children():
         child.terminate()

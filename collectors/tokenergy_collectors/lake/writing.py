@@ -9,12 +9,13 @@ from __future__ import annotations
 import filecmp
 import os
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.interrupt import scratch
 from tokenergy_collectors.lake.contract import Table
 from tokenergy_collectors.lake.modes import make_file, make_folders
 
@@ -48,6 +49,7 @@ class ParquetWriter:
         self._path, self._spec, self._notes = path, spec, notes
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._writer: Any = None
+        self._ends = ExitStack()
         self._buffered: list[pa.Table] = []
         self._buffered_rows = 0
 
@@ -56,6 +58,7 @@ class ParquetWriter:
 
         try:
             make_folders(self._path.parent, _DEPTH)
+            self._ends.enter_context(scratch(self._temporary))
             make_file(self._temporary)
             # Chosen by measuring (docs/performance.md). Raw files are kept and sent over the
             # network, so zstd at its fastest level; LZ4 is faster and packs derived files as well.
@@ -78,6 +81,7 @@ class ParquetWriter:
             )
         except OSError as error:
             self._drop()
+            self._ends.close()
             raise self._write_error(error) from None
         return self
 
@@ -103,6 +107,11 @@ class ParquetWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        with self._ends:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        """Rename a finished file to its place; remove one that an error left unfinished."""
         if error is not None:
             with suppress(OSError):
                 self._writer.close()

@@ -4,8 +4,8 @@
 --
 -- The recount starts from the raw rows and takes another road than the models: it does not decide
 -- which readings are right. Each series can have added at most all its rises, its value after each
--- fall or new start, and its first value if it began inside the job. It has added at least the whole
--- rise of a process that never fell, between its first and last reading inside the job.
+-- fall or new start, and its first value if it began inside the job. It has added at least the
+-- whole rise of a process that never fell, between its first and last reading inside the job.
 WITH
 held AS (
     SELECT

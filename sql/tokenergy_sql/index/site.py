@@ -20,13 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import Field
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import Strict, load_toml
+from tokenergy_collectors.base.timestamps import is_instant
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_sql.index.calibration import Calibration, load_calibration
@@ -34,7 +35,7 @@ from tokenergy_sql.index.calibration import Calibration, load_calibration
 DEFAULT_NAME = "site.toml"
 """Name of the site file at the root of a lake, used if no other file is named."""
 
-_YEARS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NodeDeclared(Strict):
@@ -208,10 +209,10 @@ def _start_us(start: datetime, path: Path) -> int:
         UserError: it is not the beginning of an hour: the books are kept by the hour.
     """
     moment = start if start.tzinfo else start.replace(tzinfo=UTC)
-    seconds = int(moment.timestamp()) if _YEARS[0] <= moment < _YEARS[1] else 1
-    if seconds * 1_000_000 % HOUR_US or moment.microsecond:
+    start_us = (moment - _EPOCH) // timedelta(microseconds=1)
+    if start_us % HOUR_US or not is_instant(start_us):
         raise UserError(
             f"{path}: period: from = {start.isoformat()}: expected the beginning of an hour in "
             "UTC, from 2000 to 2099, such as 2026-02-01T00:00:00Z"
         )
-    return seconds * 1_000_000
+    return start_us

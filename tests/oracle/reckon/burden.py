@@ -9,23 +9,21 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from tests.oracle.reckon.devices import Devices
+from tests.oracle.reckon.hosts import Hosts
 from tests.oracle.reckon.ledger import Entry
 from tests.oracle.reckon.segments import HOUR_US
-from tests.oracle.reckon.sums import (
-    Figures,
-    Site,
-    add,
-    add_if_all,
-    boards_of_nodes,
-    host_nj,
-    times_pue,
-)
+from tests.oracle.reckon.site import Site
+from tests.oracle.reckon.sums import Figures, add, add_if_all
+
+Borne = tuple[str, int, int | None]
+"""A job, its burdened GPU energy, its burdened facility energy."""
 
 
 def burden(
     entries: Iterable[Entry],
     hours: dict[tuple[str, int], Figures],
     devices: Devices,
+    borne: Hosts,
     site: Site,
 ) -> None:
     """Add the burdened energies to the figures of the jobs' hours."""
@@ -36,7 +34,7 @@ def burden(
     gpu: dict[tuple[str, int], list[int]] = defaultdict(list)
     facility: dict[tuple[str, int], list[int | None]] = defaultdict(list)
     for (hour, _), rows in places.items():
-        for job, own, all_of_it in _site(rows, boards_of_nodes(devices, hour + HOUR_US), site):
+        for job, own, all_of_it in _site(rows, hour, borne, site):
             gpu[job, hour].append(own)
             facility[job, hour].append(all_of_it)
     for key, figures in hours.items():
@@ -44,36 +42,28 @@ def burden(
         figures["e_facility_burdened_nj"] = add_if_all(facility[key]) if key in facility else None
 
 
-def _site(
-    rows: list[Entry], boards: dict[str, int], site: Site
-) -> list[tuple[str, int, int | None]]:
-    """Return (job, its burdened GPU energy, its burdened facility energy) of a site and hour."""
+def _site(rows: list[Entry], hour: int, borne: Hosts, site: Site) -> list[Borne]:
+    """Return what each job of a site bears in an hour: its own, and a part of the pool by time."""
     of: dict[str | None, list[Entry]] = defaultdict(list)
     for e in rows:
         of[e.job].append(e)
-    host: dict[str | None, int | None] = {}
-    for job, members in of.items():
-        by_node: dict[str, int] = defaultdict(int)
-        for e in members:
-            by_node[e.node] += e.device_us
-        host[job] = host_nj(by_node, boards, site)
+    nodes = {e.node for e in rows}
+    own_host: dict[str | None, int | None] = {
+        job: add_if_all([borne[hour, node].get(job, 0) for node in nodes]) for job in {*of, None}
+    }
+    declared = None not in own_host.values()
     own = {job: add([e.energy_nj for e in members]) or 0 for job, members in of.items()}
-    pool, pool_host = own.get(None, 0), host.get(None, 0)
-    declared = None not in host.values()
-    jobs = sorted(job for job in of if job is not None)
-    weights = {job: max(1, sum(e.device_us for e in of[job])) for job in jobs}
-    whole, lower, running = sum(weights.values()), 0, 0
-    found: list[tuple[str, int, int | None]] = []
-    for job in jobs:
-        upper = lower + weights[job]
+    pool, pool_host = own.get(None, 0), own_host[None] or 0
+    whole = max(1, sum(e.device_us for e in rows))
+    lower = running = 0
+    found: list[Borne] = []
+    for job in sorted(job for job in of if job is not None):
+        upper = lower + sum(e.device_us for e in of[job])
         gpu = own[job] + pool * upper // whole - pool * lower // whole
-        all_of_it = None
-        if declared:
-            hosts = pool_host or 0
-            before = times_pue(running, site)
-            running += gpu + (host[job] or 0) + hosts * upper // whole - hosts * lower // whole
-            after = times_pue(running, site)
-            all_of_it = None if after is None or before is None else after - before
-        found.append((job, gpu, all_of_it))
+        host = (own_host[job] or 0) + pool_host * upper // whole - pool_host * lower // whole
+        before, running = site.times_pue(running, hour), running + gpu + host
+        after = site.times_pue(running, hour)
+        known = declared and before is not None and after is not None
+        found.append((job, gpu, after - before if known else None))  # type: ignore[operator]
         lower = upper
     return found

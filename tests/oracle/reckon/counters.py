@@ -25,6 +25,7 @@ class Counter:
         points: (stamp, tokens), ascending in both.
         peak: its steepest growth, tokens a second.
         lost: (start, end) of times of which a dead process may have counted more than was read.
+        since_us: when its process began, if that is known.
         odd: whether a reading was left out, or processes took turns.
         coarse: whether its values are printed with fewer digits than they have.
     """
@@ -32,6 +33,7 @@ class Counter:
     points: list[tuple[int, int]]
     peak: Fraction
     lost: list[tuple[int, int]] = field(default_factory=list)
+    since_us: int | None = None
     odd: bool = False
     coarse: bool = False
 
@@ -68,7 +70,9 @@ class Counter:
         if left is not None:
             return left[1]
         assert right is not None
-        return right[1] - ceil(self.peak * (self.first_us - t) / SECOND_US)
+        # A process that had not begun made nothing.
+        unseen_us = max(0, self.first_us - max(t, self.since_us or t))
+        return right[1] - ceil(self.peak * unseen_us / SECOND_US)
 
     def most(self, t: int) -> int:
         """Return the upper bound of the tokens until an instant."""
@@ -166,7 +170,7 @@ def _unwrapped(readings: list[dict[str, Any]], job_start_us: int | None) -> Coun
         before = r
     points = [(t, max(v for _, v in same)) for t, same in groupby(points, key=lambda p: p[0])]
     coarse = max((r.get("quantum") or 1) for r in readings) > 1
-    return Counter(points, _peak(points), lost, coarse=coarse)
+    return Counter(points, _peak(points), lost, readings[0]["since_us"], coarse=coarse)
 
 
 def _begins_inside(since: int, job_start_us: int | None) -> bool:

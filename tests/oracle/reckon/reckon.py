@@ -11,11 +11,13 @@ from tests.oracle.reckon.burden import burden
 from tests.oracle.reckon.devices import Devices
 from tests.oracle.reckon.dimensions import By, by_name, by_place
 from tests.oracle.reckon.holders import Allocation, allocations, job_key
+from tests.oracle.reckon.hosts import hosts
 from tests.oracle.reckon.ledger import Entry, ledger
 from tests.oracle.reckon.loads import Loads, loads
 from tests.oracle.reckon.meters import EnergyCounter, Sensor, plausible, steady
 from tests.oracle.reckon.segments import HOUR_US
-from tests.oracle.reckon.sums import Figures, Site, job_hours, jobs
+from tests.oracle.reckon.site import Site
+from tests.oracle.reckon.sums import Figures, job_hours, jobs
 from tests.oracle.reckon.usage import Key, Usage, usage
 
 Rows = list[dict[str, Any]]
@@ -68,8 +70,9 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
         meters = (sensor, spread, one.counter)
         entries += ledger(*where, *meters, one.held, facts, state, activity)
     used = usage(tokens, held)
-    hours = job_hours(entries, used, devices, site)
-    burden(entries, hours, devices, site)
+    borne = hosts(entries, site)
+    hours = job_hours(entries, used, borne, site)
+    burden(entries, hours, devices, borne, site)
     found = jobs(hours, used)
     by = _dimensions(raw, entries, used, found, devices)
     return Books(held, entries, used, hours, found, by, loads(sensors, held, devices))

@@ -6,38 +6,14 @@ Rules: docs/index-definition.md, "Formulas", "Burdened energy".
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
-from fractions import Fraction
-from math import floor
 from typing import Any
 
-from tests.oracle.reckon.devices import Devices
-from tests.oracle.reckon.holders import WHOLE
+from tests.oracle.reckon.hosts import Hosts
 from tests.oracle.reckon.ledger import Entry
-from tests.oracle.reckon.segments import HOUR_US
+from tests.oracle.reckon.site import Site
 from tests.oracle.reckon.usage import Key, Usage
 
 Figures = dict[str, Any]
-
-
-@dataclass
-class Site:
-    """Declared constants: PUE in millionths, power of hosts in milliwatts."""
-
-    pue_ppm: int | None = None
-    host_mw: int | None = None
-    node_host_mw: dict[str, int] = field(default_factory=dict)
-
-    def host_of(self, node: str) -> int | None:
-        """Return the declared power of a node's host."""
-        return self.node_host_mw.get(node, self.host_mw)
-
-
-def times_pue(amount: int | Fraction | None, site: Site) -> int | None:
-    """Return an energy times PUE, rounded down; None if one is not known."""
-    if amount is None or site.pue_ppm is None:
-        return None
-    return floor(amount * site.pue_ppm / Fraction(WHOLE))
 
 
 def add(values: list[Any]) -> Any:
@@ -51,29 +27,8 @@ def add_if_all(values: list[Any]) -> Any:
     return None if None in values else sum(values)
 
 
-def boards_of_nodes(devices: Devices, until: int) -> dict[str, int]:
-    """Return how many boards each node has, by what was found until an instant."""
-    nodes: dict[str, set[str]] = defaultdict(set)
-    for device_id in devices.rows:
-        row = devices.row(device_id, until)
-        if row is not None and row["ts_us"] <= until and row.get("mig_parent") is None:
-            nodes[row["node"]].add(device_id)
-    return {node: len(found) for node, found in nodes.items()}
-
-
-def host_nj(by_node: dict[str, int], boards: dict[str, int], site: Site) -> int | None:
-    """Return the energy of hosts for some device time on each node."""
-    parts = [
-        None
-        if site.host_of(node) is None or not boards.get(node)
-        else (site.host_of(node) or 0) * device_us // boards[node]
-        for node, device_us in by_node.items()
-    ]
-    return add_if_all(parts)
-
-
 def job_hours(
-    entries: list[Entry], used: dict[Key, Usage], devices: Devices, site: Site
+    entries: list[Entry], used: dict[Key, Usage], borne: Hosts, site: Site
 ) -> dict[tuple[str, int], Figures]:
     """Return the figures of each job in each hour, but for its burden."""
     booked: dict[tuple[str, int], list[Entry]] = defaultdict(list)
@@ -85,34 +40,30 @@ def job_hours(
         tokens[job, hour][kind] += u.tokens
     found: dict[tuple[str, int], Figures] = {}
     for key in sorted({*booked, *tokens}):
-        boards = boards_of_nodes(devices, key[1] + HOUR_US)
-        figures = _energies(booked.get(key, []), boards, site)
+        figures = _energies(booked.get(key, []), *key, borne, site)
         for kind in ("prompt_computed", "prompt_cached", "generated", "trained"):
             figures[f"n_{kind}"] = tokens[key].get(kind)
         found[key] = figures
     return found
 
 
-def _energies(rows: list[Entry], boards: dict[str, int], site: Site) -> Figures:
-    by_node: dict[str, int] = defaultdict(int)
-    for e in rows:
-        by_node[e.node] += e.device_us
+def _energies(rows: list[Entry], job: str, hour: int, borne: Hosts, site: Site) -> Figures:
     gpu = add([e.energy_nj for e in rows])
     low, high = (add([getattr(e, bound) for e in rows]) for bound in ("low", "high"))
-    host = host_nj(by_node, boards, site) if rows else None
+    nodes = {e.node for e in rows}
+    host = add_if_all([borne[hour, node][job] for node in nodes]) if rows else None
+    active = sum(e.energy_nj or 0 for e in rows if e.account == "active")
     return {
         "device_us": sum(e.device_us for e in rows),
         "covered_us": sum(e.covered_us for e in rows),
         "e_gpu_nj": gpu,
         "e_gpu_low_nj": low,
         "e_gpu_high_nj": high,
-        "e_gpu_active_nj": None
-        if gpu is None
-        else sum(e.energy_nj or 0 for e in rows if e.account == "active"),
+        "e_gpu_active_nj": None if gpu is None else active,
         "e_host_nj": host,
-        "e_facility_nj": times_pue(add_if_all([gpu, host]), site),
-        "e_facility_low_nj": times_pue(add_if_all([low, host]), site),
-        "e_facility_high_nj": times_pue(add_if_all([high, host]), site),
+        "e_facility_nj": site.times_pue(add_if_all([gpu, host]), hour),
+        "e_facility_low_nj": site.times_pue(add_if_all([low, host]), hour),
+        "e_facility_high_nj": site.times_pue(add_if_all([high, host]), hour),
     }
 
 
@@ -129,7 +80,8 @@ def jobs(hours: dict[tuple[str, int], Figures], used: dict[Key, Usage]) -> dict[
             for name in rows[0]
             if not name.startswith(("e_host", "e_facility"))
         }
-        figures["e_host_nj"] = add_if_all([r["e_host_nj"] for r in held]) if held else None
+        unknown = None in [r["e_host_nj"] for r in held]
+        figures["e_host_nj"] = None if unknown else add([r["e_host_nj"] for r in rows])
         lows = [r["e_facility_low_nj"] for r in held]
         bounded = figures["e_gpu_nj"] is not None and None not in lows
         for name in ("e_facility_nj", "e_facility_low_nj", "e_facility_high_nj"):
@@ -139,8 +91,9 @@ def jobs(hours: dict[tuple[str, int], Figures], used: dict[Key, Usage]) -> dict[
                 if r["e_facility_low_nj"] is not None
             ]
             figures[name] = sum(values) if bounded else None
-        bearing = [r["e_facility_burdened_nj"] for r in held]
-        figures["e_facility_burdened_nj"] = add_if_all(bearing) if held else None
+        unknown = None in [r["e_facility_burdened_nj"] for r in held]
+        bearing = add([r["e_facility_burdened_nj"] for r in rows])
+        figures["e_facility_burdened_nj"] = None if unknown else bearing
         found[job] = figures
     _index_tokens(found, used)
     return found

@@ -31,8 +31,9 @@ def place_boards(history: History) -> None:
         node = f"{history.name}n{n}"
         if not (history.has("host_unknown") and rng.random() < 0.5):
             history.host_mw[node] = rng.randrange(0, 1_200_000, 1_000)
+        site = f"{history.name}s{rng.randrange(2)}" if rng.random() < 0.9 else None
         for index in range(rng.choice((1, 2, 2, 3))):
-            history.boards.append(_board(history, rng, node, index, start, end))
+            history.boards.append(_board(history, rng, (node, index), site, (start, end)))
 
 
 def _span(rng: Random) -> tuple[int, int]:
@@ -46,7 +47,15 @@ def _span(rng: Random) -> tuple[int, int]:
     return EDGE - before * S, EDGE + after * S
 
 
-def _board(history: History, rng: Random, node: str, index: int, start: int, end: int) -> Board:
+def _board(
+    history: History,
+    rng: Random,
+    at: tuple[str, int],
+    site: str | None,
+    span: tuple[int, int],
+) -> Board:
+    """Return a board at an index of a node, watched for some time."""
+    (node, index), (start, end) = at, span
     name, gain_ppm, offset_mw, limit_mw = rng.choice(_NAMES)
     first = start + rng.randrange(0, 10) * S + (rng.randrange(S) if rng.random() < 0.5 else 0)
     last = end - rng.randrange(0, 10) * S
@@ -61,7 +70,7 @@ def _board(history: History, rng: Random, node: str, index: int, start: int, end
         "minor": (index + 1) % 4,
         "limit_mw": None if history.has("limit_unknown") and rng.random() < 0.5 else limit_mw,
         "update_us": rng.choice(_UPDATES),
-        "site": f"{history.name}s{rng.randrange(2)}" if rng.random() < 0.9 else None,
+        "site": site,
         "hall": rng.choice(("a", "b", None)),
         "pod": rng.choice(("p1", None)),
         "rack": rng.choice(("r1", "r2", None)),

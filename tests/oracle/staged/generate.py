@@ -56,9 +56,7 @@ KINDS: dict[str, float] = {
 """What can be staged."""
 
 WAITING = {
-    "slivers", "clusters", "relabelled", "restarts", "falls", "taking_turns", "odd_value", "coarse",
-    "runs", "two_names", "ranks", "parallel", "come_and_go", "same_source", "spike", "jump",
-    "twice",
+    "restarts", "taking_turns", "odd_value", "coarse", "spike", "jump", "twice",
 }  # fmt: skip
 """What the tool does not do right yet: it is staged only where it is asked for by name."""
 

@@ -21,12 +21,22 @@ def write_pages(history: History, servers: list[Server]) -> None:
             made = history.made.setdefault((server.key, kind), Made(server.key, kind))
             made.lines += [one.counts[kind] for one in server.processes]
             rows = [row for one in server.processes for row in page_rows(server, one, kind)]
-            for name, change in _CHANGES.items():
-                if history.has(name) and rng.random() < 0.5:
-                    rows = change(history, server, rows, rng)
-            if history.has("parallel") and rng.random() < 0.5:
-                rows += _parallel(history, server, kind, rng)
-            history.rows["tokens"] += rows
+            each = [rows]
+            if history.has("parallel") and rng.random() < 0.7:
+                each = _parallel(history, server, rows, rng)
+            each = [_changed(_OF_SERIES, history, server, rows, rng) for rows in each]
+            page = [row for rows in each for row in rows]
+            history.rows["tokens"] += _changed(_OF_PAGE, history, server, page, rng)
+
+
+def _changed(
+    changes: dict[str, Change], history: History, server: Server, rows: Rows, rng: Random
+) -> Rows:
+    """Return rows with some of the changes that the history has."""
+    for name, change in changes.items():
+        if history.has(name) and rng.random() < 0.6:
+            rows = change(history, server, rows, rng)
+    return rows
 
 
 def series(**labels: str) -> str:
@@ -57,7 +67,8 @@ def _restart(server: Server, rng: Random, *, told: bool) -> None:
     death = rng.randrange(last + S // 10, last + server.step_us // 3)
     since = rng.randrange(last + server.step_us // 2, following - S)
     least = 10 * server.busiest
-    old = process(rng, server, whole.since_us, whole.stamps[:at], told=told, least=least)
+    began = whole.since_us - 12 * server.step_us
+    old = process(rng, server, began, whole.stamps[:at], told=told, least=least)
     for line in old.counts.values():
         unread = rng.randrange(1 + server.busiest * (death - last) // server.step_us)
         line.stamps.append(death)
@@ -81,31 +92,47 @@ def _take_turns(history: History, server: Server, rng: Random) -> None:
     server.processes = [
         process(rng, server, since[n], whole.stamps[n::2], told=True) for n in (0, 1)
     ]
-    history.doubt(server.key, "tokens", "token_anomaly")
+    history.doubt(server.key, "tokens token_anomaly", "token_anomaly")
 
 
-def _parallel(history: History, server: Server, kind: str, rng: Random) -> Rows:
-    """Return the rows of another series of the same page, which counts for itself."""
-    (first, *_) = server.processes
-    stamps = first.stamps
+def _parallel(history: History, server: Server, rows: Rows, rng: Random) -> list[Rows]:
+    """Return the rows of a page with two series, which count for themselves."""
+    kind = rows[0]["kind"]
+    stamps = server.processes[0].stamps
     if history.has("come_and_go") and len(stamps) > 4:
         stamps = stamps[rng.randrange(3) : len(stamps) - rng.randrange(2)]
     since = stamps[0] - server.step_us
-    one = Server(server.key, dict(server.row), (kind,), server.step_us, server.busiest)
-    label = rng.choice(("WorkerId", "ReplicaId", "dp_rank", "engine"))
-    one.row.update(metric=f"m_{kind}", series=series(**{label: "1"}))
-    other = process(rng, one, since, stamps, told=False)
+    other = process(rng, server, since, stamps, told=False, kinds=(kind,))
     history.made[server.key, kind].lines.append(other.counts[kind])
-    return page_rows(one, other, kind)
+    label, metric = (
+        rng.choice(("WorkerId", "ReplicaId", "dp_rank", "engine")),
+        _metric(history, kind),
+    )
+    return [
+        [{**row, "metric": metric, "series": series(**{label: str(n)})} for row in of]
+        for n, of in enumerate((rows, page_rows(server, other, kind)))
+    ]
+
+
+def _metric(history: History, kind: str) -> str:
+    """Return the name of a metric: only SGLang's ranks count the same tokens."""
+    return f"{'sglang' if history.has('ranks') else 'vllm'}:{kind}_total"
+
+
+def _labels(row: Row) -> dict[str, str]:
+    labels: dict[str, str] = json.loads(row.get("series") or "{}")
+    return labels
 
 
 def _ranks(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
     """Print every counter once a rank: the ranks count the same tokens."""
-    count = rng.choice((2, 4))
-    metric = {"metric": f"sglang_{rows[0]['kind']}"}
     return [
-        {**row, **metric, "series": series(tp_rank=str(rank))}
-        for rank in range(count)
+        {
+            **row,
+            "metric": _metric(history, row["kind"]),
+            "series": series(**_labels(row), tp_rank=str(rank)),
+        }
+        for rank in range(rng.choice((2, 4)))
         for row in rows
     ]
 
@@ -113,8 +140,8 @@ def _ranks(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
 def _two_names(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
     """Print every counter under an old and a new name."""
     return [
-        {**row, "metric": f"{name}_{row['kind']}", "series": "{}"}
-        for name in ("old", "new")
+        {**row, "metric": f"{name}_{row['kind']}", "series": series(**_labels(row))}
+        for name in ("vllm:old", "vllm:new")
         for row in rows
     ]
 
@@ -135,7 +162,7 @@ def _odd_value(history: History, server: Server, rows: Rows, rng: Random) -> Row
     odd = rng.choice((0, value // 3, value * 7 + 10**9))
     if odd > value or odd < rows[at - 1]["value"]:
         rows = [*rows[:at], {**rows[at], "value": odd}, *rows[at + 1 :]]
-        history.doubt(server.key, "tokens", "token_anomaly")
+        history.doubt(server.key, "tokens token_anomaly", "token_anomaly")
     return rows
 
 
@@ -147,7 +174,7 @@ def _coarse(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
         value = (row["value"] + quantum // 2) // quantum * quantum
         found.append({**row, "value": value, "quantum": quantum})
         if quantum > 1 and row["kind"] in ("generated", "trained"):
-            history.doubt(server.key, "tokens", "coarse_counter")
+            history.doubt(server.key, "tokens coarse_counter", "coarse_counter")
     return found
 
 
@@ -158,10 +185,15 @@ def _runs(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
     return [{**row, "run": 3 + (row["ts_us"] >= after)} for row in rows]
 
 
-_CHANGES: dict[str, Callable[[History, Server, Rows, Random], Rows]] = {
+Change = Callable[[History, Server, Rows, Random], Rows]
+
+_OF_SERIES: dict[str, Change] = {
     "missing": _missing,
     "odd_value": _odd_value,
     "coarse": _coarse,
+}
+
+_OF_PAGE: dict[str, Change] = {
     "runs": _runs,
     "two_names": _two_names,
     "ranks": _ranks,

@@ -40,15 +40,19 @@ def _renumber(history: History, rng: Random) -> None:
 
 
 def _relabel(history: History, rng: Random) -> None:
-    """Let a board be found with another limit, in another rack or at another site."""
+    """Let boards be found in another rack, and all those of a node at another site."""
+    sites = {board.node: rng.random() < 0.3 for board in history.boards}
+    t = _during(history.boards[0], rng)
     for board in history.boards:
         if rng.random() < 0.5:
-            change: Row = {"ts_us": _during(board, rng)}
-            change["rack"] = rng.choice(("r1", "r3"))
-            if rng.random() < 0.5:
-                change["site"] = f"{history.name}s2"
-            board.changes.append({**board.changes[-1], **change})
+            moved = {"ts_us": _during(board, rng), "rack": rng.choice(("r1", "r3"))}
+            board.changes.append({**board.changes[-1], **moved})
             board.changes.sort(key=lambda row: row["ts_us"])
+        if sites[board.node]:
+            before = [row for row in board.changes if row["ts_us"] <= t][-1]
+            board.changes = [row for row in board.changes if row["ts_us"] <= t]
+            moved = {"ts_us": t + 1, "site": f"{history.name}s2"}
+            board.changes.append({**before, **moved})
 
 
 def _partition(history: History, rng: Random) -> None:

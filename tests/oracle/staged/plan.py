@@ -101,8 +101,7 @@ class History:
         late: the same, of rows that arrive after a first run.
         host_mw: declared power of the nodes' hosts.
         boards, holds, made: what is true.
-        doubts: (job, what is doubtful of it), and a reason code that must say so; any of several,
-            joined by |.
+        doubts: (job, what is doubtful of it), and a reason code that must say so.
     """
 
     seed: int
@@ -126,8 +125,7 @@ class History:
 
     def doubt(self, key: str, figure: str, code: str) -> None:
         """Note that a figure of a job is not knowable, and the code that must say so."""
-        known = self.doubts.get((key, figure))
-        self.doubts[key, figure] = f"{known}|{code}" if known else code
+        self.doubts[key, figure] = code
 
     def has(self, kind: str) -> bool:
         """Say whether a kind of staging is in it."""

@@ -82,6 +82,8 @@ def _server(
         row["cluster"] = holds[0].cluster
     step = rng.choice((1, 5, 5, 10)) * S
     server = Server(key, row, kinds, step, rng.choice((5, 300, 40_000)))
+    if history.has("coarse"):
+        server.busiest *= 100
     first = min(hold.start_us for hold in holds)
     last = max(hold.end_us or hold.board.stamps[-1] for hold in holds)
     # Some pages are read before the job begins, some only later; and after its end.
@@ -94,7 +96,14 @@ def _server(
 
 
 def process(
-    rng: Random, server: Server, since: int, stamps: list[int], *, told: bool, least: int = 0
+    rng: Random,
+    server: Server,
+    since: int,
+    stamps: list[int],
+    *,
+    told: bool,
+    least: int = 0,
+    kinds: tuple[str, ...] = (),
 ) -> Process:
     """Return a process: a rate between any two readings, 0 now and then, and once the steepest.
 
@@ -105,9 +114,10 @@ def process(
         stamps: when its page is read.
         told: whether the page tells when it began.
         least: what it has made at the first reading, at least.
+        kinds: what it counts; what the server counts if empty.
     """
     counts = {}
-    for kind in server.kinds:
+    for kind in kinds or server.kinds:
         most = server.busiest * (stamps[0] - since) // server.step_us
         value = least + rng.randrange(min(server.busiest, max(1, most - least)))
         steepest = rng.randrange(max(1, len(stamps) - 1))

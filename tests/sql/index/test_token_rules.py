@@ -115,6 +115,16 @@ def test_one_high_reading_is_left_out(builder: LakeBuilder) -> None:
     assert counted(builder) == (600, 600, 900_600, "token_anomaly")
 
 
+def test_one_high_reading_of_a_young_counter_is_left_out(builder: LakeBuilder) -> None:
+    builder.tokens("j", every_ten([5, 15, 900_000, 40, 50, 60, 70]))
+    assert counted(builder) == (65, 65, 900_065, "token_anomaly")
+
+
+def test_a_young_counter_that_restarts(builder: LakeBuilder) -> None:
+    builder.tokens("j", every_ten([0, 90, 10, 30, 50, 60, 70]))
+    assert counted(builder)[:2] == (90 + 70, 160)
+
+
 @pytest.mark.parametrize("after", [[600, 700, 800], [5, 105, 205]])
 def test_a_leap_adds_nothing(builder: LakeBuilder, after: Steps) -> None:
     """It is left out whether the counter comes back to its line or restarts."""

@@ -13,8 +13,8 @@ and is slow and obvious on purpose. The definition (docs/index-definition.md, "T
 - Of a process without a known start, a reading that fell is left out if the next one is not below
   the one before it, or if there is none; else the counter restarted, and goes on from zero.
 - A reading that is too high is left out: the next one falls below it, the one after that is below
-  it too, and either it is a leap, or the next is not below the one before and the start is known or
-  both are within a tenth. A leap is more than 100 million tokens a second (at least one second).
+  it too, and either it is a leap, or the next is not below the one before and the start is known,
+  both are within a tenth, or it rose at least a hundred times the next. A leap is more than 100 million tokens a second (at least one second).
 - At an edge (of an hour, of the job) a process is linear between the readings around it, rounded
   down. Its bounds are those readings, give or take half the step in which they are printed.
 - Before the first and after the last reading nothing is counted; the bounds allow for the unseen
@@ -376,7 +376,8 @@ def _too_low_or_high(readings: list[Reading], known: bool) -> set[int]:
         leap = _leap(r.value - before.value, r.ts_us - before.ts_us)
         back = after >= before.value
         near = before.value > 0 and before.value >= 10 * (after - before.value)
-        if leap or (back and (known or near)):
+        steep = r.value - before.value >= 100 * max(after, 1)
+        if leap or (back and (known or near or steep)):
             found.add(i)
     return found
 

@@ -66,7 +66,9 @@ class Profile(Strict):
             UserError: it is not one; the message lists those that are.
         """
         if node not in self.nodes:
-            raise UserError(f"node {node!r}: not in the profile; its nodes: {_listed(self.nodes)}")
+            raise UserError(
+                f"node {node!r}: not in the profile {self.name!r}; its nodes: {_listed(self.nodes)}"
+            )
 
     @property
     def folder(self) -> Path:

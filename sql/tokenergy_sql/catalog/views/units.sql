@@ -62,18 +62,23 @@ CREATE MACRO mean_watts(nj, us) AS nj / 1e3 / us
 -- In: cluster, its name or NULL; id, the job's id there. Out: VARCHAR, the job_id of derived tables.
 CREATE MACRO job_key(cluster, id) AS coalesce(nullif(cluster, '') || '/', '') || id
 
--- Whether a counter grew faster than any server or training run counts: 100 million tokens a second.
--- In: step, its growth; us, in how many microseconds (less than a second counts as one). Out: BOOLEAN.
+-- Whether a counter grew faster than anything counts: 100 million tokens a second.
+-- In: step, its growth; us, in how many microseconds (at least a second counts). Out: BOOLEAN.
 CREATE MACRO token_leap(step, us) AS step > 100 * greatest(us, 1000000)
 
--- The labels of a series without those of ranks that all count the same tokens: `REPLICA_LABELS` of
--- the collectors' `sources/tokens/counters.py`. A comma may stay behind; it is a key, not JSON.
+-- The labels of a series without those of ranks that all count the same tokens. They are those of
+-- `REPLICA_LABELS` in the collectors. A comma may stay behind: the result is a key, not JSON.
 -- In: metric, its name or NULL; series, its labels or NULL. Out: VARCHAR.
 CREATE MACRO token_parallel(metric, series) AS CASE
-    WHEN regexp_matches(metric, '^sglang[:_]') THEN regexp_replace(
-        series,
-        '"(tp_rank|pp_rank|moe_ep_rank|moe_dp_rank|ep_rank|attn_cp_rank)":"[^"]*",?', '', 'g'
-    )
+    WHEN
+        regexp_matches(metric, '^sglang[:_]')
+        THEN
+            regexp_replace(
+                series,
+                '"(tp_rank|pp_rank|moe_ep_rank|moe_dp_rank|ep_rank|attn_cp_rank)":"[^"]*",?',
+                '',
+                'g'
+            )
     ELSE coalesce(series, '')
 END
 

@@ -5,7 +5,8 @@
 --
 -- Serves the ledger: a segment that overlaps a time in which its job's counters moved is active.
 WITH
--- A counter is one series of one process: two workers behind one address do not make each other move.
+-- A counter is one series of one process: two workers behind one address do not make each other
+-- move.
 named AS (
     SELECT
         job_key(cluster, job_id) AS job_id,

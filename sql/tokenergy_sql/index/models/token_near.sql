@@ -1,4 +1,5 @@
--- All readings of token counters in an hour and ten minutes around it, as `token_point.sql` has them.
+-- All readings of token counters in an hour and ten minutes around it, as `token_point.sql` has
+-- them.
 -- In: tokens (of the hour and the two beside it), parameters. Out: the columns of token_point.
 --
 -- A counter that is silent for ten minutes around the hour's edge counts as absent.

@@ -24,8 +24,11 @@ counter AS (
     FROM (
         SELECT
             job_id, node, source_id, model, engine, kind, metric, series,
-            min(run) = max(run) AND min(since_us) IS NOT DISTINCT FROM max(since_us)
-            AND count(since_us) IN (0, count(*)) AS steady
+            min(run) = max(run)
+            AND (
+                count(since_us) = 0
+                OR (count(since_us) = count(*) AND min(since_us) = max(since_us))
+            ) AS steady
         FROM reading
         GROUP BY ALL
     )

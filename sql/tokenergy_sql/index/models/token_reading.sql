@@ -8,23 +8,8 @@
 -- run to the next the clock may have been set, and all starts with it: a single start in each run
 -- that is not after the last reading of the run before, with values that go on, is one process.
 WITH
-reading AS (
-    SELECT
-        c.counter, p.run, p.ts_us, p.value, p.quantum, p.skipped, p.peak,
-        -- A page may lack the start for once.
-        coalesce(
-            p.since_us,
-            last_value(p.since_us IGNORE NULLS) OVER (
-                PARTITION BY c.counter
-                ORDER BY p.run, p.ts_us, p.value, p.since_us NULLS FIRST
-                ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-            ),
-            first_value(p.since_us IGNORE NULLS) OVER (
-                PARTITION BY c.counter
-                ORDER BY p.run, p.ts_us, p.value, p.since_us NULLS FIRST
-                ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
-            )
-        ) AS since_us
+point AS (
+    SELECT c.counter, p.run, p.ts_us, p.value, p.quantum, p.skipped, p.peak, p.since_us
     FROM token_point AS p
     JOIN token_counter AS c
         ON c.job_id = p.job_id AND c.node = p.node AND c.source_id = p.source_id
@@ -32,6 +17,31 @@ reading AS (
         AND c.model IS NOT DISTINCT FROM p.model
         AND c.metric IS NOT DISTINCT FROM p.metric
         AND c.series IS NOT DISTINCT FROM p.series
+),
+-- Most counters have one start or none: what follows is for the others.
+several AS (
+    SELECT counter
+    FROM point
+    GROUP BY counter
+    HAVING min(since_us) < max(since_us)
+),
+reading AS (
+    SELECT
+        p.* EXCLUDE (since_us),
+        -- A page may lack the start for once.
+        coalesce(
+            since_us,
+            last_value(since_us IGNORE NULLS) OVER (
+                PARTITION BY counter ORDER BY run, ts_us, value, since_us NULLS FIRST
+                ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+            ),
+            first_value(since_us IGNORE NULLS) OVER (
+                PARTITION BY counter ORDER BY run, ts_us, value, since_us NULLS FIRST
+                ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+            )
+        ) AS since_us
+    FROM point AS p
+    SEMI JOIN several USING (counter)
 ),
 of_run AS (
     SELECT
@@ -60,22 +70,22 @@ chained AS (
 linked AS (
     SELECT
         counter, run, single,
-        count(*) FILTER (WHERE NOT goes_on) OVER (PARTITION BY counter ORDER BY run) AS chain,
+        count(*) FILTER (WHERE NOT goes_on) OVER (PARTITION BY counter ORDER BY run) AS part,
         since_us
     FROM chained
+),
+chain AS (
+    SELECT
+        counter, run, single,
+        first_value(since_us) OVER (PARTITION BY counter, part ORDER BY run) AS first_us
+    FROM linked
 ),
 started AS (
     SELECT
         r.* EXCLUDE (since_us),
-        CASE
-            WHEN l.single THEN first_value(l.since_us) OVER (
-                PARTITION BY r.counter, l.chain ORDER BY r.run
-                ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
-            )
-            ELSE r.since_us
-        END AS since_us
+        CASE WHEN l.single THEN l.first_us ELSE r.since_us END AS since_us
     FROM reading AS r
-    LEFT JOIN linked AS l USING (counter, run)
+    LEFT JOIN chain AS l USING (counter, run)
 ),
 start AS (
     SELECT
@@ -124,16 +134,28 @@ alternating AS (
     )
     GROUP BY ALL
     HAVING bool_or(fell) AND bool_or(several)
+),
+apart AS (
+    SELECT
+        f.counter,
+        CASE WHEN a.counter IS NULL THEN f.first_us ELSE f.since_us END AS process,
+        f.run, f.ts_us, f.value, f.quantum, f.skipped, f.peak
+    FROM followed AS f
+    LEFT JOIN alternating AS a USING (counter, first_us)
+    UNION ALL
+    SELECT
+        p.counter,
+        s.since_us AS process,
+        p.run, p.ts_us, p.value, p.quantum, p.skipped, p.peak
+    FROM point AS p
+    ANTI JOIN several USING (counter)
+    JOIN (SELECT counter, min(since_us) AS since_us FROM point GROUP BY counter) AS s
+        USING (counter)
 )
 SELECT
-    f.counter,
-    CASE WHEN a.counter IS NULL THEN f.first_us ELSE f.since_us END AS process,
-    f.run,
-    f.ts_us,
-    f.value,
-    max(f.quantum) AS quantum,
-    bool_and(f.skipped) AS skipped,
-    max(f.peak) AS peak
-FROM followed AS f
-LEFT JOIN alternating AS a USING (counter, first_us)
+    counter, process, run, ts_us, value,
+    max(quantum) AS quantum,
+    bool_and(skipped) AS skipped,
+    max(peak) AS peak
+FROM apart
 GROUP BY ALL

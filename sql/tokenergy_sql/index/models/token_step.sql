@@ -2,18 +2,18 @@
 -- In: token_reading, token_span, token_counter. Out: counter, process (its start; NULL: unknown),
 -- run, ts_us, value, quantum, tokens (added since the reading before), extra (what the upper bound
 -- has on top), anomaly (left out), kept (false: the reading is no point of the counter), peak (the
--- counter's steepest growth, tokens a second).
+-- counter's steepest growth, tokens a second), plain (its process only grew, from stamp to stamp).
 --
--- A process whose start is known counts from zero if the start is inside the job, or after the first
--- reading of the counter. It never restarts: what is below its highest reading is left out. Of a
--- process without a known start, a reading that fell is
+-- A process whose start is known counts from zero if the start is inside the job, or after the
+-- first reading of the counter. It never restarts: what is below its highest reading is left out.
+-- Of a process without a known start, a reading that fell is
 --   left out   if the next reading is not below the one before: a single low reading,
 --   a restart  otherwise: it goes on from zero, and what was made before is unknown,
 --   left out   if there is no further reading: nothing says what it was.
 -- A reading is too high, and left out, if the next one falls below it and not below the one before
--- it, and it was no restart: the start is known, the reading is a leap, or the values around it are
--- within a tenth. A leap that stays adds nothing. What is left out widens the upper bound so that it
--- holds the other meaning too.
+-- it, and it was no restart: the start is known, the reading is a leap, the values around it are
+-- within a tenth, or it rose a hundred times what comes next. A leap that stays adds nothing. What
+-- is left out widens the upper bound so that it holds the other meaning too.
 WITH
 born AS (
     SELECT r.counter, r.process, arg_min(r.run, (r.run, r.ts_us)) AS run
@@ -36,7 +36,7 @@ born AS (
 reading AS (
     SELECT counter, process, run, ts_us, value, quantum, skipped, peak FROM token_reading
     UNION ALL
-    SELECT counter, process, run, process, 0, 1, false, NULL FROM born
+    SELECT counter, process, run, process AS ts_us, 0, 1, false, NULL FROM born
 ),
 looked_at AS (
     SELECT
@@ -48,27 +48,48 @@ looked_at AS (
     FROM reading
     WINDOW in_order AS (PARTITION BY counter, process ORDER BY run, ts_us, value)
 ),
+-- Most processes only grow: what follows is for those that fell or leapt, or whose stamps repeat.
+odd AS (
+    SELECT DISTINCT counter, process
+    FROM looked_at
+    WHERE
+        value < before OR ts_us <= before_us
+        OR token_leap(value - before, ts_us - before_us)
+),
 judged AS (
     SELECT
-        *,
-        process IS NULL AND value < before AND after >= before AS low,
+        l.*,
+        l.process IS NULL AND value < before AND after >= before AS low,
         value > after AND coalesce(beyond < value, true) AND (
             token_leap(value - before, ts_us - before_us)
-            OR (after >= before AND process IS NOT NULL)
+            OR (after >= before AND l.process IS NOT NULL)
             OR (after >= before AND before > 0 AND before >= 10 * (after - before))
+            OR (after >= before AND value - before >= 100 * greatest(after, 1))
         ) AS high
-    FROM looked_at
+    FROM looked_at AS l
+    SEMI JOIN odd AS o ON o.counter = l.counter AND o.process IS NOT DISTINCT FROM l.process
 ),
 kept AS (
     SELECT
-        *,
+        counter, process, run, ts_us, value, quantum, skipped, peak,
+        before AS last,
+        before_us AS last_us,
+        after IS NULL AS final,
+        before AS highest,
+        true AS plain
+    FROM looked_at AS l
+    ANTI JOIN odd AS o ON o.counter = l.counter AND o.process IS NOT DISTINCT FROM l.process
+    UNION ALL
+    SELECT
+        counter, process, run, ts_us, value, quantum, skipped, peak,
         lag(value) OVER in_order AS last,
         lag(ts_us) OVER in_order AS last_us,
         lead(value) OVER in_order IS NULL AS final,
         max(value) OVER (
             PARTITION BY counter, process ORDER BY run, ts_us, value
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) AS highest
+        ) AS highest,
+        false AS plain
     FROM judged
     WHERE NOT coalesce(low OR high, false)
     WINDOW in_order AS (PARTITION BY counter, process ORDER BY run, ts_us, value)
@@ -124,7 +145,8 @@ SELECT
     END AS extra,
     what IN ('leap', 'below', 'fall') AS anomaly,
     true AS kept,
-    steepest AS peak
+    steepest AS peak,
+    plain
 FROM counted
 UNION ALL
 SELECT
@@ -132,7 +154,8 @@ SELECT
     greatest(j.value, j.before),
     true,
     false,
-    p.peak
+    p.peak,
+    false
 FROM judged AS j
 JOIN steepest AS p USING (counter)
 WHERE j.low OR j.high

@@ -2,8 +2,9 @@
 -- In: token_hour, token_value, token_counter. Out: token_usage, all hours.
 --
 -- Differences come first, process by process and series by series (`token_step.sql`,
--- `token_value.sql`). Then they are added up: of ranks that count the same tokens the largest counts;
--- series that differ in other labels are added; of two names for one thing the larger counts.
+-- `token_value.sql`). Then they are added up: of ranks that count the same tokens the largest
+-- counts; series that differ in other labels are added; of two names for one counter the larger
+-- counts.
 WITH
 of_process AS (
     SELECT

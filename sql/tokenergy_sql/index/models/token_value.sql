@@ -1,13 +1,14 @@
 -- How many tokens each process of a counter had counted at given instants, since its first point.
 -- In: token_curve, token_process, token_cut (counter, edge_us). Out: counter, number (of the
 -- process), edge_us, tokens, low, high, extra and least_extra (of the upper bound, summed up to
--- here), anomalies and anomalies_after (left-out readings up to the point before and after), coarse.
+-- here), anomalies and anomalies_after (left-out readings up to the point before, and after),
+-- coarse.
 --
--- Between two points the tokens are linear, rounded down, so that neighbouring hours add up exactly;
--- the bounds are the points themselves, each give or take half the step in which it is printed.
--- Before the first and after the last point nothing is counted; the bounds allow for the unseen time
--- at the counter's own peak rate, but not for time before the process began or after another one
--- took its place.
+-- Between two points the tokens are linear, rounded down, so that neighbouring hours add up
+-- exactly; the bounds are the points themselves, each give or take half the step in which it is
+-- printed. Before the first and after the last point nothing is counted; the bounds allow for the
+-- unseen time at the counter's own peak rate, but not for time before the process began or after
+-- another one took its place.
 WITH
 point AS (
     SELECT p.number, c.*

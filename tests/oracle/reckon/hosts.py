@@ -1,0 +1,48 @@
+"""The energy of hosts: what each job bears of a node's, and what no job bears.
+
+Rules: docs/index-definition.md, "Energy".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from tests.oracle.reckon.ledger import Entry
+from tests.oracle.reckon.site import Site
+
+Hosts = dict[tuple[int, str], dict[str | None, int | None]]
+"""Energy in nJ by hour and node, and by job (None: no job); None where it is not declared."""
+
+
+def hosts(entries: Iterable[Entry], site: Site) -> Hosts:
+    """Return the energy of each host, shared by device time."""
+    nodes: dict[tuple[int, str], list[Entry]] = defaultdict(list)
+    for e in entries:
+        nodes[e.hour, e.node].append(e)
+    return {
+        (hour, node): _shared(rows, site.host_of(node, hour))
+        for (hour, node), rows in nodes.items()
+    }
+
+
+def _shared(rows: list[Entry], host_mw: int | None) -> dict[str | None, int | None]:
+    held: dict[str, int] = defaultdict(int)
+    for e in rows:
+        if e.job is not None:
+            held[e.job] += e.device_us
+    capacity = sum(e.device_us for e in rows)
+    if host_mw is None:
+        return {None: None, **{job: None if us else 0 for job, us in held.items()}}
+    whole = host_mw * watched_us(rows)
+    borne = {job: whole * us // capacity if us else 0 for job, us in held.items()}
+    return {None: whole - sum(borne.values()), **borne}
+
+
+def watched_us(rows: list[Entry]) -> int:
+    """Return for how long any of the rows lasts: time that several share counts once."""
+    total, until = 0, 0
+    for start, end in sorted({(e.start, e.end) for e in rows}):
+        total += max(0, end - max(start, until))
+        until = max(until, end)
+    return total
