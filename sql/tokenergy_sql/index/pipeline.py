@@ -165,7 +165,7 @@ def _reader(
         facts = run_model(con, "job_facts")
     jobs, kinds = facts["job_id"].to_pylist(), facts["workload"].to_pylist()
     workloads = dict(zip(jobs, kinds, strict=True))
-    return InputReader(lake, history, usage.rows, held, workloads, index_version(), file_digests)
+    return InputReader(lake, history, usage, held, workloads, index_version(), file_digests)
 
 
 def _index_jobs(lake: Lake, history: SiteHistory, held: pa.Table, record: Recorder) -> int:

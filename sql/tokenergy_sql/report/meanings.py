@@ -18,6 +18,13 @@ REASONS = {
     "partial_tokens": "For part of the job's time its token counters were not read.",
     "low_joint_coverage": "Energy and tokens are both known for less than half of the job's time, "
     "too little for J/token.",
+    "token_anomaly": "A reading of a token counter was left out; the bounds hold either reading of it.",
+    "coarse_counter": "A token counter is printed in steps; half a step is in the bounds.",
+    "implausible_power": "A power reading above what the board can draw was left out.",
+    "counter_glitch": "An energy counter's reading that no board can have drawn was left out.",
+    "equal_stamps": "Several power readings have one stamp; their mean counts.",
+    "sparse": "The readings are far apart; the bounds allow for what they do not show.",
+    "clock_step": "The host's clock was set; the stamps were moved to UTC.",
     "no_energy": "Nothing metered the job's GPUs, so its energy is not known.",
     "no_tokens": "No counter of generated or trained tokens was read for the job.",
     "zero_tokens": "The token counters did not grow, so J/token is not defined.",
