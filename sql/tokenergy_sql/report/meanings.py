@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 REASONS = {
-    "gap": "For part of the job's time the power is unknown: readings were too far apart, or nothing "
-    "recorded one of its devices.",
+    "gap": "For part of the job's time the power is unknown: readings were too far apart, or "
+    "nothing recorded one of its devices.",
     "disputed": "Energy counter and samples differ by more than 5 %; the bounds include both.",
     "counter_flagged": "Energy counter and samples differ by 2 to 5 %; the counter is used.",
     "shared_estimate": "The job shared a GPU; its energy is an estimate from the declared shares.",
@@ -18,7 +18,7 @@ REASONS = {
     "partial_tokens": "For part of the job's time its token counters were not read.",
     "low_joint_coverage": "Energy and tokens are both known for less than half of the job's time, "
     "too little for J/token.",
-    "token_anomaly": "A reading of a token counter was left out; the bounds hold either reading of it.",
+    "token_anomaly": "A reading of a token counter was left out; the bounds allow for it.",
     "coarse_counter": "A token counter is printed in steps; half a step is in the bounds.",
     "implausible_power": "A power reading above what the board can draw was left out.",
     "counter_glitch": "An energy counter's reading that no board can have drawn was left out.",

@@ -32,6 +32,12 @@ WORTH = {"_nj": 4 * 1_100_000, "_j": 4 * 1.1e-3, "_us": 2, "n_tokens": 1}
 OF_LITTLE = ("tokens_per_kwh", "boundary_ratio", "measured_share")
 """Quotients of energies; at a share of 1 ppm these are themselves worth microseconds."""
 
+TOKEN_BOUNDS = (
+    *("n_low", "n_high", "n_joint_low", "n_joint_high", "te_low", "te_high"),
+    *("te_gpu_low", "te_gpu_high", "te_rss_low", "te_rss_high"),
+)
+"""Bounds of tokens are the readings around each edge: an hour more has two edges more."""
+
 DIMENSIONS = ("job", "model", "day", "node", "gpu", "rack")
 NOT_COMPARED = ("inputs_digest", "index_version", "as_of_us", "start_us", "end_us", "hour_us")
 """Stamps move with the edge by definition; the other two say what a row was made from."""
@@ -86,13 +92,14 @@ def figures(root: Path, start_us: int, end_us: int, share_ppm: int) -> dict[str,
         )
     for row in efficiency.jobs(lake):
         found.update({f"full rate.{key}": value for key, value in row.items()})
-    return {key: value for key, value in found.items() if not key.endswith(NOT_COMPARED)}
+    left_out = (*NOT_COMPARED, *TOKEN_BOUNDS)
+    return {key: value for key, value in found.items() if not key.endswith(left_out)}
 
 
 def _sums_of(table: str) -> str:
-    """Return the sums of a table's whole numbers over its rows: hours beside the edge may be few."""
+    """Return the sums of a table's whole numbers: an hour may have next to nothing of the job."""
     numbers = "^(.*_nj|n_.*|(device|covered|idle|gap|steady|token|joint|unseen)_us)$"
-    return f"SELECT sum(COLUMNS('{numbers}')) FROM {table}"
+    return f"SELECT sum(COLUMNS('{numbers}')) FROM {table}"  # noqa: S608
 
 
 def alike(name: str, one: Any, other: Any) -> bool:
