@@ -6,7 +6,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-u
 WORKERS ?= 2
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle fleet accuracy emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -83,8 +83,11 @@ bench-collector: .venv/dev.stamp ## compare the collector's CPU time and memory 
 bench-timing: .venv/dev.stamp ## how punctual the collector's ticks are over 10 minutes
 	$(BIN)/python -m benchmarks.timing
 
-oracle: .venv/dev.stamp ## compare 2,000 staged histories with an oracle in plain Python, then break the tool 30 times (10 minutes)
+oracle: .venv/dev.stamp ## compare the tool with an oracle in plain Python on 2,000 staged histories (8 minutes)
 	$(BIN)/python -m tests.oracle.run --histories 2000 --workers $(WORKERS)
+
+oracle-mutations: .venv/dev.stamp ## break the tool in 34 ways: the oracle must notice each (8 minutes)
+	$(BIN)/python -m tests.oracle.mutations --workers $(WORKERS)
 
 chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its disk, disconnect its store
 	$(BIN)/python -m benchmarks.chaos

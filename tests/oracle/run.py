@@ -7,6 +7,7 @@ python -m tests.oracle.run --seed 1234          one history, with all that diffe
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import tempfile
 import time
@@ -21,7 +22,7 @@ from tests.oracle.product import run
 from tests.oracle.reckon.reckon import reckon
 from tests.oracle.reckon.site import Site
 from tests.oracle.staged.generate import stage
-from tests.oracle.staged.plan import History
+from tests.oracle.staged.plan import EDGE, History
 
 TOGETHER = 40
 """Histories in one lake."""
@@ -52,7 +53,12 @@ def site_of(lake: int, histories: list[History]) -> tuple[Site, str]:
     nodes = {node: mw for h in histories for node, mw in h.host_mw.items()}
     lines = ["[site]", *([] if pue_ppm is None else [f"pue = {pue_ppm / 1e6}"])]
     lines += [f"[nodes.{node}]\nhost_w = {mw / 1000}" for node, mw in nodes.items()]
-    return Site(pue_ppm, nodes), "\n".join(lines) + "\n"
+    later_ppm = None if pue_ppm is None else rng.choice((1_100_000, 1_700_000))
+    later = {node: rng.randrange(1_000_000) for node in nodes if rng.random() < 0.3}
+    lines += ["[[period]]", "from = 2026-01-15T09:00:00Z"]
+    lines += [] if later_ppm is None else [f"pue = {later_ppm / 1e6}"]
+    lines += [f"[period.nodes.{node}]\nhost_w = {mw / 1000}" for node, mw in later.items()]
+    return Site(pue_ppm, nodes, [(EDGE, later_ppm, later)]), "\n".join(lines) + "\n"
 
 
 def check(lake: int, seeds: Iterable[int], kinds: list[str] | None = None) -> Outcome:
@@ -68,6 +74,12 @@ def check(lake: int, seeds: Iterable[int], kinds: list[str] | None = None) -> Ou
             for table, members in rows.items():
                 raw.setdefault(table, []).extend(members)
     return Outcome(len(histories), compare(histories, said, reckon(raw, site)))
+
+
+def having(kind: str, count: int, kinds: list[str] | None) -> list[int]:
+    """Return the numbers of the first histories in which a kind is staged, or of any if empty."""
+    seeds = (s for s in itertools.count() if not kind or stage(s, kinds).has(kind))
+    return list(itertools.islice(seeds, count))
 
 
 def run_all(count: int, workers: int, kinds: list[str] | None) -> list[Difference]:
@@ -97,10 +109,14 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, help="run this history alone")
     parser.add_argument("--kinds", help="stage only these, separated by commas")
+    parser.add_argument("--having", help="one lake of the first histories that have this kind")
     parser.add_argument("--show", type=int, default=40, help="differences to print")
     asked = parser.parse_args()
     kinds = None if asked.kinds is None else [k for k in asked.kinds.split(",") if k]
-    if asked.seed is not None:
+    if asked.having is not None:
+        seeds = having(asked.having, asked.histories, kinds)
+        found = check(0, seeds, kinds).differences
+    elif asked.seed is not None:
         found = check(lake_of(asked.seed), [asked.seed], kinds).differences
     else:
         found = run_all(asked.histories, asked.workers, kinds)

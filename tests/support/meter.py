@@ -6,7 +6,7 @@ Out: the energy that the meter shows for each of those pieces. Serves the tests 
 What the meter is: the counter's difference, linear between two readings of one epoch that are at
 most 50 minutes apart, rounded down; where the counter is unknown for a piece, the integral of the
 samples there, pair by pair rounded down. A counter that does not move in a slot of 30 s in which
-power was drawn is unknown in it. Different powers of one stamp are averaged; of counters the lowest
+power was drawn is unknown in it. Powers of one stamp are averaged; of counters the lowest
 counts. What the board cannot have drawn is no reading.
 """
 
@@ -47,12 +47,12 @@ class Meter:
 
     def __init__(self, stream: Stream) -> None:
         self._most_mw = max(stream.limits) * 3 // 2 if stream.limits else UNKNOWN_MOST_MW
-        powers: dict[int, set[int]] = {}
+        powers: dict[int, list[int]] = {}
         counters: dict[int, tuple[int, int]] = {}
         for row in stream.rows:
             ts, mw, mj = row["ts_us"], row["power_mw"], row["energy_mj"]
             if mw is not None and mw <= self._most_mw:
-                powers.setdefault(ts, set()).add(mw)
+                powers.setdefault(ts, []).append(mw)
             if mj is not None:
                 read = (mj, row["epoch"])
                 counters[ts] = min(read, counters.get(ts, read))

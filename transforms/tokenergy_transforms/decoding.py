@@ -31,9 +31,9 @@ _NO_BITS = np.empty(0, np.uint8)
 Columns = tuple[Any, ...]
 """The columns of a decoded row group as `rowgroups` takes them."""
 
-Chunk = tuple[Columns, I64, I64]
-"""A decoded row group, its runs of rows of one device, and the place among the wanted devices of
-each device that these name."""
+Chunk = tuple[Columns, I64, I64, int]
+"""A decoded row group, its runs of rows of one device, the place among the wanted devices of each
+device that these name, and the number of its file."""
 
 
 class StaleError(Exception):
@@ -68,13 +68,14 @@ def decode(
     for group in wanted:
         first_us[group.path] = min(group.first_us, first_us.get(group.path, group.first_us))
     wanted.sort(key=lambda group: (first_us[group.path], str(group.path), group.number))
-    for path, of_file in itertools.groupby(wanted, key=lambda group: group.path):
+    by_file = itertools.groupby(wanted, key=lambda group: group.path)
+    for number, (path, of_file) in enumerate(by_file):
         try:
             with RawFile(path, POWER, TEXTS) as file:
                 for group in of_file:
                     names, runs = runs_of(files, file, group)
                     places = np.array([place_of.get(name, -1) for name in names], np.int64)
-                    yield _columns_of(file, group), runs, places
+                    yield _columns_of(file, group), runs, places, number
         except (BrokenFileError, FileNotFoundError) as error:
             files.drop(path, error)
             raise StaleError from None

@@ -7,7 +7,7 @@ columns are kept: a large lake has tens of thousands of devices.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -113,16 +113,26 @@ class Inventory:
         booted: I64 = np.maximum(ts[fell + 1] - boottime[fell + 1], ts[fell] + 1)
         return np.sort(booted)
 
-    def allocations_of(self, node: str, hour_us: int) -> dict[str, list[Allocation]]:
-        """Return the allocations of a node's known devices that overlap the hour, by device."""
+    def allocations_of(
+        self, node: str, hour_us: int, metered: Collection[str] = ()
+    ) -> dict[str, list[Allocation]]:
+        """Return the allocations that overlap the hour of the devices that a node has, by device.
+
+        Those are the devices that it ever had, and those of which it has readings (`metered`).
+        """
+        claims = self.claims_of(node, hour_us)
+        devices = self.devices_of(node) | set(metered) if claims else set()
+        return {device: spans for device, spans in claims.items() if device in devices}
+
+    def claims_of(self, node: str, hour_us: int) -> dict[str, list[Allocation]]:
+        """Return a node's allocations that overlap the hour, by device, seen or not."""
         goes_on = self.last_hours.get(node, hour_us) > hour_us
         found: dict[str, list[Allocation]] = {}
         for row in self._overlapping(node, hour_us):
             # If the node has later readings, a running job held its devices all through the hour.
             end_us = hour_us + HOUR_US if row["end_us"] is None and goes_on else row["end_us"]
             found.setdefault(row["device_id"], []).append(Allocation(row["start_us"], end_us))
-        devices = self.devices_of(node) if found else set()
-        return {device: spans for device, spans in found.items() if device in devices}
+        return found
 
     def _overlapping(self, node: str, hour_us: int) -> Iterator[Mapping[str, Any]]:
         for row in self._by_node.get(node, ()):

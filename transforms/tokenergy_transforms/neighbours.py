@@ -34,7 +34,7 @@ def find_nearest(
     from tokenergy_transforms import rowgroups
 
     for chunk in chunks:
-        rowgroups.nearest(*chunk, begin_us, end_us, *far, nearest)
+        rowgroups.nearest(*chunk[:3], begin_us, end_us, *far, nearest)
 
 
 def with_nearest(loaded: Readings, nearest: I64) -> Readings:

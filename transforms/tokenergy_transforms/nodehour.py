@@ -80,8 +80,8 @@ def plan_node_hour(
     Raises:
         UserError: a file cannot be reached.
     """
-    allocations = inventory.allocations_of(node, hour_us)
     rows = readings.row_counts(files, node, hour_us, budget.workers)
+    allocations = inventory.allocations_of(node, hour_us, rows.keys())
     devices = sorted({*rows, *allocations})
     limits = readings.gap_limits(inventory.update_us(devices, hour_us), devices)
     row_groups = files.around(node, hour_us, 0)

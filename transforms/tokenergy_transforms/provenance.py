@@ -104,7 +104,7 @@ def made_from(
     folders: PowerFolders, inventory: Inventory, node: str, hour_us: int, window_us: int
 ) -> MadeFrom:
     """Return what the segments of a node and hour are made from if they are made now."""
-    spans = inventory.allocations_of(node, hour_us)
+    spans = inventory.claims_of(node, hour_us)
     end_us = hour_us + HOUR_US
     edges = {
         device: sorted(

@@ -24,7 +24,7 @@ from tokenergy_transforms.decoding import FEW_RUNS, Chunk, StaleError, decode, r
 from tokenergy_transforms.neighbours import find_nearest, reach_over, with_nearest
 from tokenergy_transforms.plausible import Plausible, is_doubtful, judged, without_high_power
 from tokenergy_transforms.powerfiles import TEXTS, PowerFiles, RowGroupRef
-from tokenergy_transforms.unsorted import UnsortedRows, sort_rows
+from tokenergy_transforms.unsorted import UnsortedRows, once, sort_rows
 
 SPARSE_US = 1_500_000
 """Readings further apart than this say little of the power between them: a sensor's window is at
@@ -167,9 +167,28 @@ def _copy_together(
         np.empty(counted, np.int32),
     )
     cursors = np.ascontiguousarray(offsets[:, :-1].T)
-    for (columns, _, _), of_chunk in zip(chunks, runs, strict=True):
+    for (columns, _, _, _), of_chunk in zip(chunks, runs, strict=True):
         rowgroups.copy_runs(columns, of_chunk, cursors, readings, counters)
-    return Readings(devices, readings[0], readings[1], offsets[0], *counters, offsets[1])
+    copied = Readings(devices, readings[0], readings[1], offsets[0], *counters, offsets[1])
+    if len(chunks) < 2 or rowgroups.ascending(copied.ts_us, copied.offsets):
+        return copied
+    return once(copied, _files_of(chunks, runs, offsets))
+
+
+def _files_of(chunks: Sequence[Chunk], runs: Sequence[I64], offsets: I64) -> I64:
+    """Return the number of the file of each power reading: copied as its power would be."""
+    from tokenergy_transforms import rowgroups
+
+    stamps, files = np.empty(offsets[0, -1], np.int64), np.empty(offsets[0, -1], np.int64)
+    none = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int32))
+    cursors = np.ascontiguousarray(offsets[:, :-1].T)
+    for (columns, _, _, number), of_chunk in zip(chunks, runs, strict=True):
+        ts, _, bits, offset, energy, _, _, epoch = columns
+        numbers = np.full(len(ts), number, np.int64)
+        no_energy = np.zeros(len(ts) // 8 + 1, np.uint8)
+        of_file = (ts, numbers, bits, offset, energy, no_energy, 0, epoch)
+        rowgroups.copy_runs(of_file, of_chunk, cursors, (stamps, files), none)
+    return files
 
 
 def _cleaned(copied: Readings, plausible: Plausible) -> Readings:
@@ -205,11 +224,11 @@ def _runs(chunk: Chunk, begin_us: int, end_us: int, counts: I64) -> I64:
 
     runs = np.empty((FEW_RUNS, 3), np.int64)
     more = np.zeros_like(counts)
-    used = rowgroups.count(*chunk, begin_us, end_us, runs, more)
+    used = rowgroups.count(*chunk[:3], begin_us, end_us, runs, more)
     if used > len(runs):
         runs = np.empty((used, 3), np.int64)
         more[:] = 0
-        rowgroups.count(*chunk, begin_us, end_us, runs, more)
+        rowgroups.count(*chunk[:3], begin_us, end_us, runs, more)
     counts += more
     return runs[:used]
 

@@ -1,13 +1,13 @@
 """Sorts rows into readings, for files that overlap or are not sorted.
 
 In: rows of some devices, in any order, some of them twice. Out: the same as flat arrays, each stamp
-once. Of several rows of one device and stamp, equal powers count once, and others are averaged,
-which is noted; of its counter readings the lowest counts: it is the earliest.
+once. Several powers of one device and stamp are averaged, which is noted; of its counter readings
+the lowest counts: it is the earliest. What two files both hold counts once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +62,7 @@ def sort_rows(rows: UnsortedRows, devices: list[str]) -> Readings:
 def _averaged(
     code: I64, ts: I64, power: I64
 ) -> tuple[tuple[I64, I64, I64, I64], npt.NDArray[np.bool_]]:
-    """Sort readings, and average those of each device and stamp that differ, rounded down.
+    """Sort readings, and average those of each device and stamp, rounded down.
 
     Returns:
         code, stamp, mean and how far the mean may be off, of each stamp; where powers differed.
@@ -71,10 +71,6 @@ def _averaged(
     code, ts, power = code[order], ts[order], power[order]
     begins = np.ones(len(ts), np.bool_)
     begins[1:] = (code[1:] != code[:-1]) | (ts[1:] != ts[:-1])
-    differs = begins.copy()
-    differs[1:] |= power[1:] != power[:-1]
-    # One of each value: a file that was imported twice adds nothing.
-    code, ts, power, begins = code[differs], ts[differs], power[differs], begins[differs]
     first = np.flatnonzero(begins)
     if not len(first):
         return (code, ts, power, power), begins
@@ -82,7 +78,7 @@ def _averaged(
     mean = np.add.reduceat(power, first) // count
     lowest, highest = power[first], power[first + count - 1]
     spread = np.maximum(mean - lowest, highest - mean)
-    return (code[first], ts[first], mean, spread), count > 1
+    return (code[first], ts[first], mean, spread), lowest < highest
 
 
 def _unique(code: I64, ts: I64, *values: I64) -> tuple[I64, ...]:
@@ -96,3 +92,38 @@ def _unique(code: I64, ts: I64, *values: I64) -> tuple[I64, ...]:
 
 def _offsets(code: I64, devices: int) -> I64:
     return np.searchsorted(code, np.arange(devices + 1)).astype(np.int64)
+
+
+def once(loaded: Readings, file: I64) -> Readings:
+    """Leave out power readings that another file holds as well, as one that was imported twice.
+
+    Of equal readings those of the file with most of them stay: a log with stamps to the second may
+    well hold one twice.
+
+    Args:
+        loaded: readings in any order inside a device.
+        file: int64[n], the file of each of its power readings.
+    """
+    device = np.repeat(np.arange(len(loaded.devices)), np.diff(loaded.offsets))
+    keys = (device, loaded.ts_us, loaded.power_mw, file)
+    order = np.lexsort(keys[::-1])
+    sorted_keys = [key[order] for key in keys]
+    begins = np.ones((2, len(order)), np.bool_)  # of equal readings; and of those of one file
+    for row, many in ((0, 3), (1, 4)):
+        begins[row, 1:] = np.any([key[1:] != key[:-1] for key in sorted_keys[:many]], axis=0)
+    first = np.flatnonzero(begins[1])
+    count = np.diff(np.append(first, len(order)))
+    group = np.cumsum(begins[0])[first]
+    # Within a group of equal readings, the file with most comes first.
+    ranked = np.lexsort((first, -count, group))
+    chosen = ranked[np.flatnonzero(np.diff(group[ranked], prepend=-1))]
+    stays = np.zeros(len(first), np.bool_)
+    stays[chosen] = True
+    kept = np.zeros(len(order), np.bool_)
+    kept[order] = np.repeat(stays, count)
+    if kept.all():
+        return loaded
+    offsets = _offsets(device[kept], len(loaded.devices))
+    return replace(
+        loaded, ts_us=loaded.ts_us[kept], power_mw=loaded.power_mw[kept], offsets=offsets
+    )

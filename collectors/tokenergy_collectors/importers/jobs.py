@@ -45,7 +45,7 @@ def import_jobs(lake: Lake, path: str | Path, cluster: str | None = None) -> Imp
     for node in {job["node"] for job in jobs}:
         escape_node(node)
     before = lake.read("jobs").to_pylist()
-    identity = read_identity(lake, (row["node"] for row in (*jobs, *before)))
+    identity = read_identity(lake, [*jobs, *before])
     explained = [identity.explained(job) for job in jobs]
     said = remarks.of_devices(jobs, explained)
     if "ambiguous" in said:

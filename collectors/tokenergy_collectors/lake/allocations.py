@@ -19,10 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake.contract import JOBS, WHOLE_PPM
 from tokenergy_collectors.lake.corrections import Records
-from tokenergy_collectors.lake.devicehistory import DeviceHistory, Remark, Sighting
+from tokenergy_collectors.lake.devicehistory import (
+    TOGETHER_US,
+    DeviceHistory,
+    Remark,
+    Sighting,
+)
 from tokenergy_collectors.lake.devicenames import parse_device
 from tokenergy_collectors.lake.jobkey import job_key
-from tokenergy_collectors.lake.nodenames import NodeNames
+from tokenergy_collectors.lake.nodenames import NodeNames, NodeNamesOverTime
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,12 +43,16 @@ class Identity:
 
     Args:
         history: all sightings of devices.
-        listed: the nodes that job lists name.
+        listed: the nodes that job lists name, each with the first start there (us UTC).
     """
 
-    def __init__(self, history: DeviceHistory, listed: Iterable[str] = ()) -> None:
+    def __init__(self, history: DeviceHistory, listed: Mapping[str, int]) -> None:
         self.history = history
-        self.nodes = NodeNames(history.nodes, listed)
+        self._nodes = NodeNamesOverTime(history.since_us(), listed, TOGETHER_US)
+
+    def nodes(self, row: Mapping[str, Any]) -> NodeNames:
+        """Return the names that the node of a row of `jobs` had when its allocation started."""
+        return self._nodes.at(row["node"], row["start_us"])
 
     def resolved(self, row: Mapping[str, Any]) -> Row:
         """Return a row of `jobs` with its node and device as they were recorded."""
@@ -55,20 +64,30 @@ class Identity:
         Nothing is said of a device on a node of which no device was ever recorded.
         """
         at_us, text = row["start_us"], row["device_id"]
-        here = self.nodes.recorded(row["node"])
+        nodes = self.nodes(row)
+        here = nodes.recorded(row["node"])
         device_id, remark = self.history.find(here, text, at_us)
         seen = None if device_id is None else self.history.as_of(device_id, at_us)
         if seen is None:
-            node = self.nodes.usual(row["node"])
+            node = nodes.usual(row["node"])
             return {**row, "node": node, "device_id": _unseen(node, text)}, remark if here else None
         if here and seen.node not in here:
             remark = Remark("elsewhere", f"was on node {seen.node} at that time")
         return {**row, "node": seen.node, "device_id": seen.device_id}, remark
 
 
-def read_identity(lake: Lake, listed: Iterable[str] = ()) -> Identity:
-    """Return the identity of the devices of a lake; `listed` are the nodes that job lists name."""
-    return Identity(DeviceHistory(sightings(lake)), listed)
+def read_identity(lake: Lake, jobs: Iterable[Mapping[str, Any]]) -> Identity:
+    """Return the identity of the devices of a lake; `jobs` are the rows of all job lists."""
+    return Identity(DeviceHistory(sightings(lake)), first_starts(jobs))
+
+
+def first_starts(jobs: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the nodes that rows of `jobs` name, each with the first start there (us UTC)."""
+    found: dict[str, int] = {}
+    for row in jobs:
+        start_us = row["start_us"]
+        found[row["node"]] = min(found.get(row["node"], start_us), start_us)
+    return found
 
 
 def sightings(lake: Lake, node: str | None = None) -> Iterator[Sighting]:
@@ -88,7 +107,7 @@ def allocations(lake: Lake) -> pa.Table:
     import pyarrow as pa
 
     jobs = lake.read("jobs").to_pylist()
-    identity = read_identity(lake, {row["node"] for row in jobs})
+    identity = read_identity(lake, jobs)
     recorded = Records(map(identity.resolved, jobs))
     rows = [
         span
@@ -140,7 +159,7 @@ def _on_one_node(identity: Identity, row: Row) -> Iterator[Row]:
 
     Where the same node goes on under another of its names, so does the allocation.
     """
-    names = identity.nodes.recorded(row["node"])
+    names = identity.nodes(row).recorded(row["node"])
     start_us, end_us = row["start_us"], row["end_us"]
     for seen in identity.history.of(row["device_id"]) if names else ():
         if seen.ts_us <= start_us or seen.node == row["node"]:

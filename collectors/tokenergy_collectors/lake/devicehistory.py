@@ -17,8 +17,8 @@ from tokenergy_collectors.lake.devicenames import DeviceName, parse_device, pci_
 _LEAST_START = 4
 """Characters of a UUID without `GPU-` that may name a board: fewer are more likely a mistake."""
 
-_TOGETHER_US = 10_000_000
-"""Rows of a board's MIG instances that are so close come from one look at the board."""
+TOGETHER_US = 10_000_000
+"""Rows that are so close come from one look at a node."""
 
 _Key = tuple[str, int | str]
 
@@ -82,6 +82,13 @@ class DeviceHistory:
         """The nodes on which devices were seen."""
         return self._on_node.keys()
 
+    def since_us(self) -> dict[str, int]:
+        """Return when a device was first seen on each node, us UTC."""
+        found: dict[str, int] = {}
+        for node, ids in self._on_node.items():
+            found[node] = min(one.ts_us for id_ in ids for one in self.of(id_) if one.node == node)
+        return found
+
     def of(self, device_id: str) -> list[Sighting]:
         """Return the sightings of a device, ascending."""
         return self._of_device.get(device_id, [])
@@ -96,8 +103,8 @@ class DeviceHistory:
     def siblings(self, instance: Sighting) -> int:
         """Return how many MIG instances its board had when an instance was seen, with itself."""
         seen = self._instances[instance.mig_parent or ""]
-        first = bisect_left(seen, (instance.ts_us - _TOGETHER_US, ""))
-        last = bisect_left(seen, (instance.ts_us + _TOGETHER_US, ""))
+        first = bisect_left(seen, (instance.ts_us - TOGETHER_US, ""))
+        last = bisect_left(seen, (instance.ts_us + TOGETHER_US, ""))
         return len({device_id for _, device_id in seen[first:last]})
 
     def find(self, nodes: Collection[str], text: str, at_us: int) -> Found:
@@ -176,7 +183,9 @@ class DeviceHistory:
             return Found(None, Remark("unknown", "no device has this id"))
         here = [id_ for node in nodes for id_ in self._on_node.get(node, ())]
         found = {id_ for id_ in here if uuid_key(id_).startswith(name.key)}
-        if len(found) > 1:  # boards that were elsewhere at that time cannot be meant
+        if len(found) > 1:  # boards that were elsewhere, or came later, cannot be meant
+            by_us = max(at_us, min(self.of(id_)[0].ts_us for id_ in found)) + TOGETHER_US
+            found = {id_ for id_ in found if self.of(id_)[0].ts_us <= by_us}
             found = {id_ for id_ in found if self._node_of(id_, at_us) in nodes}
         if len(found) > 1:
             return _ambiguous(f"fits {len(found)} devices")

@@ -9,7 +9,8 @@ nodes. An IP address has no short form.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 _Labels = tuple[str, ...]
@@ -68,6 +69,50 @@ class NodeNames:
         longest = max(longer, key=len, default=labels)
         one = all(longest[: len(other)] == other for other in longer)
         return longest if one else labels
+
+
+class NodeNamesOverTime:
+    """The nodes behind some names as of an instant: a name that comes later changes no earlier one.
+
+    Args:
+        recorded: names under which devices were recorded, and when first (us UTC).
+        listed: further names, and the first time that a job list names them for.
+        together_us: names that were recorded so close to one another came together.
+    """
+
+    def __init__(
+        self, recorded: Mapping[str, int], listed: Mapping[str, int], together_us: int
+    ) -> None:
+        self._together_us = together_us
+        self._every = NodeNames(recorded, listed)
+        self._since: dict[str, list[tuple[int, str, bool]]] = {}
+        for names, is_recorded in ((recorded, True), (listed, False)):
+            for name, since_us in names.items():
+                group = self._since.setdefault(_labels(name)[0], [])
+                group.append((since_us, name, is_recorded))
+        for group in self._since.values():
+            group.sort()
+        self._at: dict[tuple[str, int], NodeNames] = {}
+
+    def at(self, name: str, at_us: int) -> NodeNames:
+        """Return the names that the node of a name had as of an instant.
+
+        They are those known by then; if no device was recorded by then, by the first that was.
+        """
+        first = _labels(name)[0]
+        group = self._since.get(first, [])
+        if len(group) < 3:  # fewer cannot be ambiguous
+            return self._every
+        seen_us = min((since_us for since_us, _, recorded in group if recorded), default=at_us)
+        by_us = max(at_us, seen_us) + self._together_us
+        known = bisect_right(group, by_us, key=lambda one: one[0])
+        if known == len(group):
+            return self._every
+        names = self._at.get((first, known))
+        if names is None:
+            parts = [{n for _, n, is_recorded in group[:known] if is_recorded is r} for r in (True, False)]
+            names = self._at[first, known] = NodeNames(*parts)
+        return names
 
 
 @cache

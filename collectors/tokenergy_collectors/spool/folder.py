@@ -21,6 +21,7 @@ from tokenergy_collectors.lake.quarantine import move_to_quarantine
 from tokenergy_collectors.spool.wal import SUFFIX
 
 FOLDER = ".wal"
+_YEAR_2000_S = 946_684_800
 _RUN = "run"
 """The file that holds the number of the latest run."""
 _DEPTH = 2
@@ -71,18 +72,23 @@ class LogFolder:
         """Return the path of a new log: names sort by age and are never used twice."""
         return self.path / f"{self._prefix}-{next(self._numbers):06d}-{table}{SUFFIX}"
 
-    def next_run(self, realtime_us: int) -> int:
+    def next_run(self, realtime_us: int, *, replay: bool = False) -> int:
         """Return the number of a run that begins now, larger than that of every earlier run.
 
         Stamps of two runs may overlap, since the wall clock may be set back between them: only this
         number says which run was later.
 
         Args:
-            realtime_us: the wall clock (us UTC). Numbers are its minutes, or one more than the
-                latest: so they grow if the clock was set back, and if this folder was lost.
+            realtime_us: the wall clock (us UTC). Numbers are its seconds since 2000, or one more
+                than the latest: so they grow if the clock was set back, and if this folder was
+                lost.
+            replay: True if the same time may be run again, as on a virtual clock: then it is the
+                same run, and gives the same rows.
         """
         path, fresh = self.path / _RUN, self.path / f"{_RUN}.new"
-        run = realtime_us // 60_000_000
+        run = realtime_us // 1_000_000 - _YEAR_2000_S
+        if replay:
+            return run
         with suppress(OSError, ValueError):
             run = max(run, int(path.read_text("utf-8")) + 1)
         # On a full disk the collector reads on, and the clock alone numbers the next run.

@@ -73,6 +73,7 @@ class Spool:
     ) -> None:
         self._folder = LogFolder(lake.root, node)
         self._sealer = Sealer(lake, node, replay=replay)
+        self._replay = replay
         self._dropped = dropped
         self._limit_bytes = limit_bytes
         # Always taken in this order, so that threads cannot deadlock: one seal at a time, one
@@ -89,7 +90,7 @@ class Spool:
 
     def next_run(self, realtime_us: int) -> int:
         """Return the number of a run that begins now: see `LogFolder.next_run`."""
-        return self._folder.next_run(realtime_us)
+        return self._folder.next_run(realtime_us, replay=self._replay)
 
     def recover(self) -> Recovery:
         """Read the logs that earlier processes left; the next seal seals them."""

@@ -1,6 +1,6 @@
--- A node's host draws its declared power while a board is watched, and jobs and idle boards bear it.
+-- Hosts draw their declared power while a board is watched, and jobs and idle boards bear it.
 -- fail, hourly
--- In: segment, node_hour, ledger, job_hour_index. Out: nodes and hours with another host energy,
+-- In: segment, node_hour, ledger, job_hour_index. Out: nodes and hours of which the energy differs,
 -- and hours whose jobs and idle boards do not bear (GPU + hosts) x PUE.
 --
 -- The time of a node is the union of that of all its boards, whoever held them. Each site rounds
@@ -25,7 +25,7 @@ seen AS (
     FROM reached
     GROUP BY ALL
 ),
-host AS (
+hosts AS (
     SELECT
         hour_us, node,
         n.e_host_nj AS host_nj,
@@ -61,7 +61,7 @@ whole AS (
         scale_ppm(
             any_value(d.gpu_nj) + sum(h.expected_nj)::HUGEINT, any_value(h.pue_ppm)
         ) AS expected_nj
-    FROM host AS h
+    FROM hosts AS h
     JOIN drawn AS d USING (hour_us)
     GROUP BY ALL
 )
@@ -70,7 +70,7 @@ SELECT
     node,
     host_nj,
     expected_nj
-FROM host
+FROM hosts
 WHERE host_nj IS DISTINCT FROM expected_nj
 UNION ALL
 SELECT strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z'), NULL, b.borne_nj, w.expected_nj

@@ -7,7 +7,8 @@
 -- ledger books by counter; the integral of the readings over every run that it books by samples.
 -- And all time between two neighbouring readings of power within the gap limit must be booked.
 --
--- A reading above what its board can draw is none (`most`), and powers of one stamp are averaged.
+-- A reading above what its board can draw is none (`most`). Where one stamp has several powers, the
+-- integral must lie between those of the lowest and of the highest.
 -- Where the counter had a glitch, which of its readings are right is a judgement: such a run need
 -- only be what its board can have drawn.
 WITH
@@ -133,7 +134,8 @@ counter_at AS (
 reading AS (
     SELECT
         m.device_id, m.hour_us, m.limit_us, p.ts_us,
-        sum(DISTINCT p.power_mw)::BIGINT // count(DISTINCT p.power_mw) AS mw
+        min(p.power_mw) AS low_mw,
+        max(p.power_mw) AS high_mw
     FROM most AS m
     JOIN power AS p ON p.device_id = m.device_id AND p.power_mw <= m.most_mw
     WHERE p.ts_us BETWEEN m.hour_us - us_per_hour() AND m.hour_us + 2 * us_per_hour()
@@ -144,9 +146,11 @@ pair AS (
         device_id,
         hour_us,
         ts_us AS t0,
-        mw::HUGEINT AS p0,
         lead(ts_us) OVER device AS t1,
-        lead(mw) OVER device::HUGEINT AS p1
+        low_mw::HUGEINT AS p0,
+        lead(low_mw) OVER device::HUGEINT AS p1,
+        high_mw::HUGEINT AS q0,
+        lead(high_mw) OVER device::HUGEINT AS q1
     FROM reading
     WINDOW device AS (PARTITION BY device_id, hour_us ORDER BY ts_us)
     QUALIFY t1 - t0 <= limit_us
@@ -154,7 +158,7 @@ pair AS (
 part AS (
     SELECT
         r.device_id, r.hour_us, r.run,
-        p.p0, p.p1 - p.p0 AS rise, (p.t1 - p.t0)::HUGEINT AS dt,
+        p.p0, p.p1 - p.p0 AS rise, q0, q1 - q0 AS steeper, (p.t1 - p.t0)::HUGEINT AS dt,
         (greatest(p.t0, r.a_us) - p.t0)::HUGEINT AS x0,
         (least(p.t1, r.b_us) - p.t0)::HUGEINT AS x1
     FROM run AS r
@@ -169,7 +173,13 @@ integral AS (
         sum(
             (2 * p0 * dt + rise * x1) * x1 // (2 * dt)
             - (2 * p0 * dt + rise * x0) * x0 // (2 * dt)
-        ) AS nj
+        ) AS nj,
+        sum(
+            (2 * q0 * dt + steeper * x1) * x1 // (2 * dt)
+            - (2 * q0 * dt + steeper * x0) * x0 // (2 * dt)
+        ) AS most_nj,
+        -- Each part is rounded down by itself.
+        count(*) FILTER (WHERE p0 < q0 OR rise <> steeper) AS off_nj
     FROM part
     GROUP BY ALL
 ),
@@ -177,8 +187,13 @@ metered AS (
     SELECT
         r.*,
         CASE r.meter WHEN 'counter' THEN b.nj - a.nj ELSE i.nj END AS metered_nj,
-        r.glitch AND r.booked_nj BETWEEN 0 AND m.most_mw * (r.b_us - r.a_us + us_per_second())
-            AS possible
+        (
+            r.meter = 'counter' AND r.glitch
+            AND r.booked_nj BETWEEN 0 AND m.most_mw * (r.b_us - r.a_us + us_per_second())
+        ) OR (
+            r.meter = 'samples'
+            AND r.booked_nj BETWEEN i.nj - i.off_nj AND i.most_nj + i.off_nj
+        ) AS possible
     FROM run AS r
     JOIN most AS m ON m.device_id = r.device_id AND m.hour_us = r.hour_us
     LEFT JOIN counter_at AS a ON a.device_id = r.device_id AND a.edge_us = r.a_us

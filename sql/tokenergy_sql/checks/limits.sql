@@ -1,9 +1,9 @@
--- No row of the ledger books more than its board can draw: half more than its limit, or 4 kW.
--- fail, hourly
--- In: ledger, device, checked_hour. Out: the devices and hours in which rows do, and the most of it.
+-- The ledger books no more than a board can draw: half more than its limit, or 4 kW.
+-- warn, hourly
+-- In: ledger, device, checked_hour. Out: the devices and hours with such slots, and the largest.
 --
--- Over short segments a counter that is renewed in steps may show more: a second of the most counts
--- as the step. What jobs share is added up again first.
+-- Slots of 30 s are looked at: inside of one, a counter's total is spread in the samples' shape. A
+-- counter that is renewed in steps may show more for a moment: a second of the most is the step.
 WITH
 limited AS (
     SELECT
@@ -29,19 +29,25 @@ most AS (
     GROUP BY h.hour_us, l.device_id
 ),
 booked AS (
-    SELECT device_id, start_us, end_us, sum(energy_nj) AS energy_nj
+    SELECT
+        device_id,
+        hour_of(start_us) AS hour_us,
+        start_us // (30 * us_per_second()) AS slot,
+        sum(energy_nj) AS energy_nj,
+        sum(device_us) AS booked_us
     FROM ledger
+    WHERE energy_nj IS NOT NULL
     GROUP BY ALL
 )
 SELECT
     b.device_id,
-    strftime(make_timestamp(hour_of(start_us)), '%Y-%m-%dT%H:00Z') AS hour,
-    count(*) AS segments,
+    strftime(make_timestamp(b.hour_us), '%Y-%m-%dT%H:00Z') AS hour,
+    count(*) AS slots,
     max(energy_nj) AS largest_nj,
-    max(energy_nj // (end_us - start_us)) AS largest_mean_mw,
+    max(energy_nj // greatest(booked_us, 1)) AS largest_mean_mw,
     any_value(coalesce(most_mw, 4000000)) AS most_mw
 FROM booked AS b
-LEFT JOIN most AS m ON m.device_id = b.device_id AND m.hour_us = hour_of(b.start_us)
-WHERE energy_nj > coalesce(most_mw, 4000000) * (end_us - start_us + us_per_second())
+LEFT JOIN most AS m ON m.device_id = b.device_id AND m.hour_us = b.hour_us
+WHERE energy_nj > coalesce(most_mw, 4000000) * (booked_us + us_per_second())
 GROUP BY ALL
 ORDER BY ALL

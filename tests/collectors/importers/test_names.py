@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +12,16 @@ from tokenergy_collectors.sources.tokens.counters import (
     Counter,
     Role,
     counter_of,
-    kinds_of,
     role_of,
 )
+from tokenergy_collectors.sources.tokens.kinds import values_of
+from tokenergy_collectors.sources.tokens.page import Series
+
+
+def kinds_of(values: Mapping[Role, int], known: Collection[Role] = ()) -> dict[str, int]:
+    """Values by kind of one engine that has one series of each role."""
+    series = [Series(Counter("x", role, role), f"x:{role}", {}, n) for role, n in values.items()]
+    return {value.kind: value.value for value in values_of(series, known)}
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,22 @@ def test_a_short_name_that_could_be_two_nodes_is_neither(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("how", ["recorded", "listed"])
+def test_a_node_that_comes_later_makes_no_earlier_name_ambiguous(tmp_path, how):
+    builder = LakeBuilder(tmp_path)
+    builder.device("GPU-a", node="gpu-01.a.org", index=0)
+    builder.job("before", "0", T0 - DAY, T0, node="gpu-01")
+    builder.job("j", "0", T0, T0 + S, node="gpu-01")
+    if how == "recorded":
+        builder.device("GPU-b", node="gpu-01.b.org", index=0, ts_us=T0 + DAY)
+    else:  # a typing error in a later list
+        builder.job("other", "7", T0 + DAY, T0 + DAY + S, node="gpu-01.b.org")
+    builder.job("k", "0", T0 + DAY, T0 + DAY + S, node="gpu-01")
+    found = dict(told(builder, "job_id", "device_id"))
+    assert (found["before"], found["j"]) == ("GPU-a", "GPU-a")
+    assert found["k"] == "gpu-01/0"  # now the short name could be either
+
+
 def test_two_listed_nodes_are_never_one_recorded_node(tmp_path):
     builder = LakeBuilder(tmp_path)
     builder.device("GPU-a", node="gpu-01", index=0)

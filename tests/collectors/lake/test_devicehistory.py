@@ -121,6 +121,17 @@ def test_a_node_under_two_names_has_one_history() -> None:
     assert [history.find(both, "0", at).device_id for at in (20, 30)] == [A, B]
 
 
+def test_a_board_that_comes_later_makes_no_earlier_name_ambiguous() -> None:
+    later = 10**9
+    history = DeviceHistory([Sighting(10, A, "n1", 0), Sighting(later, B, "n1", 1)])
+    for at in (5, 10, later - 10**8):
+        assert find(history, "GPU-8932", at) == Found(A)
+    assert find(history, "GPU-8932", later).device_id is None
+    # The first rows of the boards of a node may be some milliseconds apart.
+    together = DeviceHistory([Sighting(10, A, "n1", 0), Sighting(5_010, B, "n1", 1)])
+    assert find(together, "GPU-8932", 9).device_id is None
+
+
 def test_the_start_of_a_uuid_is_looked_for_on_its_node_only() -> None:
     history = node(Sighting(10, "GPU-beef0001", "n2", 0))
     assert find(history, "GPU-beef").device_id is None

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import T0
+from tokenergy_collectors.base.timestamps import END_US, FIRST_US
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import (
     RawName,
@@ -18,12 +19,18 @@ from tokenergy_collectors.lake.paths import (
 )
 
 
-@pytest.mark.parametrize("hour_us", [0, T0, T0 + 16 * HOUR_US])
+@pytest.mark.parametrize("hour_us", [FIRST_US, T0, T0 + 16 * HOUR_US])
 def test_the_folder_of_an_hour_is_read_back(hour_us):
     folder = Path("lake/power") / partition(hour_us)
     assert hour_of_folder(folder) == hour_us
     assert hour_of_path(folder / "n1.parquet") == hour_us
     assert is_table_file(f"{partition(hour_us)}/n1.parquet")
+
+
+@pytest.mark.parametrize("hour_us", [0, FIRST_US - HOUR_US, END_US])
+def test_the_lake_has_no_hours_of_other_years(hour_us):
+    assert hour_of_folder(Path("lake/power") / partition(hour_us)) == hour_us
+    assert not is_table_file(f"{partition(hour_us)}/n1.parquet")
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,8 @@ class Devices:
         """Return how far apart two readings may be with known power between them."""
         row = self.row(device_id, t)
         update_us = (row or {}).get("update_us") or 0
-        return min(max(3 * update_us, 1_500_000), 600_000_000)
+        least_us = 10_000_000 if update_us >= 500_000 else 1_500_000
+        return min(max(3 * update_us, least_us), 600_000_000)
 
     def facts(self, device_id: str, t: int) -> Facts:
         """Return what is known of a device at an instant."""

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from fractions import Fraction
+from itertools import pairwise
 
 from tests.oracle.reckon.devices import Devices
 from tests.oracle.reckon.dimensions import place
-from tests.oracle.reckon.holders import WHOLE, Allocation
+from tests.oracle.reckon.holders import Allocation, claims
 from tests.oracle.reckon.meters import Sensor
-from tests.oracle.reckon.segments import HOUR_US
+from tests.oracle.reckon.segments import HOUR_US, edges_of
 
 Loads = dict[tuple[int, str, str], Fraction]
-"""Energy in nJ by (hour, kind of group, name of group)."""
+"""Energy in nJ by (hour, kind of group, name of group). "of a job" is the energy of its devices: a
+millionth of that is what rounding a share to ppm may move."""
 
 
 def loads(
@@ -25,7 +27,7 @@ def loads(
 
     Args:
         sensors: by device and hour, the node that read it and its readings.
-        held: who holds what; the shares are not scaled here.
+        held: who holds what.
         devices: where the devices are.
     """
     found: Loads = defaultdict(Fraction)
@@ -40,10 +42,13 @@ def loads(
             name = place(row, part)
             if name is not None:
                 found[hour, part, name] += energy
-        for a in held:
-            start = max(hour, a.start_us)
-            end = min(until, sensor.stamps[-1] if a.end_us is None else a.end_us)
-            if a.device == device and start < end:
-                part_nj = sensor.energy_nj(start, end)
-                found[hour, "job", a.job] += Fraction(part_nj * a.share_ppm, WHOLE)
+        claimed = [a for a in held if a.device == device]
+        cuts = {min(max(t, hour), until) for t in (*edges_of(claimed), sensor.stamps[-1])}
+        for start, end in pairwise(sorted(cuts)):
+            part_nj = sensor.energy_nj(start, end)
+            for claim in claims(claimed, start, end):
+                if claim.job is not None:
+                    share = Fraction(claim.upper - claim.lower, claim.whole)
+                    found[hour, "job", claim.job] += part_nj * share
+                    found[hour, "of a job", claim.job] += part_nj
     return found

@@ -43,7 +43,10 @@ def steady(readings: Iterable[Count], most_mw: int) -> list[Count]:
     second more. What is between two implausible steps is a glitch if the counter goes on within
     10 s from before it; otherwise the counter began again.
     """
-    rest, epoch = sorted(set(readings)), 0
+    lowest: dict[int, Count] = {}
+    for reading in sorted(readings, reverse=True):
+        lowest[reading[0]] = reading
+    rest, epoch = sorted(lowest.values()), 0
     kept: list[Count] = []
     file_epoch = rest[0][2] if rest else 0
     while rest:
@@ -79,13 +82,15 @@ def _was_high(kept: list[Count], here: Count, epoch: int, most_mw: int) -> bool:
     """Say whether the last reading was a single high one, at the beginning of what is known."""
     if len(kept) < 2 or kept[-2][2] != epoch or kept[-1][2] != epoch or here[1] >= kept[-1][1]:
         return False
-    return here[0] - kept[-2][0] <= GLITCH_US and _possible(kept[-2], here, most_mw)
+    from_zero = _possible((kept[-1][0], 0, epoch), here, most_mw)
+    soon = here[0] - kept[-2][0] <= GLITCH_US
+    return not from_zero and soon and _possible(kept[-2], here, most_mw)
 
 
 def _possible(before: Count, after: Count, most_mw: int) -> bool:
     """Say whether a board can draw what was counted between two readings, and a second more."""
-    time_us = after[0] - before[0] + 1_000_000
-    return 0 <= (after[1] - before[1]) * NJ_PER_MJ <= most_mw * time_us
+    time_ms = (after[0] - before[0]) // 1_000 + 1_000
+    return 0 <= after[1] - before[1] <= most_mw * time_ms // 1_000
 
 
 class Sensor:

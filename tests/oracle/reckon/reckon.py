@@ -74,7 +74,7 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
     hours = job_hours(entries, used, borne, site)
     burden(entries, hours, devices, borne, site)
     found = jobs(hours, used)
-    by = _dimensions(raw, entries, used, found, devices)
+    by = _dimensions(raw, held, entries, used, found, devices)
     return Books(held, entries, used, hours, found, by, loads(sensors, held, devices))
 
 
@@ -122,6 +122,7 @@ def _sensors(
 
 def _dimensions(
     raw: dict[str, Rows],
+    held: list[Allocation],
     entries: list[Entry],
     used: dict[Key, Usage],
     found: dict[str, Figures],
@@ -130,7 +131,8 @@ def _dimensions(
     """Return the sums by each dimension."""
     users: dict[str, str | None] = {}
     for row in raw.get("jobs", []):
-        users[job_key(row)] = row["user"]
+        if any(a.job == job_key(row) for a in held):
+            users[job_key(row)] = row["user"]
     models: dict[str, set[str]] = defaultdict(set)
     for job, _, model, _ in used:
         if model is not None:

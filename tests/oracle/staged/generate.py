@@ -36,6 +36,7 @@ KINDS: dict[str, float] = {
     "withdrawn": 0.1,
     "late": 0.25,
     "silence": 0.2,
+    "silence_over_hour": 0.5,
     "new_count": 0.1,
     "spike": 0.15,
     "jump": 0.15,
@@ -56,7 +57,8 @@ KINDS: dict[str, float] = {
 """What can be staged."""
 
 WAITING = {
-    "restarts", "taking_turns", "odd_value", "coarse", "spike", "jump", "twice",
+    "silence_over_hour", "restarts", "taking_turns", "odd_value", "coarse", "spike", "jump",
+    "twice",
 }  # fmt: skip
 """What the tool does not do right yet: it is staged only where it is asked for by name."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from tests.oracle.staged.plan import Board, History, Row
+from tests.oracle.staged.plan import EDGE, Board, History, Row
 
 
 def disturb(history: History, board: Board, rows: list[Row]) -> list[Row]:
@@ -29,7 +29,9 @@ def _doubt(history: History, board: Board, t: int, code: str) -> None:
 def _silence(history: History, board: Board, rows: list[Row], rng: Random) -> list[Row]:
     """Leave out all readings of some time."""
     at = rng.randrange(3, len(rows) - 10)
-    return rows[:at] + rows[at + rng.randrange(2, 20) :]
+    found = rows[:at] + rows[at + rng.randrange(2, 20) :]
+    over_hour = found[at - 1]["ts_us"] < EDGE < found[min(at, len(found) - 1)]["ts_us"]
+    return rows if over_hour and not history.has("silence_over_hour") else found
 
 
 def _restarted(history: History, board: Board, rows: list[Row], rng: Random) -> list[Row]:

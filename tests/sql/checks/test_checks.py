@@ -113,7 +113,7 @@ def test_a_part_of_the_burden_that_is_too_large_is_named(
     lake: Lake, table: str, column: str, check: str
 ) -> None:
     assert not found(lake, check).rows
-    alter(lake, table, lambda row: True, lambda row: {**row, column: row[column] + 3})
+    alter(lake, table, lambda row: True, lambda row: {**row, column: row[column] + 10})
     finding = found(lake, check)
     assert finding.breach
     assert len(finding.rows) == 1

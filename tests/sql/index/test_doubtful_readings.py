@@ -143,6 +143,21 @@ def test_readings_of_one_stamp_are_averaged(builder: LakeBuilder) -> None:
     assert found["high"] > 30_000  # type: ignore[operator]
 
 
+def test_each_reading_of_a_stamp_counts(builder: LakeBuilder) -> None:
+    """100 W twice and 400 W once in every second: 200 W, whether a file comes once or twice."""
+    builder.device("A", update_us=S)
+    rows = [
+        {"ts_us": T0 + s * S, "device_id": "A", "power_mw": mw, "sensor": "unknown", "epoch": 0}
+        for s in range(61)
+        for mw in (100_000, 400_000, 100_000)
+    ]
+    builder.add("power", rows)
+    builder.add("power", rows[::2])
+    builder.job("j", "A", T0, T0 + 60 * S)
+    found = hours_of(builder.build())
+    assert (found["j"], found["reasons"]) == (12_000, "equal_stamps")
+
+
 @pytest.mark.parametrize("spacing_s", [2, 5, 60])
 def test_sparse_readings_say_little(builder: LakeBuilder, spacing_s: int) -> None:
     """Each reading shows 700 W; the board may have drawn next to nothing between them."""

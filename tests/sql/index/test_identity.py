@@ -111,3 +111,10 @@ def test_a_correction_makes_the_hours_stale_that_it_touches_and_no_other(
     builder.job("j", "0", T0, T0, **{**ids, "recorded_us": T0 + 2})
     assert sorted(derived(builder)) == [0, 1, 2, 3]
     assert ask(builder.lake, "SELECT * FROM job_index") == []
+
+
+def test_a_board_with_readings_and_no_row_of_its_own_is_cut_at_edges_too(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.power("GPU-x", level(100_000, T0, T0 + 60 * S))
+    builder.job("j", "GPU-x", T0 + 20_100_000, T0 + 20_900_000)
+    assert energy(builder) == {"j": 80 * J}

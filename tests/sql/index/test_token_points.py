@@ -21,6 +21,7 @@ from benchmarks.tokens import by_all_readings as rows_of_all_readings
 from tests.sql.oracles.token_usage import token_usage
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.index import tokens
 
 Row = dict[str, Any]
@@ -29,7 +30,7 @@ COUNTER = ("job_id", "source_id", "engine", "kind", "node", "metric", "series")
 
 
 def by_definition(lake: Lake) -> list[str]:
-    return lines(token_usage(lake.read("tokens").to_pylist(), lake.read("jobs").to_pylist()))
+    return lines(token_usage(lake.read("tokens").to_pylist(), allocations(lake).to_pylist()))
 
 
 def by_all_readings(lake: Lake) -> list[str]:
@@ -245,7 +246,7 @@ def test_of_an_hour_few_points_are_kept(tmp_path: Path) -> None:
     lake = regular(tmp_path / "lake").lake
     tokens.usage(lake)
     files = sorted((lake.root / tokens.CACHE_FOLDER).rglob("*.parquet"))
-    assert [pq.read_metadata(path).num_rows for path in files] == [5, 3, 3, 3, 5]
+    assert [pq.read_metadata(path).num_rows for path in files] == [6, 4, 4, 4, 6]
 
 
 @pytest.mark.parametrize("damage", ["removed", "cut", "rubbish"])

@@ -11,6 +11,7 @@ import pytest
 
 from tests.sql.oracles.token_usage import token_usage
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.index.tokens import Usage
 
 VLLM = "vllm:generation_tokens_total"
@@ -37,7 +38,7 @@ def counted(builder: LakeBuilder) -> tuple[int, int, int, str | None]:
     """Tokens of the job, bounds and reasons; as the definition in plain Python says, too."""
     rows = Usage.of(builder.lake).rows.to_pylist()
     expected = token_usage(
-        builder.lake.read("tokens").to_pylist(), builder.lake.read("jobs").to_pylist()
+        builder.lake.read("tokens").to_pylist(), allocations(builder.lake).to_pylist()
     )
     assert sorted(map(repr, rows)) == sorted(map(repr, expected))
     reasons = {code for row in rows for code in (row["reasons"] or "").split(",") if code}

@@ -1,7 +1,8 @@
 """Token usage in plain Python, from its definition: one series at a time, reading by reading.
 
-In: raw rows of `tokens` and `jobs`. Out: rows of `token_usage`. It shares no code with the product,
-and is slow and obvious on purpose. The definition (docs/index-definition.md, "Tokens"):
+In: raw rows of `tokens`, and the allocations of jobs. Out: rows of `token_usage`. It shares no code
+with the product, and is slow and obvious on purpose. The definition (docs/index-definition.md,
+"Tokens"):
 
 - A counter is one series of one source. Tokens are its differences, process by process.
 - A process is known by its start. Starts within a second are one process, unless one run of the
@@ -14,7 +15,8 @@ and is slow and obvious on purpose. The definition (docs/index-definition.md, "T
   the one before it, or if there is none; else the counter restarted, and goes on from zero.
 - A reading that is too high is left out: the next one falls below it, the one after that is below
   it too, and either it is a leap, or the next is not below the one before and the start is known,
-  both are within a tenth, or it rose at least a hundred times the next. A leap is more than 100 million tokens a second (at least one second).
+  both are within a tenth, or it rose at least a hundred times the next. A leap is more than 100
+  million tokens a second (at least one second).
 - At an edge (of an hour, of the job) a process is linear between the readings around it, rounded
   down. Its bounds are those readings, give or take half the step in which they are printed.
 - Before the first and after the last reading nothing is counted; the bounds allow for the unseen
@@ -268,9 +270,9 @@ class Counter:
         return found
 
 
-def token_usage(tokens: Iterable[Row], jobs: Iterable[Row]) -> list[Row]:
-    """Return the rows of `token_usage`, in no order."""
-    of_job = _jobs(jobs)
+def token_usage(tokens: Iterable[Row], held: Iterable[Row]) -> list[Row]:
+    """Return the rows of `token_usage`, in no order; `held` are the allocations that count."""
+    of_job = _jobs(held)
     by_name: dict[tuple[Any, ...], list[Row]] = {}
     for row in tokens:
         if 0 <= row["value"] <= LARGEST_COUNT:
@@ -474,16 +476,15 @@ def _near(rows: list[Row], starts: list[int]) -> list[int | None]:
     return found
 
 
-def _jobs(rows: Iterable[Row]) -> dict[str, Job]:
-    """Return each job's first start and last end; the latest record of an allocation counts."""
-    latest: dict[tuple[Any, ...], Row] = {}
-    for row in sorted(rows, key=lambda row: (row["recorded_us"], row["end_us"] is not None)):
-        latest[row["job_id"], row["node"], row["device_id"], row["start_us"]] = row
+def _jobs(held: Iterable[Row]) -> dict[str, Job]:
+    """Return each job's first start and last end."""
+    of_job: dict[str, list[Row]] = {}
+    for row in held:
+        of_job.setdefault(row["job_id"], []).append(row)
     found: dict[str, Job] = {}
-    for job_id in {row["job_id"] for row in latest.values()}:
-        held = [row for row in latest.values() if row["job_id"] == job_id]
-        start_us = min(row["start_us"] for row in held)
-        ends_us = [row["end_us"] for row in held]
+    for job_id, rows in of_job.items():
+        start_us = min(row["start_us"] for row in rows)
+        ends_us = [row["end_us"] for row in rows]
         running = None in ends_us or max(ends_us) >= YEAR_2100_US
         found[job_id] = Job(
             start_us if start_us >= YEAR_2000_US else None, None if running else max(ends_us)

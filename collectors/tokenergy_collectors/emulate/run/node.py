@@ -166,6 +166,8 @@ class EmulatedNode:
                 "name": placed.name,
                 "labels": json.dumps({"workload": placed.workload.type}),
                 "method": "declared",
+                "cluster": None,
+                "allocation_id": None,
             }
             for placed, _ in self._running
             if isinstance(placed, JobSpec)

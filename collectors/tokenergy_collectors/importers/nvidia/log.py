@@ -19,7 +19,12 @@ from pathlib import Path
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile, Progress
 from tokenergy_collectors.base.leftout import LeftOut, shown
 from tokenergy_collectors.base.timestamps import OUTSIDE, BadInstantError, StampReader
-from tokenergy_collectors.importers.nvidia.columns import column_name, is_header, parse_header
+from tokenergy_collectors.importers.nvidia.columns import (
+    Columns,
+    column_name,
+    is_header,
+    parse_header,
+)
 from tokenergy_collectors.importers.nvidia.fast import add_chunk
 from tokenergy_collectors.importers.nvidia.naming import Name
 from tokenergy_collectors.importers.nvidia.readings import Readings
@@ -35,7 +40,14 @@ _PIECE_BYTES = 1 << 18
 _HEADER_INSIDE = re.compile(r"(?<=[^\s\"])\s*\"?timestamp\s*[,;\t]", re.IGNORECASE)
 """A header right after a line that was cut off."""
 
-_COMMA_SECONDS = re.compile(r"\d{1,9}\s*(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_TO_SECONDS = re.compile(r".*\d:\d\d", re.ASCII)
+_COMMA_SECONDS = re.compile(
+    r"(?:\d{3}|\d{6}|\d{9})|\d{1,9}\s*(?:Z|[+-]\d\d:?\d\d)", re.ASCII
+)
+"""What follows a decimal comma in a stamp: ms, us or ns, or any fraction before an offset."""
+
+_WHOLE_WATTS = re.compile(r"\d{2,4}", re.ASCII)
+_COMMA_WATTS = re.compile(r"\d{1,2}(?: ?W)?", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -231,7 +243,7 @@ class _LogReader:
         """
         width = len(section.columns.names)
         if len(cells) == width + 1:
-            cells = _joined(cells, section.columns.stamp)
+            cells = _joined(cells, section.columns)
         dated = begins_with_stamp(cells[min(section.columns.stamp, len(cells) - 1)])
         if len(cells) != width:
             problem = f"{len(cells)} values in {shown(line)}: expected {width}"
@@ -265,9 +277,26 @@ def _delimiter_of(line: str) -> str:
     return "," if "," in line else max(",;\t", key=line.count)
 
 
-def _joined(cells: list[str], stamp: int) -> list[str]:
-    """Return cells of which a stamp with a comma before the fraction was split in two."""
-    if stamp + 1 < len(cells) and _COMMA_SECONDS.fullmatch(cells[stamp + 1].strip()):
+def _joined(cells: list[str], columns: Columns) -> list[str]:
+    """Return cells of which a stamp with a comma before the fraction was split in two.
+
+    Raises:
+        BadValueError: a power with a decimal comma may have been split instead: taking it for a
+            fraction of a second would move every later cell by one column.
+    """
+    stamp = columns.stamp
+    power = next(
+        (
+            f"{cells[place]},{cells[place + 1]}"
+            for place in columns.powers.values()
+            if _WHOLE_WATTS.fullmatch(cells[place].strip())
+            and _COMMA_WATTS.fullmatch(cells[place + 1].strip())
+        ),
+        None,
+    )
+    if power is not None:
+        raise BadValueError(f"power {power!r} seems to have a decimal comma: expected a point")
+    if _TO_SECONDS.fullmatch(cells[stamp]) and _COMMA_SECONDS.fullmatch(cells[stamp + 1].strip()):
         return [*cells[:stamp], f"{cells[stamp]}.{cells[stamp + 1]}", *cells[stamp + 2 :]]
     return cells
 

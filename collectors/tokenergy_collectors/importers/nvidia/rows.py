@@ -94,7 +94,7 @@ def device_rows(sections: list[Section], node: str, power: pa.Table) -> pa.Table
     """Return a row for every device, and another where a later section says more about it.
 
     The update period is the median spacing of the device's readings: it is that of the log, not of
-    the sensor.
+    the sensor. So are the steps in which the log gives its stamps and powers.
     """
     rows = []
     known: dict[str, dict[str, Any]] = {}
@@ -107,14 +107,17 @@ def device_rows(sections: list[Section], node: str, power: pa.Table) -> pa.Table
             if device_id in known and now == before:
                 continue
             known[device_id] = now
-            mine = power["ts_us"].filter(pc.equal(power["device_id"], device_id))
+            mine = power.filter(pc.equal(power["device_id"], device_id))
+            stamps, powers = (mine[column].to_numpy() for column in ("ts_us", "power_mw"))
             rows.append(
                 {
                     **now,
                     "ts_us": int(section.stamps[section.codes == code].min()),
                     "device_id": device_id,
                     "node": node,
-                    "update_us": _median_spacing_us(mine.to_numpy()),
+                    "update_us": _median_spacing_us(stamps),
+                    "stamp_step_us": _step(stamps, 1_000_000),
+                    "power_step_mw": _step(powers, 1_000),
                     "emulated": False,
                 }
             )
@@ -139,6 +142,12 @@ def check_instants(power: pa.Table) -> None:
                 f"device {device_id!r} has {counts.max()} different powers at one instant: "
                 "expected a column uuid or index that names each device"
             )
+
+
+def _step(values: Ints, step: int) -> int | None:
+    """Return a step if values show that they were rounded to it: ten or more, and not all alike."""
+    many = len(values) >= 10 and values.min() < values.max()
+    return step if many and not (values % step).any() else None
 
 
 def _median_spacing_us(stamps: Ints) -> int | None:

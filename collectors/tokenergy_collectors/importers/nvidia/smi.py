@@ -104,9 +104,9 @@ def _write(lake: Lake, log: NvidiaLog, node: str, clock: StampReader, result: Im
     for section in sections:
         result.notes += [note for note in section.devices.notes if note not in result.notes]
     states: list[pa.Table] = [s for section in sections if (s := state_rows(section)) is not None]
-    write_new(
-        lake, "device", device_rows(sections, node, power), node, result, apart_from=["update_us"]
-    )
+    of_this_log = ["update_us", "stamp_step_us", "power_step_mw"]
+    devices = device_rows(sections, node, power)
+    write_new(lake, "device", devices, node, result, apart_from=of_this_log)
     # A stamp to the second may belong to several readings, of which two may well be equal.
     write_new(lake, "power", power, node, result, repeats=seconds)
     if states:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.leftout import LeftOut
-from tokenergy_collectors.lake.allocations import Identity
+from tokenergy_collectors.lake.allocations import Identity, first_starts
 from tokenergy_collectors.lake.corrections import Records
 from tokenergy_collectors.lake.devicehistory import DeviceHistory, Sighting
 from tokenergy_collectors.lake.jobkey import job_key
@@ -77,7 +77,7 @@ class DeclaredJobs:
         self._sightings = list(sightings)
         self._cluster = cluster
         known = list(known)
-        identity = self._identity({row["node"] for row in known})
+        identity = self._identity(known)
         self._recorded = Records(map(identity.resolved, known))
         current = self._recorded.current()
         self.spread = {_key(row) for row in current if not self._is_here(identity, row)}
@@ -104,7 +104,7 @@ class DeclaredJobs:
             return JobChanges([], set(), left_out)
         self._look(now_us)
         every = [self._in_cluster(row) for row in given + listed]
-        identity = self._identity({row["node"] for row in every})
+        identity = self._identity(every)
         rows = [row for row in every if self._is_here(identity, row)]
         self.spread |= {_key(row) for row in every if not self._is_here(identity, row)}
         edges_us = {row[name] for row in rows for name in ("start_us", "end_us")} - {None}
@@ -143,11 +143,11 @@ class DeclaredJobs:
             if before is None or replace(one, ts_us=before.ts_us, minor=before.minor) != before:
                 self._sightings.append(one)
 
-    def _identity(self, listed: Iterable[str]) -> Identity:
-        return Identity(DeviceHistory(self._sightings), {self._node, *listed})
+    def _identity(self, rows: Iterable[AllocationRow]) -> Identity:
+        return Identity(DeviceHistory(self._sightings), {**first_starts(rows), self._node: 0})
 
     def _is_here(self, identity: Identity, row: AllocationRow) -> bool:
-        return self._node in identity.nodes.same(row["node"])
+        return self._node in identity.nodes(row).same(row["node"])
 
     def _in_cluster(self, row: AllocationRow) -> AllocationRow:
         if self._cluster is None or row.get("cluster") is not None:

@@ -60,14 +60,13 @@ def read_jobs(
     """Read and check a whole list of jobs.
 
     Args:
-        path: the file. Times are Unix seconds (ms, us, ns) or ISO 8601, without an offset UTC.
+        path: the file; times without an offset are UTC.
         node_default: the node of rows that name none; if None, every row must name its node.
         cluster: the cluster of rows that name none.
         left_out: takes rows whose times are outside the accepted years; if None, they are errors.
 
     Returns:
-        The allocations in the order of the file, identical ones only once. One whose end is its
-        start is withdrawn.
+        The allocations in the file's order, identical ones once; withdrawn ones end at their start.
 
     Raises:
         UserError: the file cannot be used; the message names the line.
@@ -132,16 +131,11 @@ def _jobs(
     if end_us is not None and end_us < start_us:
         raise BadValueError(f"end {cells['end']!r} is before start {cells['start']!r}")
     try:
-        devices = listed_devices(cells["device_id"])
         cluster = checked_cluster(cells.get("cluster")) or cluster
+        devices = listed_devices(cells["device_id"])
     except ValueError as error:
         raise BadValueError(str(error)) from None
-    allocation_id = cells.get("allocation_id") or None
-    if allocation_id is not None and len(devices) > 1:
-        raise BadValueError(
-            f"allocation_id {allocation_id!r} is of {len(devices)} devices: expected one device, "
-            "on a line of its own with an id of its own"
-        )
+    allocation_id = _allocation_id(cells, devices)
     for device in devices:
         yield Job(
             job_id=cells["job_id"],
@@ -159,6 +153,16 @@ def _jobs(
             cluster=cluster,
             allocation_id=allocation_id,
         )
+
+
+def _allocation_id(cells: dict[str, str], devices: list[str]) -> str | None:
+    found = cells.get("allocation_id") or None
+    if found is not None and len(devices) > 1:
+        raise BadValueError(
+            f"allocation_id {found!r} is of {len(devices)} devices: expected one device, on a line "
+            "of its own with an id of its own"
+        )
+    return found
 
 
 def _instant_us(clock: StampReader, text: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tokenergy_collectors.lake.allocations import Identity
 from tokenergy_collectors.lake.devicehistory import Remark
+from tokenergy_collectors.lake.nodenames import NodeNames
 
 _MOST_NAMED = 5
 
@@ -48,16 +49,15 @@ def of_devices(
 
 def of_nodes(identity: Identity, listed: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line if nodes of a list are not in the lake, although others are."""
-    counts = Counter(row["node"] for row in listed)
-    unknown = [node for node in sorted(counts) if not identity.nodes.recorded(node)]
+    unknown = [row for row in listed if not identity.nodes(row).recorded(row["node"])]
     if not unknown or not identity.history.nodes:
         return
     names = []
-    for node in unknown:
-        like = [one for one in identity.nodes.like(node) if one != node]
+    known = NodeNames(identity.history.nodes)
+    for node in sorted({row["node"] for row in unknown}):
+        like = [one for one in known.like(node) if one != node]
         names.append(f"{node} (could be {' or '.join(like)})" if like else node)
-    count = sum(counts[node] for node in unknown)
-    yield f"the lake has no devices of the node in {_many(count)}: {_first(names)}"
+    yield f"the lake has no devices of the node in {_many(len(unknown))}: {_first(names)}"
 
 
 def _many(count: int) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokenergy_collectors.base.finding import Finding
-from tokenergy_collectors.base.problems import Problems
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.plan import Plan, Reader, Task
 from tokenergy_collectors.sources.source import Source
@@ -52,26 +51,30 @@ class Tokens(Source[TokenKeys]):
             reader.ask(even_if_busy=True)
 
     def _scrape(self, endpoint: TokenEndpoint) -> Task:
-        problems = Problems()
+        answered: list[bool] = []
 
         def scrape() -> str | None:
             self.host.output.add("tokens", endpoint.scrape())
-            self._note(endpoint, problems)
+            answers = endpoint.failing is None
+            if answered and answers != answered[0]:
+                self._note(endpoint)
+            # A server that has not begun yet is not lost.
+            if answers or answered:
+                answered[:] = [answers]
             return endpoint.failing
 
         return scrape
 
-    def _note(self, endpoint: TokenEndpoint, problems: Problems) -> None:
-        """Record that an endpoint is lost, once, and that it answers again.
+    def _note(self, endpoint: TokenEndpoint) -> None:
+        """Record that an endpoint is lost, or that it answers again.
 
         From an endpoint that is silent nobody knows what it counts: without the event its silence
         could be taken for a server that has nothing to do.
         """
         source_id, why = endpoint.source.source_id, endpoint.failing
         if why is None:
-            if problems.is_over(source_id):
-                self.host.event("tokens_found", None, f"{source_id} answers again")
-        elif problems.is_new(source_id, ""):  # once an outage, however the reason changes
+            self.host.event("tokens_found", None, f"{source_id} answers again")
+        else:
             self.host.event("tokens_lost", None, f"{source_id}: {why}")
 
     @classmethod

@@ -134,28 +134,19 @@ alternating AS (
     )
     GROUP BY ALL
     HAVING bool_or(fell) AND bool_or(several)
-),
-apart AS (
-    SELECT
-        f.counter,
-        CASE WHEN a.counter IS NULL THEN f.first_us ELSE f.since_us END AS process,
-        f.run, f.ts_us, f.value, f.quantum, f.skipped, f.peak
-    FROM followed AS f
-    LEFT JOIN alternating AS a USING (counter, first_us)
-    UNION ALL
-    SELECT
-        p.counter,
-        s.since_us AS process,
-        p.run, p.ts_us, p.value, p.quantum, p.skipped, p.peak
-    FROM point AS p
-    ANTI JOIN several USING (counter)
-    JOIN (SELECT counter, min(since_us) AS since_us FROM point GROUP BY counter) AS s
-        USING (counter)
 )
 SELECT
-    counter, process, run, ts_us, value,
-    max(quantum) AS quantum,
-    bool_and(skipped) AS skipped,
-    max(peak) AS peak
-FROM apart
-GROUP BY ALL
+    f.counter,
+    CASE WHEN a.counter IS NULL THEN f.first_us ELSE f.since_us END AS process,
+    f.run, f.ts_us, f.value, f.quantum, f.skipped, f.peak
+FROM followed AS f
+LEFT JOIN alternating AS a USING (counter, first_us)
+UNION ALL
+SELECT
+    p.counter,
+    s.since_us AS process,
+    p.run, p.ts_us, p.value, p.quantum, p.skipped, p.peak
+FROM point AS p
+ANTI JOIN several USING (counter)
+JOIN (SELECT counter, min(since_us) AS since_us FROM point GROUP BY counter) AS s
+    USING (counter)

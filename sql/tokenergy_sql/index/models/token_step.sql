@@ -22,6 +22,7 @@ born AS (
         USING (counter)
     JOIN token_counter AS c USING (counter)
     LEFT JOIN token_span AS span ON span.job_id = c.job_id
+    WHERE r.process IS NOT NULL
     GROUP BY r.counter, r.process
     HAVING
         r.process < min(r.ts_us)
@@ -38,6 +39,33 @@ reading AS (
     UNION ALL
     SELECT counter, process, run, process AS ts_us, 0, 1, false, NULL FROM born
 ),
+first_look AS (
+    SELECT
+        *,
+        lag(value) OVER in_order AS before,
+        lag(ts_us) OVER in_order AS before_us,
+        lead(value) OVER in_order IS NULL AS final
+    FROM reading
+    WINDOW in_order AS (PARTITION BY counter, process ORDER BY run, ts_us, value)
+),
+-- Most processes only grow: what follows is for those that fell or leapt, or whose stamps repeat.
+odd AS (
+    SELECT DISTINCT counter, process
+    FROM first_look
+    WHERE
+        value < before OR ts_us <= before_us
+        OR token_leap(value - before, ts_us - before_us)
+),
+once AS (
+    SELECT
+        r.counter, r.process, r.run, r.ts_us, r.value,
+        max(r.quantum) AS quantum,
+        bool_and(r.skipped) AS skipped,
+        max(r.peak) AS peak
+    FROM reading AS r
+    SEMI JOIN odd AS o ON o.counter = r.counter AND o.process IS NOT DISTINCT FROM r.process
+    GROUP BY ALL
+),
 looked_at AS (
     SELECT
         *,
@@ -45,39 +73,30 @@ looked_at AS (
         lag(ts_us) OVER in_order AS before_us,
         lead(value) OVER in_order AS after,
         lead(value, 2) OVER in_order AS beyond
-    FROM reading
+    FROM once
     WINDOW in_order AS (PARTITION BY counter, process ORDER BY run, ts_us, value)
-),
--- Most processes only grow: what follows is for those that fell or leapt, or whose stamps repeat.
-odd AS (
-    SELECT DISTINCT counter, process
-    FROM looked_at
-    WHERE
-        value < before OR ts_us <= before_us
-        OR token_leap(value - before, ts_us - before_us)
 ),
 judged AS (
     SELECT
-        l.*,
-        l.process IS NULL AND value < before AND after >= before AS low,
+        *,
+        process IS NULL AND value < before AND after >= before AS low,
         value > after AND coalesce(beyond < value, true) AND (
             token_leap(value - before, ts_us - before_us)
-            OR (after >= before AND l.process IS NOT NULL)
+            OR (after >= before AND process IS NOT NULL)
             OR (after >= before AND before > 0 AND before >= 10 * (after - before))
             OR (after >= before AND value - before >= 100 * greatest(after, 1))
         ) AS high
-    FROM looked_at AS l
-    SEMI JOIN odd AS o ON o.counter = l.counter AND o.process IS NOT DISTINCT FROM l.process
+    FROM looked_at
 ),
 kept AS (
     SELECT
         counter, process, run, ts_us, value, quantum, skipped, peak,
         before AS last,
         before_us AS last_us,
-        after IS NULL AS final,
+        final,
         before AS highest,
         true AS plain
-    FROM looked_at AS l
+    FROM first_look AS l
     ANTI JOIN odd AS o ON o.counter = l.counter AND o.process IS NOT DISTINCT FROM l.process
     UNION ALL
     SELECT

@@ -221,6 +221,31 @@ def test_a_comma_before_the_fraction_of_a_second(lake: Lake, write: Write) -> No
     assert [ts_us % 10**7 for ts_us in stamps] == [500_000, 1_123_456, 2_000_000]
 
 
+def test_milliseconds_after_a_comma_and_whole_watts(lake: Lake, write: Write) -> None:
+    text = "timestamp,index,power.draw\n2026-03-02 10:00:01,123,0,95\n"
+    import_nvidia_smi(lake, write(text), "n1")
+    [row] = lake.read("power").to_pylist()
+    assert (row["device_id"], row["power_mw"], row["ts_us"] % 10**6) == ("n1/0", 95_000, 123_000)
+
+
+@pytest.mark.parametrize(
+    ("header", "cells"),
+    [
+        ("timestamp,index,power.draw [W],utilization.gpu [%]", "0,150,25 W,7 %"),
+        ("timestamp,index,power.draw", "0,150,25"),
+        ("timestamp,power.draw,index", "150,25,0"),  # 150 is not a fraction of a second
+        ("timestamp,index,power.draw", "0,9,5 W"),
+    ],
+)
+def test_a_decimal_comma_never_moves_cells_to_other_columns(
+    lake: Lake, write: Write, header: str, cells: str
+) -> None:
+    for stamp in ("2026/01/15 08:00:01", "2026/01/15 08:00:01.000"):
+        with pytest.raises(UserError, match="line 2: "):
+            import_nvidia_smi(lake, write(f"{header}\n{stamp},{cells}\n"), "n1")
+    assert lake.read("power").num_rows == 0
+
+
 def test_columns_as_scripts_name_them(lake: Lake, write: Write) -> None:
     path = write(
         "timestamp,gpu_index,gpu_name,temperature_c,power_w,power_limit_w,gpu_util_percent\n"

@@ -269,3 +269,18 @@ def test_local_time_across_the_fold(lake: Lake, write: Write) -> None:
     assert [row[0] - start for row in rows(lake, "power", "ts_us")] == [
         m * 60_000_000 for m in (0, 30, 59, 60, 90, 119)
     ]
+
+
+def test_the_steps_of_a_log_are_noted(lake: Lake, write: Write) -> None:
+    """One board in whole seconds and watts, one in neither, one with too few lines to say."""
+    lines = [HEADER]
+    for k in range(20):
+        lines.append(f"2024/01/31 12:35:{k:02d}.000, GPU-a, {100 + k} W\n")
+        lines.append(f"2024/01/31 12:35:{k:02d}.0{k:02d}, GPU-b, 100.{k:02d} W\n")
+    lines += [line(k, "GPU-c", f"{100 + k} W") for k in range(3)]
+    import_nvidia_smi(lake, write("".join(lines)), "n1")
+    assert rows(lake, "device", "device_id", "stamp_step_us", "power_step_mw") == [
+        ("GPU-a", 1_000_000, 1_000),
+        ("GPU-b", None, None),
+        ("GPU-c", None, None),
+    ]
