@@ -11,7 +11,8 @@ rated AS (
         coalesce(peak_tokens_s >= 0.9 * max(peak_tokens_s) OVER (PARTITION BY job_id), false)
             AS full_rate,
         -- Why an hour that has next to nothing of the job has no steady state is no reason at all.
-        device_us * 100 < sum(device_us) OVER (PARTITION BY job_id) AS slight
+        device_us * 100 < sum(device_us) OVER (PARTITION BY job_id) AS slight,
+        device_us * 1000000 < sum(device_us) OVER (PARTITION BY job_id) AS negligible
     FROM job_efficiency
 )
 SELECT
@@ -37,10 +38,11 @@ SELECT
     sum(steady_us) FILTER (WHERE full_rate)::BIGINT AS steady_us,
     sum(n_steady) FILTER (WHERE full_rate)::BIGINT AS n_steady,
     sum(n_low_batch + CASE WHEN full_rate THEN 0 ELSE n_steady END)::BIGINT AS n_low_batch,
-    -- Energy above a cap is unknown for the job where it is unknown in one of its hours.
+    -- Energy above a cap is unknown for the job where it is unknown in one of its hours, but for
+    -- less than a millionth of its time.
     CASE
         WHEN
-            bool_and(COLUMNS('over_.*') IS NOT NULL OR e_gpu_nj IS NULL OR device_us = 0)
+            bool_and(COLUMNS('over_.*') IS NOT NULL OR e_gpu_nj IS NULL OR negligible)
             THEN sum(COLUMNS('over_.*'))
     END,
     list_filter(
