@@ -6,9 +6,9 @@ be recorded.
 - Rows with an `allocation_id` are one allocation in their cluster: the row recorded last counts,
   whatever it changes.
 - Rows without one are the same allocation if job, device and start are the same: the last counts.
-- A row without an id that has an end is replaced by a row of the same job and device that was
-  recorded later and overlaps it: a corrected start. Rows of one list are recorded together, so they
-  never replace one another.
+- A row without an id is replaced by a row of the same job and device that was recorded later and
+  overlaps it: a corrected start, whether the job has ended or not. Rows of one list are recorded
+  together, so they never replace one another.
 - A row whose end is its start withdraws the allocation.
 """
 
@@ -19,6 +19,9 @@ from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
+
+_NEW = 2**63
+"""Later than any record."""
 
 Row = Mapping[str, Any]
 """A row of `jobs` by column name; `device_id` is resolved."""
@@ -55,6 +58,26 @@ class Records:
         """Return the latest record of the allocation that a row describes, if it counts."""
         found = self._latest.get(allocation_key(row))
         return found if found is not None and self._counts(found) else None
+
+    def rest(self, listed: Iterable[Row]) -> list[Row]:
+        """Return the records that count, of jobs of a list at the same time, which it has not.
+
+        They may be what a corrected list means to replace, but names in another way: on another
+        board, in another cluster, or running since another start.
+        """
+        listed = list(listed)
+        keys = {allocation_key(row) for row in listed}
+        by_job: dict[Hashable, list[Row]] = {}
+        for row in listed:
+            by_job.setdefault((row["job_id"], row["node"]), []).append({**row, "recorded_us": _NEW})
+        spans = {job: _Spans(rows) for job, rows in by_job.items()}
+        return [
+            row
+            for row in self.current()
+            if (found := spans.get((row["job_id"], row["node"]))) is not None
+            and allocation_key(row) not in keys
+            and found.has_later(row)
+        ]
 
     def to_record(self, listed: Sequence[Row]) -> list[int]:
         """Return the places of the rows of a list that have to be recorded, ascending.
@@ -98,7 +121,7 @@ class Records:
 
     def _counts(self, row: Row) -> bool:
         """Whether no later record of the same job and device has replaced a row."""
-        if row.get("allocation_id") is not None or row["end_us"] is None:
+        if row.get("allocation_id") is not None:
             return True
         hold = _hold(row)
         if len(self._holds[hold]) == 1 or _is_empty(row):

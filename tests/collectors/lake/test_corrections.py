@@ -26,7 +26,13 @@ def spans(*rows: dict[str, Any]) -> list[tuple[int, int | None]]:
         ([row(0, 60, 1), row(30, None, 2)], [(30, None)]),
         ([row(0, 60, 1), row(30, 60, 1)], [(0, 60), (30, 60)]),  # one list
         ([row(0, 60, 1), row(60, 90, 2)], [(0, 60), (60, 90)]),  # they only touch
-        ([row(0, None, 1), row(30, 60, 2)], [(0, None), (30, 60)]),  # it still runs
+        ([row(0, None, 1), row(30, 60, 2)], [(30, 60)]),  # it ran when it was listed first
+        ([row(0, None, 1), row(30, None, 2)], [(30, None)]),  # and still runs
+        ([row(30, None, 1), row(0, None, 2)], [(0, None)]),
+        ([row(30, None, 1), row(0, 30, 2)], [(0, 30), (30, None)]),  # they only touch
+        ([row(0, None, 1), row(30, None, 1)], [(0, None), (30, None)]),  # one list
+        ([row(0, None, 1), row(30, None, 2), row(0, None, 3)], [(0, None)]),
+        ([row(0, None, 1), row(0, 20, 2), row(30, None, 3)], [(0, 20), (30, None)]),  # run again
         ([row(0, 60, 1), row(30, 60, 2), row(0, 60, 3)], [(0, 60)]),  # taken back
         ([row(0, 60, 1), row(0, 0, 2)], []),  # withdrawn
         ([row(0, 60, 1), row(30, 60, 2), row(30, 30, 3)], []),
@@ -68,6 +74,19 @@ def test_a_list_records_what_differs_and_what_that_would_replace() -> None:
     assert records.to_record(same) == []
     assert records.to_record([*same, *listed(row(45, 65, 0))]) == [0, 1, 4]
     assert records.to_record(listed(row(45, 65, 0))) == [0]
+
+
+def test_what_a_corrected_list_leaves_is_named() -> None:
+    held = [row(0, 60, 1), row(0, 60, 1, device_id="e"), row(90, None, 1, job_id="k")]
+    held = [{**one, "node": "n"} for one in held]
+    new = {**row(0, 60, 2, device_id="f"), "node": "n"}
+    assert Records([*held, new]).rest([new]) == held[:2]  # moved to f? then d and e are withdrawn
+    assert Records([*held, new]).rest([*held, new]) == []
+    for other in ({"node": "m"}, {"start_us": 60, "end_us": 70}, {"end_us": 0}):
+        one = {**new, **other}
+        assert Records([*held, one]).rest([one]) == []
+    closed = {**row(95, 99, 2, job_id="k", cluster="c"), "node": "n"}
+    assert Records([*held, closed]).rest([closed]) == held[2:]
 
 
 def test_a_new_record_outranks_those_of_a_clock_that_was_ahead() -> None:

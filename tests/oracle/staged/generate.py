@@ -28,6 +28,8 @@ KINDS: dict[str, float] = {
     "by_name": 0.3,
     "renumbered": 0.2,
     "relabelled": 0.2,
+    "replaced": 0.15,
+    "aliases": 0.2,
     "mig": 0.15,
     "repartitioned": 0.5,
     "allocation_ids": 0.3,

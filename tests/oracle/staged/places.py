@@ -14,7 +14,7 @@ def describe_boards(history: History) -> None:
     """Write the `device` rows: as found at the start, and after every change."""
     rng = history.rng("places")
     for board in history.boards:
-        board.changes = [{"ts_us": FOUND, "node": board.node, **board.described}]
+        board.changes = [{"ts_us": board.found_us, "node": board.node, **board.described}]
     if history.has("renumbered"):
         _renumber(history, rng)
     if history.has("relabelled"):

@@ -41,9 +41,7 @@ _HEADER_INSIDE = re.compile(r"(?<=[^\s\"])\s*\"?timestamp\s*[,;\t]", re.IGNORECA
 """A header right after a line that was cut off."""
 
 _TO_SECONDS = re.compile(r".*\d:\d\d", re.ASCII)
-_COMMA_SECONDS = re.compile(
-    r"(?:\d{3}|\d{6}|\d{9})|\d{1,9}\s*(?:Z|[+-]\d\d:?\d\d)", re.ASCII
-)
+_COMMA_SECONDS = re.compile(r"(?:\d{3}|\d{6}|\d{9})|\d{1,9}\s*(?:Z|[+-]\d\d:?\d\d)", re.ASCII)
 """What follows a decimal comma in a stamp: ms, us or ns, or any fraction before an offset."""
 
 _WHOLE_WATTS = re.compile(r"\d{2,4}", re.ASCII)
