@@ -127,7 +127,7 @@ def test_unknown_has_its_reason(page: str) -> None:
     for name in ("gpu_energy", "te_gpu", "tokenergy"):
         assert ghost[name].text is None
         assert ghost[name].raw == ""
-    assert (ghost["coverage"].text, ghost["coverage"].raw) == ("0", "0.0"), "claimed, and never seen"
+    assert (ghost["coverage"].text, ghost["coverage"].raw) == ("0", "0.0"), "never seen"
     assert ghost["gpu_energy"].why == "Nothing metered the job's GPUs, so its energy is not known."
     assert "no_energy" in ghost["remarks"].raw.split(",")
     assert "no_tokens" in shown["hold"]["remarks"].raw
