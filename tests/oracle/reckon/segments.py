@@ -111,7 +111,7 @@ def _cuts(hour: int, stamps: list[int], held: list[Allocation], goes_on: bool) -
             edges += [a.start_us, a.end_us]
         elif goes_on:  # the node is read later too: a job that runs held its devices all along
             edges += [a.start_us, until]
-        elif stamps:  # a job that runs holds the device until its last reading
+        elif observed:  # a job that runs holds the device until its last reading
             edges += [a.start_us, max(a.start_us, stamps[-1])]
     edges = [min(max(t, hour), until) for t in edges]
     if not edges or min(edges) == max(edges):
