@@ -65,7 +65,7 @@ def worklist(
     from an earlier run: if nothing supports those any more, they are removed. A running job counts
     up to the last hour in which its node has readings; a device that never appeared counts nowhere.
     Hours of a job more than `REACH_US` before or after everything else in the lake, such as an end
-    in the year 9999, are left out.
+    in the year 2099, are left out.
     """
     wanted = {*lake.hours("power"), *lake.hours("segment")} if hours is None else set(hours)
     pairs = {(h, n) for t in ("power", "segment") for h in wanted for n in lake.nodes(t, h)}
