@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tokenergy_collectors.base.timestamps import END_US, FIRST_US
 from tokenergy_transforms import choice, kernel_cpu, readings
 from tokenergy_transforms.aggregate import Aggregator, aggregate, worklist
 from tokenergy_transforms.batch import Batch
@@ -133,8 +134,8 @@ def test_worklist_has_readings_and_closed_jobs(builder: LakeBuilder) -> None:
 def test_a_job_without_end_makes_no_hours_without_end(builder: LakeBuilder) -> None:
     builder.device("A")
     builder.power("A", level(100_000, T0, T0 + 10 * S, S))
-    builder.job("old", "A", 0, T0 + 5 * S)
-    builder.job("new", "A", T0 + 5 * S, 253_402_300_799 * S)
+    builder.job("old", "A", FIRST_US, T0 + 5 * S)
+    builder.job("new", "A", T0 + 5 * S, END_US - S)
     assert worklist(builder.lake) == [(T0, "n1")]
 
 

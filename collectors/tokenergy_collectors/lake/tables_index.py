@@ -53,7 +53,9 @@ _SUMS: tuple[Column, ...] = (
     nullable("n_trained", "int64", "trained tokens"),
     nullable("n_low", "int64", "lower bound of the index's denominator"),
     nullable("n_high", "int64", "upper bound of the index's denominator"),
-    nullable("n_joint", "int64", "generated (trained) tokens of the joint time: what ratios divide by"),
+    nullable(
+        "n_joint", "int64", "generated (trained) tokens of the joint time: what ratios divide by"
+    ),
     nullable("n_joint_low", "int64", "lower bound of n_joint"),
     nullable("n_joint_high", "int64", "upper bound of n_joint"),
     nullable("n_joint_prompt_computed", "int64", "prompt tokens computed in the joint time"),

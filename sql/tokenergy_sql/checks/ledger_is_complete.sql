@@ -2,30 +2,35 @@
 -- fail, hourly
 -- In: segment, ledger. Out: the segments that are not, holes between segments, and ledger rows
 -- without a segment.
+--
+-- Between its last reading on one node and its first on the next, a device is on neither: no hole.
 WITH
 booked AS (
-    SELECT device_id, start_us, end_us, sum(device_us) AS booked_us FROM ledger GROUP BY ALL
+    SELECT device_id, node, start_us, end_us, sum(device_us) AS booked_us FROM ledger GROUP BY ALL
 ),
 followed AS (
     SELECT
         device_id,
+        node,
         end_us AS start_us,
         lead(start_us) OVER (
-            PARTITION BY device_id, hour_of(start_us) ORDER BY start_us
+            PARTITION BY device_id, node, hour_of(start_us) ORDER BY start_us
         ) - end_us AS hole_us
     FROM segment
 )
 SELECT
     device_id,
+    node,
     strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",
     s.end_us - start_us AS length_us,
     b.booked_us
 FROM segment AS s
-FULL JOIN booked AS b USING (device_id, start_us)
+FULL JOIN booked AS b USING (device_id, node, start_us)
 WHERE b.booked_us IS DISTINCT FROM s.end_us - start_us
 UNION ALL
 SELECT
     device_id,
+    node,
     strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",
     hole_us AS length_us,
     0 AS booked_us

@@ -49,16 +49,25 @@ def read(builder: LakeBuilder, start_s: int, end_s: int, **more: Any) -> None:
 
 
 def test_an_endpoint_that_died_is_unknown_afterwards(builder: LakeBuilder) -> None:
-    """Of an hour ten minutes were read: no figure for the hour, and not six times too much."""
+    """Of an hour ten minutes were read: the figure is theirs, not six times too much."""
     builder.job("j", "A", T0, T0 + HOUR_US)
     read(builder, 0, 600)
     row = job_of(builder)
     assert (row["e_gpu_j"], row["n_generated"]) == (360_000, 6_000)
+    assert row["te_gpu_out"] == 10.0
+    assert codes(row) == {"partial_tokens"}
+    assert row["token_coverage"] == row["joint_coverage"] == pytest.approx(1 / 6)
+    assert row["coverage"] == 1.0
+
+
+def test_too_little_is_known_together_for_a_ratio(builder: LakeBuilder) -> None:
+    """Of an hour five minutes were read: less than the stated tenth."""
+    builder.job("j", "A", T0, T0 + HOUR_US)
+    read(builder, 0, 300)
+    row = job_of(builder)
     assert (row["te_gpu_out"], row["tokenergy"], row["te_gpu_high"]) == (None, None, None)
     assert codes(row) == {"partial_tokens", "low_joint_coverage"}
-    assert row["token_coverage"] == row["joint_coverage"] == pytest.approx(1 / 6)
     assert float(row["e_joint_nj"]) / 1e9 / row["n_joint"] == 10.0
-    assert row["coverage"] == 1.0
 
 
 def test_most_of_the_time_is_enough_for_a_ratio(builder: LakeBuilder) -> None:

@@ -3,7 +3,7 @@
 -- day, hour, gpu, node, rack, pod, hall, site. Out: one row a value and workload.
 --
 -- A ratio divides the energy and the tokens of the time in which both are known. A job without such
--- a time counts in no ratio (`uncounted`), and a ratio of less than half of the device time is NULL
+-- a time counts in no ratio (`uncounted`), and a ratio of less than a tenth of the device time is NULL
 -- (`low_joint_coverage`). The facility's figures need the facility energy of every job that counts.
 -- Bounds are the sums of the jobs' bounds: the worst case. A job on several boards, nodes, racks ...
 -- is split as in job_device.
@@ -175,8 +175,8 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
             sum(token_us)::BIGINT AS token_us,
             sum(joint_us)::BIGINT AS joint_us,
             -- What the ratios divide, J and tokens of the time in which both are known; a ratio
-            -- without tokens, or of less than half of the device time, is NULL.
-            coalesce(sum(joint_us) < 0.5 * sum(device_us), false) AS sparse,
+            -- without tokens, or of less than a tenth of the device time, is NULL.
+            coalesce(sum(joint_us) < 0.1 * sum(device_us), false) AS sparse,
             CASE WHEN NOT sparse THEN nullif(sum(n_joint) FILTER (WHERE counts), 0) END AS n,
             sum(n_joint) FILTER (WHERE counts)::BIGINT AS n_joint,
             sum(e_joint_nj) FILTER (WHERE counts)::DECIMAL(38, 0) AS e_joint_nj,

@@ -84,4 +84,4 @@ END
 
 -- The least part of a job's device time in which energy and tokens must both be known for a ratio.
 -- In: nothing. Out: DECIMAL. `tokenergy_by` has the same number.
-CREATE MACRO least_joint_coverage() AS 0.5
+CREATE MACRO least_joint_coverage() AS 0.1
