@@ -16,8 +16,8 @@ REASONS = {
     "calibrated": "The bounds come from the calibration; the meter's reading may be outside them.",
     "contended": "Jobs claimed more than a whole GPU at once; their shares were scaled down.",
     "partial_tokens": "For part of the job's time its token counters were not read.",
-    "low_joint_coverage": "Energy and tokens are both known for less than half of the job's time, "
-    "too little for J/token.",
+    "low_joint_coverage": "Energy and tokens are both known for less than a tenth of the job's "
+    "time, too little for J/token.",
     "token_anomaly": "A reading of a token counter was left out; the bounds allow for it.",
     "coarse_counter": "A token counter is printed in steps; half a step is in the bounds.",
     "implausible_power": "A power reading above what the board can draw was left out.",

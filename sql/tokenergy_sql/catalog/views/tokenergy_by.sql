@@ -3,10 +3,10 @@
 -- day, hour, gpu, node, rack, pod, hall, site. Out: one row a value and workload.
 --
 -- A ratio divides the energy and the tokens of the time in which both are known. A job without such
--- a time counts in no ratio (`uncounted`), and a ratio of less than a tenth of the device time is NULL
--- (`low_joint_coverage`). The facility's figures need the facility energy of every job that counts.
--- Bounds are the sums of the jobs' bounds: the worst case. A job on several boards, nodes, racks ...
--- is split as in job_device.
+-- a time counts in no ratio (`uncounted`), and a ratio of less than a tenth of the device time is
+-- NULL (`low_joint_coverage`). The facility's figures need the facility energy of every job that
+-- counts. Bounds are the sums of the jobs' bounds: the worst case. A job on several boards, nodes,
+-- racks ... is split as in job_device.
 --
 --   dimension         the requested dimension
 --   value             one of its values; NULL if it is unknown
