@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.oracle.reckon.accounts import Activity, Gauges
 from tests.oracle.reckon.burden import burden
+from tests.oracle.reckon.claimed import claimed
 from tests.oracle.reckon.devices import Devices
 from tests.oracle.reckon.dimensions import By, by_name, by_place
 from tests.oracle.reckon.holders import Allocation, allocations, job_key
@@ -74,7 +75,7 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
         entries += ledger(where, meters, one.held, goes_on, facts, (state, activity))
     used = usage(tokens, held)
     borne = hosts(entries, site)
-    hours = job_hours(entries, used, borne, site)
+    hours = job_hours(entries, claimed(held, entries, devices), used, borne, site)
     burden(entries, hours, devices, borne, site)
     found = jobs(hours, used)
     by = _dimensions(raw, held, entries, used, found, devices)
