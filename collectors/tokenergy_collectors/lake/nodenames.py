@@ -110,7 +110,10 @@ class NodeNamesOverTime:
             return self._every
         names = self._at.get((first, known))
         if names is None:
-            parts = [{n for _, n, is_recorded in group[:known] if is_recorded is r} for r in (True, False)]
+            parts = [
+                {n for _, n, is_recorded in group[:known] if is_recorded is r}
+                for r in (True, False)
+            ]
             names = self._at[first, known] = NodeNames(*parts)
         return names
 
