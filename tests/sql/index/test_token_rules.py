@@ -176,6 +176,37 @@ def test_two_processes_that_answer_in_turn_are_counted_apart(
     assert counted(builder)[:2] == (600 + 400, 1000)
 
 
+def highs(builder: LakeBuilder) -> list[int]:
+    """Upper bounds of the hours of the job, in order."""
+    counted(builder)
+    rows = Usage.of(builder.lake).rows.sort_by("hour_us").to_pylist()
+    return [row["high"] for row in rows]
+
+
+def test_unseen_time_widens_each_hour_by_its_own(tmp_path: Path) -> None:
+    """An endpoint is read at 10 tokens a second for a minute, then silent for three hours."""
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.job("j", "A", T0, T0 + 3 * HOUR_US)
+    builder.tokens("j", every_ten(GROWTH))
+    assert highs(builder) == [36_000] * 3
+
+
+def test_time_before_the_first_reading_widens_each_hour_by_its_own(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.job("j", "A", T0 - 2 * HOUR_US, T0 + 60 * S)
+    builder.tokens("j", every_ten([n + 1_000_000 for n in GROWTH]))
+    assert highs(builder) == [36_000, 36_000, 600]
+
+
+def test_a_dead_process_widens_the_hour_of_its_death_alone(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.job("j", "A", T0, T0 + 2 * HOUR_US)
+    builder.tokens("j", every_ten(GROWTH), since_us=T0 - HOUR_US)
+    later = [(T0 + at * S, 0) for at in (90, 3600, 7200)]
+    builder.tokens("j", later, since_us=T0 + 90 * S - 1)
+    assert highs(builder) == [900, 0]
+
+
 def test_a_known_process_never_restarts(builder: LakeBuilder) -> None:
     """Readings below its highest are left out, however many there are."""
     builder.tokens("j", every_ten([1000, 1100, 7, 8, 9, 1500, 1600]), since_us=T0 - HOUR_US)
