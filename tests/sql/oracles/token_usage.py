@@ -10,9 +10,11 @@ with the product, and is slow and obvious on purpose. The definition (docs/index
   each of two runs that is not after the earlier run's last reading is one process too, if the
   values go on: the clock was set. Readings of a later run come later, whatever their stamps.
 - A process with a known start counts from zero if that was inside the job, or after the counter was
-  first read. It never restarts: readings below its highest are left out.
-- Of a process without a known start, a reading that fell is left out if the next one is not below
-  the one before it, or if there is none; else the counter restarted, and goes on from zero.
+  first read.
+- A single low reading is left out: the next one is not below the one before it.
+- A process with a known start never restarts: while it reads below its highest, nothing is added.
+- A process without a known start restarts where it fell, and goes on from zero; a fall that no
+  reading follows adds nothing.
 - A reading that is too high is left out: the next one falls below it, the one after that is below
   it too, and either it is a leap, or the next is not below the one before and the start is known,
   both are within a tenth, or it rose at least a hundred times the next. A leap is more than 100
@@ -373,7 +375,7 @@ def _too_low_or_high(readings: list[Reading], known: bool) -> set[int]:
         beyond = readings[i + 2].value if i + 2 < len(readings) else None
         if after is None:
             continue
-        if before is not None and not known and r.value < before.value <= after:
+        if before is not None and r.value < before.value <= after:
             found.add(i)
         if r.value <= after or before is None or (beyond is not None and beyond >= r.value):
             continue
