@@ -36,7 +36,28 @@ def test_the_text_says_it_all() -> None:
     ],
 )
 def test_what_makes_segments_outdated(now: MadeFrom, is_outdated: bool) -> None:
-    assert made(["a", "b"]).outdated_by(now) is is_outdated
+    assert made(["a", "b"]).outdated_by(now, T0) is is_outdated
+
+
+BEFORE, AT, NEXT = f"n1-{T0 - S}-x.parquet", f"n1-{T0}-x.parquet", f"n1-{EDGE}-x.parquet"
+LATE = f"n1-{T0 + S}-x.parquet"
+
+
+@pytest.mark.parametrize(
+    ("now", "is_outdated"),
+    [
+        (made([AT]), False),  # the disk limit removed the hour before
+        (made([AT, LATE]), True),  # then late readings are still booked
+        (made([AT], "g"), True),
+        (made([AT, NEXT]), False),
+        (made([BEFORE, LATE]), False),  # without AT the hour cannot be made again
+        (made([BEFORE, AT, NEXT]), True),
+    ],
+)
+def test_files_of_the_hour_matter_more_than_those_next_to_it(
+    now: MadeFrom, is_outdated: bool
+) -> None:
+    assert made([BEFORE, AT]).outdated_by(now, T0) is is_outdated
 
 
 @pytest.fixture
@@ -79,6 +100,29 @@ def test_the_first_readings_of_the_next_hour_and_no_later_ones(builder: LakeBuil
     aggregate_all(builder.lake, 5 * S)
     builder.power("A", level(100_000, EDGE + 11 * S, EDGE + 20 * S, S))
     assert look(builder.lake) == [(EDGE, "n1", 5 * S)]
+
+
+@pytest.mark.parametrize("late", ["A", "B"])
+def test_a_log_of_one_board_next_to_the_hour_that_arrives_late(tmp_path: Path, late: str) -> None:
+    """Two boards, each with a log of its own: both have a nearest reading beyond each edge."""
+    builder = LakeBuilder(tmp_path / "late")
+    starts = {"A": 0, "B": S // 4}
+    for name in starts:
+        builder.device(name)
+        builder.power(name, level(100_000, T0, EDGE - S, 60 * S))
+
+    def add(name: str, *, before: bool) -> None:
+        begin = T0 - 9 * S if before else EDGE
+        builder.power(name, level(100_000, begin + starts[name], begin + 8 * S, S))
+
+    [other] = {"A", "B"} - {late}
+    for before in (True, False):
+        add(other, before=before)
+        aggregate_all(builder.lake, 5 * S)
+        add(late, before=before)
+        assert (T0, "n1", 5 * S) in look(builder.lake)
+        aggregate_all(builder.lake, 5 * S)
+    assert look(builder.lake) == []
 
 
 def test_a_job_edge_that_arrived_later(builder: LakeBuilder) -> None:

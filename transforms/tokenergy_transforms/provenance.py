@@ -23,6 +23,7 @@ KEY = "tokenergy.made_from"
 """Key in the metadata of a segment file."""
 
 _DIGITS = 16
+_TOGETHER_US = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class MadeFrom:
 
     Attributes:
         window_us: size of a window.
-        files: power files of the hour, and those next to it on both sides; names, ascending.
+        files: power files of the hour, and those next to it on both sides; names. Their names tell
+            their hours.
         facts: digest of the job edges in the hour and of the devices' update periods and limits.
     """
 
@@ -48,15 +50,19 @@ class MadeFrom:
         """Return what a text says; None if there is none, as in files of earlier versions."""
         return None if text is None else cls(**json.loads(text))
 
-    def outdated_by(self, now: MadeFrom) -> bool:
-        """Say whether the segments are to be made again from what the lake holds now.
+    def outdated_by(self, now: MadeFrom, hour_us: int) -> bool:
+        """Say whether the segments of an hour are to be made again from what the lake holds now.
 
         A file that is gone (the disk limit removed it once it was uploaded) does not make them
-        outdated: without it they could not be made again.
+        outdated: without one of the hour they could not be made again. One of a neighbouring hour
+        tells only how the hour begins or ends: new readings or job edges in the hour matter more.
         """
-        if set(self.files) - set(now.files):
+        gone, fresh = set(self.files) - set(now.files), set(now.files) - set(self.files)
+        if any(_is_of(name, hour_us) for name in gone):
             return False
-        return self.files != now.files or self.facts != now.facts
+        if self.facts != now.facts or any(_is_of(name, hour_us) for name in fresh):
+            return True
+        return bool(fresh) and not gone
 
 
 class PowerFolders:
@@ -75,13 +81,18 @@ class PowerFolders:
         return sorted(self._of_hour(hour_us))
 
     def around(self, node: str, hour_us: int) -> list[str]:
-        """Return the files of a node in an hour, the last one before and the first one after.
+        """Return the files of a node in an hour, those of the hour before and the first ones after.
 
-        An hour's segments reach to the nearest reading beyond each edge, not further.
+        An hour's segments reach to the nearest reading of each device beyond each edge, not
+        further. A name tells when a file begins, not when it ends: any file of the hour before may
+        hold the last reading of some device. Files with the first readings of the next hour begin
+        together, also if each is of one device.
         """
         before = self._of_hour(hour_us - HOUR_US).get(node, [])
         after = self._of_hour(hour_us + HOUR_US).get(node, [])
-        return [*before[-1:], *self._of_hour(hour_us).get(node, []), *after[:1]]
+        begins_us = min((us for us in map(_first_us, after) if us), default=0)
+        first = [name for name in after if _first_us(name) <= begins_us + _TOGETHER_US]
+        return [*before, *self._of_hour(hour_us).get(node, []), *first]
 
     def _of_hour(self, hour_us: int) -> dict[str, list[str]]:
         if hour_us not in self._hours:
@@ -89,15 +100,24 @@ class PowerFolders:
             for path in self._lake.files("power", [hour_us]):
                 found.setdefault(node_of(path), []).append(path)
             self._hours[hour_us] = {
-                node: [path.name for path in sorted(paths, key=_first)]
+                node: sorted(
+                    (path.name for path in paths), key=lambda name: (_first_us(name), name)
+                )
                 for node, paths in found.items()
             }
         return self._hours[hour_us]
 
 
-def _first(path: Path) -> tuple[int, str]:
-    name = parse_raw_name(path.name)
-    return (name.first_us if name else 0, path.name)
+def _first_us(name: str) -> int:
+    """Return the first stamp of a raw file by its name; 0 if the name has none."""
+    parsed = parse_raw_name(name)
+    return parsed.first_us if parsed else 0
+
+
+def _is_of(name: str, hour_us: int) -> bool:
+    """Return whether a file is, or may be, one of an hour: a foreign name does not tell."""
+    first_us = _first_us(name)
+    return not first_us or hour_us <= first_us < hour_us + HOUR_US
 
 
 def made_from(
@@ -162,6 +182,6 @@ def outdated(
         before = MadeFrom.parse(_note(path))
         window_us = before.window_us if before else None
         now = made_from(folders, inventory, node, hour_us, window_us or 0)
-        if before is None or before.outdated_by(now):
+        if before is None or before.outdated_by(now, hour_us):
             found.append((hour_us, node, window_us))
     return found

@@ -17,7 +17,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.result import ImportResult
 from tokenergy_collectors.lake.allocations import read_identity
 from tokenergy_collectors.lake.contract import JOBS
-from tokenergy_collectors.lake.corrections import Records
+from tokenergy_collectors.lake.corrections import Records, allocation_key
 from tokenergy_collectors.lake.jobkey import checked_cluster
 from tokenergy_collectors.lake.paths import escape_node
 from tokenergy_collectors.sources.jobs import remarks
@@ -52,11 +52,15 @@ def import_jobs(lake: Lake, path: str | Path, cluster: str | None = None) -> Imp
         raise UserError(f"{path}: {said['ambiguous']}: expected the whole UUID or the index")
     result.warnings += [*said.values(), *remarks.of_nodes(identity, jobs)]
     resolved = [row for row, _ in explained]
+    _refuse_two_names(path, jobs, resolved)
     _describe(result, resolved)
     recorded = Records(map(identity.resolved, before))
     changed = recorded.to_record(resolved)
     earliest_us = recorded.outranks_us(resolved[place] for place in changed)
-    _write(lake, [jobs[place] for place in changed], earliest_us, result)
+    recorded_us = _write(lake, [jobs[place] for place in changed], earliest_us, result)
+    for place in changed:
+        recorded.add({**resolved[place], "recorded_us": recorded_us})
+    result.warnings += remarks.of_rest(recorded.rest(resolved))
     return result
 
 
@@ -71,6 +75,25 @@ def _read(path: str | Path, cluster: str | None, result: ImportResult) -> list[J
     return jobs
 
 
+def _refuse_two_names(
+    path: str | Path, jobs: Sequence[Job], resolved: Sequence[Mapping[str, Any]]
+) -> None:
+    """Refuse a list that says two things of one allocation, under two names of its board.
+
+    Raises:
+        UserError: it does.
+    """
+    seen: dict[object, int] = {}
+    for place, row in enumerate(resolved):
+        first = seen.setdefault(allocation_key(row), place)
+        if row != resolved[first]:
+            raise UserError(
+                f"{path}: job {row['job_id']!r} has one board by two names, "
+                f"{jobs[first]['device_id']!r} and {jobs[place]['device_id']!r}, and these "
+                "allocations differ: expected only one of them"
+            )
+
+
 def _describe(result: ImportResult, rows: Sequence[Mapping[str, Any]]) -> None:
     """Note how many allocations and devices a list has, and the time that they span."""
     result.rows["jobs"] = len(rows)
@@ -82,8 +105,12 @@ def _describe(result: ImportResult, rows: Sequence[Mapping[str, Any]]) -> None:
         result.notes.append(f"withdrawn, since they end at their start: {withdrawn}")
 
 
-def _write(lake: Lake, jobs: Sequence[Job], earliest_us: int, result: ImportResult) -> None:
-    """Record the jobs that differ, all at one time, which is not before `earliest_us`."""
+def _write(lake: Lake, jobs: Sequence[Job], earliest_us: int, result: ImportResult) -> int:
+    """Record the jobs that differ, all at one time, which is not before `earliest_us`.
+
+    Returns:
+        That time, us UTC.
+    """
     import pyarrow as pa
 
     recorded_us = max(time.time_ns() // 1000, earliest_us)
@@ -95,3 +122,4 @@ def _write(lake: Lake, jobs: Sequence[Job], earliest_us: int, result: ImportResu
         result.files += lake.append("jobs", table, node, tag=str(recorded_us))
     if jobs:
         result.written["jobs"] = len(jobs)
+    return recorded_us

@@ -20,6 +20,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+_NEW = 2**63
+"""Later than any record."""
+
 Row = Mapping[str, Any]
 """A row of `jobs` by column name; `device_id` is resolved."""
 
@@ -55,6 +58,26 @@ class Records:
         """Return the latest record of the allocation that a row describes, if it counts."""
         found = self._latest.get(allocation_key(row))
         return found if found is not None and self._counts(found) else None
+
+    def rest(self, listed: Iterable[Row]) -> list[Row]:
+        """Return the records that count, of jobs of a list at the same time, which it has not.
+
+        They may be what a corrected list means to replace, but names in another way: on another
+        board, in another cluster, or running since another start.
+        """
+        listed = list(listed)
+        keys = {allocation_key(row) for row in listed}
+        by_job: dict[Hashable, list[Row]] = {}
+        for row in listed:
+            by_job.setdefault((row["job_id"], row["node"]), []).append({**row, "recorded_us": _NEW})
+        spans = {job: _Spans(rows) for job, rows in by_job.items()}
+        return [
+            row
+            for row in self.current()
+            if (found := spans.get((row["job_id"], row["node"]))) is not None
+            and allocation_key(row) not in keys
+            and found.has_later(row)
+        ]
 
     def to_record(self, listed: Sequence[Row]) -> list[int]:
         """Return the places of the rows of a list that have to be recorded, ascending.

@@ -237,6 +237,37 @@ def test_a_list_that_has_grown_keeps_its_own_rows(lake: Lake, write: Write) -> N
     assert import_jobs(lake, write(grown)).written == {}
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "warned"),
+    [
+        ("j,n1,0,@1,@9", "j,n1,1,@1,@9", True),  # the board was another one
+        ("j,n1,0,@1,", "j,n1,0,@3,@9", True),  # running since 1, or not?
+        ("j,n1,0,@1,@9", "j,n1,0,@1,@9", False),
+        ("j,n1,0,@1,@9", "j,n1,0,@3,@9", False),  # a corrected start replaces the record
+        ("j,n1,0,@1,@9", "j,n1,0-1,@1,@9", False),
+        ("j,n1,0,@1,@9", "k,n1,1,@1,@9", False),
+        ("j,n1,0,@1,@9", "j,n1,1,@9,@12", False),
+    ],
+)
+def test_what_a_corrected_list_leaves_is_said(
+    lake: Lake, write: Write, first: str, second: str, warned: bool
+) -> None:
+    known(lake, a=0, b=1)
+    assert import_jobs(lake, write(f"{HEADER}{first}\n")).warnings == []
+    said = import_jobs(lake, write(f"{HEADER}{second}\n")).warnings
+    rest = "j on GPU-a from 2026-01-15T08:00:01Z"
+    assert [rest in line and "which count too" in line for line in said] == [True] * warned
+
+
+def test_one_board_by_two_names_is_one_allocation(lake: Lake, write: Write) -> None:
+    known(lake, a=0, b=1)
+    with pytest.raises(UserError, match="one board by two names, '0' and 'GPU-a'"):
+        import_jobs(lake, write(HEADER + "j,n1,0,@1,@9\nj,n1,GPU-a,@1,@8\n"))
+    assert len(lake.read("jobs")) == 0
+    import_jobs(lake, write(HEADER + "j,n1,0,@1,@9\nj,n1,GPU-a,@1,@9\n"))
+    assert ends(lake) == {("j", "GPU-a"): at_us(9)}
+
+
 def test_an_allocation_is_withdrawn_once(lake: Lake, write: Write) -> None:
     import_jobs(lake, write(HEADER + "j,n1,0,@1,@9\nk,n1,0,@1,@9\n"))
     path = write(HEADER + "j,n1,0,@1,@1\n")

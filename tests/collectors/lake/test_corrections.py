@@ -76,6 +76,19 @@ def test_a_list_records_what_differs_and_what_that_would_replace() -> None:
     assert records.to_record(listed(row(45, 65, 0))) == [0]
 
 
+def test_what_a_corrected_list_leaves_is_named() -> None:
+    held = [row(0, 60, 1), row(0, 60, 1, device_id="e"), row(90, None, 1, job_id="k")]
+    held = [{**one, "node": "n"} for one in held]
+    new = {**row(0, 60, 2, device_id="f"), "node": "n"}
+    assert Records([*held, new]).rest([new]) == held[:2]  # moved to f? then d and e are withdrawn
+    assert Records([*held, new]).rest([*held, new]) == []
+    for other in ({"node": "m"}, {"start_us": 60, "end_us": 70}, {"end_us": 0}):
+        one = {**new, **other}
+        assert Records([*held, one]).rest([one]) == []
+    closed = {**row(95, 99, 2, job_id="k", cluster="c"), "node": "n"}
+    assert Records([*held, closed]).rest([closed]) == held[2:]
+
+
 def test_a_new_record_outranks_those_of_a_clock_that_was_ahead() -> None:
     records = Records([row(0, 60, 10**15), row(0, 60, 5, job_id="k")])
     assert records.outranks_us(listed(row(30, 60, 0))) == 10**15 + 1

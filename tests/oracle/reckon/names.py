@@ -20,9 +20,15 @@ def resolve(devices: Devices, node: str, name: str, t: int) -> str:
     """Return the device_id that a list means by a name on a node, as of an instant."""
     known = _on_node(devices, node, t)
     for test in (_same, _unprefixed, _index, _minor, _pci, _beginning):
-        found = {device for device, row in known.items() if test(name, device, row)}
-        if len(found) == 1:
-            return found.pop()
+        rows = [row for device, row in known.items() if test(name, device, row)]
+        if len(rows) > 1 and test in (_index, _minor, _pci):
+            # What was found last until the instant has the place; else what came first after it.
+            stamps = [row["ts_us"] for row in rows]
+            before = [stamp for stamp in stamps if stamp <= t]
+            counts = max(before) if before else min(stamps)
+            rows = [row for row in rows if row["ts_us"] == counts]
+        if len(rows) == 1:
+            return str(rows[0]["device_id"])
     return f"{node}/{name}" if name.isdigit() else name
 
 

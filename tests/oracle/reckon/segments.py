@@ -61,10 +61,21 @@ def edges_of(held: list[Allocation]) -> list[int]:
 
 
 def segments(
-    hour: int, sensor: Sensor, spread: Sensor, counter: EnergyCounter, held: list[Allocation]
+    hour: int,
+    meters: tuple[Sensor, Sensor, EnergyCounter],
+    held: list[Allocation],
+    goes_on: bool,
 ) -> list[Segment]:
-    """Return the segments of a device in an hour; `spread` is how far its readings may be off."""
-    cuts = _cuts(hour, sorted({*sensor.stamps, *counter.stamps}), held)
+    """Return the segments of a device in an hour.
+
+    Args:
+        hour: its start.
+        meters: the power of the device, how far each reading of it may be off, and its counter.
+        held: who claims the device.
+        goes_on: whether its node is read in a later hour too.
+    """
+    sensor, spread, counter = meters
+    cuts = _cuts(hour, sorted({*sensor.stamps, *counter.stamps}), held, goes_on)
     found = []
     for start, end in pairwise(cuts):
         inside, at_end = sensor.inside(start, end), sensor.at(end)
@@ -86,7 +97,7 @@ def segments(
     return found
 
 
-def _cuts(hour: int, stamps: list[int], held: list[Allocation]) -> list[int]:
+def _cuts(hour: int, stamps: list[int], held: list[Allocation], goes_on: bool) -> list[int]:
     """Return the cuts: edges of windows while it is observed, and all edges of jobs."""
     until = hour + HOUR_US
     edges: list[int] = []
@@ -94,9 +105,13 @@ def _cuts(hour: int, stamps: list[int], held: list[Allocation]) -> list[int]:
     if observed:
         edges += [stamps[0], stamps[-1]]
     for a in held:
+        if a.start_us >= until or (a.end_us is not None and a.end_us <= hour):
+            continue
         if a.end_us is not None:
             edges += [a.start_us, a.end_us]
-        elif stamps:  # a job that runs holds the device until its last reading
+        elif goes_on:  # the node is read later too: a job that runs held its devices all along
+            edges += [a.start_us, until]
+        elif observed:  # a job that runs holds the device until its last reading
             edges += [a.start_us, max(a.start_us, stamps[-1])]
     edges = [min(max(t, hour), until) for t in edges]
     if not edges or min(edges) == max(edges):

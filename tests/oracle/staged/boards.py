@@ -33,7 +33,10 @@ def place_boards(history: History) -> None:
             history.host_mw[node] = rng.randrange(0, 1_200_000, 1_000)
         site = f"{history.name}s{rng.randrange(2)}" if rng.random() < 0.9 else None
         for index in range(rng.choice((1, 2, 2, 3))):
-            history.boards.append(_board(history, rng, (node, index), site, (start, end)))
+            board = _board(history, rng, (node, index), site, (start, end))
+            history.boards.append(board)
+            if history.has("replaced") and rng.random() < 0.5:
+                history.boards.append(_replace(history, rng, board, end))
 
 
 def _span(rng: Random) -> tuple[int, int]:
@@ -78,7 +81,7 @@ def _board(
     }
     board = Board(
         described["device_id"], node, described, _power(rng, stamps, limit_mw), stamps,
-        _counted(rng, stamps), index=index,
+        _counted(rng, stamps, history.has("rare_counter")), index=index,
     )  # fmt: skip
     if history.has("errs"):
         board.sensor = _meter(rng, gain_ppm, offset_mw)
@@ -88,6 +91,17 @@ def _board(
         _let_lag(board, rng)
     board.counter_from_mj = rng.choice((0, rng.randrange(10**9)))
     return board
+
+
+def _replace(history: History, rng: Random, board: Board, end: int) -> Board:
+    """Return a board that takes another one's place: its index, its address, its device file."""
+    until = board.stamps[rng.randrange(len(board.stamps) // 4, len(board.stamps) * 3 // 4)]
+    board.stamps = [t for t in board.stamps if t <= until]
+    board.counted = [t for t in board.counted if t <= until]
+    site = board.described["site"]
+    other = _board(history, rng, (board.node, board.index), site, (until + 5 * S, end + 15 * S))
+    other.found_us = board.replaced_us = other.stamps[0] - S
+    return other
 
 
 def _let_lag(board: Board, rng: Random) -> None:
@@ -112,9 +126,10 @@ def _power(rng: Random, stamps: list[int], limit_mw: int) -> Line:
     return Line(stamps, levels)
 
 
-def _counted(rng: Random, stamps: list[int]) -> list[int]:
+def _counted(rng: Random, stamps: list[int], rarely: bool) -> list[int]:
     """Return when the energy counter is read: never, always, or from time to time."""
     step = rng.choice((0, 0, 1, 1, 5, 17))
+    step = step if rarely else min(step, 1)
     return stamps[:: step or 1] if step else []
 
 

@@ -38,6 +38,8 @@ def write_lists(history: History) -> None:
 def _row(history: History, hold: Hold, rng: Random) -> Row:
     """Return the true record of a hold, with one of the names of its device."""
     row = job_row(hold, hold.board)
+    if history.has("aliases") and rng.random() < 0.5:
+        row["node"] += ".dc.example"
     if hold.mig is None:
         names = _names(history, hold)
         row["device_id"] = rng.choice(names)
@@ -47,6 +49,9 @@ def _row(history: History, hold: Hold, rng: Random) -> Row:
 def _names(history: History, hold: Hold) -> list[str]:
     """Return the names of a board as of the start of a hold."""
     board, names = hold.board, [hold.board.device_id]
+    gone = board.replaced_us is not None and hold.start_us >= board.replaced_us
+    if gone or (board.found_us > RECORDED and hold.start_us < board.found_us):
+        return names  # its place was another board's at that time
     if history.has("by_index"):
         names.append(str(index_at(board, hold.start_us)))
     if history.has("by_name"):

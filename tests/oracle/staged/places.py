@@ -14,7 +14,7 @@ def describe_boards(history: History) -> None:
     """Write the `device` rows: as found at the start, and after every change."""
     rng = history.rng("places")
     for board in history.boards:
-        board.changes = [{"ts_us": FOUND, "node": board.node, **board.described}]
+        board.changes = [{"ts_us": board.found_us, "node": board.node, **board.described}]
     if history.has("renumbered"):
         _renumber(history, rng)
     if history.has("relabelled"):
@@ -65,7 +65,8 @@ def _partition(history: History, rng: Random) -> None:
             instance = f"MIG-{board.device_id[4:]}-{number}"
             part_ppm = rng.choice((1_000_000 // 7, 2_000_000 // 7, 4_000_000 // 7))
             hold.mig = instance
-            hold.told_ppm, hold.share_ppm = hold.share_ppm, hold.share_ppm * part_ppm // 1_000_000
+            told = hold.share_ppm
+            hold.told_ppm, hold.share_ppm = told, max(1, told * part_ppm // 1_000_000)
             history.rows["device"] += _instances(history, board, instance, hold, part_ppm, rng)
 
 

@@ -27,6 +27,7 @@ class Board:
         counted: those of them at which its energy counter is read too; may have stamps of its own.
         renewed_us, window_us, phase_us: how often and when its meters are renewed, and the time
             that its sensor averages; 0 if they show what is.
+        found_us, replaced_us: when it was found, and when another one was found in its place.
         described: its `device` row but for the stamp, as found first; `changes`: all its rows.
     """
 
@@ -43,6 +44,8 @@ class Board:
     renewed_us: int = 0
     window_us: int = 0
     phase_us: int = 0
+    found_us: int = EDGE - 1800 * S
+    replaced_us: int | None = None
     changes: list[Row] = field(default_factory=list)
 
     def renewed(self, t: int) -> int:

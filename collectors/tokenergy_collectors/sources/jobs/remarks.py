@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from tokenergy_collectors.lake.allocations import Identity
 from tokenergy_collectors.lake.devicehistory import Remark
+from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_collectors.lake.nodenames import NodeNames
 
 _MOST_NAMED = 5
@@ -58,6 +60,20 @@ def of_nodes(identity: Identity, listed: Iterable[Mapping[str, Any]]) -> Iterato
         like = [one for one in known.like(node) if one != node]
         names.append(f"{node} (could be {' or '.join(like)})" if like else node)
     yield f"the lake has no devices of the node in {_many(len(unknown))}: {_first(names)}"
+
+
+def of_rest(rest: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line if the lake has further allocations of the listed jobs (`Records.rest`)."""
+    names = [
+        f"{job_key(row['cluster'], row['job_id'])} on {row['device_id']} "
+        f"from {datetime.fromtimestamp(row['start_us'] // 1_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        for row in rest
+    ]
+    if names:
+        yield (
+            "the lake has further allocations of listed jobs at the same time, which count too: "
+            f"{_first(names)}; to withdraw one, list it with its start as its end"
+        )
 
 
 def _many(count: int) -> str:
