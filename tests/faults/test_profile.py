@@ -51,4 +51,7 @@ def test_every_fault_left_its_event(demo: tuple[Path, str]) -> None:
         *(("gpu-a", kind) for kind in ("sensor", "counter_lost", "counter_found", "gauges")),
         *(("gpu-a", kind) for kind in ("slow", "slow_over", "late", "clock_step")),
         *(("gpu-b", kind) for kind in ("start", "stop", "lost", "found", "counter_reset")),
+        # The server of each job ends with it.
+        *((node, "tokens_lost") for node in ("gpu-a", "gpu-b")),
     }
+    assert sum(row["kind"] == "tokens_lost" for row in events) == len(load_profile("faults").jobs)
