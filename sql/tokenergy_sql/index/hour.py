@@ -54,8 +54,8 @@ def derive_hour(
         modelrun.create_parameters(con, hour_us, digest)
         _create_devices(con, reader, hour_us)
         modelrun.create_site(con, reader.history.at(hour_us), reader.history.site.calibration)
-        for model in ("job_activity", "sensor_class"):
-            build_model(con, model)
+        modelrun.build_activity(con)
+        build_model(con, "sensor_class")
         by_hour = _book(con, reader.lake, hour_us, record)
         record.write("ledger_hour", by_hour, hour_us)
         store_rows(con, "ledger_hour", by_hour)

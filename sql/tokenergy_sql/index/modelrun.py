@@ -33,7 +33,7 @@ _UNREAD_TABLES = (
 )
 """Tables that no model reads, or only some hours of: their other files are not opened."""
 
-_GROWTH = ("token_counter", "token_reading", "token_step", "token_growth")
+_GROWTH = ("token_counter", "token_seen", "token_reading", "token_step", "token_growth")
 
 _SOURCES = (
     ("tokenergy_sql.index.models", ".sql"),
@@ -103,6 +103,19 @@ def store_rows(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Non
     con.register("incoming", rows)
     con.execute(f"CREATE TEMP TABLE {quoted(name)} AS FROM incoming")
     con.unregister("incoming")
+
+
+def build_activity(con: duckdb.DuckDBPyConnection) -> None:
+    """Create `job_activity`: when the token counters of jobs moved in an hour.
+
+    Args:
+        con: has `tokens` of the hour and the two beside it, `allocation` and `parameters`.
+    """
+    con.execute(f"CREATE TEMP TABLE token_seen AS {model_text('job_token')}")
+    for name in ("token_span", "token_reading", "job_activity"):
+        build_model(con, name)
+    # `build_growth` makes tables of these names of its own.
+    con.execute("DROP TABLE token_seen; DROP TABLE token_reading; DROP TABLE token_span")
 
 
 def build_growth(con: duckdb.DuckDBPyConnection, readings: str) -> None:

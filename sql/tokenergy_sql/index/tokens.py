@@ -5,7 +5,7 @@ In: `tokens` and `jobs` of a lake. Out: `Usage`.
 A few points of each hour are read (`tokenpoints.py`). From them the models `token_*.sql` derive the
 same as from all readings:
 
-    point -> counter -> reading (by process) -> step -> curve -> value at edges -> usage
+    point -> counter -> seen -> reading (by process) -> step -> curve -> value at edges -> usage
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_CURVES = ("token_counter", "token_reading", "token_step", "token_curve", "token_process")
+_CURVES = (
+    *("token_counter", "token_seen", "token_reading", "token_step", "token_curve"),
+    "token_process",
+)
 _KEPT = ("token_counter", "token_curve", "token_process")
 
 

@@ -94,7 +94,7 @@ def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Count
     readings = [r for r in rows if 0 <= r["value"] <= LARGEST]
     keys = ("run", "ts_us", "epoch", "value", "since_us")
     readings.sort(key=lambda r: tuple(-1 if r.get(k) is None else r[k] for k in keys))
-    processes = _processes(readings)
+    processes = processes_of(readings)
     if [r["ts_us"] for p in processes for r in p] == [r["ts_us"] for r in readings]:
         kept = [r for p in processes for r in _without_odd(p)]
         found = [_unwrapped(kept, job_start_us)] if kept else []
@@ -105,7 +105,7 @@ def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Count
     return found
 
 
-def _processes(readings: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+def processes_of(readings: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Return the readings by the process that they tell of: its start is known to a second."""
     found: list[list[dict[str, Any]]] = []
     for r in readings:
@@ -157,7 +157,7 @@ def _unwrapped(readings: list[dict[str, Any]], job_start_us: int | None) -> Coun
     for r in readings:
         since, t = r["since_us"], r["ts_us"]
         if before is None:
-            if since is not None and _begins_inside(since, job_start_us) and since < t:
+            if since is not None and begins_inside(since, job_start_us) and since < t:
                 points.append((since, 0))
                 total = r["value"]
         elif _restarted(before, r):
@@ -176,7 +176,8 @@ def _unwrapped(readings: list[dict[str, Any]], job_start_us: int | None) -> Coun
     return Counter(points, _peak(points), lost, readings[0]["since_us"], coarse=coarse)
 
 
-def _begins_inside(since: int, job_start_us: int | None) -> bool:
+def begins_inside(since: int, job_start_us: int | None) -> bool:
+    """Say whether a process began in the time of its job."""
     return job_start_us is not None and since >= job_start_us - SECOND_US
 
 

@@ -19,7 +19,7 @@ from tests.oracle.reckon.meters import EnergyCounter, Sensor, plausible, steady
 from tests.oracle.reckon.segments import HOUR_US
 from tests.oracle.reckon.site import Site
 from tests.oracle.reckon.sums import Figures, job_hours, jobs
-from tests.oracle.reckon.usage import Key, Usage, usage
+from tests.oracle.reckon.usage import Key, Usage, job_spans, usage
 
 Rows = list[dict[str, Any]]
 
@@ -61,7 +61,7 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
     metered = _metered(raw.get("power", []), held, devices)
     sensors = _sensors(metered, devices)
     gauges = _grouped(raw.get("state", []), "device_id")
-    activity = Activity(tokens)
+    activity = Activity(tokens, job_spans(held))
     last: dict[str, int] = defaultdict(int)
     for row in raw.get("power", []):
         last[row["node"]] = max(last[row["node"]], row["ts_us"])

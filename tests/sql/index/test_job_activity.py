@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.catalog import connecting as catalog
-from tokenergy_sql.index.models import model_text
+from tokenergy_sql.index.modelrun import build_activity
 
 Time = tuple[int, int, bool]
 
@@ -19,9 +20,11 @@ Time = tuple[int, int, bool]
 def activity(builder: LakeBuilder) -> dict[str, list[Time]]:
     """What the model says of the hour at T0, by job."""
     near = [T0 - HOUR_US, T0, T0 + HOUR_US]
-    with catalog.connect(builder.lake, {"tokens": near}) as con:
+    held = allocations(builder.lake)
+    with catalog.connect(builder.lake, {"tokens": near}, allocation=held) as con:
         con.execute("CREATE TEMP TABLE parameters AS SELECT $1::BIGINT AS hour_us", [T0])
-        rows = con.sql(model_text("job_activity")).fetchall()
+        build_activity(con)
+        rows = con.sql("FROM job_activity").fetchall()
     found: dict[str, list[Time]] = {}
     for job_id, from_us, to_us, moved in rows:
         found.setdefault(job_id, []).append((from_us, to_us, moved))
@@ -72,10 +75,49 @@ def test_a_steady_job_is_one_time(tmp_path: Path) -> None:
     assert activity(builder) == {"a": [(T0, T0 + HOUR_US, True)]}
 
 
-def test_a_restart_to_the_same_value_has_moved(tmp_path: Path) -> None:
+def test_a_restart_to_the_same_value_has_moved_since_it_began(tmp_path: Path) -> None:
+    """Between the last reading of the dead process and the start of the next, nothing is known."""
     builder = LakeBuilder(tmp_path / "lake")
-    builder.tokens("a", [(T0, 7), (T0 + S, 7), (T0 + 2 * S, 7)], epochs={T0 + 2 * S: 1})
-    assert sorted(activity(builder)["a"]) == [(T0, T0 + S, False), (T0 + S, T0 + 2 * S, True)]
+    builder.tokens("a", [(T0, 7), (T0 + 10 * S, 7)], since_us=T0 - HOUR_US)
+    builder.tokens("a", [(T0 + 20 * S, 7), (T0 + 30 * S, 7)], since_us=T0 + 15 * S)
+    assert sorted(activity(builder)["a"]) == [
+        (T0, T0 + 10 * S, False), (T0 + 15 * S, T0 + 20 * S, True),
+        (T0 + 20 * S, T0 + 30 * S, False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "moved"), [(0, False), (5, True)])
+def test_a_process_that_began_in_the_job_has_moved_from_zero(
+    tmp_path: Path, value: int, moved: bool
+) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.job("a", "GPU-0", T0, T0 + 60 * S)
+    builder.tokens("a", [(T0 + 30 * S, value)], since_us=T0 + 12 * S)
+    assert activity(builder) == {"a": [(T0 + 12 * S, T0 + 30 * S, moved)]}
+
+
+def test_a_process_that_began_before_the_job_is_unknown_until_it_is_read(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.job("a", "GPU-0", T0, T0 + 60 * S)
+    builder.tokens("a", [(T0 + 30 * S, 5)], since_us=T0 - 12 * S)
+    assert activity(builder) == {}
+
+
+def test_a_start_that_wavers_is_one_process(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    for n in range(7):
+        point = [(T0 + 10 * S * n, 100 * n)]
+        builder.tokens("a", point, since_us=T0 - HOUR_US + n % 2 * 400_000)
+    assert activity(builder) == {"a": [(T0, T0 + 60 * S, True)]}
+
+
+def test_two_processes_that_answer_in_turn_do_not_make_each_other_move(tmp_path: Path) -> None:
+    """Two workers behind one address; their starts are half a second apart."""
+    builder = LakeBuilder(tmp_path / "lake")
+    for n in range(7):
+        value, start_us = ((900, 0), (400, S // 2))[n % 2]
+        builder.tokens("a", [(T0 + 10 * S * n, value)], since_us=T0 - HOUR_US + start_us)
+    assert activity(builder) == {"a": [(T0, T0 + 60 * S, False)]}
 
 
 def test_no_tokens(tmp_path: Path) -> None:

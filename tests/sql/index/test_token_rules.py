@@ -112,9 +112,7 @@ def test_one_low_reading_is_left_out(builder: LakeBuilder) -> None:
 
 
 @pytest.mark.parametrize("since_us", [None, T0 - HOUR_US])
-def test_a_low_reading_beside_an_edge_moves_no_tokens(
-    tmp_path: Path, since_us: int | None
-) -> None:
+def test_a_low_reading_beside_an_edge_moves_no_tokens(tmp_path: Path, since_us: int | None) -> None:
     """The job ends 5.5 s after 12 tokens, and 10 s after them there are 15; between them is a 0."""
     builder = LakeBuilder(tmp_path / "lake")
     builder.job("j", "A", T0, T0 + 10 * S + 500_000)

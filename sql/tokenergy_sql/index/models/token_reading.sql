@@ -1,6 +1,6 @@
--- The points of each counter by the process that counted them.
--- In: token_point, token_counter. Out: counter, process (its start, us UTC; NULL if unknown), run,
--- ts_us, value, quantum, skipped, peak.
+-- The readings of each counter by the process that counted them.
+-- In: token_seen. Out: its columns without since_us, and process (its start, us UTC; NULL if
+-- unknown).
 --
 -- A process is known by its start. Starts within a second are one process: what a page says of it
 -- may waver. But where a run of the collector saw several such starts, and the values do not grow
@@ -8,20 +8,10 @@
 -- run to the next the clock may have been set, and all starts with it: a single start in each run
 -- that is not after the last reading of the run before, with values that go on, is one process.
 WITH
-point AS (
-    SELECT c.counter, p.run, p.ts_us, p.value, p.quantum, p.skipped, p.peak, p.since_us
-    FROM token_point AS p
-    JOIN token_counter AS c
-        ON c.job_id = p.job_id AND c.node = p.node AND c.source_id = p.source_id
-        AND c.engine = p.engine AND c.kind = p.kind
-        AND c.model IS NOT DISTINCT FROM p.model
-        AND c.metric IS NOT DISTINCT FROM p.metric
-        AND c.series IS NOT DISTINCT FROM p.series
-),
 -- Most counters have one start or none: what follows is for the others.
 several AS (
     SELECT counter
-    FROM point
+    FROM token_seen
     GROUP BY counter
     HAVING min(since_us) < max(since_us)
 ),
@@ -40,7 +30,7 @@ reading AS (
                 ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
             )
         ) AS since_us
-    FROM point AS p
+    FROM token_seen AS p
     SEMI JOIN several USING (counter)
 ),
 of_run AS (
@@ -136,17 +126,15 @@ alternating AS (
     HAVING bool_or(fell) AND bool_or(several)
 )
 SELECT
-    f.counter,
-    CASE WHEN a.counter IS NULL THEN f.first_us ELSE f.since_us END AS process,
-    f.run, f.ts_us, f.value, f.quantum, f.skipped, f.peak
+    f.* EXCLUDE (since_us, first_us, starts, fell),
+    CASE WHEN a.counter IS NULL THEN f.first_us ELSE f.since_us END AS process
 FROM followed AS f
 LEFT JOIN alternating AS a USING (counter, first_us)
-UNION ALL
+UNION ALL BY NAME
 SELECT
-    p.counter,
-    s.since_us AS process,
-    p.run, p.ts_us, p.value, p.quantum, p.skipped, p.peak
-FROM point AS p
+    p.* EXCLUDE (since_us),
+    s.since_us AS process
+FROM token_seen AS p
 ANTI JOIN several USING (counter)
-JOIN (SELECT counter, min(since_us) AS since_us FROM point GROUP BY counter) AS s
+JOIN (SELECT counter, min(since_us) AS since_us FROM token_seen GROUP BY counter) AS s
     USING (counter)

@@ -8,8 +8,8 @@
 -- first reading of the counter. A single low reading is left out: the next one is not below the one
 -- before it. Else a process with a known start never restarts: while it reads below its highest,
 -- nothing is added. Of a process without a known start, a reading that fell is
---   a restart  if there is a further one: it goes on from zero, and what was made before is unknown,
---   left out   if there is none: nothing says what it was.
+--   a restart  if another one follows: it goes on from zero, and what was made before is unknown,
+--   left out   if none does: nothing says what it was.
 -- A reading is too high, and left out, if the next one falls below it and not below the one before
 -- it, and it was no restart: the start is known, the reading is a leap, the values around it are
 -- within a tenth, or it rose a hundred times what comes next. A leap that stays adds nothing. What
