@@ -113,8 +113,8 @@ LEFT JOIN indexed AS i USING (job_id)
 LEFT JOIN least AS l ON l.job_id = u.job_id AND l.kind = u.kind
 LEFT JOIN most AS m ON m.job_id = u.job_id AND m.kind = u.kind
 WHERE
-    (u.kind = 'generated' AND i.n_generated IS DISTINCT FROM u.tokens)
-    OR (u.kind = 'trained' AND i.n_trained IS DISTINCT FROM u.tokens)
+    (u.kind = 'generated' AND coalesce(i.n_generated, 0) <> coalesce(u.tokens, 0))
+    OR (u.kind = 'trained' AND coalesce(i.n_trained, 0) <> coalesce(u.tokens, 0))
     OR u.outside
     OR u.high < l.tokens
     OR u.tokens > coalesce(m.tokens, 0)

@@ -70,7 +70,11 @@ running AS (
         nullif(sum(e_gpu_high_nj) OVER (PARTITION BY job_id), 0) AS whole_high_nj,
         sum(e_gpu_high_nj) OVER job AS upper_high_nj,
         count(*) OVER (PARTITION BY job_id) > 1 AS spread
-    FROM (FROM weighted UNION ALL BY NAME FROM unseen)
+    FROM (
+        FROM weighted
+        UNION ALL BY NAME
+        FROM unseen
+    )
     WINDOW job AS (PARTITION BY job_id ORDER BY place_number)
 ),
 -- What is split by device time, by covered time or by energy; a job without a device keeps all it
@@ -88,9 +92,13 @@ joined AS (
         coalesce(r.whole, 1) AS of_all,
         part_of(j.device_us, below, up_to, of_all) AS device_us,
         part_of(j.token_us, below, up_to, of_all) AS token_us,
-        coalesce(part_of(j.covered_us, r.upper_us - coalesce(r.covered_us, 0), r.upper_us, r.whole_us), 0)
+        coalesce(
+            part_of(j.covered_us, r.upper_us - coalesce(r.covered_us, 0), r.upper_us, r.whole_us), 0
+        )
             AS covered_us,
-        coalesce(part_of(j.joint_us, r.upper_us - coalesce(r.covered_us, 0), r.upper_us, r.whole_us), 0)
+        coalesce(
+            part_of(j.joint_us, r.upper_us - coalesce(r.covered_us, 0), r.upper_us, r.whole_us), 0
+        )
             AS joint_us,
         part_of(n_joint, below, up_to, of_all) AS n_joint,
         part_of(n_joint_low, below, up_to, of_all) AS n_joint_low,
@@ -98,7 +106,9 @@ joined AS (
         part_of(n_low, below, up_to, of_all) AS n_low,
         part_of(n_high, below, up_to, of_all) AS n_high,
         part_of(
-            CASE j.workload WHEN 'inference' THEN j.n_generated WHEN 'training' THEN j.n_trained END,
+            CASE j.workload
+                WHEN 'inference' THEN j.n_generated WHEN 'training' THEN j.n_trained
+            END,
             below, up_to, of_all
         ) AS n_tokens,
         part_of(
@@ -114,17 +124,24 @@ joined AS (
             j.e_gpu_burdened_nj::HUGEINT - coalesce(j.e_gpu_nj, 0)::HUGEINT, below, up_to, of_all
         ) AS burden_nj,
         part_of(
-            j.e_facility_burdened_nj::HUGEINT - coalesce(j.e_gpu_nj, 0)::HUGEINT, below, up_to, of_all
+            j.e_facility_burdened_nj::HUGEINT - coalesce(j.e_gpu_nj, 0)::HUGEINT,
+            below,
+            up_to,
+            of_all
         ) AS burden_beyond_nj,
         -- A board without known energy has no part in a ratio.
         CASE WHEN r.e_gpu_nj IS NOT NULL THEN j.e_joint_nj::HUGEINT END AS joint_nj,
         coalesce(part_of(joint_nj, r.upper_nj - r.e_gpu_nj, r.upper_nj, r.whole_nj), joint_nj)
             AS e_joint_nj,
         coalesce(
-            part_of(j.e_joint_low_nj, r.upper_low_nj - r.e_gpu_low_nj, r.upper_low_nj, r.whole_low_nj),
+            part_of(
+                j.e_joint_low_nj, r.upper_low_nj - r.e_gpu_low_nj, r.upper_low_nj, r.whole_low_nj
+            ),
             0
         ) AS e_joint_low_nj,
-        part_of(j.e_joint_high_nj, r.upper_high_nj - r.e_gpu_high_nj, r.upper_high_nj, r.whole_high_nj)
+        part_of(
+            j.e_joint_high_nj, r.upper_high_nj - r.e_gpu_high_nj, r.upper_high_nj, r.whole_high_nj
+        )
             AS e_joint_high_nj,
         part_of(
             j.e_joint_facility_nj::HUGEINT - j.e_joint_nj::HUGEINT, below, up_to, of_all

@@ -2,8 +2,8 @@
 -- In: segment, place_at, allocation; moment, a TIMESTAMP, ISO 8601 text or microseconds.
 -- Out: one row a device that has a segment at the instant.
 --
--- The figures are those of the segment that contains the instant; at a cut, of the later one. Places
--- are those of the instant.
+-- The figures are those of the segment that contains the instant; at a cut, of the later one.
+-- Places are those of the instant.
 --
 --   from_us    start of the segment
 --   to_us      end of the segment

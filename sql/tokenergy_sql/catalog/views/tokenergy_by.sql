@@ -129,7 +129,8 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
             bool_and(e_joint_facility_nj IS NOT NULL OR e_joint_nj IS NULL OR joint_us = 0)
                 AS joint_bounded,
             CASE WHEN joint_bounded THEN sum(e_joint_facility_nj) END AS e_joint_facility_nj,
-            CASE WHEN joint_bounded THEN sum(e_joint_facility_low_nj) END AS e_joint_facility_low_nj,
+            CASE WHEN joint_bounded THEN sum(e_joint_facility_low_nj) END
+                AS e_joint_facility_low_nj,
             CASE WHEN joint_bounded THEN sum(e_joint_facility_high_nj) END
                 AS e_joint_facility_high_nj,
             CASE WHEN joint_bounded THEN sum(e_joint_facility_burdened_nj) END

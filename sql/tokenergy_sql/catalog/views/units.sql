@@ -59,7 +59,8 @@ CREATE MACRO watts(mw) AS mw / 1e3
 CREATE MACRO mean_watts(nj, us) AS nj / 1e3 / us
 
 -- The key of a job: CLUSTER/ID where a cluster is named, else ID.
--- In: cluster, its name or NULL; id, the job's id there. Out: VARCHAR, the job_id of derived tables.
+-- In: cluster, its name or NULL; id, the job's id there. Out: VARCHAR, the job_id of derived
+-- tables.
 CREATE MACRO job_key(cluster, id) AS coalesce(nullif(cluster, '') || '/', '') || id
 
 -- Whether a counter grew faster than anything counts: 100 million tokens a second.

@@ -2,20 +2,28 @@
 -- In: allocation, ledger_hour, job_hour_index, device, parameters. Out: one row a job: job_id,
 -- beyond_us, beyond_high_nj.
 --
--- Shares as in claim_span.sql. A running job claims its devices up to the end of the record. No claim
--- is believed for more than 31 days before the first and after the last of all rows, such as an end
--- in the year 9999.
+-- Shares as in claim_span.sql. A running job claims its devices up to the end of the record. No
+-- claim is believed for more than 31 days before the first and after the last of all rows, such as
+-- an end in the year 9999.
 WITH
 derived AS (
     SELECT hour_us, (row_number() OVER (ORDER BY hour_us) - 1) * us_per_hour() AS before_us
-    FROM (SELECT hour_us FROM ledger_hour UNION SELECT hour_us FROM job_hour_index)
+    FROM (
+        SELECT hour_us FROM ledger_hour
+        UNION
+        SELECT hour_us FROM job_hour_index
+    )
 ),
 record AS (
     SELECT
         min(hour_us) - 31 * us_per_day() AS first_us,
         max(hour_us) + us_per_hour() + 31 * us_per_day() AS last_us,
         coalesce((SELECT max(as_of_us) FROM ledger_hour), max(hour_us) + us_per_hour()) AS as_of_us
-    FROM (SELECT hour_us FROM derived UNION ALL SELECT hour_of(ts_us) AS hour_us FROM device)
+    FROM (
+        SELECT hour_us FROM derived
+        UNION ALL
+        SELECT hour_of(ts_us) AS hour_us FROM device
+    )
 ),
 claimed AS (
     SELECT

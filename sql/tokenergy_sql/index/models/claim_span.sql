@@ -1,13 +1,13 @@
 -- Which job claimed which device when in an hour, and whether anything was recorded of that time.
--- In: allocation, seen, claim, sensor_class, parameters. Out: one row a job, device and span: job_id,
--- node, device_id, from_us, to_us, claim (device time times the share, in us x ppm), booked (whether
--- the span has segments and the ledger books them to the job), limit_mw.
+-- In: allocation, seen, claim, sensor_class, parameters. Out: one row a job, device and span:
+-- job_id, node, device_id, from_us, to_us, claim (device time times the share, in us x ppm), booked
+-- (whether the span has segments and the ledger books them to the job), limit_mw.
 --
--- What a job claimed follows from the job list alone: a device that no collector ever saw is claimed
--- like any other. A running job claims a device up to the last reading of its node, or of any node
--- where its own has been silent for longer than the largest gap between readings (10 minutes).
--- Shares as in claim.sql: a job that was recorded twice holds once, MIG instances of a board add up,
--- and shares of more than the whole are scaled to it.
+-- What a job claimed follows from the job list alone: a device that no collector ever saw is
+-- claimed like any other. A running job claims a device up to the last reading of its node, or of
+-- any node where its own has been silent for longer than the largest gap between readings (10
+-- minutes). Shares as in claim.sql: a job that was recorded twice holds once, MIG instances of a
+-- board add up, and shares of more than the whole are scaled to it.
 WITH
 node_until AS (
     SELECT node, max(to_us) AS until_us FROM seen GROUP BY node

@@ -55,7 +55,9 @@ ratio AS (
             AS te_gpu_total_uncached,
         CASE WHEN trains THEN joules(e_joint_nj) / n_index END AS te_train,
         CASE WHEN n_index IS NOT NULL THEN joules(e_joint_low_nj) / n_joint_high END AS te_gpu_low,
-        CASE WHEN n_index IS NOT NULL AND n_joint_low > 0 THEN joules(e_joint_high_nj) / n_joint_low END
+        CASE
+            WHEN n_index IS NOT NULL AND n_joint_low > 0 THEN joules(e_joint_high_nj) / n_joint_low
+        END
             AS te_gpu_high,
         CASE WHEN n_index IS NOT NULL THEN joules(e_joint_rss_low_nj) / n_joint_high END
             AS te_rss_low,
@@ -64,7 +66,9 @@ ratio AS (
                 THEN joules(e_joint_rss_high_nj) / n_joint_low
         END AS te_rss_high,
         joules(e_joint_burdened_nj) / n_index AS te_gpu_burdened,
-        CASE WHEN e_joint_facility_nj IS NOT NULL THEN joules(e_joint_facility_burdened_nj) / n_index END
+        CASE
+            WHEN e_joint_facility_nj IS NOT NULL THEN joules(e_joint_facility_burdened_nj) / n_index
+        END
             AS tokenergy_burdened,
         joules(e_joint_facility_nj) / n_index AS tokenergy,
         CASE WHEN n_index IS NOT NULL THEN joules(e_joint_facility_low_nj) / n_joint_high END

@@ -1,11 +1,11 @@
 -- The exact sums of each job in each hour.
 -- In: ledger_hour, job_time, token_usage, job_facts, allocation, parameters, burden, host_share,
 -- device_now, site. Out: job_id, hour_us, the sums of the contract but those of the joint time (see
--- `joint_hour.sql`), index_kind (the kind of token that the index divides by; NULL: none) and silent
--- (whether no counter was read), methods and reasons as lists.
+-- `joint_hour.sql`), index_kind (the kind of token that the index divides by; NULL: none) and
+-- silent (whether no counter was read), methods and reasons as lists.
 --
--- Without a declared host power (see host_share) the host's energy is NULL, and so is every boundary
--- above it.
+-- Without a declared host power (see host_share) the host's energy is NULL, and so is every
+-- boundary above it.
 WITH
 booked AS (
     SELECT
@@ -122,7 +122,9 @@ counted AS (
             WHEN 'inference' THEN 'generated'
             WHEN 'mixed'
                 THEN CASE
-                    WHEN coalesce(sum(tokens) FILTER (WHERE kind <> 'trained'), 0) = 0 THEN 'trained'
+                    WHEN
+                        coalesce(sum(tokens) FILTER (WHERE kind <> 'trained'), 0) = 0
+                        THEN 'trained'
                     WHEN coalesce(n_trained, 0) = 0 THEN 'generated'
                 END
         END AS index_kind,

@@ -1,11 +1,11 @@
 -- Energy and tokens of the time in which both are known, of the jobs for which that is not all.
 -- In: job_time, time_state, ledger, token_growth, token_point (all readings around the hour). Out:
--- one row a job: job_id, energy_nj, low_nj, high_nj, device_us and covered_us of its ledger rows; prompt_computed, prompt_cached,
--- generated and trained tokens, and bounds of the last two.
+-- one row a job: job_id, energy_nj, low_nj, high_nj, device_us and covered_us of its ledger rows;
+-- prompt_computed, prompt_cached, generated and trained tokens, and bounds of the last two.
 --
 -- A ledger row that is only partly inside counts by time, and so do tokens between two readings, by
--- the telescoping rule: floor(x b / t) minus floor(x a / t). Lower bounds of tokens have the growths
--- that are wholly inside, upper bounds all that touch.
+-- the telescoping rule: floor(x b / t) minus floor(x a / t). Lower bounds of tokens have the
+-- growths that are wholly inside, upper bounds all that touch.
 WITH
 joint AS (
     SELECT job_id, from_us, to_us

@@ -55,9 +55,10 @@ added AS (
         CASE WHEN joint_bounded THEN sum(e_joint_facility_low_nj) END AS e_joint_facility_low_nj,
         CASE WHEN joint_bounded THEN sum(e_joint_facility_high_nj) END AS e_joint_facility_high_nj,
         CASE
-            WHEN bool_and(
-                e_joint_facility_burdened_nj IS NOT NULL OR e_joint_nj IS NULL OR joint_us = 0
-            )
+            WHEN
+                bool_and(
+                    e_joint_facility_burdened_nj IS NOT NULL OR e_joint_nj IS NULL OR joint_us = 0
+                )
                 THEN sum(e_joint_facility_burdened_nj)
         END AS e_joint_facility_burdened_nj,
         CASE WHEN NOT mixed THEN sum(n_joint)::BIGINT END AS n_joint,
@@ -123,7 +124,15 @@ SELECT
     COLUMNS(* EXCLUDE (
         job_id, device_us, covered_us, unseen_us, token_us, joint_us,
         e_gpu_low_nj, e_gpu_high_nj, e_facility_high_nj,
-        methods, reasons, inputs_digest, bounded, joint_bounded, mixed, each_nj, beyond_us, beyond_high_nj
+        methods,
+        reasons,
+        inputs_digest,
+        bounded,
+        joint_bounded,
+        mixed,
+        each_nj,
+        beyond_us,
+        beyond_high_nj
     )),
     coalesce(device_us, 0) + coalesce(beyond_us, 0) AS device_us,
     coalesce(unseen_us, 0) + coalesce(beyond_us, 0) AS unseen_us,

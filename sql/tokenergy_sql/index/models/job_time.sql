@@ -3,8 +3,8 @@
 -- token_us, joint_us, joint_unseen_us, joint_unseen_high_nj (the same of the time in which tokens
 -- and energy are known), whole (whether that is all of the job's time).
 --
--- Claims are exact (us x ppm) until they are added; then they are rounded to the nearest us, so that
--- the smallest shares add up too. Unseen time may have drawn anything from 0 to the limit.
+-- Claims are exact (us x ppm) until they are added; then they are rounded to the nearest us, so
+-- that the smallest shares add up too. Unseen time may have drawn anything from 0 to the limit.
 WITH
 stated AS (
     SELECT
@@ -41,6 +41,7 @@ SELECT
     ((coalesce(token, 0) + whole_ppm() // 2) // whole_ppm())::BIGINT AS token_us,
     ((coalesce(joint, 0) + whole_ppm() // 2) // whole_ppm())::BIGINT AS joint_us,
     ((coalesce(joint_unseen, 0) + whole_ppm() // 2) // whole_ppm())::BIGINT AS joint_unseen_us,
-    ((coalesce(joint_unseen_high, 0) + whole_ppm() - 1) // whole_ppm())::HUGEINT AS joint_unseen_high_nj,
+    ((coalesce(joint_unseen_high, 0) + whole_ppm() - 1) // whole_ppm())::HUGEINT
+        AS joint_unseen_high_nj,
     whole
 FROM added

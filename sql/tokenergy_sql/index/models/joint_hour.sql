@@ -1,11 +1,11 @@
--- The exact sums of each job in each hour, with those of the time in which energy and tokens are known.
--- In: hour_sums (job_hour_sums), job_time, job_joint, site. Out: the sums of the contract, and methods
--- and reasons as lists.
+-- The exact sums of each job in each hour, with those of the time in which energy and tokens are
+-- known. In: hour_sums (job_hour_sums), job_time, job_joint, site. Out: the sums of the contract,
+-- and methods and reasons as lists.
 --
 -- A ratio of energy and tokens divides what was known together. Where that is all of the job's time
 -- in the hour, these sums are those of the hour. Where it is not, they are those of `job_joint`;
--- energy of hosts and of idle boards follows the device time, and uncertainty that adds up by squares
--- follows the energy.
+-- energy of hosts and of idle boards follows the device time, and uncertainty that adds up by
+-- squares follows the energy.
 WITH
 counted AS (
     SELECT
@@ -26,7 +26,8 @@ joint AS (
         c.*,
         CASE
             WHEN c.whole THEN c.covered_us
-            ELSE greatest(c.part_us - c.joint_unseen_us - coalesce(j.device_us - j.covered_us, 0), 0)
+            ELSE
+                greatest(c.part_us - c.joint_unseen_us - coalesce(j.device_us - j.covered_us, 0), 0)
         END::BIGINT AS joint_us,
         CASE WHEN c.whole THEN c.e_gpu_nj ELSE coalesce(j.energy_nj, 0) END AS gpu_nj,
         CASE WHEN c.whole THEN c.e_gpu_low_nj ELSE coalesce(j.low_nj, 0) END AS low_nj,
@@ -56,10 +57,12 @@ joint AS (
             WHEN c.index_kind = 'trained' THEN coalesce(j.trained_high, 0)
             ELSE coalesce(j.generated_high, 0)
         END AS n_most,
-        CASE WHEN c.whole THEN c.n_prompt_computed
+        CASE
+            WHEN c.whole THEN c.n_prompt_computed
             WHEN c.n_prompt_computed IS NOT NULL THEN coalesce(j.prompt_computed, 0)
         END AS prompt_computed,
-        CASE WHEN c.whole THEN c.n_prompt_cached
+        CASE
+            WHEN c.whole THEN c.n_prompt_cached
             WHEN c.n_prompt_cached IS NOT NULL THEN coalesce(j.prompt_cached, 0)
         END AS prompt_cached
     FROM counted AS c
@@ -67,7 +70,15 @@ joint AS (
 )
 SELECT
     * EXCLUDE (
-        index_kind, silent, n_index, paired, whole, part_us, all_us, joint_unseen_us, joint_unseen_high_nj,
+        index_kind,
+        silent,
+        n_index,
+        paired,
+        whole,
+        part_us,
+        all_us,
+        joint_unseen_us,
+        joint_unseen_high_nj,
         gpu_nj, low_nj, high_nj, saved_nj, host_nj, burden_nj, facility_burden_nj,
         n, n_least, n_most, prompt_computed, prompt_cached
     ),
@@ -81,7 +92,8 @@ SELECT
     CASE WHEN paired THEN scale_ppm(high_nj + host_nj, site.pue_ppm) + 1 END
         AS e_joint_facility_high_nj,
     CASE WHEN paired THEN gpu_nj + burden_nj END AS e_joint_burdened_nj,
-    CASE WHEN paired THEN e_joint_facility_nj + facility_burden_nj END AS e_joint_facility_burdened_nj,
+    CASE WHEN paired THEN e_joint_facility_nj + facility_burden_nj END
+        AS e_joint_facility_burdened_nj,
     CASE WHEN paired THEN n END AS n_joint,
     CASE WHEN paired THEN n_least END AS n_joint_low,
     CASE WHEN paired THEN n_most END AS n_joint_high,

@@ -1,11 +1,12 @@
 -- What is known of each job's time in an hour: its tokens, its energy, both or neither.
--- In: claim_span, token_known, ledger, ledger_hour, parameters. Out: one row a job and span of time:
--- job_id, from_us, to_us, tokens_known, energy_known; only of time in which the job claimed a device.
+-- In: claim_span, token_known, ledger, ledger_hour, parameters. Out: one row a job and span of
+-- time: job_id, from_us, to_us, tokens_known, energy_known; only of time in which the job claimed a
+-- device.
 --
 -- Tokens are known while every server of the job that has been read is being read: from the first
--- reading of a source, for as long as the job claims a device on the node of the source (any device,
--- if it claims none there). Energy is known while the ledger has it of at least one of the job's
--- devices; the bounds allow for the others.
+-- reading of a source, for as long as the job claims a device on the node of the source (any
+-- device, if it claims none there). Energy is known while the ledger has it of at least one of the
+-- job's devices; the bounds allow for the others.
 WITH
 -- Neighbouring times of one job, as changes of a count.
 claimed AS (
@@ -69,7 +70,9 @@ change AS (
     UNION ALL
     SELECT
         h.job_id, 'known' AS what,
-        unnest([greatest(h.from_us, p.hour_us), least(h.to_us, p.hour_us + us_per_hour())]) AS at_us,
+        unnest([
+            greatest(h.from_us, p.hour_us), least(h.to_us, p.hour_us + us_per_hour())
+        ]) AS at_us,
         unnest([1, -1]) AS step
     FROM here AS h
     CROSS JOIN parameters AS p
@@ -113,8 +116,10 @@ turned AS (
     FROM (
         SELECT
             *,
-            (tokens_known, energy_known, from_us) IS DISTINCT FROM (
-                lag(tokens_known) OVER job, lag(energy_known) OVER job, lag(to_us) OVER job
+            (
+                tokens_known IS DISTINCT FROM lag(tokens_known) OVER job
+                OR energy_known IS DISTINCT FROM lag(energy_known) OVER job
+                OR from_us IS DISTINCT FROM lag(to_us) OVER job
             ) AS turns
         FROM state
         WHERE claimed

@@ -20,7 +20,9 @@ SELECT
     length_us,
     joules(sum(e_gpu_nj)::DOUBLE) AS gpu_j,
     sum(n)::BIGINT AS tokens,
-    CASE WHEN sum(joint_us) >= least_joint_coverage() * sum(device_us) THEN nullif(sum(n_joint), 0) END AS divided_by,
+    CASE
+        WHEN sum(joint_us) >= least_joint_coverage() * sum(device_us) THEN nullif(sum(n_joint), 0)
+    END AS divided_by,
     joules(sum(e_joint_nj)::DOUBLE) / divided_by AS gpu,
     CASE
         WHEN gpu IS NOT NULL THEN joules(sum(e_joint_low_nj)::DOUBLE) / sum(n_joint_high)::DOUBLE

@@ -1,7 +1,7 @@
 -- J/token of each workload over time: sum of energy over sum of tokens of all its job-hours.
 -- In: job_hour_index, job_index, $step_us. Out: one row a workload and step.
--- Of the time in which both are known, at least half of the device time; the facility's figure needs
--- that of all that count.
+-- Of the time in which both are known, at least half of the device time; the facility's figure
+-- needs that of all that count.
 WITH hour AS (
     SELECT
         j.workload,
@@ -16,11 +16,17 @@ WITH hour AS (
 SELECT
     workload,
     step_us,
-    CASE WHEN sum(joint_us) >= least_joint_coverage() * sum(device_us) THEN sum(n_joint)::DOUBLE END AS tokens,
+    CASE
+        WHEN sum(joint_us) >= least_joint_coverage() * sum(device_us) THEN sum(n_joint)::DOUBLE
+    END AS tokens,
     CASE WHEN tokens > 0 THEN joules(sum(e_joint_nj)::DOUBLE) / tokens END AS gpu,
     CASE WHEN tokens > 0 THEN joules(sum(e_joint_low_nj)::DOUBLE) / sum(n_joint_high)::DOUBLE END
         AS gpu_low,
-    CASE WHEN tokens > 0 AND sum(n_joint_low) > 0 THEN joules(sum(e_joint_high_nj)::DOUBLE) / sum(n_joint_low)::DOUBLE END
+    CASE
+        WHEN
+            tokens > 0 AND sum(n_joint_low) > 0
+            THEN joules(sum(e_joint_high_nj)::DOUBLE) / sum(n_joint_low)::DOUBLE
+    END
         AS gpu_high,
     CASE
         WHEN tokens > 0 AND count(e_joint_facility_nj) = count(*)
