@@ -58,8 +58,10 @@ blocked AS (
     SELECT
         *,
         sum(divides) OVER device AS stretch,
-        -- Between two neighbouring edges the same jobs hold the device.
-        sum(at_edge::INT) OVER device AS tenure
+        -- Between two neighbouring edges the same jobs hold the device; none spans a hole.
+        sum(
+            (at_edge OR coalesce(start_us <> lag(end_us) OVER device, false))::INT
+        ) OVER device AS tenure
     FROM divided
     WINDOW device AS (PARTITION BY device_id ORDER BY start_us)
 ),
