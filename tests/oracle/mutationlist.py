@@ -264,14 +264,22 @@ MUTATIONS = [
     Mutation(
         "tokens of all kinds bound the index",
         f"{_MODELS}/job_hour_sums.sql",
-        "sum(high) FILTER (WHERE kind = f.n_index)::BIGINT AS n_high",
-        "sum(high)::BIGINT AS n_high",
+        "sum(high) FILTER (WHERE kind = 'generated')::BIGINT AS generated_high",
+        "sum(high)::BIGINT AS generated_high",
     ),
     Mutation(
         "the facility's upper bound has no host",
         f"{_MODELS}/job_hour_sums.sql",
-        "scale_ppm(b.e_gpu_high_nj + h.e_host_nj, site.pue_ppm) + 1 AS e_facility_high_nj",
-        "scale_ppm(b.e_gpu_high_nj, site.pue_ppm) + 1 AS e_facility_high_nj",
+        "b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_nj, site.pue_ppm",
+        "b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0), site.pue_ppm",
+    ),
+    Mutation(
+        "unseen time has no upper bound",
+        f"{_MODELS}/job_hour_sums.sql",
+        "coalesce(b.e_gpu_high_nj + t.unseen_high_nj, b.e_gpu_high_nj, CASE",
+        "coalesce(b.e_gpu_high_nj, CASE",
+        "replaced",
+        "slivers",
     ),
 ]
 """All mutations; `python -m tests.oracle.mutations` runs them."""

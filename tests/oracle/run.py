@@ -27,6 +27,9 @@ from tests.oracle.staged.plan import EDGE, History
 TOGETHER = 40
 """Histories in one lake."""
 
+WITH_PUE = 9
+"""A lake that declares a PUE and makes load profiles."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -115,7 +118,7 @@ def main() -> int:
     kinds = None if asked.kinds is None else [k for k in asked.kinds.split(",") if k]
     if asked.having is not None:
         seeds = having(asked.having, asked.histories, kinds)
-        found = check(0, seeds, kinds).differences
+        found = check(WITH_PUE, seeds, kinds).differences
     elif asked.seed is not None:
         found = check(lake_of(asked.seed), [asked.seed], kinds).differences
     else:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -57,10 +58,28 @@ class Meter:
                 read = (mj, row["epoch"])
                 counters[ts] = min(read, counters.get(ts, read))
         self.samples = sorted((ts, sum(mws) // len(mws)) for ts, mws in powers.items())
-        all_counts = [(ts, *read) for ts, read in sorted(counters.items())]
-        self.counts, self._reign = self._judged(all_counts)
+        self._all_counts = [(ts, *read) for ts, read in sorted(counters.items())]
         self._periods = sorted(stream.periods)
         self._sample_ts = [ts for ts, _ in self.samples]
+        self._judge(0, len(self._all_counts))
+
+    def read_around(self, hour_us: int, margin_us: int) -> Meter:
+        """Return the meter as the books of an hour read it.
+
+        Of a counter that goes to and fro between two values either may be right: it is the first
+        one that was read. So where the reading begins decides: a margin before the hour, or at the
+        nearest reading before that.
+        """
+        found = copy(self)
+        stamps = [ts for ts, _, _ in self._all_counts]
+        first, last = bisect_left(stamps, hour_us), bisect_left(stamps, hour_us + HOUR_US)
+        near = bisect_left(stamps, hour_us - margin_us)
+        past = bisect_right(stamps, hour_us + HOUR_US + margin_us)
+        found._judge(min(near, max(first - 1, 0)), max(past, min(last + 1, len(stamps))))
+        return found
+
+    def _judge(self, first: int, last: int) -> None:
+        self.counts, self._reign = self._judged(self._all_counts[first:last])
         self._count_ts = [ts for ts, _, _ in self.counts]
 
     def _can_follow(self, before: Count, after: Count) -> bool:

@@ -10,7 +10,7 @@ T0 = 1_768_464_000_000_000
 
 
 def clock(ts_us):
-    return (ts_us, "n", 1, 2, 3)
+    return (ts_us, "n", 1, 2, 3, 1)
 
 
 def power(ts_us, power_mw=5):

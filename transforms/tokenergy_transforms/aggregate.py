@@ -23,9 +23,6 @@ from tokenergy_transforms.workunits import WorkUnit, memory_budget
 
 DEFAULT_MEMORY = 2 << 30
 
-REACH_US = 31 * 24 * HOUR_US
-"""How long before the first and after the last row of a lake a job is still believed."""
-
 Report = Callable[[int, str, float], None]
 """Takes progress: the hour, the node, and the finished share of it (0 to 1)."""
 
@@ -64,15 +61,15 @@ def worklist(
     A pair is listed if it has readings, if a job held one of its devices, or if it has segments
     from an earlier run: if nothing supports those any more, they are removed. A running job counts
     up to the last hour in which its node has readings; a device that never appeared counts nowhere.
-    Hours of a job more than `REACH_US` before or after everything else in the lake, such as an end
-    in the year 9999, are left out.
+    Hours before the first and after the last one with readings of power or tokens are left out:
+    nothing was recorded in them. The index counts what jobs claimed then, without segments.
     """
     wanted = {*lake.hours("power"), *lake.hours("segment")} if hours is None else set(hours)
     pairs = {(h, n) for t in ("power", "segment") for h in wanted for n in lake.nodes(t, h)}
     inventory = inventory or read_inventory(lake)
     last = inventory.last_hours
-    stamps = [*lake.hours("power"), *inventory.devices["ts_us"].to_pylist()]
-    first_us, last_us = min(stamps, default=0) - REACH_US, max(stamps, default=0) + REACH_US
+    recorded = [*lake.hours("power"), *lake.hours("tokens")]
+    first_us, last_us = min(recorded, default=0), max(recorded, default=-HOUR_US) + HOUR_US
     nodes = {row["node"] for row in inventory.allocations}
     seen = {node: inventory.devices_of(node) for node in nodes}
     for row in inventory.allocations:

@@ -48,6 +48,9 @@ _MINUTE = len("2024/01/31 12:34:")
 _JITTER_US = 10_000_000
 """Stamps of several devices are out of order by less; if by more, the clocks went back."""
 
+_NEXT_US = 600_000_000
+"""A stamp that follows another one so soon is of the same pass of an hour."""
+
 _DAY_US = 86_400_000_000
 _MAX_CACHED = 200_000
 
@@ -107,6 +110,8 @@ class StampReader:
         self._tz_name = tz
         self.ambiguous = 0
         """How many stamps were in an hour that came twice: they depend on the stamp before."""
+        self.unsure = False
+        """Whether some of these could be an hour later: nothing right before them tells."""
         self.last_us: int | None = None
         """The last stamp that was read."""
         self.has_fractions = False
@@ -176,7 +181,12 @@ class StampReader:
             self._remember(text, first_us, within_us)
             return first_us + within_us
         self.ambiguous += 1
-        went_back = self.last_us is not None and (first_us + within_us < self.last_us - _JITTER_US)
+        before_us = self.last_us
+        went_back = before_us is not None and first_us + within_us < before_us - _JITTER_US
+        if went_back:
+            self.unsure = False  # both passes are there: the earlier stamps were the first
+        elif before_us is None or first_us + within_us > before_us + _NEXT_US:
+            self.unsure = True
         return (second_us if went_back else first_us) + within_us
 
     def _remember(self, text: str, minute_us: int, within_us: int) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.timestamps import OUTSIDE, BadInstantError, StampReader
+from tokenergy_collectors.importers.counterdoubts import of_cluster, of_copies
 from tokenergy_collectors.importers.counterfile import Layout, count_of, quantum_of
 from tokenergy_collectors.importers.result import ImportResult, write_new
 from tokenergy_collectors.lake.arrays import to_batch
@@ -85,6 +86,8 @@ def import_counters(
     table = pa.Table.from_batches([to_batch(rows, TOKENS.schema())])
     if readings:
         result.first_us, result.last_us = readings[0].ts_us, readings[-1].ts_us
+    result.warnings += of_cluster(lake, job_id, named["cluster"])
+    result.warnings += of_copies(lake, table.to_pylist())
     write_new(lake, "tokens", table, node, result, apart_from=["epoch"])
     return result
 

@@ -71,9 +71,10 @@ class Identity:
         if seen is None:
             node = nodes.usual(row["node"])
             return {**row, "node": node, "device_id": _unseen(node, text)}, remark if here else None
-        if here and seen.node not in here:
-            remark = Remark("elsewhere", f"was on node {seen.node} at that time")
-        return {**row, "node": seen.node, "device_id": seen.device_id}, remark
+        node = self.history.node_of(seen, at_us)
+        if here and node not in here:
+            remark = Remark("elsewhere", f"was on node {node} at that time")
+        return {**row, "node": node, "device_id": seen.device_id}, remark
 
 
 def read_identity(lake: Lake, jobs: Iterable[Mapping[str, Any]]) -> Identity:

@@ -6,9 +6,9 @@ be recorded.
 - Rows with an `allocation_id` are one allocation in their cluster: the row recorded last counts,
   whatever it changes.
 - Rows without one are the same allocation if job, device and start are the same: the last counts.
-- A row without an id that has an end is replaced by a row of the same job and device that was
-  recorded later and overlaps it: a corrected start. Rows of one list are recorded together, so they
-  never replace one another.
+- A row without an id is replaced by a row of the same job and device that was recorded later and
+  overlaps it: a corrected start, whether the job has ended or not. Rows of one list are recorded
+  together, so they never replace one another.
 - A row whose end is its start withdraws the allocation.
 """
 
@@ -121,7 +121,7 @@ class Records:
 
     def _counts(self, row: Row) -> bool:
         """Whether no later record of the same job and device has replaced a row."""
-        if row.get("allocation_id") is not None or row["end_us"] is None:
+        if row.get("allocation_id") is not None:
             return True
         hold = _hold(row)
         if len(self._holds[hold]) == 1 or _is_empty(row):

@@ -100,6 +100,11 @@ class DeviceHistory:
             return None
         return seen[max(bisect_right(seen, at_us, key=_when) - 1, 0)]
 
+    def node_of(self, seen: Sighting, at_us: int) -> str:
+        """Return where a sighted device was at an instant: a MIG instance moves with its board."""
+        board = None if seen.mig_parent is None else self.as_of(seen.mig_parent, at_us)
+        return board.node if board and seen.ts_us < board.ts_us <= at_us else seen.node
+
     def siblings(self, instance: Sighting) -> int:
         """Return how many MIG instances its board had when an instance was seen, with itself."""
         seen = self._instances[instance.mig_parent or ""]
@@ -186,16 +191,16 @@ class DeviceHistory:
         if len(found) > 1:  # boards that were elsewhere, or came later, cannot be meant
             by_us = max(at_us, min(self.of(id_)[0].ts_us for id_ in found)) + TOGETHER_US
             found = {id_ for id_ in found if self.of(id_)[0].ts_us <= by_us}
-            found = {id_ for id_ in found if self._node_of(id_, at_us) in nodes}
+            found = {
+                id_
+                for id_ in found
+                if (seen := self.as_of(id_, at_us)) and self.node_of(seen, at_us) in nodes
+            }
         if len(found) > 1:
             return _ambiguous(f"fits {len(found)} devices")
         return (
             Found(found.pop()) if found else Found(None, Remark("unknown", "no device has this id"))
         )
-
-    def _node_of(self, device_id: str, at_us: int) -> str | None:
-        seen = self.as_of(device_id, at_us)
-        return None if seen is None else seen.node
 
     def _rows(self, nodes: Collection[str], key: _Key) -> list[Sighting]:
         found = [row for node in nodes for row in self._named_on(node).get(key, ())]

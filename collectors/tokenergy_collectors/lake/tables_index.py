@@ -5,8 +5,11 @@ from __future__ import annotations
 from tokenergy_collectors.lake.table import Column, Table, col, nullable
 
 _SUMS: tuple[Column, ...] = (
-    col("device_us", "int64", "allocated device time, times the share"),
-    col("covered_us", "int64", "allocated device time with known power"),
+    col("device_us", "int64", "claimed device time, times the share; seen by a collector or not"),
+    col("covered_us", "int64", "claimed device time with known power"),
+    col("unseen_us", "int64", "claimed device time of which nothing at all was recorded"),
+    col("token_us", "int64", "claimed device time in which the token counters were read"),
+    col("joint_us", "int64", "claimed device time in which both power and tokens are known"),
     nullable("e_gpu_nj", "int128", "GPU energy"),
     nullable("e_gpu_low_nj", "int128", "lower bound of e_gpu_nj"),
     nullable("e_gpu_high_nj", "int128", "upper bound of e_gpu_nj"),
@@ -50,6 +53,23 @@ _SUMS: tuple[Column, ...] = (
     nullable("n_trained", "int64", "trained tokens"),
     nullable("n_low", "int64", "lower bound of the index's denominator"),
     nullable("n_high", "int64", "upper bound of the index's denominator"),
+    nullable(
+        "n_joint", "int64", "generated (trained) tokens of the joint time: what ratios divide by"
+    ),
+    nullable("n_joint_low", "int64", "lower bound of n_joint"),
+    nullable("n_joint_high", "int64", "upper bound of n_joint"),
+    nullable("n_joint_prompt_computed", "int64", "prompt tokens computed in the joint time"),
+    nullable("n_joint_prompt_cached", "int64", "prompt tokens read from a cache in the joint time"),
+    nullable("e_joint_nj", "int128", "GPU energy of the joint time: what ratios divide"),
+    nullable("e_joint_low_nj", "int128", "lower bound of e_joint_nj"),
+    nullable("e_joint_high_nj", "int128", "upper bound of e_joint_nj"),
+    nullable("e_joint_rss_low_nj", "int128", "lower bound of e_joint_nj, by squares"),
+    nullable("e_joint_rss_high_nj", "int128", "upper bound of e_joint_nj, by squares"),
+    nullable("e_joint_facility_nj", "int128", "facility energy of the joint time"),
+    nullable("e_joint_facility_low_nj", "int128", "lower bound of e_joint_facility_nj"),
+    nullable("e_joint_facility_high_nj", "int128", "upper bound of e_joint_facility_nj"),
+    nullable("e_joint_burdened_nj", "int128", "e_gpu_burdened_nj of the joint time"),
+    nullable("e_joint_facility_burdened_nj", "int128", "e_facility_burdened_nj of the joint time"),
 )
 """Exact sums: hours add up to the job, jobs to the fleet."""
 
@@ -95,7 +115,9 @@ _RATIOS: tuple[Column, ...] = (
 )
 
 _AUDIT: tuple[Column, ...] = (
-    nullable("coverage", "float64", "covered device time / allocated device time"),
+    nullable("coverage", "float64", "covered_us / device_us: time with known power"),
+    nullable("token_coverage", "float64", "token_us / device_us: time with known tokens"),
+    nullable("joint_coverage", "float64", "joint_us / device_us: time with both"),
     nullable(
         "max_gap_s", "float64", "longest time between two consecutive readings inside the job"
     ),
@@ -116,7 +138,7 @@ _AUDIT: tuple[Column, ...] = (
     col("emulated", "bool", "true if any device is emulated"),
     col("index_version", "string", "version of the models and of this contract"),
     col("inputs_digest", "string", "SHA-256 over the inputs of this row"),
-    nullable("as_of_us", "int64", "latest stamp of the inputs of this row"),
+    nullable("as_of_us", "int64", "end of the latest segment booked to the job"),
 )
 
 JOB_HOUR_INDEX = Table(

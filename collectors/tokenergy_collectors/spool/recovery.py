@@ -16,7 +16,7 @@ from tokenergy_collectors.lake.arrays import column, scalar
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import hour_of
 from tokenergy_collectors.spool.folder import LogFolder, table_of
-from tokenergy_collectors.spool.wal import LogRows, UnreadableLogError, read_log
+from tokenergy_collectors.spool.wal import LogRows, UnreadableLogError, read_log, with_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,7 +133,8 @@ def rows_not_sealed(lake: Lake, node: str, table: str, rows: pa.Table, skip: set
             continue
         with suppress(OSError, KeyError, pa.ArrowException):  # a damaged file holds no rows
             with pq.ParquetFile(path) as file:  # `read_table` imports pandas
-                part = file.read(columns=rows.column_names)
+                # A file that an earlier version sealed may lack columns that the log has now.
+                part = with_columns(file.read(columns=rows.column_names), rows.schema)
             stamp = part[TABLES[table].time]
             near = pc.and_(pc.greater_equal(stamp, first_us), pc.less_equal(stamp, last_us))
             sealed.update(_keys(part.filter(near)))

@@ -123,7 +123,8 @@ def read_log(path: Path, schema: pa.Schema) -> LogRows:
 
     Args:
         path: the file; an empty one holds no rows.
-        schema: the schema that it must have.
+        schema: the schema that it must have; a log of an earlier version may lack the last columns,
+            if they are nullable: they are NULL then.
 
     Raises:
         UnreadableLogError: the file cannot be read, is not a log, or has another schema.
@@ -138,12 +139,29 @@ def read_log(path: Path, schema: pa.Schema) -> LogRows:
         stream = pa.ipc.open_stream(source)
     except (OSError, pa.ArrowException) as error:
         raise UnreadableLogError(f"not a log: {' '.join(str(error).split())}") from None
-    if stream.schema != schema:  # its names are not shown: they may not be text
+    if not _is_earlier(stream.schema, schema):  # its names are not shown: they may not be text
         raise UnreadableLogError("its columns are not those of this version's table")
     batches, end = _intact_batches(stream, source, data)
     closed = data[end:] == _END
     cut_bytes = 0 if closed else len(data) - end
-    return LogRows(pa.Table.from_batches(batches, schema), closed, cut_bytes)
+    rows = with_columns(pa.Table.from_batches(batches, stream.schema), schema)
+    return LogRows(rows, closed, cut_bytes)
+
+
+def _is_earlier(found: pa.Schema, schema: pa.Schema) -> bool:
+    """Say whether a schema is another one, or lacks only nullable columns at the end of it."""
+    fields = list(schema)
+    return list(found) == fields[: len(found)] and all(f.nullable for f in fields[len(found) :])
+
+
+def with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return rows with all columns of a schema: those that they lack are NULL."""
+    import pyarrow as pa
+
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+    return rows.select(schema.names)
 
 
 def _intact_batches(

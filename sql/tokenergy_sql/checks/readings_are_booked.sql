@@ -2,8 +2,9 @@
 -- fail, hourly
 -- In: power, segment, device, checked_hour. Out: the devices and hours in which it is not.
 --
--- Readings are counted again from the raw rows. The last reading of a device is the end of its last
--- segment, not inside of it; a lone reading, as one on the edge of an hour, has no time of its own.
+-- Readings are counted again from the raw rows. A device's last reading on a node is the end of its
+-- last segment there, not inside of it; a lone reading, as one on the edge of an hour, has no time
+-- of its own.
 -- What a board cannot have drawn is no reading (see `readings_are_plausible`).
 -- Readings that no segment has are newer than the segments: run `tokenergy index`.
 WITH
@@ -37,6 +38,7 @@ seen AS (
     LEFT JOIN most AS m ON m.device_id = p.device_id AND m.hour_us = h.hour_us
     WHERE p.power_mw <= coalesce(m.most_mw, 4000000)
 ),
+-- The segments of one node; if the device moved within the hour, there are those of the next.
 span AS (
     SELECT
         device_id,
@@ -45,28 +47,77 @@ span AS (
         max(end_us) AS last_us,
         sum(readings)::BIGINT AS booked
     FROM segment
+    GROUP BY device_id, node, hour_of(start_us)
+),
+-- A reading that ends one node's segments and begins another's is the other's.
+owned AS (
+    SELECT
+        *,
+        CASE
+            WHEN lead(first_us) OVER hour <= last_us THEN lead(first_us) OVER hour
+            ELSE last_us + 1
+        END AS until_us,
+        row_number() OVER hour AS place
+    FROM span
+    WINDOW hour AS (PARTITION BY device_id, hour_us ORDER BY first_us, last_us)
+),
+booking AS (
+    SELECT
+        device_id,
+        hour_us,
+        sum(booked)::BIGINT AS booked,
+        count(*) FILTER (WHERE booked > 0) AS nodes
+    FROM span
     GROUP BY ALL
 ),
 counted AS (
     SELECT
+        s.device_id,
+        s.hour_us,
+        count(*) FILTER (WHERE o.place = 1 OR o.place IS NULL) AS readings,
+        count(*) FILTER (WHERE s.ts_us >= o.first_us AND s.ts_us < o.until_us) AS within,
+        count(*) FILTER (
+            WHERE s.ts_us >= o.first_us AND s.ts_us < least(o.until_us, o.last_us)
+        ) AS inside
+    FROM seen AS s
+    LEFT JOIN owned AS o ON o.device_id = s.device_id AND o.hour_us = s.hour_us
+    GROUP BY ALL
+),
+-- A job may hold a device later than its last reading; if none holds it at once, no segment begins
+-- with that reading.
+unfollowed AS (
+    SELECT l.device_id, l.hour_us, 1 AS unheld
+    FROM (SELECT device_id, hour_us, max(ts_us) AS ts_us FROM seen GROUP BY ALL) AS l
+    JOIN owned AS o ON o.device_id = l.device_id AND o.hour_us = l.hour_us
+    SEMI JOIN segment AS e ON e.device_id = l.device_id AND e.end_us = l.ts_us
+    ANTI JOIN segment AS s ON s.device_id = l.device_id AND s.start_us = l.ts_us
+    WHERE l.ts_us >= o.first_us AND l.ts_us < o.last_us
+    GROUP BY ALL
+),
+judged AS (
+    SELECT
         device_id,
         hour_us,
-        count(*) AS readings,
-        count(*) FILTER (WHERE ts_us >= first_us AND ts_us < last_us) AS inside,
-        count(*) FILTER (
-            WHERE last_us IS NULL OR ts_us NOT BETWEEN first_us AND last_us
-        ) AS outside,
-        any_value(booked) AS booked
-    FROM seen
-    LEFT JOIN span USING (device_id, hour_us)
-    GROUP BY ALL
+        readings,
+        inside,
+        coalesce(booked, 0) AS booked,
+        readings - within AS outside,
+        -- A node whose segments have no reading of the device may have a lone one.
+        greatest(coalesce(of_device.nodes, 1) - coalesce(b.nodes, 0), 0) AS lone,
+        coalesce(u.unheld, 0) AS unheld
+    FROM counted
+    LEFT JOIN booking AS b USING (device_id, hour_us)
+    LEFT JOIN unfollowed AS u USING (device_id, hour_us)
+    LEFT JOIN (
+        SELECT device_id, count(DISTINCT node) AS nodes FROM device GROUP BY device_id
+    ) AS of_device USING (device_id)
 )
 SELECT
     device_id,
     strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z') AS hour,
     readings,
-    coalesce(booked, 0) AS booked,
+    booked,
     outside
-FROM counted
-WHERE readings > 1 AND (outside > 0 OR inside IS DISTINCT FROM coalesce(booked, 0))
+FROM judged
+WHERE inside < booked OR outside + inside - booked > lone + unheld
 ORDER BY ALL

@@ -32,7 +32,7 @@ stepped AS (
         *,
         lag(ts_us) OVER in_order AS before_us,
         value - lag(value) OVER in_order AS step,
-        abs(since_us - lag(since_us) OVER in_order) > 1000000 AS new_start
+        abs(since_us - lag(since_us) OVER in_order) > us_per_second() AS new_start
     FROM read
     WINDOW in_order AS (
         PARTITION BY job_id, kind, counter ORDER BY run, ts_us, value, since_us
@@ -43,7 +43,8 @@ most AS (
         job_id,
         kind,
         sum(CASE
-            WHEN step IS NULL THEN CASE WHEN since_us >= start_us - 1000000 THEN value ELSE 0 END
+            WHEN step IS NULL AND since_us >= start_us - us_per_second() THEN value
+            WHEN step IS NULL THEN 0
             WHEN step < 0 OR new_start THEN value
             ELSE step
         END::HUGEINT) AS tokens

@@ -18,7 +18,7 @@ held AS (
         u.kind,
         u.tokens,
         sum(greatest(
-            least(coalesce(a.end_us, u.hour_us + 3600000000), u.hour_us + 3600000000)
+            least(coalesce(a.end_us, u.hour_us + us_per_hour()), u.hour_us + us_per_hour())
             - greatest(a.start_us, u.hour_us),
             0
         )) AS device_us
@@ -31,13 +31,14 @@ SELECT
     make_timestamp(hour_us) AS hour,
     kind,
     tokens,
-    round(tokens * 1e6 / device_us) AS tokens_s_device
+    round(per_second(tokens, device_us)) AS tokens_s_device
 FROM held
 WHERE
     device_us > 0
     -- Less than a second of a device says nothing of a rate.
     AND tokens > (
-        greatest(device_us, 1000000) / 1e6
-        * CASE kind WHEN 'prompt_cached' THEN 1e8 WHEN 'prompt_computed' THEN 5e6 ELSE 1e6 END
+        greatest(device_us, us_per_second())
+        -- tokens a microsecond
+        * CASE kind WHEN 'prompt_cached' THEN 100 WHEN 'prompt_computed' THEN 5 ELSE 1 END
     )
 ORDER BY ALL

@@ -19,6 +19,11 @@ _RATIO_TOLERANCE = 1e-12
 
 _BOUNDS = ("", "low_", "high_")
 _TOKEN_KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
+_JOINT = (
+    *("e_joint_nj", "e_joint_low_nj", "e_joint_high_nj"),
+    *("e_joint_facility_nj", "e_joint_facility_low_nj", "e_joint_facility_high_nj"),
+    *("n_joint", "n_joint_low", "n_joint_high"),
+)
 _PPM = 1_000_000
 _J_PER_KWH = 3.6e6
 _NJ_PER_J = 1e9
@@ -78,7 +83,7 @@ def formulas(derivation: Mapping[str, Any]) -> list[NamedRow]:
     None where an input is unknown), `booked` (what `job_index` has) and `agrees`.
     """
     index = derivation["index"]
-    sums = [*_energies(derivation), *_token_counts(derivation)]
+    sums = [*_energies(derivation), *_token_counts(derivation), *_joint(derivation)]
     values = {formula.name: formula.value for formula in sums}
     return [formula.compared(index) for formula in (*sums, *_ratios(values, index))]
 
@@ -96,7 +101,14 @@ def _gpu_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
     column = f"{bound or 'energy_'}nj"
     parts = [row[column] for row in derivation["ledger"] if row[column] is not None]
     text = f"sum of ledger.{column} of the job"
-    return Formula(f"e_gpu_{bound}nj", text, sum(parts) if parts else None)
+    index = derivation["index"]
+    name = f"e_gpu_{bound}nj"
+    if bound and index["unseen_us"]:
+        # No row of the ledger has the time of a device that nothing recorded.
+        unseen_nj = int(index[name]) - sum(parts)
+        text += " + what unseen time may have drawn"
+        return Formula(name, text, sum(parts) + unseen_nj, {"unseen_us": index["unseen_us"]})
+    return Formula(name, text, sum(parts) if parts else None)
 
 
 def _host_energy(derivation: Mapping[str, Any]) -> Formula:
@@ -124,6 +136,10 @@ def _facility_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
         inputs = {name: hours[0][name] for name in (gpu, "e_host_nj", "pue_ppm")}
     text = f"sum over hours of ({gpu} + e_host_nj) * pue_ppm // {_PPM}"
     text += " + 1" if rounding_nj else ""
+    beyond_us = derivation["index"]["unseen_us"] - sum(hour["unseen_us"] for hour in hours)
+    if rounding_nj and value is not None and beyond_us > 0:
+        # Time outside all indexed hours has no row either.
+        value, text = derivation["index"][f"e_facility_{bound}nj"], f"{text}, and unseen time"
     return Formula(f"e_facility_{bound}nj", text, value, inputs)
 
 
@@ -174,20 +190,45 @@ def _usage(derivation: Mapping[str, Any], kind: str, column: str) -> int | None:
     return rows[0] if rows else None
 
 
+def _joint(derivation: Mapping[str, Any]) -> list[Formula]:
+    """Return energy and tokens of the time in which both are known: sums over hours."""
+    hours = [hour for hour in derivation["hours"] if hour["e_joint_nj"] is not None]
+    found = []
+    for name in _JOINT:
+        parts = [_hour_joint(hour, name) for hour in hours]
+        # A boundary that is unknown in one hour of the ratio is unknown in the sum.
+        missing = any(
+            part is None and hour["joint_us"] for part, hour in zip(parts, hours, strict=True)
+        )
+        known = [part for part in parts if part is not None]
+        value = None if missing or not known else sum(known)
+        found.append(Formula(name, f"sum over hours of {name}", value))
+    return found
+
+
+def _hour_joint(hour: NamedRow, name: str) -> int | None:
+    """Return a joint sum of an hour; the facility's again from the GPU, where that is all of it."""
+    bound = next((b for b in ("low_", "high_") if name.endswith(f"{b}nj")), "")
+    if "facility" not in name or hour[f"e_joint_{bound}nj"] != hour[f"e_gpu_{bound}nj"]:
+        value: int | None = hour[name]
+        return value
+    return _hour_facility_nj(hour, f"e_joint_{bound}nj", int(bound == "high_"))
+
+
 def _ratios(values: Mapping[str, Number], index: NamedRow) -> list[Formula]:
     """Return the ratios of the index; without values for a mixed job or one without tokens."""
-    kind = _counted_kind(index)
-    n = f"n_{kind}"
+    gpu = "te_train" if _counted_kind(index) == "trained" else "te_gpu_out"
     # Least energy over most tokens is the lower bound, and the other way round.
     ratios = (
-        Ratio("te_train" if kind == "trained" else "te_gpu_out", "e_gpu_nj", n),
-        Ratio("te_gpu_low", "e_gpu_low_nj", "n_high"),
-        Ratio("te_gpu_high", "e_gpu_high_nj", "n_low"),
-        Ratio("tokenergy", "e_facility_nj", n),
-        Ratio("te_low", "e_facility_low_nj", "n_high"),
-        Ratio("te_high", "e_facility_high_nj", "n_low"),
+        Ratio(gpu, "e_joint_nj", "n_joint"),
+        Ratio("te_gpu_low", "e_joint_low_nj", "n_joint_high"),
+        Ratio("te_gpu_high", "e_joint_high_nj", "n_joint_low"),
+        Ratio("tokenergy", "e_joint_facility_nj", "n_joint"),
+        Ratio("te_low", "e_joint_facility_low_nj", "n_joint_high"),
+        Ratio("te_high", "e_joint_facility_high_nj", "n_joint_low"),
     )
-    defined = _has_index(index) and bool(values[n])
+    sparse = "low_joint_coverage" in index["reason_codes"].split(",")
+    defined = _has_index(index) and bool(values["n_joint"]) and not sparse
     found = [ratio.formula(values, defined=defined) for ratio in ratios]
     tokenergy = next(formula.value for formula in found if formula.name == "tokenergy")
     per_kwh = _J_PER_KWH / tokenergy if tokenergy else None

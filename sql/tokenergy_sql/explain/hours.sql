@@ -4,6 +4,9 @@ SELECT
     hour_us, e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_host_nj,
     e_facility_nj, e_facility_low_nj, e_facility_high_nj, pue_ppm,
     n_prompt_computed, n_prompt_cached, n_generated, n_trained, n_low, n_high,
+    device_us, unseen_us, joint_us,
+    n_joint, n_joint_low, n_joint_high, e_joint_nj, e_joint_low_nj, e_joint_high_nj,
+    e_joint_facility_nj, e_joint_facility_low_nj, e_joint_facility_high_nj,
     reason_codes, index_version, inputs_digest, as_of_us
 FROM job_hour_index
 LEFT JOIN (SELECT hour_us, any_value(pue_ppm) AS pue_ppm FROM node_hour GROUP BY hour_us)

@@ -168,6 +168,10 @@ def _print_formulas(document: dict[str, Any]) -> None:
     facility = interval(index["te_low"], index["te_high"])
     print(f"   J/token GPU      {significant(index[served_or_trained])} {gpu}")
     print(f"   J/token facility {significant(index['tokenergy'])} {facility}")
+    if (index["joint_coverage"] or 0.0) < 1.0 and index["n_joint"]:
+        share = f"{100 * (index['joint_coverage'] or 0.0):.3g} %"
+        print(f"   both energy and tokens are known in {share} of the job's device time;", end=" ")
+        print(f"J/token GPU there {significant(index['e_joint_nj'] / 1e9 / index['n_joint'])}")
 
 
 def _with_values(formula: str, inputs: NamedRow) -> str:

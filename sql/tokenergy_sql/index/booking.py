@@ -19,6 +19,7 @@ import numpy as np
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index.bookedrows import Piece, before_mw, nullable, piece_of
 from tokenergy_sql.index.models import model_text
+from tokenergy_sql.index.seen import create_seen
 from tokenergy_sql.index.watched import watched
 
 if TYPE_CHECKING:
@@ -53,8 +54,6 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
 
     hour = read_hour(lake, hour_us)
     _create_table(con, "node_watched", **watched(hour))
-    if not hour.devices:
-        return
     _create_table(con, "device_place", device_id=hour.devices, place=np.arange(len(hour.devices)))
     con.execute(f"CREATE TEMP TABLE job_edge AS {model_text('job_edge')}")
     edges = _edges(con, len(hour.devices))
@@ -62,6 +61,9 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     sensors = _sensors(con)
     parts = book(hour, blocks, edges, sensors, _shifts(con, hour, blocks))
     claims, jobs = _claims(con, hour, blocks)
+    create_seen(con, hour, blocks.span)
+    if not hour.devices:
+        return
     looked, moved = _activity(con, jobs)
     gauges = _gauges(con, len(hour.devices))
     before = before_mw(hour)

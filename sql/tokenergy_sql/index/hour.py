@@ -64,12 +64,16 @@ def derive_hour(
         store_rows(con, "token_usage", tokens)
         store_rows(con, "job_usage", usage.by_job)
         store_rows(con, "job_facts", run_model(con, "job_facts"))
-        for model in ("host_share", "pool_share", "burden"):
+        for model in ("host_share", "pool_share", "burden", "claim_span"):
             build_model(con, model)
         record.write("node_hour", run_model(con, "node_hour"), hour_us)
-        store_rows(con, "sums", run_model(con, "job_hour_sums"))
-        record.write("job_hour_index", run_model(con, "indices"), hour_us)
+        store_rows(con, "token_known", usage.known)
         modelrun.build_growth(con, model_text("token_near"))
+        for model in ("time_state", "job_time", "job_joint"):
+            build_model(con, model)
+        build_model(con, "job_hour_sums", "hour_sums")
+        store_rows(con, "sums", run_model(con, "joint_hour"))
+        record.write("job_hour_index", run_model(con, "indices"), hour_us)
         build_model(con, "job_caps")
         store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
         record.write("job_efficiency", run_model(con, "job_efficiency"), hour_us)

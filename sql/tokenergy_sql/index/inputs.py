@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ from tokenergy_sql.index.sitehistory import SiteHistory, site_digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from tokenergy_sql.index.tokens import Usage
 
 Inputs = dict[str, str]
 """A digest by kind of input: segments, state, tokens, jobs, devices, site, models."""
@@ -39,7 +41,7 @@ class InputReader:
     Args:
         lake: the lake.
         history: the declared constants of each hour.
-        usage: token usage of all hours: columns of `token_usage`.
+        usage: token usage of all hours.
         held: `allocations(lake)`.
         workloads: the workload of each job, by job_id.
         version: of models and contract.
@@ -54,7 +56,7 @@ class InputReader:
         self,
         lake: Lake,
         history: SiteHistory,
-        usage: pa.Table,
+        usage: Usage,
         held: pa.Table,
         workloads: dict[str, str],
         version: str,
@@ -65,8 +67,9 @@ class InputReader:
         self.held, self._allocations = held, held.to_pylist()
         self.devices = lake.read("device").to_pylist()
         self._usage: dict[int, list[dict[str, Any]]] = {}
-        for row in usage.to_pylist():
+        for row in usage.rows.to_pylist():
             self._usage.setdefault(row["hour_us"], []).append(row)
+        self._known = usage.known.to_pylist()
 
     def of_hour(self, hour_us: int) -> Inputs:
         """Return the digests of an hour's inputs."""
@@ -78,7 +81,9 @@ class InputReader:
         return {
             "segments": _digest(self._of_file(path) for path in segments),
             "state": _digest(self._names("state", near)),
-            "tokens": _digest([*self._names("tokens", near), *_sorted(usage)]),
+            "tokens": _digest(
+                [*self._names("tokens", near), *_sorted(usage), *_sorted(self._read(hour_us, jobs))]
+            ),
             "jobs": _digest(
                 [*_sorted(held), *sorted((job, self._workloads.get(job, "")) for job in jobs)]
             ),
@@ -90,6 +95,15 @@ class InputReader:
     def _names(self, table: str, hours: Iterable[int]) -> Iterator[str]:
         for path in self.lake.files(table, hours):
             yield path.relative_to(self.lake.root).as_posix()
+
+    def _read(self, hour_us: int, jobs: Set[str]) -> Iterator[dict[str, Any]]:
+        """Yield when the counters of some jobs are known, as far as it is in an hour."""
+        end_us = hour_us + HOUR_US
+        for row in self._known:
+            if row["job_id"] in jobs and row["from_us"] < end_us:
+                # A source that was lost before the hour counts as lost in it, whenever that was.
+                from_us, to_us = (min(max(row[k], hour_us), end_us) for k in ("from_us", "to_us"))
+                yield {**row, "from_us": from_us, "to_us": to_us}
 
     def _held(self, hour_us: int) -> Iterator[dict[str, Any]]:
         """Yield the allocations that touch an hour, without an end beyond it."""

@@ -87,9 +87,15 @@ def run_model(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
     return con.sql(model_text(name)).to_arrow_table()
 
 
-def build_model(con: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Keep a model's rows as a table inside DuckDB: Arrow has no 128-bit integers."""
-    con.execute(f"CREATE TEMP TABLE {quoted(name)} AS {model_text(name)}")
+def build_model(con: duckdb.DuckDBPyConnection, name: str, table: str | None = None) -> None:
+    """Keep a model's rows as a table inside DuckDB: Arrow has no 128-bit integers.
+
+    Args:
+        con: where the model's inputs are.
+        name: of the model.
+        table: name of the table; that of the model if None.
+    """
+    con.execute(f"CREATE TEMP TABLE {quoted(table or name)} AS {model_text(name)}")
 
 
 def store_rows(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:

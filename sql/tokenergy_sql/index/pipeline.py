@@ -22,7 +22,7 @@ from tokenergy_sql.catalog.file import unusable, write_catalog
 from tokenergy_sql.index import modelrun, sitehistory
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
-from tokenergy_sql.index.modelrun import index_version, run_model, store_rows
+from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.index.sitehistory import SiteHistory
 from tokenergy_sql.index.tokens import Usage
@@ -123,8 +123,14 @@ def _write_catalog(lake: Lake, held: pa.Table) -> None:
 
 
 def _all_hours(lake: Lake, usage: pa.Table) -> set[int]:
-    """Return the hours that have segments or tokens, and those that were derived before."""
-    found = set(usage["hour_us"].to_pylist())
+    """Return the hours that have segments or tokens, and those that were derived before.
+
+    Tokens between the start of a server and its first reading are known only as a sum over all the
+    time: hours before the first record of the lake are not derived for them.
+    """
+    read = [hour for table in ("power", "tokens", "segment") for hour in lake.hours(table)]
+    first_us, last_us = min(read, default=0), max(read, default=-1)
+    found = {hour for hour in usage["hour_us"].to_pylist() if first_us <= hour <= last_us}
     for table in ("segment", "ledger", "ledger_hour", "token_usage", "job_hour_index"):
         found |= set(lake.hours(table))
     return found
@@ -159,7 +165,7 @@ def _reader(
         facts = run_model(con, "job_facts")
     jobs, kinds = facts["job_id"].to_pylist(), facts["workload"].to_pylist()
     workloads = dict(zip(jobs, kinds, strict=True))
-    return InputReader(lake, history, usage.rows, held, workloads, index_version(), file_digests)
+    return InputReader(lake, history, usage, held, workloads, index_version(), file_digests)
 
 
 def _index_jobs(lake: Lake, history: SiteHistory, held: pa.Table, record: Recorder) -> int:
@@ -173,6 +179,7 @@ def _index_jobs(lake: Lake, history: SiteHistory, held: pa.Table, record: Record
         modelrun.create_site(con, history.at(last_hour), history.site.calibration)
         store_rows(con, "job_usage", run_model(con, "job_usage"))
         store_rows(con, "job_facts", run_model(con, "job_facts"))
+        build_model(con, "claim_beyond")
         store_rows(con, "sums", run_model(con, "job_sums"))
         store_rows(con, "found", run_model(con, "indices"))
         rows = con.sql(

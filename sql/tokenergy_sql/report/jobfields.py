@@ -52,6 +52,8 @@ CSV = {
     "burdened": "tokenergy_burdened",
     "per_kwh": "tokens_per_kwh",
     "coverage": "coverage",
+    "token_coverage": "token_coverage",
+    "joint_coverage": "joint_coverage",
     "max_gap": "max_gap_s",
     "counter_error": "counter_rel_err",
     "measured": "measured_share",
@@ -148,9 +150,11 @@ def _ratios(job: NamedRow) -> dict[str, Cell]:
 
 
 def _audit(job: NamedRow) -> dict[str, Cell]:
-    no_time = "No device time was booked to the job."
+    no_time = "The job claimed no device time."
     return {
         "coverage": percent(job["coverage"], no_time, digits=2),
+        "token_coverage": percent(job["token_coverage"], no_time, digits=2),
+        "joint_coverage": percent(job["joint_coverage"], no_time, digits=2),
         "max_gap": number(job["max_gap_s"], no_time),
         "counter_error": percent(
             job["counter_rel_err"], "There were never both an energy counter and samples.", digits=2

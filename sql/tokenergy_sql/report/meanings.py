@@ -8,12 +8,23 @@ from __future__ import annotations
 from typing import Any
 
 REASONS = {
-    "gap": "For part of the job's time the power is unknown: readings were too far apart.",
+    "gap": "For part of the job's time the power is unknown: readings were too far apart, or "
+    "nothing recorded one of its devices.",
     "disputed": "Energy counter and samples differ by more than 5 %; the bounds include both.",
     "counter_flagged": "Energy counter and samples differ by 2 to 5 %; the counter is used.",
     "shared_estimate": "The job shared a GPU; its energy is an estimate from the declared shares.",
     "calibrated": "The bounds come from the calibration; the meter's reading may be outside them.",
     "contended": "Jobs claimed more than a whole GPU at once; their shares were scaled down.",
+    "partial_tokens": "For part of the job's time its token counters were not read.",
+    "low_joint_coverage": "Energy and tokens are both known for less than a tenth of the job's "
+    "time, too little for J/token.",
+    "token_anomaly": "A reading of a token counter was left out; the bounds allow for it.",
+    "coarse_counter": "A token counter is printed in steps; half a step is in the bounds.",
+    "implausible_power": "A power reading above what the board can draw was left out.",
+    "counter_glitch": "An energy counter's reading that no board can have drawn was left out.",
+    "equal_stamps": "Several power readings have one stamp; their mean counts.",
+    "sparse": "The readings are far apart; the bounds allow for what they do not show.",
+    "clock_step": "The host's clock was set; the stamps were moved to UTC.",
     "no_energy": "Nothing metered the job's GPUs, so its energy is not known.",
     "no_tokens": "No counter of generated or trained tokens was read for the job.",
     "zero_tokens": "The token counters did not grow, so J/token is not defined.",
@@ -61,7 +72,14 @@ TOKENS = {
 METERS = {"counter": "energy counters", "samples": "power samples", "both": "both in one hour"}
 """Every meter that energy can come from."""
 
-_BLOCK_GPU = ("no_energy", "no_tokens", "zero_tokens", "mixed_workload")
+_BLOCK_GPU = (
+    "no_energy",
+    "no_tokens",
+    "zero_tokens",
+    "mixed_workload",
+    "low_joint_coverage",
+    "partial_tokens",
+)
 _BLOCK_SITE = ("no_host_power", "no_pue")
 
 

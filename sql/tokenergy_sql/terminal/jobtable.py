@@ -49,5 +49,6 @@ _COLUMNS = (
     Column("J/token facility", lambda r: significant(r["tokenergy"]), rank=1),
     Column("[low, high]", lambda r: interval(r["te_low"], r["te_high"]), rank=1),
     Column("covered %", lambda r: percent(r["coverage"], 1, 2), rank=2),
+    Column("tokens read %", lambda r: percent(r["token_coverage"], 1, 2), rank=2),
     Column("notes", notes, justify="left"),
 )

@@ -13,6 +13,7 @@ from tests.support.snapshot import snapshot
 from tokenergy_collectors.base.csvfile import BadValueError
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.counters import count_of, import_counters
+from tokenergy_collectors.importers.jobs import import_jobs
 from tokenergy_collectors.lake import Lake
 
 Write = Callable[[str | bytes], Path]
@@ -281,3 +282,36 @@ def test_a_cluster_is_no_path(lake: Lake, write: Write) -> None:
     path = write("timestamp,generation_tokens\n1,2\n")
     with pytest.raises(UserError, match="cluster 'a/b'"):
         import_counters(lake, path, "n1", "j", "m", cluster="a/b")
+
+
+GROWS = "timestamp,generation_tokens_total\n0,0\n10,7\n20,9\n"
+
+
+def test_the_same_values_by_another_name_count_twice(lake: Lake, write: Write) -> None:
+    for _ in range(2):
+        assert import_counters(lake, write(GROWS), "n1", "j", "m").warnings == []
+    for node, source in (("n1.example.org", None), ("n1", "other")):
+        said = import_counters(lake, write(GROWS), node, "j", "m", source).warnings
+        assert "as source 'import:j' of node n1: they count twice" in said[0]
+    assert import_counters(lake, write(GROWS), "n1", "k", "m").warnings == []
+    for other in (GROWS.replace("9", "8"), "timestamp,generation_tokens_total\n0,0\n10,0\n20,0\n"):
+        assert import_counters(lake, write(other), "n3", "j", "m").warnings == []
+
+
+@pytest.mark.parametrize(
+    ("of_list", "of_tokens", "said"),
+    [
+        (None, "c", "have 'j', and no 'c/j'"),
+        ("c", None, "have 'c/j', and no 'j'"),
+        ("c", "c", None),
+        (None, None, None),
+    ],
+)
+def test_tokens_of_a_cluster_that_the_list_does_not_have(
+    lake: Lake, tmp_path: Path, write: Write, of_list: str | None, of_tokens: str | None, said: str
+) -> None:
+    path = tmp_path / "jobs.csv"
+    path.write_text(f"job_id,node,device,start,end\nj,n1,0,{T_S},\n")
+    import_jobs(lake, path, of_list)
+    found = import_counters(lake, write(GROWS), "n1", "j", "m", cluster=of_tokens).warnings
+    assert [said in line for line in found] == [True] * (said is not None)

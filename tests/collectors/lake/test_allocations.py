@@ -141,6 +141,17 @@ def test_a_board_that_moved_to_another_node_ends_its_allocation(built):
     ]
 
 
+def test_a_mig_instance_moves_with_its_board(built):
+    instances(built, ["MIG-1"], T0, mig_ppm=500_000)
+    built.job("before", "MIG-1", T0 + S, T0 + 9 * S)
+    built.device("GPU-a", index=0, ts_us=T0 + 5 * S, node="n2")
+    built.job("after", "MIG-1", T0 + 6 * S, T0 + 9 * S, node="n2")
+    assert told(built, "job_id", "node", "device_id", "end_us") == [
+        ("before", "n1", "GPU-a", T0 + 5 * S),
+        ("after", "n2", "GPU-a", T0 + 9 * S),
+    ]
+
+
 def test_a_device_that_was_never_seen_keeps_its_allocation(built):
     names = ["2", "nvidia7", "00000000:FF:00.0", "GPU-unseen", "MIG-unseen"]
     for name in names:

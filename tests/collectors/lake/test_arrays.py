@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.lakes import T0
 from tokenergy_collectors.lake.arrays import column, to_batch
 from tokenergy_collectors.lake.contract import TABLES
 
@@ -63,8 +64,8 @@ def test_pandas_is_not_imported(tmp_path: Path) -> None:
         "from tokenergy_collectors.lake import Lake\n"
         "from tokenergy_collectors.spool.spool import Spool\n"
         "spool = Spool(Lake(sys.argv[1], create=True), 'n', print)\n"
-        "spool.add('event', [(1, 'n', None, 'start', 'x')])\n"
-        "spool.add('state', [(1, 'd', 1, None, 3, 4, 5, [6, 7])])\n"
+        f"spool.add('event', [({T0}, 'n', None, 'start', 'x')])\n"
+        f"spool.add('state', [({T0}, 'd', 1, None, 3, 4, 5, [6, 7])])\n"
         "assert spool.seal() == {'event': 1, 'state': 1}\n"
         "assert Lake(sys.argv[1]).read('state').num_rows == 1\n"
         "assert 'pandas' not in sys.modules\n"

@@ -26,7 +26,13 @@ def spans(*rows: dict[str, Any]) -> list[tuple[int, int | None]]:
         ([row(0, 60, 1), row(30, None, 2)], [(30, None)]),
         ([row(0, 60, 1), row(30, 60, 1)], [(0, 60), (30, 60)]),  # one list
         ([row(0, 60, 1), row(60, 90, 2)], [(0, 60), (60, 90)]),  # they only touch
-        ([row(0, None, 1), row(30, 60, 2)], [(0, None), (30, 60)]),  # it still runs
+        ([row(0, None, 1), row(30, 60, 2)], [(30, 60)]),  # it ran when it was listed first
+        ([row(0, None, 1), row(30, None, 2)], [(30, None)]),  # and still runs
+        ([row(30, None, 1), row(0, None, 2)], [(0, None)]),
+        ([row(30, None, 1), row(0, 30, 2)], [(0, 30), (30, None)]),  # they only touch
+        ([row(0, None, 1), row(30, None, 1)], [(0, None), (30, None)]),  # one list
+        ([row(0, None, 1), row(30, None, 2), row(0, None, 3)], [(0, None)]),
+        ([row(0, None, 1), row(0, 20, 2), row(30, None, 3)], [(0, 20), (30, None)]),  # run again
         ([row(0, 60, 1), row(30, 60, 2), row(0, 60, 3)], [(0, 60)]),  # taken back
         ([row(0, 60, 1), row(0, 0, 2)], []),  # withdrawn
         ([row(0, 60, 1), row(30, 60, 2), row(30, 30, 3)], []),

@@ -17,6 +17,7 @@ from tokenergy_collectors.sources.nvml.boards import close_boards, open_boards
 from tokenergy_collectors.spool.spool import Spool
 
 S = 1_000_000
+T0 = 1_768_464_000_000_000
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def read(walk: Walk, folder: Path, until_us: int) -> tuple[list[dict[str, Any]],
     events: list[Any] = []
     lake = Lake(folder, create=True)
     spool = Spool(lake, "n1", print)
-    sampler = Sampler(boards, walk.clock, 0, Output(spool), lambda *event: events.append(event))
+    sampler = Sampler(boards, walk.clock, T0, Output(spool), lambda *event: events.append(event))
     while walk.node.now_us() < until_us:
         walk.to(walk.node.now_us() + 100_000)
         sampler.sample(energy=False)

@@ -22,7 +22,7 @@ def power(ts_us):
 
 
 def clock(ts_us):
-    return (ts_us, "n", 1, 2, 3)
+    return (ts_us, "n", 1, 2, 3, 1)
 
 
 def dropped(*what):

@@ -61,7 +61,7 @@ def test_upload_seals_what_a_killed_daemon_left_but_not_under_a_living_one(lake,
     (tmp_path / "share").mkdir()
     config = write(tmp_path, tmp_path / "share")
     spool = Spool(lake, "n1", lambda *_: None)
-    spool.add("clock", [(1_768_464_000_000_000 + i, "n1", 1, 2, 3) for i in range(5)])
+    spool.add("clock", [(1_768_464_000_000_000 + i, "n1", 1, 2, 3, 1) for i in range(5)])
     spool.flush()
     assert call("upload", "--config", config).exit_code == 0
     assert len(files(tmp_path / "share")) == 6

@@ -65,22 +65,25 @@ class Counter:
         return left[1] + (right[1] - left[1]) * (t - left[0]) // (right[0] - left[0])
 
     def least(self, t: int) -> int:
-        """Return the lower bound of the tokens until an instant."""
+        """Return the tokens that had been read by an instant."""
         left, right = self._around(t)
-        if left is not None:
-            return left[1]
-        assert right is not None
-        # A process that had not begun made nothing.
-        unseen_us = max(0, self.first_us - max(t, self.since_us or t))
-        return right[1] - ceil(self.peak * unseen_us / SECOND_US)
+        left = left or right
+        assert left is not None
+        return left[1]
 
     def most(self, t: int) -> int:
-        """Return the upper bound of the tokens until an instant."""
+        """Return the tokens that were read at an instant or by the next reading."""
         left, right = self._around(t)
-        if right is not None:
-            return right[1]
-        assert left is not None
-        return left[1] + ceil(self.peak * (t - self.last_us) / SECOND_US)
+        right = right or left
+        assert right is not None
+        return right[1]
+
+    def unseen(self, start: int, end: int) -> int:
+        """Return the most that can have been made in a part of a time in which nothing was read."""
+        # A process that had not begun made nothing.
+        before_us = min(end, self.first_us) - max(start, self.since_us or start)
+        after_us = end - max(start, self.last_us)
+        return sum(ceil(self.peak * max(0, us) / SECOND_US) for us in (before_us, after_us))
 
 
 def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Counter]:

@@ -75,6 +75,13 @@ class Devices:
         until = [row for row in rows if row["ts_us"] <= t]
         return until[-1] if until else rows[0] if rows else None
 
+    def limit_mw(self, device_id: str, t: int) -> int | None:
+        """Return the highest power limit recorded until an instant, or else first; None if none."""
+        rows = self.rows.get(device_id, [])
+        rows = [r for r in rows if r["ts_us"] <= t] or rows[:1]
+        limits = [r.get("limit_mw") for r in rows]
+        return max((limit for limit in limits if limit is not None), default=None)
+
     def most_mw(self, device_id: str) -> int:
         """Return the power above which a reading of a device cannot be true."""
         limits = [
@@ -95,9 +102,7 @@ class Devices:
         """Return what is known of a device at an instant."""
         row = self.row(device_id, t) or {}
         name = row.get("name") or ""
-        rows = self.rows.get(device_id, [])
-        rows = [r for r in rows if r["ts_us"] <= t] or rows[:1]
-        limits = [r["limit_mw"] for r in rows if r["limit_mw"] is not None]
+        limit_mw = self.limit_mw(device_id, t)
         renewed, update = _period(row, "learned_us"), _period(row, "update_us")
         window = _window_us(name, row.get("sensor_kind"), renewed)
         seen = Fraction(1)
@@ -106,7 +111,7 @@ class Devices:
         good = re.search(_DATA_CENTRE, name)
         return Facts(
             Errors(Fraction(5, 100), 1_200) if good else Errors(Fraction(55, 1000), 12_500),
-            max(limits, default=UNKNOWN_LIMIT_MW),
+            UNKNOWN_LIMIT_MW if limit_mw is None else limit_mw,
             renewed,
             window,
             _period(row, "counter_us"),

@@ -14,7 +14,7 @@ from tests.oracle.reckon.segments import HOUR_US
 from tests.oracle.reckon.sums import Figures
 
 By = dict[tuple[str | None, str], dict[str, int]]
-"""By value and workload: device_us, e_gpu_nj."""
+"""By value and workload: device_us, e_gpu_nj, and the number of rows of the ledger."""
 
 
 def place(row: dict[str, Any], part: str) -> str | None:
@@ -36,6 +36,7 @@ def by_place(entries: list[Entry], jobs: dict[str, Figures], devices: Devices, p
         row = devices.row(e.device, e.hour + HOUR_US) or {}
         value = e.node if part == "node" else place(row, part)
         sums = found[value, jobs[e.job]["workload"]]
+        sums["rows"] += 1
         sums["device_us"] += e.device_us
         sums["e_gpu_nj"] += e.energy_nj or 0
     return found

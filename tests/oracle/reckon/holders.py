@@ -78,11 +78,11 @@ def _replaces(later: dict[str, Any], row: dict[str, Any]) -> bool:
     """Say whether a record of a later list replaces another one, which it overlaps."""
     if later.get("allocation_id") is not None or row.get("allocation_id") is not None:
         return False
-    if later["recorded_us"] <= row["recorded_us"] or row["end_us"] is None:
+    if later["recorded_us"] <= row["recorded_us"] or row["end_us"] == row["start_us"]:
         return False
     same = all(later[name] == row[name] for name in ("job", "device_id"))
-    ends = later["end_us"] is None or later["end_us"] > row["start_us"]
-    return same and ends and later["start_us"] < row["end_us"]
+    ends = later["end_us"] is None or later["end_us"] > max(row["start_us"], later["start_us"])
+    return same and ends and (row["end_us"] is None or later["start_us"] < row["end_us"])
 
 
 def _allocation(row: dict[str, Any], devices: Devices) -> Allocation:

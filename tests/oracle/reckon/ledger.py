@@ -56,20 +56,17 @@ class Part:
 
 
 def ledger(
-    device: str,
-    node: str,
-    hour: int,
-    sensor: Sensor,
-    spread: Sensor,
-    counter: EnergyCounter,
+    where: tuple[str, str, int],
+    meters: tuple[Sensor, Sensor, EnergyCounter],
     held: list[Allocation],
+    goes_on: bool,
     facts: Facts,
-    gauges: Gauges,
-    activity: Activity,
+    evidence: tuple[Gauges, Activity],
 ) -> list[Entry]:
-    """Return the ledger of a device in an hour."""
+    """Return the ledger of a device in an hour; `where` is device, node and hour."""
+    hour, (gauges, activity) = where[2], evidence
     cuts = edges_of(held)
-    found = find_blocks(segments(hour, sensor, spread, counter, held), set(cuts))
+    found = find_blocks(segments(hour, meters, held, goes_on), set(cuts))
     at = {cut: edge for cut in cuts if (edge := edge_at(cut, found, facts)) is not None}
     book(found, {cut: edge.moved_nj for cut, edge in at.items()})
     entries = []
@@ -80,7 +77,7 @@ def ledger(
             for claim in claims(held, part.segment.start, part.segment.end):
                 known = part.energy_nj is not None
                 of = account(claim, known, part.segment, gauges, activity)
-                entries.append(_entry((device, node, hour), part, claim, of))
+                entries.append(_entry(where, part, claim, of))
     return entries
 
 

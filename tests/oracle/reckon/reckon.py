@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.oracle.reckon.accounts import Activity, Gauges
 from tests.oracle.reckon.burden import burden
+from tests.oracle.reckon.claimed import claimed
 from tests.oracle.reckon.devices import Devices
 from tests.oracle.reckon.dimensions import By, by_name, by_place
 from tests.oracle.reckon.holders import Allocation, allocations, job_key
@@ -61,17 +62,20 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
     sensors = _sensors(metered, devices)
     gauges = _grouped(raw.get("state", []), "device_id")
     activity = Activity(tokens)
+    last: dict[str, int] = defaultdict(int)
+    for row in raw.get("power", []):
+        last[row["node"]] = max(last[row["node"]], row["ts_us"])
     entries: list[Entry] = []
     for (device, hour), (node, sensor) in sensors.items():
         one, facts = metered[device], devices.facts(device, hour + HOUR_US)
         state = Gauges(gauges.get(device, []))
-        where = (device, node, hour)
         spread = Sensor(one.spreads, sensor.gap_limit_us)
-        meters = (sensor, spread, one.counter)
-        entries += ledger(*where, *meters, one.held, facts, state, activity)
+        meters, where = (sensor, spread, one.counter), (device, node, hour)
+        goes_on = last[node] >= hour + HOUR_US
+        entries += ledger(where, meters, one.held, goes_on, facts, (state, activity))
     used = usage(tokens, held)
     borne = hosts(entries, site)
-    hours = job_hours(entries, used, borne, site)
+    hours = job_hours(entries, claimed(held, entries, devices), used, borne, site)
     burden(entries, hours, devices, borne, site)
     found = jobs(hours, used)
     by = _dimensions(raw, held, entries, used, found, devices)

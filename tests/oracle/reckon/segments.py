@@ -61,12 +61,22 @@ def edges_of(held: list[Allocation]) -> list[int]:
 
 
 def segments(
-    hour: int, sensor: Sensor, spread: Sensor, counter: EnergyCounter, held: list[Allocation]
+    hour: int,
+    meters: tuple[Sensor, Sensor, EnergyCounter],
+    held: list[Allocation],
+    goes_on: bool,
 ) -> list[Segment]:
-    """Return the segments of a device in an hour; `spread` is how far its readings may be off."""
-    stamps = sorted({*sensor.stamps, *counter.stamps})
-    held = [_until_last(a, stamps) for a in held if a.end_us is not None or stamps]
-    stamps = _within_reach(hour, stamps)
+    """Return the segments of a device in an hour.
+
+    Args:
+        hour: its start.
+        meters: the power of the device, how far each reading of it may be off, and its counter.
+        held: who claims the device.
+        goes_on: whether its node is read in a later hour too.
+    """
+    sensor, spread, counter = meters
+    stamps = _within_reach(hour, sorted({*sensor.stamps, *counter.stamps}))
+    held = _held_in(hour, held, stamps, goes_on)
     cuts = _cuts(hour, stamps, held)
     found = []
     for start, end in pairwise(cuts):
@@ -109,9 +119,22 @@ def _is_time_of_device(start: int, end: int, stamps: list[int], held: list[Alloc
     return any(a.start_us <= start and end <= (a.end_us or start) for a in held)
 
 
-def _until_last(a: Allocation, stamps: list[int]) -> Allocation:
-    """Return an allocation with an end: a job that runs holds the device until its last reading."""
-    return a if a.end_us is not None else replace(a, end_us=max(a.start_us, stamps[-1]))
+def _held_in(
+    hour: int, held: list[Allocation], stamps: list[int], goes_on: bool
+) -> list[Allocation]:
+    """Return the allocations that reach into an hour, each with an end."""
+    until = hour + HOUR_US
+    found = []
+    for a in held:
+        if a.start_us >= until or (a.end_us is not None and a.end_us <= hour):
+            continue
+        if a.end_us is not None:
+            found.append(a)
+        elif goes_on:  # the node is read later too: a job that runs held its devices all along
+            found.append(replace(a, end_us=until))
+        elif stamps:  # a job that runs holds the device until its last reading
+            found.append(replace(a, end_us=max(a.start_us, stamps[-1])))
+    return found
 
 
 def _cuts(hour: int, stamps: list[int], held: list[Allocation]) -> list[int]:

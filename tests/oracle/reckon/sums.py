@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from tests.oracle.reckon.claimed import Claimed
 from tests.oracle.reckon.hosts import Hosts
 from tests.oracle.reckon.ledger import Entry
 from tests.oracle.reckon.site import Site
@@ -28,7 +29,11 @@ def add_if_all(values: list[Any]) -> Any:
 
 
 def job_hours(
-    entries: list[Entry], used: dict[Key, Usage], borne: Hosts, site: Site
+    entries: list[Entry],
+    claims: dict[tuple[str, int], Claimed],
+    used: dict[Key, Usage],
+    borne: Hosts,
+    site: Site,
 ) -> dict[tuple[str, int], Figures]:
     """Return the figures of each job in each hour, but for its burden."""
     booked: dict[tuple[str, int], list[Entry]] = defaultdict(list)
@@ -39,25 +44,31 @@ def job_hours(
     for (job, hour, _, kind), u in used.items():
         tokens[job, hour][kind] += u.tokens
     found: dict[tuple[str, int], Figures] = {}
-    for key in sorted({*booked, *tokens}):
-        figures = _energies(booked.get(key, []), *key, borne, site)
+    for key in sorted({*booked, *tokens, *claims}):
+        figures = _energies(booked.get(key, []), claims.get(key, Claimed()), *key, borne, site)
         for kind in ("prompt_computed", "prompt_cached", "generated", "trained"):
             figures[f"n_{kind}"] = tokens[key].get(kind)
         found[key] = figures
     return found
 
 
-def _energies(rows: list[Entry], job: str, hour: int, borne: Hosts, site: Site) -> Figures:
+def _energies(
+    rows: list[Entry], claim: Claimed, job: str, hour: int, borne: Hosts, site: Site
+) -> Figures:
     gpu = add([e.energy_nj for e in rows])
     low, high = (add([getattr(e, bound) for e in rows]) for bound in ("low", "high"))
+    if claim.unseen_us > 0:
+        high = (high or 0) + claim.unseen_high_nj
     nodes = {e.node for e in rows}
+    unknown_us = sum(e.device_us - e.covered_us for e in rows)
     host = add_if_all([borne[hour, node][job] for node in nodes]) if rows else None
     active = sum(e.energy_nj or 0 for e in rows if e.account == "active")
     return {
-        "device_us": sum(e.device_us for e in rows),
-        "covered_us": sum(e.covered_us for e in rows),
+        "device_us": claim.device_us,
+        "unseen_us": claim.unseen_us,
+        "covered_us": max(0, claim.device_us - claim.unseen_us - unknown_us),
         "e_gpu_nj": gpu,
-        "e_gpu_low_nj": low,
+        "e_gpu_low_nj": 0 if low is None and claim.unseen_us else low,
         "e_gpu_high_nj": high,
         "e_gpu_active_nj": None if gpu is None else active,
         "e_host_nj": host,

@@ -117,7 +117,7 @@ def _by_hour(one: Counter, start: int | None, end: int | None) -> list[tuple[int
                 Usage(
                     one.value(b) - one.value(a),
                     max(0, one.least(b) - one.most(a)),
-                    one.most(b) - one.least(a),
+                    one.most(b) - one.least(a) + one.unseen(a, b),
                     ceil(one.peak * lost_us / 1_000_000),
                     one.odd or one.coarse,
                 ),

@@ -81,7 +81,7 @@ def _board(
     }
     board = Board(
         described["device_id"], node, described, _power(rng, stamps, limit_mw), stamps,
-        _counted(rng, stamps), index=index,
+        _counted(rng, stamps, history.has("rare_counter")), index=index,
     )  # fmt: skip
     if history.has("errs"):
         board.sensor = _meter(rng, gain_ppm, offset_mw)
@@ -126,9 +126,10 @@ def _power(rng: Random, stamps: list[int], limit_mw: int) -> Line:
     return Line(stamps, levels)
 
 
-def _counted(rng: Random, stamps: list[int]) -> list[int]:
+def _counted(rng: Random, stamps: list[int], rarely: bool) -> list[int]:
     """Return when the energy counter is read: never, always, or from time to time."""
     step = rng.choice((0, 0, 1, 1, 5, 17))
+    step = step if rarely else min(step, 1)
     return stamps[:: step or 1] if step else []
 
 

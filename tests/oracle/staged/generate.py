@@ -37,6 +37,7 @@ KINDS: dict[str, float] = {
     "read_twice": 0.15,
     "withdrawn": 0.1,
     "late": 0.25,
+    "rare_counter": 0.3,
     "silence": 0.2,
     "silence_over_hour": 0.5,
     "new_count": 0.1,
@@ -58,10 +59,7 @@ KINDS: dict[str, float] = {
 }
 """What can be staged."""
 
-WAITING = {
-    "silence_over_hour", "restarts", "taking_turns", "odd_value", "coarse", "spike", "jump",
-    "twice",
-}  # fmt: skip
+WAITING = {"rare_counter", "silence_over_hour", "restarts", "taking_turns", "odd_value"}
 """What the tool does not do right yet: it is staged only where it is asked for by name."""
 
 

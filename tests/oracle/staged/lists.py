@@ -81,7 +81,8 @@ def _wrong(history: History, hold: Hold, right: Row, rng: Random) -> Row | None:
     if what == "start":
         # Without an id of its own, an allocation is known by what it shares with the later list.
         start = rng.randrange(hold.start_us - 20 * S, hold.end_us)
-        return {**right, "start_us": start, "end_us": hold.end_us + S}
+        end = None if start % 3 == 0 else hold.end_us + S  # it may still have been running
+        return {**right, "start_us": start, "end_us": end}
     if history.has("allocation_ids"):
         other = rng.choice(history.boards)
         return {**right, "device_id": other.device_id, "node": other.node}

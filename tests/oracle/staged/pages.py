@@ -92,7 +92,6 @@ def _take_turns(history: History, server: Server, rng: Random) -> None:
     server.processes = [
         process(rng, server, since[n], whole.stamps[n::2], told=True) for n in (0, 1)
     ]
-    history.doubt(server.key, "tokens token_anomaly", "token_anomaly")
 
 
 def _parallel(history: History, server: Server, rows: Rows, rng: Random) -> list[Rows]:

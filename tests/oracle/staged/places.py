@@ -65,7 +65,8 @@ def _partition(history: History, rng: Random) -> None:
             instance = f"MIG-{board.device_id[4:]}-{number}"
             part_ppm = rng.choice((1_000_000 // 7, 2_000_000 // 7, 4_000_000 // 7))
             hold.mig = instance
-            hold.told_ppm, hold.share_ppm = hold.share_ppm, hold.share_ppm * part_ppm // 1_000_000
+            told = hold.share_ppm
+            hold.told_ppm, hold.share_ppm = told, max(1, told * part_ppm // 1_000_000)
             history.rows["device"] += _instances(history, board, instance, hold, part_ppm, rng)
 
 

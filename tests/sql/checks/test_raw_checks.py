@@ -188,7 +188,47 @@ def test_a_hole_between_segments(builder: LakeBuilder) -> None:
         alter(lake, table, rows)
     finding = found(lake, "ledger_is_complete")
     assert finding.breach
-    assert finding.rows == [("B", "2026-01-15T08:00:10.000000Z", S, 0)]
+    assert finding.rows == [("B", "n1", "2026-01-15T08:00:10.000000Z", S, 0)]
+
+
+def moved(builder: LakeBuilder, first_us: int) -> Lake:
+    """Return a lake with a board that n2 reads from `first_us` to T0 + 90 s, after n1 did."""
+    builder.device("A", node="n2", ts_us=first_us)
+    builder.power("A", level(100_000, first_us, T0 + 90 * S, S), node="n2")
+    return builder.build()
+
+
+@pytest.mark.parametrize("pause_us", [0, 1, S, 20 * S])
+def test_a_board_that_changes_its_node_leaves_no_hole(builder: LakeBuilder, pause_us: int) -> None:
+    lake = moved(builder, T0 + 60 * S + pause_us)
+    assert found(lake, "ledger_is_complete").rows == []
+    assert found(lake, "readings_are_booked").rows == []
+
+
+def test_a_lone_reading_on_the_next_node_has_no_time_of_its_own(builder: LakeBuilder) -> None:
+    assert found(moved(builder, T0 + 90 * S), "readings_are_booked").rows == []
+
+
+def test_a_hole_on_one_of_two_nodes(builder: LakeBuilder) -> None:
+    lake = moved(builder, T0 + 61 * S)
+    rows = lake.read("segment", node="n2").to_pylist()
+    (path,) = (path for path in lake.files("segment") if "n2" in path.name)
+    path.unlink()
+    alter(lake, "segment", [row for row in rows if row["start_us"] != T0 + 70 * S])
+    start = "2026-01-15T08:01:10.000000Z"
+    assert found(lake, "ledger_is_complete").rows == [
+        ("A", "n2", start, S, 0),
+        ("A", "n2", start, None, S),
+    ]
+    assert found(lake, "readings_are_booked").rows == [("A", "2026-01-15T08:00Z", 91, 88, 0)]
+
+
+@pytest.mark.parametrize("node", ["n1", "n2"])
+def test_readings_of_one_of_two_nodes_that_no_segment_has(builder: LakeBuilder, node: str) -> None:
+    lake = moved(builder, T0 + 61 * S)
+    (path,) = (path for path in lake.files("segment") if node in path.name)
+    path.unlink()
+    assert found(lake, "readings_are_booked").breach
 
 
 def taken(row: dict[str, Any]) -> bool:
@@ -205,3 +245,21 @@ def test_two_jobs_on_a_board_without_readings_contend(builder: LakeBuilder) -> N
     builder.job("l", "C", T0 + 30 * S, T0 + 60 * S)
     (row,) = found(builder.build(), "jobs_do_not_contend").rows
     assert row == ("C", "2026-01-15T08:00:30.000000Z", 1, 2)
+
+
+@pytest.mark.parametrize("held_us", [0, 1])
+def test_time_that_nobody_held_outside_of_the_readings_is_no_hole(
+    tmp_path: Path, held_us: int
+) -> None:
+    """Read from 30 s to 50 s; held until just after the hour begins, and again from 60 s on."""
+    builder = LakeBuilder(tmp_path / "unheld")
+    builder.device("A")
+    builder.power("A", level(100_000, T0 + 30 * S, T0 + 50 * S, S))
+    builder.job("before", "A", T0 - 10 * S, T0 + held_us)
+    builder.job("after", "A", T0 + 60 * S, T0 + 70 * S)
+    lake = builder.build()
+    rows = lake.read("ledger_hour", [T0]).to_pylist()
+    assert sum(row["device_us"] for row in rows) == 30 * S + held_us
+    assert sum(row["device_us"] for row in rows if row["job_id"] is None) == 20 * S
+    for check in ("ledger_is_complete", "readings_are_booked", "law"):
+        assert found(lake, check).rows == []

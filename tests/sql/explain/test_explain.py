@@ -192,7 +192,10 @@ def test_many_devices_are_added_up(
 
 def test_a_job_that_was_never_metered(builder: LakeBuilder) -> None:
     shown = document(built(builder), "unbooked")
-    assert shown["ledger"] == shown["power_files"] == shown["hours"] == []
+    assert shown["ledger"] == shown["power_files"] == []
+    # claimed in hours of which others have readings: the time counts, and its energy is not known
+    assert {hour["e_gpu_nj"] for hour in shown["hours"]} == {None}
+    assert shown["index"]["unseen_us"] == shown["index"]["device_us"] > 0
     assert disagreements(shown["formulas"]) == []
     assert {"no_energy", "no_tokens"} <= set(shown["reasons"])
     run = CliRunner().invoke(app, ["explain", "unbooked", "--lake", str(builder.lake.root)])

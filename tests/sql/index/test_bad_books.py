@@ -263,9 +263,11 @@ def test_an_input_that_is_gone(builder: LakeBuilder, table: str) -> None:
         assert lines
     _, lines = run(root, "query", "--format", "json", JOBS)
     (row,) = json.loads("\n".join(lines))
-    missing = {"segment": "no_energy", "jobs": "no_energy", "tokens": "no_tokens"}.get(table)
+    missing = {"jobs": "no_energy", "tokens": "no_tokens"}.get(table)
     assert missing is None or missing in codes(row)
-    assert (row["te_gpu_out"] is None) == (missing is not None)
+    # readings of 150 s of the job's 3,650: too little for a ratio, whatever is gone
+    assert row["te_gpu_out"] is None
+    assert missing is not None or "low_joint_coverage" in codes(row)
 
 
 def test_an_hour_that_is_gone(builder: LakeBuilder) -> None:

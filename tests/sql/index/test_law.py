@@ -19,7 +19,7 @@ from tests.support.lakes import T0, LakeBuilder, S, level
 from tests.support.lawfaults import FAULTS
 from tests.support.lawfleets import Fleets, fleets
 from tests.support.ledger import ask
-from tests.support.meter import HOUR_US, Meter, Piece, energies_nj
+from tests.support.meter import HOUR_US, SLOW_GAP_US, Meter, Piece, energies_nj
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import POWER
 from tokenergy_collectors.lake.writing import write_parquet
@@ -116,18 +116,39 @@ def test_the_ledger_equals_the_meter(books: Books) -> None:
             booked[piece] = (booked.get(piece) or 0) + row["energy_nj"]
         else:
             booked.setdefault(piece, None)
-    for device, of_nodes in books.raw.streams().items():
-        meters = {node: Meter(stream) for node, stream in of_nodes.items()}
+    all_meters = {
+        device: {node: Meter(stream) for node, stream in of_nodes.items()}
+        for device, of_nodes in books.raw.streams().items()
+    }
+    margin_us = _margins_us(all_meters, pieces)
+    for device, meters in all_meters.items():
         for node, meter in meters.items():
             breaches += _uncovered(device, node, meter, pieces)
         for (whose, hour), booked in pieces.items():
             if whose == device:
-                read = energies_nj(meters, booked)
+                around = {
+                    node: meter.read_around(hour, margin_us[node, hour])
+                    for node, meter in meters.items()
+                }
+                read = energies_nj(around, booked)
                 unlike = [p for p in booked if (booked[p] is None) != (read[p] is None)]
                 off = sum(nj or 0 for nj in booked.values()) - sum(nj or 0 for nj in read.values())
                 if off or unlike:
                     breaches.append((len(booked), device, hour, off, unlike[:2]))
     assert not breaches, f"{len(breaches)} device-hours of GPU-SEED-PLACE; least: {min(breaches)}"
+
+
+def _margins_us(
+    meters: dict[str, dict[str, Meter]], pieces: dict[tuple[str, int], dict[Piece, int | None]]
+) -> dict[tuple[str, int], int]:
+    """Return how far around an hour each node's readings are read: its longest gap limit."""
+    found: dict[tuple[str, int], int] = defaultdict(lambda: SLOW_GAP_US)
+    for (device, hour), booked in pieces.items():
+        for node in {piece[0] for piece in booked}:
+            meter = meters.get(device, {}).get(node)
+            limit_us = 0 if meter is None else meter.gap_limit_us(hour)
+            found[node, hour] = max(found[node, hour], limit_us)
+    return found
 
 
 def _uncovered(

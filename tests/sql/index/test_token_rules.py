@@ -111,6 +111,24 @@ def test_one_low_reading_is_left_out(builder: LakeBuilder) -> None:
     assert counted(builder) == (600, 600, 800, "token_anomaly")
 
 
+@pytest.mark.parametrize("since_us", [None, T0 - HOUR_US])
+def test_a_low_reading_beside_an_edge_moves_no_tokens(
+    tmp_path: Path, since_us: int | None
+) -> None:
+    """The job ends 5.5 s after 12 tokens, and 10 s after them there are 15; between them is a 0."""
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.job("j", "A", T0, T0 + 10 * S + 500_000)
+    points = [(T0 + 5 * S * n, value) for n, value in enumerate((9, 12, 0, 15))]
+    builder.tokens("j", points, since_us=since_us)
+    assert counted(builder)[0] == 12 + 3 * 55 // 100 - 9
+
+
+def test_one_low_reading_of_a_large_known_counter_is_no_leap(builder: LakeBuilder) -> None:
+    far = [10**10 + n for n in GROWTH]
+    builder.tokens("j", every_ten([*far[:3], 0, *far[4:]]), since_us=T0 - HOUR_US)
+    assert counted(builder)[:2] == (600, 600)
+
+
 def test_one_high_reading_is_left_out(builder: LakeBuilder) -> None:
     builder.tokens("j", every_ten([10_000, 10_100, 10_200, 900_000, 10_400, 10_500, 10_600]))
     assert counted(builder) == (600, 600, 900_600, "token_anomaly")
@@ -176,8 +194,39 @@ def test_two_processes_that_answer_in_turn_are_counted_apart(
     assert counted(builder)[:2] == (600 + 400, 1000)
 
 
+def highs(builder: LakeBuilder) -> list[int]:
+    """Upper bounds of the hours of the job, in order."""
+    counted(builder)
+    rows = Usage.of(builder.lake).rows.sort_by("hour_us").to_pylist()
+    return [row["high"] for row in rows]
+
+
+def test_unseen_time_widens_each_hour_by_its_own(tmp_path: Path) -> None:
+    """An endpoint is read at 10 tokens a second for a minute, then silent for three hours."""
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.job("j", "A", T0, T0 + 3 * HOUR_US)
+    builder.tokens("j", every_ten(GROWTH))
+    assert highs(builder) == [36_000] * 3
+
+
+def test_time_before_the_first_reading_widens_each_hour_by_its_own(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.job("j", "A", T0 - 2 * HOUR_US, T0 + 60 * S)
+    builder.tokens("j", every_ten([n + 1_000_000 for n in GROWTH]))
+    assert highs(builder) == [36_000, 36_000, 600]
+
+
+def test_a_dead_process_widens_the_hour_of_its_death_alone(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.job("j", "A", T0, T0 + 2 * HOUR_US)
+    builder.tokens("j", every_ten(GROWTH), since_us=T0 - HOUR_US)
+    later = [(T0 + at * S, 0) for at in (90, 3600, 7200)]
+    builder.tokens("j", later, since_us=T0 + 90 * S - 1)
+    assert highs(builder) == [900, 0]
+
+
 def test_a_known_process_never_restarts(builder: LakeBuilder) -> None:
-    """Readings below its highest are left out, however many there are."""
+    """Readings below its highest add nothing, however many there are."""
     builder.tokens("j", every_ten([1000, 1100, 7, 8, 9, 1500, 1600]), since_us=T0 - HOUR_US)
     tokens, low, high, reasons = counted(builder)
     assert (tokens, low, reasons) == (600, 600, "token_anomaly")

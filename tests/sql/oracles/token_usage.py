@@ -10,17 +10,19 @@ with the product, and is slow and obvious on purpose. The definition (docs/index
   each of two runs that is not after the earlier run's last reading is one process too, if the
   values go on: the clock was set. Readings of a later run come later, whatever their stamps.
 - A process with a known start counts from zero if that was inside the job, or after the counter was
-  first read. It never restarts: readings below its highest are left out.
-- Of a process without a known start, a reading that fell is left out if the next one is not below
-  the one before it, or if there is none; else the counter restarted, and goes on from zero.
+  first read.
+- A single low reading is left out: the next one is not below the one before it.
+- A process with a known start never restarts: while it reads below its highest, nothing is added.
+- A process without a known start restarts where it fell, and goes on from zero; a fall that no
+  reading follows adds nothing.
 - A reading that is too high is left out: the next one falls below it, the one after that is below
   it too, and either it is a leap, or the next is not below the one before and the start is known,
   both are within a tenth, or it rose at least a hundred times the next. A leap is more than 100
   million tokens a second (at least one second).
 - At an edge (of an hour, of the job) a process is linear between the readings around it, rounded
   down. Its bounds are those readings, give or take half the step in which they are printed.
-- Before the first and after the last reading nothing is counted; the bounds allow for the unseen
-  time at the counter's own peak rate, from readings at least 100 ms apart.
+- Before the first and after the last reading nothing is counted; the upper bound of an hour allows
+  for its own unseen time at the counter's own peak rate, from readings at least 100 ms apart.
 - What is left out widens the upper bound.
 - Of ranks that count the same the largest counts, other series are added, and of two names of one
   counter the larger counts.
@@ -187,7 +189,7 @@ class Process:
         return Value(
             b.tokens - a.tokens,
             max(0, b.low - a.high),
-            b.high - a.low + b.extra - a.least_extra,
+            b.high - a.low + b.extra - a.least_extra + b.unseen - a.unseen,
             b.anomalies_after > a.anomalies,
             a.coarse or b.coarse,
         )
@@ -200,12 +202,13 @@ class Process:
         coarse = max(p.quantum for p in known) > 1
         low, high = first.least - first.quantum // 2, last.tokens + last.quantum // 2
         tokens = first.tokens
+        unseen = 0
         if not left:
             from_us = edge_us if self.start_us is None else max(edge_us, self.start_us)
-            low -= max(0, math.ceil(peak * (first.ts_us - from_us) / 1e6))
+            unseen = -max(0, math.ceil(peak * (first.ts_us - from_us) / 1e6))
         elif not right:
             to_us = edge_us if self.dead_us is None else min(edge_us, self.dead_us)
-            high += math.ceil(peak * (to_us - last.ts_us) / 1e6)
+            unseen = math.ceil(peak * (to_us - last.ts_us) / 1e6)
         elif last.ts_us > first.ts_us:
             us = last.ts_us - first.ts_us
             tokens += math.floor(
@@ -213,13 +216,13 @@ class Process:
             )
         return Edge(
             tokens, low, high, last.extra, left[0].least_extra if left else 0,
-            left[0].anomalies if left else 0, last.anomalies, coarse,
+            left[0].anomalies if left else 0, last.anomalies, coarse, unseen,
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A process at an edge: tokens so far, with bounds."""
+    """A process at an edge: tokens so far, with bounds; unseen ones (before the first: below 0)."""
 
     tokens: int
     low: int
@@ -229,6 +232,7 @@ class Edge:
     anomalies: int
     anomalies_after: int
     coarse: bool
+    unseen: int
 
 
 class Counter:
@@ -371,7 +375,7 @@ def _too_low_or_high(readings: list[Reading], known: bool) -> set[int]:
         beyond = readings[i + 2].value if i + 2 < len(readings) else None
         if after is None:
             continue
-        if before is not None and not known and r.value < before.value <= after:
+        if before is not None and r.value < before.value <= after:
             found.add(i)
         if r.value <= after or before is None or (beyond is not None and beyond >= r.value):
             continue

@@ -124,9 +124,10 @@ def test_nothing_is_loaded_from_anywhere(page: str) -> None:
 def test_unknown_has_its_reason(page: str) -> None:
     shown = job_fields(page)
     ghost = shown["ghost"]
-    for name in ("gpu_energy", "te_gpu", "tokenergy", "coverage"):
+    for name in ("gpu_energy", "te_gpu", "tokenergy"):
         assert ghost[name].text is None
         assert ghost[name].raw == ""
+    assert (ghost["coverage"].text, ghost["coverage"].raw) == ("0", "0.0"), "never seen"
     assert ghost["gpu_energy"].why == "Nothing metered the job's GPUs, so its energy is not known."
     assert "no_energy" in ghost["remarks"].raw.split(",")
     assert "no_tokens" in shown["hold"]["remarks"].raw

@@ -52,7 +52,8 @@ def test_it_prints_a_table_and_one_closing_line(lake: Lake) -> None:
     assert run(lake, "--by", "rack,site", "--step", "100ms", "--hour", "2026-01-15T08").endswith(
         "load-profile: 1 hours, 2 groups, 72,000 cells (cpu)\n"
     )
-    assert run(lake, "--hour", "2026-01-15T05").endswith("1 hours, 0 groups, 0 cells (cpu)\n")
+    with pytest.raises(UserError, match="hour 2026-01-15T05: not in the lake"):
+        run(lake, "--hour", "2026-01-15T05")
 
 
 @pytest.mark.parametrize(

@@ -39,14 +39,14 @@ def add_chunk(log: Readings, chunk: bytes, width: int) -> bool:
         return False
     import pyarrow as pa
 
-    before_us = log.clock.last_us
+    before = log.clock.last_us, log.clock.unsure
     try:
         columns = _split(chunk, width, [place for _, place, _ in log.cells], log)
         stamps = _stamps(columns[log.columns.stamp], log.clock)
         codes = _codes(log, columns, len(stamps))
         values = [_values(columns[place], parsed) for _, place, parsed in log.cells]
     except (BadValueError, pa.ArrowInvalid):
-        log.clock.last_us = before_us
+        log.clock.last_us, log.clock.unsure = before
         return False
     log.stamps.frombytes(stamps.tobytes())
     log.codes.frombytes(codes.tobytes())

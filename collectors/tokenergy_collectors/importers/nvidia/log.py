@@ -19,16 +19,12 @@ from pathlib import Path
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile, Progress
 from tokenergy_collectors.base.leftout import LeftOut, shown
 from tokenergy_collectors.base.timestamps import OUTSIDE, BadInstantError, StampReader
-from tokenergy_collectors.importers.nvidia.columns import (
-    Columns,
-    column_name,
-    is_header,
-    parse_header,
-)
+from tokenergy_collectors.importers.nvidia.columns import column_name, is_header, parse_header
 from tokenergy_collectors.importers.nvidia.fast import add_chunk
 from tokenergy_collectors.importers.nvidia.naming import Name
 from tokenergy_collectors.importers.nvidia.readings import Readings
 from tokenergy_collectors.importers.nvidia.shapes import WANTED, begins_with_stamp, shape_of
+from tokenergy_collectors.importers.nvidia.splitting import delimiter_of, joined
 
 NO_READING = "no reading"
 CUT_OFF = "cut off"
@@ -39,13 +35,6 @@ _PIECE_BYTES = 1 << 18
 
 _HEADER_INSIDE = re.compile(r"(?<=[^\s\"])\s*\"?timestamp\s*[,;\t]", re.IGNORECASE)
 """A header right after a line that was cut off."""
-
-_TO_SECONDS = re.compile(r".*\d:\d\d", re.ASCII)
-_COMMA_SECONDS = re.compile(r"(?:\d{3}|\d{6}|\d{9})|\d{1,9}\s*(?:Z|[+-]\d\d:?\d\d)", re.ASCII)
-"""What follows a decimal comma in a stamp: ms, us or ns, or any fraction before an offset."""
-
-_WHOLE_WATTS = re.compile(r"\d{2,4}", re.ASCII)
-_COMMA_WATTS = re.compile(r"\d{1,2}(?: ?W)?", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -198,7 +187,7 @@ class _LogReader:
             self._before_header(line)
             return
         if self._given and not self._row:
-            self._delimiter = self.section.delimiter = _delimiter_of(line)
+            self._delimiter = self.section.delimiter = delimiter_of(line)
         cells = self._cells(line)
         if is_header(cells, first=False):
             if not self._given and list(map(column_name, cells)) != self.section.columns.names:
@@ -216,7 +205,7 @@ class _LogReader:
                 f"has no header, but begins with {shown(line)}: expected the names of its "
                 "columns: --columns timestamp,index,power.draw"
             )
-        self._delimiter = _delimiter_of(line)
+        self._delimiter = delimiter_of(line)
         cells = self._cells(line)
         if len(cells) > 1 or is_header(cells, first=True):
             self._begin(cells)
@@ -241,7 +230,7 @@ class _LogReader:
         """
         width = len(section.columns.names)
         if len(cells) == width + 1:
-            cells = _joined(cells, section.columns)
+            cells = joined(cells, section.columns)
         dated = begins_with_stamp(cells[min(section.columns.stamp, len(cells) - 1)])
         if len(cells) != width:
             problem = f"{len(cells)} values in {shown(line)}: expected {width}"
@@ -268,35 +257,6 @@ class _LogReader:
         if '"' in line:
             return next(csv.reader([line], delimiter=self._delimiter, skipinitialspace=True), [])
         return [cell.lstrip(" ") for cell in line.split(self._delimiter)]
-
-
-def _delimiter_of(line: str) -> str:
-    """Return what separates the cells of a line: semicolons or tabs only where commas do not."""
-    return "," if "," in line else max(",;\t", key=line.count)
-
-
-def _joined(cells: list[str], columns: Columns) -> list[str]:
-    """Return cells of which a stamp with a comma before the fraction was split in two.
-
-    Raises:
-        BadValueError: a power with a decimal comma may have been split instead: taking it for a
-            fraction of a second would move every later cell by one column.
-    """
-    stamp = columns.stamp
-    power = next(
-        (
-            f"{cells[place]},{cells[place + 1]}"
-            for place in columns.powers.values()
-            if _WHOLE_WATTS.fullmatch(cells[place].strip())
-            and _COMMA_WATTS.fullmatch(cells[place + 1].strip())
-        ),
-        None,
-    )
-    if power is not None:
-        raise BadValueError(f"power {power!r} seems to have a decimal comma: expected a point")
-    if _TO_SECONDS.fullmatch(cells[stamp]) and _COMMA_SECONDS.fullmatch(cells[stamp + 1].strip()):
-        return [*cells[:stamp], f"{cells[stamp]}.{cells[stamp + 1]}", *cells[stamp + 2 :]]
-    return cells
 
 
 def _outline(text: str) -> str:

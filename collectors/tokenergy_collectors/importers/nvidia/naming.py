@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _UUID = re.compile(r"(GPU|MIG)-", re.IGNORECASE)
+_WHOLE_UUID = re.compile(
+    r"(?:(GPU|MIG)-)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.ASCII | re.IGNORECASE
+)
 _MINOR = re.compile(r"(?:/dev/)?nvidia(\d{1,7})", re.ASCII)
 
 
@@ -65,6 +68,8 @@ def read_name(column: str, text: str, node: str) -> Name:
     """
     if is_missing(text) or not text.isprintable():
         raise BadValueError(f"cannot tell which GPU this is: {shown(text)}")
+    if whole := _WHOLE_UUID.fullmatch(text):
+        return Name(f"{(whole[1] or 'GPU').upper()}-{whole[2].lower()}")
     if _UUID.match(text):
         return Name(text)
     if pci_address(text) is not None:

@@ -81,6 +81,28 @@ class Readings:
         for (values_of, _, _), value in zip(self.cells, values, strict=True):
             values_of.append(value)
 
+    def leave_out_instances(self) -> int:
+        """Leave out the lines of MIG instances, and return how many there were.
+
+        Power is metered by board: what such a line gives is that of the whole board again.
+        """
+        boards = [
+            code
+            for code, names in enumerate(self.combined)
+            if not any(name.device_id.upper().startswith("MIG-") for name in names.values())
+        ]
+        if len(boards) == len(self.combined):
+            return 0
+        before = len(self.codes)
+        renumbered = {code: place for place, code in enumerate(boards)}
+        kept = [place for place, code in enumerate(self.codes) if code in renumbered]
+        for column in (self.stamps, self.codes, *self.powers.values(), *self.gauges.values()):
+            column[:] = array("q", [column[place] for place in kept])
+        self.codes[:] = array("q", [renumbered[code] for code in self.codes])
+        self.combined = [self.combined[code] for code in boards]
+        self.descriptions = [self.descriptions[code] for code in boards]
+        return before - len(kept)
+
     def _register(self, names: tuple[str, ...], row: list[str]) -> None:
         """Give a new combination of names its number.
 

@@ -68,6 +68,11 @@ def import_nvidia_smi(
             _write(lake, log, node, clock, result)
         except BadValueError as error:
             raise UserError(f"{path}: {error}") from None
+    if clock.unsure:
+        result.warnings.append(
+            f"stamps are in an hour that {tz} had twice, and nothing before them tells which: they "
+            "are taken for the first, and are an hour early where they are of the second"
+        )
     return result
 
 
@@ -81,6 +86,7 @@ def _write(lake: Lake, log: NvidiaLog, node: str, clock: StampReader, result: Im
     import numpy as np
     import pyarrow as pa
 
+    from tokenergy_collectors.importers.nvidia import doubts
     from tokenergy_collectors.importers.nvidia.rows import (
         check_instants,
         device_rows,
@@ -88,7 +94,13 @@ def _write(lake: Lake, log: NvidiaLog, node: str, clock: StampReader, result: Im
         state_rows,
     )
 
+    if instances := sum(section.leave_out_instances() for section in log.sections):
+        result.notes.append(
+            f"skipped lines of MIG instances, whose board has the power: {instances}"
+        )
     sections = [section_of(section) for section in log.sections if section.stamps]
+    if not sections:
+        raise BadValueError("has lines of MIG instances only: expected those of their boards")
     power = pa.concat_tables([section.power for section in sections])
     seconds = not clock.has_fractions or (
         not clock.is_finer_than_seconds
@@ -106,6 +118,10 @@ def _write(lake: Lake, log: NvidiaLog, node: str, clock: StampReader, result: Im
     states: list[pa.Table] = [s for section in sections if (s := state_rows(section)) is not None]
     of_this_log = ["update_us", "stamp_step_us", "power_step_mw"]
     devices = device_rows(sections, node, power)
+    described = dict(
+        zip(*(devices[name].to_pylist() for name in ("device_id", "index")), strict=True)
+    )
+    result.warnings += [*doubts.of_order(power), *doubts.of_names(lake, node, power, described)]
     write_new(lake, "device", devices, node, result, apart_from=of_this_log)
     # A stamp to the second may belong to several readings, of which two may well be equal.
     write_new(lake, "power", power, node, result, repeats=seconds)

@@ -81,3 +81,7 @@ CREATE MACRO token_parallel(metric, series) AS CASE
             )
     ELSE coalesce(series, '')
 END
+
+-- The least part of a job's device time in which energy and tokens must both be known for a ratio.
+-- In: nothing. Out: DECIMAL. `tokenergy_by` has the same number.
+CREATE MACRO least_joint_coverage() AS 0.1

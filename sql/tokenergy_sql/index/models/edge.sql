@@ -59,6 +59,13 @@ beside AS (
     LEFT JOIN sensor_class AS c ON c.device_id = j.device_id
     CROSS JOIN parameters
     WHERE l.device_id IS NOT NULL OR r.device_id IS NOT NULL
+    -- If two nodes claim one device at once, two segments end or begin at an edge: one row even so,
+    -- since the edges of all devices are taken by their order.
+    QUALIFY
+        row_number() OVER (
+            PARTITION BY j.device_id, j.cut_us
+            ORDER BY l.start_us DESC NULLS LAST, r.end_us NULLS LAST, l.end_mw, r.max_mw
+        ) = 1
 ),
 ranged AS (
     SELECT

@@ -1,10 +1,11 @@
 -- The indices: ratios of exact sums. The same SQL serves hours and jobs.
--- In: sums (job_hour_sums or job_sums), job_facts, parameters. Out: the sums, joules, ratios and
--- audit columns.
+-- In: sums (joint_hour or job_sums), job_facts, parameters. Out: the sums, joules, ratios and audit
+-- columns.
 --
 -- tokenergy = facility energy / generated tokens (trained tokens for training), J per token. It is
--- this project's own definition. Inference and training are never mixed; a ratio with an unknown
--- part or without tokens is NULL, and reason_codes says why.
+-- this project's own definition. A ratio divides energy and tokens of the time in which both are
+-- known (`joint`). Inference and training are never mixed; a ratio with an unknown part, without
+-- tokens, or of less than half of the job's time is NULL, and reason_codes says why.
 WITH
 valued AS (
     SELECT
@@ -13,18 +14,25 @@ valued AS (
         coalesce(s.n_generated, 0) > 0 AS generates,
         coalesce(s.n_prompt_computed, 0) + coalesce(s.n_prompt_cached, 0) > 0 AS reads_prompts,
         f.emulated,
-        f.running
+        f.running,
+        coalesce(f.workload, 'none') <> 'none' AS counted
     FROM sums AS s
     LEFT JOIN job_facts AS f USING (job_id)
 ),
 denominated AS (
     SELECT
         *,
+        trains AND (generates OR reads_prompts) AS mixes,
+        generates OR trains AS counts,
+        CASE WHEN device_us > 0 THEN covered_us / device_us END AS coverage,
         CASE
-            WHEN trains AND (generates OR reads_prompts) THEN NULL
-            WHEN trains THEN n_trained
-            WHEN generates THEN n_generated
-        END AS n_index
+            WHEN device_us > 0 AND coalesce(n_generated, n_trained) IS NOT NULL
+                THEN token_us / device_us
+            WHEN device_us > 0 THEN 0.0
+        END AS token_coverage,
+        CASE WHEN device_us > 0 THEN joint_us / device_us END AS joint_coverage,
+        coalesce(joint_coverage < least_joint_coverage(), false) AS sparse,
+        CASE WHEN n_joint > 0 AND NOT mixes AND NOT sparse THEN n_joint END AS n_index
     FROM valued
 ),
 ratio AS (
@@ -36,42 +44,44 @@ ratio AS (
         joules(e_host_nj) AS e_host_j,
         joules(e_gpu_nj + e_host_nj) AS e_it_j,
         joules(e_facility_nj) AS e_facility_j,
-        CASE WHEN generates AND NOT trains THEN joules(e_gpu_nj) / n_generated END AS te_gpu_out,
+        CASE WHEN generates THEN joules(e_joint_nj) / n_index END AS te_gpu_out,
         CASE
-            WHEN generates AND NOT trains AND n_prompt_computed IS NOT NULL
+            WHEN generates
                 THEN
-                    joules(e_gpu_nj)
-                    / (n_prompt_computed + coalesce(n_prompt_cached, 0) + n_generated)
+                    joules(e_joint_nj)
+                    / (n_joint_prompt_computed + coalesce(n_joint_prompt_cached, 0) + n_index)
         END AS te_gpu_total,
-        CASE
-            WHEN generates AND NOT trains AND n_prompt_computed IS NOT NULL
-                THEN joules(e_gpu_nj) / (n_prompt_computed + n_generated)
-        END AS te_gpu_total_uncached,
-        CASE
-            WHEN trains AND NOT generates AND NOT reads_prompts
-                THEN joules(e_gpu_nj) / n_trained
-        END AS te_train,
-        CASE WHEN n_index IS NOT NULL THEN joules(e_gpu_low_nj) / n_high END AS te_gpu_low,
-        CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN joules(e_gpu_high_nj) / n_low END
+        CASE WHEN generates THEN joules(e_joint_nj) / (n_joint_prompt_computed + n_index) END
+            AS te_gpu_total_uncached,
+        CASE WHEN trains THEN joules(e_joint_nj) / n_index END AS te_train,
+        CASE WHEN n_index IS NOT NULL THEN joules(e_joint_low_nj) / n_joint_high END AS te_gpu_low,
+        CASE WHEN n_index IS NOT NULL AND n_joint_low > 0 THEN joules(e_joint_high_nj) / n_joint_low END
             AS te_gpu_high,
-        CASE WHEN n_index IS NOT NULL THEN joules(e_gpu_rss_low_nj) / n_high END AS te_rss_low,
-        CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN joules(e_gpu_rss_high_nj) / n_low END
-            AS te_rss_high,
-        CASE WHEN e_gpu_nj IS NOT NULL THEN joules(e_gpu_burdened_nj) / n_index END
-            AS te_gpu_burdened,
-        CASE WHEN e_facility_nj IS NOT NULL THEN joules(e_facility_burdened_nj) / n_index END
+        CASE WHEN n_index IS NOT NULL THEN joules(e_joint_rss_low_nj) / n_joint_high END
+            AS te_rss_low,
+        CASE
+            WHEN n_index IS NOT NULL AND n_joint_low > 0
+                THEN joules(e_joint_rss_high_nj) / n_joint_low
+        END AS te_rss_high,
+        joules(e_joint_burdened_nj) / n_index AS te_gpu_burdened,
+        CASE WHEN e_joint_facility_nj IS NOT NULL THEN joules(e_joint_facility_burdened_nj) / n_index END
             AS tokenergy_burdened,
-        joules(e_facility_nj) / n_index AS tokenergy,
-        CASE WHEN n_index IS NOT NULL THEN joules(e_facility_low_nj) / n_high END AS te_low,
-        CASE WHEN n_index IS NOT NULL AND n_low > 0 THEN joules(e_facility_high_nj) / n_low END
-            AS te_high
+        joules(e_joint_facility_nj) / n_index AS tokenergy,
+        CASE WHEN n_index IS NOT NULL THEN joules(e_joint_facility_low_nj) / n_joint_high END
+            AS te_low,
+        CASE
+            WHEN n_index IS NOT NULL AND n_joint_low > 0
+                THEN joules(e_joint_facility_high_nj) / n_joint_low
+        END AS te_high
     FROM denominated
 )
 SELECT
-    * EXCLUDE (methods, reasons, trains, generates, reads_prompts, n_index, running, emulated),
+    * EXCLUDE (
+        methods, reasons, trains, generates, reads_prompts, mixes, counts, sparse, n_index, running,
+        counted, emulated
+    ),
     CASE WHEN tokenergy > 0 THEN j_per_kwh() / tokenergy END AS tokens_per_kwh,
     CASE WHEN e_gpu_active_nj > 0 THEN e_facility_j / e_gpu_active_j END AS boundary_ratio,
-    CASE WHEN device_us > 0 THEN covered_us / device_us END AS coverage,
     seconds(max_gap_us) AS max_gap_s,
     CASE
         WHEN counter_nj > 0
@@ -83,11 +93,20 @@ SELECT
     array_to_string(methods, '+') AS method,
     array_to_string(list_filter(list_concat(reasons, [
         CASE WHEN e_gpu_nj IS NULL THEN 'no_energy' END,
-        CASE WHEN n_generated IS NULL AND n_trained IS NULL THEN 'no_tokens' END,
+        CASE WHEN n_generated IS NULL AND n_trained IS NULL AND NOT counted THEN 'no_tokens' END,
+        CASE WHEN mixes THEN 'mixed_workload' END,
         CASE
-            WHEN n_index IS NULL AND (n_generated IS NOT NULL OR n_trained IS NOT NULL)
-                THEN CASE WHEN trains THEN 'mixed_workload' ELSE 'zero_tokens' END
+            WHEN NOT counts AND (n_generated IS NOT NULL OR n_trained IS NOT NULL)
+                THEN 'zero_tokens'
         END,
+        -- A scrape more or less at the job's ends is no loss worth a word.
+        CASE
+            WHEN counted AND device_us > 0 AND coalesce(token_coverage, 0) < 0.99
+                THEN 'partial_tokens'
+            -- Counters of a job that holds nothing, read only once.
+            WHEN counted AND n_generated IS NULL AND n_trained IS NULL THEN 'partial_tokens'
+        END,
+        CASE WHEN sparse AND counts AND e_gpu_nj IS NOT NULL THEN 'low_joint_coverage' END,
         CASE WHEN e_gpu_nj IS NOT NULL AND e_host_nj IS NULL THEN 'no_host_power' END,
         CASE WHEN e_host_nj IS NOT NULL AND e_facility_nj IS NULL THEN 'no_pue' END,
         -- An hour's figures are final, whatever the job does later.

@@ -127,8 +127,12 @@ timed AS (
         s.*,
         c.n,
         c.n_prompt,
-        coalesce(c.whole AND s.held_us = s.interval_us AND s.gap_us * 100 <= s.device_us, false)
-            AS known
+        -- A job that begins or ends up to 1 % inside an interval still fills it: else a microsecond
+        -- at an interval's edge would move the energy of the whole interval.
+        coalesce(
+            c.whole AND s.held_us * 100 >= s.interval_us * 99 AND s.gap_us * 100 <= s.device_us,
+            false
+        ) AS known
     FROM spent AS s
     LEFT JOIN counted AS c USING (job_id, place)
 ),

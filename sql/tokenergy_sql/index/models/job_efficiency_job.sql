@@ -9,7 +9,10 @@ rated AS (
     SELECT
         *,
         coalesce(peak_tokens_s >= 0.9 * max(peak_tokens_s) OVER (PARTITION BY job_id), false)
-            AS full_rate
+            AS full_rate,
+        -- Why an hour that has next to nothing of the job has no steady state is no reason at all.
+        device_us * 100 < sum(device_us) OVER (PARTITION BY job_id) AS slight,
+        device_us * 1000000 < sum(device_us) OVER (PARTITION BY job_id) AS negligible
     FROM job_efficiency
 )
 SELECT
@@ -35,13 +38,19 @@ SELECT
     sum(steady_us) FILTER (WHERE full_rate)::BIGINT AS steady_us,
     sum(n_steady) FILTER (WHERE full_rate)::BIGINT AS n_steady,
     sum(n_low_batch + CASE WHEN full_rate THEN 0 ELSE n_steady END)::BIGINT AS n_low_batch,
-    -- Energy above a cap is unknown for the job where it is unknown in one of its hours.
+    -- Energy above a cap is unknown for the job where it is unknown in one of its hours, but for
+    -- less than a millionth of its time.
     CASE
-        WHEN count(COLUMNS('over_.*')) = count(*) FILTER (WHERE e_gpu_nj IS NOT NULL)
+        WHEN
+            bool_and(COLUMNS('over_.*') IS NOT NULL OR e_gpu_nj IS NULL OR negligible)
             THEN sum(COLUMNS('over_.*'))
     END,
     list_filter(
-        list_sort(list_distinct(flatten(list(string_split(reason_codes, ','))))),
+        list_sort(list_distinct(flatten(list(list_filter(
+            string_split(reason_codes, ','),
+            lambda code: NOT slight
+            OR code NOT IN ('no_tokens', 'zero_tokens', 'tokens_sparse', 'few_intervals')
+        ))))),
         -- Why one hour has no steady state is no reason where another has one.
         lambda code: code NOT IN (
             '', 'no_energy') AND (

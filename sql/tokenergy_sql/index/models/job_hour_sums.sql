@@ -1,6 +1,8 @@
 -- The exact sums of each job in each hour.
--- In: ledger_hour, token_usage, job_facts, allocation, parameters, burden, host_share, device_now,
--- site. Out: job_id, hour_us, the sums of the contract, and methods and reasons as lists.
+-- In: ledger_hour, job_time, token_usage, job_facts, allocation, parameters, burden, host_share,
+-- device_now, site. Out: job_id, hour_us, the sums of the contract but those of the joint time (see
+-- `joint_hour.sql`), index_kind (the kind of token that the index divides by; NULL: none) and silent
+-- (whether no counter was read), methods and reasons as lists.
 --
 -- Without a declared host power (see host_share) the host's energy is NULL, and so is every boundary
 -- above it.
@@ -30,7 +32,10 @@ booked AS (
             CASE WHEN list_contains(methods, 'counter_flagged') THEN 'counter_flagged' END,
             CASE WHEN bool_or(shared) THEN 'shared_estimate' END,
             CASE WHEN bool_or(calibrated) THEN 'calibrated' END
-        ], lambda code: code IS NOT NULL) AS reasons
+        ], lambda code: code IS NOT NULL) AS own_reasons,
+        list_concat(own_reasons, list_sort(list_distinct(flatten(
+            coalesce(list(string_split(reasons, ',')) FILTER (WHERE reasons <> ''), [])
+        )))) AS reasons
     FROM ledger_hour
     WHERE job_id IS NOT NULL
     GROUP BY ALL
@@ -111,16 +116,25 @@ counted AS (
         sum(tokens) FILTER (WHERE kind = 'prompt_cached')::BIGINT AS n_prompt_cached,
         sum(tokens) FILTER (WHERE kind = 'generated')::BIGINT AS n_generated,
         sum(tokens) FILTER (WHERE kind = 'trained')::BIGINT AS n_trained,
-        sum(low) FILTER (WHERE kind = f.n_index)::BIGINT AS n_low,
-        sum(high) FILTER (WHERE kind = f.n_index)::BIGINT AS n_high
+        -- What the index divides by. A mixed job may do only one of the two in an hour.
+        CASE any_value(f.workload)
+            WHEN 'training' THEN 'trained'
+            WHEN 'inference' THEN 'generated'
+            WHEN 'mixed'
+                THEN CASE
+                    WHEN coalesce(sum(tokens) FILTER (WHERE kind <> 'trained'), 0) = 0 THEN 'trained'
+                    WHEN coalesce(n_trained, 0) = 0 THEN 'generated'
+                END
+        END AS index_kind,
+        sum(low) FILTER (WHERE kind = 'generated')::BIGINT AS generated_low,
+        sum(high) FILTER (WHERE kind = 'generated')::BIGINT AS generated_high,
+        sum(low) FILTER (WHERE kind = 'trained')::BIGINT AS trained_low,
+        sum(high) FILTER (WHERE kind = 'trained')::BIGINT AS trained_high,
+        list_sort(list_distinct(flatten(
+            coalesce(list(string_split(reasons, ',')) FILTER (WHERE reasons <> ''), [])
+        ))) AS reasons
     FROM token_usage
-    LEFT JOIN (
-        SELECT
-            job_id,
-            CASE workload WHEN 'training' THEN 'trained' WHEN 'inference' THEN 'generated' END
-                AS n_index
-        FROM job_facts
-    ) AS f USING (job_id)
+    LEFT JOIN (SELECT job_id, workload FROM job_facts) AS f USING (job_id)
     WHERE hour_us = (SELECT hour_us FROM parameters)
     GROUP BY ALL
 ),
@@ -150,39 +164,64 @@ contended AS (
 )
 SELECT
     job_id,
-    hour_us,
-    coalesce(b.device_us, 0) AS device_us,
-    coalesce(b.covered_us, 0) AS covered_us,
+    coalesce(b.hour_us, c.hour_us, (SELECT hour_us FROM parameters)) AS hour_us,
+    coalesce(t.device_us, b.device_us, 0) AS device_us,
+    coalesce(t.unseen_us, 0) AS unseen_us,
+    -- Where shares are small the ledger rounds each row; what it lacks is what is known of no row.
+    greatest(
+        coalesce(t.device_us - t.unseen_us, b.device_us, 0)
+        - coalesce(b.device_us - b.covered_us, 0), 0
+    )::BIGINT AS covered_us,
+    coalesce(t.token_us, 0) AS token_us,
     b.e_gpu_nj,
-    b.e_gpu_low_nj,
-    b.e_gpu_high_nj,
+    -- Claimed time that nothing recorded may have drawn anything up to the limits of its boards.
+    coalesce(b.e_gpu_low_nj, CASE WHEN t.unseen_us > 0 THEN 0::HUGEINT END) AS e_gpu_low_nj,
+    coalesce(b.e_gpu_high_nj + t.unseen_high_nj, b.e_gpu_high_nj, CASE
+        WHEN t.unseen_us > 0 THEN t.unseen_high_nj
+    END) AS e_gpu_high_nj,
     b.e_gpu_active_nj,
     h.e_host_nj,
     scale_ppm(b.e_gpu_nj + h.e_host_nj, site.pue_ppm) AS e_facility_nj,
     scale_ppm(b.e_gpu_low_nj + h.e_host_nj, site.pue_ppm) AS e_facility_low_nj,
-    scale_ppm(b.e_gpu_high_nj + h.e_host_nj, site.pue_ppm) + 1 AS e_facility_high_nj,
+    scale_ppm(
+        b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_nj, site.pue_ppm
+    ) + 1 AS e_facility_high_nj,
     r.e_gpu_rss_low_nj,
-    r.e_gpu_rss_high_nj,
+    r.e_gpu_rss_high_nj + coalesce(t.unseen_high_nj, 0) AS e_gpu_rss_high_nj,
     u.e_gpu_burdened_nj,
     u.e_facility_burdened_nj,
     b.counter_nj,
     b.counted_integral_nj,
     b.max_gap_us,
-    c.n_prompt_computed,
-    c.n_prompt_cached,
-    c.n_generated,
-    c.n_trained,
-    c.n_low,
-    c.n_high,
+    -- Silence is not zero: where no counter was read in the job's time, the tokens are not known.
+    coalesce(t.token_us = 0, false) AS silent,
+    CASE WHEN NOT silent OR c.n_prompt_computed > 0 THEN c.n_prompt_computed END
+        AS n_prompt_computed,
+    CASE WHEN NOT silent OR c.n_prompt_cached > 0 THEN c.n_prompt_cached END AS n_prompt_cached,
+    CASE WHEN NOT silent OR c.n_generated > 0 THEN c.n_generated END AS n_generated,
+    CASE WHEN NOT silent OR c.n_trained > 0 THEN c.n_trained END AS n_trained,
+    CASE c.index_kind WHEN 'trained' THEN c.trained_low WHEN 'generated' THEN c.generated_low END
+        AS n_low,
+    CASE c.index_kind WHEN 'trained' THEN c.trained_high WHEN 'generated' THEN c.generated_high END
+        AS n_high,
+    c.index_kind,
     coalesce(b.methods, []) AS methods,
     list_concat(
         coalesce(b.reasons, []),
-        CASE WHEN job_id IN (SELECT job_id FROM contended) THEN ['contended'] ELSE [] END
+        -- Of an hour that nothing at all metered, no_energy says enough.
+        CASE
+            WHEN t.unseen_us > 0 AND b.e_gpu_nj IS NOT NULL AND NOT list_contains(b.reasons, 'gap')
+                THEN ['gap']
+            ELSE []
+        END,
+        CASE WHEN job_id IN (SELECT job_id FROM contended) THEN ['contended'] ELSE [] END,
+        coalesce(c.reasons, [])
     ) AS reasons,
     b.as_of_us,
     (SELECT inputs_digest FROM parameters) AS inputs_digest
 FROM booked AS b
 FULL JOIN counted AS c USING (job_id, hour_us)
+FULL JOIN job_time AS t USING (job_id)
 LEFT JOIN hosted AS h USING (job_id, hour_us)
 LEFT JOIN spanned AS r USING (job_id, hour_us)
 LEFT JOIN burden AS u USING (job_id, hour_us)

@@ -1,6 +1,6 @@
 -- The exact sums of each job: those of its hours, added.
--- In: job_hour_index, ledger_hour, device_now, allocation. Out: the columns of job_hour_sums,
--- without the hour.
+-- In: job_hour_index, ledger_hour, device_now, allocation, job_facts, claim_beyond, site. Out: the
+-- columns of joint_hour, without the hour.
 --
 -- A job that was allocated, and neither metered nor counted, has a row of NULLs.
 WITH
@@ -9,9 +9,10 @@ added AS (
         job_id,
         sum(device_us)::BIGINT AS device_us,
         sum(covered_us)::BIGINT AS covered_us,
-        sum(e_gpu_nj) AS e_gpu_nj,
-        sum(e_gpu_low_nj) AS e_gpu_low_nj,
-        sum(e_gpu_high_nj) AS e_gpu_high_nj,
+        -- Sums are stored as DECIMAL, which DuckDB divides as DOUBLE.
+        sum(e_gpu_nj)::HUGEINT AS e_gpu_nj,
+        sum(e_gpu_low_nj)::HUGEINT AS e_gpu_low_nj,
+        sum(e_gpu_high_nj)::HUGEINT AS e_gpu_high_nj,
         sum(e_gpu_active_nj) AS e_gpu_active_nj,
         -- A boundary that is unknown in one of the job's hours is unknown for the job. An hour in
         -- which nothing metered the GPUs counts with its lower bound, here as in e_gpu_nj.
@@ -23,7 +24,7 @@ added AS (
         CASE WHEN bounded THEN sum(coalesce(e_facility_nj, e_facility_low_nj)) END
             AS e_facility_nj,
         CASE WHEN bounded THEN sum(e_facility_low_nj) END AS e_facility_low_nj,
-        CASE WHEN bounded THEN sum(e_facility_high_nj) END AS e_facility_high_nj,
+        CASE WHEN bounded THEN sum(e_facility_high_nj)::HUGEINT END AS e_facility_high_nj,
         sum(e_gpu_burdened_nj) AS e_gpu_burdened_nj,
         CASE
             WHEN bool_and(e_facility_burdened_nj IS NOT NULL OR device_us = 0)
@@ -36,13 +37,40 @@ added AS (
         sum(n_prompt_cached)::BIGINT AS n_prompt_cached,
         sum(n_generated)::BIGINT AS n_generated,
         sum(n_trained)::BIGINT AS n_trained,
-        sum(n_low)::BIGINT AS n_low,
-        sum(n_high)::BIGINT AS n_high,
+        -- Hours of a mixed job may divide by different kinds of token.
+        coalesce(any_value(workload) = 'mixed', false) AS mixed,
+        CASE WHEN NOT mixed THEN sum(n_low)::BIGINT END AS n_low,
+        CASE WHEN NOT mixed THEN sum(n_high)::BIGINT END AS n_high,
+        sum(unseen_us)::BIGINT AS unseen_us,
+        sum(token_us)::BIGINT AS token_us,
+        sum(joint_us)::BIGINT AS joint_us,
+        sum(e_joint_nj)::HUGEINT AS e_joint_nj,
+        sum(e_joint_low_nj)::HUGEINT AS e_joint_low_nj,
+        sum(e_joint_high_nj)::HUGEINT AS e_joint_high_nj,
+        sum(e_joint_burdened_nj) AS e_joint_burdened_nj,
+        -- As above, of the hours that have a part in the ratios.
+        bool_and(e_joint_facility_nj IS NOT NULL OR e_joint_nj IS NULL OR joint_us = 0)
+            AS joint_bounded,
+        CASE WHEN joint_bounded THEN sum(e_joint_facility_nj) END AS e_joint_facility_nj,
+        CASE WHEN joint_bounded THEN sum(e_joint_facility_low_nj) END AS e_joint_facility_low_nj,
+        CASE WHEN joint_bounded THEN sum(e_joint_facility_high_nj) END AS e_joint_facility_high_nj,
+        CASE
+            WHEN bool_and(
+                e_joint_facility_burdened_nj IS NOT NULL OR e_joint_nj IS NULL OR joint_us = 0
+            )
+                THEN sum(e_joint_facility_burdened_nj)
+        END AS e_joint_facility_burdened_nj,
+        CASE WHEN NOT mixed THEN sum(n_joint)::BIGINT END AS n_joint,
+        CASE WHEN NOT mixed THEN sum(n_joint_low)::BIGINT END AS n_joint_low,
+        CASE WHEN NOT mixed THEN sum(n_joint_high)::BIGINT END AS n_joint_high,
+        sum(n_joint_prompt_computed)::BIGINT AS n_joint_prompt_computed,
+        sum(n_joint_prompt_cached)::BIGINT AS n_joint_prompt_cached,
         list_sort(list_distinct(flatten(list(string_split(method, '+'))))) AS methods,
         list_sort(list_distinct(flatten(list(string_split(reason_codes, ','))))) AS reasons,
         max(as_of_us) AS as_of_us,
         sha256(string_agg(inputs_digest, '' ORDER BY hour_us)) AS inputs_digest
     FROM job_hour_index
+    LEFT JOIN (SELECT job_id, workload FROM job_facts) USING (job_id)
     GROUP BY job_id
 ),
 -- As in job_hour_sums: errors that come together are added, independent ones by squares.
@@ -50,8 +78,6 @@ card_span AS (
     SELECT
         job_id,
         device_id,
-        sum(low_nj)::HUGEINT AS card_low_nj,
-        sum(high_nj)::HUGEINT AS card_high_nj,
         -- A bound that was cut off at 0 leaves a narrower span than the errors would make.
         least(
             1.0, (sum(high_nj) - sum(low_nj))::DOUBLE
@@ -68,8 +94,6 @@ class_span AS (
     SELECT
         job_id,
         coalesce("name", '') AS board,
-        sum(card_low_nj) AS board_low_nj,
-        sum(card_high_nj) AS board_high_nj,
         sum(card_class_nj ORDER BY device_id) AS shared_nj,
         sum(card_own_nj ORDER BY device_id) AS alone_nj,
         sum(card_own_nj * card_own_nj ORDER BY device_id) AS alone_squared
@@ -80,8 +104,6 @@ class_span AS (
 saved AS (
     SELECT
         job_id,
-        sum(board_low_nj) AS low_nj,
-        sum(board_high_nj) AS high_nj,
         sum(alone_nj + shared_nj ORDER BY board) AS added_nj,
         sqrt(3 * sum(alone_squared + shared_nj * shared_nj ORDER BY board)) AS squares_nj
     FROM class_span
@@ -90,9 +112,7 @@ saved AS (
 spanned AS (
     SELECT
         job_id,
-        greatest(0, floor((added_nj - squares_nj) / 2))::HUGEINT AS each_nj,
-        low_nj + each_nj AS e_gpu_rss_low_nj,
-        high_nj - each_nj AS e_gpu_rss_high_nj
+        greatest(0, floor((added_nj - squares_nj) / 2))::HUGEINT AS each_nj
     FROM saved
 ),
 allocated AS (
@@ -101,19 +121,43 @@ allocated AS (
 SELECT
     job_id,
     COLUMNS(* EXCLUDE (
-        job_id, device_us, covered_us, methods, reasons, inputs_digest, bounded, each_nj
+        job_id, device_us, covered_us, unseen_us, token_us, joint_us,
+        e_gpu_low_nj, e_gpu_high_nj, e_facility_high_nj,
+        methods, reasons, inputs_digest, bounded, joint_bounded, mixed, each_nj, beyond_us, beyond_high_nj
     )),
-    coalesce(device_us, 0) AS device_us,
+    coalesce(device_us, 0) + coalesce(beyond_us, 0) AS device_us,
+    coalesce(unseen_us, 0) + coalesce(beyond_us, 0) AS unseen_us,
     coalesce(covered_us, 0) AS covered_us,
+    coalesce(token_us, 0) AS token_us,
+    coalesce(joint_us, 0) AS joint_us,
+    -- Time that nothing recorded, in derived hours and beyond them, has no lower bound but 0.
+    coalesce(e_gpu_low_nj, CASE WHEN beyond_us > 0 THEN 0 END) AS e_gpu_low_nj,
+    coalesce(e_gpu_high_nj + beyond_high_nj, e_gpu_high_nj, beyond_high_nj) AS e_gpu_high_nj,
+    e_facility_high_nj + scale_ppm(coalesce(beyond_high_nj, 0), site.pue_ppm) AS e_facility_high_nj,
+    e_gpu_low_nj + each_nj AS e_gpu_rss_low_nj,
+    e_gpu_high_nj + coalesce(beyond_high_nj, 0) - each_nj AS e_gpu_rss_high_nj,
+    -- Errors that add up by squares are in proportion to the energy.
+    each_nj::HUGEINT * e_joint_nj::HUGEINT // greatest(e_gpu_nj, 1)::HUGEINT AS joint_each_nj,
+    e_joint_low_nj + joint_each_nj AS e_joint_rss_low_nj,
+    e_joint_high_nj - joint_each_nj AS e_joint_rss_high_nj,
     list_filter(coalesce(methods, []), lambda x: x <> '') AS methods,
     -- Reasons that follow from the sums are derived again from the job's own sums.
-    list_filter(
-        coalesce(reasons, []),
-        lambda x: x IN (
-            'gap', 'disputed', 'counter_flagged', 'shared_estimate', 'contended', 'calibrated'
+    list_distinct(list_filter(
+        list_append(
+            coalesce(reasons, []),
+            CASE
+                WHEN coalesce(unseen_us, 0) + coalesce(beyond_us, 0) > 0 AND e_gpu_nj IS NOT NULL
+                    THEN 'gap'
+            END
+        ),
+        lambda x: x <> '' AND x NOT IN (
+            'no_energy', 'no_tokens', 'zero_tokens', 'mixed_workload', 'no_host_power', 'no_pue',
+            'partial_tokens', 'low_joint_coverage', 'running'
         )
-    ) AS reasons,
+    )) AS reasons,
     coalesce(inputs_digest, sha256('')) AS inputs_digest
 FROM added
 LEFT JOIN spanned USING (job_id)
 FULL JOIN allocated USING (job_id)
+LEFT JOIN claim_beyond USING (job_id)
+CROSS JOIN site

@@ -5,11 +5,11 @@
 -- counter's steepest growth, tokens a second), plain (its process only grew, from stamp to stamp).
 --
 -- A process whose start is known counts from zero if the start is inside the job, or after the
--- first reading of the counter. It never restarts: what is below its highest reading is left out.
--- Of a process without a known start, a reading that fell is
---   left out   if the next reading is not below the one before: a single low reading,
---   a restart  otherwise: it goes on from zero, and what was made before is unknown,
---   left out   if there is no further reading: nothing says what it was.
+-- first reading of the counter. A single low reading is left out: the next one is not below the one
+-- before it. Else a process with a known start never restarts: while it reads below its highest,
+-- nothing is added. Of a process without a known start, a reading that fell is
+--   a restart  if there is a further one: it goes on from zero, and what was made before is unknown,
+--   left out   if there is none: nothing says what it was.
 -- A reading is too high, and left out, if the next one falls below it and not below the one before
 -- it, and it was no restart: the start is known, the reading is a leap, the values around it are
 -- within a tenth, or it rose a hundred times what comes next. A leap that stays adds nothing. What
@@ -79,7 +79,7 @@ looked_at AS (
 judged AS (
     SELECT
         *,
-        process IS NULL AND value < before AND after >= before AS low,
+        value < before AND after >= before AS low,
         value > after AND coalesce(beyond < value, true) AND (
             token_leap(value - before, ts_us - before_us)
             OR (after >= before AND process IS NOT NULL)

@@ -32,6 +32,21 @@ bracketed AS (
     FROM edge AS e
     ASOF LEFT JOIN point AS l ON l.number = e.number AND l.ts_us <= e.edge_us
     ASOF LEFT JOIN point AS r ON r.number = e.number AND r.ts_us >= e.edge_us
+),
+-- Unseen tokens of every instant, in order: those before the first point count below zero. So an
+-- hour has those of its own unseen time alone, and hours add up to the job.
+looked_at AS (
+    SELECT
+        *,
+        CASE
+            WHEN left_us IS NULL
+                THEN least(greatest(edge_us, coalesce(process, edge_us)) - first_us, 0)
+            WHEN right_us IS NULL THEN least(edge_us, coalesce(dead_us, edge_us)) - last_us
+            ELSE 0
+        END AS unseen_us,
+        peak * unseen_us / us_per_second() AS made,
+        (CASE WHEN made < 0 THEN floor(made) ELSE ceil(made) END)::BIGINT AS unseen
+    FROM bracketed
 )
 SELECT
     counter,
@@ -46,30 +61,11 @@ SELECT
                 (right_tokens - left_tokens)::HUGEINT * (edge_us - left_us) // (right_us - left_us)
             )::BIGINT
     END AS tokens,
-    CASE
-        WHEN left_us IS NULL
-            THEN
-                right_least
-                - greatest(ceil(
-                    peak * (first_us - greatest(edge_us, coalesce(process, edge_us)))
-                    / us_per_second()
-                ), 0)::BIGINT
-        ELSE left_least
-    END
-    - coalesce(left_quantum, right_quantum) // 2 AS low,
-    CASE
-        WHEN right_us IS NULL
-            THEN
-                left_tokens
-                + ceil(
-                    peak * (least(edge_us, coalesce(dead_us, edge_us)) - last_us) / us_per_second()
-                )::BIGINT
-        ELSE right_tokens
-    END
-    + coalesce(right_quantum, left_quantum) // 2 AS high,
-    coalesce(right_extra, last_extra) AS extra,
-    coalesce(left_extra, 0) AS least_extra,
+    coalesce(left_least, right_least) - coalesce(left_quantum, right_quantum) // 2 AS low,
+    coalesce(right_tokens, left_tokens) + coalesce(right_quantum, left_quantum) // 2 AS high,
+    coalesce(right_extra, last_extra) + unseen AS extra,
+    coalesce(left_extra, 0) + unseen AS least_extra,
     coalesce(left_anomalies, 0) AS anomalies,
     coalesce(right_anomalies, left_anomalies) AS anomalies_after,
     greatest(coalesce(left_quantum, 1), coalesce(right_quantum, 1)) > 1 AS coarse
-FROM bracketed
+FROM looked_at

@@ -1,12 +1,12 @@
 -- J/token by workload, and by workload, model and board: sum of energy over sum of tokens, never a
 -- mean of ratios. In: job_index. Out: one row per group; `fleet` is true for a whole workload.
--- A job counts if both its energy and its tokens are known; `jobs` counts all of the group.
+-- Energy and tokens of the time in which both are known; of less than half of the device time there
+-- is no ratio. A job counts if it has such a time; `jobs` counts all of the group.
 -- The facility's figure needs the facility energy of each job that counts.
 WITH job AS (
     SELECT
         *,
-        CASE workload WHEN 'training' THEN n_trained ELSE n_generated END AS n,
-        e_gpu_nj IS NOT NULL AND n IS NOT NULL AS counts
+        e_joint_nj IS NOT NULL AND n_joint IS NOT NULL AS counts
     FROM job_index
     WHERE workload IN ('inference', 'training')
 ),
@@ -18,17 +18,18 @@ total AS (
         grouping(model) = 1 AS fleet,
         count(*) AS jobs,
         count(*) FILTER (WHERE counts) AS counted,
-        count(*) FILTER (WHERE counts AND e_facility_nj IS NOT NULL) AS with_facility,
+        count(*) FILTER (WHERE counts AND e_joint_facility_nj IS NOT NULL) AS with_facility,
         sum(device_us) FILTER (WHERE counts)::BIGINT AS device_us,
-        sum(n) FILTER (WHERE counts)::DOUBLE AS tokens,
-        sum(n_low) FILTER (WHERE counts)::DOUBLE AS tokens_low,
-        sum(n_high) FILTER (WHERE counts)::DOUBLE AS tokens_high,
-        joules(sum(e_gpu_nj) FILTER (WHERE counts)::DOUBLE) AS gpu_j,
-        joules(sum(e_gpu_low_nj) FILTER (WHERE counts)::DOUBLE) AS gpu_low_j,
-        joules(sum(e_gpu_high_nj) FILTER (WHERE counts)::DOUBLE) AS gpu_high_j,
-        joules(sum(e_facility_nj) FILTER (WHERE counts)::DOUBLE) AS facility_j,
-        joules(sum(e_facility_low_nj) FILTER (WHERE counts)::DOUBLE) AS facility_low_j,
-        joules(sum(e_facility_high_nj) FILTER (WHERE counts)::DOUBLE) AS facility_high_j
+        coalesce(sum(joint_us) < least_joint_coverage() * sum(device_us), false) AS sparse,
+        CASE WHEN NOT sparse THEN sum(n_joint) FILTER (WHERE counts)::DOUBLE END AS tokens,
+        sum(n_joint_low) FILTER (WHERE counts)::DOUBLE AS tokens_low,
+        sum(n_joint_high) FILTER (WHERE counts)::DOUBLE AS tokens_high,
+        joules(sum(e_joint_nj) FILTER (WHERE counts)::DOUBLE) AS gpu_j,
+        joules(sum(e_joint_low_nj) FILTER (WHERE counts)::DOUBLE) AS gpu_low_j,
+        joules(sum(e_joint_high_nj) FILTER (WHERE counts)::DOUBLE) AS gpu_high_j,
+        joules(sum(e_joint_facility_nj) FILTER (WHERE counts)::DOUBLE) AS facility_j,
+        joules(sum(e_joint_facility_low_nj) FILTER (WHERE counts)::DOUBLE) AS facility_low_j,
+        joules(sum(e_joint_facility_high_nj) FILTER (WHERE counts)::DOUBLE) AS facility_high_j
     FROM job
     GROUP BY GROUPING SETS ((workload), (workload, model, gpu))
 )

@@ -17,6 +17,10 @@ INSTANT = pynvml.NVML_FI_DEV_POWER_INSTANT
 AVERAGE = pynvml.NVML_FI_DEV_POWER_AVERAGE
 
 
+T0 = 1_768_464_000_000_000
+"""UTC at which the monotonic clock is 0."""
+
+
 class Rig:
     """Opened boards of an emulated node, a sampler on them, and its events."""
 
@@ -27,7 +31,7 @@ class Rig:
         lake = Lake(tmp_path, create=True)
         self.spool = Spool(lake, "n1", print)
         self.lake = lake
-        self.sampler = Sampler(self.boards, walk.clock, 0, Output(self.spool), self.tell)
+        self.sampler = Sampler(self.boards, walk.clock, T0, Output(self.spool), self.tell)
 
     def tell(self, *event):
         self.events.append(event)
@@ -40,7 +44,7 @@ class Rig:
     def rows(self, table, index=0):
         self.sampler.flush()
         self.spool.seal()
-        rows = self.lake.read(table).to_pylist()
+        rows = [{**r, "ts_us": r["ts_us"] - T0} for r in self.lake.read(table).to_pylist()]
         device = self.boards[index].device_id
         return sorted((r for r in rows if r["device_id"] == device), key=lambda r: r["ts_us"])
 

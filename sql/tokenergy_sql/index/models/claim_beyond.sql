@@ -1,0 +1,90 @@
+-- What jobs claimed outside the hours that were derived: nothing at all was recorded in that time.
+-- In: allocation, ledger_hour, job_hour_index, device, parameters. Out: one row a job: job_id,
+-- beyond_us, beyond_high_nj.
+--
+-- Shares as in claim_span.sql. A running job claims its devices up to the end of the record. No claim
+-- is believed for more than 31 days before the first and after the last of all rows, such as an end
+-- in the year 9999.
+WITH
+derived AS (
+    SELECT hour_us, (row_number() OVER (ORDER BY hour_us) - 1) * us_per_hour() AS before_us
+    FROM (SELECT hour_us FROM ledger_hour UNION SELECT hour_us FROM job_hour_index)
+),
+record AS (
+    SELECT
+        min(hour_us) - 31 * us_per_day() AS first_us,
+        max(hour_us) + us_per_hour() + 31 * us_per_day() AS last_us,
+        coalesce((SELECT max(as_of_us) FROM ledger_hour), max(hour_us) + us_per_hour()) AS as_of_us
+    FROM (SELECT hour_us FROM derived UNION ALL SELECT hour_of(ts_us) AS hour_us FROM device)
+),
+claimed AS (
+    SELECT
+        a.device_id, a.job_id, a.mig_id, a.share_ppm,
+        greatest(a.start_us, r.first_us) AS from_us,
+        least(coalesce(a.end_us, r.as_of_us), r.last_us) AS to_us
+    FROM allocation AS a
+    CROSS JOIN record AS r
+    WHERE a.end_us IS NULL OR a.end_us > a.start_us
+),
+cut AS (
+    SELECT DISTINCT device_id, unnest([from_us, to_us]) AS at_us FROM claimed WHERE from_us < to_us
+),
+span AS (
+    SELECT
+        device_id,
+        at_us AS from_us,
+        lead(at_us) OVER (PARTITION BY device_id ORDER BY at_us) AS to_us
+    FROM cut
+),
+held AS (
+    SELECT s.device_id, s.from_us, s.to_us, c.job_id, c.mig_id, max(c.share_ppm) AS share_ppm
+    FROM span AS s
+    JOIN claimed AS c
+        ON c.device_id = s.device_id AND c.from_us <= s.from_us AND c.to_us >= s.to_us
+    GROUP BY ALL
+),
+holder AS (
+    SELECT device_id, from_us, to_us, job_id, sum(share_ppm)::HUGEINT AS share_ppm
+    FROM held
+    GROUP BY ALL
+),
+whole AS (
+    SELECT
+        *,
+        greatest(
+            whole_ppm(), sum(share_ppm) OVER (PARTITION BY device_id, from_us)
+        )::HUGEINT AS whole_ppm
+    FROM holder
+),
+-- How much of the time up to an instant is in derived hours.
+passed AS (
+    SELECT
+        w.*,
+        coalesce(a.before_us + least(w.from_us - a.hour_us, us_per_hour()), 0) AS from_passed_us,
+        coalesce(b.before_us + least(w.to_us - b.hour_us, us_per_hour()), 0) AS to_passed_us
+    FROM whole AS w
+    ASOF LEFT JOIN derived AS a ON a.hour_us <= w.from_us
+    ASOF LEFT JOIN derived AS b ON b.hour_us <= w.to_us
+),
+limit_of AS (
+    SELECT device_id, max(limit_mw) AS limit_mw FROM device GROUP BY device_id
+),
+beyond AS (
+    SELECT
+        p.job_id,
+        (p.to_us - p.from_us - (p.to_passed_us - p.from_passed_us)) * p.share_ppm * whole_ppm()
+        // p.whole_ppm AS claim,
+        coalesce(
+            d.limit_mw, (SELECT max(limit_mw) FROM limit_of),
+            (SELECT limit_unknown_mw FROM parameters)
+        )::HUGEINT AS limit_mw
+    FROM passed AS p
+    LEFT JOIN limit_of AS d USING (device_id)
+)
+SELECT
+    job_id,
+    ((sum(claim) + whole_ppm() // 2) // whole_ppm())::BIGINT AS beyond_us,
+    ((sum(claim * limit_mw) + whole_ppm() - 1) // whole_ppm())::HUGEINT AS beyond_high_nj
+FROM beyond
+WHERE claim > 0
+GROUP BY job_id
