@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -51,6 +52,30 @@ def test_the_counter_is_found_across_a_long_silence(builder: LakeBuilder) -> Non
     aggregate(builder.lake, T0, "n1", S, "cpu")
     counted = [v for v in builder.lake.read("segment", [T0])["counter_nj"].to_pylist() if v]
     assert sum(counted) == 60_000_000 * 10**6
+
+
+@pytest.mark.parametrize("rarely", [True, False])
+@pytest.mark.parametrize("silent_us", [9 * S, 16 * S, 20 * 60 * S])
+def test_a_silence_over_the_hour_is_time_of_its_board(
+    builder: LakeBuilder, silent_us: int, rarely: bool
+) -> None:
+    """However long it is, and whether or not another board's counter is looked for far away."""
+    edge = T0 + HOUR_US
+    first, last = edge - 5 * S, edge - 5 * S + silent_us
+    for name in ("A", "B"):
+        builder.device(name)
+    builder.power("A", level(100_000, first - 60 * S, first, S))
+    builder.power("A", level(100_000, last, last + 60 * S, S))
+    stamps = [at for at, _ in level(100_000, edge - 100 * S, edge + 100 * S, S)]
+    counted = stamps[::60] if rarely else stamps
+    energy = {at: 1_000_000 + (at - stamps[0]) // 10_000 for at in counted}
+    builder.power("B", [(at, 100_000) for at in stamps], counters=energy)
+    for hour, node in worklist(builder.lake):
+        aggregate(builder.lake, hour, node, S, "cpu")
+    rows = builder.lake.read("segment").to_pylist()
+    spans = sorted((r["start_us"], r["end_us"]) for r in rows if r["device_id"] == "A")
+    assert (spans[0][0], spans[-1][1]) == (first - 60 * S, last + 60 * S)
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
 
 
 def test_duplicates_count_once(builder: LakeBuilder) -> None:

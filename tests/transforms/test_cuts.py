@@ -38,8 +38,6 @@ def test_windows_between_first_and_last_reading() -> None:
 
 
 def test_observation_beyond_the_hour_fills_it() -> None:
-    found = cut([-1, HOUR_US + 5], [])
-    assert found == [(0, HOUR_US)]  # no reading inside: no windows
     found = cut([-1, 10, HOUR_US + 5], [])
     assert (found[0], found[-1], len(found)) == ((0, S), (HOUR_US - S, HOUR_US), 3600)
 
@@ -60,11 +58,23 @@ def test_a_running_job_reaches_to_the_last_reading() -> None:
 
 
 def test_a_held_device_without_readings_is_one_segment_a_job() -> None:
-    assert cut([], [Allocation(5, 10), Allocation(20, HOUR_US + 9)]) == [
-        (5, 10),
-        (10, 20),
-        (20, HOUR_US),
-    ]
+    jobs = [Allocation(5, 10), Allocation(20, HOUR_US + 9)]
+    assert cut([], jobs) == [(5, 10), (20, HOUR_US)]
+    # Nobody held it from 10 to 20, and nothing recorded it: a silence of the whole hour.
+    assert cut([-1, HOUR_US + 5], jobs) == [(5, 10), (20, HOUR_US)]
+    assert cut([-1, HOUR_US + 5], []) == []
+
+
+def test_an_edge_of_a_job_makes_no_time_of_the_device() -> None:
+    seen = [(33 * S, 34 * S), (34 * S, 35 * S)]
+    stamps = [33 * S, 35 * S]
+    assert cut(stamps, [Allocation(-31 * S, 0)]) == seen
+    assert cut(stamps, [Allocation(-31 * S, 1)]) == [(0, 1), *seen]
+    assert cut(stamps, [Allocation(36 * S, 37 * S)]) == [*seen, (36 * S, 37 * S)]
+    # One job inside another, and one over the first reading.
+    nested = [Allocation(S, 20 * S), Allocation(2 * S, 3 * S)]
+    assert cut(stamps, nested) == [(S, 2 * S), (2 * S, 3 * S), (3 * S, 20 * S), *seen]
+    assert cut(stamps, [Allocation(30 * S, 34 * S)]) == [(30 * S, 33 * S), *seen]
 
 
 def test_nothing_known_is_nothing() -> None:

@@ -125,6 +125,29 @@ def test_a_log_of_one_board_next_to_the_hour_that_arrives_late(tmp_path: Path, l
     assert look(builder.lake) == []
 
 
+def test_readings_that_end_a_silence_over_the_edge_arrive_in_a_later_file(tmp_path: Path) -> None:
+    """B goes on at once, A after six minutes: the hour's last seconds of A are then its time."""
+    builder = LakeBuilder(tmp_path / "silent")
+    for name in ("A", "B"):
+        builder.device(name)
+        builder.power(name, level(100_000, EDGE - 60 * S, EDGE - 5 * S, S))
+    builder.power("B", level(100_000, EDGE, EDGE + 20 * S, S))
+    aggregate_all(builder.lake, 5 * S)
+    assert ends_of(builder.lake) == {"A": EDGE - 5 * S, "B": EDGE}
+    builder.power("A", level(100_000, EDGE + 360 * S, EDGE + 380 * S, S))
+    assert (T0, "n1", 5 * S) in look(builder.lake)
+    aggregate_all(builder.lake, 5 * S)
+    assert ends_of(builder.lake) == {"A": EDGE, "B": EDGE}
+    builder.power("A", level(100_000, EDGE + 390 * S, EDGE + 400 * S, S))
+    assert look(builder.lake) == [(EDGE, "n1", 5 * S)]
+
+
+def ends_of(lake: Lake) -> dict[str, int]:
+    """Return the end of the last segment of each device in the first hour."""
+    rows = lake.read("segment", [T0]).sort_by("end_us").to_pylist()
+    return {row["device_id"]: row["end_us"] for row in rows}
+
+
 def test_a_job_edge_that_arrived_later(builder: LakeBuilder) -> None:
     aggregate_all(builder.lake, 5 * S)
     builder.job("j", "A", T0 + 3 * S, T0 + 8 * S)

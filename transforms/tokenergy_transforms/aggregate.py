@@ -210,20 +210,33 @@ class Aggregator:
         """Write the segments of a node and hour; if it has none, remove an earlier run's file."""
         import pyarrow.compute as pc
 
-        readings = segments = 0
+        readings = segments = until_us = 0
         backends: set[str] = set()
-        filled = (result for result in results if result.rows.num_rows)
+
+        def with_rows() -> Iterator[UnitRows]:
+            nonlocal until_us
+            for result in results:
+                until_us = max(until_us, result.until_us)
+                if result.rows.num_rows:
+                    yield result
+
+        filled = with_rows()
         first = next(filled, None)
         if first is None:
             self._lake.remove("segment", work.hour_us, work.node)
         else:
-            notes = {provenance.KEY: work.made_from.text()}
+            notes: dict[str, str] = {}
             with self._lake.writer("segment", work.hour_us, work.node, notes) as file:
-                for rows, integrated_on in itertools.chain([first], filled):
+                for rows, integrated_on, _ in itertools.chain([first], filled):
                     backends.add(integrated_on)
                     readings += pc.sum(rows["readings"]).as_py()
                     segments += rows.num_rows
                     file.write(rows)
+                # The writer keeps its notes when it closes.
+                made_from = provenance.looking_until(
+                    work.made_from, work.folders, work.node, work.hour_us, until_us
+                )
+                notes[provenance.KEY] = made_from.text()
         backend = "+".join(sorted(backends)) or "cpu"  # nothing to integrate takes no GPU
         return Aggregated(work.node, work.hour_us, backend, readings, segments)
 

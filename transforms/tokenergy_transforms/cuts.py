@@ -1,4 +1,5 @@
-"""Where segments begin and end: at window edges and job edges, over the time a device was observed.
+"""Where segments begin and end: at window edges and job edges, over the time a device was observed
+and the time that a job held it; over no other time.
 
 In: readings, allocations, the hour and the window. Out: the segments of every device.
 """
@@ -106,41 +107,71 @@ def segments(
     devices = [np.empty(0, np.int32)]
     starts, ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for d, (span, of_device) in enumerate(zip(observed, allocations, strict=True)):
-        cuts = _cuts(span, of_device, hour_us, window_us)
-        devices.append(np.full(max(len(cuts) - 1, 0), d, np.int32))
-        starts.append(cuts[:-1])
-        ends.append(cuts[1:])
+        seen = _observed_part(span, hour_us)
+        held = _held_parts(seen, of_device, hour_us)
+        cuts = _cuts(seen, held, hour_us, window_us)
+        start, end = cuts[:-1], cuts[1:]
+        known = _known(cuts, seen, held)
+        if known is not None:
+            start, end = start[known], end[known]
+        devices.append(np.full(len(start), d, np.int32))
+        starts.append(start)
+        ends.append(end)
     return np.concatenate(devices), np.concatenate(starts), np.concatenate(ends)
 
 
-def _cuts(
-    span: Observed | None, allocations: Sequence[Allocation], hour_us: int, window_us: int
-) -> I64:
-    """Return the cuts of one device, ascending; none if it was neither observed nor allocated.
+def _observed_part(span: Observed | None, hour_us: int) -> tuple[int, int] | None:
+    """Return the part of the hour in which a device was observed; None if it has no reading there.
 
-    Time before its first and after its last reading counts where a job held the device: it is the
-    job's, and its energy is not known.
+    A silence that spans the whole hour is no observation, whatever is known of the hours beside it.
     """
-    end_us = hour_us + HOUR_US
-    if span and (span.first_us >= end_us or span.last_us < hour_us):
-        span = None
-    edges: list[int] = []
-    if span:
-        edges += [span.first_us, span.last_us]
-    for job in allocations:
-        if job.end_us is not None:
-            edges += [job.start_us, job.end_us]
-        elif span:  # a running job holds the device until its last reading
-            edges += [job.start_us, max(job.start_us, span.last_us)]
-    edges = [min(max(edge, hour_us), end_us) for edge in edges]
-    if not edges or min(edges) == max(edges):
-        return np.empty(0, np.int64)
     if not span or not span.inside:
-        return _distinct(np.array(edges, np.int64))
-    left, right = edges[0], edges[1]
-    windows = np.arange(hour_us + (left - hour_us) // window_us * window_us, right, window_us)
-    windows = windows[(windows > left) & (windows < right)]
-    return _distinct(np.concatenate([windows, np.array(edges, np.int64)]))
+        return None
+    return max(span.first_us, hour_us), min(span.last_us, hour_us + HOUR_US)
+
+
+def _held_parts(
+    seen: tuple[int, int] | None, allocations: Sequence[Allocation], hour_us: int
+) -> I64:
+    """Return the parts of the hour in which jobs held a device: int64[n, 2], empty ones too.
+
+    A running job holds the device until its last reading.
+    """
+    held = [
+        (job.start_us, max(job.start_us, seen[1]) if seen and job.end_us is None else job.end_us)
+        for job in allocations
+        if seen or job.end_us is not None
+    ]
+    return np.array(held, np.int64).reshape(-1, 2).clip(hour_us, hour_us + HOUR_US)
+
+
+def _cuts(seen: tuple[int, int] | None, held: I64, hour_us: int, window_us: int) -> I64:
+    """Return the cuts of one device, ascending; none if it was neither observed nor held."""
+    edges = [held.ravel()]
+    if seen:
+        left, right = seen
+        windows = np.arange(hour_us + (left - hour_us) // window_us * window_us, right, window_us)
+        windows = windows[(windows > left) & (windows < right)]
+        edges = [windows, np.array(seen, np.int64), *edges]
+    return _distinct(np.concatenate(edges))
+
+
+def _known(cuts: I64, seen: tuple[int, int] | None, held: I64) -> np.ndarray | None:
+    """Return which segments between cuts are observed or held; None if all are.
+
+    Time before the first and after the last reading counts where a job held the device: it is the
+    job's, and its energy is not known. Where none did, nothing is known of it, not even that the
+    device was there: an edge of a job in the same hour must not make it time of the device.
+    """
+    if not len(cuts) or (seen and seen[0] <= cuts[0] and cuts[-1] <= seen[1]):
+        return None
+    holders = np.zeros(len(cuts), np.int64)
+    np.add.at(holders, np.searchsorted(cuts, held[:, 0]), 1)
+    np.add.at(holders, np.searchsorted(cuts, held.max(axis=1)), -1)
+    known = np.cumsum(holders)[:-1] > 0
+    if seen:
+        known |= (cuts[:-1] >= seen[0]) & (cuts[1:] <= seen[1])
+    return known
 
 
 def _distinct(cuts: I64) -> I64:

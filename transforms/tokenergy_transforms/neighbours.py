@@ -27,6 +27,27 @@ def reach_over(ts_us: I64, offsets: I64, begin_us: int, end_us: int, every: bool
     return True
 
 
+def looked_until(loaded: Readings, begin_us: int, end_us: int, far_us: int) -> int:
+    """Return until when readings after a span matter: up to the nearest of each device.
+
+    Args:
+        loaded: readings, ascending inside a device.
+        begin_us, end_us: the span; only devices with readings in it count.
+        far_us: until when readings are looked for.
+    """
+    until_us = end_us
+    for ts_us, offsets in (
+        (loaded.ts_us, loaded.offsets),
+        (loaded.counter_ts_us, loaded.counter_offsets),
+    ):
+        for first, last in itertools.pairwise(offsets.tolist()):
+            ts = ts_us[first:last]
+            inside, after = np.searchsorted(ts, [begin_us, end_us])
+            if inside < after:
+                until_us = max(until_us, far_us if after == len(ts) else int(ts[after]))
+    return until_us
+
+
 def find_nearest(
     chunks: Iterable[Chunk], begin_us: int, end_us: int, far: tuple[int, int], nearest: I64
 ) -> None:

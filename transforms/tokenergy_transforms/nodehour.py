@@ -15,10 +15,11 @@ import numpy as np
 
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_transforms import cuts, readings
-from tokenergy_transforms.batch import I64, Readings
+from tokenergy_transforms.batch import COUNTER_SPAN_US, I64, Readings
 from tokenergy_transforms.choice import Backend, Integrator
 from tokenergy_transforms.doubts import doubts_of
 from tokenergy_transforms.inventory import Inventory
+from tokenergy_transforms.neighbours import looked_until
 from tokenergy_transforms.plausible import Plausible
 from tokenergy_transforms.powerfiles import PowerFiles
 from tokenergy_transforms.provenance import MadeFrom, PowerFolders, made_from
@@ -33,10 +34,14 @@ _LEAST_MARGIN_US = 10_000_000
 
 
 class UnitRows(NamedTuple):
-    """The segments of one work unit, and the back end that integrated them."""
+    """The segments of one work unit, the back end that integrated them, and until when they look.
+
+    `until_us` is the latest stamp after the hour at which a reading would have changed them.
+    """
 
     rows: pa.Table
     backend: Backend
+    until_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class NodeHour:
         boots_us: returns when the host was started again; reads the clocks at the first call.
         margin_us: how far outside of a unit readings are looked for.
         units: the work, in the order of its segments.
+        folders: the files that there were before the readings were read.
         made_from: what the segments are made from; see `provenance.py`.
     """
 
@@ -63,6 +69,7 @@ class NodeHour:
     boots_us: Callable[[], I64]
     margin_us: int
     units: list[WorkUnit]
+    folders: PowerFolders
     made_from: MadeFrom
 
 
@@ -95,6 +102,7 @@ def plan_node_hour(
         boots_us=cache(partial(inventory.boots_of, node, hour_us)),
         margin_us=int(limits.max(initial=_LEAST_MARGIN_US)),
         units=plan_units(rows, devices, hour_us, window_us, budget.unit_bytes, row_groups),
+        folders=folders,
         made_from=made_from(folders, inventory, node, hour_us, window_us),
     )
 
@@ -121,7 +129,9 @@ def integrate_unit(
     integrated = integrate(batch)
     doubts = doubts_of(loaded, batch, integrate)
     rows = to_table(batch, integrated.result, doubts, list(unit.devices), work.node)
-    return UnitRows(rows, integrated.backend)
+    far_us = work.hour_us + HOUR_US + COUNTER_SPAN_US
+    until_us = looked_until(loaded, unit.begin_us, unit.end_us, far_us)
+    return UnitRows(rows, integrated.backend, until_us)
 
 
 def _load(files: PowerFiles, work: NodeHour, unit: WorkUnit) -> Readings:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tokenergy_collectors.lake import Lake
@@ -35,11 +35,14 @@ class MadeFrom:
         files: power files of the hour, and those next to it on both sides; names. Their names tell
             their hours.
         facts: digest of the job edges in the hour and of the devices' update periods and limits.
+        until_us: the latest stamp after the hour at which a reading would have changed them: the
+            nearest reading of each device, or as far as readings are looked for.
     """
 
     window_us: int
     files: list[str]
     facts: str
+    until_us: int = 0
 
     def text(self) -> str:
         """Return it as a JSON object."""
@@ -80,18 +83,20 @@ class PowerFolders:
         """Return the nodes with power files in an hour."""
         return sorted(self._of_hour(hour_us))
 
-    def around(self, node: str, hour_us: int) -> list[str]:
+    def around(self, node: str, hour_us: int, until_us: int = 0) -> list[str]:
         """Return the files of a node in an hour, those of the hour before and the first ones after.
 
         An hour's segments reach to the nearest reading of each device beyond each edge, not
         further. A name tells when a file begins, not when it ends: any file of the hour before may
         hold the last reading of some device. Files with the first readings of the next hour begin
-        together, also if each is of one device.
+        together, also if each is of one device. A device that was silent over the edge may have its
+        first reading in a later one: those that begin by `until_us` count too.
         """
         before = self._of_hour(hour_us - HOUR_US).get(node, [])
         after = self._of_hour(hour_us + HOUR_US).get(node, [])
         begins_us = min((us for us in map(_first_us, after) if us), default=0)
-        first = [name for name in after if _first_us(name) <= begins_us + _TOGETHER_US]
+        until_us = max(until_us, begins_us + _TOGETHER_US)
+        first = [name for name in after if _first_us(name) <= until_us]
         return [*before, *self._of_hour(hour_us).get(node, []), *first]
 
     def _of_hour(self, hour_us: int) -> dict[str, list[str]]:
@@ -118,6 +123,13 @@ def _is_of(name: str, hour_us: int) -> bool:
     """Return whether a file is, or may be, one of an hour: a foreign name does not tell."""
     first_us = _first_us(name)
     return not first_us or hour_us <= first_us < hour_us + HOUR_US
+
+
+def looking_until(
+    made: MadeFrom, folders: PowerFolders, node: str, hour_us: int, until_us: int
+) -> MadeFrom:
+    """Return what segments were made from that look for readings until a stamp after the hour."""
+    return replace(made, files=folders.around(node, hour_us, until_us), until_us=until_us)
 
 
 def made_from(
@@ -182,6 +194,8 @@ def outdated(
         before = MadeFrom.parse(_note(path))
         window_us = before.window_us if before else None
         now = made_from(folders, inventory, node, hour_us, window_us or 0)
+        if before is not None:
+            now = looking_until(now, folders, node, hour_us, before.until_us)
         if before is None or before.outdated_by(now, hour_us):
             found.append((hour_us, node, window_us))
     return found

@@ -50,7 +50,7 @@ def load(
         hour_us: start of the hour.
         devices: the devices, sorted.
         margin_us: how far outside of the hour to look for the nearest readings. Where a device with
-            a counter has none that near, it is widened to `COUNTER_SPAN_US`.
+            readings in the hour has none that near, it is widened to `COUNTER_SPAN_US`.
         plausible: what the readings are measured against.
 
     Raises:
@@ -88,9 +88,11 @@ def load_span(
     loaded = _copy_together(chunks, devices, *wide)
     del chunks
     partial = (begin_us, end_us) != (hour_us, hour_us + HOUR_US)
-    near = reach_over(loaded.counter_ts_us, loaded.counter_offsets, begin_us, end_us, partial)
-    if partial:  # a gap inside the hour may be of any length
-        near = near and reach_over(loaded.ts_us, loaded.offsets, begin_us, end_us, partial)
+    # Power as well as counters: a silence over the edge is time of the device, however long it is
+    # and whatever the counters of its neighbours say.
+    near = reach_over(
+        loaded.counter_ts_us, loaded.counter_offsets, begin_us, end_us, partial
+    ) and reach_over(loaded.ts_us, loaded.offsets, begin_us, end_us, partial)
     far = (hour_us - COUNTER_SPAN_US, hour_us + HOUR_US + COUNTER_SPAN_US)
     if near or margin_us >= COUNTER_SPAN_US:
         return _cleaned(loaded, plausible)

@@ -83,6 +83,17 @@ counted AS (
     LEFT JOIN owned AS o ON o.device_id = s.device_id AND o.hour_us = s.hour_us
     GROUP BY ALL
 ),
+-- A job may hold a device later than its last reading; if none holds it at once, no segment begins
+-- with that reading.
+unfollowed AS (
+    SELECT l.device_id, l.hour_us, 1 AS unheld
+    FROM (SELECT device_id, hour_us, max(ts_us) AS ts_us FROM seen GROUP BY ALL) AS l
+    JOIN owned AS o ON o.device_id = l.device_id AND o.hour_us = l.hour_us
+    SEMI JOIN segment AS e ON e.device_id = l.device_id AND e.end_us = l.ts_us
+    ANTI JOIN segment AS s ON s.device_id = l.device_id AND s.start_us = l.ts_us
+    WHERE l.ts_us >= o.first_us AND l.ts_us < o.last_us
+    GROUP BY ALL
+),
 judged AS (
     SELECT
         device_id,
@@ -92,9 +103,11 @@ judged AS (
         coalesce(booked, 0) AS booked,
         readings - within AS outside,
         -- A node whose segments have no reading of the device may have a lone one.
-        greatest(coalesce(of_device.nodes, 1) - coalesce(b.nodes, 0), 0) AS lone
+        greatest(coalesce(of_device.nodes, 1) - coalesce(b.nodes, 0), 0) AS lone,
+        coalesce(u.unheld, 0) AS unheld
     FROM counted
     LEFT JOIN booking AS b USING (device_id, hour_us)
+    LEFT JOIN unfollowed AS u USING (device_id, hour_us)
     LEFT JOIN (
         SELECT device_id, count(DISTINCT node) AS nodes FROM device GROUP BY device_id
     ) AS of_device USING (device_id)
@@ -106,5 +119,5 @@ SELECT
     booked,
     outside
 FROM judged
-WHERE inside < booked OR outside + inside - booked > lone
+WHERE inside < booked OR outside + inside - booked > lone + unheld
 ORDER BY ALL

@@ -82,10 +82,13 @@ def ledger(
 
 
 def _tenures(found: Booked, cuts: set[int]) -> list[list[int]]:
-    """Return the segments between two neighbouring edges of jobs, for all such times."""
+    """Return the segments between two neighbouring edges of jobs, for all such times.
+
+    Time that is not the device's ends one too.
+    """
     tenures: list[list[int]] = []
     for i, s in enumerate(found.segments):
-        if not tenures or s.start in cuts:
+        if not tenures or s.start in cuts or s.start != found.segments[i - 1].end:
             tenures.append([])
         tenures[-1].append(i)
     return tenures

@@ -5,11 +5,11 @@ Rules: docs/ledger.md, "From readings to segments".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tests.oracle.reckon.holders import Allocation
-from tests.oracle.reckon.meters import EnergyCounter, Sensor
+from tests.oracle.reckon.meters import COUNTER_REACH_US, EnergyCounter, Sensor
 
 WINDOW_US = 1_000_000
 HOUR_US = 3_600_000_000
@@ -75,9 +75,13 @@ def segments(
         goes_on: whether its node is read in a later hour too.
     """
     sensor, spread, counter = meters
-    cuts = _cuts(hour, sorted({*sensor.stamps, *counter.stamps}), held, goes_on)
+    stamps = _within_reach(hour, sorted({*sensor.stamps, *counter.stamps}))
+    held = _held_in(hour, held, stamps, goes_on)
+    cuts = _cuts(hour, stamps, held)
     found = []
     for start, end in pairwise(cuts):
+        if not _is_time_of_device(start, end, stamps, held):
+            continue
         inside, at_end = sensor.inside(start, end), sensor.at(end)
         found.append(
             Segment(
@@ -97,28 +101,50 @@ def segments(
     return found
 
 
-def _cuts(hour: int, stamps: list[int], held: list[Allocation], goes_on: bool) -> list[int]:
-    """Return the cuts: edges of windows while it is observed, and all edges of jobs."""
+def _within_reach(hour: int, stamps: list[int]) -> list[int]:
+    """Return the readings that say when a device was observed in an hour.
+
+    Those of the hour and up to 50 minutes around it; none if none is in the hour itself.
+    """
     until = hour + HOUR_US
-    edges: list[int] = []
-    observed = bool(stamps) and stamps[0] < until and stamps[-1] >= hour
-    if observed:
-        edges += [stamps[0], stamps[-1]]
+    if not any(hour <= t < until for t in stamps):
+        return []
+    return [t for t in stamps if hour - COUNTER_REACH_US <= t < until + COUNTER_REACH_US]
+
+
+def _is_time_of_device(start: int, end: int, stamps: list[int], held: list[Allocation]) -> bool:
+    """Say whether a device was observed or held between two neighbouring cuts."""
+    if stamps and stamps[0] <= start and end <= stamps[-1]:
+        return True
+    return any(a.start_us <= start and end <= (a.end_us or start) for a in held)
+
+
+def _held_in(
+    hour: int, held: list[Allocation], stamps: list[int], goes_on: bool
+) -> list[Allocation]:
+    """Return the allocations that reach into an hour, each with an end."""
+    until = hour + HOUR_US
+    found = []
     for a in held:
         if a.start_us >= until or (a.end_us is not None and a.end_us <= hour):
             continue
         if a.end_us is not None:
-            edges += [a.start_us, a.end_us]
+            found.append(a)
         elif goes_on:  # the node is read later too: a job that runs held its devices all along
-            edges += [a.start_us, until]
-        elif observed:  # a job that runs holds the device until its last reading
-            edges += [a.start_us, max(a.start_us, stamps[-1])]
-    edges = [min(max(t, hour), until) for t in edges]
-    if not edges or min(edges) == max(edges):
-        return []
+            found.append(replace(a, end_us=until))
+        elif stamps:  # a job that runs holds the device until its last reading
+            found.append(replace(a, end_us=max(a.start_us, stamps[-1])))
+    return found
+
+
+def _cuts(hour: int, stamps: list[int], held: list[Allocation]) -> list[int]:
+    """Return the cuts: edges of windows while it is observed, and all edges of jobs."""
+    until = hour + HOUR_US
+    edges = [t for a in held for t in (a.start_us, a.end_us) if t is not None]
     windows: list[int] = []
-    if observed and any(hour <= t < until for t in stamps):
+    if stamps:
+        edges += [stamps[0], stamps[-1]]
         first, last = max(stamps[0], hour), min(stamps[-1], until)
         windows = list(range(first // WINDOW_US * WINDOW_US, last, WINDOW_US))
         windows = [t for t in windows if first < t < last]
-    return sorted({*edges, *windows})
+    return sorted({*windows, *(min(max(t, hour), until) for t in edges)})

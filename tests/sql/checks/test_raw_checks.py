@@ -245,3 +245,21 @@ def test_two_jobs_on_a_board_without_readings_contend(builder: LakeBuilder) -> N
     builder.job("l", "C", T0 + 30 * S, T0 + 60 * S)
     (row,) = found(builder.build(), "jobs_do_not_contend").rows
     assert row == ("C", "2026-01-15T08:00:30.000000Z", 1, 2)
+
+
+@pytest.mark.parametrize("held_us", [0, 1])
+def test_time_that_nobody_held_outside_of_the_readings_is_no_hole(
+    tmp_path: Path, held_us: int
+) -> None:
+    """Read from 30 s to 50 s; held until just after the hour begins, and again from 60 s on."""
+    builder = LakeBuilder(tmp_path / "unheld")
+    builder.device("A")
+    builder.power("A", level(100_000, T0 + 30 * S, T0 + 50 * S, S))
+    builder.job("before", "A", T0 - 10 * S, T0 + held_us)
+    builder.job("after", "A", T0 + 60 * S, T0 + 70 * S)
+    lake = builder.build()
+    rows = lake.read("ledger_hour", [T0]).to_pylist()
+    assert sum(row["device_us"] for row in rows) == 30 * S + held_us
+    assert sum(row["device_us"] for row in rows if row["job_id"] is None) == 20 * S
+    for check in ("ledger_is_complete", "readings_are_booked", "law"):
+        assert found(lake, check).rows == []

@@ -50,7 +50,8 @@ divided AS (
             OR (known = 'none') <> (lag(known) OVER device = 'none')
             OR start_us <> lag(end_us) OVER device,
             false
-        )::INT AS divides
+        )::INT AS divides,
+        coalesce(start_us <> lag(end_us) OVER device, false) AS after_hole
     FROM classed
     WINDOW device AS (PARTITION BY device_id ORDER BY start_us)
 ),
@@ -58,8 +59,8 @@ blocked AS (
     SELECT
         *,
         sum(divides) OVER device AS stretch,
-        -- Between two neighbouring edges the same jobs hold the device.
-        sum(at_edge::INT) OVER device AS tenure
+        -- Between two neighbouring edges the same jobs hold the device; none spans a hole.
+        sum((at_edge OR after_hole)::INT) OVER device AS tenure
     FROM divided
     WINDOW device AS (PARTITION BY device_id ORDER BY start_us)
 ),

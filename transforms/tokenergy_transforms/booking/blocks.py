@@ -50,7 +50,8 @@ class Blocks:
     Attributes:
         counter_nj: int64[n]; `NONE` where there is no counter or it is broken.
         metered_by: int8[n], places in `METERED_BY`: which meters have a value.
-        at_edge, divides, beside: bool[n]: begins at an edge; begins a block; touches an edge.
+        at_edge, divides, beside: bool[n]: begins at an edge or after time that is not the device's;
+            begins a block; touches an edge.
         head: int32[n], the first segment of the block.
         integral_nj, total_nj: int64[n], of the block; valid at its head alone.
         running_nj: int64[n], integral from the block's head to the segment's end.
@@ -148,6 +149,8 @@ def _mark(first, last, segments, cuts, at_edge, beside, starts_span):  # type: i
         passed = left + np.int64(at_edge[i])
         starts_span[i] = passed != before or right != behind
         before, behind = passed, right
+        if i > first and start_us[i] != end_us[i - 1]:
+            at_edge[i] = True  # what is uncertain at the edges of a job is no one else's
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
