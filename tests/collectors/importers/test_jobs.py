@@ -241,7 +241,7 @@ def test_a_list_that_has_grown_keeps_its_own_rows(lake: Lake, write: Write) -> N
     ("first", "second", "warned"),
     [
         ("j,n1,0,@1,@9", "j,n1,1,@1,@9", True),  # the board was another one
-        ("j,n1,0,@1,", "j,n1,0,@3,@9", True),  # running since 1, or not?
+        ("j,n1,0,@1,", "j,n1,0,@3,@9", False),  # so it does an open one
         ("j,n1,0,@1,@9", "j,n1,0,@1,@9", False),
         ("j,n1,0,@1,@9", "j,n1,0,@3,@9", False),  # a corrected start replaces the record
         ("j,n1,0,@1,@9", "j,n1,0-1,@1,@9", False),

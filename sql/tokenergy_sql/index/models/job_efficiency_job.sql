@@ -12,7 +12,7 @@ rated AS (
             AS full_rate,
         -- Why an hour that has next to nothing of the job has no steady state is no reason at all.
         device_us * 100 < sum(device_us) OVER (PARTITION BY job_id) AS slight,
-        device_us * 1000000 < sum(device_us) OVER (PARTITION BY job_id) AS negligible
+        device_us * whole_ppm() < sum(device_us) OVER (PARTITION BY job_id) AS negligible
     FROM job_efficiency
 )
 SELECT
