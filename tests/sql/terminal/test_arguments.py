@@ -97,7 +97,9 @@ def test_an_hour_that_is_not_yet_aggregated(lake: Lake) -> None:
 
 def test_an_hour_that_a_job_held_without_readings(lake: Lake) -> None:
     """It is work of the aggregation: such an hour is a gap, not a mistake."""
-    LakeBuilder(lake.root).job("k", "A", T0 + HOUR_US, T0 + 2 * HOUR_US)
+    builder, later_us = LakeBuilder(lake.root), T0 + 2 * HOUR_US
+    builder.job("k", "A", T0 + HOUR_US, later_us)
+    builder.power("A", level(100_000, later_us, later_us + 10 * S, S))
     arguments = ["aggregate", "--lake", str(lake.root), "--hour", "2026-01-15T09"]
     assert CliRunner().invoke(app, [*arguments, "--device", "cpu"]).exit_code == 0
 
