@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -36,7 +37,7 @@ VALUES = {
     "watts(1500)": 1.5,
     "mean_watts(3000000000, 1500000)": 2.0,
     "job_key('a', '17')": "a/17",
-    "least_joint_coverage()": 0.1,
+    "least_joint_coverage()": Decimal("0.1"),
     "token_leap(100000001, 10)": True,
     """token_parallel('sglang:x', '{"dp_rank":"1","tp_rank":"3"}')""": '{"dp_rank":"1",}',
 }
