@@ -101,7 +101,7 @@ def _tokens_bounds(
         elif theirs["n_odd"]:
             wrong = got > right + 2 if name == "n_low" else got < right - 2
         else:
-            more = theirs["n_lost"] if name == "n_high" else 0
+            more = 3 * theirs["n_lost"] if name == "n_high" else 0
             wrong = not right - 2 <= got <= right + more + 2
         if wrong:
             yield Difference(where, f"{what} {name}", got, right)

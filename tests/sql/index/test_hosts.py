@@ -113,7 +113,7 @@ def test_no_device_time_is_no_energy_of_an_undeclared_host(builder: LakeBuilder)
     builder.job("j", "A", EDGE - 60 * S, EDGE + 1, share_ppm=500_000)
     lake = builder.build(Site(1_000_000, None, {}))
     hours = ask(lake, "SELECT device_us, e_host_nj FROM job_hour_index ORDER BY hour_us")
-    assert [(h["device_us"], h["e_host_nj"]) for h in hours] == [(30 * S, None), (0, 0)]
+    assert [(h["device_us"], h["e_host_nj"]) for h in hours] == [(30 * S, None), (1, 0)]
     assert burdened(lake)["e_host_nj"] is None
 
 

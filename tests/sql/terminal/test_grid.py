@@ -54,7 +54,7 @@ def grids(draw: st.DrawFn) -> Grid:
 def test_every_number_that_is_shown_is_shown_whole(grid: Grid, width: int) -> None:
     lines = printed(grid, width)
     text = "\n".join(lines)
-    shown = re.search(r"^not shown, for lack of width: ", text, re.MULTILINE)
+    shown = re.search(r"^not shown, for lack of width:\s", text, re.MULTILINE)
     for row in grid.rows:
         for heading, cell in zip(grid.headings, row, strict=True):
             if shown and heading.rank:
