@@ -7,9 +7,9 @@ from tokenergy_collectors.lake.table import Column, Table, col, nullable
 _SUMS: tuple[Column, ...] = (
     col("device_us", "int64", "claimed device time, times the share; seen by a collector or not"),
     col("covered_us", "int64", "claimed device time with known power"),
-    col("unseen_us", "int64", "claimed device time of which nothing at all was recorded"),
-    col("token_us", "int64", "claimed device time in which the token counters were read"),
-    col("joint_us", "int64", "claimed device time in which both power and tokens are known"),
+    nullable("unseen_us", "int64", "claimed device time of which nothing at all was recorded"),
+    nullable("token_us", "int64", "claimed device time in which the token counters were read"),
+    nullable("joint_us", "int64", "claimed device time in which both power and tokens are known"),
     nullable("e_gpu_nj", "int128", "GPU energy"),
     nullable("e_gpu_low_nj", "int128", "lower bound of e_gpu_nj"),
     nullable("e_gpu_high_nj", "int128", "upper bound of e_gpu_nj"),

@@ -114,6 +114,7 @@ def test_every_phase_is_told_by_hand(builder: LakeBuilder) -> None:
 
 
 def test_sums_beyond_53_bits_are_exact(builder: LakeBuilder) -> None:
+    builder.device("A", ts_us=T0 - S, limit_mw=2_000_000_000)  # so that a megawatt is plausible
     run(builder, ((600, 1_234_567, 1_013, 7, 100), (600, 1_034_561, 701, 3, 100)))
     (row,) = hours(builder.build())
     assert min(row["e_steady_nj"], row["e_low_batch_nj"]) > 2**53
