@@ -114,10 +114,19 @@ def test_every_phase_is_told_by_hand(builder: LakeBuilder) -> None:
 
 
 def test_sums_beyond_53_bits_are_exact(builder: LakeBuilder) -> None:
-    builder.device("A", ts_us=T0 - S, limit_mw=2_000_000_000)  # so that a megawatt is plausible
-    run(builder, ((600, 1_234_567, 1_013, 7, 100), (600, 1_034_561, 701, 3, 100)))
+    """Eight boards of 2 kW: no board draws so much that one would be enough."""
+    builder.device("A", ts_us=T0 - S, limit_mw=2_000_000)
+    run(builder, ((600, 2_001, 1_013, 7, 100), (600, 1_901, 701, 3, 100)))
+    for number in range(1, 8):
+        name = f"A{number}"
+        builder.device(name, index=number, limit_mw=2_000_000)
+        first = level(2_001_000, T0, T0 + 600 * S - 100_000)
+        second = level(1_901_000, T0 + 600 * S, T0 + 1200 * S)
+        builder.power(name, first + second)
+        builder.job("j", name, T0, T0 + 1200 * S)
     (row,) = hours(builder.build())
     assert min(row["e_steady_nj"], row["e_low_batch_nj"]) > 2**53
+    assert row["e_gpu_nj"] == row["e_steady_nj"] + row["e_low_batch_nj"] + row["e_unknown_nj"]
 
 
 def test_above_a_cap_steady_power_is_told_exactly(builder: LakeBuilder) -> None:
