@@ -83,14 +83,15 @@ counted AS (
     LEFT JOIN owned AS o ON o.device_id = s.device_id AND o.hour_us = s.hour_us
     GROUP BY ALL
 ),
--- A job may hold a device later than its last reading; if none holds it at once, no segment begins
--- with that reading.
+-- A reading may end a segment while no time begins with it: nobody held the device then, or its
+-- record ends. Whether time is missing there, `ledger_is_complete` says.
 unfollowed AS (
-    SELECT l.device_id, l.hour_us, 1 AS unheld
-    FROM (SELECT device_id, hour_us, max(ts_us) AS ts_us FROM seen GROUP BY ALL) AS l
+    SELECT l.device_id, l.hour_us, count(DISTINCT l.ts_us) AS unheld
+    FROM seen AS l
     JOIN owned AS o ON o.device_id = l.device_id AND o.hour_us = l.hour_us
     SEMI JOIN segment AS e ON e.device_id = l.device_id AND e.end_us = l.ts_us
-    ANTI JOIN segment AS s ON s.device_id = l.device_id AND s.start_us = l.ts_us
+    ANTI JOIN segment AS s
+        ON s.device_id = l.device_id AND s.start_us <= l.ts_us AND s.end_us > l.ts_us
     WHERE l.ts_us >= o.first_us AND l.ts_us < o.last_us
     GROUP BY ALL
 ),

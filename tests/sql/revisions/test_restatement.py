@@ -90,7 +90,7 @@ def test_a_corrected_job_restates_the_hours_it_touches_alone(builder: LakeBuilde
     done = _index(lake)
     touched = T0 + HOUR_US
     assert set(done.causes) == {touched}
-    assert done.causes[touched] == ["jobs", "tokens"]
+    assert done.causes[touched] == ["jobs", "segments", "tokens"]
     after = _digests(lake)
     changed = {path for path in after if after[path] != before.get(path)}
     assert {path for path in changed if not path.startswith("job_index/")} <= {
@@ -98,7 +98,8 @@ def test_a_corrected_job_restates_the_hours_it_touches_alone(builder: LakeBuilde
     }
     assert any(path.startswith("ledger/") for path in changed)
     found = compare(lake, 1, 2)
-    assert [job.job_id for job in found.moved] == ["short"]
+    # The other job bears a part of what nobody holds any more.
+    assert [job.job_id for job in found.moved] == ["short", "long"]
     moved = found.moved[0]
     assert moved.hours_us == [touched]
     assert "jobs" in moved.causes
@@ -225,7 +226,8 @@ def test_commands(builder: LakeBuilder) -> None:
     _aggregate(lake)
     run.invoke(app, ["index", "--lake", root])
     result = run.invoke(app, ["diff", "--lake", root])
-    assert "Revision 1 to 2: 1 job differs" in result.output
+    # The other job bears a part of what nobody holds any more.
+    assert "Revision 1 to 2: 2 jobs differ" in result.output
     assert "short" in result.output
     assert "jobs" in result.output
     assert "2 differ, 2 are the same" in result.output

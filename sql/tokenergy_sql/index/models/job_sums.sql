@@ -21,10 +21,11 @@ added AS (
         CASE WHEN bool_and(e_host_nj IS NOT NULL OR device_us = 0) THEN sum(e_host_nj) END
             AS e_host_nj,
         count(e_gpu_nj) > 0 AND bool_and(e_facility_low_nj IS NOT NULL OR device_us = 0) AS bounded,
-        CASE WHEN bounded THEN sum(coalesce(e_facility_nj, e_facility_low_nj)) END
+        CASE WHEN bounded THEN coalesce(sum(coalesce(e_facility_nj, e_facility_low_nj)), 0) END
             AS e_facility_nj,
-        CASE WHEN bounded THEN sum(e_facility_low_nj) END AS e_facility_low_nj,
-        CASE WHEN bounded THEN sum(e_facility_high_nj)::HUGEINT END AS e_facility_high_nj,
+        CASE WHEN bounded THEN coalesce(sum(e_facility_low_nj), 0) END AS e_facility_low_nj,
+        CASE WHEN bounded THEN coalesce(sum(e_facility_high_nj), 0)::HUGEINT END
+            AS e_facility_high_nj,
         sum(e_gpu_burdened_nj) AS e_gpu_burdened_nj,
         CASE
             WHEN bool_and(e_facility_burdened_nj IS NOT NULL OR device_us = 0)
@@ -142,7 +143,7 @@ SELECT
     -- Time that nothing recorded, in derived hours and beyond them, has no lower bound but 0.
     coalesce(e_gpu_low_nj, CASE WHEN beyond_us > 0 THEN 0 END) AS e_gpu_low_nj,
     coalesce(e_gpu_high_nj + beyond_high_nj, e_gpu_high_nj, beyond_high_nj) AS e_gpu_high_nj,
-    e_facility_high_nj + scale_ppm(coalesce(beyond_high_nj, 0), site.pue_ppm) AS e_facility_high_nj,
+    e_facility_high_nj + coalesce(scale_ppm(beyond_high_nj, site.pue_ppm), 0) AS e_facility_high_nj,
     e_gpu_low_nj + each_nj AS e_gpu_rss_low_nj,
     e_gpu_high_nj + coalesce(beyond_high_nj, 0) - each_nj AS e_gpu_rss_high_nj,
     -- Errors that add up by squares are in proportion to the energy.
