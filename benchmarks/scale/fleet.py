@@ -151,6 +151,9 @@ def segments(node: int, ids: list[str], jobs: list[Job], hour_us: int) -> pa.Tab
     columns = {name: _array(value) for name, value in values.items()}
     columns["device_id"] = _repeated(ids, shape[1])
     columns["node"] = _repeated([name_of(node)], shape[0] * shape[1])
+    rows = shape[0] * shape[1]
+    for field in SEGMENT.schema():  # nothing of this fleet is sparse, doubtful or out of place
+        columns.setdefault(field.name, pa.nulls(rows, field.type))
     return pa.table({name: columns[name] for name in SEGMENT.column_names})
 
 
