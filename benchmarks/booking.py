@@ -51,6 +51,7 @@ def book(lake: Lake, runs: int) -> dict[str, list[tuple[float, float]]]:
 
     def both(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator[Piece]:
         if not lake.files("segment", [hour_us]):  # tokens alone
+            yield from by_kernels(con, lake, hour_us)
             return
         took, in_sql = _timed(lambda: ledger_by_sql(con))
         found["SQL alone"].append(took)
