@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.interrupt import scratch
@@ -61,8 +61,8 @@ class _RawStdout(io.RawIOBase):
             return os.isatty(self._fd)
         return False
 
-    def write(self, data: object) -> int:
-        view = memoryview(data)  # type: ignore[arg-type]
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
         if self._failed:
             return view.nbytes
         while True:

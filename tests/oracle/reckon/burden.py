@@ -63,7 +63,9 @@ def _site(rows: list[Entry], hour: int, borne: Hosts, site: Site) -> list[Borne]
         host = (own_host[job] or 0) + pool_host * upper // whole - pool_host * lower // whole
         before, running = site.times_pue(running, hour), running + gpu + host
         after = site.times_pue(running, hour)
-        known = declared and before is not None and after is not None
-        found.append((job, gpu, after - before if known else None))  # type: ignore[operator]
+        borne = None
+        if declared and before is not None and after is not None:
+            borne = after - before
+        found.append((job, gpu, borne))
         lower = upper
     return found

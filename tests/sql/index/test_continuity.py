@@ -99,7 +99,7 @@ def figures(root: Path, start_us: int, end_us: int, share_ppm: int) -> dict[str,
 def _sums_of(table: str) -> str:
     """Return the sums of a table's whole numbers: an hour may have next to nothing of the job."""
     numbers = "^(.*_nj|n_.*|(device|covered|idle|gap|steady|token|joint|unseen)_us)$"
-    return f"SELECT sum(COLUMNS('{numbers}')) FROM {table}"  # noqa: S608
+    return f"SELECT sum(COLUMNS('{numbers}')) FROM {table}"  # noqa: S608 - both are our own names
 
 
 def alike(name: str, one: Any, other: Any) -> bool:
