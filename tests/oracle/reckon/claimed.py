@@ -18,6 +18,7 @@ from tests.oracle.reckon.names import short
 from tests.oracle.reckon.segments import HOUR_US, edges_of
 
 SILENT_US = 600_000_000
+TINY = Fraction(1, 10_000)
 
 
 @dataclass
@@ -35,6 +36,12 @@ class Claimed:
     @property
     def unseen_us(self) -> int:
         return floor(self.unseen + Fraction(1, 2))
+
+    @property
+    def tie(self) -> bool:
+        """Whether a millionth of a microsecond for each of some spans decides the rounding."""
+        parts = (self.device % 1, self.unseen % 1)
+        return any(abs(part - Fraction(1, 2)) < TINY for part in parts)
 
     @property
     def unseen_high_nj(self) -> int:

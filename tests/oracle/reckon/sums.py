@@ -48,6 +48,7 @@ def job_hours(
         figures = _energies(booked.get(key, []), claims.get(key, Claimed()), *key, borne, site)
         for kind in ("prompt_computed", "prompt_cached", "generated", "trained"):
             figures[f"n_{kind}"] = tokens[key].get(kind)
+        figures["ties"] = int(claims.get(key, Claimed()).tie)
         found[key] = figures
     return found
 
@@ -132,5 +133,4 @@ def _index_tokens(found: dict[str, Figures], used: dict[Key, Usage]) -> None:
         us = kinds[job][kind] if kind else []
         figures["n_low"] = sum(u.low for u in us) if us else None
         figures["n_high"] = sum(u.high for u in us) if us else None
-        figures["n_lost"] = sum(u.lost for u in us)
         figures["n_odd"] = any(u.odd for u in us)

@@ -9,7 +9,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 from tests.oracle.reckon.counters import Counter, counters
@@ -29,14 +28,12 @@ class Usage:
 
     Attributes:
         tokens, low, high: the tokens and their bounds.
-        lost: what a dead process may have made more; it is in the upper bound at most.
-        odd: whether its bounds are not decided by the readings alone.
+        odd: whether a reading was left out, so that its bounds hold two meanings of it.
     """
 
     tokens: int = 0
     low: int = 0
     high: int = 0
-    lost: int = 0
     odd: bool = False
 
 
@@ -75,7 +72,6 @@ def _largest(used: list[Usage]) -> Usage:
         max(u.tokens for u in used),
         max(u.low for u in used),
         max(u.high for u in used),
-        max(u.lost for u in used),
         any(u.odd for u in used),
     )
 
@@ -85,8 +81,14 @@ def _of_series(
 ) -> dict[int, Usage]:
     """Return what one series counted, by hour."""
     found: dict[int, Usage] = defaultdict(Usage)
-    for one in counters(members, span[0]):
-        for hour, used in _by_hour(one, *span):
+    of_series = counters(members, span[0])
+    if not of_series:
+        return {}
+    # Without edges a job lasts as long as its counter was read, whichever process answered.
+    start = min(one.first_us for one in of_series) if span[0] is None else span[0]
+    end = max(start, *(one.last_us for one in of_series)) if span[1] is None else span[1]
+    for one in of_series:
+        for hour, used in _by_hour(one, start, end):
             _add(found[hour], used)
     return dict(found)
 
@@ -101,16 +103,13 @@ def job_spans(held: list[Allocation]) -> dict[str, tuple[int, int | None]]:
     return spans
 
 
-def _by_hour(one: Counter, start: int | None, end: int | None) -> list[tuple[int, Usage]]:
+def _by_hour(one: Counter, start: int, end: int) -> list[tuple[int, Usage]]:
     """Return what a counter counted in each hour of its job's time."""
-    start = one.first_us if start is None else start
-    end = max(one.last_us, start) if end is None else end
     found = []
     for hour in range(start // HOUR_US * HOUR_US, max(end, start + 1), HOUR_US):
         a, b = max(hour, start), min(hour + HOUR_US, end)
         if a > b:
             continue
-        lost_us = sum(max(0, min(b, until) - max(a, since)) for since, until in one.lost)
         found.append(
             (
                 hour,
@@ -118,8 +117,7 @@ def _by_hour(one: Counter, start: int | None, end: int | None) -> list[tuple[int
                     one.value(b) - one.value(a),
                     max(0, one.least(b) - one.most(a)),
                     one.most(b) - one.least(a) + one.unseen(a, b),
-                    ceil(one.peak * lost_us / 1_000_000),
-                    one.odd or one.coarse,
+                    one.odd,
                 ),
             )
         )
@@ -130,5 +128,4 @@ def _add(into: Usage, more: Usage) -> None:
     into.tokens += more.tokens
     into.low += more.low
     into.high += more.high
-    into.lost += more.lost
     into.odd = into.odd or more.odd
