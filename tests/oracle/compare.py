@@ -21,13 +21,18 @@ EXACT = (
     "device_us", "unseen_us", "covered_us", "e_gpu_nj", "e_gpu_active_nj", "e_host_nj",
     "e_facility_nj", "e_gpu_burdened_nj", "e_facility_burdened_nj",
     "n_prompt_computed", "n_prompt_cached", "n_generated", "n_trained",
+    "token_us", "joint_us", "e_joint_nj", "e_joint_burdened_nj", "e_joint_facility_nj",
+    "e_joint_facility_burdened_nj", "n_joint", "n_joint_prompt_computed", "n_joint_prompt_cached",
 )  # fmt: skip
 """Figures that must be equal."""
 
-ROUNDED = ("device_us", "unseen_us", "covered_us")
+ROUNDED = ("device_us", "unseen_us", "covered_us", "token_us", "joint_us")
 """Of these, an hour may be off by 1 us where its exact value is midway between two."""
 
-BOUNDS = ("e_gpu_low_nj", "e_gpu_high_nj", "e_facility_low_nj", "e_facility_high_nj")
+BOUNDS = (
+    "e_gpu_low_nj", "e_gpu_high_nj", "e_facility_low_nj", "e_facility_high_nj", "e_joint_low_nj",
+    "e_joint_high_nj", "e_joint_facility_low_nj", "e_joint_facility_high_nj",
+)  # fmt: skip
 """Bounds that must be equal but for the rounding of error limits to millionths."""
 
 ROUNDING = Fraction(2, 100_000)
@@ -96,17 +101,23 @@ def _jobs(said: Printed, books: Books) -> Iterator[Difference]:
 def _tokens_bounds(
     where: str, what: str, ours: dict[str, Any], theirs: dict[str, Any]
 ) -> Iterator[Difference]:
-    """Bounds of tokens: of a dead process and of odd readings, the truth alone is asked for."""
-    for name in ("n_low", "n_high"):
-        got, right = ours[name], theirs[name]
-        if got is None or right is None:
-            wrong = got is not right
-        elif theirs["n_odd"]:
-            wrong = got > right + 2 if name == "n_low" else got < right - 2
-        else:
-            wrong = not right - 2 <= got <= right + 2
-        if wrong:
-            yield Difference(where, f"{what} {name}", got, right)
+    """Bounds of tokens: where a reading was left out, they must hold both meanings of it."""
+    for low, high, odd in (
+        ("n_low", "n_high", "n_odd"),
+        ("n_joint_low", "n_joint_high", "joint_odd"),
+    ):
+        for name in (low, high):
+            if name not in theirs:
+                continue  # of an hour, only those of the joint time
+            got, right = ours[name], theirs[name]
+            if got is None or right is None:
+                wrong = got is not right
+            elif theirs[odd]:
+                wrong = got > right + 2 if name == low else got < right - 2
+            else:
+                wrong = not right - 2 <= got <= right + 2
+            if wrong:
+                yield Difference(where, f"{what} {name}", got, right)
 
 
 def _hours(said: Printed, books: Books) -> Iterator[Difference]:
@@ -117,14 +128,13 @@ def _hours(said: Printed, books: Books) -> Iterator[Difference]:
             yield Difference(where, what, ours and "a row", theirs and "a row")
         else:
             yield from _row(where, what, ours, theirs)
+            yield from _tokens_bounds(where, what, ours, theirs)
 
 
 def _row(
     where: str, what: str, ours: dict[str, Any], theirs: dict[str, Any]
 ) -> Iterator[Difference]:
     for name in EXACT:
-        if name.startswith("n_") and ours["token_us"] == 0 and ours[name] is None:
-            continue  # no counter was read in the job's time: silence is not zero
         tied = name in ROUNDED and abs((ours[name] or 0) - (theirs[name] or 0)) <= theirs["ties"]
         if name in theirs and ours[name] != theirs[name] and not tied:
             yield Difference(where, f"{what} {name}", ours[name], theirs[name])

@@ -37,8 +37,12 @@ class Usage:
     odd: bool = False
 
 
-def usage(rows: Iterable[dict[str, Any]], held: list[Allocation]) -> dict[Key, Usage]:
-    """Return the tokens by job, hour, model and kind: summed over what counts for itself."""
+Series = dict[tuple[Any, ...], dict[Any, list[Counter]]]
+"""By what is summed, and by what is a copy: the processes of one series."""
+
+
+def read_series(rows: Iterable[dict[str, Any]], held: list[Allocation]) -> Series:
+    """Return what each series of token counters says."""
     spans = job_spans(held)
     pages: dict[tuple[Any, ...], dict[Any, list[dict[str, Any]]]] = defaultdict(
         lambda: defaultdict(list)
@@ -46,13 +50,46 @@ def usage(rows: Iterable[dict[str, Any]], held: list[Allocation]) -> dict[Key, U
     for row in rows:
         alone, copy = identity(row)
         pages[alone][copy].append(row)
+    return {
+        alone: {
+            copy: counters(of, spans.get(alone[0], (None, None))[0]) for copy, of in copies.items()
+        }
+        for alone, copies in pages.items()
+    }
+
+
+def usage(series: Series, held: list[Allocation]) -> dict[Key, Usage]:
+    """Return the tokens by job, hour, model and kind: summed over what counts for itself."""
+    spans = job_spans(held)
     found: dict[Key, Usage] = defaultdict(Usage)
-    for (job, *_, model, kind, _), copies in pages.items():
-        each = [_of_series(members, spans.get(job, (None, None))) for members in copies.values()]
+    for (job, *_, model, kind, _), copies in series.items():
+        each = [_of_series(of, spans.get(job, (None, None))) for of in copies.values()]
         for hour in {hour for one in each for hour in one}:
             used = [one[hour] for one in each if hour in one]
             _add(found[job, hour, model, kind], _largest(used))
     return dict(found)
+
+
+def by_hour(used: dict[Key, Usage]) -> dict[tuple[str, int], dict[str, Usage]]:
+    """Return the tokens of each job and hour, of all models, by kind."""
+    found: dict[tuple[str, int], dict[str, Usage]] = defaultdict(dict)
+    for (job, hour, _, kind), u in used.items():
+        _add(found[job, hour].setdefault(kind, Usage()), u)
+    return found
+
+
+def workload(used: Iterable[dict[str, Usage]]) -> str:
+    """Return what tokens of some hours, by kind, say that a job is for."""
+    sums: dict[bool, list[int]] = {True: [], False: []}
+    for kinds in used:
+        for kind, u in kinds.items():
+            sums[kind == "trained"].append(u.tokens)
+    trained, served = sum(sums[True]), sum(sums[False])
+    if trained and served:
+        return "mixed"
+    if trained or (sums[True] and not sums[False]):
+        return "training"
+    return "inference" if served or (sums[False] and not sums[True]) else "none"
 
 
 def identity(row: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -76,12 +113,9 @@ def _largest(used: list[Usage]) -> Usage:
     )
 
 
-def _of_series(
-    members: list[dict[str, Any]], span: tuple[int | None, int | None]
-) -> dict[int, Usage]:
+def _of_series(of_series: list[Counter], span: tuple[int | None, int | None]) -> dict[int, Usage]:
     """Return what one series counted, by hour."""
     found: dict[int, Usage] = defaultdict(Usage)
-    of_series = counters(members, span[0])
     if not of_series:
         return {}
     # Without edges a job lasts as long as its counter was read, whichever process answered.
