@@ -106,9 +106,10 @@ def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Count
 
     Readings of a later run of the collector come after those of an earlier one.
     """
-    readings = [r for r in rows if 0 <= r["value"] <= LARGEST]
-    keys = ("run", "ts_us", "epoch", "value", "since_us")
-    readings.sort(key=lambda r: tuple(-1 if r.get(k) is None else r[k] for k in keys))
+    keys = ("run", "ts_us", "epoch", "value", "since_us", "quantum")
+    # What was read twice counts once.
+    by_key = {tuple(-1 if r.get(k) is None else r[k] for k in keys): r for r in rows}
+    readings = [r for _, r in sorted(by_key.items()) if 0 <= r["value"] <= LARGEST]
     processes = processes_of(readings)
     if [r["ts_us"] for p in processes for r in p] == [r["ts_us"] for r in readings]:
         kept = [r for p in processes for r in _without_odd(p)]

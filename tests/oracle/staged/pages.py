@@ -161,9 +161,8 @@ def _odd_value(history: History, server: Server, rows: Rows, rng: Random) -> Row
     odd = rng.choice((0, value // 3, value * 7 + 10**9))
     if odd > value or odd < rows[at - 1]["value"]:
         rows = [*rows[:at], {**rows[at], "value": odd}, *rows[at + 1 :]]
-        held = [hold for hold in history.holds if hold.key == server.key]
-        ends = [hold.end_us or rows[-1]["ts_us"] for hold in held]
-        if min(hold.start_us for hold in held) <= rows[at]["ts_us"] <= max(ends):
+        start, end = _job_time(history, server, rows)
+        if start <= rows[at]["ts_us"] <= end:
             history.doubt(server.key, "tokens token_anomaly", "token_anomaly")
     return rows
 
@@ -176,10 +175,18 @@ def _coarse(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
         value = (row["value"] + quantum // 2) // quantum * quantum
         found.append({**row, "value": value, "quantum": quantum})
     # One alone may be an odd value, which is left out.
-    several = sum(row["quantum"] > 1 for row in found) > 1
-    if several and server.kinds[0] in ("generated", "trained"):
+    start, end = _job_time(history, server, rows)
+    last = [row["quantum"] > 1 for row in found if start <= row["ts_us"] <= end][-2:]
+    if last == [True, True] and server.kinds[0] in ("generated", "trained"):
         history.doubt(server.key, "tokens coarse_counter", "coarse_counter")
     return found
+
+
+def _job_time(history: History, server: Server, rows: Rows) -> tuple[int, int]:
+    """Return from when to when a server's job holds boards; until the last row if it runs."""
+    held = [hold for hold in history.holds if hold.key == server.key]
+    ends = [hold.end_us or rows[-1]["ts_us"] for hold in held]
+    return min(hold.start_us for hold in held), max(ends)
 
 
 def _runs(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
