@@ -69,7 +69,7 @@ class Usage:
 
         Raises:
             UserError: the cache cannot be written.
-            duckdb.Error: a raw file is damaged inside; see `catalog.heal`.
+            duckdb.Error: a raw file is damaged inside; see `catalog.reading.heal`.
         """
         import duckdb
 
