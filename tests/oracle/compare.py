@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.oracle.product import Printed
+from tests.oracle.ratios import wrong_ratios
 from tests.oracle.reckon.reckon import Books
 from tests.oracle.staged.plan import History, Hold
 
@@ -27,7 +28,7 @@ EXACT = (
 """Figures that must be equal."""
 
 ROUNDED = ("device_us", "unseen_us", "covered_us", "token_us", "joint_us")
-"""Of these, an hour may be off by 1 us where its exact value is midway between two."""
+"""Of these, an hour may be off by 1 us where its exact value is midway between two: see `_tied`."""
 
 BOUNDS = (
     "e_gpu_low_nj", "e_gpu_high_nj", "e_facility_low_nj", "e_facility_high_nj", "e_joint_low_nj",
@@ -96,6 +97,7 @@ def _jobs(said: Printed, books: Books) -> Iterator[Difference]:
         if ours["workload"] != theirs["workload"]:
             yield Difference(where, f"job {job} workload", ours["workload"], theirs["workload"])
         yield from _tokens_bounds(where, f"job {job}", ours, theirs)
+        yield from (Difference(where, f"job {job} {n}", *pair) for n, *pair in wrong_ratios(ours))
 
 
 def _tokens_bounds(
@@ -129,14 +131,17 @@ def _hours(said: Printed, books: Books) -> Iterator[Difference]:
         else:
             yield from _row(where, what, ours, theirs)
             yield from _tokens_bounds(where, what, ours, theirs)
+            yield from (Difference(where, f"{what} {n}", *pair) for n, *pair in wrong_ratios(ours))
 
 
 def _row(
     where: str, what: str, ours: dict[str, Any], theirs: dict[str, Any]
 ) -> Iterator[Difference]:
     for name in EXACT:
-        tied = name in ROUNDED and abs((ours[name] or 0) - (theirs[name] or 0)) <= theirs["ties"]
-        if name in theirs and ours[name] != theirs[name] and not tied:
+        if name not in theirs or ours[name] == theirs[name]:
+            continue
+        known = None not in (ours[name], theirs[name])
+        if not known or abs(ours[name] - theirs[name]) > _tied(name, theirs):
             yield Difference(where, f"{what} {name}", ours[name], theirs[name])
     for name in BOUNDS:
         got, right = ours[name], theirs[name]
@@ -144,6 +149,16 @@ def _row(
             got is not None and abs(got - right) > ROUNDING * right + ROUNDING_NJ
         ):
             yield Difference(where, f"{what} {name}", got, right)
+
+
+def _tied(name: str, theirs: dict[str, Any]) -> int:
+    """Return by how much a figure may be off where a microsecond may be rounded up or down."""
+    if name in ROUNDED:
+        return int(theirs["ties"])
+    if not name.startswith("e_joint"):
+        return 0
+    borne = max(theirs["e_gpu_burdened_nj"] or 0, theirs["e_facility_burdened_nj"] or 0)
+    return int(theirs["ties"] * (2 * borne // max(1, theirs["device_us"]) + 1))
 
 
 def _usage(said: Printed, books: Books) -> Iterator[Difference]:

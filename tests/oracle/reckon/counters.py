@@ -30,7 +30,7 @@ class Counter:
         lost: (start, end) of times of which a dead process may have counted more than was read.
         begun: the same, where nothing says when the next process began.
         since_us: when its process began, if that is known.
-        odd: whether a reading was left out.
+        odd: when a reading was left out, or added nothing where it should have.
     """
 
     points: list[tuple[int, int]]
@@ -39,7 +39,14 @@ class Counter:
     lost: list[tuple[int, int]] = field(default_factory=list)
     begun: list[tuple[int, int]] = field(default_factory=list)
     since_us: int | None = None
-    odd: bool = False
+    odd: list[int] = field(default_factory=list)
+
+    def odd_between(self, start: int, end: int) -> bool:
+        """Say whether a reading was odd between the readings around a time."""
+        left, right = self._around(start)[0], self._around(end)[1]
+        return any(
+            (left is None or left[0] < t) and (right is None or t <= right[0]) for t in self.odd
+        )
 
     @property
     def first_us(self) -> int:
@@ -116,8 +123,9 @@ def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Count
         found = [_unwrapped(kept, job_start_us)] if kept else []
     else:
         found = [_unwrapped(_without_odd(p), job_start_us) for p in processes]
+    odd = _odd_stamps(processes)
     for one in found:
-        one.odd = sum(map(len, map(_without_odd, processes))) < len(readings)
+        one.odd = odd
         one.peak = max(other.peak for other in found)  # of the counter, whoever answers
     return found
 
@@ -153,6 +161,19 @@ def _without_odd(readings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if not known and len(kept) > 1 and kept[-1]["value"] < kept[-2]["value"]:
         kept.pop()  # nothing says whether it began again
     return kept
+
+
+def _odd_stamps(processes: list[list[dict[str, Any]]]) -> list[int]:
+    """Return when readings were left out, or were below the highest of a known process."""
+    found = []
+    for process in processes:
+        kept, highest = _without_odd(process), 0
+        found += [r["ts_us"] for r in process if r not in kept]
+        for r in kept:
+            if r["since_us"] is not None and r["value"] < highest:
+                found.append(r["ts_us"])
+            highest = max(highest, r["value"])
+    return sorted(found)
 
 
 def _is_low(values: list[int], i: int) -> bool:

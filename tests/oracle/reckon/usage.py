@@ -151,7 +151,7 @@ def _by_hour(one: Counter, start: int, end: int) -> list[tuple[int, Usage]]:
                     one.value(b) - one.value(a),
                     max(0, one.least(b) - one.most(a)),
                     one.most(b) - one.least(a) + one.unseen(a, b),
-                    one.odd,
+                    one.odd_between(a, b),
                 ),
             )
         )
