@@ -71,10 +71,10 @@ TOKEN_MUTATIONS = [
         "joules(e_facility_nj) / n_index AS tokenergy",
     ),
     Mutation(
-        "a ratio needs no joint time",
-        f"{MODELS}/indices.sql",
-        "WHEN n_joint > 0 AND NOT mixes AND NOT sparse THEN n_joint END AS n_index",
-        "WHEN n_joint > 0 AND NOT mixes THEN n_joint END AS n_index",
+        "a ratio needs as much joint time as other time",
+        "sql/tokenergy_sql/catalog/views/units.sql",
+        "least_joint_coverage() AS 0.1",
+        "least_joint_coverage() AS 0.5",
     ),
     Mutation(
         "a single low reading counts",
