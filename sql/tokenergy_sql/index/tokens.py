@@ -5,7 +5,8 @@ In: `tokens` and `jobs` of a lake. Out: `Usage`.
 A few points of each hour are read (`tokenpoints.py`). From them the models `token_*.sql` derive the
 same as from all readings:
 
-    point -> counter -> seen -> reading (by process) -> step -> curve -> value at edges -> usage
+    point -> counter -> seen -> stretch -> moved -> reading (by process) -> step -> curve
+    -> value at edges -> usage
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
 from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.index.models import model_text
-from tokenergy_sql.index.tokenpoints import CACHE_FOLDER, POINT, points
+from tokenergy_sql.index.tokenpoints import CACHE_FOLDER, LARGEST_COUNT, POINT, points
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
 _CURVES = (
-    *("token_counter", "token_seen", "token_reading", "token_step", "token_curve"),
-    "token_process",
+    *("token_counter", "token_seen", "token_stretch", "token_moved", "token_reading"),
+    *("token_step", "token_curve", "token_process"),
 )
 _KEPT = ("token_counter", "token_curve", "token_process")
 
@@ -79,17 +81,28 @@ class Usage:
             con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
             found = points(con, lake, progress)
             try:
-                return cls._from(con, found)
+                return cls._from(con, lake, found)
             except (duckdb.IOException, duckdb.InvalidInputException):
                 # A cached file is damaged: only those are read here. Make all of them again.
                 shutil.rmtree(lake.root / CACHE_FOLDER)
-                return cls._from(con, points(con, lake, progress))
+                return cls._from(con, lake, points(con, lake, progress))
 
     @classmethod
-    def _from(cls, con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Usage:
+    def _from(cls, con: duckdb.DuckDBPyConnection, lake: Lake, files: Sequence[Path]) -> Usage:
         there = frozenset(POINT.column_names)
         text = select_from(POINT, [(path, there) for path in files])
-        return cls.of_points(con, text)
+        found = cls.of_points(con, text)
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE moved_node AS SELECT DISTINCT node "
+            "FROM token_moved JOIN token_counter USING (counter) WHERE off_us <> 0"
+        )
+        if not con.sql("FROM moved_node LIMIT 1").fetchall():
+            return found
+        con.execute(f"CREATE OR REPLACE TEMP VIEW thin AS {text}")
+        whole = select_from(TOKENS, lake.valid_files("tokens"))
+        con.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS {whole}")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE most AS SELECT {LARGEST_COUNT} AS most")
+        return cls.of_points(con, model_text("token_whole"))
 
     @classmethod
     def of_points(cls, con: duckdb.DuckDBPyConnection, text: str) -> Usage:
