@@ -105,18 +105,19 @@ def read_columns(path: Path, table: Table, names: Sequence[str], where: Any = No
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    present = columns_of(path, table)
     schema = table.schema()
     wanted = pa.schema([schema.field(name) for name in names])
     with _sorted_errors(path):
-        found = [name for name in names if name in present]
         if where is None:  # `read_table` imports pandas
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                present = _columns_in(file.schema_arrow, table)
+                found = [name for name in names if name in present]
                 part = file.read(columns=found, use_threads=False)
         else:
+            present = columns_of(path, table)
             part = pq.read_table(
                 path,
-                columns=found,
+                columns=[name for name in names if name in present],
                 filters=where,
                 partitioning=None,
                 page_checksum_verification=True,

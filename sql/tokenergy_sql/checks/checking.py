@@ -17,6 +17,7 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.reading import read
 
 if TYPE_CHECKING:
     import duckdb
@@ -71,7 +72,7 @@ def run_checks(lake: Lake, hours: Sequence[int] | None = None) -> list[Finding]:
             found += _run_all(lake, held, hourly, scope)
         return [_merged([one for one in found if one.name == name]) for name, _ in texts]
 
-    return catalog.heal(lake, run)
+    return read(lake, run)
 
 
 def _is_hourly(text: str) -> bool:

@@ -17,8 +17,8 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.paths import hour_of, partition
 from tokenergy_collectors.lake.version import write_format
-from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.file import unusable, write_catalog
+from tokenergy_sql.catalog.reading import heal
 from tokenergy_sql.index import modelrun, sitehistory
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
@@ -81,7 +81,7 @@ def index(
     """
     with recording(lake, index_version()) as record:
         held = allocations(lake)
-        usage = catalog.heal(lake, lambda: Usage.of(lake, progress, held))
+        usage = heal(lake, lambda: Usage.of(lake, progress, held))
         recorded, file_digests = revisions.read_hours(lake)
         history = SiteHistory(site, recorded, revisions.read_constants(lake))
         reader = _reader(lake, history, usage, held, file_digests)
@@ -95,7 +95,7 @@ def index(
                     progress(partition(hour))
                     digest = whole_digest(inputs)
                     derive = partial(derive_hour, hour, digest, reader, usage, record)
-                    catalog.heal(lake, derive)
+                    heal(lake, derive)
                     causes[hour] = record.manifest.hours[str(hour)] = changed
                     recorded[hour] = {
                         **inputs,

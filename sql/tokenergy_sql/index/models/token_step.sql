@@ -1,9 +1,9 @@
 -- What each reading adds to the tokens of its counter: its growth, nothing, or a new beginning.
 -- In: token_reading, token_span, token_counter. Out: counter, process (its start; NULL: unknown),
 -- run, ts_us, value, quantum, tokens (added since the reading before), extra (what the upper bound
--- has on top), under (how far it reads below what was counted), anomaly (left out), kept (false: the
--- reading is no point of the counter), peak (the counter's steepest growth, tokens a second), plain
--- (its process only grew, from stamp to stamp).
+-- has on top), under (how far it reads below what was counted), anomaly (left out), kept (false:
+-- the reading is no point of the counter), peak (the counter's steepest growth, tokens a second),
+-- plain (its process only grew, from stamp to stamp).
 --
 -- A process whose start is known counts from zero if the start is inside the job, or after the
 -- first reading of the counter. A single low reading is left out: the next one is not below the one
