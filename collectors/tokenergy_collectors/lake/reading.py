@@ -122,7 +122,8 @@ def read_columns(path: Path, table: Table, names: Sequence[str], where: Any = No
                 partitioning=None,
                 page_checksum_verification=True,
             )
-        return _fit(part, table, names).cast(wanted)
+        rows = _fit(part, table, names)
+        return rows if rows.schema.equals(wanted) else rows.cast(wanted)
 
 
 def _fit(part: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
@@ -135,7 +136,7 @@ def _fit(part: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
         field = schema.field(name)
         if name not in part.column_names:
             array = pa.chunked_array([pa.nulls(len(part), field.type)])
-        elif pa.types.is_dictionary(part[name].type):
+        elif part[name].type == field.type or pa.types.is_dictionary(part[name].type):
             array = part[name]
         else:
             array = part[name].cast(field.type)

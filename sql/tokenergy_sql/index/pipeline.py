@@ -51,6 +51,7 @@ class Indexed:
             where a derived file was missing.
         revision: its number, if anything changed.
         remarks: lines on constants of the site that do not hold for all hours.
+        newer: hours that were not examined and whose inputs have changed.
     """
 
     jobs: int
@@ -58,6 +59,7 @@ class Indexed:
     causes: dict[int, list[str]]
     revision: int | None
     remarks: list[str]
+    newer: tuple[int, ...] = ()
 
 
 def index(
@@ -67,6 +69,7 @@ def index(
     progress: Progress = print,
     *,
     rebuild_all: bool = False,
+    look_elsewhere: bool = False,
 ) -> Indexed:
     """Derive the tables of those hours whose inputs have changed, and the jobs' index.
 
@@ -78,6 +81,7 @@ def index(
         hours: starts of the hours to examine, microseconds UTC; all if None.
         progress: called with the name of each hour before it is derived.
         rebuild_all: derive the hours whether or not their inputs have changed.
+        look_elsewhere: find which of the other hours have inputs that have changed.
     """
     with recording(lake, index_version()) as record:
         held = allocations(lake)
@@ -105,13 +109,15 @@ def index(
         finally:
             constants = history.name_known(recorded)
             revisions.write_hours(lake, recorded, file_digests, constants)
+        others = _all_hours(lake, usage.rows).difference(examined) if look_elsewhere else ()
+        newer = [o for o in sorted(others) if _causes(lake, o, recorded.get(o), reader.of_hour(o))]
         jobs = _index_jobs(lake, history, held, record)
         _write_catalog(lake, held)
         write_format(lake.root)
     files = record.manifest.added or record.manifest.replaced
     revision = record.manifest.number if files else None
     remarks = history.remarks({row["node"] for row in reader.devices})
-    return Indexed(jobs, len(examined), causes, revision, remarks)
+    return Indexed(jobs, len(examined), causes, revision, remarks, tuple(newer))
 
 
 def _write_catalog(lake: Lake, held: pa.Table) -> None:
