@@ -78,7 +78,9 @@ def _energies(
     }
 
 
-def jobs(hours: dict[tuple[str, int], Figures], used: dict[Key, Usage]) -> dict[str, Figures]:
+def jobs(
+    hours: dict[tuple[str, int], Figures], used: dict[Key, Usage], whole: dict[Key, Usage]
+) -> dict[str, Figures]:
     """Return the figures of each job: the sums of its hours."""
     of_job: dict[str, list[Figures]] = defaultdict(list)
     for (job, _), figures in hours.items():
@@ -106,11 +108,13 @@ def jobs(hours: dict[tuple[str, int], Figures], used: dict[Key, Usage]) -> dict[
         bearing = add([r["e_facility_burdened_nj"] for r in rows])
         figures["e_facility_burdened_nj"] = None if unknown else bearing
         found[job] = figures
-    _index_tokens(found, used)
+    _index_tokens(found, used, whole)
     return found
 
 
-def _index_tokens(found: dict[str, Figures], used: dict[Key, Usage]) -> None:
+def _index_tokens(
+    found: dict[str, Figures], used: dict[Key, Usage], whole: dict[Key, Usage]
+) -> None:
     """Add what a job is for, and the bounds of the tokens that its index divides by."""
     kinds: dict[str, dict[str, list[Usage]]] = defaultdict(lambda: defaultdict(list))
     for (job, _, _, kind), u in used.items():
@@ -130,7 +134,11 @@ def _index_tokens(found: dict[str, Figures], used: dict[Key, Usage]) -> None:
         figures["workload"] = workload
         kind = {"training": "trained", "inference": "generated"}.get(workload)
         us = kinds[job][kind] if kind else []
+        figures["n_lost"] = sum(u.lost for u in us)
+        # Inner edges of hours leave nothing open of a job's own sum.
+        alone = [u for (j, _, _, k), u in whole.items() if (j, k) == (job, kind)]
+        if us and sum(u.tokens for u in alone) == sum(u.tokens for u in us):
+            us = alone
         figures["n_low"] = sum(u.low for u in us) if us else None
         figures["n_high"] = sum(u.high for u in us) if us else None
-        figures["n_lost"] = sum(u.lost for u in us)
         figures["n_odd"] = any(u.odd for u in us)

@@ -19,6 +19,8 @@ from tests.oracle.reckon.segments import HOUR_US
 REPLICATED = {"tp_rank", "pp_rank", "moe_ep_rank"}
 """Labels of ranks that count the same tokens."""
 
+ALL_TIME_US = 1 << 60
+
 Key = tuple[str, int, str | None, str]
 """Job, hour, model, kind."""
 
@@ -40,8 +42,13 @@ class Usage:
     odd: bool = False
 
 
-def usage(rows: Iterable[dict[str, Any]], held: list[Allocation]) -> dict[Key, Usage]:
-    """Return the tokens by job, hour, model and kind: summed over what counts for itself."""
+def usage(
+    rows: Iterable[dict[str, Any]], held: list[Allocation], hour_us: int = HOUR_US
+) -> dict[Key, Usage]:
+    """Return the tokens by job, hour, model and kind: summed over what counts for itself.
+
+    With an hour of `ALL_TIME_US` they are those of whole jobs.
+    """
     spans = job_spans(held)
     pages: dict[tuple[Any, ...], dict[Any, list[dict[str, Any]]]] = defaultdict(
         lambda: defaultdict(list)
@@ -51,7 +58,8 @@ def usage(rows: Iterable[dict[str, Any]], held: list[Allocation]) -> dict[Key, U
         pages[alone][copy].append(row)
     found: dict[Key, Usage] = defaultdict(Usage)
     for (job, *_, model, kind, _), copies in pages.items():
-        each = [_of_series(members, spans.get(job, (None, None))) for members in copies.values()]
+        span = spans.get(job, (None, None))
+        each = [_of_series(members, span, hour_us) for members in copies.values()]
         for hour in {hour for one in each for hour in one}:
             used = [one[hour] for one in each if hour in one]
             _add(found[job, hour, model, kind], _largest(used))
@@ -81,12 +89,12 @@ def _largest(used: list[Usage]) -> Usage:
 
 
 def _of_series(
-    members: list[dict[str, Any]], span: tuple[int | None, int | None]
+    members: list[dict[str, Any]], span: tuple[int | None, int | None], hour_us: int
 ) -> dict[int, Usage]:
     """Return what one series counted, by hour."""
     found: dict[int, Usage] = defaultdict(Usage)
     for one in counters(members, span[0]):
-        for hour, used in _by_hour(one, *span):
+        for hour, used in _by_hour(one, *span, hour_us):
             _add(found[hour], used)
     return dict(found)
 
@@ -101,13 +109,15 @@ def job_spans(held: list[Allocation]) -> dict[str, tuple[int, int | None]]:
     return spans
 
 
-def _by_hour(one: Counter, start: int | None, end: int | None) -> list[tuple[int, Usage]]:
+def _by_hour(
+    one: Counter, start: int | None, end: int | None, hour_us: int
+) -> list[tuple[int, Usage]]:
     """Return what a counter counted in each hour of its job's time."""
     start = one.first_us if start is None else start
     end = max(one.last_us, start) if end is None else end
     found = []
-    for hour in range(start // HOUR_US * HOUR_US, max(end, start + 1), HOUR_US):
-        a, b = max(hour, start), min(hour + HOUR_US, end)
+    for hour in range(start // hour_us * hour_us, max(end, start + 1), hour_us):
+        a, b = max(hour, start), min(hour + hour_us, end)
         if a > b:
             continue
         lost_us = sum(max(0, min(b, until) - max(a, since)) for since, until in one.lost)
