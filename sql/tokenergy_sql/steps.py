@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.progress import progress_bar
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import partition
+from tokenergy_sql.index import newer
 from tokenergy_sql.index.site import load_site
 from tokenergy_sql.terminal.arguments import (
     READINGS,
@@ -92,19 +94,24 @@ def _require_work(
 
 
 def aggregate_outdated(lake: Lake, hours: list[int] | None) -> list[Aggregated]:
-    """Aggregate the nodes and hours whose segments are missing or outdated; print one line if any.
+    """Aggregate the nodes and hours whose segments are missing or outdated; print a line if any.
 
-    Segments keep their window; new ones get the default.
+    Segments keep their window; new ones get the default. Another line names the nodes and hours
+    with newer readings that cannot be booked, since the earlier ones are gone.
     """
     from tokenergy_transforms.aggregate import Aggregator, worklist
     from tokenergy_transforms.inventory import read_inventory
-    from tokenergy_transforms.provenance import outdated
+    from tokenergy_transforms.provenance import compare
 
     inventory = read_inventory(lake)
-    found = outdated(lake, inventory, worklist(lake, hours, inventory))
     by_window: dict[int, list[tuple[int, str]]] = {}
-    for hour_us, node, window_us in found:
-        by_window.setdefault(window_us or DEFAULT_WINDOW_US, []).append((hour_us, node))
+    waiting: list[tuple[int, str]] = []
+    for one in compare(lake, inventory, worklist(lake, hours, inventory)):
+        if one.outdated:
+            window_us = one.before.window_us if one.before else 0
+            by_window.setdefault(window_us or DEFAULT_WINDOW_US, []).append((one.hour_us, one.node))
+        elif one.waiting:
+            waiting.append((one.hour_us, one.node))
     done: list[Aggregated] = []
     for window_us, work in sorted(by_window.items()):
         done += Aggregator(lake, window_us, "cpu", inventory).run(work)
@@ -114,6 +121,8 @@ def aggregate_outdated(lake: Lake, hours: list[int] | None) -> list[Aggregated]:
         print(
             f"aggregate: {written} {what} first, whose readings or job edges are newer", flush=True
         )
+    if waiting:
+        print(newer.waiting_line(waiting), flush=True)
     return done
 
 
@@ -164,7 +173,8 @@ def index_hours(
     """Index the hours whose inputs have changed, of all hours or of the chosen ones.
 
     Segments that are older than their readings or job edges are aggregated first. `rebuild_all`
-    indexes unchanged hours too.
+    indexes unchanged hours too. With chosen hours, a remark counts the others that have newer
+    inputs: a job's index would add up old and new hours.
 
     Raises:
         UserError: the site file cannot be read or has a bad value, or the lake has no such hour.
@@ -181,7 +191,9 @@ def index_hours(
         def show_progress(what: str) -> None:
             progress.update(task, description=f"index {what}")
 
-        return index(lake, site, hours, show_progress, rebuild_all=rebuild_all)
+        done = index(lake, site, hours, show_progress, rebuild_all=rebuild_all, look_elsewhere=True)
+    others = newer.other_hours(lake, done.newer, hours)
+    return replace(done, remarks=[*done.remarks, *([newer.others_line(others)] if others else [])])
 
 
 def summary(done: Indexed) -> str:

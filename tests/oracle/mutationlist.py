@@ -163,8 +163,8 @@ MUTATIONS = [
     Mutation(
         "nothing is made before the first reading",
         f"{_MODELS}/token_value.sql",
-        "peak * (first_us - greatest(edge_us, coalesce(process, edge_us)))",
-        "0 * (first_us - greatest(edge_us, coalesce(process, edge_us)))",
+        "THEN least(greatest(edge_us, coalesce(process, edge_us)) - first_us, 0)",
+        "THEN 0",
     ),
     Mutation(
         "tokens at an edge are those of the reading before",

@@ -1,7 +1,8 @@
 """Runs staged histories through the tool and the oracle, and says where they differ.
 
 python -m tests.oracle.run --histories 2000 --workers 2
-python -m tests.oracle.run --seed 1234          one history, with all that differs
+python -m tests.oracle.run --first 400 --histories 80      two lakes
+python -m tests.oracle.run --seed 1234                     one history
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,30 +86,32 @@ def having(kind: str, count: int, kinds: list[str] | None) -> list[int]:
     return list(itertools.islice(seeds, count))
 
 
-def run_all(count: int, workers: int, kinds: list[str] | None) -> list[Difference]:
-    """Run the first histories, a lake at a time, with progress; return what differs."""
-    began, done = time.monotonic(), 0
-    found: list[Difference] = []
+def run_all(
+    first: int, count: int, workers: int, kinds: list[str] | None
+) -> Iterator[list[Difference]]:
+    """Run histories, a lake at a time, with progress; yield what differs in each."""
+    began, done, differences = time.monotonic(), 0, 0
     lakes = [
-        (lake, [seed for seed in seeds_of(lake) if seed < count], kinds)
-        for lake in range(-(-count // TOGETHER))
+        (lake, [seed for seed in seeds_of(lake) if first <= seed < first + count], kinds)
+        for lake in range(lake_of(first), lake_of(first + count - 1) + 1)
     ]
     with ProcessPoolExecutor(workers) as pool:
         for outcome in pool.map(check, *zip(*lakes, strict=True)):
             done += outcome.histories
-            found += outcome.differences
+            differences += len(outcome.differences)
             took = time.monotonic() - began
             print(
-                f"{done:,} of {count:,} histories, {len(found)} differences, {took:.0f} s",
+                f"{done:,} of {count:,} histories, {differences} differences, {took:.0f} s",
                 flush=True,
             )
-    return found
+            yield outcome.differences
 
 
 def main() -> int:
     """Run as the command line says; return 1 if anything differs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--histories", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first history")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, help="run this history alone")
     parser.add_argument("--kinds", help="stage only these, separated by commas")
@@ -118,13 +121,16 @@ def main() -> int:
     kinds = None if asked.kinds is None else [k for k in asked.kinds.split(",") if k]
     if asked.having is not None:
         seeds = having(asked.having, asked.histories, kinds)
-        found = check(WITH_PUE, seeds, kinds).differences
+        parts = iter([check(WITH_PUE, seeds, kinds).differences])
     elif asked.seed is not None:
-        found = check(lake_of(asked.seed), [asked.seed], kinds).differences
+        parts = iter([check(lake_of(asked.seed), [asked.seed], kinds).differences])
     else:
-        found = run_all(asked.histories, asked.workers, kinds)
-    for difference in found[: asked.show]:
-        print(difference)
+        parts = run_all(asked.first, asked.histories, asked.workers, kinds)
+    found: list[Difference] = []
+    for part in parts:
+        for difference in part[: max(0, asked.show - len(found))]:
+            print(difference, flush=True)
+        found += part
     print(f"{len(found)} differences in {len({d.history for d in found})} histories")
     return 1 if found else 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -61,11 +61,25 @@ class MadeFrom:
         tells only how the hour begins or ends: new readings or job edges in the hour matter more.
         """
         gone, fresh = set(self.files) - set(now.files), set(now.files) - set(self.files)
-        if any(_is_of(name, hour_us) for name in gone):
+        if self.lost(now.files, hour_us):
             return False
         if self.facts != now.facts or any(_is_of(name, hour_us) for name in fresh):
             return True
         return bool(fresh) and not gone
+
+    def lost(self, names: Collection[str], hour_us: int) -> bool:
+        """Say whether readings of an hour are gone, given the names of the files that are there."""
+        return any(name not in names and _is_of(name, hour_us) for name in self.files)
+
+    def waiting(self, now: MadeFrom, hour_us: int) -> list[str]:
+        """Return the files of an hour that came after its earlier readings were removed.
+
+        To make the segments again from them would drop what was booked of the earlier ones.
+        """
+        if not self.lost(now.files, hour_us):
+            return []
+        fresh = set(now.files) - set(self.files)
+        return sorted(name for name in fresh if _is_of(name, hour_us))
 
 
 class PowerFolders:
@@ -98,6 +112,11 @@ class PowerFolders:
         until_us = max(until_us, begins_us + _TOGETHER_US)
         first = [name for name in after if _first_us(name) <= until_us]
         return [*before, *self._of_hour(hour_us).get(node, []), *first]
+
+    def all_around(self, node: str, hour_us: int) -> set[str]:
+        """Return all files of a node in an hour and the two beside it."""
+        hours = (hour_us - HOUR_US, hour_us, hour_us + HOUR_US)
+        return {name for hour in hours for name in self._of_hour(hour).get(node, ())}
 
     def _of_hour(self, hour_us: int) -> dict[str, list[str]]:
         if hour_us not in self._hours:
@@ -168,6 +187,56 @@ def _note(path: Path) -> str | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the segments of a node and hour were made from, and what the lake holds now.
+
+    Attributes:
+        hour_us: start of the hour, microseconds UTC.
+        node: the node.
+        before: what they were made from; None if there are none, or they do not say.
+        now: what they would be made from.
+    """
+
+    hour_us: int
+    node: str
+    before: MadeFrom | None
+    now: MadeFrom
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the segments are missing or to be made again."""
+        return self.before is None or self.before.outdated_by(self.now, self.hour_us)
+
+    @property
+    def waiting(self) -> list[str]:
+        """The files whose readings are in no segment, since the earlier ones are gone."""
+        return [] if self.before is None else self.before.waiting(self.now, self.hour_us)
+
+
+def compare(
+    lake: Lake, inventory: Inventory, pairs: Iterable[tuple[int, str]]
+) -> Iterator[Compared]:
+    """Yield how the segments of (hour, node) pairs compare with what the lake holds now.
+
+    Args:
+        lake: the lake.
+        inventory: the lake's.
+        pairs: hours, microseconds UTC, and nodes to look at. A pair without readings is left out:
+            there is nothing to make segments from.
+    """
+    folders = PowerFolders(lake)
+    for hour_us, node in pairs:
+        if node not in folders.nodes(hour_us):
+            continue
+        path = lake.derived("segment", hour_us, node)
+        before = MadeFrom.parse(_note(path)) if path.exists() else None
+        now = made_from(folders, inventory, node, hour_us, before.window_us if before else 0)
+        if before is not None:
+            now = looking_until(now, folders, node, hour_us, before.until_us)
+        yield Compared(hour_us, node, before, now)
+
+
 def outdated(
     lake: Lake, inventory: Inventory, pairs: Iterable[tuple[int, str]]
 ) -> list[tuple[int, str, int | None]]:
@@ -176,26 +245,51 @@ def outdated(
     Args:
         lake: the lake.
         inventory: the lake's.
-        pairs: hours, microseconds UTC, and nodes to look at.
+        pairs: as for `compare`.
 
     Returns:
         The hour, the node, and the window of the segments that are there; None if there are none.
-        A pair without readings is left out: there is nothing to make segments from.
     """
-    folders = PowerFolders(lake)
-    found: list[tuple[int, str, int | None]] = []
-    for hour_us, node in pairs:
-        if node not in folders.nodes(hour_us):
-            continue
-        path = lake.derived("segment", hour_us, node)
-        if not path.exists():
-            found.append((hour_us, node, None))
-            continue
-        before = MadeFrom.parse(_note(path))
-        window_us = before.window_us if before else None
-        now = made_from(folders, inventory, node, hour_us, window_us or 0)
-        if before is not None:
-            now = looking_until(now, folders, node, hour_us, before.until_us)
-        if before is None or before.outdated_by(now, hour_us):
-            found.append((hour_us, node, window_us))
+    return [
+        (one.hour_us, one.node, one.before.window_us if one.before else None)
+        for one in compare(lake, inventory, pairs)
+        if one.outdated
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A node and hour whose segments were made from readings that are no longer in the lake.
+
+    Attributes:
+        node: the node.
+        own: whether readings of the hour itself are gone, not only of the hours beside it.
+        waiting: the files that came afterwards, joined by a comma.
+    """
+
+    node: str
+    own: bool
+    waiting: str
+
+
+def removed(lake: Lake, folders: PowerFolders, hour_us: int) -> list[Removed]:
+    """Return the nodes whose readings of an hour, or next to it, were removed after they were used.
+
+    Args:
+        lake: the lake.
+        folders: its power files.
+        hour_us: start of the hour.
+    """
+    found = []
+    for node in lake.nodes("segment", hour_us):
+        before = MadeFrom.parse(_note(lake.derived("segment", hour_us, node)))
+        here = folders.all_around(node, hour_us)
+        if before is None:
+            # An earlier version did not say; without any file, its readings must be gone.
+            if node not in folders.nodes(hour_us):
+                found.append(Removed(node, own=True, waiting=""))
+        elif not here.issuperset(before.files):
+            now = replace(before, files=sorted(here))
+            own = before.lost(here, hour_us)
+            found.append(Removed(node, own, ",".join(before.waiting(now, hour_us))))
     return found

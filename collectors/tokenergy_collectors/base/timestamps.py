@@ -14,7 +14,6 @@ so the reader remembers the previous stamp: local time that goes back is the sec
 from __future__ import annotations
 
 import re
-import zoneinfo
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from tokenergy_collectors.base.csvfile import BadValueError
@@ -85,6 +84,8 @@ def zone(name: str) -> tzinfo:
     Raises:
         UserError: no zone has this name.
     """
+    import zoneinfo  # slow to load, and every command loads this module
+
     if name == "UTC":
         return UTC
     try:

@@ -17,7 +17,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.result import ImportResult
 from tokenergy_collectors.lake.allocations import read_identity
 from tokenergy_collectors.lake.contract import JOBS
-from tokenergy_collectors.lake.corrections import Records, allocation_key
+from tokenergy_collectors.lake.corrections import Records
 from tokenergy_collectors.lake.jobkey import checked_cluster
 from tokenergy_collectors.lake.paths import escape_node
 from tokenergy_collectors.sources.jobs import remarks
@@ -52,7 +52,8 @@ def import_jobs(lake: Lake, path: str | Path, cluster: str | None = None) -> Imp
         raise UserError(f"{path}: {said['ambiguous']}: expected the whole UUID or the index")
     result.warnings += [*said.values(), *remarks.of_nodes(identity, jobs)]
     resolved = [row for row, _ in explained]
-    _refuse_two_names(path, jobs, resolved)
+    if why := remarks.of_two_names(jobs, explained):
+        raise UserError(f"{path}: {why}")
     _describe(result, resolved)
     recorded = Records(map(identity.resolved, before))
     changed = recorded.to_record(resolved)
@@ -73,25 +74,6 @@ def _read(path: str | Path, cluster: str | None, result: ImportResult) -> list[J
     if not jobs and not result.left_out.count:
         raise UserError(f"{path}: has no jobs: expected lines after the header")
     return jobs
-
-
-def _refuse_two_names(
-    path: str | Path, jobs: Sequence[Job], resolved: Sequence[Mapping[str, Any]]
-) -> None:
-    """Refuse a list that says two things of one allocation, under two names of its board.
-
-    Raises:
-        UserError: it does.
-    """
-    seen: dict[object, int] = {}
-    for place, row in enumerate(resolved):
-        first = seen.setdefault(allocation_key(row), place)
-        if row != resolved[first]:
-            raise UserError(
-                f"{path}: job {row['job_id']!r} has one board by two names, "
-                f"{jobs[first]['device_id']!r} and {jobs[place]['device_id']!r}, and these "
-                "allocations differ: expected only one of them"
-            )
 
 
 def _describe(result: ImportResult, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -6,7 +6,8 @@ the name under which that device was recorded (`nodenames`), its job by its key 
 integration (which cuts at job edges), the load profile and the ledger use the same allocations.
 
 A device that was never seen keeps its allocation: an index, a PCI address or a device file as
-`NODE/TEXT`, anything else as it was listed. It has no readings, but the job claimed it.
+`NODE/TEXT`, anything else as it was listed. It has no readings, but the job claimed it. So it is
+with the rest of an allocation whose board was found on another node: `NODE/BOARD`.
 
 Power is metered by board. So an allocation of a MIG instance counts on its board, with the
 instance's share of the board times the allocated share of the instance.
@@ -14,11 +15,13 @@ instance's share of the board times the allocated share of the instance.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake.contract import JOBS, WHOLE_PPM
-from tokenergy_collectors.lake.corrections import Records
+from tokenergy_collectors.lake.corrections import NEW_US, Records
 from tokenergy_collectors.lake.devicehistory import (
     TOGETHER_US,
     DeviceHistory,
@@ -79,13 +82,34 @@ class Identity:
 
 def read_identity(lake: Lake, jobs: Iterable[Mapping[str, Any]]) -> Identity:
     """Return the identity of the devices of a lake; `jobs` are the rows of all job lists."""
-    return Identity(DeviceHistory(sightings(lake)), first_starts(jobs))
+    history = DeviceHistory(sightings(lake))
+    return Identity(history, first_starts(jobs, history.nodes))
 
 
-def first_starts(jobs: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Return the nodes that rows of `jobs` name, each with the first start there (us UTC)."""
+def first_starts(jobs: Iterable[Mapping[str, Any]], recorded: Iterable[str] = ()) -> dict[str, int]:
+    """Return the nodes that rows of `jobs` name, each with the first start there (us UTC).
+
+    Only records that count are evidence of a name: neither what was withdrawn nor what a later
+    record of the same allocation, or of the same job on the device as it was listed, has replaced.
+    A row that is not recorded yet, and so has no `recorded_us`, is later than any record.
+
+    Args:
+        jobs: rows of `jobs`.
+        recorded: names under which devices were recorded.
+    """
+    jobs = list(jobs)
+    names = {row["node"] for row in jobs}
+    forms = Counter(name.lower().split(".")[0] for name in names | {*recorded})
+    # Fewer than three forms of a name are never ambiguous, so it does not matter which count.
+    doubtful = {name for name in names if forms[name.lower().split(".")[0]] > 2}
+    listed = (
+        {"recorded_us": NEW_US, **row, "device_id": f"{row['node']}/{row['device_id']}"}
+        for row in jobs
+        if row["node"] in doubtful
+    )
+    plain = (row for row in jobs if row["node"] not in doubtful)
     found: dict[str, int] = {}
-    for row in jobs:
+    for row in chain(plain, Records(listed).current()):
         start_us = row["start_us"]
         found[row["node"]] = min(found.get(row["node"], start_us), start_us)
     return found
@@ -128,8 +152,13 @@ def allocation_schema() -> pa.Schema:
     return schema.append(pa.field("share_estimated", pa.bool_(), nullable=False))
 
 
-def _unseen(node: str, text: str) -> str:
-    """Return the id of a device that was never seen: only its node makes an index one device."""
+def _unseen(node: str, text: str, *, gone: bool = False) -> str:
+    """Return the id of a device that was never seen: only its node makes an index one device.
+
+    Neither was one that was seen before, and on another node at the time.
+    """
+    if gone:
+        return f"{node}/{text}"
     name = parse_device(text)
     if name.kind == "uuid":
         return text
@@ -158,7 +187,9 @@ def _on_board(history: DeviceHistory, row: Mapping[str, Any]) -> Row:
 def _on_one_node(identity: Identity, row: Row) -> Iterator[Row]:
     """Yield an allocation up to the time at which its device was found on another node.
 
-    Where the same node goes on under another of its names, so does the allocation.
+    Where the same node goes on under another of its names, so does the allocation. The rest of an
+    allocation with an end is still claimed, of a device that nobody saw: what the job held then is
+    not known. One without an end is over: nobody listed when.
     """
     names = identity.nodes(row).recorded(row["node"])
     start_us, end_us = row["start_us"], row["end_us"]
@@ -169,6 +200,9 @@ def _on_one_node(identity: Identity, row: Row) -> Iterator[Row]:
             break
         if seen.node not in names:
             row["end_us"] = seen.ts_us
+            if end_us is not None:
+                gone = _unseen(row["node"], row["device_id"], gone=True)
+                yield {**row, "device_id": gone, "start_us": seen.ts_us, "end_us": end_us}
             break
         yield {**row, "start_us": start_us, "end_us": seen.ts_us}
         start_us = row["start_us"] = seen.ts_us

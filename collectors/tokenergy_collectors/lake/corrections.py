@@ -20,8 +20,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-_NEW = 2**63
-"""Later than any record."""
+NEW_US = 2**63
+"""Later than any record: what is being recorded now."""
 
 Row = Mapping[str, Any]
 """A row of `jobs` by column name; `device_id` is resolved."""
@@ -69,7 +69,9 @@ class Records:
         keys = {allocation_key(row) for row in listed}
         by_job: dict[Hashable, list[Row]] = {}
         for row in listed:
-            by_job.setdefault((row["job_id"], row["node"]), []).append({**row, "recorded_us": _NEW})
+            by_job.setdefault((row["job_id"], row["node"]), []).append(
+                {**row, "recorded_us": NEW_US}
+            )
         spans = {job: _Spans(rows) for job, rows in by_job.items()}
         return [
             row

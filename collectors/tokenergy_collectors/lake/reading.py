@@ -105,23 +105,25 @@ def read_columns(path: Path, table: Table, names: Sequence[str], where: Any = No
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    present = columns_of(path, table)
     schema = table.schema()
     wanted = pa.schema([schema.field(name) for name in names])
     with _sorted_errors(path):
-        found = [name for name in names if name in present]
         if where is None:  # `read_table` imports pandas
             with pq.ParquetFile(path, page_checksum_verification=True) as file:
+                present = _columns_in(file.schema_arrow, table)
+                found = [name for name in names if name in present]
                 part = file.read(columns=found, use_threads=False)
         else:
+            present = columns_of(path, table)
             part = pq.read_table(
                 path,
-                columns=found,
+                columns=[name for name in names if name in present],
                 filters=where,
                 partitioning=None,
                 page_checksum_verification=True,
             )
-        return _fit(part, table, names).cast(wanted)
+        rows = _fit(part, table, names)
+        return rows if rows.schema.equals(wanted) else rows.cast(wanted)
 
 
 def _fit(part: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
@@ -134,7 +136,7 @@ def _fit(part: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:
         field = schema.field(name)
         if name not in part.column_names:
             array = pa.chunked_array([pa.nulls(len(part), field.type)])
-        elif pa.types.is_dictionary(part[name].type):
+        elif part[name].type == field.type or pa.types.is_dictionary(part[name].type):
             array = part[name]
         else:
             array = part[name].cast(field.type)

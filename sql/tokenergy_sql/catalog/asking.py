@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
-from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog import reading, views
 from tokenergy_sql.catalog.remote import RemoteLake
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def ask(
     Args:
         lake: the lake.
         what: the operation: the first word of an error message.
-        task: is called with the connection; is run again if raw files prove damaged.
+        task: is called with the connection; is run again if raw files prove damaged, or
+            a file was replaced under it.
         text: the SQL that the task runs: raw files of the tables it names are validated first; of
             all tables if None.
 
@@ -58,7 +59,7 @@ def ask(
         named = None if text is None else views.tables_named(text)
         if named and "quarantined" in named:
             named = None  # it is complete only after all files have been validated
-        return catalog.heal(lake, lambda: _ask_local(lake, task, named))
+        return reading.read(lake, lambda: _ask_local(lake, task, named))
     except duckdb.Error as error:
         raise UserError(f"{what}: {' '.join(str(error).split())}") from None
 

@@ -7,9 +7,9 @@ and macros of `views/`. `file.py` gives the same to any DuckDB client.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocation_schema, allocations
@@ -22,8 +22,6 @@ from tokenergy_sql.catalog.duck import literal, open_memory, pattern, quoted
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
-
-T = TypeVar("T")
 
 DUCKDB_TYPES: dict[Type, str] = {
     "int16": "SMALLINT",
@@ -92,16 +90,19 @@ def connect(
 
 def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, validated: bool) -> str:
     """Return a SELECT over the files of a table, of some hours if given."""
-    if validated or table.layer == "raw":
+    if table.layer == "raw":
         return select_from(table, lake.valid_files(table.name, hours))
-    paths = [pattern(path) for path in lake.files(table.name, hours)]
-    return select_listed(table, paths) if paths else select_from(table, [])
+    if validated:
+        paths = [path for path, _ in lake.valid_files(table.name, hours)]
+    else:
+        paths = lake.files(table.name, hours)
+    return select_listed(table, [pattern(path) for path in paths])
 
 
 def _select_unopened(lake: Lake, table: Table) -> str:
     """Return a SELECT over all files of a table, without opening any of them."""
     if not lake.has(table.name):
-        return select_from(table, [])
+        return select_listed(table, [])
     return select_listed(table, [files_of(str(lake.root), table.name)])
 
 
@@ -115,29 +116,12 @@ def files_of(root: str, folder: str) -> str:
     return pattern(root, f"/{folder}/{PARTITIONS}/[!.]*{SUFFIX}")
 
 
-def heal(lake: Lake, task: Callable[[], T]) -> T:
-    """Run a task that reads the lake in SQL; if damaged rows stop it, run it once more.
-
-    Damage inside a file shows only when its rows are read. Then all raw files are read in full,
-    damaged ones go to quarantine, and the task is run again without them.
-    """
-    import duckdb
-
-    try:
-        return task()
-    except duckdb.Error as error:
-        # Damage raises one of these, or (in a page header) the base class; wrong SQL raises others.
-        classes = (duckdb.IOException, duckdb.InvalidInputException, duckdb.InternalException)
-        damage = isinstance(error, classes) or type(error) is duckdb.Error
-        if not damage or not lake.quarantine_damaged(
-            n for n, t in TABLES.items() if t.layer == "raw"
-        ):
-            raise
-        return task()
-
-
 def select_from(table: Table, files: Sequence[tuple[Path, frozenset[str]]]) -> str:
     """Return a SELECT over some files of a table, typed by the contract even without files.
+
+    Only for files that nobody replaces meanwhile: raw ones, and those of a lake that is locked.
+    DuckDB opens each file for its footer and again for its rows, so it can read rows of a new file
+    with the footer of the old one and give a wrong answer.
 
     Args:
         table: the table.
@@ -161,15 +145,20 @@ def select_from(table: Table, files: Sequence[tuple[Path, frozenset[str]]]) -> s
 
 
 def select_listed(table: Table, paths: Sequence[str]) -> str:
-    """Return a SELECT over files of a table that have not been opened.
+    """Return a SELECT over files of a table that have not been opened, or may be replaced.
+
+    DuckDB opens each file once, since its columns are given here. If a file is replaced between the
+    look at its size and that, the statement fails; it never mixes the two.
 
     A column that a file lacks is NULL. Rows without a timestamp are left out, and so all rows of a
     file that belongs to no table.
 
     Args:
         table: the table.
-        paths: patterns of files, see `duck.pattern`; at least one.
+        paths: patterns of files, see `duck.pattern`; each must match one.
     """
+    if not paths:
+        return select_from(table, [])
     columns = ", ".join(
         f"{literal(c.name)}: {{name: {literal(c.name)}, type: {literal(DUCKDB_TYPES[c.type])}, "
         "default_value: NULL}"

@@ -22,7 +22,7 @@ from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import is_table_file
 from tokenergy_collectors.upload.objects import errors_of
 from tokenergy_sql.catalog import views
-from tokenergy_sql.catalog.connecting import quarantined_table, select_from, select_listed
+from tokenergy_sql.catalog.connecting import quarantined_table, select_listed
 from tokenergy_sql.catalog.duck import open_memory, quoted
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class RemoteLake:
         con.register_filesystem(self._fs)
         for name, table in TABLES.items():
             paths = [f"{self._scheme}://{path}" for path in files[name]]
-            select = select_listed(table, paths) if paths else select_from(table, [])
+            select = select_listed(table, paths)
             con.execute(f"CREATE VIEW {quoted(name)} AS {select}")
         with TemporaryDirectory() as folder:
             for path in (path for name in _RESOLVED for path in files[name]):

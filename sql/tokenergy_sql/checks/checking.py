@@ -2,11 +2,13 @@
 
 In: a lake. Out: one finding for each check. The first line of a check's file is its title; the
 second says `fail` or `warn`, and `hourly` if it examines one hour at a time or `whole` if it needs
-all of them.
+all of them. A check may leave out nodes and hours whose readings were removed, as the disk limit
+does once they are uploaded: its query `left_out` says which, and its finding counts them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -17,21 +19,31 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.reading import read
+from tokenergy_transforms.provenance import PowerFolders, removed
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+_LEFT_OUT = re.compile(r"^left_out AS \(\n(.*?)\n\)", re.MULTILINE | re.DOTALL)
+"""The query of a check that says which nodes and hours it leaves out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check; no rows is a pass."""
+    """The result of one check; no rows is a pass.
+
+    Attributes:
+        left_out: nodes and hours that it could not look at, since their readings were removed.
+    """
 
     name: str
     title: str
     fatal: bool
     columns: list[str]
     rows: list[tuple[Any, ...]]
+    left_out: int = 0
 
     @property
     def breach(self) -> bool:
@@ -42,13 +54,19 @@ class Finding:
         """Return the finding as text: one line, and up to `limit` offending rows below it."""
         verdict = "FAIL" if self.breach else "warn" if self.rows else "ok"
         count = f" ({len(self.rows)} rows)" if self.rows else ""
-        lines = [f"{verdict:<5}{self.name}: {self.title}{count}"]
+        lines = [f"{verdict:<5}{self.name}: {self.title}{count}{self._left_out()}"]
         for row in self.rows[:limit]:
             named = zip(self.columns, row, strict=True)
             lines.append("     " + " ".join(f"{name}={value}" for name, value in named))
         if len(self.rows) > limit:
             lines.append(f"     ... and {len(self.rows) - limit} more")
         return lines
+
+    def _left_out(self) -> str:
+        if not self.left_out:
+            return ""
+        what = "node-hour is" if self.left_out == 1 else "node-hours are"
+        return f" ({self.left_out} {what} left out: the readings were removed)"
 
 
 def run_checks(lake: Lake, hours: Sequence[int] | None = None) -> list[Finding]:
@@ -65,13 +83,18 @@ def run_checks(lake: Lake, hours: Sequence[int] | None = None) -> list[Finding]:
 
     def run() -> list[Finding]:
         held = allocations(lake)
-        found = _run_all(lake, held, [text for text in texts if not _is_hourly(text[1])], None)
+        found = _run_all(lake, held, [text for text in texts if not _is_hourly(text[1])], None, [])
         hourly = [text for text in texts if _is_hourly(text[1])]
         for scope in _scopes(lake, hours):
-            found += _run_all(lake, held, hourly, scope)
+            gone = [
+                (hour_us, one.node, one.own, one.waiting)
+                for hour_us in scope["segment"]
+                for one in removed(lake, PowerFolders(lake), hour_us)
+            ]
+            found += _run_all(lake, held, hourly, scope, gone)
         return [_merged([one for one in found if one.name == name]) for name, _ in texts]
 
-    return catalog.heal(lake, run)
+    return read(lake, run)
 
 
 def _is_hourly(text: str) -> bool:
@@ -83,6 +106,7 @@ def _run_all(
     held: pa.Table,
     texts: Sequence[tuple[str, str]],
     scope: dict[str, list[int]] | None,
+    gone: Sequence[tuple[int, str, bool, str]],
 ) -> list[Finding]:
     # Files are validated once, by the checks that examine everything.
     named = None if scope is None else views.tables_named(" ".join(text for _, text in texts))
@@ -91,24 +115,33 @@ def _run_all(
             "CREATE TEMP TABLE checked_hour AS SELECT unnest($1::BIGINT[]) AS hour_us",
             [[] if scope is None else scope["segment"]],
         )
+        con.execute(
+            "CREATE TEMP TABLE removed_hour "
+            "(hour_us BIGINT, node VARCHAR, own BOOLEAN, waiting VARCHAR)"
+        )
+        if gone:
+            con.executemany("INSERT INTO removed_hour VALUES ($1, $2, $3, $4)", gone)
         return [_run(con, name, text) for name, text in texts]
 
 
 def _run(con: duckdb.DuckDBPyConnection, name: str, text: str) -> Finding:
     title, kind = (line.removeprefix("--").strip() for line in text.splitlines()[:2])
     result = con.sql(text)
+    skips = _LEFT_OUT.search(text)
     return Finding(
         name=name,
         title=title,
         fatal={"fail": True, "warn": False}[kind.split(", ")[0]],
         columns=list(result.columns),
         rows=result.fetchall(),
+        left_out=len(con.sql(skips[1]).fetchall()) if skips else 0,
     )
 
 
 def _merged(found: list[Finding]) -> Finding:
     """Return the findings of one check in several hours as one."""
-    return replace(found[0], rows=[row for one in found for row in one.rows])
+    rows = [row for one in found for row in one.rows]
+    return replace(found[0], rows=rows, left_out=sum(one.left_out for one in found))
 
 
 def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[int]]]:

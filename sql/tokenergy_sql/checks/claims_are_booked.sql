@@ -1,6 +1,6 @@
 -- Every device that a job list names was metered while the job held it.
 -- warn, whole
--- In: allocation, segment, ledger_hour. Out: the claims of which time is in no book.
+-- In: allocation, segment, ledger_hour, device. Out: the claims of which time is in no book.
 --
 -- A claim counts from the first to the last hour with segments on the lake. A board that never
 -- reported, a node without a collector and a name that fits no board show here: the job's coverage
@@ -47,6 +47,8 @@ SELECT
     round(seconds(e.end_us - e.start_us), 6) AS held_s,
     round(seconds(coalesce(b.booked_us, 0)), 6) AS booked_s,
     CASE
+        WHEN e.device_id IN (SELECT e.node || '/' || d.device_id FROM device AS d)
+            THEN 'its board was found on another node'
         WHEN e.device_id NOT IN (SELECT device_id FROM segment) THEN 'no readings of this device'
         ELSE 'no segments for a part of the time'
     END AS why

@@ -1,6 +1,6 @@
 -- The ledger adds up to the meter on every device and hour, to the nanojoule; no time is left out.
 -- fail, hourly
--- In: ledger, power, device. Out: the devices and hours in which it does not.
+-- In: ledger, power, device, removed_hour. Out: the devices and hours in which it does not.
 --
 -- The meter is read again from the raw rows, by SQL that shares no code with the integration: the
 -- counter's difference (linear between readings, rounded down) over every run of segments that the
@@ -11,7 +11,17 @@
 -- integral must lie between those of the lowest and of the highest.
 -- Where the counter had a glitch, which of its readings are right is a judgement: such a run need
 -- only be what its board can have drawn.
+-- Where readings of an hour, or next to it, were removed after they were booked, the meter cannot
+-- be read again.
 WITH
+left_out AS (
+    SELECT hour_us, node FROM removed_hour
+),
+unread AS (
+    SELECT DISTINCT l.device_id, r.hour_us
+    FROM left_out AS r
+    JOIN ledger AS l ON l.node = r.node AND hour_of(l.start_us) = r.hour_us
+),
 booked AS (
     SELECT
         device_id, node, start_us, end_us,
@@ -243,4 +253,5 @@ SELECT
     ledger_nj - meter_nj AS difference_nj
 FROM wrong
 FULL JOIN unbooked USING (device_id, hour_us)
+ANTI JOIN unread USING (device_id, hour_us)
 ORDER BY device_id, hour

@@ -1,12 +1,15 @@
 -- Every power reading lies in a segment of its device, and is counted there once.
 -- fail, hourly
--- In: power, segment, device, checked_hour. Out: the devices and hours in which it is not.
+-- In: power, segment, device, checked_hour, removed_hour. Out: the devices and hours in which it
+-- is not.
 --
 -- Readings are counted again from the raw rows. A device's last reading on a node is the end of its
 -- last segment there, not inside of it; a lone reading, as one on the edge of an hour, has no time
 -- of its own.
 -- What a board cannot have drawn is no reading (see `readings_are_plausible`).
 -- Readings that no segment has are newer than the segments: run `tokenergy index`.
+-- Where readings of an hour were removed after they were booked, there is nothing to count again;
+-- whether others came after them, `readings_came_in_time` says.
 WITH
 limited AS (
     SELECT
@@ -95,6 +98,14 @@ unfollowed AS (
     WHERE l.ts_us >= o.first_us AND l.ts_us < o.last_us
     GROUP BY ALL
 ),
+left_out AS (
+    SELECT hour_us, node FROM removed_hour WHERE own
+),
+unread AS (
+    SELECT DISTINCT s.device_id, l.hour_us
+    FROM left_out AS l
+    JOIN segment AS s ON s.node = l.node AND hour_of(s.start_us) = l.hour_us
+),
 judged AS (
     SELECT
         device_id,
@@ -107,6 +118,7 @@ judged AS (
         greatest(coalesce(of_device.nodes, 1) - coalesce(b.nodes, 0), 0) AS lone,
         coalesce(u.unheld, 0) AS unheld
     FROM counted
+    ANTI JOIN unread USING (device_id, hour_us)
     LEFT JOIN booking AS b USING (device_id, hour_us)
     LEFT JOIN unfollowed AS u USING (device_id, hour_us)
     LEFT JOIN (

@@ -1,16 +1,21 @@
 -- Where samples alone are booked, the bounds of time between sparse readings hold 0 to the limit.
 -- fail, hourly
--- In: ledger, power, device. Out: the devices and hours in which they are narrower.
+-- In: ledger, power, device, removed_hour. Out: the devices and hours in which they are narrower.
 --
 -- Sparse are two neighbouring readings more than 1.5 s apart: a sensor saw a second of it.
--- Only segments inside one such pair are looked at: of others a part may be well known.
+-- Only segments inside one such pair are looked at: of others a part may be well known. Where
+-- readings were removed after they were booked, nothing says how far apart they were.
 WITH
+left_out AS (
+    SELECT hour_us, node FROM removed_hour
+),
 booked AS (
     SELECT
         device_id, start_us, end_us,
         sum(low_nj) AS low_nj,
         sum(high_nj) AS high_nj
-    FROM ledger
+    FROM ledger AS l
+    ANTI JOIN left_out AS r ON r.node = l.node AND r.hour_us = hour_of(l.start_us)
     WHERE meter = 'samples'
     GROUP BY device_id, start_us, end_us
 ),

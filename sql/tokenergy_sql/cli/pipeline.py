@@ -93,7 +93,8 @@ def index(
     """Build the energy ledger, the token usage and each job's energy per token.
 
     Rebuilds only the hours whose inputs have changed. The files that a run replaces are kept as a
-    numbered revision: see `tokenergy revisions` and `tokenergy diff`.
+    numbered revision: see `tokenergy revisions` and `tokenergy diff`. With --hour, says how many
+    other hours have newer inputs.
 
     \b
     Examples:

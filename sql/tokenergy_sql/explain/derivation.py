@@ -16,7 +16,9 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_collectors.lake.paths import hour_of_path, node_of
 from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog.duck import pattern
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.revisions import revisions
 
@@ -73,6 +75,10 @@ def derivation(lake: Lake, job_id: str) -> dict[str, Any]:
     Raises:
         UserError: the job is not indexed.
     """
+    return read(lake, lambda: _derivation(lake, job_id))
+
+
+def _derivation(lake: Lake, job_id: str) -> dict[str, Any]:
     hours = _hours_of(lake, job_id)
     # The last window of an hour ends at the first reading of the next: neighbours count too.
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
@@ -134,10 +140,10 @@ def _by_file(
 ) -> list[NamedRow]:
     """Run a query on each file by itself; return the answers of files with rows of the job."""
     found = []
-    for path, columns in lake.valid_files(table, hours):
+    for path, _ in lake.valid_files(table, hours):
         if nodes is not None and node_of(path) not in nodes:
             continue
-        rows_of_file = catalog.select_from(TABLES[table], [(path, columns)])
+        rows_of_file = catalog.select_listed(TABLES[table], [pattern(path)])
         con.execute(f"CREATE OR REPLACE TEMP VIEW rows_of_file AS {rows_of_file}")
         (row,) = _json_rows(con, sql)
         if row["rows"]:

@@ -46,7 +46,7 @@ def derive_hour(
         record: writes the files.
 
     Raises:
-        duckdb.Error: a file is damaged inside; see `catalog.heal`.
+        duckdb.Error: a file is damaged inside; see `catalog.reading.heal`.
     """
     near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
     hours = {"state": near, "tokens": near, "segment": [hour_us], "device": []}

@@ -17,8 +17,8 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.paths import hour_of, partition
 from tokenergy_collectors.lake.version import write_format
-from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.file import unusable, write_catalog
+from tokenergy_sql.catalog.reading import heal
 from tokenergy_sql.index import modelrun, sitehistory
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
@@ -51,6 +51,7 @@ class Indexed:
             where a derived file was missing.
         revision: its number, if anything changed.
         remarks: lines on constants of the site that do not hold for all hours.
+        newer: hours that were not examined and whose inputs have changed.
     """
 
     jobs: int
@@ -58,6 +59,7 @@ class Indexed:
     causes: dict[int, list[str]]
     revision: int | None
     remarks: list[str]
+    newer: tuple[int, ...] = ()
 
 
 def index(
@@ -67,6 +69,7 @@ def index(
     progress: Progress = print,
     *,
     rebuild_all: bool = False,
+    look_elsewhere: bool = False,
 ) -> Indexed:
     """Derive the tables of those hours whose inputs have changed, and the jobs' index.
 
@@ -78,10 +81,11 @@ def index(
         hours: starts of the hours to examine, microseconds UTC; all if None.
         progress: called with the name of each hour before it is derived.
         rebuild_all: derive the hours whether or not their inputs have changed.
+        look_elsewhere: find which of the other hours have inputs that have changed.
     """
     with recording(lake, index_version()) as record:
         held = allocations(lake)
-        usage = catalog.heal(lake, lambda: Usage.of(lake, progress, held))
+        usage = heal(lake, lambda: Usage.of(lake, progress, held))
         recorded, file_digests = revisions.read_hours(lake)
         history = SiteHistory(site, recorded, revisions.read_constants(lake))
         reader = _reader(lake, history, usage, held, file_digests)
@@ -95,7 +99,7 @@ def index(
                     progress(partition(hour))
                     digest = whole_digest(inputs)
                     derive = partial(derive_hour, hour, digest, reader, usage, record)
-                    catalog.heal(lake, derive)
+                    heal(lake, derive)
                     causes[hour] = record.manifest.hours[str(hour)] = changed
                     recorded[hour] = {
                         **inputs,
@@ -105,13 +109,15 @@ def index(
         finally:
             constants = history.name_known(recorded)
             revisions.write_hours(lake, recorded, file_digests, constants)
+        others = _all_hours(lake, usage.rows).difference(examined) if look_elsewhere else ()
+        newer = [o for o in sorted(others) if _causes(lake, o, recorded.get(o), reader.of_hour(o))]
         jobs = _index_jobs(lake, history, held, usage, record)
         _write_catalog(lake, held)
         write_format(lake.root)
     files = record.manifest.added or record.manifest.replaced
     revision = record.manifest.number if files else None
     remarks = history.remarks({row["node"] for row in reader.devices})
-    return Indexed(jobs, len(examined), causes, revision, remarks)
+    return Indexed(jobs, len(examined), causes, revision, remarks, tuple(newer))
 
 
 def _write_catalog(lake: Lake, held: pa.Table) -> None:

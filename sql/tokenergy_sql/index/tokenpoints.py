@@ -80,7 +80,7 @@ def points(
 
     Raises:
         UserError: the cache cannot be written.
-        duckdb.Error: a raw file is damaged inside; see `catalog.heal`.
+        duckdb.Error: a raw file is damaged inside; see `catalog.reading.heal`.
     """
     edges = _edges_by_hour(con)
     by_hour: dict[int, list[Path]] = {}

@@ -71,27 +71,11 @@ class Usage:
 
         Raises:
             UserError: the cache cannot be written.
-            duckdb.Error: a raw file is damaged inside; see `catalog.heal`.
+            duckdb.Error: a raw file is damaged inside; see `catalog.reading.heal`.
         """
-        import duckdb
-
         with open_memory() as con:
-            views.define(con, views.UNITS)
-            con.register("allocation", allocations(lake) if held is None else held)
-            con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
-            found = points(con, lake, progress)
-            try:
-                return cls._from(con, found)
-            except (duckdb.IOException, duckdb.InvalidInputException):
-                # A cached file is damaged: only those are read here. Make all of them again.
-                shutil.rmtree(lake.root / CACHE_FOLDER)
-                return cls._from(con, points(con, lake, progress))
-
-    @classmethod
-    def _from(cls, con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Usage:
-        there = frozenset(POINT.column_names)
-        text = select_from(POINT, [(path, there) for path in files])
-        return cls.of_points(con, text)
+            _count(con, lake, progress, held)
+            return cls._of(con)
 
     @classmethod
     def of_points(cls, con: duckdb.DuckDBPyConnection, text: str) -> Usage:
@@ -101,13 +85,11 @@ class Usage:
             con: has `token_span` and the macros of units.
             text: a statement that selects the points: see `models/token_point.sql`.
         """
-        con.execute(f"CREATE OR REPLACE TEMP TABLE token_point AS {text}")
-        _build(con, (*_CURVES, "token_hour"))
-        con.execute(
-            "CREATE OR REPLACE TEMP TABLE token_cut AS "
-            "SELECT counter, unnest([a_us, b_us]) AS edge_us FROM token_hour"
-        )
-        _build(con, ("token_value", "token_usage"))
+        _build_usage(con, text)
+        return cls._of(con)
+
+    @classmethod
+    def _of(cls, con: duckdb.DuckDBPyConnection) -> Usage:
         rows = con.sql("FROM token_usage").to_arrow_table()
         by_job = con.sql(model_text("job_usage")).to_arrow_table()
         known = con.sql(model_text("token_known")).to_arrow_table()
@@ -147,7 +129,46 @@ def usage(
     lake: Lake, progress: Callable[[str], None] = lambda _: None, held: pa.Table | None = None
 ) -> pa.Table:
     """Return the tokens of each job, hour, model and kind: `Usage.rows`; see `Usage.of`."""
-    return Usage.of(lake, progress, held).rows
+    with open_memory() as con:
+        _count(con, lake, progress, held)
+        return con.sql("FROM token_usage").to_arrow_table()
+
+
+def _count(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    progress: Callable[[str], None],
+    held: pa.Table | None,
+) -> None:
+    """Create `token_usage`, and the tables that it is made from, on a new connection."""
+    import duckdb
+
+    views.define(con, views.UNITS)
+    con.register("allocation", allocations(lake) if held is None else held)
+    con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
+    found = points(con, lake, progress)
+    try:
+        _build_usage(con, _select_points(found))
+    except (duckdb.IOException, duckdb.InvalidInputException):
+        # A cached file is damaged: only those are read here. Make all of them again.
+        shutil.rmtree(lake.root / CACHE_FOLDER)
+        _build_usage(con, _select_points(points(con, lake, progress)))
+
+
+def _select_points(files: Sequence[Path]) -> str:
+    there = frozenset(POINT.column_names)
+    return select_from(POINT, [(path, there) for path in files])
+
+
+def _build_usage(con: duckdb.DuckDBPyConnection, text: str) -> None:
+    """Create `token_usage` from a statement that selects the points."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE token_point AS {text}")
+    _build(con, (*_CURVES, "token_hour"))
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE token_cut AS "
+        "SELECT counter, unnest([a_us, b_us]) AS edge_us FROM token_hour"
+    )
+    _build(con, ("token_value", "token_usage"))
 
 
 def _build(con: duckdb.DuckDBPyConnection, models: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import hour_of_path, node_of
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.index import efficiency
 from tokenergy_sql.index.modelrun import build_growth
 
@@ -90,7 +91,7 @@ def read_facts(lake: Lake) -> Facts:
     Raises:
         UserError: the lake has no job index, or an older version made it.
     """
-    return catalog.heal(lake, lambda: _read(lake))
+    return read(lake, lambda: _read(lake))
 
 
 def _read(lake: Lake) -> Facts:

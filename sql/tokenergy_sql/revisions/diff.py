@@ -7,14 +7,16 @@ the hours that differ and the kinds of input that had changed in them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX
 from tokenergy_collectors.lake.paths import hour_of_path
-from tokenergy_collectors.lake.reading import columns_of
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
-from tokenergy_sql.catalog.duck import open_memory
+from tokenergy_sql.catalog.duck import open_memory, pattern
+from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.revisions import Manifest
@@ -76,16 +78,7 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
     Raises:
         UserError: there is no such revision, or files that it needs have been dropped.
     """
-    files = {
-        name: revisions.files_at(lake, number, "job_hour_index")
-        for name, number in (("before", older), ("after", newer))
-    }
-    with open_memory() as con:
-        views.define(con, views.UNITS)
-        for name, paths in files.items():
-            sound = [(path, columns_of(path, JOB_HOUR_INDEX)) for path in paths]
-            con.execute(f"CREATE VIEW {name} AS {catalog.select_from(JOB_HOUR_INDEX, sound)}")
-        rows = con.execute(read_sql(__package__, "moved_jobs")).fetchall()
+    files, rows = read(lake, lambda: _moved_rows(lake, older, newer))
     first, last = min(older, newer), max(older, newer)
     between = [m for m in revisions.manifests(lake) if first < m.number <= last]
     moved = [
@@ -95,6 +88,22 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
     before, after = ({hour_of_path(p): p for p in paths} for paths in files.values())
     untouched = sorted(hour for hour in before if before[hour] == after.get(hour))
     return Difference(moved, untouched, sorted({*before, *after} - set(untouched)))
+
+
+def _moved_rows(
+    lake: Lake, older: int, newer: int
+) -> tuple[dict[str, list[Path]], list[tuple[Any, ...]]]:
+    """Return the files of `before` and `after`, and the jobs that differ between them."""
+    files = {
+        name: revisions.files_at(lake, number, "job_hour_index")
+        for name, number in (("before", older), ("after", newer))
+    }
+    with open_memory() as con:
+        views.define(con, views.UNITS)
+        for name, paths in files.items():
+            select = catalog.select_listed(JOB_HOUR_INDEX, [pattern(path) for path in paths])
+            con.execute(f"CREATE VIEW {name} AS {select}")
+        return files, con.execute(read_sql(__package__, "moved_jobs")).fetchall()
 
 
 def _causes(between: list[Manifest], hours_us: list[int]) -> list[str]:

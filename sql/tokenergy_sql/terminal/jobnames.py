@@ -7,12 +7,14 @@ an error that names near matches.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_sql.catalog import connecting as catalog
+from tokenergy_sql.catalog.reading import read
 
 _MOST_SUGGESTED = 3
 
@@ -36,9 +38,7 @@ def find_job(lake: Lake, name: str) -> str:
     found: dict[str, str | None] = {}
     # Counters have many rows, so they are read only if the two small tables do not have the job.
     for tables in (("job_index", "allocation"), ("tokens",)):
-        with catalog.connect(lake, named=frozenset(tables)) as con:
-            for table in tables:
-                found |= {key: cluster for cluster, key in con.sql(_KEYS[table]).fetchall()}
+        found |= read(lake, partial(_clusters, lake, tables))
         if name in found:
             return name
         same = sorted(key for key, cluster in found.items() if key == job_key(cluster, name))
@@ -56,6 +56,15 @@ def find_job(lake: Lake, name: str) -> str:
     else:
         hint = f"no job id there is similar; the lake has {len(found)} other jobs"
     raise UserError(f"job {name!r}: not in the lake {lake.root}; {hint}")
+
+
+def _clusters(lake: Lake, tables: Sequence[str]) -> dict[str, str | None]:
+    """Return the cluster of each job of some tables, by the job's key."""
+    found: dict[str, str | None] = {}
+    with catalog.connect(lake, named=frozenset(tables)) as con:
+        for table in tables:
+            found |= {key: cluster for cluster, key in con.sql(_KEYS[table]).fetchall()}
+    return found
 
 
 def _similar(job_id: str, job_ids: Iterable[str]) -> list[str]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
-from tokenergy_sql.catalog.namedrows import named_rows
+from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.table import (
@@ -31,9 +32,12 @@ def job_table(lake: Lake) -> Grid:
     Args:
         lake: the lake, indexed.
     """
+    return table_of("Energy per token by job", read(lake, lambda: _rows(lake)), _COLUMNS)
+
+
+def _rows(lake: Lake) -> list[NamedRow]:
     with catalog.connect(lake, named=views.tables_named(_SQL)) as con:
-        rows = named_rows(con, _SQL)
-    return table_of("Energy per token by job", rows, _COLUMNS)
+        return named_rows(con, _SQL)
 
 
 _COLUMNS = (

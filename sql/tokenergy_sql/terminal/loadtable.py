@@ -12,6 +12,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.table import Column, notes, scaled, significant, table_of
 
@@ -24,9 +25,12 @@ ORDER BY hour_us, kind, mean_mw DESC NULLS LAST, group_id
 
 def load_table(lake: Lake, hours: Sequence[int]) -> Grid:
     """Return the groups of some hours, by hour and kind, the largest load first."""
+    return table_of("Load by group", read(lake, lambda: _rows(lake, hours)), _COLUMNS)
+
+
+def _rows(lake: Lake, hours: Sequence[int]) -> list[NamedRow]:
     with catalog.connect(lake, {"load_profile": hours}, named=views.tables_named(_SQL)) as con:
-        rows = named_rows(con, _SQL)
-    return table_of("Load by group", rows, _COLUMNS)
+        return named_rows(con, _SQL)
 
 
 def _figure(name: str, divisor: float) -> Callable[[NamedRow], str]:

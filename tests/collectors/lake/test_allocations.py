@@ -114,6 +114,24 @@ def test_a_node_that_comes_later_makes_no_earlier_name_ambiguous(tmp_path, how):
     assert found["k"] == "gpu-01/0"  # now the short name could be either
 
 
+@pytest.mark.parametrize("how", ["withdrawn", "corrected", "replaced"])
+def test_a_typing_error_that_no_longer_counts_makes_no_name_ambiguous(tmp_path, how):
+    builder = LakeBuilder(tmp_path)
+    builder.device("GPU-a", node="gpu-01.a.org", index=0, ts_us=T0 - DAY)
+    wrong = {"node": "gpu-01.b.org", "allocation_id": "1" if how == "corrected" else None}
+    builder.job("y", "0", T0 - DAY, None if how == "replaced" else T0 - S, **wrong)
+    builder.job("x", "0", T0, T0 + S, node="gpu-01")
+    assert ("x", "gpu-01/0") in told(builder, "job_id", "device_id")
+    later = {**wrong, "recorded_us": T0 + 1}
+    if how == "withdrawn":
+        builder.job("y", "0", T0 - DAY, T0 - DAY, **later)
+    elif how == "corrected":
+        builder.job("y", "0", T0 - DAY, T0 - S, **{**later, "node": "gpu-01.a.org"})
+    else:  # by one that begins after the job in question
+        builder.job("y", "0", T0 + DAY, T0 + 2 * DAY, **later)
+    assert ("x", "GPU-a") in told(builder, "job_id", "device_id")
+
+
 def test_two_listed_nodes_are_never_one_recorded_node(tmp_path):
     builder = LakeBuilder(tmp_path)
     builder.device("GPU-a", node="gpu-01", index=0)
@@ -141,6 +159,19 @@ def test_a_board_that_moved_to_another_node_ends_its_allocation(built):
     ]
 
 
+def test_the_rest_of_an_allocation_with_an_end_stays_claimed(built):
+    """What the job held after its board was found elsewhere is unknown: it has no readings."""
+    built.device("GPU-a", index=3, ts_us=T0 + 5 * S, node="n2")
+    built.device("GPU-a", index=0, ts_us=T0 + 8 * S)  # it comes back: still unknown
+    built.job("over", "0", T0, T0 + 5 * S)
+    built.job("cut", "GPU-a", T0 + S, T0 + 9 * S)
+    assert told(built, "job_id", "node", "device_id", "start_us", "end_us") == [
+        ("over", "n1", "GPU-a", T0, T0 + 5 * S),
+        ("cut", "n1", "GPU-a", T0 + S, T0 + 5 * S),
+        ("cut", "n1", "n1/GPU-a", T0 + 5 * S, T0 + 9 * S),
+    ]
+
+
 def test_a_mig_instance_moves_with_its_board(built):
     instances(built, ["MIG-1"], T0, mig_ppm=500_000)
     built.job("before", "MIG-1", T0 + S, T0 + 9 * S)
@@ -149,6 +180,7 @@ def test_a_mig_instance_moves_with_its_board(built):
     assert told(built, "job_id", "node", "device_id", "end_us") == [
         ("before", "n1", "GPU-a", T0 + 5 * S),
         ("after", "n2", "GPU-a", T0 + 9 * S),
+        ("before", "n1", "n1/GPU-a", T0 + 9 * S),
     ]
 
 

@@ -28,13 +28,18 @@ def burden(
 ) -> None:
     """Add the burdened energies to the figures of the jobs' hours."""
     places: dict[tuple[int, str], list[Entry]] = defaultdict(list)
+    # A host is where the boards of its node are; of several sites it counts to the first.
+    hosted: dict[tuple[int, str], str] = {}
     for e in entries:
         row = devices.row(e.device, e.hour + HOUR_US) or {}
-        places[e.hour, row.get("site") or ""].append(e)
+        name = row.get("site") or ""
+        places[e.hour, name].append(e)
+        hosted[e.hour, e.node] = min(name, hosted.get((e.hour, e.node), name))
     gpu: dict[tuple[str, int], list[int]] = defaultdict(list)
     facility: dict[tuple[str, int], list[int | None]] = defaultdict(list)
-    for (hour, _), rows in places.items():
-        for job, own, all_of_it in _site(rows, hour, borne, site):
+    for (hour, name), rows in places.items():
+        nodes = {node for (at, node), where in hosted.items() if (at, where) == (hour, name)}
+        for job, own, all_of_it in _site(rows, nodes, hour, borne, site):
             gpu[job, hour].append(own)
             facility[job, hour].append(all_of_it)
     for key, figures in hours.items():
@@ -42,12 +47,21 @@ def burden(
         figures["e_facility_burdened_nj"] = add_if_all(facility[key]) if key in facility else None
 
 
-def _site(rows: list[Entry], hour: int, borne: Hosts, site: Site) -> list[Borne]:
-    """Return what each job of a site bears in an hour: its own, and a part of the pool by time."""
+def _site(rows: list[Entry], nodes: set[str], hour: int, borne: Hosts, site: Site) -> list[Borne]:
+    """Return what each job of a site bears in an hour: its own, and a part of the pool by time.
+
+    Args:
+        rows: of the site's boards in the hour.
+        nodes: those whose hosts are there.
+        hour: the hour.
+        borne: energies of hosts.
+        site: the declared constants.
+    """
     of: dict[str | None, list[Entry]] = defaultdict(list)
     for e in rows:
         of[e.job].append(e)
-    nodes = {e.node for e in rows}
+    for job in {job for node in nodes for job in borne[hour, node]}:
+        of[job] += []
     own_host: dict[str | None, int | None] = {
         job: add_if_all([borne[hour, node].get(job, 0) for node in nodes]) for job in {*of, None}
     }

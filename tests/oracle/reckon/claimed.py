@@ -6,6 +6,7 @@ Rules: docs/index-definition.md, "Claimed time".
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
@@ -18,6 +19,21 @@ from tests.oracle.reckon.names import short
 from tests.oracle.reckon.segments import HOUR_US, edges_of
 
 SILENT_US = 600_000_000
+TINY = Fraction(1, 10_000)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Time in which a job claims a device: device time, and whether anything was recorded of it."""
+
+    job: str
+    node: str
+    device: str
+    start: int
+    end: int
+    time: Fraction
+    booked: bool
+    limit_mw: int
 
 
 @dataclass
@@ -37,15 +53,21 @@ class Claimed:
         return floor(self.unseen + Fraction(1, 2))
 
     @property
+    def tie(self) -> bool:
+        """Whether a millionth of a microsecond for each of some spans decides the rounding."""
+        parts = (self.device % 1, self.unseen % 1)
+        return any(abs(part - Fraction(1, 2)) < TINY for part in parts)
+
+    @property
     def unseen_high_nj(self) -> int:
         return ceil(self.unseen_high)
 
 
-def claimed(
+def claim_spans(
     held: list[Allocation], entries: list[Entry], devices: Devices
-) -> dict[tuple[str, int], Claimed]:
+) -> dict[tuple[str, int], list[Span]]:
     """Return what each job claims in each hour that has rows in the ledger."""
-    found: dict[tuple[str, int], Claimed] = defaultdict(Claimed)
+    found: dict[tuple[str, int], list[Span]] = defaultdict(list)
     for hour in sorted({e.hour for e in entries}):
         rows = [e for e in entries if e.hour == hour]
         until = _node_ends(rows)
@@ -56,7 +78,19 @@ def claimed(
         ended = [_ended(a, hour, until) for a in held]
         for device in {a.device for a in ended}:
             mine = [a for a in ended if a.device == device]
-            _of_device(device, hour, mine, known, devices, found)
+            for span in _of_device(device, hour, mine, known, devices):
+                found[span.job, hour].append(span)
+    return found
+
+
+def add_up(spans: Iterable[Span]) -> Claimed:
+    """Return the device time of spans."""
+    found = Claimed()
+    for span in spans:
+        found.device += span.time
+        if not span.booked:
+            found.unseen += span.time
+            found.unseen_high += span.time * span.limit_mw
     return found
 
 
@@ -85,8 +119,7 @@ def _of_device(
     held: list[Allocation],
     known: dict[tuple[str, str], list[tuple[int, int]]],
     devices: Devices,
-    found: dict[tuple[str, int], Claimed],
-) -> None:
+) -> Iterator[Span]:
     until = hour + HOUR_US
     edges = {min(max(t, hour), until) for t in edges_of(held)}
     for a in {a.job for a in held}:
@@ -96,12 +129,14 @@ def _of_device(
         for claim in claims(held, start, end):
             if claim.job is None:
                 continue
+            nodes = [a.node for a in held if a.job == claim.job and _holds(a, start, end)]
+            booked = any(s <= start and end <= e for s, e in known[device, claim.job])
             time = Fraction((end - start) * (claim.upper - claim.lower), claim.whole)
-            into = found[claim.job, hour]
-            into.device += time
-            if not any(s <= start and end <= e for s, e in known[device, claim.job]):
-                into.unseen += time
-                into.unseen_high += time * limit_mw
+            yield Span(claim.job, short(min(nodes)), device, start, end, time, booked, limit_mw)
+
+
+def _holds(a: Allocation, start: int, end: int) -> bool:
+    return a.start_us <= start and (a.end_us is None or a.end_us >= end)
 
 
 def _limit_mw(device: str, devices: Devices, t: int) -> int:

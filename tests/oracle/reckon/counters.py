@@ -15,6 +15,8 @@ from typing import Any
 SECOND_US = 1_000_000
 LARGEST = 1 << 53
 SHORT_US = 100_000
+STEEPEST = 100_000_000
+"""A growth of more tokens a second is no growth."""
 
 
 @dataclass
@@ -23,19 +25,28 @@ class Counter:
 
     Attributes:
         points: (stamp, tokens), ascending in both.
+        quanta: by stamp, the step in which its value is printed.
         peak: its steepest growth, tokens a second.
         lost: (start, end) of times of which a dead process may have counted more than was read.
+        begun: the same, where nothing says when the next process began.
         since_us: when its process began, if that is known.
-        odd: whether a reading was left out, or processes took turns.
-        coarse: whether its values are printed with fewer digits than they have.
+        odd: when a reading was left out, or added nothing where it should have.
     """
 
     points: list[tuple[int, int]]
+    quanta: dict[int, int]
     peak: Fraction
     lost: list[tuple[int, int]] = field(default_factory=list)
+    begun: list[tuple[int, int]] = field(default_factory=list)
     since_us: int | None = None
-    odd: bool = False
-    coarse: bool = False
+    odd: list[int] = field(default_factory=list)
+
+    def odd_between(self, start: int, end: int) -> bool:
+        """Say whether a reading was odd between the readings around a time."""
+        left, right = self._around(start)[0], self._around(end)[1]
+        return any(
+            (left is None or left[0] < t) and (right is None or t <= right[0]) for t in self.odd
+        )
 
     @property
     def first_us(self) -> int:
@@ -65,25 +76,36 @@ class Counter:
         return left[1] + (right[1] - left[1]) * (t - left[0]) // (right[0] - left[0])
 
     def least(self, t: int) -> int:
-        """Return the tokens that had been read by an instant."""
+        """Return the tokens that had been read by an instant, less half a step of the print."""
         left, right = self._around(t)
         left = left or right
         assert left is not None
-        return left[1]
+        return left[1] - self.quanta[left[0]] // 2
 
     def most(self, t: int) -> int:
         """Return the tokens that were read at an instant or by the next reading."""
         left, right = self._around(t)
         right = right or left
         assert right is not None
-        return right[1]
+        return right[1] + self.quanta[right[0]] // 2
 
     def unseen(self, start: int, end: int) -> int:
         """Return the most that can have been made in a part of a time in which nothing was read."""
+        # Readings say between which of them a process died, and no more.
+        begun = [until - since for since, until in self.begun if since < end and start < until]
+        whole = sum(self._made(us) for us in begun)
+        return whole + self._unseen_until(end) - self._unseen_until(start)
+
+    def _unseen_until(self, t: int) -> int:
+        """Return what was made unseen until an instant; below zero before the first reading."""
         # A process that had not begun made nothing.
-        before_us = min(end, self.first_us) - max(start, self.since_us or start)
-        after_us = end - max(start, self.last_us)
-        return sum(ceil(self.peak * max(0, us) / SECOND_US) for us in (before_us, after_us))
+        before_us = self.first_us - max(t, self.since_us or t)
+        lost_us = [min(t, until) - since for since, until in self.lost]
+        after = sum(self._made(us) for us in (t - self.last_us, *lost_us))
+        return after - self._made(before_us)
+
+    def _made(self, time_us: int) -> int:
+        return ceil(self.peak * max(0, time_us) / SECOND_US)
 
 
 def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Counter]:
@@ -91,17 +113,20 @@ def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Count
 
     Readings of a later run of the collector come after those of an earlier one.
     """
-    readings = [r for r in rows if 0 <= r["value"] <= LARGEST]
-    keys = ("run", "ts_us", "epoch", "value", "since_us")
-    readings.sort(key=lambda r: tuple(-1 if r.get(k) is None else r[k] for k in keys))
+    keys = ("run", "ts_us", "epoch", "value", "since_us", "quantum")
+    # What was read twice counts once.
+    by_key = {tuple(-1 if r.get(k) is None else r[k] for k in keys): r for r in rows}
+    readings = [r for _, r in sorted(by_key.items()) if 0 <= r["value"] <= LARGEST]
     processes = processes_of(readings)
     if [r["ts_us"] for p in processes for r in p] == [r["ts_us"] for r in readings]:
         kept = [r for p in processes for r in _without_odd(p)]
         found = [_unwrapped(kept, job_start_us)] if kept else []
     else:
         found = [_unwrapped(_without_odd(p), job_start_us) for p in processes]
+    odd = _odd_stamps(processes)
     for one in found:
-        one.odd = len(found) > 1 or sum(map(len, map(_without_odd, processes))) < len(readings)
+        one.odd = odd
+        one.peak = max(other.peak for other in found)  # of the counter, whoever answers
     return found
 
 
@@ -125,35 +150,58 @@ def _same_start(old: int | None, new: int | None) -> bool:
 
 
 def _without_odd(readings: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out single readings that are too low or too high: the next one is not in line."""
-    kept = list(readings)
-    i = 1
-    while i < len(kept):
-        before, here = kept[i - 1]["value"], kept[i]["value"]
-        if here < before:
-            following = kept[i + 1]["value"] if i + 1 < len(kept) else None
-            if following is not None and following >= before:
-                del kept[i]
-                continue
-            if i >= 2 and here >= kept[i - 2]["value"] and _leaps(kept, i - 1):
-                del kept[i - 1]
-                continue
-        i += 1
+    """Leave out single readings that are too low or too high, and a last one that fell."""
+    values = [r["value"] for r in readings]
+    kept = [
+        r
+        for i, r in enumerate(readings)
+        if not (_is_low(values, i) or _is_high(readings, values, i))
+    ]
+    known = kept[-1]["since_us"] is not None if kept else True
+    if not known and len(kept) > 1 and kept[-1]["value"] < kept[-2]["value"]:
+        kept.pop()  # nothing says whether it began again
     return kept
 
 
-def _leaps(readings: list[dict[str, Any]], i: int) -> bool:
-    """Say whether a reading is high beyond any rate: its process did not begin again after it."""
-    if readings[i]["since_us"] is not None:
+def _odd_stamps(processes: list[list[dict[str, Any]]]) -> list[int]:
+    """Return when readings were left out, or were below the highest of a known process."""
+    found = []
+    for process in processes:
+        kept, highest = _without_odd(process), 0
+        found += [r["ts_us"] for r in process if r not in kept]
+        for r in kept:
+            if r["since_us"] is not None and r["value"] < highest:
+                found.append(r["ts_us"])
+            highest = max(highest, r["value"])
+    return sorted(found)
+
+
+def _is_low(values: list[int], i: int) -> bool:
+    """Say whether the counter goes on from before a reading."""
+    return 0 < i < len(values) - 1 and values[i] < values[i - 1] <= values[i + 1]
+
+
+def _is_high(readings: list[dict[str, Any]], values: list[int], i: int) -> bool:
+    """Say whether a reading is beyond what comes next, and its process did not begin again."""
+    if not 0 < i < len(values) - 1 or max(values[i + 1 : i + 3]) >= values[i]:
+        return False
+    before, here, after = values[i - 1 : i + 2]
+    time_us = max(SECOND_US, readings[i]["ts_us"] - readings[i - 1]["ts_us"])
+    if (here - before) * SECOND_US > STEEPEST * time_us:
         return True
-    return bool(readings[i]["value"] > 1000 * (1 + readings[i - 1]["value"]))
+    return after >= before and (
+        readings[i]["since_us"] is not None
+        or (before > 0 and before >= 10 * (after - before))
+        or here - before >= 100 * max(after, 1)
+    )
 
 
 def _unwrapped(readings: list[dict[str, Any]], job_start_us: int | None) -> Counter:
     """Return a counter that goes on from zero where a process began again."""
     points: list[tuple[int, int]] = []
     lost: list[tuple[int, int]] = []
-    total, before = 0, None
+    begun: list[tuple[int, int]] = []
+    total, highest, before = 0, 0, None
     for r in readings:
         since, t = r["since_us"], r["ts_us"]
         if before is None:
@@ -165,15 +213,21 @@ def _unwrapped(readings: list[dict[str, Any]], job_start_us: int | None) -> Coun
                 points.append((since, total))
                 lost.append((before["ts_us"], since))
             else:
-                lost.append((before["ts_us"], t))
+                begun.append((before["ts_us"], t))
             total += r["value"]
         else:
-            total += r["value"] - before["value"]
+            # A known process that reads below its highest counted nothing.
+            total += max(0, r["value"] - highest)
+        highest = (
+            r["value"] if before is None or _restarted(before, r) else max(highest, r["value"])
+        )
         points.append((t, total))
         before = r
     points = [(t, max(v for _, v in same)) for t, same in groupby(points, key=lambda p: p[0])]
-    coarse = max((r.get("quantum") or 1) for r in readings) > 1
-    return Counter(points, _peak(points), lost, readings[0]["since_us"], coarse=coarse)
+    quanta = {t: 1 for t, _ in points}
+    for r in readings:
+        quanta[r["ts_us"]] = max(quanta[r["ts_us"]], r.get("quantum") or 1)
+    return Counter(points, quanta, _peak(points), lost, begun, readings[0]["since_us"])
 
 
 def begins_inside(since: int, job_start_us: int | None) -> bool:

@@ -6,7 +6,7 @@ Rules: docs/ledger.md ("Shared devices"), docs/contract.md (`jobs`).
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.oracle.reckon.devices import Devices
@@ -71,7 +71,24 @@ def allocations(rows: list[dict[str, Any]], devices: Devices) -> list[Allocation
     kept = list(latest.values())
     kept = [row for row in kept if not any(_replaces(other, row) for other in kept)]
     # What ends where it starts is withdrawn.
-    return [_allocation(row, devices) for row in kept if row["end_us"] != row["start_us"]]
+    meant = [_allocation(row, devices) for row in kept if row["end_us"] != row["start_us"]]
+    return [part for whole in meant for part in _stayed(whole, devices)]
+
+
+def _stayed(a: Allocation, devices: Devices) -> list[Allocation]:
+    """Return an allocation up to when its board was found on another node.
+
+    With an end, the rest is still claimed, of a board that nobody saw.
+    """
+    rows = sorted(devices.rows.get(a.device, []), key=lambda row: row["ts_us"])
+    here = short((devices.row(a.device, a.start_us) or {"node": a.node})["node"])
+    left = [r["ts_us"] for r in rows if r["ts_us"] > a.start_us and short(r["node"]) != here]
+    if not left or (a.end_us is not None and a.end_us <= left[0]):
+        return [a]
+    stayed = replace(a, end_us=left[0])
+    if a.end_us is None:
+        return [stayed]
+    return [stayed, replace(a, device=f"{a.node}/{a.device}", start_us=left[0])]
 
 
 def _replaces(later: dict[str, Any], row: dict[str, Any]) -> bool:

@@ -8,18 +8,19 @@ from typing import Any
 
 from tests.oracle.reckon.accounts import Activity, Gauges
 from tests.oracle.reckon.burden import burden
-from tests.oracle.reckon.claimed import claimed
+from tests.oracle.reckon.claimed import claim_spans
 from tests.oracle.reckon.devices import Devices
 from tests.oracle.reckon.dimensions import By, by_name, by_place
 from tests.oracle.reckon.holders import Allocation, allocations, job_key
 from tests.oracle.reckon.hosts import hosts
+from tests.oracle.reckon.joint import joint_hours
 from tests.oracle.reckon.ledger import Entry, ledger
 from tests.oracle.reckon.loads import Loads, loads
 from tests.oracle.reckon.meters import EnergyCounter, Sensor, plausible, steady
 from tests.oracle.reckon.segments import HOUR_US
 from tests.oracle.reckon.site import Site
 from tests.oracle.reckon.sums import Figures, job_hours, jobs
-from tests.oracle.reckon.usage import ALL_TIME_US, Key, Usage, job_spans, usage
+from tests.oracle.reckon.usage import ALL_TIME_US, Key, Usage, job_spans, read_series, usage
 
 Rows = list[dict[str, Any]]
 
@@ -73,11 +74,13 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
         meters, where = (sensor, spread, one.counter), (device, node, hour)
         goes_on = last[node] >= hour + HOUR_US
         entries += ledger(where, meters, one.held, goes_on, facts, (state, activity))
-    used = usage(tokens, held)
-    borne = hosts(entries, site)
-    hours = job_hours(entries, claimed(held, entries, devices), used, borne, site)
+    series = read_series(tokens, held)
+    used, borne = usage(series, held), hosts(entries, site)
+    spans = claim_spans(held, entries, devices)
+    hours = job_hours(entries, spans, used, borne, site)
     burden(entries, hours, devices, borne, site)
-    found = jobs(hours, used, usage(tokens, held, ALL_TIME_US))
+    joint_hours(hours, spans, entries, (series, used), site)
+    found = jobs(hours, used, usage(series, held, ALL_TIME_US))
     by = _dimensions(raw, held, entries, used, found, devices)
     return Books(held, entries, used, hours, found, by, loads(sensors, held, devices))
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from tests.oracle.reckon.claimed import Claimed
+from tests.oracle.reckon.claimed import Claimed, Span, add_up
 from tests.oracle.reckon.hosts import Hosts
 from tests.oracle.reckon.ledger import Entry
 from tests.oracle.reckon.site import Site
-from tests.oracle.reckon.usage import Key, Usage
+from tests.oracle.reckon.usage import Key, Usage, by_hour, workload
 
 Figures = dict[str, Any]
 
@@ -30,7 +30,7 @@ def add_if_all(values: list[Any]) -> Any:
 
 def job_hours(
     entries: list[Entry],
-    claims: dict[tuple[str, int], Claimed],
+    claims: dict[tuple[str, int], list[Span]],
     used: dict[Key, Usage],
     borne: Hosts,
     site: Site,
@@ -45,9 +45,11 @@ def job_hours(
         tokens[job, hour][kind] += u.tokens
     found: dict[tuple[str, int], Figures] = {}
     for key in sorted({*booked, *tokens, *claims}):
-        figures = _energies(booked.get(key, []), claims.get(key, Claimed()), *key, borne, site)
+        claim = add_up(claims.get(key, []))
+        figures = _energies(booked.get(key, []), claim, *key, borne, site)
         for kind in ("prompt_computed", "prompt_cached", "generated", "trained"):
             figures[f"n_{kind}"] = tokens[key].get(kind)
+        figures["ties"] = int(claim.tie)
         found[key] = figures
     return found
 
@@ -104,41 +106,47 @@ def jobs(
                 if r["e_facility_low_nj"] is not None
             ]
             figures[name] = sum(values) if bounded else None
+        paired = [r for r in rows if r["e_joint_nj"] is not None and r["joint_us"]]
+        for name in ("", "_low", "_high", "_burdened"):
+            if None in [r[f"e_joint_facility{name}_nj"] for r in paired]:
+                figures[f"e_joint_facility{name}_nj"] = None
         unknown = None in [r["e_facility_burdened_nj"] for r in held]
         bearing = add([r["e_facility_burdened_nj"] for r in rows])
         figures["e_facility_burdened_nj"] = None if unknown else bearing
         found[job] = figures
-    _index_tokens(found, used, whole)
+    _index_tokens(found, used)
+    _whole_tokens(found, by_hour(whole))
     return found
 
 
-def _index_tokens(
-    found: dict[str, Figures], used: dict[Key, Usage], whole: dict[Key, Usage]
-) -> None:
+def _index_tokens(found: dict[str, Figures], used: dict[Key, Usage]) -> None:
     """Add what a job is for, and the bounds of the tokens that its index divides by."""
-    kinds: dict[str, dict[str, list[Usage]]] = defaultdict(lambda: defaultdict(list))
-    for (job, _, _, kind), u in used.items():
-        kinds[job][kind].append(u)
+    hours: dict[str, list[dict[str, Usage]]] = defaultdict(list)
+    for (job, _), kinds in by_hour(used).items():
+        hours[job].append(kinds)
     for job, figures in found.items():
-        trained = sum(u.tokens for u in kinds[job]["trained"])
-        served = sum(u.tokens for kind, us in kinds[job].items() for u in us if kind != "trained")
-        has_trained = bool(kinds[job]["trained"])
-        has_served = any(us for kind, us in kinds[job].items() if kind != "trained")
-        workload = "none"
-        if trained and served:
-            workload = "mixed"
-        elif trained or (has_trained and not has_served):
-            workload = "training"
-        elif served or (has_served and not has_trained):
-            workload = "inference"
-        figures["workload"] = workload
-        kind = {"training": "trained", "inference": "generated"}.get(workload)
-        us = kinds[job][kind] if kind else []
-        figures["n_lost"] = sum(u.lost for u in us)
-        # Inner edges of hours leave nothing open of a job's own sum.
-        alone = [u for (j, _, _, k), u in whole.items() if (j, k) == (job, kind)]
-        if us and sum(u.tokens for u in alone) == sum(u.tokens for u in us):
-            us = alone
+        figures["workload"] = workload(hours[job])
+        kind = {"training": "trained", "inference": "generated"}.get(figures["workload"], "")
+        us = [kinds[kind] for kinds in hours[job] if kind in kinds]
         figures["n_low"] = sum(u.low for u in us) if us else None
         figures["n_high"] = sum(u.high for u in us) if us else None
         figures["n_odd"] = any(u.odd for u in us)
+
+
+def _whole_tokens(
+    found: dict[str, Figures], whole: dict[tuple[str, int], dict[str, Usage]]
+) -> None:
+    """Take bounds of tokens from the job's own edges: inner edges of hours leave nothing open."""
+    for (job, _), kinds in whole.items():
+        figures = found.get(job, {"workload": None})
+        kind = {"training": "trained", "inference": "generated"}.get(figures["workload"])
+        alone = kinds.get(kind or "")
+        if alone is None or figures[f"n_{kind}"] != alone.tokens:
+            continue
+        joint = ("n_joint", "n_joint_low", "n_joint_high")
+        all_joint = [figures[name] for name in joint] == [
+            figures[name] for name in (f"n_{kind}", "n_low", "n_high")
+        ]
+        figures["n_low"], figures["n_high"] = alone.low, alone.high
+        if all_joint:
+            figures["n_joint_low"], figures["n_joint_high"] = alone.low, alone.high

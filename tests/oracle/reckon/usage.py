@@ -9,7 +9,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 from tests.oracle.reckon.counters import Counter, counters
@@ -31,24 +30,21 @@ class Usage:
 
     Attributes:
         tokens, low, high: the tokens and their bounds.
-        lost: what a dead process may have made more; it is in the upper bound at most.
-        odd: whether its bounds are not decided by the readings alone.
+        odd: whether a reading was left out, so that its bounds hold two meanings of it.
     """
 
     tokens: int = 0
     low: int = 0
     high: int = 0
-    lost: int = 0
     odd: bool = False
 
 
-def usage(
-    rows: Iterable[dict[str, Any]], held: list[Allocation], hour_us: int = HOUR_US
-) -> dict[Key, Usage]:
-    """Return the tokens by job, hour, model and kind: summed over what counts for itself.
+Series = dict[tuple[Any, ...], dict[Any, list[Counter]]]
+"""By what is summed, and by what is a copy: the processes of one series."""
 
-    With an hour of `ALL_TIME_US` they are those of whole jobs.
-    """
+
+def read_series(rows: Iterable[dict[str, Any]], held: list[Allocation]) -> Series:
+    """Return what each series of token counters says."""
     spans = job_spans(held)
     pages: dict[tuple[Any, ...], dict[Any, list[dict[str, Any]]]] = defaultdict(
         lambda: defaultdict(list)
@@ -56,14 +52,49 @@ def usage(
     for row in rows:
         alone, copy = identity(row)
         pages[alone][copy].append(row)
+    return {
+        alone: {
+            copy: counters(of, spans.get(alone[0], (None, None))[0]) for copy, of in copies.items()
+        }
+        for alone, copies in pages.items()
+    }
+
+
+def usage(series: Series, held: list[Allocation], hour_us: int = HOUR_US) -> dict[Key, Usage]:
+    """Return the tokens by job, hour, model and kind: summed over what counts for itself.
+
+    With an hour of `ALL_TIME_US` they are those of whole jobs.
+    """
+    spans = job_spans(held)
     found: dict[Key, Usage] = defaultdict(Usage)
-    for (job, *_, model, kind, _), copies in pages.items():
-        span = spans.get(job, (None, None))
-        each = [_of_series(members, span, hour_us) for members in copies.values()]
+    for (job, *_, model, kind, _), copies in series.items():
+        each = [_of_series(of, spans.get(job, (None, None)), hour_us) for of in copies.values()]
         for hour in {hour for one in each for hour in one}:
             used = [one[hour] for one in each if hour in one]
             _add(found[job, hour, model, kind], _largest(used))
     return dict(found)
+
+
+def by_hour(used: dict[Key, Usage]) -> dict[tuple[str, int], dict[str, Usage]]:
+    """Return the tokens of each job and hour, of all models, by kind."""
+    found: dict[tuple[str, int], dict[str, Usage]] = defaultdict(dict)
+    for (job, hour, _, kind), u in used.items():
+        _add(found[job, hour].setdefault(kind, Usage()), u)
+    return found
+
+
+def workload(used: Iterable[dict[str, Usage]]) -> str:
+    """Return what tokens of some hours, by kind, say that a job is for."""
+    sums: dict[bool, list[int]] = {True: [], False: []}
+    for kinds in used:
+        for kind, u in kinds.items():
+            sums[kind == "trained"].append(u.tokens)
+    trained, served = sum(sums[True]), sum(sums[False])
+    if trained and served:
+        return "mixed"
+    if trained or (sums[True] and not sums[False]):
+        return "training"
+    return "inference" if served or (sums[False] and not sums[True]) else "none"
 
 
 def identity(row: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -83,18 +114,22 @@ def _largest(used: list[Usage]) -> Usage:
         max(u.tokens for u in used),
         max(u.low for u in used),
         max(u.high for u in used),
-        max(u.lost for u in used),
         any(u.odd for u in used),
     )
 
 
 def _of_series(
-    members: list[dict[str, Any]], span: tuple[int | None, int | None], hour_us: int
+    of_series: list[Counter], span: tuple[int | None, int | None], hour_us: int
 ) -> dict[int, Usage]:
     """Return what one series counted, by hour."""
     found: dict[int, Usage] = defaultdict(Usage)
-    for one in counters(members, span[0]):
-        for hour, used in _by_hour(one, *span, hour_us):
+    if not of_series:
+        return {}
+    # Without edges a job lasts as long as its counter was read, whichever process answered.
+    start = min(one.first_us for one in of_series) if span[0] is None else span[0]
+    end = max(start, *(one.last_us for one in of_series)) if span[1] is None else span[1]
+    for one in of_series:
+        for hour, used in _by_hour(one, start, end, hour_us):
             _add(found[hour], used)
     return dict(found)
 
@@ -109,18 +144,13 @@ def job_spans(held: list[Allocation]) -> dict[str, tuple[int, int | None]]:
     return spans
 
 
-def _by_hour(
-    one: Counter, start: int | None, end: int | None, hour_us: int
-) -> list[tuple[int, Usage]]:
+def _by_hour(one: Counter, start: int, end: int, hour_us: int) -> list[tuple[int, Usage]]:
     """Return what a counter counted in each hour of its job's time."""
-    start = one.first_us if start is None else start
-    end = max(one.last_us, start) if end is None else end
     found = []
     for hour in range(start // hour_us * hour_us, max(end, start + 1), hour_us):
         a, b = max(hour, start), min(hour + hour_us, end)
         if a > b:
             continue
-        lost_us = sum(max(0, min(b, until) - max(a, since)) for since, until in one.lost)
         found.append(
             (
                 hour,
@@ -128,8 +158,7 @@ def _by_hour(
                     one.value(b) - one.value(a),
                     max(0, one.least(b) - one.most(a)),
                     one.most(b) - one.least(a) + one.unseen(a, b),
-                    ceil(one.peak * lost_us / 1_000_000),
-                    one.odd or one.coarse,
+                    one.odd_between(a, b),
                 ),
             )
         )
@@ -140,5 +169,4 @@ def _add(into: Usage, more: Usage) -> None:
     into.tokens += more.tokens
     into.low += more.low
     into.high += more.high
-    into.lost += more.lost
     into.odd = into.odd or more.odd

@@ -59,7 +59,7 @@ KINDS: dict[str, float] = {
 }
 """What can be staged."""
 
-WAITING = {"rare_counter", "silence_over_hour", "restarts", "taking_turns", "odd_value"}
+WAITING = {"rare_counter"}
 """What the tool does not do right yet: it is staged only where it is asked for by name."""
 
 

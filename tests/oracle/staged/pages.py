@@ -161,7 +161,9 @@ def _odd_value(history: History, server: Server, rows: Rows, rng: Random) -> Row
     odd = rng.choice((0, value // 3, value * 7 + 10**9))
     if odd > value or odd < rows[at - 1]["value"]:
         rows = [*rows[:at], {**rows[at], "value": odd}, *rows[at + 1 :]]
-        history.doubt(server.key, "tokens token_anomaly", "token_anomaly")
+        start, end = _job_time(history, server, rows)
+        if start <= rows[at]["ts_us"] <= end:
+            history.doubt(server.key, "tokens token_anomaly", "token_anomaly")
     return rows
 
 
@@ -172,9 +174,19 @@ def _coarse(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
         quantum = 10 ** max(0, len(str(row["value"])) - 6)
         value = (row["value"] + quantum // 2) // quantum * quantum
         found.append({**row, "value": value, "quantum": quantum})
-        if quantum > 1 and row["kind"] in ("generated", "trained"):
-            history.doubt(server.key, "tokens coarse_counter", "coarse_counter")
+    # One alone may be an odd value, which is left out.
+    start, end = _job_time(history, server, rows)
+    last = [row["quantum"] > 1 for row in found if start <= row["ts_us"] <= end][-2:]
+    if last == [True, True] and server.kinds[0] in ("generated", "trained"):
+        history.doubt(server.key, "tokens coarse_counter", "coarse_counter")
     return found
+
+
+def _job_time(history: History, server: Server, rows: Rows) -> tuple[int, int]:
+    """Return from when to when a server's job holds boards; until the last row if it runs."""
+    held = [hold for hold in history.holds if hold.key == server.key]
+    ends = [hold.end_us or rows[-1]["ts_us"] for hold in held]
+    return min(hold.start_us for hold in held), max(ends)
 
 
 def _runs(history: History, server: Server, rows: Rows, rng: Random) -> Rows:

@@ -34,9 +34,11 @@ def _renumber(history: History, rng: Random) -> None:
     for node in {board.node for board in history.boards}:
         of_node = [board for board in history.boards if board.node == node]
         t = _during(of_node[0], rng)
-        order = rng.sample(range(len(of_node)), len(of_node))
-        for board, index in zip(of_node, order, strict=True):
-            board.changes.append({**board.changes[-1], "ts_us": t, "index": index})
+        there = [b for b in of_node if b.changes[0]["ts_us"] <= t <= b.stamps[-1]]
+        order = rng.sample(there, len(there))
+        found = [{**board.changes[-1], "ts_us": t} for board in there]
+        for board, row, other in zip(there, found, order, strict=True):
+            board.changes.append({**row, "index": other.changes[0]["index"]})
 
 
 def _relabel(history: History, rng: Random) -> None:
@@ -49,10 +51,11 @@ def _relabel(history: History, rng: Random) -> None:
             board.changes.append({**board.changes[-1], **moved})
             board.changes.sort(key=lambda row: row["ts_us"])
         if sites[board.node]:
-            before = [row for row in board.changes if row["ts_us"] <= t][-1]
-            board.changes = [row for row in board.changes if row["ts_us"] <= t]
-            moved = {"ts_us": t + 1, "site": f"{history.name}s2"}
-            board.changes.append({**before, **moved})
+            # A board that takes another's place is there from its first row on.
+            since = max(t, board.changes[0]["ts_us"])
+            board.changes = [row for row in board.changes if row["ts_us"] <= since]
+            moved = {"ts_us": since + 1, "site": f"{history.name}s2"}
+            board.changes.append({**board.changes[-1], **moved})
 
 
 def _partition(history: History, rng: Random) -> None:

@@ -94,22 +94,26 @@ class DeclaredJobs:
             now_us: becomes `recorded_us` of the rows (us UTC).
 
         Raises:
-            UserError: the job file cannot be read.
+            UserError: the job file cannot be read, or says two things of one allocation.
         """
         listed = [] if self._path is None else self._from_file(self._path)
-        # After the file, which may be unreadable: these rows must not be lost with it.
-        given, self._rows = self._rows, []
-        left_out, self._left_out = self._left_out, []
+        given, left_out = self._rows, self._left_out
         if not given and not listed:
+            self._left_out = []
             return JobChanges([], set(), left_out)
         self._look(now_us)
         every = [self._in_cluster(row) for row in given + listed]
         identity = self._identity(every)
         rows = [row for row in every if self._is_here(identity, row)]
         self.spread |= {_key(row) for row in every if not self._is_here(identity, row)}
+        explained: list[remarks.Explained] = [identity.explained(row) for row in rows]
+        if self._path is not None and (why := remarks.of_two_names(rows, explained)):
+            self._seen = None  # it is read, and refused, again
+            raise UserError(f"{self._path}: {why}")
+        # After the file, which may be unusable: these rows must not be lost with it.
+        self._rows, self._left_out = [], []
         edges_us = {row[name] for row in rows for name in ("start_us", "end_us")} - {None}
         fresh_us, self._edges_us = edges_us - self._edges_us, self._edges_us | edges_us
-        explained: list[remarks.Explained] = [identity.explained(row) for row in rows]
         said = [*left_out, *remarks.of_devices(rows, explained).values()]
         return JobChanges(self._record(rows, explained, now_us), fresh_us, said)
 
@@ -144,7 +148,8 @@ class DeclaredJobs:
                 self._sightings.append(one)
 
     def _identity(self, rows: Iterable[AllocationRow]) -> Identity:
-        return Identity(DeviceHistory(self._sightings), {**first_starts(rows), self._node: 0})
+        history = DeviceHistory(self._sightings)
+        return Identity(history, {**first_starts(rows, history.nodes), self._node: 0})
 
     def _is_here(self, identity: Identity, row: AllocationRow) -> bool:
         return self._node in identity.nodes(row).same(row["node"])

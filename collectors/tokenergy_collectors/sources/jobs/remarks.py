@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tokenergy_collectors.lake.allocations import Identity
+from tokenergy_collectors.lake.corrections import allocation_key
 from tokenergy_collectors.lake.devicehistory import Remark
 from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_collectors.lake.nodenames import NodeNames
@@ -47,6 +48,25 @@ def of_devices(
         case: f"{_CASES[case]} in {_many(names.total())}: {_first(list(names))}"
         for case, names in found.items()
     }
+
+
+def of_two_names(listed: Sequence[Mapping[str, Any]], explained: Iterable[Explained]) -> str | None:
+    """Return why a list that says two things of one allocation, by two names of its board, is none.
+
+    Args:
+        listed: the rows as they were listed.
+        explained: the same rows, resolved.
+    """
+    seen: dict[object, tuple[int, Mapping[str, Any]]] = {}
+    for place, (row, _) in enumerate(explained):
+        first, before = seen.setdefault(allocation_key(row), (place, row))
+        if row != before:
+            return (
+                f"job {row['job_id']!r} has one board by two names, "
+                f"{listed[first]['device_id']!r} and {listed[place]['device_id']!r}, and these "
+                "allocations differ: expected only one of them"
+            )
+    return None
 
 
 def of_nodes(identity: Identity, listed: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -13,10 +13,12 @@ placed AS (
         CASE WHEN bool_or(a.end_us IS NULL) THEN NULL ELSE max(a.end_us) END AS end_us,
         bool_or(a.end_us IS NULL) AS running,
         count(DISTINCT a.node)::INT AS nodes,
-        count(DISTINCT a.device_id)::INT AS devices,
+        count(DISTINCT coalesce(gone.device_id, a.device_id))::INT AS devices,
         coalesce(bool_or(d.emulated), false) AS emulated
     FROM allocation AS a
     LEFT JOIN device_now AS d USING (device_id)
+    -- A board that was found on another node is the same board while the job still claims it.
+    LEFT JOIN device_now AS gone ON a.device_id = a.node || '/' || gone.device_id
     GROUP BY a.job_id
 )
 SELECT

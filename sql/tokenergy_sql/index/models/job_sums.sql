@@ -17,7 +17,8 @@ counted AS (
     LEFT JOIN (SELECT job_id, workload FROM job_facts) AS f USING (job_id)
     LEFT JOIN token_job AS t
         ON t.job_id = h.job_id
-        AND t.kind = CASE f.workload WHEN 'training' THEN 'trained' WHEN 'inference' THEN 'generated' END
+        AND t.kind
+        = CASE f.workload WHEN 'training' THEN 'trained' WHEN 'inference' THEN 'generated' END
 ),
 added AS (
     SELECT
@@ -87,12 +88,18 @@ added AS (
                 THEN sum(e_joint_facility_burdened_nj)
         END AS e_joint_facility_burdened_nj,
         CASE WHEN NOT mixed THEN sum(n_joint)::BIGINT END AS n_joint,
-        telescopes AND bool_and(n_joint = n_index AND n_joint_low = n_low AND n_joint_high = n_high)
-            AS all_joint,
-        CASE WHEN all_joint THEN any_value(whole_low) WHEN NOT mixed THEN sum(n_joint_low)::BIGINT END
-            AS n_joint_low,
-        CASE WHEN all_joint THEN any_value(whole_high) WHEN NOT mixed THEN sum(n_joint_high)::BIGINT END
-            AS n_joint_high,
+        coalesce(
+            telescopes AND sum(n_joint) = sum(n_index)
+            AND sum(n_joint_low) = sum(n_low) AND sum(n_joint_high) = sum(n_high), false
+        ) AS all_joint,
+        CASE
+            WHEN all_joint THEN any_value(whole_low)
+            WHEN NOT mixed THEN sum(n_joint_low)::BIGINT
+        END AS n_joint_low,
+        CASE
+            WHEN all_joint THEN any_value(whole_high)
+            WHEN NOT mixed THEN sum(n_joint_high)::BIGINT
+        END AS n_joint_high,
         sum(n_joint_prompt_computed)::BIGINT AS n_joint_prompt_computed,
         sum(n_joint_prompt_cached)::BIGINT AS n_joint_prompt_cached,
         list_sort(list_distinct(flatten(list(string_split(method, '+'))))) AS methods,

@@ -162,6 +162,9 @@ if __name__ == "__main__":
     begin = time.time()
     time.sleep(5)
     end = time.time()
+    # Its process may be late on a busy machine: all samples up to the end must have come.
+    while not all(monitor.get_power_timeline("device_instant", start_time=end).values()):
+        time.sleep(0.05)
     energy = monitor.get_energy(begin, end)
     samples = monitor.get_power_timeline("device_instant", start_time=begin, end_time=end)
     monitor.stop()

@@ -81,6 +81,21 @@ def test_a_file_that_breaks_while_running_is_told_and_rows_are_not_lost(path):
     assert [r["job_id"] for r in jobs.changes(T0).rows] == ["r", "j"]
 
 
+def test_one_board_by_two_names_is_one_allocation(path):
+    """As `import jobs` refuses it: which end is meant is not known."""
+    row = {"job_id": "r", "node": "n1", "device_id": "GPU-1", "start_us": T0, "end_us": None}
+    jobs = DeclaredJobs("n1", boards(), path, rows=[row])
+    two = HEADER + "j,n1,0,1768464000,1768464010,\nj,n1,GPU-0,1768464000,{},\n"
+    path.write_text(two.format(1768464050))
+    for _ in range(2):
+        with pytest.raises(UserError, match="one board by two names, '0' and 'GPU-0'"):
+            jobs.changes(T0)
+    path.write_text(two.format(1768464010))
+    changes = jobs.changes(T0)
+    assert [r["job_id"] for r in changes.rows] == ["r", "j", "j"]
+    assert T0 + 10_000_000 in changes.edges_us
+
+
 def test_a_short_node_name_and_every_name_of_a_board_are_this_node_s(path):
     path.write_text(
         "job_id,node,device,start,end\n"

@@ -1,0 +1,89 @@
+"""Reads a lake in SQL while others write to it: tries again where a file was damaged or replaced.
+
+In: a lake and a task that reads it. Out: the task's result.
+
+DuckDB looks at a file's size when it plans a statement and opens the file later. If the index
+renames a new file to that path in between, DuckDB looks for the footer at the old place, and the
+statement fails. `connecting.select_listed` says why it never mixes two files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_collectors.lake.paths import PARTITIONS
+
+if TYPE_CHECKING:
+    import duckdb
+
+T = TypeVar("T")
+
+_ATTEMPTS = 20
+"""An index run replaces each file once, so a reader meets this only in an endless run."""
+
+_CLOCK_SLACK_NS = 2_000_000_000
+"""How far the clock of a file server may be behind ours, and how coarse its stamps may be."""
+
+
+def read(lake: Lake, task: Callable[[], T]) -> T:
+    """Run a task that only reads; run it again after a file was replaced under it, or damaged.
+
+    Raises:
+        duckdb.Error: the task fails for another reason.
+    """
+    return heal(lake, lambda: _read_undisturbed(lake, task))
+
+
+def heal(lake: Lake, task: Callable[[], T]) -> T:
+    """Run a task that reads the lake in SQL; if damaged rows stop it, run it once more.
+
+    Damage inside a file shows only when its rows are read. Then all raw files are read in full,
+    damaged ones go to quarantine, and the task is run again without them.
+
+    Raises:
+        duckdb.Error: the task fails for another reason.
+    """
+    import duckdb
+
+    try:
+        return task()
+    except duckdb.Error as error:
+        if not _is_unreadable(error) or not lake.quarantine_damaged(
+            name for name, table in TABLES.items() if table.layer == "raw"
+        ):
+            raise
+        return task()
+
+
+def _read_undisturbed(lake: Lake, task: Callable[[], T]) -> T:
+    """Run a task until no file of the lake is replaced during a run that fails."""
+    import duckdb
+
+    for _ in range(_ATTEMPTS - 1):
+        began_ns = time.time_ns()
+        try:
+            return task()
+        except duckdb.Error as error:
+            if not _is_unreadable(error) or not _is_replaced_since(lake, began_ns):
+                raise
+    return task()
+
+
+def _is_unreadable(error: duckdb.Error) -> bool:
+    """Return whether DuckDB failed at the bytes of a file: wrong SQL raises other classes."""
+    import duckdb
+
+    # In a page header or a footer it raises the base class.
+    classes = (duckdb.IOException, duckdb.InvalidInputException, duckdb.InternalException)
+    return isinstance(error, classes) or type(error) is duckdb.Error
+
+
+def _is_replaced_since(lake: Lake, ns: int) -> bool:
+    """Return whether a file of the lake came, went or was replaced since a time (Unix, ns)."""
+    folders = (folder for name in TABLES for folder in (lake.root / name).glob(PARTITIONS))
+    # A file that is renamed into a folder changes the folder, whenever it was written itself.
+    return any(folder.stat().st_mtime_ns >= ns - _CLOCK_SLACK_NS for folder in folders)

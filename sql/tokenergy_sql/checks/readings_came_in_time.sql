@@ -1,0 +1,13 @@
+-- No readings came after the earlier ones of their node and hour were removed.
+-- warn, hourly
+-- In: removed_hour. Out: the nodes and hours where some did, and their files.
+--
+-- To aggregate such an hour again would lose what was booked of the removed readings, so the new
+-- ones are not booked. Bring the removed power files back, then run `tokenergy index`.
+SELECT
+    node,
+    strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z') AS hour,
+    waiting AS files
+FROM removed_hour
+WHERE waiting <> ''
+ORDER BY ALL

@@ -1,0 +1,49 @@
+"""Tokens of a part of a job's time: the growth between readings, divided by time.
+
+Rules: docs/index-definition.md, "The same time above and below the line".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+
+from tests.oracle.reckon.counters import Counter
+from tests.oracle.reckon.known import Times
+from tests.oracle.reckon.usage import Series
+
+
+def dealt(series: Series, times: Times) -> dict[str, tuple[int, int, int]]:
+    """Return the tokens of some times by kind, at least and at most.
+
+    Args:
+        series: of one job; of copies that count the same the largest counts.
+        times: that do not overlap.
+    """
+    found: dict[str, tuple[int, int, int]] = {}
+    slack: dict[str, int] = defaultdict(int)
+    for (*_, kind, _), copies in series.items():
+        for processes in copies.values():
+            quantum = max((q for one in processes for q in one.quanta.values()), default=1)
+            slack[kind] += quantum if quantum > 1 else 0
+        largest = max(copies.values(), key=lambda of: sum(one.points[-1][1] for one in of))
+        parts = [_of(one, times) for one in largest]
+        sums = zip(found.get(kind, (0, 0, 0)), *parts, strict=True)
+        found[kind] = tuple(sum(values) for values in sums)  # type: ignore[assignment]
+    return {
+        kind: (n, max(0, low - slack[kind]), high + slack[kind])
+        for kind, (n, low, high) in found.items()
+    }
+
+
+def _of(one: Counter, times: Times) -> tuple[int, int, int]:
+    """Return what a counter counted in some times, wholly inside of them, and touching them."""
+    n = low = high = 0
+    for (t0, v0), (t1, v1) in pairwise(one.points):
+        grew, length = v1 - v0, t1 - t0
+        touching = [(a, b) for a, b in times if a < t1 and b > t0]
+        for a, b in touching:
+            n += grew * (min(t1, b) - t0) // length - grew * (max(t0, a) - t0) // length
+        low += grew if any(a <= t0 and t1 <= b for a, b in touching) else 0
+        high += grew if touching else 0
+    return n, low, high
