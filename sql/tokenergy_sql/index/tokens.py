@@ -45,12 +45,14 @@ class Usage:
         rows: columns of `token_usage`, all hours.
         by_job: columns of `models/job_usage.sql`, one row a job.
         known: columns of `models/token_known.sql`: when the tokens of a job are known.
+        of_jobs: columns of `models/token_job.sql`: bounds of jobs in several hours.
         curves: tables of the models that `at` needs, by name.
     """
 
     rows: pa.Table
     by_job: pa.Table
     known: pa.Table
+    of_jobs: pa.Table
     curves: dict[str, pa.Table]
 
     @classmethod
@@ -93,9 +95,12 @@ class Usage:
         rows = con.sql("FROM token_usage").to_arrow_table()
         by_job = con.sql(model_text("job_usage")).to_arrow_table()
         known = con.sql(model_text("token_known")).to_arrow_table()
-        return cls(
-            rows, by_job, known, {name: con.sql(f"FROM {name}").to_arrow_table() for name in _KEPT}
-        )
+        # The same rules over the whole time of a job: inner edges of hours do not count.
+        con.execute(f"CREATE OR REPLACE TEMP TABLE token_hour AS {model_text('token_job_span')}")
+        _build(con, ("token_usage",))
+        of_jobs = con.sql(model_text("token_job")).to_arrow_table()
+        curves = {name: con.sql(f"FROM {name}").to_arrow_table() for name in _KEPT}
+        return cls(rows, by_job, known, of_jobs, curves)
 
     def of_hour(self, hour_us: int) -> pa.Table:
         """Return the rows of one hour."""
