@@ -1,8 +1,8 @@
 -- The exact sums of each job in each hour.
 -- In: ledger_hour, job_time, token_usage, job_facts, allocation, parameters, burden, host_share,
--- device_now, site. Out: job_id, hour_us, the sums of the contract but those of the joint time (see
--- `joint_hour.sql`), index_kind (the kind of token that the index divides by; NULL: none) and
--- silent (whether no counter was read), methods and reasons as lists.
+-- device_now, site, clock_step. Out: job_id, hour_us, the sums of the contract but those of the
+-- joint time (see `joint_hour.sql`), index_kind (the kind of token that the index divides by; NULL:
+-- none) and silent (whether no counter was read), methods and reasons as lists.
 --
 -- Without a declared host power (see host_share) the host's energy is NULL, and so is every
 -- boundary above it.
@@ -160,7 +160,11 @@ holding AS (
 ),
 contended AS (
     SELECT unnest(list(job_id)) AS job_id
-    FROM holding
+    FROM (
+        SELECT device_id, start_us, job_id, least(whole_ppm(), sum(share_ppm)) AS share_ppm
+        FROM holding
+        GROUP BY ALL
+    )
     GROUP BY device_id, start_us
     HAVING sum(share_ppm) > whole_ppm()
 )
@@ -217,6 +221,7 @@ SELECT
             ELSE []
         END,
         CASE WHEN job_id IN (SELECT job_id FROM contended) THEN ['contended'] ELSE [] END,
+        CASE WHEN job_id IN (SELECT job_id FROM clock_step) THEN ['clock_step'] ELSE [] END,
         coalesce(c.reasons, [])
     ) AS reasons,
     b.as_of_us,
