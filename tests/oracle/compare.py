@@ -277,5 +277,5 @@ def _true_share(job: str, holds: list[Hold], start: int, end: int) -> Fraction:
         if h.start_us <= start and (h.end_us is None or h.end_us >= end):
             of = shares[h.key]
             of[h.mig] = max(of.get(h.mig, 0), h.share_ppm)
-    total = sum(sum(of.values()) for of in shares.values())
-    return Fraction(sum(shares[job].values()), max(1_000_000, total)) if shares else Fraction(0)
+    claimed = {key: min(1_000_000, sum(of.values())) for key, of in shares.items()}
+    return Fraction(claimed.get(job, 0), max(1_000_000, sum(claimed.values())))

@@ -3,7 +3,8 @@
 -- In: allocation. Out: the devices that are claimed for more.
 --
 -- Looks at the job lists alone, so it sees devices without readings too. Claims only grow where one
--- begins, so it is enough to look there. A job that was recorded twice on a device claims it once.
+-- begins, so it is enough to look there. A job that was recorded twice on a device claims it once,
+-- and a MIG instance of a board that it holds whole is a part of that.
 WITH
 begun AS (
     SELECT DISTINCT device_id, start_us FROM allocation
@@ -18,8 +19,12 @@ holding AS (
     GROUP BY ALL
 ),
 contended AS (
-    SELECT device_id, start_us, count(DISTINCT job_id) AS jobs
-    FROM holding
+    SELECT device_id, start_us, count(*) AS jobs
+    FROM (
+        SELECT device_id, start_us, job_id, least(whole_ppm(), sum(share_ppm)) AS share_ppm
+        FROM holding
+        GROUP BY ALL
+    )
     GROUP BY ALL
     HAVING sum(share_ppm) > whole_ppm()
 )

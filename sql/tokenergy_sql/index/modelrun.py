@@ -33,7 +33,8 @@ _UNREAD_TABLES = (
 )
 """Tables that no model reads, or only some hours of: their other files are not opened."""
 
-_GROWTH = ("token_counter", "token_seen", "token_reading", "token_step", "token_growth")
+_PROCESSES = ("token_stretch", "token_moved", "token_reading")
+_GROWTH = ("token_counter", "token_seen", *_PROCESSES, "token_step", "token_growth")
 
 _SOURCES = (
     ("tokenergy_sql.index.models", ".sql"),
@@ -114,10 +115,11 @@ def build_activity(con: duckdb.DuckDBPyConnection) -> None:
         con: has `tokens` of the hour and the two beside it, `allocation` and `parameters`.
     """
     con.execute(f"CREATE TEMP TABLE token_seen AS {model_text('job_token')}")
-    for name in ("token_span", "token_reading", "job_activity"):
+    for name in ("token_span", *_PROCESSES, "job_activity"):
         build_model(con, name)
     # `build_growth` makes tables of these names of its own.
-    con.execute("DROP TABLE token_seen; DROP TABLE token_reading; DROP TABLE token_span")
+    for name in ("token_seen", "token_span", *_PROCESSES):
+        con.execute(f"DROP TABLE {name}")
 
 
 def build_growth(con: duckdb.DuckDBPyConnection, readings: str) -> None:

@@ -111,7 +111,7 @@ def index(
             revisions.write_hours(lake, recorded, file_digests, constants)
         others = _all_hours(lake, usage.rows).difference(examined) if look_elsewhere else ()
         newer = [o for o in sorted(others) if _causes(lake, o, recorded.get(o), reader.of_hour(o))]
-        jobs = _index_jobs(lake, history, held, record)
+        jobs = _index_jobs(lake, history, held, usage, record)
         _write_catalog(lake, held)
         write_format(lake.root)
     files = record.manifest.added or record.manifest.replaced
@@ -174,7 +174,9 @@ def _reader(
     return InputReader(lake, history, usage, held, workloads, index_version(), file_digests)
 
 
-def _index_jobs(lake: Lake, history: SiteHistory, held: pa.Table, record: Recorder) -> int:
+def _index_jobs(
+    lake: Lake, history: SiteHistory, held: pa.Table, usage: Usage, record: Recorder
+) -> int:
     """Write the jobs' index; return how many jobs it has."""
     import pyarrow as pa
 
@@ -185,6 +187,7 @@ def _index_jobs(lake: Lake, history: SiteHistory, held: pa.Table, record: Record
         modelrun.create_site(con, history.at(last_hour), history.site.calibration)
         store_rows(con, "job_usage", run_model(con, "job_usage"))
         store_rows(con, "job_facts", run_model(con, "job_facts"))
+        store_rows(con, "token_job", usage.of_jobs)
         build_model(con, "claim_beyond")
         store_rows(con, "sums", run_model(con, "job_sums"))
         store_rows(con, "found", run_model(con, "indices"))

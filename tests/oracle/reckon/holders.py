@@ -121,7 +121,7 @@ def claims(held: list[Allocation], start: int, end: int) -> list[Claim]:
             largest[key] = max(largest[key], a.share_ppm)
     shares: dict[str, int] = defaultdict(int)
     for (job, _), share in largest.items():
-        shares[job] += share
+        shares[job] = min(WHOLE, shares[job] + share)
     if not shares:
         return [NOBODY]
     declared = sum(shares.values())

@@ -70,8 +70,10 @@ def ledger(
     at = {cut: edge for cut in cuts if (edge := edge_at(cut, found, facts)) is not None}
     book(found, {cut: edge.moved_nj for cut, edge in at.items()})
     entries = []
+    readings = [s.least_mw for s in found.segments if s.least_mw is not None]
+    idle = facts.errors.least(Fraction(min(readings, default=0)), Fraction(1))
     for tenure in _tenures(found, set(cuts)):
-        parts = [part for i in tenure for part in _parts(i, found, facts)]
+        parts = [part for i in tenure for part in _parts(i, found, facts, idle)]
         _widen(parts, at)
         for part in parts:
             for claim in claims(held, part.segment.start, part.segment.end):
@@ -94,13 +96,18 @@ def _tenures(found: Booked, cuts: set[int]) -> list[list[int]]:
     return tenures
 
 
-def _parts(i: int, found: Booked, facts: Facts) -> list[Part]:
-    """Return a segment with the bounds of its meter; its uncovered rest is a part of its own."""
+def _parts(i: int, found: Booked, facts: Facts, idle: Fraction) -> list[Part]:
+    """Return a segment with the bounds of its meter; its uncovered rest is a part of its own.
+
+    Args:
+        i: place of the segment.
+        found: all segments.
+        facts: of the device.
+        idle: its least power in the hour.
+    """
     s, energy, method = found.segments[i], found.energy_nj[i], found.method[i]
     if energy is None:
         return [_missing(s, s.length_us, facts)]
-    readings = [x.least_mw for x in found.segments if x.least_mw is not None]
-    idle = facts.errors.least(Fraction(min(readings, default=0)), Fraction(1))
     rest_us = s.length_us - s.covered_us
     time_us = s.covered_us if method == "samples" else s.length_us
     doubt = s.doubt_nj if method == "samples" else 0

@@ -20,7 +20,7 @@ from tests.oracle.reckon.meters import EnergyCounter, Sensor, plausible, steady
 from tests.oracle.reckon.segments import HOUR_US
 from tests.oracle.reckon.site import Site
 from tests.oracle.reckon.sums import Figures, job_hours, jobs
-from tests.oracle.reckon.usage import Key, Usage, job_spans, read_series, usage
+from tests.oracle.reckon.usage import ALL_TIME_US, Key, Usage, job_spans, read_series, usage
 
 Rows = list[dict[str, Any]]
 
@@ -80,7 +80,7 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
     hours = job_hours(entries, spans, used, borne, site)
     burden(entries, hours, devices, borne, site)
     joint_hours(hours, spans, entries, (series, used), site)
-    found = jobs(hours, used)
+    found = jobs(hours, used, usage(series, held, ALL_TIME_US))
     by = _dimensions(raw, held, entries, used, found, devices)
     return Books(held, entries, used, hours, found, by, loads(sensors, held, devices))
 

@@ -88,7 +88,9 @@ def _energies(
     }
 
 
-def jobs(hours: dict[tuple[str, int], Figures], used: dict[Key, Usage]) -> dict[str, Figures]:
+def jobs(
+    hours: dict[tuple[str, int], Figures], used: dict[Key, Usage], whole: dict[Key, Usage]
+) -> dict[str, Figures]:
     """Return the figures of each job: the sums of its hours."""
     of_job: dict[str, list[Figures]] = defaultdict(list)
     for (job, _), figures in hours.items():
@@ -125,6 +127,7 @@ def jobs(hours: dict[tuple[str, int], Figures], used: dict[Key, Usage]) -> dict[
         figures["e_facility_burdened_nj"] = None if unknown else bearing
         found[job] = figures
     _index_tokens(found, used)
+    _whole_tokens(found, by_hour(whole))
     return found
 
 
@@ -140,3 +143,22 @@ def _index_tokens(found: dict[str, Figures], used: dict[Key, Usage]) -> None:
         figures["n_low"] = sum(u.low for u in us) if us else None
         figures["n_high"] = sum(u.high for u in us) if us else None
         figures["n_odd"] = any(u.odd for u in us)
+
+
+def _whole_tokens(
+    found: dict[str, Figures], whole: dict[tuple[str, int], dict[str, Usage]]
+) -> None:
+    """Take bounds of tokens from the job's own edges: inner edges of hours leave nothing open."""
+    for (job, _), kinds in whole.items():
+        figures = found.get(job, {"workload": None})
+        kind = {"training": "trained", "inference": "generated"}.get(figures["workload"])
+        alone = kinds.get(kind or "")
+        if alone is None or figures[f"n_{kind}"] != alone.tokens:
+            continue
+        joint = ("n_joint", "n_joint_low", "n_joint_high")
+        all_joint = [figures[name] for name in joint] == [
+            figures[name] for name in (f"n_{kind}", "n_low", "n_high")
+        ]
+        figures["n_low"], figures["n_high"] = alone.low, alone.high
+        if all_joint:
+            figures["n_joint_low"], figures["n_joint_high"] = alone.low, alone.high

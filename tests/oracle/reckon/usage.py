@@ -18,6 +18,8 @@ from tests.oracle.reckon.segments import HOUR_US
 REPLICATED = {"tp_rank", "pp_rank", "moe_ep_rank"}
 """Labels of ranks that count the same tokens."""
 
+ALL_TIME_US = 1 << 60
+
 Key = tuple[str, int, str | None, str]
 """Job, hour, model, kind."""
 
@@ -58,12 +60,15 @@ def read_series(rows: Iterable[dict[str, Any]], held: list[Allocation]) -> Serie
     }
 
 
-def usage(series: Series, held: list[Allocation]) -> dict[Key, Usage]:
-    """Return the tokens by job, hour, model and kind: summed over what counts for itself."""
+def usage(series: Series, held: list[Allocation], hour_us: int = HOUR_US) -> dict[Key, Usage]:
+    """Return the tokens by job, hour, model and kind: summed over what counts for itself.
+
+    With an hour of `ALL_TIME_US` they are those of whole jobs.
+    """
     spans = job_spans(held)
     found: dict[Key, Usage] = defaultdict(Usage)
     for (job, *_, model, kind, _), copies in series.items():
-        each = [_of_series(of, spans.get(job, (None, None))) for of in copies.values()]
+        each = [_of_series(of, spans.get(job, (None, None)), hour_us) for of in copies.values()]
         for hour in {hour for one in each for hour in one}:
             used = [one[hour] for one in each if hour in one]
             _add(found[job, hour, model, kind], _largest(used))
@@ -113,7 +118,9 @@ def _largest(used: list[Usage]) -> Usage:
     )
 
 
-def _of_series(of_series: list[Counter], span: tuple[int | None, int | None]) -> dict[int, Usage]:
+def _of_series(
+    of_series: list[Counter], span: tuple[int | None, int | None], hour_us: int
+) -> dict[int, Usage]:
     """Return what one series counted, by hour."""
     found: dict[int, Usage] = defaultdict(Usage)
     if not of_series:
@@ -122,7 +129,7 @@ def _of_series(of_series: list[Counter], span: tuple[int | None, int | None]) ->
     start = min(one.first_us for one in of_series) if span[0] is None else span[0]
     end = max(start, *(one.last_us for one in of_series)) if span[1] is None else span[1]
     for one in of_series:
-        for hour, used in _by_hour(one, start, end):
+        for hour, used in _by_hour(one, start, end, hour_us):
             _add(found[hour], used)
     return dict(found)
 
@@ -137,11 +144,11 @@ def job_spans(held: list[Allocation]) -> dict[str, tuple[int, int | None]]:
     return spans
 
 
-def _by_hour(one: Counter, start: int, end: int) -> list[tuple[int, Usage]]:
+def _by_hour(one: Counter, start: int, end: int, hour_us: int) -> list[tuple[int, Usage]]:
     """Return what a counter counted in each hour of its job's time."""
     found = []
-    for hour in range(start // HOUR_US * HOUR_US, max(end, start + 1), HOUR_US):
-        a, b = max(hour, start), min(hour + HOUR_US, end)
+    for hour in range(start // hour_us * hour_us, max(end, start + 1), hour_us):
+        a, b = max(hour, start), min(hour + hour_us, end)
         if a > b:
             continue
         found.append(

@@ -22,25 +22,45 @@ from tokenergy_transforms.loadprofile import groups, profile
 
 EDGE = T0 + HOUR_US
 OFFSETS_US = (1, -1, 2, -2)
-TOLERANCE = 1e-4
 RATE = 100_000
-"""Tokens a second: so many that one token more or less, by rounding, is below the tolerance."""
+"""Tokens a second."""
 
-WORTH = {"_nj": 4 * 1_100_000, "_j": 4 * 1.1e-3, "_us": 2, "n_tokens": 1}
-"""What two microseconds of a board of 700 W with its host of 200 W are worth, at a PUE of 1.2."""
+READ_EVERY_S = 5
+BRACKET = READ_EVERY_S * RATE
+"""Tokens between two readings: what the bounds leave open at an edge between them."""
 
-OF_LITTLE = ("tokens_per_kwh", "boundary_ratio", "measured_share")
-"""Quotients of energies; at a share of 1 ppm these are themselves worth microseconds."""
+ROUNDED_NJ = 8
+"""Rows, hours and boundaries of a job that each round down to the nanojoule."""
 
-TOKEN_BOUNDS = (
-    *("n_low", "n_high", "n_joint_low", "n_joint_high", "te_low", "te_high"),
-    *("te_gpu_low", "te_gpu_high", "te_rss_low", "te_rss_high"),
-)
-"""Bounds of tokens are the readings around each edge: an hour more has two edges more."""
+ROUNDED_US = 2
+"""Two microseconds, or one that rounds to the next in each of two hours."""
+
+BOARD_MW, BOARD_AND_HOST_MW = 735_000, 1_100_000
+"""The most that a board draws, and it with its host of 200 W at a PUE of 1.2."""
+
+OF_BOARD = ("e_gpu_nj", "e_gpu_low_nj", "e_gpu_high_nj", "e_gpu_active_nj", "e_joint_nj")
+"""Energy that is split by the share itself, and not by whole microseconds of device time."""
+
+QUOTIENTS = {
+    "coverage": ("covered_us", "device_us"),
+    "tokens_per_kwh": ("n_joint", "e_joint_facility_nj"),
+    "boundary_ratio": ("e_facility_nj", "e_gpu_active_nj"),
+    "measured_share": ("e_gpu_nj", "e_facility_nj"),
+    "counter_rel_err": ("e_gpu_nj", "e_gpu_nj"),
+    "te_gpu": ("e_joint_nj", "n_joint"),
+    "te_rss": ("e_joint_nj", "n_joint"),
+    "te_gpu_burdened": ("e_joint_burdened_nj", "n_joint"),
+    "te_": ("e_joint_facility_nj", "n_joint"),
+    "tokenergy": ("e_joint_facility_nj", "n_joint"),
+}
+"""What is divided, by how the column begins or ends: columns of job_index."""
+
+OF_HOURS = ("job_hour_index", "by day")
+"""Sums of hours: each hour more has the bounds of its tokens at its own edges."""
 
 DIMENSIONS = ("job", "model", "day", "node", "gpu", "rack")
-NOT_COMPARED = ("inputs_digest", "index_version", "as_of_us", "start_us", "end_us", "hour_us")
-"""Stamps move with the edge by definition; the other two say what a row was made from."""
+NOT_FIGURES = ("inputs_digest", "index_version", "hour_us")
+"""What a row was made from, and which hour of a job is its latest."""
 
 
 def lake_of(root: Path, start_us: int, end_us: int, share_ppm: int) -> LakeBuilder:
@@ -53,7 +73,7 @@ def lake_of(root: Path, start_us: int, end_us: int, share_ppm: int) -> LakeBuild
     builder.power("A", level(100_000, stamps[0], stamps[-1], S), counters=counters)
     builder.job("j", "A", start_us, end_us, share_ppm=share_ppm, user="ann")
     # Bounds of tokens are the readings around an edge, exact only where an edge meets a reading.
-    values = [(t + S // 2, RATE * (t - stamps[0]) // S) for t in stamps[:-1:5]]
+    values = [(t + S // 2, RATE * (t - stamps[0]) // S) for t in stamps[:-1:READ_EVERY_S]]
     builder.tokens("j", values)
     builder.tokens("j", [(t, 3 * n) for t, n in values], kind="prompt_computed")
     gauges = {"device_id": "A", "sm_util": 90, "mem_util": 10, "sm_mhz": 1200, "temp_c": 50}
@@ -92,8 +112,7 @@ def figures(root: Path, start_us: int, end_us: int, share_ppm: int) -> dict[str,
         )
     for row in efficiency.jobs(lake):
         found.update({f"full rate.{key}": value for key, value in row.items()})
-    left_out = (*NOT_COMPARED, *TOKEN_BOUNDS)
-    return {key: value for key, value in found.items() if not key.endswith(left_out)}
+    return {key: value for key, value in found.items() if not key.endswith(NOT_FIGURES)}
 
 
 def _sums_of(table: str) -> str:
@@ -102,14 +121,51 @@ def _sums_of(table: str) -> str:
     return f"SELECT sum(COLUMNS('{numbers}')) FROM {table}"  # noqa: S608 - both are our own names
 
 
-def alike(name: str, one: Any, other: Any) -> bool:
-    if one is None or other is None or isinstance(one, (str, bool)):
-        return bool(one == other)
-    column = name.rpartition(".")[2]
-    worth = next((w for ending, w in WORTH.items() if column.endswith(ending)), 0.0)
-    if column.startswith(("te_", "tokenergy")):
-        worth = WORTH["_j"] / (60 * RATE)
-    return math.isclose(float(one), float(other), rel_tol=TOLERANCE, abs_tol=worth)
+def worth(name: str, job: dict[str, Any], share_ppm: int) -> float:
+    """Return by how much two microseconds may move a figure: their worth, and its own rounding.
+
+    Args:
+        name: of the figure.
+        job: columns of the job's row in job_index: what quotients are made of.
+        share_ppm: that the job holds of the board.
+    """
+    table, _, column = name.rpartition(".")
+    if column.endswith("_nj"):
+        if column in OF_BOARD:
+            return ROUNDED_US * BOARD_MW * share_ppm / 1e6 + ROUNDED_NJ
+        return ROUNDED_US * BOARD_AND_HOST_MW + ROUNDED_NJ
+    if column.endswith("_j"):
+        return worth(f"{name[:-1]}nj", job, share_ppm) / 1e9
+    if column.endswith("_us"):
+        return ROUNDED_US
+    of_hours = table.startswith(OF_HOURS)
+    if column.startswith("n_"):
+        return BRACKET if of_hours and column.endswith(("low", "high")) else 1
+    quotient = max((q for q in QUOTIENTS if q in column), key=len, default=None)
+    if quotient is None or job.get(QUOTIENTS[quotient][0]) is None:
+        return 0.0
+    relative = sum(worth(part, job, share_ppm) / float(job[part]) for part in QUOTIENTS[quotient])
+    if of_hours and column.endswith(("low", "high")):
+        relative += BRACKET / float(job["n_low"])
+    return relative * 2
+
+
+def jumps(one: dict[str, Any], other: dict[str, Any], share_ppm: int) -> dict[str, Any]:
+    """Return the figures that differ by more than their worth, with both values."""
+    job = {key.rpartition(".")[2]: value for key, value in one.items() if "job_index[" in key}
+    found = {}
+    for key in {**one, **other}:
+        a, b = one.get(key), other.get(key)
+        if a is None or b is None or isinstance(a, (str, bool)):
+            same = a == b
+        else:
+            step = worth(key, job, share_ppm)
+            quotient = "." in key and not key.endswith(("_nj", "_j", "_us")) and ".n_" not in key
+            most = step * abs(float(a)) if quotient else step
+            same = math.isclose(float(a), float(b), rel_tol=1e-12, abs_tol=most)
+        if not same:
+            found[key] = (a, b)
+    return found
 
 
 @pytest.mark.parametrize("share_ppm", [1_000_000, 500_000, 1])
@@ -122,12 +178,5 @@ def test_no_figure_jumps_at_an_edge(tmp_path: Path, moved: str, share_ppm: int) 
 
     at_edge = of(0)
     assert len(at_edge) > 200
-    jumps = {
-        f"{offset_us:+} us, {key}": (at_edge.get(key), found.get(key))
-        for offset_us in (OFFSETS_US if share_ppm == 1_000_000 else OFFSETS_US[:2])
-        for found in [of(offset_us)]
-        for key in {**at_edge, **found}
-        if not alike(key, at_edge.get(key), found.get(key))
-        and not (share_ppm == 1 and key.endswith(OF_LITTLE))
-    }
-    assert jumps == {}
+    for offset_us in OFFSETS_US if share_ppm == 1_000_000 else OFFSETS_US[:2]:
+        assert (offset_us, jumps(at_edge, of(offset_us), share_ppm)) == (offset_us, {})

@@ -44,6 +44,30 @@ def test_the_board_is_split_and_never_copied(builder: LakeBuilder) -> None:
     assert not [f for f in run_checks(lake) if f.rows and f.name == "jobs_do_not_contend"]
 
 
+def test_an_instance_of_a_board_that_the_job_holds_is_a_part_of_it(builder: LakeBuilder) -> None:
+    for name in ("B", "MIG-3"):
+        builder.job("j", name, T0, T0 + 10 * S)
+    lake = builder.build()
+    assert booked(lake)[("active", "j", "samples")] == 700 * J
+    (row,) = ask(lake, "SELECT device_us, reason_codes FROM job_index")
+    assert row["device_us"] == 10 * S
+    assert not {"contended", "shared_estimate"} & set((row["reason_codes"] or "").split(","))
+    assert_checks_pass(lake)
+    assert not [f for f in run_checks(lake) if f.rows and f.name == "jobs_do_not_contend"]
+
+
+def test_a_board_and_its_instance_leave_the_other_job_its_half(builder: LakeBuilder) -> None:
+    for name in ("B", "MIG-3"):
+        builder.job("j", name, T0, T0 + 10 * S)
+    builder.job("other", "B", T0, T0 + 10 * S)
+    lake = builder.build()
+    found = {job: nj for (_, job, _), nj in booked(lake).items()}
+    assert found == {"j": 350 * J, "other": 350 * J}
+    rows = ask(lake, "SELECT device_us, reason_codes FROM job_index")
+    assert [row["device_us"] for row in rows] == [5 * S, 5 * S]
+    assert all("contended" in row["reason_codes"] for row in rows)
+
+
 def test_what_no_instance_holds_has_no_job(builder: LakeBuilder) -> None:
     builder.job("three", "MIG-3", T0, T0 + 5 * S, share_ppm=500_000)
     lake = builder.build()

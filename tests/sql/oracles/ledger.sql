@@ -16,7 +16,9 @@ held AS (
     GROUP BY ALL
 ),
 holder AS (
-    SELECT device_id, start_us, job_id, sum(share_ppm) AS share_ppm FROM held GROUP BY ALL
+    SELECT device_id, start_us, job_id, least(1000000, sum(share_ppm)) AS share_ppm
+    FROM held
+    GROUP BY ALL
 ),
 holders AS (
     SELECT

@@ -32,6 +32,12 @@ def test_instances_add_up_and_an_instance_counts_once() -> None:
     assert found == [("j", 0, 9, 7)]
 
 
+def test_an_instance_of_a_board_that_is_held_whole_adds_nothing() -> None:
+    whole, part, other = hold("j", 0, 9), hold("j", 0, 9, WHOLE // 2, "a"), hold("k", 0, 9)
+    assert parts(whole, part) == [("j", 0, 9, WHOLE)]
+    assert parts(whole, part, other) == [("j", 0, 9, WHOLE // 2), ("k", 0, 9, WHOLE // 2)]
+
+
 def test_claims_beyond_the_whole_are_scaled_and_add_up_to_it() -> None:
     found = parts(hold("a", 0, 60), hold("b", 30, 90), hold("c", 30, 60, WHOLE // 2))
     assert sorted(found) == [

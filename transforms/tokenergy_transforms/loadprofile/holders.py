@@ -2,7 +2,8 @@
 
 In: the allocations of one device in an hour. Out: for each job, the times in which its part of the
 device stays the same. A job that was recorded twice holds the device once, with the larger share;
-its MIG instances add up. Where jobs claim more than the whole, each has its part of the claims.
+its MIG instances add up, to the whole of the device at most. Where jobs claim more than the whole,
+each has its part of the claims.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _parts(holds: Sequence[Hold], start_us: int, end_us: int) -> Iterator[Tenure
         largest[key] = max(largest.get(key, 0), hold.share_ppm)
     claimed: dict[str, int] = {}
     for (job_id, _), share_ppm in largest.items():
-        claimed[job_id] = claimed.get(job_id, 0) + share_ppm
+        claimed[job_id] = min(WHOLE_PPM, claimed.get(job_id, 0) + share_ppm)
     whole_ppm = max(WHOLE_PPM, sum(claimed.values()))
     upper_ppm = 0
     for job_id, share_ppm in sorted(claimed.items()):

@@ -3,7 +3,8 @@
 -- allocation. Out: one row a span and job, and one without a job for the unclaimed rest: the part
 -- between lower_ppm and upper_ppm of whole_ppm. A span without a holder has no row.
 WITH
--- A job that was recorded twice on one device holds it once; MIG instances of a board add up.
+-- A job that was recorded twice on one device holds it once; MIG instances of a board add up, and
+-- an instance of a board that the job holds whole is a part of it.
 held AS (
     SELECT
         s.span,
@@ -22,7 +23,7 @@ holder AS (
     SELECT
         span,
         job_id,
-        sum(share_ppm)::BIGINT AS share_ppm,
+        least(whole_ppm(), sum(share_ppm))::BIGINT AS share_ppm,
         bool_or(estimated) AS estimated
     FROM held
     GROUP BY ALL

@@ -7,7 +7,7 @@
 -- claimed like any other. A running job claims a device up to the last reading of its node, or of
 -- any node where its own has been silent for longer than the largest gap between readings (10
 -- minutes). Shares as in claim.sql: a job that was recorded twice holds once, MIG instances of a
--- board add up, and shares of more than the whole are scaled to it.
+-- board add up to the whole of it at most, and shares of more than the whole are scaled to it.
 WITH
 node_until AS (
     SELECT node, max(to_us) AS until_us FROM seen GROUP BY node
@@ -72,7 +72,7 @@ holder AS (
     SELECT
         device_id, from_us, to_us, job_id,
         min(node) AS node,
-        sum(share_ppm)::HUGEINT AS share_ppm
+        least(whole_ppm(), sum(share_ppm))::HUGEINT AS share_ppm
     FROM held
     GROUP BY ALL
 ),

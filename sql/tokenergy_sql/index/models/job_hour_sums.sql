@@ -160,7 +160,11 @@ holding AS (
 ),
 contended AS (
     SELECT unnest(list(job_id)) AS job_id
-    FROM holding
+    FROM (
+        SELECT device_id, start_us, job_id, least(whole_ppm(), sum(share_ppm)) AS share_ppm
+        FROM holding
+        GROUP BY ALL
+    )
     GROUP BY device_id, start_us
     HAVING sum(share_ppm) > whole_ppm()
 )

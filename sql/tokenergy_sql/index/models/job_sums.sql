@@ -1,9 +1,25 @@
 -- The exact sums of each job: those of its hours, added.
--- In: job_hour_index, ledger_hour, device_now, allocation, job_facts, claim_beyond, site. Out: the
--- columns of joint_hour, without the hour.
+-- In: job_hour_index, token_job, ledger_hour, device_now, allocation, job_facts, claim_beyond, site.
+-- Out: the columns of joint_hour, without the hour.
 --
 -- A job that was allocated, and neither metered nor counted, has a row of NULLs.
 WITH
+counted AS (
+    SELECT
+        h.*,
+        f.workload,
+        CASE f.workload WHEN 'training' THEN n_trained WHEN 'inference' THEN n_generated END
+            AS n_index,
+        t.tokens AS whole_tokens,
+        t.low AS whole_low,
+        t.high AS whole_high
+    FROM job_hour_index AS h
+    LEFT JOIN (SELECT job_id, workload FROM job_facts) AS f USING (job_id)
+    LEFT JOIN token_job AS t
+        ON t.job_id = h.job_id
+        AND t.kind
+        = CASE f.workload WHEN 'training' THEN 'trained' WHEN 'inference' THEN 'generated' END
+),
 added AS (
     SELECT
         job_id,
@@ -43,8 +59,17 @@ added AS (
         sum(n_trained)::BIGINT AS n_trained,
         -- Hours of a mixed job may divide by different kinds of token.
         coalesce(any_value(workload) = 'mixed', false) AS mixed,
-        CASE WHEN NOT mixed THEN sum(n_low)::BIGINT END AS n_low,
-        CASE WHEN NOT mixed THEN sum(n_high)::BIGINT END AS n_high,
+        -- Bounds from the job's own edges, where its hours count the same tokens. What hours leave
+        -- uncertain at their inner edges is not added up.
+        coalesce(any_value(whole_tokens) = sum(n_index), false) AS telescopes,
+        CASE
+            WHEN telescopes THEN any_value(whole_low)
+            WHEN NOT mixed THEN sum(n_low)::BIGINT
+        END AS n_low,
+        CASE
+            WHEN telescopes THEN any_value(whole_high)
+            WHEN NOT mixed THEN sum(n_high)::BIGINT
+        END AS n_high,
         sum(unseen_us)::BIGINT AS unseen_us,
         sum(token_us)::BIGINT AS token_us,
         sum(joint_us)::BIGINT AS joint_us,
@@ -71,16 +96,25 @@ added AS (
                 THEN sum(e_joint_facility_burdened_nj)
         END AS e_joint_facility_burdened_nj,
         CASE WHEN NOT mixed THEN sum(n_joint)::BIGINT END AS n_joint,
-        CASE WHEN NOT mixed THEN sum(n_joint_low)::BIGINT END AS n_joint_low,
-        CASE WHEN NOT mixed THEN sum(n_joint_high)::BIGINT END AS n_joint_high,
+        coalesce(
+            telescopes AND sum(n_joint) = sum(n_index)
+            AND sum(n_joint_low) = sum(n_low) AND sum(n_joint_high) = sum(n_high), false
+        ) AS all_joint,
+        CASE
+            WHEN all_joint THEN any_value(whole_low)
+            WHEN NOT mixed THEN sum(n_joint_low)::BIGINT
+        END AS n_joint_low,
+        CASE
+            WHEN all_joint THEN any_value(whole_high)
+            WHEN NOT mixed THEN sum(n_joint_high)::BIGINT
+        END AS n_joint_high,
         sum(n_joint_prompt_computed)::BIGINT AS n_joint_prompt_computed,
         sum(n_joint_prompt_cached)::BIGINT AS n_joint_prompt_cached,
         list_sort(list_distinct(flatten(list(string_split(method, '+'))))) AS methods,
         list_sort(list_distinct(flatten(list(string_split(reason_codes, ','))))) AS reasons,
         max(as_of_us) AS as_of_us,
         sha256(string_agg(inputs_digest, '' ORDER BY hour_us)) AS inputs_digest
-    FROM job_hour_index
-    LEFT JOIN (SELECT job_id, workload FROM job_facts) USING (job_id)
+    FROM counted
     GROUP BY job_id
 ),
 -- As in job_hour_sums: errors that come together are added, independent ones by squares.
@@ -139,6 +173,8 @@ SELECT
         bounded,
         joint_bounded,
         mixed,
+        telescopes,
+        all_joint,
         each_nj,
         beyond_us,
         beyond_high_nj,
