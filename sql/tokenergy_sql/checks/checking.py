@@ -21,11 +21,14 @@ from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.duck import literal, pattern
 from tokenergy_sql.catalog.reading import read
+from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_transforms.provenance import PowerFolders, removed
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+_MOST_POWER = read_sql("tokenergy_sql.checks.shared", "most_power")
 
 _LEFT_OUT = re.compile(r"^left_out AS \(\n(.*?)\n\)", re.MULTILINE | re.DOTALL)
 """The query of a check that says which nodes and hours it leaves out."""
@@ -110,7 +113,8 @@ def _run_all(
     gone: Sequence[tuple[int, str, bool, str]],
 ) -> list[Finding]:
     # Files are validated once, by the checks that examine everything.
-    named = None if scope is None else views.tables_named(" ".join(text for _, text in texts))
+    words = " ".join((*(text for _, text in texts), _MOST_POWER))
+    named = None if scope is None else views.tables_named(words)
     with catalog.connect(lake, scope, named=named, allocation=held) as con:
         con.execute(
             "CREATE TEMP TABLE checked_hour AS SELECT unnest($1::BIGINT[]) AS hour_us",
@@ -122,6 +126,7 @@ def _run_all(
         )
         if gone:
             con.executemany("INSERT INTO removed_hour VALUES ($1, $2, $3, $4)", gone)
+        con.execute(f"CREATE TEMP VIEW most_power AS {_MOST_POWER}")
         _create_power_file(con, lake, [] if scope is None else scope["segment"])
         return [_run(con, name, text) for name, text in texts]
 

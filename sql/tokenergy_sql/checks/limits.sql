@@ -1,33 +1,10 @@
 -- The ledger books no more than a board can draw: half more than its limit, or 4 kW.
 -- warn, hourly
--- In: ledger, device, checked_hour. Out: the devices and hours with such slots, and the largest.
+-- In: ledger, most_power. Out: the devices and hours with such slots, and the largest.
 --
 -- Slots of 30 s are looked at: inside of one, a counter's total is spread in the samples' shape. A
 -- counter that is renewed in steps may show more for a moment: a second of the most is the step.
 WITH
-limited AS (
-    SELECT
-        device_id, ts_us,
-        greatest(
-            CASE WHEN limit_mw BETWEEN 1 AND 4000000 THEN limit_mw END,
-            CASE WHEN limit_max_mw BETWEEN 1 AND 4000000 THEN limit_max_mw END
-        ) AS highest_mw
-    FROM device
-),
--- The most that a board can be believed to draw: half more than the highest limit recorded by the
--- end of the hour, or else than the first one recorded; 4 kW if there is none.
-most AS (
-    SELECT
-        h.hour_us,
-        l.device_id,
-        coalesce(
-            max(highest_mw) FILTER (WHERE ts_us < h.hour_us + us_per_hour()),
-            arg_min(highest_mw, ts_us)
-        ) * 3 // 2 AS most_mw
-    FROM checked_hour AS h
-    CROSS JOIN limited AS l
-    GROUP BY h.hour_us, l.device_id
-),
 booked AS (
     SELECT
         device_id,
@@ -47,7 +24,7 @@ SELECT
     max(energy_nj // greatest(booked_us, 1)) AS largest_mean_mw,
     any_value(coalesce(most_mw, 4000000)) AS most_mw
 FROM booked AS b
-LEFT JOIN most AS m ON m.device_id = b.device_id AND m.hour_us = b.hour_us
+LEFT JOIN most_power AS m ON m.device_id = b.device_id AND m.hour_us = b.hour_us
 WHERE energy_nj > coalesce(most_mw, 4000000) * (booked_us + us_per_second())
 GROUP BY ALL
 ORDER BY ALL

@@ -1,7 +1,7 @@
 -- Every power reading lies in a segment of its device, and is counted there once.
 -- fail, hourly
--- In: power, segment, device, checked_hour, removed_hour. Out: the devices and hours in which it
--- is not.
+-- In: power, segment, device, most_power, checked_hour, removed_hour. Out: the devices and hours
+-- in which it is not.
 --
 -- Readings are counted again from the raw rows. A device's last reading on a node is the end of its
 -- last segment there, not inside of it; a lone reading, as one on the edge of an hour, has no time
@@ -11,34 +11,11 @@
 -- Where readings of an hour were removed after they were booked, there is nothing to count again;
 -- whether others came after them, `readings_came_in_time` says.
 WITH
-limited AS (
-    SELECT
-        device_id, ts_us,
-        greatest(
-            CASE WHEN limit_mw BETWEEN 1 AND 4000000 THEN limit_mw END,
-            CASE WHEN limit_max_mw BETWEEN 1 AND 4000000 THEN limit_max_mw END
-        ) AS highest_mw
-    FROM device
-),
--- The most that a board can be believed to draw: half more than the highest limit recorded by the
--- end of the hour, or else than the first one recorded; 4 kW if there is none.
-most AS (
-    SELECT
-        h.hour_us,
-        l.device_id,
-        coalesce(
-            max(highest_mw) FILTER (WHERE ts_us < h.hour_us + us_per_hour()),
-            arg_min(highest_mw, ts_us)
-        ) * 3 // 2 AS most_mw
-    FROM checked_hour AS h
-    CROSS JOIN limited AS l
-    GROUP BY h.hour_us, l.device_id
-),
 seen AS (
     SELECT DISTINCT p.device_id, h.hour_us, p.ts_us
     FROM power AS p
     JOIN checked_hour AS h ON p.ts_us >= h.hour_us AND p.ts_us < h.hour_us + us_per_hour()
-    LEFT JOIN most AS m ON m.device_id = p.device_id AND m.hour_us = h.hour_us
+    LEFT JOIN most_power AS m ON m.device_id = p.device_id AND m.hour_us = h.hour_us
     WHERE p.power_mw <= coalesce(m.most_mw, 4000000)
 ),
 -- The segments of one node; if the device moved within the hour, there are those of the next.

@@ -1,0 +1,1 @@
+"""Views that several checks read; `checking.py` creates them."""
