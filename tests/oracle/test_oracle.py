@@ -8,7 +8,10 @@ from __future__ import annotations
 import pytest
 
 from tests.oracle import run
+from tests.oracle.mutationlist import MUTATIONS
+from tests.oracle.mutations import ROOT
 from tests.oracle.reckon import reckon as oracle
+from tests.oracle.staged.generate import KINDS
 
 LAKES = 4
 
@@ -30,3 +33,10 @@ def test_a_history_follows_from_its_seed() -> None:
     first, again, other = run.stage(5), run.stage(5), run.stage(6)
     assert first.rows == again.rows
     assert first.rows != other.rows
+
+
+def test_every_mutation_breaks_one_place_of_the_tool() -> None:
+    stale = [m.name for m in MUTATIONS if (ROOT / m.file).read_text().count(m.old) != 1]
+    assert stale == []
+    unknown = {kind for m in MUTATIONS for kind in m.kinds.split(",")} - KINDS.keys()
+    assert unknown == set()
