@@ -206,8 +206,8 @@ MUTATIONS = [
     Mutation(
         "the facility's upper bound has no host",
         f"{MODELS}/job_hour_sums.sql",
-        "b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_nj, site.pue_ppm",
-        "b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0), site.pue_ppm",
+        "b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_nj\n",
+        "b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0)\n",
     ),
     Mutation(
         "unseen time has no upper bound",
