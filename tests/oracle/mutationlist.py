@@ -88,6 +88,13 @@ MUTATIONS = [
         "renumbered",
     ),
     Mutation(
+        "a job holds a board wherever it is taken",
+        f"{LAKE}/allocations.py",
+        "        if seen.node not in names:\n",
+        "        if False:\n",
+        "moved",
+    ),
+    Mutation(
         "a MIG partition is that of now",
         f"{LAKE}/devicehistory.py",
         "return seen[max(bisect_right(seen, at_us, key=_when) - 1, 0)]",

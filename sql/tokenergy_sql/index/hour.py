@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+_OF_CLAIMS = ("clock_step", "unseen_host")
+
 DERIVED_HERE: dict[str, list[int]] = {
     name: []
     for name in ("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency")
@@ -65,7 +67,7 @@ def derive_hour(
         store_rows(con, "token_usage", tokens)
         store_rows(con, "job_usage", usage.by_job)
         store_rows(con, "job_facts", run_model(con, "job_facts"))
-        for model in ("host_share", "pool_share", "burden", "claim_span", "clock_step"):
+        for model in ("host_share", "pool_share", "burden", "claim_span", *_OF_CLAIMS):
             build_model(con, model)
         record.write("node_hour", run_model(con, "node_hour"), hour_us)
         store_rows(con, "token_known", usage.known)

@@ -78,7 +78,9 @@ def create_site(
         [constants.pue_ppm, constants.host_mw],
     )
     con.execute("CREATE TEMP TABLE site_node (node VARCHAR, host_mw BIGINT)")
-    nodes = [node for (node,) in con.sql("SELECT DISTINCT node FROM device").fetchall()]
+    # A node that no collector saw has a host too: jobs may claim its boards.
+    known = "SELECT node FROM device UNION SELECT node FROM allocation ORDER BY node"
+    nodes = [node for (node,) in con.sql(known).fetchall()]
     if hosts := constants.of_nodes(nodes):
         con.executemany("INSERT INTO site_node VALUES ($1, $2)", [*hosts.items()])
 
