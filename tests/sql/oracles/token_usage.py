@@ -28,7 +28,8 @@ with the product, and is slow and obvious on purpose. The definition (docs/index
   down. Its bounds are those readings, give or take half the step in which they are printed.
 - Before the first and after the last reading nothing is counted; the upper bound of an hour allows
   for its own unseen time at the counter's own peak rate, from readings at least 100 ms apart.
-- What is left out widens the upper bound.
+- What is left out widens the upper bound. Where it is, and where processes take turns (one was read
+  before and more than a second after another one's first), the hour has an anomaly.
 - Of ranks that count the same the largest counts, other series are added, and of two names of one
   counter the larger counts.
 - A value outside 0 to 2^53 is not a count. A stamp of a job outside the years 2000 to 2100 is not
@@ -121,6 +122,7 @@ class Process:
         self.first_read, self.floor, self.limited = _limits(self.kept, start_us)
         self.dead_us: int | None = None
         self.points: list[Point] = []
+        self.in_turn_us: tuple[int, int] | None = None
 
     def rates(self) -> list[float]:
         """Return how steep it grew between readings, in tokens a second."""
@@ -202,11 +204,13 @@ class Process:
     def between(self, a_us: int, b_us: int, peak: float) -> Value:
         """Return the tokens between two edges."""
         a, b = self._at(a_us, peak), self._at(b_us, peak)
+        turns = self.in_turn_us
         return Value(
             b.tokens - a.tokens,
             max(0, b.low - a.high),
             b.high - a.low + b.extra - a.least_extra + b.unseen - a.unseen,
-            b.anomalies_after > a.anomalies,
+            b.anomalies_after > a.anomalies
+            or (turns is not None and turns[0] < b_us and turns[1] > a_us),
             a.coarse or b.coarse,
         )
 
@@ -274,8 +278,18 @@ class Counter:
                 if p.start_us is not None and p.start_us > last_us
             ]
             process.dead_us = min(later, default=None)
+        self._mark_turns()
         self.from_us = min(stamps) if job.start_us is None else job.start_us
         self.to_us = max(max(stamps), self.from_us) if job.end_us is None else job.end_us
+
+    def _mark_turns(self) -> None:
+        """Note of each process until when those were read that were read before it."""
+        last_us = -1
+        for process in sorted(self.processes, key=lambda p: (p.points[0].ts_us, p.start_us or 0)):
+            first_us = process.points[0].ts_us
+            if last_us > first_us + SECOND_US:
+                process.in_turn_us = (first_us, last_us)
+            last_us = max(last_us, process.points[-1].ts_us)
 
     def by_hour(self) -> dict[int, Value]:
         """Return the tokens of each hour of the job."""

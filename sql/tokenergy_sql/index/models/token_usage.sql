@@ -1,5 +1,5 @@
 -- Tokens by job, hour, model and kind: differences of the cumulative counters.
--- In: token_hour, token_value, token_counter. Out: token_usage, all hours.
+-- In: token_hour, token_value, token_counter, token_process. Out: token_usage, all hours.
 --
 -- Differences come first, process by process and series by series (`token_step.sql`,
 -- `token_value.sql`). Then they are added up: of ranks that count the same tokens the largest
@@ -13,12 +13,19 @@ of_process AS (
         b.tokens - a.tokens AS tokens,
         greatest(b.low - a.high, 0) AS low,
         b.high - a.low + b.extra - a.least_extra AS high,
-        b.anomalies_after > a.anomalies AS anomaly,
+        b.anomalies_after > a.anomalies
+        -- Processes take turns: what each made before and after it was seen is not known.
+        OR coalesce(
+            p.others_us > p.first_us + us_per_second()
+            AND p.others_us > h.a_us AND p.first_us < h.b_us,
+            false
+        ) AS anomaly,
         a.coarse OR b.coarse AS coarse
     FROM token_hour AS h
     JOIN token_value AS a ON a.counter = h.counter AND a.edge_us = h.a_us
     JOIN token_value AS b
         ON b.counter = h.counter AND b.edge_us = h.b_us AND b.number = a.number
+    JOIN token_process AS p ON p.number = a.number
 ),
 of_counter AS (
     SELECT
