@@ -83,10 +83,10 @@ bench-collector: .venv/dev.stamp ## compare the collector's CPU time and memory 
 bench-timing: .venv/dev.stamp ## how punctual the collector's ticks are over 10 minutes
 	$(BIN)/python -m benchmarks.timing
 
-oracle: .venv/dev.stamp ## compare the tool with an oracle in plain Python on 2,000 staged histories (8 minutes)
+oracle: .venv/dev.stamp ## compare the tool with an oracle in plain Python on 2,000 staged histories (10 minutes)
 	$(BIN)/python -m tests.oracle.run --histories 2000 --workers $(WORKERS)
 
-oracle-mutations: .venv/dev.stamp ## break the tool in 35 ways: the oracle must notice each (8 minutes)
+oracle-mutations: .venv/dev.stamp ## break the tool in 44 ways: the oracle must notice each (10 minutes)
 	$(BIN)/python -m tests.oracle.mutations --workers $(WORKERS)
 
 chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its disk, disconnect its store

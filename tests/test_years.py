@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tests.support.ledger import ask
-from tokenergy_collectors.base.timestamps import END_US, FIRST_US
+from tokenergy_collectors.base.instants import END_US, FIRST_US
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import SUFFIX, raw_name

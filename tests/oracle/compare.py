@@ -264,7 +264,8 @@ def true_energy(history: History, job: str, members: list[Hold]) -> Fraction | N
     total = Fraction(0)
     for board in {id(hold.board): hold.board for hold in members}.values():
         on_board = [h for h in history.holds if h.board is board]
-        cuts = sorted({t for h in on_board for t in (h.start_us, h.end_us) if t is not None})
+        edges = {board.moved_us, *(t for h in on_board for t in (h.start_us, h.end_us))}
+        cuts = sorted(t for t in edges if t is not None)
         for start, end in pairwise(cuts):
             part = _true_share(job, on_board, start, end)
             total += board.power.area(start, end) * part if part else 0
@@ -274,6 +275,9 @@ def true_energy(history: History, job: str, members: list[Hold]) -> Fraction | N
 def _true_share(job: str, holds: list[Hold], start: int, end: int) -> Fraction:
     shares: dict[str, dict[str | None, int]] = defaultdict(dict)
     for h in holds:
+        moved_us = h.board.moved_us
+        if moved_us is not None and h.start_us < moved_us <= start:
+            continue  # the board is in another node: the job has nothing of it
         if h.start_us <= start and (h.end_us is None or h.end_us >= end):
             of = shares[h.key]
             of[h.mig] = max(of.get(h.mig, 0), h.share_ppm)

@@ -2,44 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-_MODELS = "sql/tokenergy_sql/index/models"
-_LAKE = "collectors/tokenergy_collectors/lake"
-_BOOKING = "transforms/tokenergy_transforms/booking"
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """One broken rule.
-
-    Attributes:
-        name: the rule as broken.
-        file: the file of the tool.
-        old, new: a text in it, and what replaces it.
-        having: the kind of staging that histories must have to show it; empty: any.
-        kinds: what may be staged.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
-    having: str = ""
-    more: str = ""
-
-    @property
-    def kinds(self) -> str:
-        """What may be staged in its histories."""
-        names = ("errs", "jitter", "edge_reads", "by_index", self.having, *self.more.split(","))
-        return ",".join(name for name in names if name)
-
+from tests.oracle.mutation import BOOKING, LAKE, MODELS, Mutation
+from tests.oracle.tokenmutations import TOKEN_MUTATIONS
 
 MUTATIONS = [
     # Identity
     Mutation(
         "a counter is known without its node",
-        f"{_MODELS}/token_counter.sql",
+        f"{MODELS}/token_counter.sql",
         "n.job_id, n.node, n.source_id, n.model, n.engine, n.kind, n.own_metric, n.own_series",
         "n.job_id, n.source_id, n.model, n.engine, n.kind, n.own_metric, n.own_series",
         "same_source",
@@ -47,7 +17,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a counter is known without its labels",
-        f"{_MODELS}/token_counter.sql",
+        f"{MODELS}/token_counter.sql",
         "n.job_id, n.node, n.source_id, n.model, n.engine, n.kind, n.own_metric, n.own_series",
         "n.job_id, n.node, n.source_id, n.model, n.engine, n.kind, n.own_metric",
         "parallel",
@@ -61,21 +31,21 @@ MUTATIONS = [
     ),
     Mutation(
         "two names of one metric are added",
-        f"{_MODELS}/token_usage.sql",
+        f"{MODELS}/token_usage.sql",
         "coalesce(max(tokens) FILTER (WHERE own_metric IS NOT NULL), 0)",
         "coalesce(sum(tokens) FILTER (WHERE own_metric IS NOT NULL), 0)",
         "two_names",
     ),
     Mutation(
         "a job is known without its cluster",
-        f"{_LAKE}/jobkey.py",
+        f"{LAKE}/jobkey.py",
         'return f"{cluster}{SEPARATOR}{job_id}" if cluster else job_id',
         "return job_id",
         "clusters",
     ),
     Mutation(
         "an allocation is known without its id",
-        f"{_LAKE}/corrections.py",
+        f"{LAKE}/corrections.py",
         'if row.get("allocation_id") is not None:\n        return ("id"',
         'if False:\n        return ("id"',
         "allocation_ids",
@@ -83,28 +53,28 @@ MUTATIONS = [
     ),
     Mutation(
         "the first record of an allocation counts",
-        f"{_LAKE}/corrections.py",
+        f"{LAKE}/corrections.py",
         "_rank(row) > _rank(self._latest[key])",
         "_rank(row) < _rank(self._latest[key])",
         "corrected",
     ),
     Mutation(
         "a later list replaces nothing that it overlaps",
-        f"{_LAKE}/corrections.py",
+        f"{LAKE}/corrections.py",
         'if recorded_us > row["recorded_us"] and end_us > row["start_us"]:',
         "if False:",
         "corrected",
     ),
     Mutation(
         "PCI addresses are compared with their domains as written",
-        f"{_LAKE}/devicenames.py",
+        f"{LAKE}/devicenames.py",
         'key = f"{bus}:{device}.{function or 0}".lower()',
         'key = f"{domain}{bus}:{device}.{function or 0}".lower()',
         "by_name",
     ),
     Mutation(
         "a UUID is compared letter by letter",
-        f"{_LAKE}/devicenames.py",
+        f"{LAKE}/devicenames.py",
         'return text.lower().removeprefix("gpu-")',
         'return text.removeprefix("gpu-")',
         "by_name",
@@ -112,14 +82,21 @@ MUTATIONS = [
     # The past stays
     Mutation(
         "an index is resolved by what is known now",
-        f"{_LAKE}/allocations.py",
+        f"{LAKE}/allocations.py",
         "device_id, remark = self.history.find(here, text, at_us)",
         "device_id, remark = self.history.find(here, text, 1 << 60)",
         "renumbered",
     ),
     Mutation(
+        "a job holds a board wherever it is taken",
+        f"{LAKE}/allocations.py",
+        "        if seen.node not in names:\n",
+        "        if False:\n",
+        "moved",
+    ),
+    Mutation(
         "a MIG partition is that of now",
-        f"{_LAKE}/devicehistory.py",
+        f"{LAKE}/devicehistory.py",
         "return seen[max(bisect_right(seen, at_us, key=_when) - 1, 0)]",
         "return seen[-1]",
         "repartitioned",
@@ -127,7 +104,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a MIG instance is a whole board",
-        f"{_LAKE}/allocations.py",
+        f"{LAKE}/allocations.py",
         'max(1, row["share_ppm"] * part_ppm // WHOLE_PPM)',
         'row["share_ppm"]',
         "mig",
@@ -138,111 +115,77 @@ MUTATIONS = [
         "return sum(from_us <= hour_us for from_us, _ in self.periods)",
         "return len(self.periods)",
     ),
-    # Restarts
-    Mutation(
-        "processes are not told apart",
-        f"{_MODELS}/token_reading.sql",
-        "CASE WHEN a.counter IS NULL THEN f.first_us ELSE f.since_us END AS process",
-        "NULL::BIGINT AS process",
-        "restarts",
-    ),
-    Mutation(
-        "a counter that fell adds nothing",
-        f"{_MODELS}/token_step.sql",
-        "WHEN what = 'restart' THEN value",
-        "WHEN what = 'restart' THEN 0",
-        "falls",
-    ),
-    Mutation(
-        "a dead process made nothing that was not read",
-        f"{_MODELS}/token_step.sql",
-        "WHEN what = 'restart' THEN unseen",
-        "WHEN what = 'restart' THEN 0",
-        "falls",
-    ),
-    Mutation(
-        "nothing is made before the first reading",
-        f"{_MODELS}/token_value.sql",
-        "THEN least(greatest(edge_us, coalesce(process, edge_us)) - first_us, 0)",
-        "THEN 0",
-    ),
-    Mutation(
-        "tokens at an edge are those of the reading before",
-        f"{_MODELS}/token_value.sql",
-        "(right_tokens - left_tokens)::HUGEINT * (edge_us - left_us) // (right_us - left_us)",
-        "0 * (right_tokens - left_tokens)::HUGEINT * (edge_us - left_us) // (right_us - left_us)",
-    ),
     # Continuity: hosts, pools, shares
     Mutation(
         "a host is shared by watched time alone",
-        f"{_MODELS}/host_share.sql",
+        f"{MODELS}/host_share.sql",
         "ELSE n.host_mw::HUGEINT * n.watched_us * h.device_us // n.capacity_us",
         "ELSE n.host_mw::HUGEINT * h.device_us",
     ),
     Mutation(
         "idle energy goes to whoever was there",
-        f"{_MODELS}/pool_share.sql",
+        f"{MODELS}/pool_share.sql",
         "greatest(sum(device_us), 1)::HUGEINT AS whole_us",
         "greatest(sum(device_us) FILTER (WHERE job_id IS NOT NULL), 1)::HUGEINT AS whole_us",
     ),
     Mutation(
         "claims on more than a board are not scaled",
-        f"{_MODELS}/claim.sql",
+        f"{MODELS}/claim.sql",
         "greatest(whole_ppm(), sum(share_ppm))::BIGINT AS whole_ppm",
         "whole_ppm()::BIGINT AS whole_ppm",
     ),
     Mutation(
         "what nobody holds of a board is not booked",
-        f"{_MODELS}/claim.sql",
+        f"{MODELS}/claim.sql",
         "WHERE declared_ppm < whole_ppm()\n",
         "WHERE false\n",
     ),
     # Energy and its bounds
     Mutation(
         "meters do not err",
-        f"{_MODELS}/sensor_class.sql",
+        f"{MODELS}/sensor_class.sql",
         "CASE WHEN data_centre THEN 50000 ELSE 55000 END",
         "0",
         "errs",
     ),
     Mutation(
         "meters have no offset",
-        f"{_MODELS}/sensor_class.sql",
+        f"{MODELS}/sensor_class.sql",
         "CASE WHEN data_centre THEN 1200 ELSE 12500 END",
         "0",
         "errs",
     ),
     Mutation(
         "nothing is moved at an edge",
-        f"{_MODELS}/edge.sql",
+        f"{MODELS}/edge.sql",
         "CASE WHEN movable THEN least(guess_nj, movable_nj) ELSE 0 END",
         "0",
         "lagging",
     ),
     Mutation(
         "the least power of the hour is no part of a bound",
-        f"{_MODELS}/edge.sql",
+        f"{MODELS}/edge.sql",
         "coalesce(l.idle_mw, r.idle_mw) AS idle_mw",
         "0 AS idle_mw",
         "lagging",
     ),
     Mutation(
         "unknown time is bounded by nothing",
-        f"{_BOOKING}/parts.py",
+        f"{BOOKING}/parts.py",
         "low, high = np.int64(0), limit_mw * length_us",
         "low, high = np.int64(0), np.int64(0)",
         "silence",
     ),
     Mutation(
         "meters that dispute are bounded by one of them",
-        f"{_BOOKING}/parts.py",
+        f"{BOOKING}/parts.py",
         "method[i] = FLAGGED if abs(k[i] - 1) <= 0.05 else DISPUTED",
         "method[i] = FLAGGED",
         "errs",
     ),
     Mutation(
         "counter and samples meet in slots of a minute",
-        f"{_BOOKING}/blocks.py",
+        f"{BOOKING}/blocks.py",
         "SLOT_US = 30_000_000",
         "SLOT_US = 60_000_000",
         "errs",
@@ -256,30 +199,31 @@ MUTATIONS = [
     ),
     Mutation(
         "a job that holds a board is at work",
-        f"{_BOOKING}/accounts.py",
+        f"{BOOKING}/accounts.py",
         "        return ACTIVE\n    return RESIDENT_IDLE",
         "        return ACTIVE\n    return ACTIVE",
     ),
     # The same time, the same sums
     Mutation(
         "tokens of all kinds bound the index",
-        f"{_MODELS}/job_hour_sums.sql",
+        f"{MODELS}/job_hour_sums.sql",
         "sum(high) FILTER (WHERE kind = 'generated')::BIGINT AS generated_high",
         "sum(high)::BIGINT AS generated_high",
     ),
     Mutation(
         "the facility's upper bound has no host",
-        f"{_MODELS}/job_hour_sums.sql",
+        f"{MODELS}/job_hour_sums.sql",
         "b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_nj, site.pue_ppm",
         "b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0), site.pue_ppm",
     ),
     Mutation(
         "unseen time has no upper bound",
-        f"{_MODELS}/job_hour_sums.sql",
+        f"{MODELS}/job_hour_sums.sql",
         "coalesce(b.e_gpu_high_nj + t.unseen_high_nj, b.e_gpu_high_nj, CASE",
         "coalesce(b.e_gpu_high_nj, CASE",
         "replaced",
         "slivers",
     ),
+    *TOKEN_MUTATIONS,
 ]
 """All mutations; `python -m tests.oracle.mutations` runs them."""

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.oracle.mutationlist import MUTATIONS, Mutation
+from tests.oracle.mutation import Mutation
+from tests.oracle.mutationlist import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("collectors", "transforms", "sql")

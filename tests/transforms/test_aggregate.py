@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
-from tokenergy_collectors.base.timestamps import END_US, FIRST_US
+from tokenergy_collectors.base.instants import END_US, FIRST_US
 from tokenergy_transforms import choice, kernel_cpu, readings
 from tokenergy_transforms.aggregate import Aggregator, aggregate, worklist
 from tokenergy_transforms.batch import Batch

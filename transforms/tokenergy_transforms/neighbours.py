@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +26,33 @@ def reach_over(ts_us: I64, offsets: I64, begin_us: int, end_us: int, every: bool
         ):
             return False
     return True
+
+
+def trimmed(loaded: Readings, from_us: I64, to_us: I64) -> Readings:
+    """Return the readings of each device in a span of its own.
+
+    Args:
+        loaded: readings in any order inside a device.
+        from_us, to_us: int64[D], the span of each device.
+    """
+
+    def inside(ts_us: I64, offsets: I64) -> tuple[np.ndarray, I64]:
+        counts = np.diff(offsets)
+        kept = (ts_us >= np.repeat(from_us, counts)) & (ts_us < np.repeat(to_us, counts))
+        return kept, np.concatenate([[0], np.cumsum(kept)])[offsets].astype(np.int64)
+
+    power, offsets = inside(loaded.ts_us, loaded.offsets)
+    counter, counter_offsets = inside(loaded.counter_ts_us, loaded.counter_offsets)
+    return replace(
+        loaded,
+        ts_us=loaded.ts_us[power],
+        power_mw=loaded.power_mw[power],
+        offsets=offsets,
+        counter_ts_us=loaded.counter_ts_us[counter],
+        counter_mj=loaded.counter_mj[counter],
+        counter_epoch=loaded.counter_epoch[counter],
+        counter_offsets=counter_offsets,
+    )
 
 
 def looked_until(loaded: Readings, begin_us: int, end_us: int, far_us: int) -> int:

@@ -54,7 +54,7 @@ class NodeHour:
         gap_limit_us: gap limit of each device.
         most_mw: the most that each device can be believed to draw.
         boots_us: returns when the host was started again; reads the clocks at the first call.
-        margin_us: how far outside of a unit readings are looked for.
+        margins_us: how far outside of a unit the readings of each device are looked for.
         units: the work, in the order of its segments.
         folders: the files that there were before the readings were read.
         made_from: what the segments are made from; see `provenance.py`.
@@ -67,7 +67,7 @@ class NodeHour:
     gap_limit_us: dict[str, int]
     most_mw: dict[str, int]
     boots_us: Callable[[], I64]
-    margin_us: int
+    margins_us: dict[str, int]
     units: list[WorkUnit]
     folders: PowerFolders
     made_from: MadeFrom
@@ -100,7 +100,7 @@ def plan_node_hour(
         gap_limit_us=dict(zip(devices, limits.tolist(), strict=True)),
         most_mw=dict(zip(devices, inventory.most_mw(devices, hour_us).tolist(), strict=True)),
         boots_us=cache(partial(inventory.boots_of, node, hour_us)),
-        margin_us=int(limits.max(initial=_LEAST_MARGIN_US)),
+        margins_us=dict(zip(devices, np.maximum(limits, _LEAST_MARGIN_US).tolist(), strict=True)),
         units=plan_units(rows, devices, hour_us, window_us, budget.unit_bytes, row_groups),
         folders=folders,
         made_from=made_from(folders, inventory, node, hour_us, window_us),
@@ -141,7 +141,7 @@ def _load(files: PowerFiles, work: NodeHour, unit: WorkUnit) -> Readings:
         list(unit.devices),
         work.hour_us,
         (unit.begin_us, unit.end_us),
-        work.margin_us,
+        np.array([work.margins_us[device] for device in unit.devices], np.int64),
         Plausible(
             np.array([work.most_mw[device] for device in unit.devices], np.int64), work.boots_us
         ),

@@ -284,11 +284,8 @@ def removed(lake: Lake, folders: PowerFolders, hour_us: int) -> list[Removed]:
     for node in lake.nodes("segment", hour_us):
         before = MadeFrom.parse(_note(lake.derived("segment", hour_us, node)))
         here = folders.all_around(node, hour_us)
-        if before is None:
-            # An earlier version did not say; without any file, its readings must be gone.
-            if node not in folders.nodes(hour_us):
-                found.append(Removed(node, own=True, waiting=""))
-        elif not here.issuperset(before.files):
+        # Segments that do not say what they were made from are not known to have had readings.
+        if before is not None and not here.issuperset(before.files):
             now = replace(before, files=sorted(here))
             own = before.lost(here, hour_us)
             found.append(Removed(node, own, ",".join(before.waiting(now, hour_us))))

@@ -21,7 +21,7 @@ from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
 from tokenergy_transforms import anomalies
 from tokenergy_transforms.batch import COUNTER_SPAN_US, I64, Readings
 from tokenergy_transforms.decoding import FEW_RUNS, Chunk, StaleError, decode, runs_of
-from tokenergy_transforms.neighbours import find_nearest, reach_over, with_nearest
+from tokenergy_transforms.neighbours import find_nearest, reach_over, trimmed, with_nearest
 from tokenergy_transforms.plausible import Plausible, is_doubtful, judged, without_high_power
 from tokenergy_transforms.powerfiles import TEXTS, PowerFiles, RowGroupRef
 from tokenergy_transforms.unsorted import UnsortedRows, once, sort_rows
@@ -60,7 +60,8 @@ def load(
     while True:
         try:
             span = (hour_us, hour_us + HOUR_US)
-            return load_span(files, node, devices, hour_us, span, margin_us, plausible)
+            margins_us = np.full(len(devices), margin_us, np.int64)
+            return load_span(files, node, devices, hour_us, span, margins_us, plausible)
         except StaleError:
             continue
 
@@ -71,10 +72,13 @@ def load_span(
     devices: list[str],
     hour_us: int,
     span: tuple[int, int],
-    margin_us: int,
+    margins_us: I64,
     plausible: Plausible,
 ) -> Readings:
     """Load the readings of some devices in a span of an hour, as `load` does those of the hour.
+
+    Args:
+        margins_us: int64[D], how far outside of the span those of each device are looked for.
 
     Raises:
         StaleError: a file is broken, and now in quarantine, or is gone.
@@ -83,10 +87,14 @@ def load_span(
     begin_us, end_us = span
     if not devices:
         return _copy_together([], devices, begin_us, end_us)
+    margin_us = int(margins_us.max())
     wide = (begin_us - margin_us, end_us + margin_us)
     chunks = list(decode(files, files.around(node, hour_us, margin_us), devices, *wide))
     loaded = _copy_together(chunks, devices, *wide)
     del chunks
+    if margins_us.min() < margin_us:
+        # Or what a device's readings mean would depend on the slowest of its neighbours.
+        loaded = trimmed(loaded, begin_us - margins_us, end_us + margins_us)
     partial = (begin_us, end_us) != (hour_us, hour_us + HOUR_US)
     # Power as well as counters: a silence over the edge is time of the device, however long it is
     # and whatever the counters of its neighbours say.

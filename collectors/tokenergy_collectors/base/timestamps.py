@@ -4,8 +4,7 @@ In: the text of one stamp (Unix seconds, ISO 8601, or nvidia-smi's `2024/01/31 1
 the time zone of the file. Out: integer microseconds since 1970, UTC. No float is involved; digits
 beyond the microsecond are dropped.
 
-Every door accepts the years 2000 to 2099 only, by `checked_instant`. Programs write 0, the year 1
-or the year 9999 for "no date", and a host without a battery for its clock starts in 1970.
+Every door accepts the years 2000 to 2099 only, by `checked_instant`.
 
 Local time is ambiguous for an hour each autumn. Rows are in the order in which they were written,
 so the reader remembers the previous stamp: local time that goes back is the second occurrence.
@@ -18,6 +17,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from tokenergy_collectors.base.csvfile import BadValueError
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.instants import END_US, FIRST_US, is_instant
 
 EXPECTED = (
     "expected Unix seconds (1706704496.789), ISO 8601 (2024-01-31T12:34:56.789Z) "
@@ -32,12 +32,6 @@ _CIVIL = re.compile(
 )
 _END_S = 253_402_300_800
 """Unix seconds of the year 10000: a larger number is not in seconds."""
-
-FIRST_US = 946_684_800_000_000
-"""2000-01-01T00:00:00Z, the first instant that is accepted."""
-
-END_US = 4_102_444_800_000_000
-"""2100-01-01T00:00:00Z, the first instant that is not accepted any more."""
 
 OUTSIDE = "time outside the years 2000 to 2099"
 """Why a row with such a time is left out."""
@@ -56,11 +50,6 @@ _MAX_CACHED = 200_000
 
 class BadInstantError(BadValueError):
     """A time that can be read, but is outside the years that are accepted."""
-
-
-def is_instant(ts_us: int) -> bool:
-    """Return whether a time (microseconds UTC) is accepted: it is in the years 2000 to 2099."""
-    return FIRST_US <= ts_us < END_US
 
 
 def checked_instant(ts_us: int, text: str) -> int:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from tokenergy_collectors.base.clock import BeatingClock, Clock
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.timestamps import is_instant
+from tokenergy_collectors.base.instants import is_instant
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.daemon.reload import ReloadingDaemon
 from tokenergy_collectors.lake import Lake

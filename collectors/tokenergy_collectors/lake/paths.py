@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.timestamps import is_instant
+from tokenergy_collectors.base.instants import is_instant
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 
 SUFFIX = ".parquet"

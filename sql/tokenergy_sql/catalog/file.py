@@ -27,7 +27,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.timestamps import FIRST_US
+from tokenergy_collectors.base.instants import FIRST_US
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES, Table

@@ -19,6 +19,7 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.duck import literal, pattern
 from tokenergy_sql.catalog.reading import read
 from tokenergy_transforms.provenance import PowerFolders, removed
 
@@ -121,7 +122,22 @@ def _run_all(
         )
         if gone:
             con.executemany("INSERT INTO removed_hour VALUES ($1, $2, $3, $4)", gone)
+        _create_power_file(con, lake, [] if scope is None else scope["segment"])
         return [_run(con, name, text) for name, text in texts]
+
+
+def _create_power_file(con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequence[int]) -> None:
+    """Create `power_file`: the readings of some hours, each with the file that it is in."""
+    columns = "parse_filename(filename) AS file, device_id, ts_us, power_mw"
+    paths = ", ".join(literal(pattern(path)) for path, _ in lake.valid_files("power", hours))
+    if not paths:
+        columns = "NULL::VARCHAR AS file, device_id, ts_us, power_mw"
+    source = f"read_parquet([{paths}], hive_partitioning = false, filename = true)"
+    con.execute(
+        f"CREATE TEMP VIEW power_file AS SELECT {columns} "  # noqa: S608 - paths are escaped
+        f"FROM {source if paths else 'power WHERE false'} "
+        f"{'WHERE power_mw IS NOT NULL' if paths else ''}"
+    )
 
 
 def _run(con: duckdb.DuckDBPyConnection, name: str, text: str) -> Finding:

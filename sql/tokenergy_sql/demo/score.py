@@ -134,6 +134,8 @@ def _scored(
     by_samples: float,
 ) -> Scored:
     denominator = tokens.get("trained") or tokens.get("generated")
+    if "low_joint_coverage" in (row.get("reason_codes") or ""):
+        denominator = None  # no ratio is claimed, so there is none to be inside of bounds
     # Sums of 128 bits come as Decimal; the bounds are compared as whole nanojoules.
     whole = {key: None if row.get(key) is None else int(row[key]) for key in _NJ}
     return Scored(

@@ -1,7 +1,7 @@
 """Derives one hour: runs the models in order and writes the rows that they return.
 
-In: `segment`, `tokens`, `state`, `jobs`, `device` of a lake, token usage, the site's constants.
-Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
+In: `segment`, `tokens`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the site's
+constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
 `job_hour_index` and `job_efficiency`.
 """
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+_OF_CLAIMS = ("clock_step", "unseen_host")
+
 DERIVED_HERE: dict[str, list[int]] = {
     name: []
     for name in ("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency")
@@ -49,7 +51,8 @@ def derive_hour(
         duckdb.Error: a file is damaged inside; see `catalog.reading.heal`.
     """
     near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
-    hours = {"state": near, "tokens": near, "segment": [hour_us], "device": []}
+    near_tables = dict.fromkeys(("state", "tokens", "clock"), near)
+    hours = {**near_tables, "segment": [hour_us], "device": []}
     with modelrun.connect(reader.lake, reader.held, {**hours, **DERIVED_HERE}) as con:
         modelrun.create_parameters(con, hour_us, digest)
         _create_devices(con, reader, hour_us)
@@ -64,7 +67,7 @@ def derive_hour(
         store_rows(con, "token_usage", tokens)
         store_rows(con, "job_usage", usage.by_job)
         store_rows(con, "job_facts", run_model(con, "job_facts"))
-        for model in ("host_share", "pool_share", "burden", "claim_span"):
+        for model in ("host_share", "pool_share", "burden", "claim_span", *_OF_CLAIMS):
             build_model(con, model)
         record.write("node_hour", run_model(con, "node_hour"), hour_us)
         store_rows(con, "token_known", usage.known)

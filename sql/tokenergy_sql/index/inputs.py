@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenergy_sql.index.tokens import Usage
 
 Inputs = dict[str, str]
-"""A digest by kind of input: segments, state, tokens, jobs, devices, site, models."""
+"""A digest by kind of input: segments, state, tokens, clock, jobs, devices, site, models."""
 
 _DIGITS = 16
 
@@ -83,6 +83,7 @@ class InputReader:
         return {
             "segments": _digest(self._of_file(path) for path in segments),
             "state": _digest(self._names("state", near)),
+            "clock": _digest(self._names("clock", near)),
             "tokens": _digest(
                 [*self._names("tokens", near), *_sorted(usage), *_sorted(self._read(hour_us, jobs))]
             ),

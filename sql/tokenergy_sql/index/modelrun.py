@@ -33,7 +33,8 @@ _UNREAD_TABLES = (
 )
 """Tables that no model reads, or only some hours of: their other files are not opened."""
 
-_GROWTH = ("token_counter", "token_seen", "token_reading", "token_step", "token_growth")
+_PROCESSES = ("token_stretch", "token_moved", "token_reading")
+_GROWTH = ("token_counter", "token_seen", *_PROCESSES, "token_step", "token_growth")
 
 _SOURCES = (
     ("tokenergy_sql.index.models", ".sql"),
@@ -77,7 +78,9 @@ def create_site(
         [constants.pue_ppm, constants.host_mw],
     )
     con.execute("CREATE TEMP TABLE site_node (node VARCHAR, host_mw BIGINT)")
-    nodes = [node for (node,) in con.sql("SELECT DISTINCT node FROM device").fetchall()]
+    # A node that no collector saw has a host too: jobs may claim its boards.
+    known = "SELECT node FROM device UNION SELECT node FROM allocation ORDER BY node"
+    nodes = [node for (node,) in con.sql(known).fetchall()]
     if hosts := constants.of_nodes(nodes):
         con.executemany("INSERT INTO site_node VALUES ($1, $2)", [*hosts.items()])
 
@@ -112,10 +115,11 @@ def build_activity(con: duckdb.DuckDBPyConnection) -> None:
         con: has `tokens` of the hour and the two beside it, `allocation` and `parameters`.
     """
     con.execute(f"CREATE TEMP TABLE token_seen AS {model_text('job_token')}")
-    for name in ("token_span", "token_reading", "job_activity"):
+    for name in ("token_span", *_PROCESSES, "job_activity"):
         build_model(con, name)
     # `build_growth` makes tables of these names of its own.
-    con.execute("DROP TABLE token_seen; DROP TABLE token_reading; DROP TABLE token_span")
+    for name in ("token_seen", "token_span", *_PROCESSES):
+        con.execute(f"DROP TABLE {name}")
 
 
 def build_growth(con: duckdb.DuckDBPyConnection, readings: str) -> None:

@@ -26,8 +26,8 @@ from pathlib import Path
 from pydantic import Field
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.instants import is_instant
 from tokenergy_collectors.base.strict import Strict, load_toml
-from tokenergy_collectors.base.timestamps import is_instant
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_sql.index.calibration import Calibration, load_calibration

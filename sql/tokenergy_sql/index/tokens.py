@@ -5,7 +5,8 @@ In: `tokens` and `jobs` of a lake. Out: `Usage`.
 A few points of each hour are read (`tokenpoints.py`). From them the models `token_*.sql` derive the
 same as from all readings:
 
-    point -> counter -> seen -> reading (by process) -> step -> curve -> value at edges -> usage
+    point -> counter -> seen -> stretch -> moved -> reading (by process) -> step -> curve
+    -> value at edges -> usage
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
 from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.index.models import model_text
-from tokenergy_sql.index.tokenpoints import CACHE_FOLDER, POINT, points
+from tokenergy_sql.index.tokenpoints import CACHE_FOLDER, LARGEST_COUNT, POINT, points
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
 _CURVES = (
-    *("token_counter", "token_seen", "token_reading", "token_step", "token_curve"),
-    "token_process",
+    *("token_counter", "token_seen", "token_stretch", "token_moved", "token_reading"),
+    *("token_step", "token_curve", "token_process"),
 )
 _KEPT = ("token_counter", "token_curve", "token_process")
 
@@ -85,7 +87,8 @@ class Usage:
             con: has `token_span` and the macros of units.
             text: a statement that selects the points: see `models/token_point.sql`.
         """
-        _build_usage(con, text)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE token_point AS {text}")
+        _build_usage(con)
         return cls._of(con)
 
     @classmethod
@@ -94,7 +97,7 @@ class Usage:
         by_job = con.sql(model_text("job_usage")).to_arrow_table()
         known = con.sql(model_text("token_known")).to_arrow_table()
         # The same rules over the whole time of a job: inner edges of hours do not count.
-        con.execute(f"CREATE OR REPLACE TEMP TABLE token_hour AS {model_text('token_whole')}")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE token_hour AS {model_text('token_job_span')}")
         _build(con, ("token_usage",))
         of_jobs = con.sql(model_text("token_job")).to_arrow_table()
         curves = {name: con.sql(f"FROM {name}").to_arrow_table() for name in _KEPT}
@@ -148,11 +151,11 @@ def _count(
     con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
     found = points(con, lake, progress)
     try:
-        _build_usage(con, _select_points(found))
+        _build_whole(con, lake, _select_points(found))
     except (duckdb.IOException, duckdb.InvalidInputException):
         # A cached file is damaged: only those are read here. Make all of them again.
         shutil.rmtree(lake.root / CACHE_FOLDER)
-        _build_usage(con, _select_points(points(con, lake, progress)))
+        _build_whole(con, lake, _select_points(points(con, lake, progress)))
 
 
 def _select_points(files: Sequence[Path]) -> str:
@@ -160,9 +163,27 @@ def _select_points(files: Sequence[Path]) -> str:
     return select_from(POINT, [(path, there) for path in files])
 
 
-def _build_usage(con: duckdb.DuckDBPyConnection, text: str) -> None:
-    """Create `token_usage` from a statement that selects the points."""
-    con.execute(f"CREATE OR REPLACE TEMP TABLE token_point AS {text}")
+def _build_whole(con: duckdb.DuckDBPyConnection, lake: Lake, text: str) -> None:
+    """Create `token_usage` from points, and from all readings of nodes whose stamps move."""
+    # A view: reading a few columns of the files twice is faster than all of them once and for all.
+    con.execute(f"CREATE OR REPLACE TEMP VIEW token_point AS {text}")
+    _build_usage(con)
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE moved_node AS SELECT DISTINCT node "
+        "FROM token_moved JOIN token_counter USING (counter) WHERE off_us <> 0"
+    )
+    if con.sql("FROM moved_node LIMIT 1").fetchall():
+        con.execute(f"CREATE OR REPLACE TEMP VIEW thin AS {text}")
+        whole = select_from(TOKENS, lake.valid_files("tokens"))
+        con.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS {whole}")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE most AS SELECT {LARGEST_COUNT} AS most")
+        _build(con, ("token_whole",))
+        con.execute("CREATE OR REPLACE TEMP VIEW token_point AS FROM token_whole")
+        _build_usage(con)
+
+
+def _build_usage(con: duckdb.DuckDBPyConnection) -> None:
+    """Create `token_usage` from `token_point`."""
     _build(con, (*_CURVES, "token_hour"))
     con.execute(
         "CREATE OR REPLACE TEMP TABLE token_cut AS "

@@ -31,6 +31,9 @@ State = Mapping[str, TableState]
 
 _PROFILES = ("load_profile", "load_spectrum")
 
+_MOST_NAMED = 5
+"""Columns that the table of a lake names in a row."""
+
 
 def migrate(root: Path, site_file: Path | None, *, dry_run: bool) -> None:
     """Migrate a lake and print what was there, what was done and what is there now.
@@ -81,14 +84,31 @@ def _to_do(lake: Lake, state: State) -> list[str]:
     hours = [hour for hour, inputs in recorded.items() if inputs.get("models") != version]
     hours += sorted({*lake.hours("ledger")} - {*recorded})
     steps_of = [
-        (lost, f"move {lost} raw files of no hour of the years 2000 to 2099 to quarantine"),
-        (gone, f"remove {gone} derived files of no such hour"),
-        (len(segments), f"aggregate {len(segments)} node-hours again"),
-        (len(hours), f"index {len(hours)} hours again, and keep what is replaced as a revision"),
+        (
+            lost,
+            f"move {_counted(lost, 'raw file')} of no hour of the years 2000 to 2099 to quarantine",
+        ),
+        (gone, f"remove {_counted(gone, 'derived file')} of no such hour"),
+        (len(segments), f"aggregate {_counted(len(segments), 'node-hour')} again"),
+        (
+            len(hours),
+            f"index {_counted(len(hours), 'hour')} again, and keep what is replaced as a revision",
+        ),
     ]
     if format_of(lake.root) < FORMAT:
         steps_of.append((1, f"record format {FORMAT} in lake.json"))
     return [line for count, line in steps_of if count]
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _some(names: list[str]) -> str:
+    """Return some names, and how many more there are: `job_index` gained twenty columns."""
+    if len(names) <= _MOST_NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: _MOST_NAMED - 1])} and {len(names) - _MOST_NAMED + 1} more"
 
 
 def _print_state(state: State) -> None:
@@ -99,7 +119,7 @@ def _print_state(state: State) -> None:
             f"{one.files:,}",
             f"{one.rows:,}",
             f"{one.older:,}",
-            ", ".join(column for column in TABLES[name].column_names if column in one.missing),
+            _some([column for column in TABLES[name].column_names if column in one.missing]),
         )
         for name, one in state.items()
         if one.files or one.unusable or one.misplaced

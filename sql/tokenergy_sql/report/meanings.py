@@ -24,7 +24,7 @@ REASONS = {
     "counter_glitch": "An energy counter's reading that no board can have drawn was left out.",
     "equal_stamps": "Several power readings have one stamp; their mean counts.",
     "sparse": "The readings are far apart; the bounds allow for what they do not show.",
-    "clock_step": "The host's clock was set; the stamps were moved to UTC.",
+    "clock_step": "A host's clock was set, or the host slept, while the job ran.",
     "no_energy": "Nothing metered the job's GPUs, so its energy is not known.",
     "no_tokens": "No counter of generated or trained tokens was read for the job.",
     "zero_tokens": "The token counters did not grow, so J/token is not defined.",

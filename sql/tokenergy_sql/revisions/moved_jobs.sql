@@ -7,14 +7,16 @@ of_job AS (
     UNION ALL
     SELECT 'after', * FROM after
 ),
+-- Provenance is not a figure, and the idle energy that a job bears is not its own.
+-- Provenance is not a figure, and the idle energy that a job bears is not its own.
 own AS (
     SELECT side, job_id, hour_us, COLUMNS(* EXCLUDE (side, job_id, hour_us))::VARCHAR
     FROM (SELECT * EXCLUDE (
         inputs_digest, index_version,
-        e_gpu_burdened_nj, e_facility_burdened_nj, te_gpu_burdened, tokenergy_burdened
+        e_gpu_burdened_nj, e_facility_burdened_nj, te_gpu_burdened, tokenergy_burdened,
+        e_joint_burdened_nj, e_joint_facility_burdened_nj
     ) FROM of_job)
 ),
--- Provenance is not a figure, and the idle energy that a job bears is not its own.
 moved_hour AS (
     SELECT job_id, hour_us
     FROM (SELECT DISTINCT * EXCLUDE (side) FROM own)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.timestamps import is_instant
+from tokenergy_collectors.base.instants import is_instant
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 

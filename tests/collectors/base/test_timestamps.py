@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 
 from tokenergy_collectors.base.csvfile import BadValueError
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.timestamps import (
-    END_US,
-    FIRST_US,
-    BadInstantError,
-    StampReader,
-    checked_instant,
-    is_instant,
-)
+from tokenergy_collectors.base.instants import END_US, FIRST_US, is_instant
+from tokenergy_collectors.base.timestamps import BadInstantError, StampReader, checked_instant
 
 NOON_US = 1_706_704_496_789_000
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import T0
-from tokenergy_collectors.base.timestamps import END_US, FIRST_US
+from tokenergy_collectors.base.instants import END_US, FIRST_US
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import (
     RawName,

@@ -10,7 +10,7 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import Any
 
-from tests.oracle.reckon.counters import SECOND_US, begins_inside, processes_of
+from tests.oracle.reckon.counters import known_zero, processes_of
 from tests.oracle.reckon.holders import Claim
 from tests.oracle.reckon.segments import Segment
 from tests.oracle.reckon.usage import identity
@@ -59,7 +59,7 @@ class Activity:
             job = key[0][0]
             members.sort(key=lambda r: (r.get("run") or 0, r["ts_us"], r["value"]))
             for process in processes_of(members):
-                zero = _known_zero(process, members[0]["ts_us"], spans.get(job, (None, None))[0])
+                zero = known_zero(process, members[0]["ts_us"], spans.get(job, (None, None))[0])
                 for a, b in pairwise([*zero, *process]):
                     if a["ts_us"] < b["ts_us"]:
                         moved = a["value"] != b["value"]
@@ -69,16 +69,6 @@ class Activity:
         """Say whether a counter of a job moved; None if none was looked at."""
         over = [moved for a, b, moved in self._spans[job] if a < s.end and b > s.start]
         return any(over) if over else None
-
-
-def _known_zero(
-    process: list[dict[str, Any]], read_us: int, job_start_us: int | None
-) -> list[dict[str, Any]]:
-    """Return a process at its start, if that is in the job, or after the counter was first read."""
-    since, first_us = process[0]["since_us"], process[0]["ts_us"]
-    in_job = since is not None and begins_inside(since, job_start_us)
-    in_sight = since is not None and read_us < first_us and since >= read_us - SECOND_US
-    return [{"ts_us": since, "value": 0}] if in_job or in_sight else []
 
 
 def account(claim: Claim, known: bool, s: Segment, gauges: Gauges, activity: Activity) -> str:

@@ -21,24 +21,26 @@ STEEPEST = 100_000_000
 
 @dataclass
 class Counter:
-    """One series, unwrapped: tokens since its first reading, at the instants that are known.
+    """One process of a series: tokens since its first reading, at the instants that are known.
+
+    Of processes whose start is not known all are one, which goes on where one begins again.
 
     Attributes:
         points: (stamp, tokens), ascending in both.
         quanta: by stamp, the step in which its value is printed.
         peak: its steepest growth, tokens a second.
-        lost: (start, end) of times of which a dead process may have counted more than was read.
-        begun: the same, where nothing says when the next process began.
-        since_us: when its process began, if that is known.
+        begun: (start, end) of times in which a process died and another one began.
+        since_us: when it began, if that is known.
+        dead_us: when another one took its place; None if none did.
         odd: when a reading was left out, or added nothing where it should have.
     """
 
     points: list[tuple[int, int]]
     quanta: dict[int, int]
     peak: Fraction
-    lost: list[tuple[int, int]] = field(default_factory=list)
     begun: list[tuple[int, int]] = field(default_factory=list)
     since_us: int | None = None
+    dead_us: int | None = None
     odd: list[int] = field(default_factory=list)
 
     def odd_between(self, start: int, end: int) -> bool:
@@ -98,18 +100,17 @@ class Counter:
 
     def _unseen_until(self, t: int) -> int:
         """Return what was made unseen until an instant; below zero before the first reading."""
-        # A process that had not begun made nothing.
+        # A process that had not begun, or that was dead, made nothing.
         before_us = self.first_us - max(t, self.since_us or t)
-        lost_us = [min(t, until) - since for since, until in self.lost]
-        after = sum(self._made(us) for us in (t - self.last_us, *lost_us))
-        return after - self._made(before_us)
+        after_us = min(t, self.dead_us or t) - self.last_us
+        return self._made(after_us) - self._made(before_us)
 
     def _made(self, time_us: int) -> int:
         return ceil(self.peak * max(0, time_us) / SECOND_US)
 
 
 def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Counter]:
-    """Return what the readings of one series say: one counter, or several that take turns.
+    """Return what the readings of one series say, process by process.
 
     Readings of a later run of the collector come after those of an earlier one.
     """
@@ -118,16 +119,29 @@ def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Count
     by_key = {tuple(-1 if r.get(k) is None else r[k] for k in keys): r for r in rows}
     readings = [r for _, r in sorted(by_key.items()) if 0 <= r["value"] <= LARGEST]
     processes = processes_of(readings)
-    if [r["ts_us"] for p in processes for r in p] == [r["ts_us"] for r in readings]:
-        kept = [r for p in processes for r in _without_odd(p)]
-        found = [_unwrapped(kept, job_start_us)] if kept else []
-    else:
-        found = [_unwrapped(_without_odd(p), job_start_us) for p in processes]
     odd = _odd_stamps(processes)
+    found = []
+    for process in processes:
+        zero = known_zero(process, readings[0]["ts_us"], job_start_us)
+        one = _unwrapped([*zero, *_without_odd(process)])
+        starts = [p[0]["since_us"] for p in processes if (p[0]["since_us"] or 0) > one.last_us]
+        one.dead_us, one.odd = min(starts, default=None), odd
+        found.append(one)
     for one in found:
-        one.odd = odd
         one.peak = max(other.peak for other in found)  # of the counter, whoever answers
     return found
+
+
+def known_zero(
+    process: list[dict[str, Any]], read_us: int, job_start_us: int | None
+) -> list[dict[str, Any]]:
+    """Return a process at its start, if that is in the job, or after the counter was first read."""
+    since, first_us = process[0]["since_us"], process[0]["ts_us"]
+    if since is None or since >= first_us:
+        return []
+    in_job = job_start_us is not None and since >= job_start_us - SECOND_US
+    in_sight = read_us < first_us and since >= read_us - SECOND_US
+    return [{"ts_us": since, "value": 0, "since_us": since}] if in_job or in_sight else []
 
 
 def processes_of(readings: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -196,51 +210,24 @@ def _is_high(readings: list[dict[str, Any]], values: list[int], i: int) -> bool:
     )
 
 
-def _unwrapped(readings: list[dict[str, Any]], job_start_us: int | None) -> Counter:
-    """Return a counter that goes on from zero where a process began again."""
+def _unwrapped(readings: list[dict[str, Any]]) -> Counter:
+    """Return a process; where one without a known start fell, another one went on from zero."""
     points: list[tuple[int, int]] = []
-    lost: list[tuple[int, int]] = []
     begun: list[tuple[int, int]] = []
-    total, highest, before = 0, 0, None
-    for r in readings:
-        since, t = r["since_us"], r["ts_us"]
-        if before is None:
-            if since is not None and begins_inside(since, job_start_us) and since < t:
-                points.append((since, 0))
-                total = r["value"]
-        elif _restarted(before, r):
-            if since is not None and before["ts_us"] < since < t:
-                points.append((since, total))
-                lost.append((before["ts_us"], since))
-            else:
-                begun.append((before["ts_us"], t))
-            total += r["value"]
-        else:
-            # A known process that reads below its highest counted nothing.
-            total += max(0, r["value"] - highest)
-        highest = (
-            r["value"] if before is None or _restarted(before, r) else max(highest, r["value"])
-        )
-        points.append((t, total))
-        before = r
+    total, highest = 0, readings[0]["value"]
+    for i, r in enumerate(readings):
+        if r["value"] < highest and r["since_us"] is None:
+            begun.append((readings[i - 1]["ts_us"], r["ts_us"]))
+            total, highest = total + r["value"], r["value"]
+        # A known process that reads below its highest counted nothing.
+        total += max(0, r["value"] - highest)
+        highest = max(highest, r["value"])
+        points.append((r["ts_us"], total))
     points = [(t, max(v for _, v in same)) for t, same in groupby(points, key=lambda p: p[0])]
-    quanta = {t: 1 for t, _ in points}
+    quanta: dict[int, int] = {}
     for r in readings:
-        quanta[r["ts_us"]] = max(quanta[r["ts_us"]], r.get("quantum") or 1)
-    return Counter(points, quanta, _peak(points), lost, begun, readings[0]["since_us"])
-
-
-def begins_inside(since: int, job_start_us: int | None) -> bool:
-    """Say whether a process began in the time of its job."""
-    return job_start_us is not None and since >= job_start_us - SECOND_US
-
-
-def _restarted(before: dict[str, Any], here: dict[str, Any]) -> bool:
-    """Say whether the counter began again between two neighbouring readings."""
-    old, new = before["since_us"], here["since_us"]
-    if old is not None and new is not None:
-        return bool(new > before["ts_us"] - SECOND_US)
-    return bool(here["value"] < before["value"])
+        quanta[r["ts_us"]] = max(quanta.get(r["ts_us"], 1), r.get("quantum") or 1)
+    return Counter(points, quanta, _peak(points), begun, readings[0]["since_us"])
 
 
 def _peak(points: list[tuple[int, int]]) -> Fraction:

@@ -20,6 +20,8 @@ def dealt(series: Series, times: Times) -> dict[str, tuple[int, int, int]]:
         series: of one job; of copies that count the same the largest counts.
         times: that do not overlap.
     """
+    if not times:
+        return {}
     found: dict[str, tuple[int, int, int]] = {}
     slack: dict[str, int] = defaultdict(int)
     for (*_, kind, _), copies in series.items():

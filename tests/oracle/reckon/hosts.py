@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from tests.oracle.reckon.claimed import Span
 from tests.oracle.reckon.ledger import Entry
+from tests.oracle.reckon.names import short
 from tests.oracle.reckon.site import Site
 
 Hosts = dict[tuple[int, str], dict[str | None, int | None]]
@@ -37,6 +39,27 @@ def _shared(rows: list[Entry], host_mw: int | None) -> dict[str | None, int | No
     whole = host_mw * watched_us(rows)
     borne = {job: whole * us // capacity if us else 0 for job, us in held.items()}
     return {None: whole - sum(borne.values()), **borne}
+
+
+def unseen_host_nj(spans: list[Span], hour: int, borne: Hosts, site: Site) -> int | None:
+    """Return what hosts may have drawn for a job in its unseen time; None if it is not declared.
+
+    A host can be the job's for as long as the job claims a board there; what it bears is known.
+    """
+    total = 0
+    for node in {s.node for s in spans if not s.booked}:
+        there = [s for s in spans if s.node == node]
+        held_us, until = 0, 0
+        for start, end in sorted((s.start, s.end) for s in there):
+            held_us += max(0, end - max(start, until))
+            until = max(until, end)
+        names = {n for h, n in borne if h == hour and short(n) == node} or {node}
+        host_mw = site.host_of(min(names), hour)
+        if host_mw is None:
+            return None
+        known = sum(borne.get((hour, n), {}).get(there[0].job) or 0 for n in names)
+        total += max(0, host_mw * held_us - known)
+    return total
 
 
 def watched_us(rows: list[Entry]) -> int:

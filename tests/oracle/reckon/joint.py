@@ -132,6 +132,7 @@ def _facility(figures: Figures, gpu: Figures, part: Fraction, hour: int, site: S
         return None if nj is None or host is None else site.times_pue(nj + host, hour)
 
     host = of("e_host_nj")
+    highs = (gpu["e_gpu_high_nj"], figures["unseen_host_nj"])
     burden, burden_all = (
         of(f"e_{where}_burdened_nj", f"e_{where}_nj") for where in ("gpu", "facility")
     )
@@ -143,7 +144,8 @@ def _facility(figures: Figures, gpu: Figures, part: Fraction, hour: int, site: S
         "e_joint_burdened_nj": None if None in (energy, burden) else energy + burden,
         "e_joint_facility_nj": all_of_it,
         "e_joint_facility_low_nj": times_pue(gpu["e_gpu_low_nj"]),
-        "e_joint_facility_high_nj": times_pue(gpu["e_gpu_high_nj"]),
+        # All that hosts may have drawn in unseen time may be of the joint time.
+        "e_joint_facility_high_nj": times_pue(None if None in highs else sum(highs)),
         "e_joint_facility_burdened_nj": (
             None if all_of_it is None or burden_all is None else all_of_it + burden_all
         ),

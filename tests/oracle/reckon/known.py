@@ -12,7 +12,6 @@ from fractions import Fraction
 from itertools import pairwise
 
 from tests.oracle.reckon.claimed import Span
-from tests.oracle.reckon.counters import Counter
 from tests.oracle.reckon.ledger import Entry
 from tests.oracle.reckon.names import short
 from tests.oracle.reckon.segments import HOUR_US
@@ -46,16 +45,10 @@ def sources_of(series: Series) -> dict[str, Sources]:
     for (job, node, source, *_), copies in series.items():
         for processes in copies.values():
             for one in processes:
-                found[job][short(node), source] += _read(one)
+                found[job][short(node), source].append((one.first_us, one.last_us))
     return {
         job: {source: merged(times) for source, times in of.items()} for job, of in found.items()
     }
-
-
-def _read(one: Counter) -> Times:
-    """Return when a counter is known: not from the death of a process to the next one's start."""
-    edges = [one.first_us, *(t for span in one.lost for t in span), one.last_us]
-    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def merged(times: Iterable[tuple[int, int]]) -> Times:

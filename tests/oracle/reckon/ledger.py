@@ -55,24 +55,46 @@ class Part:
     method: str
 
 
+@dataclass
+class Watched:
+    """What a node's collector read of a device, and who held it there.
+
+    Attributes:
+        meters: its power, how far each reading may be off, and its counter.
+        goes_on: whether the node is read in a later hour too.
+    """
+
+    node: str
+    meters: tuple[Sensor, Sensor, EnergyCounter]
+    held: list[Allocation]
+    goes_on: bool
+
+
 def ledger(
-    where: tuple[str, str, int],
-    meters: tuple[Sensor, Sensor, EnergyCounter],
-    held: list[Allocation],
-    goes_on: bool,
+    device: str,
+    hour: int,
+    watched: list[Watched],
     facts: Facts,
     evidence: tuple[Gauges, Activity],
 ) -> list[Entry]:
-    """Return the ledger of a device in an hour; `where` is device, node and hour."""
-    hour, (gauges, activity) = where[2], evidence
+    """Return the ledger of a device in an hour, on whatever nodes it was."""
+    gauges, activity = evidence
+    held = [a for on in watched for a in on.held]
+    where = (device, hour)
+    of_nodes = [
+        s for on in watched for s in segments(on.node, hour, on.meters, on.held, on.goes_on)
+    ]
+    of_nodes.sort(key=lambda s: s.start)
     cuts = edges_of(held)
-    found = find_blocks(segments(hour, meters, held, goes_on), set(cuts))
+    found = find_blocks(of_nodes, set(cuts))
     at = {cut: edge for cut in cuts if (edge := edge_at(cut, found, facts)) is not None}
     at |= _beyond(hour, cuts, found, facts)
     book(found, {cut: edge.moved_nj for cut, edge in at.items()})
     entries = []
+    readings = [s.least_mw for s in found.segments if s.least_mw is not None]
+    idle = facts.errors.least(Fraction(min(readings, default=0)), Fraction(1))
     for tenure in _tenures(found, set(cuts)):
-        parts = [part for i in tenure for part in _parts(i, found, facts)]
+        parts = [part for i in tenure for part in _parts(i, found, facts, idle)]
         _widen(parts, at)
         for part in parts:
             for claim in claims(held, part.segment.start, part.segment.end):
@@ -108,13 +130,18 @@ def _tenures(found: Booked, cuts: set[int]) -> list[list[int]]:
     return tenures
 
 
-def _parts(i: int, found: Booked, facts: Facts) -> list[Part]:
-    """Return a segment with the bounds of its meter; its uncovered rest is a part of its own."""
+def _parts(i: int, found: Booked, facts: Facts, idle: Fraction) -> list[Part]:
+    """Return a segment with the bounds of its meter; its uncovered rest is a part of its own.
+
+    Args:
+        i: place of the segment.
+        found: all segments.
+        facts: of the device.
+        idle: its least power in the hour.
+    """
     s, energy, method = found.segments[i], found.energy_nj[i], found.method[i]
     if energy is None:
         return [_missing(s, s.length_us, facts)]
-    readings = [x.least_mw for x in found.segments if x.least_mw is not None]
-    idle = facts.errors.least(Fraction(min(readings, default=0)), Fraction(1))
     rest_us = s.length_us - s.covered_us
     time_us = s.covered_us if method == "samples" else s.length_us
     doubt = s.doubt_nj if method == "samples" else 0
@@ -159,12 +186,13 @@ def _widen(parts: list[Part], at: dict[int, Edge]) -> None:
             part.high += part.high * above / high
 
 
-def _entry(where: tuple[str, str, int], part: Part, claim: Claim, account: str) -> Entry:
+def _entry(where: tuple[str, int], part: Part, claim: Claim, account: str) -> Entry:
     """Return what a claim takes of a part."""
     share = Fraction(claim.upper - claim.lower, claim.whole)
     energy = None if part.energy_nj is None else claim.of(part.energy_nj)
+    s, (device, hour) = part.segment, where
     return Entry(
-        *where, part.segment.start, part.segment.end, claim.job, energy,
+        device, s.node, hour, s.start, s.end, claim.job, energy,
         part.low * share, part.high * share, claim.of(part.device_us), claim.of(part.covered_us),
         part.method, claim.shared, account,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from tests.oracle.reckon.devices import Devices
 from tests.oracle.reckon.dimensions import place
 from tests.oracle.reckon.holders import Allocation, claims
 from tests.oracle.reckon.meters import Sensor
+from tests.oracle.reckon.names import short
 from tests.oracle.reckon.segments import HOUR_US, edges_of
 
 Loads = dict[tuple[int, str, str], Fraction]
@@ -21,17 +22,17 @@ millionth of that is what rounding a share to ppm may move."""
 
 
 def loads(
-    sensors: dict[tuple[str, int], tuple[str, Sensor]], held: list[Allocation], devices: Devices
+    sensors: dict[tuple[str, str, int], Sensor], held: list[Allocation], devices: Devices
 ) -> Loads:
     """Return the energies of all groups.
 
     Args:
-        sensors: by device and hour, the node that read it and its readings.
+        sensors: readings by device, node that read it, and hour.
         held: who holds what.
         devices: where the devices are.
     """
     found: Loads = defaultdict(Fraction)
-    for (device, hour), (node, sensor) in sensors.items():
+    for (device, node, hour), sensor in sensors.items():
         until = hour + HOUR_US
         if not sensor.inside(hour, until):
             continue
@@ -42,7 +43,7 @@ def loads(
             name = place(row, part)
             if name is not None:
                 found[hour, part, name] += energy
-        claimed = [a for a in held if a.device == device]
+        claimed = [a for a in held if a.device == device and short(a.node) == short(node)]
         cuts = {min(max(t, hour), until) for t in (*edges_of(claimed), sensor.stamps[-1])}
         for start, end in pairwise(sorted(cuts)):
             part_nj = sensor.energy_nj(start, end)

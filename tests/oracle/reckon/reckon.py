@@ -14,9 +14,10 @@ from tests.oracle.reckon.dimensions import By, by_name, by_place
 from tests.oracle.reckon.holders import Allocation, allocations, job_key
 from tests.oracle.reckon.hosts import hosts
 from tests.oracle.reckon.joint import joint_hours
-from tests.oracle.reckon.ledger import Entry, ledger
+from tests.oracle.reckon.ledger import Entry, Watched, ledger
 from tests.oracle.reckon.loads import Loads, loads
 from tests.oracle.reckon.meters import EnergyCounter, Sensor, plausible, steady
+from tests.oracle.reckon.names import short
 from tests.oracle.reckon.segments import HOUR_US
 from tests.oracle.reckon.site import Site
 from tests.oracle.reckon.sums import Figures, job_hours, jobs
@@ -40,9 +41,8 @@ class Books:
 
 @dataclass
 class Metered:
-    """The readings of one device, and who claims it."""
+    """The readings of one device on one node, and who claims it there."""
 
-    node: str
     powers: list[tuple[int, int]]
     spreads: list[tuple[int, int]]
     counter: EnergyCounter
@@ -67,13 +67,15 @@ def reckon(raw: dict[str, Rows], site: Site) -> Books:
     for row in raw.get("power", []):
         last[row["node"]] = max(last[row["node"]], row["ts_us"])
     entries: list[Entry] = []
-    for (device, hour), (node, sensor) in sensors.items():
-        one, facts = metered[device], devices.facts(device, hour + HOUR_US)
-        state = Gauges(gauges.get(device, []))
-        spread = Sensor(one.spreads, sensor.gap_limit_us)
-        meters, where = (sensor, spread, one.counter), (device, node, hour)
+    watched: dict[tuple[str, int], list[Watched]] = defaultdict(list)
+    for (device, node, hour), sensor in sensors.items():
+        one = metered[device, node]
+        meters = (sensor, Sensor(one.spreads, sensor.gap_limit_us), one.counter)
         goes_on = last[node] >= hour + HOUR_US
-        entries += ledger(where, meters, one.held, goes_on, facts, (state, activity))
+        watched[device, hour].append(Watched(node, meters, one.held, goes_on))
+    for (device, hour), nodes in watched.items():
+        facts, state = devices.facts(device, hour + HOUR_US), Gauges(gauges.get(device, []))
+        entries += ledger(device, hour, nodes, facts, (state, activity))
     series = read_series(tokens, held)
     used, borne = usage(series, held), hosts(entries, site)
     spans = claim_spans(held, entries, devices)
@@ -92,38 +94,45 @@ def _grouped(rows: Rows, name: str) -> dict[str, Rows]:
     return found
 
 
-def _metered(power: Rows, held: list[Allocation], devices: Devices) -> dict[str, Metered]:
-    """Return the readings of each device that was read or is claimed."""
-    claimed: dict[str, list[Allocation]] = defaultdict(list)
+def _metered(
+    power: Rows, held: list[Allocation], devices: Devices
+) -> dict[tuple[str, str], Metered]:
+    """Return the readings of each device that was read or is claimed, node by node."""
+    readings: dict[tuple[str, str], Rows] = defaultdict(list)
+    for row in power:
+        readings[row["device_id"], row["node"]].append(row)
+    nodes = {(device, short(node)): node for device, node in readings}
+    claimed: dict[tuple[str, str], list[Allocation]] = defaultdict(list)
     for a in held:
-        claimed[a.device].append(a)
-    readings = _grouped(power, "device_id")
+        if a.device not in devices.rows and (a.device, short(a.node)) not in nodes:
+            continue  # nothing is known of it: it is claimed, and not in the ledger
+        claimed[a.device, nodes.get((a.device, short(a.node)), a.node)].append(a)
     found = {}
-    for device in sorted({*readings, *claimed}):
-        rows = readings.get(device, [])
-        node = rows[-1]["node"] if rows else claimed[device][0].node
+    for device, node in sorted({*readings, *claimed}):
+        rows = readings.get((device, node), [])
         powers = [(r["ts_us"], r["power_mw"]) for r in rows if r["power_mw"] is not None]
         counts = [
             (r["ts_us"], r["energy_mj"], r["epoch"]) for r in rows if r["energy_mj"] is not None
         ]
         most_mw = devices.most_mw(device)
         counter = EnergyCounter(steady(counts, most_mw))
-        found[device] = Metered(node, *plausible(powers, most_mw), counter, claimed[device])
+        claims = claimed.get((device, node), [])
+        found[device, node] = Metered(*plausible(powers, most_mw), counter, claims)
     return found
 
 
 def _sensors(
-    metered: dict[str, Metered], devices: Devices
-) -> dict[tuple[str, int], tuple[str, Sensor]]:
-    """Return the readings by device and hour: the gap limit may differ between hours."""
+    metered: dict[tuple[str, str], Metered], devices: Devices
+) -> dict[tuple[str, str, int], Sensor]:
+    """Return the readings by device, node and hour: the gap limit may differ between hours."""
     found = {}
-    for device, one in metered.items():
+    for (device, node), one in metered.items():
         stamps = [t for t, _ in one.powers] + [a.start_us for a in one.held]
         stamps += [a.end_us for a in one.held if a.end_us is not None]
         for hour in range(min(stamps, default=0) // HOUR_US * HOUR_US, max(stamps, default=-1) + 1,
                           HOUR_US):  # fmt: skip
             limit = devices.gap_limit_us(device, hour + HOUR_US)
-            found[device, hour] = (one.node, Sensor(one.powers, limit))
+            found[device, node, hour] = Sensor(one.powers, limit)
     return found
 
 

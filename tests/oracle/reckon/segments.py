@@ -20,6 +20,7 @@ class Segment:
     """The time between two neighbouring cuts.
 
     Attributes:
+        node: where the device was.
         covered_us, energy_nj: the time in which power is known, and its energy.
         counter_nj: what the counter counted; None where that is not known.
         off_us: from its end to the nearest reading of the counter.
@@ -29,6 +30,7 @@ class Segment:
         doubt_nj: how far the energy may be off because readings of one stamp were averaged.
     """
 
+    node: str
     start: int
     end: int
     covered_us: int
@@ -61,14 +63,16 @@ def edges_of(held: list[Allocation]) -> list[int]:
 
 
 def segments(
+    node: str,
     hour: int,
     meters: tuple[Sensor, Sensor, EnergyCounter],
     held: list[Allocation],
     goes_on: bool,
 ) -> list[Segment]:
-    """Return the segments of a device in an hour.
+    """Return the segments of a device on a node in an hour.
 
     Args:
+        node: its name.
         hour: its start.
         meters: the power of the device, how far each reading of it may be off, and its counter.
         held: who claims the device.
@@ -85,6 +89,7 @@ def segments(
         inside, at_end = sensor.inside(start, end), sensor.at(end)
         found.append(
             Segment(
+                node,
                 start,
                 end,
                 sensor.covered_us(start, end),

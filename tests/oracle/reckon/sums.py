@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import Any
 
 from tests.oracle.reckon.claimed import Claimed, Span, add_up
-from tests.oracle.reckon.hosts import Hosts
+from tests.oracle.reckon.hosts import Hosts, unseen_host_nj
 from tests.oracle.reckon.ledger import Entry
 from tests.oracle.reckon.site import Site
 from tests.oracle.reckon.usage import Key, Usage, by_hour, workload
@@ -46,7 +46,8 @@ def job_hours(
     found: dict[tuple[str, int], Figures] = {}
     for key in sorted({*booked, *tokens, *claims}):
         claim = add_up(claims.get(key, []))
-        figures = _energies(booked.get(key, []), claim, *key, borne, site)
+        more = unseen_host_nj(claims.get(key, []), key[1], borne, site)
+        figures = _energies(booked.get(key, []), claim, *key, borne, site, more)
         for kind in ("prompt_computed", "prompt_cached", "generated", "trained"):
             figures[f"n_{kind}"] = tokens[key].get(kind)
         figures["ties"] = int(claim.tie)
@@ -55,7 +56,13 @@ def job_hours(
 
 
 def _energies(
-    rows: list[Entry], claim: Claimed, job: str, hour: int, borne: Hosts, site: Site
+    rows: list[Entry],
+    claim: Claimed,
+    job: str,
+    hour: int,
+    borne: Hosts,
+    site: Site,
+    unseen_host: int | None,
 ) -> Figures:
     gpu = add([e.energy_nj for e in rows])
     low, high = (add([getattr(e, bound) for e in rows]) for bound in ("low", "high"))
@@ -76,7 +83,8 @@ def _energies(
         "e_host_nj": host,
         "e_facility_nj": site.times_pue(add_if_all([gpu, host]), hour),
         "e_facility_low_nj": site.times_pue(add_if_all([low, host]), hour),
-        "e_facility_high_nj": site.times_pue(add_if_all([high, host]), hour),
+        "e_facility_high_nj": site.times_pue(add_if_all([high, host, unseen_host]), hour),
+        "unseen_host_nj": unseen_host,
     }
 
 
@@ -93,7 +101,7 @@ def jobs(
         figures: Figures = {
             name: add([r[name] for r in rows])
             for name in rows[0]
-            if not name.startswith(("e_host", "e_facility"))
+            if not name.startswith(("e_host", "e_facility", "unseen_host"))
         }
         unknown = None in [r["e_host_nj"] for r in held]
         figures["e_host_nj"] = None if unknown else add([r["e_host_nj"] for r in rows])
@@ -106,6 +114,10 @@ def jobs(
                 if r["e_facility_low_nj"] is not None
             ]
             figures[name] = sum(values) if bounded else None
+        if any(
+            r["e_facility_high_nj"] is None and r["e_facility_low_nj"] is not None for r in rows
+        ):
+            figures["e_facility_high_nj"] = None
         paired = [r for r in rows if r["e_joint_nj"] is not None and r["joint_us"]]
         for name in ("", "_low", "_high", "_burdened"):
             if None in [r[f"e_joint_facility{name}_nj"] for r in paired]:

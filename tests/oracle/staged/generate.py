@@ -56,6 +56,7 @@ KINDS: dict[str, float] = {
     "parallel": 0.3,
     "come_and_go": 0.3,
     "same_source": 0.2,
+    "moved": 0.15,
 }
 """What can be staged."""
 

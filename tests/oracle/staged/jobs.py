@@ -49,7 +49,7 @@ def _instant(rng: Random, first: int, last: int, beside: tuple[int, ...]) -> int
 def job_row(hold: Hold, board: Board, recorded_us: int = RECORDED) -> Row:
     """Return the record of a hold as the scheduler tells it."""
     row = {
-        "node": board.node,
+        "node": board.node_at(hold.start_us),
         "job_id": hold.job,
         "device_id": hold.mig or board.device_id,
         "start_us": hold.start_us,

@@ -50,6 +50,7 @@ def _names(history: History, hold: Hold) -> list[str]:
     """Return the names of a board as of the start of a hold."""
     board, names = hold.board, [hold.board.device_id]
     gone = board.replaced_us is not None and hold.start_us >= board.replaced_us
+    gone = gone or (board.moved_us is not None and hold.start_us >= board.moved_us)
     if gone or (board.found_us > RECORDED and hold.start_us < board.found_us):
         return names  # its place was another board's at that time
     if history.has("by_index"):

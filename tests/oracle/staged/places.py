@@ -21,6 +21,8 @@ def describe_boards(history: History) -> None:
         _relabel(history, rng)
     if history.has("mig"):
         _partition(history, rng)
+    if history.has("moved"):
+        _move(history, history.rng("moved"))
     for board in history.boards:
         history.rows["device"] += board.changes
 
@@ -56,6 +58,30 @@ def _relabel(history: History, rng: Random) -> None:
             board.changes = [row for row in board.changes if row["ts_us"] <= since]
             moved = {"ts_us": since + 1, "site": f"{history.name}s2"}
             board.changes.append({**board.changes[-1], **moved})
+
+
+def _move(history: History, rng: Random) -> None:
+    """Take a board out of its node, and find it in another one some time later."""
+    # An index, an address, a place of a replaced board would be another board's by then.
+    boards = [b for b in history.boards if len(b.stamps) > 40]
+    boards = [b for b in boards if not any(h.mig for h in history.holds if h.board is b)]
+    if not boards or history.kinds & {"replaced", "corrected", "withdrawn"}:
+        return
+    board = rng.choice(boards)
+    out_us = rng.choice(board.stamps[10:-25])
+    board.moved_us = out_us + rng.randrange(1, 15 * S)
+    others = sorted({b.node for b in history.boards} - {board.node}) or [f"{history.name}nz"]
+    board.moved_to = rng.choice(others)
+    history.host_mw.setdefault(board.moved_to, 250_000)
+    board.changes = [row for row in board.changes if row["ts_us"] < out_us]
+    found = {"ts_us": board.moved_us, "node": board.moved_to, "index": 7, "minor": 7}
+    board.changes.append({**board.changes[-1], **found, "pci": "00000000:7A:00.0"})
+    for table in ("power", "state"):
+        mine = [r for r in history.rows[table] if r["device_id"] == board.device_id]
+        for row in mine:
+            row["node"] = board.node_at(row["ts_us"])
+        gone = [r for r in mine if out_us < r["ts_us"] < board.moved_us]
+        history.rows[table] = [r for r in history.rows[table] if r not in gone]
 
 
 def _partition(history: History, rng: Random) -> None:

@@ -28,6 +28,7 @@ class Board:
         renewed_us, window_us, phase_us: how often and when its meters are renewed, and the time
             that its sensor averages; 0 if they show what is.
         found_us, replaced_us: when it was found, and when another one was found in its place.
+        moved_us, moved_to: when it was found on another node, and which; None if it was not.
         described: its `device` row but for the stamp, as found first; `changes`: all its rows.
     """
 
@@ -46,7 +47,13 @@ class Board:
     phase_us: int = 0
     found_us: int = EDGE - 1800 * S
     replaced_us: int | None = None
+    moved_us: int | None = None
+    moved_to: str = ""
     changes: list[Row] = field(default_factory=list)
+
+    def node_at(self, t: int) -> str:
+        """Return the node in which it is."""
+        return self.node if self.moved_us is None or t < self.moved_us else self.moved_to
 
     def renewed(self, t: int) -> int:
         """Return when the meters were last renewed."""

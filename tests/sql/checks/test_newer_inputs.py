@@ -10,7 +10,6 @@ from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import steps
 from tokenergy_sql.checks.checking import Finding, run_checks
-from tokenergy_transforms import provenance
 
 EDGE = T0 + HOUR_US
 
@@ -148,14 +147,3 @@ def test_removed_readings_that_come_back(builder: LakeBuilder) -> None:
     assert found(lake, "readings_are_booked").breach
     steps.index_hours(lake.root, None, None)
     assert [f.name for f in run_checks(lake) if f.rows or f.left_out] == []
-
-
-def test_a_lake_of_an_earlier_version_without_its_readings(
-    builder: LakeBuilder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lake = builder.build()
-    monkeypatch.setattr(provenance, "_note", lambda _: None)
-    assert not any(f.left_out for f in run_checks(lake))
-    remove(lake, T0)
-    assert found(lake, "readings_are_booked").left_out == 1
-    assert [f.name for f in run_checks(lake) if f.breach] == []

@@ -264,3 +264,28 @@ def test_time_that_nobody_held_outside_of_the_readings_is_no_hole(
     assert sum(row["device_us"] for row in rows if row["job_id"] is None) == 20 * S
     for check in ("ledger_is_complete", "readings_are_booked", "law"):
         assert found(lake, check).rows == []
+
+
+def test_two_files_with_different_readings_of_one_time(builder: LakeBuilder) -> None:
+    builder.power("A", level(300_000, T0 + 50 * S + 7, T0 + 110 * S + 7, S))
+    lake = builder.build()
+    finding = found(lake, "records_take_turns")
+    assert not finding.breach
+    ((device, *files, first, last),) = finding.rows
+    assert device == "A"
+    assert {*files} < {path.name for path in lake.files("power")}
+    assert files[1].startswith(f"n1-{T0 + 50 * S + 7}-")
+    assert (first, last) == ("2026-01-15T08:00:50.000007Z", "2026-01-15T08:01:00.000000Z")
+
+
+@pytest.mark.parametrize("same_s", [0, 30, 60])
+def test_the_same_readings_in_two_files_are_no_fault(builder: LakeBuilder, same_s: int) -> None:
+    builder.power("A", level(100_000, T0 + same_s * S, T0 + 70 * S, S))
+    assert found(builder.build(), "records_take_turns").rows == []
+
+
+def test_a_late_file_that_fills_a_hole_is_no_fault(builder: LakeBuilder) -> None:
+    hole = [*level(1_000, T0 + 70 * S, T0 + 80 * S, S), *level(1_000, T0 + 90 * S, T0 + 99 * S, S)]
+    builder.power("A", hole)
+    builder.power("A", level(2_000, T0 + 81 * S, T0 + 89 * S, S))
+    assert found(builder.build(), "records_take_turns").rows == []

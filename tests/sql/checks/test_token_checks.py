@@ -91,3 +91,36 @@ def test_more_tokens_than_the_devices_can_make(builder: LakeBuilder) -> None:
     assert not finding.fatal
     (row,) = finding.rows
     assert dict(zip(finding.columns, row, strict=True))["tokens"] == 2 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("counted", "listed", "rows"),
+    [
+        (None, [None], []),
+        ("a", ["a"], []),
+        ("a", ["a", "b"], []),
+        ("a", ["b"], [("a/17", "b/17")]),
+        ("a", [None], [("a/17", "17")]),
+        (None, ["a", "b"], [("17", "a/17, b/17")]),
+        (None, [], []),
+    ],
+)
+@pytest.mark.parametrize("tokens_first", [False, True])
+def test_tokens_and_job_lists_name_one_cluster(
+    builder: LakeBuilder,
+    tokens_first: bool,
+    counted: str | None,
+    listed: list[str | None],
+    rows: list[tuple[str, str]],
+) -> None:
+    """Whichever of the two came first: the import of counters warns only if the list did."""
+    readings = [(T0, 0), (T0 + 60 * S, 600)]
+    if tokens_first:
+        builder.tokens("17", readings, cluster=counted)
+    for number, cluster in enumerate(listed):
+        builder.job("17", "A", T0 + number * S, T0 + (number + 1) * S, cluster=cluster)
+    if not tokens_first:
+        builder.tokens("17", readings, cluster=counted)
+    finding = found(builder.build(), "clusters_agree")
+    assert finding.rows == rows
+    assert not finding.breach

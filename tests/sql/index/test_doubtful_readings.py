@@ -238,3 +238,21 @@ def test_bounds_move_with_an_edge_by_its_microseconds(tmp_path: Path) -> None:
     for name in ("j", "low", "high"):
         values = [float(row[name]) for row in rows]  # type: ignore[arg-type]
         assert max(values) - min(values) < 0.01, (name, values)
+
+
+def test_a_counter_is_judged_by_its_own_readings_alone(tmp_path: Path) -> None:
+    """Two counters answer in turn; the board beside it is slow in one of the two lakes."""
+    found = []
+    for beside_us in (100_000, 11 * S):
+        builder = LakeBuilder(tmp_path / f"lake-{beside_us}")
+        builder.device("A", update_us=100_000)
+        builder.device("B", index=1, update_us=beside_us)
+        builder.job("j", "A", T0, T0 + 60 * S)
+        turns = {
+            T0 + s * S: 9_000_000_000 + 100_000 * s if s % 2 else 5_000_000_000 + 300_000 * s
+            for s in range(-15, 71)
+        }
+        for device in "AB":
+            builder.power(device, level(300_000, T0 - 15 * S, T0 + 70 * S), counters=turns)
+        found.append(hours_of(builder.build()))
+    assert found[0] == found[1]

@@ -120,14 +120,13 @@ def test_the_ledger_equals_the_meter(books: Books) -> None:
         device: {node: Meter(stream) for node, stream in of_nodes.items()}
         for device, of_nodes in books.raw.streams().items()
     }
-    margin_us = _margins_us(all_meters, pieces)
     for device, meters in all_meters.items():
         for node, meter in meters.items():
             breaches += _uncovered(device, node, meter, pieces)
         for (whose, hour), booked in pieces.items():
             if whose == device:
                 around = {
-                    node: meter.read_around(hour, margin_us[node, hour])
+                    node: meter.read_around(hour, _margin_us(meter, hour))
                     for node, meter in meters.items()
                 }
                 read = energies_nj(around, booked)
@@ -138,17 +137,9 @@ def test_the_ledger_equals_the_meter(books: Books) -> None:
     assert not breaches, f"{len(breaches)} device-hours of GPU-SEED-PLACE; least: {min(breaches)}"
 
 
-def _margins_us(
-    meters: dict[str, dict[str, Meter]], pieces: dict[tuple[str, int], dict[Piece, int | None]]
-) -> dict[tuple[str, int], int]:
-    """Return how far around an hour each node's readings are read: its longest gap limit."""
-    found: dict[tuple[str, int], int] = defaultdict(lambda: SLOW_GAP_US)
-    for (device, hour), booked in pieces.items():
-        for node in {piece[0] for piece in booked}:
-            meter = meters.get(device, {}).get(node)
-            limit_us = 0 if meter is None else meter.gap_limit_us(hour)
-            found[node, hour] = max(found[node, hour], limit_us)
-    return found
+def _margin_us(meter: Meter, hour: int) -> int:
+    """Return how far around an hour a device's readings are read: its own gap limit."""
+    return max(SLOW_GAP_US, meter.gap_limit_us(hour))
 
 
 def _uncovered(

@@ -231,6 +231,34 @@ def test_a_known_process_never_restarts(builder: LakeBuilder) -> None:
     assert high >= 100 + 1600
 
 
+@pytest.mark.parametrize("high", [[90_000, 90_010], [10**15] * 2, [5_000, 90_000, 90_100, 90_200]])
+def test_several_high_readings_of_a_known_process_are_left_out(
+    builder: LakeBuilder, high: Steps
+) -> None:
+    """It fell from them for good, to a value that goes on from the one before them."""
+    values = [900, *high, 1000, 1100]
+    builder.tokens("j", every_ten(values), since_us=T0 - HOUR_US)
+    tokens, low, upper, reasons = counted(builder)
+    assert (tokens, low, reasons) == (200, 200, "token_anomaly")
+    assert upper >= high[-1] - 900
+
+
+def test_bounds_hold_what_a_known_process_reads_below_its_highest(builder: LakeBuilder) -> None:
+    """Nobody knows which were right: it came back to where it was too high."""
+    values = [900, 2_000, 2_010, 1000, 1100, 2_100]
+    builder.tokens("j", every_ten(values)[:5], since_us=T0 - HOUR_US)
+    builder.tokens("j", [(T0 + 10 * HOUR_US, 2_100)], since_us=T0 - HOUR_US)
+    tokens, low, high, reasons = counted(builder)
+    assert low <= 200 <= high
+    assert low <= tokens <= high
+    assert reasons == "token_anomaly"
+
+
+def test_several_low_readings_of_a_known_process_are_left_out(builder: LakeBuilder) -> None:
+    builder.tokens("j", every_ten([900, 3, 4, 1000]), since_us=T0 - HOUR_US)
+    assert counted(builder)[:2] == (100, 100)
+
+
 def test_a_start_that_wavers_is_one_process(builder: LakeBuilder) -> None:
     for n, point in enumerate(every_ten(GROWTH)):
         builder.tokens("j", [point], since_us=T0 - HOUR_US + n % 2 * 400_000)
@@ -267,7 +295,35 @@ def test_a_start_that_moves_with_the_clock_is_one_process(builder: LakeBuilder) 
     points = [(T0 + 5 * S * n, 50 * n) for n in range(13)]
     builder.tokens("j", [(ts - 5 * S, n) for ts, n in points[1:7]], since_us=T0 - 20 * S, run=1)
     builder.tokens("j", points[7:], since_us=T0 - 15 * S, run=2)
-    assert counted(builder) == (550, 550, 550, None)
+    # 5 s of the job passed before the first reading.
+    assert counted(builder) == (550, 550, 600, None)
+
+
+@pytest.mark.parametrize("runs", [(1, 2), (None, None)])
+@pytest.mark.parametrize("step_s", [5, 20, -5])
+def test_stamps_move_with_a_start_that_moved(
+    builder: LakeBuilder, runs: tuple[int | None, int | None], step_s: int
+) -> None:
+    """The wall clock was off until a server started in the job; a later run shows it right."""
+    points = [(T0 + 5 * S * n, 50 * n) for n in range(1, 13)]
+    early = [(ts - step_s * S, n) for ts, n in points[:6]]
+    builder.tokens("j", early, since_us=T0 + (3 - step_s) * S, run=runs[0])
+    builder.tokens("j", points[6:], since_us=T0 + 3 * S, run=runs[1])
+    assert counted(builder) == (600, 600, 600, None)
+
+
+def test_stamps_do_not_move_into_those_of_the_later_run(builder: LakeBuilder) -> None:
+    points = every_ten(GROWTH)
+    builder.tokens("j", points[:3], since_us=T0 - 60 * S, run=1)
+    builder.tokens("j", points[3:], since_us=T0 - 45 * S, run=2)
+    assert counted(builder) == (600, 600, 600, None)
+
+
+def test_rows_without_a_run_whose_starts_take_turns_are_two_processes(builder: LakeBuilder) -> None:
+    points = every_ten(GROWTH)
+    for part, since_us in ((points[:2], 0), (points[2:4], 5), (points[4:], 0)):
+        builder.tokens("j", part, since_us=T0 - HOUR_US + since_us * S)
+    assert counted(builder)[0] == 600 + 100
 
 
 def test_a_coarse_counter_says_so_and_its_bounds_hold_a_step(builder: LakeBuilder) -> None:

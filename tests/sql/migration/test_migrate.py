@@ -129,8 +129,8 @@ def test_files_of_no_year(lake: Lake) -> None:
     derived.parent.mkdir(parents=True)
     derived.write_bytes(lake.files("token_usage")[0].read_bytes())
     text = run(lake, "migrate", "--dry-run")
-    assert "would: move 1 raw files of no hour of the years 2000 to 2099 to quarantine" in text
-    assert "would: remove 1 derived files of no such hour" in text
+    assert "would: move 1 raw file of no hour of the years 2000 to 2099 to quarantine" in text
+    assert "would: remove 1 derived file of no such hour" in text
     run(lake, "migrate")
     assert not foreign.exists()
     assert not derived.exists()

@@ -8,11 +8,16 @@ with the product, and is slow and obvious on purpose. The definition (docs/index
 - A process is known by its start. Starts within a second are one process, unless one run of the
   collector saw several of them and the values do not grow from one to the next. A single start in
   each of two runs that is not after the earlier run's last reading is one process too, if the
-  values go on: the clock was set. Readings of a later run come later, whatever their stamps.
+  values go on: the clock was set, and the earlier run's stamps move by as much as the start, unless
+  they would then reach those of the later run. Rows without a run are cut where the start changes
+  by more than a second, unless a start comes back. Readings of a later run come later, whatever
+  their stamps.
 - A process with a known start counts from zero if that was inside the job, or after the counter was
   first read.
 - A single low reading is left out: the next one is not below the one before it.
 - A process with a known start never restarts: while it reads below its highest, nothing is added.
+  If two or more readings follow its highest, none of them below its first, what was above them was
+  too high, and counts as the lowest of them. The lower bound holds readings below the highest.
 - A process without a known start restarts where it fell, and goes on from zero; a fall that no
   reading follows adds nothing.
 - A reading that is too high is left out: the next one falls below it, the one after that is below
@@ -37,7 +42,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 Row = dict[str, Any]
@@ -89,6 +94,7 @@ class Step:
     extra: int
     anomaly: bool
     kept: bool = True
+    under: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,7 @@ class Process:
         self.readings = readings
         self.left_out = _too_low_or_high(readings, start_us is not None)
         self.kept = [r for i, r in enumerate(readings) if i not in self.left_out]
+        self.first_read, self.floor, self.limited = _limits(self.kept, start_us)
         self.dead_us: int | None = None
         self.points: list[Point] = []
 
@@ -127,7 +134,7 @@ class Process:
     def draw(self, peak: float) -> None:
         """Work out the points: by stamp, whatever the order of the runs."""
         steps = self._steps(peak)
-        sums: list[tuple[int, int, int, int, int]] = []
+        sums: list[tuple[int, int, int, int, int, int]] = []
         tokens = extra = anomalies = 0
         for step in steps:
             tokens += step.tokens
@@ -135,13 +142,13 @@ class Process:
             anomalies += step.anomaly
             if step.kept:
                 r = step.reading
-                sums.append((r.ts_us, tokens, extra, anomalies, r.quantum))
+                sums.append((r.ts_us, tokens, extra, anomalies, r.quantum, tokens - step.under))
         for ts_us in sorted({one[0] for one in sums}):
             before = [one for one in sums if one[0] <= ts_us]
             after = [one for one in sums if one[0] >= ts_us]
             self.points.append(Point(
                 ts_us=ts_us,
-                tokens=max(one[1] for one in before), least=min(one[1] for one in after),
+                tokens=max(one[1] for one in before), least=min(one[5] for one in after),
                 quantum=max(one[4] for one in sums if one[0] == ts_us),
                 extra=max(one[2] for one in before), least_extra=min(one[2] for one in after),
                 anomalies=max(one[3] for one in before),
@@ -150,19 +157,28 @@ class Process:
     def _steps(self, peak: float) -> list[Step]:
         found: list[Step] = []
         last: Reading | None = None
-        highest = 0
+        last_read = highest = place = 0
         final = self.kept[-1] if self.kept else None
         for i, r in enumerate(self.readings):
             if i in self.left_out:
                 before = self.readings[i - 1].value if i else 0
                 found.append(Step(r, 0, max(r.value, before), anomaly=True, kept=False))
                 continue
+            value, place = self.limited[place], place + 1
+            now = Reading(r.run, r.ts_us, value, r.quantum)
             if last is None:
-                found.append(Step(r, 0, 0, anomaly=False))
+                step = Step(now, 0, 0, anomaly=False)
             else:
-                found.append(self._step(last, r, highest, peak, is_final=r is final))
-            highest = max(highest, r.value)
-            last = r
+                step = self._step(last, now, highest, peak, is_final=r is final)
+            over = under = 0
+            if self.floor is not None and r.value > self.floor:
+                over = max(0, r.value - max(last_read, self.floor))
+            if last is not None and self.first_read is not None:
+                under = max(0, highest - value) if value >= self.first_read else 0
+            anomaly = step.anomaly or r.value > value
+            found.append(Step(now, step.tokens, step.extra + over, anomaly, under=under))
+            highest = max(highest, value)
+            last, last_read = now, r.value
         return found
 
     def _step(
@@ -388,10 +404,27 @@ def _too_low_or_high(readings: list[Reading], known: bool) -> set[int]:
     return found
 
 
+def _limits(kept: list[Reading], start_us: int | None) -> tuple[int | None, int | None, list[int]]:
+    """Return the first value read of a known process, the lowest after its highest, and values.
+
+    Above the lowest, values before were too high, if two or more follow the highest.
+    """
+    values = [r.value for r in kept]
+    read = [r.value for r in kept if start_us is not None and r.ts_us > start_us]
+    if not read:
+        return None, None, values
+    top = max(i for i, value in enumerate(values) if value == max(values))
+    after = values[top + 1 :]
+    if len(after) < 2 or min(after) < read[0]:
+        return read[0], None, values
+    lowest = min(after)
+    return read[0], lowest, [min(v, lowest) if i <= top else v for i, v in enumerate(values)]
+
+
 def _processes(rows: list[Row], job: Job) -> list[Process]:
-    rows = _with_starts(sorted(rows, key=_place))
+    rows, starts = _starts(_with_starts(sorted(rows, key=_place)))
     by_start: dict[int | None, list[Reading]] = {}
-    for row, start_us in zip(rows, _starts(rows), strict=True):
+    for row, start_us in zip(rows, starts, strict=True):
         reading = Reading(row.get("run") or 0, row["ts_us"], row["value"], row.get("quantum") or 1)
         of_start = by_start.setdefault(start_us, [])
         same = [i for i, r in enumerate(of_start) if _when_and_what(r) == _when_and_what(reading)]
@@ -433,30 +466,63 @@ def _with_starts(rows: list[Row]) -> list[Row]:
     return found
 
 
-def _starts(rows: list[Row]) -> list[int | None]:
-    """Return the start of the process of each row: that which stands for it."""
+def _starts(rows: list[Row]) -> tuple[list[Row], list[int | None]]:
+    """Return the rows, and the start of the process of each: that which stands for it."""
     if rows[0]["since_us"] is None:
-        return [None] * len(rows)
-    starts = [row["since_us"] for row in rows]
-    runs = sorted({row.get("run") or 0 for row in rows})
-    stands: dict[int, int] = {}
-    before: tuple[int, int, int] | None = None  # start, last stamp, last value of the run before
-    for run in runs:
-        places = [i for i, row in enumerate(rows) if (row.get("run") or 0) == run]
-        of_run = {rows[i]["since_us"] for i in places}
-        if len(of_run) > 1:
-            before = None
-            continue
-        start_us = of_run.pop()
-        first, last = rows[places[0]], rows[places[-1]]
-        goes_on = (
-            before is not None and start_us <= before[1] + SECOND_US and first["value"] >= before[2]
-        )
-        stands[run] = before[0] if before is not None and goes_on else start_us
-        before = (stands[run], last["ts_us"], last["value"])
-    for i, row in enumerate(rows):
-        starts[i] = stands.get(row.get("run") or 0, starts[i])
-    return _near(rows, starts)
+        return rows, [None] * len(rows)
+    rows = sorted(rows, key=_place)
+    found: list[tuple[Row, int]] = []
+    for chain in _chains(_stretches(rows)):
+        starts = [stretch[0]["since_us"] for stretch in chain]
+        moves = len(chain) > 1 and max(starts) - min(starts) > SECOND_US
+        for (before, now), (a, b) in zip(pairwise(chain), pairwise(starts), strict=True):
+            moves = moves and before[-1]["ts_us"] + b - a <= now[0]["ts_us"]
+        for stretch, start_us in zip(chain, starts, strict=True):
+            for row in stretch:
+                off_us = starts[-1] - start_us if moves else 0
+                stands = starts[-1] if moves else starts[0] if len(chain) > 1 else row["since_us"]
+                found.append(({**row, "ts_us": row["ts_us"] + off_us}, stands))
+    found.sort(key=lambda one: _place({**one[0], "since_us": one[1]}))
+    rows = [row for row, _ in found]
+    return rows, _near(rows, [start_us for _, start_us in found])
+
+
+def _stretches(rows: list[Row]) -> list[list[Row]]:
+    """Return the rows by run; those without a run by start too, if none comes back."""
+    found: list[list[Row]] = []
+    for _, group in groupby(rows, key=lambda row: row.get("run") or 0):
+        of_run = list(group)
+        parts: list[list[Row]] = []
+        for row in of_run:
+            last = parts[-1][-1] if parts else None
+            turns = last is not None and abs(row["since_us"] - last["since_us"]) > SECOND_US
+            if last is None or (turns and not row.get("run")):
+                parts.append([])
+            parts[-1].append(row)
+        firsts = sorted(min(row["since_us"] for row in part) for part in parts)
+        comes_back = any(b - a <= SECOND_US for a, b in pairwise(firsts))
+        found += [of_run] if comes_back else parts
+    return found
+
+
+def _chains(stretches: list[list[Row]]) -> list[list[list[Row]]]:
+    """Return the stretches, those that go on in one another together."""
+    found: list[list[list[Row]]] = []
+    before: list[Row] | None = None
+    for stretch in stretches:
+        single = len({row["since_us"] for row in stretch}) == 1
+        first = stretch[0]
+        if (
+            single
+            and before is not None
+            and first["since_us"] <= before[-1]["ts_us"] + SECOND_US
+            and first["value"] >= before[-1]["value"]
+        ):
+            found[-1].append(stretch)
+        else:
+            found.append([stretch])
+        before = stretch if single else None
+    return found
 
 
 def _near(rows: list[Row], starts: list[int]) -> list[int | None]:

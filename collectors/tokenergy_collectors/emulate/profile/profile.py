@@ -23,8 +23,8 @@ from pydantic import (
 )
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.instants import is_instant
 from tokenergy_collectors.base.strict import Strict, first_error
-from tokenergy_collectors.base.timestamps import is_instant
 from tokenergy_collectors.emulate.profile.catalogue import shipped, with_catalogue
 from tokenergy_collectors.emulate.profile.compact import expanded
 from tokenergy_collectors.emulate.profile.fault_specs import FaultSpec, check_faults

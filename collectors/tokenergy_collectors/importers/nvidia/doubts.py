@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tokenergy_collectors.lake.allocations import sightings
-from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.contract import HOUR_US, POWER
 from tokenergy_collectors.lake.devicenames import uuid_key
+from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 
 if TYPE_CHECKING:
     from tokenergy_collectors.lake import Lake
@@ -49,6 +50,61 @@ def of_order(power: pa.Table) -> Iterator[str]:
                 f"{_utc(firsts[place + 1])} to {_utc(lasts[place])} twice: if the clock was set "
                 "back, or logs of several devices were joined, the power of that time is wrong"
             )
+
+
+def of_overlap(lake: Lake, node: str, power: pa.Table, log: str) -> Iterator[str]:
+    """Yield a line for each device of which the lake has other readings of the same time.
+
+    One clock gives each instant once: the readings of a log and of an earlier one take turns, or
+    are the same.
+
+    Args:
+        lake: the lake.
+        node: the node of the log.
+        power: rows of `power` of the log.
+        log: its name.
+    """
+    mine = {name: _readings(power, name) for name in pc.unique(power["device_id"]).to_pylist()}
+    hours = np.unique(power["ts_us"].to_numpy() // HOUR_US).tolist()
+    for path in lake.files("power", [hour * HOUR_US for hour in hours], node):
+        try:
+            there = read_columns(path, POWER, ["ts_us", "device_id", "power_mw"])
+        except (BrokenFileError, FileNotFoundError):  # whoever reads its rows moves it away
+            continue
+        for device_id in sorted({*pc.unique(there["device_id"]).to_pylist()} & {*mine}):
+            span = _both_alone(mine[device_id], _readings(there, device_id))
+            if span is not None:
+                del mine[device_id]  # one line says enough
+                yield (
+                    f"{log} and {path.name} of the lake have different readings of {device_id} "
+                    f"from {_utc(span[0])} to {_utc(span[1])}: if the clock was set back between "
+                    "two logs, the power of that time is wrong"
+                )
+
+
+def _readings(power: pa.Table, device_id: str) -> np.ndarray:
+    """Return the stamps and powers of a device: int64[2, n], each once, ascending."""
+    mine = power.filter(pc.equal(power["device_id"], device_id))
+    mine = mine.filter(mine["power_mw"].is_valid())
+    read = np.stack([mine[name].to_numpy().astype(np.int64) for name in ("ts_us", "power_mw")])
+    return np.unique(read, axis=1)
+
+
+def _both_alone(one: np.ndarray, other: np.ndarray) -> tuple[int, int] | None:
+    """Return the time that two records cover, if each has readings there that the other has not.
+
+    A second is none, nor is a single reading, which may be of an edge of that time.
+    """
+    if not one.size or not other.size:
+        return None
+    first_us, last_us = max(one[0, 0], other[0, 0]), min(one[0, -1], other[0, -1])
+    if last_us - first_us <= _LEAST_US:
+        return None
+    inside = [r[:, (r[0] >= first_us) & (r[0] <= last_us)] for r in (one, other)]
+    _, count = np.unique(np.concatenate(inside, axis=1), axis=1, return_counts=True)
+    both = int((count > 1).sum())
+    alone = min(record.shape[1] - both for record in inside)
+    return (int(first_us), int(last_us)) if alone > 1 else None
 
 
 def of_names(

@@ -65,7 +65,7 @@ def import_nvidia_smi(
         result.notes.append("skipped the last line: it is cut off")
     if any(section.stamps for section in log.sections):
         try:
-            _write(lake, log, node, clock, result)
+            _write(lake, log, node, clock, result, Path(path).name)
         except BadValueError as error:
             raise UserError(f"{path}: {error}") from None
     if clock.unsure:
@@ -76,8 +76,10 @@ def import_nvidia_smi(
     return result
 
 
-def _write(lake: Lake, log: NvidiaLog, node: str, clock: StampReader, result: ImportResult) -> None:
-    """Write the rows of a log.
+def _write(
+    lake: Lake, log: NvidiaLog, node: str, clock: StampReader, result: ImportResult, name: str
+) -> None:
+    """Write the rows of a log of some name.
 
     Raises:
         BadValueError: it does not say which device a reading is of; nothing was written.
@@ -122,6 +124,7 @@ def _write(lake: Lake, log: NvidiaLog, node: str, clock: StampReader, result: Im
         zip(*(devices[name].to_pylist() for name in ("device_id", "index")), strict=True)
     )
     result.warnings += [*doubts.of_order(power), *doubts.of_names(lake, node, power, described)]
+    result.warnings += doubts.of_overlap(lake, node, power, name)
     write_new(lake, "device", devices, node, result, apart_from=of_this_log)
     # A stamp to the second may belong to several readings, of which two may well be equal.
     write_new(lake, "power", power, node, result, repeats=seconds)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from tokenergy_collectors.base.csvfile import BadValueError, CsvFile
+from tokenergy_collectors.base.instants import is_instant
 from tokenergy_collectors.base.leftout import LeftOut
-from tokenergy_collectors.base.timestamps import OUTSIDE, BadInstantError, StampReader, is_instant
+from tokenergy_collectors.base.timestamps import OUTSIDE, BadInstantError, StampReader
 from tokenergy_collectors.lake.contract import WHOLE_PPM
 from tokenergy_collectors.lake.corrections import allocation_key
 from tokenergy_collectors.lake.devicenames import listed_devices, parse_device

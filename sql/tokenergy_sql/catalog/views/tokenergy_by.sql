@@ -111,7 +111,10 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
             CASE WHEN bounded THEN sum(coalesce(e_facility_nj, e_facility_low_nj)) END
                 AS e_facility_nj,
             CASE WHEN bounded THEN sum(e_facility_low_nj) END AS e_facility_low_nj,
-            CASE WHEN bounded THEN sum(e_facility_high_nj) END AS e_facility_high_nj,
+            CASE
+                WHEN bounded AND count(e_facility_high_nj) = count(e_facility_low_nj)
+                    THEN sum(e_facility_high_nj)
+            END AS e_facility_high_nj,
             sum(e_gpu_burdened_nj) AS e_gpu_burdened_nj,
             CASE
                 WHEN bool_and(e_facility_burdened_nj IS NOT NULL OR device_us = 0)
@@ -167,7 +170,10 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
             sum(e_gpu_active_nj)::DECIMAL(38, 0) AS e_gpu_active_nj,
             sum(e_facility_nj)::DECIMAL(38, 0) AS e_facility_nj,
             sum(e_facility_low_nj)::DECIMAL(38, 0) AS e_facility_low_nj,
-            sum(e_facility_high_nj)::DECIMAL(38, 0) AS e_facility_high_nj,
+            CASE
+                WHEN count(e_facility_high_nj) = count(e_facility_low_nj)
+                    THEN sum(e_facility_high_nj)
+            END::DECIMAL(38, 0) AS e_facility_high_nj,
             sum(e_gpu_burdened_nj)::DECIMAL(38, 0) AS e_gpu_burdened_nj,
             sum(e_facility_burdened_nj)::DECIMAL(38, 0) AS e_facility_burdened_nj,
             bool_or(estimate) AS estimate,

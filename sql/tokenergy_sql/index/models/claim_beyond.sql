@@ -1,6 +1,7 @@
 -- What jobs claimed outside the hours that were derived: nothing at all was recorded in that time.
--- In: allocation, ledger_hour, job_hour_index, device, parameters. Out: one row a job: job_id,
--- beyond_us, beyond_high_nj.
+-- In: allocation, ledger_hour, job_hour_index, device, site, site_node, parameters. Out: one row a
+-- job: job_id, beyond_us, beyond_high_nj, beyond_host_nj (the most that hosts can have drawn for it
+-- then; NULL: the power of one of them is not declared).
 --
 -- Shares as in claim_span.sql. A running job claims its devices up to the end of the record. No
 -- claim is believed for more than 31 days before the first and after the last of all rows, such as
@@ -27,7 +28,7 @@ record AS (
 ),
 claimed AS (
     SELECT
-        a.device_id, a.job_id, a.mig_id, a.share_ppm,
+        a.device_id, a.node, a.job_id, a.mig_id, a.share_ppm,
         greatest(a.start_us, r.first_us) AS from_us,
         least(coalesce(a.end_us, r.as_of_us), r.last_us) AS to_us
     FROM allocation AS a
@@ -90,11 +91,51 @@ beyond AS (
         )::HUGEINT AS limit_mw
     FROM passed AS p
     LEFT JOIN limit_of AS d USING (device_id)
+),
+-- Time in which a job claimed any board of a node, once.
+on_node AS (
+    SELECT
+        job_id,
+        node,
+        greatest(from_us, coalesce(max(to_us) OVER (
+            PARTITION BY job_id, node ORDER BY from_us, to_us
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ), from_us)) AS since_us,
+        to_us
+    FROM claimed
+    WHERE from_us < to_us
+),
+beside AS (
+    SELECT
+        n.job_id,
+        n.node,
+        n.to_us - n.since_us
+        - coalesce(b.before_us + least(n.to_us - b.hour_us, us_per_hour()), 0)
+        + coalesce(a.before_us + least(n.since_us - a.hour_us, us_per_hour()), 0) AS beside_us
+    FROM on_node AS n
+    ASOF LEFT JOIN derived AS a ON a.hour_us <= n.since_us
+    ASOF LEFT JOIN derived AS b ON b.hour_us <= n.to_us
+    WHERE n.since_us < n.to_us
+),
+hosted AS (
+    SELECT
+        s.job_id,
+        CASE
+            WHEN count(coalesce(n.host_mw, site.host_mw)) = count(*)
+                THEN sum(coalesce(n.host_mw, site.host_mw)::HUGEINT * s.beside_us)::HUGEINT
+        END AS beyond_host_nj
+    FROM beside AS s
+    CROSS JOIN site
+    LEFT JOIN site_node AS n USING (node)
+    WHERE s.beside_us > 0
+    GROUP BY s.job_id
 )
 SELECT
     job_id,
     ((sum(claim) + whole_ppm() // 2) // whole_ppm())::BIGINT AS beyond_us,
-    ((sum(claim * limit_mw) + whole_ppm() - 1) // whole_ppm())::HUGEINT AS beyond_high_nj
+    ((sum(claim * limit_mw) + whole_ppm() - 1) // whole_ppm())::HUGEINT AS beyond_high_nj,
+    any_value(beyond_host_nj) AS beyond_host_nj
 FROM beyond
+LEFT JOIN hosted USING (job_id)
 WHERE claim > 0
 GROUP BY job_id

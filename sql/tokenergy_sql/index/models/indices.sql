@@ -111,7 +111,16 @@ SELECT
             WHEN counted AND n_generated IS NULL AND n_trained IS NULL THEN 'partial_tokens'
         END,
         CASE WHEN sparse AND counts AND e_gpu_nj IS NOT NULL THEN 'low_joint_coverage' END,
-        CASE WHEN e_gpu_nj IS NOT NULL AND e_host_nj IS NULL THEN 'no_host_power' END,
+        CASE
+            WHEN
+                e_gpu_nj IS NOT NULL
+                -- The upper bound alone is unknown where that of an unseen node is.
+                AND (
+                    e_host_nj IS NULL
+                    OR (e_facility_low_nj IS NOT NULL AND e_facility_high_nj IS NULL)
+                )
+                THEN 'no_host_power'
+        END,
         CASE WHEN e_host_nj IS NOT NULL AND e_facility_nj IS NULL THEN 'no_pue' END,
         -- An hour's figures are final, whatever the job does later.
         CASE WHEN running AND (SELECT hour_us FROM parameters) = 0 THEN 'running' END

@@ -1,8 +1,8 @@
 -- The exact sums of each job in each hour.
 -- In: ledger_hour, job_time, token_usage, job_facts, allocation, parameters, burden, host_share,
--- device_now, site. Out: job_id, hour_us, the sums of the contract but those of the joint time (see
--- `joint_hour.sql`), index_kind (the kind of token that the index divides by; NULL: none) and
--- silent (whether no counter was read), methods and reasons as lists.
+-- device_now, site, clock_step, unseen_host. Out: job_id, hour_us, the sums of the contract but
+-- those of the joint time (see `joint_hour.sql`), index_kind (the kind of token that the index
+-- divides by; NULL: none) and silent (whether no counter was read), methods and reasons as lists.
 --
 -- Without a declared host power (see host_share) the host's energy is NULL, and so is every
 -- boundary above it.
@@ -190,7 +190,8 @@ SELECT
     scale_ppm(b.e_gpu_nj + h.e_host_nj, site.pue_ppm) AS e_facility_nj,
     scale_ppm(b.e_gpu_low_nj + h.e_host_nj, site.pue_ppm) AS e_facility_low_nj,
     scale_ppm(
-        b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_nj, site.pue_ppm
+        b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_nj
+        + CASE WHEN v.job_id IS NULL THEN 0 ELSE v.unseen_host_nj END, site.pue_ppm
     ) + 1 AS e_facility_high_nj,
     r.e_gpu_rss_low_nj,
     r.e_gpu_rss_high_nj + coalesce(t.unseen_high_nj, 0) AS e_gpu_rss_high_nj,
@@ -221,6 +222,7 @@ SELECT
             ELSE []
         END,
         CASE WHEN job_id IN (SELECT job_id FROM contended) THEN ['contended'] ELSE [] END,
+        CASE WHEN job_id IN (SELECT job_id FROM clock_step) THEN ['clock_step'] ELSE [] END,
         coalesce(c.reasons, [])
     ) AS reasons,
     b.as_of_us,
@@ -228,6 +230,7 @@ SELECT
 FROM booked AS b
 FULL JOIN counted AS c USING (job_id, hour_us)
 FULL JOIN job_time AS t USING (job_id)
+LEFT JOIN unseen_host AS v USING (job_id)
 LEFT JOIN hosted AS h USING (job_id, hour_us)
 LEFT JOIN spanned AS r USING (job_id, hour_us)
 LEFT JOIN burden AS u USING (job_id, hour_us)

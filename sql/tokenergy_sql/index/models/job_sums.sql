@@ -40,8 +40,11 @@ added AS (
         CASE WHEN bounded THEN coalesce(sum(coalesce(e_facility_nj, e_facility_low_nj)), 0) END
             AS e_facility_nj,
         CASE WHEN bounded THEN coalesce(sum(e_facility_low_nj), 0) END AS e_facility_low_nj,
-        CASE WHEN bounded THEN coalesce(sum(e_facility_high_nj), 0)::HUGEINT END
-            AS e_facility_high_nj,
+        -- An upper bound that is unknown in one hour is unknown: see unseen_host.
+        CASE
+            WHEN bounded AND count(e_facility_high_nj) = count(e_facility_low_nj)
+                THEN coalesce(sum(e_facility_high_nj), 0)::HUGEINT
+        END AS e_facility_high_nj,
         sum(e_gpu_burdened_nj) AS e_gpu_burdened_nj,
         CASE
             WHEN bool_and(e_facility_burdened_nj IS NOT NULL OR device_us = 0)
@@ -79,7 +82,12 @@ added AS (
             AS joint_bounded,
         CASE WHEN joint_bounded THEN sum(e_joint_facility_nj) END AS e_joint_facility_nj,
         CASE WHEN joint_bounded THEN sum(e_joint_facility_low_nj) END AS e_joint_facility_low_nj,
-        CASE WHEN joint_bounded THEN sum(e_joint_facility_high_nj) END AS e_joint_facility_high_nj,
+        CASE
+            WHEN
+                joint_bounded
+                AND count(e_joint_facility_high_nj) = count(e_joint_facility_low_nj)
+                THEN sum(e_joint_facility_high_nj)
+        END AS e_joint_facility_high_nj,
         CASE
             WHEN
                 bool_and(
@@ -169,7 +177,8 @@ SELECT
         all_joint,
         each_nj,
         beyond_us,
-        beyond_high_nj
+        beyond_high_nj,
+        beyond_host_nj
     )),
     coalesce(device_us, 0) + coalesce(beyond_us, 0) AS device_us,
     coalesce(unseen_us, 0) + coalesce(beyond_us, 0) AS unseen_us,
@@ -179,7 +188,10 @@ SELECT
     -- Time that nothing recorded, in derived hours and beyond them, has no lower bound but 0.
     coalesce(e_gpu_low_nj, CASE WHEN beyond_us > 0 THEN 0 END) AS e_gpu_low_nj,
     coalesce(e_gpu_high_nj + beyond_high_nj, e_gpu_high_nj, beyond_high_nj) AS e_gpu_high_nj,
-    e_facility_high_nj + coalesce(scale_ppm(beyond_high_nj, site.pue_ppm), 0) AS e_facility_high_nj,
+    e_facility_high_nj + CASE
+        WHEN beyond_us > 0 THEN scale_ppm(beyond_high_nj + beyond_host_nj, site.pue_ppm)
+        ELSE 0
+    END AS e_facility_high_nj,
     e_gpu_low_nj + each_nj AS e_gpu_rss_low_nj,
     e_gpu_high_nj + coalesce(beyond_high_nj, 0) - each_nj AS e_gpu_rss_high_nj,
     -- Errors that add up by squares are in proportion to the energy.

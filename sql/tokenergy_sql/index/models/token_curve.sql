@@ -5,11 +5,12 @@
 -- the counter, tokens a second).
 --
 -- Readings are in the order of the collector's runs, whatever their stamps: where the wall clock
--- was set back between two runs, a stamp has two values, and the bounds hold both.
+-- was set back between two runs, a stamp has two values, and the bounds hold both. So they do where
+-- a reading is below what was counted: the lower bound is as low up to it.
 WITH
 summed AS (
     SELECT
-        counter, process, ts_us, quantum, peak, kept,
+        counter, process, ts_us, quantum, peak, kept, under,
         (sum(tokens) OVER in_order)::BIGINT AS counted,
         (sum(extra) OVER in_order)::BIGINT AS on_top,
         count(*) FILTER (WHERE anomaly) OVER in_order AS left_out
@@ -26,7 +27,7 @@ by_stamp AS (
         max(quantum) AS quantum,
         any_value(peak) AS peak,
         max(counted) AS tokens,
-        min(counted) AS least,
+        min(counted - under) AS least,
         max(on_top) AS extra,
         min(on_top) AS least_extra,
         max(left_out) AS anomalies

@@ -1,5 +1,5 @@
 -- Bounds of the tokens of jobs in several hours, from the edges of the jobs alone.
--- In: token_usage (of token_whole). Out: one row a job and kind: tokens, low, high.
+-- In: token_usage (of token_job_span). Out: one row a job and kind: tokens, low, high.
 SELECT
     job_id,
     kind,

@@ -1,13 +1,16 @@
 -- What each reading adds to the tokens of its counter: its growth, nothing, or a new beginning.
 -- In: token_reading, token_span, token_counter. Out: counter, process (its start; NULL: unknown),
 -- run, ts_us, value, quantum, tokens (added since the reading before), extra (what the upper bound
--- has on top), anomaly (left out), kept (false: the reading is no point of the counter), peak (the
--- counter's steepest growth, tokens a second), plain (its process only grew, from stamp to stamp).
+-- has on top), under (how far it reads below what was counted), anomaly (left out), kept (false:
+-- the reading is no point of the counter), peak (the counter's steepest growth, tokens a second),
+-- plain (its process only grew, from stamp to stamp).
 --
 -- A process whose start is known counts from zero if the start is inside the job, or after the
 -- first reading of the counter. A single low reading is left out: the next one is not below the one
 -- before it. Else a process with a known start never restarts: while it reads below its highest,
--- nothing is added. Of a process without a known start, a reading that fell is
+-- nothing is added. If two readings or more follow its highest, and none of them is below its first
+-- one, then the ones above them were too high: they count as the lowest of these. Of a process
+-- without a known start, a reading that fell is
 --   a restart  if another one follows: it goes on from zero, and what was made before is unknown,
 --   left out   if none does: nothing says what it was.
 -- A reading is too high, and left out, if the next one falls below it and not below the one before
@@ -88,30 +91,78 @@ judged AS (
         ) AS high
     FROM looked_at
 ),
+in_line AS (
+    SELECT
+        counter, process, run, ts_us, value, quantum, skipped, peak,
+        row_number() OVER in_order AS place,
+        max(value) OVER (PARTITION BY counter, process) AS top
+    FROM judged
+    WHERE NOT coalesce(low OR high, false)
+    WINDOW in_order AS (PARTITION BY counter, process ORDER BY run, ts_us, value)
+),
+-- Where a known process fell from its highest for good.
+ending AS (
+    SELECT
+        counter, process,
+        max(place) FILTER (WHERE value = top) AS top_place,
+        arg_min(value, place) FILTER (WHERE ts_us > process) AS first_read
+    FROM in_line
+    WHERE process IS NOT NULL
+    GROUP BY ALL
+),
+floored AS (
+    SELECT
+        e.counter, e.process,
+        e.top_place,
+        any_value(e.first_read) AS first_read,
+        CASE WHEN count(*) > 1 AND min(l.value) >= any_value(e.first_read) THEN min(l.value) END
+            AS floor
+    FROM ending AS e
+    LEFT JOIN in_line AS l
+        ON l.counter = e.counter AND l.process = e.process AND l.place > e.top_place
+    GROUP BY ALL
+),
+limited AS (
+    SELECT
+        l.* EXCLUDE (top, value),
+        l.value AS read,
+        CASE WHEN l.place <= f.top_place THEN least(l.value, f.floor) ELSE l.value END AS value,
+        f.first_read,
+        f.floor
+    FROM in_line AS l
+    LEFT JOIN floored AS f USING (counter, process)
+),
 kept AS (
     SELECT
         counter, process, run, ts_us, value, quantum, skipped, peak,
+        value AS read,
         before AS last,
+        before AS last_read,
         before_us AS last_us,
         final,
         before AS highest,
+        NULL::BIGINT AS first_read,
+        NULL::BIGINT AS floor,
         true AS plain
     FROM first_look AS l
     ANTI JOIN odd AS o ON o.counter = l.counter AND o.process IS NOT DISTINCT FROM l.process
     UNION ALL
     SELECT
         counter, process, run, ts_us, value, quantum, skipped, peak,
+        read,
         lag(value) OVER in_order AS last,
+        lag(read) OVER in_order AS last_read,
         lag(ts_us) OVER in_order AS last_us,
         lead(value) OVER in_order IS NULL AS final,
         max(value) OVER (
-            PARTITION BY counter, process ORDER BY run, ts_us, value
+            PARTITION BY counter, process ORDER BY place
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS highest,
+        first_read,
+        floor,
         false AS plain
-    FROM judged
-    WHERE NOT coalesce(low OR high, false)
-    WINDOW in_order AS (PARTITION BY counter, process ORDER BY run, ts_us, value)
+    FROM limited
+    WINDOW in_order AS (PARTITION BY counter, process ORDER BY place)
 ),
 stepped AS (
     SELECT
@@ -132,9 +183,9 @@ steepest AS (
         coalesce(greatest(
             max(peak),
             -- Of spacings long enough to mean something.
-            max(per_second(value - last, ts_us - last_us)) FILTER (
-                WHERE what IN ('growth', 'below') AND value >= last AND NOT skipped
-                AND ts_us - last_us >= 100000
+            max(per_second(read - last_read, ts_us - last_us)) FILTER (
+                WHERE read >= last_read AND NOT token_leap(read - last_read, ts_us - last_us)
+                AND NOT skipped AND ts_us - last_us >= 100000
             )
         ), 0) AS peak
     FROM stepped
@@ -155,14 +206,18 @@ counted AS (
     JOIN steepest AS p USING (counter)
 )
 SELECT
-    counter, process, run, ts_us, value, quantum, tokens,
+    counter, process, run, ts_us, read AS value, quantum, tokens,
     CASE
         WHEN what = 'first' THEN 0
         WHEN what = 'restart' THEN unseen
         WHEN value < last THEN value + unseen
         ELSE value - last - tokens
+    END
+    + CASE
+        WHEN read > floor THEN greatest(read - greatest(coalesce(last_read, 0), floor), 0) ELSE 0
     END AS extra,
-    what IN ('leap', 'below', 'fall') AS anomaly,
+    CASE WHEN value < highest AND value >= first_read THEN highest - value ELSE 0 END AS under,
+    what IN ('leap', 'below', 'fall') OR read > value AS anomaly,
     true AS kept,
     steepest AS peak,
     plain
@@ -171,6 +226,7 @@ UNION ALL
 SELECT
     j.counter, j.process, j.run, j.ts_us, j.value, j.quantum, 0,
     greatest(j.value, j.before),
+    0,
     true,
     false,
     p.peak,

@@ -1,26 +1,18 @@
--- The time of each counter's job as if it were one hour, where it is in several.
--- In: token_hour, token_process. Out: counter, hour_us, a_us, b_us, for `token_usage.sql` in place
--- of token_hour.
+-- The points of all counters, and every reading of those nodes whose stamps have to be moved.
+-- In: thin (points), tokens (of these nodes, all hours), moved_node (node), most. Out: the columns
+-- of token_point.
 --
--- What is uncertain of a counter at an inner edge of hours is uncertain in both hours with opposite
--- signs. In the job's own bounds it cancels, so that they do not widen by one hour more.
-WITH
-counter AS (
-    SELECT DISTINCT counter, job_id FROM token_process
-),
-long_job AS (
-    SELECT job_id
-    FROM token_hour
-    JOIN counter USING (counter)
-    GROUP BY job_id
-    HAVING min(hour_us) < max(hour_us)
-)
-SELECT
-    counter,
-    0 AS hour_us,
-    min(a_us) AS a_us,
-    max(b_us) AS b_us
-FROM token_hour
-JOIN counter USING (counter)
-JOIN long_job USING (job_id)
-GROUP BY counter
+-- Points were chosen around the edges that stamps meet. Once moved, stamps meet others.
+SELECT *
+FROM thin
+WHERE node NOT IN (SELECT node FROM moved_node)
+UNION ALL BY NAME
+SELECT DISTINCT
+    job_key(cluster, job_id) AS job_id, node, source_id, model, engine, kind, metric, series,
+    ts_us, value, since_us,
+    coalesce(run, 0) AS run,
+    coalesce(quantum, 1) AS quantum,
+    false AS skipped,
+    NULL::DOUBLE AS peak
+FROM tokens, most
+WHERE node IN (SELECT node FROM moved_node) AND value BETWEEN 0 AND most

@@ -93,3 +93,21 @@ def test_a_local_hour_that_came_twice(
     text = "".join(f"2025/10/26 {stamp}.000, GPU-a, 0, 100.00 W\n" for stamp in stamps)
     said = import_nvidia_smi(lake, write(HEADER + text), "n1", "Europe/Berlin").warnings
     assert ["an hour that Europe/Berlin had twice" in line for line in said] == [True] * warned
+
+
+def test_a_clock_that_was_set_back_between_two_logs(lake: Lake, write: Write) -> None:
+    import_nvidia_smi(lake, write(HEADER + lines(0, 30)), "n1")
+    (path,) = lake.files("power")
+    grown = HEADER + lines(0, 32)  # the same log, with what was added to it: no fault
+    assert import_nvidia_smi(lake, write(grown), "n1").warnings == []
+    (said,) = import_nvidia_smi(lake, write(HEADER + lines(20, 50, 300)), "n1").warnings
+    assert said == (
+        f"input.csv and {path.name} of the lake have different readings of GPU-a from "
+        "2026-01-15T08:00:20Z to 2026-01-15T08:00:29Z: if the clock was set back between two "
+        "logs, the power of that time is wrong"
+    )
+
+
+def test_logs_that_take_turns_or_fill_a_hole_are_no_fault(lake: Lake, write: Write) -> None:
+    for text in (lines(0, 10) + lines(20, 30), lines(30, 40), lines(11, 20)):
+        assert import_nvidia_smi(lake, write(HEADER + text), "n1").warnings == []

@@ -1,0 +1,50 @@
+-- What hosts may have drawn for jobs in time that nothing recorded: no more than all of it.
+-- In: claim_span, host_share, site, site_node. Out: one row a job with such time: job_id,
+-- unseen_host_nj (NULL: the power of one of these hosts is not declared).
+--
+-- Of a host a job can bear its declared power for as long as the job claimed a board of it, however
+-- many boards that are. What it bears already, of the time in which the node was watched, is
+-- subtracted: on a node without a collector that is nothing.
+WITH
+unseen AS (
+    SELECT DISTINCT job_id, node FROM claim_span WHERE NOT booked
+),
+span AS (
+    SELECT
+        job_id,
+        node,
+        from_us,
+        to_us,
+        booked,
+        max(to_us) OVER (
+            PARTITION BY job_id, node ORDER BY from_us, to_us
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS reached_us
+    FROM claim_span
+    SEMI JOIN unseen USING (job_id, node)
+),
+held AS (
+    SELECT
+        job_id,
+        node,
+        sum(greatest(to_us - greatest(from_us, coalesce(reached_us, from_us)), 0)) AS held_us
+    FROM span
+    GROUP BY ALL
+),
+possible AS (
+    SELECT
+        h.job_id,
+        coalesce(n.host_mw, site.host_mw) AS host_mw,
+        greatest(
+            coalesce(n.host_mw, site.host_mw)::HUGEINT * h.held_us - coalesce(b.host_nj, 0), 0
+        ) AS more_nj
+    FROM held AS h
+    CROSS JOIN site
+    LEFT JOIN site_node AS n USING (node)
+    LEFT JOIN host_share AS b ON b.job_id = h.job_id AND b.node = h.node
+)
+SELECT
+    job_id,
+    CASE WHEN count(host_mw) = count(*) THEN sum(more_nj)::HUGEINT END AS unseen_host_nj
+FROM possible
+GROUP BY job_id
