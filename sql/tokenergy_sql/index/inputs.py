@@ -31,6 +31,8 @@ Inputs = dict[str, str]
 
 _DIGITS = 16
 
+_BESIDE_US = 1_000_000
+
 _OF_ALLOCATIONS = ("job_id", "node", "device_id", "share_ppm", "mig_id", "share_estimated")
 """What an hour's models see of an allocation, besides its edges."""
 
@@ -107,10 +109,13 @@ class InputReader:
                 yield {**row, "from_us": from_us, "to_us": to_us}
 
     def _held(self, hour_us: int) -> Iterator[dict[str, Any]]:
-        """Yield the allocations that touch an hour, without an end beyond it."""
-        end_us = hour_us + HOUR_US
+        """Yield the allocations that touch an hour, without an end beyond it.
+
+        Edges less than a second beyond the hour count in its bounds: see `models/job_edge.sql`.
+        """
+        from_us, end_us = hour_us - _BESIDE_US, hour_us + HOUR_US + _BESIDE_US
         for row in self._allocations:
-            if row["start_us"] <= end_us and (row["end_us"] is None or row["end_us"] >= hour_us):
+            if row["start_us"] <= end_us and (row["end_us"] is None or row["end_us"] >= from_us):
                 continues = row["end_us"] is None or row["end_us"] > end_us
                 yield {
                     **{name: row[name] for name in _OF_ALLOCATIONS},

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from tests.oracle.reckon.blocks import NEAR_US, Booked
 from tests.oracle.reckon.devices import Facts
-from tests.oracle.reckon.segments import Segment
+from tests.oracle.reckon.segments import HOUR_US, Segment
 
 SECOND_US = 1_000_000
 
@@ -36,10 +36,12 @@ class _Seen:
     k: Fraction
     off_us: int
     level_mw: int | None
-    near_mw: int
+    near_mw: Fraction
     peak_mw: Fraction
     top_mw: Fraction
     idle_mw: int
+    since_us: int
+    open: Fraction
 
 
 def edge_at(cut: int, found: Booked, facts: Facts) -> Edge | None:
@@ -88,14 +90,20 @@ def _look(left_at: int | None, right_at: int | None, found: Booked, facts: Facts
     around = max((mw for mw in (before, after) if mw is not None), default=None)
     before = after if before is None else before
     top = Fraction(105, 100) * facts.limit_mw
+    hour = found.segments[0].start // HOUR_US * HOUR_US
+    cut = left.end if left else right.start if right else hour
+    # Within a second of an edge of the hour: the part of the power that is not known.
+    unseen = 1 - Fraction(min(SECOND_US, cut - hour, hour + HOUR_US - cut), SECOND_US)
     blurred = by_counter and (facts.window_us or 0) > (
         facts.counter_us if facts.counter_us is not None else facts.window_us or 0
     )
     peak = top if before is None or blurred else Fraction(105, 100) * before
+    peak = max(peak, top * unseen)
+    near = max(Fraction(facts.limit_mw if around is None else around), top * unseen)
     readings = [s.least_mw for s in found.segments if s.least_mw is not None]
     return _Seen(
         left, right, by_counter, k, off_us, left.end_mw if left else None,
-        facts.limit_mw if around is None else around, peak, top, min(readings, default=0),
+        near, peak, top, min(readings, default=0), cut - hour, unseen,
     )  # fmt: skip
 
 
@@ -124,14 +132,16 @@ def _guess(seen: _Seen, facts: Facts) -> int:
     if seen.level_mw is None:
         return 0
     if seen.by_counter:
-        return round(seen.level_mw * ((facts.counter_us or 0) // 2) * seen.k)
-    return seen.level_mw * facts.lag_us
+        lag_us = min((facts.counter_us or 0) // 2, seen.since_us)
+        return round(seen.level_mw * lag_us * seen.k)
+    return seen.level_mw * min(facts.lag_us, seen.since_us)
 
 
 def _counter_lag(seen: _Seen, facts: Facts) -> tuple[Fraction, Fraction]:
     period = 100_000 if facts.counter_us is None else facts.counter_us
     spread = Fraction(seen.off_us * seen.near_mw)
-    return -spread, period * seen.peak_mw * max(seen.k, Fraction(1)) + spread
+    peak = min(seen.peak_mw * max(seen.k, Fraction(1)), max(seen.top_mw, seen.peak_mw))
+    return -spread, period * peak + spread
 
 
 def _sample_lag(seen: _Seen, facts: Facts) -> tuple[Fraction, Fraction]:
@@ -139,10 +149,12 @@ def _sample_lag(seen: _Seen, facts: Facts) -> tuple[Fraction, Fraction]:
     idle, top = seen.idle_mw, seen.top_mw
     f = Fraction(level - idle) / max(top - idle, Fraction(1))
     f = min(Fraction(1), max(Fraction(0), f))
-    smear = Fraction(seen.near_mw * facts.spacing_us, 2)
+    smear = seen.near_mw * Fraction(facts.spacing_us, 2)
     renewed = facts.spacing_us if facts.renewed_us is None else facts.renewed_us
     window_least = facts.window_us or 0
     window_most = SECOND_US if facts.window_us is None else facts.window_us
-    least = Fraction(window_least, 2) * (top * f * f + idle * (1 - f * f)) - smear
-    most = Fraction(window_most, 2) * (top * f * (2 - f) + idle * (1 - f) ** 2)
+    seen_part = 1 - seen.open
+    least = Fraction(window_least, 2) * (top * f * f + idle * (1 - f * f)) * seen_part - smear
+    most = Fraction(window_most, 2) * (top * f * (2 - f) + idle * (1 - f) ** 2) * seen_part
+    most += Fraction(window_most, 2) * top * seen.open
     return least, most + renewed * seen.peak_mw + smear

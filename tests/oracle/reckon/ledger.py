@@ -11,10 +11,10 @@ from fractions import Fraction
 from tests.oracle.reckon.accounts import Activity, Gauges, account
 from tests.oracle.reckon.blocks import Booked, book, find_blocks
 from tests.oracle.reckon.devices import Facts
-from tests.oracle.reckon.edges import Edge, edge_at
+from tests.oracle.reckon.edges import SECOND_US, Edge, edge_at
 from tests.oracle.reckon.holders import Allocation, Claim, claims
 from tests.oracle.reckon.meters import EnergyCounter, Sensor
-from tests.oracle.reckon.segments import Segment, edges_of, segments
+from tests.oracle.reckon.segments import HOUR_US, Segment, edges_of, segments
 
 
 @dataclass
@@ -88,6 +88,7 @@ def ledger(
     cuts = edges_of(held)
     found = find_blocks(of_nodes, set(cuts))
     at = {cut: edge for cut in cuts if (edge := edge_at(cut, found, facts)) is not None}
+    at |= _beyond(hour, cuts, found, facts)
     book(found, {cut: edge.moved_nj for cut, edge in at.items()})
     entries = []
     readings = [s.least_mw for s in found.segments if s.least_mw is not None]
@@ -101,6 +102,19 @@ def ledger(
                 of = account(claim, known, part.segment, gauges, activity)
                 entries.append(_entry(where, part, claim, of))
     return entries
+
+
+def _beyond(hour: int, cuts: list[int], found: Booked, facts: Facts) -> dict[int, Edge]:
+    """Return what edges of jobs less than a second beyond the hour do at its own edges."""
+    at = {}
+    for side, before in ((hour, True), (hour + HOUR_US, False)):
+        far = [abs(cut - side) for cut in cuts if (cut < side) == before]
+        edge = edge_at(side, found, facts)
+        if side not in cuts and edge is not None and min(far, default=SECOND_US) < SECOND_US:
+            part = 1 - Fraction(min(far), SECOND_US)
+            none = Fraction(0)
+            at[side] = Edge(0, edge.left_below * part, none, edge.right_below * part, none)
+    return at
 
 
 def _tenures(found: Booked, cuts: set[int]) -> list[list[int]]:

@@ -53,7 +53,8 @@ held AS (
     GROUP BY ALL
 ),
 holder AS (
-    SELECT device_id, from_us, to_us, job_id,
+    SELECT
+        device_id, from_us, to_us, job_id,
         least(whole_ppm(), sum(share_ppm))::HUGEINT AS share_ppm
     FROM held
     GROUP BY ALL

@@ -28,6 +28,11 @@
 -- since of a reading on display p of its time is in B and all of its window in S, and a window may
 -- be running. Half a spacing of readings adds p of what it misplaces; of what is moved, p counts.
 --
+-- An hour is booked from its own segments alone, and does not know what was drawn beyond its edges.
+-- So within a second of an edge of the hour the power takes the limit's place, in proportion
+-- (`open_ppm`), and what is moved across is drawn within the hour. An edge at, before and after the
+-- hour's edge then has the same bounds, whichever hour books it.
+--
 -- The ledger moves shift_nj from the right of the edge to the left of it where the meter divides
 -- there (see `booking/parts.py`), never more than the right side has. Elsewhere it is 0. left_* and
 -- right_* are how much too narrow the bounds of the energy on either side may be without the edge.
@@ -36,6 +41,11 @@ beside AS (
     SELECT
         j.device_id,
         j.cut_us,
+        j.part_ppm AS edge_ppm,
+        j.cut_us - hour_us AS since_us,
+        us_per_second() - least(
+            us_per_second(), since_us, hour_us + us_per_hour() - j.cut_us
+        ) AS open_ppm,
         l.end_mw AS here_mw,
         coalesce(l.k, r.k, 1) AS k,
         coalesce(l.counter_off_us, 0) AS off_us,
@@ -72,17 +82,18 @@ ranged AS (
         *,
         -- No board passes its limit by more than 5 %.
         limit_mw * 105 // 100 AS top_mw,
-        CASE
+        scale_ppm(top_mw::HUGEINT, open_ppm) AS beyond_mw,
+        greatest(beyond_mw, CASE
             -- A mean over longer than the counter's period does not show what was drawn in it.
             WHEN before_mw IS NULL OR (meter = 'counter' AND window_us > counter_us)
                 THEN limit_mw * 105 // 100
             ELSE before_mw * 105 // 100
-        END AS peak_mw,
-        coalesce(around_mw, limit_mw) AS near_mw,
+        END)::BIGINT AS peak_mw,
+        greatest(beyond_mw, coalesce(around_mw, limit_mw))::BIGINT AS near_mw,
         coalesce(window_us, us_per_second()) AS span_us,
         -- Interpolation may misplace half a spacing; a rounded stamp, all that it was rounded by.
         spacing_us + 2 * coalesce(stamp_step_us, 0) AS apart_us,
-        coalesce(here_mw, around_mw, limit_mw) AS level_mw
+        coalesce(here_mw, near_mw) AS level_mw
     FROM beside
 ),
 -- The share of a window, in ppm, that the highest power can have filled.
@@ -99,25 +110,33 @@ bounded AS (
     SELECT
         *,
         CASE meter
-            WHEN 'counter' THEN coalesce((here_mw * (counter_us // 2) * k)::BIGINT, 0)
-            ELSE coalesce(here_mw::BIGINT * lag_us, 0)
+            WHEN 'counter'
+                THEN coalesce(
+                    (here_mw * least(coalesce(counter_us // 2, 0), since_us) * k)::BIGINT, 0
+                )
+            ELSE coalesce(here_mw::BIGINT * least(lag_us, since_us), 0)
         END AS guess_nj,
         CASE meter
             WHEN 'counter' THEN -(off_us * near_mw)
-            ELSE coalesce(window_us, 0) * (
+            ELSE scale_ppm(coalesce(window_us, 0) * (
                 top_mw::HUGEINT * full_ppm * full_ppm
                 + idle_mw::HUGEINT * (whole_ppm() - full_ppm) * (whole_ppm() + full_ppm)
-            ) // (2 * whole_ppm() * whole_ppm()) - near_mw::HUGEINT * apart_us // 2
+            ) // (2 * whole_ppm() * whole_ppm()), whole_ppm() - open_ppm)
+            - near_mw::HUGEINT * apart_us // 2
         END AS least_nj,
         CASE meter
             WHEN 'counter'
                 THEN
-                    (coalesce(counter_us, 100000) * peak_mw * greatest(k, 1))::BIGINT
+                    (
+                        coalesce(counter_us, 100000)
+                        * least(peak_mw * greatest(k, 1), greatest(top_mw, peak_mw))
+                    )::BIGINT
                     + off_us * near_mw
-            ELSE span_us * (
+            ELSE scale_ppm(span_us * (
                 top_mw::HUGEINT * full_ppm * (2 * whole_ppm() - full_ppm)
                 + idle_mw::HUGEINT * (whole_ppm() - full_ppm) * (whole_ppm() - full_ppm)
-            ) // (2 * whole_ppm() * whole_ppm())
+            ) // (2 * whole_ppm() * whole_ppm()), whole_ppm() - open_ppm)
+            + scale_ppm(span_us * top_mw::HUGEINT // 2, open_ppm)
             + coalesce(renewed_us, spacing_us) * peak_mw::HUGEINT
             + near_mw::HUGEINT * apart_us // 2
         END AS most_nj
@@ -136,23 +155,26 @@ SELECT
     device_id,
     cut_us,
     shift_nj,
-    greatest(0, CASE part_ppm
+    scale_ppm(greatest(0, CASE part_ppm
         WHEN whole_ppm() THEN shift_nj - least_nj
         ELSE moved_nj + smeared_nj
-    END)::BIGINT AS left_below_nj,
-    greatest(0, CASE part_ppm
-        WHEN whole_ppm() THEN most_nj - shift_nj
+    END)::HUGEINT, edge_ppm)::BIGINT AS left_below_nj,
+    -- An edge beyond the hour widens upper bounds where it is.
+    greatest(0, CASE
+        WHEN edge_ppm < whole_ppm() THEN 0
+        WHEN part_ppm = whole_ppm() THEN most_nj - shift_nj
         ELSE window_us::HUGEINT * (top_mw - limit_mw) + smeared_nj - moved_nj
     END)::BIGINT AS left_above_nj,
-    greatest(0, CASE part_ppm
+    scale_ppm(greatest(0, CASE part_ppm
         WHEN whole_ppm() THEN most_nj - shift_nj
         ELSE
             window_us::HUGEINT * (whole_ppm() + part_ppm) * (near_mw * 105 // 100)
             // whole_ppm()
             + smeared_nj - moved_nj
-    END)::BIGINT AS right_below_nj,
-    greatest(0, CASE part_ppm
-        WHEN whole_ppm() THEN shift_nj - least_nj
+    END)::HUGEINT, edge_ppm)::BIGINT AS right_below_nj,
+    greatest(0, CASE
+        WHEN edge_ppm < whole_ppm() THEN 0
+        WHEN part_ppm = whole_ppm() THEN shift_nj - least_nj
         ELSE window_us::HUGEINT * limit_mw + smeared_nj + moved_nj
     END)::BIGINT AS right_above_nj
 FROM moved

@@ -1,6 +1,6 @@
 -- The exact sums of each job: those of its hours, added.
--- In: job_hour_index, token_job, ledger_hour, device_now, allocation, job_facts, claim_beyond, site.
--- Out: the columns of joint_hour, without the hour.
+-- In: job_hour_index, token_job, ledger_hour, device_now, allocation, job_facts, claim_beyond,
+-- site. Out: the columns of joint_hour, without the hour.
 --
 -- A job that was allocated, and neither metered nor counted, has a row of NULLs.
 WITH
