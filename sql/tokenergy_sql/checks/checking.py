@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _MOST_POWER = read_sql("tokenergy_sql.checks.shared", "most_power")
 
+_COMMENT = re.compile(r"--.*")
+
 _LEFT_OUT = re.compile(r"^left_out AS \(\n(.*?)\n\)", re.MULTILINE | re.DOTALL)
 """The query of a check that says which nodes and hours it leaves out."""
 
@@ -113,7 +115,7 @@ def _run_all(
     gone: Sequence[tuple[int, str, bool, str]],
 ) -> list[Finding]:
     # Files are validated once, by the checks that examine everything.
-    words = " ".join((*(text for _, text in texts), _MOST_POWER))
+    words = _COMMENT.sub("", "\n".join((*(text for _, text in texts), _MOST_POWER)))
     named = None if scope is None else views.tables_named(words)
     with catalog.connect(lake, scope, named=named, allocation=held) as con:
         con.execute(
