@@ -91,11 +91,12 @@ def run_checks(lake: Lake, hours: Sequence[int] | None = None) -> list[Finding]:
         held = allocations(lake)
         found = _run_all(lake, held, [text for text in texts if not _is_hourly(text[1])], None, [])
         hourly = [text for text in texts if _is_hourly(text[1])]
+        folders = PowerFolders(lake)
         for scope in _scopes(lake, hours):
             gone = [
                 (hour_us, one.node, one.own, one.waiting)
                 for hour_us in scope["segment"]
-                for one in removed(lake, PowerFolders(lake), hour_us)
+                for one in removed(lake, folders, hour_us)
             ]
             found += _run_all(lake, held, hourly, scope, gone)
         return [_merged([one for one in found if one.name == name]) for name, _ in texts]
@@ -136,7 +137,8 @@ def _run_all(
 def _create_power_file(con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequence[int]) -> None:
     """Create `power_file`: the readings of some hours, each with the file that it is in."""
     columns = "parse_filename(filename) AS file, device_id, ts_us, power_mw"
-    paths = ", ".join(literal(pattern(path)) for path, _ in lake.valid_files("power", hours))
+    files = lake.valid_files("power", hours)
+    paths = ", ".join(literal(pattern(path)) for path, names in files if "power_mw" in names)
     if not paths:
         columns = "NULL::VARCHAR AS file, device_id, ts_us, power_mw"
     source = f"read_parquet([{paths}], hive_partitioning = false, filename = true)"
