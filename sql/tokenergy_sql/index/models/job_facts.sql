@@ -18,7 +18,10 @@ placed AS (
     FROM allocation AS a
     LEFT JOIN device_now AS d USING (device_id)
     -- A board that was found on another node is the same board while the job still claims it.
-    LEFT JOIN device_now AS gone ON a.device_id = a.node || '/' || gone.device_id
+    -- Written so that it is a hash join.
+    LEFT JOIN device_now AS gone
+        ON gone.device_id = substr(a.device_id, length(a.node) + 2)
+        AND starts_with(a.device_id, a.node || '/')
     GROUP BY a.job_id
 )
 SELECT
