@@ -18,7 +18,7 @@ REASONS = {
     "partial_tokens": "For part of the job's time its token counters were not read.",
     "low_joint_coverage": "Energy and tokens are both known for less than a tenth of the job's "
     "time, too little for J/token.",
-    "token_anomaly": "A reading was left out, or processes took turns; the bounds allow for it.",
+    "token_anomaly": "A reading was left out, processes took turns, or stamps moved: see bounds.",
     "coarse_counter": "A token counter is printed in steps; half a step is in the bounds.",
     "implausible_power": "A power reading above what the board can draw was left out.",
     "counter_glitch": "An energy counter's reading that no board can have drawn was left out.",

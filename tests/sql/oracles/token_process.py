@@ -72,6 +72,8 @@ class Process:
         self.dead_us: int | None = None
         self.points: list[Point] = []
         self.in_turn_us: tuple[int, int] | None = None
+        self.moved_us: tuple[int, int] | None = None
+        self.doubt: tuple[int, int, float] = (0, 0, 0.0)
 
     def rates(self) -> list[float]:
         """Return how steep it grew between readings, in tokens a second."""
@@ -153,13 +155,17 @@ class Process:
     def between(self, a_us: int, b_us: int, peak: float) -> Value:
         """Return the tokens between two edges."""
         a, b = self._at(a_us, peak), self._at(b_us, peak)
-        turns = self.in_turn_us
+        turns, moved = (
+            times is not None and times[0] < b_us and times[1] > a_us
+            for times in (self.in_turn_us, self.moved_us)
+        )
+        less, more, rate = self.doubt if moved else (0, 0, self.doubt[2])
+        more += math.ceil(rate * (b_us - a_us) / 1e6)
         return Value(
             b.tokens - a.tokens,
-            max(0, b.low - a.high),
-            b.high - a.low + b.extra - a.least_extra + b.unseen - a.unseen,
-            b.anomalies_after > a.anomalies
-            or (turns is not None and turns[0] < b_us and turns[1] > a_us),
+            max(0, b.low - a.high - less),
+            b.high - a.low + b.extra - a.least_extra + b.unseen - a.unseen + more,
+            b.anomalies_after > a.anomalies or turns or moved,
             a.coarse or b.coarse,
         )
 

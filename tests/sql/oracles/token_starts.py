@@ -6,17 +6,83 @@ The rules are in `token_usage.py`.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
-from tests.sql.oracles.token_process import SECOND_US
+from tests.sql.oracles.token_process import LEAP_A_US, SECOND_US
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A process whose stamps moved: from when to when that touches, and how bounds widen.
+
+    Attributes:
+        start_us: its start.
+        from_us, to_us: the time that the moved readings touch.
+        less, more: tokens by which bounds of an hour in that time widen.
+        rate: tokens a second by which the upper bound of any hour widens.
+    """
+
+    start_us: int
+    from_us: int
+    to_us: int
+    less: int
+    more: int
+    rate: float
 
 
 def of_rows(rows: list[Row]) -> tuple[list[Row], list[int | None]]:
     """Return the rows of a counter in order, and the start of the process of each."""
     return _starts(_with_starts(sorted(rows, key=_place)))
+
+
+def moved(rows: list[Row]) -> list[Moved]:
+    """Return the processes of a counter whose stamps moved with the clock."""
+    rows = sorted(_with_starts(sorted(rows, key=_place)), key=_place)
+    if rows[0]["since_us"] is None:
+        return []
+    return [_doubt(chain) for chain in _chains(_stretches(rows)) if _moves(chain)]
+
+
+def _moves(chain: list[list[Row]]) -> bool:
+    starts = [stretch[0]["since_us"] for stretch in chain]
+    return len(chain) > 1 and max(starts) - min(starts) > SECOND_US
+
+
+def _doubt(chain: list[list[Row]]) -> Moved:
+    """Return what is doubtful of a chain: where it grew faster between its parts than in them."""
+    rate = max([0.0, *(rate for part in chain for rate in rates(part))])
+    start_us = chain[-1][0]["since_us"]
+    touched: list[int] = []
+    less = more = doubts = 0
+    for part, after in pairwise(chain):
+        first, last, then = part[0], part[-1], after[0]
+        off_us = start_us - last["since_us"]
+        if off_us == 0:
+            continue
+        stamps = (first["ts_us"], last["ts_us"], last["ts_us"] + off_us, then["ts_us"])
+        touched += stamps
+        step_us = then["since_us"] - last["since_us"]
+        gap_us = then["ts_us"] - last["ts_us"]
+        grown = then["value"] - last["value"]
+        if abs(step_us) > SECOND_US and grown > rate * (gap_us - step_us + SECOND_US) / 1e6:
+            doubts += 1
+            less += then["value"] - first["value"]
+            more += last["value"] + then["value"] + math.ceil(rate * max(gap_us, 0) / 1e6)
+    return Moved(start_us, min(touched), max(touched), less, more, rate if doubts else 0.0)
+
+
+def rates(rows: list[Row]) -> list[float]:
+    """Return how steep readings grow, in tokens a second."""
+    found = []
+    for a, b in pairwise(rows):
+        us, grown = b["ts_us"] - a["ts_us"], b["value"] - a["value"]
+        if us >= SECOND_US // 10 and 0 <= grown <= LEAP_A_US * max(us, SECOND_US):
+            found.append(grown * 1e6 / us)
+    return found
 
 
 def _place(row: Row) -> tuple[int, int, int, int]:
@@ -44,9 +110,7 @@ def _starts(rows: list[Row]) -> tuple[list[Row], list[int | None]]:
     found: list[tuple[Row, int]] = []
     for chain in _chains(_stretches(rows)):
         starts = [stretch[0]["since_us"] for stretch in chain]
-        moves = len(chain) > 1 and max(starts) - min(starts) > SECOND_US
-        for (before, now), (a, b) in zip(pairwise(chain), pairwise(starts), strict=True):
-            moves = moves and before[-1]["ts_us"] + b - a <= now[0]["ts_us"]
+        moves = _moves(chain)
         for stretch, start_us in zip(chain, starts, strict=True):
             for row in stretch:
                 off_us = starts[-1] - start_us if moves else 0
@@ -87,6 +151,7 @@ def _chains(stretches: list[list[Row]]) -> list[list[list[Row]]]:
             and before is not None
             and first["since_us"] <= before[-1]["ts_us"] + SECOND_US
             and first["value"] >= before[-1]["value"]
+            and before[-1]["ts_us"] + first["since_us"] - before[0]["since_us"] <= first["ts_us"]
         ):
             found[-1].append(stretch)
         else:

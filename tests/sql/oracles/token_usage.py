@@ -8,8 +8,10 @@ with the product, and is slow and obvious on purpose. The definition (docs/index
 - A process is known by its start. Starts within a second are one process, unless one run of the
   collector saw several of them and the values do not grow from one to the next. A single start in
   each of two runs that is not after the earlier run's last reading is one process too, if the
-  values go on: the clock was set, and the earlier run's stamps move by as much as the start, unless
-  they would then reach those of the later run. Rows without a run are cut where the start changes
+  values go on and the earlier run's stamps, moved by as much as the start, are not after those of
+  the later run: the clock was set, and if by more than a second, stamps move. Hours that moved
+  readings touch have an anomaly; if the count grew faster from run to run than in either, bounds
+  hold two processes too. Rows without a run are cut where the start changes
   by more than a second, unless a start comes back. Readings of a later run come later, whatever
   their stamps.
 - A process with a known start counts from zero if that was inside the job, or after the counter was
@@ -72,7 +74,8 @@ class Counter:
     """
 
     def __init__(self, rows: Iterable[Row], job: Job) -> None:
-        self.processes = _processes(list(rows), job)
+        rows = list(rows)
+        self.processes = _processes(rows, job)
         rates = [rate for process in self.processes for rate in process.rates()]
         self.peak = max([0.0, *rates])
         for process in self.processes:
@@ -87,6 +90,7 @@ class Counter:
             ]
             process.dead_us = min(later, default=None)
         self._mark_turns()
+        self._mark_moved(rows)
         self.from_us = min(stamps) if job.start_us is None else job.start_us
         self.to_us = max(max(stamps), self.from_us) if job.end_us is None else job.end_us
 
@@ -98,6 +102,20 @@ class Counter:
             if last_us > first_us + SECOND_US:
                 process.in_turn_us = (first_us, last_us)
             last_us = max(last_us, process.points[-1].ts_us)
+
+    def _mark_moved(self, rows: list[Row]) -> None:
+        """Note of each process when its readings moved, and how much that leaves open."""
+        starts = [p.start_us for p in self.processes if p.start_us is not None]
+        for one in token_starts.moved(rows):
+            start_us = max(s for s in starts if s <= one.start_us)
+            process = next(p for p in self.processes if p.start_us == start_us)
+            from_us = min(one.from_us, process.points[0].ts_us)
+            to_us = one.to_us
+            if process.moved_us is not None:
+                from_us, to_us = min(from_us, process.moved_us[0]), max(to_us, process.moved_us[1])
+            less, more, rate = process.doubt
+            process.moved_us = from_us, to_us
+            process.doubt = less + one.less, more + one.more, max(rate, one.rate)
 
     def by_hour(self) -> dict[int, Value]:
         """Return the tokens of each hour of the job."""

@@ -1,11 +1,13 @@
 -- Which stretches of a counter are of one process, though its start moved with the clock.
--- In: token_stretch. Out: counter, run, stretch, start_us (of the process), off_us (by how much the
--- stamps of the stretch have to move; 0: not at all).
+-- In: token_stretch. Out: counter, run, stretch, part (those of one process in a row have one
+-- number), start_us (of the process), off_us (by how much the stamps of the stretch have to move;
+-- 0: not at all), first_us, last_us, first_value, last_value (of the stretch, as read).
 --
 -- From one run of the collector to the next the clock may have been set, and all starts with it: a
 -- single start in each, not after the last reading of the run before, and values that go on are one
 -- process. The start moved by as much as the clock: the stamps of the earlier run move to the clock
--- of the later one, if that leaves them before its stamps. Moves of a second are none: pages round.
+-- of the later one. Real time passed between the two runs: stamps that would move beyond those of
+-- the later run are of another process. Moves of a second are none: pages round.
 WITH
 of_stretch AS (
     SELECT
@@ -39,11 +41,10 @@ chained AS (
         coalesce(
             single AND lag(single) OVER in_order
             AND since_us <= lag(last_us) OVER in_order + us_per_second()
-            AND first_value >= lag(last_value) OVER in_order,
+            AND first_value >= lag(last_value) OVER in_order
+            AND lag(last_us) OVER in_order + since_us - lag(since_us) OVER in_order <= first_us,
             false
-        ) AS goes_on,
-        since_us - lag(since_us) OVER in_order AS moved_us,
-        lag(last_us) OVER in_order + moved_us <= first_us AS fits
+        ) AS goes_on
     FROM (
         SELECT s.* REPLACE (s.single AND t.counter IS NULL AS single)
         FROM of_stretch AS s
@@ -62,8 +63,7 @@ linked AS (
 judged AS (
     SELECT
         *,
-        max(since_us) OVER whole - min(since_us) OVER whole > us_per_second()
-        AND bool_and(fits OR NOT goes_on) OVER whole AS moves,
+        max(since_us) OVER whole - min(since_us) OVER whole > us_per_second() AS moves,
         first_value(since_us) OVER whole AS first_since_us,
         last_value(since_us) OVER whole AS last_since_us
     FROM linked
@@ -74,7 +74,8 @@ judged AS (
     )
 )
 SELECT
-    counter, run, stretch,
+    counter, run, stretch, part,
     CASE WHEN moves THEN last_since_us ELSE first_since_us END AS start_us,
-    CASE WHEN moves THEN last_since_us - since_us ELSE 0 END AS off_us
+    CASE WHEN moves THEN last_since_us - since_us ELSE 0 END AS off_us,
+    first_us, last_us, first_value, last_value
 FROM judged

@@ -1,7 +1,9 @@
 -- When each process of a counter was seen.
--- In: token_curve, token_counter. Out: counter, number (of the process), process, job_id, first_us,
--- last_us, dead_us (when a later process began, after the last reading; NULL: none did), others_us
--- (until when those were read that were read before it), peak.
+-- In: token_curve, token_counter, token_doubt. Out: counter, number (of the process), process,
+-- job_id, first_us, last_us, dead_us (when a later process began, after the last reading; NULL:
+-- none did), others_us (until when those were read that were read before it), peak; and of one
+-- whose stamps moved, else NULL, moved_from_us and moved_to_us (the time that this touches),
+-- less, more and rate (see `token_doubt.sql`).
 WITH seen AS (
     SELECT
         counter, process,
@@ -9,6 +11,19 @@ WITH seen AS (
         max(ts_us) AS last_us,
         any_value(peak) AS peak
     FROM token_curve
+    GROUP BY ALL
+),
+-- Starts within a second are one process: the first of them stands for it.
+doubt AS (
+    SELECT
+        s.counter, s.process,
+        least(min(d.from_us), any_value(s.first_us)) AS moved_from_us,
+        max(d.to_us) AS moved_to_us,
+        sum(d.less)::BIGINT AS less,
+        sum(d.more)::BIGINT AS more,
+        max(d.rate) AS rate
+    FROM token_doubt AS d
+    ASOF JOIN seen AS s ON s.counter = d.counter AND s.process <= d.start_us
     GROUP BY ALL
 )
 SELECT
@@ -25,6 +40,8 @@ SELECT
         PARTITION BY s.counter ORDER BY s.first_us, s.process
         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS others_us,
-    s.peak
+    s.peak,
+    d.moved_from_us, d.moved_to_us, d.less, d.more, d.rate
 FROM seen AS s
 JOIN (SELECT DISTINCT counter, job_id FROM token_counter) AS c USING (counter)
+LEFT JOIN doubt AS d ON d.counter = s.counter AND d.process = s.process

@@ -11,9 +11,12 @@ of_process AS (
         h.counter,
         h.hour_us,
         b.tokens - a.tokens AS tokens,
-        greatest(b.low - a.high, 0) AS low,
-        b.high - a.low + b.extra - a.least_extra AS high,
-        b.anomalies_after > a.anomalies
+        coalesce(p.moved_from_us < h.b_us AND p.moved_to_us > h.a_us, false) AS moved,
+        greatest(b.low - a.high - CASE WHEN moved THEN p.less ELSE 0 END, 0) AS low,
+        b.high - a.low + b.extra - a.least_extra
+        + CASE WHEN moved THEN p.more ELSE 0 END
+        + ceil(coalesce(p.rate, 0) * (h.b_us - h.a_us) / us_per_second())::BIGINT AS high,
+        moved OR b.anomalies_after > a.anomalies
         -- Processes take turns: what each made before and after it was seen is not known.
         OR coalesce(
             p.others_us > p.first_us + us_per_second()
