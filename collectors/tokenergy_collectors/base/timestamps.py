@@ -73,10 +73,10 @@ def zone(name: str) -> tzinfo:
     Raises:
         UserError: no zone has this name.
     """
-    import zoneinfo  # slow to load, and every command loads this module
-
     if name == "UTC":
         return UTC
+    import zoneinfo  # slow to load, and seldom needed
+
     try:
         return zoneinfo.ZoneInfo(name)
     except (KeyError, ValueError, OSError):

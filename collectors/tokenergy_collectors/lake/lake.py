@@ -147,7 +147,7 @@ class Lake:
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([to_batch([], wanted)])
 
     def valid_files(
-        self, table: str, hours: Iterable[int] | None = None
+        self, table: str, hours: Iterable[int] | None = None, node: str | None = None
     ) -> list[tuple[Path, frozenset[str]]]:
         """Return a table's files, each with the columns of the contract that it has.
 
@@ -157,13 +157,14 @@ class Lake:
         Args:
             table: name of the table.
             hours: starts of the hours (us UTC); all hours if None.
+            node: only files of this node; all nodes if None.
 
         Raises:
             UserError: a file cannot be read, or a derived file is damaged.
         """
         spec = TABLES[table]
         found = []
-        for path in self.files(table, hours):
+        for path in self.files(table, hours, node):
             try:
                 # Raw files never change; derived ones are replaced.
                 if path not in self._columns or spec.layer == "derived":

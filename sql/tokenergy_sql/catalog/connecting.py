@@ -83,9 +83,16 @@ def connect(
         con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
     con.register("allocation", _Allocation(lake) if allocation is None else allocation)
     con.register("quarantined", quarantined_table(lake, (hours or {}).get("quarantined")))
-    own = () if adhoc else views.UNITS
-    views.define(con, (*own, *views.BASIC, *(views.ADHOC if adhoc else ())))
+    if adhoc:
+        views.define(con, (*views.BASIC, *views.ADHOC))
+    else:
+        views.define(con, (*views.UNITS, *_own_views(named), *views.BASIC))
     return con
+
+
+def _own_views(named: frozenset[str] | None) -> list[str]:
+    """Return our own views of the tables that will be read: to create one looks at its files."""
+    return [n for n in views.OWN if named is None or named.issuperset(views.definition(n).sources)]
 
 
 def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, validated: bool) -> str:

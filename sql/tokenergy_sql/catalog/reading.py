@@ -35,7 +35,26 @@ def read(lake: Lake, task: Callable[[], T]) -> T:
     Raises:
         duckdb.Error: the task fails for another reason.
     """
-    return heal(lake, lambda: _read_undisturbed(lake, task))
+    import duckdb
+
+    failed = looked = False
+    for _ in range(_ATTEMPTS - 1):
+        began_ns = time.time_ns()
+        try:
+            return task()
+        except duckdb.Error as error:
+            if not _is_unreadable(error):
+                raise
+            replaced = _is_replaced_since(lake, began_ns)
+            if replaced and not failed:
+                failed = True
+                continue
+            # Looking for damage reads all raw rows, so it is done once.
+            healed = not looked and _quarantine_damaged(lake)
+            looked = True
+            if not healed and not replaced:
+                raise
+    return task()
 
 
 def heal(lake: Lake, task: Callable[[], T]) -> T:
@@ -52,25 +71,14 @@ def heal(lake: Lake, task: Callable[[], T]) -> T:
     try:
         return task()
     except duckdb.Error as error:
-        if not _is_unreadable(error) or not lake.quarantine_damaged(
-            name for name, table in TABLES.items() if table.layer == "raw"
-        ):
+        if not _is_unreadable(error) or not _quarantine_damaged(lake):
             raise
         return task()
 
 
-def _read_undisturbed(lake: Lake, task: Callable[[], T]) -> T:
-    """Run a task until no file of the lake is replaced during a run that fails."""
-    import duckdb
-
-    for _ in range(_ATTEMPTS - 1):
-        began_ns = time.time_ns()
-        try:
-            return task()
-        except duckdb.Error as error:
-            if not _is_unreadable(error) or not _is_replaced_since(lake, began_ns):
-                raise
-    return task()
+def _quarantine_damaged(lake: Lake) -> bool:
+    """Move damaged raw files to quarantine; return whether there were any."""
+    return bool(lake.quarantine_damaged(n for n, table in TABLES.items() if table.layer == "raw"))
 
 
 def _is_unreadable(error: duckdb.Error) -> bool:
@@ -83,7 +91,18 @@ def _is_unreadable(error: duckdb.Error) -> bool:
 
 
 def _is_replaced_since(lake: Lake, ns: int) -> bool:
-    """Return whether a file of the lake came, went or was replaced since a time (Unix, ns)."""
-    folders = (folder for name in TABLES for folder in (lake.root / name).glob(PARTITIONS))
-    # A file that is renamed into a folder changes the folder, whenever it was written itself.
-    return any(folder.stat().st_mtime_ns >= ns - _CLOCK_SLACK_NS for folder in folders)
+    """Return whether a derived file came, went or was replaced since a time (Unix, ns).
+
+    Raw files are never replaced: where a collector writes all the time, they would say so always.
+    """
+    for table in TABLES.values():
+        if table.layer != "raw":
+            for folder in (lake.root / table.name).glob(PARTITIONS):
+                # A file that is renamed into a folder changes the folder, whenever it was written.
+                try:
+                    changed_ns = folder.stat().st_mtime_ns
+                except FileNotFoundError:
+                    return True
+                if changed_ns >= ns - _CLOCK_SLACK_NS:
+                    return True
+    return False

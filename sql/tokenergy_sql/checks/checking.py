@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _MOST_POWER = read_sql("tokenergy_sql.checks.shared", "most_power")
 
+_COMMENT = re.compile(r"--.*")
+
 _LEFT_OUT = re.compile(r"^left_out AS \(\n(.*?)\n\)", re.MULTILINE | re.DOTALL)
 """The query of a check that says which nodes and hours it leaves out."""
 
@@ -89,11 +91,12 @@ def run_checks(lake: Lake, hours: Sequence[int] | None = None) -> list[Finding]:
         held = allocations(lake)
         found = _run_all(lake, held, [text for text in texts if not _is_hourly(text[1])], None, [])
         hourly = [text for text in texts if _is_hourly(text[1])]
+        folders = PowerFolders(lake)
         for scope in _scopes(lake, hours):
             gone = [
                 (hour_us, one.node, one.own, one.waiting)
                 for hour_us in scope["segment"]
-                for one in removed(lake, PowerFolders(lake), hour_us)
+                for one in removed(lake, folders, hour_us)
             ]
             found += _run_all(lake, held, hourly, scope, gone)
         return [_merged([one for one in found if one.name == name]) for name, _ in texts]
@@ -113,7 +116,7 @@ def _run_all(
     gone: Sequence[tuple[int, str, bool, str]],
 ) -> list[Finding]:
     # Files are validated once, by the checks that examine everything.
-    words = " ".join((*(text for _, text in texts), _MOST_POWER))
+    words = _COMMENT.sub("", "\n".join((*(text for _, text in texts), _MOST_POWER)))
     named = None if scope is None else views.tables_named(words)
     with catalog.connect(lake, scope, named=named, allocation=held) as con:
         con.execute(
@@ -134,7 +137,8 @@ def _run_all(
 def _create_power_file(con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequence[int]) -> None:
     """Create `power_file`: the readings of some hours, each with the file that it is in."""
     columns = "parse_filename(filename) AS file, device_id, ts_us, power_mw"
-    paths = ", ".join(literal(pattern(path)) for path, _ in lake.valid_files("power", hours))
+    files = lake.valid_files("power", hours)
+    paths = ", ".join(literal(pattern(path)) for path, names in files if "power_mw" in names)
     if not paths:
         columns = "NULL::VARCHAR AS file, device_id, ts_us, power_mw"
     source = f"read_parquet([{paths}], hive_partitioning = false, filename = true)"

@@ -39,6 +39,7 @@ _GROWTH = ("token_counter", "token_seen", *_PROCESSES, "token_step", "token_grow
 _SOURCES = (
     ("tokenergy_sql.index.models", ".sql"),
     ("tokenergy_sql.catalog.views", "units.sql"),
+    ("tokenergy_sql.catalog.views", "clock_doubt.sql"),
     ("tokenergy_transforms.booking", ".py"),
 )
 """Packages and endings of the files that decide what derived rows say."""

@@ -1,4 +1,4 @@
-"""Which inputs are newer than the books, and what an operator is told of them.
+"""Which inputs are newer than the books, and what an operator has to do about them.
 
 In: a lake. Out: the hours that a run on chosen hours left as they were although their inputs have
 changed, and lines for the terminal.
@@ -47,8 +47,9 @@ def waiting_line(pairs: Sequence[tuple[int, str]]) -> str:
     what = "1 node-hour has" if len(pairs) == 1 else f"{len(pairs)} node-hours have"
     names = _some(f"{node} {_hour(hour_us)}" for hour_us, node in pairs)
     return (
-        f"{what} newer readings, but the earlier ones are gone ({names}): the new ones are not "
-        "booked. Bring the removed power files back, then run `tokenergy index`"
+        f"{what} newer readings, but earlier ones were removed or are in quarantine ({names}): "
+        "the new ones are not booked. Bring the earlier power files back and run `tokenergy "
+        "index`; or book the new ones alone: `tokenergy aggregate --hour HOUR --node NODE`"
     )
 
 

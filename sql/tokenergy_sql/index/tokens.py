@@ -151,31 +151,34 @@ def _count(
     con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
     found = points(con, lake, progress)
     try:
-        _build_whole(con, lake, _select_points(found))
+        _build_thin(con, found)
     except (duckdb.IOException, duckdb.InvalidInputException):
         # A cached file is damaged: only those are read here. Make all of them again.
         shutil.rmtree(lake.root / CACHE_FOLDER)
-        _build_whole(con, lake, _select_points(points(con, lake, progress)))
+        _build_thin(con, points(con, lake, progress))
+    _read_moved(con, lake)
 
 
-def _select_points(files: Sequence[Path]) -> str:
+def _build_thin(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
+    """Create `token_usage` from files of points."""
     there = frozenset(POINT.column_names)
-    return select_from(POINT, [(path, there) for path in files])
-
-
-def _build_whole(con: duckdb.DuckDBPyConnection, lake: Lake, text: str) -> None:
-    """Create `token_usage` from points, and from all readings of nodes whose stamps move."""
+    text = select_from(POINT, [(path, there) for path in files])
     # A view: reading a few columns of the files twice is faster than all of them once and for all.
-    con.execute(f"CREATE OR REPLACE TEMP VIEW token_point AS {text}")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW thin AS {text}")
+    con.execute("CREATE OR REPLACE TEMP VIEW token_point AS FROM thin")
     _build_usage(con)
+
+
+def _read_moved(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """Create `token_usage` again where stamps move, from all readings of those nodes."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE moved_node AS SELECT DISTINCT node "
         "FROM token_moved JOIN token_counter USING (counter) WHERE off_us <> 0"
     )
-    if con.sql("FROM moved_node LIMIT 1").fetchall():
-        con.execute(f"CREATE OR REPLACE TEMP VIEW thin AS {text}")
-        whole = select_from(TOKENS, lake.valid_files("tokens"))
-        con.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS {whole}")
+    nodes = [node for (node,) in con.sql("FROM moved_node ORDER BY node").fetchall()]
+    if nodes:
+        files = [one for node in nodes for one in lake.valid_files("tokens", node=node)]
+        con.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS {select_from(TOKENS, files)}")
         con.execute(f"CREATE OR REPLACE TEMP TABLE most AS SELECT {LARGEST_COUNT} AS most")
         _build(con, ("token_whole",))
         con.execute("CREATE OR REPLACE TEMP VIEW token_point AS FROM token_whole")

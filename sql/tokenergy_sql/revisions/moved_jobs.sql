@@ -8,7 +8,6 @@ of_job AS (
     SELECT 'after', * FROM after
 ),
 -- Provenance is not a figure, and the idle energy that a job bears is not its own.
--- Provenance is not a figure, and the idle energy that a job bears is not its own.
 own AS (
     SELECT side, job_id, hour_us, COLUMNS(* EXCLUDE (side, job_id, hour_us))::VARCHAR
     FROM (SELECT * EXCLUDE (

@@ -120,6 +120,8 @@ def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Count
     readings = [r for _, r in sorted(by_key.items()) if 0 <= r["value"] <= LARGEST]
     processes = processes_of(readings)
     odd = _odd_stamps(processes)
+    if [r["ts_us"] for p in processes for r in p] != [r["ts_us"] for r in readings]:
+        odd = [r["ts_us"] for r in readings]  # processes take turns
     found = []
     for process in processes:
         zero = known_zero(process, readings[0]["ts_us"], job_start_us)

@@ -45,27 +45,31 @@ def unseen_host_nj(spans: list[Span], hour: int, borne: Hosts, site: Site) -> in
     """Return what hosts may have drawn for a job in its unseen time; None if it is not declared.
 
     A host can be the job's for as long as the job claims a board there; what it bears is known.
+    The rest is unknown for as long as a board that it claims is unseen, and no longer.
     """
     total = 0
     for node in {s.node for s in spans if not s.booked}:
         there = [s for s in spans if s.node == node]
-        held_us, until = 0, 0
-        for start, end in sorted((s.start, s.end) for s in there):
-            held_us += max(0, end - max(start, until))
-            until = max(until, end)
+        held_us = _covered_us((s.start, s.end) for s in there)
+        unseen_us = _covered_us((s.start, s.end) for s in there if not s.booked)
         names = {n for h, n in borne if h == hour and short(n) == node} or {node}
         host_mw = site.host_of(min(names), hour)
         if host_mw is None:
             return None
         known = sum(borne.get((hour, n), {}).get(there[0].job) or 0 for n in names)
-        total += max(0, host_mw * held_us - known)
+        total += max(0, min(host_mw * unseen_us, host_mw * held_us - known))
     return total
 
 
 def watched_us(rows: list[Entry]) -> int:
     """Return for how long any of the rows lasts: time that several share counts once."""
+    return _covered_us((e.start, e.end) for e in rows)
+
+
+def _covered_us(spans: Iterable[tuple[int, int]]) -> int:
+    """Return how long any of some spans lasts."""
     total, until = 0, 0
-    for start, end in sorted({(e.start, e.end) for e in rows}):
+    for start, end in sorted(set(spans)):
         total += max(0, end - max(start, until))
         until = max(until, end)
     return total

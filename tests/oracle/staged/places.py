@@ -65,7 +65,9 @@ def _move(history: History, rng: Random) -> None:
     # An index, an address, a place of a replaced board would be another board's by then.
     boards = [b for b in history.boards if len(b.stamps) > 40]
     boards = [b for b in boards if not any(h.mig for h in history.holds if h.board is b)]
-    if not boards or history.kinds & {"replaced", "corrected", "withdrawn"}:
+    # Nor are readings lost of which something was noted.
+    unsuited = {"replaced", "corrected", "withdrawn", "spike", "jump", "twice"}
+    if not boards or history.kinds & unsuited:
         return
     board = rng.choice(boards)
     out_us = rng.choice(board.stamps[10:-25])

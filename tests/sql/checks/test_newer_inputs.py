@@ -127,9 +127,10 @@ def test_late_readings_of_an_hour_whose_earlier_ones_are_gone(
     capsys.readouterr()
     steps.index_hours(lake.root, None, None)
     assert capsys.readouterr().out == (
-        "1 node-hour has newer readings, but the earlier ones are gone (n1 2026-01-15T09:00Z): "
-        "the new ones are not booked. Bring the removed power files back, then run "
-        "`tokenergy index`\n"
+        "1 node-hour has newer readings, but earlier ones were removed or are in quarantine "
+        "(n1 2026-01-15T09:00Z): the new ones are not booked. Bring the earlier power files back "
+        "and run `tokenergy index`; or book the new ones alone: "
+        "`tokenergy aggregate --hour HOUR --node NODE`\n"
     )
     finding = found(lake, "readings_came_in_time")
     assert not finding.breach

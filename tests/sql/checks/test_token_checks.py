@@ -124,3 +124,30 @@ def test_tokens_and_job_lists_name_one_cluster(
     finding = found(builder.build(), "clusters_agree")
     assert finding.rows == rows
     assert not finding.breach
+
+
+@pytest.mark.parametrize(
+    ("own_tokens", "start_s", "end_s", "rows"),
+    [
+        (True, 0, 60, []),  # the tokens of a/17 are of a job whose list is not imported
+        (False, 0, 60, [("a/17", "b/17")]),
+        (False, 30, None, [("a/17", "b/17")]),
+        (False, 61, None, []),  # an id that another cluster gave again later
+        (False, -60, 0, []),
+        (False, -60, 1, [("a/17", "b/17")]),
+    ],
+)
+def test_a_job_of_another_cluster_at_another_time_or_with_tokens_is_another(
+    builder: LakeBuilder,
+    own_tokens: bool,
+    start_s: int,
+    end_s: int | None,
+    rows: list[tuple[str, str]],
+) -> None:
+    readings = [(T0, 0), (T0 + 60 * S, 600)]
+    builder.tokens("17", readings, cluster="a", source_id="x")
+    end_us = None if end_s is None else T0 + end_s * S
+    builder.job("17", "A", T0 + start_s * S, end_us, cluster="b")
+    if own_tokens:
+        builder.tokens("17", readings, cluster="b")
+    assert found(builder.build(), "clusters_agree").rows == rows

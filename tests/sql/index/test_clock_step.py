@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
+from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 
@@ -27,7 +28,7 @@ def builder(tmp_path: Path) -> LakeBuilder:
     return builder
 
 
-def note(builder: LakeBuilder, second: int, **off_s: int) -> None:
+def note(builder: LakeBuilder, second: int, **off_s: float) -> None:
     """Add a note of n1's clocks; `off_s` are seconds to add to boottime and realtime."""
     ts_us = EDGE + second * S
     boot_us = (1_000 + second) * S
@@ -35,10 +36,24 @@ def note(builder: LakeBuilder, second: int, **off_s: int) -> None:
         "ts_us": ts_us,
         "node": "n1",
         "monotonic_us": boot_us,
-        "boottime_us": boot_us + off_s.get("boottime", 0) * S,
-        "realtime_us": ts_us + off_s.get("realtime", 0) * S,
+        "boottime_us": boot_us + round(off_s.get("boottime", 0) * S),
+        "realtime_us": ts_us + round(off_s.get("realtime", 0) * S),
     }
     builder.add("clock", [row])
+
+
+def note_later_run(builder: LakeBuilder, second: int, set_s: int) -> None:
+    """Add a note of a run that began after the wall clock was set: its stamps follow that clock.
+
+    Args:
+        builder: where to add it.
+        second: when, by the clock of the first run.
+        set_s: by how much the wall clock was set before the run.
+    """
+    ts_us = EDGE + (second + set_s) * S
+    row = {"ts_us": ts_us, "node": "n1", "realtime_us": ts_us}
+    boot_us = (1_000 + second) * S
+    builder.add("clock", [{**row, "monotonic_us": boot_us, "boottime_us": boot_us}])
 
 
 def flagged(lake: Lake) -> set[str]:
@@ -87,8 +102,50 @@ def test_a_host_that_slept(builder: LakeBuilder) -> None:
 
 def test_a_run_behind_an_earlier_one(builder: LakeBuilder) -> None:
     note(builder, -110)
-    note(builder, -80, boottime=-30, realtime=-20)
-    assert "first" in flagged(builder.build())
+    note(builder, -50)
+    for second in (-40, 20):
+        note_later_run(builder, second, -60)
+    assert flagged(builder.build()) == {"first", "second"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "set_s", "jobs"),
+    [
+        ((-50, 0), 30, {"second"}),
+        ((-20, 40), -20, {"second"}),
+        ((-100, -50), 90, {"first", "second"}),
+        ((-50, 0), 1, set()),  # a second is none
+        ((-50, 0), 0, set()),
+    ],
+)
+def test_a_wall_clock_that_was_set_between_two_runs(
+    builder: LakeBuilder, seconds: tuple[int, int], set_s: int, jobs: set[str]
+) -> None:
+    """Each run takes its stamps from the wall clock at its start, so both agree with it."""
+    for second in (-118, -110) if seconds[0] == -100 else (-110, -60):
+        note(builder, second)
+    for second in seconds:
+        note_later_run(builder, second, set_s)
+    lake = builder.build()
+    assert flagged(lake) == jobs
+    (finding,) = (one for one in run_checks(lake) if one.name == "clocks_agree")
+    assert [row[1] for row in finding.rows] == (["wall clock set"] if jobs else [])
+
+
+def test_a_step_over_the_right_time(builder: LakeBuilder) -> None:
+    """Neither note is a second off, but the clock was set by more than one."""
+    note(builder, -50, realtime=-0.9)
+    note(builder, 10, realtime=0.9)
+    lake = builder.build()
+    assert flagged(lake) == {"second"}
+    (finding,) = (one for one in run_checks(lake) if one.name == "clocks_agree")
+    (row,) = [dict(zip(finding.columns, row, strict=True)) for row in finding.rows]
+    assert (row["from"], row["to"], row["off_s"], row["set_s"]) == (
+        "2026-01-15T08:59:10.000000Z",
+        "2026-01-15T09:00:10.000000Z",
+        0.9,
+        1.8,
+    )
 
 
 def test_a_host_that_was_started_again_is_no_step(builder: LakeBuilder) -> None:

@@ -153,11 +153,11 @@ def worth(name: str, job: dict[str, Any], share_ppm: int) -> float:
     """
     table, _, column = name.rpartition(".")
     if column.endswith("_nj"):
+        # A bound follows the power at the edge as well, which changes along its line.
+        times = 2 if column.endswith(("low_nj", "high_nj")) else 1
         if column in OF_BOARD:
-            # A bound follows the power at the edge as well, which changes along its line.
-            times = 2 if column.endswith(("low_nj", "high_nj")) else 1
             return times * ROUNDED_US * BOARD_MW * share_ppm / 1e6 + ROUNDED_NJ
-        return ROUNDED_US * BOARD_AND_HOST_MW + ROUNDED_NJ
+        return times * ROUNDED_US * BOARD_AND_HOST_MW + ROUNDED_NJ
     if column.endswith("_j"):
         return worth(f"{name[:-1]}nj", job, share_ppm) / 1e9
     if column.endswith("_us"):

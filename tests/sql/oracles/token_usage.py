@@ -39,19 +39,17 @@ with the product, and is slow and obvious on purpose. The definition (docs/index
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
-from itertools import groupby, pairwise
 from typing import Any
+
+from tests.sql.oracles import token_starts
+from tests.sql.oracles.token_process import SECOND_US, Process, Reading, Value
 
 Row = dict[str, Any]
 
-SECOND_US = 1_000_000
 HOUR_US = 3_600 * SECOND_US
 LARGEST_COUNT = 2**53
-LEAP_A_US = 100
 YEAR_2000_US = 946_684_800 * SECOND_US
 YEAR_2100_US = 4_102_444_800 * SECOND_US
 RANKS = ("tp_rank", "pp_rank", "moe_ep_rank", "moe_dp_rank", "ep_rank", "attn_cp_rank")
@@ -63,196 +61,6 @@ class Job:
 
     start_us: int | None = None
     end_us: int | None = None
-
-
-@dataclass
-class Value:
-    """Tokens of an hour, with bounds and what is odd about them."""
-
-    tokens: int = 0
-    low: int = 0
-    high: int = 0
-    anomaly: bool = False
-    coarse: bool = False
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One reading: the run that took it, its stamp, the value and the step it is printed in."""
-
-    run: int
-    ts_us: int
-    value: int
-    quantum: int = 1
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a reading adds: tokens, what the upper bound has on top, whether it is left out."""
-
-    reading: Reading
-    tokens: int
-    extra: int
-    anomaly: bool
-    kept: bool = True
-    under: int = 0
-
-
-@dataclass(frozen=True)
-class Point:
-    """Tokens of a process up to a stamp, at least and at most, and sums of extra and anomalies."""
-
-    ts_us: int
-    tokens: int
-    least: int
-    quantum: int
-    extra: int
-    least_extra: int
-    anomalies: int
-
-
-class Process:
-    """One process of one counter: its steps, and its points once the peak rate is known."""
-
-    def __init__(self, start_us: int | None, readings: list[Reading]) -> None:
-        self.start_us = start_us
-        self.readings = readings
-        self.left_out = _too_low_or_high(readings, start_us is not None)
-        self.kept = [r for i, r in enumerate(readings) if i not in self.left_out]
-        self.first_read, self.floor, self.limited = _limits(self.kept, start_us)
-        self.dead_us: int | None = None
-        self.points: list[Point] = []
-        self.in_turn_us: tuple[int, int] | None = None
-
-    def rates(self) -> list[float]:
-        """Return how steep it grew between readings, in tokens a second."""
-        found = []
-        for a, b in pairwise(self.kept):
-            us, grown = b.ts_us - a.ts_us, b.value - a.value
-            if us >= SECOND_US // 10 and grown >= 0 and not _leap(grown, us):
-                found.append(grown * 1e6 / us)
-        return found
-
-    def draw(self, peak: float) -> None:
-        """Work out the points: by stamp, whatever the order of the runs."""
-        steps = self._steps(peak)
-        sums: list[tuple[int, int, int, int, int, int]] = []
-        tokens = extra = anomalies = 0
-        for step in steps:
-            tokens += step.tokens
-            extra += step.extra
-            anomalies += step.anomaly
-            if step.kept:
-                r = step.reading
-                sums.append((r.ts_us, tokens, extra, anomalies, r.quantum, tokens - step.under))
-        for ts_us in sorted({one[0] for one in sums}):
-            before = [one for one in sums if one[0] <= ts_us]
-            after = [one for one in sums if one[0] >= ts_us]
-            self.points.append(Point(
-                ts_us=ts_us,
-                tokens=max(one[1] for one in before), least=min(one[5] for one in after),
-                quantum=max(one[4] for one in sums if one[0] == ts_us),
-                extra=max(one[2] for one in before), least_extra=min(one[2] for one in after),
-                anomalies=max(one[3] for one in before),
-            ))  # fmt: skip
-
-    def _steps(self, peak: float) -> list[Step]:
-        found: list[Step] = []
-        last: Reading | None = None
-        last_read = highest = place = 0
-        final = self.kept[-1] if self.kept else None
-        for i, r in enumerate(self.readings):
-            if i in self.left_out:
-                before = self.readings[i - 1].value if i else 0
-                found.append(Step(r, 0, max(r.value, before), anomaly=True, kept=False))
-                continue
-            value, place = self.limited[place], place + 1
-            now = Reading(r.run, r.ts_us, value, r.quantum)
-            if last is None:
-                step = Step(now, 0, 0, anomaly=False)
-            else:
-                step = self._step(last, now, highest, peak, is_final=r is final)
-            over = under = 0
-            if self.floor is not None and r.value > self.floor:
-                over = max(0, r.value - max(last_read, self.floor))
-            if last is not None and self.first_read is not None:
-                under = max(0, highest - value) if value >= self.first_read else 0
-            anomaly = step.anomaly or r.value > value
-            found.append(Step(now, step.tokens, step.extra + over, anomaly, under=under))
-            highest = max(highest, value)
-            last, last_read = now, r.value
-        return found
-
-    def _step(
-        self, last: Reading, now: Reading, highest: int, peak: float, *, is_final: bool
-    ) -> Step:
-        us, grown = now.ts_us - last.ts_us, now.value - last.value
-        unseen = math.ceil(peak * us / 1e6)
-        if _leap(grown, us):
-            return Step(now, 0, grown, anomaly=True)
-        if self.start_us is not None:
-            tokens = max(0, now.value - highest)
-            if grown < 0:
-                return Step(now, 0, now.value + unseen, anomaly=True)
-            return Step(now, tokens, grown - tokens, anomaly=now.value < highest)
-        if grown >= 0:
-            return Step(now, grown, 0, anomaly=False)
-        if is_final:
-            return Step(now, 0, now.value + unseen, anomaly=True)
-        return Step(now, now.value, unseen, anomaly=False)
-
-    def between(self, a_us: int, b_us: int, peak: float) -> Value:
-        """Return the tokens between two edges."""
-        a, b = self._at(a_us, peak), self._at(b_us, peak)
-        turns = self.in_turn_us
-        return Value(
-            b.tokens - a.tokens,
-            max(0, b.low - a.high),
-            b.high - a.low + b.extra - a.least_extra + b.unseen - a.unseen,
-            b.anomalies_after > a.anomalies
-            or (turns is not None and turns[0] < b_us and turns[1] > a_us),
-            a.coarse or b.coarse,
-        )
-
-    def _at(self, edge_us: int, peak: float) -> Edge:
-        left = [p for p in self.points if p.ts_us <= edge_us][-1:]
-        right = [p for p in self.points if p.ts_us >= edge_us][:1]
-        known = [*left, *right]
-        first, last = known[0], known[-1]
-        coarse = max(p.quantum for p in known) > 1
-        low, high = first.least - first.quantum // 2, last.tokens + last.quantum // 2
-        tokens = first.tokens
-        unseen = 0
-        if not left:
-            from_us = edge_us if self.start_us is None else max(edge_us, self.start_us)
-            unseen = -max(0, math.ceil(peak * (first.ts_us - from_us) / 1e6))
-        elif not right:
-            to_us = edge_us if self.dead_us is None else min(edge_us, self.dead_us)
-            unseen = math.ceil(peak * (to_us - last.ts_us) / 1e6)
-        elif last.ts_us > first.ts_us:
-            us = last.ts_us - first.ts_us
-            tokens += math.floor(
-                Fraction((last.tokens - first.tokens) * (edge_us - first.ts_us), us)
-            )
-        return Edge(
-            tokens, low, high, last.extra, left[0].least_extra if left else 0,
-            left[0].anomalies if left else 0, last.anomalies, coarse, unseen,
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A process at an edge: tokens so far, with bounds; unseen ones (before the first: below 0)."""
-
-    tokens: int
-    low: int
-    high: int
-    extra: int
-    least_extra: int
-    anomalies: int
-    anomalies_after: int
-    coarse: bool
-    unseen: int
 
 
 class Counter:
@@ -392,51 +200,8 @@ def _reasons(value: Value) -> str | None:
     return ",".join(code for code, holds in codes if holds) or None
 
 
-def _leap(grown: int, us: int) -> bool:
-    return grown > LEAP_A_US * max(us, SECOND_US)
-
-
-def _too_low_or_high(readings: list[Reading], known: bool) -> set[int]:
-    """Return the places of readings that are too low or too high."""
-    found = set()
-    for i, r in enumerate(readings):
-        before = readings[i - 1] if i else None
-        after = readings[i + 1].value if i + 1 < len(readings) else None
-        beyond = readings[i + 2].value if i + 2 < len(readings) else None
-        if after is None:
-            continue
-        if before is not None and r.value < before.value <= after:
-            found.add(i)
-        if r.value <= after or before is None or (beyond is not None and beyond >= r.value):
-            continue
-        leap = _leap(r.value - before.value, r.ts_us - before.ts_us)
-        back = after >= before.value
-        near = before.value > 0 and before.value >= 10 * (after - before.value)
-        steep = r.value - before.value >= 100 * max(after, 1)
-        if leap or (back and (known or near or steep)):
-            found.add(i)
-    return found
-
-
-def _limits(kept: list[Reading], start_us: int | None) -> tuple[int | None, int | None, list[int]]:
-    """Return the first value read of a known process, the lowest after its highest, and values.
-
-    Above the lowest, values before were too high, if two or more follow the highest.
-    """
-    values = [r.value for r in kept]
-    read = [r.value for r in kept if start_us is not None and r.ts_us > start_us]
-    if not read:
-        return None, None, values
-    top = max(i for i, value in enumerate(values) if value == max(values))
-    after = values[top + 1 :]
-    if len(after) < 2 or min(after) < read[0]:
-        return read[0], None, values
-    lowest = min(after)
-    return read[0], lowest, [min(v, lowest) if i <= top else v for i, v in enumerate(values)]
-
-
 def _processes(rows: list[Row], job: Job) -> list[Process]:
-    rows, starts = _starts(_with_starts(sorted(rows, key=_place)))
+    rows, starts = token_starts.of_rows(rows)
     by_start: dict[int | None, list[Reading]] = {}
     for row, start_us in zip(rows, starts, strict=True):
         reading = Reading(row.get("run") or 0, row["ts_us"], row["value"], row.get("quantum") or 1)
@@ -459,105 +224,8 @@ def _processes(rows: list[Row], job: Job) -> list[Process]:
     return found
 
 
-def _place(row: Row) -> tuple[int, int, int, int]:
-    since_us = -1 if row["since_us"] is None else row["since_us"]
-    return (row.get("run") or 0, row["ts_us"], row["value"], since_us)
-
-
 def _when_and_what(reading: Reading) -> tuple[int, int, int]:
     return reading.run, reading.ts_us, reading.value
-
-
-def _with_starts(rows: list[Row]) -> list[Row]:
-    """Return the rows, each with a start of its process if any row has one."""
-    told = [row["since_us"] for row in rows]
-    found = []
-    for i, row in enumerate(rows):
-        earlier = [s for s in told[: i + 1] if s is not None]
-        later = [s for s in told[i:] if s is not None]
-        since_us = earlier[-1] if earlier else later[0] if later else None
-        found.append({**row, "since_us": since_us})
-    return found
-
-
-def _starts(rows: list[Row]) -> tuple[list[Row], list[int | None]]:
-    """Return the rows, and the start of the process of each: that which stands for it."""
-    if rows[0]["since_us"] is None:
-        return rows, [None] * len(rows)
-    rows = sorted(rows, key=_place)
-    found: list[tuple[Row, int]] = []
-    for chain in _chains(_stretches(rows)):
-        starts = [stretch[0]["since_us"] for stretch in chain]
-        moves = len(chain) > 1 and max(starts) - min(starts) > SECOND_US
-        for (before, now), (a, b) in zip(pairwise(chain), pairwise(starts), strict=True):
-            moves = moves and before[-1]["ts_us"] + b - a <= now[0]["ts_us"]
-        for stretch, start_us in zip(chain, starts, strict=True):
-            for row in stretch:
-                off_us = starts[-1] - start_us if moves else 0
-                stands = starts[-1] if moves else starts[0] if len(chain) > 1 else row["since_us"]
-                found.append(({**row, "ts_us": row["ts_us"] + off_us}, stands))
-    found.sort(key=lambda one: _place({**one[0], "since_us": one[1]}))
-    rows = [row for row, _ in found]
-    return rows, _near(rows, [start_us for _, start_us in found])
-
-
-def _stretches(rows: list[Row]) -> list[list[Row]]:
-    """Return the rows by run; those without a run by start too, if none comes back."""
-    found: list[list[Row]] = []
-    for _, group in groupby(rows, key=lambda row: row.get("run") or 0):
-        of_run = list(group)
-        parts: list[list[Row]] = []
-        for row in of_run:
-            last = parts[-1][-1] if parts else None
-            turns = last is not None and abs(row["since_us"] - last["since_us"]) > SECOND_US
-            if last is None or (turns and not row.get("run")):
-                parts.append([])
-            parts[-1].append(row)
-        firsts = sorted(min(row["since_us"] for row in part) for part in parts)
-        comes_back = any(b - a <= SECOND_US for a, b in pairwise(firsts))
-        found += [of_run] if comes_back else parts
-    return found
-
-
-def _chains(stretches: list[list[Row]]) -> list[list[list[Row]]]:
-    """Return the stretches, those that go on in one another together."""
-    found: list[list[list[Row]]] = []
-    before: list[Row] | None = None
-    for stretch in stretches:
-        single = len({row["since_us"] for row in stretch}) == 1
-        first = stretch[0]
-        if (
-            single
-            and before is not None
-            and first["since_us"] <= before[-1]["ts_us"] + SECOND_US
-            and first["value"] >= before[-1]["value"]
-        ):
-            found[-1].append(stretch)
-        else:
-            found.append([stretch])
-        before = stretch if single else None
-    return found
-
-
-def _near(rows: list[Row], starts: list[int]) -> list[int | None]:
-    """Return for each row the first of the starts within a second of each other, or its own."""
-    first: dict[int, int] = {}
-    group = 0
-    for before, start_us in pairwise([-math.inf, *sorted(set(starts))]):
-        if start_us - before > SECOND_US:
-            group = int(start_us)
-        first[int(start_us)] = group
-    found: list[int | None] = [first[start_us] for start_us in starts]
-    for group in set(first.values()):
-        places = [i for i, start_us in enumerate(starts) if first[start_us] == group]
-        fell = any(rows[b]["value"] < rows[a]["value"] for a, b in pairwise(places))
-        runs: dict[int, set[int]] = {}
-        for i in places:
-            runs.setdefault(rows[i].get("run") or 0, set()).add(starts[i])
-        if fell and any(len(of_run) > 1 for of_run in runs.values()):
-            for i in places:
-                found[i] = starts[i]
-    return found
 
 
 def _jobs(held: Iterable[Row]) -> dict[str, Job]:

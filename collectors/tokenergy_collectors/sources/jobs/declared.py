@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.leftout import LeftOut
 from tokenergy_collectors.lake.allocations import Identity, first_starts
-from tokenergy_collectors.lake.corrections import Records
+from tokenergy_collectors.lake.corrections import Records, allocation_key
 from tokenergy_collectors.lake.devicehistory import DeviceHistory, Sighting
 from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_collectors.sources.jobs import remarks
@@ -85,7 +85,7 @@ class DeclaredJobs:
         self._seen: tuple[int, int, int] | None = None
         self._left_out: list[str] = []
         if path is not None:
-            read_jobs(path, left_out=LeftOut())
+            read_jobs(path, cluster=cluster, left_out=LeftOut())
 
     def changes(self, now_us: int) -> JobChanges:
         """Return what is new since the last call; the file is read only if it has changed.
@@ -102,14 +102,10 @@ class DeclaredJobs:
             self._left_out = []
             return JobChanges([], set(), left_out)
         self._look(now_us)
-        every = [self._in_cluster(row) for row in given + listed]
-        identity = self._identity(every)
-        rows = [row for row in every if self._is_here(identity, row)]
-        self.spread |= {_key(row) for row in every if not self._is_here(identity, row)}
-        explained: list[remarks.Explained] = [identity.explained(row) for row in rows]
-        if self._path is not None and (why := remarks.of_two_names(rows, explained)):
-            self._seen = None  # it is read, and refused, again
-            raise UserError(f"{self._path}: {why}")
+        given = [self._in_cluster(row) for row in given]
+        identity = self._identity(given + listed)
+        self.spread |= {_key(row) for row in given + listed if not self._is_here(identity, row)}
+        rows, explained = self._explained(identity, given, listed)
         # After the file, which may be unusable: these rows must not be lost with it.
         self._rows, self._left_out = [], []
         edges_us = {row[name] for row in rows for name in ("start_us", "end_us")} - {None}
@@ -120,6 +116,29 @@ class DeclaredJobs:
     def here(self) -> list[AllocationRow]:
         """Return the allocations of this node, including past ones."""
         return [row for row in self._recorded.current() if row["node"] == self._node]
+
+    def _explained(
+        self, identity: Identity, given: list[AllocationRow], listed: list[AllocationRow]
+    ) -> tuple[list[AllocationRow], list[remarks.Explained]]:
+        """Return the rows of this node that count, as they were listed and as they resolve.
+
+        Raises:
+            UserError: the file says two things of one allocation.
+        """
+        listed = [row for row in listed if self._is_here(identity, row)]
+        from_file: list[remarks.Explained] = [identity.explained(row) for row in listed]
+        if why := remarks.of_two_names(listed, from_file):
+            self._seen = None  # it is read, and refused, again
+            raise UserError(f"{self._path}: {why}")
+        # The file goes on to change: of an allocation that both describe, its row counts.
+        in_file = {allocation_key(row) for row, _ in from_file}
+        given = [
+            row
+            for row in given
+            if self._is_here(identity, row)
+            and allocation_key(identity.resolved(row)) not in in_file
+        ]
+        return given + listed, [*map(identity.explained, given), *from_file]
 
     def _record(
         self, rows: list[AllocationRow], explained: list[remarks.Explained], now_us: int
@@ -168,7 +187,7 @@ class DeclaredJobs:
         if seen == self._seen:
             return []
         left_out = LeftOut()
-        rows: list[AllocationRow] = [*read_jobs(path, left_out=left_out)]
+        rows: list[AllocationRow] = [*read_jobs(path, cluster=self._cluster, left_out=left_out)]
         self._left_out = left_out.lines()
         self._seen = seen  # only now: a file that cannot be read is read again next time
         return rows

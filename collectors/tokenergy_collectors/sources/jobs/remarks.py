@@ -54,19 +54,27 @@ def of_two_names(listed: Sequence[Mapping[str, Any]], explained: Iterable[Explai
     """Return why a list that says two things of one allocation, by two names of its board, is none.
 
     Args:
-        listed: the rows as they were listed.
+        listed: the rows of one list as they were listed.
         explained: the same rows, resolved.
     """
-    seen: dict[object, tuple[int, Mapping[str, Any]]] = {}
-    for place, (row, _) in enumerate(explained):
-        first, before = seen.setdefault(allocation_key(row), (place, row))
-        if row != before:
+    seen: dict[object, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+    for text, (row, _) in zip(listed, explained, strict=True):
+        first, before = seen.setdefault(allocation_key(row), (text, row))
+        if row != before and _named(text) != _named(first):
+            names = [
+                repr(one["device_id"])
+                + (f" on {one['node']}" if first["node"] != text["node"] else "")
+                for one in (first, text)
+            ]
             return (
-                f"job {row['job_id']!r} has one board by two names, "
-                f"{listed[first]['device_id']!r} and {listed[place]['device_id']!r}, and these "
-                "allocations differ: expected only one of them"
+                f"job {row['job_id']!r} has one board by two names, {' and '.join(names)}, and "
+                "these allocations differ: expected only one of them"
             )
     return None
+
+
+def _named(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["node"], row["device_id"]
 
 
 def of_nodes(identity: Identity, listed: Iterable[Mapping[str, Any]]) -> Iterator[str]:

@@ -52,6 +52,9 @@ They are not in the catalog, nor where a user asks: names as plain as `hours` be
 The public views spell their constants out: a client's own TEMP macro would come before ours.
 """
 
+OWN = ("clock_doubt",)
+"""Views that several of our own statements share; like `UNITS`, not where a user asks."""
+
 BASIC = ("utc", "device_now", "device_at")
 """Views and macros of every connection to a lake."""
 
@@ -205,7 +208,7 @@ def meanings(name: str) -> dict[str, str]:
 def tables_named(text: str) -> frozenset[str]:
     """Return the tables that SQL may read: those it names itself, or through a view or macro."""
     words = set(re.findall(r"\w+", text.lower()))
-    for name in reversed((*BASIC, *ADHOC)):  # each reads only those before it
+    for name in reversed((*OWN, *BASIC, *ADHOC)):  # each reads only those before it
         if name in words:
             words.update(definition(name).sources)
     return frozenset(words & {*TABLES, *PYTHON_TABLES})

@@ -120,7 +120,7 @@ bounded AS (
                 THEN coalesce(
                     (here_mw * least(coalesce(counter_us // 2, 0), since_us) * k)::BIGINT, 0
                 )
-            ELSE coalesce(here_mw::BIGINT * least(lag_us, since_us), 0)
+            ELSE coalesce(here_mw::BIGINT * least(coalesce(lag_us, 0), since_us), 0)
         END AS guess_nj,
         CASE meter
             WHEN 'counter' THEN -(off_us * near_mw)

@@ -5,7 +5,7 @@
 -- tokenergy = facility energy / generated tokens (trained tokens for training), J per token. It is
 -- this project's own definition. A ratio divides energy and tokens of the time in which both are
 -- known (`joint`). Inference and training are never mixed; a ratio with an unknown part, without
--- tokens, or of less than half of the job's time is NULL, and reason_codes says why.
+-- tokens, or of less than a tenth of the job's time is NULL, and reason_codes says why.
 WITH
 valued AS (
     SELECT

@@ -4,7 +4,8 @@
 --
 -- Of a host a job can bear its declared power for as long as the job claimed a board of it, however
 -- many boards that are. What it bears already, of the time in which the node was watched, is
--- subtracted: on a node without a collector that is nothing.
+-- subtracted. And no more than its declared power for as long as a board that the job claimed was
+-- unseen: without that, the bound would jump where a claim is a microsecond longer than the record.
 WITH
 unseen AS (
     SELECT DISTINCT job_id, node FROM claim_span WHERE NOT booked
@@ -13,30 +14,37 @@ span AS (
     SELECT
         job_id,
         node,
+        booked,
         from_us,
         to_us,
-        booked,
-        max(to_us) OVER (
-            PARTITION BY job_id, node ORDER BY from_us, to_us
-            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) AS reached_us
+        max(to_us) OVER in_order AS reached_us,
+        max(CASE WHEN NOT booked THEN to_us END) OVER in_order AS unseen_until_us
     FROM claim_span
     SEMI JOIN unseen USING (job_id, node)
+    WINDOW in_order AS (
+        PARTITION BY job_id, node ORDER BY from_us, to_us
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
 ),
 held AS (
     SELECT
         job_id,
         node,
-        sum(greatest(to_us - greatest(from_us, coalesce(reached_us, from_us)), 0)) AS held_us
+        sum(greatest(to_us - greatest(from_us, coalesce(reached_us, from_us)), 0)) AS held_us,
+        sum(CASE
+            WHEN booked THEN 0
+            ELSE greatest(to_us - greatest(from_us, coalesce(unseen_until_us, from_us)), 0)
+        END) AS unseen_us
     FROM span
     GROUP BY ALL
 ),
 possible AS (
     SELECT
         h.job_id,
-        coalesce(n.host_mw, site.host_mw) AS host_mw,
-        greatest(
-            coalesce(n.host_mw, site.host_mw)::HUGEINT * h.held_us - coalesce(b.host_nj, 0), 0
+        coalesce(n.host_mw, site.host_mw)::HUGEINT AS declared_mw,
+        least(
+            declared_mw * h.unseen_us,
+            greatest(declared_mw * h.held_us - coalesce(b.host_nj, 0), 0)
         ) AS more_nj
     FROM held AS h
     CROSS JOIN site
@@ -45,6 +53,6 @@ possible AS (
 )
 SELECT
     job_id,
-    CASE WHEN count(host_mw) = count(*) THEN sum(more_nj)::HUGEINT END AS unseen_host_nj
+    CASE WHEN count(declared_mw) = count(*) THEN sum(more_nj)::HUGEINT END AS unseen_host_nj
 FROM possible
 GROUP BY job_id

@@ -96,6 +96,35 @@ def test_one_board_by_two_names_is_one_allocation(path):
     assert T0 + 10_000_000 in changes.edges_us
 
 
+def test_a_file_that_knows_more_than_the_given_rows_counts(path):
+    """They are two sources: what the file says of an allocation is no second name of its board."""
+    row = {"job_id": "j", "node": "n1", "start_us": T0, "end_us": None, "name": None}
+    given = [{**row, "device_id": name} for name in ("0", "1")]
+    jobs = DeclaredJobs("n1", boards(), path, rows=given)
+    changes = jobs.changes(T0)
+    assert told(changes) == [("j", "GPU-1", None, None), ("j", "GPU-0", T0 + 10_000_000, "A")]
+    assert [(r["device_id"], r["end_us"]) for r in jobs.here()] == [
+        ("GPU-0", T0 + 10_000_000),
+        ("GPU-1", None),
+    ]
+
+
+def test_one_board_under_two_names_of_its_node_is_said_so(path):
+    rows = "j,n1,0,1768464000,1768464010,\nj,n1.example.org,0,1768464000,,\n"
+    path.write_text(HEADER + rows)
+    jobs = DeclaredJobs("n1", boards(), path)
+    with pytest.raises(UserError, match=r"names, '0' on n1 and '0' on n1\.example\.org, and"):
+        jobs.changes(T0)
+
+
+def test_a_cluster_by_name_and_by_default_is_one(path):
+    path.write_text(
+        "job_id,node,device,start,end,cluster\nj,n1,0,1768464000,1768464010,\nj,n1,0,1768464000,,c\n"
+    )
+    with pytest.raises(UserError, match="differs from line 2"):
+        DeclaredJobs("n1", boards(), path, cluster="c")
+
+
 def test_a_short_node_name_and_every_name_of_a_board_are_this_node_s(path):
     path.write_text(
         "job_id,node,device,start,end\n"
