@@ -163,6 +163,13 @@ MUTATIONS = [
         "lagging",
     ),
     Mutation(
+        "a counter is exact between its readings",
+        f"{MODELS}/edge.sql",
+        "coalesce(l.open_end_nj, 0)",
+        "0",
+        "rare_counter",
+    ),
+    Mutation(
         "the least power of the hour is no part of a bound",
         f"{MODELS}/edge.sql",
         "coalesce(l.idle_mw, r.idle_mw) AS idle_mw",

@@ -59,7 +59,8 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     edges = _edges(con, len(hour.devices))
     blocks = find_blocks(hour, edges)
     sensors = _sensors(con)
-    parts = book(hour, blocks, edges, sensors, _shifts(con, hour, blocks))
+    _create_block(con, hour, hour_us, blocks, sensors)
+    parts = book(hour, blocks, edges, sensors, _shifts(con))
     claims, jobs = _claims(con, hour, blocks)
     create_seen(con, hour, blocks.span)
     if not hour.devices:
@@ -82,13 +83,16 @@ def _edges(con: duckdb.DuckDBPyConnection, devices: int) -> Edges:
     return Edges(_values(found["cut_us"]), _offsets(found["place"], devices))
 
 
-def _shifts(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> Shifts:
-    """Run `edge.sql` on the segments that touch a job's edge: what each edge moves."""
+def _create_block(
+    con: duckdb.DuckDBPyConnection, hour: Hour, hour_us: int, blocks: Blocks, sensors: Sensors
+) -> None:
+    """Create `block`: the segments that touch a job's edge, for `edge.sql`."""
     from tokenergy_transforms.booking.blocks import METERED_BY, recent_max
-    from tokenergy_transforms.booking.parts import Shifts
+    from tokenergy_transforms.booking.lines import open_beside
 
     rows = np.flatnonzero(blocks.beside)
     device = np.searchsorted(hour.offsets, rows, side="right") - 1
+    open_start_nj, open_end_nj = open_beside(rows, device, hour, hour_us, blocks, sensors.limit_mw)
     head = blocks.head[rows]
     recent_mw = recent_max(rows, hour.offsets[device], hour.end_us, hour.max_mw)
     _create_table(
@@ -107,7 +111,15 @@ def _shifts(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> Shift
         idle_mw=blocks.idle_mw[device],
         block_integral=blocks.integral_nj[head],
         block_total=blocks.total_nj[head],
+        open_start_nj=open_start_nj,
+        open_end_nj=open_end_nj,
     )
+
+
+def _shifts(con: duckdb.DuckDBPyConnection) -> Shifts:
+    """Run `edge.sql` on `block`: what each edge of a job moves."""
+    from tokenergy_transforms.booking.parts import Shifts
+
     con.execute(f"CREATE TEMP TABLE edge AS {model_text('edge')}")
     names = Shifts.__slots__
     found = con.sql(

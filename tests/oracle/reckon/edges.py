@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from tests.oracle.reckon.blocks import NEAR_US, Booked
 from tests.oracle.reckon.devices import Facts
+from tests.oracle.reckon.lines import open_left_of, open_right_of
 from tests.oracle.reckon.segments import HOUR_US, Segment
 
 SECOND_US = 1_000_000
@@ -51,6 +52,23 @@ def edge_at(cut: int, found: Booked, facts: Facts) -> Edge | None:
     left_at, right_at = ends.get(cut), starts.get(cut)
     if left_at is None and right_at is None:
         return None
+    edge = _lagging(left_at, right_at, found, facts)
+    left = found.segments[left_at] if left_at is not None else None
+    if left is not None and left.counter_nj is not None and (left.off_us or 0) <= NEAR_US:
+        return edge
+    on_left = Fraction(0) if left_at is None else open_left_of(left_at, found, facts)
+    on_right = Fraction(0) if right_at is None else open_right_of(right_at, found, facts)
+    return Edge(
+        edge.moved_nj,
+        edge.left_below + on_left,
+        edge.left_above + on_left,
+        edge.right_below + on_right,
+        edge.right_above + on_right,
+    )
+
+
+def _lagging(left_at: int | None, right_at: int | None, found: Booked, facts: Facts) -> Edge:
+    """Return what a lagging meter does to an edge."""
     seen = _look(left_at, right_at, found, facts)
     guess = _guess(seen, facts)
     moved = (

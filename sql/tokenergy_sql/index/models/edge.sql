@@ -36,6 +36,9 @@
 -- The ledger moves shift_nj from the right of the edge to the left of it where the meter divides
 -- there (see `booking/parts.py`), never more than the right side has. Elsewhere it is 0. left_* and
 -- right_* are how much too narrow the bounds of the energy on either side may be without the edge.
+--
+-- Where no reading of the counter divides, the line between two of its readings may be off as well
+-- (`left_open_nj`, `right_open_nj`; see `booking/lines.py`), in either direction.
 WITH
 beside AS (
     SELECT
@@ -62,7 +65,10 @@ beside AS (
         l.known = r.known AND r.divides = 1 AND l.block_integral > 0 AND r.block_integral > 0
         AND (l.known = 'samples' OR (l.known = 'both' AND l.counter_off_us <= 50000))
             AS movable,
-        r.block_total AS movable_nj
+        r.block_total AS movable_nj,
+        coalesce(l.known IN ('both', 'counter') AND l.counter_off_us <= 50000, false) AS was_read,
+        CASE WHEN was_read THEN 0 ELSE coalesce(l.open_end_nj, 0) END AS left_open_nj,
+        CASE WHEN was_read THEN 0 ELSE coalesce(r.open_start_nj, 0) END AS right_open_nj
     FROM job_edge AS j
     LEFT JOIN block AS l ON l.device_id = j.device_id AND l.end_us = j.cut_us
     LEFT JOIN block AS r ON r.device_id = j.device_id AND r.start_us = j.cut_us
@@ -158,23 +164,27 @@ SELECT
     scale_ppm(greatest(0, CASE part_ppm
         WHEN whole_ppm() THEN shift_nj - least_nj
         ELSE moved_nj + smeared_nj
-    END)::HUGEINT, edge_ppm)::BIGINT AS left_below_nj,
+    END)::HUGEINT + left_open_nj, edge_ppm)::BIGINT AS left_below_nj,
     -- An edge beyond the hour widens upper bounds where it is.
-    greatest(0, CASE
+    CASE
         WHEN edge_ppm < whole_ppm() THEN 0
-        WHEN part_ppm = whole_ppm() THEN most_nj - shift_nj
-        ELSE window_us::HUGEINT * (top_mw - limit_mw) + smeared_nj - moved_nj
-    END)::BIGINT AS left_above_nj,
+        WHEN part_ppm = whole_ppm() THEN left_open_nj + greatest(0, most_nj - shift_nj)
+        ELSE
+            left_open_nj
+            + greatest(0, window_us::HUGEINT * (top_mw - limit_mw) + smeared_nj - moved_nj)
+    END::BIGINT AS left_above_nj,
     scale_ppm(greatest(0, CASE part_ppm
         WHEN whole_ppm() THEN most_nj - shift_nj
         ELSE
             window_us::HUGEINT * (whole_ppm() + part_ppm) * (near_mw * 105 // 100)
             // whole_ppm()
             + smeared_nj - moved_nj
-    END)::HUGEINT, edge_ppm)::BIGINT AS right_below_nj,
-    greatest(0, CASE
+    END)::HUGEINT + right_open_nj, edge_ppm)::BIGINT AS right_below_nj,
+    CASE
         WHEN edge_ppm < whole_ppm() THEN 0
-        WHEN part_ppm = whole_ppm() THEN shift_nj - least_nj
-        ELSE window_us::HUGEINT * limit_mw + smeared_nj + moved_nj
-    END)::BIGINT AS right_above_nj
+        WHEN part_ppm = whole_ppm() THEN right_open_nj + greatest(0, shift_nj - least_nj)
+        ELSE
+            right_open_nj
+            + greatest(0, window_us::HUGEINT * limit_mw + smeared_nj + moved_nj)
+    END::BIGINT AS right_above_nj
 FROM moved
