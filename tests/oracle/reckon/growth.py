@@ -30,8 +30,8 @@ def dealt(series: Series, times: Times) -> dict[str, tuple[int, int, int]]:
             slack[kind] += quantum if quantum > 1 else 0
         largest = max(copies.values(), key=lambda of: sum(one.points[-1][1] for one in of))
         parts = [_of(one, times) for one in largest]
-        sums = zip(found.get(kind, (0, 0, 0)), *parts, strict=True)
-        found[kind] = tuple(sum(values) for values in sums)  # type: ignore[assignment]
+        first, second, third = zip(found.get(kind, (0, 0, 0)), *parts, strict=True)
+        found[kind] = sum(first), sum(second), sum(third)
     return {
         kind: (n, max(0, low - slack[kind]), high + slack[kind])
         for kind, (n, low, high) in found.items()
