@@ -78,9 +78,9 @@ def _off_before(i: int, found: Booked, facts: Facts) -> Fraction:
 
 def _off(at: int, away: int, beside: list[Segment | None], found: Booked, facts: Facts) -> Fraction:
     """Return the time to the nearest reading x the largest power that may be there."""
-    top = Fraction(105, 100) * facts.limit_mw
+    top = Fraction(105 * facts.limit_mw // 100)  # 105 % counts in whole milliwatts
     read = [s.most_mw for s in found.segments if s.most_mw is not None]
-    powers = [Fraction(105, 100) * max(read) if read else top]
+    powers = [Fraction(105 * max(read) // 100) if read else top]
     hour = at // HOUR_US * HOUR_US if at % HOUR_US else found.segments[0].start // HOUR_US * HOUR_US
     if away >= min(at - hour, hour + HOUR_US - at):
         powers.append(top)
