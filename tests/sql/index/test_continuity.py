@@ -39,6 +39,9 @@ ROUNDED_US = 2
 BOARD_MW, BOARD_AND_HOST_MW = 735_000, 1_100_000
 """The most that a board draws, and it with its host of 200 W at a PUE of 1.2."""
 
+NUMBERS = "^(.*_nj|n_.*|(device|covered|idle|gap|steady|token|joint|unseen)_us)$"
+"""Columns of hours whose sums are compared: an hour may have next to nothing of the job."""
+
 OF_BOARD = ("e_gpu_nj", "e_gpu_low_nj", "e_gpu_high_nj", "e_gpu_active_nj", "e_joint_nj")
 """Energy that is split by the share itself, and not by whole microseconds of device time."""
 
@@ -122,8 +125,12 @@ def figures(
                 found.update({f"{name}[{place}].{key}": value for key, value in pairs})
 
         put("job_index", "FROM job_index")
-        put("job_hour_index", _sums_of("job_hour_index"))
-        put("job_efficiency", _sums_of("job_efficiency"))
+        for table in ("job_hour_index", "job_efficiency"):
+            sums = con.table(table).aggregate(f"sum(COLUMNS('{NUMBERS}'))")
+            found.update(
+                (f"{table}[0].{key}", value)
+                for key, value in zip(sums.columns, sums.fetchall()[0], strict=True)
+            )
         for dimension in DIMENSIONS:
             put(f"by {dimension}", f"FROM tokenergy_by('{dimension}')")
         put("job_device", "FROM job_device")
@@ -135,12 +142,6 @@ def figures(
     for row in efficiency.jobs(lake):
         found.update({f"full rate.{key}": value for key, value in row.items()})
     return {key: value for key, value in found.items() if not key.endswith(NOT_FIGURES)}
-
-
-def _sums_of(table: str) -> str:
-    """Return the sums of a table's whole numbers: an hour may have next to nothing of the job."""
-    numbers = "^(.*_nj|n_.*|(device|covered|idle|gap|steady|token|joint|unseen)_us)$"
-    return f"SELECT sum(COLUMNS('{numbers}')) FROM {table}"  # noqa: S608 - both are our own names
 
 
 def worth(name: str, job: dict[str, Any], share_ppm: int) -> float:

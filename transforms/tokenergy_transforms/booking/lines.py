@@ -54,6 +54,7 @@ def open_beside(
     return at_start, at_end
 
 
+# The compiled functions below have no annotations: numba infers the types of their arguments.
 @njit(cache=True, error_model="numpy", nogil=True)
 def _fill(rows, device, offsets, hour_us, segments, found, powers, into):  # type: ignore[no-untyped-def]
     (max_mw, limit_mw), (at_start, at_end) = powers, into
