@@ -90,7 +90,7 @@ def derive(lake: Lake) -> None:
     aggregator = Aggregator(lake, WINDOW_US, "cpu", inventory)
     for _ in aggregator.run(worklist(lake, inventory=inventory)):
         pass
-    index(lake, load_site(None, lake.root), progress=lambda _: None)
+    index(lake, load_site(None, lake.root), progress=lambda _: None, catalog=False)
 
 
 def _profile(lake: Lake) -> None:

@@ -131,7 +131,8 @@ def main() -> int:
         for difference in part[: max(0, asked.show - len(found))]:
             print(difference, flush=True)
         found += part
-    print(f"{len(found)} differences in {len({d.history for d in found})} histories")
+    differ = sorted({d.history for d in found})
+    print(f"{len(found)} differences" + (f", in {', '.join(map(str, differ))}" if differ else ""))
     return 1 if found else 0
 
 

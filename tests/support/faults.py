@@ -93,7 +93,7 @@ class Outcome:
         self.lake = Lake(folder / "lake")
         for hour, node in worklist(self.lake):
             aggregate(self.lake, hour, node, S, "cpu")
-        index(self.lake, Site(None, None, {}), progress=lambda _: None)
+        index(self.lake, Site(None, None, {}), progress=lambda _: None, catalog=False)
         self.jobs: dict[str, Scored] = {r.job_id: r for r in score(self.lake, [truth])}
         found = self.lake.read("device").to_pylist()
         self.devices = [r["device_id"] for r in sorted(found, key=lambda r: r["index"])]

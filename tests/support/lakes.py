@@ -99,10 +99,10 @@ class LakeBuilder:
         self.add("tokens", rows)
 
     def build(self, site: Site | None = None, window_us: int = S) -> Lake:
-        """Aggregate and index everything."""
+        """Aggregate and index everything; no `catalog.duckdb`, a quarter of the time."""
         for hour, node in worklist(self.lake):
             aggregate(self.lake, hour, node, window_us, "cpu")
-        index(self.lake, site or Site(None, None, {}), progress=lambda _: None)
+        index(self.lake, site or Site(None, None, {}), progress=lambda _: None, catalog=False)
         return self.lake
 
 

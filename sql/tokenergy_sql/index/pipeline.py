@@ -70,6 +70,7 @@ def index(
     *,
     rebuild_all: bool = False,
     look_elsewhere: bool = False,
+    catalog: bool = True,
 ) -> Indexed:
     """Derive the tables of those hours whose inputs have changed, and the jobs' index.
 
@@ -82,6 +83,7 @@ def index(
         progress: called with the name of each hour before it is derived.
         rebuild_all: derive the hours whether or not their inputs have changed.
         look_elsewhere: find which of the other hours have inputs that have changed.
+        catalog: write `catalog.duckdb` too, for other clients.
     """
     with recording(lake, index_version()) as record:
         held = allocations(lake)
@@ -112,7 +114,8 @@ def index(
         others = _all_hours(lake, usage.rows).difference(examined) if look_elsewhere else ()
         newer = [o for o in sorted(others) if _causes(lake, o, recorded.get(o), reader.of_hour(o))]
         jobs = _index_jobs(lake, history, held, usage, record)
-        _write_catalog(lake, held)
+        if catalog:
+            _write_catalog(lake, held)
         write_format(lake.root)
     files = record.manifest.added or record.manifest.replaced
     revision = record.manifest.number if files else None

@@ -6,7 +6,7 @@ A few points of each hour are read (`tokenpoints.py`). From them the models `tok
 same as from all readings:
 
     point -> counter -> seen -> stretch -> moved -> reading (by process) -> step -> curve
-    -> doubt -> process -> value at edges -> usage
+    -> doubt -> process -> turn -> value at edges -> usage
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _CURVES = (
     *("token_counter", "token_seen", "token_stretch", "token_moved", "token_reading"),
-    *("token_step", "token_curve", "token_doubt", "token_process"),
+    *("token_step", "token_curve", "token_doubt", "token_process", "token_turn"),
 )
 _KEPT = ("token_counter", "token_curve", "token_process")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import groupby, pairwise
+from itertools import combinations, groupby, pairwise
 from math import ceil
 from typing import Any
 
@@ -33,6 +33,7 @@ class Counter:
         since_us: when it began, if that is known.
         dead_us: when another one took its place; None if none did.
         odd: when a reading was left out, or added nothing where it should have.
+        turns: (from, to) of times in which two processes lived at once.
     """
 
     points: list[tuple[int, int]]
@@ -42,9 +43,12 @@ class Counter:
     since_us: int | None = None
     dead_us: int | None = None
     odd: list[int] = field(default_factory=list)
+    turns: list[tuple[int, int]] = field(default_factory=list)
 
     def odd_between(self, start: int, end: int) -> bool:
-        """Say whether a reading was odd between the readings around a time."""
+        """Say if a reading was odd between the readings around a time, or two processes lived."""
+        if any(since < end and start < until for since, until in self.turns):
+            return True
         left, right = self._around(start)[0], self._around(end)[1]
         return any(
             (left is None or left[0] < t) and (right is None or t <= right[0]) for t in self.odd
@@ -120,8 +124,6 @@ def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Count
     readings = [r for _, r in sorted(by_key.items()) if 0 <= r["value"] <= LARGEST]
     processes = processes_of(readings)
     odd = _odd_stamps(processes)
-    if [r["ts_us"] for p in processes for r in p] != [r["ts_us"] for r in readings]:
-        odd = [r["ts_us"] for r in readings]  # processes take turns
     found = []
     for process in processes:
         zero = known_zero(process, readings[0]["ts_us"], job_start_us)
@@ -129,9 +131,26 @@ def counters(rows: list[dict[str, Any]], job_start_us: int | None) -> list[Count
         starts = [p[0]["since_us"] for p in processes if (p[0]["since_us"] or 0) > one.last_us]
         one.dead_us, one.odd = min(starts, default=None), odd
         found.append(one)
+    turns = _turns(found)
     for one in found:
         one.peak = max(other.peak for other in found)  # of the counter, whoever answers
+        one.turns = turns
     return found
+
+
+def _turns(processes: list[Counter]) -> list[tuple[int, int]]:
+    """Return when two processes lived at once: from the later start, until one is known dead."""
+    found = []
+    for one, other in combinations(sorted(processes, key=_begun_us), 2):
+        if one.last_us > _begun_us(other) + SECOND_US:
+            dead = [p.dead_us for p in (one, other) if p.dead_us is not None]
+            found.append((max(one.since_us or 0, other.since_us or 0), min(dead, default=LARGEST)))
+    return found
+
+
+def _begun_us(process: Counter) -> int:
+    """Return when a process began, or was first read if its start is not known."""
+    return process.first_us if process.since_us is None else process.since_us
 
 
 def known_zero(

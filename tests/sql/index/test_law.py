@@ -73,7 +73,7 @@ def keep_books(builder: LakeBuilder, raw: Fleets, window_us: int, site: Site) ->
         if late:
             raw.write_late(builder)
         list(Aggregator(lake, window_us, "cpu").run(worklist(lake)))
-        index(lake, site, progress=lambda _: None)
+        index(lake, site, progress=lambda _: None, catalog=False)
     return Books(lake, site, raw, ask(lake, "SELECT * FROM ledger ORDER BY device_id, start_us"))
 
 

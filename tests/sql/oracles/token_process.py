@@ -6,6 +6,7 @@ The rules are in `token_usage.py`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -71,9 +72,13 @@ class Process:
         self.first_read, self.floor, self.limited = _limits(self.kept, start_us)
         self.dead_us: int | None = None
         self.points: list[Point] = []
-        self.in_turn_us: tuple[int, int] | None = None
+        self.turns_us: list[tuple[float, float]] = []
         self.moved_us: tuple[int, int] | None = None
         self.doubt: tuple[int, int, float] = (0, 0, 0.0)
+
+    def began_us(self) -> int:
+        """Return its start, or its first point if that is not known."""
+        return self.points[0].ts_us if self.start_us is None else self.start_us
 
     def rates(self) -> list[float]:
         """Return how steep it grew between readings, in tokens a second."""
@@ -155,10 +160,8 @@ class Process:
     def between(self, a_us: int, b_us: int, peak: float) -> Value:
         """Return the tokens between two edges."""
         a, b = self._at(a_us, peak), self._at(b_us, peak)
-        turns, moved = (
-            times is not None and times[0] < b_us and times[1] > a_us
-            for times in (self.in_turn_us, self.moved_us)
-        )
+        moved = self.moved_us is not None and _touch([self.moved_us], a_us, b_us)
+        turns = _touch(self.turns_us, a_us, b_us)
         less, more, rate = self.doubt if moved else (0, 0, self.doubt[2])
         more += math.ceil(rate * (b_us - a_us) / 1e6)
         return Value(
@@ -193,6 +196,10 @@ class Process:
             tokens, low, high, last.extra, left[0].least_extra if left else 0,
             left[0].anomalies if left else 0, last.anomalies, coarse, unseen,
         )  # fmt: skip
+
+
+def _touch(times: Iterable[tuple[float, float]], a_us: int, b_us: int) -> bool:
+    return any(since < b_us and until > a_us for since, until in times)
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,9 @@ with the product, and is slow and obvious on purpose. The definition (docs/index
   down. Its bounds are those readings, give or take half the step in which they are printed.
 - Before the first and after the last reading nothing is counted; the upper bound of an hour allows
   for its own unseen time at the counter's own peak rate, from readings at least 100 ms apart.
-- What is left out widens the upper bound. Where it is, and where processes take turns (one was read
-  before and more than a second after another one's first), the hour has an anomaly.
+- What is left out widens the upper bound. Where it is, and where two processes live at once (one
+  was read more than a second after a later one began; without a start, was first read), from the
+  later start until one of them is known to be dead, the hour has an anomaly.
 - Of ranks that count the same the largest counts, other series are added, and of two names of one
   counter the larger counts.
 - A value outside 0 to 2^53 is not a count. A stamp of a job outside the years 2000 to 2100 is not
@@ -41,8 +42,10 @@ with the product, and is slow and obvious on purpose. The definition (docs/index
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 from tests.sql.oracles import token_starts
@@ -95,13 +98,14 @@ class Counter:
         self.to_us = max(max(stamps), self.from_us) if job.end_us is None else job.end_us
 
     def _mark_turns(self) -> None:
-        """Note of each process until when those were read that were read before it."""
-        last_us = -1
-        for process in sorted(self.processes, key=lambda p: (p.points[0].ts_us, p.start_us or 0)):
-            first_us = process.points[0].ts_us
-            if last_us > first_us + SECOND_US:
-                process.in_turn_us = (first_us, last_us)
-            last_us = max(last_us, process.points[-1].ts_us)
+        """Note of each process when it and another lived at once."""
+        for old, new in permutations(self.processes, 2):
+            started = old.began_us() <= new.began_us()
+            if started and old.points[-1].ts_us > new.began_us() + SECOND_US:
+                from_us = max(old.start_us or 0, new.start_us or 0)
+                ends = [p.dead_us for p in (old, new) if p.dead_us is not None]
+                for process in (old, new):
+                    process.turns_us.append((from_us, min(ends, default=math.inf)))
 
     def _mark_moved(self, rows: list[Row]) -> None:
         """Note of each process when its readings moved, and how much that leaves open."""

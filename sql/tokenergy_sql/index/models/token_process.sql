@@ -1,9 +1,8 @@
 -- When each process of a counter was seen.
 -- In: token_curve, token_counter, token_doubt. Out: counter, number (of the process), process,
 -- job_id, first_us, last_us, dead_us (when a later process began, after the last reading; NULL:
--- none did), others_us (until when those were read that were read before it), peak; and of one
--- whose stamps moved, else NULL, moved_from_us and moved_to_us (the time that this touches),
--- less, more and rate (see `token_doubt.sql`).
+-- none did), peak; and of one whose stamps moved, else NULL, moved_from_us and moved_to_us (the
+-- time that this touches), less, more and rate (see `token_doubt.sql`).
 WITH seen AS (
     SELECT
         counter, process,
@@ -36,10 +35,6 @@ SELECT
     -- Of one counter, whoever began after the last reading took its place.
     (SELECT min(o.process) FROM seen AS o WHERE o.counter = s.counter AND o.process > s.last_us)
         AS dead_us,
-    max(s.last_us) OVER (
-        PARTITION BY s.counter ORDER BY s.first_us, s.process
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ) AS others_us,
     s.peak,
     d.moved_from_us, d.moved_to_us, d.less, d.more, d.rate
 FROM seen AS s

@@ -1,11 +1,17 @@
 -- Tokens by job, hour, model and kind: differences of the cumulative counters.
--- In: token_hour, token_value, token_counter, token_process. Out: token_usage, all hours.
+-- In: token_hour, token_value, token_counter, token_process, token_turn. Out: token_usage of all
+-- hours.
 --
 -- Differences come first, process by process and series by series (`token_step.sql`,
 -- `token_value.sql`). Then they are added up: of ranks that count the same tokens the largest
 -- counts; series that differ in other labels are added; of two names for one counter the larger
 -- counts.
 WITH
+by_turns AS (
+    SELECT DISTINCT h.counter, h.hour_us
+    FROM token_hour AS h
+    JOIN token_turn AS t ON t.counter = h.counter AND t.from_us < h.b_us AND t.to_us > h.a_us
+),
 of_process AS (
     SELECT
         h.counter,
@@ -16,19 +22,14 @@ of_process AS (
         b.high - a.low + b.extra - a.least_extra
         + CASE WHEN moved THEN p.more ELSE 0 END
         + ceil(coalesce(p.rate, 0) * (h.b_us - h.a_us) / us_per_second())::BIGINT AS high,
-        moved OR b.anomalies_after > a.anomalies
-        -- Processes take turns: what each made before and after it was seen is not known.
-        OR coalesce(
-            p.others_us > p.first_us + us_per_second()
-            AND p.others_us > h.a_us AND p.first_us < h.b_us,
-            false
-        ) AS anomaly,
+        moved OR b.anomalies_after > a.anomalies OR t.counter IS NOT NULL AS anomaly,
         a.coarse OR b.coarse AS coarse
     FROM token_hour AS h
     JOIN token_value AS a ON a.counter = h.counter AND a.edge_us = h.a_us
     JOIN token_value AS b
         ON b.counter = h.counter AND b.edge_us = h.b_us AND b.number = a.number
     JOIN token_process AS p ON p.number = a.number
+    LEFT JOIN by_turns AS t ON t.counter = h.counter AND t.hour_us = h.hour_us
 ),
 of_counter AS (
     SELECT
