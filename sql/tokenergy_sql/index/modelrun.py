@@ -81,7 +81,7 @@ def create_site(
     con.execute("CREATE TEMP TABLE site_node (node VARCHAR, host_mw BIGINT)")
     # A node that no collector saw has a host too: jobs may claim its boards.
     known = "SELECT node FROM device UNION SELECT node FROM allocation ORDER BY node"
-    nodes = [node for (node,) in con.sql(known).fetchall()]
+    nodes = [node for (node,) in con.execute(known).fetchall()]
     if hosts := constants.of_nodes(nodes):
         con.executemany("INSERT INTO site_node VALUES ($1, $2)", [*hosts.items()])
 
