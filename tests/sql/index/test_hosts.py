@@ -85,24 +85,37 @@ def test_a_board_that_moves_in_mid_hour(builder: LakeBuilder) -> None:
     assert_checks_pass(lake)
 
 
-@pytest.mark.parametrize("share_ppm", [1_000_000, 500_000, 1])
-def test_burdens_are_continuous_across_an_hour(
-    builder: LakeBuilder, tmp_path: Path, share_ppm: int
-) -> None:
-    """One of two boards is held until 1 us before, at, and 1 us after the hour's edge."""
-    found = []
-    for number, end in enumerate((EDGE - 1, EDGE, EDGE + 1, EDGE + 2)):
-        other = LakeBuilder(tmp_path / f"lake{number}")
-        for index, name in enumerate("AB"):
-            board(other, name, EDGE - 60 * S, EDGE + 600 * S, index=index)
-        other.job("j", "A", EDGE - 60 * S, end, share_ppm=share_ppm)
-        lake = other.build(SITE, 60 * S)
-        found.append(burdened(lake))
-        assert_checks_pass(lake)
+SHARES_PPM = (1_000_000, 500_000, 1)
+ENDS_US = (EDGE - 1, EDGE, EDGE + 1, EDGE + 2)
+
+
+@pytest.fixture(scope="module")
+def held_to_the_edge(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """One of two boards is held until 1 us before, at, and 1 us after the hour's edge.
+
+    Each job has a node and a site of its own, so that it bears all that nobody else does.
+    """
+    builder = LakeBuilder(tmp_path_factory.mktemp("edge") / "lake")
+    for share_ppm in SHARES_PPM:
+        for end_us in ENDS_US:
+            name = f"{share_ppm}-{end_us}"
+            for index, one in enumerate(("A", "B")):
+                of = {"index": index, "node": name, "site": name}
+                board(builder, f"{one} {name}", EDGE - 60 * S, EDGE + 600 * S, **of)
+            held_us = (EDGE - 60 * S, end_us)
+            builder.job(name, f"A {name}", *held_us, share_ppm=share_ppm, node=name)
+    lake = builder.build(SITE, 60 * S)
+    assert_checks_pass(lake)
+    return lake
+
+
+@pytest.mark.parametrize("share_ppm", SHARES_PPM)
+def test_burdens_are_continuous_across_an_hour(held_to_the_edge: Lake, share_ppm: int) -> None:
     # Its own, and of what is left of 12 kJ its part of two boards.
     own, part = 6_000 * J * share_ppm // 1_000_000, share_ppm / 2_000_000
     whole = own + (12_000 * J - own) * part
-    for job in found:
+    for end_us in ENDS_US:
+        job = burdened(held_to_the_edge, f"{share_ppm}-{end_us}")
         # 1 us of two boards and a host is 0.4 mJ; of the meter's edge a little more.
         assert abs(int(job["e_gpu_burdened_nj"]) - whole) < 10**7
         assert abs(int(job["e_facility_burdened_nj"]) - 2 * whole) < 10**7

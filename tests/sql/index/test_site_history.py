@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,17 +21,22 @@ NEW = "[site]\npue = 1.2\nhost_w = 100.0\n"
 KJ = 10**12
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A board of 100 W that a job holds for ten seconds in each of two hours; two nodes."""
-    builder = LakeBuilder(tmp_path / "lake")
+    builder = LakeBuilder(tmp_path_factory.mktemp("sound") / "lake")
     for number, node in enumerate(("n1", "n2")):
         builder.device(f"GPU-{node}", node=node, index=0)
         for hour in (T0, T0 + HOUR_US):
             builder.power(f"GPU-{node}", level(100_000, hour, hour + 10 * S, S), node=node)
             builder.job(f"j{number}", f"GPU-{node}", hour, hour + 10 * S, node=node)
-    builder.build()
-    return builder.lake
+    return builder.build().root
+
+
+@pytest.fixture
+def lake(sound: Path, tmp_path: Path) -> Lake:
+    """A copy of it, without a site file."""
+    return Lake(shutil.copytree(sound, tmp_path / "lake"))
 
 
 def indexed(lake: Lake, text: str | None, hours: list[int] | None = None) -> Indexed:
@@ -38,7 +44,8 @@ def indexed(lake: Lake, text: str | None, hours: list[int] | None = None) -> Ind
     path.unlink(missing_ok=True)
     if text is not None:
         path.write_text(text)
-    return index(lake, load_site(None, lake.root), hours, progress=lambda _: None)
+    site = load_site(None, lake.root)
+    return index(lake, site, hours, progress=lambda _: None, catalog=False)
 
 
 def facility_kj(lake: Lake) -> dict[int, float | None]:
@@ -71,7 +78,9 @@ def test_a_change_without_a_date_leaves_indexed_hours_alone(lake: Lake) -> None:
         "former value; to correct it too, put the new one under [[period]] with "
         "from = 2026-01-15T08:00:00Z in the site file"
     ]
-    again = index(lake, load_site(None, lake.root), progress=lambda _: None, rebuild_all=True)
+    again = index(
+        lake, load_site(None, lake.root), progress=lambda _: None, rebuild_all=True, catalog=False
+    )
     assert again.revision is None
     assert again.remarks == done.remarks
     assert indexed(lake, None).causes == {}
