@@ -45,13 +45,15 @@ def calibrated(cards: str = CARDS) -> Calibration:
     return tuple(Row("card", name, "counter", -8_000, 4_000, 0, 100, 1_000, 50) for name in cards)
 
 
-def job(lake: Lake) -> dict[str, float]:
-    (row,) = ask(
+def job(lake: Lake, job_id: str = "j") -> dict[str, float]:
+    rows = ask(
         lake,
-        "SELECT e_gpu_nj / 1e9 AS e, e_gpu_low_nj / 1e9 AS low, e_gpu_high_nj / 1e9 AS high, "
-        "e_gpu_rss_low_nj / 1e9 AS rss_low, e_gpu_rss_high_nj / 1e9 AS rss_high, te_gpu_out, "
-        "te_gpu_low, te_gpu_high, te_rss_low, te_rss_high FROM job_index",
+        "SELECT job_id, e_gpu_nj / 1e9 AS e, e_gpu_low_nj / 1e9 AS low, "
+        "e_gpu_high_nj / 1e9 AS high, e_gpu_rss_low_nj / 1e9 AS rss_low, "
+        "e_gpu_rss_high_nj / 1e9 AS rss_high, te_gpu_out, te_gpu_low, "
+        "te_gpu_high, te_rss_low, te_rss_high FROM job_index",
     )
+    (row,) = [row for row in rows if row.pop("job_id") == job_id]
     return {name: float(value) for name, value in row.items() if value is not None}
 
 
@@ -102,19 +104,35 @@ def test_the_worked_example(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 12])
-def test_own_errors_of_more_than_three_cards_add_by_squares(tmp_path: Path, count: int) -> None:
-    names = [f"card{n:02}" for n in range(count)]
-    builder = LakeBuilder(tmp_path / "lake")
-    for index, name in enumerate(names):
-        builder.device(name, index=index, name=BOARD, learned_us=0, counter_us=0)
+def add_counted(builder: LakeBuilder, job_id: str, names: dict[str, str]) -> None:
+    """Add a job on boards of 300 W with exact counters, each with the name of its kind."""
+    for index, (device_id, name) in enumerate(names.items()):
+        builder.device(device_id, index=index, name=name, learned_us=0, counter_us=0)
         counters = {t: 300 * (t - T0) // 1_000 for t in range(T0, LAST_US + 1, S)}
-        builder.power(name, [(t, 300_000) for t in counters], counters=counters)
-        builder.job("j", name, T0, LAST_US)
-    rows = tuple(Row("card", name, "counter", 0, 4_000, 0, 0, 0, 0) for name in names)
-    lake = builder.build(Site(None, None, {}, rows))
+        builder.power(device_id, [(t, 300_000) for t in counters], counters=counters)
+        builder.job(job_id, device_id, T0, LAST_US)
+
+
+COUNTS = (1, 2, 3, 4, 12)
+
+
+@pytest.fixture(scope="module")
+def cards(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Jobs on so many cards, each card calibrated."""
+    builder = LakeBuilder(tmp_path_factory.mktemp("cards") / "lake")
+    rows: list[Row] = []
+    for count in COUNTS:
+        names = [f"of {count}: {n:02}" for n in range(count)]
+        add_counted(builder, f"on {count}", dict.fromkeys(names, BOARD))
+        rows += [Row("card", name, "counter", 0, 4_000, 0, 0, 0, 0) for name in names]
+    lake = builder.build(Site(None, None, {}, tuple(rows)))
     assert_checks_pass(lake)
-    found = job(lake)
+    return lake
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_own_errors_of_more_than_three_cards_add_by_squares(cards: Lake, count: int) -> None:
+    found = job(cards, f"on {count}")
     own = 6_000 * 0.004 / 1.004**2
     saved = max(0.0, count * own - math.sqrt(3 * count) * own)
     assert found["rss_low"] - found["low"] == pytest.approx(saved, abs=0.01)
@@ -124,20 +142,15 @@ def test_own_errors_of_more_than_three_cards_add_by_squares(tmp_path: Path, coun
 
 def test_what_a_class_leaves_open_is_the_same_for_all_its_boards(tmp_path: Path) -> None:
     """Eight boards of one name save nothing; of eight names they save as eight cards do."""
-    for kind, names in (("one", ["NVIDIA H100"] * 8), ("many", [f"H100 v{n}" for n in range(8)])):
-        builder = LakeBuilder(tmp_path / kind)
-        for index, name in enumerate(names):
-            builder.device(f"D{index}", index=index, name=name, learned_us=0, counter_us=0)
-            counters = {t: 300 * (t - T0) // 1_000 for t in range(T0, LAST_US + 1, S)}
-            builder.power(f"D{index}", [(t, 300_000) for t in counters], counters=counters)
-            builder.job("j", f"D{index}", T0, LAST_US)
-        found = job(builder.build())
-        saved = found["rss_low"] - found["low"]
-        if kind == "one":
-            assert saved == 0
-        else:
-            each = 6_000 * 0.05 / 1.05**2 + 1.2 * 20 / 1.05
-            assert saved == pytest.approx(8 * each * (1 - math.sqrt(3 / 8)), rel=1e-4)
+    builder = LakeBuilder(tmp_path / "lake")
+    add_counted(builder, "one", {f"one {n}": "NVIDIA H100" for n in range(8)})
+    add_counted(builder, "many", {f"many {n}": f"H100 v{n}" for n in range(8)})
+    lake = builder.build()
+    one, many = job(lake, "one"), job(lake, "many")
+    assert one["rss_low"] - one["low"] == 0
+    each = 6_000 * 0.05 / 1.05**2 + 1.2 * 20 / 1.05
+    saved = many["rss_low"] - many["low"]
+    assert saved == pytest.approx(8 * each * (1 - math.sqrt(3 / 8)), rel=1e-4)
 
 
 def test_a_bound_that_stops_at_nothing_saves_no_more_than_there_is(tmp_path: Path) -> None:

@@ -88,7 +88,8 @@ def derived(builder: LakeBuilder) -> dict[int, list[str]]:
     """Return the hours that a run of the index derives, from T0 on, and why."""
     for hour, node in worklist(builder.lake):
         aggregate(builder.lake, hour, node, 10 * S, "cpu")
-    causes = index(builder.lake, Site(None, None, {}), progress=lambda _: None).causes
+    site = Site(None, None, {})
+    causes = index(builder.lake, site, progress=lambda _: None, catalog=False).causes
     return {(hour - T0) // HOUR_US: kinds for hour, kinds in causes.items()}
 
 

@@ -1,18 +1,17 @@
-"""The indices: formulas by hand, unknown parts, several hours, corrected inputs, same bytes."""
+"""The indices: formulas by hand, unknown parts, several hours."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import duckdb
-import pyarrow as pa
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tests.support.ledger import ask, assert_checks_pass
-from tokenergy_sql.index import hour as hourly
-from tokenergy_sql.index.site import Constants, Site
+from tests.support.serving import serving
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.index.site import Site
 
 SITE = Site(pue_ppm=1_250_000, host_mw=1_000_000, node_host_mw={})
 NO_SITE = Site(None, None, {})
@@ -23,21 +22,62 @@ def builder(tmp_path: Path) -> LakeBuilder:
     return LakeBuilder(tmp_path / "lake")
 
 
-def serving(builder: LakeBuilder, *, tokens: int = 5_000) -> None:
-    """One of two devices at 200 W for 100 s, held for 50 s by a job that makes some tokens."""
-    for number, name in enumerate("AB"):
-        builder.device(name, index=number)
-        builder.power(name, level(200_000, T0, T0 + 100 * S))
-    builder.job("j", "A", T0 + 10 * S, T0 + 60 * S, name="chat", user="u", account="a")
-    builder.tokens("j", [(T0 + 10 * S, 0), (T0 + 60 * S, tokens)])
-    builder.tokens("j", [(T0 + 10 * S, 0), (T0 + 60 * S, 3_000)], kind="prompt_computed")
-    builder.tokens("j", [(T0 + 10 * S, 0), (T0 + 60 * S, 2_000)], kind="prompt_cached")
+def alone(
+    builder: LakeBuilder, job: str, power_mw: int, seconds: int, held: tuple[int, int]
+) -> None:
+    """Add a device that is read for some time, on a node of its own, and its job."""
+    builder.device(job, node=job, site=job)
+    builder.power(job, level(power_mw, T0, T0 + seconds * S), node=job)
+    builder.job(job, job, *held, node=job)
 
 
-def test_formulas(builder: LakeBuilder) -> None:
+def add_others(builder: LakeBuilder) -> None:
+    """Add jobs that train, that do both, that have no tokens or no energy."""
+    serving(builder, "zero", tokens=0)
+    builder.job("silent", "zero B", T0, T0 + 50 * S, node="zero")
+    alone(builder, "trains", 500_000, 100, (T0, T0 + 100 * S))
+    builder.tokens("trains", [(T0, 0), (T0 + 100 * S, 1_000_000)], kind="trained")
+    serving(builder, "both")
+    both = [(T0 + 10 * S, 0), (T0 + 60 * S, 9)]
+    builder.tokens("both", both, kind="trained", source_id="t")
+    serving(builder, "beside dead")
+    dead = [(T0 + 20 * S, 0), (T0 + 40 * S, 0)]
+    builder.tokens("beside dead", dead, kind="trained", source_id="dead")
+    builder.tokens("stranger", [(T0, 0), (T0 + 60 * S, 9)], source_id="s")
+    builder.job("unseen", "Z", T0, T0 + 10 * S)
+
+
+def add_across(builder: LakeBuilder) -> None:
+    edge = T0 + HOUR_US
+    builder.device("across", node="across", site="across")
+    readings = level(123_457, edge - 30 * S, edge + 30 * S, 333_333)
+    builder.power("across", readings, node="across")
+    builder.job("across", "across", edge - 20 * S, edge + 10 * S, node="across")
+    builder.tokens("across", [(edge - 20 * S, 0), (edge + 10 * S, 1_001)], source_id="across")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """All jobs of one site file: nobody who takes them changes them."""
+    builder = LakeBuilder(tmp_path_factory.mktemp("jobs") / "lake")
     serving(builder)
+    add_others(builder)
+    add_across(builder)
     lake = builder.build(SITE)
-    (job,) = ask(lake, "SELECT * FROM job_index")
+    assert_checks_pass(lake)
+    return lake
+
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def jobs(lake: Lake) -> dict[str, Row]:
+    return {row["job_id"]: row for row in ask(lake, "FROM job_index")}
+
+
+def test_formulas(jobs: dict[str, Row]) -> None:
+    job = jobs["j"]
     host = 1_000 * 50 / 2  # the node has two devices; the job held one for 50 s
     assert job["e_gpu_j"] == 10_000
     assert job["e_gpu_active_j"] + job["e_gpu_idle_j"] == job["e_gpu_j"]
@@ -64,7 +104,6 @@ def test_formulas(builder: LakeBuilder) -> None:
     )
     assert (job["name"], job["user"], job["account"], job["model"]) == ("chat", "u", "a", "m")
     assert job["reason_codes"] == ""
-    assert_checks_pass(lake)
 
 
 def test_what_is_not_measured_is_null_and_so_is_all_above(builder: LakeBuilder) -> None:
@@ -85,10 +124,8 @@ def test_host_power_without_pue_reaches_it_only(builder: LakeBuilder) -> None:
     assert job["reason_codes"] == "no_pue"
 
 
-def test_zero_tokens_and_no_tokens(builder: LakeBuilder) -> None:
-    serving(builder, tokens=0)
-    builder.job("silent", "B", T0, T0 + 50 * S)
-    rows = ask(builder.build(SITE), "SELECT * FROM job_index ORDER BY job_id")
+def test_zero_tokens_and_no_tokens(jobs: dict[str, Row]) -> None:
+    rows = [jobs["zero"], jobs["silent"]]
     assert [(r["tokenergy"], r["reason_codes"]) for r in rows] == [
         (None, "zero_tokens"),
         (None, "no_tokens"),
@@ -97,38 +134,27 @@ def test_zero_tokens_and_no_tokens(builder: LakeBuilder) -> None:
     assert rows[1]["n_generated"] is None
 
 
-def test_training_is_its_own_index(builder: LakeBuilder) -> None:
-    builder.device("A")
-    builder.power("A", level(500_000, T0, T0 + 100 * S))
-    builder.job("t", "A", T0, T0 + 100 * S)
-    builder.tokens("t", [(T0, 0), (T0 + 100 * S, 1_000_000)], kind="trained")
-    (job,) = ask(builder.build(SITE), "SELECT * FROM job_index")
+def test_training_is_its_own_index(jobs: dict[str, Row]) -> None:
+    job = jobs["trains"]
     assert job["workload"] == "training"
     assert job["te_train"] == pytest.approx(0.05, rel=1e-15)
     assert job["te_gpu_out"] is None
     assert job["tokenergy"] == pytest.approx(1.25 * (50_000 + 100_000) / 1e6, rel=1e-15)
 
 
-def test_a_job_that_trains_and_serves_has_no_index(builder: LakeBuilder) -> None:
-    serving(builder)
-    builder.tokens("j", [(T0 + 10 * S, 0), (T0 + 60 * S, 9)], kind="trained", source_id="t")
-    (job,) = ask(builder.build(SITE), "SELECT * FROM job_index")
+def test_a_job_that_trains_and_serves_has_no_index(jobs: dict[str, Row]) -> None:
+    job = jobs["both"]
     assert (job["workload"], job["tokenergy"]) == ("mixed", None)
     assert (job["te_gpu_out"], job["te_train"]) == (None, None)
     assert job["reason_codes"] == "mixed_workload"
 
 
-def test_tokens_without_energy_and_energy_without_a_job(builder: LakeBuilder) -> None:
-    serving(builder)
-    builder.tokens("stranger", [(T0, 0), (T0 + 60 * S, 9)], source_id="s")
-    builder.job("unseen", "Z", T0, T0 + 10 * S)
-    lake = builder.build(SITE)
-    rows = {r["job_id"]: r for r in ask(lake, "SELECT * FROM job_index")}
-    assert set(rows) == {"j", "stranger", "unseen"}
-    assert rows["stranger"]["n_generated"] == 9
-    assert (rows["stranger"]["e_gpu_j"], rows["stranger"]["reason_codes"]) == (None, "no_energy")
-    assert rows["unseen"]["reason_codes"] == "no_energy,no_tokens"
-    assert_checks_pass(lake)
+def test_tokens_without_energy_and_energy_without_a_job(jobs: dict[str, Row]) -> None:
+    assert jobs["stranger"]["n_generated"] == 9
+    assert (jobs["stranger"]["e_gpu_j"], jobs["stranger"]["reason_codes"]) == (None, "no_energy")
+    assert jobs["unseen"]["reason_codes"] == "no_energy,no_tokens"
+    served = {"j", "zero", "silent", "trains", "both", "beside dead", "across"}
+    assert set(jobs) == {*served, "stranger", "unseen"}
 
 
 def test_a_running_job_says_so(builder: LakeBuilder) -> None:
@@ -144,56 +170,20 @@ def test_a_running_job_says_so(builder: LakeBuilder) -> None:
     assert job["te_gpu_out"] == pytest.approx(200 * 40 / 100)
 
 
-def test_hours_add_up_to_the_job(builder: LakeBuilder) -> None:
-    edge = T0 + HOUR_US
-    builder.device("A")
-    builder.power("A", level(123_457, edge - 30 * S, edge + 30 * S, 333_333))
-    builder.job("j", "A", edge - 20 * S, edge + 10 * S)
-    builder.tokens("j", [(edge - 20 * S, 0), (edge + 10 * S, 1_001)])
-    lake = builder.build(SITE)
-    hours = ask(lake, "SELECT * FROM job_hour_index ORDER BY hour_us")
-    (job,) = ask(lake, "SELECT * FROM job_index")
-    assert [h["hour_us"] for h in hours] == [T0, edge]
+def test_hours_add_up_to_the_job(lake: Lake, jobs: dict[str, Row]) -> None:
+    job = jobs["across"]
+    rows = ask(lake, "SELECT * FROM job_hour_index ORDER BY hour_us")
+    hours = [row for row in rows if row["job_id"] == "across"]
+    assert [h["hour_us"] for h in hours] == [T0, T0 + HOUR_US]
     for name in ("e_gpu_nj", "e_host_nj", "e_facility_nj", "device_us", "n_generated"):
         assert sum(h[name] for h in hours) == job[name], name
     assert job["e_gpu_nj"] == pytest.approx(30 * 123_457 * S, abs=100)
     assert job["coverage"] == 1.0  # the pair of readings across the hour's edge counts in both
-    assert_checks_pass(lake)
 
 
-def files_of(builder: LakeBuilder) -> dict[str, bytes]:
-    root = builder.lake.root
-    return {
-        str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()
-    }
-
-
-def test_running_again_changes_no_byte(builder: LakeBuilder) -> None:
-    serving(builder)
-    builder.build(SITE)
-    before = files_of(builder)
-    builder.build(SITE)
-    assert files_of(builder) == before
-
-
-def test_a_corrected_job_list_restates_the_past(builder: LakeBuilder) -> None:
-    serving(builder)
-    builder.build(SITE)
-    builder.job("j", "A", T0 + 10 * S, T0 + 30 * S, recorded_us=T0 + 1)
-    (job,) = ask(builder.build(SITE), "SELECT e_gpu_j FROM job_index")
-    assert job["e_gpu_j"] == 4_000
-
-
-def test_digest_follows_inputs_and_site(builder: LakeBuilder) -> None:
-    serving(builder)
-    sql = "SELECT inputs_digest FROM job_index"
-    first = ask(builder.build(SITE), sql)
-    corrected = replace(SITE, periods=((T0, Constants(1_300_000, None, {})),))
-    back = replace(SITE, periods=((T0, Constants(1_250_000, None, {})),))
-    assert ask(builder.build(corrected), sql) != first
-    assert ask(builder.build(back), sql) == first
-    builder.power("A", level(200_000, T0 + 101 * S, T0 + 102 * S))
-    assert ask(builder.build(SITE), sql) != first
+def test_bounds_are_those_of_the_kind_that_counts(jobs: dict[str, Row]) -> None:
+    job = jobs["beside dead"]
+    assert (job["workload"], job["n_low"], job["n_high"]) == ("inference", 5_000, 5_000)
 
 
 HOSTILE = ["a'; DROP TABLE ledger; --", "../../etc/passwd", 'q"uo,te\n', "ünïcode 🔌", "", "<b>x"]
@@ -228,44 +218,3 @@ def test_a_running_job_through_an_unwatched_hour(builder: LakeBuilder) -> None:
     assert job["e_gpu_high_nj"] >= (2 * 300 + 700) * 3_590 * 10**9
     assert "gap" in job["reason_codes"]
     assert_checks_pass(lake)
-
-
-def test_bounds_are_those_of_the_kind_that_counts(builder: LakeBuilder) -> None:
-    serving(builder)
-    builder.tokens("j", [(T0 + 20 * S, 0), (T0 + 40 * S, 0)], kind="trained", source_id="dead")
-    (job,) = ask(builder.build(SITE), "SELECT * FROM job_index")
-    assert (job["workload"], job["n_low"], job["n_high"]) == ("inference", 5_000, 5_000)
-
-
-def test_what_has_lost_its_reason_goes(builder: LakeBuilder) -> None:
-    serving(builder)
-    builder.tokens("other", [(T0 + 5 * HOUR_US, 0), (T0 + 5 * HOUR_US + S, 9)], source_id="o")
-    lake = builder.build(SITE)
-    assert len(lake.hours("job_hour_index")) == 2
-    for path in lake.files("tokens", [T0 + 5 * HOUR_US]):
-        path.unlink()
-    builder.build(SITE)
-    assert lake.hours("job_hour_index") == [T0]
-    assert [r["job_id"] for r in ask(lake, "SELECT job_id FROM job_index")] == ["j"]
-
-
-def test_the_models_of_an_hour_get_the_tokens_of_that_hour_alone(
-    builder: LakeBuilder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stored: list[set[int]] = []
-    store_rows = hourly.store_rows
-
-    def noted(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-        if name == "token_usage":
-            stored.append(set(rows["hour_us"].to_pylist()))
-        store_rows(con, name, rows)
-
-    monkeypatch.setattr(hourly, "store_rows", noted)
-    builder.device("A")
-    builder.power("A", level(200_000, T0, T0 + 3 * HOUR_US, 10 * S))
-    builder.job("j", "A", T0, T0 + 3 * HOUR_US)
-    builder.tokens("j", [(T0, 0), (T0 + 3 * HOUR_US, 3_000)])
-    lake = builder.build()
-    assert stored == [{T0}, {T0 + HOUR_US}, {T0 + 2 * HOUR_US}]
-    workloads = ask(lake, "SELECT DISTINCT workload, n_generated FROM job_index")
-    assert workloads == [{"workload": "inference", "n_generated": 3_000}]

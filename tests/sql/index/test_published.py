@@ -12,7 +12,6 @@ per query and per token). Both are of GPUs alone.
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,57 +42,65 @@ def spread(total: int, parts: int) -> list[int]:
     return [right - left for left, right in pairwise(edges)]
 
 
-def run(
+def add(
     builder: LakeBuilder,
+    job: str,
     powers_mw: list[int],
     length_us: int,
     tokens: dict[str, int],
     energies_mj: list[int] | None = None,
-) -> dict[str, Any]:
-    """Book one job that holds boards from their first reading to their last; return its index."""
+) -> None:
+    """Add a job that holds boards of its own from their first reading to their last."""
     stamps = [*range(T0, T0 + length_us, S), T0 + length_us]
     for number, power_mw in enumerate(powers_mw):
-        name = f"GPU-{number}"
+        name = f"{job} GPU-{number}"
         builder.device(name, index=number, name="NVIDIA H100 80GB HBM3")
         counters = {T0: 0, T0 + length_us: energies_mj[number]} if energies_mj else None
         builder.power(name, [(ts, power_mw) for ts in stamps], counters=counters)
-        builder.job("bench", name, T0, T0 + length_us)
+        builder.job(job, name, T0, T0 + length_us)
     for kind, count in tokens.items():
-        builder.tokens("bench", [(T0, 0), (T0 + length_us, count)], kind=kind)
+        builder.tokens(job, [(T0, 0), (T0 + length_us, count)], kind=kind, source_id=job)
+
+
+X_LENGTH_US = round(X_ENERGY_MJ / X_POWER_MW * S)
+
+
+@pytest.fixture(scope="module")
+def booked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The index of all published runs, by their name."""
+    builder = LakeBuilder(tmp_path_factory.mktemp("published") / "lake")
+    for name, (gpus, power_w, tokens_a_second, _) in ML_ENERGY.items():
+        tokens = {"generated": round(tokens_a_second * SECONDS)}
+        add(builder, name, spread(round(power_w * 1000), gpus), SECONDS * S, tokens)
+    add(
+        builder,
+        "InferenceX",
+        spread(X_POWER_MW, X_GPUS),
+        X_LENGTH_US,
+        {"prompt_computed": X_TOKENS * 8 // 9, "generated": X_TOKENS - X_TOKENS * 8 // 9},
+        spread(X_ENERGY_MJ, X_GPUS),
+    )
     lake = builder.build()
     assert_checks_pass(lake)
-    (row,) = ask(lake, "FROM job_index")
-    return row
+    return {row["job_id"]: row for row in ask(lake, "FROM job_index")}
 
 
 @pytest.mark.parametrize("name", ML_ENERGY)
-def test_ml_energy(tmp_path: Path, name: str) -> None:
+def test_ml_energy(booked: dict[str, dict[str, Any]], name: str) -> None:
     gpus, power_w, tokens_a_second, published = ML_ENERGY[name]
-    row = run(
-        LakeBuilder(tmp_path / "lake"),
-        spread(round(power_w * 1000), gpus),
-        SECONDS * S,
-        {"generated": round(tokens_a_second * SECONDS)},
-    )
+    row = booked[name]
     digits = len(published.split(".")[1])
     assert f"{row['te_gpu_out']:.{digits}f}" == published
     assert row["te_gpu_out"] == pytest.approx(power_w / tokens_a_second, rel=2e-5)
     assert row["devices"] == gpus
 
 
-def test_inferencex(tmp_path: Path) -> None:
+def test_inferencex(booked: dict[str, dict[str, Any]]) -> None:
     """The counters tell the energy, the samples its shape."""
-    length_us = round(X_ENERGY_MJ / X_POWER_MW * S)
-    row = run(
-        LakeBuilder(tmp_path / "lake"),
-        spread(X_POWER_MW, X_GPUS),
-        length_us,
-        {"prompt_computed": X_TOKENS * 8 // 9, "generated": X_TOKENS - X_TOKENS * 8 // 9},
-        spread(X_ENERGY_MJ, X_GPUS),
-    )
+    row = booked["InferenceX"]
     assert row["method"] == "counter"
     assert f"{row['e_gpu_j']:.3f}" == "204019.925"
-    assert f"{row['e_gpu_j'] / (length_us / S):.3f}" == "2533.624"
+    assert f"{row['e_gpu_j'] / (X_LENGTH_US / S):.3f}" == "2533.624"
     assert f"{row['e_gpu_j'] / X_QUERIES:.3f}" == "5100.498"
     assert f"{row['te_gpu_total']:.6f}" == "0.616645"
 

@@ -93,46 +93,67 @@ def bounds(root: Path, cases: Sequence[Case]) -> list[Bounds]:
     return [Bounds(int(row["low"]), int(row["high"])) for row in rows]
 
 
-def test_the_truth_lies_in_the_bounds(tmp_path: Path) -> None:
-    spans = [(20.3, 30.5), (20.3, 31.5), (29.5, 40.5), (30.5, 31.5), (31.5, 50.5), (32.5, 60.0)]
-    cases = [Case(*span, gain) for span in spans for gain in (-0.0499, 0.0, 0.0499)]
-    for case, found in zip(cases, bounds(tmp_path, cases), strict=True):
+GAINS = (-0.0499, 0.0, 0.0499)
+SPANS_S = ((20.3, 30.5), (20.3, 31.5), (29.5, 40.5), (30.5, 31.5), (31.5, 50.5), (32.5, 60.0))
+READ = tuple(Case(*span, gain) for span in SPANS_S for gain in GAINS)
+
+OFF_SLOTS = (2, 28, 58, 88)
+INSIDE_S = (40.5, 45.5)
+"""Both edges are inside a block: 2 s from readings at its start and at its end."""
+BLOCKS = tuple(Case(*INSIDE_S, counted=counted) for counted in (ALWAYS, AT_SLOTS, OFF_SLOTS))
+
+BESIDE_US = (-2, -1, 1, 2)
+MOVED = tuple(Case(10, at + us / S) for at in (SLOT_S, 37, 41.5, NEXT_S) for us in BESIDE_US)
+
+SILENT = tuple(
+    Case(*span, gain, silence=range(35, 42))
+    for span in ((12.5, 38.4), (12.5, 36.5), (38.4, 56.5), (33.5, 38.4))
+    for gain in (-0.049, 0.049)
+)
+"""The silence is 7 s; the counter is read in it, 2 s after its start."""
+
+CASES = (*READ, *BLOCKS, *MOVED, *SILENT)
+
+
+@pytest.fixture(scope="module")
+def all_found(tmp_path_factory: pytest.TempPathFactory) -> list[Bounds]:
+    """The bounds of all cases, in their order."""
+    return bounds(tmp_path_factory.mktemp("rare") / "lake", CASES)
+
+
+def of(cases: Sequence[Case], all_found: list[Bounds]) -> list[Bounds]:
+    """Return the bounds of cases that follow each other."""
+    first = CASES.index(cases[0])
+    assert CASES[first : first + len(cases)] == tuple(cases)
+    return all_found[first : first + len(cases)]
+
+
+def test_the_truth_lies_in_the_bounds(all_found: list[Bounds]) -> None:
+    for case, found in zip(READ, of(READ, all_found), strict=True):
         start_us, end_us = case.span_us
         assert found.low <= energy_nj(end_us) - energy_nj(start_us) <= found.high, case
 
 
-def test_a_reading_at_the_edges_of_slots_leaves_nothing_open(tmp_path: Path) -> None:
-    """Both edges are inside a block: 2 s from readings at its start and at its end."""
-    span = (40.5, 45.5)
-    off = (2, 28, 58, 88)
-    counted = (ALWAYS, AT_SLOTS, off)
-    always, at_slots, rare = bounds(tmp_path, [Case(*span, counted=c) for c in counted])
+def test_a_reading_at_the_edges_of_slots_leaves_nothing_open(all_found: list[Bounds]) -> None:
+    always, at_slots, rare = of(BLOCKS, all_found)
     assert always == at_slots
     # For each edge what is passed of the two lines adds up to one of them.
-    more = sum(2 * (2 * S * MOST_MW) for _ in span)
+    more = sum(2 * (2 * S * MOST_MW) for _ in INSIDE_S)
     assert rare.width - always.width == pytest.approx(more, rel=0.02)
 
 
-def test_the_bounds_follow_an_edge(tmp_path: Path) -> None:
+def test_the_bounds_follow_an_edge(all_found: list[Bounds]) -> None:
     """At both edges of a slot, and inside it: a microsecond moves them by its worth."""
-    at_s = (SLOT_S, 37, 41.5, NEXT_S)
-    beside = (-2, -1, 1, 2)
-    cases = [Case(10, at + us / S) for at in at_s for us in beside]
-    found = bounds(tmp_path, cases)
-    for first in range(0, len(found), len(beside)):
-        group = found[first : first + len(beside)]
+    found = of(MOVED, all_found)
+    for first in range(0, len(found), len(BESIDE_US)):
+        group = found[first : first + len(BESIDE_US)]
         for one, other in itertools.pairwise(group):
             assert abs(one.low - other.low) < 30 * MOST_MW
             assert abs(one.high - other.high) < 30 * MOST_MW
 
 
-def test_an_edge_in_a_silence_of_the_sensor(tmp_path: Path) -> None:
-    """The counter goes on while power is not read: on each side, what the samples' end leaves open.
-
-    The silence is 7 s; the counter is read in it, 2 s after its start.
-    """
-    spans = [(12.5, 38.4), (12.5, 36.5), (38.4, 56.5), (33.5, 38.4)]
-    cases = [Case(*span, gain, silence=range(35, 42)) for span in spans for gain in (-0.049, 0.049)]
-    for case, found in zip(cases, bounds(tmp_path, cases), strict=True):
+def test_an_edge_in_a_silence_of_the_sensor(all_found: list[Bounds]) -> None:
+    """The counter goes on while power is not read: each side is bounded from the samples' end."""
+    for case, found in zip(SILENT, of(SILENT, all_found), strict=True):
         start_us, end_us = case.span_us
         assert found.low <= energy_nj(end_us) - energy_nj(start_us) <= found.high, case
