@@ -36,53 +36,100 @@ def board(builder: LakeBuilder, name: str, start: int, end: int, **of: Any) -> N
     builder.power(name, level(100_000, start, end, S), **{k: of[k] for k in of if k == "node"})
 
 
-def test_a_replaced_board_takes_no_part_of_the_host_with_it(builder: LakeBuilder) -> None:
-    board(builder, "old", T0, T0 + 60 * S, index=0)
-    board(builder, "new", T0 + 24 * HOUR_US, T0 + 24 * HOUR_US + 60 * S, index=0)
-    builder.job("j", "new", T0 + 24 * HOUR_US, T0 + 24 * HOUR_US + 60 * S)
+LATER = T0 + 24 * HOUR_US
+
+
+def add_replaced(builder: LakeBuilder) -> None:
+    """A new board in the place of an old one, a day later."""
+    of = {"index": 0, "node": "replaced", "site": "replaced"}
+    board(builder, "old", T0, T0 + 60 * S, **of)
+    board(builder, "new", LATER, LATER + 60 * S, **of)
+    builder.job("on new", "new", LATER, LATER + 60 * S, node="replaced")
+
+
+def add_unread(builder: LakeBuilder) -> None:
+    """A board that is not read any more in the hour of a job on the other one."""
+    of = {"node": "unread", "site": "unread"}
+    board(builder, "read on", EDGE - 60 * S, EDGE + 60 * S, index=0, **of)
+    board(builder, "unread", EDGE - 60 * S, EDGE - 1 * S, index=1, **of)
+    builder.job("beside unread", "read on", EDGE, EDGE + 60 * S, node="unread")
+
+
+def add_following(builder: LakeBuilder) -> None:
+    """B replaces A after 60 s, with 10 s of both."""
+    of = {"node": "following", "site": "following"}
+    board(builder, "first", T0, T0 + 60 * S, index=0, **of)
+    board(builder, "second", T0 + 50 * S, T0 + 110 * S, index=1, **of)
+    builder.job("a", "first", T0, T0 + 60 * S, node="following")
+    builder.job("b", "second", T0 + 50 * S, T0 + 110 * S, node="following")
+
+
+def add_moving(builder: LakeBuilder) -> None:
+    """A board moves to another node in mid-hour; a job holds the one that stays."""
+    board(builder, "moves", T0, T0 + 60 * S, index=0, node="from", site="moving")
+    board(builder, "stays", T0, T0 + 100 * S, index=1, node="from", site="moving")
+    board(builder, "moves", T0 + 60 * S, T0 + 100 * S, index=0, node="to", site="moving")
+    builder.job("on stays", "stays", T0, T0 + 100 * S, node="from")
+
+
+def add_idle(builder: LakeBuilder) -> None:
+    """Of three boards two are idle, one of them on another node."""
+    for index, (name, node) in enumerate((("A", "n1"), ("B", "n1"), ("C", "n2"))):
+        board(builder, name, T0, T0 + 60 * S, index=index, node=node, site="idle")
+    builder.job("on A", "A", T0, T0 + 60 * S)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Sites of their own: nobody who takes them changes them."""
+    builder = LakeBuilder(tmp_path_factory.mktemp("sites") / "lake")
+    for add in (add_replaced, add_unread, add_following, add_moving, add_idle):
+        add(builder)
     lake = builder.build(SITE)
-    job = burdened(lake)
+    assert_checks_pass(lake)
+    return lake
+
+
+def node_hours(lake: Lake, site: str) -> list[dict[str, Any]]:
+    return [row for row in ask(lake, "FROM node_hour ORDER BY node") if row["site"] == site]
+
+
+def test_a_replaced_board_takes_no_part_of_the_host_with_it(lake: Lake) -> None:
+    job = burdened(lake, "on new")
     assert (job["e_host_nj"], job["e_facility_nj"]) == (12_000 * J, 18_000 * J)
     assert job["e_facility_burdened_nj"] == 18_000 * J
-    assert_checks_pass(lake)
 
 
-def test_a_board_that_was_not_read_in_the_hour_takes_none_either(builder: LakeBuilder) -> None:
-    board(builder, "A", EDGE - 60 * S, EDGE + 60 * S, index=0)
-    board(builder, "B", EDGE - 60 * S, EDGE - 1 * S, index=1)
-    builder.job("j", "A", EDGE, EDGE + 60 * S)
-    lake = builder.build(SITE)
-    job = burdened(lake)
+def test_a_board_that_was_not_read_in_the_hour_takes_none_either(lake: Lake) -> None:
+    job = burdened(lake, "beside unread")
     assert job["e_facility_burdened_nj"] - job["e_gpu_burdened_nj"] == 12_000 * J
-    assert_checks_pass(lake)
 
 
-def test_boards_that_follow_each_other_share_one_host(builder: LakeBuilder) -> None:
-    """B replaces A after 60 s, with 10 s of both: the host draws 200 W for 110 s, no more."""
-    board(builder, "A", T0, T0 + 60 * S, index=0)
-    board(builder, "B", T0 + 50 * S, T0 + 110 * S, index=1)
-    builder.job("a", "A", T0, T0 + 60 * S)
-    builder.job("b", "B", T0 + 50 * S, T0 + 110 * S)
-    lake = builder.build(SITE)
-    (node,) = ask(lake, "FROM node_hour")
+def test_boards_that_follow_each_other_share_one_host(lake: Lake) -> None:
+    """The host draws 200 W for 110 s, no more."""
+    (node,) = node_hours(lake, "following")
     assert (node["watched_us"], node["capacity_us"], node["idle_us"]) == (110 * S, 120 * S, 0)
     assert node["e_host_nj"] == 22_000 * J
     assert [burdened(lake, job)["e_host_nj"] for job in "ab"] == [11_000 * J, 11_000 * J]
-    assert_checks_pass(lake)
 
 
-def test_a_board_that_moves_in_mid_hour(builder: LakeBuilder) -> None:
+def test_a_board_that_moves_in_mid_hour(lake: Lake) -> None:
     """Each node's host draws its power while it is watched, whichever board was there."""
-    board(builder, "A", T0, T0 + 60 * S, index=0)
-    board(builder, "B", T0, T0 + 100 * S, index=1)
-    board(builder, "A", T0 + 60 * S, T0 + 100 * S, index=0, node="n2")
-    builder.job("j", "B", T0, T0 + 100 * S)
-    lake = builder.build(SITE)
-    nodes = {row["node"]: row for row in ask(lake, "FROM node_hour")}
-    assert nodes["n1"]["e_host_nj"] == 20_000 * J
-    assert nodes["n2"]["e_host_nj"] == 8_000 * J
-    assert burdened(lake)["e_host_nj"] == 20_000 * J * 100 // 160
-    assert_checks_pass(lake)
+    nodes = {row["node"]: row for row in node_hours(lake, "moving")}
+    assert nodes["from"]["e_host_nj"] == 20_000 * J
+    assert nodes["to"]["e_host_nj"] == 8_000 * J
+    assert burdened(lake, "on stays")["e_host_nj"] == 20_000 * J * 100 // 160
+
+
+def test_idle_capacity_has_a_line_of_its_own(lake: Lake) -> None:
+    """Each node has its own part of what is idle."""
+    rows = node_hours(lake, "idle")
+    # Of the pool, 12 kJ of boards and 6 + 12 kJ of hosts, each board stands for a third.
+    assert [row["unborne_gpu_nj"] for row in rows] == [4_000 * J, 4_000 * J]
+    assert [row["unborne_facility_nj"] for row in rows] == [10_000 * J, 10_000 * J]
+    job = burdened(lake, "on A")
+    assert job["e_gpu_burdened_nj"] == 10_000 * J
+    assert job["e_facility_burdened_nj"] == 6_000 * J + 6_000 * J + 10_000 * J
 
 
 SHARES_PPM = (1_000_000, 500_000, 1)
@@ -128,22 +175,6 @@ def test_no_device_time_is_no_energy_of_an_undeclared_host(builder: LakeBuilder)
     hours = ask(lake, "SELECT device_us, e_host_nj FROM job_hour_index ORDER BY hour_us")
     assert [(h["device_us"], h["e_host_nj"]) for h in hours] == [(30 * S, None), (1, 0)]
     assert burdened(lake)["e_host_nj"] is None
-
-
-def test_idle_capacity_has_a_line_of_its_own(builder: LakeBuilder) -> None:
-    """Of three boards two are idle, one of them on another node: each node has its own part."""
-    for index, (name, node) in enumerate((("A", "n1"), ("B", "n1"), ("C", "n2"))):
-        board(builder, name, T0, T0 + 60 * S, index=index, node=node)
-    builder.job("j", "A", T0, T0 + 60 * S)
-    lake = builder.build(SITE)
-    rows = ask(lake, "FROM node_hour ORDER BY node")
-    # Of the pool, 12 kJ of boards and 6 + 12 kJ of hosts, each board stands for a third.
-    assert [row["unborne_gpu_nj"] for row in rows] == [4_000 * J, 4_000 * J]
-    assert [row["unborne_facility_nj"] for row in rows] == [10_000 * J, 10_000 * J]
-    job = burdened(lake)
-    assert job["e_gpu_burdened_nj"] == 10_000 * J
-    assert job["e_facility_burdened_nj"] == 6_000 * J + 6_000 * J + 10_000 * J
-    assert_checks_pass(lake)
 
 
 def test_watched_time_is_a_union() -> None:
