@@ -86,7 +86,7 @@ bench-timing: .venv/dev.stamp ## how punctual the collector's ticks are over 10 
 oracle: .venv/dev.stamp ## compare the tool with an oracle in plain Python on 2,000 staged histories (10 minutes)
 	$(BIN)/python -m tests.oracle.run --histories 2000 --workers $(WORKERS)
 
-oracle-mutations: .venv/dev.stamp ## break the tool in 45 ways: the oracle must notice each (10 minutes)
+oracle-mutations: .venv/dev.stamp ## break the tool in 47 ways: the oracle must notice each (10 minutes)
 	$(BIN)/python -m tests.oracle.mutations --workers $(WORKERS)
 
 chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its disk, disconnect its store

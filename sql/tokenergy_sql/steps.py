@@ -209,19 +209,24 @@ def summary(done: Indexed) -> str:
     return f"{jobs}; {len(done.causes)} of {hours} derived ({why}); {revision}"
 
 
-def print_checks(root: Path, limit: int, hours: list[int] | None = None) -> bool:
-    """Run the checks, print them and return whether all passed.
+def print_checks(
+    root: Path, limit: int, hours: list[int] | None = None, only: list[str] | None = None
+) -> bool:
+    """Run the checks, or `only` those named, print them and return whether all passed.
 
     `hours` limits only the checks that work hour by hour.
 
     Raises:
-        UserError: the lake has no such hour.
+        UserError: the lake has no such hour, or there is no such check.
     """
-    from tokenergy_sql.checks.checking import run_checks
+    from tokenergy_sql.checks.checking import run_checks, texts_by_name
 
     lake, passed = Lake(root), True
     require_hours(lake, hours, SEGMENTS)
-    for finding in run_checks(lake, hours):
+    for name in {*(only or ())}.difference(texts_by_name()):
+        known = ", ".join(texts_by_name())
+        raise UserError(f"--only {name}: there is no such check; the checks are: {known}")
+    for finding in run_checks(lake, hours, only or None):
         print("\n".join(finding.lines(limit)))
         passed = passed and not finding.breach
     return passed

@@ -167,6 +167,11 @@ def _usage(said: Printed, books: Books) -> Iterator[Difference]:
         right = books.used[key].tokens if key in books.used else None
         if got != right:
             yield Difference(history_of(key[0]), f"token_usage {key}", got, right)
+            continue
+        said_odd = "token_anomaly" in (said.usage[key]["reasons"] or "")
+        if said_odd != books.used[key].odd:
+            what = f"token_usage {key} token_anomaly"
+            yield Difference(history_of(key[0]), what, said_odd, books.used[key].odd)
 
 
 def _ledger(said: Printed, books: Books) -> Iterator[Difference]:

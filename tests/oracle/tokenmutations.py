@@ -14,6 +14,13 @@ TOKEN_MUTATIONS = [
         "restarts",
     ),
     Mutation(
+        "two processes that live at once leave nothing open",
+        f"{MODELS}/token_turn.sql",
+        "AND a.last_us > b.start_us + us_per_second()",
+        "AND false",
+        "taking_turns",
+    ),
+    Mutation(
         "a counter that fell adds nothing",
         f"{MODELS}/token_step.sql",
         "WHEN what = 'restart' THEN value",

@@ -163,7 +163,8 @@ def _check_values(name: str, array: pa.ChunkedArray, *, nullable: bool) -> None:
 class RowGroup:
     """One row group of a file and its statistics; None where a column has none.
 
-    `constant` names the numeric columns that hold the same value in every row.
+    `constant` names the numeric columns that hold the same value in every row, `empty` the columns
+    that are NULL in every row.
     """
 
     number: int
@@ -171,6 +172,7 @@ class RowGroup:
     first: dict[str, Any]
     last: dict[str, Any]
     constant: frozenset[str]
+    empty: frozenset[str]
 
 
 class RawFile:
@@ -205,14 +207,20 @@ class RawFile:
         self._file.close()
 
     def groups(self, names: Sequence[str]) -> list[RowGroup]:
-        """Return the row groups, with the smallest and largest values of some columns."""
+        """Return the row groups, with the smallest and largest values of some columns.
+
+        A column that the file lacks is NULL in every row.
+        """
         with _sorted_errors(self._path):
             metadata = self._file.metadata
             places = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
             found = []
             for number in range(metadata.num_row_groups):
                 group = metadata.row_group(number)
-                stats = {name: group.column(places[name]).statistics for name in names}
+                stats = {
+                    name: group.column(places[name]).statistics if name in places else None
+                    for name in names
+                }
                 ranges = {name: s if s and s.has_min_max else None for name, s in stats.items()}
                 first = {name: s.min if s else None for name, s in ranges.items()}
                 last = {name: s.max if s else None for name, s in ranges.items()}
@@ -225,7 +233,13 @@ class RawFile:
                     and s.has_null_count
                     and s.null_count == 0
                 )
-                found.append(RowGroup(number, group.num_rows, first, last, constant))
+                empty = frozenset(
+                    name
+                    for name, s in stats.items()
+                    if name not in places
+                    or (s and s.has_null_count and s.null_count == group.num_rows)
+                )
+                found.append(RowGroup(number, group.num_rows, first, last, constant, empty))
             return found
 
     def read(self, number: int, names: Sequence[str]) -> pa.Table:

@@ -7,7 +7,7 @@ and macros of `views/`. `file.py` gives the same to any DuckDB client.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,7 @@ def connect(
     adhoc: bool = False,
     named: frozenset[str] | None = None,
     allocation: pa.Table | None = None,
+    without: Collection[str] = (),
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection over a lake.
 
@@ -73,9 +74,12 @@ def connect(
         named: the tables that will be read, if known; all if None. Files of other tables are not
             opened beforehand: their views find them by a pattern. See `views.tables_named`.
         allocation: `allocations(lake)`, if the caller has it.
+        without: tables that get no view, and so none of our own views that read them.
     """
     con = open_memory()
     for name, table in TABLES.items():
+        if name in without:
+            continue
         if named is not None and name not in named:
             text = _select_unopened(lake, table)
         else:
@@ -86,13 +90,15 @@ def connect(
     if adhoc:
         views.define(con, (*views.BASIC, *views.ADHOC))
     else:
-        views.define(con, (*views.UNITS, *_own_views(named), *views.BASIC))
+        there = frozenset({*TABLES, *views.PYTHON_TABLES}.difference(without))
+        own = _own_views(there if named is None else named & there)
+        views.define(con, (*views.UNITS, *own, *views.BASIC))
     return con
 
 
-def _own_views(named: frozenset[str] | None) -> list[str]:
+def _own_views(read: frozenset[str]) -> list[str]:
     """Return our own views of the tables that will be read: to create one looks at its files."""
-    return [n for n in views.OWN if named is None or named.issuperset(views.definition(n).sources)]
+    return [name for name in views.OWN if read.issuperset(views.definition(name).sources)]
 
 
 def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, validated: bool) -> str:

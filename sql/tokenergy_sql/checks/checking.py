@@ -9,8 +9,9 @@ does once they are uploaded: its query `left_out` says which, and its finding co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -75,24 +76,39 @@ class Finding:
         return f" ({self.left_out} {what} left out: the readings were removed)"
 
 
-def run_checks(lake: Lake, hours: Sequence[int] | None = None) -> list[Finding]:
+@cache
+def texts_by_name() -> dict[str, str]:
+    """Return the SQL of each check, in the order of their names."""
+    folder = resources.files("tokenergy_sql.checks")
+    files = sorted((e for e in folder.iterdir() if e.name.endswith(".sql")), key=lambda e: e.name)
+    return {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in files}
+
+
+def run_checks(
+    lake: Lake, hours: Sequence[int] | None = None, only: Collection[str] | None = None
+) -> list[Finding]:
     """Run the checks on a lake, in the order of their names.
 
     Args:
         lake: the lake.
         hours: starts of hours, microseconds UTC: hourly checks examine only these, the others
             still everything. All hours if None.
+        only: names of the checks to run; all if None.
+
+    Raises:
+        ValueError: `only` has a name that no check has.
     """
-    folder = resources.files("tokenergy_sql.checks")
-    files = sorted((e for e in folder.iterdir() if e.name.endswith(".sql")), key=lambda e: e.name)
-    texts = [(file.name.removesuffix(".sql"), file.read_text("utf-8")) for file in files]
+    if unknown := {*(only or ())}.difference(texts_by_name()):
+        raise ValueError(f"there is no check {', '.join(sorted(unknown))}")
+    texts = [one for one in texts_by_name().items() if only is None or one[0] in only]
 
     def run() -> list[Finding]:
         held = allocations(lake)
-        found = _run_all(lake, held, [text for text in texts if not _is_hourly(text[1])], None, [])
+        whole = [text for text in texts if not _is_hourly(text[1])]
         hourly = [text for text in texts if _is_hourly(text[1])]
+        found = _run_all(lake, held, whole, None, []) if whole else []
         folders = PowerFolders(lake)
-        for scope in _scopes(lake, hours):
+        for scope in _scopes(lake, hours) if hourly else ():
             gone = [
                 (hour_us, one.node, one.own, one.waiting)
                 for hour_us in scope["segment"]
@@ -151,15 +167,17 @@ def _create_power_file(con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequen
 
 def _run(con: duckdb.DuckDBPyConnection, name: str, text: str) -> Finding:
     title, kind = (line.removeprefix("--").strip() for line in text.splitlines()[:2])
-    result = con.sql(text)
+    result = con.execute(text)
+    columns = [column for column, *_ in result.description or ()]
+    rows = result.fetchall()
     skips = _LEFT_OUT.search(text)
     return Finding(
         name=name,
         title=title,
         fatal={"fail": True, "warn": False}[kind.split(", ")[0]],
-        columns=list(result.columns),
-        rows=result.fetchall(),
-        left_out=len(con.sql(skips[1]).fetchall()) if skips else 0,
+        columns=columns,
+        rows=rows,
+        left_out=len(con.execute(skips[1]).fetchall()) if skips else 0,
     )
 
 

@@ -167,6 +167,10 @@ def check(
     limit: Annotated[
         int, typer.Option("--limit", min=0, help="How many offending rows to show for each check.")
     ] = 5,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="CHECK", help="Run only this check; can be repeated."),
+    ] = None,
 ) -> None:
     """Check the books: ledger against meters, jobs against ledger, bounds and sums.
 
@@ -178,10 +182,11 @@ def check(
     Examples:
       tokenergy check --lake ./lake
       tokenergy check --lake ./lake --hour 2026-01-15T08
+      tokenergy check --lake ./lake --only law --limit 50
     """
     from tokenergy_sql import steps
 
-    if not steps.print_checks(lake, limit, parse_hours(hour)):
+    if not steps.print_checks(lake, limit, parse_hours(hour), only):
         raise typer.Exit(1)
 
 

@@ -49,11 +49,16 @@ def power_schema() -> pa.Schema:
 
 def before_mw(hour: Hour) -> np.ndarray:
     """Return the power at the end of the covered segment before each, `NONE` if there is none."""
-    place = np.arange(len(hour.start_us))
-    covered = np.maximum.accumulate(np.where(hour.covered_us > 0, place, NONE))
-    before = np.concatenate([[NONE], covered[:-1]])
-    first = np.repeat(hour.offsets[:-1], np.diff(hour.offsets))
-    return np.where(before >= first, hour.end_mw[before], np.int32(NONE))
+    before = np.full_like(hour.end_mw, NONE)
+    before[1:] = hour.end_mw[:-1]
+    # Few segments follow one without readings: only for these is the last covered one looked for.
+    late = np.flatnonzero(hour.covered_us[:-1] == 0) + 1
+    covered = np.concatenate([[NONE], np.flatnonzero(hour.covered_us > 0)])
+    last = covered[np.searchsorted(covered, late) - 1]
+    first = hour.offsets[np.searchsorted(hour.offsets, late, side="right") - 1]
+    before[late] = np.where(last >= first, hour.end_mw[last], NONE)
+    before[hour.offsets[:-1][np.diff(hour.offsets) > 0]] = NONE
+    return before
 
 
 def piece_of(

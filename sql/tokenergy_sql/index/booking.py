@@ -76,7 +76,7 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
 def _edges(con: duckdb.DuckDBPyConnection, devices: int) -> Edges:
     from tokenergy_transforms.booking.blocks import Edges
 
-    found = con.sql(
+    found = con.execute(
         "SELECT place, cut_us FROM job_edge JOIN device_place USING (device_id) "
         "ORDER BY place, cut_us"
     ).fetchnumpy()
@@ -122,7 +122,7 @@ def _shifts(con: duckdb.DuckDBPyConnection) -> Shifts:
 
     con.execute(f"CREATE TEMP TABLE edge AS {model_text('edge')}")
     names = Shifts.__slots__
-    found = con.sql(
+    found = con.execute(
         f"SELECT {', '.join(f'coalesce({name}, 0) AS {name}' for name in names)} "  # noqa: S608
         "FROM job_edge JOIN device_place USING (device_id) "
         "LEFT JOIN edge USING (device_id, cut_us) "
@@ -134,7 +134,7 @@ def _shifts(con: duckdb.DuckDBPyConnection) -> Shifts:
 def _sensors(con: duckdb.DuckDBPyConnection) -> Sensors:
     from tokenergy_transforms.booking.parts import Sensors
 
-    found = con.sql(model_text("device_sensor")).fetchnumpy()
+    found = con.execute(model_text("device_sensor")).fetchnumpy()
     return Sensors(**{name: _values(column) for name, column in found.items()})
 
 
@@ -157,7 +157,7 @@ def _claims(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> tuple
         "CREATE TEMP TABLE job_place AS SELECT job_id, row_number() OVER (ORDER BY job_id) - 1 AS "
         "place FROM (SELECT DISTINCT job_id FROM claim WHERE job_id IS NOT NULL)"
     )
-    found = con.sql(
+    found = con.execute(
         "SELECT claim.* EXCLUDE (job_id), coalesce(place, -1)::INT AS job FROM claim "
         "LEFT JOIN job_place USING (job_id) ORDER BY span, upper_ppm"
     ).fetchnumpy()
@@ -169,7 +169,7 @@ def _claims(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> tuple
         _values(found["whole_ppm"]),
         _values(found["shared"]),
     )
-    jobs = con.sql("SELECT job_id FROM job_place ORDER BY place").fetchall()
+    jobs = con.execute("SELECT job_id FROM job_place ORDER BY place").fetchall()
     return claims, [job for (job,) in jobs]
 
 
@@ -177,7 +177,7 @@ def _activity(con: duckdb.DuckDBPyConnection, jobs: list[str]) -> tuple[Activity
     """Return when the jobs' token counters were read, and when they moved."""
     from tokenergy_transforms.booking.activity import covered
 
-    found = con.sql(
+    found = con.execute(
         "SELECT place::INT AS job, from_us, to_us, coalesce(moved, false) AS moved "
         "FROM job_activity JOIN job_place USING (job_id) ORDER BY job, from_us, to_us"
     ).fetchnumpy()
@@ -191,7 +191,7 @@ def _activity(con: duckdb.DuckDBPyConnection, jobs: list[str]) -> tuple[Activity
 def _gauges(con: duckdb.DuckDBPyConnection, devices: int) -> Gauges:
     from tokenergy_transforms.booking.gauges import Gauges
 
-    found = con.sql(model_text("gauge")).fetchnumpy()
+    found = con.execute(model_text("gauge")).fetchnumpy()
     place, *rest = (_values(found[name]) for name in found)
     return Gauges(_offsets(place, devices), *rest)
 

@@ -31,7 +31,7 @@ _UNREAD_TABLES = (
     *("power", "host", "clock", "event", "jobs", "load_profile", "load_spectrum", "job_index"),
     *("state", "tokens", "segment", "ledger", "node_hour"),
 )
-"""Tables that no model reads, or only some hours of: their other files are not opened."""
+"""Tables that no model reads, or only models of an hour."""
 
 _PROCESSES = ("token_stretch", "token_moved", "token_reading")
 _GROWTH = ("token_counter", "token_seen", *_PROCESSES, "token_step", "token_growth")
@@ -55,8 +55,8 @@ def connect(
         held: `allocations(lake)`.
         hours: of these tables, only these hours.
     """
-    unread: dict[str, list[int]] = {name: [] for name in _UNREAD_TABLES}
-    return catalog.connect(lake, {**unread, **(hours or {})}, allocation=held)
+    unread = {*_UNREAD_TABLES}.difference(hours or ())
+    return catalog.connect(lake, hours, allocation=held, without=unread)
 
 
 def create_parameters(con: duckdb.DuckDBPyConnection, hour_us: int, digest: str) -> None:
@@ -81,7 +81,7 @@ def create_site(
     con.execute("CREATE TEMP TABLE site_node (node VARCHAR, host_mw BIGINT)")
     # A node that no collector saw has a host too: jobs may claim its boards.
     known = "SELECT node FROM device UNION SELECT node FROM allocation ORDER BY node"
-    nodes = [node for (node,) in con.sql(known).fetchall()]
+    nodes = [node for (node,) in con.execute(known).fetchall()]
     if hosts := constants.of_nodes(nodes):
         con.executemany("INSERT INTO site_node VALUES ($1, $2)", [*hosts.items()])
 

@@ -100,7 +100,7 @@ def points(
 def _edges_by_hour(con: duckdb.DuckDBPyConnection) -> dict[int, list[Edge]]:
     """Return the edges of jobs by hour, sorted by job."""
     found: dict[int, list[Edge]] = {}
-    spans = con.sql("SELECT job_id, job_start_us, job_end_us FROM token_span ORDER BY job_id")
+    spans = con.execute("SELECT job_id, job_start_us, job_end_us FROM token_span ORDER BY job_id")
     for job_id, *span in spans.fetchall():
         for hour in sorted({hour_of(at_us) for at_us in span if at_us is not None}):
             start_us, end_us = (
@@ -147,7 +147,7 @@ def _write_points(
 
 def _warn_of_ignored(con: duckdb.DuckDBPyConnection, hour: int) -> None:
     """Warn of readings that are in the wrong hour's partition, or that no counter can have."""
-    ((misplaced, implausible),) = con.sql(
+    ((misplaced, implausible),) = con.execute(
         "SELECT count(*) FILTER (WHERE hour_of(ts_us) <> hour_us), "
         "count(*) FILTER (WHERE value NOT BETWEEN 0 AND most) FROM tokens, parameters"
     ).fetchall()

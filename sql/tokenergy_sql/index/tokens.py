@@ -175,7 +175,7 @@ def _read_moved(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         "CREATE OR REPLACE TEMP TABLE moved_node AS SELECT DISTINCT node "
         "FROM token_moved JOIN token_counter USING (counter) WHERE off_us <> 0"
     )
-    nodes = [node for (node,) in con.sql("FROM moved_node ORDER BY node").fetchall()]
+    nodes = [node for (node,) in con.execute("FROM moved_node ORDER BY node").fetchall()]
     if nodes:
         files = [one for node in nodes for one in lake.valid_files("tokens", node=node)]
         con.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS {select_from(TOKENS, files)}")

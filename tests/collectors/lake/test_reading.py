@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake.contract import POWER, TABLES
+from tokenergy_collectors.lake.contract import POWER, SEGMENT, TABLES
 from tokenergy_collectors.lake.quarantine import quarantined
-from tokenergy_collectors.lake.reading import BrokenFileError, columns_of, read_columns
+from tokenergy_collectors.lake.reading import BrokenFileError, RawFile, columns_of, read_columns
 
 
 @pytest.fixture
@@ -206,3 +206,20 @@ def test_every_raw_table_is_read_as_it_was_written(tmp_path):
         assert len(rows) == 1
         assert builder.lake.quarantine_damaged([name]) == 0
     assert list(itertools.chain(*builder.lake.read("state")["pids"].to_pylist())) == [1, 2]
+
+
+def test_columns_without_a_value_are_named(tmp_path):
+    path = tmp_path / "segment.parquet"
+    rows = [{"device_id": "A", "node": "n", "start_us": 1, "end_us": 2, "covered_us": 0}] * 2
+    none = ("readings", "max_gap_us", "energy_nj", "rise_mw_s", "fall_mw_s")
+    some = {**dict.fromkeys(none, 0), "min_mw": 7}
+    schema = SEGMENT.schema()
+    full = [{name: {**row, **some}.get(name) for name in schema.names} for row in rows]
+    full[1]["min_mw"] = None
+    table = pa.Table.from_pylist(full, schema=schema).drop_columns(["doubt_nj"])
+    pq.write_table(table, path)
+    with RawFile(path, SEGMENT) as file:
+        (group,) = file.groups(("min_mw", "reasons", "sparse_us", "doubt_nj", "start_us"))
+        assert group.empty == {"reasons", "sparse_us", "doubt_nj"}
+        assert group.constant == {"start_us"}
+        assert file.read(0, ["doubt_nj"])["doubt_nj"].null_count == 2

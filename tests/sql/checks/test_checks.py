@@ -31,7 +31,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def found(lake: Lake, name: str, hours: list[int] | None = None) -> Finding:
-    (finding,) = [f for f in run_checks(lake, hours) if f.name == name]
+    (finding,) = run_checks(lake, hours, [name])
     return finding
 
 

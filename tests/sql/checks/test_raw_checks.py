@@ -30,7 +30,7 @@ def builder(tmp_path: Path) -> LakeBuilder:
 
 
 def found(lake: Lake, name: str) -> Finding:
-    (finding,) = [f for f in run_checks(lake) if f.name == name]
+    (finding,) = run_checks(lake, only=[name])
     return finding
 
 

@@ -33,6 +33,9 @@ _NUMBERS = (
 _TEXTS = ("device_id", "node")
 _COLUMNS = (*_NUMBERS, "reasons")
 _DOUBTS = ("sparse_us", "doubt_nj")
+_RARE = (*_DOUBTS, "reasons")
+"""Columns that few files have a value in: where one has none, the column is not read."""
+
 _THREADS = os.cpu_count() or 1
 
 
@@ -92,8 +95,11 @@ def read_hour(lake: Lake, hour_us: int) -> Hour:
     def read(path: Path) -> list[pa.Table]:
         try:
             with RawFile(path, SEGMENT, (*_TEXTS, "reasons")) as file:
-                names = (*_TEXTS, *_NUMBERS, "reasons")
-                return [file.read(group.number, names) for group in file.groups(())]
+                names = (*_TEXTS, *_COLUMNS)
+                return [
+                    file.read(group.number, [name for name in names if name not in group.empty])
+                    for group in file.groups(_RARE)
+                ]
         except BrokenFileError as error:
             lake.quarantine(path, SEGMENT, str(error))
             return []
@@ -139,10 +145,13 @@ def _gather(pieces: list[pa.Table], runs: list[_Run]) -> Hour:
     np.add.at(counts, [place[run.device] + 1 for run in runs], sizes)
 
     def gathered(name: str) -> np.ndarray:
-        parts = [_bits(p[name]) if name == "reasons" else _values(p[name], name) for p in pieces]
-        whole = np.empty(sizes.sum(), _dtype(name))
+        parts = [
+            _values(piece[name], name) if name in piece.schema.names else None for piece in pieces
+        ]
+        whole = (np.zeros if name in _RARE else np.empty)(sizes.sum(), _dtype(name))
         for run, end in zip(runs, ends.tolist(), strict=True):
-            whole[end - (run.last - run.first) : end] = parts[run.piece][run.first : run.last]
+            if (part := parts[run.piece]) is not None:
+                whole[end - (run.last - run.first) : end] = part[run.first : run.last]
         return whole
 
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -159,17 +168,15 @@ def _dtype(name: str) -> np.dtype[Any]:
 
 
 def _values(column: pa.ChunkedArray, name: str) -> np.ndarray:
-    if name in _DOUBTS and column.null_count == len(column):
-        return np.zeros(len(column), np.int64)
+    if name == "reasons":
+        return _bits(column)
     missing = 0 if name in _DOUBTS else NONE
     values: np.ndarray = column.combine_chunks().fill_null(missing).to_numpy(zero_copy_only=False)
     return values
 
 
 def _bits(column: pa.ChunkedArray) -> I32:
-    """Return reason codes as bits; a file of an earlier version has none."""
-    if column.null_count == len(column):
-        return np.zeros(len(column), np.int32)
+    """Return reason codes as bits."""
     codes = column.combine_chunks()
     texts = [TEXTS.index(text) for text in codes.dictionary.to_pylist()]
     found: I32 = np.array([*texts, 0], np.int32)[codes.indices.fill_null(-1).to_numpy()]
