@@ -9,12 +9,13 @@ import pytest
 from tests.support.cluster import small_cluster
 from tests.support.once import once
 from tokenergy_collectors.lake import Lake
+from tokenergy_sql.catalog.file import write_catalog
 from tokenergy_sql.index.site import load_site
 
 
 def _make_cluster(folder: Path) -> None:
     root = folder / "lake"
-    small_cluster(root).build(load_site(None, root))
+    write_catalog(small_cluster(root).build(load_site(None, root)))
 
 
 @pytest.fixture(scope="session")
