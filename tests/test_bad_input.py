@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import command as run
 from tokenergy_collectors.lake import Lake
 
 GOOD = (
@@ -17,7 +18,8 @@ GOOD = (
 )
 
 
-def run(name: str, *arguments: str) -> tuple[int, str, str]:
+def installed(name: str, *arguments: str) -> tuple[int, str, str]:
+    """Run the script that is installed, as a process."""
     command = [str(Path(sys.executable).parent / name), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr
@@ -104,6 +106,18 @@ def test_bad_configuration(tmp_path: Path, text: str, says: str) -> None:
     line = refused("tokenergy-collect", "run", "--config", str(config))
     assert says in line
     assert str(config) in line
+
+
+@pytest.mark.parametrize("name", ["tokenergy", "tokenergy-collect"])
+def test_the_installed_scripts_do_the_same(tmp_path: Path, name: str) -> None:
+    """In processes of their own: what the other tests find by the entry points."""
+    words = {
+        "tokenergy": ["index", "--lake", str(tmp_path), "--site", str(tmp_path / "no.toml")],
+        "tokenergy-collect": ["run", "--config", str(tmp_path / "no.toml")],
+    }[name]
+    code, out, err = installed(name, *words)
+    assert (code, out, err) == run(name, *words)
+    assert (code, out, err[:7], len(err.splitlines())) == (2, "", "error: ", 1)
 
 
 def test_missing_configuration(tmp_path: Path) -> None:

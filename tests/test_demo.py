@@ -9,13 +9,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from tests.support.commands import command
 from tests.support.lakes import T0
 from tokenergy_collectors.lake import Lake
 
 
 def tokenergy(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "tokenergy"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    words = [str(Path(sys.executable).parent / "tokenergy"), *arguments]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_accounts_of_every_kind_occur(demo: tuple[Path, str]) -> None:
 
 def test_one_unit_in_one_row_is_a_breach(demo: tuple[Path, str]) -> None:
     root = demo[0] / "lake"
-    assert tokenergy("check", "--lake", str(root)).returncode == 0
+    assert command("tokenergy", "check", "--lake", str(root))[0] == 0
     lake = Lake(root)
     ledger = lake.read("ledger", [T0])
     place = ledger.column_names.index("energy_nj")
@@ -60,19 +61,19 @@ def test_one_unit_in_one_row_is_a_breach(demo: tuple[Path, str]) -> None:
     energy[4321] += 1
     altered = ledger.set_column(place, ledger.schema.field(place), pa.array(energy))
     lake.replace("ledger", altered, T0, "ledger")
-    done = tokenergy("check", "--lake", str(root))
-    assert done.returncode == 1
+    code, out, _ = command("tokenergy", "check", "--lake", str(root))
+    assert code == 1
     device = ledger["device_id"][4321].as_py()
-    assert "FAIL law" in done.stdout
-    assert f"device_id={device} hour=2026-01-15T08:00Z" in done.stdout
-    assert "difference_nj=1" in done.stdout
+    assert "FAIL law" in out
+    assert f"device_id={device} hour=2026-01-15T08:00Z" in out
+    assert "difference_nj=1" in out
     lake.replace("ledger", ledger, T0, "ledger")
-    assert tokenergy("check", "--lake", str(root)).returncode == 0
+    assert command("tokenergy", "check", "--lake", str(root))[0] == 0
 
 
 def test_a_missing_profile_leaves_an_earlier_demo_alone(demo: tuple[Path, str]) -> None:
     folder, _ = demo
     before = sorted(p.name for p in (folder / "lake").iterdir())
-    done = tokenergy("demo", "--out", str(folder), "--profile", "no-such-profile")
-    assert done.returncode == 2
+    words = ("demo", "--out", str(folder), "--profile", "no-such-profile")
+    assert command("tokenergy", *words)[0] == 2
     assert sorted(p.name for p in (folder / "lake").iterdir()) == before

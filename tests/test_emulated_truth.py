@@ -6,6 +6,7 @@ wrong power readings: what is found then rests on the samples, and the bounds mu
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -86,13 +87,20 @@ def run(folder: Path, unsupported: str = "", gain_ppm: int = 0) -> tuple[Lake, d
     lake = Lake(folder / "lake")
     for hour, node in worklist(lake):
         aggregate(lake, hour, node, 1_000_000, "cpu")
-    index(lake, Site(None, None, {}), progress=lambda _: None)
+    index(lake, Site(None, None, {}), progress=lambda _: None, catalog=False)
     assert_checks_pass(lake)
     return lake, {row.job_id: row for row in score(lake, [folder / "truth.json"])}
 
 
-def test_with_a_counter(tmp_path: Path) -> None:
-    lake, scored = run(tmp_path)
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Scored]]:
+    """The folder of boards with an exact counter, and how their lake scored."""
+    folder = tmp_path_factory.mktemp("counted")
+    return folder, run(folder)[1]
+
+
+def test_with_a_counter(counted: tuple[Path, dict[str, Scored]]) -> None:
+    lake, scored = Lake(counted[0] / "lake"), counted[1]
     assert all(row.passed for row in scored.values())
     assert abs(scored["short"].error or 1) < 1e-4
     assert len(lake.hours("segment")) == 2  # the job runs across the hour
@@ -127,18 +135,15 @@ def test_a_sensor_that_is_off_is_told_and_does_not_move_the_total(
     assert method in jobs[0]["reason_codes"]
 
 
-def test_a_wrong_truth_is_a_miss(tmp_path: Path) -> None:
+def test_a_wrong_truth_is_a_miss(counted: tuple[Path, dict[str, Scored]], tmp_path: Path) -> None:
     """The score can fail: a truth that is 2 % off, or one token off, is a miss."""
-    run(tmp_path)
     truth = tmp_path / "truth.json"
-    import json
-
-    content = json.loads(truth.read_text())
+    content = json.loads((counted[0] / "truth.json").read_text())
     for row in content["rows"]:
         if row["row"] == "allocation" and row["job_id"] == "serve":
             row["energy_nj"] = row["energy_nj"] * 102 // 100
         if row["row"] == "tokens" and row["job_id"] == "train":
             row["trained"] += 1
     truth.write_text(json.dumps(content))
-    verdicts = {row.job_id: row.passed for row in score(Lake(tmp_path / "lake"), [truth])}
+    verdicts = {row.job_id: row.passed for row in score(Lake(counted[0] / "lake"), [truth])}
     assert verdicts == {"serve": False, "train": False, "short": True}

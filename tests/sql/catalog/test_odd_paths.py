@@ -16,6 +16,8 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_sql.catalog.duck import literal, open_memory, pattern, quoted
 from tokenergy_sql.catalog.file import NAME, write_catalog
 from tokenergy_sql.cli import app
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import Site
 from tokenergy_sql.terminal.query import run_query
 
 ROOT = Path(__file__).parents[3]
@@ -79,7 +81,7 @@ ODD = ("a\\b lake", 'it\'s [a] *?%41 "lake"')
 @pytest.mark.parametrize("name", ODD)
 def test_all_commands(tmp_path: Path, name: str) -> None:
     root = tmp_path / name / "x" if name == ODD[1] else tmp_path / name
-    lake = small_cluster(root).build()
+    lake = small_cluster(root).lake
     out = tmp_path / "it's [o]*\\ut.csv"
     for arguments in (
         ["aggregate", "--device", "cpu"],
@@ -115,6 +117,7 @@ def test_the_catalog_of_a_lake_with_a_backslash(
     builder.power("A", level(100_000, T0, T0 + S))
     builder.job("j", "A", T0, T0 + S)
     lake = builder.build()
+    index(lake, Site(None, None, {}), progress=lambda _: None)
     assert "catalog.duckdb is left out: DuckDB cannot open a database below a" in caplog.text
     with pytest.raises(UserError, match="use `tokenergy query`, or move the lake"):
         write_catalog(lake)

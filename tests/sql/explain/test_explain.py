@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ SITE = "[site]\npue = 1.237\nhost_w = 917.3\n[nodes.n2]\nhost_w = 1100.0\n"
 START, END = T0 + HOUR_US - 300 * S, T0 + HOUR_US + 400 * S
 
 
-@pytest.fixture
-def builder(tmp_path: Path) -> LakeBuilder:
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A job on boards of two nodes across an hour's edge, one without a counter and with a gap."""
-    builder = LakeBuilder(tmp_path / "lake")
+    builder = LakeBuilder(tmp_path_factory.mktemp("raw") / "lake")
     for number, (name, node) in enumerate((("A", "n1"), ("B", "n2"), ("C", "n2"))):
         builder.device(name, node=node, index=number)
         readings = level(300_007 + number, START - 60 * S, END + 60 * S)
@@ -40,11 +41,14 @@ def builder(tmp_path: Path) -> LakeBuilder:
     builder.tokens("job/1", [(START, 0), (END, 4_000)], kind="prompt_computed")
     builder.job("unbooked", "Z", START, END)
     (builder.lake.root / "site.toml").write_text(SITE)
-    return builder
+    return builder.lake
 
 
-def built(builder: LakeBuilder) -> Lake:
-    return builder.build(load_site(None, builder.lake.root))
+@pytest.fixture(scope="module")
+def lake(raw: Lake, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The same lake, indexed: nobody who takes it changes it."""
+    root = shutil.copytree(raw.root, tmp_path_factory.mktemp("built") / "lake")
+    return LakeBuilder(root).build(load_site(None, root))
 
 
 def document(lake: Lake, job_id: str = "job/1") -> dict[str, Any]:
@@ -61,9 +65,8 @@ def disagreements(formulas: list[dict[str, Any]]) -> list[str]:
     return [row["name"] for row in formulas if not row["agrees"]]
 
 
-def test_the_index_follows_from_the_parts_shown(builder: LakeBuilder) -> None:
+def test_the_index_follows_from_the_parts_shown(lake: Lake) -> None:
     """Computed here from the parts alone, by arithmetic that shares nothing with the program."""
-    lake = built(builder)
     shown = document(lake)
     (job,) = ask(lake, "SELECT * FROM job_index WHERE job_id = 'job/1'")
     ledger = shown["ledger"]
@@ -89,8 +92,8 @@ def test_the_index_follows_from_the_parts_shown(builder: LakeBuilder) -> None:
     assert {row["host_mw"] for row in shown["hosts"]} == {917_300, 1_100_000}
 
 
-def test_every_formula_agrees_with_the_index(builder: LakeBuilder) -> None:
-    shown = document(built(builder))
+def test_every_formula_agrees_with_the_index(lake: Lake) -> None:
+    shown = document(lake)
     assert disagreements(shown["formulas"]) == []
     by_name = {row["name"]: row for row in shown["formulas"]}
     for name in ("te_gpu_out", "te_gpu_low", "te_gpu_high", "tokenergy", "te_low", "te_high"):
@@ -102,8 +105,7 @@ def test_every_formula_agrees_with_the_index(builder: LakeBuilder) -> None:
     assert by_name["te_low"]["value"] < by_name["tokenergy"]["value"] < by_name["te_high"]["value"]
 
 
-def test_rows_and_files_are_those_of_the_lake(builder: LakeBuilder) -> None:
-    lake = built(builder)
+def test_rows_and_files_are_those_of_the_lake(lake: Lake) -> None:
     shown = document(lake)
     names = ("job_files", "power_files", "token_files", "segment_files", "ledger_files")
     for name in names:
@@ -138,8 +140,8 @@ def test_rows_and_files_are_those_of_the_lake(builder: LakeBuilder) -> None:
     assert set(shown["methods"]) == {"counter", "samples", "missing"}
 
 
-def test_revisions_show_when_and_why(builder: LakeBuilder) -> None:
-    lake = built(builder)
+def test_revisions_show_when_and_why(lake: Lake, tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(lake.root, tmp_path / "lake"))
     first = document(lake)
     assert [(h["revision"], h["causes"]) for h in first["hours"]] == [(1, ["new"]), (1, ["new"])]
     (lake.root / "site.toml").write_text(
@@ -154,10 +156,7 @@ def test_revisions_show_when_and_why(builder: LakeBuilder) -> None:
     assert disagreements(second["formulas"]) == []
 
 
-def test_text_has_the_same_numbers(
-    builder: LakeBuilder, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lake = built(builder)
+def test_text_has_the_same_numbers(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     shown = document(lake)
     print_explanation(lake.root, "job/1", "text")
     text = capsys.readouterr().out
@@ -179,10 +178,8 @@ def test_text_has_the_same_numbers(
     assert "DIFFERS" in capsys.readouterr().out
 
 
-def test_many_devices_are_added_up(
-    builder: LakeBuilder, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shown = document(built(builder))
+def test_many_devices_are_added_up(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = document(lake)
     one = shown["ledger"][0]
     shown["ledger"] = [{**one, "device_id": f"D{k}"} for k in range(30)]
     print_text(shown)
@@ -190,21 +187,21 @@ def test_many_devices_are_added_up(
     assert f"{30 * one['energy_nj']:,}" in line
 
 
-def test_a_job_that_was_never_metered(builder: LakeBuilder) -> None:
-    shown = document(built(builder), "unbooked")
+def test_a_job_that_was_never_metered(lake: Lake) -> None:
+    shown = document(lake, "unbooked")
     assert shown["ledger"] == shown["power_files"] == []
     # claimed in hours of which others have readings: the time counts, and its energy is not known
     assert {hour["e_gpu_nj"] for hour in shown["hours"]} == {None}
     assert shown["index"]["unseen_us"] == shown["index"]["device_us"] > 0
     assert disagreements(shown["formulas"]) == []
     assert {"no_energy", "no_tokens"} <= set(shown["reasons"])
-    run = CliRunner().invoke(app, ["explain", "unbooked", "--lake", str(builder.lake.root)])
+    run = CliRunner().invoke(app, ["explain", "unbooked", "--lake", str(lake.root)])
     assert run.exit_code == 0
     assert "e_gpu_nj = sum of ledger.energy_nj of the job\n     = not known" in run.output
 
 
-def test_unknown_jobs_and_formats_get_one_line(builder: LakeBuilder, tmp_path: Path) -> None:
-    lake = builder.lake
+def test_unknown_jobs_and_formats_get_one_line(raw: Lake, tmp_path: Path) -> None:
+    lake = raw
     with pytest.raises(UserError, match=r"job 'job/1': is not indexed; run `tokenergy index`"):
         explanation(lake, "job/1")
     with pytest.raises(UserError, match=r"job 'job/2': not in the lake .*; did you mean job/1\?"):

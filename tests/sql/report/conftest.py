@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.once import once
 from tests.support.report_fleet import build_fleet
 from tests.support.report_names import HOSTILE, LONG
 from tokenergy_collectors.lake import Lake
@@ -45,28 +46,47 @@ def fill(builder: LakeBuilder) -> None:
     )
 
 
-@pytest.fixture(scope="package")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    builder = LakeBuilder(tmp_path_factory.mktemp("report") / "lake")
+def _make_small(folder: Path) -> None:
+    builder = LakeBuilder(folder / "lake")
     fill(builder)
-    return builder.build(Site(pue_ppm=1_250_000, host_mw=900_000, node_host_mw={}))
+    lake = builder.build(Site(pue_ppm=1_250_000, host_mw=900_000, node_host_mw={}))
+    build_report(lake, folder / "report.html")
 
 
-@pytest.fixture(scope="package")
-def page_path(lake: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_report(lake, tmp_path_factory.mktemp("page") / "report.html")
+def _make_fleet(folder: Path) -> None:
+    build_report(build_fleet(folder / "lake"), folder / "report.html")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return once(tmp_path_factory, "report-small", _make_small)
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return once(tmp_path_factory, "report-fleet", _make_fleet)
+
+
+@pytest.fixture(scope="session")
+def lake(small: Path) -> Lake:
+    return Lake(small / "lake")
+
+
+@pytest.fixture(scope="session")
+def page_path(small: Path) -> Path:
+    return small / "report.html"
+
+
+@pytest.fixture(scope="session")
 def page(page_path: Path) -> str:
     return page_path.read_text("utf-8")
 
 
-@pytest.fixture(scope="package")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return build_fleet(tmp_path_factory.mktemp("fleet") / "lake")
+@pytest.fixture(scope="session")
+def fleet(large: Path) -> Lake:
+    return Lake(large / "lake")
 
 
-@pytest.fixture(scope="package")
-def fleet_page(fleet: Lake, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_report(fleet, tmp_path_factory.mktemp("fleet-page") / "report.html")
+@pytest.fixture(scope="session")
+def fleet_page(large: Path) -> Path:
+    return large / "report.html"

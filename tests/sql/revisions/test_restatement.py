@@ -24,10 +24,10 @@ NO_SITE = Site(None, None, {})
 HOURS = 4
 
 
-@pytest.fixture
-def builder(tmp_path: Path) -> LakeBuilder:
+@pytest.fixture(scope="module")
+def aggregated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two boards over four hours; one job in the first two hours, one in all of them."""
-    builder = LakeBuilder(tmp_path / "lake")
+    builder = LakeBuilder(tmp_path_factory.mktemp("aggregated") / "lake")
     end_us = T0 + HOURS * HOUR_US
     for number, name in enumerate("AB"):
         builder.device(name, index=number)
@@ -37,7 +37,36 @@ def builder(tmp_path: Path) -> LakeBuilder:
     for job in ("short", "long"):
         builder.tokens(job, [(T0 + k * 600 * S, 1_000 * k) for k in range(6 * HOURS)])
     _aggregate(builder.lake)
-    return builder
+    return builder.lake.root
+
+
+@pytest.fixture(scope="module")
+def indexed(aggregated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same lake after the first run of the index."""
+    root = shutil.copytree(aggregated, tmp_path_factory.mktemp("indexed") / "lake")
+    _index(Lake(root))
+    return root
+
+
+@pytest.fixture
+def builder(indexed: Path, tmp_path: Path) -> LakeBuilder:
+    """A copy of the indexed lake, to be corrected."""
+    return LakeBuilder(shutil.copytree(indexed, tmp_path / "lake"))
+
+
+@pytest.fixture(scope="module")
+def restated(
+    indexed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[dict[str, int]]]:
+    """A lake whose first job was corrected twice, and the jobs' energies at each revision."""
+    builder = LakeBuilder(shutil.copytree(indexed, tmp_path_factory.mktemp("restated") / "lake"))
+    states = [_energies(builder.lake.files("job_hour_index"))]
+    for number, end_us in enumerate((T0 + 1800 * S, T0 + 6600 * S)):
+        builder.job("short", "A", T0 + 60 * S, end_us, recorded_us=T0 + DAY_US + number)
+        _aggregate(builder.lake)
+        _index(builder.lake)
+        states.append(_energies(builder.lake.files("job_hour_index")))
+    return builder.lake.root, states
 
 
 def _aggregate(lake: Lake) -> None:
@@ -46,7 +75,7 @@ def _aggregate(lake: Lake) -> None:
 
 
 def _index(lake: Lake, site: Site = NO_SITE) -> Indexed:
-    return index(lake, site, progress=lambda _: None)
+    return index(lake, site, progress=lambda _: None, catalog=False)
 
 
 def _digests(lake: Lake, tables: tuple[str, ...] = revisions.REVISED_TABLES) -> dict[str, str]:
@@ -68,20 +97,20 @@ def _energies(paths: list[Path]) -> dict[str, int]:
     return found
 
 
-def test_running_twice_changes_nothing(builder: LakeBuilder) -> None:
-    first = _index(builder.lake)
+def test_running_twice_changes_nothing(aggregated: Path, tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(aggregated, tmp_path / "lake"))
+    first = _index(lake)
     assert set(first.causes) == {T0 + k * HOUR_US for k in range(HOURS)}
     assert all(causes == ["new"] for causes in first.causes.values())
-    before = {p: p.stat().st_mtime_ns for p in builder.lake.files("ledger")}
-    again = _index(builder.lake)
+    before = {p: p.stat().st_mtime_ns for p in lake.files("ledger")}
+    again = _index(lake)
     assert (again.causes, again.revision) == ({}, None)
-    assert {p: p.stat().st_mtime_ns for p in builder.lake.files("ledger")} == before
-    assert [m.number for m in revisions.manifests(builder.lake)] == [1]
+    assert {p: p.stat().st_mtime_ns for p in lake.files("ledger")} == before
+    assert [m.number for m in revisions.manifests(lake)] == [1]
 
 
 def test_a_corrected_job_restates_the_hours_it_touches_alone(builder: LakeBuilder) -> None:
     lake = builder.lake
-    _index(lake)
     before = _digests(lake)
     # Three days later: the job had ended ten minutes earlier, in the second hour.
     ended = T0 + 2 * HOUR_US - 660 * S
@@ -109,14 +138,10 @@ def test_a_corrected_job_restates_the_hours_it_touches_alone(builder: LakeBuilde
     assert found.touched == [touched]
 
 
-def test_earlier_states_can_be_put_together_again(builder: LakeBuilder) -> None:
-    lake = builder.lake
-    states = []
-    for told_us, end_us in enumerate((T0 + 5400 * S, T0 + 1800 * S, T0 + 6600 * S)):
-        builder.job("short", "A", T0 + 60 * S, end_us, recorded_us=T0 + DAY_US + told_us)
-        _aggregate(lake)
-        _index(lake)
-        states.append(_energies(lake.files("job_hour_index")))
+def test_earlier_states_can_be_put_together_again(
+    restated: tuple[Path, list[dict[str, int]]],
+) -> None:
+    lake, states = Lake(restated[0]), restated[1]
     assert len({state["short"] for state in states}) == 3
     for number, state in enumerate(states, start=1):
         assert _energies(revisions.files_at(lake, number, "job_hour_index")) == state
@@ -125,9 +150,10 @@ def test_earlier_states_can_be_put_together_again(builder: LakeBuilder) -> None:
         revisions.files_at(lake, 4, "job_hour_index")
 
 
-def test_dropped_revisions_are_told(builder: LakeBuilder) -> None:
-    test_earlier_states_can_be_put_together_again(builder)
-    lake = builder.lake
+def test_dropped_revisions_are_told(
+    restated: tuple[Path, list[dict[str, int]]], tmp_path: Path
+) -> None:
+    lake = Lake(shutil.copytree(restated[0], tmp_path / "lake"))
     assert revisions.drop_before(lake, 1) > 0
     assert _energies(revisions.files_at(lake, 2, "job_hour_index"))["short"]
     with pytest.raises(UserError, match="revision 2 replaced have been dropped"):
@@ -136,7 +162,6 @@ def test_dropped_revisions_are_told(builder: LakeBuilder) -> None:
 
 def test_the_cause_is_named(builder: LakeBuilder) -> None:
     lake = builder.lake
-    _index(lake)
     done = _index(lake, Site(1_250_000, 500_000, {}))
     assert all(causes == ["site"] for causes in done.causes.values())
     assert len(done.causes) == HOURS
@@ -152,7 +177,6 @@ def test_the_cause_is_named(builder: LakeBuilder) -> None:
 
 def test_a_device_heard_of_again_restates_nothing(builder: LakeBuilder) -> None:
     lake = builder.lake
-    _index(lake)
     builder.device("A", index=0, ts_us=T0 + 2 * DAY_US)
     assert _index(lake).causes == {}
     builder.device("A", index=0, ts_us=T0 + 3 * DAY_US, name="another board", counter_us=5_000)
@@ -172,21 +196,21 @@ def test_a_job_that_goes_on_restates_nothing(tmp_path: Path) -> None:
     assert set(_index(builder.lake).causes) == {T0 + HOUR_US}
 
 
-@pytest.mark.parametrize("table", ["ledger", "token_usage", "job_hour_index", "job_efficiency"])
-def test_what_has_gone_is_derived_again(builder: LakeBuilder, table: str) -> None:
+def test_what_has_gone_is_derived_again(builder: LakeBuilder) -> None:
+    """Each hour that lacks a table, whichever it is, and no other hour."""
     lake = builder.lake
-    _index(lake)
     before = _digests(lake)
-    lake.files(table, [T0])[0].unlink()
-    assert _index(lake).causes == {T0: ["gone"]}
-    assert _digests(lake) == before
+    for gone in ({0: "ledger", 2: "token_usage"}, {1: "job_hour_index", 3: "job_efficiency"}):
+        for number, table in gone.items():
+            lake.files(table, [T0 + number * HOUR_US])[0].unlink()
+        assert _index(lake).causes == {T0 + number * HOUR_US: ["gone"] for number in gone}
+        assert _digests(lake) == before
 
 
 def test_a_run_that_is_cut_short_is_taken_up(
     builder: LakeBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lake = builder.lake
-    _index(lake)
     first = _energies(lake.files("job_hour_index"))
     builder.job("long", "B", T0 + 60 * S, T0 + 9_000 * S, recorded_us=T0 + DAY_US)
     _aggregate(lake)
@@ -213,7 +237,8 @@ def test_a_run_that_is_cut_short_is_taken_up(
     assert _digests(Lake(anew)) == _digests(lake)
 
 
-def test_commands(builder: LakeBuilder) -> None:
+def test_commands(aggregated: Path, tmp_path: Path) -> None:
+    builder = LakeBuilder(shutil.copytree(aggregated, tmp_path / "lake"))
     lake, run = builder.lake, CliRunner()
     root = str(lake.root)
     result = run.invoke(app, ["index", "--lake", root])

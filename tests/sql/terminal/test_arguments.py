@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,19 @@ from tokenergy_sql.cli import app
 from tokenergy_sql.terminal.arguments import parse_hours, require_nodes, show_hour
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    builder = LakeBuilder(tmp_path / "lake")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    builder = LakeBuilder(tmp_path_factory.mktemp("arguments") / "lake")
     builder.device("A")
     builder.power("A", level(100_000, T0, T0 + 2 * S))
     builder.job("j", "A", T0, T0 + 2 * S)
-    return builder.build()
+    return builder.build().root
+
+
+@pytest.fixture
+def lake(built: Path, tmp_path: Path) -> Lake:
+    """A copy: commands change it."""
+    return Lake(shutil.copytree(built, tmp_path / "lake"))
 
 
 @pytest.mark.parametrize(

@@ -102,17 +102,22 @@ def test_words_are_folded_outside_of_numbers() -> None:
     assert fold("1" * 20, 9) == ["1" * 20]
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_the_tables_of_a_lake(cluster: Lake, width: int) -> None:
+@pytest.fixture(scope="module")
+def of_a_lake(cluster: Lake) -> list[tuple[Grid, str]]:
+    """Tables of the small cluster, each with its text where there is room for all of it."""
     grids = [
         *(dimension_table(cluster, d) for d in ("job", "rack", "workload")),
         job_table(cluster),
         all_jobs_table(cluster),
         *job_tables(cluster, "chat"),
     ]
-    for grid in grids:
+    return [(grid, "\n".join(printed(grid, 100_000))) for grid in grids]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_tables_of_a_lake(of_a_lake: list[tuple[Grid, str]], width: int) -> None:
+    for grid, whole in of_a_lake:
         text = "\n".join(printed(grid, width))
-        whole = "\n".join(printed(grid, 100_000))
         for number in _NUMBER.findall(text):
             assert re.search(rf"(?<![\d.,]){re.escape(number)}(?![\d])", whole), (number, width)
         assert max(map(cell_len, text.splitlines())) <= width
