@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,25 +14,51 @@ J = 1_000_000_000
 GAP = {"gap", "no_tokens"}
 
 
-@pytest.fixture
-def builder(tmp_path: Path) -> LakeBuilder:
-    """Board A of 100 W on n1 for a minute; nothing was ever recorded of n2."""
-    builder = LakeBuilder(tmp_path / "lake")
-    builder.device("A", limit_mw=700_000)
-    builder.power("A", level(100_000, T0, T0 + 60 * S, S))
-    return builder
+MINUTE = (T0, T0 + 60 * S)
+
+HOSTS_W = {
+    **dict.fromkeys(("seen-1", "seen-4", "unknown", "watched", "late", "long", "te"), 500),
+    **dict.fromkeys(("seen-1-other", "seen-4-other", "long-other", "te-other"), 800),
+}
+"""The power of each host, W, as the site file has it."""
+
+SITE = Site(1_200_000, None, {node: w * 1_000 for node, w in HOSTS_W.items()})
 
 
-def job(builder: LakeBuilder, site: Site) -> dict[str, Any]:
-    lake = builder.build(site)
-    row: dict[str, Any]
-    (row,) = lake.read("job_index").to_pylist()
+def add_seen(builder: LakeBuilder, name: str, end_us: int = T0 + 60 * S) -> None:
+    """Add a node with a board of 100 W that is read for a minute, and its job; all of one name."""
+    builder.device(name, node=name, limit_mw=700_000)
+    builder.power(name, level(100_000, *MINUTE, S), node=name)
+    builder.job(name, name, T0, end_us, node=name)
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The index of each job; of the nodes whose name ends in `-other` nothing was recorded."""
+    builder = LakeBuilder(tmp_path_factory.mktemp("hosts") / "lake")
+    for boards in (1, 4):
+        name = f"seen-{boards}"
+        add_seen(builder, name)
+        for number in range(boards):
+            since_us = T0 + number * S
+            builder.job(name, str(number), since_us, T0 + 60 * S, node=f"{name}-other")
+    add_seen(builder, "unknown")
+    builder.job("unknown", "0", *MINUTE, node="unknown-other")
+    add_seen(builder, "watched")
+    builder.job("watched", "7", *MINUTE, node="watched")
+    add_seen(builder, "late", T0 + 90 * S)
+    add_seen(builder, "long")
+    for board in ("0", "1"):
+        builder.job("long", board, T0 - HOUR_US, T0 + 2 * HOUR_US, node="long-other")
+    add_seen(builder, "te")
+    builder.job("te", "0", *MINUTE, node="te-other")
+    builder.tokens("te", [(T0 + 10 * n * S, 100 * n) for n in range(7)], node="te")
+    lake = builder.build(SITE)
     assert not [f.name for f in run_checks(lake) if f.breach]
-    return row
+    return {row["job_id"]: row for row in lake.read("job_index").to_pylist()}
 
 
-def hosts(**watts: int) -> Site:
-    return Site(1_200_000, None, {node: w * 1_000 for node, w in watts.items()})
+Jobs = dict[str, dict[str, Any]]
 
 
 def more_j(row: dict[str, Any]) -> float:
@@ -43,51 +68,37 @@ def more_j(row: dict[str, Any]) -> float:
 
 
 @pytest.mark.parametrize("boards", [1, 4])
-def test_a_node_that_nobody_saw(builder: LakeBuilder, boards: int) -> None:
-    builder.job("j", "A", T0, T0 + 60 * S)
-    for number in range(boards):
-        builder.job("j", str(number), T0 + number * S, T0 + 60 * S, node="n2")
-    row = job(builder, hosts(n1=500, n2=800))
+def test_a_node_that_nobody_saw(jobs: Jobs, boards: int) -> None:
+    row = jobs[f"seen-{boards}"]
     assert row["e_host_nj"] == 60 * 500 * J  # what is known stays
     assert more_j(row) == 60 * 800  # a host draws once, for all of its boards
     assert set(row["reason_codes"].split(",")) == GAP
 
 
-def test_its_host_power_is_unknown(builder: LakeBuilder) -> None:
-    builder.job("j", "A", T0, T0 + 60 * S)
-    builder.job("j", "0", T0, T0 + 60 * S, node="n2")
-    row = job(builder, hosts(n1=500))
+def test_its_host_power_is_unknown(jobs: Jobs) -> None:
+    row = jobs["unknown"]
     assert row["e_facility_nj"] is not None
     assert row["e_facility_high_nj"] is None
     assert set(row["reason_codes"].split(",")) == GAP | {"no_host_power"}
 
 
-def test_an_unseen_board_of_a_watched_node_adds_no_second_host(builder: LakeBuilder) -> None:
+def test_an_unseen_board_of_a_watched_node_adds_no_second_host(jobs: Jobs) -> None:
     """The job bears all of the host already, as the only holder of the boards that were seen."""
-    builder.job("j", "A", T0, T0 + 60 * S)
-    builder.job("j", "7", T0, T0 + 60 * S)
-    assert more_j(job(builder, hosts(n1=500))) == 0
+    assert more_j(jobs["watched"]) == 0
 
 
-def test_time_on_a_node_that_was_not_watched(builder: LakeBuilder) -> None:
+def test_time_on_a_node_that_was_not_watched(jobs: Jobs) -> None:
     """The job goes on for 30 s after the last reading of its only board."""
-    builder.job("j", "A", T0, T0 + 90 * S)
-    row = job(builder, hosts(n1=500))
+    row = jobs["late"]
     assert more_j(row) + int(row["e_host_nj"]) / J == 90 * 500
 
 
-def test_hours_that_nothing_recorded(builder: LakeBuilder) -> None:
-    builder.job("j", "A", T0, T0 + 60 * S)
-    for board in ("0", "1"):
-        builder.job("j", board, T0 - HOUR_US, T0 + 2 * HOUR_US, node="n2")
-    assert more_j(job(builder, hosts(n1=500, n2=800))) == 3 * 3_600 * 800
+def test_hours_that_nothing_recorded(jobs: Jobs) -> None:
+    assert more_j(jobs["long"]) == 3 * 3_600 * 800
 
 
-def test_the_bound_of_a_ratio_has_them_too(builder: LakeBuilder) -> None:
-    builder.tokens("j", [(T0 + 10 * n * S, 100 * n) for n in range(7)])
-    builder.job("j", "A", T0, T0 + 60 * S)
-    builder.job("j", "0", T0, T0 + 60 * S, node="n2")
-    row = job(builder, hosts(n1=500, n2=800))
+def test_the_bound_of_a_ratio_has_them_too(jobs: Jobs) -> None:
+    row = jobs["te"]
     assert row["n_joint_low"] > 0
-    # Boards of n2 may have drawn 700 W, hosts 500 W and 800 W, for a minute.
+    # The other node's board may have drawn 700 W, hosts 500 W and 800 W, for a minute.
     assert row["te_high"] >= 1.2 * 60 * (100 + 700 + 500 + 800) / row["n_joint_high"]
