@@ -179,6 +179,7 @@ def test_a_reload_goes_on_uploading_and_refuses_a_store_that_cannot_be(host, ser
 def test_on_virtual_time_everything_arrives_too_and_the_pipeline_sees_no_difference(
     host, server, tmp_path
 ):
+    host.config.write_text(host.config.read_text().replace("roll_s = 1\n", "roll_s = 10\n"))
     host.start("--truth", str(tmp_path / "truth.json"))
     host.until("stop")
     with host.process:
