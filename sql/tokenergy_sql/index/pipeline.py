@@ -99,15 +99,8 @@ def index(
                 changed = _causes(lake, hour, recorded.get(hour), inputs)
                 if changed or rebuild_all:
                     progress(partition(hour))
-                    digest = whole_digest(inputs)
-                    derive = partial(derive_hour, hour, digest, reader, usage, record)
-                    heal(lake, derive)
+                    recorded[hour] = _derive(hour, inputs, reader, usage, record)
                     causes[hour] = record.manifest.hours[str(hour)] = changed
-                    recorded[hour] = {
-                        **inputs,
-                        _TABLES_KEY: _tables_of(lake, hour),
-                        sitehistory.KEY: history.name_of(hour),
-                    }
         finally:
             constants = history.name_known(recorded)
             revisions.write_hours(lake, recorded, file_digests, constants)
@@ -121,6 +114,20 @@ def index(
     revision = record.manifest.number if files else None
     remarks = history.remarks({row["node"] for row in reader.devices})
     return Indexed(jobs, len(examined), causes, revision, remarks, tuple(newer))
+
+
+def _derive(
+    hour: int, inputs: Inputs, reader: InputReader, usage: Usage, record: Recorder
+) -> Inputs:
+    """Derive an hour; return what is recorded of it."""
+    lake, history = reader.lake, reader.history
+    derive = partial(derive_hour, hour, whole_digest(inputs), reader, usage, record)
+    heal(lake, derive)
+    return {
+        **inputs,
+        _TABLES_KEY: _tables_of(lake, hour),
+        sitehistory.KEY: history.name_of(hour),
+    }
 
 
 def _write_catalog(lake: Lake, held: pa.Table) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,24 @@ Row = dict[str, Any]
 EDGE = T0 + HOUR_US
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    """Two sites over two hours; at one of them a job holds one of two boards, across the edge."""
-    builder = LakeBuilder(tmp_path / "lake")
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Two sites over two hours; at one of them a job holds one of two boards, across the edge.
+
+    Nobody who takes it changes it.
+    """
+    builder = LakeBuilder(tmp_path_factory.mktemp("sound") / "lake")
     for number, (name, site) in enumerate((("A", "here"), ("B", "here"), ("C", "there"))):
         builder.device(name, index=number, site=site)
         builder.power(name, level(100_000, EDGE - 20 * S, EDGE + 20 * S, S))
     builder.job("j", "A", EDGE - 10 * S, EDGE + 5 * S)
     return builder.build(Site(1_250_000, 500_000, {}), 10 * S)
+
+
+@pytest.fixture
+def lake(sound: Lake, tmp_path: Path) -> Lake:
+    """A copy of it."""
+    return Lake(shutil.copytree(sound.root, tmp_path / "lake"))
 
 
 def found(lake: Lake, name: str, hours: list[int] | None = None) -> Finding:

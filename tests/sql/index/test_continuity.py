@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +21,9 @@ from tokenergy_sql.index import efficiency
 from tokenergy_sql.index.site import load_site
 from tokenergy_transforms.inventory import read_inventory
 from tokenergy_transforms.loadprofile import groups, profile
+
+if TYPE_CHECKING:
+    import duckdb
 
 EDGE = T0 + HOUR_US
 OFFSETS_US = (1, -1, 2, -2)
@@ -62,10 +66,21 @@ QUOTIENTS = {
 OF_HOURS = ("job_hour_index", "by day")
 """Sums of hours: each hour more has the bounds of its tokens at its own edges."""
 
+JOB_OF = {
+    "job_index": "job_id",
+    "job_hour_index": "job_id",
+    "job_device": "job_id",
+    "job_efficiency": "job_id",
+    "load_profile": "group_id",
+}
+"""The column that has the job, by table of the catalog."""
+
 DIMENSIONS = ("job", "model", "day", "node", "gpu", "rack")
 NOT_FIGURES = ("inputs_digest", "index_version", "hour_us")
 """What a row was made from, and which hour of a job is its latest."""
 
+
+Figures = dict[str, Any]
 
 EXACT: dict[str, Any] = {"counter_us": 0}
 LAGGING: dict[str, dict[str, Any]] = {
@@ -77,71 +92,126 @@ LAGGING: dict[str, dict[str, Any]] = {
 """What `device` says of boards with a counter that is renewed at 10 Hz, and without a counter."""
 
 
-def lake_of(
-    root: Path, start_us: int, end_us: int, share_ppm: int, meter: dict[str, Any]
-) -> LakeBuilder:
-    """One board, read from two minutes before to after the edge.
+@dataclass(frozen=True)
+class Case:
+    """A job on a board, a node, a rack and a site of its own, whose figures are compared.
+
+    Its end or its start (`moved`) lies beside the hour's edge; `meter` is "exact" or of LAGGING.
+    """
+
+    moved: str
+    meter: str
+    share_ppm: int = 1_000_000
+    offsets_us: tuple[int, ...] = OFFSETS_US[:2]
+
+    @property
+    def name(self) -> str:
+        return f"{self.moved} {self.meter} {self.share_ppm}"
+
+    def span(self, offset_us: int) -> tuple[int, int]:
+        at_us = EDGE + offset_us
+        return (EDGE - 60 * S, at_us) if self.moved == "end" else (at_us, EDGE + 60 * S)
+
+
+EDGES, SHARES_PPM = ("end", "start"), (1_000_000, 500_000, 1)
+SHARED = {
+    (moved, ppm): Case(moved, "exact", ppm, OFFSETS_US if ppm == 1_000_000 else OFFSETS_US[:2])
+    for moved in EDGES
+    for ppm in SHARES_PPM
+}
+LAGGED = {(moved, meter): Case(moved, meter) for moved in EDGES for meter in LAGGING}
+CASES = (*SHARED.values(), *LAGGED.values())
+
+
+def add_case(builder: LakeBuilder, case: Case, offset_us: int) -> None:
+    """Add one board, read from two minutes before to after the edge, and its job.
 
     It draws 100 W and has an exact counter, or a power that changes every second and a meter that
     lags.
     """
-    builder = LakeBuilder(root)
+    name, meter = case.name, {**LAGGING, "exact": EXACT}[case.meter]
     learned = {"update_us": 100_000, "learned_us": 100_000, "sensor_kind": "instant"}
-    builder.device("A", rack="r1", site="s", **{**learned, **meter})
+    builder.device(
+        name, **{"node": name, "rack": name, "site": name, "name": name, **learned, **meter}
+    )
     stamps = [EDGE + second * S for second in range(-120, 121)]
     mw = [100_000 if meter is EXACT else 100_000 + n * 7919 % 13 * 40_000 for n in range(241)]
     drawn = [0, *itertools.accumulate((a + b) // 2 for a, b in itertools.pairwise(mw))]
     counters = {t: 1_000_000 + mj for t, mj in zip(stamps, drawn, strict=True)}
     readings = list(zip(stamps, mw, strict=True))
-    builder.power("A", readings, counters=counters if "counter_us" in meter else None)
-    builder.job("j", "A", start_us, end_us, share_ppm=share_ppm, user="ann")
+    builder.power(name, readings, counters=counters if "counter_us" in meter else None, node=name)
+    builder.job(name, name, *case.span(offset_us), share_ppm=case.share_ppm, user=name, node=name)
     # Bounds of tokens are the readings around an edge, exact only where an edge meets a reading.
     values = [(t + S // 2, RATE * (t - stamps[0]) // S) for t in stamps[:-1:READ_EVERY_S]]
-    builder.tokens("j", values)
-    builder.tokens("j", [(t, 3 * n) for t, n in values], kind="prompt_computed")
-    gauges = {"device_id": "A", "sm_util": 90, "mem_util": 10, "sm_mhz": 1200, "temp_c": 50}
-    builder.add("state", [{"ts_us": t, "throttle": 0, **gauges} for t in stamps])
+    own: dict[str, Any] = {"source_id": name, "node": name, "model": name}
+    builder.tokens(name, values, **own)
+    builder.tokens(name, [(t, 3 * n) for t, n in values], kind="prompt_computed", **own)
+    gauges = {"device_id": name, "sm_util": 90, "mem_util": 10, "sm_mhz": 1200, "temp_c": 50}
+    state = [{"ts_us": t, "throttle": 0, **gauges} for t in stamps]
+    builder.add("state", state, node=name)
+
+
+def figures(root: Path, offset_us: int) -> dict[str, Figures]:
+    """Build a lake of all cases at an offset; return every number and code shown of each job."""
+    builder = LakeBuilder(root)
+    cases = [case for case in CASES if offset_us in (0, *case.offsets_us)]
+    for case in cases:
+        add_case(builder, case, offset_us)
     (root / "site.toml").write_text("[site]\npue = 1.2\nhost_w = 200\n")
-    return builder
-
-
-def figures(
-    root: Path, start_us: int, end_us: int, share_ppm: int, meter: dict[str, Any]
-) -> dict[str, Any]:
-    """Build a lake and return every number and code that is shown of its job, by name."""
-    lake = lake_of(root, start_us, end_us, share_ppm, meter).build(load_site(None, root))
+    lake = builder.build(load_site(None, root))
     inventory = read_inventory(lake)
     for hour in profile.worklist(lake):
         profile.profile_hour(
             lake, hour, groups.parse_kinds("job"), S, "cpu", inventory, lambda _: None
         )
-    found: dict[str, Any] = {}
+    full_rate = {row["job_id"]: row for row in efficiency.jobs(lake)}
+    found: dict[str, Figures] = {}
     with catalog.connect(lake, adhoc=True) as con:
+        look_at_one_job(con)
+        for case in cases:
+            con.execute("SET VARIABLE looked_at = $1", [case.name])
+            found[case.name] = {
+                **figures_of_job(con),
+                **{f"full rate.{key}": value for key, value in full_rate[case.name].items()},
+            }
+    return {
+        name: {key: value for key, value in of_job.items() if not key.endswith(NOT_FIGURES)}
+        for name, of_job in found.items()
+    }
 
-        def put(name: str, sql: str) -> None:
-            result = con.sql(sql)
-            for place, row in enumerate(result.fetchall()):
-                pairs = zip(result.columns, row, strict=True)
-                found.update({f"{name}[{place}].{key}": value for key, value in pairs})
 
-        put("job_index", "FROM job_index")
-        for table in ("job_hour_index", "job_efficiency"):
-            sums = con.table(table).aggregate(f"sum(COLUMNS('{NUMBERS}'))")
-            found.update(
-                (f"{table}[0].{key}", value)
-                for key, value in zip(sums.columns, sums.fetchall()[0], strict=True)
-            )
-        for dimension in DIMENSIONS:
-            put(f"by {dimension}", f"FROM tokenergy_by('{dimension}')")
-        put("job_device", "FROM job_device")
-        put(
-            "load_profile",
-            "SELECT sum(energy_nj) AS energy_nj, max(max_mw) AS max_mw "
-            "FROM load_profile WHERE cells > 0",
+def look_at_one_job(con: duckdb.DuckDBPyConnection) -> None:
+    """Let the catalog's tables of jobs hold one job: the variable `looked_at`.
+
+    So a sum by day too is of one job, as in a lake of its own.
+    """
+    for table in JOB_OF:
+        con.execute(f"CREATE TEMP TABLE every_{table} AS FROM {table}")
+    for table, column in JOB_OF.items():
+        con.execute(
+            f"CREATE OR REPLACE VIEW {table} AS "
+            f"FROM every_{table} WHERE {column} = getvariable('looked_at')"
         )
-    for row in efficiency.jobs(lake):
-        found.update({f"full rate.{key}": value for key, value in row.items()})
-    return {key: value for key, value in found.items() if not key.endswith(NOT_FIGURES)}
+
+
+def figures_of_job(con: duckdb.DuckDBPyConnection) -> Figures:
+    """Return what the catalog shows of the job that is looked at, by name."""
+    found: Figures = {}
+
+    def put(name: str, result: duckdb.DuckDBPyRelation) -> None:
+        for place, row in enumerate(result.fetchall()):
+            pairs = zip(result.columns, row, strict=True)
+            found.update({f"{name}[{place}].{key}": value for key, value in pairs})
+
+    put("job_index", con.table("job_index"))
+    for table in ("job_hour_index", "job_efficiency"):
+        put(table, con.table(table).aggregate(f"sum(COLUMNS('{NUMBERS}'))"))
+    for dimension in DIMENSIONS:
+        put(f"by {dimension}", con.sql(f"FROM tokenergy_by('{dimension}')"))
+    put("job_device", con.table("job_device"))
+    profiled = con.table("load_profile").filter("cells > 0")
+    put("load_profile", profiled.aggregate("sum(energy_nj) AS energy_nj, max(max_mw) AS max_mw"))
+    return found
 
 
 def worth(name: str, job: dict[str, Any], share_ppm: int) -> float:
@@ -195,29 +265,36 @@ def jumps(one: dict[str, Any], other: dict[str, Any], share_ppm: int) -> dict[st
     return found
 
 
-def sweep(folder: Path, moved: str, share_ppm: int, meter: dict[str, Any], by_us: Any) -> None:
-    """Move the job's end, or its start, from the hour's edge, and compare all figures."""
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Figures]]:
+    """The figures of all cases, by offset: a lake each."""
+    folder = tmp_path_factory.mktemp("continuity")
+    return {
+        offset_us: figures(folder / f"{offset_us}", offset_us) for offset_us in (0, *OFFSETS_US)
+    }
 
-    def of(offset_us: int) -> dict[str, Any]:
-        at_us = EDGE + offset_us
-        span = (EDGE - 60 * S, at_us) if moved == "end" else (at_us, EDGE + 60 * S)
-        return figures(folder / f"{offset_us}", *span, share_ppm, meter)
 
-    at_edge = of(0)
+def assert_continuous(found: dict[int, dict[str, Figures]], case: Case) -> None:
+    """Compare all figures of a job whose edge is moved from the hour's edge."""
+    at_edge = found[0][case.name]
     assert len(at_edge) > 200
-    for offset_us in by_us:
-        assert (offset_us, jumps(at_edge, of(offset_us), share_ppm)) == (offset_us, {})
+    assert at_edge["by day[0].jobs"] == 1
+    for offset_us in case.offsets_us:
+        moved = found[offset_us][case.name]
+        assert (offset_us, jumps(at_edge, moved, case.share_ppm)) == (offset_us, {})
 
 
-@pytest.mark.parametrize("share_ppm", [1_000_000, 500_000, 1])
-@pytest.mark.parametrize("moved", ["end", "start"])
-def test_no_figure_jumps_at_an_edge(tmp_path: Path, moved: str, share_ppm: int) -> None:
-    sweep(
-        tmp_path, moved, share_ppm, EXACT, OFFSETS_US if share_ppm == 1_000_000 else OFFSETS_US[:2]
-    )
+@pytest.mark.parametrize("share_ppm", SHARES_PPM)
+@pytest.mark.parametrize("moved", EDGES)
+def test_no_figure_jumps_at_an_edge(
+    found: dict[int, dict[str, Figures]], moved: str, share_ppm: int
+) -> None:
+    assert_continuous(found, SHARED[moved, share_ppm])
 
 
 @pytest.mark.parametrize("meter", list(LAGGING))
-@pytest.mark.parametrize("moved", ["end", "start"])
-def test_no_figure_jumps_where_the_meter_lags(tmp_path: Path, moved: str, meter: str) -> None:
-    sweep(tmp_path, moved, 1_000_000, LAGGING[meter], OFFSETS_US[:2])
+@pytest.mark.parametrize("moved", EDGES)
+def test_no_figure_jumps_where_the_meter_lags(
+    found: dict[int, dict[str, Figures]], moved: str, meter: str
+) -> None:
+    assert_continuous(found, LAGGED[moved, meter])

@@ -7,6 +7,7 @@ energy counter, so `energy_mj` is NULL.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from tokenergy_collectors.lake.paths import escape_node
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tokenergy_collectors.importers.nvidia.rows import Section
     from tokenergy_collectors.lake import Lake
 
 _ENOUGH_STAMPS = 10
@@ -76,6 +78,26 @@ def import_nvidia_smi(
     return result
 
 
+def _are_seconds(clock: StampReader, sections: Sequence[Section]) -> bool:
+    """Say whether the stamps of a log are to the second; few without fractions prove nothing."""
+    import numpy as np
+
+    if not clock.has_fractions or clock.is_finer_than_seconds:
+        return not clock.has_fractions
+    return len(np.unique(np.concatenate([s.stamps for s in sections]))) >= _ENOUGH_STAMPS
+
+
+def _describe(result: ImportResult, sections: Sequence[Section], without_power: int) -> None:
+    """Say in a result what the sections of a log hold, and which rows were skipped."""
+    result.devices = len({name for section in sections for name in section.devices.ids})
+    result.first_us = min(int(section.stamps.min()) for section in sections)
+    result.last_us = max(int(section.stamps.max()) for section in sections)
+    if without_power:
+        result.notes.append(f"skipped rows without a power value: {without_power}")
+    for section in sections:
+        result.notes += [note for note in section.devices.notes if note not in result.notes]
+
+
 def _write(
     lake: Lake, log: NvidiaLog, node: str, clock: StampReader, result: ImportResult, name: str
 ) -> None:
@@ -85,7 +107,6 @@ def _write(
         BadValueError: it does not say which device a reading is of; nothing was written.
         UserError: the lake cannot be written.
     """
-    import numpy as np
     import pyarrow as pa
 
     from tokenergy_collectors.importers.nvidia import doubts
@@ -104,19 +125,10 @@ def _write(
     if not sections:
         raise BadValueError("has lines of MIG instances only: expected those of their boards")
     power = pa.concat_tables([section.power for section in sections])
-    seconds = not clock.has_fractions or (
-        not clock.is_finer_than_seconds
-        and len(np.unique(np.concatenate([s.stamps for s in sections]))) >= _ENOUGH_STAMPS
-    )
+    seconds = _are_seconds(clock, sections)
     if not seconds:
         check_instants(power)
-    result.devices = len({name for section in sections for name in section.devices.ids})
-    result.first_us = min(int(section.stamps.min()) for section in sections)
-    result.last_us = max(int(section.stamps.max()) for section in sections)
-    if without := log.readings - power.num_rows:
-        result.notes.append(f"skipped rows without a power value: {without}")
-    for section in sections:
-        result.notes += [note for note in section.devices.notes if note not in result.notes]
+    _describe(result, sections, log.readings - power.num_rows)
     states: list[pa.Table] = [s for section in sections if (s := state_rows(section)) is not None]
     of_this_log = ["update_us", "stamp_step_us", "power_step_mw"]
     devices = device_rows(sections, node, power)

@@ -38,7 +38,8 @@
 -- right_* are how much too narrow the bounds of the energy on either side may be without the edge.
 --
 -- Where no reading of the counter divides, the line between two of its readings may be off as well
--- (`left_open_nj`, `right_open_nj`; see `booking/lines.py`), in either direction.
+-- (`left_open_nj`, `right_open_nj`; see `booking/lines.py`), in either direction. So may the edge
+-- itself, where the clocks of scheduler and host were adrift: by that time at the highest power.
 WITH
 beside AS (
     SELECT
@@ -67,8 +68,12 @@ beside AS (
             AS movable,
         r.block_total AS movable_nj,
         coalesce(l.known IN ('both', 'counter') AND l.counter_off_us <= 50000, false) AS was_read,
-        CASE WHEN was_read THEN 0 ELSE coalesce(l.open_end_nj, 0) END AS left_open_nj,
-        CASE WHEN was_read THEN 0 ELSE coalesce(r.open_start_nj, 0) END AS right_open_nj
+        j.adrift_us::HUGEINT * (
+            coalesce(c.limit_mw, parameters.limit_unknown_mw) * 105 // 100
+        ) AS adrift_nj,
+        adrift_nj + CASE WHEN was_read THEN 0 ELSE coalesce(l.open_end_nj, 0) END AS left_open_nj,
+        adrift_nj + CASE WHEN was_read THEN 0 ELSE coalesce(r.open_start_nj, 0) END
+            AS right_open_nj
     FROM job_edge AS j
     LEFT JOIN block AS l ON l.device_id = j.device_id AND l.end_us = j.cut_us
     LEFT JOIN block AS r ON r.device_id = j.device_id AND r.start_us = j.cut_us
