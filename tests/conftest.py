@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.host_shim import HostKernels, build, compiler
+from tests.support.host_shim import LIBRARY, HostKernels, build, compiler
+from tests.support.once import once
 from tokenergy_collectors.base.logs import HANDLER
 
 
@@ -23,4 +24,4 @@ def no_log_left() -> Iterator[None]:
 def host_kernels(tmp_path_factory: pytest.TempPathFactory) -> HostKernels:
     if compiler() is None:
         pytest.skip("no C++ compiler: the CUDA source cannot run on the host")
-    return HostKernels(build(tmp_path_factory.mktemp("host_kernels")))
+    return HostKernels(once(tmp_path_factory, "host_kernels", build) / LIBRARY)

@@ -7,8 +7,6 @@ the log's text with fractions, and shares no code with the product.
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import command
 from tests.support.ledger import ask
 from tokenergy_collectors.lake import Lake
 
@@ -51,10 +50,9 @@ def trapezoid_j(readings: list[tuple[int, Fraction]], start_us: int, end_us: int
 
 
 def tool(name: str, *arguments: str) -> str:
-    command = [str(Path(sys.executable).parent / name), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    code, out, err = command(name, *arguments)
+    assert code == 0, err
+    return out
 
 
 def snapshot(root: Path) -> dict[str, bytes]:

@@ -15,6 +15,7 @@ from tokenergy_transforms.batch import Batch, Result
 from tokenergy_transforms.cuda.lanes import Lane, launches
 from tokenergy_transforms.cuda.source import source
 
+LIBRARY = "kernels.so"
 _RUNTIME = Path(__file__).with_name("cuda_on_host.hpp")
 _KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(')
 
@@ -50,7 +51,7 @@ def build(folder: Path, code: str | None = None, flags: Sequence[str] = FAST) ->
         'if (!host::invoke) return "no such kernel";\n'
         "host::arguments = a;\nreturn host::launch(grid, block, backwards);\n}\n"
     )
-    file, library = folder / "kernels.cpp", folder / "kernels.so"
+    file, library = folder / "kernels.cpp", folder / LIBRARY
     file.write_text(f"{_RUNTIME.read_text()}\n{code}\n{launch}")
     fixed = ["-std=c++17", "-ffp-contract=off", "-w", "-shared", "-fPIC"]
     subprocess.run([compiler() or "c++", *fixed, *flags, file, "-o", library], check=True)

@@ -46,6 +46,7 @@ class Server:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
+        self._fs: Any = None
 
     def start(self, *, bucket: bool = True) -> Server:
         words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
@@ -65,17 +66,19 @@ class Server:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._process = self._fs = None
 
     def fs(self) -> Any:
         """Return a way to the server that goes by no wire of ours and caches nothing."""
-        return s3fs.S3FileSystem(
-            **_CREDENTIALS,
-            endpoint_url=self.url,
-            client_kwargs={"region_name": "us-east-1"},
-            use_listings_cache=False,
-            skip_instance_cache=True,
-        )
+        if self._fs is None:  # the client takes a while to read what S3 can do
+            self._fs = s3fs.S3FileSystem(
+                **_CREDENTIALS,
+                endpoint_url=self.url,
+                client_kwargs={"region_name": "us-east-1"},
+                use_listings_cache=False,
+                skip_instance_cache=True,
+            )
+        return self._fs
 
     def names(self, prefix: str = "") -> list[str]:
         """Return the names of all objects below a prefix, without it."""

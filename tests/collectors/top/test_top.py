@@ -11,6 +11,7 @@ import sys
 import pytest
 from rich.console import Console
 
+from tests.support.commands import command
 from tests.support.emulated import SMALL
 from tests.support.live import Shown
 from tokenergy_collectors.base.errors import UserError
@@ -159,8 +160,8 @@ def test_a_frame_of_a_daemon_and_of_something_else(tmp_path):
 
 
 def top(*words, **options):
-    command = [sys.executable, "-m", "tokenergy_collectors", "top", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+    line = [sys.executable, "-m", "tokenergy_collectors", "top", *map(str, words)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=60, **options)
 
 
 @pytest.fixture
@@ -216,20 +217,20 @@ def test_json_on_emulated_boards(profile):
     ],
 )
 def test_what_cannot_be_shown_is_one_line_and_exit_code_2(words, error):
-    result = top(*words, "--once")
-    assert result.returncode == 2
-    [line] = result.stderr.splitlines()
+    code, out, err = command("tokenergy-collect", "top", *words, "--once")
+    assert code == 2
+    [line] = err.splitlines()
     assert line.startswith("error: ")
     assert error in line
-    assert result.stdout == ""
+    assert out == ""
 
 
 @pytest.mark.parametrize("key", [b"q", b"\x03"])
 def test_live_until_a_key_ends_it(profile, key):
     """On a terminal of its own: frames come, the key ends it, the terminal is as it was."""
-    command = ["-m", "tokenergy_collectors", "top", "--emulate", str(profile), "--at", "30s"]
+    words = ["-m", "tokenergy_collectors", "top", "--emulate", str(profile), "--at", "30s"]
     terminal = subprocess.Popen(
-        [sys.executable, "-c", ON_A_TERMINAL, *command],
+        [sys.executable, "-c", ON_A_TERMINAL, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "TERM": "xterm-256color"},

@@ -203,7 +203,7 @@ def test_a_cut_wire_is_told_once_and_costs_nothing(lake, wire, server, tmp_path)
 
 
 def test_a_silent_store_counts_as_away(lake, wire):
-    uploading = s3(lake, wire, timeout_s=3.0)  # a busy machine takes a while, too
+    uploading = s3(lake, wire, timeout_s=1.5)  # a busy machine takes a while, too
     wire.hang()
     assert len(uploading.run()) == 2
     assert wire.connections >= 2

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,27 +30,36 @@ SUMS = (
 )
 
 
-def ask(lake: Lake, sql: str) -> list[dict[str, Any]]:
-    with catalog.connect(lake, adhoc=True) as con:
-        result = con.sql(sql)
-        return [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
+Ask = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def ask(cluster: Lake) -> Iterator[Ask]:
+    """Questions to the small cluster, on one connection: to define all its views takes a while."""
+    with catalog.connect(cluster, adhoc=True) as con:
+
+        def rows(sql: str) -> list[dict[str, Any]]:
+            result = con.sql(sql)
+            return [dict(zip(result.columns, row, strict=True)) for row in result.fetchall()]
+
+        yield rows
 
 
 @pytest.mark.parametrize("dimension", [*JOB, *TIME, *PLACE])
-def test_values_add_up_to_the_jobs(cluster: Lake, dimension: str) -> None:
+def test_values_add_up_to_the_jobs(ask: Ask, dimension: str) -> None:
     """To the nanojoule and the token, bounds and burden included."""
     tokens = "CASE workload WHEN 'inference' THEN n_generated WHEN 'training' THEN n_trained END"
     sums = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
     one = f"FROM job_index SELECT workload, sum({tokens}) AS n_tokens, {sums} GROUP BY workload"
     other = f"FROM tokenergy_by('{dimension}') SELECT workload, sum(n_tokens) AS n_tokens, {sums}"
-    jobs, found = ask(cluster, one), ask(cluster, f"{other} GROUP BY workload")
+    jobs, found = ask(one), ask(f"{other} GROUP BY workload")
     assert len(jobs) == 4
     assert sorted(found, key=str) == sorted(jobs, key=str)
 
 
 @pytest.mark.parametrize("dimension", [*JOB, *TIME, *PLACE])
-def test_a_ratio_is_the_sum_of_energy_over_the_sum_of_tokens(cluster: Lake, dimension: str) -> None:
-    rows = ask(cluster, f"FROM tokenergy_by('{dimension}')")
+def test_a_ratio_is_the_sum_of_energy_over_the_sum_of_tokens(ask: Ask, dimension: str) -> None:
+    rows = ask(f"FROM tokenergy_by('{dimension}')")
     assert len({(r["value"], r["workload"]) for r in rows}) == len(rows)
     ratios = 0
     for row in rows:
@@ -67,22 +78,22 @@ def test_a_ratio_is_the_sum_of_energy_over_the_sum_of_tokens(cluster: Lake, dime
     assert ratios
 
 
-def test_a_job_has_the_figures_of_its_own_row(cluster: Lake) -> None:
+def test_a_job_has_the_figures_of_its_own_row(ask: Ask) -> None:
     same = {"te_gpu": "coalesce(te_gpu_out, te_train)", "tokens_per_kwh": "tokens_per_kwh"}
     same |= {name: name for name in ("te_gpu_low", "te_gpu_high", "te_low", "te_high", "tokenergy")}
     same |= {name: name for name in ("te_gpu_burdened", "tokenergy_burdened", "coverage")}
     columns = ", ".join(f"{sql} AS {name}" for name, sql in same.items())
-    jobs = ask(cluster, f"FROM job_index SELECT job_id, {columns} ORDER BY job_id")
+    jobs = ask(f"FROM job_index SELECT job_id, {columns} ORDER BY job_id")
     by_job = f"FROM tokenergy_by('job') SELECT value AS job_id, {', '.join(same)} ORDER BY value"
-    found = ask(cluster, by_job)
+    found = ask(by_job)
     assert [row["job_id"] for row in found] == [row["job_id"] for row in jobs]
     for one, other in zip(found, jobs, strict=True):
         assert one == pytest.approx(other)
 
 
-def test_a_job_on_two_racks_is_split_by_device_time(cluster: Lake) -> None:
+def test_a_job_on_two_racks_is_split_by_device_time(ask: Ask) -> None:
     """`chat` held A for 400 s and C for 343 s, and made 97 tokens a second."""
-    rows = ask(cluster, "FROM tokenergy_by('rack') WHERE workload = 'inference'")
+    rows = ask("FROM tokenergy_by('rack') WHERE workload = 'inference'")
     by_rack = {row["value"]: row for row in rows}
     assert set(by_rack) == {"s/h1/p1/r1", "s/h1/p1/r2", None}
     first, second, nowhere = (by_rack[r] for r in ("s/h1/p1/r1", "s/h1/p1/r2", None))
@@ -96,29 +107,27 @@ def test_a_job_on_two_racks_is_split_by_device_time(cluster: Lake) -> None:
     assert second["e_gpu_nj"] == 503 * (343 - 30) * 10**9
 
 
-def test_a_job_in_one_place_is_no_estimate(cluster: Lake) -> None:
-    rows = ask(cluster, "SELECT value, workload, estimate FROM tokenergy_by('hall')")
+def test_a_job_in_one_place_is_no_estimate(ask: Ask) -> None:
+    rows = ask("SELECT value, workload, estimate FROM tokenergy_by('hall')")
     assert not any(row["estimate"] for row in rows)
 
 
-def test_tokens_without_energy_do_not_make_others_cheap(cluster: Lake) -> None:
+def test_tokens_without_energy_do_not_make_others_cheap(ask: Ask) -> None:
     """`dark` has tokens of the model `big` and no energy: it is shown, and counts in no ratio."""
-    (row,) = ask(cluster, "FROM tokenergy_by('model') WHERE value = 'big'")
-    (chat,) = ask(cluster, "FROM tokenergy_by('job') WHERE value = 'chat'")
+    (row,) = ask("FROM tokenergy_by('model') WHERE value = 'big'")
+    (chat,) = ask("FROM tokenergy_by('job') WHERE value = 'chat'")
     assert (row["jobs"], row["counted"]) == (2, 1)
     assert row["n_tokens"] == chat["n_tokens"] + 11 * 60
     assert row["tokenergy"] == chat["tokenergy"]
     assert "uncounted" in row["reason_codes"].split(",")
 
 
-def test_bounds_of_tokens_are_in_those_of_the_ratio(cluster: Lake) -> None:
+def test_bounds_of_tokens_are_in_those_of_the_ratio(ask: Ask) -> None:
     """The counter of `small` was not read in its last 3 s: up to 93 tokens more.
 
     The energy of these 3 s is in no ratio: what was generated then is not known.
     """
-    (row,) = ask(
-        cluster, "FROM tokenergy_by('user') WHERE value = 'bob' AND workload = 'inference'"
-    )
+    (row,) = ask("FROM tokenergy_by('user') WHERE value = 'bob' AND workload = 'inference'")
     assert (row["n_low"], row["n_tokens"], row["n_high"]) == (31 * 150, 31 * 150, 31 * 153)
     assert row["te_gpu"] == pytest.approx(350 / 31)
     assert (row["e_joint_nj"], row["n_joint"]) == (350 * 150 * 10**9, 31 * 150)
@@ -127,34 +136,37 @@ def test_bounds_of_tokens_are_in_those_of_the_ratio(cluster: Lake) -> None:
     assert "partial_tokens" in row["reason_codes"].split(",")
 
 
-def test_hours_take_energy_and_tokens_of_their_own(cluster: Lake) -> None:
-    rows = ask(cluster, "FROM tokenergy_by('hour') WHERE workload = 'training' ORDER BY value")
+def test_hours_take_energy_and_tokens_of_their_own(ask: Ask) -> None:
+    rows = ask("FROM tokenergy_by('hour') WHERE workload = 'training' ORDER BY value")
     assert [(r["value"], r["n_tokens"], r["e_gpu_nj"]) for r in rows] == [
         ("2026-01-15T08", 1013 * 180, Decimal(287 * 180 * 10**9)),
         ("2026-01-15T09", 1013 * 180, Decimal(287 * 180 * 10**9)),
     ]
 
 
-@settings(deadline=None)  # a connection each
+@pytest.fixture(scope="module")
+def parts() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as con:
+        views.define(con, ("part_of",))
+        yield con
+
+
+@settings(deadline=None)
 @given(
     weights=st.lists(st.integers(0, 10**16), min_size=1, max_size=20).filter(any),
     amount=st.integers(0, 10**15),
 )
-def test_parts_add_up(weights: list[int], amount: int) -> None:
-    import duckdb
-
-    with duckdb.connect() as con:
-        views.define(con, ("part_of",))
-        total, lower, parts = sum(weights), 0, []
-        for weight in weights:
-            sql = "SELECT part_of($1::BIGINT, $2::HUGEINT, $3::HUGEINT, $4::HUGEINT)"
-            row = con.execute(sql, [amount, lower, lower + weight, total]).fetchone()
-            assert row is not None
-            parts.append(int(row[0]))
-            lower += weight
-    assert sum(parts) == amount
+def test_parts_add_up(parts: duckdb.DuckDBPyConnection, weights: list[int], amount: int) -> None:
+    total, lower, found = sum(weights), 0, []
+    for weight in weights:
+        sql = "SELECT part_of($1::BIGINT, $2::HUGEINT, $3::HUGEINT, $4::HUGEINT)"
+        row = parts.execute(sql, [amount, lower, lower + weight, total]).fetchone()
+        assert row is not None
+        found.append(int(row[0]))
+        lower += weight
+    assert sum(found) == amount
     exact = [amount * weight / total for weight in weights]
-    assert all(abs(part - true) <= 1 + 1e-9 * true for part, true in zip(parts, exact, strict=True))
+    assert all(abs(part - true) <= 1 + 1e-9 * true for part, true in zip(found, exact, strict=True))
 
 
 def test_a_dimension_that_is_not_there(cluster: Lake) -> None:

@@ -24,9 +24,10 @@ def answer(lake: Lake, sql: str, output_format: OutputFormat) -> str:
     return out.getvalue()
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    builder = LakeBuilder(tmp_path / "it's a lake")
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """Nobody who takes it changes it."""
+    builder = LakeBuilder(tmp_path_factory.mktemp("query") / "it's a lake")
     builder.device("A")
     builder.power("A", level(100_000, T0, T0 + 2 * S))
     builder.job('j, "quoted"', "A", T0, T0 + S)

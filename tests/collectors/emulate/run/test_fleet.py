@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from tests.support.commands import command as run
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.emulate.profile.profile import load_profile
@@ -138,11 +139,9 @@ def test_the_command(trio: Path, tmp_path: Path) -> None:
     truth = [json.loads(path.read_text()) for path in sorted((tmp_path / "truth").iterdir())]
     assert [one["node"] for one in truth] == ["n1", "n2", "n3"]
     for wrong in (["none.toml"], [str(trio), "--node", "x"], [str(trio), "--duration", "soon"]):
-        failed = subprocess.run(
-            [*command, *wrong, *options], capture_output=True, text=True, check=False
-        )
-        assert failed.returncode == 2
-        assert failed.stderr.count("\n") == 1
+        code, _, said = run("tokenergy-collect", "fleet", *wrong, *options)
+        assert code == 2
+        assert said.count("\n") == 1
 
 
 def test_a_job_that_was_corrected_is_recorded_after_what_was_there(
