@@ -66,8 +66,7 @@ def derive_hour(
         record.write("token_usage", tokens, hour_us)
         store_rows(con, "token_usage", tokens)
         store_rows(con, "job_usage", usage.by_job)
-        store_rows(con, "job_facts", run_model(con, "job_facts"))
-        for model in ("host_share", "pool_share", "burden", "claim_span", *_OF_CLAIMS):
+        for model in ("job_facts", "host_share", "pool_share", "burden", "claim_span", *_OF_CLAIMS):
             build_model(con, model)
         record.write("node_hour", run_model(con, "node_hour"), hour_us)
         store_rows(con, "token_known", usage.known)

@@ -195,8 +195,8 @@ def _index_jobs(
         # For what is unknown beyond the derived hours; each of those has constants of its own.
         last_hour = max(lake.hours("node_hour"), default=0)
         modelrun.create_site(con, history.at(last_hour), history.site.calibration)
-        store_rows(con, "job_usage", run_model(con, "job_usage"))
-        store_rows(con, "job_facts", run_model(con, "job_facts"))
+        build_model(con, "job_usage")
+        build_model(con, "job_facts")
         store_rows(con, "token_job", usage.of_jobs)
         build_model(con, "claim_beyond")
         store_rows(con, "sums", run_model(con, "job_sums"))

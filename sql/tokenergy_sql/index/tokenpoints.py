@@ -25,6 +25,7 @@ from tokenergy_collectors.lake.paths import hour_of, hour_of_path, partition
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
+from tokenergy_sql.index.modelrun import run_model
 from tokenergy_sql.index.models import model_text
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _write_points(
     schema = pa.schema([("job_id", pa.string()), ("start_us", pa.int64()), ("end_us", pa.int64())])
     inside = [dict(zip(schema.names, edge, strict=True)) for edge in edges]
     con.register("token_edge", pa.Table.from_pylist(inside, schema=schema))
-    rows = con.sql(model_text("token_point")).to_arrow_table()
+    rows = run_model(con, "token_point")
     _warn_of_ignored(con, hour)
     path = _cache_file(lake, hour, [path for path, _ in files], edges)
     write_parquet(rows.select(POINT.column_names).cast(POINT.schema()), path, POINT)

@@ -23,6 +23,7 @@ from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
 from tokenergy_sql.catalog.duck import open_memory
+from tokenergy_sql.index.modelrun import run_model
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.tokenpoints import CACHE_FOLDER, LARGEST_COUNT, POINT, points
 
@@ -93,14 +94,14 @@ class Usage:
 
     @classmethod
     def _of(cls, con: duckdb.DuckDBPyConnection) -> Usage:
-        rows = con.sql("FROM token_usage").to_arrow_table()
-        by_job = con.sql(model_text("job_usage")).to_arrow_table()
-        known = con.sql(model_text("token_known")).to_arrow_table()
+        rows = con.table("token_usage").to_arrow_table()
+        by_job = run_model(con, "job_usage")
+        known = run_model(con, "token_known")
         # The same rules over the whole time of a job: inner edges of hours do not count.
         con.execute(f"CREATE OR REPLACE TEMP TABLE token_hour AS {model_text('token_job_span')}")
         _build(con, ("token_usage",))
-        of_jobs = con.sql(model_text("token_job")).to_arrow_table()
-        curves = {name: con.sql(f"FROM {name}").to_arrow_table() for name in _KEPT}
+        of_jobs = run_model(con, "token_job")
+        curves = {name: con.table(name).to_arrow_table() for name in _KEPT}
         return cls(rows, by_job, known, of_jobs, curves)
 
     def of_hour(self, hour_us: int) -> pa.Table:
@@ -125,7 +126,7 @@ class Usage:
                 "FROM token_instant JOIN token_counter USING (job_id, node)"
             )
             _build(con, ("token_value",))
-            return con.sql(model_text("token_at")).to_arrow_table()
+            return run_model(con, "token_at")
 
 
 def usage(
@@ -134,7 +135,7 @@ def usage(
     """Return the tokens of each job, hour, model and kind: `Usage.rows`; see `Usage.of`."""
     with open_memory() as con:
         _count(con, lake, progress, held)
-        return con.sql("FROM token_usage").to_arrow_table()
+        return con.table("token_usage").to_arrow_table()
 
 
 def _count(
