@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
-# How many test files run at the same time. Tests that start servers and browsers use a core each.
-WORKERS ?= 2
+# How many test files run at the same time: one more than two cores, since some tests wait.
+WORKERS ?= 3
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
 .PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
@@ -34,7 +34,7 @@ setup-run: .venv/run.stamp ## create .venv with only what the demo needs
 demo: .venv/run.stamp ## emulate a small fleet for an hour and compute its index
 	@$(BIN)/tokenergy demo
 
-test: .venv/dev.stamp ## run the tests; WORKERS=2 runs two test files at a time
+test: .venv/dev.stamp ## run the tests; WORKERS=3 runs three test files at a time
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/dev.stamp ## check format, lint, types, import layers and generated docs
@@ -84,10 +84,10 @@ bench-timing: .venv/dev.stamp ## how punctual the collector's ticks are over 10 
 	$(BIN)/python -m benchmarks.timing
 
 oracle: .venv/dev.stamp ## compare the tool with an oracle in plain Python on 2,000 staged histories (10 minutes)
-	$(BIN)/python -m tests.oracle.run --histories 2000 --workers $(WORKERS)
+	$(BIN)/python -m tests.oracle.run --histories 2000 --workers 2
 
 oracle-mutations: .venv/dev.stamp ## break the tool in 47 ways: the oracle must notice each (10 minutes)
-	$(BIN)/python -m tests.oracle.mutations --workers $(WORKERS)
+	$(BIN)/python -m tests.oracle.mutations --workers 2
 
 chaos: .venv/dev.stamp ## kill the daemon 200 times, damage its logs, fill its disk, disconnect its store
 	$(BIN)/python -m benchmarks.chaos
