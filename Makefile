@@ -4,12 +4,13 @@ BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 # How many test files run at the same time: one more than two cores, since some tests wait.
 WORKERS ?= 3
+HISTORIES ?= 2000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
 
 setup: .venv/dev.stamp ## create .venv with everything: analysis, Airflow, CUDA compiler, test tools
 setup-run: .venv/run.stamp ## create .venv with only what the demo needs
@@ -35,7 +36,10 @@ demo: .venv/run.stamp ## emulate a small fleet for an hour and compute its index
 	@$(BIN)/tokenergy demo
 
 test: .venv/dev.stamp ## run the tests; WORKERS=3 runs three test files at a time
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not e2e"
+
+e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the packages (1 minute)
+	@$(BIN)/python -m pytest tests/dags -m e2e
 
 check: .venv/dev.stamp ## check format, lint, types, import layers and generated docs
 	@failed=0; \
@@ -83,8 +87,8 @@ bench-collector: .venv/dev.stamp ## compare the collector's CPU time and memory 
 bench-timing: .venv/dev.stamp ## how punctual the collector's ticks are over 10 minutes
 	$(BIN)/python -m benchmarks.timing
 
-oracle: .venv/dev.stamp ## compare the tool with an oracle in plain Python on 2,000 staged histories (10 minutes)
-	$(BIN)/python -m tests.oracle.run --histories 2000 --workers 2
+oracle: .venv/dev.stamp ## compare the tool with an oracle in plain Python on HISTORIES=2000 staged histories (10 minutes)
+	$(BIN)/python -m tests.oracle.run --histories $(HISTORIES) --workers 2
 
 oracle-mutations: .venv/dev.stamp ## break the tool in 47 ways: the oracle must notice each (10 minutes)
 	$(BIN)/python -m tests.oracle.mutations --workers 2

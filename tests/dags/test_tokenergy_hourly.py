@@ -209,6 +209,7 @@ def ran(airflow: Airflow, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return {"root": root, "done": done, "first": first, "states": states, "printed": printed}
 
 
+@pytest.mark.e2e
 def test_gives_what_the_packages_give(ran: dict[str, Any], tmp_path: Path) -> None:
     done, lake = ran["done"], Lake(ran["root"] / "lake")
     assert done.returncode == 0, done.stdout
@@ -223,12 +224,14 @@ def test_gives_what_the_packages_give(ran: dict[str, Any], tmp_path: Path) -> No
     assert (ran["root"] / "lake-report" / "index.html").stat().st_size > 1000
 
 
+@pytest.mark.e2e
 def test_again_it_writes_the_same_bytes(ran: dict[str, Any]) -> None:
     assert set(ran["states"]["again"].values()) == {"success"}
     assert len(ran["first"]) == len(TABLES) + len(PROFILES) + 1  # segments of two nodes
     assert contents(Lake(ran["root"] / "lake")) == ran["first"]
 
 
+@pytest.mark.e2e
 def test_an_empty_hour_succeeds(ran: dict[str, Any]) -> None:
     assert ran["states"]["empty"] == {
         "settings": "success",
@@ -242,6 +245,7 @@ def test_an_empty_hour_succeeds(ran: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.e2e
 def test_a_missing_lake_fails_with_one_line(ran: dict[str, Any]) -> None:
     rest = ("nodes", "aggregate", "index", "check", "report", "load_profile")
     failed = {"settings": "failed", "run": "failed"} | dict.fromkeys(rest, "upstream_failed")
@@ -249,6 +253,7 @@ def test_a_missing_lake_fails_with_one_line(ran: dict[str, Any]) -> None:
     assert "UserError: lake /nowhere/param: no such directory\n" in ran["printed"]
 
 
+@pytest.mark.e2e
 def test_a_breach_fails_the_check_and_names_the_rows(airflow: Airflow, tmp_path: Path) -> None:
     lake = built_by_hand(raw_lake(tmp_path / "lake"))
     rows = lake.read("ledger")
