@@ -14,6 +14,8 @@ An edge within it takes, for each side, what is open where the samples of that s
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -21,6 +23,12 @@ from tokenergy_transforms.batch import I64, NONE
 from tokenergy_transforms.booking.blocks import BOTH, COUNTER, SLOT_US, Blocks
 from tokenergy_transforms.booking.exact import scaled
 from tokenergy_transforms.booking.hour import Hour
+
+Arrays = tuple[np.ndarray[Any, np.dtype[Any]], ...]
+"""Columns of segments or blocks, of several types of numbers."""
+
+Power = tuple[np.int64, np.int64, np.int64]
+"""Start of the hour, the most that a board drew in it, and the most that it can draw, in mW."""
 
 _HOUR_US = 3_600_000_000
 _RARE_US = 1_000_000
@@ -54,9 +62,18 @@ def open_beside(
     return at_start, at_end
 
 
-# The compiled functions below have no annotations: numba infers the types of their arguments.
+# numba reads no annotations: it compiles for the types that it is called with.
 @njit(cache=True, error_model="numpy", nogil=True)
-def _fill(rows, device, offsets, hour_us, segments, found, powers, into):  # type: ignore[no-untyped-def]
+def _fill(
+    rows: I64,
+    device: I64,
+    offsets: I64,
+    hour_us: np.int64,
+    segments: Arrays,
+    found: Arrays,
+    powers: Arrays,
+    into: Arrays,
+) -> None:
     (max_mw, limit_mw), (at_start, at_end) = powers, into
     top_mw = most_mw = np.int64(0)
     for n in range(len(rows)):
@@ -79,7 +96,9 @@ def _fill(rows, device, offsets, hour_us, segments, found, powers, into):  # typ
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _samples_from(i, step, first, last, segments, found):  # type: ignore[no-untyped-def]
+def _samples_from(
+    i: np.int64, step: int, first: np.int64, last: np.int64, segments: Arrays, found: Arrays
+) -> np.int64 | int:
     """Return the first segment from i on, to one side, that has both meters; NONE without one.
 
     Only segments that the counter alone has are passed.
@@ -98,7 +117,15 @@ def _samples_from(i, step, first, last, segments, found):  # type: ignore[no-unt
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _open(i, part_nj, first, last, segments, found, power):  # type: ignore[no-untyped-def]
+def _open(
+    i: np.int64 | int,
+    part_nj: np.int64,
+    first: np.int64,
+    last: np.int64,
+    segments: Arrays,
+    found: Arrays,
+    power: Power,
+) -> np.int64:
     """Return what is open where `part_nj` of the samples' energy of the block of i is passed."""
     start_us, end_us, _, off_us = segments
     counter_nj, _, divides, head, integral_nj, _ = found
@@ -128,11 +155,14 @@ def _open(i, part_nj, first, last, segments, found, power):  # type: ignore[no-u
     right_nj = _line(end, after, segments, counter_nj, power)
     whole = integral_nj[begin]
     passed_nj = scaled(part_nj, right_nj, whole) - scaled(part_nj, left_nj, whole)
-    return left_nj + passed_nj + silences_nj
+    open_nj: np.int64 = left_nj + passed_nj + silences_nj
+    return open_nj
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _line(left, right, segments, counter_nj, power):  # type: ignore[no-untyped-def]
+def _line(
+    left: np.int64, right: np.int64, segments: Arrays, counter_nj: I64, power: Power
+) -> np.int64:
     """Return how far the line may be off at the cut between two segments; one may be NONE."""
     start_us, end_us, _, off_us = segments
     hour_us, most_mw, top_mw = power
@@ -146,4 +176,5 @@ def _line(left, right, segments, counter_nj, power):  # type: ignore[no-untyped-
         most_mw = max(most_mw, counter_nj[left] // (end_us[left] - start_us[left]) + 1)
     if right != NONE:
         most_mw = max(most_mw, counter_nj[right] // (end_us[right] - start_us[right]) + 1)
-    return away_us * most_mw
+    off_nj: np.int64 = away_us * most_mw
+    return off_nj
