@@ -10,6 +10,18 @@ import pytest
 from tests.support.host_shim import LIBRARY, HostKernels, build, compiler
 from tests.support.once import once
 from tokenergy_collectors.base.logs import HANDLER
+from tokenergy_sql.catalog.duck import THREADS_VARIABLE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Keep DuckDB to one thread: small lakes are faster so, and workers share the cores.
+
+    `make demo`, `make oracle` and `make e2e-dags` use all cores.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(THREADS_VARIABLE, "1")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 """Opens DuckDB, and names files to it: no other module calls `duckdb.connect` or quotes a path.
 
-In: nothing, or a path, or a name. Out: a connection that prints nothing, reckons in UTC and stops
-at Ctrl-C; texts of SQL that mean exactly the path, identifier or string that was given.
+In: the environment, or a path, or a name. Out: a connection that prints nothing, reckons in UTC,
+keeps to the cores of the process and stops at Ctrl-C; texts of SQL that mean exactly the path,
+identifier or string that was given.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base import interrupt
+from tokenergy_collectors.base.errors import UserError
 
 if TYPE_CHECKING:
     import duckdb
@@ -20,17 +22,44 @@ _FOLDERS: dict[str, int] = {}
 """Descriptors of open folders whose paths DuckDB cannot take, by path."""
 
 
+THREADS_VARIABLE = "TOKENERGY_SQL_THREADS"
+"""Environment variable with the most threads that a DuckDB connection may use."""
+
+
 def open_memory() -> duckdb.DuckDBPyConnection:
-    """Return a connection to an empty database in memory."""
+    """Return a connection to an empty database in memory.
+
+    Raises:
+        UserError: see `threads`.
+    """
     import duckdb
 
-    con = duckdb.connect()
+    con = duckdb.connect(config={"threads": threads()})
     # DuckDB takes an embedded Python for an interactive one, and would draw its bar on standard
     # output, in the middle of the rows.
     con.execute("SET enable_progress_bar = false")
     con.execute("SET TimeZone = 'UTC'")
     interrupt.stops(con)
     return con
+
+
+def threads() -> int:
+    """Return how many threads DuckDB may use: one for each core that the process may run on.
+
+    DuckDB itself counts the cores of the machine, also those that `taskset`, Slurm or a container
+    keep for others.
+
+    Raises:
+        UserError: the environment variable is no number above 0.
+    """
+    cores = len(os.sched_getaffinity(0))
+    given = os.environ.get(THREADS_VARIABLE, "")
+    if not given:
+        return cores
+    if not (given.isascii() and given.isdecimal() and int(given) > 0):
+        what = "is not a number of threads: give a whole number above 0, or unset it"
+        raise UserError(f"${THREADS_VARIABLE}: {given!r} {what}")
+    return min(cores, int(given))
 
 
 def quoted(name: str) -> str:

@@ -116,9 +116,22 @@ def store_rows(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Non
 def build_activity(con: duckdb.DuckDBPyConnection) -> None:
     """Create `job_activity`: when the token counters of jobs moved in an hour.
 
+    `token_page` and `token_name`, the readings that it is made from, stay: see `token_near.sql`.
+
     Args:
         con: has `tokens` of the hour and the two beside it, `allocation` and `parameters`.
     """
+    build_model(con, "token_page", "page")
+    # Names are most of the bytes of a reading: they are kept once a counter.
+    con.execute(
+        "CREATE TEMP TABLE token_name AS SELECT DISTINCT job_id, node, source_id, model, engine, "
+        "kind, metric, series, counter FROM page"
+    )
+    con.execute(
+        "CREATE TEMP TABLE token_page AS "
+        "SELECT counter, run, ts_us, value, since_us, quantum FROM page"
+    )
+    con.execute("DROP TABLE page")
     con.execute(f"CREATE TEMP TABLE token_seen AS {model_text('job_token')}")
     for name in ("token_span", *_PROCESSES, "job_activity"):
         build_model(con, name)

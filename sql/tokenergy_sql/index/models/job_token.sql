@@ -1,15 +1,12 @@
 -- What the pages said of jobs' token counters in an hour, and right before and after it.
--- In: tokens (of the hour and the two beside it), parameters. Out: job_id, counter (a number for
--- each series of one source), run, ts_us, value, since_us.
+-- In: token_page, token_name, parameters. Out: job_id, counter (a number for each series of one
+-- source), run, ts_us, value, since_us.
 --
 -- Of the hours beside it, the readings next to it are enough, one for each start that a page named.
 WITH named AS (
-    SELECT
-        job_key(cluster, job_id) AS job_id,
-        hash(cluster, job_id, node, source_id, model, engine, kind, metric, series) AS counter,
-        coalesce(run, 0) AS run,
-        ts_us, value, since_us
-    FROM tokens
+    SELECT n.job_id, p.counter, p.run, p.ts_us, p.value, p.since_us
+    FROM token_page AS p
+    JOIN token_name AS n USING (counter)
 )
 SELECT job_id, counter, run, ts_us, value, since_us
 FROM named, parameters
