@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tokenergy_collectors.importers.prometheus.cli import prometheus
+
 if TYPE_CHECKING:
     from tokenergy_collectors.base.csvfile import Progress
     from tokenergy_collectors.importers.result import ImportResult
@@ -81,7 +83,7 @@ def nvidia_smi(
         result = import_nvidia_smi(
             Lake(lake, create=True), file, node, tz, progress, device=device, columns=columns
         )
-    _report(
+    report(
         result,
         f"{_many(result.rows.get('power', 0), 'reading')} of {_many(result.devices, 'device')}",
     )
@@ -118,7 +120,7 @@ def counters(
     from tokenergy_collectors.lake import Lake
 
     result = import_counters(Lake(lake, create=True), file, node, job, model, source, cluster)
-    _report(result, f"{_many(result.rows.get('tokens', 0), 'counter reading')} of job {job}")
+    report(result, f"{_many(result.rows.get('tokens', 0), 'counter reading')} of job {job}")
 
 
 @app.command(
@@ -140,10 +142,17 @@ def jobs(file: File, lake: LakeDir, cluster: Cluster = None) -> None:
 
     result = import_jobs(Lake(lake, create=True), file, cluster)
     count = _many(result.rows.get("jobs", 0), "allocation")
-    _report(result, f"{count} of {_many(result.devices, 'device')}")
+    report(result, f"{count} of {_many(result.devices, 'device')}")
 
 
-def _report(result: ImportResult, what: str) -> None:
+app.command(
+    "prometheus",
+    epilog="Example: tokenergy-collect import prometheus --url http://prometheus:9090 --from 7d "
+    "--lake ./lake",
+)(prometheus)
+
+
+def report(result: ImportResult, what: str) -> None:
     """Print what was read, skipped and written."""
     span = ""
     if result.first_us is not None:
