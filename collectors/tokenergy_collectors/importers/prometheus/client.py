@@ -89,13 +89,13 @@ class Client:
     _opener: urllib.request.OpenerDirector = field(init=False)
 
     def __post_init__(self) -> None:
-        context = _context(self.door.ca_file)
         # Not the proxies of the environment: only what the user configured is asked.
-        self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}),
-            urllib.request.HTTPSHandler(context=context),
-            _NoRedirect,
-        )
+        handlers: list[urllib.request.BaseHandler] = [
+            urllib.request.ProxyHandler({}), _NoRedirect()
+        ]  # fmt: skip
+        if self.door.url.startswith("https:"):  # to load the system's certificates takes a while
+            handlers.append(urllib.request.HTTPSHandler(context=_context(self.door.ca_file)))
+        self._opener = urllib.request.build_opener(*handlers)
 
     def ask(self, path: str, parameters: Mapping[str, str | list[str]]) -> Any:
         """Return the `data` of an answer; a store that is busy is asked again.

@@ -132,6 +132,8 @@ def device_row(
 ) -> dict[str, Any]:
     """Return the row of `device` that describes a board in a chunk.
 
+    `update_us` is NULL where there are too few readings to tell.
+
     Args:
         board: the board.
         power: its power, at least one row.
@@ -143,6 +145,7 @@ def device_row(
     # A label may be as old as the exporter's page, whichever of its values are left out.
     label_us = round(max((late_s.get(g.exporter, 0.0) for g, _ in board.series)) * 1_000_000)
     label_us += (power.scrape_us or 0) // 2
+    late_us = max(power.late_us, label_us) if labelled else power.late_us
     limit = _kept(board.reading("limit", late_s), 1, _MOST_MW)
     sensors = set(rows["sensor"].to_pylist()) - {"none"}
     has_counter = rows["energy_mj"].null_count < rows.num_rows
@@ -159,7 +162,7 @@ def device_row(
         "sensor_kind": sensors.pop() if len(sensors) == 1 else "unknown" if sensors else None,
         "counter_us": power.late_us if has_counter else None,
         "emulated": False,
-        "stamp_step_us": max(power.late_us, label_us) if labelled else power.late_us,
+        "stamp_step_us": late_us,
     }
 
 

@@ -102,12 +102,14 @@ class Writer:
         before = [old for old in same if old["ts_us"] <= row["ts_us"]]
         latest = max(before, key=lambda old: old["ts_us"], default=None)
         if latest is not None:
+            few = row["update_us"] is None
             # What this chunk does not say, an earlier one said.
             for name in _SAID:
                 row[name] = latest[name] if row[name] is None else row[name]
             # The latest row counts for all of a board's time: it must not be too narrow for a
-            # time in which labels named jobs.
-            row["stamp_step_us"] = max(latest["stamp_step_us"] or 0, row["stamp_step_us"])
+            # time in which labels named jobs. A few readings do not show that pages repeat.
+            step_us = latest["stamp_step_us"] or 0
+            row["stamp_step_us"] = step_us if few else max(step_us, row["stamp_step_us"])
             if all(latest[name] == row[name] for name in _SAID):
                 return False
         known.append(row)
