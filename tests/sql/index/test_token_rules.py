@@ -65,6 +65,47 @@ def test_two_names_of_one_counter_count_once(builder: LakeBuilder) -> None:
     assert counted(builder) == (600, 600, 600, None)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"metric": "lmdeploy:cached_tokens_total"}, {"metric": "lmdeploy:cached_total"}),
+        ({"metric": SGLANG}, {"metric": SGLANG, "series": labels(tp_rank="0")}),
+    ],
+)
+def test_a_name_that_takes_the_place_of_another_is_added_to_it(
+    builder: LakeBuilder, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    """After an update a counter has another name: an hour has some tokens under each of them.
+
+    Between the last reading of the one and the first of the other nobody knows what was made.
+    """
+    points = every_ten(GROWTH)
+    builder.tokens("j", points[:3], **{"series": "{}", **old})
+    builder.tokens("j", points[3:], **{"series": "{}", **new})
+    tokens, low, high, reasons = counted(builder)
+    assert (tokens, low, reasons) == (500, 500, "token_anomaly")
+    assert high >= 600
+
+
+def test_a_name_that_the_page_had_from_the_start_of_its_process_counts_once(
+    builder: LakeBuilder,
+) -> None:
+    """A newer collector reads another name of a process whose start it knows."""
+    points = every_ten(GROWTH)
+    since: dict[str, Any] = {"series": "{}", "since_us": T0}
+    builder.tokens("j", points[:3], metric="vllm:gpu_prefix_cache_hits_total", **since)
+    builder.tokens("j", points[3:], metric="vllm:prefix_cache_hits_total", **since)
+    assert counted(builder)[0] == 600
+
+
+def test_replicas_that_come_and_go_are_no_anomaly(builder: LakeBuilder) -> None:
+    points = every_ten(GROWTH)
+    for name, of in (("a", points[:3]), ("b", points[3:])):
+        builder.tokens("j", of, metric=VLLM, series=labels(ReplicaId=name))
+    assert counted(builder)[0] == 500
+    assert counted(builder)[3] is None
+
+
 def test_rows_of_an_older_lake_go_on_in_the_only_series(builder: LakeBuilder) -> None:
     points = every_ten(GROWTH)
     builder.tokens("j", points[:3])
