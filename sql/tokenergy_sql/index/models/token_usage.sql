@@ -8,9 +8,9 @@
 -- counts.
 --
 -- Ranks or names are on one page only where their times of counting overlap. After an update of the
--- server or of the collector one follows the other: that is the next turn, and turns are added. What
--- was made from one turn to the next is not known: an anomaly. What counted nothing in an hour is of
--- its first turn.
+-- server or of the collector one follows the other: that is the next turn, and turns are added.
+-- What was made from one turn to the next is not known: an anomaly. What counted nothing in an hour
+-- is of its first turn.
 WITH
 by_turns AS (
     SELECT DISTINCT h.counter, h.hour_us
