@@ -11,6 +11,9 @@ import pytest
 
 from tests.support.counting import GROWTH, Steps, counted, every_ten
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tokenergy_collectors.sources.tokens.counters import COUNTERS, FRONTENDS
+from tokenergy_sql.catalog.duck import open_memory
+from tokenergy_sql.catalog.views import UNITS, define
 from tokenergy_sql.index.tokens import Usage
 
 VLLM = "vllm:generation_tokens_total"
@@ -339,3 +342,24 @@ def test_tokens_at_any_instant(builder: LakeBuilder) -> None:
     rows = found.sort_by("at_us").to_pylist()
     assert [row["tokens"] for row in rows] == [150, 300]
     assert all(row["low"] <= row["tokens"] <= row["high"] for row in rows)
+
+
+def test_a_frontend_counts_only_where_none_of_its_workers_was_read(builder: LakeBuilder) -> None:
+    """Dynamo's frontend counts what its workers count, on another host."""
+    front = {"metric": "dynamo_frontend_output_tokens_total", "series": "{}", "node": "front"}
+    builder.tokens("j", every_ten(GROWTH), **front)
+    assert counted(builder) == (600, 600, 600, None)
+    points = every_ten([n // 2 for n in GROWTH])
+    for name in "ab":
+        builder.tokens("j", points, metric=VLLM, series="{}", source_id=name)
+    assert counted(builder) == (600, 600, 600, None)
+    builder.tokens("j", every_ten(GROWTH), kind="prompt_computed", **front)
+    assert counted(builder) == (1200, 1200, 1200, None)
+
+
+def test_frontends_are_those_that_the_collector_knows() -> None:
+    with open_memory() as con:
+        define(con, UNITS)
+        for counter in COUNTERS:
+            found = con.execute("SELECT token_frontend($1)", [counter.metric]).fetchone()
+            assert found == (counter.metric.startswith(FRONTENDS),), counter.metric

@@ -36,6 +36,7 @@ with the product, and is slow and obvious on purpose. The definition (docs/index
 - Of ranks that count the same the largest counts, other series are added, and of two names of one
   counter the larger counts. What counts only after all others have ended is the next turn; turns
   are added. Where a name or a rank takes the place of another, the hour has an anomaly.
+- Tokens of a frontend count only in hours in which none of its workers was read.
 - A value outside 0 to 2^53 is not a count. A stamp of a job outside the years 2000 to 2100 is not
   an instant.
 """
@@ -148,9 +149,22 @@ def token_usage(tokens: Iterable[Row], held: Iterable[Row]) -> list[Row]:
         hours = Counter(rows, of_job.get(name[0], Job())).by_hour()
         of_engine = groups.setdefault(tuple(engine), {})
         of_engine.setdefault((metric, _parallel(metric, series)), []).append(hours)
+    hourly = [(*engine, _of_engine(of_engine)) for engine, of_engine in groups.items()]
+    frontends = {
+        engine for engine, series in groups.items() if any(_is_frontend(m) for m, _ in series)
+    }
+    workers = {
+        (engine[0], engine[-1], hour)
+        for *engine, hours in hourly
+        for hour, value in hours.items()
+        if tuple(engine) not in frontends and value.span is not None
+    }
     found: dict[tuple[Any, ...], Value] = {}
-    for (job_id, _, _, model, _, kind), of_engine in groups.items():
-        for hour_us, value in _of_engine(of_engine).items():
+    for *engine, hours in hourly:
+        job_id, _, _, model, _, kind = engine
+        for hour_us, value in hours.items():
+            if tuple(engine) in frontends and (job_id, kind, hour_us) in workers:
+                continue
             key = (job_id, hour_us, model, kind)
             found[key] = _sum([found.get(key, Value()), value])
     return [
@@ -198,6 +212,10 @@ def _of_engine(series: dict[tuple[Any, Any], list[dict[int, Value]]]) -> dict[in
     return found
 
 
+def _is_frontend(metric: str | None) -> bool:
+    return metric is not None and metric.startswith("dynamo_frontend")
+
+
 def _of_turn(each: list[tuple[tuple[Any, Any], Value]]) -> Value:
     """Return the tokens of series that count at the same time."""
     by_series: dict[tuple[Any, Any], list[Value]] = {}
@@ -243,9 +261,11 @@ def _sum(values: list[Value]) -> Value:
 def _largest(values: list[Value]) -> Value:
     if not values:
         return Value()
+    spans = [v.span for v in values if v.span is not None]
     return Value(
         max(v.tokens for v in values), max(v.low for v in values), max(v.high for v in values),
         any(v.anomaly for v in values), any(v.coarse for v in values),
+        (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None,
     )  # fmt: skip
 
 

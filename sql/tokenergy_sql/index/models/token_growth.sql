@@ -4,6 +4,7 @@
 --
 -- Of ranks that count the same tokens, and of two names for one counter, only the one that added
 -- most is here. Those that follow one another are all here: see the turns in `token_usage.sql`.
+-- Of a frontend and its workers, only the workers are here.
 WITH
 growth AS (
     SELECT
@@ -57,6 +58,8 @@ of_ranks AS (
 of_name AS (
     SELECT
         *,
+        token_frontend(own_metric) AS frontend,
+        bool_or(NOT token_frontend(own_metric)) OVER (PARTITION BY job_id, kind) AS has_worker,
         rank() OVER (
             PARTITION BY job_id, node, source_id, model, engine, kind, own_metric IS NULL, turn
             ORDER BY of_metric DESC, own_metric
@@ -80,4 +83,4 @@ SELECT
     g.tokens
 FROM growth AS g
 JOIN of_name AS n USING (counter)
-WHERE n.name = 1 AND g.from_us < g.to_us
+WHERE n.name = 1 AND g.from_us < g.to_us AND NOT (n.frontend AND n.has_worker)

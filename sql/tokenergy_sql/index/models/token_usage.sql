@@ -7,6 +7,8 @@
 -- counts; series that differ in other labels are added; of two names for one counter the larger
 -- counts.
 --
+-- A frontend counts what its workers count: it is left out of hours in which they were read.
+--
 -- Ranks or names are on one page only where their times of counting overlap. After an update of the
 -- server or of the collector one follows the other: that is the next turn, and turns are added.
 -- What was made from one turn to the next is not known: an anomaly. What counted nothing in an hour
@@ -86,7 +88,8 @@ of_ranks AS (
         max(low) AS low,
         max(high) AS high,
         bool_or(anomaly OR coalesce(replaces, false)) AS anomaly,
-        bool_or(coarse) AS coarse
+        bool_or(coarse) AS coarse,
+        bool_or(from_us IS NOT NULL) AS counted
     FROM in_turn
     GROUP BY ALL
 ),
@@ -97,7 +100,8 @@ of_name AS (
         sum(low) AS low,
         sum(high) AS high,
         bool_or(anomaly) AS anomaly,
-        bool_or(coarse) AS coarse
+        bool_or(coarse) AS coarse,
+        bool_or(counted) AS counted
     FROM of_ranks
     GROUP BY ALL
 ),
@@ -112,9 +116,18 @@ of_engine AS (
         coalesce(max(high) FILTER (WHERE own_metric IS NOT NULL), 0)
         + coalesce(max(high) FILTER (WHERE own_metric IS NULL), 0) AS high,
         bool_or(anomaly) AS anomaly,
-        bool_or(coarse) AS coarse
+        bool_or(coarse) AS coarse,
+        bool_or(counted) AS counted,
+        bool_or(token_frontend(own_metric)) AS frontend
     FROM of_name
     GROUP BY ALL
+),
+counting AS (
+    SELECT *
+    FROM of_engine
+    QUALIFY
+        NOT frontend
+        OR NOT bool_or(counted AND NOT frontend) OVER (PARTITION BY job_id, hour_us, kind)
 )
 SELECT
     job_id,
@@ -129,5 +142,5 @@ SELECT
         CASE WHEN bool_or(coarse) THEN 'coarse_counter' END,
         CASE WHEN bool_or(anomaly) THEN 'token_anomaly' END
     ), '') AS reasons
-FROM of_engine
+FROM counting
 GROUP BY job_id, hour_us, model, kind
