@@ -7,7 +7,7 @@ WORKERS ?= 3
 HISTORIES ?= 2000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags e2e-prometheus check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -40,6 +40,9 @@ test: .venv/dev.stamp ## run the tests; WORKERS=3 runs three test files at a tim
 
 e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the packages (1 minute)
 	@$(BIN)/python -m pytest tests/dags -m e2e
+
+e2e-prometheus: .venv/dev.stamp ## import from a real Prometheus that scraped an emulated node, and compare with the truth (1.5 minutes)
+	@$(BIN)/python -m pytest tests/prometheus -m e2e -rP
 
 check: .venv/dev.stamp ## check format, lint, types, import layers and generated docs
 	@failed=0; \
@@ -108,7 +111,10 @@ fleet: .venv/dev.stamp ## collect 1,024 emulated GPUs in one process and compare
 accuracy: .venv/dev.stamp ## errors of three methods, by sensor, workload and length of job
 	@$(BIN)/python -m benchmarks.accuracy
 
-gpu-check: .venv/dev.stamp ## on a CUDA machine: verify that CUDA and CPU segments agree to the bit
+gpu-e2e-prometheus: .venv/dev.stamp ## import from a real Prometheus that scraped an emulated node, and compare with the truth (1.5 minutes)
+	@$(BIN)/python -m pytest tests/prometheus -m e2e -rP
+
+check: .venv/dev.stamp ## on a CUDA machine: verify that CUDA and CPU segments agree to the bit
 	$(BIN)/python -m benchmarks.gpu_check
 
 record-decode: .venv/dev.stamp ## on a CUDA machine: record a model that decodes, print J/token by batch size (3 minutes; needs torch)

@@ -85,7 +85,7 @@ def nvidia_smi(
         )
     report(
         result,
-        f"{_many(result.rows.get('power', 0), 'reading')} of {_many(result.devices, 'device')}",
+        f"{many(result.rows.get('power', 0), 'reading')} of {many(result.devices, 'device')}",
     )
 
 
@@ -120,7 +120,7 @@ def counters(
     from tokenergy_collectors.lake import Lake
 
     result = import_counters(Lake(lake, create=True), file, node, job, model, source, cluster)
-    report(result, f"{_many(result.rows.get('tokens', 0), 'counter reading')} of job {job}")
+    report(result, f"{many(result.rows.get('tokens', 0), 'counter reading')} of job {job}")
 
 
 @app.command(
@@ -141,8 +141,8 @@ def jobs(file: File, lake: LakeDir, cluster: Cluster = None) -> None:
     from tokenergy_collectors.lake import Lake
 
     result = import_jobs(Lake(lake, create=True), file, cluster)
-    count = _many(result.rows.get("jobs", 0), "allocation")
-    report(result, f"{count} of {_many(result.devices, 'device')}")
+    count = many(result.rows.get("jobs", 0), "allocation")
+    report(result, f"{count} of {many(result.devices, 'device')}")
 
 
 app.command(
@@ -168,14 +168,15 @@ def report(result: ImportResult, what: str) -> None:
         typer.echo(f"{known}: nothing changed")
         return
     rows = ", ".join(f"{count} {table}" for table, count in result.written.items())
-    typer.echo(f"wrote {rows} rows in {_many(len(result.files), 'file')}")
+    typer.echo(f"wrote {rows} rows in {many(len(result.files), 'file')}")
 
 
 def _utc(ts_us: int | None) -> str:
     return f"{datetime.fromtimestamp((ts_us or 0) // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def _many(count: int, noun: str) -> str:
+def many(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 device`, `2 devices`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 

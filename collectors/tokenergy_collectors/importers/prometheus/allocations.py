@@ -28,6 +28,23 @@ _PREFIX = "prometheus:"
 Pods = Mapping[tuple[str, str], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A span of a board.
+
+    Attributes:
+        node: the board's node.
+        device_id: the board.
+        span: when which job held it.
+        spacing_us: the usual time between two scrapes.
+    """
+
+    node: str
+    device_id: str
+    span: Span
+    spacing_us: int | None
+
+
 @dataclass(slots=True)
 class Allocations:
     """Writes allocations.
@@ -43,7 +60,7 @@ class Allocations:
 
     def write(
         self,
-        spans: Iterable[tuple[str, str, Span, int | None]],
+        found: Iterable[Holding],
         as_of_us: int,
         starts: Pods,
         ends: Pods,
@@ -51,7 +68,7 @@ class Allocations:
         """Write the spans that the lake does not hold yet.
 
         Args:
-            spans: node, board, span, and the usual distance of its scrapes (us).
+            found: what ended, or is open at the end of an import.
             as_of_us: the end of what was imported. It stands for the time of the record, so that an
                 import that was stopped and continued writes the same bytes as one that was not.
             starts: when pods were admitted, us UTC.
@@ -61,12 +78,13 @@ class Allocations:
             The number of rows, and the files written.
         """
         fresh: dict[str, list[dict[str, Any]]] = {}
-        for node, device_id, span, spacing in spans:
+        for one in found:
+            node = one.node
             records = self._records(node)
-            row = self._row(node, device_id, span, *span.edges_us(starts, ends))
+            row = self._row(node, one.device_id, one.span, *one.span.edges_us(starts, ends))
             if row["start_us"] >= row["end_us"]:
                 continue
-            row = _extended(records, row, gap_us(spacing))
+            row = _extended(records, row, gap_us(one.spacing_us))
             if not records.to_record([row]):
                 continue
             row["recorded_us"] = max(as_of_us, records.outranks_us([row]))

@@ -74,6 +74,10 @@ def prometheus(
         str,
         typer.Option(help="Samples younger than this may still arrive; they are left for later."),
     ] = "2m",
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Read what was imported again; only what is new is written."),
+    ] = False,
 ) -> None:
     """Import power, energy, tokens and jobs that a Prometheus already has.
 
@@ -86,7 +90,7 @@ def prometheus(
     """
     from tokenergy_collectors.base.durations import parse_duration
     from tokenergy_collectors.base.progress import progress_bar
-    from tokenergy_collectors.importers.cli import report
+    from tokenergy_collectors.importers.cli import many, report
     from tokenergy_collectors.importers.prometheus.client import Door
     from tokenergy_collectors.importers.prometheus.plan import order
     from tokenergy_collectors.importers.prometheus.run import import_prometheus
@@ -105,6 +109,7 @@ def prometheus(
         cluster=cluster,
         node=node,
         exporter_interval_us=parse_duration(exporter_interval),
+        again=again,
     )
     with progress_bar() as bar:
         task = bar.add_task(f"import {url}", total=None)
@@ -116,6 +121,7 @@ def prometheus(
     rows = result.rows
     report(
         result,
-        f"{rows.get('power', 0)} readings of {result.devices} devices, "
-        f"{rows.get('tokens', 0)} counter readings, {rows.get('jobs', 0)} allocations",
+        f"{many(rows.get('power', 0), 'reading')} of {many(result.devices, 'device')}, "
+        f"{many(rows.get('tokens', 0), 'counter reading')}, "
+        f"{many(rows.get('jobs', 0), 'allocation')}",
     )

@@ -143,6 +143,8 @@ class Client:
             if isinstance(error.reason, ssl.SSLError):
                 self._fail_tls(error.reason)
             raise _BusyError(f"cannot be reached: {error.reason}") from None
+        except TimeoutError:
+            raise TooMuchError(f"no answer within {self.door.timeout_s:g} s") from None
         except (OSError, http.client.HTTPException) as error:
             raise _BusyError(f"answer broke off: {error or type(error).__name__}") from None
 

@@ -18,14 +18,14 @@ from tokenergy_collectors.importers.prometheus.names import (
     Meaning,
     Names,
 )
+from tokenergy_collectors.sources.tokens.counters import COUNTERS, Counter, Counters
+from tokenergy_collectors.sources.tokens.mapping import Mapping as TokenNames
 
 _FACTORS: dict[str, tuple[Meaning, float]] = {
     "mW": ("power", 1), "W": ("power", 1e3), "kW": ("power", 1e6),
     "mJ": ("energy", 1), "J": ("energy", 1e3), "kJ": ("energy", 1e6), "Wh": ("energy", 3.6e6),
     "kWh": ("energy", 3.6e9),
 }  # fmt: skip
-
-Kind = Literal["prompt_all", "prompt_computed", "prompt_cached", "generated", "trained"]
 
 
 class Metric(Strict):
@@ -47,13 +47,6 @@ class Labels(Strict):
     replica: tuple[str, ...] | None = Field(default=None, strict=False)
 
 
-class TokenMetric(Strict):
-    """A counter of tokens that no known server has."""
-
-    name: str = Field(min_length=1, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")
-    kind: Kind
-
-
 class Owner(Strict):
     """A job of series that have all of some labels."""
 
@@ -67,7 +60,7 @@ class Mapping(Strict):
     """A mapping file."""
 
     power: tuple[Metric, ...] = Field(default=(), strict=False)
-    tokens: tuple[TokenMetric, ...] = Field(default=(), strict=False)
+    tokens: tuple[TokenNames, ...] = Field(default=(), strict=False)
     jobs: tuple[Owner, ...] = Field(default=(), strict=False)
     labels: Labels = Field(default_factory=Labels)
 
@@ -82,6 +75,17 @@ class Mapping(Strict):
             name: value for name, value in self.labels.model_dump().items() if value is not None
         }
         return Names((*GAUGES, *own), LabelNames(**told))
+
+    @property
+    def own_counters(self) -> list[Counter]:
+        """The counters of tokens that the file names."""
+        return [counter for one in self.tokens for counter in one.named]
+
+    @property
+    def counters(self) -> Counters:
+        """What to look for: all known counters, under their full names, and the file's own."""
+        # A bare `generation_tokens_total` in a store could be anybody's.
+        return Counters([*COUNTERS, *self.own_counters], bare=False)
 
     def late_s(self) -> dict[str, float]:
         """Return how old the values of the file's own metrics may be, seconds, by metric."""

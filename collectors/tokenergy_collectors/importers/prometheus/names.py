@@ -38,18 +38,18 @@ class Gauge:
     sensor: str = "unknown"
 
 
-_DCGM, _SMI = "dcgm-exporter", "nvidia_gpu_exporter"
+DCGM, _SMI = "dcgm-exporter", "nvidia_gpu_exporter"
 
 GAUGES = (
-    Gauge("DCGM_FI_DEV_POWER_USAGE_INSTANT", "power", 1e3, _DCGM, 0, "instant"),
-    Gauge("DCGM_FI_DEV_POWER_USAGE", "power", 1e3, _DCGM, 1),
-    Gauge("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "energy", 1, _DCGM),
-    Gauge("DCGM_FI_DEV_GPU_UTIL", "sm_util", 1, _DCGM),
-    Gauge("DCGM_FI_DEV_MEM_COPY_UTIL", "mem_util", 1, _DCGM),
-    Gauge("DCGM_FI_DEV_SM_CLOCK", "sm_mhz", 1, _DCGM),
-    Gauge("DCGM_FI_DEV_GPU_TEMP", "temp_c", 1, _DCGM),
-    Gauge("DCGM_FI_DEV_POWER_MGMT_LIMIT_MAX", "limit", 1e3, _DCGM, 0),
-    Gauge("DCGM_FI_DEV_POWER_MGMT_LIMIT", "limit", 1e3, _DCGM, 1),
+    Gauge("DCGM_FI_DEV_POWER_USAGE_INSTANT", "power", 1e3, DCGM, 0, "instant"),
+    Gauge("DCGM_FI_DEV_POWER_USAGE", "power", 1e3, DCGM, 1),
+    Gauge("DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION", "energy", 1, DCGM),
+    Gauge("DCGM_FI_DEV_GPU_UTIL", "sm_util", 1, DCGM),
+    Gauge("DCGM_FI_DEV_MEM_COPY_UTIL", "mem_util", 1, DCGM),
+    Gauge("DCGM_FI_DEV_SM_CLOCK", "sm_mhz", 1, DCGM),
+    Gauge("DCGM_FI_DEV_GPU_TEMP", "temp_c", 1, DCGM),
+    Gauge("DCGM_FI_DEV_POWER_MGMT_LIMIT_MAX", "limit", 1e3, DCGM, 0),
+    Gauge("DCGM_FI_DEV_POWER_MGMT_LIMIT", "limit", 1e3, DCGM, 1),
     Gauge("nvidia_smi_power_draw_instant_watts", "power", 1e3, _SMI, 2, "instant"),
     Gauge("nvidia_smi_power_draw_watts", "power", 1e3, _SMI, 3),
     Gauge("nvidia_smi_utilization_gpu_ratio", "sm_util", 100, _SMI, 1),
@@ -67,13 +67,14 @@ POD_START, POD_END = "kube_pod_start_time", "kube_pod_completion_time"
 
 PATTERNS = (
     "(DCGM_FI_DEV_.*|nvidia_smi_.*|kube_pod_(start|completion)_time)",
-    "((ray_)?vllm|sglang|llamacpp|tgi|trtllm|lmdeploy|tokenergy)[:_].*(token|input_length|hits).*",
+    "((ray_)?vllm|sglang|llamacpp|tgi|trtllm|lmdeploy|dynamo|tokenergy)[:_]"
+    ".*(token|input_length|hits).*",
 )
 """Regular expressions of the names that are looked for."""
 
 START = "process_start_time_seconds"
 
-LATE_S: Mapping[str, float] = {_DCGM: 30.0, _SMI: 2.0}
+LATE_S: Mapping[str, float] = {DCGM: 30.0, _SMI: 2.0}
 """How old a value may be when it is scraped, seconds, by exporter.
 
 dcgm-exporter reads its boards every 30 s unless told otherwise (`-c`, DCGM_EXPORTER_INTERVAL) and

@@ -20,7 +20,7 @@ from tokenergy_collectors.base.timestamps import StampReader
 from tokenergy_collectors.importers.prometheus.client import Door
 from tokenergy_collectors.importers.prometheus.mapping import Mapping as MappingFile
 from tokenergy_collectors.importers.prometheus.mapping import read_mapping
-from tokenergy_collectors.importers.prometheus.names import LATE_S
+from tokenergy_collectors.importers.prometheus.names import DCGM, LATE_S
 from tokenergy_collectors.importers.prometheus.owners import Owners
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.jobkey import checked_cluster
@@ -45,6 +45,7 @@ class Order:
         cluster: the cluster that the jobs' ids belong to.
         node: the node of series that name none.
         late_s: how old a value may be when it is scraped, seconds, by exporter.
+        again: whether to read what was imported once more.
     """
 
     door: Door
@@ -57,6 +58,7 @@ class Order:
     cluster: str | None = None
     node: str | None = None
     late_s: Mapping[str, float] = field(default_factory=lambda: dict(LATE_S))
+    again: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -86,6 +88,7 @@ def order(
     cluster: str | None = None,
     node: str | None = None,
     exporter_interval_us: int | None = None,
+    again: bool = False,
     now_us: int | None = None,
 ) -> Order:
     """Return a checked order.
@@ -102,21 +105,44 @@ def order(
         cluster: the cluster that the jobs' ids belong to.
         node: the node of series that name none.
         exporter_interval_us: how often dcgm-exporter reads its boards.
+        again: whether to read what was imported once more.
         now_us: now, us UTC.
 
     Raises:
         UserError: an option cannot be used; names it.
     """
+    cluster = _checked(door, cluster, chunk_us)
+    now_us = time.time_ns() // 1_000 if now_us is None else now_us
+    start_us, end_us = _span_us(start, end, now_us, settle_us)
+    told = read_mapping(mapping)
+    late_s = {**LATE_S, **told.late_s()}
+    if exporter_interval_us is not None:
+        late_s[DCGM] = exporter_interval_us / 1_000_000
+    labels = [name.strip() for name in (job_labels or "").split(",") if name.strip()]
+    owners = Owners(tuple(labels or told.labels.job or ()), told.jobs)
+    return Order(
+        door, start_us, end_us, chunk_us, matchers, owners, told, cluster, node, late_s, again
+    )
+
+
+def _checked(door: Door, cluster: str | None, chunk_us: int) -> str | None:
+    """Return the name of the cluster, if all can be used."""
     if not re.match(r"https?://[^/\s]", door.url):
         raise UserError(f"--url {door.url[:80]!r}: expected http://HOST:PORT or https://...")
     try:
         refuse_credentials(door.url, "them in --bearer-file or --header-file")
-        cluster = checked_cluster(cluster)
     except ValueError as error:
-        raise UserError(f"--url or --cluster: {error}") from None
+        raise UserError(f"--url: {error}") from None
     if chunk_us > HOUR_US or HOUR_US % chunk_us:
         raise UserError("--chunk: expected a part of an hour such as 1h, 30m, 10m or 5m")
-    now_us = time.time_ns() // 1_000 if now_us is None else now_us
+    try:
+        return checked_cluster(cluster)
+    except ValueError as error:
+        raise UserError(f"--cluster: {error}") from None
+
+
+def _span_us(start: str, end: str, now_us: int, settle_us: int) -> tuple[int, int]:
+    """Return the first instant of an import, and the instant after its last."""
     start_us = instant_us("--from", start, now_us)
     end_us = min(instant_us("--to", end, now_us), now_us - settle_us)
     end_us -= end_us % _STEP_US
@@ -125,14 +151,7 @@ def order(
             f"--from {start} is not before --to {end}: expected a span of time in the past; the "
             f"last {settle_us // 1_000_000} s are left for the next import"
         )
-    told = read_mapping(mapping)
-    late_s = {**LATE_S, **told.late_s()}
-    if exporter_interval_us is not None:
-        late_s["dcgm-exporter"] = exporter_interval_us / 1_000_000
-    labels = [name.strip() for name in (job_labels or "").split(",") if name.strip()]
-    labels = labels or list(told.labels.job or ())
-    owners = Owners(tuple(labels), told.jobs)
-    return Order(door, start_us, end_us, chunk_us, matchers, owners, told, cluster, node, late_s)
+    return start_us, end_us
 
 
 def instant_us(option: str, text: str, now_us: int) -> int:

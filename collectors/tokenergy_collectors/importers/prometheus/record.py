@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,17 +61,6 @@ class Record:
             _LOG.warning("%s: cannot be used (%s): all is read again", path, error)
             return cls(path, settings)
 
-    def chunks(self, start_us: int, end_us: int, chunk_us: int) -> Iterator[tuple[int, int]]:
-        """Yield what is not done of a span, cut at multiples of the length of a chunk."""
-        at_us = start_us
-        for first_us, last_us in [*self.done, (end_us, end_us)]:
-            stop_us = min(first_us, end_us)
-            while at_us < stop_us:
-                next_us = min(stop_us, at_us - at_us % chunk_us + chunk_us)
-                yield at_us, next_us
-                at_us = next_us
-            at_us = max(at_us, last_us)
-
     def add(self, start_us: int, end_us: int) -> None:
         """Note that a chunk is done, and where its boards stand."""
         merged: list[tuple[int, int]] = []
@@ -103,3 +92,24 @@ class Record:
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written: {error.strerror}") from None
         write_text(text, self.path)
+
+
+def chunks_of(
+    start_us: int, end_us: int, chunk_us: int, done: Iterable[tuple[int, int]] = ()
+) -> Iterator[tuple[int, int]]:
+    """Yield what is not done of a span, cut at multiples of the length of a chunk.
+
+    Args:
+        start_us: first instant, us UTC.
+        end_us: the instant after the last.
+        chunk_us: length of a chunk.
+        done: spans that are done, ascending and apart.
+    """
+    at_us = start_us
+    for first_us, last_us in [*done, (end_us, end_us)]:
+        stop_us = min(first_us, end_us)
+        while at_us < stop_us:
+            next_us = min(stop_us, at_us - at_us % chunk_us + chunk_us)
+            yield at_us, next_us
+            at_us = next_us
+        at_us = max(at_us, last_us)

@@ -66,17 +66,24 @@ def names_in(client: Client, patterns: Iterable[str], start_us: int, end_us: int
         patterns: regular expressions; one for names of some kind.
         start_us: first instant, us UTC.
         end_us: last instant.
+
+    Raises:
+        UserError: the store does not answer.
     """
     found: set[str] = set()
     for pattern in patterns:
-        data = client.ask(
-            "/api/v1/label/__name__/values",
-            {
-                "match[]": [f"{{__name__=~{quoted(pattern)}}}"],
-                "start": _seconds(start_us),
-                "end": _seconds(end_us),
-            },
-        )
+        parameters: dict[str, str | list[str]] = {
+            "match[]": [f"{{__name__=~{quoted(pattern)}}}"],
+            "start": _seconds(start_us),
+            "end": _seconds(end_us),
+        }
+        try:
+            data = client.ask("/api/v1/label/__name__/values", parameters)
+        except TooMuchError as error:
+            raise UserError(
+                f"{client.door.url}: cannot list its metrics: {error}; choose a shorter time with "
+                "--from and --to, or a longer --timeout"
+            ) from None
         found |= {str(name) for name in data or ()}
     return sorted(found)
 

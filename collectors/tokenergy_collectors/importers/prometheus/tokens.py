@@ -16,13 +16,11 @@ from tokenergy_collectors.importers.prometheus.names import LabelNames, first_of
 from tokenergy_collectors.importers.prometheus.owners import Owners
 from tokenergy_collectors.importers.prometheus.samples import Samples
 from tokenergy_collectors.lake.contract import TOKENS
-from tokenergy_collectors.sources.tokens.counters import COUNTERS, Counter, counter_of
+from tokenergy_collectors.sources.tokens.counters import Counter, Counters
 from tokenergy_collectors.sources.tokens.epochs import Epochs
 from tokenergy_collectors.sources.tokens.kinds import preferred, values_of
 from tokenergy_collectors.sources.tokens.page import Series, labels_text
 
-_LABELS = [{}, *(dict([counter.label]) for counter in COUNTERS if counter.label is not None)]
-_PREFIXES = ("vllm", "ray_vllm", "sglang", "llamacpp", "tgi", "trtllm", "lmdeploy", "tokenergy")
 _OF_SCRAPE = ("job", "endpoint", "service", "container", "prometheus")
 """Labels that two scrape jobs of one page differ in."""
 
@@ -54,21 +52,12 @@ class Tokens:
     unnamed: set[str] = field(default_factory=set)
 
 
-def is_counter(metric: str, own: Mapping[str, Counter]) -> bool:
-    """Return whether a metric is a known counter of tokens, for any label."""
-    if metric in own:
-        return True
-    if not metric.startswith(_PREFIXES):  # a bare name could be anybody's
-        return False
-    return any(counter_of(metric, labels) is not None for labels in _LABELS)
-
-
 def token_rows(
     found: Iterable[Samples],
     starts: Iterable[Samples],
     names: LabelNames,
     owners: Owners,
-    own: Mapping[str, Counter],
+    counters: Counters,
     cluster: str | None,
     node: str | None = None,
 ) -> Tokens:
@@ -79,12 +68,12 @@ def token_rows(
         starts: samples of `process_start_time_seconds` of the same addresses.
         names: what labels are called.
         owners: which job a series belongs to.
-        own: counters of a mapping file, by metric.
+        counters: what to look for.
         cluster: the cluster that the jobs' ids belong to.
         node: the node of series that name none.
     """
     told = Tokens()
-    for address, page in sorted(_pages(found, list(starts), names, own).items()):
+    for address, page in sorted(_pages(found, list(starts), names, counters).items()):
         owner = owners.owner(page.labels)
         job = owners.of(page.labels)
         if job is None:
@@ -106,11 +95,11 @@ def _pages(
     found: Iterable[Samples],
     starts: list[Samples],
     names: LabelNames,
-    own: Mapping[str, Counter],
+    counters: Counters,
 ) -> dict[str, Page]:
     pages: dict[str, Page] = {}
     for samples in _each_once(found, names):
-        counter = own.get(samples.metric) or counter_of(samples.metric, samples.labels)
+        counter = counters.of(samples.metric, samples.labels)
         if counter is None:
             continue
         labels = {name: text for name, text in samples.labels.items() if name not in names.replica}
@@ -173,16 +162,16 @@ def _rows(
     """Yield the rows of a page, stamp by stamp."""
     # What an engine served at any stamp of the chunk: a counter must not change its meaning where
     # a better one is missing for once.
-    metrics: dict[tuple[str | None, str], set[str]] = {}
+    served: dict[tuple[str | None, str], set[Counter]] = {}
     for one in (one for series in page.at.values() for one in series):
-        metrics.setdefault(_engine(one, names), set()).add(one.metric)
+        served.setdefault(_engine(one, names), set()).add(one.counter)
     roles = {
         engine: {
             one.counter.role
             for series in page.at.values()
             for one in preferred([s for s in series if _engine(s, names) == engine], known)
         }
-        for engine, known in metrics.items()
+        for engine, known in served.items()
     }
     epochs = Epochs()
     for ts_us in sorted(page.at):
@@ -190,7 +179,7 @@ def _rows(
         for one in page.at[ts_us]:
             by_engine.setdefault(_engine(one, names), []).append(one)
         for engine in sorted(by_engine, key=lambda e: (e[0] or "", e[1])):
-            series = preferred(by_engine[engine], metrics[engine])
+            series = preferred(by_engine[engine], served[engine])
             for value in values_of(series, roles[engine]):
                 epoch, count = epochs.follow(value)
                 yield TOKENS.make_row(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collectors.importers.prometheus.boards import board, every, points
+from tests.collectors.importers.prometheus.boards import ENERGY, OF, POWER, T0, board, every, points
 from tests.collectors.importers.prometheus.conftest import Run
 from tests.collectors.importers.prometheus.test_jobs import POD
 from tests.collectors.importers.prometheus.test_tokens import vllm
@@ -111,7 +111,8 @@ def test_a_hole_before_what_is_done_is_filled(scraped: Store, run: Run, lake: La
     count = len(scraped.asked)
     run(end=END, chunk_us=FIVE)
     spans = {query.rpartition("[")[2] for query in scraped.asked[count:]}
-    assert spans == {"301s]"}
+    # Chunks of five minutes, and three minutes before each of the two parts.
+    assert spans == {"301s]", "181s]"}
     stamps = [r["ts_us"] for r in lake.read("power").to_pylist()]
     assert len(stamps) == len(set(stamps)) == 120
 
@@ -130,3 +131,31 @@ def test_other_ways_of_reading_have_records_of_their_own(
 ) -> None:
     run(end=END, chunk_us=FIVE)
     assert run(end=END, chunk_us=FIVE, job_labels="app").rows["power"] == 120
+
+
+def test_again_reads_what_was_imported_and_writes_what_is_new(
+    scraped: Store, run: Run, lake: Lake
+) -> None:
+    run(end=END, chunk_us=FIVE)
+    scraped.add("DCGM_FI_DEV_GPU_UTIL", points(every(15, 1, 1790), 50), **OF)
+    before = files(lake)
+    assert not run(end=END, chunk_us=FIVE).written
+    result = run(
+        start="2026-01-15T08:10:00Z", end="2026-01-15T08:20:00Z", chunk_us=FIVE, again=True
+    )
+    assert result.written == {"state": 40}
+    # What was done before is not forgotten.
+    assert not run(end=END, chunk_us=FIVE).written
+    kept = {name: text for name, text in before.items() if name.endswith(".parquet")}
+    assert kept.items() <= files(lake).items()
+
+
+def test_a_page_that_repeats_is_none_at_the_start_of_an_import_either(
+    store: Store, run: Run, lake: Lake
+) -> None:
+    stamps = every(15, 0, 1785)
+    store.add(POWER, [(T0 + at, 400 + at // 30) for at in stamps], **OF)
+    store.add(ENERGY, [(T0 + at, 1e9 + at // 30 * 12e6) for at in stamps], **OF)
+    run(start="2026-01-15T08:10:15Z", end=END)
+    first = lake.read("power").to_pylist()[0]
+    assert first["ts_us"] // 1_000_000 - T0 == 630

@@ -89,7 +89,7 @@ def test_a_part_of_a_store_that_is_away_is_no_answer(store: Store, run: Run) -> 
 def test_warnings_of_the_store_are_told(store: Store, run: Run) -> None:
     board(store, every(15, 1, 600))
     store.more = {"warnings": ["remote storage is slow"]}
-    assert "the store says: remote storage is slow" in run().warnings
+    assert "the store says: 'remote storage is slow'" in run().warnings
 
 
 def test_proxies_of_the_environment_are_not_used(

@@ -122,3 +122,14 @@ def test_a_counter_alone_names_jobs_as_well(store: Store, run: Run, lake: Lake) 
     run()
     assert held(lake) == [("ml/train-0", 0, 900, 1_000_000)]
     assert {r["sensor"] for r in lake.read("power").to_pylist()} == {"none"}
+
+
+def test_a_board_without_a_uuid_is_named_by_its_node_and_index(
+    store: Store, run: Run, lake: Lake
+) -> None:
+    of = {"gpu": "2", "Hostname": "gpu-a", "instance": "gpu-a:9400", "hpc_job": "4711"}
+    store.add(ENERGY, points(every(30, 0, 900), 1e9, 3e5), **of)
+    run()
+    assert held(lake) == [("4711", 0, 900, 1_000_000)]
+    (found,) = allocations(lake).to_pylist()
+    assert found["device_id"] == lake.read("power")["device_id"][0].as_py() == "gpu-a/2"

@@ -78,7 +78,7 @@ def test_llama_cpp_prints_six_digits(store: Store, run: Run, lake: Lake) -> None
 def test_a_server_without_a_label_of_its_job_is_told(store: Store, run: Run, lake: Lake) -> None:
     store.add("tgi_request_generated_tokens_sum", points([1, 16], 5), instance="h:80", job="tgi")
     (warning,) = run().warnings
-    assert "no label says which job these servers' tokens belong to: h:80" in warning
+    assert "no label says which job these servers' tokens belong to: 'h:80'" in warning
     assert {r["job_id"] for r in rows(lake)} == {"h:80"}
 
 
@@ -90,7 +90,7 @@ def test_job_labels_and_a_mapping_name_jobs(
     path = tmp_path / "map.toml"
     path.write_text(
         '[[jobs]]\nlabels = { instance = "gpu-b:8000" }\njob_id = "4711"\nnode = "gpu-b"\n'
-        '[[tokens]]\nname = "my_tokens_out"\nkind = "generated"\n'
+        '[[tokens]]\ngenerated = "my_tokens_out"\n'
     )
     store.add("my_tokens_out", points([1, 16], 7), instance="gpu-b:8000")
     run(job_labels="tenant,app", mapping=path)
