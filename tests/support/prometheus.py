@@ -7,11 +7,18 @@ import shutil
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _READY_S = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def missing() -> str | None:
@@ -66,9 +73,7 @@ class Prometheus:
         )
 
     def __enter__(self) -> Prometheus:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._log = (self.folder / "log").open("w")
         self._process = subprocess.Popen(
@@ -83,7 +88,7 @@ class Prometheus:
             stderr=subprocess.STDOUT,
         )
         deadline_s = time.monotonic() + _READY_S
-        while not self._is_ready():
+        while not answers(f"{self.url}/-/ready"):
             assert self._process.poll() is None, (self.folder / "log").read_text()
             assert time.monotonic() < deadline_s, (self.folder / "log").read_text()
             time.sleep(0.05)
@@ -101,9 +106,36 @@ class Prometheus:
             found = json.load(answer)["data"]["result"]
         return float(found[0]["value"][1]) if found else None
 
-    def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=5) as answer:
-                return answer.status == 200
-        except (urllib.error.URLError, OSError):
-            return False
+
+def answers(address: str) -> bool:
+    """Whether a server answers with 200."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@contextmanager
+def victoria_metrics(folder: Path, text: str) -> Iterator[str]:
+    """A VictoriaMetrics (Debian's package) with samples in OpenMetrics text; yields its address."""
+    url = f"http://127.0.0.1:{free_port()}"
+    options = {"storageDataPath": folder, "retentionPeriod": "100y", "httpListenAddr": url[7:]}
+    command = ["victoria-metrics", *(f"-{name}={value}" for name, value in options.items())]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline_s = time.monotonic() + _READY_S
+        while not answers(f"{url}/health"):
+            assert process.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        # It takes stamps in milliseconds where OpenMetrics has seconds.
+        parts = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+        lines = [f"{series} {round(float(stamp) * 1_000)}" for series, stamp in parts]
+        body = "\n".join([*lines, ""]).encode()
+        urllib.request.urlopen(f"{url}/api/v1/import/prometheus", body, timeout=60).close()
+        urllib.request.urlopen(f"{url}/internal/force_flush", timeout=60).close()
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
