@@ -201,6 +201,8 @@ class Client:
         )
 
     def _fail_tls(self, error: ssl.SSLError) -> NoReturn:
+        if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
+            raise UserError(f"{self.door.url}: answers without TLS: expected http://...") from None
         why = getattr(error, "verify_message", "") or error.reason or str(error)
         raise UserError(
             f"{self.door.url}: TLS: {why}: give --ca-file FILE with the certificate (PEM) of the "

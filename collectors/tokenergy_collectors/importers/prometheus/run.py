@@ -76,7 +76,8 @@ class Import:
         self.result.first_us, self.result.last_us = order.start_us, order.end_us
         if not chunks:
             return self.result
-        known = self._reader.known(chunks[0][0], chunks[-1][1])
+        # Of all the time that was asked for: what is left of it may well have no scrape.
+        known = self._reader.known(order.start_us, order.end_us)
         for done, (start_us, end_us) in enumerate(chunks, 1):
             if record.at_us != start_us:
                 self._begin(record, known, start_us)

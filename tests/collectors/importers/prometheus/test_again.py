@@ -159,3 +159,8 @@ def test_a_page_that_repeats_is_none_at_the_start_of_an_import_either(
     run(start="2026-01-15T08:10:15Z", end=END)
     first = lake.read("power").to_pylist()[0]
     assert first["ts_us"] // 1_000_000 - T0 == 630
+
+
+def test_a_tail_without_scrapes_is_no_error(scraped: Store, run: Run) -> None:
+    run(end=END)
+    assert not run(end="2026-01-15T08:45:00Z").written

@@ -108,3 +108,8 @@ def test_a_ca_file_must_hold_certificates(tmp_path: Path) -> None:
     path.write_text(json.dumps({}))
     with pytest.raises(UserError, match=r"--ca-file .*: "):
         Client(Door("https://127.0.0.1:1", ca_file=path))
+
+
+def test_https_where_there_is_none(store: Store, run: Run) -> None:
+    with pytest.raises(UserError, match="answers without TLS: expected http://"):
+        run(door=Door(store.url.replace("http:", "https:")))
