@@ -90,7 +90,12 @@ class Store:
             return found
         if path == "/api/v1/label/__name__/values":
             pattern = re.compile(parameters["match[]"].removeprefix('{__name__=~"')[:-2])
-            names = {labels["__name__"] for labels, _ in self.series}
+            start_s, end_s = float(parameters["start"]), float(parameters["end"])
+            names = {
+                labels["__name__"]
+                for labels, points in self.series
+                if any(start_s <= ts_s <= end_s for ts_s, _ in points)
+            }
             return self._success(sorted(name for name in names if pattern.fullmatch(name)))
         if path == "/api/v1/query":
             self.asked.append(parameters["query"])

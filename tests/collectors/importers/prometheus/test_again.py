@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +116,8 @@ def test_a_hole_before_what_is_done_is_filled(scraped: Store, run: Run, lake: La
     assert spans == {"301s]", "181s]"}
     stamps = [r["ts_us"] for r in lake.read("power").to_pylist()]
     assert len(stamps) == len(set(stamps)) == 120
+    (record,) = (lake.root / ".import").iterdir()
+    assert json.loads(record.read_text())["done"] == [[T0 * 10**6, (T0 + 1800) * 10**6]]
 
 
 def test_a_damaged_record_only_costs_time(scraped: Store, run: Run, lake: Lake) -> None:

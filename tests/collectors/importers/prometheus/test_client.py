@@ -98,7 +98,8 @@ def test_proxies_of_the_environment_are_not_used(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "")
     path = "/api/v1/label/__name__/values"
-    assert Client(Door(store.url)).ask(path, {"match[]": '{__name__=~"x"}'}) == []
+    asked = {"match[]": '{__name__=~"x"}', "start": "0", "end": "1"}
+    assert Client(Door(store.url)).ask(path, asked) == []
 
 
 def test_a_ca_file_must_hold_certificates(tmp_path: Path) -> None:
