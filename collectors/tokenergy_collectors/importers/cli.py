@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tokenergy_collectors.importers.prometheus.cli import prometheus
+from tokenergy_collectors.importers.saying import many as _many
+from tokenergy_collectors.importers.saying import report as _report
 
 if TYPE_CHECKING:
     from tokenergy_collectors.base.csvfile import Progress
-    from tokenergy_collectors.importers.result import ImportResult
 
 app = typer.Typer(
     name="import",
@@ -83,9 +83,9 @@ def nvidia_smi(
         result = import_nvidia_smi(
             Lake(lake, create=True), file, node, tz, progress, device=device, columns=columns
         )
-    report(
+    _report(
         result,
-        f"{many(result.rows.get('power', 0), 'reading')} of {many(result.devices, 'device')}",
+        f"{_many(result.rows.get('power', 0), 'reading')} of {_many(result.devices, 'device')}",
     )
 
 
@@ -120,7 +120,7 @@ def counters(
     from tokenergy_collectors.lake import Lake
 
     result = import_counters(Lake(lake, create=True), file, node, job, model, source, cluster)
-    report(result, f"{many(result.rows.get('tokens', 0), 'counter reading')} of job {job}")
+    _report(result, f"{_many(result.rows.get('tokens', 0), 'counter reading')} of job {job}")
 
 
 @app.command(
@@ -141,8 +141,8 @@ def jobs(file: File, lake: LakeDir, cluster: Cluster = None) -> None:
     from tokenergy_collectors.lake import Lake
 
     result = import_jobs(Lake(lake, create=True), file, cluster)
-    count = many(result.rows.get("jobs", 0), "allocation")
-    report(result, f"{count} of {many(result.devices, 'device')}")
+    count = _many(result.rows.get("jobs", 0), "allocation")
+    _report(result, f"{count} of {_many(result.devices, 'device')}")
 
 
 app.command(
@@ -150,34 +150,6 @@ app.command(
     epilog="Example: tokenergy-collect import prometheus --url http://prometheus:9090 --from 7d "
     "--lake ./lake",
 )(prometheus)
-
-
-def report(result: ImportResult, what: str) -> None:
-    """Print what was read, skipped and written."""
-    span = ""
-    if result.first_us is not None:
-        span = f", {_utc(result.first_us)} to {_utc(result.last_us)} UTC"
-    notes = "".join(f"; {note}" for note in result.notes)
-    typer.echo(f"read {what}{span}{notes}")
-    for line in result.left_out.lines():
-        typer.echo(line)
-    for warning in result.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    if not result.written:
-        known = "already imported" if result.first_us is not None else "nothing to import"
-        typer.echo(f"{known}: nothing changed")
-        return
-    rows = ", ".join(f"{count} {table}" for table, count in result.written.items())
-    typer.echo(f"wrote {rows} rows in {many(len(result.files), 'file')}")
-
-
-def _utc(ts_us: int | None) -> str:
-    return f"{datetime.fromtimestamp((ts_us or 0) // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def many(count: int, noun: str) -> str:
-    """Return a number with its noun: `1 device`, `2 devices`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _is_watched() -> bool:

@@ -90,10 +90,10 @@ def prometheus(
     """
     from tokenergy_collectors.base.durations import parse_duration
     from tokenergy_collectors.base.progress import progress_bar
-    from tokenergy_collectors.importers.cli import many, report
     from tokenergy_collectors.importers.prometheus.client import Door
     from tokenergy_collectors.importers.prometheus.plan import order
     from tokenergy_collectors.importers.prometheus.run import import_prometheus
+    from tokenergy_collectors.importers.saying import many, report
     from tokenergy_collectors.lake import Lake
 
     door = Door(url, bearer_file, header_file, ca_file, parse_duration(timeout) / 1_000_000)
