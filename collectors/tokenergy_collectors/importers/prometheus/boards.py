@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -36,11 +36,15 @@ _MANY = 3
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A board: its node, its id in the lake, and its index there if known."""
+    """A board: its node, its id in the lake, and its index there if known.
+
+    `rank` says how far down the list of labels the node was found: the lowest is best.
+    """
 
     node: str
     device_id: str
     index: int | None
+    rank: int = 0
 
 
 @dataclass(slots=True)
@@ -125,22 +129,30 @@ def boards_in(found: Iterable[Samples], names: Names, node: str | None = None) -
         names: what metrics and labels are called.
         node: the node of series that name none.
     """
-    boards: dict[tuple[str, str], Board] = {}
+    boards: dict[str, Board] = {}
     for samples in found:
         gauge = names.of(samples.metric)
         name = name_of(samples.labels, names.labels, node)
         if gauge is None or name is None:
             continue
-        board = boards.setdefault((name.node, name.device_id), Board(name))
-        if board.name.index is None:
-            board.name = name
+        # One exporter may name the node by a label and another by its address: one board all the
+        # same.
+        board = boards.setdefault(name.device_id, Board(name))
+        if (name.rank, name.node) < (board.name.rank, board.name.node):
+            index = board.name.index if name.index is None else name.index
+            board.name = replace(name, index=index)
+        elif board.name.index is None:
+            board.name = replace(board.name, index=name.index)
         board.series.append((gauge, samples))
-    return [boards[key] for key in sorted(boards)]
+    return sorted(boards.values(), key=lambda board: (board.name.node, board.name.device_id))
 
 
 def name_of(labels: Mapping[str, str], names: LabelNames, node: str | None = None) -> Name | None:
     """Return the board that a series is of; None if its labels do not say which."""
-    at = first_of(labels, names.node) or host_of(labels) or node
+    told_at = [labels.get(name) for name in names.node]
+    rank, at = next(
+        ((rank, at) for rank, at in enumerate([*told_at, node, host_of(labels)]) if at), (0, None)
+    )
     told = first_of(labels, (*names.device, "gpu", "index", "device", "minor_number"))
     if at is None or told is None:
         return None
@@ -149,8 +161,8 @@ def name_of(labels: Mapping[str, str], names: LabelNames, node: str | None = Non
     if _BARE_UUID.fullmatch(told):
         told = f"GPU-{told.lower()}"  # nvidia_gpu_exporter leaves the prefix out
     elif found := _NUMBERED.fullmatch(told):
-        return Name(at, f"{at}/{int(found[1])}", int(found[1]))
-    return Name(at, told, index)
+        return Name(at, f"{at}/{int(found[1])}", int(found[1]), rank)
+    return Name(at, told, index, rank)
 
 
 def source_of(labels: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tokenergy_collectors.importers.prometheus.mapping import Owner
 from tokenergy_collectors.importers.prometheus.names import SLURM, first_of
 
-_EXPORTERS = ("dcgm-exporter", "gpu-exporter", "gpu_exporter", "dcgm_exporter")
+EXPORTERS = ("dcgm-exporter", "gpu-exporter", "gpu_exporter", "dcgm_exporter")
 """Parts of the names of pods and containers that serve the pages of boards."""
 
 
@@ -82,7 +82,7 @@ def _pod(labels: Mapping[str, str], of_board: bool) -> Job | None:
         if not pod:
             continue
         served = f"{pod} {labels.get('container', '')}"
-        if of_board and not prefix and any(word in served for word in _EXPORTERS):
+        if of_board and not prefix and any(word in served for word in EXPORTERS):
             return None
         name = f"{namespace}/{pod}" if namespace else pod
         return Job(name, "kubernetes", (namespace or "", pod))

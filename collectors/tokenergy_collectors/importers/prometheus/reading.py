@@ -6,7 +6,7 @@ In: what a store answers. Out: `Board`s and rows of `tokens`. Nothing is written
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tokenergy_collectors.base.errors import UserError
@@ -15,6 +15,7 @@ from tokenergy_collectors.importers.prometheus.allocations import Pods
 from tokenergy_collectors.importers.prometheus.boards import Board, boards_in
 from tokenergy_collectors.importers.prometheus.client import Client
 from tokenergy_collectors.importers.prometheus.names import POD_END, POD_START, START, Names
+from tokenergy_collectors.importers.prometheus.owners import EXPORTERS
 from tokenergy_collectors.importers.prometheus.plan import Order
 from tokenergy_collectors.importers.prometheus.samples import (
     Samples,
@@ -157,16 +158,28 @@ class Reader:
         ]
 
 
-def doubts_of(unnamed: Collection[str]) -> list[str]:
-    """Return a line if there are servers whose job no label names."""
-    if not unnamed:
-        return []
-    some: Sequence[str] = sorted(unnamed)[:3]
-    return [
-        "no label says which job these servers' tokens belong to: "
-        f"{', '.join(shown(one) for one in some)}{', ...' if len(unnamed) > 3 else ''}; their job "
-        "is now their address. Name a label with --job-label, or the servers in --mapping FILE"
-    ]
+def doubts_of(unnamed: Collection[str], nodes: Collection[str]) -> Iterator[str]:
+    """Yield what may be wrong with the names of jobs and nodes.
+
+    Args:
+        unnamed: addresses of servers whose job no label names.
+        nodes: nodes of boards.
+    """
+    if unnamed:
+        yield (
+            f"no label says which job these servers' tokens belong to: {_some(unnamed)}; their job "
+            "is now their address. Name a label with --job-label, or the servers in --mapping FILE"
+        )
+    if pods := [node for node in nodes if any(word in node for word in EXPORTERS)]:
+        yield (
+            f"the nodes of boards are named after the exporter's pods: {_some(pods)}; these change "
+            "when a pod does. Let the scrape add a label node, or set NODE_NAME for the exporter"
+        )
+
+
+def _some(names: Collection[str]) -> str:
+    """Return the first few names."""
+    return ", ".join(shown(one) for one in sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _alternatives(texts: Iterable[str]) -> Iterable[str]:

@@ -7,19 +7,25 @@ Whoever reads the lake ignores it; without it an import reads everything again, 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.prometheus.spans import Held, from_json, to_json
+from tokenergy_collectors.lake.modes import FILE_MODE, make_folders, open_text
 
 _LOG = logging.getLogger(__name__)
 _VERSION = 1
+_DEPTH = 1
+"""Folders between the lake and a record."""
 
 
 @dataclass(slots=True)
@@ -42,11 +48,16 @@ class Record:
     at_us: int | None = None
     held: dict[str, Held] = field(default_factory=dict)
 
+    @staticmethod
+    def path_of(lake: Path, settings: dict[str, Any]) -> Path:
+        """Return where the record of some settings is."""
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+        return lake / ".import" / f"prometheus-{digest}.json"
+
     @classmethod
     def of(cls, lake: Path, settings: dict[str, Any]) -> Record:
         """Return the record of a lake for some settings; an empty one if there is none."""
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-        path = lake / ".import" / f"prometheus-{digest}.json"
+        path = cls.path_of(lake, settings)
         try:
             told = json.loads(path.read_text("utf-8"))
             if told["version"] != _VERSION:
@@ -60,6 +71,31 @@ class Record:
         except (LookupError, TypeError, ValueError) as error:
             _LOG.warning("%s: cannot be used (%s): all is read again", path, error)
             return cls(path, settings)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other import of the same kind run: both would write what is new.
+
+        Raises:
+            UserError: another one runs, or the folder cannot be written.
+        """
+        lock = self.path.with_suffix(".lock")
+        try:
+            make_folders(lock.parent, _DEPTH)
+            fd = os.open(lock, os.O_RDWR | os.O_CREAT, FILE_MODE)
+        except OSError as error:
+            raise UserError(f"{lock}: cannot be written: {error.strerror}") from None
+        # The kernel drops the lock with the file descriptor, however the process ends.
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise UserError(
+                f"another import from {self.settings['url']} into this lake is running, and holds "
+                f"{lock}: wait until it is done"
+            ) from None
+        finally:
+            os.close(fd)
 
     def add(self, start_us: int, end_us: int) -> None:
         """Note that a chunk is done, and where its boards stand."""
@@ -77,8 +113,6 @@ class Record:
         Raises:
             UserError: it cannot be written.
         """
-        from tokenergy_collectors.base.output import write_text
-
         told = {
             "version": _VERSION,
             "settings": self.settings,
@@ -87,11 +121,17 @@ class Record:
             "held": to_json(self.held),
         }
         text = json.dumps(told, indent=1, sort_keys=True) + "\n"
+        aside = self.path.with_suffix(".tmp")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(self.path.parent, _DEPTH)
+            with open_text(aside, "w") as file:
+                file.write(text)
+                file.flush()
+                # The rename may reach the disk before the bytes do, unless they are synced first.
+                os.fsync(file.fileno())
+            aside.replace(self.path)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written: {error.strerror}") from None
-        write_text(text, self.path)
 
 
 def chunks_of(

@@ -51,7 +51,7 @@ class Import:
     _reader: Reader = field(init=False)
     _writer: Writer = field(init=False)
     _allocations: Allocations = field(init=False)
-    _boards: set[str] = field(default_factory=set)
+    _boards: dict[str, str] = field(default_factory=dict)
     _unnamed: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -70,21 +70,24 @@ class Import:
                 written. What was imported until then stays, and the next run continues.
         """
         order = self.order
-        record = Record.of(self.lake.root, order.settings)
-        done_before = [] if order.again else record.done
-        chunks = list(chunks_of(order.start_us, order.end_us, order.chunk_us, done_before))
         self.result.first_us, self.result.last_us = order.start_us, order.end_us
-        if not chunks:
-            return self.result
+        with Record(Record.path_of(self.lake.root, order.settings), order.settings).alone():
+            record = Record.of(self.lake.root, order.settings)
+            done_before = [] if order.again else record.done
+            chunks = list(chunks_of(order.start_us, order.end_us, order.chunk_us, done_before))
+            if chunks:
+                self._import(record, chunks, on_chunk)
+        return self.result
+
+    def _import(self, record: Record, chunks: list[tuple[int, int]], on_chunk: OnChunk) -> None:
         # Of all the time that was asked for: what is left of it may well have no scrape.
-        known = self._reader.known(order.start_us, order.end_us)
+        known = self._reader.known(self.order.start_us, self.order.end_us)
         for done, (start_us, end_us) in enumerate(chunks, 1):
             if record.at_us != start_us:
                 self._begin(record, known, start_us)
             self._chunk(record, known, start_us, end_us, last=done == len(chunks))
             on_chunk(done, len(chunks))
         self._describe(known)
-        return self.result
 
     def _begin(self, record: Record, known: Known, start_us: int) -> None:
         """Begin where no chunk ended: settle what is open elsewhere, and look back a little.
@@ -114,7 +117,7 @@ class Import:
         if last:
             ended += _open(record)
         self._allocations_of(known, ended, start_us, end_us)
-        self._boards |= {board.name.device_id for board in boards}
+        self._boards |= {board.name.device_id: board.name.node for board in boards}
         self._unnamed |= tokens.unnamed
         record.add(start_us, end_us)
         record.save()
@@ -162,7 +165,7 @@ class Import:
                 "have been anything, and bounds are wide; let dcgm-exporter serve "
                 "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"
             )
-        self.result.warnings += doubts_of(self._unnamed)
+        self.result.warnings += doubts_of(self._unnamed, set(self._boards.values()))
         said = self.client.warnings[:5]
         self.result.warnings += [f"the store says: {shown(one)}" for one in said]
 

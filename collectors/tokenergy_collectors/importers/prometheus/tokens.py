@@ -79,7 +79,7 @@ def token_rows(
         if job is None:
             told.unnamed.add(address)
         at = (owner.node if owner else None) or first_of(page.labels, names.node)
-        at = at or host_of(page.labels) or node or "unknown"
+        at = at or node or host_of(page.labels) or "unknown"
         same = {
             "source_id": f"prometheus:{address}",
             "node": at,

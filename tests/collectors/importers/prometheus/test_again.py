@@ -13,6 +13,7 @@ from tests.collectors.importers.prometheus.conftest import Run
 from tests.collectors.importers.prometheus.test_jobs import POD
 from tests.collectors.importers.prometheus.test_tokens import vllm
 from tests.support.store import Store
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.prometheus import record as record_module
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake import lake as lake_module
@@ -59,7 +60,7 @@ def test_without_its_record_an_import_changes_nothing_either(
 ) -> None:
     run(end=END, chunk_us=FIVE)
     before = files(lake)
-    (record,) = (lake.root / ".import").iterdir()
+    (record,) = (lake.root / ".import").glob("*.json")
     record.unlink()
     assert not run(end=END, chunk_us=FIVE).written
     assert files(lake) == before
@@ -116,14 +117,15 @@ def test_a_hole_before_what_is_done_is_filled(scraped: Store, run: Run, lake: La
     assert spans == {"301s]", "181s]"}
     stamps = [r["ts_us"] for r in lake.read("power").to_pylist()]
     assert len(stamps) == len(set(stamps)) == 120
-    (record,) = (lake.root / ".import").iterdir()
+    (record,) = (lake.root / ".import").glob("*.json")
+    assert record.stat().st_mode & 0o777 == 0o640
     assert json.loads(record.read_text())["done"] == [[T0 * 10**6, (T0 + 1800) * 10**6]]
 
 
 def test_a_damaged_record_only_costs_time(scraped: Store, run: Run, lake: Lake) -> None:
     run(end=END, chunk_us=FIVE)
     before = files(lake)
-    (record,) = (lake.root / ".import").iterdir()
+    (record,) = (lake.root / ".import").glob("*.json")
     record.write_text("{")
     assert not run(end=END, chunk_us=FIVE).written
     assert files(lake) == before
@@ -167,3 +169,17 @@ def test_a_page_that_repeats_is_none_at_the_start_of_an_import_either(
 def test_a_tail_without_scrapes_is_no_error(scraped: Store, run: Run) -> None:
     run(end=END)
     assert not run(end="2026-01-15T08:45:00Z").written
+
+
+def test_two_at_once_are_refused(scraped: Store, run: Run, lake: Lake) -> None:
+    def second(path: str, _of: object) -> None:
+        if "query" in path:
+            scraped.odd = lambda _path, _of: None
+            with pytest.raises(UserError, match=r"another import from .* is running"):
+                run(end=END)
+            refused.append(path)
+
+    refused: list[str] = []
+    scraped.odd = second
+    assert run(end=END).written
+    assert len(refused) == 1

@@ -95,11 +95,19 @@ def test_another_scrape_fills_a_silence(store: Store, run: Run, lake: Lake) -> N
 
 def test_two_exporters_of_one_board_count_once(store: Store, run: Run, lake: Lake) -> None:
     board(store, every(15, 1, 600))
-    of = {"uuid": UUID.removeprefix("GPU-"), "instance": "gpu-a:9835", "job": "smi"}
+    # The other one has no label for the node, but an address of its own.
+    of = {"uuid": UUID.removeprefix("GPU-"), "instance": "10.0.0.9:9835", "job": "smi"}
     store.add("nvidia_smi_power_draw_watts", points(every(15, 4, 600), 401.5), **of)
     run()
     assert {r["device_id"] for r in rows(lake, "power")} == {UUID}
     assert len(rows(lake, "power")) == 40
+    assert {r["node"] for r in rows(lake, "device")} == {"gpu-a"}
+
+
+def test_a_node_that_is_named_after_the_exporters_pod_is_told(store: Store, run: Run) -> None:
+    board(store, every(15, 1, 600), Hostname="nvidia-dcgm-exporter-x7k")
+    (warning,) = run().warnings
+    assert "named after the exporter's pods: 'nvidia-dcgm-exporter-x7k'" in warning
 
 
 def test_nvidia_gpu_exporter_alone(store: Store, run: Run, lake: Lake) -> None:
