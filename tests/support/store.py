@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ class Store:
         most: samples that one answer may hold; more is HTTP 422, as Prometheus says it.
         asked: the queries so far.
         headers: of the last request.
+        more: further keys of each answer.
+        cut: what of an answer is sent; less than it promises.
         closed_start: whether a range holds its first instant, as before Prometheus 3.
     """
 
@@ -44,6 +47,7 @@ class Store:
         self.headers: dict[str, str] = {}
         self.closed_start = True
         self.more: dict[str, Any] = {}
+        self.cut: Callable[[bytes], bytes] = lambda body: body
         store = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,7 +61,7 @@ class Store:
                     self.send_header("Location", body.decode())
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(store.cut(body))
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -65,11 +69,19 @@ class Store:
         class Server(ThreadingHTTPServer):
             daemon_threads = True
 
+            def handle_error(self, request: object, client_address: object) -> None:
+                """Keep silent: a client that trusts nobody goes away."""
+
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}
         )
+
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Serve behind TLS from now on."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
 
     def __enter__(self) -> Store:
         self._thread.start()

@@ -223,15 +223,19 @@ def _read(answer: http.client.HTTPResponse, deadline_s: float) -> bytes:
 
     Raises:
         TooMuchError: it is very long, or takes too long.
+        _BusyError: it is not whole.
     """
     body = bytearray()
-    # `read1` would not notice an answer that ends early; `read` of all of it has no deadline.
-    while chunk := answer.read(_CHUNK_BYTES):
+    # `read1` returns what has come: a server that sends a byte now and then meets the deadline.
+    while chunk := answer.read1(_CHUNK_BYTES):
         body += chunk
         if len(body) > _MAX_BYTES:
             raise TooMuchError(f"an answer of more than {_MAX_BYTES >> 20} MiB")
         if time.monotonic() > deadline_s:
             raise TooMuchError("an answer that takes too long")
+    promised = answer.headers.get("Content-Length")
+    if promised is not None and promised != str(len(body)):
+        raise _BusyError(f"answer broke off after {len(body)} bytes")
     return bytes(body)
 
 

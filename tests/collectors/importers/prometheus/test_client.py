@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from tests.collectors.importers.prometheus.boards import board, every
 from tests.collectors.importers.prometheus.conftest import Run
 from tests.support.store import Store
+from tests.support.tls import self_signed
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.prometheus.client import Client, Door
 
@@ -114,3 +117,40 @@ def test_a_ca_file_must_hold_certificates(tmp_path: Path) -> None:
 def test_https_where_there_is_none(store: Store, run: Run) -> None:
     with pytest.raises(UserError, match="answers without TLS: expected http://"):
         run(door=Door(store.url.replace("http:", "https:")))
+
+
+def test_a_store_behind_tls(store: Store, run: Run, tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path / "both.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    store.wrap(context)
+    board(store, every(15, 1, 600))
+    with pytest.raises(UserError, match=r"TLS: self.signed certificate: give --ca-file FILE"):
+        run()
+    assert run(door=Door(store.url, ca_file=certificate)).rows["power"] == 40
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(store: Store, run: Run) -> None:
+    board(store, every(15, 1, 600))
+    left = [3]
+
+    def cut(body: bytes) -> bytes:
+        left[0] -= 1
+        return body[:-5] if left[0] >= 0 else body
+
+    store.cut = cut
+    assert run().rows["power"] == 40
+
+
+def test_a_store_that_hangs_meets_the_timeout(store: Store, run: Run) -> None:
+    gone = threading.Event()
+
+    def hang(_path: str, _of: object) -> None:
+        gone.wait(20)
+
+    store.odd = hang
+    try:
+        with pytest.raises(UserError, match=r"cannot list its metrics: no answer within 0\.2 s"):
+            run(door=Door(store.url, timeout_s=0.2))
+    finally:
+        gone.set()
