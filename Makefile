@@ -120,10 +120,7 @@ fleet: .venv/dev.stamp ## collect 1,024 emulated GPUs in one process and compare
 accuracy: .venv/dev.stamp ## errors of three methods, by sensor, workload and length of job
 	@$(BIN)/python -m benchmarks.accuracy
 
-gpu-e2e-prometheus: .venv/dev.stamp ## import from a real Prometheus that scraped an emulated node, and compare with the truth (1.5 minutes)
-	@$(BIN)/python -m pytest tests/prometheus -m e2e -rP
-
-check: .venv/dev.stamp ## on a CUDA machine: verify that CUDA and CPU segments agree to the bit
+gpu-check: .venv/dev.stamp ## on a CUDA machine: verify that CUDA and CPU segments agree to the bit
 	$(BIN)/python -m benchmarks.gpu_check
 
 record-decode: .venv/dev.stamp ## on a CUDA machine: record a model that decodes, print J/token by batch size (3 minutes; needs torch)
