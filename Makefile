@@ -41,7 +41,7 @@ test: .venv/dev.stamp ## run the tests; WORKERS=3 runs three test files at a tim
 e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the packages (1 minute)
 	@$(BIN)/python -m pytest tests/dags -m e2e
 
-e2e-prometheus: .venv/dev.stamp ## import from a real Prometheus that scraped an emulated node, and compare with the truth (1.5 minutes)
+e2e-prometheus: .venv/dev.stamp ## import from a real Prometheus that scraped an emulated node, and compare with the truth (2 minutes)
 	@$(BIN)/python -m pytest tests/prometheus -m e2e -rP
 
 .venv/llama.stamp: requirements/llama.txt .venv/dev.stamp
