@@ -33,7 +33,7 @@ _MOST = 2**63
 
 @dataclass(slots=True)
 class Page:
-    """What one address served in a chunk.
+    """What one address served of one job in a chunk.
 
     Attributes:
         labels: labels of its first series, for its names.
@@ -73,17 +73,17 @@ def token_rows(
         node: the node of series that name none.
     """
     told = Tokens()
-    for address, page in sorted(_pages(found, list(starts), names, counters).items()):
+    pages = _pages(found, list(starts), names, owners, counters)
+    for (address, job_id), page in sorted(pages.items()):
         owner = owners.owner(page.labels)
-        job = owners.of(page.labels)
-        if job is None:
+        if not job_id:
             told.unnamed.add(address)
         at = (owner.node if owner else None) or first_of(page.labels, names.node)
         at = at or node or host_of(page.labels) or "unknown"
         same = {
             "source_id": f"prometheus:{address}",
             "node": at,
-            "job_id": address if job is None else job.job_id,
+            "job_id": job_id or address,
             "cluster": cluster,
         }
         model = owner.model if owner else None
@@ -95,16 +95,19 @@ def _pages(
     found: Iterable[Samples],
     starts: list[Samples],
     names: LabelNames,
+    owners: Owners,
     counters: Counters,
-) -> dict[str, Page]:
-    pages: dict[str, Page] = {}
+) -> dict[tuple[str, str], Page]:
+    """Return what each address served of each job: a new pod may get the address of an old one."""
+    pages: dict[tuple[str, str], Page] = {}
     for samples in _each_once(found, names):
         counter = counters.of(samples.metric, samples.labels)
         if counter is None:
             continue
         labels = {name: text for name, text in samples.labels.items() if name not in names.replica}
         address = samples.labels.get("instance") or labels_text(labels)
-        page = pages.setdefault(address, Page(labels))
+        job = owners.of(labels)
+        page = pages.setdefault((address, job.job_id if job else ""), Page(labels))
         rounds = _rounds(samples)
         since = _starts_of(starts, samples.labels)
         for ts_us, value in zip(samples.ts_us.tolist(), samples.values.tolist(), strict=True):

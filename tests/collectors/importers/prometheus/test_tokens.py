@@ -105,3 +105,13 @@ def test_names_without_a_server_are_left_alone(store: Store, run: Run, lake: Lak
     store.add("generation_tokens_total", points([1, 16], 5), **PAGE)
     run()
     assert {r["metric"].split(":")[0] for r in rows(lake)} == {"vllm"}
+
+
+def test_a_pod_that_gets_the_address_of_another_is_a_job_of_its_own(
+    store: Store, run: Run, lake: Lake
+) -> None:
+    vllm(store, every(15, 1, 600))
+    vllm(store, every(15, 661, 1200), pod="chat-1")
+    run()
+    jobs = {r["job_id"]: r["ts_us"] // 1_000_000 - T0 for r in rows(lake, kind="generated")}
+    assert jobs == {"ml/chat-0": 586, "ml/chat-1": 1186}
