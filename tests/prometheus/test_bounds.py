@@ -96,7 +96,8 @@ def test_bounds_hold_every_job(tmp_path: Path, seed: int) -> None:
     lake = Lake(tmp_path / "lake", create=True)
     with EmulatedNode(fleet, "n", clock) as node, Store() as store:
         phase_us = chance.randrange(exporter_s * 1_000) * 1_000
-        exporter = Exporter(node, exporter_s * 1_000_000, phase_us)
+        pods_now = chance.random() < 0.5
+        exporter = Exporter(node, exporter_s * 1_000_000, phase_us, pods_now)
         scrape(node, clock, exporter, every_s, chance.randrange(every_s * 1_000) * 1_000, store)
         truth = node.truth()
         door = Door(store.url)

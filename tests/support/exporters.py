@@ -29,11 +29,13 @@ class Exporter:
         node: the node.
         every_us: how often it reads its boards.
         phase_us: when it does so first.
+        pods_now: whether it asks for the pods at each scrape (later releases), or with the boards.
     """
 
     node: EmulatedNode
     every_us: int = 30_000_000
     phase_us: int = 0
+    pods_now: bool = False
     _read_us: int | None = None
     _lines: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
@@ -43,7 +45,13 @@ class Exporter:
         if read_us != self._read_us:
             self._read_us = read_us
             self._lines = self._read(max(read_us, 0))
-        return self._lines
+        if not self.pods_now:
+            return self._lines
+        labels = [self._labels(board.identity, now_us) for board in self.node.boards]
+        return {
+            metric: [(now, value) for now, (_, value) in zip(labels, series, strict=True)]
+            for metric, series in self._lines.items()
+        }
 
     def page(self, now_us: int) -> str:
         """The page in Prometheus text format."""
