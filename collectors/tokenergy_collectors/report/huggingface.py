@@ -9,8 +9,8 @@ count is that of all ranks, and goes on from a checkpoint: reported is what this
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
+from warnings import warn
 
 from transformers import TrainerCallback
 
@@ -42,7 +42,7 @@ class TokenCallback(TrainerCallback):  # type: ignore[misc] # transformers may n
         self._seen = seen
         self._steps += 1
         if self._steps == _STEPS and not self._tokens.total:
-            warnings.warn(
+            warn(
                 "the trainer counts no tokens: set include_num_input_tokens_seen in its arguments",
                 stacklevel=2,
             )
