@@ -59,6 +59,7 @@ class Recorder:
         self._log = host.log
         self._emit = host.warn
         self._release = release
+        self._recovered = host.recovered
         self._virtual = isinstance(host.clock, VirtualClock)
         self._offset_us = host.offset_us
         self._problems = Problems()
@@ -174,6 +175,7 @@ class Recorder:
             self.spool.seal_waiting()
         except UserError as error:
             self._log.warning("seal_failed", why=error)
+        self._recovered.set()
 
     def _seal(self) -> None:
         until_us = self._clock.monotonic_us() + self._offset_us
