@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-_LOGS = re.compile(r"(?P<pod>[^_/]+_[^_/]+)_(?P<uid>[0-9a-f-]{32,36})", re.ASCII)
-_CGROUP = re.compile(r"(?:.*-)?pod(?P<uid>[0-9a-f]{8}[0-9a-f_-]{24,28})(?:\.slice)?", re.ASCII)
+_UID_CHARS = 32
+"""The least that a UID has: those of static pods have no hyphens."""
+
 _ON_THE_WAY = re.compile(r".*kubepods.*|besteffort|burstable|guaranteed|kubelet.*", re.ASCII)
 _CONTROLLERS = ("memory", "pids", "systemd")
 """Folders of cgroup v1 that have the pods; each one would do."""
@@ -50,8 +51,8 @@ class Traces:
         self.problem = None
         try:
             for name in os.listdir(self._logs):  # noqa: PTH208 - names alone, of 10,000 pods
-                if found := _LOGS.fullmatch(name):
-                    self._uids.setdefault(found["pod"], set()).add(found["uid"])
+                owner, _, uid = name.rpartition("_")
+                self._uids.setdefault(owner, set()).add(uid)
         except OSError as error:
             self.problem = f"{self._logs}: {error.strerror}"
             return
@@ -86,7 +87,8 @@ def _pods_below(folder: Path, depth: int) -> Iterator[str]:
     """
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
-            if found := _CGROUP.fullmatch(entry.name):
-                yield found["uid"].replace("_", "-")
+            uid = entry.name.removesuffix(".slice").rpartition("pod")[2]
+            if len(uid) >= _UID_CHARS and uid != entry.name:
+                yield uid.replace("_", "-")
             elif depth and (entry.name in _CONTROLLERS or _ON_THE_WAY.fullmatch(entry.name)):
                 yield from _pods_below(Path(entry.path), depth - 1)

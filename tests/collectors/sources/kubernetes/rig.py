@@ -53,14 +53,19 @@ class Rig:
         folder: where all of it lies.
         lake: where an earlier run recorded.
         kubelet: that of an earlier rig.
+        host: the folders of an earlier rig.
+        at_us: when it begins (us UTC).
+        clock: instead of a virtual one.
         settings: further keys.
     """
 
-    def __init__(self, folder, lake=None, kubelet=None, host=None, at_us=T0_US, **settings):
+    def __init__(
+        self, folder, lake=None, kubelet=None, host=None, at_us=T0_US, clock=None, **settings
+    ):
         self.rows, self.events, self.edges_us = [], [], []
         self.kubelet = kubelet or FakeKubelet(folder)
         self.pods = host or HostFolders(folder)
-        self.clock = VirtualClock(at_us)
+        self.clock = clock or VirtualClock(at_us)
         self.host = Host("n1", self.clock, Log("text"), Output(self), boards=boards(), lake=lake)
         self.host.recovered.set()
         given = {

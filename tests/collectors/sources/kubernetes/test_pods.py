@@ -5,11 +5,13 @@ import sys
 import pytest
 
 from tests.collectors.sources.kubernetes.rig import GPU, T0_US, Rig, S
+from tests.support.clocks import SteppedClock
 from tests.support.kubelet import pod
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.arrays import to_batch
 from tokenergy_collectors.lake.contract import CLOCK, JOBS
+from tokenergy_collectors.sources.host import Output
 
 
 @pytest.fixture
@@ -301,3 +303,41 @@ def test_jobs_are_named_by_the_template(tmp_path):
 def test_a_template_with_other_fields_is_an_error(tmp_path, template):
     with pytest.raises(ValueError, match="job_id"):
         Rig(tmp_path, job_id=template)
+
+
+def test_ticks_go_on_while_the_kubelet_hangs(tmp_path):
+    """With threads, as on a real clock: the kubelet answers only after all ticks have run."""
+    rig = Rig(tmp_path, clock=SteppedClock(T0_US))
+    rig.kubelet.start()
+    rig.kubelet.hang()
+    ticks = []
+    try:
+        rig.plan.schedule.every(100_000, lambda: ticks.append(0), rig.clock.monotonic_us())
+        rig.run(5)
+        assert len(ticks) == 51
+        assert rig.rows == []
+    finally:
+        rig.kubelet.stop()
+        rig.plan.finish(rig.clock.monotonic_us() + 20 * S)
+
+
+def test_ten_thousand_pods_are_one_answer(rig):
+    rig.kubelet.pods = [pod(f"p{number}") for number in range(10_000)]
+    rig.kubelet.pods.insert(5_000, pod("a", GPU[0]))
+    assert spans(rig.run(0.5)) == [("a", 0, None)]
+    assert rig.kubelet.calls == ["List", "GetAllocatableResources"]
+
+
+def test_two_sources_of_allocations_are_shown_together():
+    shown = []
+
+    class Listener:
+        def allocations(self, rows, spread):
+            shown.append(([row["job_id"] for row in rows], spread))
+
+    output = Output()
+    output.listen(Listener())
+    output.allocations([{"job_id": "a"}], {"a"})
+    output.allocations([{"job_id": "b"}], (), source="kubernetes")
+    output.allocations([], ())
+    assert shown == [(["a"], {"a"}), (["a", "b"], {"a"}), (["b"], set())]
