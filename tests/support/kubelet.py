@@ -73,8 +73,9 @@ class FakeKubelet:
     Attributes:
         pods: PodResources.
         allocatable: ids of devices that pods may get.
-        hanging: while it is set, no call is answered.
         has_allocatable: False for a kubelet that does not serve that call.
+        calls: the methods that were called.
+        asked: set at the first call.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -83,6 +84,7 @@ class FakeKubelet:
         self.allocatable: list[str] = []
         self.has_allocatable = True
         self.calls: list[str] = []
+        self.asked = threading.Event()
         self._released = threading.Event()
         self._released.set()
         self._server: Any = None
@@ -112,6 +114,7 @@ class FakeKubelet:
 
     def answer(self, method: str, context: Any) -> bytes:
         self.calls.append(method)
+        self.asked.set()
         self._released.wait(30)
         if method == "List":
             return b"".join(field(1, one) for one in self.pods)

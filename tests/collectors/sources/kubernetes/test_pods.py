@@ -312,6 +312,8 @@ def test_ticks_go_on_while_the_kubelet_hangs(tmp_path):
     rig.kubelet.hang()
     ticks = []
     try:
+        rig.run(0)
+        assert rig.kubelet.asked.wait(30)
         rig.plan.schedule.every(100_000, lambda: ticks.append(0), rig.clock.monotonic_us())
         rig.run(5)
         assert len(ticks) == 51
