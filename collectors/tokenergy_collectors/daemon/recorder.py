@@ -162,6 +162,12 @@ class Recorder:
                 self._log.info(f"{what}_works")
 
     def _recover(self) -> None:
+        try:
+            self._recover_logs()
+        finally:
+            self._recovered.set()  # whatever came of it: sources wait for this
+
+    def _recover_logs(self) -> None:
         found = self.spool.recover()
         for detail in found.torn:
             self._emit("torn", None, detail)
@@ -175,7 +181,6 @@ class Recorder:
             self.spool.seal_waiting()
         except UserError as error:
             self._log.warning("seal_failed", why=error)
-        self._recovered.set()
 
     def _seal(self) -> None:
         until_us = self._clock.monotonic_us() + self._offset_us

@@ -32,6 +32,7 @@ class Holding:
         start_us: when it began (us UTC); None until the boards were read for it.
         doubt_us: how far its start, or its end, may be off; None if nothing is known of before.
         missing_us: since when a kubelet that has just started does not list it (us UTC).
+        recorded_us: when its latest row was recorded (us UTC).
         earlier: whether it was found in the lake, and not seen in this run yet.
     """
 
@@ -42,6 +43,7 @@ class Holding:
     start_us: int | None = None
     doubt_us: int | None = None
     missing_us: int | None = None
+    recorded_us: int = 0
     earlier: bool = False
 
 
@@ -104,11 +106,13 @@ class Holdings:
             asked_us: when it was asked (us UTC).
         """
         listed = {} if answer is None else self._without_superseded(answer.uses)
+        # A board that has been given to another pod is no longer this one's, listed or not.
+        taken = {held.device: held.owner for held in listed if not held.claimed}
         changes: list[Change] = []
         for holding in list(self._open.values()):
             if (use := listed.get(holding.held)) is not None:
                 changes += self._goes_on(holding, use, asked_us)
-            elif self._is_over(holding, answer, asked_us):
+            elif self._is_over(holding, answer, asked_us, taken.get(holding.held.device)):
                 changes.append(self._end(holding))
         changes += [
             self._start(held, use, asked_us)
@@ -150,8 +154,23 @@ class Holdings:
         holding.uid = uid
         return [Change("more", holding)]
 
-    def _is_over(self, holding: Holding, answer: Answer | None, asked_us: int) -> bool:
-        """Whether an allocation that is not listed (any more) has ended."""
+    def _is_over(
+        self,
+        holding: Holding,
+        answer: Answer | None,
+        asked_us: int,
+        owner: tuple[str, str] | None,
+    ) -> bool:
+        """Whether an allocation that is not listed (any more) has ended.
+
+        Args:
+            holding: the allocation.
+            answer: what the kubelet lists; None if it did not answer.
+            asked_us: when it was asked (us UTC).
+            owner: the pod that it lists for the device now, if there is one.
+        """
+        if owner not in (None, holding.held.owner):
+            return True
         ended = self._traces.ended(holding.held.owner)
         uid = self._traces.uid(holding.held.owner)
         if ended or holding.held in self._superseded or (uid and holding.uid not in (None, uid)):

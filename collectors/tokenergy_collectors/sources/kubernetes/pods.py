@@ -107,8 +107,9 @@ def _bad_name(held: Held) -> str | None:
             return (
                 f"pod {_shown(held.namespace)}/{_shown(held.pod)}: a name that Kubernetes forbids"
             )
-    if not _DEVICE.fullmatch(held.device):
-        return f"pod {held.namespace}/{held.pod}: a device called {_shown(held.device)}"
+    for name in (held.device, held.resource.removeprefix("claim ")):
+        if not _DEVICE.fullmatch(name):
+            return f"pod {held.namespace}/{held.pod}: a device or resource called {_shown(name)}"
     return None
 
 

@@ -40,9 +40,17 @@ class RowMaker:
         """Return the id of the job that a container belongs to."""
         return self._job_id.format(namespace=held.namespace, pod=held.pod, container=held.container)
 
-    def row(self, holding: Holding, end_us: int | None, recorded_us: int) -> Row:
-        """Return the row of an allocation; `end_us` is None while it goes on (us UTC)."""
+    def row(self, holding: Holding, end_us: int | None, now_us: int) -> Row:
+        """Return a row of an allocation, later than those before it.
+
+        Args:
+            holding: the allocation.
+            end_us: when it ended (us UTC); None while it goes on.
+            now_us: becomes `recorded_us` (us UTC).
+        """
         held = holding.held
+        # The latest row counts: one written by a clock that was ahead must not win forever.
+        holding.recorded_us = max(now_us, holding.recorded_us + 1)
         return {
             "job_id": self.job_of(held),
             "node": self._node,
@@ -56,7 +64,7 @@ class RowMaker:
             "name": held.container,
             "labels": json.dumps(held._asdict() | {"uid": holding.uid}, sort_keys=True),
             "method": _METHOD,
-            "recorded_us": recorded_us,
+            "recorded_us": holding.recorded_us,
             "cluster": self._cluster,
             "allocation_id": f"{self._node}/{'/'.join(held[:3])}/{held.device}@{holding.start_us}",
             "edge_doubt_us": holding.doubt_us,
@@ -69,14 +77,26 @@ class RowMaker:
             rows: all rows of `jobs` of this node.
             last_us: when the collector that wrote them was last alive (us UTC).
         """
-        mine = (
-            row
-            for row in rows
-            if row["method"] == _METHOD
-            and row["node"] == self._node
-            and row["cluster"] == self._cluster
-        )
-        return [_holding(row, last_us) for row in Records(mine).current() if row["end_us"] is None]
+        mine = (row for row in self._open(rows) if row["cluster"] == self._cluster)
+        return [_holding(row, last_us) for row in mine]
+
+    def of_other_clusters(
+        self, rows: Iterable[Mapping[str, Any]], last_us: int | None, now_us: int
+    ) -> list[Row]:
+        """Return the rows that end what was left open when the cluster had another name."""
+        return [
+            {
+                **row,
+                "end_us": max(row["start_us"], last_us or row["recorded_us"]),
+                "recorded_us": max(now_us, row["recorded_us"] + 1),
+            }
+            for row in self._open(rows)
+            if row["cluster"] != self._cluster
+        ]
+
+    def _open(self, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        mine = (row for row in rows if row["method"] == _METHOD and row["node"] == self._node)
+        return [row for row in Records(mine).current() if row["end_us"] is None]
 
 
 def _holding(row: Mapping[str, Any], last_us: int | None) -> Holding:
@@ -89,5 +109,6 @@ def _holding(row: Mapping[str, Any], last_us: int | None) -> Holding:
         uid,
         row["start_us"],
         row["edge_doubt_us"],
+        recorded_us=row["recorded_us"],
         earlier=True,
     )

@@ -8,7 +8,7 @@ meter divides the energy there. How long before that it was is in `edge_doubt_us
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -53,6 +53,7 @@ class KubernetesPods(Source[KubernetesKeys]):
         self._waiting: deque[Change] = deque()
         self._rows: dict[str, Row] = {}
         self._restored = host.lake is None
+        self._shown = True
 
     def plan(self, plan: Plan) -> None:
         """Ask the kubelet in a thread of its own; apply what has changed between two samples."""
@@ -65,7 +66,7 @@ class KubernetesPods(Source[KubernetesKeys]):
     def finish(self, until_us: int) -> None:
         """Record what was found last, and end a question under way."""
         if self._poll is not None:
-            self._apply()
+            self._apply(at_stop=True)
             self._poll.close()
 
     def _read(self) -> str | None:
@@ -84,27 +85,43 @@ class KubernetesPods(Source[KubernetesKeys]):
     def _restore(self, poll: Poll) -> None:
         """Take the allocations that an earlier run of the collector left open."""
         host = self.host
-        if host.lake is not None:
-            last_us = _last_sign_us(host.lake, host.node, self._plan.start_us + host.offset_us)
-            rows = host.lake.read("jobs", node=host.node).to_pylist()
-            left = self._maker.left_open(rows, last_us)
-            poll.holdings.restore(left, last_us)
-            self._rows = {
-                row["allocation_id"]: row
-                for one in left
-                for row in [self._maker.row(one, None, one.last_us)]
-            }
-        self._restored = True
+        if host.lake is None:
+            raise AssertionError("without a lake there is nothing to restore")
+        now_us = host.now_us()
+        last_us = _last_sign_us(host.lake, host.node, self._plan.start_us + host.offset_us)
+        rows = host.lake.read("jobs", node=host.node).to_pylist()
+        left = self._maker.left_open(rows, last_us)
+        poll.holdings.restore(left, last_us)
+        others = self._maker.of_other_clusters(rows, last_us, now_us)
+        host.output.add("jobs", [JOBS.make_row(**row) for row in others])
+        self._rows = {
+            row["allocation_id"]: row
+            for one in left
+            for row in [self._maker.row(one, None, one.recorded_us)]
+        }
+        self._restored, self._shown = True, False
 
-    def _apply(self) -> None:
+    def _apply(self, *, at_stop: bool = False) -> None:
         """Read everything at the edges that were found, and record them; in the sampling thread."""
-        if not self._waiting:
-            return
-        edge_us = self.host.now_us()
-        changes = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        if any(change.kind != "more" and change.at_us is None for change in changes):
-            self._plan.on_edge()
-        self._record(self._row(change, edge_us) for change in changes)
+        if self._waiting:
+            edge_us = self.host.now_us()
+            changes = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            # At the stop everything has just been read.
+            if not at_stop and any(one.kind != "more" and one.at_us is None for one in changes):
+                self._plan.on_edge()
+            rows = [self._row(change, edge_us) for change in changes]
+            self.host.output.add("jobs", [JOBS.make_row(**row) for row in rows])
+            self._rows |= {row["allocation_id"]: row for row in rows}
+            self._shown = False
+        if not self._shown:
+            self._show()
+
+    def _show(self) -> None:
+        """Pass on the allocations, without those that ended long ago."""
+        since_us = self.host.now_us() - _SHOWN_US
+        self._rows = {key: row for key, row in self._rows.items() if _is_recent(row, since_us)}
+        self._shown = True
+        self.host.output.allocations(self._rows.values(), (), source=self.name)
 
     def _row(self, change: Change, edge_us: int) -> Row:
         """Return the row that a change makes; `edge_us` is when the boards were read for it."""
@@ -117,14 +134,6 @@ class KubernetesPods(Source[KubernetesKeys]):
             doubt_us = max(edge_us if change.holding.earlier else at_us, at_us) - change.since_us
             holding.doubt_us = max(holding.doubt_us or 0, doubt_us)
         return self._maker.row(holding, at_us if change.kind == "end" else None, edge_us)
-
-    def _record(self, rows: Iterable[Row]) -> None:
-        found = list(rows)
-        self.host.output.add("jobs", [JOBS.make_row(**row) for row in found])
-        self._rows |= {row["allocation_id"]: row for row in found}
-        since_us = self.host.now_us() - _SHOWN_US
-        self._rows = {key: row for key, row in self._rows.items() if _is_recent(row, since_us)}
-        self.host.output.allocations(self._rows.values(), (), source=self.name)
 
     @classmethod
     def validate(cls, config: Any, *, emulated: bool) -> None:

@@ -56,17 +56,28 @@ class Rig:
         host: the folders of an earlier rig.
         at_us: when it begins (us UTC).
         clock: instead of a virtual one.
+        cluster: its name.
         settings: further keys.
     """
 
     def __init__(
-        self, folder, lake=None, kubelet=None, host=None, at_us=T0_US, clock=None, **settings
+        self,
+        folder,
+        lake=None,
+        kubelet=None,
+        host=None,
+        at_us=T0_US,
+        clock=None,
+        cluster=None,
+        **settings,
     ):
         self.rows, self.events, self.edges_us = [], [], []
         self.kubelet = kubelet or FakeKubelet(folder)
         self.pods = host or HostFolders(folder)
         self.clock = clock or VirtualClock(at_us)
-        self.host = Host("n1", self.clock, Log("text"), Output(self), boards=boards(), lake=lake)
+        self.host = Host(
+            "n1", self.clock, Log("text"), Output(self), boards(), lake=lake, cluster=cluster
+        )
         self.host.recovered.set()
         given = {
             "enabled": True,
@@ -108,3 +119,15 @@ class Rig:
 def number_instances(monkeypatch):
     """Let NVML give the MIG instances the numbers 1 and 2 on their board."""
     monkeypatch.setattr(pynvml, "nvmlDeviceGetGpuInstanceId", lambda handle: handle + 1)
+
+
+def spans(rows):
+    """Job, start and end in seconds since T0, of each row."""
+    return [
+        (
+            row["job_id"].removeprefix("default/"),
+            (row["start_us"] - T0_US) / S,
+            None if row["end_us"] is None else (row["end_us"] - T0_US) / S,
+        )
+        for row in rows
+    ]

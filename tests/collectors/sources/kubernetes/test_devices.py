@@ -10,15 +10,6 @@ from tests.support.kubelet import claim, pod
 POOL = "n1"
 
 
-@pytest.fixture
-def rig(tmp_path):
-    rig = Rig(tmp_path)
-    rig.kubelet.start()
-    yield rig
-    rig.finish()
-    rig.kubelet.stop()
-
-
 def held(rows):
     return [(row["job_id"], row["device_id"], row["share_ppm"]) for row in rows]
 
