@@ -115,7 +115,11 @@ TOKENS = Table(
         col("job_id", "string", "the job whose tokens it counts"),
         nullable("model", "string", "model name"),
         col("engine", "string", "label of the engine inside a server; empty if it has only one"),
-        col("kind", "string", "prompt_computed, prompt_cached, generated or trained"),
+        col(
+            "kind",
+            "string",
+            "prompt_computed, prompt_cached, prompt_external, generated or trained",
+        ),
         col("value", "int64", "tokens since the counter began"),
         col(
             "epoch",

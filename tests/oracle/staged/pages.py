@@ -145,6 +145,21 @@ def _two_names(history: History, server: Server, rows: Rows, rng: Random) -> Row
     ]
 
 
+def _renamed(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
+    """Print every counter under a new name after the server was updated, and so begun again."""
+    if len(server.processes) < 2:
+        return rows
+    after = server.processes[1].stamps[0]
+    return [
+        {
+            **row,
+            "metric": f"vllm:{'new' if row['ts_us'] >= after else 'old'}_{row['kind']}",
+            "series": series(**_labels(row)),
+        }
+        for row in rows
+    ]
+
+
 def _missing(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
     """Leave a series out of some pages."""
     return [
@@ -207,6 +222,7 @@ _OF_SERIES: dict[str, Change] = {
 _OF_PAGE: dict[str, Change] = {
     "runs": _runs,
     "two_names": _two_names,
+    "renamed": _renamed,
     "ranks": _ranks,
 }
 
