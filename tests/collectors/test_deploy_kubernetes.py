@@ -154,6 +154,22 @@ def test_a_changed_configuration_starts_the_pods_anew(render):
     assert len({one["checksum/config"] for one in sums}) == 3
 
 
+def test_the_values_on_the_page_are_values_of_the_chart(render):
+    page = (DEPLOY.parent / "docs" / "kubernetes.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    values = [one for block in blocks for one in yaml.safe_load_all(block)]
+    assert len(values) == 4
+    configs = [config_of(render(one)) for one in values]
+    assert configs[0].upload.to == "s3://fleet-power/east"
+    assert configs[1].tokens[0].job_id == "ml/server"
+    assert configs[2].kubernetes.job_id == "{namespace}/{container}"
+    mounted = Path(configs[3].kubernetes.resource_slices).parent
+    [container] = pod_of(render(values[3]))["containers"]
+    assert str(mounted) in [one["mountPath"] for one in container["volumeMounts"]]
+    for path in re.findall(r"(?<=[ `])deploy/[\w/.]+", page):
+        assert (DEPLOY.parent / path).exists()
+
+
 def test_the_daemon_gets_what_it_reads_and_no_more():
     pod, config = pod_of(plain()), config_of(plain()).kubernetes
     [container] = pod["containers"]
