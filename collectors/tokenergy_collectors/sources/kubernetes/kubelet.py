@@ -141,7 +141,7 @@ def load_grpc() -> ModuleType:
     try:
         import_module("google.protobuf.message")
         return import_module("grpc")
-    except ImportError as error:
+    except ImportError:
         raise UserError(
-            f"kubernetes: {error.name} is not installed: pip install 'tokenergy[kubernetes]'"
+            "kubernetes: grpcio and protobuf are needed: pip install 'tokenergy[kubernetes]'"
         ) from None

@@ -7,17 +7,15 @@ here, once: they become part of job ids, labels and lines of text.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+from tokenergy_collectors.sources.kubernetes.turns import in_turns
 
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 """A DNS subdomain: what Kubernetes allows as the name of a pod; namespaces allow less."""
 
 _DEVICE = re.compile(r"[!-~]{1,256}", re.ASCII)
-
-
-_PODS_A_TURN = 200
 
 
 class Held(NamedTuple):
@@ -68,9 +66,7 @@ def read_pods(answer: Any, resource_prefix: str, dra_driver: str) -> Listed:
         dra_driver: the DRA driver whose claims are GPUs.
     """
     found = Listed([], set(), set())
-    for number, pod in enumerate(answer.pod_resources):
-        if number % _PODS_A_TURN == 0:
-            time.sleep(0)  # Python would let the sampling thread wait for 5 ms
+    for pod in in_turns(answer.pod_resources):
         for container in pod.containers:
             # Most containers have no device: nothing else of them is looked at.
             if not container.devices and not container.dynamic_resources:

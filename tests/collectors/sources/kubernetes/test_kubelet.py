@@ -113,7 +113,7 @@ def test_other_bytes_than_a_kubelets_are_a_failure_in_words(rig):
 
 def test_the_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "grpc", None)
-    with pytest.raises(UserError, match=r"grpc is not installed: pip install 'tokenergy\[kub"):
+    with pytest.raises(UserError, match=r"pip install .tokenergy\[kubernetes\]"):
         Rig(tmp_path)
 
 
