@@ -165,3 +165,20 @@ def test_a_board_that_another_pod_gets_while_the_kubelet_knows_little_changes_ha
     rig.kubelet.pods = [pod("new", GPU[0])]
     rig.kubelet.start()
     assert spans(rig.run(5)) == [("a", 0, 3), ("new", 3, None)]
+
+
+def test_a_kubelet_that_takes_long_to_answer_again_may_know_nothing_at_first(tmp_path):
+    rig = Rig(tmp_path, timeout_s=0.05)
+    rig.kubelet.start()
+    rig.kubelet.pods = [pod("a", GPU[0])]
+    try:
+        rig.run(2)
+        rig.kubelet.hang()
+        rig.run(40)
+        rig.kubelet.pods = []
+        rig.kubelet.release()
+        assert rig.run(20) == []
+        rig.kubelet.pods = [pod("a", GPU[0])]
+        assert rig.run(20) == []
+    finally:
+        rig.kubelet.stop()
