@@ -168,7 +168,7 @@ def test_a_board_that_another_pod_gets_while_the_kubelet_knows_little_changes_ha
 
 
 def test_a_kubelet_that_takes_long_to_answer_again_may_know_nothing_at_first(tmp_path):
-    rig = Rig(tmp_path, timeout_s=0.05)
+    rig = Rig(tmp_path, timeout_s=0.1, every_s=10.0)
     rig.kubelet.start()
     rig.kubelet.pods = [pod("a", GPU[0])]
     try:
