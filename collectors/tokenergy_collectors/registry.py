@@ -12,6 +12,7 @@ from tokenergy_collectors.sources.clock.source import Clocks
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
 from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
+from tokenergy_collectors.sources.reports.source import TokenReports
 from tokenergy_collectors.sources.source import Source
 from tokenergy_collectors.sources.textfile.source import Textfiles
 from tokenergy_collectors.sources.tokens.source import Tokens
@@ -23,6 +24,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
     for source in (
         Clocks,
         Tokens,
+        TokenReports,
         Jobs,
         KubernetesPods,
         Textfiles,

@@ -158,14 +158,15 @@ def test_the_values_on_the_page_are_values_of_the_chart(render):
     page = (DEPLOY.parent / "docs" / "kubernetes.md").read_text()
     blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     values = [one for block in blocks for one in yaml.safe_load_all(block)]
-    assert len(values) == 4
+    assert len(values) == 5
     configs = [config_of(render(one)) for one in values]
     assert configs[0].upload.to == "s3://fleet-power/east"
     assert configs[1].tokens[0].job_id == "ml/server"
     assert configs[2].kubernetes.job_id == "{namespace}/{container}"
-    mounted = Path(configs[3].kubernetes.resource_slices).parent
-    [container] = pod_of(render(values[3]))["containers"]
-    assert str(mounted) in [one["mountPath"] for one in container["volumeMounts"]]
+    files = (configs[3].reports.socket, configs[4].kubernetes.resource_slices)
+    for file, given in zip(files, values[3:], strict=True):
+        [container] = pod_of(render(given))["containers"]
+        assert str(Path(file).parent) in [one["mountPath"] for one in container["volumeMounts"]]
     for path in re.findall(r"(?<=[ `])deploy/[\w/.]+", page):
         assert (DEPLOY.parent / path).exists()
 

@@ -23,12 +23,14 @@ _HEADER = "Configuration of tokenergy-collect: every key with its meaning and de
 _COMMENT_CHARS = 98
 _TYPES: dict[Any, str] = {
     dict[str, str]: "a table of texts",
+    tuple[str, ...]: "a list of texts",
     str: "text",
     Path: "a path",
     float: "a number",
     int: "a whole number",
     bool: "true or false",
 }
+_EMPTY: tuple[object, ...] = ((), {})
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -55,7 +57,7 @@ def _example_of(model: type[BaseModel], table: str, *, optional: bool = False) -
         yield ""
         yield from _comment(str(field.description))
         yield from _comment(_expected(field))
-        default = None if field.default == {} else field.default
+        default = None if field.default in _EMPTY else field.default
         if field.is_required() and not table:
             yield f"{name} = {_toml(field.examples[0] if field.examples else '')}"
         elif default is None or default is PydanticUndefined:
@@ -81,7 +83,7 @@ def _values_of(model: BaseModel, table: str) -> Iterator[str]:
             later.append((f"[{table}{name}]", value))
         elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
             later += [(f"[[{table}{name}]]", one) for one in value]
-        elif value is not None and value != () and value != {}:
+        elif value is not None and value not in _EMPTY:
             yield f"{name} = {_toml(value)}"
     for header, one in later:
         lines = list(_values_of(one, header.strip("[]") + "."))
@@ -106,7 +108,7 @@ def _expected(field: FieldInfo) -> str:
         for bound, word in _BOUNDS.items()
         if hasattr(limit, bound)
     ]
-    need = "No default" if field.default in (None, {}) or field.default_factory else None
+    need = "No default" if field.default in (None, *_EMPTY) or field.default_factory else None
     need = need or ("Required" if field.is_required() else f"Default {_toml(field.default)}")
     return f"{need}; {', '.join([_choices(field.annotation), *bounds])}."
 
@@ -130,6 +132,8 @@ def _toml(value: object) -> str:
     if isinstance(value, (str, bool, int, float)):
         # TOML accepts JSON's escapes except surrogate pairs, and accepts no bare DEL.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, dict):
         pairs = ", ".join(f"{_toml(key)} = {_toml(one)}" for key, one in value.items())
         return f"{{ {pairs} }}"

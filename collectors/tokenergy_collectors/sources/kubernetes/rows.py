@@ -95,8 +95,19 @@ class RowMaker:
         ]
 
     def _open(self, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        mine = (row for row in rows if row["method"] == _METHOD and row["node"] == self._node)
+        mine = (row for row in rows if row["node"] == self._node and _is_ours(row))
         return [row for row in Records(mine).current() if row["end_us"] is None]
+
+
+def _is_ours(row: Mapping[str, Any]) -> bool:
+    """Whether this source wrote a row: others may import rows of pods, with labels of their own."""
+    if row["method"] != _METHOD or row["allocation_id"] is None:
+        return False
+    try:
+        labels = json.loads(row["labels"] or "")
+    except ValueError:
+        return False
+    return isinstance(labels, dict) and labels.keys() == {*Held._fields, "uid"}
 
 
 def _holding(row: Mapping[str, Any], last_us: int | None) -> Holding:

@@ -1,5 +1,6 @@
 """What a kubelet that restarts, hangs or lies changes about the allocations: nothing."""
 
+import os
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ from tests.collectors.sources.kubernetes.rig import GPU, T0_US, Rig, S, spans
 from tests.support.clocks import SteppedClock
 from tests.support.kubelet import pod
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
 
 
 def test_a_kubelet_that_restarts_ends_nothing_and_starts_nothing(rig):
@@ -105,6 +107,13 @@ def test_what_is_no_socket_is_a_finding(rig, tmp_path):
     assert "is not a socket" in rig.findings()[0][1]
 
 
+def test_a_socket_that_is_not_ours_to_use_is_a_finding(rig, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    [(level, text), *_] = rig.findings()
+    assert level == "warn"
+    assert "no permission; the kubelet's socket is root's" in text
+
+
 def test_other_bytes_than_a_kubelets_are_a_failure_in_words(rig):
     rig.kubelet.answer = lambda method, context: b"\x0a\xff\xff"
     rig.run(1)
@@ -112,9 +121,13 @@ def test_other_bytes_than_a_kubelets_are_a_failure_in_words(rig):
 
 
 def test_the_missing_package_is_named(tmp_path, monkeypatch):
+    rig = Rig(tmp_path)
     monkeypatch.setitem(sys.modules, "grpc", None)
+    assert [level for level, _ in rig.findings()] == ["FAIL"]
     with pytest.raises(UserError, match=r"pip install .tokenergy\[kubernetes\]"):
-        Rig(tmp_path)
+        Rig(tmp_path, kubelet=rig.kubelet, host=rig.pods)
+    with pytest.raises(UserError):
+        KubernetesPods.validate(rig.keys, emulated=False)
 
 
 def test_jobs_are_named_by_the_template(tmp_path):

@@ -1,5 +1,7 @@
 """A collector that starts again goes on with what it recorded."""
 
+import pytest
+
 from tests.collectors.sources.kubernetes.rig import GPU, T0_US, Rig, S, spans
 from tests.support.kubelet import pod
 from tokenergy_collectors.lake import Lake
@@ -104,4 +106,18 @@ def test_what_an_earlier_run_left_open_is_shown_at_once(tmp_path, rig):
     again.host.output.listen(Listener())
     assert again.run(2) == []
     assert shown == [["default/a"]]
+    again.finish()
+
+
+@pytest.mark.parametrize(
+    "other", [{"labels": '{"pod": "a"}'}, {"labels": None}, {"labels": "x"}, {"method": "declared"}]
+)
+def test_rows_of_pods_that_others_recorded_are_left_alone(tmp_path, rig, other):
+    rig.pods.run("a", 1)
+    rig.kubelet.pods = [pod("a", GPU[0])]
+    [row] = rig.run(10)
+    row |= other
+    again = Rig(tmp_path, recorded(rig, tmp_path / "lake"), rig.kubelet, rig.pods, T0_US + 60 * S)
+    assert spans(again.run(2)) == [("a", 60, None)]
+    assert again.said() == []
     again.finish()
