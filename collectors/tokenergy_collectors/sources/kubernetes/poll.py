@@ -57,6 +57,7 @@ class Poll:
         self._allocatable_us: int | None = None
         self._silent_us: int | None = None
         self._is_lost = False
+        self._closed = False
 
     def look(self, now_us: int) -> tuple[list[Change], str | None]:
         """Return what has changed, and why the kubelet did not answer; None if it did.
@@ -70,6 +71,8 @@ class Poll:
         try:
             answer = self._ask(now_us)
         except KubeletError as error:
+            if self._closed:  # the question was cut off at the stop
+                return [], None
             self._unanswered(now_us, str(error))
             return self.holdings.step(None, now_us), str(error)
         self._answered()
@@ -82,7 +85,8 @@ class Poll:
         return changes, None
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and end a question under way."""
+        self._closed = True
         self._kubelet.close()
 
     def _ask(self, now_us: int) -> Answer:

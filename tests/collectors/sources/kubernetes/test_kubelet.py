@@ -195,3 +195,19 @@ def test_a_kubelet_that_takes_long_to_answer_again_may_know_nothing_at_first(tmp
         assert rig.run(20) == []
     finally:
         rig.kubelet.stop()
+
+
+def test_a_stop_does_not_wait_for_a_kubelet_that_hangs(tmp_path):
+    rig = Rig(tmp_path, clock=SteppedClock(T0_US), timeout_s=60.0)
+    rig.kubelet.start()
+    rig.kubelet.hang()
+    try:
+        rig.run(0)
+        assert rig.kubelet.asked.wait(30)
+        rig.finish()
+        rig.plan.finish(rig.clock.monotonic_us() + 30 * S)
+        [reader] = rig.plan.readers
+        assert (reader.health.runs, reader.health.failures) == (1, 0)
+        assert rig.events == []
+    finally:
+        rig.kubelet.stop()
