@@ -25,6 +25,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.settings.config import Config
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.nvml.boards import Board, close_boards, open_boards
+from tokenergy_collectors.sources.tokens.settings import TokenSource
 
 S = 1_000_000
 
@@ -66,7 +67,15 @@ class Cluster:
             self.kubelet.start()
             try:
                 host = Host("n1", self.clock, Log("text"), boards=boards, lake=self.lake)
-                Daemon(self.config, host).run(threading.Event(), duration_us)
+                # The page of the server in the pod; its job is the pod.
+                served = tuple(
+                    TokenSource(source_id=one.source_id, url=one.url, job_id="ml/chat-0")
+                    for one in node.sources
+                    if one.job_id == "chat"
+                )
+                Daemon(self.config.model_copy(update={"tokens": served}), host).run(
+                    threading.Event(), duration_us
+                )
                 self.truth = node.truth()
             finally:
                 self.kubelet.stop()
@@ -95,6 +104,14 @@ class Cluster:
         at(round(start_s * S), lambda: self.kubelet.pods.append(message))
         at(round(start_s * S), lambda: self.pods.run(name, uid, namespace))
         at(round(end_s * S), lambda: self.pods.end(uid))
+
+    def true_nj(self, job: str) -> int:
+        """What the boards of a job of the profile really drew for it."""
+        return sum(
+            int(row["energy_nj"])
+            for row in self.truth
+            if row["row"] == "allocation" and row["job_id"] == job
+        )
 
     def spans(self) -> dict[str, list[tuple[float, float, int]]]:
         """Start, end (seconds of the profile) and share of every allocation, by job."""
@@ -144,15 +161,23 @@ def test_the_boards_were_read_at_each_edge(cluster: Cluster) -> None:
 
 
 def test_the_truth_is_inside_the_bounds(cluster: Cluster) -> None:
-    true_nj = sum(
-        row["energy_nj"]
-        for row in cluster.truth
-        if row["row"] == "allocation" and row["job_id"] == "chat"
-    )
+    true_nj = cluster.true_nj("chat")
     rows = {row["job_id"]: row for row in cluster.lake.read("job_index").to_pylist()}
     chat = rows["ml/chat-0"]
     assert chat["e_gpu_low_nj"] <= true_nj <= chat["e_gpu_high_nj"]
     assert chat["e_gpu_j"] == pytest.approx(true_nj / 1e9, rel=0.03)
+
+
+def test_the_tokens_of_the_pod_meet_its_energy(cluster: Cluster) -> None:
+    rows = {row["job_id"]: row for row in cluster.lake.read("job_index").to_pylist()}
+    [true] = [r for r in cluster.truth if r["row"] == "tokens" and r["job_id"] == "chat"]
+    chat = rows["ml/chat-0"]
+    # The server ends with its pod: what it counted after the last look at its page is in the bounds.
+    assert chat["n_generated"] > 0.9 * true["generated"]
+    assert chat["n_low"] <= true["generated"] <= chat["n_high"]
+    true_j = cluster.true_nj("chat") / 1e9
+    assert chat["te_gpu_low"] <= true_j / true["generated"] <= chat["te_gpu_high"]
+    assert "partial_tokens" in chat["reason_codes"]
 
 
 def test_replicas_are_halves_of_their_board_and_labelled_estimates(cluster: Cluster) -> None:
