@@ -172,7 +172,7 @@ def test_the_tokens_of_the_pod_meet_its_energy(cluster: Cluster) -> None:
     rows = {row["job_id"]: row for row in cluster.lake.read("job_index").to_pylist()}
     [true] = [r for r in cluster.truth if r["row"] == "tokens" and r["job_id"] == "chat"]
     chat = rows["ml/chat-0"]
-    # The server ends with its pod: what it counted after the last look at its page is in the bounds.
+    # The server ends with its pod: what it counted after its last page is in the bounds.
     assert chat["n_generated"] > 0.9 * true["generated"]
     assert chat["n_low"] <= true["generated"] <= chat["n_high"]
     true_j = cluster.true_nj("chat") / 1e9
