@@ -7,7 +7,7 @@ WORKERS ?= 3
 HISTORIES ?= 2000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags e2e-llama check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -40,6 +40,15 @@ test: .venv/dev.stamp ## run the tests; WORKERS=3 runs three test files at a tim
 
 e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the packages (1 minute)
 	@$(BIN)/python -m pytest tests/dags -m e2e
+
+.venv/llama.stamp: requirements/llama.txt .venv/dev.stamp
+	@echo "adding llama.cpp in .venv/llama (once) ..."
+	@$(BIN)/python -m venv .venv/llama
+	@.venv/llama/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+e2e-llama: .venv/llama.stamp ## meter a real llama.cpp server on an emulated board (3 minutes)
+	@$(BIN)/python -m pytest tests/llama -m e2e -s
 
 check: .venv/dev.stamp ## check format, lint, types, import layers and generated docs
 	@failed=0; \
@@ -124,6 +133,7 @@ lock: .venv/dev.stamp ## update the locked versions in requirements/
 	$(LOCK) --extra s3 -c requirements/dev.txt pyproject.toml -o requirements/collect-s3.txt
 	$(LOCK) --extra kubernetes -c requirements/dev.txt pyproject.toml -o requirements/collect-kubernetes.txt
 	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
+	$(LOCK) -c requirements/dev.txt requirements/llama.in -o requirements/llama.txt
 
 clean: ## remove .venv, caches and demo-lake
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake

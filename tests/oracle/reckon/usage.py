@@ -79,21 +79,36 @@ def usage(series: Series, held: list[Allocation], hour_us: int = HOUR_US) -> dic
                 of_engines[*engine, hour].append((metric, alone, used))
     found: dict[Key, Usage] = defaultdict(Usage)
     for (job, *_, model, kind, hour), each in of_engines.items():
-        together: dict[tuple[int, Any], list[Usage]] = defaultdict(list)
         in_turn = turns([used.span for *_, used in each])
-        for turn, (_, alone, used) in zip(in_turn, each, strict=True):
-            together[turn, alone].append(used)
-        for copies_of_a_turn in together.values():
-            _add(found[job, hour, model, kind], _largest(copies_of_a_turn))
+        for turn in set(in_turn):
+            now = [one for one, number in zip(each, in_turn, strict=True) if number == turn]
+            _add(found[job, hour, model, kind], _of_turn(now))
         # What was made between an old name and the new one that took its place, nobody read.
-        order = [
-            (u.span, turn, m, s) for turn, (m, s, u) in zip(in_turn, each, strict=True) if u.span
-        ]
-        found[job, hour, model, kind].odd |= any(
-            before[1] != after[1] and (before[2] != after[2] or before[3] == after[3])
-            for before, after in pairwise(sorted(order, key=lambda one: one[0]))
-        )
+        found[job, hour, model, kind].odd |= _replaced(each, in_turn)
     return dict(found)
+
+
+def _of_turn(each: list[tuple[Any, Any, Usage]]) -> Usage:
+    """Return the tokens of series that count at one time: of names the largest, each the sum of its
+    series, each of which is the largest of its copies.
+    """
+    names = []
+    for name in {metric for metric, *_ in each}:
+        of_name = Usage()
+        for series in {alone for metric, alone, _ in each if metric == name}:
+            copies = [used for metric, alone, used in each if (metric, alone) == (name, series)]
+            _add(of_name, _largest(copies))
+        names.append(of_name)
+    return _largest(names)
+
+
+def _replaced(each: list[tuple[Any, Any, Usage]], in_turn: list[int]) -> bool:
+    """Say if a name or a copy took the place of another one."""
+    order = [(u.span, turn, m, s) for turn, (m, s, u) in zip(in_turn, each, strict=True) if u.span]
+    return any(
+        before[1] != after[1] and (before[2] != after[2] or before[3] == after[3])
+        for before, after in pairwise(sorted(order, key=lambda one: one[0]))
+    )
 
 
 def turns(spans: Sequence[Span | None]) -> list[int]:
