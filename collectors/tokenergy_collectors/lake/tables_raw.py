@@ -74,7 +74,8 @@ DEVICE = Table(
         nullable(
             "stamp_step_us",
             "int64",
-            "resolution of its stamps, if they come from a log that gives none finer",
+            "how far its stamps may be off: the resolution of a log's; of scrapes, how old a "
+            "value may be",
         ),
         nullable(
             "power_step_mw",
@@ -167,7 +168,11 @@ JOBS = Table(
         nullable("account", "string", "account or project that pays"),
         nullable("name", "string", "job name"),
         nullable("labels", "string", "other labels, a JSON object"),
-        col("method", "string", "how the allocation was learned: declared, cgroup, podresources"),
+        col(
+            "method",
+            "string",
+            "how the allocation was learned: declared, cgroup, podresources, prometheus",
+        ),
         col(
             "recorded_us",
             "int64",

@@ -68,12 +68,16 @@ class Mapping(Strict):
         return name
 
     @property
-    def counters(self) -> Counters:
-        """What to look for: the counters named here, or all known ones if none is."""
+    def named(self) -> list[Counter]:
+        """The counters that are named here."""
         roles: tuple[Role, ...] = get_args(Role)
-        named = [
+        return [
             Counter("mapping", name.partition("{")[0], role, tuple(labels_of(name).items()))
             for role in roles
             if (name := getattr(self, role)) is not None
         ]
-        return Counters(named, bare=False) if named else KNOWN
+
+    @property
+    def counters(self) -> Counters:
+        """What to look for: the counters named here, or all known ones if none is."""
+        return Counters(self.named, bare=False) if self.named else KNOWN
