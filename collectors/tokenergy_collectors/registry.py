@@ -11,6 +11,7 @@ from tokenergy_collectors.sampler.gpus import Gpus
 from tokenergy_collectors.sources.clock.source import Clocks
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
+from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
 from tokenergy_collectors.sources.reports.source import TokenReports
 from tokenergy_collectors.sources.source import Source
 from tokenergy_collectors.sources.textfile.source import Textfiles
@@ -25,6 +26,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         Tokens,
         TokenReports,
         Jobs,
+        KubernetesPods,
         Textfiles,
         Gpus,
     )

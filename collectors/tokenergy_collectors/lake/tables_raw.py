@@ -184,6 +184,11 @@ JOBS = Table(
             "string",
             "the allocation's own id in its cluster; a later row with it changes anything else",
         ),
+        nullable(
+            "edge_doubt_us",
+            "int64",
+            "how far its start and end may be off, if they were found by looking now and then",
+        ),
     ),
 )
 

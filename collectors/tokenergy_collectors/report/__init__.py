@@ -20,10 +20,10 @@ import socket
 import threading
 import time
 import uuid
-import warnings
 from contextlib import suppress
 from types import TracebackType
 from typing import Literal, SupportsIndex, SupportsInt
+from warnings import warn
 
 SOCKET_VARIABLE = "TOKENERGY_TOKENS_SOCKET"
 """Environment variable with the path of the daemon's socket."""
@@ -114,7 +114,7 @@ class Tokens:
         except Exception:  # noqa: BLE001 - whatever it is, the loop goes on
             number = -1
         if number < 0:
-            warnings.warn(f"{tokens!r} is not a number of tokens: left out", stacklevel=2)
+            warn(f"{tokens!r} is not a number of tokens: left out", stacklevel=2)
             return
         with self._lock:
             if os.getpid() != self._pid:

@@ -9,14 +9,15 @@ count is that of all ranks, and goes on from a checkpoint: reported is what this
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
+from warnings import warn
 
 from transformers import TrainerCallback
 
 from tokenergy_collectors.report import Tokens
 
 _STEPS = 3
+_NO_COUNT = "the trainer counts no tokens: set include_num_input_tokens_seen in its arguments"
 
 
 class TokenCallback(TrainerCallback):  # type: ignore[misc] # transformers may not be installed
@@ -42,10 +43,7 @@ class TokenCallback(TrainerCallback):  # type: ignore[misc] # transformers may n
         self._seen = seen
         self._steps += 1
         if self._steps == _STEPS and not self._tokens.total:
-            warnings.warn(
-                "the trainer counts no tokens: set include_num_input_tokens_seen in its arguments",
-                stacklevel=2,
-            )
+            warn(_NO_COUNT, stacklevel=2)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report the last count."""

@@ -52,6 +52,7 @@ class TokenEndpoint:
 
     Attributes:
         failing: why the latest scrape failed; None if it did not.
+        last_us: when its page was last read (us UTC); None if it never was.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class TokenEndpoint:
             "source_id": source.source_id, "node": node, "job_id": source.job_id, "run": run,
             "cluster": source.cluster or cluster,
         }  # fmt: skip
-        self._last_us: int | None = None
+        self.last_us: int | None = None
         self._counters = source.mapping.counters
         self._exact = False
         self._starts: list[_Start] = []
@@ -82,7 +83,7 @@ class TokenEndpoint:
         """Read the endpoint once; return rows of `tokens`, none if it does not answer."""
         before_us = self._now_us()
         # On a virtual clock an edge and a period may ask at one instant: one answer is enough.
-        if self._last_us is not None and before_us <= self._last_us:
+        if self.last_us is not None and before_us <= self.last_us:
             return []
         try:
             text = fetch_page(self.source)
@@ -96,8 +97,8 @@ class TokenEndpoint:
             return []
         self.failing = None
         # The counters were read somewhere in the call: its middle errs least.
-        self._last_us = (before_us + self._now_us()) // 2
-        return list(self._rows(self._last_us, found))
+        self.last_us = (before_us + self._now_us()) // 2
+        return list(self._rows(self.last_us, found))
 
     def _rows(self, ts_us: int, found: list[Series]) -> Iterator[tuple[Any, ...]]:
         found.sort(key=_engine_of)

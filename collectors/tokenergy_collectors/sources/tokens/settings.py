@@ -75,7 +75,12 @@ class TokenSource(Strict):
         ge=0.1,
         le=3600,
         description="Seconds between two scrapes. Some servers take each scrape for use and never "
-        "go to sleep: see docs/collecting.md.",
+        "go to sleep: see while_busy.",
+    )
+    while_busy: bool = Field(
+        default=False,
+        description="Scrape only while a board of the job works, and once afterwards: a server "
+        "that takes a scrape for use can then go to sleep.",
     )
     timeout_s: float = Field(
         default=2.0, gt=0, le=60, description="Seconds that a scrape may take."

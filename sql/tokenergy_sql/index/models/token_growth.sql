@@ -18,20 +18,21 @@ growth AS (
 ),
 total AS (
     SELECT
-        c.job_id, c.node, c.source_id, c.model, c.engine, c.kind, c.own_metric, c.parallel,
-        c.counter,
+        c.job_id, c.kind, c.server, c.own_metric, c.parallel, c.counter,
         sum(g.tokens) AS tokens,
         min(g.to_us) AS first_us,
         max(g.to_us) AS last_us
     FROM growth AS g
-    JOIN (SELECT DISTINCT ON (counter) * FROM token_counter) AS c USING (counter)
+    JOIN (
+        SELECT DISTINCT job_id, kind, counter, server, own_metric, parallel FROM token_counter
+    ) AS c USING (counter)
     GROUP BY ALL
 ),
 begun AS (
     SELECT
         *,
         first_us > max(last_us) OVER (
-            PARTITION BY job_id, node, source_id, model, engine, kind
+            PARTITION BY server
             ORDER BY first_us, counter
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS follows
@@ -41,7 +42,7 @@ in_turn AS (
     SELECT
         *,
         count(*) FILTER (WHERE follows) OVER (
-            PARTITION BY job_id, node, source_id, model, engine, kind
+            PARTITION BY server
             ORDER BY first_us, counter
         ) AS turn
     FROM begun
@@ -50,7 +51,7 @@ of_ranks AS (
     SELECT
         *,
         row_number() OVER (
-            PARTITION BY job_id, node, source_id, model, engine, kind, own_metric, parallel, turn
+            PARTITION BY server, own_metric, parallel, turn
             ORDER BY tokens DESC, counter
         ) AS place
     FROM in_turn
@@ -61,14 +62,14 @@ of_name AS (
         token_frontend(own_metric) AS frontend,
         bool_or(NOT token_frontend(own_metric)) OVER (PARTITION BY job_id, kind) AS has_worker,
         rank() OVER (
-            PARTITION BY job_id, node, source_id, model, engine, kind, own_metric IS NULL, turn
+            PARTITION BY server, own_metric IS NULL, turn
             ORDER BY of_metric DESC, own_metric
         ) AS name
     FROM (
         SELECT
             *,
             sum(tokens) OVER (
-                PARTITION BY job_id, node, source_id, model, engine, kind, own_metric, turn
+                PARTITION BY server, own_metric, turn
             ) AS of_metric
         FROM of_ranks
         WHERE place = 1

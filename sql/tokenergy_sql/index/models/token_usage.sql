@@ -56,7 +56,7 @@ of_counter AS (
 ),
 named AS (
     SELECT
-        c.job_id, c.node, c.source_id, c.model, c.engine, c.kind, c.own_metric, c.parallel, u.*,
+        c.server, c.own_metric, c.parallel, u.*,
         u.from_us > max(u.to_us) OVER (
             in_order ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS follows,
@@ -66,24 +66,21 @@ named AS (
             OR lag(c.parallel) OVER in_order = c.parallel
         ) AS replaces
     FROM of_counter AS u
-    JOIN (SELECT DISTINCT ON (counter) * FROM token_counter) AS c USING (counter)
-    WINDOW in_order AS (
-        PARTITION BY c.job_id, c.node, c.source_id, c.model, c.engine, c.kind, u.hour_us
-        ORDER BY u.from_us, u.counter
-    )
+    JOIN (SELECT DISTINCT counter, server, own_metric, parallel FROM token_counter) AS c
+        USING (counter)
+    WINDOW in_order AS (PARTITION BY c.server, u.hour_us ORDER BY u.from_us, u.counter)
 ),
 in_turn AS (
     SELECT
         *,
         count(*) FILTER (WHERE follows) OVER (
-            PARTITION BY job_id, node, source_id, model, engine, kind, hour_us
-            ORDER BY from_us NULLS FIRST, counter
+            PARTITION BY server, hour_us ORDER BY from_us NULLS FIRST, counter
         ) AS turn
     FROM named
 ),
 of_ranks AS (
     SELECT
-        job_id, node, source_id, model, engine, kind, own_metric, parallel, hour_us, turn,
+        server, own_metric, parallel, hour_us, turn,
         max(tokens) AS tokens,
         max(low) AS low,
         max(high) AS high,
@@ -95,7 +92,7 @@ of_ranks AS (
 ),
 of_name AS (
     SELECT
-        job_id, node, source_id, model, engine, kind, own_metric, hour_us, turn,
+        server, own_metric, hour_us, turn,
         sum(tokens) AS tokens,
         sum(low) AS low,
         sum(high) AS high,
@@ -105,9 +102,9 @@ of_name AS (
     FROM of_ranks
     GROUP BY ALL
 ),
-of_engine AS (
+of_server AS (
     SELECT
-        job_id, node, source_id, model, engine, kind, hour_us, turn,
+        server, hour_us, turn,
         -- Rows without a metric are of another time, not of another name: see token_counter.sql.
         coalesce(max(tokens) FILTER (WHERE own_metric IS NOT NULL), 0)
         + coalesce(max(tokens) FILTER (WHERE own_metric IS NULL), 0) AS tokens,
@@ -123,8 +120,9 @@ of_engine AS (
     GROUP BY ALL
 ),
 counting AS (
-    SELECT *
-    FROM of_engine
+    SELECT s.*, c.job_id, c.model, c.kind
+    FROM of_server AS s
+    JOIN (SELECT DISTINCT server, job_id, model, kind FROM token_counter) AS c USING (server)
     QUALIFY
         NOT frontend
         OR NOT bool_or(counted AND NOT frontend) OVER (PARTITION BY job_id, hour_us, kind)
