@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.importers.prometheus.boards import gap_us
-from tokenergy_collectors.importers.prometheus.spans import Span
+from tokenergy_collectors.importers.prometheus.spans import Pods, Span
 from tokenergy_collectors.lake.contract import JOBS
 from tokenergy_collectors.lake.corrections import Records
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 METHOD = "prometheus"
 _PREFIX = "prometheus:"
 
-Pods = Mapping[tuple[str, str], int]
+_SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,14 @@ class Holding:
         device_id: the board.
         span: when which job held it.
         spacing_us: the usual time between two scrapes.
+        late_us: how old its labels may be at a scrape.
     """
 
     node: str
     device_id: str
     span: Span
     spacing_us: int | None
+    late_us: int
 
 
 @dataclass(slots=True)
@@ -81,7 +83,7 @@ class Allocations:
         for one in found:
             node = one.node
             records = self._records(node)
-            row = self._row(node, one.device_id, one.span, *one.span.edges_us(starts, ends))
+            row = self._row(one, starts, ends)
             if row["start_us"] >= row["end_us"]:
                 continue
             row = _extended(records, row, gap_us(one.spacing_us))
@@ -108,9 +110,11 @@ class Allocations:
             self._known[node] = Records(row for row in rows if row["method"] == METHOD)
         return self._known[node]
 
-    def _row(
-        self, node: str, device_id: str, span: Span, start_us: int, end_us: int
-    ) -> dict[str, Any]:
+    def _row(self, one: Holding, starts: Pods, ends: Pods) -> dict[str, Any]:
+        span = one.span
+        start_us, end_us, told = span.edges_us(starts, ends)
+        # A label may be as old as the exporter's page; the cluster tells whole seconds.
+        doubt_us = _SECOND_US if told else one.late_us + (one.spacing_us or 0) // 2
         share_ppm = span.part_ppm
         labels: dict[str, str] = {}
         if span.pod is not None:
@@ -120,8 +124,8 @@ class Allocations:
             labels["share"] = "equal parts of the jobs that held the board at once"
         return {
             "job_id": span.job_id,
-            "node": node,
-            "device_id": device_id,
+            "node": one.node,
+            "device_id": one.device_id,
             "start_us": start_us,
             "end_us": end_us,
             "share_ppm": share_ppm,
@@ -132,7 +136,8 @@ class Allocations:
             "labels": json.dumps(labels, sort_keys=True) if labels else None,
             "method": METHOD,
             "cluster": self.cluster,
-            "allocation_id": f"{_PREFIX}{device_id}:{span.job_id}:{start_us}",
+            "allocation_id": f"{_PREFIX}{one.device_id}:{span.job_id}:{start_us}",
+            "edge_doubt_us": doubt_us,
         }
 
 
@@ -148,5 +153,6 @@ def _extended(records: Records, row: dict[str, Any], near_us: int) -> dict[str, 
                 "start_us": min(old["start_us"], row["start_us"]),
                 "end_us": max(old["end_us"], row["end_us"]),
                 "share_ppm": min(old["share_ppm"], row["share_ppm"]),
+                "edge_doubt_us": max(old["edge_doubt_us"] or 0, row["edge_doubt_us"]),
             }
     return row

@@ -5,9 +5,8 @@ columns of `device`:
 
 - `update_us`: the time between two scrapes; power is not known better than that in between.
 - `stamp_step_us`: how far a stamp may be off. An exporter answers with what it read last, so a
-  value is up to its own interval older than the scrape; and where jobs are known by labels alone,
-  their edges are known to half the time between two scrapes. The ledger widens both edges of a job
-  by it.
+  value is up to its own interval older than the scrape. The ledger widens both edges of a job by
+  it.
 - `counter_us`: how old the counter may be.
 
 A scrape that comes before the exporter has read its boards again shows the same power and the same
@@ -127,9 +126,7 @@ def state_rows(board: Board) -> pa.Table:
     )
 
 
-def device_row(
-    board: Board, power: Power, late_s: Mapping[str, float], labelled: bool
-) -> dict[str, Any]:
+def device_row(board: Board, power: Power, late_s: Mapping[str, float]) -> dict[str, Any]:
     """Return the row of `device` that describes a board in a chunk.
 
     `update_us` is NULL where there are too few readings to tell.
@@ -138,14 +135,9 @@ def device_row(
         board: the board.
         power: its power, at least one row.
         late_s: how old a value of an exporter may be at its stamp, seconds.
-        labelled: whether labels say which job holds it: such edges are known to a scrape.
     """
     labels = board.labels
     rows = power.rows
-    # A label may be as old as the exporter's page, whichever of its values are left out.
-    label_us = round(max((late_s.get(g.exporter, 0.0) for g, _ in board.series)) * 1_000_000)
-    label_us += (power.scrape_us or 0) // 2
-    late_us = max(power.late_us, label_us) if labelled else power.late_us
     limit = _kept(board.reading("limit", late_s), 1, _MOST_MW)
     sensors = set(rows["sensor"].to_pylist()) - {"none"}
     has_counter = rows["energy_mj"].null_count < rows.num_rows
@@ -162,7 +154,7 @@ def device_row(
         "sensor_kind": sensors.pop() if len(sensors) == 1 else "unknown" if sensors else None,
         "counter_us": power.late_us if has_counter else None,
         "emulated": False,
-        "stamp_step_us": late_us,
+        "stamp_step_us": power.late_us,
     }
 
 

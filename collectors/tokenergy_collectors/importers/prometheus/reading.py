@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.leftout import shown
-from tokenergy_collectors.importers.prometheus.allocations import Pods
 from tokenergy_collectors.importers.prometheus.boards import Board, boards_in
 from tokenergy_collectors.importers.prometheus.client import Client
 from tokenergy_collectors.importers.prometheus.names import POD_END, POD_START, START, Names
@@ -23,6 +22,7 @@ from tokenergy_collectors.importers.prometheus.samples import (
     quoted,
     samples_of,
 )
+from tokenergy_collectors.importers.prometheus.spans import Pods
 from tokenergy_collectors.importers.prometheus.tokens import Tokens, token_rows
 from tokenergy_collectors.sources.tokens.counters import Counters
 

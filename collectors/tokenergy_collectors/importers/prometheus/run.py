@@ -110,9 +110,7 @@ class Import:
             escape_node(node)  # before anything is written
         power = [(board, self._power(record, board)) for board in boards]
         ended = [held for board in boards for held in self._follow(record, board)]
-        labelled = {one.device_id for one in ended}
-        labelled |= {device for device, held in record.held.items() if held.open}
-        self._writer.boards(power, self.order.late_s, labelled)
+        self._writer.boards(power, self.order.late_s)
         self._writer.tokens(tokens.rows)
         if last:
             ended += _open(record)
@@ -135,8 +133,10 @@ class Import:
 
     def _follow(self, record: Record, board: Board) -> list[Holding]:
         held = self._held(record, board)
+        late_s = max(self.order.late_s.get(gauge.exporter, 0.0) for gauge, _ in board.series)
+        held.late_us = round(late_s * 1_000_000)
         return [
-            Holding(held.node, board.name.device_id, span, held.spacing_us)
+            Holding(held.node, board.name.device_id, span, held.spacing_us, held.late_us)
             for span in held.follow(board, self.order.owners)
         ]
 
@@ -173,7 +173,7 @@ class Import:
 def _open(record: Record) -> list[Holding]:
     """Return the spans that may go on, as far as they were seen."""
     return [
-        Holding(held.node, device_id, span, held.spacing_us)
+        Holding(held.node, device_id, span, held.spacing_us, held.late_us)
         for device_id, held in sorted(record.held.items())
         for span in held.close()
     ]

@@ -17,6 +17,9 @@ from tokenergy_collectors.importers.prometheus.boards import Board, gap_us, spac
 from tokenergy_collectors.importers.prometheus.owners import Job, Owners
 from tokenergy_collectors.importers.prometheus.samples import Stamps
 
+Pods = Mapping[tuple[str, str], int]
+"""An instant of each pod (us UTC), by namespace and pod."""
+
 
 @dataclass(slots=True)
 class Span:
@@ -44,23 +47,28 @@ class Span:
     tenants: int = 1
     part_ppm: int = 1_000_000
 
-    def edges_us(self, starts: Mapping[tuple[str, str], int], ends: Mapping[tuple[str, str], int]
-                 ) -> tuple[int, int]:  # fmt: skip
+    def edges_us(self, starts: Pods, ends: Pods) -> tuple[int, int, bool]:
         """Return start and end: the cluster's own where they fit, else the middle of two scrapes.
 
         Args:
             starts: when pods were admitted, us UTC, by namespace and pod.
             ends: when they ended.
+
+        Returns:
+            Start, end, and whether the cluster told both.
         """
         start_us = _middle(self.after_us, self.first_us)
         end_us = self.last_us if self.before_us is None else _middle(self.last_us, self.before_us)
+        told = 0
         if self.pod is not None and self.after_us is not None:
             told_us = starts.get(self.pod, -1)
-            start_us = told_us if self.after_us <= told_us <= self.first_us else start_us
+            if self.after_us <= told_us <= self.first_us:
+                start_us, told = told_us, told + 1
         if self.pod is not None and self.before_us is not None:
             told_us = ends.get(self.pod, -1)
-            end_us = told_us if self.last_us <= told_us <= self.before_us else end_us
-        return start_us, end_us
+            if self.last_us <= told_us <= self.before_us:
+                end_us, told = told_us, told + 1
+        return start_us, end_us, told == 2
 
 
 @dataclass(slots=True)
@@ -71,6 +79,7 @@ class Held:
         node: the board's node.
         last_us: its last scrape.
         spacing_us: the usual time between two scrapes.
+        late_us: how old its labels may be at a scrape.
         shown: power and counter of its last scrape.
         open: spans that may go on, by job.
     """
@@ -78,6 +87,7 @@ class Held:
     node: str
     last_us: int | None = None
     spacing_us: int | None = None
+    late_us: int = 0
     shown: tuple[int | None, int | None] | None = None
     open: dict[str, Span] = field(default_factory=dict)
 
@@ -191,5 +201,7 @@ def from_json(told: Mapping[str, Any]) -> dict[str, Held]:
             for job, span in one["open"].items()
         }
         shown = None if one["shown"] is None else tuple(one["shown"])
-        found[device_id] = Held(one["node"], one["last_us"], one["spacing_us"], shown, spans)
+        found[device_id] = Held(
+            one["node"], one["last_us"], one["spacing_us"], one["late_us"], shown, spans
+        )
     return found

@@ -5,7 +5,7 @@ In: boards and tokens of one chunk. Out: files, and what an `ImportResult` says 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,23 +45,19 @@ class Writer:
         self,
         found: Sequence[tuple[Board, Power]],
         late_s: Mapping[str, float],
-        labelled: Collection[str],
     ) -> None:
         """Write power, gauges and descriptions of boards.
 
         Args:
             found: the boards of a chunk with their power.
             late_s: how old a value of an exporter may be at its stamp, seconds.
-            labelled: ids of boards whose jobs are known by labels.
         """
         import pyarrow as pa
 
         for node in sorted({board.name.node for board, _ in found}):
             mine = [one for one in found if one[0].name.node == node]
             devices = [
-                device_row(board, power, late_s, board.name.device_id in labelled)
-                for board, power in mine
-                if power.rows.num_rows
+                device_row(board, power, late_s) for board, power in mine if power.rows.num_rows
             ]
             fresh = [row for row in devices if self._is_new(node, row)]
             self._put("device", pa.Table.from_pylist(fresh, schema=DEVICE.schema()), node)
@@ -106,10 +102,8 @@ class Writer:
             # What this chunk does not say, an earlier one said.
             for name in _SAID:
                 row[name] = latest[name] if row[name] is None else row[name]
-            # The latest row counts for all of a board's time: it must not be too narrow for a
-            # time in which labels named jobs. A few readings do not show that pages repeat.
-            step_us = latest["stamp_step_us"] or 0
-            row["stamp_step_us"] = step_us if few else max(step_us, row["stamp_step_us"])
+            # A few readings do not show that pages repeat.
+            row["stamp_step_us"] = latest["stamp_step_us"] if few else row["stamp_step_us"]
             if all(latest[name] == row[name] for name in _SAID):
                 return False
         known.append(row)

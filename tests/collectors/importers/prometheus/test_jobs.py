@@ -39,7 +39,7 @@ def test_edges_are_halfway_between_two_scrapes(store: Store, run: Run, lake: Lak
     assert json.loads(row["labels"]) == {"namespace": "ml", "pod": "train-0"}
     assert len(lake.read("power")) == 121
     # 30 s of the exporter, and half of 15 s.
-    assert lake.read("device").to_pylist()[-1]["stamp_step_us"] == 37_500_000
+    assert row["edge_doubt_us"] == 37_500_000
 
 
 def test_a_label_that_is_missing_once_ends_nothing(store: Store, run: Run, lake: Lake) -> None:
@@ -115,6 +115,7 @@ def test_kube_state_metrics_tell_edges_to_the_second(store: Store, run: Run, lak
     store.add("kube_pod_completion_time", points(every(30, 1200, 1800), T0 + 1190), **of)
     run()
     assert held(lake) == [("ml/train-0", 588, 1190, 1_000_000)]
+    assert jobs(lake)[0]["edge_doubt_us"] == 1_000_000
 
 
 def test_a_counter_alone_names_jobs_as_well(store: Store, run: Run, lake: Lake) -> None:
