@@ -168,6 +168,7 @@ class EmulatedNode:
                 "method": "declared",
                 "cluster": None,
                 "allocation_id": None,
+                "edge_doubt_us": None,
             }
             for placed, _ in self._running
             if isinstance(placed, JobSpec)
