@@ -11,6 +11,7 @@ from tokenergy_collectors.sampler.gpus import Gpus
 from tokenergy_collectors.sources.clock.source import Clocks
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
+from tokenergy_collectors.sources.slurm.source import SlurmJobs
 from tokenergy_collectors.sources.source import Source
 from tokenergy_collectors.sources.textfile.source import Textfiles
 from tokenergy_collectors.sources.tokens.source import Tokens
@@ -23,6 +24,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         Clocks,
         Tokens,
         Jobs,
+        SlurmJobs,
         Textfiles,
         Gpus,
     )

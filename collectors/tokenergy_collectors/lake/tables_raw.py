@@ -163,7 +163,12 @@ JOBS = Table(
         nullable("account", "string", "account or project that pays"),
         nullable("name", "string", "job name"),
         nullable("labels", "string", "other labels, a JSON object"),
-        col("method", "string", "how the allocation was learned: declared, cgroup, podresources"),
+        col(
+            "method",
+            "string",
+            "how the allocation was learned: declared, hook (a scheduler's prolog), cgroup (its end: "
+            "the job has no process left), podresources",
+        ),
         col(
             "recorded_us",
             "int64",

@@ -52,6 +52,7 @@ class Output:
     def __init__(self, sink: Sink | None = None) -> None:
         self._sinks: list[Sink] = [] if sink is None else [sink]
         self._listeners: list[Listener] = []
+        self._held: dict[str, tuple[list[Mapping[str, Any]], Collection[str]]] = {}
 
     def record(self, sink: Sink) -> None:
         """Have a sink record all rows from now on."""
@@ -73,10 +74,22 @@ class Output:
         for listener in self._listeners:
             listener.readings(readings)
 
-    def allocations(self, rows: Iterable[Mapping[str, Any]], spread: Collection[str]) -> None:
-        """Pass the node's allocations to the listeners."""
+    def allocations(
+        self, rows: Iterable[Mapping[str, Any]], spread: Collection[str], source: str = "jobs"
+    ) -> None:
+        """Pass the node's allocations to the listeners.
+
+        Args:
+            rows: all allocations that one source knows.
+            spread: jobs of them that also hold boards of other nodes.
+            source: which source; what others know stays.
+        """
+        self._held[source] = (list(rows), spread)
+        held = list(self._held.values())  # sources may be in threads of their own
+        everything = [row for found, _ in held for row in found]
+        everywhere = {job for _, found in held for job in found}
         for listener in self._listeners:
-            listener.allocations(rows, spread)
+            listener.allocations(everything, everywhere)
 
 
 @dataclass(slots=True)
