@@ -166,8 +166,8 @@ JOBS = Table(
         col(
             "method",
             "string",
-            "how the allocation was learned: declared, hook (a scheduler's prolog), cgroup (its end: "
-            "the job has no process left), podresources",
+            "how the allocation was learned: declared, podresources, hook (a scheduler's prolog), "
+            "cgroup (a hook; that it ended is known because the job has no process left)",
         ),
         col(
             "recorded_us",
