@@ -15,6 +15,7 @@ from tokenergy_collectors.sources.slurm.scontrol import (
     AskError,
     JobFacts,
     Run,
+    UnreadableError,
     ask_job,
     ask_per_board,
     run_command,
@@ -74,12 +75,15 @@ class Asker:
 
         Raises:
             AskError: it could not be asked; it is left alone for a while.
+            UnreadableError: its answer cannot be read.
         """
         if not self.asks or now_us < self._next_us:
             raise AskError("Slurm is not asked now")
         try:
             facts = ask_job(self._program, job_id, self.node, self._run)
             self._ask_node(facts)
+        except UnreadableError:
+            raise  # it answers: the next job's answer may be better
         except AskError as error:
             self._next_us = now_us + round(self._backoff.failed())
             self.failure = str(error)

@@ -15,11 +15,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
+from itertools import pairwise
 from typing import NamedTuple
 
 from tokenergy_collectors.sources.slurm.boardnames import numbers
 
 _TIMEOUT_S = 5.0
+_SHOW = "scontrol show job"
 _OVER = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
     *("PREEMPTED", "TIMEOUT", "REVOKED", "PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"),
@@ -49,6 +51,10 @@ class AskError(Exception):
     """Slurm could not be asked, or its answer not read; the text says why."""
 
 
+class UnreadableError(AskError):
+    """Slurm answered about a job, and the answer cannot be read; that of another job may be."""
+
+
 class Part(NamedTuple):
     """A part of one board: so many units of a kind (shard, mps).
 
@@ -72,6 +78,7 @@ class JobFacts:
         array: `ARRAY_TASK` as users see it; None if it is no task of an array.
         over: whether it holds no board any more.
         restarts: how often it was started before.
+        start_s: when it started last, Unix seconds; None if not told.
         end_s: when it ended, Unix seconds; None if it is not over, or not told.
         parts: the parts of boards that it holds, by Slurm's number of the board; a board that is
             not here is held as a whole, if `told`.
@@ -83,6 +90,7 @@ class JobFacts:
     array: str | None
     over: bool
     restarts: int
+    start_s: int | None
     end_s: int | None
     parts: dict[int, Part] = field(default_factory=dict)
     told: bool = False
@@ -161,8 +169,9 @@ def parse_job(text: str, job_id: str, node: str) -> JobFacts:
     """Return what `scontrol show job -d` printed of one job.
 
     Raises:
-        AskError: it is not the answer for this job, or a line is there twice.
+        UnreadableError: it says nothing of this job, or says something twice.
     """
+    text = _record(text, job_id)
     job = _only(_JOB, text, job_id)
     times, state = _only(_TIMES, text, job_id), _only(_STATE, text, job_id)["state"]
     over = state in _OVER
@@ -172,6 +181,7 @@ def parse_job(text: str, job_id: str, node: str) -> JobFacts:
         array=None if job["array"] is None else f"{job['array']}_{job['task']}",
         over=over,
         restarts=int(_only(_RESTARTS, text, job_id)["restarts"]),
+        start_s=_unix_s(times["start"]),
         end_s=_unix_s(times["end"]) if over else None,
         parts=parts,
         told=told,
@@ -182,8 +192,16 @@ def parse_job(text: str, job_id: str, node: str) -> JobFacts:
 def _only(pattern: re.Pattern[str], text: str, job_id: str) -> re.Match[str]:
     found = list(pattern.finditer(text))
     if len(found) != 1 or found[0].groupdict().get("id", job_id) != job_id:
-        raise AskError(f"the answer about job {job_id} cannot be read")
+        raise UnreadableError(f"what {_SHOW} says of job {job_id} cannot be read")
     return found[0]
+
+
+def _record(text: str, job_id: str) -> str:
+    """Return what an answer says of one job: of an array's first task, all tasks are told."""
+    starts = [found.start() for found in re.finditer(r"^JobId=", text, re.M)]
+    records = [text[a:b] for a, b in pairwise([*starts, len(text)])]
+    found = [one for one in records if re.match(rf"JobId={job_id} ", one)]
+    return found[0] if len(found) == 1 else ""
 
 
 def _parts(text: str, node: str) -> tuple[dict[int, Part], bool]:

@@ -26,9 +26,9 @@ from tokenergy_collectors.sources.slurm.held import Held
 from tokenergy_collectors.sources.slurm.hookfile import HookEvent
 from tokenergy_collectors.sources.slurm.inbox import Inbox
 from tokenergy_collectors.sources.slurm.records import Records
-from tokenergy_collectors.sources.slurm.scontrol import AskError, Run, run_command
+from tokenergy_collectors.sources.slurm.scontrol import AskError, Run, UnreadableError, run_command
 from tokenergy_collectors.sources.slurm.settings import SlurmKeys
-from tokenergy_collectors.sources.slurm.tracker import Tracker
+from tokenergy_collectors.sources.slurm.tracker import Tracker, startless
 from tokenergy_collectors.sources.source import Source
 
 _ASK_EVERY_S = 1.0
@@ -135,6 +135,7 @@ class SlurmJobs(Source[SlurmKeys]):
         for one in unknown:
             if not self._ask(one, now_us):
                 break
+        self._adopt(now_us)
         for one in missing:
             decide = self._asker.decide(one, now_us)
             with self._lock:
@@ -148,6 +149,10 @@ class SlurmJobs(Source[SlurmKeys]):
         """Ask Slurm about one job and record it; return whether it answered."""
         try:
             facts = self._asker.facts(one.job_id, now_us)
+        except UnreadableError as error:
+            one.asked = True
+            self.host.warn("error", None, f"slurm: {error}: it has no name and a whole board")
+            return True
         except AskError:
             return False
         with self._lock:
@@ -160,6 +165,28 @@ class SlurmJobs(Source[SlurmKeys]):
             ended = self._tracker.settle(one)
             self._record([one, *ended], edge=bool(ended))
         return True
+
+    def _adopt(self, now_us: int) -> None:
+        """Ask Slurm for the starts of allocations of which only the epilog was told.
+
+        Slurm itself leaves out the prolog of a job that starts again within two minutes on a node.
+        """
+        with self._lock:
+            orphans = self._tracker.orphans()
+        for event, at_us in orphans:
+            try:
+                facts = self._asker.facts(event.job_id, now_us)
+            except AskError:
+                facts = None
+            with self._lock:
+                changed, why = (
+                    ([], startless(event))
+                    if facts is None or facts.start_s is None
+                    else self._tracker.adopt(event, at_us, facts.start_s, facts.restarts)
+                )
+                self._record(changed)
+            if why is not None:
+                self.host.warn("error", None, f"slurm: {why}")
 
     def _record(self, changed: list[Held], *, edge: bool = True) -> None:
         """Record allocations that changed; with `edge` one has begun or ended."""

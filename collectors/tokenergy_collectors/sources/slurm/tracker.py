@@ -8,10 +8,13 @@ other way round) proves that the earlier one has ended, whatever became of its e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from tokenergy_collectors.lake.contract import WHOLE_PPM
 from tokenergy_collectors.sources.slurm.held import ASSUMED, End, Held, key_of, started
 from tokenergy_collectors.sources.slurm.hookfile import HookEvent
+
+S_US = 1_000_000
 
 _KEEP_US = 3_600_000_000
 """How long an ended allocation is kept: a late epilog may still correct its end."""
@@ -43,6 +46,7 @@ class Tracker:
         self._going: list[Held] = []
         self._on_board: dict[int, list[Held]] = {}
         self._last_us = 0
+        self._orphans: list[tuple[HookEvent, int]] = []
         for one in known:
             self._add(one)
 
@@ -64,6 +68,39 @@ class Tracker:
         """
         self._last_us = max(self._last_us, at_us)
         return self._prolog(event, at_us) if event.kind == "prolog" else self._epilog(event, at_us)
+
+    def orphans(self) -> list[tuple[HookEvent, int]]:
+        """Return the epilogs whose prolog nobody told, each once, with their stamps."""
+        found, self._orphans = self._orphans, []
+        return found
+
+    def adopt(
+        self, event: HookEvent, at_us: int, start_s: int, restart: int
+    ) -> tuple[list[Held], str | None]:
+        """Take an allocation of which only the epilog was told; return as `apply` does.
+
+        Args:
+            event: the epilog.
+            at_us: its stamp.
+            start_s: when Slurm started the job, a whole second.
+            restart: how often Slurm had started it before.
+        """
+        if any(one.restart >= restart for one in self._of_job.get(event.job_id, [])):
+            return [], None  # the epilog of a start that is known ran twice
+        wall_us = start_s * S_US + S_US // 2
+        start_us = at_us - (event.wall_us - wall_us)
+        if start_us >= at_us:
+            return [], startless(event)  # that is the next start of the job
+        try:
+            boards = self._names(event, start_us)
+        except ValueError as error:
+            return [], f"job {event.job_id}: {error}"
+        begun = replace(event, wall_us=wall_us, restart=restart)
+        held = started(begun, self._node, start_us, boards)
+        held.labels["start"] = "scontrol"
+        held.end = End(at_us, "epilog", at_us, at_us)
+        self._add(held)
+        return [held], None
 
     def forget(self) -> None:
         """Drop what ended long ago."""
@@ -135,15 +172,24 @@ class Tracker:
         known = self._of_job.get(event.job_id, [])
         found = [one for one in known if one.start_us <= at_us and _may_end(one, at_us)]
         if not found:
-            if known or not event.gpus:
+            again = any(one.end and abs(one.end.end_us - at_us) < S_US for one in known)
+            if not event.gpus or again:
                 return [], None
-            return [], (
-                f"job {event.job_id} ended on boards {event.gpus}, and no prolog told its start: "
-                "list it in jobs_file, or run `tokenergy-collect import jobs`"
-            )
+            if not self._asks:
+                return [], startless(event)
+            self._orphans.append((event, at_us))
+            return [], None
         latest = max(found, key=lambda one: one.start_us)
         latest.end = End(at_us, "epilog", at_us, at_us)
         return [latest], None
+
+
+def startless(event: HookEvent) -> str:
+    """Return what has to be said about an epilog whose allocation has no known start."""
+    return (
+        f"job {event.job_id} ended on boards {event.gpus}, and no prolog told its start: list it "
+        "in jobs_file, or run `tokenergy-collect import jobs`"
+    )
 
 
 def _may_end(one: Held, at_us: int) -> bool:

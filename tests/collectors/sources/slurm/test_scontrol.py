@@ -8,6 +8,7 @@ from tests.collectors.sources.slurm.answers import Scontrol, answer
 from tokenergy_collectors.sources.slurm.scontrol import (
     AskError,
     Part,
+    UnreadableError,
     ask_job,
     ask_per_board,
     parse_job,
@@ -81,6 +82,22 @@ def test_a_name_cannot_take_more_of_a_board():
     line = "     Nodes=n1 CPU_IDs=1 Mem=0 GRES=gpu:h100:1(IDX:1)"
     facts = parse(gres="shard:1(IDX:1)", job_gres="shard:1", name=f"x\n{line}")
     assert (facts.told, facts.part(1, 1)) == (False, Part("shard", Fraction(1), None))
+
+
+def test_of_an_array_all_tasks_are_told_under_the_id_of_one():
+    tasks = [
+        answer(job, array=f"ArrayJobId=17 ArrayTaskId={n} ", gres=f"shard:1(IDX:{n})")
+        for n, job in enumerate(("18", "17", "171"))
+    ]
+    facts = parse_job("\n".join(tasks), "17", "n1")
+    assert (facts.array, list(facts.parts)) == ("17_1", [1])
+
+
+def test_a_whole_record_in_a_name_is_none():
+    with pytest.raises(UnreadableError):
+        parse(name="x\n" + answer("18"))
+    with pytest.raises(UnreadableError):
+        parse(comment="\n" + answer("17", gres="shard:1(IDX:1)"))
 
 
 def test_the_answer_for_another_job_is_none():

@@ -119,6 +119,18 @@ def test_without_an_answer_a_share_is_assumed_and_asked_for_again(rig):
     assert (row["name"], row["share_ppm"]) == ("train", 250_000)
 
 
+def test_an_answer_that_cannot_be_read_is_told_once_and_costs_no_other_job(rig):
+    rig.scontrol.jobs["17"] = "JobId=17 JobName=x\n   of a newer Slurm\n"
+    rig.scontrol.jobs["18"] = answer("18")
+    rig.hook("prolog", "17", "0")
+    rig.hook("prolog", "18", "1")
+    rig.run(30)
+    assert [(row["job_id"], row["name"]) for row in rig.jobs()] == [("17", None), ("18", "train")]
+    [text] = rig.told()
+    assert "what scontrol show job says of job 17 cannot be read" in text
+    assert rig.health["slurm/jobs"].succeeded is True
+
+
 def test_an_array_task_has_the_arrays_id_in_its_name(rig):
     rig.scontrol.jobs["18"] = answer("18", array="ArrayJobId=17 ArrayTaskId=3 ")
     rig.hook("prolog", "18", "0", array_job="17", array_task="3")
@@ -154,6 +166,37 @@ def test_jobs_without_boards_and_their_epilogs_are_not_recorded(rig):
     rig.hook("epilog", "17", at_s=1)
     rig.run(3)
     assert (rig.jobs(), rig.told(), rig.scontrol.asked) == ([], [], [])
+
+
+def test_a_start_without_a_prolog_is_asked_for(rig):
+    # Slurm 22.05 runs no prolog if a job starts again on a node within two minutes.
+    rig.scontrol.jobs["17"] = answer()
+    rig.hook("prolog", "17", "1", -0.5)
+    rig.hook("epilog", "17", "1", -0.25, restart="1")
+    rig.run(2)
+    done = answer(state="COMPLETED", restarts=1, gres="", end="2026-01-15T08:00:05")
+    rig.scontrol.jobs["17"] = done
+    for _ in range(2):  # the second one tells nothing new
+        rig.hook("epilog", "17", "1", 5.25, restart="1")
+        rig.run(3)
+    assert spans(rig) == [("17", "GPU-3", -0.5, -0.25), ("17", "GPU-3", 1.5, 5.25)]
+    last = max(rig.jobs(), key=lambda row: row["start_us"])
+    assert (last["name"], json.loads(last["labels"])) == (
+        "train",
+        {"restart": 1, "start": "scontrol"},
+    )
+    assert rig.told() == []
+    rig.hook("epilog", "17", "1", 15.3, restart="1")  # a second one of the same start
+    rig.run(3)
+    assert (len(spans(rig)), rig.told()) == (2, [])
+
+
+def test_a_start_that_is_yet_to_come_is_not_that_of_an_epilog(rig):
+    rig.scontrol.jobs["17"] = answer(state="PENDING", restarts=1)
+    rig.hook("epilog", "17", "1", 0.5, restart="1")
+    rig.run(3)
+    assert spans(rig) == []
+    assert "no prolog told its start" in rig.told()[0]
 
 
 def test_an_epilog_without_its_prolog_is_told(rig):

@@ -1,0 +1,387 @@
+"""Real Slurm, our hooks, our daemon on emulated boards: allocations, shares, tokens and the ledger.
+
+One node, four boards whose device files are numbered in another order than NVML's. What the daemon
+recorded is compared with `scontrol`; what the index says with what the jobs counted themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.slurm.cluster import SHARDS, Cluster, free_port, unix_s, until, why_not
+from tests.slurm.work import (
+    CACHED,
+    CHECKPOINT_EVERY,
+    CRASH_AT,
+    GENERATED,
+    PROMPT,
+    REQUESTS,
+    STEPS,
+    TOKENS_PER_STEP,
+)
+from tests.support.commands import command
+from tests.support.feeding import Feeding
+from tests.support.ledger import ask
+from tokenergy_collectors.emulate.native.build import library_folder
+from tokenergy_collectors.lake import Lake
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(why_not() is not None, reason=why_not() or ""),
+    pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc: it compiles the boards"),
+]
+
+S = 1_000_000
+WHOLE = 1_000_000
+MINORS = [2, 0, 3, 1]
+WORK = Path(__file__).with_name("work.py")
+PROFILE = """
+name = "slurm"
+start = 2026-01-15T08:00:00Z
+duration_s = 900
+seed = 11
+
+[nodes.n1]
+boards = "h100"
+count = 4
+minors = [2, 0, 3, 1]
+
+""" + "\n".join(
+    f"""
+[[jobs]]
+id = "load-{index}"
+devices = {{ n1 = [{index}] }}
+start_s = 1
+end_s = 900
+workload = {{ type = "periodic", model = "m", frequency_hz = 0.2, high_w = {high_w} }}
+"""
+    for index, high_w in enumerate((300, 400, 500, 600))
+)
+CONFIG = """
+lake = "{lake}"
+node = "n1"
+cluster = "tok"
+roll_s = 5
+
+[slurm]
+spool = "{spool}"
+grace_s = 3
+
+[[tokens]]
+source_id = "train"
+url = "http://127.0.0.1:{train_port}/metrics"
+job_id = "102"
+every_s = 1
+
+[[tokens]]
+source_id = "serve"
+url = "http://127.0.0.1:{serve_port}/metrics"
+job_id = "103"
+every_s = 1
+"""
+
+
+@dataclass
+class Span:
+    """An allocation as Slurm tells it: seconds since 1970, each the whole second of the instant."""
+
+    job_id: str
+    places: list[int]
+    start_s: int
+    end_s: int
+    share_ppm: int = WHOLE
+
+
+@dataclass
+class Done:
+    """What is left when all has ended."""
+
+    lake: Path
+    boards: list[str]
+    spans: list[Span]
+    names: dict[str, str]
+    lost: str
+    trained: dict[str, Any]
+    served: dict[str, Any]
+    files: list[str]
+    index: list[dict[str, Any]] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def done() -> Iterator[Done]:
+    """All jobs of the test, from their start to the index."""
+    # Not pytest's own folder: its path is too long for a socket.
+    root = Path(tempfile.mkdtemp(prefix="te-slurm-"))
+    try:
+        with Cluster(root / "c") as cluster:
+            yield run_everything(root, cluster)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def run_everything(root: Path, cluster: Cluster) -> Done:
+    """Collect while the jobs run; then compute the index."""
+    profile, lake, ports = root / "profile.toml", root / "lake", (free_port(), free_port())
+    profile.write_text(PROFILE)
+    lake.mkdir()
+    config = root / "collect.toml"
+    config.write_text(
+        CONFIG.format(lake=lake, spool=cluster.spool, train_port=ports[0], serve_port=ports[1])
+    )
+    library_folder()  # compiled before anything is timed
+    with Feeding(profile, root) as fed:
+        environment = {**fed.environment, "SLURM_CONF": cluster.environment["SLURM_CONF"]}
+        collect = [sys.executable, "-m", "tokenergy_collectors"]
+        words = [*collect, "check", "--config", str(config)]
+        checked = subprocess.run(words, env=environment, capture_output=True, text=True)
+        assert "FAIL" not in checked.stdout, checked.stdout
+        assert f"{cluster.spool}: no file" in checked.stdout
+        with (root / "daemon.log").open("wb") as log:
+            daemon = subprocess.Popen(
+                [*collect, "run", "--config", str(config)], env=environment, stdout=log, stderr=log
+            )
+        try:
+            until(lambda: Lake(lake).files("device"), "the daemon does not seal", 60)
+            found = run_jobs(root, cluster, lake, ports)
+        except BaseException:
+            print((root / "daemon.log").read_text(), *ended(lake), sep="\n")
+            daemon.kill()
+            daemon.wait()
+            raise
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(60) == 0, (root / "daemon.log").read_text()
+    for words in (["aggregate"], ["index"], ["check"]):
+        code, out, err = command("tokenergy", *words, "--lake", str(lake))
+        assert code == 0, (words, out, err)
+    found.index = ask(Lake(lake), "SELECT * FROM job_index ORDER BY job_id")
+    return found
+
+
+def run_jobs(root: Path, cluster: Cluster, lake: Path, ports: tuple[int, int]) -> Done:
+    """Run the jobs, and return what Slurm and they themselves say of them."""
+    python = f"{sys.executable} {WORK}"
+    train, serve = root / "train.json", root / "serve.json"
+    wide = cluster.submit("exec sleep 12", "--gres=gpu:2", "-J", "wide", "-A", "physics")
+    training = cluster.submit(
+        f"{python} train {ports[0]} {train} || {python} train {ports[0]} {train}",
+        *("--gres=gpu:1", "-J", "train"),
+    )
+    serving = cluster.submit(
+        f"exec {python} serve {ports[1]} {serve}", "--gres=shard:2", "-J", "serve it"
+    )
+    other = cluster.submit("exec sleep 8", "--gres=shard:1", "-J", "a=b\tc")
+    assert [wide, training, serving, other] == ["101", "102", "103", "104"]
+    array = cluster.submit("exec sleep 4", "--gres=shard:1", "--array=0-1", "-J", "sweep")
+    cluster.wait(wide, "RUNNING")
+    cluster.run("scontrol", "suspend", wide)
+    cluster.wait(wide, "SUSPENDED")
+    cluster.run("scontrol", "resume", wide)
+    # Garbage and half a line: told, and nothing more.
+    (cluster.spool / "0-garbage.event").write_bytes(b"\x00\xff\n")
+    (cluster.spool / "0-half.event").write_bytes(b"tokenergy-slurm-1\tevent=pro")
+    cluster.wait(wide, "COMPLETED")
+    spans = [Span(wide, [0, 1], *times(cluster, wide))]
+
+    again = cluster.submit("exec sleep 4", "--gres=gpu:1", "--requeue", "-J", "again")
+    spans.append(requeued(cluster, lake, again))
+    unseen = cluster.lose("prolog_slurmd", "exec sleep 4", "--gres=gpu:1", "-J", "unseen")
+    pid_file = root / "pid"
+    command_line = f"echo $$ > {pid_file}; exec sleep 60"
+    lost = cluster.lose("epilog_slurmd", command_line, "--gres=gpu:1", "-J", "lost")
+    until(lambda: pid_file.exists() and pid_file.read_text().strip(), "lost: does not run", 60)
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+    cluster.wait(lost, "FAILED")
+    lost_times = times(cluster, lost)
+    closed = f"job {lost}: its epilog is lost"
+    until(lambda: closed in (root / "daemon.log").read_text(), "it is not closed", 60)
+    for job_id in (again, unseen):
+        cluster.wait(job_id, "COMPLETED")
+
+    for job_id in (training, serving, other):
+        cluster.wait(job_id, "COMPLETED")
+    tasks = cluster.tasks(array)
+    assert sorted(tasks) == ["0", "1"]
+    for job_id in tasks.values():
+        cluster.wait(job_id, "COMPLETED")
+    last = cluster.submit("exec sleep 3", "--gres=gpu:4", "-J", "all")
+    cluster.wait(last, "COMPLETED")
+    part = WHOLE // SHARDS
+    spans += [
+        Span(training, [2], *times(cluster, training)),
+        Span(serving, [3], *times(cluster, serving), 2 * part),
+        Span(other, [3], *times(cluster, other), part),
+        *(Span(job_id, [3], *times(cluster, job_id), part) for job_id in tasks.values()),
+        Span(again, place_of(lake, again, 2), *times(cluster, again)),
+        Span(unseen, place_of(lake, unseen, 1), *times(cluster, unseen)),
+        Span(lost, place_of(lake, lost, 1), *lost_times),
+        Span(last, [0, 1, 2, 3], *times(cluster, last)),
+    ]
+    until(lambda: len(ended(lake)) == sum(len(one.places) for one in spans), "not recorded", 60)
+    devices = Lake(lake).read("device").to_pylist()
+    by_minor = {row["minor"]: row["device_id"] for row in devices}
+    assert {row["minor"]: row["index"] for row in devices} == {
+        minor: index for index, minor in enumerate(MINORS)
+    }
+    return Done(
+        lake,
+        [by_minor[place] for place in range(4)],
+        spans,
+        {
+            wide: "wide",
+            serving: "serve it",
+            other: "a=b\tc",
+            **{job_id: f"sweep {array}_{task}" for task, job_id in tasks.items()},
+        },
+        lost,
+        json.loads(train.read_text()),
+        json.loads(serve.read_text()),
+        sorted(path.name for path in cluster.spool.iterdir()),
+    )
+
+
+def requeued(cluster: Cluster, lake: Path, job_id: str) -> Span:
+    """Requeue a job that runs; return its first allocation."""
+    first = cluster.wait(job_id, "RUNNING")
+    cluster.run("scontrol", "requeue", job_id)
+    # While it waits, Slurm shows the instant of the requeue as that of a new submission.
+    queued = cluster.wait(job_id, "PENDING")
+    places = place_of(lake, job_id, 1)
+    return Span(job_id, places, unix_s(first["StartTime"]), unix_s(queued["SubmitTime"]))
+
+
+def times(cluster: Cluster, job_id: str) -> tuple[int, int]:
+    found = cluster.show(job_id)
+    return unix_s(found["StartTime"]), unix_s(found["EndTime"])
+
+
+def place_of(lake: Path, job_id: str, start: int) -> list[int]:
+    """Return the board on which Slurm put a job that may be on one of two, at its n-th start.
+
+    Its number is in the allocation's id; that it is the right board is compared afterwards.
+    """
+
+    def rows() -> list[dict[str, Any]]:
+        found = [row for row in ended(lake) if row["job_id"] == job_id]
+        return sorted(found, key=lambda row: row["start_us"])
+
+    until(lambda: len(rows()) >= start, f"job {job_id} has no {start} rows with an end", 60)
+    return [int(rows()[start - 1]["allocation_id"].rpartition(":")[2])]
+
+
+def ended(lake: Path) -> list[dict[str, Any]]:
+    """Return the latest row of each allocation that has ended."""
+    latest: dict[str, dict[str, Any]] = {}
+    for row in sorted(Lake(lake).read("jobs").to_pylist(), key=lambda row: row["recorded_us"]):
+        latest[row["allocation_id"]] = row
+    return [row for row in latest.values() if row["end_us"] is not None]
+
+
+def test_every_edge_is_within_a_second_of_what_scontrol_says(done: Done) -> None:
+    rows = sorted(ended(done.lake), key=lambda row: (row["job_id"], row["start_us"]))
+    assert len(rows) == sum(len(span.places) for span in done.spans)
+    worst_s = 0.0
+    for span in done.spans:
+        for place in span.places:
+            found = [
+                row
+                for row in rows
+                if (row["job_id"], row["device_id"]) == (span.job_id, done.boards[place])
+                and abs(row["start_us"] - span.start_s * S) < 3 * S
+            ]
+            assert len(found) == 1, (span, place, rows)
+            [row] = found
+            assert row["share_ppm"] == span.share_ppm, (span, row)
+            for edge_us, told_s in ((row["start_us"], span.start_s), (row["end_us"], span.end_s)):
+                # scontrol prints whole seconds: the instant is somewhere in that one.
+                away_s = max(told_s - edge_us / S, edge_us / S - (told_s + 1), 0.0)
+                worst_s = max(worst_s, away_s)
+                assert away_s <= 1, (span, row)
+    print(
+        f"{len(rows)} allocations; the worst edge is {worst_s:.3f} s outside of scontrol's second"
+    )
+
+
+def test_names_arrays_and_a_requeue_are_told_apart(done: Done) -> None:
+    rows = ended(done.lake)
+    for job_id, name in done.names.items():
+        assert {row["name"] for row in rows if row["job_id"] == job_id} == {name}
+    assert {(row["scheduler"], row["cluster"], row["user"]) for row in rows} == {
+        ("slurm", "tok", "root")
+    }
+    assert {row["account"] for row in rows if row["job_id"] == "101"} == {"physics"}
+    again = [row for row in rows if row["name"] == "again"]
+    assert len({row["allocation_id"] for row in again}) == 2
+    assert len({row["job_id"] for row in again}) == 1
+
+
+def test_of_a_lost_prolog_slurm_tells_the_start(done: Done) -> None:
+    [row] = [row for row in ended(done.lake) if row["name"] == "unseen"]
+    assert json.loads(row["labels"])["start"] == "scontrol"
+
+
+def test_the_lost_epilog_is_closed_with_its_bounds(done: Done) -> None:
+    [row] = [row for row in ended(done.lake) if row["job_id"] == done.lost]
+    labels = json.loads(row["labels"])
+    assert labels["end"] == "scontrol"
+    assert labels["end_after_us"] <= row["end_us"] <= labels["end_before_us"]
+    assert labels["end_before_us"] - labels["end_after_us"] <= 3 * S
+    events = [row["detail"] for row in Lake(done.lake).read("event").to_pylist()]
+    about = [text for text in events if text and text.startswith("slurm: ")]
+    about = [text for text in about if "0-half.event" not in text]  # told after a minute
+    assert [text for text in about if done.lost in text]
+    assert len([text for text in about if "0-garbage.event" in text]) == 1
+    assert len(about) == 2, about
+
+
+def test_tokens_are_exact(done: Done) -> None:
+    jobs = {row["job_id"]: row for row in done.index}
+    again = CRASH_AT - CRASH_AT // CHECKPOINT_EVERY * CHECKPOINT_EVERY
+    trained = (STEPS + again) * TOKENS_PER_STEP
+    assert done.trained["trained"] == trained
+    assert jobs["tok/102"]["n_trained"] == trained
+    served = jobs["tok/103"]
+    assert (served["n_prompt_computed"], served["n_prompt_cached"], served["n_generated"]) == (
+        REQUESTS * PROMPT,
+        REQUESTS * CACHED,
+        REQUESTS * GENERATED,
+    )
+    assert done.served["vllm:generation_tokens_total"] == REQUESTS * GENERATED
+    print(f"trained {trained}, generated {served['n_generated']}: exact")
+
+
+def test_the_ledger_is_closed_and_every_job_has_its_energy(done: Done) -> None:
+    jobs = {row["job_id"]: row for row in done.index}
+    assert set(jobs) == {f"tok/{span.job_id}" for span in done.spans}
+    for row in jobs.values():
+        assert row["e_gpu_j"] > 0
+        assert row["coverage"] > 0.99
+    # `tokenergy check` passed, to the nanojoule. Here: the boards' own counters say the same.
+    booked = """
+        SELECT device_id, sum(energy_nj)::DOUBLE / 1e9 AS joules FROM ledger GROUP BY device_id
+    """
+    counted = """
+        SELECT device_id, (max(energy_mj) - min(energy_mj)) / 1e3 AS joules
+        FROM power GROUP BY device_id
+    """
+    lake = Lake(done.lake)
+    meters = {row["device_id"]: row["joules"] for row in ask(lake, counted)}
+    found = {row["device_id"]: row["joules"] for row in ask(lake, booked)}
+    assert found.keys() == meters.keys() == set(done.boards)
+    for device_id, joules in meters.items():
+        assert found[device_id] == pytest.approx(joules, rel=5e-3)
+
+
+def test_half_a_file_is_left_as_it_is(done: Done) -> None:
+    assert "0-half.event" in done.files
