@@ -15,6 +15,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,7 +82,16 @@ def why_not() -> str | None:
         return f"needs {', '.join(missing)}: apt-get install slurm-wlm munge"
     if os.geteuid() != 0:
         return "needs root: slurmd starts jobs as their users, and mknod makes the boards"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            _make_board(Path(folder) / "board", 0)
+        except PermissionError:
+            return "needs mknod, which this container does not allow"
     return None
+
+
+def _make_board(path: Path, minor: int) -> None:
+    os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(240, minor))
 
 
 class Cluster:
@@ -108,7 +118,7 @@ class Cluster:
             (self.root / name).mkdir(parents=True)
         (self.root / "munge").chmod(0o700)
         for minor in range(4):
-            os.mknod(self.root / f"dev/nvidia{minor}", 0o600 | stat.S_IFCHR, os.makedev(240, minor))
+            _make_board(self.root / f"dev/nvidia{minor}", minor)
         key = self.root / "munge/key"
         key.write_bytes(secrets.token_bytes(1024))
         key.chmod(0o400)
