@@ -84,6 +84,8 @@ class Output:
             spread: jobs of them that also hold boards of other nodes.
             source: which source; what others know stays.
         """
+        if not self._listeners:  # they listen from before the first allocations, or never
+            return
         self._held[source] = (list(rows), spread)
         held = list(self._held.values())  # sources may be in threads of their own
         everything = [row for found, _ in held for row in found]

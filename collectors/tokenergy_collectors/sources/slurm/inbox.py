@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,10 @@ from tokenergy_collectors.sources.slurm.cleaning import ReadFile, removable, rem
 from tokenergy_collectors.sources.slurm.held import Held
 from tokenergy_collectors.sources.slurm.hookfile import HookEvent, event_files, read_events
 
-_MOST_FILES = 500
+_MOST_FILES = 100
+"""How many files a look reads: more at once hold up the sampling, which is in the same process."""
+
+_MOST_CLEANED = 1_000
 _TORN_US = 60_000_000
 """A line that has had no end for so long was cut off; it is still read if it gets one."""
 
@@ -82,7 +86,7 @@ class Inbox:
             UserError: the lake cannot be read.
         """
         with self._lock:
-            files = dict(self._done)
+            files = dict(islice(self._done.items(), _MOST_CLEANED))
         for name in removable(files, lake, node, now_us):
             remove(self.folder, name, bad=files[name].bad)
             with self._lock:

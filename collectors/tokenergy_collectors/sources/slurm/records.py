@@ -6,7 +6,7 @@ allocation is new, and which board a name means, is decided as for declared jobs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tokenergy_collectors.lake.allocations import sightings
@@ -64,11 +64,9 @@ class Records:
 
     def show(self, held: Iterable[Held]) -> None:
         """Pass on the allocations for the live view."""
-        rows: list[Mapping[str, Any]] = []
-        spread = set()
-        for one in held:
-            found = [{"cluster": self._host.cluster, **row} for row in one.to_rows()]
-            rows += [{**row, "cluster": row["cluster"] or self._host.cluster} for row in found]
-            if "nodes" in one.labels:
-                spread.add(job_key(self._host.cluster, one.job_id))
+        held, cluster = list(held), self._host.cluster
+        rows: Iterator[Mapping[str, Any]] = (
+            {**row, "cluster": row["cluster"] or cluster} for one in held for row in one.to_rows()
+        )
+        spread = {job_key(cluster, one.job_id) for one in held if "nodes" in one.labels}
         self._host.output.allocations(rows, spread, SCHEDULER)
