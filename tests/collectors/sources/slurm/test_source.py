@@ -50,7 +50,9 @@ def test_a_job_of_two_boards_from_prolog_to_epilog(tmp_path):
     ]
     assert json.loads(row["labels"]) == {"partition": "gpu"}
     assert rig.told() == []
-    assert {row["end_us"] for row in rig.live} == {T0_US + 6_500_000}
+    assert {(row["device_id"], row["end_us"]) for row in rig.live} == {
+        (device, T0_US + 6_500_000) for device in ("GPU-1", "GPU-2")
+    }
 
 
 def test_everything_is_read_at_each_edge_as_soon_as_it_is_known(rig):
@@ -95,6 +97,15 @@ def test_a_short_job_has_its_name_and_share_although_it_is_over(rig):
     rig.run(3)
     [row] = rig.jobs()
     assert (row["name"], row["share_ppm"], row["end_s"]) == ("train", 500_000, 0.2)
+
+
+def test_an_answer_about_a_later_start_tells_no_boards_of_this_one(rig):
+    gres = "shard:1(IDX:3)"
+    rig.scontrol.jobs["17"] = answer(restarts=1, gres=gres, job_gres="shard:2")
+    rig.hook("prolog", "17", "1", restart="0")
+    rig.run(3)
+    [row] = rig.jobs()
+    assert (row["device_id"], row["share_ppm"]) == ("GPU-3", 500_000)
 
 
 def test_without_an_answer_a_share_is_assumed_and_asked_for_again(rig):
@@ -188,7 +199,8 @@ def test_a_start_without_a_prolog_is_asked_for(rig):
     assert rig.told() == []
     rig.hook("epilog", "17", "1", 15.3, restart="1")  # a second one of the same start
     rig.run(3)
-    assert (len(spans(rig)), rig.told()) == (2, [])
+    assert spans(rig) == [("17", "GPU-3", -0.5, -0.25), ("17", "GPU-3", 1.5, 5.25)]
+    assert rig.told() == []
 
 
 def test_a_start_that_is_yet_to_come_is_not_that_of_an_epilog(rig):
