@@ -7,7 +7,7 @@ WORKERS ?= 3
 HISTORIES ?= 2000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-slurm check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags e2e-slurm e2e-prometheus e2e-llama check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -43,6 +43,18 @@ e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the
 
 e2e-slurm: .venv/dev.stamp ## run jobs in a real Slurm on emulated boards (1 minute; root, slurm-wlm, munge, gcc)
 	@$(BIN)/python -m pytest tests/slurm -m e2e
+
+e2e-prometheus: .venv/dev.stamp ## import from a real Prometheus that scraped an emulated node, and compare with the truth (1.5 minutes)
+	@$(BIN)/python -m pytest tests/prometheus -m e2e -rP
+
+.venv/llama.stamp: requirements/llama.txt .venv/dev.stamp
+	@echo "adding llama.cpp in .venv/llama (once) ..."
+	@$(BIN)/python -m venv .venv/llama
+	@.venv/llama/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+e2e-llama: .venv/llama.stamp ## meter a real llama.cpp server on an emulated board (3 minutes)
+	@$(BIN)/python -m pytest tests/llama -m e2e -s
 
 check: .venv/dev.stamp ## check format, lint, types, import layers and generated docs
 	@failed=0; \
@@ -119,13 +131,15 @@ record-decode: .venv/dev.stamp ## on a CUDA machine: record a model that decodes
 	$(BIN)/python -m benchmarks.decode table build/decode
 
 lock: .venv/dev.stamp ## update the locked versions in requirements/
-	$(LOCK) --extra analysis --extra gpu --extra airflow --extra s3 --extra dev \
+	$(LOCK) --extra analysis --extra gpu --extra airflow --extra s3 --extra kubernetes --extra dev \
 	  pyproject.toml requirements/build.in requirements/peers.in -o requirements/dev.txt
 	$(LOCK) --extra analysis -c requirements/dev.txt \
 	  pyproject.toml requirements/build.in -o requirements/run.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/collect.txt
 	$(LOCK) --extra s3 -c requirements/dev.txt pyproject.toml -o requirements/collect-s3.txt
+	$(LOCK) --extra kubernetes -c requirements/dev.txt pyproject.toml -o requirements/collect-kubernetes.txt
 	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
+	$(LOCK) -c requirements/dev.txt requirements/llama.in -o requirements/llama.txt
 
 clean: ## remove .venv, caches and demo-lake
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake

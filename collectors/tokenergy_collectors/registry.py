@@ -11,6 +11,8 @@ from tokenergy_collectors.sampler.gpus import Gpus
 from tokenergy_collectors.sources.clock.source import Clocks
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
+from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
+from tokenergy_collectors.sources.reports.source import TokenReports
 from tokenergy_collectors.sources.slurm.source import SlurmJobs
 from tokenergy_collectors.sources.source import Source
 from tokenergy_collectors.sources.textfile.source import Textfiles
@@ -23,8 +25,10 @@ SOURCES: dict[str, type[Source[Any]]] = {
     for source in (
         Clocks,
         Tokens,
+        TokenReports,
         Jobs,
         SlurmJobs,
+        KubernetesPods,
         Textfiles,
         Gpus,
     )

@@ -139,10 +139,19 @@ def test_the_image_installs_what_is_locked_and_nothing_else():
         assert "--require-hashes" in words or "--no-index" in words
     found = set(re.findall(r'-r "?(requirements/\S+?\.txt)"?', text))
     assert found == {"requirements/build.txt", "requirements/${lock}.txt"}
-    assert re.findall(r"lock=(\S+)", text) == ["collect", "collect-s3"]
+    found = [lock for locks in re.findall(r'locks="(.*?)"', text) for lock in locks.split()]
+    assert found == [
+        "collect",
+        "collect-s3",
+        "collect-kubernetes",
+        "collect-kubernetes",
+        "collect-s3",
+    ]
 
 
-@pytest.mark.parametrize("name", ["collect.txt", "collect-s3.txt", "build.txt", "run.txt"])
+@pytest.mark.parametrize(
+    "name", ["collect.txt", "collect-s3.txt", "collect-kubernetes.txt", "build.txt", "run.txt"]
+)
 def test_every_lock_agrees_with_what_is_tested(name):
     tested = locked("dev.txt")
     for found, (line, hashes) in locked(name).items():
@@ -160,4 +169,5 @@ def test_the_collector_needs_little():
     assert not names(extras["analysis"]) & collect
     assert names(extras["s3"]) <= names(locked("collect-s3.txt"))
     assert collect < names(locked("collect-s3.txt"))
+    assert names(locked("collect-kubernetes.txt")) >= collect | names(extras["kubernetes"])
     assert len(collect) < 20

@@ -37,6 +37,14 @@ MUTATIONS = [
         "two_names",
     ),
     Mutation(
+        "a name that follows another one is its double",
+        f"{MODELS}/token_usage.sql",
+        "count(*) FILTER (WHERE follows)",
+        "count(*) FILTER (WHERE follows AND false)",
+        "renamed",
+        "restarts",
+    ),
+    Mutation(
         "a job is known without its cluster",
         f"{LAKE}/jobkey.py",
         'return f"{cluster}{SEPARATOR}{job_id}" if cluster else job_id',

@@ -51,6 +51,10 @@ class Endpoint:
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}
         )
 
+    def wrap(self, context):
+        """Speak TLS from now on."""
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+
     def __enter__(self):
         self._thread.start()
         return self

@@ -59,6 +59,7 @@ class Recorder:
         self._log = host.log
         self._emit = host.warn
         self._release = release
+        self._recovered = host.recovered
         self._virtual = isinstance(host.clock, VirtualClock)
         self._offset_us = host.offset_us
         self._problems = Problems()
@@ -161,6 +162,12 @@ class Recorder:
                 self._log.info(f"{what}_works")
 
     def _recover(self) -> None:
+        try:
+            self._recover_logs()
+        finally:
+            self._recovered.set()  # whatever came of it: sources wait for this
+
+    def _recover_logs(self) -> None:
         found = self.spool.recover()
         for detail in found.torn:
             self._emit("torn", None, detail)

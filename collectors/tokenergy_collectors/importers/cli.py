@@ -5,15 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tokenergy_collectors.importers.prometheus.cli import prometheus
+from tokenergy_collectors.importers.saying import many as _many
+from tokenergy_collectors.importers.saying import report as _report
+
 if TYPE_CHECKING:
     from tokenergy_collectors.base.csvfile import Progress
-    from tokenergy_collectors.importers.result import ImportResult
 
 app = typer.Typer(
     name="import",
@@ -143,31 +145,11 @@ def jobs(file: File, lake: LakeDir, cluster: Cluster = None) -> None:
     _report(result, f"{count} of {_many(result.devices, 'device')}")
 
 
-def _report(result: ImportResult, what: str) -> None:
-    """Print what was read, skipped and written."""
-    span = ""
-    if result.first_us is not None:
-        span = f", {_utc(result.first_us)} to {_utc(result.last_us)} UTC"
-    notes = "".join(f"; {note}" for note in result.notes)
-    typer.echo(f"read {what}{span}{notes}")
-    for line in result.left_out.lines():
-        typer.echo(line)
-    for warning in result.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    if not result.written:
-        known = "already imported" if result.first_us is not None else "nothing to import"
-        typer.echo(f"{known}: nothing changed")
-        return
-    rows = ", ".join(f"{count} {table}" for table, count in result.written.items())
-    typer.echo(f"wrote {rows} rows in {_many(len(result.files), 'file')}")
-
-
-def _utc(ts_us: int | None) -> str:
-    return f"{datetime.fromtimestamp((ts_us or 0) // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+app.command(
+    "prometheus",
+    epilog="Example: tokenergy-collect import prometheus --url http://prometheus:9090 --from 7d "
+    "--lake ./lake",
+)(prometheus)
 
 
 def _is_watched() -> bool:

@@ -23,7 +23,7 @@ from tokenergy_collectors.lake.arrays import to_batch
 from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_collectors.lake.jobkey import checked_cluster
 from tokenergy_collectors.lake.paths import escape_node
-from tokenergy_collectors.sources.tokens.counters import Role
+from tokenergy_collectors.sources.tokens.counters import Counter, Role
 from tokenergy_collectors.sources.tokens.epochs import Epochs
 from tokenergy_collectors.sources.tokens.kinds import Value, preferred, values_of
 from tokenergy_collectors.sources.tokens.page import Series, labels_text
@@ -192,17 +192,17 @@ def _refuse_two_values(readings: list[_Reading]) -> None:
 def _rows(readings: list[_Reading], same: dict[str, Any], model: str) -> Iterator[tuple[Any, ...]]:
     """Yield rows of `tokens`."""
     roles: dict[tuple[str | None, str], set[Role]] = {}
-    metrics: dict[tuple[str | None, str], set[str]] = {}
+    counters: dict[tuple[str | None, str], set[Counter]] = {}
     for one in (one for reading in readings for one in reading.series):
         roles.setdefault((one.model, one.engine), set()).add(one.counter.role)
-        metrics.setdefault((one.model, one.engine), set()).add(one.metric)
+        counters.setdefault((one.model, one.engine), set()).add(one.counter)
     epochs = Epochs()
     for reading in readings:
         by_engine: dict[tuple[str | None, str], list[Series]] = {}
         for one in reading.series:
             by_engine.setdefault((one.model, one.engine), []).append(one)
         for engine, found in by_engine.items():
-            for value in values_of(preferred(found, metrics[engine]), roles[engine]):
+            for value in values_of(preferred(found, counters[engine]), roles[engine]):
                 yield _row(reading.ts_us, value, engine, epochs, model, same)
 
 

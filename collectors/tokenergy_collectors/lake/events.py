@@ -19,6 +19,8 @@ EVENT_KINDS: dict[str, str] = {
     "device": "another property of a board, or its MIG instances, changed",
     "tokens_lost": "a token endpoint does not answer, and why; its tokens are unknown from now on",
     "tokens_found": "a token endpoint that was lost answers again",
+    "kubelet_lost": "the kubelet does not answer, and why; pods keep their boards meanwhile",
+    "kubelet_found": "a kubelet that was lost answers again",
     "stale": "a power reading or an energy counter is stuck at one value although it should move",
     "stale_over": "a stuck power reading or energy counter moves again",
     "implausible_power": "a board showed more power than it can draw, which is not recorded; "

@@ -18,7 +18,7 @@ HOUR_US = 3_600_000_000
 WHOLE_PPM = 1_000_000
 """The share of a device that one job holds alone, in parts per million."""
 
-TOKEN_KINDS = ("prompt_computed", "prompt_cached", "generated", "trained")
+TOKEN_KINDS = ("prompt_computed", "prompt_cached", "prompt_external", "generated", "trained")
 ACCOUNTS = ("active", "resident_idle", "free_idle", "unattributed", "gap")
 
 IMPLAUSIBLE_SENSOR = "implausible"

@@ -239,7 +239,11 @@ TOKEN_USAGE = Table(
         col("job_id", "string", "job"),
         col("hour_us", "int64", "start of the hour"),
         nullable("model", "string", "model name"),
-        col("kind", "string", "prompt_computed, prompt_cached, generated or trained"),
+        col(
+            "kind",
+            "string",
+            "prompt_computed, prompt_cached, prompt_external, generated or trained",
+        ),
         col("tokens", "int64", "tokens in the hour, inside the job"),
         col("low", "int64", "lower bound"),
         col("high", "int64", "upper bound"),

@@ -74,7 +74,8 @@ DEVICE = Table(
         nullable(
             "stamp_step_us",
             "int64",
-            "resolution of its stamps, if they come from a log that gives none finer",
+            "how far its stamps may be off: the resolution of a log's; of scrapes, how old a "
+            "value may be",
         ),
         nullable(
             "power_step_mw",
@@ -115,7 +116,11 @@ TOKENS = Table(
         col("job_id", "string", "the job whose tokens it counts"),
         nullable("model", "string", "model name"),
         col("engine", "string", "label of the engine inside a server; empty if it has only one"),
-        col("kind", "string", "prompt_computed, prompt_cached, generated or trained"),
+        col(
+            "kind",
+            "string",
+            "prompt_computed, prompt_cached, prompt_external, generated or trained",
+        ),
         col("value", "int64", "tokens since the counter began"),
         col(
             "epoch",
@@ -166,8 +171,8 @@ JOBS = Table(
         col(
             "method",
             "string",
-            "how the allocation was learned: declared, podresources, hook (a scheduler's prolog), "
-            "cgroup (a hook; that it ended is known because the job has no process left)",
+            "how the allocation was learned: declared, podresources, prometheus, hook (of a "
+            "scheduler), cgroup (a hook, and the job has no process left)",
         ),
         col(
             "recorded_us",
@@ -179,6 +184,11 @@ JOBS = Table(
             "allocation_id",
             "string",
             "the allocation's own id in its cluster; a later row with it changes anything else",
+        ),
+        nullable(
+            "edge_doubt_us",
+            "int64",
+            "how far its start and end may be off, if they were found by looking now and then",
         ),
     ),
 )

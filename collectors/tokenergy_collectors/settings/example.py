@@ -21,13 +21,16 @@ from tokenergy_collectors.settings.config import Config
 
 _HEADER = "Configuration of tokenergy-collect: every key with its meaning and default."
 _COMMENT_CHARS = 98
-_TYPES = {
+_TYPES: dict[Any, str] = {
+    dict[str, str]: "a table of texts",
+    tuple[str, ...]: "a list of texts",
     str: "text",
     Path: "a path",
     float: "a number",
     int: "a whole number",
     bool: "true or false",
 }
+_EMPTY: tuple[object, ...] = ((), {})
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -41,8 +44,12 @@ def effective(config: Config) -> str:
     return "\n".join(_values_of(config, "")) + "\n"
 
 
-def _example_of(model: type[BaseModel], table: str) -> Iterator[str]:
-    """Yield the lines of one table: its own keys first, since TOML reads on into a sub-table."""
+def _example_of(model: type[BaseModel], table: str, *, optional: bool = False) -> Iterator[str]:
+    """Yield the lines of one table: its own keys first, since TOML reads on into a sub-table.
+
+    Of an optional one, a repeatable table such as [[tokens]] and those inside it, all keys are
+    commented out: it is only an example.
+    """
     tables = {name: found for name, field in model.model_fields.items() if (found := _table(field))}
     for name, field in model.model_fields.items():
         if name in tables:
@@ -50,20 +57,20 @@ def _example_of(model: type[BaseModel], table: str) -> Iterator[str]:
         yield ""
         yield from _comment(str(field.description))
         yield from _comment(_expected(field))
-        default = field.default
+        default = None if field.default in _EMPTY else field.default
         if field.is_required() and not table:
             yield f"{name} = {_toml(field.examples[0] if field.examples else '')}"
         elif default is None or default is PydanticUndefined:
             yield f"#{name} = {_toml(field.examples[0] if field.examples else '')}"
         else:
-            # A repeatable table, such as [[tokens]], is only an example: comment out all its keys.
-            yield f"{'#' if table.startswith('[[') else ''}{name} = {_toml(default)}"
+            yield f"{'#' if optional else ''}{name} = {_toml(default)}"
     for name, (sub, repeated) in tables.items():
-        header = f"[[{name}]]" if repeated else f"[{name}]"
+        path = f"{table.strip('[]')}.{name}" if table else name
+        header = f"[[{path}]]" if repeated else f"[{path}]"
         yield ""
         yield from _comment(str(model.model_fields[name].description))
-        yield f"#{header}" if repeated else header
-        yield from _example_of(sub, header)
+        yield f"#{header}" if repeated or optional else header
+        yield from _example_of(sub, header, optional=repeated or optional)
 
 
 def _values_of(model: BaseModel, table: str) -> Iterator[str]:
@@ -76,7 +83,7 @@ def _values_of(model: BaseModel, table: str) -> Iterator[str]:
             later.append((f"[{table}{name}]", value))
         elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
             later += [(f"[[{table}{name}]]", one) for one in value]
-        elif value is not None and value != ():
+        elif value is not None and value not in _EMPTY:
             yield f"{name} = {_toml(value)}"
     for header, one in later:
         lines = list(_values_of(one, header.strip("[]") + "."))
@@ -101,7 +108,7 @@ def _expected(field: FieldInfo) -> str:
         for bound, word in _BOUNDS.items()
         if hasattr(limit, bound)
     ]
-    need = "No default" if field.default is None or field.default_factory else None
+    need = "No default" if field.default in (None, *_EMPTY) or field.default_factory else None
     need = need or ("Required" if field.is_required() else f"Default {_toml(field.default)}")
     return f"{need}; {', '.join([_choices(field.annotation), *bounds])}."
 
@@ -125,4 +132,9 @@ def _toml(value: object) -> str:
     if isinstance(value, (str, bool, int, float)):
         # TOML accepts JSON's escapes except surrogate pairs, and accepts no bare DEL.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{_toml(key)} = {_toml(one)}" for key, one in value.items())
+        return f"{{ {pairs} }}"
     raise TypeError(f"{value!r}: no key of the configuration has such a value")

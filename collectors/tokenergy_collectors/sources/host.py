@@ -6,6 +6,7 @@ spool and to listeners such as the live view.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -52,7 +53,7 @@ class Output:
     def __init__(self, sink: Sink | None = None) -> None:
         self._sinks: list[Sink] = [] if sink is None else [sink]
         self._listeners: list[Listener] = []
-        self._held: dict[str, tuple[list[Mapping[str, Any]], Collection[str]]] = {}
+        self._allocations: dict[str, tuple[list[Mapping[str, Any]], Collection[str]]] = {}
 
     def record(self, sink: Sink) -> None:
         """Have a sink record all rows from now on."""
@@ -75,23 +76,17 @@ class Output:
             listener.readings(readings)
 
     def allocations(
-        self, rows: Iterable[Mapping[str, Any]], spread: Collection[str], source: str = "jobs"
+        self, rows: Iterable[Mapping[str, Any]], spread: Collection[str], *, source: str = "jobs"
     ) -> None:
-        """Pass the node's allocations to the listeners.
-
-        Args:
-            rows: all allocations that one source knows.
-            spread: jobs of them that also hold boards of other nodes.
-            source: which source; what others know stays.
-        """
+        """Pass the node's allocations to the listeners: those of one source, and of the others."""
         if not self._listeners:  # they listen from before the first allocations, or never
             return
-        self._held[source] = (list(rows), spread)
-        held = list(self._held.values())  # sources may be in threads of their own
-        everything = [row for found, _ in held for row in found]
-        everywhere = {job for _, found in held for job in found}
+        self._allocations[source] = (list(rows), spread)
+        every = list(self._allocations.values())
+        all_rows = [row for found, _ in every for row in found]
+        all_spread = {job for _, jobs in every for job in jobs}
         for listener in self._listeners:
-            listener.allocations(everything, everywhere)
+            listener.allocations(all_rows, all_spread)
 
 
 @dataclass(slots=True)
@@ -114,6 +109,7 @@ class Host:
         cluster: whose job ids those of jobs and tokens are, where they name no other.
         run: number of this run on this node, larger than that of every earlier one; None if
             nothing is recorded.
+        recovered: set once what an earlier process left in its logs is in the lake.
         offset_us: monotonic time plus this is a stamp (us UTC).
         wall_steps: steps of the wall clock since `offset_us` was set.
     """
@@ -131,6 +127,7 @@ class Host:
     spread: Collection[str] = ()
     cluster: str | None = None
     run: int | None = None
+    recovered: threading.Event = field(init=False, default_factory=threading.Event)
     offset_us: int = field(init=False)
     wall_steps: WallSteps = field(init=False, default_factory=WallSteps)
 

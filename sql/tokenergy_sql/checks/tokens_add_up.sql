@@ -78,13 +78,17 @@ of_name AS (
     GROUP BY ALL
 ),
 of_engine AS (
-    SELECT job_id, kind, node, source_id, model, engine, max(tokens) AS tokens
+    SELECT
+        job_id, kind, node, source_id, model, engine,
+        token_frontend(metric) AS frontend,
+        max(tokens) AS tokens
     FROM of_name
     GROUP BY ALL
 ),
+-- A frontend counts what its workers count.
 least AS (
-    SELECT job_id, kind, sum(tokens) AS tokens
-    FROM of_engine
+    SELECT job_id, kind, max(tokens) AS tokens
+    FROM (SELECT job_id, kind, frontend, sum(tokens) AS tokens FROM of_engine GROUP BY ALL)
     GROUP BY ALL
 ),
 used AS (

@@ -39,6 +39,10 @@ WHERE
     AND tokens > (
         greatest(device_us, us_per_second())
         -- tokens a microsecond
-        * CASE kind WHEN 'prompt_cached' THEN 100 WHEN 'prompt_computed' THEN 5 ELSE 1 END
+        * CASE
+            WHEN kind IN ('prompt_cached', 'prompt_external') THEN 100
+            WHEN kind = 'prompt_computed' THEN 5
+            ELSE 1
+        END
     )
 ORDER BY ALL

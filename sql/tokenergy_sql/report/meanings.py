@@ -64,6 +64,7 @@ ACCOUNTS = {
 TOKENS = {
     "prompt_computed": "prompt, computed",
     "prompt_cached": "prompt, cached",
+    "prompt_external": "prompt, from another server",
     "generated": "generated",
     "trained": "trained",
 }

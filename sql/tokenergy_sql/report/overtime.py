@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TOKEN_COLORS = {
     "prompt_computed": "var(--job-4)",
     "prompt_cached": "var(--job-2)",
+    "prompt_external": "var(--job-5)",
     "generated": "var(--job-1)",
     "trained": "var(--job-3)",
 }

@@ -188,9 +188,9 @@ def test_the_job_file_is_read(look, tmp_path, text, level, words):
 @pytest.mark.parametrize(
     ("body", "status", "level", "words"),
     [
-        ("vllm:generation_tokens_total 5\n", 200, "ok", "generated; 1 engines"),
-        ("go_gc 5\n", 200, "warn", "serves no known token counter"),
-        ("", 404, "warn", "HTTP 404"),
+        ("vllm:generation_tokens_total 5\n", 200, "ok", "vLLM; generated; 1 engine"),
+        ("go_gc 5\n", 200, "warn", "name its counters in [tokens.mapping]"),
+        ("", 404, "warn", "TensorRT-LLM /prometheus/metrics"),
     ],
 )
 def test_endpoints_are_scraped_once(look, endpoint, body, status, level, words):

@@ -56,7 +56,7 @@ def test_roles(name: str, role: str | None) -> None:
 
 @pytest.mark.parametrize("counter", COUNTERS, ids=lambda c: f"{c.metric}-{c.role}")
 def test_every_counter_is_found_under_all_its_names(counter: Counter) -> None:
-    labels = dict([counter.label]) if counter.label else {"model_name": "m"}
+    labels = dict(counter.labels) or {"model_name": "m"}
     for name in (counter.metric, counter.metric.replace(":", "_"), f"ray_{counter.metric}"):
         assert counter_of(name, labels) is counter
         assert counter_of(f"{name}_total", labels) is counter

@@ -52,7 +52,7 @@ def test_allocations_of_one_source_do_not_replace_those_of_another():
     output = Output()
     output.listen(listener)
     output.allocations([{"job_id": "a"}], {"a"})
-    output.allocations([{"job_id": "17"}], {"17"}, "slurm")
+    output.allocations([{"job_id": "17"}], {"17"}, source="slurm")
     output.allocations([{"job_id": "b"}], ())
     assert listener.calls[1:] == [
         ("allocations", [{"job_id": "a"}, {"job_id": "17"}], {"a", "17"}),

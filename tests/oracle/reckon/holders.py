@@ -88,7 +88,7 @@ def _stayed(a: Allocation, devices: Devices) -> list[Allocation]:
     stayed = replace(a, end_us=left[0])
     if a.end_us is None:
         return [stayed]
-    return [stayed, replace(a, device=f"{a.node}/{a.device}", start_us=left[0])]
+    return [stayed, replace(a, device=f"{short(a.node)}/{a.device}", start_us=left[0])]
 
 
 def _replaces(later: dict[str, Any], row: dict[str, Any]) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tests.oracle.reckon.counters import Counter, counters
@@ -19,6 +20,9 @@ REPLICATED = {"tp_rank", "pp_rank", "moe_ep_rank"}
 """Labels of ranks that count the same tokens."""
 
 ALL_TIME_US = 1 << 60
+
+Span = tuple[int, int]
+"""From when to when, microseconds UTC."""
 
 Key = tuple[str, int, str | None, str]
 """Job, hour, model, kind."""
@@ -31,12 +35,14 @@ class Usage:
     Attributes:
         tokens, low, high: the tokens and their bounds.
         odd: whether a reading was left out, so that its bounds hold two meanings of it.
+        span: from when to when a series counted, if it counted in the hour.
     """
 
     tokens: int = 0
     low: int = 0
     high: int = 0
     odd: bool = False
+    span: Span | None = None
 
 
 Series = dict[tuple[Any, ...], dict[Any, list[Counter]]]
@@ -66,13 +72,61 @@ def usage(series: Series, held: list[Allocation], hour_us: int = HOUR_US) -> dic
     With an hour of `ALL_TIME_US` they are those of whole jobs.
     """
     spans = job_spans(held)
+    of_engines: dict[tuple[Any, ...], list[tuple[Any, Any, Usage]]] = defaultdict(list)
+    for (*engine, alone), copies in series.items():
+        for (metric, *_), of in copies.items():
+            for hour, used in _of_series(of, spans.get(engine[0], (None, None)), hour_us).items():
+                of_engines[*engine, hour].append((metric, alone, used))
     found: dict[Key, Usage] = defaultdict(Usage)
-    for (job, *_, model, kind, _), copies in series.items():
-        each = [_of_series(of, spans.get(job, (None, None)), hour_us) for of in copies.values()]
-        for hour in {hour for one in each for hour in one}:
-            used = [one[hour] for one in each if hour in one]
-            _add(found[job, hour, model, kind], _largest(used))
+    for (job, *_, model, kind, hour), each in of_engines.items():
+        in_turn = turns([used.span for *_, used in each])
+        for turn in set(in_turn):
+            now = [one for one, number in zip(each, in_turn, strict=True) if number == turn]
+            _add(found[job, hour, model, kind], _of_turn(now))
+        # What was made between an old name and the new one that took its place, nobody read.
+        found[job, hour, model, kind].odd |= _replaced(each, in_turn)
     return dict(found)
+
+
+def _of_turn(each: list[tuple[Any, Any, Usage]]) -> Usage:
+    """Return the tokens of series that count at one time: of names the largest, each the sum of its
+    series, each of which is the largest of its copies.
+    """
+    names = []
+    for name in {metric for metric, *_ in each}:
+        of_name = Usage()
+        for series in {alone for metric, alone, _ in each if metric == name}:
+            copies = [used for metric, alone, used in each if (metric, alone) == (name, series)]
+            _add(of_name, _largest(copies))
+        names.append(of_name)
+    return _largest(names)
+
+
+def _replaced(each: list[tuple[Any, Any, Usage]], in_turn: list[int]) -> bool:
+    """Say if a name or a copy took the place of another one."""
+    order = [(u.span, turn, m, s) for turn, (m, s, u) in zip(in_turn, each, strict=True) if u.span]
+    return any(
+        before[1] != after[1] and (before[2] != after[2] or before[3] == after[3])
+        for before, after in pairwise(sorted(order, key=lambda one: one[0]))
+    )
+
+
+def turns(spans: Sequence[Span | None]) -> list[int]:
+    """Return the turn of each time: 0, and one more wherever a time begins after all before it.
+
+    Copies that count the same tokens do so at the same time: one that follows another counts other
+    tokens. What has no time is of the first turn.
+    """
+    found = [0] * len(spans)
+    turn, until = 0, None
+    for place, span in sorted(enumerate(spans), key=lambda one: one[1] or (0, 0)):
+        if span is None:
+            continue
+        if until is not None and span[0] > until:
+            turn += 1
+        until = span[1] if until is None else max(until, span[1])
+        found[place] = turn
+    return found
 
 
 def by_hour(used: dict[Key, Usage]) -> dict[tuple[str, int], dict[str, Usage]]:
@@ -159,6 +213,7 @@ def _by_hour(one: Counter, start: int, end: int, hour_us: int) -> list[tuple[int
                     max(0, one.least(b) - one.most(a)),
                     one.most(b) - one.least(a) + one.unseen(a, b),
                     one.odd_between(a, b),
+                    (one.first_us, one.last_us) if one.first_us < b and one.last_us > a else None,
                 ),
             )
         )
@@ -170,3 +225,5 @@ def _add(into: Usage, more: Usage) -> None:
     into.low += more.low
     into.high += more.high
     into.odd = into.odd or more.odd
+    spans = [span for span in (into.span, more.span) if span is not None]
+    into.span = (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None

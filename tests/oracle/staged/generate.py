@@ -52,6 +52,7 @@ KINDS: dict[str, float] = {
     "coarse": 0.15,
     "runs": 0.15,
     "two_names": 0.1,
+    "renamed": 0.3,
     "ranks": 0.15,
     "parallel": 0.3,
     "come_and_go": 0.3,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 
 from tests.oracle.staged.plan import History, Made, Row, S
@@ -145,11 +146,30 @@ def _two_names(history: History, server: Server, rows: Rows, rng: Random) -> Row
     ]
 
 
-def _missing(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
-    """Leave a series out of some pages."""
+def _renamed(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
+    """Print every counter under a new name after the server was updated, and so begun again."""
+    if len(server.processes) < 2:
+        return rows
+    after = server.processes[1].stamps[0]
     return [
-        row for n, row in enumerate(rows) if n in (0, 1, 2, len(rows) - 1) or rng.random() < 0.7
+        {
+            **row,
+            "metric": f"vllm:{'new' if row['ts_us'] >= after else 'old'}_{row['kind']}",
+            "series": series(**_labels(row)),
+        }
+        for row in rows
     ]
+
+
+def _missing(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
+    """Leave a series out of some pages, but not out of those that show its steepest growth.
+
+    The tool's bounds of unseen time assume that it was seen.
+    """
+    kept = [n in (0, 1, 2, len(rows) - 1) or rng.random() < 0.7 for n in range(len(rows))]
+    steps = [after["value"] - before["value"] for before, after in pairwise(rows)]
+    steepest = steps.index(max(steps)) if steps else 0
+    return [row for n, row in enumerate(rows) if kept[n] or n - steepest in (0, 1)]
 
 
 def _odd_value(history: History, server: Server, rows: Rows, rng: Random) -> Rows:
@@ -207,6 +227,7 @@ _OF_SERIES: dict[str, Change] = {
 _OF_PAGE: dict[str, Change] = {
     "runs": _runs,
     "two_names": _two_names,
+    "renamed": _renamed,
     "ranks": _ranks,
 }
 

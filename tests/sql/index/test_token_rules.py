@@ -11,6 +11,9 @@ import pytest
 
 from tests.support.counting import GROWTH, Steps, counted, every_ten
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tokenergy_collectors.sources.tokens.counters import COUNTERS, FRONTENDS
+from tokenergy_sql.catalog.duck import open_memory
+from tokenergy_sql.catalog.views import UNITS, define
 from tokenergy_sql.index.tokens import Usage
 
 VLLM = "vllm:generation_tokens_total"
@@ -63,6 +66,47 @@ def test_two_names_of_one_counter_count_once(builder: LakeBuilder) -> None:
     for metric in ("sglang:generation_tokens_total", "sglang_generation_tokens_total"):
         builder.tokens("j", every_ten(GROWTH), metric=metric, series="{}")
     assert counted(builder) == (600, 600, 600, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ({"metric": "lmdeploy:cached_tokens_total"}, {"metric": "lmdeploy:cached_total"}),
+        ({"metric": SGLANG}, {"metric": SGLANG, "series": labels(tp_rank="0")}),
+    ],
+)
+def test_a_name_that_takes_the_place_of_another_is_added_to_it(
+    builder: LakeBuilder, old: dict[str, Any], new: dict[str, Any]
+) -> None:
+    """After an update a counter has another name: an hour has some tokens under each of them.
+
+    Between the last reading of the one and the first of the other nobody knows what was made.
+    """
+    points = every_ten(GROWTH)
+    builder.tokens("j", points[:3], **{"series": "{}", **old})
+    builder.tokens("j", points[3:], **{"series": "{}", **new})
+    tokens, low, high, reasons = counted(builder)
+    assert (tokens, low, reasons) == (500, 500, "token_anomaly")
+    assert high >= 600
+
+
+def test_a_name_that_the_page_had_from_the_start_of_its_process_counts_once(
+    builder: LakeBuilder,
+) -> None:
+    """A newer collector reads another name of a process whose start it knows."""
+    points = every_ten(GROWTH)
+    since: dict[str, Any] = {"series": "{}", "since_us": T0}
+    builder.tokens("j", points[:3], metric="vllm:gpu_prefix_cache_hits_total", **since)
+    builder.tokens("j", points[3:], metric="vllm:prefix_cache_hits_total", **since)
+    assert counted(builder)[0] == 600
+
+
+def test_replicas_that_come_and_go_are_no_anomaly(builder: LakeBuilder) -> None:
+    points = every_ten(GROWTH)
+    for name, of in (("a", points[:3]), ("b", points[3:])):
+        builder.tokens("j", of, metric=VLLM, series=labels(ReplicaId=name))
+    assert counted(builder)[0] == 500
+    assert counted(builder)[3] is None
 
 
 def test_rows_of_an_older_lake_go_on_in_the_only_series(builder: LakeBuilder) -> None:
@@ -298,3 +342,24 @@ def test_tokens_at_any_instant(builder: LakeBuilder) -> None:
     rows = found.sort_by("at_us").to_pylist()
     assert [row["tokens"] for row in rows] == [150, 300]
     assert all(row["low"] <= row["tokens"] <= row["high"] for row in rows)
+
+
+def test_a_frontend_counts_only_where_none_of_its_workers_was_read(builder: LakeBuilder) -> None:
+    """Dynamo's frontend counts what its workers count, on another host."""
+    front = {"metric": "dynamo_frontend_output_tokens_total", "series": "{}", "node": "front"}
+    builder.tokens("j", every_ten(GROWTH), **front)
+    assert counted(builder) == (600, 600, 600, None)
+    points = every_ten([n // 2 for n in GROWTH])
+    for name in "ab":
+        builder.tokens("j", points, metric=VLLM, series="{}", source_id=name)
+    assert counted(builder) == (600, 600, 600, None)
+    builder.tokens("j", every_ten(GROWTH), kind="prompt_computed", **front)
+    assert counted(builder) == (1200, 1200, 1200, None)
+
+
+def test_frontends_are_those_that_the_collector_knows() -> None:
+    with open_memory() as con:
+        define(con, UNITS)
+        for counter in COUNTERS:
+            found = con.execute("SELECT token_frontend($1)", [counter.metric]).fetchone()
+            assert found == (counter.metric.startswith(FRONTENDS),), counter.metric

@@ -24,6 +24,8 @@ class Value:
     high: int = 0
     anomaly: bool = False
     coarse: bool = False
+    span: tuple[int, int] | None = None
+    """From when to when it counted, if it did in this hour."""
 
 
 @dataclass(frozen=True)
@@ -164,12 +166,14 @@ class Process:
         turns = _touch(self.turns_us, a_us, b_us)
         less, more, rate = self.doubt if moved else (0, 0, self.doubt[2])
         more += math.ceil(rate * (b_us - a_us) / 1e6)
+        first_us, last_us = self.points[0].ts_us, self.points[-1].ts_us
         return Value(
             b.tokens - a.tokens,
             max(0, b.low - a.high - less),
             b.high - a.low + b.extra - a.least_extra + b.unseen - a.unseen + more,
             b.anomalies_after > a.anomalies or turns or moved,
             a.coarse or b.coarse,
+            (first_us, last_us) if first_us < b_us and last_us > a_us else None,
         )
 
     def _at(self, edge_us: int, peak: float) -> Edge:

@@ -34,7 +34,9 @@ with the product, and is slow and obvious on purpose. The definition (docs/index
   was read more than a second after a later one began; without a start, was first read), from the
   later start until one of them is known to be dead, the hour has an anomaly.
 - Of ranks that count the same the largest counts, other series are added, and of two names of one
-  counter the larger counts.
+  counter the larger counts. What counts only after all others have ended is the next turn; turns
+  are added. Where a name or a rank takes the place of another, the hour has an anomaly.
+- Tokens of a frontend count only in hours in which none of its workers was read.
 - A value outside 0 to 2^53 is not a count. A stamp of a job outside the years 2000 to 2100 is not
   an instant.
 """
@@ -44,7 +46,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -147,9 +149,22 @@ def token_usage(tokens: Iterable[Row], held: Iterable[Row]) -> list[Row]:
         hours = Counter(rows, of_job.get(name[0], Job())).by_hour()
         of_engine = groups.setdefault(tuple(engine), {})
         of_engine.setdefault((metric, _parallel(metric, series)), []).append(hours)
+    hourly = [(*engine, _of_engine(of_engine)) for engine, of_engine in groups.items()]
+    frontends = {
+        engine for engine, series in groups.items() if any(_is_frontend(m) for m, _ in series)
+    }
+    workers = {
+        (engine[0], engine[-1], hour)
+        for *engine, hours in hourly
+        for hour, value in hours.items()
+        if tuple(engine) not in frontends and value.span is not None
+    }
     found: dict[tuple[Any, ...], Value] = {}
-    for (job_id, _, _, model, _, kind), of_engine in groups.items():
-        for hour_us, value in _of_engine(of_engine).items():
+    for *engine, hours in hourly:
+        job_id, _, _, model, _, kind = engine
+        for hour_us, value in hours.items():
+            if tuple(engine) in frontends and (job_id, kind, hour_us) in workers:
+                continue
             key = (job_id, hour_us, model, kind)
             found[key] = _sum([found.get(key, Value()), value])
     return [
@@ -190,30 +205,67 @@ def _of_engine(series: dict[tuple[Any, Any], list[dict[int, Value]]]) -> dict[in
     hours = {hour for ranks in series.values() for one in ranks for hour in one}
     found = {}
     for hour in hours:
-        by_metric: dict[Any, list[Value]] = {}
-        for (metric, _), ranks in series.items():
-            of_ranks = [one[hour] for one in ranks if hour in one]
-            if of_ranks:
-                by_metric.setdefault(metric, []).append(_largest(of_ranks))
-        named = [_sum(values) for metric, values in by_metric.items() if metric is not None]
-        older = [_sum(values) for metric, values in by_metric.items() if metric is None]
-        found[hour] = _sum([_largest(named), _largest(older)])
+        each = [(name, one[hour]) for name, ranks in series.items() for one in ranks if hour in one]
+        turns, replaced = _turns(each)
+        whole = _sum([_of_turn(one) for one in turns])
+        found[hour] = replace(whole, anomaly=whole.anomaly or replaced)
     return found
 
 
+def _is_frontend(metric: str | None) -> bool:
+    return metric is not None and metric.startswith("dynamo_frontend")
+
+
+def _of_turn(each: list[tuple[tuple[Any, Any], Value]]) -> Value:
+    """Return the tokens of series that count at the same time."""
+    by_series: dict[tuple[Any, Any], list[Value]] = {}
+    for name, value in each:
+        by_series.setdefault(name, []).append(value)
+    by_metric: dict[Any, list[Value]] = {}
+    for (metric, _), of_ranks in by_series.items():
+        by_metric.setdefault(metric, []).append(_largest(of_ranks))
+    named = [_sum(values) for metric, values in by_metric.items() if metric is not None]
+    older = [_sum(values) for metric, values in by_metric.items() if metric is None]
+    return _sum([_largest(named), _largest(older)])
+
+
+def _turns(
+    each: list[tuple[tuple[Any, Any], Value]],
+) -> tuple[list[list[tuple[tuple[Any, Any], Value]]], bool]:
+    """Return what counted turn by turn, and whether something took the place of another."""
+    found = [[one for one in each if one[1].span is None]]
+    replaced = False
+    until_us, last = math.inf, None
+    counting = [one for one in each if one[1].span is not None]
+    for one in sorted(counting, key=lambda one: one[1].span):
+        (metric, parallel), (from_us, to_us) = one[0], one[1].span
+        if from_us > until_us:
+            found.append([])
+            other = None not in (metric, last[0]) and metric != last[0]
+            replaced = replaced or other or parallel == last[1]
+        found[-1].append(one)
+        until_us = to_us if last is None else max(until_us, to_us)
+        last = metric, parallel
+    return found, replaced
+
+
 def _sum(values: list[Value]) -> Value:
+    spans = [v.span for v in values if v.span is not None]
     return Value(
         sum(v.tokens for v in values), sum(v.low for v in values), sum(v.high for v in values),
         any(v.anomaly for v in values), any(v.coarse for v in values),
+        (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None,
     )  # fmt: skip
 
 
 def _largest(values: list[Value]) -> Value:
     if not values:
         return Value()
+    spans = [v.span for v in values if v.span is not None]
     return Value(
         max(v.tokens for v in values), max(v.low for v in values), max(v.high for v in values),
         any(v.anomaly for v in values), any(v.coarse for v in values),
+        (min(a for a, _ in spans), max(b for _, b in spans)) if spans else None,
     )  # fmt: skip
 
 

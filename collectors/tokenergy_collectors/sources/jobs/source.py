@@ -106,7 +106,9 @@ class Jobs(Source[JobKeys]):
             return
         if config.jobs_file is None:
             yield Finding(
-                "ok", "jobs", "no jobs_file: energy belongs to no job until you import jobs"
+                "ok",
+                "jobs",
+                "no jobs_file: jobs are those that other sources find, or that you import",
             )
             return
         try:

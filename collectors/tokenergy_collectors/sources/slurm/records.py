@@ -69,4 +69,4 @@ class Records:
             {**row, "cluster": row["cluster"] or cluster} for one in held for row in one.to_rows()
         )
         spread = {job_key(cluster, one.job_id) for one in held if "nodes" in one.labels}
-        self._host.output.allocations(rows, spread, SCHEDULER)
+        self._host.output.allocations(rows, spread, source=SCHEDULER)

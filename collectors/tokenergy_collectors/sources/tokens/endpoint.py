@@ -12,22 +12,23 @@ from itertools import groupby
 from typing import Any
 
 from tokenergy_collectors.lake.contract import TOKENS
-from tokenergy_collectors.sources.tokens.counters import Role
+from tokenergy_collectors.sources.tokens.counters import Counter, Role
 from tokenergy_collectors.sources.tokens.epochs import Epochs
 from tokenergy_collectors.sources.tokens.kinds import preferred, values_of
 from tokenergy_collectors.sources.tokens.page import Series, parse, prints_all_digits
 from tokenergy_collectors.sources.tokens.scrape import ScrapeError, fetch
-from tokenergy_collectors.sources.tokens.settings import TokenSource
+from tokenergy_collectors.sources.tokens.settings import Tls, TokenSource
+from tokenergy_collectors.sources.tokens.strangers import advice
 
 _SAME_START_US = 1_000_000
 
 
 @dataclass(slots=True)
 class _Engine:
-    """What one engine has reported until now: roles, and names of metrics."""
+    """What one engine has reported until now: roles, and counters."""
 
     roles: set[Role] = field(default_factory=set)
-    metrics: set[str] = field(default_factory=set)
+    counters: set[Counter] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -51,6 +52,7 @@ class TokenEndpoint:
 
     Attributes:
         failing: why the latest scrape failed; None if it did not.
+        last_us: when its page was last read (us UTC); None if it never was.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class TokenEndpoint:
             "source_id": source.source_id, "node": node, "job_id": source.job_id, "run": run,
             "cluster": source.cluster or cluster,
         }  # fmt: skip
-        self._last_us: int | None = None
+        self.last_us: int | None = None
+        self._counters = source.mapping.counters
         self._exact = False
         self._starts: list[_Start] = []
         self._engines: dict[tuple[str, str], _Engine] = {}
@@ -80,30 +83,30 @@ class TokenEndpoint:
         """Read the endpoint once; return rows of `tokens`, none if it does not answer."""
         before_us = self._now_us()
         # On a virtual clock an edge and a period may ask at one instant: one answer is enough.
-        if self._last_us is not None and before_us <= self._last_us:
+        if self.last_us is not None and before_us <= self.last_us:
             return []
         try:
-            text = fetch(self.source.url, self.source.timeout_s, self.source.bearer_file)
+            text = fetch_page(self.source)
             self._exact = self._exact or prints_all_digits(text)
-            found = parse(text, exact=self._exact)
+            found = parse(text, exact=self._exact, counters=self._counters)
         except ScrapeError as error:
             self.failing = str(error)
             return []
         if not found:
-            self.failing = "serves no known token counter"
+            self.failing = advice(text)
             return []
         self.failing = None
         # The counters were read somewhere in the call: its middle errs least.
-        self._last_us = (before_us + self._now_us()) // 2
-        return list(self._rows(self._last_us, found))
+        self.last_us = (before_us + self._now_us()) // 2
+        return list(self._rows(self.last_us, found))
 
     def _rows(self, ts_us: int, found: list[Series]) -> Iterator[tuple[Any, ...]]:
         found.sort(key=_engine_of)
         for (model, engine), group in groupby(found, _engine_of):
             told = self._engines.setdefault((model, engine), _Engine())
             series = list(group)
-            told.metrics |= {one.metric for one in series}
-            series = preferred(series, told.metrics)
+            told.counters |= {one.counter for one in series}
+            series = preferred(series, told.counters)
             told.roles |= {one.counter.role for one in series}
             for value in values_of(series, told.roles):
                 since_us = self._since(ts_us, value.since_us)
@@ -125,6 +128,16 @@ class TokenEndpoint:
         off_us = since_us - self._stamp_us(since_us, ts_us)
         self._starts.append(_Start(since_us, off_us))
         return since_us - off_us
+
+
+def fetch_page(source: TokenSource) -> str:
+    """Return the page of an endpoint.
+
+    Raises:
+        ScrapeError: there is none: see `fetch`.
+    """
+    tls = source.tls if source.url.startswith("https://") and source.tls != Tls() else None
+    return fetch(source.url, source.timeout_s, source.bearer_file, source.headers, tls)
 
 
 def _engine_of(one: Series) -> tuple[str, str]:

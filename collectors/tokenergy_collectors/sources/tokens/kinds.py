@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from tokenergy_collectors.sources.tokens.counters import Role, counter_of
+from tokenergy_collectors.sources.tokens.counters import Counter, Role
 from tokenergy_collectors.sources.tokens.page import Series, labels_text
 
 _SERVER = re.compile(r"(?:ray_)?[^:_]*[:_]")
@@ -21,7 +21,7 @@ class Value:
     """One counter of the contract at one instant.
 
     Attributes:
-        kind: `prompt_computed`, `prompt_cached`, `generated` or `trained`.
+        kind: one of `TOKEN_KINDS` of the contract.
         metric: name of its metric; of a difference: both names.
         series: all its labels, as in the column of that name.
         value: tokens.
@@ -39,12 +39,12 @@ class Value:
     since_us: int | None
 
 
-def preferred(found: Iterable[Series], known: Collection[str] = ()) -> list[Series]:
+def preferred(found: Iterable[Series], known: Collection[Counter] = ()) -> list[Series]:
     """Return the series of one engine without those that count the same tokens again.
 
     Args:
         found: all its series.
-        known: metrics that it served at any time. A second choice is not used where the first
+        known: counters that it served at any time. A second choice is not used where the first
             choice is missing for once: a counter must not change its meaning.
     """
     series = list(found)
@@ -70,7 +70,8 @@ def values_of(series: Iterable[Series], known: Collection[Role] = ()) -> list[Va
     Args:
         series: of one engine, without double ones: see `preferred`.
         known: roles that the engine has reported at any time. If it has reported cached tokens, a
-            total without them is left out, since its computed part is unknown.
+            total without them is left out, since its computed part is unknown. If it has reported
+            computed ones, they are never made from a total.
     """
     by_role: dict[Role, list[Series]] = {}
     for one in series:
@@ -82,17 +83,13 @@ def values_of(series: Iterable[Series], known: Collection[Role] = ()) -> list[Va
         for role, of_role in by_role.items()
         for one in of_role
     ]  # fmt: skip
-    if "prompt_computed" not in by_role:
+    if "prompt_computed" not in by_role and "prompt_computed" not in known:
         values += _computed(totals, cached, "prompt_cached" in known)
     return values
 
 
-def _has_better(one: Series, known: Collection[str]) -> bool:
-    counters = [counter_of(metric) for metric in known]
-    return any(
-        c is not None and c.role == one.counter.role and c.choice < one.counter.choice
-        for c in counters
-    )
+def _has_better(one: Series, known: Collection[Counter]) -> bool:
+    return any(c.role == one.counter.role and c.choice < one.counter.choice for c in known)
 
 
 def _computed(totals: list[Series], cached: list[Series], expected: bool) -> Iterator[Value]:

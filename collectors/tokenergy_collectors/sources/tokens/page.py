@@ -11,14 +11,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 
-from tokenergy_collectors.sources.tokens.counters import COUNTERS, Counter, counter_of
+from tokenergy_collectors.sources.tokens.counters import KNOWN, Counter, Counters
 from tokenergy_collectors.sources.tokens.scrape import ScrapeError
 
 _START = "process_start_time_seconds"
+_TYPE = "# TYPE "
 _LIMIT = 2**63
-_LABELS = [{}, *(dict([counter.label]) for counter in COUNTERS if counter.label is not None)]
 _DIGITS = 6
 """Digits that a C++ stream prints of a number, unless it is set otherwise: llama.cpp's counters."""
 
@@ -65,7 +64,7 @@ class _Found:
     starts: list[tuple[dict[str, str], int]] = field(default_factory=list)
 
 
-def parse(text: str, *, exact: bool = False) -> list[Series]:
+def parse(text: str, *, exact: bool = False, counters: Counters = KNOWN) -> list[Series]:
     """Return the known counters of a page, in its order.
 
     A series that the page holds twice counts once, with the value that comes last.
@@ -73,12 +72,14 @@ def parse(text: str, *, exact: bool = False) -> list[Series]:
     Args:
         text: the page.
         exact: whether the server is known to print all digits.
+        counters: what to look for.
 
     Raises:
-        ScrapeError: a line of a known counter is malformed, or its value is not a count.
+        ScrapeError: a line of one of them is malformed, its value is not a count, or the page says
+            that it is a gauge.
     """
-    lines = "\n".join(_known_lines(text)) + "\n"
-    found = _samples(lines)
+    lines = "\n".join(_known_lines(text, counters)) + "\n"
+    found = _samples(lines, counters)
     exact = exact or prints_all_digits(text)
     rounded = set() if exact else {float(number) for number in _ROUNDED.findall(lines)}
     series = {}
@@ -104,7 +105,7 @@ def labels_text(labels: Mapping[str, str]) -> str:
     return json.dumps(dict(labels), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _samples(lines: str) -> _Found:
+def _samples(lines: str, counters: Counters) -> _Found:
     from prometheus_client.parser import text_string_to_metric_families
 
     found = _Found()
@@ -114,7 +115,10 @@ def _samples(lines: str) -> _Found:
                 if sample.name == _START:
                     since_us = _count(sample.name, sample.value * 1_000_000)
                     found.starts.append((sample.labels, since_us))
-                elif (counter := counter_of(sample.name, sample.labels)) is not None:
+                elif (counter := counters.of(sample.name, sample.labels)) is not None:
+                    # Known names are taken for what they are, whatever a proxy makes of their type.
+                    if family.type == "gauge" and counters is not KNOWN:
+                        raise ScrapeError(f"{sample.name} is a gauge: expected a counter")
                     found.counters.append((counter, sample.name, sample.labels, sample.value))
     except (ValueError, LookupError) as error:
         raise ScrapeError(f"not Prometheus text: {error}") from None
@@ -145,14 +149,9 @@ def _count(name: str, value: float) -> int:
     return round(value)
 
 
-def _known_lines(text: str) -> Iterable[str]:
+def _known_lines(text: str, counters: Counters) -> Iterable[str]:
+    """Yield the lines of counters, of their types, and of the start of the process."""
     for line in text.split("\n"):
-        head = line.partition("{")[0].split(None, 1)
-        if head and (head[0] == _START or _may_count(head[0])):
+        head = line.removeprefix(_TYPE).partition("{")[0].split(None, 1)
+        if head and (head[0] == _START or counters.has(head[0])):
             yield line
-
-
-@lru_cache(maxsize=10_000)
-def _may_count(name: str) -> bool:
-    """Return whether a metric of this name is a known counter for any label."""
-    return any(counter_of(name, labels) is not None for labels in _LABELS)

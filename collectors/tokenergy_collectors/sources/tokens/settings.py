@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -9,6 +10,38 @@ from pydantic import Field, field_validator
 from tokenergy_collectors.base.address import refuse_credentials
 from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.lake.jobkey import checked_cluster
+from tokenergy_collectors.sources.tokens.mapping import Mapping
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+class Tls(Strict):
+    """How an https endpoint is reached."""
+
+    ca_file: Path | None = Field(
+        default=None,
+        strict=False,
+        description="Certificates (PEM) to trust in place of the system's.",
+        examples=["/etc/tokenergy/ca.pem"],
+    )
+    cert_file: Path | None = Field(
+        default=None,
+        strict=False,
+        description="The daemon's own certificate (PEM), where the server asks for one.",
+        examples=["/etc/tokenergy/client.pem"],
+    )
+    key_file: Path | None = Field(
+        default=None,
+        strict=False,
+        description="The key of cert_file, if it is in a file of its own.",
+        examples=["/etc/tokenergy/client.key"],
+    )
+    verify: bool = Field(
+        default=True,
+        description="Whether the server's certificate must be valid. Without this, anyone on the "
+        "way can invent tokens.",
+    )
 
 
 class TokenSource(Strict):
@@ -42,7 +75,12 @@ class TokenSource(Strict):
         ge=0.1,
         le=3600,
         description="Seconds between two scrapes. Some servers take each scrape for use and never "
-        "go to sleep: see docs/collecting.md.",
+        "go to sleep: see while_busy.",
+    )
+    while_busy: bool = Field(
+        default=False,
+        description="Scrape only while a board of the job works, and once afterwards: a server "
+        "that takes a scrape for use can then go to sleep.",
     )
     timeout_s: float = Field(
         default=2.0, gt=0, le=60, description="Seconds that a scrape may take."
@@ -54,6 +92,28 @@ class TokenSource(Strict):
         "page asks for one; read at each scrape.",
         examples=["/etc/tokenergy/chat.key"],
     )
+
+    headers: dict[str, str] = Field(
+        default={},
+        description="Further HTTP headers of each scrape. A secret belongs into bearer_file.",
+        examples=[{"X-Scope-OrgID": "team-a"}],
+    )
+    tls: Tls = Field(default=Tls(), description="For an https address.")
+    mapping: Mapping = Field(
+        default=Mapping(),
+        description="Names of counters of a server that is not known, in place of all known ones: "
+        "metrics as the page has them; labels in braces pick some of their series.",
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if name.lower() == "authorization":
+                raise ValueError("headers: the key of Authorization belongs into bearer_file")
+            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+                raise ValueError(f"headers: {name!r} is not an HTTP header on one line")
+        return headers
 
     @field_validator("cluster")
     @classmethod

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.plan import Plan, Reader, Task
 from tokenergy_collectors.sources.source import Source
+from tokenergy_collectors.sources.tokens.busy import Busy
 from tokenergy_collectors.sources.tokens.endpoint import TokenEndpoint
 from tokenergy_collectors.sources.tokens.findings import endpoint_finding
 from tokenergy_collectors.sources.tokens.settings import TokenKeys
@@ -31,6 +33,9 @@ class Tokens(Source[TokenKeys]):
             for source in config.tokens
         ]
         self._readers: list[Reader] = []
+        self._busy = Busy()
+        if any(source.while_busy for source in config.tokens):
+            host.output.listen(self._busy)
 
     def plan(self, plan: Plan) -> None:
         """Scrape each endpoint at its own period."""
@@ -54,6 +59,8 @@ class Tokens(Source[TokenKeys]):
         answered: list[bool] = []
 
         def scrape() -> str | None:
+            if self._may_sleep(endpoint):
+                return endpoint.failing
             self.host.output.add("tokens", endpoint.scrape())
             answers = endpoint.failing is None
             if answered and answers != answered[0]:
@@ -64,6 +71,14 @@ class Tokens(Source[TokenKeys]):
             return endpoint.failing
 
         return scrape
+
+    def _may_sleep(self, endpoint: TokenEndpoint) -> bool:
+        """Whether the server has had nothing to do since its last page."""
+        source, last_us = endpoint.source, endpoint.last_us
+        if not source.while_busy or last_us is None or endpoint.failing is not None:
+            return False
+        job = job_key(source.cluster or self.host.cluster, source.job_id)
+        return not self._busy.worked(job, last_us, self.host.now_us())
 
     def _note(self, endpoint: TokenEndpoint) -> None:
         """Record that an endpoint is lost, or that it answers again.

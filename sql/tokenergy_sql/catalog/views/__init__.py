@@ -44,6 +44,7 @@ UNITS = (
     "job_key",
     "token_leap",
     "token_parallel",
+    "token_frontend",
     "least_joint_coverage",
 )
 """Macros of `units.sql`: constants and conversions of units, for our own statements.

@@ -4,7 +4,8 @@
 --
 -- Edges come from a scheduler's clock, readings have the stamps of their host. If those two were
 -- adrift while the job held the board, its edges may lie as far from where they seem to be
--- (adrift_us, an hour at most: more energy than that of the hour is never in doubt).
+-- (adrift_us, an hour at most: more energy than that of the hour is never in doubt). So may edges
+-- that a collector found by asking now and then (edge_doubt_us).
 --
 -- A job that ends a microsecond after the hour leaves next to nothing in the next hour from which
 -- a lower bound could fall. So the hour's edge takes the place of the job's, in proportion
@@ -19,7 +20,14 @@ doubt AS (
     FROM clock_doubt
 ),
 held AS (
-    SELECT a.device_id, a.start_us, a.end_us, coalesce(max(d.by_us), 0) AS adrift_us
+    SELECT
+        a.device_id,
+        a.start_us,
+        a.end_us,
+        greatest(
+            coalesce(max(d.by_us), 0),
+            least(us_per_hour(), coalesce(max(a.edge_doubt_us), 0))
+        ) AS adrift_us
     FROM allocation AS a
     LEFT JOIN doubt AS d
         ON d.node = a.node

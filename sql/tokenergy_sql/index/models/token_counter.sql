@@ -1,6 +1,7 @@
 -- Every counter of a lake: one series of one source.
 -- In: token_point. Out: the names of a counter as `token_point` has them, counter (a number),
--- own_metric, parallel (its labels without those of ranks that count the same).
+-- server (a number for each engine and kind of a source), own_metric, parallel (its labels without
+-- those of ranks that count the same).
 --
 -- Rows of older lakes have neither metric nor series. They are taken for the only series of their
 -- engine and kind, if there is only one, so that a counter goes on through an update.
@@ -36,6 +37,9 @@ SELECT
         ORDER BY
             n.job_id, n.node, n.source_id, n.model, n.engine, n.kind, n.own_metric, n.own_series
     ) AS counter,
+    dense_rank() OVER (
+        ORDER BY n.job_id, n.node, n.source_id, n.model, n.engine, n.kind
+    ) AS server,
     n.own_metric,
     token_parallel(n.own_metric, n.own_series) AS parallel
 FROM named AS n

@@ -6,6 +6,13 @@
 -- `token_value.sql`). Then they are added up: of ranks that count the same tokens the largest
 -- counts; series that differ in other labels are added; of two names for one counter the larger
 -- counts.
+--
+-- A frontend counts what its workers count: it is left out of hours in which they were read.
+--
+-- Ranks or names are on one page only where their times of counting overlap. After an update of the
+-- server or of the collector one follows the other: that is the next turn, and turns are added.
+-- What was made from one turn to the next is not known: an anomaly. What counted nothing in an hour
+-- is of its first turn.
 WITH
 by_turns AS (
     SELECT DISTINCT h.counter, h.hour_us
@@ -23,7 +30,9 @@ of_process AS (
         + CASE WHEN moved THEN p.more ELSE 0 END
         + ceil(coalesce(p.rate, 0) * (h.b_us - h.a_us) / us_per_second())::BIGINT AS high,
         moved OR b.anomalies_after > a.anomalies OR t.counter IS NOT NULL AS anomaly,
-        a.coarse OR b.coarse AS coarse
+        a.coarse OR b.coarse AS coarse,
+        CASE WHEN p.first_us < h.b_us AND p.last_us > h.a_us THEN p.first_us END AS from_us,
+        CASE WHEN from_us IS NOT NULL THEN p.last_us END AS to_us
     FROM token_hour AS h
     JOIN token_value AS a ON a.counter = h.counter AND a.edge_us = h.a_us
     JOIN token_value AS b
@@ -39,37 +48,63 @@ of_counter AS (
         sum(low) AS low,
         sum(high) AS high,
         bool_or(anomaly) AS anomaly,
-        bool_or(coarse) AS coarse
+        bool_or(coarse) AS coarse,
+        min(from_us) AS from_us,
+        max(to_us) AS to_us
     FROM of_process
     GROUP BY ALL
 ),
+named AS (
+    SELECT
+        c.server, c.own_metric, c.parallel, u.*,
+        u.from_us > max(u.to_us) OVER (
+            in_order ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS follows,
+        -- Of one name, series that count for themselves may come and go.
+        follows AND (
+            lag(c.own_metric) OVER in_order <> c.own_metric
+            OR lag(c.parallel) OVER in_order = c.parallel
+        ) AS replaces
+    FROM of_counter AS u
+    JOIN (SELECT DISTINCT counter, server, own_metric, parallel FROM token_counter) AS c
+        USING (counter)
+    WINDOW in_order AS (PARTITION BY c.server, u.hour_us ORDER BY u.from_us, u.counter)
+),
+in_turn AS (
+    SELECT
+        *,
+        count(*) FILTER (WHERE follows) OVER (
+            PARTITION BY server, hour_us ORDER BY from_us NULLS FIRST, counter
+        ) AS turn
+    FROM named
+),
 of_ranks AS (
     SELECT
-        c.job_id, c.node, c.source_id, c.model, c.engine, c.kind, c.own_metric, c.parallel,
-        u.hour_us,
-        max(u.tokens) AS tokens,
-        max(u.low) AS low,
-        max(u.high) AS high,
-        bool_or(u.anomaly) AS anomaly,
-        bool_or(u.coarse) AS coarse
-    FROM of_counter AS u
-    JOIN (SELECT DISTINCT ON (counter) * FROM token_counter) AS c USING (counter)
+        server, own_metric, parallel, hour_us, turn,
+        max(tokens) AS tokens,
+        max(low) AS low,
+        max(high) AS high,
+        bool_or(anomaly OR coalesce(replaces, false)) AS anomaly,
+        bool_or(coarse) AS coarse,
+        bool_or(from_us IS NOT NULL) AS counted
+    FROM in_turn
     GROUP BY ALL
 ),
 of_name AS (
     SELECT
-        job_id, node, source_id, model, engine, kind, own_metric, hour_us,
+        server, own_metric, hour_us, turn,
         sum(tokens) AS tokens,
         sum(low) AS low,
         sum(high) AS high,
         bool_or(anomaly) AS anomaly,
-        bool_or(coarse) AS coarse
+        bool_or(coarse) AS coarse,
+        bool_or(counted) AS counted
     FROM of_ranks
     GROUP BY ALL
 ),
-of_engine AS (
+of_server AS (
     SELECT
-        job_id, node, source_id, model, engine, kind, hour_us,
+        server, hour_us, turn,
         -- Rows without a metric are of another time, not of another name: see token_counter.sql.
         coalesce(max(tokens) FILTER (WHERE own_metric IS NOT NULL), 0)
         + coalesce(max(tokens) FILTER (WHERE own_metric IS NULL), 0) AS tokens,
@@ -78,9 +113,19 @@ of_engine AS (
         coalesce(max(high) FILTER (WHERE own_metric IS NOT NULL), 0)
         + coalesce(max(high) FILTER (WHERE own_metric IS NULL), 0) AS high,
         bool_or(anomaly) AS anomaly,
-        bool_or(coarse) AS coarse
+        bool_or(coarse) AS coarse,
+        bool_or(counted) AS counted,
+        bool_or(token_frontend(own_metric)) AS frontend
     FROM of_name
     GROUP BY ALL
+),
+counting AS (
+    SELECT s.*, c.job_id, c.model, c.kind
+    FROM of_server AS s
+    JOIN (SELECT DISTINCT server, job_id, model, kind FROM token_counter) AS c USING (server)
+    QUALIFY
+        NOT frontend
+        OR NOT bool_or(counted AND NOT frontend) OVER (PARTITION BY job_id, hour_us, kind)
 )
 SELECT
     job_id,
@@ -95,5 +140,5 @@ SELECT
         CASE WHEN bool_or(coarse) THEN 'coarse_counter' END,
         CASE WHEN bool_or(anomaly) THEN 'token_anomaly' END
     ), '') AS reasons
-FROM of_engine
+FROM counting
 GROUP BY job_id, hour_us, model, kind

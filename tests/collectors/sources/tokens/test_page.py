@@ -50,7 +50,12 @@ def values(text):
 def test_vllm_engines_apart():
     found = parse(VLLM)
     assert roles(VLLM) == {
-        ("m-8b", "0"): {"prompt_all": 1000, "prompt_cached": 400, "generated": 70},
+        ("m-8b", "0"): {
+            "prompt_all": 1000,
+            "prompt_computed": 600,
+            "prompt_cached": 400,
+            "generated": 70,
+        },
         ("m-8b", "1"): {"prompt_all": 500},
     }
     assert {s.since_us for s in found} == {1_768_464_000_500_000}

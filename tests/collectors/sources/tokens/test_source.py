@@ -65,3 +65,43 @@ def test_rows_name_the_run_and_the_cluster(endpoint, sink, step):
     endpoint.body = "vllm:generation_tokens_total 5\n"
     step()
     assert {(r["run"], r["cluster"]) for r in sink.of("tokens", TOKENS)} == {(7, "east")}
+
+
+UTIL = {"ts_us": 0, "device_id": "GPU-a", "sm_util": 0}
+
+
+def test_a_server_is_left_asleep_while_its_board_does_nothing(endpoint, sink):
+    """It is asked once more after the board has worked: then its last tokens are known."""
+    host = Host("n1", VirtualClock(T0), Log("text"), Output(sink), cluster="east")
+    source = TokenSource(source_id="chat", url=endpoint.url, job_id="j", while_busy=True)
+    schedule = Schedule(host.clock)
+    Tokens(TokenKeys(tokens=[source]), host).plan(Plan(schedule, host))
+    endpoint.body = "vllm:generation_tokens_total 5\n"
+
+    def asked():
+        """Let 5 s go by; return how often the server was asked in them."""
+        before = len(sink.of("tokens", TOKENS))
+        schedule.run(host.clock.monotonic_us() + 5 * S, threading.Event())
+        return len(sink.of("tokens", TOKENS)) - before
+
+    def works(percent):
+        host.add("state", **{**UTIL, "ts_us": host.now_us(), "sm_util": percent})
+
+    assert [asked(), asked()] == [2, 1]  # nothing is known of its board
+    job = {"job_id": "j", "cluster": "east", "device_id": "GPU-a", "start_us": T0, "end_us": None}
+    host.output.allocations([job], ())
+    assert asked() == 1
+    works(0)
+    assert [asked(), asked(), asked()] == [0, 0, 0]
+    works(40)
+    assert [asked(), asked()] == [1, 1]  # it goes on working, though no new gauge says so
+    works(0)
+    assert [asked(), asked()] == [0, 0]
+    works(40)
+    works(0)
+    assert [asked(), asked()] == [1, 0]
+    works(None)
+    assert asked() == 0
+    # Another job's board says nothing of this one.
+    host.output.allocations([{**job, "job_id": "other"}], ())
+    assert asked() == 1
