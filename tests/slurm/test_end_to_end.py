@@ -194,9 +194,6 @@ def run_jobs(root: Path, cluster: Cluster, lake: Path, ports: tuple[int, int]) -
     cluster.wait(wide, "COMPLETED")
     spans = [Span(wide, [0, 1], *times(cluster, wide))]
 
-    again = cluster.submit("exec sleep 4", "--gres=gpu:1", "--requeue", "-J", "again")
-    spans.append(requeued(cluster, lake, again))
-    unseen = cluster.lose("prolog_slurmd", "exec sleep 4", "--gres=gpu:1", "-J", "unseen")
     pid_file = root / "pid"
     command_line = f"echo $$ > {pid_file}; exec sleep 60"
     lost = cluster.lose("epilog_slurmd", command_line, "--gres=gpu:1", "-J", "lost")
@@ -206,6 +203,10 @@ def run_jobs(root: Path, cluster: Cluster, lake: Path, ports: tuple[int, int]) -
     lost_times = times(cluster, lost)
     closed = f"job {lost}: its epilog is lost"
     until(lambda: closed in (root / "daemon.log").read_text(), "it is not closed", 60)
+
+    again = cluster.submit("exec sleep 4", "--gres=gpu:1", "--requeue", "-J", "again")
+    spans.append(requeued(cluster, lake, again))
+    unseen = cluster.lose("prolog_slurmd", "exec sleep 4", "--gres=gpu:1", "-J", "unseen")
     for job_id in (again, unseen):
         cluster.wait(job_id, "COMPLETED")
 

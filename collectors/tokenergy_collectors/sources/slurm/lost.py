@@ -70,6 +70,19 @@ def conclude(one: Held, facts: JobFacts | None, now_us: int) -> bool:
     return True
 
 
+def refine(one: Held, facts: JobFacts | None) -> bool:
+    """Narrow a concluded end to the second that Slurm tells; return whether it did."""
+    told = facts is not None and facts.over and facts.restarts <= one.restart
+    if one.end is None or facts is None or not told or facts.end_s is None:
+        return False
+    after_us = max(one.end.after_us, facts.end_s * S_US)
+    before_us = min(one.end.before_us, (facts.end_s + 1) * S_US)
+    if after_us > before_us:  # the two contradict each other: what was seen here counts
+        return False
+    one.end = End((after_us + before_us) // 2, "scontrol", after_us, before_us)
+    return True
+
+
 def conclude_alone(one: Held) -> bool:
     """Decide without Slurm whether an absent job has ended; return whether it has."""
     if one.alive_us is None or one.absent_us is None:

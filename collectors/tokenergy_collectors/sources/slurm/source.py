@@ -135,6 +135,7 @@ class SlurmJobs(Source[SlurmKeys]):
         for one in unknown:
             if not self._ask(one, now_us):
                 break
+        self._refine(now_us)
         self._adopt(now_us)
         for one in missing:
             decide = self._asker.decide(one, now_us)
@@ -165,6 +166,20 @@ class SlurmJobs(Source[SlurmKeys]):
             ended = self._tracker.settle(one)
             self._record([one, *ended], edge=bool(ended))
         return True
+
+    def _refine(self, now_us: int) -> None:
+        """Tell which epilogs are lost as the next job shows; ask Slurm when theirs ended."""
+        with self._lock:
+            followed = self._tracker.followed()
+        for one in followed:
+            try:
+                facts = self._asker.facts(one.job_id, now_us)
+            except AskError:
+                facts = None
+            with self._lock:
+                if lost.refine(one, facts):
+                    self._record([one], edge=False)
+            self.host.warn("error", None, f"slurm: job {one.job_id}: {_lost(one)}")
 
     def _adopt(self, now_us: int) -> None:
         """Ask Slurm for the starts of allocations of which only the epilog was told.

@@ -47,6 +47,7 @@ class Tracker:
         self._on_board: dict[int, list[Held]] = {}
         self._last_us = 0
         self._orphans: list[tuple[HookEvent, int]] = []
+        self._followed: list[Held] = []
         for one in known:
             self._add(one)
 
@@ -153,7 +154,13 @@ class Tracker:
                 end_us = min(at_us, first.gone_us(at_us))
                 first.end = End(end_us, "next", min(first.known_us, end_us), at_us)
                 ended.append(first)
+        self._followed += ended
         return ended
+
+    def followed(self) -> list[Held]:
+        """Return the allocations that ended by what followed on their boards, each once."""
+        found, self._followed = self._followed, []
+        return found
 
     def _exclude(self, first: Held, second: Held) -> bool:
         """Whether an allocation that began earlier cannot go on beside a later one."""

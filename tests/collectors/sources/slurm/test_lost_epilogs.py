@@ -113,6 +113,19 @@ def test_the_next_job_on_a_whole_board_ends_the_one_before(rig):
     assert ends(rig) == {"17": (21.0, "next", 20.0, 23.5), "18": (None,) * 4}
 
 
+def test_slurm_tells_when_one_ended_that_the_next_shows_to_be_over(rig):
+    start(rig, "17")
+    rig.run(10.6)
+    rig.processes.jobs.clear()
+    rig.scontrol.jobs["17"] = answer(state="FAILED", end="2026-01-15T08:00:10", gres="")
+    start(rig, "18", at_s=11.5)
+    rig.run(2)
+    # It had a process at 10 s, and ended in the second that Slurm tells.
+    assert ends(rig)["17"] == (10.5, "scontrol", 10.0, 11.0)
+    [text] = rig.told()
+    assert "job 17: its epilog is lost; by scontrol it ended within 1.0 s" in text
+
+
 def test_one_that_is_still_seen_is_not_ended_by_the_next(rig):
     start(rig, "17")
     rig.run(20)
