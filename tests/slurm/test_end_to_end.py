@@ -171,46 +171,13 @@ def run_everything(root: Path, cluster: Cluster) -> Done:
 
 def run_jobs(root: Path, cluster: Cluster, lake: Path, ports: tuple[int, int]) -> Done:
     """Run the jobs, and return what Slurm and they themselves say of them."""
-    python = f"{sys.executable} {WORK}"
-    train, serve = root / "train.json", root / "serve.json"
-    wide = cluster.submit("exec sleep 12", "--gres=gpu:2", "-J", "wide", "-A", "physics")
-    training = cluster.submit(
-        f"{python} train {ports[0]} {train} || {python} train {ports[0]} {train}",
-        *("--gres=gpu:1", "-J", "train"),
-    )
-    serving = cluster.submit(
-        f"exec {python} serve {ports[1]} {serve}", "--gres=shard:2", "-J", "serve it"
-    )
-    other = cluster.submit("exec sleep 8", "--gres=shard:1", "-J", "a=b\tc")
-    assert [wide, training, serving, other] == ["101", "102", "103", "104"]
-    array = cluster.submit("exec sleep 4", "--gres=shard:1", "--array=0-1", "-J", "sweep")
-    cluster.wait(wide, "RUNNING")
-    cluster.run("scontrol", "suspend", wide)
-    cluster.wait(wide, "SUSPENDED")
-    cluster.run("scontrol", "resume", wide)
-    # Garbage and half a line: told, and nothing more.
-    (cluster.spool / "0-garbage.event").write_bytes(b"\x00\xff\n")
-    (cluster.spool / "0-half.event").write_bytes(b"tokenergy-slurm-1\tevent=pro")
-    cluster.wait(wide, "COMPLETED")
-    spans = [Span(wide, [0, 1], *times(cluster, wide))]
-
-    pid_file = root / "pid"
-    command_line = f"echo $$ > {pid_file}; exec sleep 60"
-    lost = cluster.lose("epilog_slurmd", command_line, "--gres=gpu:1", "-J", "lost")
-    until(lambda: pid_file.exists() and pid_file.read_text().strip(), "lost: does not run", 60)
-    os.kill(int(pid_file.read_text()), signal.SIGKILL)
-    cluster.wait(lost, "FAILED")
-    lost_times = times(cluster, lost)
-    closed = f"job {lost}: its epilog is lost"
-    until(lambda: closed in (root / "daemon.log").read_text(), "it is not closed", 60)
-
+    jobs, array = overlapping(root, cluster, ports)
+    cluster.wait(jobs["wide"], "COMPLETED")
+    lost = without_epilog(root, cluster, lake)
     again = cluster.submit("exec sleep 4", "--gres=gpu:1", "--requeue", "-J", "again")
-    spans.append(requeued(cluster, lake, again))
+    first = requeued(cluster, lake, again)
     unseen = cluster.lose("prolog_slurmd", "exec sleep 4", "--gres=gpu:1", "-J", "unseen")
-    for job_id in (again, unseen):
-        cluster.wait(job_id, "COMPLETED")
-
-    for job_id in (training, serving, other):
+    for job_id in (again, unseen, jobs["train"], jobs["serve"], jobs["other"]):
         cluster.wait(job_id, "COMPLETED")
     tasks = cluster.tasks(array)
     assert sorted(tasks) == ["0", "1"]
@@ -218,38 +185,70 @@ def run_jobs(root: Path, cluster: Cluster, lake: Path, ports: tuple[int, int]) -
         cluster.wait(job_id, "COMPLETED")
     last = cluster.submit("exec sleep 3", "--gres=gpu:4", "-J", "all")
     cluster.wait(last, "COMPLETED")
+
     part = WHOLE // SHARDS
-    spans += [
-        Span(training, [2], *times(cluster, training)),
-        Span(serving, [3], *times(cluster, serving), 2 * part),
-        Span(other, [3], *times(cluster, other), part),
+    spans = [
+        *(lost, first),
+        Span(jobs["wide"], [0, 1], *times(cluster, jobs["wide"])),
+        Span(jobs["train"], [2], *times(cluster, jobs["train"])),
+        Span(jobs["serve"], [3], *times(cluster, jobs["serve"]), 2 * part),
+        Span(jobs["other"], [3], *times(cluster, jobs["other"]), part),
         *(Span(job_id, [3], *times(cluster, job_id), part) for job_id in tasks.values()),
         Span(again, place_of(lake, again, 2), *times(cluster, again)),
         Span(unseen, place_of(lake, unseen, 1), *times(cluster, unseen)),
-        Span(lost, place_of(lake, lost, 1), *lost_times),
         Span(last, [0, 1, 2, 3], *times(cluster, last)),
     ]
     until(lambda: len(ended(lake)) == sum(len(one.places) for one in spans), "not recorded", 60)
-    devices = Lake(lake).read("device").to_pylist()
-    by_minor = {row["minor"]: row["device_id"] for row in devices}
-    assert {row["minor"]: row["index"] for row in devices} == {
-        minor: index for index, minor in enumerate(MINORS)
+    names = {job_id: f"sweep {array}_{task}" for task, job_id in tasks.items()}
+    names |= {jobs["wide"]: "wide", jobs["serve"]: "serve it", jobs["other"]: "a=b\tc"}
+    counted = [json.loads((root / f"{name}.json").read_text()) for name in ("train", "serve")]
+    files = sorted(path.name for path in cluster.spool.iterdir())
+    return Done(lake, boards_of(lake), spans, names, lost.job_id, *counted, files)
+
+
+def overlapping(root: Path, cluster: Cluster, ports: tuple[int, int]) -> tuple[dict[str, str], str]:
+    """Submit jobs that run beside each other; return their ids, and that of the array."""
+    python = f"{sys.executable} {WORK}"
+    train = f"{python} train {ports[0]} {root}/train.json"
+    serve = f"exec {python} serve {ports[1]} {root}/serve.json"
+    shard = "--gres=shard:1"
+    jobs = {
+        "wide": cluster.submit("exec sleep 12", "--gres=gpu:2", "-J", "wide", "-A", "physics"),
+        "train": cluster.submit(f"{train} || {train}", "--gres=gpu:1", "-J", "train"),
+        "serve": cluster.submit(serve, "--gres=shard:2", "-J", "serve it"),
+        "other": cluster.submit("exec sleep 8", shard, "-J", "a=b\tc"),
     }
-    return Done(
-        lake,
-        [by_minor[place] for place in range(4)],
-        spans,
-        {
-            wide: "wide",
-            serving: "serve it",
-            other: "a=b\tc",
-            **{job_id: f"sweep {array}_{task}" for task, job_id in tasks.items()},
-        },
-        lost,
-        json.loads(train.read_text()),
-        json.loads(serve.read_text()),
-        sorted(path.name for path in cluster.spool.iterdir()),
-    )
+    assert list(jobs.values()) == ["101", "102", "103", "104"]  # as the configuration says
+    array = cluster.submit("exec sleep 4", shard, "--array=0-1", "-J", "sweep")
+    cluster.wait(jobs["wide"], "RUNNING")
+    cluster.run("scontrol", "suspend", jobs["wide"])
+    cluster.wait(jobs["wide"], "SUSPENDED")
+    cluster.run("scontrol", "resume", jobs["wide"])
+    # Garbage and half a line: told, and nothing more.
+    (cluster.spool / "0-garbage.event").write_bytes(b"\x00\xff\n")
+    (cluster.spool / "0-half.event").write_bytes(b"tokenergy-slurm-1\tevent=pro")
+    return jobs, array
+
+
+def without_epilog(root: Path, cluster: Cluster, lake: Path) -> Span:
+    """Kill a job whose epilog is lost, and wait until it is closed all the same."""
+    pid = root / "pid"
+    command_line = f"echo $$ > {pid}; exec sleep 60"
+    job_id = cluster.lose("epilog_slurmd", command_line, "--gres=gpu:1", "-J", "lost")
+    until(lambda: pid.exists() and pid.read_text().strip(), "lost: it does not run", 60)
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    cluster.wait(job_id, "FAILED")
+    closed = f"job {job_id}: its epilog is lost"
+    until(lambda: closed in (root / "daemon.log").read_text(), "it is not closed", 60)
+    return Span(job_id, place_of(lake, job_id, 1), *times(cluster, job_id))
+
+
+def boards_of(lake: Path) -> list[str]:
+    """Return the boards in the order of their device files, which is that of Slurm's numbers."""
+    devices = Lake(lake).read("device").to_pylist()
+    by_minor = {row["minor"]: row for row in devices}
+    assert [by_minor[minor]["index"] for minor in MINORS] == [0, 1, 2, 3]
+    return [by_minor[place]["device_id"] for place in range(4)]
 
 
 def requeued(cluster: Cluster, lake: Path, job_id: str) -> Span:
