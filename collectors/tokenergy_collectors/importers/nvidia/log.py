@@ -20,10 +20,16 @@ from tokenergy_collectors.base.csvfile import BadValueError, CsvFile, Progress
 from tokenergy_collectors.base.leftout import LeftOut, shown
 from tokenergy_collectors.base.timestamps import OUTSIDE, BadInstantError, StampReader
 from tokenergy_collectors.importers.nvidia.columns import column_name, is_header, parse_header
+from tokenergy_collectors.importers.nvidia.dmon import Dmon
 from tokenergy_collectors.importers.nvidia.fast import add_chunk
 from tokenergy_collectors.importers.nvidia.naming import Name
 from tokenergy_collectors.importers.nvidia.readings import Readings
-from tokenergy_collectors.importers.nvidia.shapes import WANTED, begins_with_stamp, shape_of
+from tokenergy_collectors.importers.nvidia.shapes import (
+    DMON,
+    WANTED,
+    begins_with_stamp,
+    shape_of,
+)
 from tokenergy_collectors.importers.nvidia.splitting import delimiter_of, joined
 
 NO_READING = "no reading"
@@ -116,6 +122,7 @@ class _LogReader:
         self.section: Readings | None = None
         self._given = columns is not None
         self._delimiter = ","
+        self._dmon: Dmon | None = None
         self._row: list[str] = []
         self._problem: tuple[int, str] | None = None
         if columns is not None:
@@ -124,7 +131,9 @@ class _LogReader:
     def take(self, chunk: bytes) -> None:
         """Read whole lines."""
         section = self.section
-        if section is not None and add_chunk(section, chunk, len(section.columns.names)):
+        # The fast reader knows separators; dmon's columns are in line.
+        fast = section is not None and self._dmon is None
+        if fast and section and add_chunk(section, chunk, len(section.columns.names)):
             self._file.skip(chunk)
             return
         if section is not None and len(chunk) > _PIECE_BYTES:
@@ -141,7 +150,7 @@ class _LogReader:
             self._before_header(line)
             return
         cells = self._cells(line)
-        if "\0" not in line and is_header(cells, first=False):
+        if "\0" not in line and (self._names_columns(line) or is_header(cells, first=False)):
             return
         whole = len(cells) == len(section.columns.names) and not (
             self._row and _outline(cells[-1]) != _outline(self._row[-1])
@@ -186,6 +195,8 @@ class _LogReader:
         if self.section is None:
             self._before_header(line)
             return
+        if self._names_columns(line):
+            return
         if self._given and not self._row:
             self._delimiter = self.section.delimiter = delimiter_of(line)
         cells = self._cells(line)
@@ -198,6 +209,10 @@ class _LogReader:
     def _before_header(self, line: str) -> None:
         """Look for the first header; a log may begin with a line of the driver."""
         shape = shape_of(line)
+        if shape == DMON:
+            self._dmon = Dmon(line)
+            self._begin(self._dmon.names)
+            return
         if shape is not None:
             raise BadValueError(f"is {shape}: expected a log of {WANTED}; record that instead")
         if begins_with_stamp(line):
@@ -253,7 +268,19 @@ class _LogReader:
     def _leave_out(self, reason: str, line: str) -> None:
         self.log.left_out.add(reason, self._file.line, line)
 
+    def _names_columns(self, line: str) -> bool:
+        """Whether a line is one of dmon's headers, which it repeats; others begin a section."""
+        if self._dmon is None or not line.lstrip().startswith("#"):
+            return False
+        if self._dmon.is_header(line) and self.section is not None:
+            names = self._dmon.header(line)
+            if list(map(column_name, names)) != self.section.columns.names:
+                self._begin(names)
+        return True
+
     def _cells(self, line: str) -> list[str]:
+        if self._dmon is not None:
+            return self._dmon.cells(line)
         if '"' in line:
             return next(csv.reader([line], delimiter=self._delimiter, skipinitialspace=True), [])
         return [cell.lstrip(" ") for cell in line.split(self._delimiter)]

@@ -10,10 +10,12 @@ import re
 WANTED = "nvidia-smi --query-gpu=timestamp,uuid,index,power.draw --format=csv -l 1"
 """A command that writes a log as it is wanted."""
 
+DMON = "a log of nvidia-smi dmon"
+
 _SHAPES = (
     (re.compile(r"<\?xml|<!DOCTYPE|<nvidia_smi_log"), "the XML of nvidia-smi -q -x"),
     (re.compile(r"#.*\bgpu\b.*\bpid\b", re.IGNORECASE), "a log of nvidia-smi pmon"),
-    (re.compile(r"#.*\bgpu\b", re.IGNORECASE), "a log of nvidia-smi dmon"),
+    (re.compile(r"#.*\bgpu\b", re.IGNORECASE), DMON),
     (re.compile(r"\+[-=]{3,}|\|\s*NVIDIA-SMI "), "the table that nvidia-smi prints"),
     (re.compile(r"=+\s*NVSMI LOG"), "the report of nvidia-smi -q"),
     (re.compile(r"[{\[]\s*([\"{\[]|$)"), "JSON"),

@@ -165,7 +165,7 @@ def test_an_odd_line_costs_the_fast_reader_only_its_piece(
     ("text", "said"),
     [
         ("# gpu    pwr  gtemp\n# Idx      W      C\n    0    119     59\n", "nvidia-smi dmon"),
-        ("#Date       Time        gpu    pwr\n", "nvidia-smi dmon"),
+        ("#Date       Time        gpu    pwr\n", "has no readings"),
         ("# gpu         pid   type     sm\n", "nvidia-smi pmon"),
         ("Mon Mar  2 10:00:00 2026\n+------------+\n", "the table that nvidia-smi prints"),
         ("| NVIDIA-SMI 550.90.07   Driver Version: 550.90.07 |\n", "the table"),
