@@ -13,6 +13,7 @@ from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
 from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
 from tokenergy_collectors.sources.reports.source import TokenReports
+from tokenergy_collectors.sources.slurm.source import SlurmJobs
 from tokenergy_collectors.sources.source import Source
 from tokenergy_collectors.sources.textfile.source import Textfiles
 from tokenergy_collectors.sources.tokens.source import Tokens
@@ -26,6 +27,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         Tokens,
         TokenReports,
         Jobs,
+        SlurmJobs,
         KubernetesPods,
         Textfiles,
         Gpus,

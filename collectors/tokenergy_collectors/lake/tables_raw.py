@@ -171,7 +171,8 @@ JOBS = Table(
         col(
             "method",
             "string",
-            "how the allocation was learned: declared, cgroup, podresources, prometheus",
+            "how the allocation was learned: declared, podresources, prometheus, hook (of a "
+            "scheduler), cgroup (a hook, and the job has no process left)",
         ),
         col(
             "recorded_us",

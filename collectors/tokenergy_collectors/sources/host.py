@@ -79,6 +79,8 @@ class Output:
         self, rows: Iterable[Mapping[str, Any]], spread: Collection[str], *, source: str = "jobs"
     ) -> None:
         """Pass the node's allocations to the listeners: those of one source, and of the others."""
+        if not self._listeners:  # they listen from before the first allocations, or never
+            return
         self._allocations[source] = (list(rows), spread)
         every = list(self._allocations.values())
         all_rows = [row for found, _ in every for row in found]

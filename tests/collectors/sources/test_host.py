@@ -47,6 +47,19 @@ def test_readings_and_allocations_go_to_listeners_only():
     ]
 
 
+def test_allocations_of_one_source_do_not_replace_those_of_another():
+    listener = Listener()
+    output = Output()
+    output.listen(listener)
+    output.allocations([{"job_id": "a"}], {"a"})
+    output.allocations([{"job_id": "17"}], {"17"}, source="slurm")
+    output.allocations([{"job_id": "b"}], ())
+    assert listener.calls[1:] == [
+        ("allocations", [{"job_id": "a"}, {"job_id": "17"}], {"a", "17"}),
+        ("allocations", [{"job_id": "b"}, {"job_id": "17"}], {"17"}),
+    ]
+
+
 def test_a_sink_gets_what_comes_after_it_was_added():
     spool, listener = Spool(), Listener()
     output = Output()

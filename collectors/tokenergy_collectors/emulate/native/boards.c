@@ -107,7 +107,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count,
     }
 
 CONSTANT(nvmlDeviceGetIndex, unsigned, index)
-CONSTANT(nvmlDeviceGetMinorNumber, unsigned, index)
+CONSTANT(nvmlDeviceGetMinorNumber, unsigned, te_board(index)->minor)
 CONSTANT(nvmlDeviceGetBoardId, unsigned, te_board(index)->pci_bus << 8)
 CONSTANT(nvmlDeviceGetEnforcedPowerLimit, unsigned, te_board(index)->limit_mw)
 CONSTANT(nvmlDeviceGetPowerManagementLimit, unsigned, te_board(index)->limit_mw)

@@ -50,6 +50,7 @@ def describe_board(record: Any, board: Board) -> None:
         "architecture": generation.architecture,
         "capability_major": generation.capability[0],
         "capability_minor": generation.capability[1],
+        "minor": identity.minor,
         "unsupported": sum(layout.UNSUPPORTED[name] for name in identity.unsupported),
         "max_mhz": [board.max_clock_mhz(domain) for domain in range(layout.CLOCKS)],
     }

@@ -63,7 +63,7 @@ BOARD = np.dtype(
         ("unsupported", "u4"),
         ("max_mhz", "u4", (CLOCKS,)),
         ("failure", "i4"),
-        ("unused", "u4"),
+        ("minor", "u4"),
     ],
     align=True,
 )

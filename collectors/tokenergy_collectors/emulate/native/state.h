@@ -64,7 +64,7 @@ struct te_board {
     uint32_t unsupported;
     uint32_t max_mhz[TE_CLOCKS]; /* by NVML's domain: graphics, SM, memory, video */
     _Atomic int32_t failure;     /* NVML's code for every call on this board; 0 if it works */
-    uint32_t unused;
+    uint32_t minor;              /* number of its device file */
 };
 
 struct te_process {

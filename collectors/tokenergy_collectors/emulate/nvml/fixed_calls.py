@@ -55,9 +55,9 @@ def _constant(value: int) -> Read:
     return lambda board, at_us: value
 
 
-def _index(board: Board, at_us: int) -> int:
+def _minor(board: Board, at_us: int) -> int:
     del at_us
-    return board.identity.index
+    return board.identity.minor
 
 
 def _architecture(board: Board, at_us: int) -> int:
@@ -73,7 +73,7 @@ def _capability(part: int, board: Board, at_us: int) -> int:
 _VIDEO = [_constant(0), _constant(_VIDEO_PERIOD_US)]
 
 SCALARS: list[tuple[str, Any, Sequence[Read], str]] = [
-    ("nvmlDeviceGetMinorNumber", c_uint, [_index], ""),
+    ("nvmlDeviceGetMinorNumber", c_uint, [_minor], ""),
     ("nvmlDeviceGetArchitecture", c_uint, [_architecture], ""),
     (
         "nvmlDeviceGetCudaComputeCapability",

@@ -43,6 +43,7 @@ class BoardIdentity:
 
     Attributes:
         mig: the profiles of its MIG instances; None where MIG is off.
+        minor: the minor number of its device file.
     """
 
     index: int
@@ -54,6 +55,7 @@ class BoardIdentity:
     memory_bytes: int
     unsupported: frozenset[str]
     mig: tuple[str, ...] | None = None
+    minor: int = 0
 
 
 class Board:

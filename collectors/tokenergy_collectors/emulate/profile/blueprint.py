@@ -46,6 +46,7 @@ def identity(profile: Profile, node: str, index: int) -> BoardIdentity:
         memory_bytes=int(spec.memory_gib * 2**30),
         unsupported=frozenset(spec.unsupported),
         mig=profile.nodes[node].mig_of(index),
+        minor=profile.nodes[node].minor_of(index),
     )
 
 

@@ -81,7 +81,8 @@ class NodeSpec(Strict):
     `boards` names a table of the profile, or else a shipped board. `power_gain_ppm` and
     `power_offset_mw` list one number a board and replace those drawn for its kind; they change the
     power reading, never true power or the energy counter. `mig` divides boards, by their index,
-    into MIG instances; jobs still run on whole boards.
+    into MIG instances; jobs still run on whole boards. `minors` lists the minor numbers of the
+    boards' device files, which are in NVML's order unless it says otherwise.
     """
 
     boards: str
@@ -93,6 +94,11 @@ class NodeSpec(Strict):
     power_gain_ppm: list[int] = Field(default_factory=list)
     power_offset_mw: list[int] = Field(default_factory=list)
     mig: dict[str, list[str]] = Field(default_factory=dict)
+    minors: list[int] = Field(default_factory=list)
+
+    def minor_of(self, index: int) -> int:
+        """Return the minor number of a board's device file."""
+        return self.minors[index] if self.minors else index
 
     def mig_of(self, index: int) -> tuple[str, ...] | None:
         """Return the MIG profiles of a board; None where MIG is off."""
@@ -120,4 +126,13 @@ class NodeSpec(Strict):
                 raise ValueError(
                     f"{key}: {given} values; expected none or {self.count}, one a board"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _minors_differ(self) -> NodeSpec:
+        wrong = len(set(self.minors)) != self.count or not all(0 <= n < 1024 for n in self.minors)
+        if self.minors and wrong:
+            raise ValueError(
+                f"minors: {self.minors}: expected {self.count} different numbers from 0 to 1023"
+            )
         return self

@@ -87,6 +87,10 @@ class DeclaredJobs:
         if path is not None:
             read_jobs(path, cluster=cluster, left_out=LeftOut())
 
+    def declare(self, rows: Iterable[AllocationRow]) -> None:
+        """Take further rows of the `jobs` table, or later states of earlier ones."""
+        self._rows.extend(rows)
+
     def changes(self, now_us: int) -> JobChanges:
         """Return what is new since the last call; the file is read only if it has changed.
 
@@ -163,7 +167,9 @@ class DeclaredJobs:
         history = DeviceHistory(self._sightings)
         for one in _sightings(self._node, self._boards, now_us):
             before = history.as_of(one.device_id, now_us)
-            if before is None or replace(one, ts_us=before.ts_us, minor=before.minor) != before:
+            if before is not None and one.minor is None:
+                one = replace(one, minor=before.minor)
+            if before is None or replace(one, ts_us=before.ts_us) != before:
                 self._sightings.append(one)
 
     def _identity(self, rows: Iterable[AllocationRow]) -> Identity:
@@ -196,7 +202,7 @@ class DeclaredJobs:
 def _sightings(node: str, boards: Iterable[Board], now_us: int) -> Iterator[Sighting]:
     """Yield the boards of a node and their MIG instances, as seen now."""
     for board in boards:
-        yield Sighting(now_us, board.device_id, node, board.index, board.pci)
+        yield Sighting(now_us, board.device_id, node, board.index, board.pci, board.minor)
         for one in board.instances:
             yield Sighting(
                 now_us, one.device_id, node, mig_parent=board.device_id, mig_ppm=one.share_ppm

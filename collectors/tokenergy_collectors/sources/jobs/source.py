@@ -57,7 +57,12 @@ class Jobs(Source[JobKeys]):
 
     def begin(self) -> None:
         """Pass on the allocations that are already in the lake."""
-        self.host.output.allocations(self._jobs.here(), self._jobs.spread)
+        self._show()
+
+    def _show(self) -> None:
+        """Pass on the declared allocations; other sources pass on those that they learned."""
+        here = [row for row in self._jobs.here() if row["method"] == "declared"]
+        self.host.output.allocations(here, self._jobs.spread)
 
     def plan(self, plan: Plan) -> None:
         """Look for new allocations every 10 s."""
@@ -78,7 +83,7 @@ class Jobs(Source[JobKeys]):
             host.warn("error", None, f"jobs: {remark}")
         if changes.rows:
             host.output.add("jobs", [JOBS.make_row(**row) for row in changes.rows])
-            host.output.allocations(self._jobs.here(), self._jobs.spread)
+            self._show()
         for edge_us in sorted(changes.edges_us):
             self._plan.edge_at(edge_us - host.offset_us)
         return None

@@ -2,13 +2,16 @@
 
 import ctypes
 import subprocess
+import tomllib
+from contextlib import nullcontext
 
 import pynvml
 import pytest
 
-from tests.support.emulated import small_profile
+from tests.support.emulated import SMALL, Walk, small_profile
 from tokenergy_collectors.emulate.nvml.fixed_calls import generation
 from tokenergy_collectors.emulate.nvml.library import NvmlLibrary
+from tokenergy_collectors.emulate.profile.profile import Profile
 
 INSTANT = pynvml.NVML_FI_DEV_POWER_INSTANT
 AVERAGE = pynvml.NVML_FI_DEV_POWER_AVERAGE
@@ -44,6 +47,20 @@ def code_of(call, *arguments):
 def raw(name, *arguments):
     """Call a function as a C program would."""
     return pynvml._nvmlGetFunctionPointer(name)(*arguments)
+
+
+@pytest.mark.parametrize("kind", ["python", "c"])
+def test_device_files_may_be_numbered_in_another_order(request, kind):
+    text = SMALL.replace("count = 4", "count = 4\nminors = [3, 0, 6, 1]")
+    profile = Profile.model_validate(tomllib.loads(text))
+    node = Walk(profile).node if kind == "python" else nullcontext()
+    if kind == "c":
+        request.getfixturevalue("native")(profile)
+    with node:
+        pynvml.nvmlInit()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(4)]
+        assert [pynvml.nvmlDeviceGetMinorNumber(one) for one in handles] == [3, 0, 6, 1]
+        pynvml.nvmlShutdown()
 
 
 def test_boards_introduce_themselves(running):

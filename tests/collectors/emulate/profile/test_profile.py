@@ -52,6 +52,8 @@ def test_shipped_profiles_load(name):
         ("seed = 7", "", ["seed", "required"]),
         ("seed = 7", "seed = ", ["is not valid TOML"]),
         ("count = 4", "count = 4\npower_gain_ppm = [1]", ["power_gain_ppm", "1 values", "4"]),
+        ("count = 4", "count = 4\nminors = [0, 1, 2]", ["minors", "4 different numbers"]),
+        ("count = 4", "count = 4\nminors = [0, 1, 2, 2]", ["minors", "4 different numbers"]),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(tmp_path, old, new, parts):

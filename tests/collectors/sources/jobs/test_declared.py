@@ -167,3 +167,24 @@ def test_job_ids_of_two_clusters_spread_apart(path):
     jobs = DeclaredJobs("n1", boards(), path)
     jobs.changes(T0)
     assert jobs.spread == {"b/j"}
+
+
+def test_a_device_file_is_that_of_the_boards_as_they_are(path):
+    found = boards()
+    found[0].minor, found[1].minor = 1, 0
+    path.write_text(HEADER + "j,n1,nvidia1,1768464000,,A\n")
+    changes = DeclaredJobs("n1", found, path).changes(T0)
+    assert told(changes) == [("j", "GPU-0", None, "A")]
+    assert changes.remarks == []  # not read as an index
+
+
+def test_rows_are_declared_as_they_come(path):
+    jobs = DeclaredJobs("n1", boards(), path)
+    row = {**jobs.changes(T0).rows[0], "job_id": "m", "device_id": "1", "allocation_id": "a"}
+    del row["recorded_us"]
+    jobs.declare([{**row, "end_us": None}])
+    assert told(jobs.changes(T0 + 1)) == [("m", "GPU-1", None, "A")]
+    jobs.declare([row])
+    assert told(jobs.changes(T0 + 2)) == [("m", "GPU-1", T0 + 10_000_000, "A")]
+    jobs.declare([row])
+    assert told(jobs.changes(T0 + 3)) == []
