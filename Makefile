@@ -42,7 +42,7 @@ e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the
 	@$(BIN)/python -m pytest tests/dags -m e2e
 
 e2e-slurm: .venv/dev.stamp ## run jobs in a real Slurm on emulated boards (1 minute; root, slurm-wlm, munge, gcc)
-	@$(BIN)/python -m pytest tests/slurm -m e2e
+	@$(BIN)/python -m pytest tests/slurm -m e2e -rP
 
 e2e-prometheus: .venv/dev.stamp ## import from a real Prometheus that scraped an emulated node, and compare with the truth (2 minutes)
 	@$(BIN)/python -m pytest tests/prometheus -m e2e -rP
