@@ -73,12 +73,11 @@ class Receiver:
                 one.new = False
         return copies, refused
 
-    def forget(self, before_us: int) -> None:
-        """Forget counts of which nothing came since an instant (us UTC)."""
+    def forget(self, before_us: int) -> list[Latest]:
+        """Forget counts of which nothing came since an instant (us UTC); return their last ones."""
         with self._lock:
             old = [k for k, one in self._latest.items() if one.ts_us < before_us and not one.new]
-            for key in old:
-                del self._latest[key]
+            return [self._latest.pop(key) for key in old]
 
     def close(self) -> None:
         """Stop receiving, and remove the socket's file if it is still the one made here."""

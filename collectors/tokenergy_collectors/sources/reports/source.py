@@ -71,16 +71,14 @@ class TokenReports(Source[ReportKeys]):
         rows = [self._row(one) for one in counts]
         if rows:
             self.host.output.add("tokens", rows)
-        self._receiver.forget(self.host.now_us() - HOUR_US)
+        for one in self._receiver.forget(self.host.now_us() - HOUR_US):
+            series = _series_of(one)
+            self._began_us.pop(series, None)
+            self._epochs.forget(one.report.kind, _METRIC, series)
         return refused
 
     def _row(self, one: Latest) -> tuple[Any, ...]:
-        report, sender = one.report, one.sender
-        labels = {
-            "pid": str(sender.pid), "rank": str(report.rank), "session": report.session,
-            "uid": str(sender.uid),
-        }  # fmt: skip
-        series = labels_text(labels)
+        report, series = one.report, _series_of(one)
         since_us = self._since_us(series, report.began_us, one.ts_us)
         value = Value(report.kind, _METRIC, series, report.total, (report.total,), 1, since_us)
         epoch, count = self._epochs.follow(value)
@@ -124,6 +122,19 @@ class TokenReports(Source[ReportKeys]):
             yield Finding("FAIL", cls.name, f"{path.parent}: no such folder")
         else:
             yield Finding("ok", cls.name, f"{path}: will be made by `run`")
+
+
+def _series_of(one: Latest) -> str:
+    """Return the labels of a count, as `tokens.series` has them."""
+    report, sender = one.report, one.sender
+    return labels_text(
+        {
+            "pid": str(sender.pid),
+            "rank": str(report.rank),
+            "session": report.session,
+            "uid": str(sender.uid),
+        }
+    )
 
 
 def _uids(users: tuple[str, ...]) -> set[int]:

@@ -33,6 +33,10 @@ class Epochs:
         self._last[key] = epoch, value, now
         return epoch, value
 
+    def forget(self, kind: str, metric: str, series: str) -> None:
+        """Forget a counter that is gone."""
+        self._last.pop((kind, metric, series), None)
+
 
 def _restarted(last: Value, now: Value) -> bool:
     if any(value < before for value, before in zip(now.parts, last.parts, strict=False)):

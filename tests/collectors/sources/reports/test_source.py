@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+from array import array
+from pathlib import Path
 
 import pytest
 
@@ -129,6 +131,34 @@ def test_a_count_ends_and_the_file_goes_with_the_daemon(rig, tmp_path):
     rig.source.finish(rig.host.now_us())
     assert [row["value"] for row in rig.rows] == [9]
     assert not (tmp_path / "t.sock").exists()
+
+
+def test_files_that_come_with_a_report_are_not_kept(rig, tmp_path):
+    """A program may pass open files along with a datagram."""
+    handles = len([*Path("/proc/self/fd").iterdir()])
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, Path(__file__).open() as file:
+        sender.connect(str(tmp_path / "t.sock"))
+        report = {"v": 1, "job": "ft", "session": "ab", "began": T0_US / 1e6, "total": 7}
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [file.fileno()]))
+        sender.sendmsg([json.dumps(report).encode()], [rights])
+        rig.wait(1)
+    rig.run()
+    assert [row["value"] for row in rig.rows] == [7]
+    assert len([*Path("/proc/self/fd").iterdir()]) == handles
+
+
+def test_what_is_forgotten_leaves_nothing_behind(rig, tmp_path):
+    for name in "ab":
+        send(tmp_path / "t.sock", session=name)
+    rig.wait(2)
+    rig.run()
+    rig.run(3601)
+    assert (rig.source._began_us, rig.source._epochs._last) == ({}, {})
+    send(tmp_path / "t.sock", session="a", total=9)  # it goes on after all, with the same start
+    rig.wait(1)
+    rig.run()
+    assert rig.rows[-1]["value"] == 9
+    assert rig.rows[-1]["since_us"] == rig.rows[0]["since_us"]
 
 
 def test_counts_are_limited(rig, tmp_path, monkeypatch):
