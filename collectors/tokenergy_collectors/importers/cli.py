@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tokenergy_collectors.importers.options import Cluster, LakeDir
 from tokenergy_collectors.importers.prometheus.cli import prometheus
 from tokenergy_collectors.importers.saying import many as _many
 from tokenergy_collectors.importers.saying import report as _report
@@ -26,16 +27,8 @@ app = typer.Typer(
 _BAR_FROM_BYTES = 50_000_000
 
 File = Annotated[Path, typer.Argument(help="The file to read.", metavar="FILE")]
-LakeDir = Annotated[
-    Path,
-    typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Lake folder; created if missing."),
-]
 Node = Annotated[
     str, typer.Option("--node", help="Name of the host that the file was recorded on.")
-]
-Cluster = Annotated[
-    str | None,
-    typer.Option("--cluster", help="Cluster whose job ids these are; a job is then CLUSTER/ID."),
 ]
 
 

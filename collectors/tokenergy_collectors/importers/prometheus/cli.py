@@ -7,77 +7,83 @@ from typing import Annotated
 
 import typer
 
+from tokenergy_collectors.importers.options import Cluster, LakeDir
+
+Url = Annotated[
+    str,
+    typer.Option("--url", help="Address of the store, up to but without /api/v1.", metavar="URL"),
+]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from", help="First instant: ISO 8601 (UTC), Unix seconds, or how long ago: 6h, 7d."
+    ),
+]
+To = Annotated[str, typer.Option("--to", help="The instant after the last.")]
+Match = Annotated[
+    str, typer.Option(help="Only series with these labels, as in PromQL.", metavar="MATCHERS")
+]
+JobLabel = Annotated[
+    str | None,
+    typer.Option(
+        help="Labels that name a job, separated by commas. Otherwise: Slurm's, then the pod's.",
+        metavar="NAMES",
+    ),
+]
+MappingFile = Annotated[
+    Path | None, typer.Option(help="What other metrics and labels are (TOML).", metavar="FILE")
+]
+Node = Annotated[str | None, typer.Option(help="Host of series whose labels name none.")]
+ExporterInterval = Annotated[
+    str,
+    typer.Option(
+        help="How often dcgm-exporter reads its boards (its -c or DCGM_EXPORTER_INTERVAL)."
+    ),
+]
+BearerFile = Annotated[
+    Path | None,
+    typer.Option(help="File that holds the key for Authorization: Bearer.", metavar="FILE"),
+]
+HeaderFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of headers, such as X-Scope-OrgID: team-a; one a line.", metavar="FILE"
+    ),
+]
+CaFile = Annotated[
+    Path | None, typer.Option(help="Certificates (PEM) that sign the store's.", metavar="FILE")
+]
+Timeout = Annotated[str, typer.Option(help="How long one answer may take.")]
+Chunk = Annotated[
+    str, typer.Option(help="How much time is read and written at once: a part of an hour.")
+]
+Settle = Annotated[
+    str, typer.Option(help="Samples younger than this may still arrive; they are left for later.")
+]
+Again = Annotated[
+    bool,
+    typer.Option("--again", help="Read what was imported again; only what is new is written."),
+]
+
 
 def prometheus(
-    url: Annotated[
-        str,
-        typer.Option(
-            "--url", help="Address of the store, up to but without /api/v1.", metavar="URL"
-        ),
-    ],
-    start: Annotated[
-        str,
-        typer.Option(
-            "--from", help="First instant: ISO 8601 (UTC), Unix seconds, or how long ago: 6h, 7d."
-        ),
-    ],
-    lake: Annotated[
-        Path,
-        typer.Option("--lake", envvar="TOKENERGY_LAKE", help="Lake folder; created if missing."),
-    ],
-    end: Annotated[str, typer.Option("--to", help="The instant after the last.")] = "now",
-    match: Annotated[
-        str,
-        typer.Option(help="Only series with these labels, as in PromQL.", metavar="MATCHERS"),
-    ] = "",
-    job_label: Annotated[
-        str | None,
-        typer.Option(
-            help="Labels that name a job, separated by commas. Otherwise: Slurm's, then the pod's.",
-            metavar="NAMES",
-        ),
-    ] = None,
-    mapping: Annotated[
-        Path | None,
-        typer.Option(help="What other metrics and labels are (TOML).", metavar="FILE"),
-    ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(help="Cluster whose job ids these are; a job is then CLUSTER/ID."),
-    ] = None,
-    node: Annotated[str | None, typer.Option(help="Host of series whose labels name none.")] = None,
-    exporter_interval: Annotated[
-        str,
-        typer.Option(
-            help="How often dcgm-exporter reads its boards (its -c or DCGM_EXPORTER_INTERVAL)."
-        ),
-    ] = "30s",
-    bearer_file: Annotated[
-        Path | None,
-        typer.Option(help="File that holds the key for Authorization: Bearer.", metavar="FILE"),
-    ] = None,
-    header_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of headers, such as X-Scope-OrgID: team-a; one a line.", metavar="FILE"
-        ),
-    ] = None,
-    ca_file: Annotated[
-        Path | None,
-        typer.Option(help="Certificates (PEM) that sign the store's.", metavar="FILE"),
-    ] = None,
-    timeout: Annotated[str, typer.Option(help="How long one answer may take.")] = "2m",
-    chunk: Annotated[
-        str, typer.Option(help="How much time is read and written at once: a part of an hour.")
-    ] = "1h",
-    settle: Annotated[
-        str,
-        typer.Option(help="Samples younger than this may still arrive; they are left for later."),
-    ] = "2m",
-    again: Annotated[
-        bool,
-        typer.Option("--again", help="Read what was imported again; only what is new is written."),
-    ] = False,
+    url: Url,
+    start: From,
+    lake: LakeDir,
+    end: To = "now",
+    match: Match = "",
+    job_label: JobLabel = None,
+    mapping: MappingFile = None,
+    cluster: Cluster = None,
+    node: Node = None,
+    exporter_interval: ExporterInterval = "30s",
+    bearer_file: BearerFile = None,
+    header_file: HeaderFile = None,
+    ca_file: CaFile = None,
+    timeout: Timeout = "2m",
+    chunk: Chunk = "1h",
+    settle: Settle = "2m",
+    again: Again = False,
 ) -> None:
     """Import power, energy, tokens and jobs that a Prometheus already has.
 
