@@ -185,7 +185,7 @@ def test_the_daemon_gets_what_it_reads_and_no_more():
         assert volumes[mounts[mounted]["name"]]["hostPath"]["path"] == path
         assert mounts[mounted]["readOnly"] is True
     writable = {path for path, one in mounts.items() if not one.get("readOnly")}
-    assert writable == {"/var/lib/tokenergy", "/tmp"}  # noqa: S108 - an emptyDir
+    assert writable == {"/var/lib/tokenergy", "/tmp"}  # noqa: S108 - a mount of the pod
     assert volumes.keys() == {one["name"] for one in mounts.values()}
     context = container["securityContext"]
     assert context["capabilities"] == {"drop": ["ALL"]}

@@ -17,8 +17,10 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 HOOK = Path(__file__).parents[2] / "deploy/slurm/tokenergy-hook.sh"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "scancel")
@@ -238,7 +240,10 @@ class Cluster:
             )
 
 
-def until(ready, why, timeout_s):  # type: ignore[no-untyped-def]
+Found = TypeVar("Found")
+
+
+def until(ready: Callable[[], Found], why: str, timeout_s: float) -> Found:
     """Wait until a function returns something true; return that."""
     end_s = time.monotonic() + timeout_s
     while not (found := ready()):

@@ -111,7 +111,7 @@ class Tokens:
         """
         try:
             number = int(tokens)
-        except Exception:  # noqa: BLE001 - whatever it is, the loop goes on
+        except Exception:  # noqa: BLE001 - a tensor may raise anything; the loop must go on
             number = -1
         if number < 0:
             warn(f"{tokens!r} is not a number of tokens: left out", stacklevel=2)

@@ -20,7 +20,7 @@ _STEPS = 3
 _NO_COUNT = "the trainer counts no tokens: set include_num_input_tokens_seen in its arguments"
 
 
-class TokenCallback(TrainerCallback):  # type: ignore[misc] # transformers may not be installed
+class TokenCallback(TrainerCallback):
     """Reports the trainer's tokens; the process of rank 0 does so for the whole job.
 
     Args:

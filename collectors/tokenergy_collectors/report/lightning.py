@@ -30,7 +30,7 @@ def tokens_of(batch: Any) -> int:
     raise TypeError("a batch without attention_mask and input_ids: give count=FUNCTION")
 
 
-class TokenCallback(Callback):  # type: ignore[misc] # lightning may not be installed
+class TokenCallback(Callback):
     """Reports the tokens of each batch that was trained on.
 
     Args:

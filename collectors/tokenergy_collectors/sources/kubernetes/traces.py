@@ -52,7 +52,7 @@ class Traces:
         self._uids, self._running = {}, set()
         self.problem = None
         try:
-            for name in in_turns(os.listdir(self._logs)):  # noqa: PTH208 - names alone
+            for name in in_turns(path.name for path in self._logs.iterdir()):
                 owner, _, uid = name.rpartition("_")
                 self._uids.setdefault(owner, set()).add(uid)
         except OSError as error:

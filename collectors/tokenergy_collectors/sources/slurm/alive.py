@@ -7,7 +7,6 @@ was found. Titles of slurmstepd: `slurmstepd: [17.batch]`. Cgroups: v1 `/slurm/u
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -61,7 +60,7 @@ class Processes:
 
     def _search(self) -> Iterator[tuple[str, str]]:
         try:
-            pids = [name for name in os.listdir(self._proc) if name.isdigit()]  # noqa: PTH208
+            pids = [path.name for path in self._proc.iterdir() if path.name.isdigit()]
         except OSError:
             return
         for pid in pids:

@@ -72,7 +72,8 @@ class Held:
     @property
     def start_us(self) -> int:
         """When it began (us UTC)."""
-        return next(iter(self.rows.values()))["start_us"]  # type: ignore[no-any-return]
+        start_us: int = next(iter(self.rows.values()))["start_us"]
+        return start_us
 
     @property
     def known_us(self) -> int:

@@ -71,7 +71,7 @@ def event_files(folder: Path) -> list[str]:
     Raises:
         OSError: it cannot be listed.
     """
-    return sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))  # noqa: PTH208
+    return sorted(path.name for path in folder.iterdir() if path.name.endswith(SUFFIX))
 
 
 def read_events(path: Path) -> HookFile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -70,12 +70,12 @@ def stops(patch: pytest.MonkeyPatch, after: int) -> None:
     """Let the process end before it writes its next file, or its record."""
     left = [after]
 
-    def counted(what: object) -> object:
+    def counted(what: Callable[..., object]) -> Callable[..., object]:
         def write(*args: object, **kwargs: object) -> object:
             if not left[0]:
                 raise Stopped
             left[0] -= 1
-            return what(*args, **kwargs)  # type: ignore[operator]
+            return what(*args, **kwargs)
 
         return write
 

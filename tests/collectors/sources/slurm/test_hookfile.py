@@ -1,6 +1,7 @@
 """Files of the hooks: whole lines are events, half ones wait, others are told."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -65,9 +66,9 @@ def test_links_pipes_and_folders_are_not_followed(tmp_path):
     (tmp_path / "folder.event").mkdir()
     (tmp_path / "other.bad").touch()
     assert event_files(tmp_path) == ["folder.event", "link.event", "pipe.event"]
-    handles = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    handles = len([*Path("/proc/self/fd").iterdir()])
     for name in ("link.event", "folder.event"):
         with pytest.raises(OSError, match=r"symbolic links|directory"):
             read_events(tmp_path / name)
     assert read_events(tmp_path / "pipe.event").whole is False
-    assert len(os.listdir("/proc/self/fd")) == handles  # noqa: PTH208
+    assert len([*Path("/proc/self/fd").iterdir()]) == handles
