@@ -111,6 +111,7 @@ class Holdings:
             before_us: what is new was not there then (us UTC); None at the first step.
         """
         changes = []
+        before_us = before_us or self._before_us
         for key, holding in list(self._open.items()):
             if (want := now.get(key)) is None or not _goes_on(holding, want):
                 del self._open[key]
@@ -122,8 +123,9 @@ class Holdings:
             if key not in self._open:
                 holding = Holding(*key, want.share_ppm, want.owner, looked_us)
                 self._open[key] = holding
-                since = [one for one in (before_us or self._before_us, want.began_us) if one]
-                changes.append(Change("start", holding, max(since, default=None)))
+                # Of what was there at the first look nobody knows when it came to the board.
+                since_us = before_us and max(before_us, want.began_us or 0)
+                changes.append(Change("start", holding, since_us))
         return changes
 
 

@@ -20,7 +20,7 @@ from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.plan import Plan
 from tokenergy_collectors.sources.processes.findings import process_findings
 from tokenergy_collectors.sources.processes.held import Change, Holdings, wanted
-from tokenergy_collectors.sources.processes.look import Look, Looker
+from tokenergy_collectors.sources.processes.look import Looker
 from tokenergy_collectors.sources.processes.names import Names
 from tokenergy_collectors.sources.processes.others import Allocations
 from tokenergy_collectors.sources.processes.owners import Owners

@@ -53,20 +53,21 @@ class HandMadeProc:
 class Rig:
     """Boards, processes, and a source; `edges_us` are the instants at which all was read."""
 
-    def __init__(self, folder, *, lake=None, at_us=T0_US, profile=None, proc=None, **settings):
+    def __init__(self, folder, *, lake=None, at_us=T0_US, mig=None, proc=None, **settings):
         self.proc = proc or HandMadeProc(folder / "proc")
         self.rows, self.events, self.edges_us, self.live = [], [], [], []
         self.settings = {
             "enabled": True, "proc": str(self.proc.root), "systemd": ("vllm*.service",),
             "docker": True, "podman": True, "plain": ("*",), **settings,
         }  # fmt: skip
-        self._lake, self._at_us, self._profile = lake, at_us, profile
+        self._lake, self._at_us, self._mig = lake, at_us, mig
 
     def __enter__(self):
         self._stack = ExitStack()
-        profile = self._profile or small_profile()
-        profile = profile.model_copy(update={"jobs": (), "strays": ()})
+        profile = small_profile().model_copy(update={"jobs": (), "strays": ()})
         self.node = Walk(profile).node
+        if self._mig:
+            self.node.set_identity(0, mig=self._mig)
         self._stack.enter_context(install(self.node))
         boards, missing = open_boards()
         assert not missing
@@ -92,6 +93,12 @@ class Rig:
     def put(self, index, *pids, instance=None):
         """Let NVML list exactly these processes on a board."""
         self.node.boards[index].guests = [Process(pid, 1 << 30, instance) for pid in pids]
+
+    def end(self, pid):
+        """End a process, for the kernel and for NVML."""
+        self.proc.end(pid)
+        for board in self.node.boards:
+            board.guests = [one for one in board.guests if one.pid != pid]
 
     def gpu(self, index):
         return self.host.boards[index].device_id

@@ -16,7 +16,7 @@ from tests.collectors.sources.processes.rig import (
     Rig,
     S,
 )
-from tests.support.emulated import small_profile
+from tokenergy_collectors.emulate.workloads.base import Process
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 SHELL = "/user.slice/user-1000.slice/session-3.scope"
@@ -56,7 +56,7 @@ def test_an_end_is_seen_within_a_second_without_another_list(rig):
     rig.proc.run(100, VLLM)
     rig.put(0, 100)
     rig.run(11.5)
-    rig.proc.end(100)
+    rig.end(100)
     [row] = rig.run(2)
     assert rig.spans() == [("n1/systemd/vllm.service", 0, 0, 12)]
     assert S <= row["edge_doubt_us"] < 1.2 * S
@@ -70,7 +70,7 @@ def test_a_number_that_another_process_has_got_is_another_process(rig):
     rig.proc.run(100, DOCKER, age_s=1)
     rig.run(6)
     assert rig.spans() == [
-        ("n1/systemd/vllm.service", 0, 0, 7),
+        ("n1/systemd/vllm.service", 0, 0, 8),
         (f"n1/docker/{HEX[:12]}", 0, 10, None),
     ]
 
@@ -83,16 +83,16 @@ def test_jobs_on_one_board_share_it_equally_while_they_are_both_there(rig):
     rig.proc.run(300, "/machine.slice/libpod-" + "ab" * 32 + ".scope", age_s=1)
     rig.put(0, 100, 200, 300)
     rig.run(6)
-    rig.proc.end(200)
-    rig.proc.end(300)
+    rig.end(200)
+    rig.end(300)
     rig.run(2)
     shares = [(row["share_ppm"], row["end_us"] is None) for row in rig.rows]
     assert rig.spans() == [
         ("n1/systemd/vllm.service", 0, 0, 5),
-        (f"n1/docker/{HEX[:12]}", 0, 5, 10),
-        ("n1/podman/" + ("ab" * 32)[:12], 0, 5, 10),
-        ("n1/systemd/vllm.service", 0, 5, 10),
-        ("n1/systemd/vllm.service", 0, 10, None),
+        (f"n1/docker/{HEX[:12]}", 0, 5, 11),
+        ("n1/podman/" + ("ab" * 32)[:12], 0, 5, 11),
+        ("n1/systemd/vllm.service", 0, 5, 11),
+        ("n1/systemd/vllm.service", 0, 11, None),
     ]
     at_once = [row["share_ppm"] for row in rig.rows if (row["start_us"] - T0_US) // S == 5]
     assert sum(set(at_once)) == 333_334 + 333_333
@@ -157,13 +157,10 @@ def test_a_quadlet_is_its_unit(rig):
 
 
 def test_processes_on_instances_hold_these(tmp_path):
-    profile = small_profile(mig=["3g.40gb", "4g.40gb"])
-    with Rig(tmp_path, profile=profile) as rig:
+    with Rig(tmp_path, mig=("3g.40gb", "4g.40gb")) as rig:
         rig.proc.run(100, VLLM)
         rig.proc.run(200, DOCKER)
-        rig.node.boards[0].guests = []
-        rig.put(0, 100, instance=1)
-        rig.node.boards[0].guests += [type(rig.node.boards[0].guests[0])(200, 1, 2)]
+        rig.node.boards[0].guests = [Process(100, 1, 1), Process(200, 1, 2)]
         rig.run(1)
         one, two = (instance.device_id for instance in rig.host.boards[0].instances)
         found = {row["device_id"]: (row["scheduler"], row["share_ppm"]) for row in rig.rows}
@@ -181,7 +178,7 @@ def test_a_board_that_stops_to_list_its_processes_keeps_those_that_live(rig, mon
     assert reader.health.succeeded is False
     rig.proc.end(100)
     rig.run(2)
-    assert rig.spans() == [("n1/systemd/vllm.service", 0, 0, 14)]
+    assert rig.spans() == [("n1/systemd/vllm.service", 0, 0, 15)]
 
 
 def test_a_process_that_vanishes_between_two_calls_is_left_out(rig, monkeypatch):

@@ -44,7 +44,7 @@ def test_a_restart_goes_on_with_what_runs(tmp_path):
         proc.end(100)
         [row] = again.run(2)
         assert row["allocation_id"] == before["allocation_id"]
-        assert again.spans([row]) == [(UNIT, 0, 0, 65)]
+        assert again.spans([row]) == [(UNIT, 0, 0, 66)]
 
 
 def test_what_began_anew_meanwhile_is_another_allocation(tmp_path):

