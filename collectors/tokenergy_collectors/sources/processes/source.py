@@ -106,23 +106,23 @@ class ProcessJobs(Source[ProcessKeys]):
         starting = {(one.holding.job_id, one.holding.device_id) for one in self._waiting}
         on = [one for one in look.on if (one.owner.job_id or "", one.device_id) not in starting]
         self._strays.step(look._replace(on=on), now_us)
-        self._tell("names", self._names.problem)
+        self._note("names", self._names.problem)
         # One that ended between the two questions is not hidden.
         if look.listed:
-            self._tell("hidden", _HIDDEN if look.hidden & self._hidden else None)
+            self._note("hidden", _HIDDEN if look.hidden & self._hidden else None)
             self._hidden = look.hidden
         boards = {board.device_id for board in self.host.boards}
         if boards and boards <= look.unknown:
             return "no board lists its processes"
         return None
 
-    def _tell(self, what: str, why: str | None) -> None:
+    def _note(self, what: str, why: str | None) -> None:
         if why is None:
             self._problems.is_over(what)
         elif self._problems.is_new(what, why):
             self.host.warn("error", None, f"processes: {why}")
 
-    def _emit(self, ts_us: int, kind: str, device_id: str, detail: str) -> None:
+    def _emit(self, kind: str, ts_us: int, device_id: str, detail: str) -> None:
         host = self.host
         host.add(
             "event", ts_us=ts_us, node=host.node, device_id=device_id, kind=kind, detail=detail

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from tokenergy_collectors.sources.processes.look import Look, On
 from tokenergy_collectors.sources.processes.others import Allocations, is_of, key_of
 
-EmitAt = Callable[[int, str, str, str], None]
-"""Takes an event: stamp, kind, device_id, detail."""
+EmitAt = Callable[[str, int, str, str], None]
+"""Takes an event: kind, stamp (us UTC), device_id, detail."""
 
 MOST = 1_000
 """Strays that are followed at once; further ones are not told."""
@@ -64,7 +64,7 @@ class Strays:
             stray.last_us = now_us
             if not stray.told and now_us - stray.since_us >= self._after_us:
                 stray.told = True
-                self._emit(stray.since_us, "stray", key[0], stray.words)
+                self._emit("stray", stray.since_us, key[0], stray.words)
 
     def finish(self, now_us: int) -> None:
         """Record that nobody looks any more."""
@@ -74,7 +74,7 @@ class Strays:
     def _close(self, key: tuple[str, str, str, str], now_us: int) -> None:
         stray = self._open.pop(key)
         if stray.told:
-            self._emit(now_us, "stray_over", key[0], stray.words)
+            self._emit("stray_over", now_us, key[0], stray.words)
 
     def _unexplained(self, one: On, now_us: int) -> str | None:
         """Return why a process has no job, in words; None if one explains it."""
