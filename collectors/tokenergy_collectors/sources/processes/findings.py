@@ -35,7 +35,8 @@ def process_findings(settings: Processes, host: Host) -> Iterator[Finding]:
     for device_id in sorted(look.unknown, key=lambda one: index.get(one, one)):
         text = f"{index.get(device_id, device_id)} does not list its processes"
         yield Finding("warn", _SUBJECT, text)
-    yield from _groups(look, index)
+    chosen = settings.docker or settings.podman or settings.containerd
+    yield from _groups(look, index, chosen=bool(chosen or settings.systemd or settings.plain))
     if look.hidden:
         text = (
             f"{len(look.hidden)} processes are not visible in {settings.proc}, such as "
@@ -49,7 +50,7 @@ def process_findings(settings: Processes, host: Host) -> Iterator[Finding]:
         yield Finding("ok", _SUBJECT, "no process is on a board now")
 
 
-def _groups(look: Look, index: dict[str, str]) -> Iterator[Finding]:
+def _groups(look: Look, index: dict[str, str], *, chosen: bool) -> Iterator[Finding]:
     groups: dict[tuple[str, str], list[On]] = {}
     for one in look.on:
         groups.setdefault((one.owner.words, one.owner.user), []).append(one)
@@ -61,14 +62,16 @@ def _groups(look: Look, index: dict[str, str]) -> Iterator[Finding]:
         pids = len({one.process.stat.pid for one in found})
         count = "1 process" if pids == 1 else f"{pids} processes"
         owner = found[0].owner
+        explained = True
         if owner.job_id is not None:
-            text, level = f"job {owner.job_id}", "ok"
+            text = f"job {owner.job_id}"
         elif owner.kind in ("slurm", "kubernetes"):
-            text, level = f"left to [{owner.kind}]", "ok"
+            text = f"left to [{owner.kind}]"
         else:
-            text, level = "no job by [processes], unless another source tells one", "warn"
+            # Where no kind of process is a job, the operator has another list of jobs.
+            text, explained = "no job by [processes]: another source has to tell it", not chosen
         where = f"{count} of {user} on {', '.join(boards)}"
-        yield Finding("ok" if level == "ok" else "warn", _SUBJECT, f"{words}: {where}: {text}")
+        yield Finding("ok" if explained else "warn", _SUBJECT, f"{words}: {where}: {text}")
 
 
 def _names_of_devices(host: Host) -> dict[str, str]:

@@ -75,8 +75,9 @@ def wanted(look: Look, is_held: Callable[[str], bool]) -> dict[Key, Want]:
         is_held: whether another source says that somebody holds a device.
     """
     by_device: dict[str, dict[str, list[On]]] = {}
+    free = {one for one in {one.device_id for one in look.on} if not is_held(one)}
     for one in look.on:
-        if one.owner.job_id is not None and not is_held(one.device_id):
+        if one.owner.job_id is not None and one.device_id in free:
             jobs = by_device.setdefault(one.device_id, {})
             jobs.setdefault(one.owner.job_id, []).append(one)
     found: dict[Key, Want] = {}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,6 +94,7 @@ class Proc:
             return
 
 
+@lru_cache(1024)  # the names may come from a directory on the network
 def user_of(uid: int) -> str:
     """Return the name of a user, or its number."""
     try:

@@ -8,11 +8,12 @@ of a Slurm job or a pod on a device that other jobs of that scheduler hold is on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tokenergy_collectors.sources.kubernetes.turns import in_turns
 from tokenergy_collectors.sources.processes.look import Look, On
-from tokenergy_collectors.sources.processes.others import Allocations, is_of, key_of
+from tokenergy_collectors.sources.processes.others import Allocations, Row, is_of, key_of
 
 EmitAt = Callable[[str, int, str, str], None]
 """Takes an event: kind, stamp (us UTC), device_id, detail."""
@@ -49,8 +50,10 @@ class Strays:
     def step(self, look: Look, now_us: int) -> None:
         """Take who is on the devices at an instant (us UTC)."""
         seen: dict[tuple[str, str, str, str], list[On]] = {}
-        for one in look.on:
-            if (why := self._unexplained(one, now_us)) is not None:
+        devices = {one.device_id for one in look.on}
+        held = {device_id: self._allocations.on(device_id, now_us) for device_id in devices}
+        for one in in_turns(look.on):
+            if (why := _unexplained(one, held[one.device_id])) is not None:
                 key = (one.device_id, one.owner.words, one.owner.user, why)
                 seen.setdefault(key, []).append(one)
         for key in [key for key in self._open if key not in seen]:
@@ -76,21 +79,6 @@ class Strays:
         if stray.told:
             self._emit("stray_over", now_us, key[0], stray.words)
 
-    def _unexplained(self, one: On, now_us: int) -> str | None:
-        """Return why a process has no job, in words; None if one explains it."""
-        held = self._allocations.on(one.device_id, now_us)
-        if not held:
-            return "no job holds the board"
-        kind, name = one.owner.kind, one.owner.name
-        same = [row for row in held if row.get("scheduler") == kind]
-        # What the scheduler itself says is held against it; a job list may name its jobs otherwise.
-        foreign = kind in ("slurm", "kubernetes") and len(same) == len(held)
-        if not foreign or any(is_of(row, kind, name) for row in same):
-            return None
-        jobs = sorted({key_of(row) for row in held})
-        more = "" if len(jobs) <= _SHOWN else f" and {len(jobs) - _SHOWN} more"
-        return f"the board is held by {', '.join(jobs[:_SHOWN])}{more}"
-
 
 def _words(found: list[On], why: str) -> str:
     first = found[0]
@@ -101,3 +89,18 @@ def _words(found: list[On], why: str) -> str:
         f"process {stat.pid} ({stat.comm}){others} of {owner.user}, {owner.words}, "
         f"cgroup {first.process.place.path}: {why}"
     )
+
+
+def _unexplained(one: On, held: Sequence[Row]) -> str | None:
+    """Return why a process has no job, in words; None if one explains it."""
+    if not held:
+        return "no job holds the board"
+    kind, name = one.owner.kind, one.owner.name
+    same = [row for row in held if row.get("scheduler") == kind]
+    # What the scheduler itself says is held against it; a job list may name its jobs otherwise.
+    foreign = kind in ("slurm", "kubernetes") and len(same) == len(held)
+    if not foreign or any(is_of(row, kind, name) for row in same):
+        return None
+    jobs = sorted({key_of(row) for row in held})
+    more = "" if len(jobs) <= _SHOWN else f" and {len(jobs) - _SHOWN} more"
+    return f"the board is held by {', '.join(jobs[:_SHOWN])}{more}"
