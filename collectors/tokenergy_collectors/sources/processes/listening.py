@@ -1,7 +1,8 @@
 """Which process listens on a port of this host.
 
 In: /proc/net/tcp, tcp6 and /proc/PID/fd. Out: processes. The kernel shows a socket's number to
-everybody, and which process has it only to its user and to root (or CAP_SYS_PTRACE): proc(5).
+everybody, and which process has it only to its user and to root (or to CAP_SYS_PTRACE with
+CAP_DAC_READ_SEARCH): proc(5).
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ class Listening:
         self._known = found
         if inodes - found.keys():
             why = (
-                "the process that listens there is another user's: give the collector "
-                "CAP_SYS_PTRACE, run it as that user"
+                "the process that listens there is another user's: run the collector as that user, "
+                "or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
                 if refused
                 else "the process that listens there is not visible here: share the PID namespace"
             )
