@@ -37,6 +37,7 @@ class Place(NamedTuple):
         unit: the systemd unit around it, if any.
         unit_uid: the user whose service manager runs that unit; None if it is the system's.
         path: the cgroup itself, printable.
+        unified: the path in cgroup v2, as it is; empty if there is none.
     """
 
     kind: str
@@ -44,13 +45,16 @@ class Place(NamedTuple):
     unit: str | None
     unit_uid: int | None
     path: str
+    unified: str = ""
 
 
 def place_of(text: str) -> Place:
     """Return what the text of /proc/PID/cgroup says."""
     paths = [line.split(":", 2)[2] for line in text.split("\n") if line.count(":") >= 2]
     places = [_place(path) for path in dict.fromkeys(paths)] or [_place("/")]
-    return max(places, key=lambda one: (one.kind != "none", one.unit is not None, len(one.path)))
+    best = max(places, key=lambda one: (one.kind != "none", one.unit is not None, len(one.path)))
+    unified = next((line[3:] for line in text.split("\n") if line.startswith("0::")), "")
+    return best._replace(unified=unified)
 
 
 def printable(text: str) -> str:

@@ -28,6 +28,17 @@ class NotFoundError(Exception):
     """Why no process was found, and what to do."""
 
 
+class HiddenError(NotFoundError):
+    """The process is another user's; `sockets` are the numbers of its sockets."""
+
+    def __init__(self, sockets: set[str]) -> None:
+        super().__init__(
+            "the process that listens there is another user's, and its cgroup says nothing: run "
+            "the collector as that user"
+        )
+        self.sockets = sockets
+
+
 class Listening:
     """Finds who listens at an address; remembers it, since a search reads all of /proc.
 
@@ -45,6 +56,7 @@ class Listening:
         """Return the processes that listen now: several, if they share a socket or a port.
 
         Raises:
+            HiddenError: it is another user's.
             NotFoundError: there is none, or it cannot be seen from here.
         """
         addresses, port = _addresses(self._url)
@@ -85,14 +97,12 @@ class Listening:
                 for inode in mine:
                     found.setdefault(inode, []).append(process)
         self._known = found
-        if inodes - found.keys():
-            why = (
-                "the process that listens there is another user's: run the collector as that user, "
-                "or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
-                if refused
-                else "the process that listens there is not visible here: share the PID namespace"
+        if missing := inodes - found.keys():
+            if refused:
+                raise HiddenError(missing)
+            raise NotFoundError(
+                "the process that listens there is not visible here: share the PID namespace"
             )
-            raise NotFoundError(why)
 
 
 def _addresses(url: str) -> tuple[set[str], int]:

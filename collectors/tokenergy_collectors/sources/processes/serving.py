@@ -2,7 +2,8 @@
 
 In: an address. Out: a job, or why there is none. The job that the server's own cgroup names (a job
 of Slurm, a pod, a job of `[processes]`) counts if it holds the boards; else the one job that holds
-the boards on which the server's processes are. Where two jobs fit, none is chosen.
+the boards on which the server's processes are. Where two jobs fit, none is chosen. The sockets of
+other users are hidden from this one: then the cgroup in which one was made says whose it is.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tokenergy_collectors.sources.processes.listening import Listening, NotFoundError
+from tokenergy_collectors.sources.processes.listening import HiddenError, Listening, NotFoundError
 from tokenergy_collectors.sources.processes.others import Allocations, Row, is_of, key_of
 from tokenergy_collectors.sources.processes.owners import Owner, Owners
 from tokenergy_collectors.sources.processes.procfs import Proc, Process, Stat
 from tokenergy_collectors.sources.processes.rows import METHOD
+from tokenergy_collectors.sources.processes.socketcgroup import cgroup_ids, id_of, mounted
 from tokenergy_collectors.sources.processes.uses import Pids
 
 _MOST_UP = 64
@@ -90,7 +92,12 @@ class ServingJob:
         Raises:
             NotFoundError: no process can be found.
         """
-        found = self._listening.processes()
+        try:
+            found = self._listening.processes()
+        except HiddenError as error:
+            found = self._of_cgroup(error.sockets)
+            if not found:
+                raise
         first = found[0].stat
         if first.comm == "docker-proxy":
             raise NotFoundError("Docker forwards this port: give the container --network=host")
@@ -101,6 +108,27 @@ class ServingJob:
         words = f"process {first.pid} ({first.comm}) of {owners[0].user}, {owners[0].words}, {on}"
         stats = frozenset((one.stat.pid, one.stat.start) for one in found)
         return Server(stats, devices, words, job, why and f"{words}: {why}")
+
+    def _of_cgroup(self, sockets: set[str]) -> list[Process]:
+        """Return the processes on boards in the cgroup in which sockets were made.
+
+        Only of a unit, a container or a job: in a login session are other programs too.
+        """
+        root = mounted(self._proc.root)
+        if root is None:
+            return []
+        try:
+            ids = cgroup_ids()
+        except OSError:
+            return []
+        wanted = {ids.get(one) for one in sockets} - {None}
+        pids = {pid for listed in self._pids.get().values() for pid in listed or ()}
+        found = [process for pid in pids if (process := self._proc.process(pid)) is not None]
+        return [
+            one
+            for one in found
+            if id_of(one.place.unified, root) in wanted and self._owners.of(one).kind != "plain"
+        ]
 
     def _devices(self, servers: list[Process], owners: list[Owner]) -> tuple[str, ...]:
         """Return the devices of the servers' own tree; else those of all that have its owner."""

@@ -71,5 +71,6 @@ def test_names_with_control_characters_stay_on_one_line():
     place = place_of("0::/system.slice/a\x1b[2Jb\r.service\n")
     assert place.unit == "a\ufffd[2Jb\ufffd.service"
     assert place.path.isprintable()
+    assert place.unified == "/system.slice/a\x1b[2Jb\r.service"
     assert place_of("")[:3] == ("none", "", None)
     assert len(place_of("0::/" + "x" * 5_000).path) == 200

@@ -8,10 +8,13 @@ from types import SimpleNamespace
 import pytest
 
 from tests.collectors.sources.processes.rig import VLLM, Rig
+from tests.collectors.sources.processes.test_jobs import SHELL
 from tests.support.servers import Server
 from tokenergy_collectors.lake.contract import TOKENS
+from tokenergy_collectors.sources.processes import serving
 from tokenergy_collectors.sources.processes.listening import Listening, NotFoundError
 from tokenergy_collectors.sources.processes.procfs import Proc
+from tokenergy_collectors.sources.processes.socketcgroup import cgroup_ids
 from tokenergy_collectors.sources.tokens.ownjob import Finders
 from tokenergy_collectors.sources.tokens.settings import TokenKeys, TokenSource
 from tokenergy_collectors.sources.tokens.source import Tokens
@@ -220,9 +223,9 @@ def test_the_proxy_of_docker_and_a_hidden_process_are_told(rig):
         find(rig).find(rig.host.now_us())
 
 
-def test_another_users_process_is_told(rig, monkeypatch):
-    rig.proc.run(100, VLLM)
-    hand_made(rig, 100)
+@pytest.fixture
+def refused(monkeypatch):
+    """The files of other processes are hidden, as from another user."""
     scandir = os.scandir
 
     def refuse(path):
@@ -231,5 +234,74 @@ def test_another_users_process_is_told(rig, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(NotFoundError, match="CAP_SYS_PTRACE"):
+
+
+def in_cgroups(rig, monkeypatch, tmp_path, of_socket, path):
+    """Mount cgroup v2 with a folder, and let the kernel say that a socket was made in it."""
+    (rig.proc.root / "mounts").write_text(f"cgroup2 {tmp_path}/cgroups cgroup2 rw 0 0\n")
+    folder = tmp_path / "cgroups" / path.lstrip("/")
+    folder.mkdir(parents=True)
+    ids = {of_socket: folder.stat().st_ino}
+    monkeypatch.setattr(serving, "cgroup_ids", lambda: ids)
+
+
+def test_another_users_server_is_found_by_the_cgroup_of_its_socket(
+    rig, tmp_path, monkeypatch, refused
+):
+    rig.proc.run(100, VLLM)
+    rig.proc.run(101, "/system.slice/other.service")
+    hand_made(rig, 100)
+    rig.put(2, 100)
+    rig.put(3, 101)
+    in_cgroups(rig, monkeypatch, tmp_path, "4711", VLLM)
+    (tmp_path / "cgroups/system.slice/other.service").mkdir()
+    found = find(rig)
+    rig.others(("17", 2, "slurm"), ("18", 3, "slurm"))
+    server = found.find(rig.host.now_us())
+    assert (server.job, server.devices) == ((None, "17"), (rig.gpu(2),))
+
+
+def test_a_login_session_does_not_say_whose_server_it_is(rig, tmp_path, monkeypatch, refused):
+    rig.proc.run(100, SHELL)
+    hand_made(rig, 100)
+    rig.put(2, 100)
+    in_cgroups(rig, monkeypatch, tmp_path, "4711", SHELL)
+    found = find(rig)
+    rig.others(("17", 2, "slurm"))
+    with pytest.raises(NotFoundError, match="another user's"):
+        found.find(rig.host.now_us())
+
+
+def test_the_root_cgroup_says_nothing(rig, tmp_path, monkeypatch, refused):
+    rig.proc.run(100, "1:name=systemd:/system.slice/vllm.service\n0::/\n")
+    hand_made(rig, 100)
+    rig.put(2, 100)
+    in_cgroups(rig, monkeypatch, tmp_path, "4711", "/")
+    found = find(rig)
+    rig.others(("17", 2, "slurm"))
+    with pytest.raises(NotFoundError, match="another user's"):
+        found.find(rig.host.now_us())
+
+
+def test_the_kernel_tells_the_cgroup_of_a_socket():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        inode = str(os.fstat(held.fileno()).st_ino)
+        found = cgroup_ids()
+    if not found:
+        pytest.skip("this kernel does not tell the cgroups of sockets (Linux 5.8)")
+    assert found[inode] > 0
+
+
+def test_without_netlink_another_users_server_is_told(rig, monkeypatch, refused):
+    rig.proc.run(100, VLLM)
+    hand_made(rig, 100)
+    (rig.proc.root / "mounts").write_text("cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n")
+
+    def refuse():
+        raise OSError(97, "Address family not supported")
+
+    monkeypatch.setattr(serving, "cgroup_ids", refuse)
+    with pytest.raises(NotFoundError, match="run the collector as that user"):
         find(rig).find(rig.host.now_us())
