@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.collectors.sources.processes.rig import VLLM, Rig
+from tests.collectors.sources.processes.rig import HZ, UPTIME_S, VLLM, Rig
 from tests.collectors.sources.processes.test_jobs import SHELL
 from tests.support.servers import Server
 from tokenergy_collectors.lake.contract import TOKENS
@@ -125,7 +125,8 @@ def test_without_a_job_no_row_is_written_and_that_is_told_once(tmp_path, server,
     with Site(tmp_path, one.url) as site:
         site.put(2, *([one.pid] if on_board else []))
         assert [site.step() for _ in range(8)] == [[]] * 8
-        [(_, told)] = site.told("error")
+        [(at_s, told)] = site.told("error")
+        assert at_s == 15  # a scheduler may tell of a job later than its server answers
         assert words in told
         assert f"process {one.pid} (" in told
 
@@ -202,6 +203,32 @@ def test_workers_beside_the_server_in_its_unit_are_its_own(rig):
     found = find(rig)
     rig.others(("a", 1, "declared"), ("b", 2, "declared"))
     assert found.find(rig.host.now_us()).job == (None, "a")
+
+
+def test_the_servers_own_children_count_before_others_of_its_unit(rig):
+    rig.proc.run(100, VLLM)
+    rig.proc.run(101, "/system.slice/vllm.service/worker", comm="launcher", parent=100)
+    rig.proc.run(102, "/system.slice/vllm.service/worker", parent=101)
+    rig.proc.run(103, VLLM, comm="other")
+    hand_made(rig, 100)
+    rig.put(1, 102)
+    rig.put(2, 103)
+    found = find(rig)
+    rig.others(("a", 1, "declared"), ("b", 2, "declared"))
+    assert found.find(rig.host.now_us()).job == (None, "a")
+
+
+def test_a_server_that_began_again_on_the_port_is_another_one(rig):
+    rig.proc.run(100, VLLM)
+    hand_made(rig, 100)
+    found = find(rig)
+    assert found.find(rig.host.now_us()).stats == {(100, (UPTIME_S - 50) * HZ)}
+    (rig.proc.root / "100" / "fd" / "3").unlink()
+    (rig.proc.root / "100" / "fd").rmdir()
+    rig.proc.end(100)
+    rig.proc.run(100, VLLM, age_s=1)
+    hand_made(rig, 100)
+    assert found.find(rig.host.now_us()).stats == {(100, (UPTIME_S - 1) * HZ)}
 
 
 def test_a_server_is_a_job_of_its_own_where_processes_are(rig):
