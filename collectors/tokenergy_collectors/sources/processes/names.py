@@ -16,7 +16,8 @@ from typing import Any
 from tokenergy_collectors.sources.processes.cgroups import printable
 
 _SHORT = 12
-_AGAIN_S = 10.0
+_AGAIN_S = 3.0
+"""Less than the time between two lists: each one may ask once, for all that is new in it."""
 _TIMEOUT_S = 2.0
 _MOST_BYTES = 8 << 20
 
