@@ -9,7 +9,7 @@ import pytest
 
 from tests.collectors.sources.processes.rig import HZ, UPTIME_S, VLLM, Rig
 from tests.collectors.sources.processes.test_jobs import SHELL
-from tests.support.servers import Server
+from tests.support.page_servers import Server
 from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_collectors.sources.processes import serving
 from tokenergy_collectors.sources.processes.listening import Listening, NotFoundError
