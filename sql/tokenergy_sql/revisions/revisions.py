@@ -31,6 +31,7 @@ REVISED_TABLES = (
     "job_index",
     "job_efficiency",
     "node_hour",
+    "phase_block",
 )
 """Tables with revisions. Segments have none: they can be derived again from sealed readings."""
 
