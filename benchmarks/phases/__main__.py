@@ -41,7 +41,7 @@ class Row:
     load: design.Load
     phase: str
     told: list[dict[str, Any]]
-    planted: dict[str, float | None]
+    planted: dict[str, float]
 
     @property
     def known(self) -> list[dict[str, Any]]:
@@ -53,7 +53,6 @@ class Row:
         return sum(
             row[f"{self.phase}_low"] <= self.planted[row["job_id"]] <= row[f"{self.phase}_high"]
             for row in self.known
-            if self.planted[row["job_id"]] is not None
         )
 
     @property
@@ -69,11 +68,8 @@ class Row:
         errors, widths = [], []
         for row in known:
             true = planted[row["job_id"]]
-            width = row[f"{self.phase}_high"] - row[f"{self.phase}_low"]
-            widths.append(100 * width / row[self.phase])
-            if true is not None:
-                errors.append(100 * abs(row[self.phase] - true) / true)
-        comparable = bool(errors)
+            widths.append(100 * (row[f"{self.phase}_high"] - row[f"{self.phase}_low"]) / true)
+            errors.append(100 * abs(row[self.phase] - true) / true)
         codes: dict[str, int] = {}
         for row in self.told:
             if row[self.phase] is None:
@@ -84,10 +80,10 @@ class Row:
             self.phase.removeprefix("te_gpu_"),
             str(len(self.told)),
             str(len(known)),
-            str(self.inside()) if comparable else "",
-            str(len(known) - self.inside()) if comparable else "",
-            f"{statistics.median(errors):.1f}, {max(errors):.1f}" if comparable else "",
-            f"{statistics.median(widths):.0f}" if widths else "",
+            str(self.inside()),
+            str(len(known) - self.inside()),
+            f"{statistics.median(errors):.1f}, {max(errors):.1f}" if known else "",
+            f"{statistics.median(widths):.0f}" if known else "",
             why,
         ]
         return f"| {' | '.join(cells)} |"
@@ -104,7 +100,7 @@ def run(load: design.Load, jobs: int) -> list[Row]:
         index(lake, Site(None, None, {}), progress=lambda _: None, catalog=False)
         with catalog.connect(lake) as con:
             told = con.sql("FROM job_index ORDER BY job_id").to_arrow_table().to_pylist()
-    planted = design.planted(one)
+        planted = design.planted(one, folder / "truth")
     return [
         Row(load, "te_gpu_prefill", told, {job: p.prefill_j for job, p in planted.items()}),
         Row(load, "te_gpu_decode", told, {job: p.decode_j for job, p in planted.items()}),
@@ -121,7 +117,9 @@ def main() -> int:
     """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--loads", default=",".join(design.JOBS), help="kinds of load, by comma")
-    parser.add_argument("--jobs", type=int, help="jobs of each kind; the table's number if left out")
+    parser.add_argument(
+        "--jobs", type=int, help="jobs of each kind; the table's number if left out"
+    )
     parser.add_argument("--out", type=Path, help="page to write the table into")
     given = parser.parse_args()
     loads = given.loads.split(",")

@@ -10,6 +10,7 @@ was planted, and the planted energies would not be the true ones.
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,10 +47,10 @@ _STEP = {"step_us": 14_000, "per_sequence_us": 80, "per_prompt_token_us": 55}
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """What a job's tokens cost, J; None where the load has no such numbers."""
+    """What a job's tokens cost, J."""
 
-    prefill_j: float | None
-    decode_j: float | None
+    prefill_j: float
+    decode_j: float
 
 
 def profile(load: Load, jobs: int, folder: Path) -> Profile:
@@ -74,15 +75,36 @@ def profile(load: Load, jobs: int, folder: Path) -> Profile:
     return load_profile(path)
 
 
-def planted(one: Profile) -> dict[str, Planted]:
-    """Return what each job's tokens cost on the board that it runs on, by job."""
+def planted(one: Profile, truth: Path) -> dict[str, Planted]:
+    """Return what each job's tokens cost on the board that it runs on, by job.
+
+    Where none was planted, a prompt token costs its time at the power of prefill; what is left of
+    the true energy, but for idle power, is the mean cost of a generated token.
+
+    Args:
+        one: the profile.
+        truth: folder of what was true of its nodes.
+    """
+    rows = [
+        row
+        for path in sorted(truth.glob("*.json"))
+        for row in json.loads(path.read_text("utf-8"))["rows"]
+    ]
+    energy_j = {row["job_id"]: row["energy_nj"] / 1e9 for row in rows if row["row"] == "allocation"}
+    tokens = {row["job_id"]: row for row in rows if row["row"] == "tokens"}
     found = {}
     for job in one.jobs:
         ((node, (board,)),) = job.devices.items()
         factor = blueprint.physics(one, node, board).factor
         spec: Any = job.workload
-        costs = (spec.prompt_token_j, spec.generated_token_j)
-        found[job.id] = Planted(*(None if cost is None else cost * factor for cost in costs))
+        prefill_j, decode_j = spec.prompt_token_j, spec.generated_token_j
+        if prefill_j is None:
+            prefill_j = (spec.prefill_w - spec.idle_w) * spec.per_prompt_token_us / 1e6
+            idle_j = spec.load_w * spec.load_s + spec.idle_w * (SECONDS - spec.load_s)
+            counts = tokens[job.id]
+            above_j = energy_j[job.id] / factor - idle_j - prefill_j * counts["prompt_computed"]
+            decode_j = above_j / counts["generated"]
+        found[job.id] = Planted(prefill_j * factor, decode_j * factor)
     return found
 
 

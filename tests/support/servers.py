@@ -92,5 +92,7 @@ def serve(
     builder.job(name, name, start_us, end_us, node=name, share_ppm=share_ppm)
     for kind, tokens in zip(("prompt_computed", "generated"), load_of(server), strict=True):
         total = np.concatenate([[0], np.cumsum(tokens)]).tolist()
-        values = [(start_us + k * S, total[k]) for k in range(0, server.seconds + 1, server.every_s)]
+        values = [
+            (start_us + k * S, total[k]) for k in range(0, server.seconds + 1, server.every_s)
+        ]
         builder.tokens(name, values, kind=kind, source_id=name, node=name)

@@ -42,6 +42,27 @@ def _product(name: str, pairs: bool) -> Column:
 _SINGLE = tuple("tt tp tg tz te pp pg pz pe gg gz ge zz ze ee".split())
 _PAIRED = tuple("tt tp tg te pp pg pe gg ge".split())
 
+PHASE_ROLE = Table(
+    name="phase_role",
+    layer="derived",
+    row="the servers of one job and role in one hour, where each only prefills or only decodes",
+    sort=("job_id", "role"),
+    time="hour_us",
+    columns=(
+        col("job_id", "string", "job"),
+        col("hour_us", "int64", "start of the hour"),
+        col("role", "string", "prefill or decode"),
+        col("device_us", "int64", "device time of its boards"),
+        nullable("e_gpu_nj", "int128", "energy of its boards, idle or not"),
+        col("e_gpu_low_nj", "int128", "lower bound of e_gpu_nj"),
+        col("e_gpu_high_nj", "int128", "upper bound of e_gpu_nj"),
+        col("tokens", "int64", "prefill: prompt tokens computed; decode: tokens generated"),
+        col("low", "int64", "lower bound of tokens"),
+        col("high", "int64", "upper bound of tokens"),
+        col("inputs_digest", "string", "SHA-256 over the inputs of this row"),
+    ),
+)
+
 PHASE_BLOCK = Table(
     name="phase_block",
     layer="derived",

@@ -2,7 +2,7 @@
 
 In: `segment`, `tokens`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the site's
 constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
-`job_hour_index`, `job_efficiency` and `phase_block`.
+`job_hour_index`, `job_efficiency`, `phase_block` and `phase_role`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DERIVED_HERE: dict[str, list[int]] = {
     name: []
     for name in (
         *("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency"),
-        "phase_block",
+        *("phase_block", "phase_role"),
     )
 }
 """No hours of these tables: models see the rows of this run, not those of an earlier version."""
@@ -83,6 +83,7 @@ def derive_hour(
         store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
         record.write("job_efficiency", run_model(con, "job_efficiency"), hour_us)
         record.write("phase_block", phases.blocks(con), hour_us)
+        record.write("phase_role", phases.roles(con), hour_us)
 
 
 def _book(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int, record: Recorder) -> pa.Table:

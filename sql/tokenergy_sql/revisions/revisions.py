@@ -32,6 +32,7 @@ REVISED_TABLES = (
     "job_efficiency",
     "node_hour",
     "phase_block",
+    "phase_role",
 )
 """Tables with revisions. Segments have none: they can be derived again from sealed readings."""
 
