@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,10 +46,6 @@ class Server:
     every_s: int = 5
     seed: int = 1
 
-    def seeded(self, seed: int) -> Server:
-        """Return the same server with another load."""
-        return replace(self, seed=seed)
-
 
 def load_of(server: Server) -> tuple[Ints, Ints]:
     """Return prompt and generated tokens of each second."""
@@ -78,21 +75,39 @@ def power_of(server: Server) -> Floats:
 
 
 def serve(
-    builder: LakeBuilder, name: str, server: Server, *, start_us: int = T0, share_ppm: int = 10**6
+    builder: LakeBuilder,
+    job_id: str,
+    server: Server,
+    *,
+    kinds: tuple[str, ...] = ("prompt_computed", "generated"),
+    share_ppm: int = 10**6,
+    quantum: int = 1,
+    silent_s: tuple[int, int] = (0, 0),
+    **device: Any,
 ) -> None:
-    """Add a server to a lake: its board, readings, job and counters."""
-    builder.device(name, node=name)
+    """Add a server to a lake: its board, readings, job and counters, from T0 on.
+
+    Args:
+        builder: of the lake.
+        job_id: of the job; also the name of its node and board.
+        server: its load and power.
+        kinds: what it counts.
+        share_ppm: of the board.
+        quantum: step in which the counters are printed.
+        silent_s: from when to when the counters are not read.
+        device: further columns of the board.
+    """
+    builder.device(job_id, node=job_id, **device)
     shown_mw = np.rint(power_of(server) * 1e3).astype(int).tolist()
     readings = {}
     for k, mw in enumerate(shown_mw):
         # Both ends of a second, so that power is a step function.
-        readings[start_us + k * S] = readings[start_us + (k + 1) * S - 1] = mw
-    builder.power(name, sorted(readings.items()), node=name)
-    end_us = start_us + server.seconds * S
-    builder.job(name, name, start_us, end_us, node=name, share_ppm=share_ppm)
-    for kind, tokens in zip(("prompt_computed", "generated"), load_of(server), strict=True):
+        readings[T0 + k * S] = readings[T0 + (k + 1) * S - 1] = mw
+    builder.power(job_id, sorted(readings.items()), node=job_id)
+    builder.job(job_id, job_id, T0, T0 + server.seconds * S, node=job_id, share_ppm=share_ppm)
+    every = range(0, server.seconds + 1, server.every_s)
+    read_at = [k for k in every if not silent_s[0] < k < silent_s[1]]
+    for kind, tokens in zip(kinds, load_of(server)[-len(kinds) :], strict=True):
         total = np.concatenate([[0], np.cumsum(tokens)]).tolist()
-        values = [
-            (start_us + k * S, total[k]) for k in range(0, server.seconds + 1, server.every_s)
-        ]
-        builder.tokens(name, values, kind=kind, source_id=name, node=name)
+        values = [(T0 + k * S, total[k] // quantum * quantum) for k in read_at]
+        builder.tokens(job_id, values, kind=kind, source_id=job_id, node=job_id, quantum=quantum)

@@ -39,8 +39,8 @@ def _product(name: str, pairs: bool) -> Column:
     return nullable(f"{prefix}{name}", "int128", f"sum of: {what}{words}")
 
 
-_SINGLE = tuple("tt tp tg tz te pp pg pz pe gg gz ge zz ze ee".split())
-_PAIRED = tuple("tt tp tg te pp pg pe gg ge".split())
+_SINGLE = ("tt", "tp", "tg", "tz", "te", "pp", "pg", "pz", "pe", "gg", "gz", "ge", "zz", "ze", "ee")
+_PAIRED = ("tt", "tp", "tg", "te", "pp", "pg", "pe", "gg", "ge")
 
 PHASE_ROLE = Table(
     name="phase_role",

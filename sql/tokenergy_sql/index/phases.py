@@ -1,7 +1,8 @@
 """Prefill and decode: sums of an hour's windows, and what they say of each job.
 
 In: a connection on which the models of an hour, or those of all jobs, have run. Out: rows of
-`phase_block` and `phase_role`, and the columns on phases of `job_index`. docs/index-definition.md has the rules.
+`phase_block` and `phase_role`, and the columns on phases of `job_index`. The rules are in
+docs/index-definition.md.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ lead_counter AS (
     ORDER BY job_id, readings DESC, counter
 ),
 edge AS (
-    SELECT g.job_id, r.window_us, (g.at_us - p.hour_us) // r.window_us AS place,
+    SELECT
+        g.job_id, r.window_us, (g.at_us - p.hour_us) // r.window_us AS place,
         min(g.at_us) AS at_us
     FROM (SELECT job_id, counter, unnest([from_us, to_us]) AS at_us FROM growth) AS g
     JOIN lead_counter USING (job_id, counter)
