@@ -1,7 +1,7 @@
 """Runs the trials of prefill and decode, prints the table and writes it into docs/uncertainty.md.
 
 `make phases` or `python -m benchmarks.phases [--loads varied,constant] [--jobs N] [--out FILE]`.
-Exit code 1 if a planted energy is outside its bounds, or not told, in more than 5 % of the jobs
+Exit code 1 if what a token costs is outside its bounds, or not told, in more than 5 % of the jobs
 whose load varies, or if anything is told of a job whose load never varies.
 """
 
@@ -18,7 +18,7 @@ from typing import Any, get_args
 
 from benchmarks.accuracy.table import into_page
 from benchmarks.accuracy.trials import collect, integrate
-from benchmarks.phases import design
+from benchmarks.phases import design, truth
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.index.pipeline import index
@@ -36,12 +36,12 @@ HEADER = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure of one kind of load: its jobs' estimates beside what was planted."""
+    """One figure of one kind of load: its jobs' estimates beside the truth."""
 
-    load: design.Load
+    load: str
     phase: str
     told: list[dict[str, Any]]
-    planted: dict[str, float]
+    true_j: dict[str, float]
 
     @property
     def known(self) -> list[dict[str, Any]]:
@@ -49,9 +49,9 @@ class Row:
         return [row for row in self.told if row[self.phase] is not None]
 
     def inside(self) -> int:
-        """Return in how many jobs the planted energy is inside the bounds."""
+        """Return in how many jobs the truth is inside the bounds."""
         return sum(
-            row[f"{self.phase}_low"] <= self.planted[row["job_id"]] <= row[f"{self.phase}_high"]
+            row[f"{self.phase}_low"] <= self.true_j[row["job_id"]] <= row[f"{self.phase}_high"]
             for row in self.known
         )
 
@@ -64,10 +64,10 @@ class Row:
 
     def line(self) -> str:
         """Return the row as it appears in the table."""
-        known, planted = self.known, self.planted
+        known = self.known
         errors, widths = [], []
         for row in known:
-            true = planted[row["job_id"]]
+            true = self.true_j[row["job_id"]]
             widths.append(100 * (row[f"{self.phase}_high"] - row[f"{self.phase}_low"]) / true)
             errors.append(100 * abs(row[self.phase] - true) / true)
         codes: dict[str, int] = {}
@@ -90,7 +90,7 @@ class Row:
 
 
 def run(load: design.Load, jobs: int) -> list[Row]:
-    """Emulate, collect and index the jobs of a kind of load; return its two rows."""
+    """Emulate, collect and index the jobs of a kind of load; return its rows."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         one = design.profile(load, jobs, folder)
@@ -100,10 +100,15 @@ def run(load: design.Load, jobs: int) -> list[Row]:
         index(lake, Site(None, None, {}), progress=lambda _: None, catalog=False)
         with catalog.connect(lake) as con:
             told = con.sql("FROM job_index ORDER BY job_id").to_arrow_table().to_pylist()
-        planted = design.planted(one, folder / "truth")
+        compared = {load: truth.costs(one)}
+        if load == "batching":
+            compared["batching, mean above idle"] = truth.means(one)
     return [
-        Row(load, "te_gpu_prefill", told, {job: p.prefill_j for job, p in planted.items()}),
-        Row(load, "te_gpu_decode", told, {job: p.decode_j for job, p in planted.items()}),
+        Row(
+            words, f"te_gpu_{phase}", told, {job: getattr(c, f"{phase}_j") for job, c in of.items()}
+        )
+        for words, of in compared.items()
+        for phase in ("prefill", "decode")
     ]
 
 

@@ -1,7 +1,7 @@
 """The trials: emulated inference servers with planted energies per token, and their loads.
 
-In: a kind of load, a number of jobs. Out: an emulated profile with one board a job, the request
-logs beside it, and what each job's tokens really cost. The same arguments give the same files.
+In: a kind of load, a number of jobs. Out: an emulated profile with one board a job, and the request
+logs beside it. The same arguments give the same files.
 
 Boards rise and fall with one time constant: with two, every swing of the load would draw more than
 was planted, and the planted energies would not be the true ones.
@@ -10,21 +10,18 @@ was planted, and the planted energies would not be the true ones.
 from __future__ import annotations
 
 import csv
-import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from tokenergy_collectors.emulate.profile import blueprint
 from tokenergy_collectors.emulate.profile.profile import Profile, load_profile
 
 Load = Literal["varied", "real", "constant", "batching"]
 """`varied`: rate and mix of requests change every few minutes; `real`: two published request logs;
-`constant`: equal requests at equal distances; `batching`: varied, but decode power saturates with
-the batch, so that no two numbers say what tokens cost."""
+`constant`: equal requests at equal distances; `batching`: varied, nothing planted: decode power
+saturates with the batch, as on an H100."""
 
 JOBS: dict[Load, int] = {"varied": 100, "real": 24, "constant": 16, "batching": 24}
 
@@ -43,14 +40,6 @@ _CLASS_PPM = 50_000
 """Cards are off by up to this, either way: anywhere in the class that the bounds allow for."""
 
 _STEP = {"step_us": 14_000, "per_sequence_us": 80, "per_prompt_token_us": 55}
-
-
-@dataclass(frozen=True, slots=True)
-class Planted:
-    """What a job's tokens cost, J."""
-
-    prefill_j: float
-    decode_j: float
 
 
 def profile(load: Load, jobs: int, folder: Path) -> Profile:
@@ -73,39 +62,6 @@ def profile(load: Load, jobs: int, folder: Path) -> Profile:
     path = folder / f"{load}.toml"
     path.write_text("\n".join([head, boards, *nodes, *texts]), "utf-8")
     return load_profile(path)
-
-
-def planted(one: Profile, truth: Path) -> dict[str, Planted]:
-    """Return what each job's tokens cost on the board that it runs on, by job.
-
-    Where none was planted, a prompt token costs its time at the power of prefill; what is left of
-    the true energy, but for idle power, is the mean cost of a generated token.
-
-    Args:
-        one: the profile.
-        truth: folder of what was true of its nodes.
-    """
-    rows = [
-        row
-        for path in sorted(truth.glob("*.json"))
-        for row in json.loads(path.read_text("utf-8"))["rows"]
-    ]
-    energy_j = {row["job_id"]: row["energy_nj"] / 1e9 for row in rows if row["row"] == "allocation"}
-    tokens = {row["job_id"]: row for row in rows if row["row"] == "tokens"}
-    found = {}
-    for job in one.jobs:
-        ((node, (board,)),) = job.devices.items()
-        factor = blueprint.physics(one, node, board).factor
-        spec: Any = job.workload
-        prefill_j, decode_j = spec.prompt_token_j, spec.generated_token_j
-        if prefill_j is None:
-            prefill_j = (spec.prefill_w - spec.idle_w) * spec.per_prompt_token_us / 1e6
-            idle_j = spec.load_w * spec.load_s + spec.idle_w * (SECONDS - spec.load_s)
-            counts = tokens[job.id]
-            above_j = energy_j[job.id] / factor - idle_j - prefill_j * counts["prompt_computed"]
-            decode_j = above_j / counts["generated"]
-        found[job.id] = Planted(prefill_j * factor, decode_j * factor)
-    return found
 
 
 def _job(load: Load, number: int, node: str, folder: Path) -> str:
