@@ -100,7 +100,7 @@ def run(load: design.Load, jobs: int) -> list[Row]:
         index(lake, Site(None, None, {}), progress=lambda _: None, catalog=False)
         with catalog.connect(lake) as con:
             told = con.sql("FROM job_index ORDER BY job_id").to_arrow_table().to_pylist()
-        compared = {load: truth.costs(one)}
+        compared: dict[str, dict[str, truth.Costs]] = {load: truth.costs(one)}
         if load == "batching":
             compared["batching, mean above idle"] = truth.means(one)
     return [

@@ -99,8 +99,10 @@ def _varied(rng: np.random.Generator) -> list[tuple[int, int, int]]:
             until_s = at_s + rng.uniform(60, 240)
             rate, context, generated = (rng.uniform(0.4, 1.6) for _ in range(3))
         at_s += rng.exponential(1 / (_RATE * rate))
-        tokens = (_CONTEXT * context, _GENERATED * generated)
-        rows.append((int(at_s * 1e3), *(1 + int(rng.exponential(mean)) for mean in tokens)))
+        prompt, answer = (
+            1 + int(rng.exponential(mean)) for mean in (_CONTEXT * context, _GENERATED * generated)
+        )
+        rows.append((int(at_s * 1e3), prompt, answer))
     return rows
 
 

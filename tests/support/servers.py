@@ -57,10 +57,9 @@ def load_of(server: Server) -> tuple[Ints, Ints]:
         return np.repeat(levels, 45)[: server.seconds]
 
     rate, mix = swings(server.swing), swings(server.mix_swing)
-    prompt, generated = 4_000 * rate, 500 * rate * mix
-    if server.swing:
-        prompt, generated = rng.poisson(prompt), rng.poisson(generated)
-    return np.rint(prompt).astype(np.int64), np.rint(generated).astype(np.int64)
+    mean = np.vstack([4_000 * rate, 500 * rate * mix])
+    prompt, generated = rng.poisson(mean) if server.swing else np.rint(mean).astype(np.int64)
+    return prompt, generated
 
 
 def power_of(server: Server) -> Floats:

@@ -26,7 +26,8 @@ def saturates(prompt: Floats, generated: Floats) -> Floats:
 
 def stalls(prompt: Floats, generated: Floats) -> Floats:
     """Decode power that hardly depends on the load: one more token costs next to nothing."""
-    return 0.02 * prompt + 300 * (1 - np.exp(-generated / 100))
+    above: Floats = 0.02 * prompt + 300 * (1 - np.exp(-generated / 100))
+    return above
 
 
 TOLD = {

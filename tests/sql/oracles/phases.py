@@ -50,8 +50,8 @@ def windows(server: Server) -> tuple[Floats, Floats]:
 
 def fitted(rows: Floats) -> Floats:
     """Return base, a and b by least squares."""
-    found: Floats = np.linalg.lstsq(rows[:, :3], rows[:, 3], rcond=None)[0]
-    return found
+    found, *_ = np.linalg.lstsq(rows[:, :3], rows[:, 3], rcond=None)
+    return found.astype(np.float64)
 
 
 def bent(rows: Floats, rates: tuple[float, float]) -> Floats:

@@ -18,8 +18,8 @@ good AS (
         CASE WHEN reason IS NULL THEN prompt::HUGEINT END AS p,
         CASE WHEN reason IS NULL THEN generated::HUGEINT END AS g,
         CASE WHEN reason IS NULL THEN energy_nj // 1000 END AS e,
-        g * g * 1000000 // greatest(t, 1) AS z,
-        g * 1000000 // greatest(t, 1) AS rate,
+        g * g * 1000 * us_per_second() // greatest(device_us, 1) AS z,
+        g * 1000 * us_per_second() // greatest(device_us, 1) AS rate,
         CASE WHEN reason IS NULL THEN low_ppm END AS low_ppm,
         CASE WHEN reason IS NULL THEN high_ppm END AS high_ppm
     FROM phase_window, parameters AS hour

@@ -28,8 +28,8 @@ whole AS (
         sum(e_uj)::DOUBLE / nullif(sum(windows), 0) AS mean_e,
         min(rate_least)::DOUBLE AS rate_least,
         max(rate_most)::DOUBLE AS rate_most,
-        min(low_ppm) / 1e6 AS gain_low,
-        max(high_ppm) / 1e6 AS gain_high,
+        min(low_ppm) / whole_ppm() AS gain_low,
+        max(high_ppm) / whole_ppm() AS gain_high,
         max(quantum)::DOUBLE AS quantum,
         array_to_string(list_sort(list_distinct(flatten(
             coalesce(list(string_split(reasons, ',')) FILTER (WHERE reasons <> ''), [])
@@ -188,13 +188,13 @@ SELECT
     windows,
     device_us,
     -- A bound below zero says that nothing is known: no token gives energy back.
-    CASE WHEN why = '' AND a_low > 0 THEN a / 1e6 END AS prefill,
-    CASE WHEN why = '' AND a_low > 0 THEN a_low * gain_low / 1e6 END AS prefill_low,
-    CASE WHEN why = '' AND a_low > 0 THEN a_high * gain_high / 1e6 END AS prefill_high,
-    CASE WHEN why = '' AND b_low > 0 THEN b / 1e6 END AS decode,
-    CASE WHEN why = '' AND b_low > 0 THEN b_low * gain_low / 1e6 END AS decode_low,
-    CASE WHEN why = '' AND b_low > 0 THEN b_high * gain_high / 1e6 END AS decode_high,
-    CASE WHEN why = '' THEN base / 1e3 END AS base_w,
+    CASE WHEN why = '' AND a_low > 0 THEN joules(1000 * a) END AS prefill,
+    CASE WHEN why = '' AND a_low > 0 THEN joules(1000 * a_low * gain_low) END AS prefill_low,
+    CASE WHEN why = '' AND a_low > 0 THEN joules(1000 * a_high * gain_high) END AS prefill_high,
+    CASE WHEN why = '' AND b_low > 0 THEN joules(1000 * b) END AS decode,
+    CASE WHEN why = '' AND b_low > 0 THEN joules(1000 * b_low * gain_low) END AS decode_low,
+    CASE WHEN why = '' AND b_low > 0 THEN joules(1000 * b_high * gain_high) END AS decode_high,
+    CASE WHEN why = '' THEN watts(base) END AS base_w,
     CASE WHEN why = '' THEN sqrt(greatest(e_e - a * p_e - b * g_e, 0) / (windows - 3)) / mean_e END
         AS residual,
     CASE
