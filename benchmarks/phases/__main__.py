@@ -25,7 +25,7 @@ from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 
 PAGE = Path(__file__).parents[2] / "docs" / "uncertainty.md"
-BEGIN, END = "<!-- made by `make phases` -->", "<!-- end -->"
+BEGIN, END = "<!-- made by `make phases` -->", "<!-- end of phases -->"
 LEAST_INSIDE = 0.95
 RATE_HZ = 2.0
 HEADER = (
