@@ -16,7 +16,7 @@
 -- Sums are of whole numbers; what follows is computed row by row, and added in a fixed order, so
 -- that the same inputs give the same bytes.
 WITH
-whole AS (
+whole AS MATERIALIZED (
     SELECT
         job_id,
         count(*) FILTER (WHERE windows > 0) AS blocks,
@@ -89,7 +89,7 @@ apart AS (
     JOIN whole AS w USING (job_id)
     WHERE r.tt > 0
 ),
-solved AS (
+solved AS MATERIALIZED (
     SELECT
         *,
         (p_e * g_g - g_e * p_g) / det AS a,

@@ -21,7 +21,7 @@ served AS (
         sum(g.tokens) FILTER (WHERE g.kind = 'prompt_computed') > 0
         AND sum(g.tokens) FILTER (WHERE g.kind = 'generated') > 0
 ),
-growth AS (
+growth AS MATERIALIZED (
     SELECT g.job_id, g.kind, g.counter, g.from_us, g.to_us, g.tokens
     FROM token_growth AS g
     JOIN served USING (job_id)
@@ -47,7 +47,7 @@ spacing AS (
     )
     GROUP BY job_id
 ),
-grid AS (
+grid AS MATERIALIZED (
     SELECT s.job_id, min(l.us) AS window_us
     FROM spacing AS s
     JOIN (SELECT unnest([30, 60, 120, 300]) * us_per_second() AS us) AS l
@@ -78,7 +78,7 @@ bordered AS (
     FROM edge
     WINDOW job AS (PARTITION BY job_id ORDER BY place)
 ),
-cell AS (
+cell AS MATERIALIZED (
     SELECT job_id, window_us, place, at_us AS start_us, end_us
     FROM bordered
     WHERE next_place = place + 1 AND end_us - at_us >= window_us // 2
