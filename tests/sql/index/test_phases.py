@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests.sql.oracles import phases as oracle
 from tests.support.lakes import LakeBuilder
@@ -13,8 +14,10 @@ from tests.support.ledger import ask, assert_checks_pass
 from tests.support.servers import Floats, Server, serve
 from tests.support.snapshot import snapshot
 from tokenergy_collectors.lake import Lake
+from tokenergy_sql.cli import app
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
+from tokenergy_sql.report.meanings import PHASE_REASONS
 
 FIGURES = ("te_gpu_prefill", "te_gpu_decode")
 
@@ -146,6 +149,23 @@ def test_null_where_too_little_is_known(
 ) -> None:
     assert (rows[name]["phase_method"], rows[name]["phase_reasons"]) == ("none", reasons)
     assert all(rows[name][figure] is None for figure in FIGURES)
+
+
+def test_explain_prints_both_figures_and_why_others_are_missing(
+    rows: dict[str, dict[str, Any]], lake: Lake
+) -> None:
+    def explained(job_id: str) -> str:
+        done = CliRunner().invoke(app, ["explain", job_id, "--lake", str(lake.root)])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    text = explained("linear")
+    assert "prefill: J per computed prompt token 0.01992 [0.0186, 0.0214]" in text
+    assert "decode: J per generated token 0.3004 [0.283, 0.320]" in text
+    assert "estimated from 99 windows, beside 120.1 W a device" in text
+    assert "constant_load: The load hardly varied" in explained("never varies")
+    codes = {code for row in rows.values() for code in row["phase_reasons"].split(",") if code}
+    assert codes < {*PHASE_REASONS}
 
 
 def test_derived_again_the_bytes_are_the_same(lake: Lake) -> None:
