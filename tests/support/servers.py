@@ -31,6 +31,7 @@ class Server:
         power: watts above the base, if not linear in the tokens.
         seconds: how long the job runs.
         every_s: how often its counters are read.
+        late_s: how often generated tokens are counted: as at the end of requests.
         seed: of the load and the noise.
     """
 
@@ -44,6 +45,7 @@ class Server:
     power: Power | None = None
     seconds: int = 3_000
     every_s: int = 5
+    late_s: int = 1
     seed: int = 1
 
 
@@ -60,6 +62,14 @@ def load_of(server: Server) -> tuple[Ints, Ints]:
     mean = np.vstack([4_000 * rate, 500 * rate * mix])
     prompt, generated = rng.poisson(mean) if server.swing else np.rint(mean).astype(np.int64)
     return prompt, generated
+
+
+def counted_of(server: Server) -> tuple[Ints, Ints]:
+    """Return the prompt and generated tokens that are counted in each second."""
+    prompt, generated = load_of(server)
+    total = np.concatenate([[0], np.cumsum(generated)])
+    seen = total[np.arange(server.seconds + 1) // server.late_s * server.late_s]
+    return prompt, np.diff(seen)
 
 
 def power_of(server: Server) -> Floats:
@@ -106,7 +116,7 @@ def serve(
     builder.job(job_id, job_id, T0, T0 + server.seconds * S, node=job_id, share_ppm=share_ppm)
     every = range(0, server.seconds + 1, server.every_s)
     read_at = [k for k in every if not silent_s[0] < k < silent_s[1]]
-    for kind, tokens in zip(kinds, load_of(server)[-len(kinds) :], strict=True):
+    for kind, tokens in zip(kinds, counted_of(server)[-len(kinds) :], strict=True):
         total = np.concatenate([[0], np.cumsum(tokens)]).tolist()
         values = [(T0 + k * S, total[k] // quantum * quantum) for k in read_at]
         builder.tokens(job_id, values, kind=kind, source_id=job_id, node=job_id, quantum=quantum)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.support.servers import Floats, Server, load_of, power_of
+from tests.support.servers import Floats, Server, counted_of, power_of
 
 GAIN = 0.055
 """Error of a meter's gain: boards that are no data centre boards by name."""
@@ -18,7 +18,12 @@ GAIN = 0.055
 QUANTILES = {5: 4.0321, 9: 3.2498, 22: 2.8188, 23: 2.8073}
 """Student's t at 99.5 %, by degrees of freedom, from a printed table."""
 
-WINDOW_S, BLOCK_S = 30, 300
+BLOCK_S = 300
+
+
+def window_s(server: Server) -> int:
+    """Return the shortest window that holds five times between readings at which counts grow."""
+    return next(length for length in (30, 60, 120, 300) if length >= 5 * max(server.late_s - 1, 5))
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,12 @@ def windows(server: Server) -> tuple[Floats, Floats]:
 
     The last window ends with the job, where power is not known up to the last microsecond.
     """
-    prompt, generated = load_of(server)
-    joules = power_of(server)
-    starts = np.arange(0, server.seconds - WINDOW_S, WINDOW_S)
+    prompt, generated = counted_of(server)
+    joules, length_s = power_of(server), window_s(server)
+    starts = np.arange(0, server.seconds - length_s, length_s)
     # Across an hour's edge no window goes, and none is lost where a window ends there.
     rows = [
-        [WINDOW_S, *(column[at : at + WINDOW_S].sum() for column in (prompt, generated, joules))]
+        [length_s, *(column[at : at + length_s].sum() for column in (prompt, generated, joules))]
         for at in starts
     ]
     return np.array(rows, dtype=np.float64), starts.astype(np.float64)
@@ -76,7 +81,7 @@ def tell(server: Server) -> Told:
 
     flat = fitted(rows)
     flat_off = off([fitted(rows[part]) for part in parts], flat)
-    of_hour = int(3_600 / WINDOW_S)
+    of_hour = 3_600 // window_s(server)
     pairs = [
         rows[k] + rows[k + 1]
         for k in range(0, len(rows) - 1, 2)
