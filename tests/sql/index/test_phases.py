@@ -45,6 +45,7 @@ TOLD = {
 NULL = {
     "never varies": (Server(swing=0, mix_swing=0), "constant_load"),
     "one mix": (Server(mix_swing=0), "collinear"),
+    "nearly one mix": (Server(swing=0.95, mix_swing=0.16), "collinear"),
     "short": (Server(seconds=1_500), "few_windows,gap"),
     "noise": (Server(decode_j=0.005, noise=0.1), "wide"),
     "stalls": (Server(power=stalls), "wide,nonlinear"),
