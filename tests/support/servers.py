@@ -103,7 +103,7 @@ def serve(
         kinds: what it counts.
         share_ppm: of the board.
         quantum: step in which the counters are printed.
-        silent_s: from when to when the counters are not read.
+        silent_s: from when to when generated tokens are not read.
         device: further columns of the board.
     """
     builder.device(job_id, node=job_id, **device)
@@ -115,8 +115,9 @@ def serve(
     builder.power(job_id, sorted(readings.items()), node=job_id)
     builder.job(job_id, job_id, T0, T0 + server.seconds * S, node=job_id, share_ppm=share_ppm)
     every = range(0, server.seconds + 1, server.every_s)
-    read_at = [k for k in every if not silent_s[0] < k < silent_s[1]]
     for kind, tokens in zip(kinds, counted_of(server)[-len(kinds) :], strict=True):
         total = np.concatenate([[0], np.cumsum(tokens)]).tolist()
+        lost = silent_s if kind == "generated" else (0, 0)
+        read_at = [k for k in every if not lost[0] < k < lost[1]]
         values = [(T0 + k * S, total[k] // quantum * quantum) for k in read_at]
         builder.tokens(job_id, values, kind=kind, source_id=job_id, node=job_id, quantum=quantum)
