@@ -92,6 +92,7 @@ def serve(
     share_ppm: int = 10**6,
     quantum: int = 1,
     silent_s: tuple[int, int] = (0, 0),
+    counter_gain: float | None = None,
     **device: Any,
 ) -> None:
     """Add a server to a lake: its board, readings, job and counters, from T0 on.
@@ -104,6 +105,7 @@ def serve(
         share_ppm: of the board.
         quantum: step in which the counters are printed.
         silent_s: from when to when generated tokens are not read.
+        counter_gain: what the board's energy counter shows of its samples; None: it has none.
         device: further columns of the board.
     """
     builder.device(job_id, node=job_id, **device)
@@ -112,7 +114,11 @@ def serve(
     for k, mw in enumerate(shown_mw):
         # Both ends of a second, so that power is a step function.
         readings[T0 + k * S] = readings[T0 + (k + 1) * S - 1] = mw
-    builder.power(job_id, sorted(readings.items()), node=job_id)
+    counters = {}
+    if counter_gain is not None:
+        total_mj = np.concatenate([[0], np.cumsum(shown_mw)]) * counter_gain
+        counters = {T0 + k * S: int(mj) for k, mj in enumerate(total_mj)}
+    builder.power(job_id, sorted(readings.items()), counters=counters, node=job_id)
     builder.job(job_id, job_id, T0, T0 + server.seconds * S, node=job_id, share_ppm=share_ppm)
     every = range(0, server.seconds + 1, server.every_s)
     for kind, tokens in zip(kinds, counted_of(server)[-len(kinds) :], strict=True):

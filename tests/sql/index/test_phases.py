@@ -56,6 +56,7 @@ def serve_oddly(builder: LakeBuilder) -> None:
     """Servers of whose energy or tokens too little is known."""
     serve(builder, "half a board", Server(), share_ppm=500_000)
     serve(builder, "seen in part", Server(), sensor_kind="instant", name="H100", learned_us=100_000)
+    serve(builder, "two meters", Server(), counter_gain=1.08)
     serve(builder, "coarse", Server(), quantum=1_000)
     serve(builder, "answers only", Server(), kinds=("generated",))
     serve(builder, "trains", Server(), kinds=("trained",))
@@ -124,6 +125,16 @@ def test_where_the_slope_depends_on_the_load_the_bounds_hold_what_it_was(
     generated = oracle.windows(TOLD["bends"])[0][:, 2] / oracle.window_s(TOLD["bends"])
     slopes = 0.3 - 2 * 0.3 * generated / 4_000
     assert row["te_gpu_decode_low"] <= slopes.min() < slopes.max() <= row["te_gpu_decode_high"]
+
+
+def test_where_meters_dispute_either_may_be_right(rows: dict[str, dict[str, Any]]) -> None:
+    """The counter shows 8 % more than the samples, which are those of "linear"."""
+    row, of_samples = rows["two meters"], rows["linear"]
+    assert "disputed" in row["method"]
+    for figure in FIGURES:
+        assert row[figure] == pytest.approx(1.08 * of_samples[figure], rel=2e-3)
+        assert row[f"{figure}_low"] == pytest.approx(of_samples[f"{figure}_low"], rel=2e-3)
+        assert row[f"{figure}_high"] == pytest.approx(1.08 * of_samples[f"{figure}_high"], rel=2e-3)
 
 
 @pytest.mark.parametrize("name", NULL)
