@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.sql.oracles import phases as oracle
-from tests.support.lakes import LakeBuilder
+from tests.support.lakes import T0, LakeBuilder, S, level
 from tests.support.ledger import ask, assert_checks_pass
 from tests.support.servers import Floats, Server, serve
 from tests.support.snapshot import snapshot
@@ -19,6 +19,7 @@ from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.report.meanings import PHASE_REASONS
 
+END_US = T0 + Server().seconds * S
 FIGURES = ("te_gpu_prefill", "te_gpu_decode")
 
 
@@ -56,6 +57,10 @@ def serve_oddly(builder: LakeBuilder) -> None:
     """Servers of whose energy or tokens too little is known."""
     serve(builder, "half a board", Server(), share_ppm=500_000)
     serve(builder, "seen in part", Server(), sensor_kind="instant", name="H100", learned_us=100_000)
+    serve(builder, "two boards", Server())
+    builder.device("second", node="two boards", index=1)
+    builder.power("second", level(60_000, T0, END_US), node="two boards")
+    builder.job("two boards", "second", T0, END_US, node="two boards")
     serve(builder, "two meters", Server(), counter_gain=1.08)
     serve(builder, "coarse", Server(), quantum=1_000)
     serve(builder, "answers only", Server(), kinds=("generated",))
@@ -125,6 +130,14 @@ def test_where_the_slope_depends_on_the_load_the_bounds_hold_what_it_was(
     generated = oracle.windows(TOLD["bends"])[0][:, 2] / oracle.window_s(TOLD["bends"])
     slopes = 0.3 - 2 * 0.3 * generated / 4_000
     assert row["te_gpu_decode_low"] <= slopes.min() < slopes.max() <= row["te_gpu_decode_high"]
+
+
+def test_base_power_is_that_of_a_device(rows: dict[str, dict[str, Any]]) -> None:
+    """A second board draws 60 W whatever the tokens: they cost what they cost without it."""
+    row, alone = rows["two boards"], rows["linear"]
+    assert row["phase_base_w"] == pytest.approx((alone["phase_base_w"] + 60) / 2, rel=1e-4)
+    for figure in FIGURES:
+        assert row[figure] == pytest.approx(alone[figure], rel=1e-4)
 
 
 def test_where_meters_dispute_either_may_be_right(rows: dict[str, dict[str, Any]]) -> None:
