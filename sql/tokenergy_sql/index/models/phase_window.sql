@@ -125,15 +125,16 @@ metered AS (
     SELECT
         l.job_id, l.start_us, l.end_us, l.energy_nj, l.device_us,
         -- Where the meters dispute, either may be the one that is right: k is counter / samples.
+        greatest(l.k, 0.5) AS factor,
         CASE
             WHEN l.method = 'disputed'
-                THEN least(s.counter_low_ppm, floor(s.sensor_low_ppm / l.k)::BIGINT)
+                THEN least(s.counter_low_ppm, floor(s.sensor_low_ppm / factor)::BIGINT)
             WHEN l.meter = 'counter' THEN s.counter_low_ppm
             ELSE s.sensor_low_ppm
         END AS low_ppm,
         CASE
             WHEN l.method = 'disputed'
-                THEN greatest(s.counter_high_ppm, ceil(s.sensor_high_ppm / l.k)::BIGINT)
+                THEN greatest(s.counter_high_ppm, ceil(s.sensor_high_ppm / factor)::BIGINT)
             WHEN l.meter = 'counter' THEN s.counter_high_ppm
             ELSE s.sensor_high_ppm
         END AS high_ppm,
