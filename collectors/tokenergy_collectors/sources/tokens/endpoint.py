@@ -73,7 +73,7 @@ class TokenEndpoint:
         self._now_us = now_us
         self._stamp_us = stamp_us
         self._same = {
-            "source_id": source.source_id, "node": node, "run": run,
+            "source_id": source.source_id, "node": node, "run": run, "role": source.role,
         }  # fmt: skip
         self._own = own
         self.jobs: list[Job] = (
