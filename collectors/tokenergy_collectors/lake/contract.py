@@ -43,6 +43,7 @@ from tokenergy_collectors.lake.tables_raw import (
     STATE,
     TOKENS,
 )
+from tokenergy_collectors.lake.tables_requests import REQUEST_KINDS, REQUESTS
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -51,6 +52,7 @@ TABLES: dict[str, Table] = {
         DEVICE,
         STATE,
         TOKENS,
+        REQUESTS,
         JOBS,
         HOST,
         CLOCK,
@@ -89,6 +91,8 @@ __all__ = [
     "LOAD_SPECTRUM",
     "NODE_HOUR",
     "POWER",
+    "REQUESTS",
+    "REQUEST_KINDS",
     "SEGMENT",
     "STATE",
     "TABLES",

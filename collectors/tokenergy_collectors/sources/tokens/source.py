@@ -1,6 +1,7 @@
 """Token endpoints as a source: servers and training loops that count their tokens.
 
-In: Prometheus text over HTTP, scraped once per endpoint and period. Out: rows of `tokens`.
+In: Prometheus text over HTTP, scraped once per endpoint and period. Out: rows of `tokens`, and of
+`requests`.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class Tokens(Source[TokenKeys]):
     def edge(self) -> None:
         """Scrape every endpoint once more."""
         # A scrape that runs now began before the edge, so another one follows it.
+        for endpoint in self._endpoints:
+            endpoint.read_all()
         for reader in self._readers:
             reader.ask(even_if_busy=True)
 
@@ -62,6 +65,7 @@ class Tokens(Source[TokenKeys]):
             if self._may_sleep(endpoint):
                 return endpoint.failing
             self.host.output.add("tokens", endpoint.scrape())
+            self.host.output.add("requests", endpoint.requests)
             answers = endpoint.failing is None
             if answered and answers != answered[0]:
                 self._note(endpoint)
