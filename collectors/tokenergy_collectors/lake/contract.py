@@ -43,7 +43,7 @@ from tokenergy_collectors.lake.tables_raw import (
     STATE,
     TOKENS,
 )
-from tokenergy_collectors.lake.tables_requests import REQUEST_KINDS, REQUESTS
+from tokenergy_collectors.lake.tables_requests import REQUEST_KINDS, REQUEST_SUMS, REQUESTS
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -93,6 +93,7 @@ __all__ = [
     "POWER",
     "REQUESTS",
     "REQUEST_KINDS",
+    "REQUEST_SUMS",
     "SEGMENT",
     "STATE",
     "TABLES",

@@ -1,7 +1,7 @@
 """Derives one hour: runs the models in order and writes the rows that they return.
 
-In: `segment`, `tokens`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the site's
-constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
+In: `segment`, `tokens`, `requests`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the
+site's constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
 `job_hour_index` and `job_efficiency`.
 """
 
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 _OF_CLAIMS = ("clock_step", "unseen_host")
 
+_SUMS = """
+CREATE TEMP TABLE sums AS SELECT s.*, r.* EXCLUDE (job_id)
+FROM joint_sums AS s LEFT JOIN job_requests AS r USING (job_id)
+"""
+
 DERIVED_HERE: dict[str, list[int]] = {
     name: []
     for name in ("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency")
@@ -51,7 +56,7 @@ def derive_hour(
         duckdb.Error: a file is damaged inside; see `catalog.reading.heal`.
     """
     near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
-    near_tables = dict.fromkeys(("state", "tokens", "clock"), near)
+    near_tables = dict.fromkeys(("state", "tokens", "requests", "clock"), near)
     hours = {**near_tables, "segment": [hour_us], "device": []}
     with modelrun.connect(reader.lake, reader.held, {**hours, **DERIVED_HERE}) as con:
         modelrun.create_parameters(con, hour_us, digest)
@@ -74,7 +79,9 @@ def derive_hour(
         for model in ("time_state", "job_time", "job_joint"):
             build_model(con, model)
         build_model(con, "job_hour_sums", "hour_sums")
-        store_rows(con, "sums", run_model(con, "joint_hour"))
+        modelrun.build_requests(con, told=bool(reader.lake.files("requests", near)))
+        store_rows(con, "joint_sums", run_model(con, "joint_hour"))
+        con.execute(_SUMS)
         record.write("job_hour_index", run_model(con, "indices"), hour_us)
         build_model(con, "job_caps")
         store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))

@@ -98,7 +98,9 @@ def _take(found: dict[tuple[str, tuple[tuple[str, str], ...]], Told], sample: Sa
         return
     label = sample.labels.get(what.label, "")
     key = label if part else f"{what.reason}{label}"
-    if not 0 <= sample.value < _LIMIT or (key not in row.counts and len(row.counts) >= _MOST_COUNTS):
+    if not 0 <= sample.value < _LIMIT or (
+        key not in row.counts and len(row.counts) >= _MOST_COUNTS
+    ):
         # One count that cannot be right makes the others of its row doubtful.
         row.readable = False
         return
