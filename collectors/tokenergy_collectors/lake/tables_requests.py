@@ -82,7 +82,7 @@ REQUEST_RATIOS: tuple[Column, ...] = (
     nullable(
         "slo_method",
         "string",
-        "how n_joint_good was found: counted, interpolated, independent; joined by +",
+        "how n_joint_good was found: counted, interpolated, estimated; joined by +",
     ),
 )
 """Ratios, in both tables of the index."""

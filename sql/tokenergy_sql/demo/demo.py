@@ -35,8 +35,8 @@ host_w = 1800.0   # each node, without its GPUs
 
 # How long a request may take.
 [slo]
-ttft_s = 1.0      # to its first token
-tpot_s = 0.05     # for each token after that, on average
+ttft_s = 2.5      # to its first token
+tpot_s = 0.15     # for each token after that, on average
 """
 
 

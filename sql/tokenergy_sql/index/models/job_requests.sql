@@ -1,5 +1,5 @@
 -- Requests of each job in an hour: all, those of the joint time, and those of them within the SLO.
--- In: request_step, time_state, token_known, token_page, token_name, parameters. Out: job_id and the
+-- In: request_step, time_state, token_known, token_page, token_name, slo, parameters. Out: job_id and the
 -- columns of REQUEST_SUMS in the contract; slo, slo_method. A job of which a server tells nothing,
 -- or was not read for more than a hundredth of the joint time, has no row.
 --
@@ -102,7 +102,7 @@ of_counter AS (
         coalesce(sum(joint_us), 0) AS read_us,
         coalesce(sum(joint_us) FILTER (WHERE NOT sure), 0) AS unsure_us,
         -- A growth of next to no time says nothing of a rate.
-        coalesce(max(n / (to_us - from_us)) FILTER (WHERE to_us - from_us >= 100000), 0) AS peak
+        coalesce(max(n / (to_us - from_us)) FILTER (WHERE to_us - from_us >= us_per_second() // 10), 0) AS peak
     FROM dealt
     GROUP BY ALL
 ),
@@ -170,7 +170,7 @@ latency AS (
         bool_and(m.exact) AS exact,
         max(m.servers) = any_value(e.servers) AS complete,
         max(m.joint_n) FILTER (WHERE m.what = 'all') AS every,
-        max(m.joint_n) FILTER (WHERE m.what = 'within') / 1e6 AS within,
+        max(m.joint_n) FILTER (WHERE m.what = 'within') / whole_ppm() AS within,
         max(m.high) FILTER (WHERE m.what = 'over') AS over,
         max(m.high) FILTER (WHERE m.what = 'under')
         + CASE
@@ -191,13 +191,15 @@ latency AS (
 judged AS (
     SELECT
         l.job_id, l.model,
-        string_agg(concat(l.kind, '_s=', l.limit_us / 1e6), ',' ORDER BY l.kind DESC) AS slo,
+        string_agg(concat(l.kind, '_s=', seconds(l.limit_us)), ',' ORDER BY l.kind DESC) AS slo,
         count(*) AS limited,
         bool_and(l.complete) AS complete,
         bool_and(l.exact) AS exact,
         sum(l.over) AS over,
         min(l.under) AS under,
-        product(l.share) AS share,
+        -- Between latencies that have nothing to do with each other, and slow ones that are slow in
+        -- all of them: under load they rise together.
+        (product(l.share) + min(l.share)) / 2 AS share,
         count(l.share) = count(*) AS shared
     FROM latency AS l
     GROUP BY ALL
@@ -233,7 +235,7 @@ good AS (
                         WHEN NOT j.exact THEN 'interpolated'
                         WHEN j.limited = 1 THEN 'counted'
                     END,
-                    CASE WHEN j.limited > 1 THEN 'independent' END
+                    CASE WHEN j.limited > 1 THEN 'estimated' END
                 )
         END AS how
     FROM ended AS e

@@ -41,7 +41,8 @@ wanted AS (
     SELECT
         n.*, l.limit_us,
         list_transform(
-            map_entries(counted), lambda x: struct_pack(at_us := try_cast(x.key AS DOUBLE) * 1e6, n := x.value)
+            map_entries(counted),
+            lambda x: struct_pack(at_us := try_cast(x.key AS DOUBLE) * us_per_second(), n := x.value)
         ) AS buckets,
         list_filter(buckets, lambda x: x.at_us <= l.limit_us) AS below,
         list_filter(buckets, lambda x: x.at_us >= l.limit_us) AS above
@@ -128,7 +129,7 @@ measured AS (
                 struct_pack(what := 'all', value := every),
                 struct_pack(what := 'over', value := every - fast),
                 struct_pack(what := 'under', value := maybe),
-                struct_pack(what := 'within', value := (1000000 * CASE
+                struct_pack(what := 'within', value := (whole_ppm() * CASE
                     WHEN isinf(high_us) OR high_us <= low_us THEN fast
                     ELSE fast + (maybe - fast) * (limit_us - low_us) / (high_us - low_us)
                 END)::BIGINT)
