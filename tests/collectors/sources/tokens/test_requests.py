@@ -104,9 +104,7 @@ def test_a_count_that_cannot_be_one_leaves_out_its_row_alone(value: str) -> None
 
 def test_a_torn_line_and_a_thousand_reasons_cost_no_tokens() -> None:
     assert parse_requests('vllm:request_success_total{finished_reason="st\n') == []
-    many = "".join(
-        f'vllm:request_success_total{{finished_reason="r{n}"}} 1\n' for n in range(1000)
-    )
+    many = "".join(f'vllm:request_success_total{{finished_reason="r{n}"}} 1\n' for n in range(1000))
     assert parse_requests(many) == []
 
 
