@@ -61,7 +61,7 @@ class Formula:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Energy per token or request: the columns whose values are divided, `energy` in nJ by `tokens`."""
+    """Energy per token or request: the columns that are divided, `energy` in nJ by `tokens`."""
 
     name: str
     energy: str
