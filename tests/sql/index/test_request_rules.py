@@ -106,6 +106,16 @@ def test_a_process_that_starts_again_counts_from_zero(builder: LakeBuilder) -> N
     assert row["n_joint_requests_low"] <= 3_595 <= row["n_joint_requests_high"]
 
 
+def test_a_process_that_began_in_the_job_counts_from_its_start(builder: LakeBuilder) -> None:
+    """Its first page says five: nothing else has counted them."""
+    start_us = T0 + 100 * S
+    pages = [(T0 + s * S, s - 100) for s in range(105, 3_601, 5)]
+    builder.tokens("j", pages, since_us=start_us)
+    add_requests(builder, "j", [(at, {"stop": n}) for at, n in pages], since_us=start_us)
+    row = job_of(builder)
+    assert (row["n_requests"], row["n_joint_requests_low"]) == (3_500, 3_500)
+
+
 def test_a_start_that_moves_by_less_than_a_second_is_one_process(builder: LakeBuilder) -> None:
     read(builder)
     first = [(T0 + s * S, {"stop": s}) for s in range(0, 1_801, 10)]

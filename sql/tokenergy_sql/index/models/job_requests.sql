@@ -43,7 +43,6 @@ known AS (
 server AS (
     SELECT
         k.job_id, k.node, k.source_id,
-        t.job_id IS NOT NULL AS tells,
         coalesce(t.frontend, false) AS frontend,
         r.job_id IS NOT NULL AS receives
     FROM (SELECT DISTINCT job_id, node, source_id FROM known) AS k
@@ -73,7 +72,7 @@ due AS (
 ),
 dealt AS (
     SELECT
-        r.* EXCLUDE (frontend, receives, tells),
+        r.* EXCLUDE (frontend, receives),
         bool_or(s.joint AND s.from_us <= r.from_us AND s.to_us >= r.to_us) AS inside,
         bool_or(s.joint) AS touches,
         sum(least(r.to_us, s.to_us) - greatest(r.from_us, s.from_us)) FILTER (WHERE s.joint)
@@ -123,6 +122,7 @@ of_server AS (
     LEFT JOIN due AS d USING (job_id, node, source_id)
     GROUP BY c.job_id, c.node, c.source_id, c.model, c.kind, c.what
 ),
+-- A server that tells no requests has read nothing of what is due.
 whole AS (
     SELECT u.job_id
     FROM used AS u
@@ -133,7 +133,7 @@ whole AS (
         GROUP BY ALL
     ) AS r USING (job_id, node, source_id)
     GROUP BY u.job_id
-    HAVING bool_and(u.tells AND coalesce(100 * r.unread_us <= r.owed_us, false))
+    HAVING bool_and(coalesce(100 * r.unread_us <= r.owed_us, false))
 ),
 of_model AS (
     SELECT
