@@ -96,5 +96,6 @@ CREATE MACRO least_joint_coverage() AS 0.1
 -- In: reason, as the server names it. Out: BOOLEAN.
 CREATE MACRO request_failed(reason) AS regexp_matches(
     lower(reason),
-    'abort|error|cancel|fail|timeout|timed_out|refus|reject|disconnect|invalid|not_exist|no_queue|session_repeat'
+    'abort|error|cancel|fail|timeout|timed_out|refus|reject|disconnect|invalid'
+    || '|not_exist|no_queue|session_repeat'
 )

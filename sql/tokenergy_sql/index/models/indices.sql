@@ -105,7 +105,9 @@ requested AS (
         CASE
             WHEN n_joint_requests > 0
                 THEN
-                    greatest(least(n_joint_good_high / greatest(n_joint_requests_low, 1), 1), slo_share)
+                    greatest(
+                        least(n_joint_good_high / greatest(n_joint_requests_low, 1), 1), slo_share
+                    )
         END AS slo_share_high,
         CASE WHEN slo_share > 0 THEN te_gpu_out / slo_share END AS te_gpu_goodput,
         CASE WHEN slo_share_high > 0 AND te_gpu_out IS NOT NULL THEN te_gpu_low / slo_share_high END

@@ -1,14 +1,14 @@
 -- Requests of each job in an hour: all, those of the joint time, and those of them within the SLO.
--- In: request_step, time_state, token_known, token_page, token_name, slo, parameters. Out: job_id and the
--- columns of REQUEST_SUMS in the contract; slo, slo_method. A job of which a server tells nothing,
--- or was not read for more than a hundredth of the joint time, has no row.
+-- In: request_step, time_state, token_known, token_page, token_name, slo, parameters. Out: job_id
+-- and the columns of REQUEST_SUMS in the contract; slo, slo_method. A job of which a server tells
+-- nothing, or was not read for more than a hundredth of the joint time, has no row.
 --
--- Time is divided as for tokens: linear between two readings, rounded down; the lower bound has what
--- is wholly inside, the upper bound all that touches, and for time without readings the steepest
--- growth.
+-- Time is divided as for tokens: linear between two readings, rounded down; the lower bound has
+-- what is wholly inside, the upper bound all that touches, and for time without readings the
+-- steepest growth.
 --
--- A frontend sees a request once, whichever workers it passes through: where one tells requests, the
--- workers' are left out. Of a prefill/decode pair only the servers that are sent prompts count.
+-- A frontend sees a request once, whichever workers it passes through: where one tells requests,
+-- the workers' are left out. Of a prefill/decode pair only the servers that are sent prompts count.
 --
 -- Latencies are known each for itself, not together. With N requests: at least N less all that may
 -- be too slow in any of them are within the SLO; at most as many as are fast enough in each. A
@@ -101,7 +101,9 @@ of_counter AS (
         coalesce(sum(joint_us), 0) AS read_us,
         coalesce(sum(joint_us) FILTER (WHERE NOT sure), 0) AS unsure_us,
         -- A growth of next to no time says nothing of a rate.
-        coalesce(max(n / (to_us - from_us)) FILTER (WHERE to_us - from_us >= us_per_second() // 10), 0) AS peak
+        coalesce(
+            max(n / (to_us - from_us)) FILTER (WHERE to_us - from_us >= us_per_second() // 10), 0
+        ) AS peak
     FROM dealt
     GROUP BY ALL
 ),
@@ -225,7 +227,9 @@ good AS (
             WHEN judgeable AND e.joint_n = 0 THEN 0
             WHEN judgeable AND j.shared
                 THEN
-                    greatest(least(floor(e.joint_n * j.share + 0.5), good_high, e.joint_n), good_low)
+                    greatest(
+                        least(floor(e.joint_n * j.share + 0.5), good_high, e.joint_n), good_low
+                    )
         END AS good_n,
         CASE
             WHEN judgeable

@@ -5,11 +5,11 @@
 -- read for the first time after another one died unread), and what, n:
 --   of finished: done (answered to their end), failed;
 --   of a latency: all, over (above the last edge not above the limit: all that may be too slow),
---   under (at most the first edge not below it: all that may be fast enough), within (millionths of
---   requests: at most the limit, linear between these edges).
+--   under (at most the first edge not below it: all that may be fast enough), within (millionths
+--   of requests: at most the limit, linear between these edges).
 --
--- A row of `requests` is a vector of counts of one process. A process is known by its start, give or
--- take a second, and is differenced apart. It was at zero at its start if that is in the job, or
+-- A row of `requests` is a vector of counts of one process. A process is known by its start, give
+-- or take a second, and is differenced apart. It was at zero at its start if that is in the job, or
 -- after the first reading of the counter. Without a known start a fall is a restart, from zero.
 -- Counts only grow: what reads below its highest adds nothing.
 WITH
@@ -21,7 +21,7 @@ named AS (
             ORDER BY cluster, job_id, node, source_id, model, engine, kind, metric, series
         ) AS counter,
         coalesce(run, 0) AS run,
-        try_cast(try_cast(counts AS JSON) AS MAP(VARCHAR, BIGINT)) AS counted
+        try_cast(try_cast(counts AS JSON) AS MAP (VARCHAR, BIGINT)) AS counted
     FROM requests
     WHERE counted IS NOT NULL
 ),
@@ -42,10 +42,12 @@ wanted AS (
         n.*, l.limit_us,
         list_transform(
             map_entries(counted),
-            lambda x: struct_pack(at_us := try_cast(x.key AS DOUBLE) * us_per_second(), n := x.value)
+            lambda x: struct_pack(
+                at_us := try_cast(x['key'] AS DOUBLE) * us_per_second(), n := x['value']
+            )
         ) AS buckets,
-        list_filter(buckets, lambda x: x.at_us <= l.limit_us) AS below,
-        list_filter(buckets, lambda x: x.at_us >= l.limit_us) AS above
+        list_filter(buckets, lambda x: x['at_us'] <= l.limit_us) AS below,
+        list_filter(buckets, lambda x: x['at_us'] >= l.limit_us) AS above
     FROM named AS n
     LEFT JOIN limits AS l USING (model, kind)
     WHERE n.kind = 'finished' OR l.limit_us IS NOT NULL
@@ -53,14 +55,15 @@ wanted AS (
 edged AS (
     SELECT
         *,
-        coalesce(list_max(list_transform(below, lambda x: x.at_us)), 0) AS low_us,
-        list_min(list_transform(above, lambda x: x.at_us)) AS high_us,
-        coalesce(list_max(list_transform(below, lambda x: x.n)), 0) AS fast,
+        coalesce(list_max(list_transform(below, lambda x: x['at_us'])), 0) AS low_us,
+        list_min(list_transform(above, lambda x: x['at_us'])) AS high_us,
+        coalesce(list_max(list_transform(below, lambda x: x['n'])), 0) AS fast,
         coalesce(list_max(map_values(counted)), 0) AS every,
-        coalesce(list_min(list_transform(above, lambda x: x.n)), every) AS maybe,
+        coalesce(list_min(list_transform(above, lambda x: x['n'])), every) AS maybe,
         coalesce(list_sum(map_values(counted)), 0)::BIGINT AS total,
         coalesce(list_sum(list_transform(
-            list_filter(map_entries(counted), lambda x: request_failed(x.key)), lambda x: x.value
+            list_filter(map_entries(counted), lambda x: request_failed(x['key'])),
+            lambda x: x['value']
         )), 0)::BIGINT AS failed
     FROM wanted
 ),
@@ -121,10 +124,12 @@ measured AS (
     SELECT
         * EXCLUDE (below, above, buckets, counted),
         unnest(CASE
-            WHEN kind = 'finished' THEN [
-                struct_pack(what := 'done', value := total - failed),
-                struct_pack(what := 'failed', value := failed)
-            ]
+            WHEN kind = 'finished'
+                THEN
+                    [
+                        struct_pack(what := 'done', value := total - failed),
+                        struct_pack(what := 'failed', value := failed)
+                    ]
             ELSE [
                 struct_pack(what := 'all', value := every),
                 struct_pack(what := 'over', value := every - fast),
