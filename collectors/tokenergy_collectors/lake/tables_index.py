@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tokenergy_collectors.lake.table import Column, Table, col, nullable
+from tokenergy_collectors.lake.tables_phases import PHASES
 from tokenergy_collectors.lake.tables_requests import REQUEST_RATIOS, REQUEST_SUMS
 
 _SUMS: tuple[Column, ...] = (
@@ -183,6 +184,7 @@ JOB_INDEX = Table(
         *_RATIOS,
         *_AUDIT,
         nullable("cluster", "string", "cluster of the job's allocations; part of `job_id`"),
+        *PHASES,
         *REQUEST_SUMS,
         *REQUEST_RATIOS,
     ),

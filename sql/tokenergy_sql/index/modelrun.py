@@ -29,7 +29,7 @@ LIMIT_UNKNOWN_MW = 1_500_000
 
 _UNREAD_TABLES = (
     *("power", "host", "clock", "event", "jobs", "load_profile", "load_spectrum", "job_index"),
-    *("state", "tokens", "requests", "segment", "ledger", "node_hour"),
+    *("state", "tokens", "requests", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
 )
 """Tables that no model reads, or only models of an hour."""
 
@@ -153,6 +153,21 @@ def build_growth(con: duckdb.DuckDBPyConnection, readings: str) -> None:
     tokencurves.build_readings(con)
     tokencurves.build_steps(con)
     build_model(con, "token_growth")
+
+
+def build_sums(con: duckdb.DuckDBPyConnection, *, told: bool) -> None:
+    """Create `sums`: the exact sums of each job in an hour, with those of its requests.
+
+    Args:
+        con: has what the models read.
+        told: see `build_requests`.
+    """
+    build_requests(con, told=told)
+    store_rows(con, "joint_sums", run_model(con, "joint_hour"))
+    con.execute(
+        "CREATE TEMP TABLE sums AS SELECT s.*, r.* EXCLUDE (job_id) "
+        "FROM joint_sums AS s LEFT JOIN job_requests AS r USING (job_id)"
+    )
 
 
 def build_requests(con: duckdb.DuckDBPyConnection, *, told: bool) -> None:

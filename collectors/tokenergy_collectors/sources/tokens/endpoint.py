@@ -16,7 +16,7 @@ from tokenergy_collectors.sources.tokens.counters import Counter, Role
 from tokenergy_collectors.sources.tokens.epochs import Epochs
 from tokenergy_collectors.sources.tokens.kinds import preferred, values_of
 from tokenergy_collectors.sources.tokens.page import Series, parse, prints_all_digits
-from tokenergy_collectors.sources.tokens.requestrows import RequestRows
+from tokenergy_collectors.sources.tokens.requestrows import OF_SOURCE, RequestRows
 from tokenergy_collectors.sources.tokens.scrape import ScrapeError, fetch
 from tokenergy_collectors.sources.tokens.settings import Tls, TokenSource
 from tokenergy_collectors.sources.tokens.strangers import advice
@@ -72,12 +72,13 @@ class TokenEndpoint:
         self._stamp_us = stamp_us
         self._same = {
             "source_id": source.source_id, "node": node, "job_id": source.job_id, "run": run,
-            "cluster": source.cluster or cluster,
+            "cluster": source.cluster or cluster, "role": source.role,
         }  # fmt: skip
         self.last_us: int | None = None
         self.requests: list[tuple[Any, ...]] = []
         # A mapping names counters of a server that is not known, in place of all known ones.
-        self._requests = None if source.mapping.named else RequestRows(source.every_s, self._same)
+        whose = {name: self._same[name] for name in OF_SOURCE}
+        self._requests = None if source.mapping.named else RequestRows(source.every_s, whose)
         self._counters = source.mapping.counters
         self._exact = False
         self._starts: list[_Start] = []

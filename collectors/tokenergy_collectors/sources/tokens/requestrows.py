@@ -18,13 +18,16 @@ from tokenergy_collectors.sources.tokens.requestpage import parse_requests
 LATENCY_US = 60_000_000
 """Longest time between two readings of latencies while pages are read."""
 
+OF_SOURCE = ("source_id", "node", "job_id", "run", "cluster")
+"""Columns that all rows of an endpoint have in common."""
+
 
 class RequestRows:
     """Makes rows of the pages of one endpoint.
 
     Args:
         every_s: seconds between two pages.
-        same: what all its rows have in common: source_id, node, job_id, run, cluster.
+        same: what all its rows have in common: `OF_SOURCE`.
     """
 
     def __init__(self, every_s: float, same: Mapping[str, Any]) -> None:
