@@ -44,6 +44,7 @@ from tokenergy_collectors.lake.tables_raw import (
     STATE,
     TOKENS,
 )
+from tokenergy_collectors.lake.tables_requests import REQUEST_KINDS, REQUEST_SUMS, REQUESTS
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -52,6 +53,7 @@ TABLES: dict[str, Table] = {
         DEVICE,
         STATE,
         TOKENS,
+        REQUESTS,
         JOBS,
         HOST,
         CLOCK,
@@ -94,6 +96,9 @@ __all__ = [
     "PHASE_BLOCK",
     "PHASE_ROLE",
     "POWER",
+    "REQUESTS",
+    "REQUEST_KINDS",
+    "REQUEST_SUMS",
     "SEGMENT",
     "STATE",
     "TABLES",

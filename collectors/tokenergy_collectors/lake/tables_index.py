@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tokenergy_collectors.lake.table import Column, Table, col, nullable
 from tokenergy_collectors.lake.tables_phases import PHASES
+from tokenergy_collectors.lake.tables_requests import REQUEST_RATIOS, REQUEST_SUMS
 
 _SUMS: tuple[Column, ...] = (
     col("device_us", "int64", "claimed device time, times the share; seen by a collector or not"),
@@ -155,6 +156,8 @@ JOB_HOUR_INDEX = Table(
         *_JOULES,
         *_RATIOS,
         *_AUDIT,
+        *REQUEST_SUMS,
+        *REQUEST_RATIOS,
     ),
 )
 
@@ -182,6 +185,8 @@ JOB_INDEX = Table(
         *_AUDIT,
         nullable("cluster", "string", "cluster of the job's allocations; part of `job_id`"),
         *PHASES,
+        *REQUEST_SUMS,
+        *REQUEST_RATIOS,
     ),
 )
 

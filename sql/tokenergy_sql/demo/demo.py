@@ -32,6 +32,11 @@ SITE = """# Declared constants of the emulated site.
 name = "emulated"
 pue = 1.25
 host_w = 1800.0   # each node, without its GPUs
+
+# How long a request may take.
+[slo]
+ttft_s = 2.5      # to its first token
+tpot_s = 0.15     # for each token after that, on average
 """
 
 

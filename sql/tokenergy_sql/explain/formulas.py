@@ -24,6 +24,7 @@ _JOINT = (
     *("e_joint_facility_nj", "e_joint_facility_low_nj", "e_joint_facility_high_nj"),
     *("n_joint", "n_joint_low", "n_joint_high"),
 )
+_REQUESTS = ("n_joint_requests", "n_joint_requests_low", "n_joint_requests_high")
 _PPM = 1_000_000
 _J_PER_KWH = 3.6e6
 _NJ_PER_J = 1e9
@@ -60,7 +61,7 @@ class Formula:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Energy per token: the columns whose values are divided, `energy` in nJ by `tokens`."""
+    """Energy per token or request: the columns that are divided, `energy` in nJ by `tokens`."""
 
     name: str
     energy: str
@@ -191,10 +192,12 @@ def _usage(derivation: Mapping[str, Any], kind: str, column: str) -> int | None:
 
 
 def _joint(derivation: Mapping[str, Any]) -> list[Formula]:
-    """Return energy and tokens of the time in which both are known: sums over hours."""
+    """Return energy, tokens and requests of the time in which they are known: sums over hours."""
     hours = [hour for hour in derivation["hours"] if hour["e_joint_nj"] is not None]
     found = []
-    for name in _JOINT:
+    # Most servers are never asked for requests: no line says so.
+    told = derivation["index"]["n_joint_requests"] is not None
+    for name in (*_JOINT, *(_REQUESTS if told else ())):
         parts = [_hour_joint(hour, name) for hour in hours]
         # A boundary that is unknown in one hour of the ratio is unknown in the sum.
         missing = any(
@@ -219,7 +222,7 @@ def _ratios(values: Mapping[str, Number], index: NamedRow) -> list[Formula]:
     """Return the ratios of the index; without values for a mixed job or one without tokens."""
     gpu = "te_train" if _counted_kind(index) == "trained" else "te_gpu_out"
     # Least energy over most tokens is the lower bound, and the other way round.
-    ratios = (
+    ratios: tuple[Ratio, ...] = (
         Ratio(gpu, "e_joint_nj", "n_joint"),
         Ratio("te_gpu_low", "e_joint_low_nj", "n_joint_high"),
         Ratio("te_gpu_high", "e_joint_high_nj", "n_joint_low"),
@@ -227,6 +230,12 @@ def _ratios(values: Mapping[str, Number], index: NamedRow) -> list[Formula]:
         Ratio("te_low", "e_joint_facility_low_nj", "n_joint_high"),
         Ratio("te_high", "e_joint_facility_high_nj", "n_joint_low"),
     )
+    if values.get("n_joint_requests") is not None:
+        ratios += (
+            Ratio("j_per_request", "e_joint_nj", "n_joint_requests"),
+            Ratio("j_per_request_low", "e_joint_low_nj", "n_joint_requests_high"),
+            Ratio("j_per_request_high", "e_joint_high_nj", "n_joint_requests_low"),
+        )
     sparse = "low_joint_coverage" in index["reason_codes"].split(",")
     defined = _has_index(index) and bool(values["n_joint"]) and not sparse
     found = [ratio.formula(values, defined=defined) for ratio in ratios]

@@ -5,7 +5,9 @@ SELECT
     e_facility_nj, e_facility_low_nj, e_facility_high_nj, pue_ppm,
     n_prompt_computed, n_prompt_cached, n_generated, n_trained, n_low, n_high,
     device_us, unseen_us, joint_us,
-    n_joint, n_joint_low, n_joint_high, e_joint_nj, e_joint_low_nj, e_joint_high_nj,
+    n_joint, n_joint_low, n_joint_high,
+    n_joint_requests, n_joint_requests_low, n_joint_requests_high,
+    e_joint_nj, e_joint_low_nj, e_joint_high_nj,
     e_joint_facility_nj, e_joint_facility_low_nj, e_joint_facility_high_nj,
     reason_codes, index_version, inputs_digest, as_of_us
 FROM job_hour_index

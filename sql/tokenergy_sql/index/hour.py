@@ -1,7 +1,7 @@
 """Derives one hour: runs the models in order and writes the rows that they return.
 
-In: `segment`, `tokens`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the site's
-constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
+In: `segment`, `tokens`, `requests`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the
+site's constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
 `job_hour_index`, `job_efficiency`, `phase_block` and `phase_role`.
 """
 
@@ -54,7 +54,7 @@ def derive_hour(
         duckdb.Error: a file is damaged inside; see `catalog.reading.heal`.
     """
     near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
-    near_tables = dict.fromkeys(("state", "tokens", "clock"), near)
+    near_tables = dict.fromkeys(("state", "tokens", "requests", "clock"), near)
     hours = {**near_tables, "segment": [hour_us], "device": []}
     with modelrun.connect(reader.lake, reader.held, {**hours, **DERIVED_HERE}) as con:
         modelrun.create_parameters(con, hour_us, digest)
@@ -77,7 +77,7 @@ def derive_hour(
         for model in ("time_state", "job_time", "job_joint"):
             build_model(con, model)
         build_model(con, "job_hour_sums", "hour_sums")
-        store_rows(con, "sums", run_model(con, "joint_hour"))
+        modelrun.build_sums(con, told=bool(reader.lake.files("requests", near)))
         record.write("job_hour_index", run_model(con, "indices"), hour_us)
         build_model(con, "job_caps")
         store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))

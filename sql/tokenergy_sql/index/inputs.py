@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from tokenergy_sql.index.tokens import Usage
 
 Inputs = dict[str, str]
-"""A digest by kind of input: segments, state, tokens, clock, jobs, devices, site, models."""
+"""A digest by kind of input: segments, state, tokens, requests, clock, jobs, devices, site,
+models."""
 
 _DIGITS = 16
 
@@ -80,7 +81,11 @@ class InputReader:
         usage = self._usage.get(hour_us, [])
         held = list(self._held(hour_us))
         jobs = {row["job_id"] for row in (*held, *usage)}
+        requests = [*self._names("requests", near)]
+        # Of a lake without them the digest stays what it was.
+        told = {"requests": _digest(requests)} if requests else {}
         return {
+            **told,
             "segments": _digest(self._of_file(path) for path in segments),
             "state": _digest(self._names("state", near)),
             "clock": _digest(self._names("clock", near)),

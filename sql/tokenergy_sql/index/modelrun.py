@@ -29,7 +29,7 @@ LIMIT_UNKNOWN_MW = 1_500_000
 
 _UNREAD_TABLES = (
     *("power", "host", "clock", "event", "jobs", "load_profile", "load_spectrum", "job_index"),
-    *("state", "tokens", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
+    *("state", "tokens", "requests", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
 )
 """Tables that no model reads, or only models of an hour."""
 
@@ -69,7 +69,7 @@ def create_parameters(con: duckdb.DuckDBPyConnection, hour_us: int, digest: str)
 def create_site(
     con: duckdb.DuckDBPyConnection, constants: Constants, calibrated: calibration.Calibration
 ) -> None:
-    """Create the tables of an hour's declared constants: `site`, `site_node`, `calibration`."""
+    """Create the tables of an hour's constants: `site`, `site_node`, `slo`, `calibration`."""
     calibration.create_calibration(con, calibrated)
     con.execute(
         "CREATE TEMP TABLE site AS SELECT $1::BIGINT AS pue_ppm, $2::BIGINT AS host_mw",
@@ -81,6 +81,9 @@ def create_site(
     nodes = [node for (node,) in con.execute(known).fetchall()]
     if hosts := constants.of_nodes(nodes):
         con.executemany("INSERT INTO site_node VALUES ($1, $2)", [*hosts.items()])
+    con.execute("CREATE TEMP TABLE slo (model VARCHAR, kind VARCHAR, limit_us BIGINT)")
+    if limits := [(m, *one) for m, of in constants.slo.items() for one in of.items()]:
+        con.executemany("INSERT INTO slo VALUES ($1, $2, $3)", limits)
 
 
 def run_model(con: duckdb.DuckDBPyConnection, name: str) -> pa.Table:
@@ -150,6 +153,40 @@ def build_growth(con: duckdb.DuckDBPyConnection, readings: str) -> None:
     tokencurves.build_readings(con)
     tokencurves.build_steps(con)
     build_model(con, "token_growth")
+
+
+def build_sums(con: duckdb.DuckDBPyConnection, *, told: bool) -> None:
+    """Create `sums`: the exact sums of each job in an hour, with those of its requests.
+
+    Args:
+        con: has what the models read.
+        told: see `build_requests`.
+    """
+    build_requests(con, told=told)
+    store_rows(con, "joint_sums", run_model(con, "joint_hour"))
+    con.execute(
+        "CREATE TEMP TABLE sums AS SELECT s.*, r.* EXCLUDE (job_id) "
+        "FROM joint_sums AS s LEFT JOIN job_requests AS r USING (job_id)"
+    )
+
+
+def build_requests(con: duckdb.DuckDBPyConnection, *, told: bool) -> None:
+    """Create `job_requests`: the requests of each job in an hour, and those within the SLO.
+
+    Args:
+        con: has what `models/request_step.sql` and `models/job_requests.sql` read.
+        told: whether a server told any around the hour. If none did, the table is empty, and no
+            model is planned for it.
+    """
+    if told:
+        build_model(con, "request_step")
+        build_model(con, "job_requests")
+        return
+    types = {"string": "VARCHAR", "int64": "BIGINT"}
+    names = {column.name: types[column.type] for column in contract.REQUEST_SUMS}
+    columns = {"job_id": "VARCHAR", **names, "slo": "VARCHAR", "slo_method": "VARCHAR"}
+    text = ", ".join(f"{quoted(name)} {type_}" for name, type_ in columns.items())
+    con.execute(f"CREATE TEMP TABLE job_requests ({text})")
 
 
 @cache

@@ -1,7 +1,8 @@
 """The operator's declarations about the site: PUE, and the power of a node without its GPUs.
 
 In: a TOML file. Out: the constants of each hour. Calibrations of single cards are in a file of
-their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`.
+their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`. The table `[slo]`
+says how long a request may take: see `slo.py`.
 
     [site]
     pue = 1.25          # facility energy over IT energy
@@ -19,7 +20,7 @@ their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from tokenergy_collectors.base.strict import Strict, load_toml
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_sql.index.calibration import Calibration, load_calibration
+from tokenergy_sql.index.slo import Slo, SloDeclared, merged
 
 DEFAULT_NAME = "site.toml"
 """Name of the site file at the root of a lake, used if no other file is named."""
@@ -59,6 +61,7 @@ class PeriodDeclared(Strict):
     pue: float | None = Field(default=None, ge=1, le=10)
     host_w: float | None = Field(default=None, ge=0, le=1_000_000)
     nodes: dict[str, NodeDeclared] = Field(default_factory=dict)
+    slo: SloDeclared = SloDeclared()
 
 
 class SiteFile(Strict):
@@ -66,6 +69,7 @@ class SiteFile(Strict):
 
     site: Declared = Declared()
     nodes: dict[str, NodeDeclared] = Field(default_factory=dict)
+    slo: SloDeclared = SloDeclared()
     period: list[PeriodDeclared] = Field(default_factory=list)
 
 
@@ -76,6 +80,7 @@ class Constants:
     pue_ppm: int | None
     host_mw: int | None
     node_host_mw: dict[str, int]
+    slo: Slo = field(default_factory=dict)
 
     def host_of(self, node: str) -> int | None:
         """Return the declared host power of a node in mW, if any."""
@@ -100,6 +105,7 @@ class Constants:
             self.pue_ppm if period.pue_ppm is None else period.pue_ppm,
             self.host_mw if period.host_mw is None else period.host_mw,
             {**self.node_host_mw, **period.node_host_mw},
+            merged(self.slo, period.slo),
         )
 
     def completed_by(self, other: Constants) -> Constants:
@@ -112,11 +118,13 @@ class Constants:
             if self.host_of(node) is None and other_mw != host_mw
         }
         pue_ppm = other.pue_ppm if self.pue_ppm is None else self.pue_ppm
-        return Constants(pue_ppm, host_mw, {**self.node_host_mw, **new})
+        # Limits belong together: an hour that has some gets no others.
+        return Constants(pue_ppm, host_mw, {**self.node_host_mw, **new}, self.slo or other.slo)
 
     def in_order(self) -> Constants:
         """Return these constants with their nodes in order, so that equal ones read the same."""
-        return Constants(self.pue_ppm, self.host_mw, dict(sorted(self.node_host_mw.items())))
+        nodes = dict(sorted(self.node_host_mw.items()))
+        return Constants(self.pue_ppm, self.host_mw, nodes, merged(self.slo, {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,7 @@ class Site:
     """The site file, in the units of the models, and the calibration of single cards.
 
     Attributes:
-        pue_ppm, host_mw, node_host_mw: without a date.
+        pue_ppm, host_mw, node_host_mw, slo: without a date.
         calibration: of cards and boards.
         periods: (first hour, microseconds UTC; what it declares), ascending.
     """
@@ -134,10 +142,11 @@ class Site:
     node_host_mw: dict[str, int]
     calibration: Calibration = ()
     periods: tuple[tuple[int, Constants], ...] = ()
+    slo: Slo = field(default_factory=dict)
 
     def undated(self) -> Constants:
         """Return the constants that have no date."""
-        return Constants(self.pue_ppm, self.host_mw, self.node_host_mw)
+        return Constants(self.pue_ppm, self.host_mw, self.node_host_mw, self.slo)
 
     def at(self, hour_us: int, before: Constants | None = None) -> Constants:
         """Return the constants of an hour.
@@ -176,7 +185,7 @@ def load_site(path: Path | None, lake_root: Path) -> Site:
         if not path.exists():
             return Site(None, None, {}, calibration)
     file = load_toml(path, SiteFile)
-    undated = _constants(file.site.pue, file.site.host_w, file.nodes)
+    undated = _constants(file.site.pue, file.site.host_w, file.nodes, file.slo)
     periods = {_start_us(period.start, path): period for period in file.period}
     if len(periods) < len(file.period):
         raise UserError(f"{path}: two tables [[period]] have the same `from`: join them")
@@ -186,19 +195,21 @@ def load_site(path: Path | None, lake_root: Path) -> Site:
         undated.node_host_mw,
         calibration,
         tuple(
-            (start_us, _constants(period.pue, period.host_w, period.nodes))
+            (start_us, _constants(period.pue, period.host_w, period.nodes, period.slo))
             for start_us, period in sorted(periods.items())
         ),
+        undated.slo,
     )
 
 
 def _constants(
-    pue: float | None, host_w: float | None, nodes: dict[str, NodeDeclared]
+    pue: float | None, host_w: float | None, nodes: dict[str, NodeDeclared], slo: SloDeclared
 ) -> Constants:
     return Constants(
         pue_ppm=None if pue is None else round(pue * 1_000_000),
         host_mw=None if host_w is None else round(host_w * 1000),
         node_host_mw={name: round(node.host_w * 1000) for name, node in nodes.items()},
+        slo=slo.by_model(),
     )
 
 

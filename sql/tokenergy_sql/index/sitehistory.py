@@ -19,6 +19,7 @@ from typing import Any
 
 from tokenergy_sql.index.calibration import Calibration
 from tokenergy_sql.index.site import Constants, Site
+from tokenergy_sql.index.slo import named
 
 KEY = "constants"
 """Key, among the inputs recorded of an hour, of the name of its constants."""
@@ -79,6 +80,9 @@ class SiteHistory:
 
     def _store(self, constants: Constants) -> str:
         values = asdict(constants)
+        if not constants.slo:
+            # As earlier releases stored them, under the same name.
+            del values["slo"]
         name = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
         self._stored[name] = values
         return name
@@ -140,6 +144,8 @@ def site_digest(constants: Constants, calibration: Calibration) -> str:
         f"Site(pue_ppm={constants.pue_ppm!r}, host_mw={constants.host_mw!r}, "
         f"node_host_mw={constants.node_host_mw!r}, calibration={calibration!r})\n"
     )
+    if constants.slo:
+        text += f"{constants.slo!r}\n"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -153,6 +159,11 @@ def _differences(kept: Constants, declared: Constants) -> Iterator[tuple[str, st
         old, new = kept.host_of(node), declared.host_of(node)
         if old != new and (node in declared.node_host_mw or old != kept.host_mw):
             yield f"nodes.{node}.host_w", _text(old, 1e3), _text(new, 1e3)
+
+    limits, new_limits = dict(named(kept.slo)), dict(named(declared.slo))
+    for name in sorted({*limits, *new_limits}):
+        if limits.get(name) != new_limits.get(name):
+            yield name, _text(limits.get(name), 1e6), _text(new_limits.get(name), 1e6)
 
 
 def _text(value: int | None, unit: float) -> str:

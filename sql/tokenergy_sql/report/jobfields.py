@@ -50,6 +50,10 @@ CSV = {
     "tokenergy": "tokenergy",
     "te_gpu_burdened": "te_gpu_burdened",
     "burdened": "tokenergy_burdened",
+    "requests": "n_requests",
+    "j_request": "j_per_request",
+    "slo_share": "slo_share",
+    "goodput": "te_gpu_goodput",
     "per_kwh": "tokens_per_kwh",
     "coverage": "coverage",
     "token_coverage": "token_coverage",
@@ -65,7 +69,10 @@ CSV = {
 }
 """Columns of the CSV by field, in order. Values are exact, in the units of the contract."""
 
-INTERVALS = ("gpu_energy", "facility_energy", "te_gpu", "te_rss", "te_steady", "tokenergy")
+INTERVALS = (
+    *("gpu_energy", "facility_energy", "te_gpu", "te_rss", "te_steady", "tokenergy"),
+    *("j_request", "slo_share", "goodput"),
+)
 """Fields with bounds: columns `_low` and `_high` follow them."""
 
 
@@ -104,6 +111,7 @@ def job_cells(job: NamedRow, rate: NamedRow | None, mark: Mark, scale: float) ->
         "digest": _text(job["inputs_digest"], "The inputs have no digest."),
         **_energies(job, scale),
         **_ratios(job),
+        **_requests(job),
         **rate_cells(rate, job),
         **_audit(job),
     }
@@ -147,6 +155,28 @@ def _ratios(job: NamedRow) -> dict[str, Cell]:
         "per_kwh": number(job["tokens_per_kwh"], no_facility, scale=1e-6),
         "boundary_ratio": number(job["boundary_ratio"], no_facility),
     }
+
+
+def _requests(job: NamedRow) -> dict[str, Cell]:
+    """Return energy per request, and what is within the site's SLO."""
+    untold = "No server told how many requests ended, at all times at which tokens were counted."
+    no_slo = "The site file has no [slo], or the servers tell no latency that it limits."
+    no_request = untold if job["n_joint_requests"] is None else why_no_index(job, facility=False)
+    no_good = no_request if job["j_per_request"] is None else no_slo
+    share = job["slo_share"]
+    return {
+        "requests": whole(job["n_requests"], untold),
+        "j_request": between(
+            job["j_per_request"], job["j_per_request_low"], job["j_per_request_high"], no_request
+        ),
+        "slo_share": between(
+            share, job["slo_share_low"], job["slo_share_high"], no_good, scale=100
+        ),
+        "goodput": between(
+            job["te_gpu_goodput"], job["te_gpu_goodput_low"], job["te_gpu_goodput_high"],
+            "No request was within the SLO." if share == 0 else no_good,
+        ),
+    }  # fmt: skip
 
 
 def _audit(job: NamedRow) -> dict[str, Cell]:

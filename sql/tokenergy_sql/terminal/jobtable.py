@@ -52,6 +52,8 @@ _COLUMNS = (
     Column("[low, high]", lambda r: interval(r["te_gpu_low"], r["te_gpu_high"])),
     Column("J/token facility", lambda r: significant(r["tokenergy"]), rank=1),
     Column("[low, high]", lambda r: interval(r["te_low"], r["te_high"]), rank=1),
+    Column("J/request GPU", lambda r: significant(r["j_per_request"]), rank=1),
+    Column("J/token in SLO", lambda r: significant(r["te_gpu_goodput"]), rank=1),
     Column("covered %", lambda r: percent(r["coverage"], 1, 2), rank=2),
     Column("tokens read %", lambda r: percent(r["token_coverage"], 1, 2), rank=2),
     Column("notes", notes, justify="left"),

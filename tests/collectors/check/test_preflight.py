@@ -188,7 +188,7 @@ def test_the_job_file_is_read(look, tmp_path, text, level, words):
 @pytest.mark.parametrize(
     ("body", "status", "level", "words"),
     [
-        ("vllm:generation_tokens_total 5\n", 200, "ok", "vLLM; generated; 1 engine"),
+        ("vllm:generation_tokens_total 5\n", 200, "ok", "vLLM; generated; 1 engine; no requests"),
         ("go_gc 5\n", 200, "warn", "name its counters in [tokens.mapping]"),
         ("", 404, "warn", "TensorRT-LLM /prometheus/metrics"),
     ],

@@ -15,14 +15,21 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
+from itertools import accumulate
 from socketserver import ThreadingTCPServer
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.emulate.workloads.request_record import BUCKETS_S, Told
 
 _LOG = logging.getLogger(__name__)
 _JOIN_S = 5.0
@@ -40,6 +47,19 @@ GAUGES = {
     "waiting": ("vllm:num_requests_waiting", "Number of requests waiting to be processed."),
 }
 
+FINISHED = ("vllm:request_success", "Count of successfully processed requests.")
+"""Metric name (without `_total`) and help of the request counter."""
+
+LATENCIES = {
+    "ttft": ("vllm:time_to_first_token_seconds", "Histogram of time to first token in seconds."),
+    "tpot": (
+        "vllm:request_time_per_output_token_seconds",
+        "Histogram of time_per_output_token_seconds per request.",
+    ),
+    "e2e": ("vllm:e2e_request_latency_seconds", "Histogram of e2e request latency in seconds."),
+}
+"""Metric name and help of each latency."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -49,11 +69,13 @@ class Snapshot:
         counters: cumulative tokens, by keys of COUNTERS.
         gauges: current values, by keys of GAUGES.
         since_s: start of the process, Unix time in seconds.
+        requests: what it tells of requests, if anything.
     """
 
     counters: dict[str, int]
     gauges: dict[str, int]
     since_s: float
+    requests: Told | None = None
 
 
 class _GoneError(Exception):
@@ -85,11 +107,33 @@ class _JobCollector(Collector):
             gauge = GaugeMetricFamily(*GAUGES[key], labels=names)
             gauge.add_metric(values, value)
             yield gauge
+        if snapshot.requests is not None:
+            yield from request_families(snapshot.requests, names, values)
         yield GaugeMetricFamily(
             "process_start_time_seconds",
             "Start time of the process since unix epoch in seconds.",
             value=snapshot.since_s,
         )
+
+
+def request_families(told: Told, names: list[str], values: list[str]) -> Iterator[Metric]:
+    """Yield the request counters and latency histograms of vLLM.
+
+    Args:
+        told: what the server tells.
+        names: labels of every sample.
+        values: of these labels.
+    """
+    finished = CounterMetricFamily(*FINISHED, labels=[*names, "finished_reason"])
+    for reason, count in (("stop", told.finished), ("length", 0), ("abort", 0)):
+        finished.add_metric([*values, reason], count)
+    yield finished
+    for name, of_name in told.latencies.items():
+        family = HistogramMetricFamily(*LATENCIES[name], labels=names)
+        edges = [*(str(edge_s) for edge_s in BUCKETS_S[name]), "+Inf"]
+        buckets = list(zip(edges, accumulate(of_name.counts), strict=True))
+        family.add_metric(values, buckets, of_name.sum_s)
+        yield family
 
 
 class _Handler(BaseHTTPRequestHandler):

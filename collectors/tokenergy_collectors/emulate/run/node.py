@@ -236,7 +236,9 @@ class EmulatedNode:
         with self._lock:
             workload.advance(placed.end_us)
             totals = workload.totals_at(placed.end_us)
-        return token_row(placed.id, self.node, dict(zip(workload.counters, totals, strict=False)))
+            told = workload.told_at(placed.end_us)
+        tokens = dict(zip(workload.counters, totals, strict=False))
+        return token_row(placed.id, self.node, tokens, None if told is None else told.finished)
 
     def _counts(self, placed: Placed, workload: Workload) -> bool:
         """Return whether the job's tokens are counted here: on the node of its rank 0."""
@@ -262,11 +264,13 @@ class EmulatedNode:
                 return None
             workload.advance(now_us)
             totals = workload.totals_at(now_us)
+            told = workload.told_at(now_us)
         split = len(workload.counters)
         return Snapshot(
             dict(zip(workload.counters, totals[:split], strict=True)),
             dict(zip(workload.gauges, totals[split:], strict=True)),
             self._wall_us(workload.start_us) / 1e6,
+            told,
         )
 
     def _wall_us(self, at_us: int) -> int:

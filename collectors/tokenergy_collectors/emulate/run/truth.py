@@ -51,12 +51,23 @@ def energy_row(
     return found
 
 
-def token_row(job_id: str, node: str, tokens: Mapping[str, int]) -> dict[str, Any]:
-    """Return a job's tokens by the kinds of the contract; a prompt without its cache hits."""
+def token_row(
+    job_id: str, node: str, tokens: Mapping[str, int], requests: int | None
+) -> dict[str, Any]:
+    """Return a job's tokens by the kinds of the contract; a prompt without its cache hits.
+
+    Args:
+        job_id: the job.
+        node: name of the node.
+        tokens: by the counters of its workload.
+        requests: that ended, if its server tells them.
+    """
     found = dict(tokens)
     if "prompt" in found:
         # The engine's counter includes cache hits; the contract counts the two apart.
         found["prompt_computed"] = found.pop("prompt") - found["prompt_cached"]
+    if requests is not None:
+        found["requests"] = requests
     return {"row": "tokens", "job_id": job_id, "node": node, **found}
 
 

@@ -12,6 +12,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from tokenergy_collectors.emulate.workloads.request_record import Told
 from tokenergy_collectors.emulate.workloads.timeline import Cells, Timeline
 
 
@@ -69,6 +70,11 @@ class Workload(ABC):
     def totals_at(self, at_us: int) -> tuple[int, ...]:
         """Return counters and gauges at an instant (steps that had ended by then count)."""
         return self._timeline.totals_at(at_us)
+
+    def told_at(self, at_us: int) -> Told | None:
+        """Return what its server has told of requests at an instant; None if it tells nothing."""
+        del at_us
+        return None
 
     def forget(self, before_us: int) -> None:
         """Drop history before an instant."""

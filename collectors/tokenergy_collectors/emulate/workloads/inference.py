@@ -26,6 +26,7 @@ from pydantic import Field, field_validator, model_validator
 from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.emulate.workloads.base import Workload
 from tokenergy_collectors.emulate.workloads.request_log import Request, RequestLog
+from tokenergy_collectors.emulate.workloads.request_record import Finished, RequestRecord, Told
 from tokenergy_collectors.emulate.workloads.timeline import Load
 
 _BLOCK_TOKENS = 16
@@ -42,7 +43,8 @@ class InferenceSpec(Strict):
     """A server's traffic, its step costs and its power levels (per board).
 
     Step time in microseconds: `step_us + per_sequence_us * batch + per_prompt_token_us * prefill`.
-    `decode_w` lists [batch, watts], interpolated over the logarithm of the batch.
+    `decode_w` lists [batch, watts], interpolated over the logarithm of the batch. `tells_requests`
+    is whether the page has request counters and latency histograms, as vLLM's has.
 
     With `prompt_token_j` and `generated_token_j` a step draws that energy for each of its tokens
     above `idle_w` instead, on each board: prefill and decode then have a known cost.
@@ -66,6 +68,7 @@ class InferenceSpec(Strict):
     prompt_token_j: float | None = Field(None, ge=0)
     generated_token_j: float | None = Field(None, ge=0)
     memory_gib: float = Field(72.0, gt=0)
+    tells_requests: bool = True
     port: int = Field(0, ge=0, le=65535)
 
     @model_validator(mode="after")
@@ -107,7 +110,9 @@ class Inference(Workload):
         self._next = next(self._arrivals)
         self._waiting: deque[Request] = deque()
         self._head_left = 0  # prompt tokens of the first waiting request still to compute
-        self._finishes: list[int] = []  # heap: the step after which each sequence is done
+        # Heap: the step after which each sequence is done, when its first token came, its request.
+        self._finishes: list[tuple[int, int, Request]] = []
+        self.requests = RequestRecord()
         self._step = 0
         self._prompt = self._cached = self._generated = 0
 
@@ -115,6 +120,15 @@ class Inference(Workload):
     def ready_us(self) -> int:
         """When the model is loaded: the first request may arrive and the endpoint answers."""
         return self.start_us + round(self._spec.load_s * 1e6)
+
+    def told_at(self, at_us: int) -> Told | None:
+        """Return what the server has told of its requests, at instants that never fall."""
+        return self.requests.told_at(at_us) if self._spec.tells_requests else None
+
+    def forget(self, before_us: int) -> None:
+        """Drop history before an instant."""
+        super().forget(before_us)
+        self.requests.told_at(before_us)
 
     def _extend(self) -> None:
         now_us = self._timeline.end_us
@@ -163,7 +177,7 @@ class Inference(Workload):
             self._timeline.append(self.end_us, load)
             return
         self._step += 1
-        self._finish(batch, done)
+        self._finish(batch, done, end_us)
         # A request whose prefill has begun is running, not waiting, as in vLLM.
         partial = bool(self._waiting) and self._head_left < self._to_compute(self._waiting[0])
         totals = (self._prompt, self._cached, self._generated)
@@ -187,17 +201,36 @@ class Inference(Workload):
                 self._head_left = self._to_compute(self._waiting[0])
         return done, spent
 
-    def _finish(self, batch: int, done: list[Request]) -> None:
+    def _finish(self, batch: int, done: list[Request], now_us: int) -> None:
         """Count the tokens of a completed step and remove finished sequences."""
         self._generated += batch + len(done)
-        while self._finishes and self._finishes[0] == self._step:
-            heapq.heappop(self._finishes)
+        while self._finishes and self._finishes[0][0] == self._step:
+            _, first_us, request = heapq.heappop(self._finishes)
+            self._end(request, first_us, now_us)
         for request in done:
             self._prompt += request.context
             self._cached += self._cached_tokens(request)
+            self.requests.first_token(now_us, now_us - self.ready_us - request.arrival_us)
             # The prefill yields the first token, so the last one comes `generated - 1` steps later.
             if request.generated > 1:
-                heapq.heappush(self._finishes, self._step + request.generated - 1)
+                last = self._step + request.generated - 1
+                heapq.heappush(self._finishes, (last, now_us, request))
+            else:
+                self._end(request, now_us, now_us)
+
+    def _end(self, request: Request, first_us: int, now_us: int) -> None:
+        """Record a request that has got its last token."""
+        arrived_us = self.ready_us + request.arrival_us
+        more = request.generated - 1
+        self.requests.end(
+            Finished(
+                now_us,
+                first_us - arrived_us,
+                (now_us - first_us) / more if more else None,
+                now_us - arrived_us,
+                request.generated,
+            )
+        )
 
     def _planted_j(self, prompt: int, generated: int) -> float | None:
         """Return what the tokens of a step cost above idle power, J; None if none was given."""

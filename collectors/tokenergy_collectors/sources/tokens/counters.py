@@ -116,7 +116,7 @@ _LABELLED = re.compile(r"(?P<name>[^{}]+)\{(?P<labels>[^{}]*)\}")
 _LABEL = re.compile(r'\s*(\w+)\s*=\s*"?([^",]*)"?\s*')
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Return a name with `_` for `:`, without Ray's prefix and without `_total`."""
     return name.strip().replace(":", "_").removeprefix("ray_").removesuffix("_total")
 
@@ -139,7 +139,7 @@ class Counters:
         counters = list(counters)
         found: dict[str, list[Counter]] = {}
         for counter in counters:
-            found.setdefault(_plain(counter.metric), []).append(counter)
+            found.setdefault(plain(counter.metric), []).append(counter)
         for counter in counters if bare else ():
             found.setdefault(_bare(counter.metric), []).append(counter)
         self._by_name = {
@@ -152,7 +152,7 @@ class Counters:
         if found := _LABELLED.fullmatch(name.strip()):
             labels = {**(labels or {}), **labels_of(name)}
             name = found["name"]
-        for counter in self._by_name.get(_plain(name), ()):
+        for counter in self._by_name.get(plain(name), ()):
             if all((labels or {}).get(label) == value for label, value in counter.labels):
                 return counter
         return None
@@ -161,7 +161,7 @@ class Counters:
         """Return whether a metric of this name is a counter with any labels."""
         # A page has hundreds of names, the same ones each time.
         if (found := self._has.get(name)) is None:
-            found = _plain(name) in self._by_name
+            found = plain(name) in self._by_name
             if len(self._has) < _NAMES_KEPT:
                 self._has[name] = found
         return found

@@ -1,7 +1,7 @@
 """Scrapes one token endpoint and turns its counters into rows of `tokens`, series by series.
 
 In: an endpoint of the configuration. Out: rows: one for each series, as it was served; the index
-finds restarts and adds series up.
+finds restarts and adds series up. Beside them rows of `requests`, where the server tells them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tokenergy_collectors.sources.tokens.epochs import Epochs
 from tokenergy_collectors.sources.tokens.kinds import preferred, values_of
 from tokenergy_collectors.sources.tokens.ownjob import Job, OwnJob
 from tokenergy_collectors.sources.tokens.page import Series, parse, prints_all_digits
+from tokenergy_collectors.sources.tokens.requestrows import OF_SOURCE, RequestRows
 from tokenergy_collectors.sources.tokens.scrape import ScrapeError, fetch
 from tokenergy_collectors.sources.tokens.settings import Tls, TokenSource
 from tokenergy_collectors.sources.tokens.strangers import advice
@@ -56,6 +57,7 @@ class TokenEndpoint:
         failing: why the latest scrape failed; None if it did not.
         last_us: when its page was last read (us UTC); None if it never was.
         jobs: cluster and id of the job, at the last reading; none if it is not known.
+        requests: rows of `requests` of the latest page.
     """
 
     def __init__(
@@ -80,6 +82,10 @@ class TokenEndpoint:
             [] if source.job_id is None else [(source.cluster or cluster, source.job_id)]
         )
         self.last_us: int | None = None
+        self.requests: list[tuple[Any, ...]] = []
+        # A mapping names counters of a server that is not known, in place of all known ones.
+        whose = {name: self._same[name] for name in OF_SOURCE}
+        self._requests = None if source.mapping.named else RequestRows(source.every_s, whose)
         self._counters = source.mapping.counters
         self._exact = False
         self._starts: list[_Start] = []
@@ -89,6 +95,7 @@ class TokenEndpoint:
     def scrape(self) -> list[tuple[Any, ...]]:
         """Read the endpoint once; return rows of `tokens`, none if it does not answer."""
         before_us = self._now_us()
+        self.requests = []
         # On a virtual clock an edge and a period may ask at one instant: one answer is enough.
         if self.last_us is not None and before_us <= self.last_us:
             return []
@@ -102,12 +109,25 @@ class TokenEndpoint:
         if not found:
             self.failing = advice(text)
             return []
-        if self._own is not None:
-            self.jobs = self._own.jobs(before_us)
+        if self._own is not None and self.jobs != (jobs := self._own.jobs(before_us)):
+            self.jobs = jobs
+            # Where a job begins or ends, its requests are divided by latency too.
+            self.read_all()
         self.failing = None if self._own is None else self._own.why
         # The counters were read somewhere in the call: its middle errs least.
         self.last_us = (before_us + self._now_us()) // 2
+        if self._requests is not None:
+            self.requests = list(
+                self._requests.of_page(
+                    text, self.last_us, self.source.model, self.jobs, self._since
+                )
+            )
         return list(self._rows(self.last_us, found))
+
+    def read_all(self) -> None:
+        """Let the next page give its latencies too, whenever they were read last."""
+        if self._requests is not None:
+            self._requests.read_all()
 
     def _rows(self, ts_us: int, found: list[Series]) -> Iterator[tuple[Any, ...]]:
         found.sort(key=_engine_of)

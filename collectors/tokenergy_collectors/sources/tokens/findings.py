@@ -1,6 +1,7 @@
 """The preflight's finding about a token endpoint.
 
-In: an endpoint of the configuration. Out: whether it answers, and which kinds of token it counts.
+In: an endpoint of the configuration. Out: whether it answers, which kinds of token it counts,
+and whether it counts requests.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.lake.contract import REQUEST_KINDS
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.processes.listening import NotFoundError
 from tokenergy_collectors.sources.processes.serving import ServingJob
@@ -15,6 +17,7 @@ from tokenergy_collectors.sources.tokens.endpoint import fetch_page
 from tokenergy_collectors.sources.tokens.kinds import preferred, values_of
 from tokenergy_collectors.sources.tokens.ownjob import ADVICE
 from tokenergy_collectors.sources.tokens.page import parse
+from tokenergy_collectors.sources.tokens.requestpage import parse_requests
 from tokenergy_collectors.sources.tokens.scrape import ScrapeError
 from tokenergy_collectors.sources.tokens.settings import TokenSource
 from tokenergy_collectors.sources.tokens.strangers import advice
@@ -34,7 +37,9 @@ def endpoint_finding(source: TokenSource) -> Finding:
         return Finding("warn", "tokens", f"{about}: answers, but {advice(text)}")
     servers = ", ".join(sorted({one.counter.server for one in found}))
     count = f"{len(engines)} engine{'s' if len(engines) > 1 else ''}"
-    return Finding("ok", "tokens", f"{about}: {servers}; {', '.join(kinds)}; {count}")
+    # A mapping names counters of a server that is not known: nor are its requests.
+    told = "no requests" if source.mapping.named else _requests(text)
+    return Finding("ok", "tokens", f"{about}: {servers}; {', '.join(kinds)}; {count}; {told}")
 
 
 def server_finding(source: TokenSource, serving: ServingJob, host: Host) -> Finding:
@@ -50,3 +55,12 @@ def server_finding(source: TokenSource, serving: ServingJob, host: Host) -> Find
     level: Literal["ok", "warn"] = "ok" if server.devices else "warn"
     text = f"{about}: served by {server.words}: counts for the job that holds these boards"
     return Finding(level, "tokens", text)
+
+
+def _requests(text: str) -> str:
+    """Return what a page tells of requests."""
+    kinds = {one.what.kind for one in parse_requests(text)}
+    if "finished" not in kinds:
+        return "no requests"
+    latencies = [kind for kind in REQUEST_KINDS if kind in kinds and kind != "finished"]
+    return f"requests by {', '.join(['finish reason', *latencies])}"

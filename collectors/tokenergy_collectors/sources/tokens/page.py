@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from tokenergy_collectors.sources.tokens.counters import KNOWN, Counter, Counters
 from tokenergy_collectors.sources.tokens.scrape import ScrapeError
 
-_START = "process_start_time_seconds"
+START = "process_start_time_seconds"
+"""Metric that says when the process of a page began."""
+
 _TYPE = "# TYPE "
 _LIMIT = 2**63
 _DIGITS = 6
@@ -90,7 +92,7 @@ def parse(text: str, *, exact: bool = False, counters: Counters = KNOWN) -> list
             labels,
             _count(metric, value),
             _quantum(value) if value in rounded else 1,
-            _since_us(found.starts, labels),
+            since_of(found.starts, labels),
         )
     return list(series.values())
 
@@ -112,7 +114,7 @@ def _samples(lines: str, counters: Counters) -> _Found:
     try:
         for family in text_string_to_metric_families(lines):
             for sample in family.samples:
-                if sample.name == _START:
+                if sample.name == START:
                     since_us = _count(sample.name, sample.value * 1_000_000)
                     found.starts.append((sample.labels, since_us))
                 elif (counter := counters.of(sample.name, sample.labels)) is not None:
@@ -125,7 +127,7 @@ def _samples(lines: str, counters: Counters) -> _Found:
     return found
 
 
-def _since_us(starts: list[tuple[dict[str, str], int]], labels: Mapping[str, str]) -> int | None:
+def since_of(starts: list[tuple[dict[str, str], int]], labels: Mapping[str, str]) -> int | None:
     """Return the start of a series' process; None if the page does not say which one is its own.
 
     A page may join several processes (a front end and its engine, or a federated page): then only a
@@ -153,5 +155,5 @@ def _known_lines(text: str, counters: Counters) -> Iterable[str]:
     """Yield the lines of counters, of their types, and of the start of the process."""
     for line in text.split("\n"):
         head = line.removeprefix(_TYPE).partition("{")[0].split(None, 1)
-        if head and (head[0] == _START or counters.has(head[0])):
+        if head and (head[0] == START or counters.has(head[0])):
             yield line

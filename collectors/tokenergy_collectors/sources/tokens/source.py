@@ -1,6 +1,7 @@
 """Token endpoints as a source: servers and training loops that count their tokens.
 
-In: Prometheus text over HTTP, scraped once per endpoint and period. Out: rows of `tokens`.
+In: Prometheus text over HTTP, scraped once per endpoint and period. Out: rows of `tokens`, and of
+`requests`.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ class Tokens(Source[TokenKeys]):
     def edge(self) -> None:
         """Scrape every endpoint once more."""
         # A scrape that runs now began before the edge, so another one follows it.
+        for endpoint in self._endpoints:
+            endpoint.read_all()
         for reader in self._readers:
             reader.ask(even_if_busy=True)
 
@@ -75,6 +78,7 @@ class Tokens(Source[TokenKeys]):
             if self._may_sleep(endpoint):
                 return endpoint.failing
             self.host.output.add("tokens", endpoint.scrape())
+            self.host.output.add("requests", endpoint.requests)
             self._tell_of_job(endpoint)
             answers = endpoint.failing is None
             if answered and answers != answered[0]:

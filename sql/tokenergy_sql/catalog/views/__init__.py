@@ -45,6 +45,7 @@ UNITS = (
     "token_leap",
     "token_parallel",
     "token_frontend",
+    "request_failed",
     "least_joint_coverage",
 )
 """Macros of `units.sql`: constants and conversions of units, for our own statements.

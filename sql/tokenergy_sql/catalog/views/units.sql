@@ -91,3 +91,11 @@ CREATE MACRO token_frontend(metric) AS coalesce(starts_with(metric, 'dynamo_fron
 -- The least part of a job's device time in which energy and tokens must both be known for a ratio.
 -- In: nothing. Out: DECIMAL. `tokenergy_by` has the same number.
 CREATE MACRO least_joint_coverage() AS 0.1
+
+-- Whether a finish reason says that a request was aborted, refused, or failed.
+-- In: reason, as the server names it. Out: BOOLEAN.
+CREATE MACRO request_failed(reason) AS regexp_matches(
+    lower(reason),
+    'abort|error|cancel|fail|timeout|timed_out|refus|reject|disconnect|invalid'
+    || '|not_exist|no_queue|session_repeat'
+)

@@ -78,6 +78,43 @@ ratio AS (
                 THEN joules(e_joint_facility_high_nj) / n_joint_low
         END AS te_high
     FROM denominated
+),
+-- Requests: see docs/index-definition.md. A server tells how many were within the SLO, not how many
+-- tokens those had: tokens count in proportion.
+requested AS (
+    SELECT
+        *,
+        CASE
+            WHEN n_index IS NOT NULL AND n_joint_requests > 0
+                THEN joules(e_joint_nj) / n_joint_requests
+        END AS j_per_request,
+        CASE
+            WHEN n_index IS NOT NULL AND n_joint_requests_high > 0
+                THEN joules(e_joint_low_nj) / n_joint_requests_high
+        END AS j_per_request_low,
+        CASE
+            WHEN n_index IS NOT NULL AND n_joint_requests_low > 0
+                THEN joules(e_joint_high_nj) / n_joint_requests_low
+        END AS j_per_request_high,
+        CASE WHEN n_joint_requests > 0 THEN n_joint_good / n_joint_requests END AS slo_share,
+        -- What edges leave open is in both: the share of what is surely counted, or not.
+        CASE
+            WHEN n_joint_requests > 0
+                THEN least(n_joint_good_low / greatest(n_joint_requests_low, 1), slo_share)
+        END AS slo_share_low,
+        CASE
+            WHEN n_joint_requests > 0
+                THEN
+                    greatest(
+                        least(n_joint_good_high / greatest(n_joint_requests_low, 1), 1), slo_share
+                    )
+        END AS slo_share_high,
+        CASE WHEN slo_share > 0 THEN te_gpu_out / slo_share END AS te_gpu_goodput,
+        CASE WHEN slo_share_high > 0 AND te_gpu_out IS NOT NULL THEN te_gpu_low / slo_share_high END
+            AS te_gpu_goodput_low,
+        CASE WHEN slo_share_low > 0 AND te_gpu_out IS NOT NULL THEN te_gpu_high / slo_share_low END
+            AS te_gpu_goodput_high
+    FROM ratio
 )
 SELECT
     * EXCLUDE (
@@ -127,4 +164,4 @@ SELECT
     ]), lambda code: code IS NOT NULL), ',') AS reason_codes,
     coalesce(emulated, false) AS emulated,
     (SELECT index_version FROM parameters) AS index_version
-FROM ratio
+FROM requested

@@ -110,6 +110,26 @@ added AS (
         END AS n_joint_high,
         sum(n_joint_prompt_computed)::BIGINT AS n_joint_prompt_computed,
         sum(n_joint_prompt_cached)::BIGINT AS n_joint_prompt_cached,
+        -- As of the tokens: what an hour with a part in the ratio does not know, the job does not.
+        sum(n_requests)::BIGINT AS n_requests,
+        sum(n_requests_failed)::BIGINT AS n_requests_failed,
+        bool_and(n_joint_requests IS NOT NULL OR e_joint_nj IS NULL OR joint_us = 0) AS requested,
+        CASE WHEN requested THEN sum(n_joint_requests)::BIGINT END AS n_joint_requests,
+        CASE WHEN requested THEN sum(n_joint_requests_low)::BIGINT END AS n_joint_requests_low,
+        CASE WHEN requested THEN sum(n_joint_requests_high)::BIGINT END AS n_joint_requests_high,
+        requested AND bool_and(n_joint_good IS NOT NULL OR coalesce(n_joint_requests_high, 0) = 0)
+            AS judged,
+        CASE WHEN judged THEN sum(n_joint_good)::BIGINT END AS n_joint_good,
+        CASE WHEN judged THEN sum(n_joint_good_low)::BIGINT END AS n_joint_good_low,
+        CASE WHEN judged THEN sum(n_joint_good_high)::BIGINT END AS n_joint_good_high,
+        CASE WHEN judged THEN string_agg(DISTINCT slo, '+' ORDER BY slo) END AS slo,
+        CASE
+            WHEN judged
+                THEN
+                    nullif(array_to_string(list_sort(list_distinct(flatten(list(
+                        string_split(slo_method, '+')
+                    ) FILTER (WHERE slo_method IS NOT NULL)))), '+'), '')
+        END AS slo_method,
         list_sort(list_distinct(flatten(list(string_split(method, '+'))))) AS methods,
         list_sort(list_distinct(flatten(list(string_split(reason_codes, ','))))) AS reasons,
         max(as_of_us) AS as_of_us,
@@ -175,6 +195,8 @@ SELECT
         mixed,
         telescopes,
         all_joint,
+        requested,
+        judged,
         each_nj,
         beyond_us,
         beyond_high_nj,

@@ -59,4 +59,5 @@ def test_an_endpoint_with_a_mapping(endpoint) -> None:
     rows = TokenEndpoint(source, "n", iter(range(1, 9)).__next__).scrape()
     assert len(rows) == 1
     found = endpoint_finding(source)
-    assert (found.level, found.text.partition(": ")[2]) == ("ok", "mapping; generated; 1 engine")
+    said = found.text.partition(": ")[2]
+    assert (found.level, said) == ("ok", "mapping; generated; 1 engine; no requests")
