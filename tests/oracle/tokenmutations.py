@@ -8,7 +8,7 @@ TOKEN_MUTATIONS = [
     # Restarts
     Mutation(
         "processes are not told apart",
-        f"{MODELS}/token_reading.sql",
+        f"{MODELS}/token_reading_several.sql",
         "CASE WHEN a.counter IS NULL THEN f.first_us ELSE f.since_us END AS process",
         "NULL::BIGINT AS process",
         "restarts",
@@ -85,14 +85,14 @@ TOKEN_MUTATIONS = [
     ),
     Mutation(
         "a single low reading counts",
-        f"{MODELS}/token_step.sql",
+        f"{MODELS}/token_judged.sql",
         "value < before AND after >= before AS low",
         "false AS low",
         "odd_value",
     ),
     Mutation(
         "a high reading counts",
-        f"{MODELS}/token_step.sql",
+        f"{MODELS}/token_judged.sql",
         "value > after AND coalesce(beyond < value, true) AND (",
         "false AND (",
         "odd_value",

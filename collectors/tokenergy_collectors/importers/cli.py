@@ -83,6 +83,38 @@ def nvidia_smi(
 
 
 @app.command(
+    "dcgm",
+    epilog="Example: tokenergy-collect import dcgm dmon.txt --lake ./lake --node gpu-01",
+)
+def dcgm(
+    file: File,
+    lake: LakeDir,
+    node: Node,
+    tz: Annotated[
+        str, typer.Option(help="Time zone of the log's stamps, where they have no offset.")
+    ] = "UTC",
+) -> None:
+    """Import a log of dcgmi dmon: power, the energy counter and gauges.
+
+    The log needs a stamp before each line, which dcgmi does not print: pipe
+    it through ts, of the package moreutils. Power is field 155 (157 where the
+    board has it), energy 156, the power limit 160. This command writes such
+    a log:
+
+    dcgmi dmon -e 155,156 -d 1000 | ts '%FT%.T%z' >> dmon.txt
+    """
+    from tokenergy_collectors.importers.dcgm import import_dcgm
+    from tokenergy_collectors.lake import Lake
+
+    with _bar(file) as progress:
+        result = import_dcgm(Lake(lake, create=True), file, node, tz, progress)
+    _report(
+        result,
+        f"{_many(result.rows.get('power', 0), 'reading')} of {_many(result.devices, 'device')}",
+    )
+
+
+@app.command(
     "counters",
     epilog="Example: tokenergy-collect import counters tokens.csv --lake ./lake --node gpu-01 "
     "--job 4711 --model llama-3.1-8b",

@@ -71,7 +71,10 @@ def to_batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBat
     """
     import pyarrow as pa
 
-    values = zip(*rows, strict=True) if rows else [()] * len(schema)
+    if not rows:
+        # Also of types that `column` does not know, such as the decimals of derived tables.
+        return pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)
+    values = zip(*rows, strict=True)
     columns = [column(found, field.type) for found, field in zip(values, schema, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 

@@ -16,7 +16,7 @@ from tokenergy_collectors import __version__
 from tokenergy_collectors.lake import Lake, contract
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.duck import quoted
-from tokenergy_sql.index import calibration
+from tokenergy_sql.index import calibration, tokencurves
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.site import Constants
 
@@ -32,9 +32,6 @@ _UNREAD_TABLES = (
     *("state", "tokens", "segment", "ledger", "node_hour"),
 )
 """Tables that no model reads, or only models of an hour."""
-
-_PROCESSES = ("token_stretch", "token_moved", "token_reading")
-_GROWTH = ("token_counter", "token_seen", *_PROCESSES, "token_step", "token_growth")
 
 _SOURCES = (
     ("tokenergy_sql.index.models", ".sql"),
@@ -133,10 +130,11 @@ def build_activity(con: duckdb.DuckDBPyConnection) -> None:
     )
     con.execute("DROP TABLE page")
     con.execute(f"CREATE TEMP TABLE token_seen AS {model_text('job_token')}")
-    for name in ("token_span", *_PROCESSES, "job_activity"):
-        build_model(con, name)
-    # `build_growth` makes tables of these names of its own.
-    for name in ("token_seen", "token_span", *_PROCESSES):
+    tokencurves.build_readings(con)
+    build_model(con, "token_span")
+    build_model(con, "job_activity")
+    # What follows needs the memory; `build_growth` makes tables of these names of its own.
+    for name in ("token_seen", "token_reading"):
         con.execute(f"DROP TABLE {name}")
 
 
@@ -147,10 +145,11 @@ def build_growth(con: duckdb.DuckDBPyConnection, readings: str) -> None:
         con: has `allocation`.
         readings: a statement that selects the readings: columns as in `models/token_near.sql`.
     """
-    build_model(con, "token_span")
     con.execute(f"CREATE TEMP TABLE token_point AS {readings}")
-    for name in _GROWTH:
-        build_model(con, name)
+    tokencurves.build(con, ("token_span", "token_counter", "token_seen"))
+    tokencurves.build_readings(con)
+    tokencurves.build_steps(con)
+    build_model(con, "token_growth")
 
 
 @cache

@@ -5,14 +5,14 @@ In: `tokens` and `jobs` of a lake. Out: `Usage`.
 A few points of each hour are read (`tokenpoints.py`). From them the models `token_*.sql` derive the
 same as from all readings:
 
-    point -> counter -> seen -> stretch -> moved -> reading (by process) -> step -> curve
+    point -> counter -> seen -> reading (by process) -> step -> curve (`tokencurves.py`)
     -> doubt -> process -> turn -> value at edges -> usage
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,17 +25,20 @@ from tokenergy_sql.catalog.connecting import select_from
 from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.index.modelrun import run_model
 from tokenergy_sql.index.models import model_text
+from tokenergy_sql.index.tokencurves import build, build_curves, build_readings, build_steps
 from tokenergy_sql.index.tokenpoints import CACHE_FOLDER, LARGEST_COUNT, POINT, points
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_CURVES = (
-    *("token_counter", "token_seen", "token_stretch", "token_moved", "token_reading"),
-    *("token_step", "token_curve", "token_doubt", "token_process", "token_turn"),
-)
 _KEPT = ("token_counter", "token_curve", "token_process")
+OF_SEVERAL = {
+    "token_doubt": "counter BIGINT, start_us BIGINT, from_us BIGINT, to_us BIGINT, less BIGINT, "
+    "more BIGINT, rate DOUBLE",
+    "token_turn": "counter BIGINT, from_us BIGINT, to_us BIGINT",
+}
+"""Models that have rows only where a counter has several starts, and their columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Usage:
         known = run_model(con, "token_known")
         # The same rules over the whole time of a job: inner edges of hours do not count.
         con.execute(f"CREATE OR REPLACE TEMP TABLE token_hour AS {model_text('token_job_span')}")
-        _build(con, ("token_usage",))
+        build(con, ("token_usage",))
         of_jobs = run_model(con, "token_job")
         curves = {name: con.table(name).to_arrow_table() for name in _KEPT}
         return cls(rows, by_job, known, of_jobs, curves)
@@ -125,7 +128,7 @@ class Usage:
                 "CREATE TEMP TABLE token_cut AS SELECT DISTINCT counter, at_us AS edge_us "
                 "FROM token_instant JOIN token_counter USING (job_id, node)"
             )
-            _build(con, ("token_value",))
+            build(con, ("token_value",))
             return run_model(con, "token_at")
 
 
@@ -152,22 +155,23 @@ def _count(
     con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
     found = points(con, lake, progress)
     try:
-        _build_thin(con, found)
+        several = _build_thin(con, found)
     except (duckdb.IOException, duckdb.InvalidInputException):
         # A cached file is damaged: only those are read here. Make all of them again.
         shutil.rmtree(lake.root / CACHE_FOLDER)
-        _build_thin(con, points(con, lake, progress))
-    _read_moved(con, lake)
+        several = _build_thin(con, points(con, lake, progress))
+    if several:
+        _read_moved(con, lake)
 
 
-def _build_thin(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
-    """Create `token_usage` from files of points."""
+def _build_thin(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> bool:
+    """Create `token_usage` from files of points: as `_build_usage`."""
     there = frozenset(POINT.column_names)
     text = select_from(POINT, [(path, there) for path in files])
     # A view: reading a few columns of the files twice is faster than all of them once and for all.
     con.execute(f"CREATE OR REPLACE TEMP VIEW thin AS {text}")
     con.execute("CREATE OR REPLACE TEMP VIEW token_point AS FROM thin")
-    _build_usage(con)
+    return _build_usage(con)
 
 
 def _read_moved(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
@@ -181,21 +185,32 @@ def _read_moved(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
         files = [one for node in nodes for one in lake.valid_files("tokens", node=node)]
         con.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS {select_from(TOKENS, files)}")
         con.execute(f"CREATE OR REPLACE TEMP TABLE most AS SELECT {LARGEST_COUNT} AS most")
-        _build(con, ("token_whole",))
+        build(con, ("token_whole",))
         con.execute("CREATE OR REPLACE TEMP VIEW token_point AS FROM token_whole")
         _build_usage(con)
 
 
-def _build_usage(con: duckdb.DuckDBPyConnection) -> None:
-    """Create `token_usage` from `token_point`."""
-    _build(con, (*_CURVES, "token_hour"))
+def _build_usage(con: duckdb.DuckDBPyConnection) -> bool:
+    """Create `token_usage` from `token_point`; tell whether a counter has several starts."""
+    build(con, ("token_counter", "token_seen"))
+    several = build_readings(con)
+    build_steps(con)
+    build_curves(con)
+    _build_where(con, "token_doubt", several)
+    build(con, ("token_process",))
+    _build_where(con, "token_turn", several)
+    build(con, ("token_hour",))
     con.execute(
         "CREATE OR REPLACE TEMP TABLE token_cut AS "
         "SELECT counter, unnest([a_us, b_us]) AS edge_us FROM token_hour"
     )
-    _build(con, ("token_value", "token_usage"))
+    build(con, ("token_value", "token_usage"))
+    return several
 
 
-def _build(con: duckdb.DuckDBPyConnection, models: Iterable[str]) -> None:
-    for name in models:
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {model_text(name)}")
+def _build_where(con: duckdb.DuckDBPyConnection, name: str, there: bool) -> None:
+    """Create the table of a model of `OF_SEVERAL`; without rows, for none of planning's time."""
+    if there:
+        build(con, (name,))
+    else:
+        con.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({OF_SEVERAL[name]})")

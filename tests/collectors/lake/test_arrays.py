@@ -71,3 +71,10 @@ def test_pandas_is_not_imported(tmp_path: Path) -> None:
         "assert 'pandas' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program, tmp_path], check=True)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_no_rows_of_any_table(name: str) -> None:
+    schema = TABLES[name].schema()
+    found = to_batch([], schema)
+    assert (found.num_rows, found.schema) == (0, schema)

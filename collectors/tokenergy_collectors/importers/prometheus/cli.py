@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.options import Cluster, LakeDir
+from tokenergy_collectors.importers.prometheus.rounds import Rounds
+
+if TYPE_CHECKING:
+    from tokenergy_collectors.importers.prometheus.plan import Order
+    from tokenergy_collectors.importers.result import ImportResult
+    from tokenergy_collectors.lake import Lake
 
 Url = Annotated[
     str,
@@ -65,6 +73,14 @@ Again = Annotated[
     typer.Option("--again", help="Read what was imported again; only what is new is written."),
 ]
 
+Every = Annotated[
+    str | None,
+    typer.Option(
+        help="Import again so long after each import, until SIGTERM or Ctrl-C; 15m is a good "
+        "choice. Each round looks back as far as --from says."
+    ),
+]
+
 
 def prometheus(
     url: Url,
@@ -84,6 +100,7 @@ def prometheus(
     chunk: Chunk = "1h",
     settle: Settle = "2m",
     again: Again = False,
+    every: Every = None,
 ) -> None:
     """Import power, energy, tokens and jobs that a Prometheus already has.
 
@@ -93,38 +110,65 @@ def prometheus(
     Slurm jobs; their edges are known to a scrape.
 
     Stopped, it continues where it was. Importing a time twice changes nothing.
+    With --every it goes on: tokenergy-collect import prometheus --from 1d --every 15m …
     """
+    if every is not None and (end != "now" or again):
+        raise UserError("--every: imports what is new; leave --to and --again out")
     from tokenergy_collectors.base.durations import parse_duration
-    from tokenergy_collectors.base.progress import progress_bar
     from tokenergy_collectors.importers.prometheus.client import Door
     from tokenergy_collectors.importers.prometheus.plan import order
-    from tokenergy_collectors.importers.prometheus.run import import_prometheus
-    from tokenergy_collectors.importers.saying import many, report
-    from tokenergy_collectors.lake import Lake
+    from tokenergy_collectors.lake import Lake as LakeFolder
 
     door = Door(url, bearer_file, header_file, ca_file, parse_duration(timeout) / 1_000_000)
-    what = order(
-        door,
-        start,
-        end,
-        chunk_us=parse_duration(chunk),
-        settle_us=parse_duration(settle),
-        matchers=match,
-        job_labels=job_label,
-        mapping=mapping,
-        cluster=cluster,
-        node=node,
-        exporter_interval_us=parse_duration(exporter_interval),
-        again=again,
-    )
-    with progress_bar() as bar:
-        task = bar.add_task(f"import {url}", total=None)
-        result = import_prometheus(
-            Lake(lake, create=True),
-            what,
-            on_chunk=lambda done, of: bar.update(task, completed=done, total=of),
+
+    def ordered() -> Order:
+        return order(
+            door,
+            start,
+            end,
+            chunk_us=parse_duration(chunk),
+            settle_us=parse_duration(settle),
+            matchers=match,
+            job_labels=job_label,
+            mapping=mapping,
+            cluster=cluster,
+            node=node,
+            exporter_interval_us=parse_duration(exporter_interval),
+            again=again,
         )
+
+    what = ordered()
+    into = LakeFolder(lake, create=True)
+    if every is None:
+        _say(_once(into, what, lambda: None))
+        return
+    rounds = Rounds(parse_duration(every), lambda line: typer.echo(line, err=True))
+    rounds.on_signals()
+    # A round that finds nothing says nothing: the first one is for the person who waits.
+    rounds.run(lambda: _say(_once(into, ordered(), rounds.go_on), quiet=rounds.done > 0))
+
+
+def _once(lake: Lake, what: Order, go_on: Callable[[], None]) -> ImportResult:
+    """Import what an order asks for, with a bar; `go_on` may end it after any chunk."""
+    from tokenergy_collectors.base.progress import progress_bar
+    from tokenergy_collectors.importers.prometheus.run import import_prometheus
+
+    with progress_bar() as bar:
+        task = bar.add_task(f"import {what.door.url}", total=None)
+
+        def on_chunk(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of)
+            go_on()
+
+        return import_prometheus(lake, what, on_chunk=on_chunk)
+
+
+def _say(result: ImportResult, *, quiet: bool = False) -> None:
+    from tokenergy_collectors.importers.saying import many, report
+
     rows = result.rows
+    if quiet and not result.written:
+        return
     report(
         result,
         f"{many(rows.get('power', 0), 'reading')} of {many(result.devices, 'device')}, "

@@ -217,8 +217,8 @@ def tables_named(text: str) -> frozenset[str]:
 
 def define(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
     """Create views and macros in a connection, in the order given."""
-    for name in names:
-        con.execute(definition(name).sql)
+    # As one script: starting a statement takes longer than what these do.
+    con.execute(";\n".join(definition(name).sql for name in names))
 
 
 def _header(head: list[str]) -> tuple[list[str], dict[str, str]]:

@@ -3,7 +3,7 @@
 -- moved: the time between neighbouring readings of one process of a counter, merged over all
 -- counters of the job where such times touch.
 --
--- A process that counts from zero (see `token_step.sql`) was at zero at its start. Between the last
+-- A process that counts from zero (see `token_look.sql`) was at zero at its start. Between the last
 -- reading of a process and the start of the next one nothing says whether anything moved.
 --
 -- Serves the ledger: a segment that overlaps a time in which its job's counters moved is active.

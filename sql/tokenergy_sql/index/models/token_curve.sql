@@ -4,68 +4,16 @@
 -- on top, summed up to here), anomalies (left-out readings up to here), peak (steepest growth of
 -- the counter, tokens a second).
 --
--- Readings are in the order of the collector's runs, whatever their stamps: where the wall clock
--- was set back between two runs, a stamp has two values, and the bounds hold both. So they do where
--- a reading is below what was counted: the lower bound is as low up to it.
-WITH
-summed AS (
-    SELECT
-        counter, process, ts_us, quantum, peak, kept, under,
-        (sum(tokens) OVER in_order)::BIGINT AS counted,
-        (sum(extra) OVER in_order)::BIGINT AS on_top,
-        count(*) FILTER (WHERE anomaly) OVER in_order AS left_out
-    FROM token_step
-    WHERE NOT plain
-    WINDOW in_order AS (
-        PARTITION BY counter, process ORDER BY run, ts_us, value
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    )
-),
-by_stamp AS (
-    SELECT
-        counter, process, ts_us,
-        max(quantum) AS quantum,
-        any_value(peak) AS peak,
-        max(counted) AS tokens,
-        min(counted - under) AS least,
-        max(on_top) AS extra,
-        min(on_top) AS least_extra,
-        max(left_out) AS anomalies
-    FROM summed
-    WHERE kept
-    GROUP BY counter, process, ts_us
-)
+-- What a process only grew is known without adding step to step. `token_curve_odd.sql` has the
+-- others.
 SELECT
     counter, process, ts_us,
-    max(tokens) OVER upto AS tokens,
-    min(least) OVER onwards AS least,
+    value - first AS tokens,
+    value - first AS least,
     quantum,
-    max(extra) OVER upto AS extra,
-    min(least_extra) OVER onwards AS least_extra,
-    max(anomalies) OVER upto AS anomalies,
+    0::BIGINT AS extra,
+    0::BIGINT AS least_extra,
+    0::BIGINT AS anomalies,
     peak
-FROM by_stamp
-WINDOW
-    upto AS (
-        PARTITION BY counter, process ORDER BY ts_us
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ),
-    onwards AS (
-        PARTITION BY counter, process ORDER BY ts_us
-        ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
-    )
-UNION ALL
--- What a process only grew is known without adding step to step.
-SELECT
-    s.counter, s.process, s.ts_us,
-    s.value - f.value AS tokens,
-    s.value - f.value AS least,
-    s.quantum,
-    0 AS extra,
-    0 AS least_extra,
-    0 AS anomalies,
-    s.peak
-FROM token_step AS s
-JOIN (SELECT counter, process, min(value) AS value FROM token_step GROUP BY ALL) AS f
-    ON f.counter = s.counter AND f.process IS NOT DISTINCT FROM s.process
-WHERE s.plain
+FROM token_step
+WHERE plain

@@ -21,19 +21,18 @@ watched AS (
 ),
 hourly AS (
     SELECT
-        w.counter,
-        h.hour_us,
-        greatest(h.hour_us, w.from_us) AS a_us,
-        least(h.hour_us + us_per_hour(), w.to_us) AS b_us
-    FROM watched AS w,
-        LATERAL (
-            SELECT unnest(range(
-                hour_of(w.from_us),
-                greatest(w.to_us, w.from_us + 1),
-                us_per_hour()
-            )) AS hour_us
-        ) AS h
+        counter, from_us, to_us,
+        unnest(range(hour_of(from_us), greatest(to_us, from_us + 1), us_per_hour())) AS hour_us
+    FROM watched
+),
+cut AS (
+    SELECT
+        counter,
+        hour_us,
+        greatest(hour_us, from_us) AS a_us,
+        least(hour_us + us_per_hour(), to_us) AS b_us
+    FROM hourly
 )
 SELECT counter, hour_us, a_us, b_us
-FROM hourly
+FROM cut
 WHERE a_us <= b_us

@@ -33,10 +33,10 @@ SELECT
     s.first_us,
     s.last_us,
     -- Of one counter, whoever began after the last reading took its place.
-    (SELECT min(o.process) FROM seen AS o WHERE o.counter = s.counter AND o.process > s.last_us)
-        AS dead_us,
+    o.process AS dead_us,
     s.peak,
     d.moved_from_us, d.moved_to_us, d.less, d.more, d.rate
 FROM seen AS s
 JOIN (SELECT DISTINCT counter, job_id FROM token_counter) AS c USING (counter)
+ASOF LEFT JOIN seen AS o ON o.counter = s.counter AND o.process > s.last_us
 LEFT JOIN doubt AS d ON d.counter = s.counter AND d.process = s.process

@@ -1,17 +1,10 @@
 -- The readings of counters of which several starts were seen, cut where the start changes.
--- In: token_seen. Out: its columns, and stretch: the number of the part of its run.
+-- In: token_seen, token_start. Out: its columns, and stretch: the number of the part of its run.
 --
 -- Within a numbered run of the collector all stamps and starts follow one clock: it is one stretch.
 -- Rows without a run number may be of several runs: a stretch ends where the start moves by more
 -- than a second.
 WITH
--- Most counters have one start or none: what follows is for the others.
-several AS (
-    SELECT counter
-    FROM token_seen
-    GROUP BY counter
-    HAVING min(since_us) < max(since_us)
-),
 reading AS (
     SELECT
         p.* EXCLUDE (since_us),
@@ -28,7 +21,7 @@ reading AS (
             )
         ) AS since_us
     FROM token_seen AS p
-    SEMI JOIN several USING (counter)
+    SEMI JOIN (SELECT counter FROM token_start WHERE several) USING (counter)
 ),
 turned AS (
     SELECT

@@ -56,7 +56,7 @@ of_counter AS (
 ),
 named AS (
     SELECT
-        c.server, c.own_metric, c.parallel, u.*,
+        c.server, c.job_id, c.model, c.kind, c.own_metric, c.parallel, u.*,
         u.from_us > max(u.to_us) OVER (
             in_order ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS follows,
@@ -66,8 +66,10 @@ named AS (
             OR lag(c.parallel) OVER in_order = c.parallel
         ) AS replaces
     FROM of_counter AS u
-    JOIN (SELECT DISTINCT counter, server, own_metric, parallel FROM token_counter) AS c
-        USING (counter)
+    JOIN (
+        SELECT DISTINCT counter, server, job_id, model, kind, own_metric, parallel
+        FROM token_counter
+    ) AS c USING (counter)
     WINDOW in_order AS (PARTITION BY c.server, u.hour_us ORDER BY u.from_us, u.counter)
 ),
 in_turn AS (
@@ -80,7 +82,7 @@ in_turn AS (
 ),
 of_ranks AS (
     SELECT
-        server, own_metric, parallel, hour_us, turn,
+        server, job_id, model, kind, own_metric, parallel, hour_us, turn,
         max(tokens) AS tokens,
         max(low) AS low,
         max(high) AS high,
@@ -92,7 +94,7 @@ of_ranks AS (
 ),
 of_name AS (
     SELECT
-        server, own_metric, hour_us, turn,
+        server, job_id, model, kind, own_metric, hour_us, turn,
         sum(tokens) AS tokens,
         sum(low) AS low,
         sum(high) AS high,
@@ -104,7 +106,7 @@ of_name AS (
 ),
 of_server AS (
     SELECT
-        server, hour_us, turn,
+        server, job_id, model, kind, hour_us, turn,
         -- Rows without a metric are of another time, not of another name: see token_counter.sql.
         coalesce(max(tokens) FILTER (WHERE own_metric IS NOT NULL), 0)
         + coalesce(max(tokens) FILTER (WHERE own_metric IS NULL), 0) AS tokens,
@@ -120,9 +122,7 @@ of_server AS (
     GROUP BY ALL
 ),
 counting AS (
-    SELECT s.*, c.job_id, c.model, c.kind
-    FROM of_server AS s
-    JOIN (SELECT DISTINCT server, job_id, model, kind FROM token_counter) AS c USING (server)
+    FROM of_server
     QUALIFY
         NOT frontend
         OR NOT bool_or(counted AND NOT frontend) OVER (PARTITION BY job_id, hour_us, kind)
