@@ -1,13 +1,14 @@
 # Everything runs in .venv; the first target that needs it creates it. Needs python3 >= 3.11 and make.
 PYTHON ?= python3
 BIN := .venv/bin
+TORCH := .venv-torch
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
 # How many test files run at the same time: one more than two cores, since some tests wait.
 WORKERS ?= 3
 HISTORIES ?= 2000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-slurm e2e-prometheus e2e-llama check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -55,6 +56,24 @@ e2e-prometheus: .venv/dev.stamp ## import from a real Prometheus that scraped an
 
 e2e-llama: .venv/llama.stamp ## meter a real llama.cpp server on an emulated board (3 minutes)
 	@$(BIN)/python -m pytest tests/llama -m e2e -s
+
+e2e-hostile: .venv/dev.stamp ## sample beside hanging, endless and hostile neighbours, and beside none (1 minute; gcc)
+	@$(BIN)/python -m pytest tests/hostile -m e2e -rP
+
+# Torch alone takes 5 GB: it has an environment of its own, which vLLM and the trainers share.
+$(TORCH)/bin/python:
+	@$(PYTHON) -m venv $(TORCH)
+
+$(TORCH)/%.stamp: requirements/%.txt .venv/dev.stamp | $(TORCH)/bin/python
+	@echo "adding $* in $(TORCH) (once) ..."
+	@$(TORCH)/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+e2e-training: $(TORCH)/training.stamp ## train with the real Trainers of Hugging Face and Lightning, kill and resume them (1 minute; 5 GB)
+	@$(BIN)/python -m pytest tests/training -m e2e -rP
+
+e2e-vllm: $(TORCH)/vllm.stamp ## meter a real vLLM of two ranks on CPU, killed and started again (6 minutes; 7 GB)
+	@$(BIN)/python -m pytest tests/vllm -m e2e -s
 
 check: .venv/dev.stamp ## check format, lint, types, import layers and generated docs
 	@failed=0; \
@@ -143,6 +162,9 @@ lock: .venv/dev.stamp ## update the locked versions in requirements/
 	$(LOCK) --extra kubernetes -c requirements/dev.txt pyproject.toml -o requirements/collect-kubernetes.txt
 	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	$(LOCK) -c requirements/dev.txt requirements/llama.in -o requirements/llama.txt
+	$(LOCK) --overrides requirements/vllm-override.in --excludes requirements/vllm-exclude.in \
+	  requirements/vllm.in -o requirements/vllm.txt
+	$(LOCK) -c requirements/vllm.txt requirements/training.in -o requirements/training.txt
 
 clean: ## remove .venv, caches and demo-lake
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake
+	rm -rf .venv .venv-torch .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake

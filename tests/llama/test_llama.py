@@ -24,8 +24,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.feeding import Feeding, Truth
-from tokenergy_collectors.emulate.profile.profile import load_profile
+from tests.support.feeding import Feeding, true_energy_j
 from tokenergy_collectors.lake import Lake
 
 pytestmark = pytest.mark.e2e
@@ -34,7 +33,6 @@ HERE = Path(__file__).parent
 PYTHON = Path(__file__).parents[2] / ".venv" / "llama" / "bin" / "python"
 BEFORE = 1_000_000
 WORK_S = 20
-S = 1_000_000
 PROFILE = """
 name = "llama"
 start = 2026-01-15T08:00:00Z
@@ -169,7 +167,7 @@ def test_tokens_and_joules_of_a_real_server(llama: Llama, tmp_path: Path) -> Non
         finally:
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(60) == 0
-        truth_j = true_energy(profile, lake, fed, start_s, end_s)
+        truth_j = true_energy_j(profile, lake, fed, 0, start_s, end_s)
     tokenergy = Path(sys.executable).parent / "tokenergy"
     for command in ("aggregate", "index", "check"):
         subprocess.run([tokenergy, command, "--lake", lake], check=True)
@@ -199,14 +197,6 @@ def work(llama: Llama, start_s: float, until_s: float) -> None:
             time.sleep(random.random() * 0.2)
 
     at_once(3, some)
-
-
-def true_energy(profile: Path, lake: Path, fed: Feeding, start_s: float, end_s: float) -> float:
-    """Return the board's joules between two times of the wall clock."""
-    clock = min(Lake(lake).read("clock").to_pylist(), key=lambda row: row["monotonic_us"])
-    ahead_us = clock["ts_us"] - clock["monotonic_us"] + fed.origin_us
-    truth = Truth(load_profile(profile), "n1", round(end_s * S) - ahead_us + S)
-    return truth.energy_j(0, start_s * S - ahead_us, end_s * S - ahead_us)
 
 
 def show(job: dict[str, Any], made: dict[str, int], truth_j: float) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.emulate.native import layout
 from tokenergy_collectors.emulate.physics.power import CHUNK_US
-from tokenergy_collectors.emulate.profile.profile import Profile
+from tokenergy_collectors.emulate.profile.profile import Profile, load_profile
 from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.emulate.workloads.timeline import CELL_US
+from tokenergy_collectors.lake import Lake
 
 COMMAND = [sys.executable, "-m", "tokenergy_collectors", "emulate"]
 
@@ -125,3 +126,13 @@ class Truth:
         table = self._tables[at_us // CHUNK_US][index]
         cell, inside_us = divmod(at_us - table.from_us, CELL_US)
         return int(table.energy_nj[cell]) + int(table.power_mw[cell]) * inside_us
+
+
+def true_energy_j(
+    profile: Path, lake: Path, fed: Feeding, board: int, start_s: float, end_s: float
+) -> float:
+    """Return the joules of a board of node n1 between two times of the wall clock."""
+    clock = min(Lake(lake).read("clock").to_pylist(), key=lambda row: row["monotonic_us"])
+    ahead_us = clock["ts_us"] - clock["monotonic_us"] + fed.origin_us
+    truth = Truth(load_profile(profile), "n1", round((end_s + 1) * 1e6) - ahead_us)
+    return truth.energy_j(board, start_s * 1e6 - ahead_us, end_s * 1e6 - ahead_us)
