@@ -40,7 +40,7 @@ class Site(Rig):
         if table == "tokens":
             # The listener gets what the sink got; it is the same object here.
             self.tokens += [row for row in map(TOKENS.as_dict, rows) if row not in self.tokens]
-        else:
+        elif table != "requests":
             super().add(table, rows)
 
     def step(self):

@@ -12,6 +12,7 @@ from tokenergy_collectors.lake.contract import REQUEST_KINDS, REQUESTS
 from tokenergy_collectors.sources.tokens.endpoint import TokenEndpoint
 from tokenergy_collectors.sources.tokens.findings import endpoint_finding
 from tokenergy_collectors.sources.tokens.requestpage import parse_requests
+from tokenergy_collectors.sources.tokens.requestrows import RequestRows
 from tokenergy_collectors.sources.tokens.requests import REQUESTS as KNOWN
 from tokenergy_collectors.sources.tokens.settings import TokenSource
 
@@ -182,3 +183,17 @@ def test_check_says_what_a_page_tells_of_requests(endpoint, page: str, words: st
     endpoint.body = page
     found = endpoint_finding(TokenSource(source_id="chat", url=endpoint.url, job_id="j"))
     assert found.text.endswith(words) if hasattr(found, "text") else str(found).count(words)
+
+
+def test_a_page_of_two_jobs_gives_a_row_each() -> None:
+    """As where a server goes over from one job to the next: see `ownjob.py`."""
+    rows = RequestRows(10, {"source_id": "s", "node": "n", "run": 1}).of_page(
+        VLLM, T0, None, [(None, "a"), ("east", "b")], lambda _, since_us: since_us
+    )
+    found = [REQUESTS.as_dict(row) for row in rows]
+    finished = [
+        (row["cluster"], row["job_id"], row["counts"]) for row in found
+        if (row["kind"], row["engine"]) == ("finished", "1")
+    ]  # fmt: skip
+    assert finished == [(None, "a", '{"length":20}'), ("east", "b", '{"length":20}')]
+    assert len(found) == 2 * len(told(VLLM))
