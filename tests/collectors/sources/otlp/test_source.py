@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -25,6 +26,7 @@ from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.sources.host import Host, Output
 from tokenergy_collectors.sources.otlp import counts, server
+from tokenergy_collectors.sources.otlp.messages import TooLargeError, unpack
 from tokenergy_collectors.sources.otlp.settings import Otlp, OtlpKeys
 from tokenergy_collectors.sources.otlp.source import OtlpTokens
 from tokenergy_sql.index.tokens import Usage
@@ -54,6 +56,7 @@ class Rig:
         return self.source._record()
 
     def totals(self):
+        assert len({(row["kind"], row["model"]) for row in self.rows}) == len(self.rows)
         return {(row["kind"], row["model"]): row["value"] for row in self.rows}
 
     def usage(self, folder):
@@ -309,6 +312,17 @@ def test_requests_that_are_refused_say_why(make, body, kind, headers, status, wh
     assert [row["value"] for row in rig.rows] == [9]
 
 
+def test_a_small_body_that_holds_gigabytes_takes_no_memory():
+    body = gzip.compress(b" " * 10**8)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLargeError):
+            unpack(body, 16_384)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_other_signals_are_not_taken_and_are_no_problem(make):
     rig = make()
     assert post(rig, b"", path="/v1/traces")[0] == 404
@@ -400,3 +414,18 @@ def test_many_threads_lose_no_delta(make):
     rig.record()
     assert [row["value"] for row in rig.rows] == [60]
     assert all(a <= b for a, b in pairwise(row["ts_us"] for row in rig.rows))
+
+
+def test_a_server_and_its_clients_count_once(make, tmp_path):
+    rig = make()
+    program = Program(rig, CHAT)
+    rows = []
+    for _ in range(2):
+        program.call(10, 70)
+        program.push()
+        rig.record()
+        rows += rig.rows
+    server = {"metric": "vllm:generation_tokens_total", "source_id": "chat", "series": "{}"}
+    generated = [row for row in rows if row["kind"] == "generated"]
+    rig.rows = rows + [{**row, **server, "value": row["value"] + 3} for row in generated]
+    assert rig.usage(tmp_path) == {"prompt_computed": 20, "generated": 143}
