@@ -7,7 +7,7 @@ WORKERS ?= 3
 HISTORIES ?= 2000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-slurm e2e-prometheus e2e-llama check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags e2e-slurm e2e-prometheus e2e-llama check docs bench bench-large bench-scale bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -122,6 +122,9 @@ fleet: .venv/dev.stamp ## collect 1,024 emulated GPUs in one process and compare
 
 accuracy: .venv/dev.stamp ## errors of three methods, by sensor, workload and length of job
 	@$(BIN)/python -m benchmarks.accuracy
+
+phases: .venv/dev.stamp ## energy per prompt and generated token of emulated servers, beside what was planted (10 minutes)
+	@$(BIN)/python -m benchmarks.phases
 
 gpu-check: .venv/dev.stamp ## on a CUDA machine: verify that CUDA and CPU segments agree to the bit
 	$(BIN)/python -m benchmarks.gpu_check

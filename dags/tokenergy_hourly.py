@@ -41,7 +41,7 @@ ASSETS = [
     Asset(f"tokenergy_{table}", uri=f"tokenergy://lake/{table}", group="tokenergy")
     for table in (
         *("segment", "ledger", "ledger_hour", "node_hour", "token_usage"),
-        *("job_hour_index", "job_efficiency", "job_index"),
+        *("job_hour_index", "job_efficiency", "phase_block", "phase_role", "job_index"),
     )
 ]
 

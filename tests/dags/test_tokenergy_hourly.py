@@ -24,7 +24,7 @@ from tokenergy_transforms.loadprofile.profile import profile_hour
 
 TABLES = (
     *("segment", "ledger", "ledger_hour", "node_hour", "token_usage"),
-    *("job_hour_index", "job_efficiency", "job_index"),
+    *("job_hour_index", "job_efficiency", "phase_block", "phase_role", "job_index"),
 )
 PROFILES = ("load_profile", "load_spectrum")
 MARK = "RESULT "

@@ -33,6 +33,7 @@ from tokenergy_collectors.lake.tables_derived import (
 )
 from tokenergy_collectors.lake.tables_index import JOB_EFFICIENCY, JOB_HOUR_INDEX, JOB_INDEX
 from tokenergy_collectors.lake.tables_node import NODE_HOUR
+from tokenergy_collectors.lake.tables_phases import PHASE_BLOCK, PHASE_ROLE
 from tokenergy_collectors.lake.tables_raw import (
     CLOCK,
     DEVICE,
@@ -65,6 +66,8 @@ TABLES: dict[str, Table] = {
         JOB_HOUR_INDEX,
         JOB_INDEX,
         JOB_EFFICIENCY,
+        PHASE_BLOCK,
+        PHASE_ROLE,
     )
 }
 """All tables by name, in the order in which the data flows."""
@@ -88,6 +91,8 @@ __all__ = [
     "LOAD_PROFILE",
     "LOAD_SPECTRUM",
     "NODE_HOUR",
+    "PHASE_BLOCK",
+    "PHASE_ROLE",
     "POWER",
     "SEGMENT",
     "STATE",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tokenergy_collectors.lake.table import Column, Table, col, nullable
+from tokenergy_collectors.lake.tables_phases import PHASES
 
 _SUMS: tuple[Column, ...] = (
     col("device_us", "int64", "claimed device time, times the share; seen by a collector or not"),
@@ -180,6 +181,7 @@ JOB_INDEX = Table(
         *_RATIOS,
         *_AUDIT,
         nullable("cluster", "string", "cluster of the job's allocations; part of `job_id`"),
+        *PHASES,
     ),
 )
 

@@ -145,6 +145,7 @@ TOKENS = Table(
             "number of the collector's run on its node; it grows at each start",
         ),
         nullable("cluster", "string", "the cluster that the job's id belongs to"),
+        nullable("role", "string", "prefill or decode, if the server was declared to do only that"),
     ),
 )
 

@@ -12,6 +12,7 @@ from typing import Any
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.explain import columns
 from tokenergy_sql.explain.columns import Column, seconds, timestamp
+from tokenergy_sql.report.meanings import PHASE_REASONS
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.table import console, interval, significant
 
@@ -172,6 +173,21 @@ def _print_formulas(document: dict[str, Any]) -> None:
         share = f"{100 * (index['joint_coverage'] or 0.0):.3g} %"
         print(f"   both energy and tokens are known in {share} of the job's device time;", end=" ")
         print(f"J/token GPU there {significant(index['e_joint_nj'] / 1e9 / index['n_joint'])}")
+    _print_phases(index)
+
+
+def _print_phases(index: NamedRow) -> None:
+    """Print what a prompt token and a generated token cost, or why that is not known."""
+    for phase, token in (("prefill", "computed prompt"), ("decode", "generated")):
+        if (value := index[f"te_gpu_{phase}"]) is not None:
+            low, high = index[f"te_gpu_{phase}_low"], index[f"te_gpu_{phase}_high"]
+            print(f"   {phase}: J per {token} token {significant(value)} {interval(low, high)}")
+    if index["phase_base_w"] is not None:
+        windows = f"{index['phase_windows']:,} windows"
+        print(f"     estimated from {windows}, beside {index['phase_base_w']:.4g} W a device")
+    if index["workload"] == "inference":
+        for code in filter(None, (index["phase_reasons"] or "").split(",")):
+            print(f"     {code}: {PHASE_REASONS[code]}")
 
 
 def _with_values(formula: str, inputs: NamedRow) -> str:

@@ -2,7 +2,7 @@
 
 In: `segment`, `tokens`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the site's
 constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
-`job_hour_index` and `job_efficiency`.
+`job_hour_index`, `job_efficiency`, `phase_block` and `phase_role`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tokenergy_collectors.lake import Lake, contract
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
-from tokenergy_sql.index import booking, modelrun
+from tokenergy_sql.index import booking, modelrun, phases
 from tokenergy_sql.index.bookedrows import power_schema
 from tokenergy_sql.index.inputs import InputReader, device_rows
 from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
@@ -30,7 +30,10 @@ _OF_CLAIMS = ("clock_step", "unseen_host")
 
 DERIVED_HERE: dict[str, list[int]] = {
     name: []
-    for name in ("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency")
+    for name in (
+        *("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency"),
+        *("phase_block", "phase_role"),
+    )
 }
 """No hours of these tables: models see the rows of this run, not those of an earlier version."""
 
@@ -79,6 +82,8 @@ def derive_hour(
         build_model(con, "job_caps")
         store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
         record.write("job_efficiency", run_model(con, "job_efficiency"), hour_us)
+        record.write("phase_block", phases.blocks(con), hour_us)
+        record.write("phase_role", phases.roles(con), hour_us)
 
 
 def _book(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int, record: Recorder) -> pa.Table:

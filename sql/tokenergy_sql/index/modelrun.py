@@ -29,7 +29,7 @@ LIMIT_UNKNOWN_MW = 1_500_000
 
 _UNREAD_TABLES = (
     *("power", "host", "clock", "event", "jobs", "load_profile", "load_spectrum", "job_index"),
-    *("state", "tokens", "segment", "ledger", "node_hour"),
+    *("state", "tokens", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
 )
 """Tables that no model reads, or only models of an hour."""
 

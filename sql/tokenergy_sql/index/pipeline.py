@@ -19,7 +19,7 @@ from tokenergy_collectors.lake.paths import hour_of, partition
 from tokenergy_collectors.lake.version import write_format
 from tokenergy_sql.catalog.file import unusable, write_catalog
 from tokenergy_sql.catalog.reading import heal
-from tokenergy_sql.index import modelrun, sitehistory
+from tokenergy_sql.index import modelrun, phases, sitehistory
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
 from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
@@ -201,9 +201,10 @@ def _index_jobs(
         build_model(con, "claim_beyond")
         store_rows(con, "sums", run_model(con, "job_sums"))
         store_rows(con, "found", run_model(con, "indices"))
+        store_rows(con, "told", phases.of_jobs(con, lake))
         rows = con.sql(
-            "SELECT found.*, facts.* EXCLUDE (job_id, running, emulated) "
-            "FROM found JOIN job_facts AS facts USING (job_id)"
+            "SELECT found.*, facts.* EXCLUDE (job_id, running, emulated), told.* EXCLUDE (job_id) "
+            "FROM found JOIN job_facts AS facts USING (job_id) JOIN told USING (job_id)"
         ).to_arrow_table()
     by_hour: dict[int, list[int]] = {}
     for place, start_us in enumerate(rows["start_us"].to_pylist()):

@@ -43,6 +43,27 @@ EFFICIENCY_REASONS = {
 }
 """Every further reason code of `job_efficiency`."""
 
+PHASE_REASONS = {
+    "not_inference": "The job did not serve: it has no prefill and no decode.",
+    "no_prompt_counter": "No counter of computed prompt tokens was read.",
+    "zero_tokens": "No prompt was read, or nothing was generated.",
+    "few_windows": "Fewer than 30 windows, or less than six times five minutes, have known energy "
+    "and tokens; further codes say what others lack.",
+    "constant_load": "The load hardly varied, so nothing tells tokens from idle power.",
+    "collinear": "Prompt and generated tokens rose and fell together.",
+    "coarse_counter": "The counters are printed in steps that are too coarse.",
+    "wide": "The estimate is not certain to be above zero.",
+    "nonlinear": "What a token costs depends on the load; the bounds hold what it was.",
+    "one_role": "The servers of this job only prefill, or only decode.",
+    "sampled_in_part": "A sensor that sees a part of the time metered the energy, and no counter.",
+    "gap": REASONS["gap"],
+    "shared_estimate": REASONS["shared_estimate"],
+    "sparse": REASONS["sparse"],
+    "disputed": REASONS["disputed"],
+    "partial_tokens": REASONS["partial_tokens"],
+}
+"""Every code of `phase_reasons`."""
+
 METHODS = {
     "counter": "the energy counter gives the total, the samples its course over time",
     "counter_flagged": "as counter, but the samples differ by 2 to 5 %",

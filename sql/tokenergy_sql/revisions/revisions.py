@@ -31,6 +31,8 @@ REVISED_TABLES = (
     "job_index",
     "job_efficiency",
     "node_hour",
+    "phase_block",
+    "phase_role",
 )
 """Tables with revisions. Segments have none: they can be derived again from sealed readings."""
 

@@ -235,7 +235,8 @@ def test_a_run_that_is_cut_short_is_taken_up(
     assert _energies(revisions.files_at(lake, 1, "job_hour_index")) == first
     anew = shutil.copytree(lake.root, lake.root.parent / "anew")
     for table in revisions.REVISED_TABLES:
-        shutil.rmtree(anew / table)
+        if (anew / table).is_dir():  # no server of this lake reads prompts
+            shutil.rmtree(anew / table)
     shutil.rmtree(anew / revisions.FOLDER)
     _index(Lake(anew))
     assert _digests(Lake(anew)) == _digests(lake)

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.emulate.workloads.base import Workload
@@ -43,6 +43,9 @@ class InferenceSpec(Strict):
 
     Step time in microseconds: `step_us + per_sequence_us * batch + per_prompt_token_us * prefill`.
     `decode_w` lists [batch, watts], interpolated over the logarithm of the batch.
+
+    With `prompt_token_j` and `generated_token_j` a step draws that energy for each of its tokens
+    above `idle_w` instead, on each board: prefill and decode then have a known cost.
     """
 
     type: Literal["inference"]
@@ -60,8 +63,16 @@ class InferenceSpec(Strict):
     idle_w: float = Field(120.0, gt=0)
     prefill_w: float = Field(690.0, gt=0)
     decode_w: list[list[float]] = Field(default_factory=lambda: [list(p) for p in _DECODE_W])
+    prompt_token_j: float | None = Field(None, ge=0)
+    generated_token_j: float | None = Field(None, ge=0)
     memory_gib: float = Field(72.0, gt=0)
     port: int = Field(0, ge=0, le=65535)
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> InferenceSpec:
+        if (self.prompt_token_j is None) != (self.generated_token_j is None):
+            raise ValueError("prompt_token_j and generated_token_j: expected both or neither")
+        return self
 
     @field_validator("decode_w")
     @classmethod
@@ -142,7 +153,12 @@ class Inference(Workload):
         decode_us = spec.step_us + spec.per_sequence_us * batch
         prefill_us = spec.per_prompt_token_us * prefill
         end_us = now_us + round(decode_us + prefill_us)
-        load = self._load(batch, decode_us if batch else 0.0, prefill_us)
+        planted_j = self._planted_j(prefill, batch + len(done))
+        if planted_j is None:
+            load = self._load(batch, decode_us if batch else 0.0, prefill_us)
+        else:
+            power_mw = spec.idle_w * 1e3 + planted_j * 1e9 / (decode_us + prefill_us)
+            load = Load(power_mw, 100.0, 78.0)
         if end_us > self.end_us:
             self._timeline.append(self.end_us, load)
             return
@@ -182,6 +198,13 @@ class Inference(Workload):
             # The prefill yields the first token, so the last one comes `generated - 1` steps later.
             if request.generated > 1:
                 heapq.heappush(self._finishes, self._step + request.generated - 1)
+
+    def _planted_j(self, prompt: int, generated: int) -> float | None:
+        """Return what the tokens of a step cost above idle power, J; None if none was given."""
+        spec = self._spec
+        if spec.prompt_token_j is None or spec.generated_token_j is None:
+            return None
+        return spec.prompt_token_j * prompt + spec.generated_token_j * generated
 
     def _load(self, batch: int, decode_us: float, prefill_us: float) -> Load:
         """Mix decode and prefill power by the time each takes in the step."""

@@ -70,7 +70,7 @@ class TokenEndpoint:
         self._stamp_us = stamp_us
         self._same = {
             "source_id": source.source_id, "node": node, "job_id": source.job_id, "run": run,
-            "cluster": source.cluster or cluster,
+            "cluster": source.cluster or cluster, "role": source.role,
         }  # fmt: skip
         self.last_us: int | None = None
         self._counters = source.mapping.counters

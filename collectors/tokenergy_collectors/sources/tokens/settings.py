@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -69,6 +70,13 @@ class TokenSource(Strict):
         default=None,
         description="Name of the model, if the endpoint does not report it.",
         examples=["llama-3.1-70b"],
+    )
+    role: Literal["prefill", "decode"] | None = Field(
+        default=None,
+        description="What the server does, if it is one of a pair that does only that: prefill "
+        "(prompts) or decode. Then the energy of the boards that its job holds on this host counts "
+        "for these tokens alone.",
+        examples=["prefill"],
     )
     every_s: float = Field(
         default=5.0,

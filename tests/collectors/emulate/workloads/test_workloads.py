@@ -53,6 +53,20 @@ def test_one_request_takes_the_steps_it_should():
     assert workload.totals_at(ends_us[2] - 1)[2] == 0
 
 
+def test_planted_energies_are_drawn_above_idle_power():
+    requests = [Request(20_000 * i, 10 + 37 * i % 900, 1 + 13 * i % 70) for i in range(100)]
+    planted = {"prompt_token_j": 0.02, "generated_token_j": 0.3}
+    workload = server(requests, idle_w=120.0, load_w=120.0, cached_fraction=0.5, **planted)
+    prompt, cached, generated, *_ = final(workload)
+    drawn_j = workload.cells(0, 60_000_000 // CELL_US).power_mw.sum() * CELL_US / 1e9
+    assert drawn_j == pytest.approx(120 * 60 + 0.02 * (prompt - cached) + 0.3 * generated)
+
+
+def test_planted_energies_come_in_pairs():
+    with pytest.raises(ValueError, match="expected both or neither"):
+        server([Request(0, 100, 3)], prompt_token_j=0.02)
+
+
 def test_counters_never_fall_and_never_exceed_what_arrived():
     log = load_log("azure_conv", SHIPPED["azure_conv"].parent)
     workload = server(log.requests, rate=8.0, end_us=30_123_457, cached_fraction=0.3)

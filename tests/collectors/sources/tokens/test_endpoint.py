@@ -53,8 +53,8 @@ def vllm(prompt=None, cached=None, generated=None, engine="0"):
 
 
 def test_a_row_says_whose_counter_it_is(endpoint, now):
-    source = TokenSource(source_id="s", url=endpoint.url, job_id="j", model="configured")
-    watch = TokenEndpoint(source, "n1", now, run=7, cluster="east")
+    same = {"source_id": "s", "url": endpoint.url, "job_id": "j", "model": "configured"}
+    watch = TokenEndpoint(TokenSource(**same, role="prefill"), "n1", now, run=7, cluster="east")
     endpoint.body = vllm(generated=5) + "process_start_time_seconds 2.5\n"
     [row] = watch.scrape()
     assert TOKENS.as_dict(row) == {
@@ -62,6 +62,7 @@ def test_a_row_says_whose_counter_it_is(endpoint, now):
         "engine": "0", "kind": "generated", "value": 5, "epoch": 0, "since_us": 2_500_000,
         "metric": "vllm:generation_tokens_total", "series": '{"engine":"0","model_name":"m"}',
         "quantum": 1, "run": 7, "cluster": "east",
+        "role": "prefill",
     }  # fmt: skip
     now.us = 2_000
     endpoint.body = "llamacpp:tokens_predicted_total 7\n"
