@@ -33,8 +33,10 @@ _HARDWARE = {
     c.GPU_POWER: "hw.power",
     c.GPU_ENERGY: "hw.energy",
     c.GPU_SM: "hw.gpu.utilization",
-    c.GPU_MEMORY: "hw.gpu.memory.utilization",
 }
+"""Metrics that the conventions have. Their `hw.gpu.memory.utilization` is the part of the memory
+that is used, and ours the time in which it was read or written: so it has another name."""
+
 _UNITS = {"s UTC": "s", "B": "By", "°C": "Cel", "0 to 1": "1", "bits": "1", "": "1"}
 _UNIT_OF_NAME = re.compile(r"_(watts|joules|seconds|bytes|ratio|hertz|celsius)$")
 _FRESH_S = 0.5
@@ -134,7 +136,10 @@ class _Figures:
         def observe(_: CallbackOptions) -> Iterator[Observation]:
             self._look()
             for labels, value in self._samples.get(family.name, ()):
-                yield Observation(value, self._attributes(labels))
+                attributes = self._attributes(labels)
+                if family is c.GPU_SM:
+                    attributes["hw.gpu.task"] = "general"
+                yield Observation(value, attributes)
 
         return observe
 

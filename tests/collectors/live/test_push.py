@@ -2,6 +2,8 @@
 
 import gzip
 import queue
+import signal
+import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -9,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service
 
+from tests.collectors.live.test_endpoint_process import PLAIN, Process
 from tests.support.live import Shown
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.live.push import Push, read_headers
@@ -95,6 +98,9 @@ def test_boards_jobs_and_health_go_out_by_name_and_unit(tmp_path, backend):
     watts = {labels["hw.id"]: value for labels, value in points(power)}
     joules = {labels["hw.id"]: value for labels, value in points(energy)}
     assert [(d, watts[d], joules[d]) for d, _, _ in expected] == expected
+    assert {labels["hw.gpu.task"] for labels, _ in points(found["hw.gpu.utilization"])} == {
+        "general"
+    }
     labels, _ = points(power)[0]
     assert labels["hw.type"] == "gpu"
     assert labels["hw.name"].startswith("GPU ")
@@ -129,3 +135,28 @@ def test_a_line_that_is_no_header_is_an_error_that_does_not_tell_the_key(tmp_pat
         read_headers(tmp_path / "none")
     with pytest.raises(ValueError, match="credentials"):
         Shown(tmp_path / "lake", otel={"endpoint": "http://a:b@host/v1/metrics"})
+
+
+def test_a_daemon_pushes_from_a_reload_until_its_end(tmp_path, backend):
+    with Process(tmp_path, profile=PLAIN) as process:
+        process.event("start")
+        process.base += f"[otel]\nendpoint = '{backend.url}'\nevery_s = 1\n"
+        process.hang_up("")
+        assert process.event("otel")["to"] == backend.url
+        while "hw.power" not in (found := metrics_of(backend.got.get(timeout=20)[1])[1]):
+            pass
+        assert len(points(found["hw.power"])) == 4
+        process.stop()
+
+
+def test_a_backend_that_hangs_delays_no_tick(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1/metrics"
+        with Process(tmp_path, profile=PLAIN) as process:
+            process.event("start")
+            process.base += f"[otel]\nendpoint = '{url}'\nevery_s = 1\ntimeout_s = 0.5\n"
+            process.hang_up("")
+            process.event("otel_failed")
+            process.process.send_signal(signal.SIGTERM)
+            assert process.event("stop")["left_out"] == 0
+            assert process.process.wait(20) == 0
