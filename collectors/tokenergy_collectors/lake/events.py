@@ -21,6 +21,9 @@ EVENT_KINDS: dict[str, str] = {
     "tokens_found": "a token endpoint that was lost answers again",
     "kubelet_lost": "the kubelet does not answer, and why; pods keep their boards meanwhile",
     "kubelet_found": "a kubelet that was lost answers again",
+    "stray": "a process is on a board that no job holds, or that other jobs hold; stamped with "
+    "when it was first seen",
+    "stray_over": "it left, a job explains it now, or the collector stopped; the same words",
     "stale": "a power reading or an energy counter is stuck at one value although it should move",
     "stale_over": "a stuck power reading or energy counter moves again",
     "implausible_power": "a board showed more power than it can draw, which is not recorded; "

@@ -163,7 +163,10 @@ JOBS = Table(
         nullable("end_us", "int64", "when it ended; NULL while it runs"),
         col("share_ppm", "int32", "share of the device, parts per million"),
         nullable(
-            "scheduler", "string", "where the allocation comes from: slurm, kubernetes, declared"
+            "scheduler",
+            "string",
+            "where the allocation comes from: slurm, kubernetes, declared; of processes systemd, "
+            "docker, podman, containerd, plain",
         ),
         nullable("user", "string", "user"),
         nullable("account", "string", "account or project that pays"),
@@ -173,7 +176,8 @@ JOBS = Table(
             "method",
             "string",
             "how the allocation was learned: declared, podresources, prometheus, hook (of a "
-            "scheduler), cgroup (a hook, and the job has no process left)",
+            "scheduler), cgroup (a hook, and the job has no process left), processes (on the "
+            "board)",
         ),
         col(
             "recorded_us",

@@ -249,15 +249,18 @@ EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device,
                                                             nvmlProcessInfo_t *list) {
     ENTER_GAUGE(device, count)
     unsigned room = *count;
-    unsigned found = gauge.processes < TE_PROCESSES ? gauge.processes : TE_PROCESSES;
+    unsigned own = gauge.processes < TE_PROCESSES ? gauge.processes : TE_PROCESSES;
+    unsigned guest[TE_GUESTS];
+    unsigned found = own + te_guests(index, guest);
     *count = found;
     if (room < found)
         return NVML_ERROR_INSUFFICIENT_SIZE;
     if (found && !list)
         return NVML_ERROR_INVALID_ARGUMENT;
     for (unsigned i = 0; i < found; i++)
-        list[i] = (nvmlProcessInfo_t){gauge.process[i].pid, gauge.process[i].used_bytes,
-                                      NO_INSTANCE, NO_INSTANCE};
+        list[i] = i < own ? (nvmlProcessInfo_t){gauge.process[i].pid, gauge.process[i].used_bytes,
+                                                NO_INSTANCE, NO_INSTANCE}
+                          : (nvmlProcessInfo_t){guest[i - own], 0, NO_INSTANCE, NO_INSTANCE};
     return NVML_SUCCESS;
 }
 

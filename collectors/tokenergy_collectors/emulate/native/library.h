@@ -54,6 +54,10 @@ nvmlDevice_t te_handle_of(unsigned index);
 /* Take a value from the slot of an instant; UNKNOWN if the feeder has not written it. */
 nvmlReturn_t te_read(unsigned index, int64_t at_us, te_take *take, void *out);
 
+/* Real processes that somebody has put on a board: up to TE_GUESTS of them; returns how many. */
+#define TE_GUESTS 64
+unsigned te_guests(unsigned index, unsigned *pids);
+
 /* The readings, as sensor.py has them. */
 te_take te_instant_mw, te_average_mw, te_usage_mw, te_module_instant_mw, te_module_average_mw,
     te_gauge;

@@ -24,6 +24,7 @@ from tokenergy_collectors.emulate.physics.board import Board
 from tokenergy_collectors.emulate.profile.mig import SLICES
 
 H100_PCI_ID = 0x2330_10DE
+NO_INSTANCE = 0xFFFF_FFFF
 RESERVED_BYTES = 512 * 2**20
 
 Read = Callable[[Board, int], int]
@@ -168,7 +169,9 @@ def _processes(board: Board, at_us: int, count_at: int, address: int | None) -> 
         array = (pynvml.c_nvmlProcessInfo_v3_t * len(found)).from_address(address)
         for entry, process in zip(array, found, strict=True):
             entry.pid, entry.usedGpuMemory = process.pid, process.used_bytes
-            entry.gpuInstanceId = entry.computeInstanceId = 0xFFFF_FFFF
+            whole = process.instance is None
+            entry.gpuInstanceId = NO_INSTANCE if whole else process.instance
+            entry.computeInstanceId = NO_INSTANCE if whole else 0
     return SUCCESS
 
 

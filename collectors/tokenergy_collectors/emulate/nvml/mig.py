@@ -47,16 +47,21 @@ class MigIdentity:
 
 @dataclass(frozen=True, slots=True)
 class MigDevice:
-    """An instance where NVML's calls expect a board: whatever it lacks is NOT_SUPPORTED."""
+    """An instance where NVML's calls expect a board: whatever it lacks is NOT_SUPPORTED.
+
+    `number` is the id of its GPU instance on the board; it has one compute instance, 0.
+    """
 
     identity: MigIdentity
     board: int
     profile: str
+    parent: Board
+    number: int
 
     def processes(self, at_us: int) -> list[Process]:
-        """Return the compute processes on the instance: none are emulated."""
+        """Return the compute processes on the instance: guests of its board."""
         del at_us
-        return []
+        return [one for one in self.parent.guests if one.instance == self.number]
 
     def __getattr__(self, name: str) -> Any:
         raise NvmlReturnError(NOT_SUPPORTED)
@@ -82,7 +87,7 @@ class MigInstances:
                 own = uuid.uuid5(uuid.NAMESPACE_OID, f"{board.identity.uuid}/{place}/{profile}")
                 identity = MigIdentity(f"MIG-{own}", f"{board.identity.name} MIG {profile}")
                 handle = self._base + 8 * (SLICES * board.identity.index + place)
-                yield handle, MigDevice(identity, board.identity.index, profile)
+                yield handle, MigDevice(identity, board.identity.index, profile, board, place + 1)
 
     def handle(self, index: int, place: int) -> int | None:
         """Return the handle of the instance at a place on a board; None if there is none."""
@@ -116,6 +121,8 @@ class MigCalls:
             ("nvmlDeviceGetMigDeviceHandleByIndex", self._by_index, (_P, c_uint, _P)),
             ("nvmlDeviceGetDeviceHandleFromMigDeviceHandle", self._parent, (_P, _P)),
             ("nvmlDeviceIsMigDeviceHandle", self._is_instance, (_P, _P)),
+            ("nvmlDeviceGetGpuInstanceId", self._gpu_instance, (_P, _P)),
+            ("nvmlDeviceGetComputeInstanceId", self._compute_instance, (_P, _P)),
             ("nvmlDeviceGetAttributes_v2", self._attributes, (_P, _P)),
             ("nvmlDeviceGetGpuInstanceProfileInfo", self._profile_info_v1, (_P, c_uint, _P)),
             ("nvmlDeviceGetGpuInstanceProfileInfoV", self._profile_info, (_P, c_uint, _P)),
@@ -133,6 +140,14 @@ class MigCalls:
 
     def _is_instance(self, handle: int, out: int) -> int:
         return put(c_uint, out, int(isinstance(self._find(handle), MigDevice)))
+
+    def _gpu_instance(self, handle: int, out: int) -> int:
+        device = self._find(handle)
+        return put(c_uint, out, device.number) if isinstance(device, MigDevice) else NOT_SUPPORTED
+
+    def _compute_instance(self, handle: int, out: int) -> int:
+        is_instance = isinstance(self._find(handle), MigDevice)
+        return put(c_uint, out, 0) if is_instance else NOT_SUPPORTED
 
     def _attributes(self, handle: int, out: int) -> int:
         device = self._find(handle)

@@ -82,6 +82,8 @@ class Board:
         self._base_mj = sensor.counter_base_mj
         self._trace_to = trace_to
         self._residents = residents
+        self.guests: list[Process] = []
+        """Processes that are listed besides those of the profile, such as real ones of a test."""
         self._table = tabulate(trace_to(0), identity.index, sensor)
 
     def power_instant_mw(self, at_us: int) -> int:
@@ -203,7 +205,7 @@ class Board:
     def processes(self, at_us: int) -> list[Process]:
         """Return the compute processes on the board."""
         found = (workload.process(rank, at_us) for workload, rank in self._residents)
-        return [process for process in found if process]
+        return [*(process for process in found if process), *self.guests]
 
     def used_bytes(self, at_us: int) -> int:
         """Return the memory that processes use."""

@@ -16,10 +16,11 @@ from tokenergy_collectors.emulate.workloads.timeline import Cells, Timeline
 
 
 class Process(NamedTuple):
-    """A process on a board, as NVML lists it."""
+    """A process on a board, as NVML lists it; `instance` is its MIG GPU instance, if any."""
 
     pid: int
     used_bytes: int
+    instance: int | None = None
 
 
 class Workload(ABC):

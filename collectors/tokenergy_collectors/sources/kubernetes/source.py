@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 from tokenergy_collectors.base.finding import Finding
-from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import JOBS
+from tokenergy_collectors.lake.lastsign import last_sign_us
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.kubernetes.findings import kubernetes_findings
 from tokenergy_collectors.sources.kubernetes.holdings import Change
@@ -88,7 +87,7 @@ class KubernetesPods(Source[KubernetesKeys]):
         if host.lake is None:
             raise AssertionError("without a lake there is nothing to restore")
         now_us = host.now_us()
-        last_us = _last_sign_us(host.lake, host.node, self._plan.start_us + host.offset_us)
+        last_us = last_sign_us(host.lake, host.node, self._plan.start_us + host.offset_us)
         rows = host.lake.read("jobs", node=host.node).to_pylist()
         left = self._maker.left_open(rows, last_us)
         poll.holdings.restore(left, last_us)
@@ -157,14 +156,3 @@ class KubernetesPods(Source[KubernetesKeys]):
 
 def _is_recent(row: Mapping[str, Any], since_us: int) -> bool:
     return row["end_us"] is None or row["end_us"] > since_us
-
-
-def _last_sign_us(lake: Lake, node: str, before_us: int) -> int | None:
-    """Return when an earlier run on this node last wrote the clocks or an event (us UTC)."""
-    found = []
-    for table in ("clock", "event"):
-        newest = (hour for hour in reversed(lake.hours(table)) if node in lake.nodes(table, hour))
-        hours = list(islice(newest, 1))
-        stamps = lake.read(table, hours, node=node, columns=["ts_us"])["ts_us"].to_pylist()
-        found += [ts_us for ts_us in stamps if ts_us < before_us]
-    return max(found, default=None)

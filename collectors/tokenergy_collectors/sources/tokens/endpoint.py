@@ -15,6 +15,7 @@ from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_collectors.sources.tokens.counters import Counter, Role
 from tokenergy_collectors.sources.tokens.epochs import Epochs
 from tokenergy_collectors.sources.tokens.kinds import preferred, values_of
+from tokenergy_collectors.sources.tokens.ownjob import Job, OwnJob
 from tokenergy_collectors.sources.tokens.page import Series, parse, prints_all_digits
 from tokenergy_collectors.sources.tokens.scrape import ScrapeError, fetch
 from tokenergy_collectors.sources.tokens.settings import Tls, TokenSource
@@ -49,10 +50,12 @@ class TokenEndpoint:
         stamp_us: returns the stamp of a wall-clock time; takes that time and the stamp of now.
         run: number of the collector's run.
         cluster: the collector's cluster, if the endpoint names no other.
+        own: finds the job where the endpoint names none.
 
     Attributes:
         failing: why the latest scrape failed; None if it did not.
         last_us: when its page was last read (us UTC); None if it never was.
+        jobs: cluster and id of the job, at the last reading; none if it is not known.
     """
 
     def __init__(
@@ -63,15 +66,19 @@ class TokenEndpoint:
         stamp_us: Callable[[int, int], int] = lambda wall_us, _: wall_us,
         run: int | None = None,
         cluster: str | None = None,
+        own: OwnJob | None = None,
     ) -> None:
         self.source = source
         self.failing: str | None = None
         self._now_us = now_us
         self._stamp_us = stamp_us
         self._same = {
-            "source_id": source.source_id, "node": node, "job_id": source.job_id, "run": run,
-            "cluster": source.cluster or cluster, "role": source.role,
+            "source_id": source.source_id, "node": node, "run": run, "role": source.role,
         }  # fmt: skip
+        self._own = own
+        self.jobs: list[Job] = (
+            [] if source.job_id is None else [(source.cluster or cluster, source.job_id)]
+        )
         self.last_us: int | None = None
         self._counters = source.mapping.counters
         self._exact = False
@@ -95,7 +102,9 @@ class TokenEndpoint:
         if not found:
             self.failing = advice(text)
             return []
-        self.failing = None
+        if self._own is not None:
+            self.jobs = self._own.jobs(before_us)
+        self.failing = None if self._own is None else self._own.why
         # The counters were read somewhere in the call: its middle errs least.
         self.last_us = (before_us + self._now_us()) // 2
         return list(self._rows(self.last_us, found))
@@ -111,12 +120,13 @@ class TokenEndpoint:
             for value in values_of(series, told.roles):
                 since_us = self._since(ts_us, value.since_us)
                 epoch, count = self._epochs.follow(value)
-                yield TOKENS.make_row(
-                    ts_us=ts_us, model=model or self.source.model, engine=engine,
-                    kind=value.kind, value=count, epoch=epoch, since_us=since_us,
-                    metric=value.metric, series=value.series, quantum=value.quantum,
-                    **self._same,
-                )  # fmt: skip
+                for cluster, job_id in self.jobs:
+                    yield TOKENS.make_row(
+                        ts_us=ts_us, model=model or self.source.model, engine=engine,
+                        kind=value.kind, value=count, epoch=epoch, since_us=since_us,
+                        metric=value.metric, series=value.series, quantum=value.quantum,
+                        job_id=job_id, cluster=cluster, **self._same,
+                    )  # fmt: skip
 
     def _since(self, ts_us: int, since_us: int | None) -> int | None:
         """Return the stamp of a process' start: the same each time, whatever the clock does."""

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tokenergy_collectors.base.address import refuse_credentials
 from tokenergy_collectors.base.strict import Strict
@@ -58,8 +58,12 @@ class TokenSource(Strict):
         description="Address of the metrics page, with http:// or https://.",
         examples=["http://127.0.0.1:8000/metrics"],
     )
-    job_id: str = Field(
-        min_length=1, description="The job that these tokens count for.", examples=["chat-70b"]
+    job_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The job that these tokens count for. Without it: the job that holds the "
+        "boards of the process that serves the page, which must be one of this host.",
+        examples=["chat-70b"],
     )
     cluster: str | None = Field(
         default=None,
@@ -127,6 +131,12 @@ class TokenSource(Strict):
     @classmethod
     def _is_no_path(cls, cluster: str | None) -> str | None:
         return checked_cluster(cluster)
+
+    @model_validator(mode="after")
+    def _cluster_of_a_job(self) -> TokenSource:
+        if self.cluster is not None and self.job_id is None:
+            raise ValueError("cluster: expected only with job_id: a job that is found has its own")
+        return self
 
     @field_validator("url")
     @classmethod

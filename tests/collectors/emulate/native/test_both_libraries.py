@@ -133,6 +133,21 @@ def test_readings_agree_with_each_other(running):
     assert reasons == pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
 
 
+def test_real_processes_are_listed_besides_those_of_the_profile(native, tmp_path, monkeypatch):
+    native()
+    pynvml.nvmlInit()
+    handle = pynvml.nvmlDeviceGetHandleByIndex(3)
+    listed = pynvml.nvmlDeviceGetComputeRunningProcesses
+    before = [one.pid for one in listed(handle)]
+    path = tmp_path / "processes"
+    monkeypatch.setenv("TOKENERGY_EMULATED_PROCESSES", str(path))
+    assert [one.pid for one in listed(handle)] == before
+    path.write_text("3 4242\n0 17\nnonsense\n3 4243\n" + "3 " * 500 + "\n")
+    assert [one.pid for one in listed(handle)][: len(before) + 2] == [*before, 4242, 4243]
+    path.write_text("".join(f"3 {pid}\n" for pid in range(1, 1_001)))
+    assert len(listed(handle)) == len(before) + 64
+
+
 def test_what_a_profile_lists_as_unsupported_is_not_supported(native):
     native(small_profile(unsupported=["instant", "counter", "usage"]))
     pynvml.nvmlInit()
