@@ -153,13 +153,14 @@ record-decode: .venv/dev.stamp ## on a CUDA machine: record a model that decodes
 	$(BIN)/python -m benchmarks.decode table build/decode
 
 lock: .venv/dev.stamp ## update the locked versions in requirements/
-	$(LOCK) --extra analysis --extra gpu --extra airflow --extra s3 --extra kubernetes --extra dev \
+	$(LOCK) --extra analysis --extra gpu --extra airflow --extra s3 --extra kubernetes --extra otel --extra dev \
 	  pyproject.toml requirements/build.in requirements/peers.in -o requirements/dev.txt
 	$(LOCK) --extra analysis -c requirements/dev.txt \
 	  pyproject.toml requirements/build.in -o requirements/run.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/collect.txt
 	$(LOCK) --extra s3 -c requirements/dev.txt pyproject.toml -o requirements/collect-s3.txt
 	$(LOCK) --extra kubernetes -c requirements/dev.txt pyproject.toml -o requirements/collect-kubernetes.txt
+	$(LOCK) --extra otel -c requirements/dev.txt pyproject.toml -o requirements/collect-otel.txt
 	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	$(LOCK) -c requirements/dev.txt requirements/llama.in -o requirements/llama.txt
 	$(LOCK) --overrides requirements/vllm-override.in --excludes requirements/vllm-exclude.in \

@@ -12,6 +12,7 @@ from tokenergy_collectors.sources.clock.source import Clocks
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
 from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
+from tokenergy_collectors.sources.otlp.source import OtlpTokens
 from tokenergy_collectors.sources.processes.source import ProcessJobs
 from tokenergy_collectors.sources.reports.source import TokenReports
 from tokenergy_collectors.sources.slurm.source import SlurmJobs
@@ -27,6 +28,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         Clocks,
         Tokens,
         TokenReports,
+        OtlpTokens,
         Jobs,
         SlurmJobs,
         KubernetesPods,

@@ -150,7 +150,15 @@ def test_the_image_installs_what_is_locked_and_nothing_else():
 
 
 @pytest.mark.parametrize(
-    "name", ["collect.txt", "collect-s3.txt", "collect-kubernetes.txt", "build.txt", "run.txt"]
+    "name",
+    [
+        "collect.txt",
+        "collect-s3.txt",
+        "collect-kubernetes.txt",
+        "collect-otel.txt",
+        "build.txt",
+        "run.txt",
+    ],
 )
 def test_every_lock_agrees_with_what_is_tested(name):
     tested = locked("dev.txt")
@@ -170,4 +178,5 @@ def test_the_collector_needs_little():
     assert names(extras["s3"]) <= names(locked("collect-s3.txt"))
     assert collect < names(locked("collect-s3.txt"))
     assert names(locked("collect-kubernetes.txt")) >= collect | names(extras["kubernetes"])
+    assert names(locked("collect-otel.txt")) >= collect | names(extras["otel"])
     assert len(collect) < 20

@@ -22,6 +22,7 @@ from tokenergy_collectors.daemon.supervise import NvmlLostError, Supervision
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import escape_node
 from tokenergy_collectors.live.endpoint import Endpoint
+from tokenergy_collectors.live.push import Push
 from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.registry import SOURCES
 from tokenergy_collectors.settings.config import Config
@@ -69,6 +70,7 @@ class ReloadingDaemon:
         self._spread_jobs = spread_jobs
         self._live = LiveView(clock)
         self._endpoint = Endpoint(self._live)
+        self._push = Push(self._live)
         self._supervision = Supervision(boards, control)
         if isinstance(clock, BeatingClock):
             clock.beat = self._supervision.beat
@@ -85,11 +87,13 @@ class ReloadingDaemon:
                 cannot be written.
         """
         end_us = None if duration_us is None else self._clock.monotonic_us() + duration_us
-        self._endpoint.follow(self._config)
         try:
+            self._endpoint.follow(self._config)
+            self._push.follow(self._config)
             return self._run_until(end_us)
         finally:
             self._endpoint.close()
+            self._push.close()
 
     def _run_until(self, end_us: int | None) -> dict[str, int]:
         clock, control = self._clock, self._control
@@ -129,7 +133,7 @@ class ReloadingDaemon:
             cluster=config.cluster,
         )
         daemon = Daemon(config, host, self._live.counts)
-        if config.metrics.listen is not None:
+        if config.metrics.listen is not None or config.otel.endpoint is not None:
             daemon.show(self._live)
         return daemon
 
@@ -148,6 +152,7 @@ class ReloadingDaemon:
                 source.validate(config, emulated=self._emulated_jobs is not None)
             if config.upload.to is not None:
                 open_store(config.upload, Path(config.lake))
+            self._push.follow(config)
             self._endpoint.follow(config)  # last: it changes where metrics are served
         except UserError as error:
             log.warning("reload_refused", why=error)

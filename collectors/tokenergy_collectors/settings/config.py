@@ -9,11 +9,12 @@ key. The collector's own keys are here; each source adds its own. `tokenergy-col
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from pydantic import Field, create_model, field_validator
 
-from tokenergy_collectors.base.address import parse_listen
+from tokenergy_collectors.base.address import parse_listen, refuse_credentials
 from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.lake.jobkey import checked_cluster
 from tokenergy_collectors.registry import SOURCES
@@ -49,6 +50,36 @@ class Metrics(Strict):
         if listen is not None:
             parse_listen(listen)
         return listen
+
+
+class Otel(Strict):
+    """Where the figures of the metrics page are pushed by OpenTelemetry's protocol."""
+
+    endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Address to push to, with its path (OTLP over HTTP). Without this key nothing "
+        "is pushed.",
+        examples=["http://127.0.0.1:4318/v1/metrics"],
+    )
+    headers_file: Path | None = Field(
+        default=None,
+        strict=False,
+        description="File with HTTP headers of each push, such as a key: a line `Name: value` "
+        "for each.",
+        examples=["/etc/tokenergy/otel.headers"],
+    )
+    every_s: float = Field(default=15.0, ge=1, le=3600, description="Seconds between two pushes.")
+    timeout_s: float = Field(
+        default=5.0, ge=0.5, le=60, description="Seconds that a push may take."
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _no_credentials(cls, endpoint: str | None) -> str | None:
+        if endpoint is not None:
+            refuse_credentials(endpoint, "an address without them; keys belong into headers_file")
+        return endpoint
 
 
 class Disk(Strict):
@@ -130,6 +161,9 @@ class CollectorKeys(Strict):
         examples=["hpc-a"],
     )
     metrics: Metrics = Field(default=Metrics(), description="The Prometheus endpoint.")
+    otel: Otel = Field(
+        default=Otel(), description="Push of the same metrics to OpenTelemetry: see docs/otel.md."
+    )
     upload: Upload = Field(default=Upload(), description="Upload of sealed files to a store.")
     disk: Disk = Field(default=Disk(), description="Limits on the local disk.")
 

@@ -41,6 +41,7 @@ VALUES = {
     "token_leap(100000001, 10)": True,
     "token_frontend('dynamo_frontend_output_tokens_total')": True,
     "request_failed('ResponseType.CANCEL')": True,
+    "token_frontend('gen_ai.client.token.usage')": True,
     """token_parallel('sglang:x', '{"dp_rank":"1","tp_rank":"3"}')""": '{"dp_rank":"1",}',
 }
 

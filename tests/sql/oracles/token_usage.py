@@ -213,7 +213,7 @@ def _of_engine(series: dict[tuple[Any, Any], list[dict[int, Value]]]) -> dict[in
 
 
 def _is_frontend(metric: str | None) -> bool:
-    return metric is not None and metric.startswith("dynamo_frontend")
+    return metric is not None and metric.startswith(("dynamo_frontend", "gen_ai.client."))
 
 
 def _of_turn(each: list[tuple[tuple[Any, Any], Value]]) -> Value:

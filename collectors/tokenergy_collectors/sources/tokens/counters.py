@@ -104,8 +104,8 @@ count is taken. Series that differ in any other label (`dp_rank`, `engine`, `Rep
 labels not known here) count tokens of their own and are added.
 """
 
-FRONTENDS = ("dynamo_frontend",)
-"""First words of metrics of frontends, which count what the workers behind them count.
+FRONTENDS = ("dynamo_frontend", "gen_ai.client.")
+"""How metrics of frontends and clients begin, which count what the workers behind them count.
 
 Where a job has counters of workers in an hour, those of its frontends are left out there
 (`models/token_usage.sql`).

@@ -83,10 +83,12 @@ CREATE MACRO token_parallel(metric, series) AS CASE
     ELSE coalesce(series, '')
 END
 
---- Whether a metric is that of a frontend, which counts what the workers behind it count. They are
---- `FRONTENDS` in the collectors.
+--- Whether a metric is that of a frontend or client, which counts what the workers behind it count.
+--- They are `FRONTENDS` in the collectors.
 --- In: metric, its name or NULL. Out: BOOLEAN.
-CREATE MACRO token_frontend(metric) AS coalesce(starts_with(metric, 'dynamo_frontend'), false)
+CREATE MACRO token_frontend(metric) AS coalesce(
+    starts_with(metric, 'dynamo_frontend') OR starts_with(metric, 'gen_ai.client.'), false
+)
 
 -- The least part of a job's device time in which energy and tokens must both be known for a ratio.
 -- In: nothing. Out: DECIMAL. `tokenergy_by` has the same number.
