@@ -94,9 +94,16 @@ def load_toml(
     except OSError as error:
         raise UserError(f"{name}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{name}: not a TOML file: {error}") from None
+        raise UserError(f"{name}: not a TOML file: {error}{_hint(str(error))}") from None
     except ValidationError as error:
         raise UserError(f"{name}: {first_error(error)}") from None
+
+
+def _hint(error: str) -> str:
+    """Return what to do about an error of TOML that few understand; empty for others."""
+    if "immutable namespace" in error:
+        return "; it is written in two ways, as `key = ...` and as [key] or [[key]]: keep one"
+    return ""
 
 
 def shown(value: object) -> str:

@@ -159,7 +159,10 @@ def _print_formulas(document: dict[str, Any]) -> None:
     for row in document["formulas"]:
         print(f"   {row['name']} = {row['formula']}")
         if row["inputs"] and row["value"] is not None:
-            print(f"     = {_with_values(row['formula'], row['inputs'])}")
+            with_values = _with_values(row["formula"], row["inputs"])
+            # Words have no values to put in: once is enough.
+            if with_values != row["formula"]:
+                print(f"     = {with_values}")
         print(f"     = {_exact(row['value'])}")
         if not row["agrees"]:
             print(f"     DIFFERS from the index, which has {_exact(row['booked'])}: its inputs")
@@ -186,6 +189,9 @@ def _print_phases(index: NamedRow) -> None:
         windows = f"{index['phase_windows']:,} windows"
         print(f"     estimated from {windows}, beside {index['phase_base_w']:.4g} W a device")
     if index["workload"] == "inference":
+        unknown = [phase for phase in ("prefill", "decode") if index[f"te_gpu_{phase}"] is None]
+        if unknown and index["phase_reasons"]:
+            print(f"   {' and '.join(unknown)}: J per token not known, because")
         for code in filter(None, (index["phase_reasons"] or "").split(",")):
             print(f"     {code}: {PHASE_REASONS[code]}")
 

@@ -75,6 +75,7 @@ def test_a_file_with_sources_is_taken(load):
         ("lake = 'x'\n[disk]\nlimit_mib = 0", ["disk.limit_mib", "equal to 1", "0"]),
         ("lake = 'x'\n[disk]\nkeep_days = 0", ["disk.keep_days", "greater than 0", "0"]),
         ("lake = ", ["not a TOML file"]),
+        ("tokens = [{}]\n[[tokens]]\n", ["line 2", "two ways", "[[key]]: keep one"]),
         (b"lake = '\xff'", ["not a TOML file"]),
         ("lake = 'x'\nbogus = '''a\nb" + "c" * 500 + "'''", ["unknown key 'bogus'", "..."]),
     ],

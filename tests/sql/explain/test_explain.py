@@ -178,6 +178,20 @@ def test_text_has_the_same_numbers(lake: Lake, capsys: pytest.CaptureFixture[str
     assert "DIFFERS" in capsys.readouterr().out
 
 
+def test_text_says_which_phases_are_unknown_and_no_formula_twice(
+    lake: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = explanation(lake, "unbooked")
+    shown["index"] |= {"workload": "inference", "phase_reasons": "few_windows"}
+    print_text(shown)
+    lines = capsys.readouterr().out.splitlines()
+    said = lines.index("   prefill and decode: J per token not known, because")
+    assert lines[said + 1].startswith("     few_windows: ")
+    formulas = {row["formula"] for row in shown["formulas"]}
+    assert any("unseen time" in text for text in formulas)
+    assert not formulas & {line.strip().removeprefix("= ") for line in lines}
+
+
 def test_many_devices_are_added_up(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
     shown = document(lake)
     one = shown["ledger"][0]
