@@ -169,8 +169,8 @@ JOBS = "job_id,node,device,start,end\nj,{node},0,1768464002,\n"
 @pytest.mark.parametrize(
     ("text", "level", "words"),
     [
-        (JOBS.format(node="n1"), "ok", "1 allocations, 1 on node n1"),
-        (JOBS.format(node="n2"), "warn", "1 allocations, 0 on node n1"),
+        (JOBS.format(node="n1"), "ok", "1 allocation, 1 on node n1"),
+        (JOBS.format(node="n2"), "warn", "1 allocation, 0 on node n1"),
         ("rubbish", "FAIL", "jobs.csv"),
         (None, "FAIL", "no such file"),
     ],

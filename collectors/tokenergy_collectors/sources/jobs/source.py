@@ -120,7 +120,8 @@ class Jobs(Source[JobKeys]):
             return
         names = NodeNames({host.node}, (job["node"] for job in jobs))
         here = sum(bool(names.recorded(job["node"])) for job in jobs)
-        text = f"{config.jobs_file}: {len(jobs)} allocations, {here} on node {host.node}"
+        listed = f"{len(jobs)} allocation{'' if len(jobs) == 1 else 's'}"
+        text = f"{config.jobs_file}: {listed}, {here} on node {host.node}"
         yield Finding("warn" if jobs and not here else "ok", "jobs", text)
         for remark in changes.remarks:
             yield Finding("warn", "jobs", remark)
