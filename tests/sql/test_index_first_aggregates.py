@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tokenergy_sql import steps
+from tokenergy_sql.cli import app
 
 J = 1_000_000_000
 
@@ -46,3 +48,15 @@ def test_a_job_that_came_after_aggregate(builder: LakeBuilder) -> None:
     builder.job("j", "A", T0 + 3_500_000, T0 + 6_500_000)
     steps.index_hours(builder.lake.root, None, None)
     assert joules(builder, "job_index", "e_gpu_nj") == 300
+
+
+def test_a_lake_without_power_files_says_when_they_come(
+    builder: LakeBuilder, tmp_path: Path
+) -> None:
+    (tmp_path / "new").mkdir()
+    runs = [
+        CliRunner().invoke(app, ["aggregate", "--lake", str(root), "--device", "cpu"])
+        for root in (tmp_path / "new", builder.lake.root, builder.lake.root)
+    ]
+    assert [run.exit_code for run in runs] == [0, 0, 0]
+    assert ["every five minutes" in run.output for run in runs] == [True, False, False]

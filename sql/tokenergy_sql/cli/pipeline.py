@@ -45,6 +45,12 @@ def aggregate(
     used = {one for b in batches for one in b.backend.split("+")}
     backends = "+".join(sorted(used)) or "nothing to do"
     typer.echo(f"aggregate: {readings:,} readings -> {segments:,} segments ({backends})")
+    # A daemon that has just begun keeps its readings in a log that no reader looks at.
+    if not batches and not (lake / "power").exists():
+        typer.echo(
+            "The lake has no power files yet. A running daemon writes them every five minutes "
+            "(roll_s), when it ends, and when it gets SIGHUP."
+        )
 
 
 def load_profile(
