@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _MOST_POWER = read_sql("tokenergy_sql.checks.shared", "most_power")
+_STRAY_SPELL = read_sql("tokenergy_sql.checks.shared", "stray_spell")
 
 _COMMENT = re.compile(r"--.*")
 
@@ -108,13 +109,15 @@ def run_checks(
         hourly = [text for text in texts if _is_hourly(text[1])]
         found = _run_all(lake, held, whole, None, []) if whole else []
         folders = PowerFolders(lake)
+        # Events of the whole lake, once: a process may have come hours before.
+        spells = _stray_spells(lake, held) if hourly else None
         for scope in _scopes(lake, hours) if hourly else ():
             gone = [
                 (hour_us, one.node, one.own, one.waiting)
                 for hour_us in scope["segment"]
                 for one in removed(lake, folders, hour_us)
             ]
-            found += _run_all(lake, held, hourly, scope, gone)
+            found += _run_all(lake, held, hourly, scope, gone, spells)
         return [_merged([one for one in found if one.name == name]) for name, _ in texts]
 
     return read(lake, run)
@@ -130,6 +133,7 @@ def _run_all(
     texts: Sequence[tuple[str, str]],
     scope: dict[str, list[int]] | None,
     gone: Sequence[tuple[int, str, bool, str]],
+    spells: pa.Table | None = None,
 ) -> list[Finding]:
     # Files are validated once, by the checks that examine everything.
     words = _COMMENT.sub("", "\n".join((*(text for _, text in texts), _MOST_POWER)))
@@ -145,9 +149,16 @@ def _run_all(
         )
         if gone:
             con.executemany("INSERT INTO removed_hour VALUES ($1, $2, $3, $4)", gone)
+        if spells is not None:
+            con.register("stray_spell", spells)
         con.execute(f"CREATE TEMP VIEW most_power AS {_MOST_POWER}")
         _create_power_file(con, lake, [] if scope is None else scope["segment"])
         return [_run(con, name, text) for name, text in texts]
+
+
+def _stray_spells(lake: Lake, held: pa.Table) -> pa.Table:
+    with catalog.connect(lake, None, named=frozenset(("event", "device")), allocation=held) as con:
+        return con.sql(_STRAY_SPELL).to_arrow_table()
 
 
 def _create_power_file(con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequence[int]) -> None:

@@ -84,6 +84,7 @@ def test_vllm_columns_and_labels(lake: Lake, write: Write) -> None:
         "quantum": 1,
         "run": None,
         "cluster": None,
+        "role": None,
     }
 
 

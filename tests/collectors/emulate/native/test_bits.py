@@ -104,7 +104,8 @@ def test_gauges_hold_for_a_tenth_of_a_second(native):
             reasons = pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
             assert reasons == board.clock_reasons(step_us)
             found = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
-            assert [(p.pid, p.usedGpuMemory) for p in found] == board.processes(step_us)
+            expected = [(one.pid, one.used_bytes) for one in board.processes(step_us)]
+            assert [(p.pid, p.usedGpuMemory) for p in found] == expected
             listed += len(found)
             memory = pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2)
             assert memory.used == board.used_bytes(step_us)
