@@ -27,7 +27,8 @@ def check_host(
     """
     config = load_toml(config_path, Config, {"lake": lake, "node": node})
     if emulate is None:
-        yield from preflight(config, Host(config.node, SystemClock(), Log(config.log_format)))
+        log = Log(config.log_format)
+        yield from preflight(config, Host(config.node, SystemClock(), log, cluster=config.cluster))
         return
     # Imported here: only emulated boards need the emulator.
     from tokenergy_collectors.emulate.profile.profile import load_profile
@@ -43,5 +44,6 @@ def check_host(
             Log(config.log_format),
             emulated=True,
             declared=emulated.allocations,
+            cluster=config.cluster,
         )
         yield from preflight(emulated_config(config, emulated), host)

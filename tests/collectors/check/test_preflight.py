@@ -13,7 +13,7 @@ from tests.support.emulated import SMALL, small_profile
 from tokenergy_collectors import cli
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.logs import Log
-from tokenergy_collectors.check import preflight
+from tokenergy_collectors.check import command, preflight
 from tokenergy_collectors.emulate.profile.profile import Profile
 from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.settings.config import Config
@@ -237,6 +237,20 @@ def test_the_command(tmp_path, monkeypatch):
     result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 1
     assert any(line.startswith("FAIL  gpu ") for line in result.output.splitlines())
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_the_command_looks_with_the_cluster_of_the_configuration(tmp_path, monkeypatch, emulated):
+    profile, config = tmp_path / "small.toml", tmp_path / "collect.toml"
+    profile.write_text(SMALL)
+    config.write_text(f'lake = "{tmp_path / "lake"}"\nnode = "n1"\ncluster = "north"\n')
+    seen = []
+    monkeypatch.setattr(command, "preflight", lambda _, host: seen.append(host.cluster) or ())
+    found = command.check_host(
+        config, lake=None, node=None, emulate=str(profile) if emulated else None
+    )
+    assert list(found) == []
+    assert seen == ["north"]
 
 
 @pytest.mark.parametrize(

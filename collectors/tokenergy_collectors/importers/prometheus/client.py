@@ -118,8 +118,8 @@ class Client:
                 wait_s = waits.failed()
                 if waits.failures >= _TRIES:
                     raise UserError(
-                        f"{self.door.url}: {error}, {_TRIES} times in a row: run the command again "
-                        "later; it continues where it stopped"
+                        f"{self.door.url}: {error}, {_TRIES} times in a row: check --url, or run "
+                        "the command again later; it continues where it stopped"
                     ) from None
                 self.sleep_s(wait_s)
 

@@ -78,7 +78,8 @@ class Reader:
             f"{self.order.door.url}: has no known metric of boards or tokens in this time{some}. "
             "Expected, for example, DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION, "
             "nvidia_smi_power_draw_watts or vllm:generation_tokens_total; give other names in "
-            "--mapping FILE, and check --from, --to and --match"
+            "--mapping FILE, and check --from, --to and --match. Samples younger than --settle (2m "
+            "if it is not given) are not read yet: wait so long after the first scrape"
         )
 
     def has_energy(self, known: Known) -> bool:

@@ -71,7 +71,7 @@ def test_a_busy_store_is_asked_again_and_then_left(store: Store, run: Run) -> No
     store.odd = lambda _path, _of: answers.pop() if answers else None
     assert run().rows["power"] == 40
     store.odd = lambda _path, _of: (502, "text/html", HTML)
-    with pytest.raises(UserError, match=r"HTTP 502, 6 times in a row: run the command again"):
+    with pytest.raises(UserError, match=r"HTTP 502, 6 times in a row: check --url, or run"):
         run(end="2026-01-15T09:30:00Z")
 
 
