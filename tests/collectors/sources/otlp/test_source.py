@@ -116,6 +116,7 @@ def test_a_sender_without_a_job_is_told_once_and_counted(make):
         assert {row["job_id"] for row in rig.rows} == {"chat"}
     [event] = rig.events
     assert "service 'stranger' has no job" in event["detail"]
+    assert "resource attribute tokenergy.job_id, or name it in [otlp.jobs]" in event["detail"]
     rig.source.finish(0)
     assert rig.events[-1]["detail"] == "otlp: 4 points without a job were not recorded"
 
