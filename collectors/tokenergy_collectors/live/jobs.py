@@ -91,11 +91,20 @@ def job_figures(
     for key, one in series.items():
         if one.total(now_us) is not None:
             counted.setdefault(one.job_id, {})[key] = one
+    counted = {job_id: _without_frontends(found) for job_id, found in counted.items()}
     running = {a.job_id for found in held.values() for a in found if a.holds(now_us)}
     return [
         _figures(now_us, job_id, boards, held.get(job_id, []), counted.get(job_id, {}), spread)
         for job_id in sorted(running | counted.keys())
     ]
+
+
+def _without_frontends(series: dict[SeriesKey, Series]) -> dict[SeriesKey, Series]:
+    """Return a job's series; of a kind that workers count, only theirs, as in the index."""
+    by_workers = {key.kind for key, one in series.items() if not one.frontend}
+    return {
+        key: one for key, one in series.items() if not (one.frontend and key.kind in by_workers)
+    }
 
 
 def _figures(

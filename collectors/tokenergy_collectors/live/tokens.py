@@ -11,10 +11,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_collectors.live.board import WINDOW_US
 from tokenergy_collectors.live.curve import Point
-from tokenergy_collectors.sources.tokens.counters import replica_labels
+from tokenergy_collectors.sources.tokens.counters import FRONTENDS, replica_labels
 from tokenergy_collectors.sources.tokens.page import labels_text
 
 
@@ -25,6 +26,7 @@ class SeriesKey(NamedTuple):
     model: str
     engine: str
     kind: str
+    job_id: str
 
 
 class _Counter:
@@ -68,12 +70,14 @@ class Series:
 
     Attributes:
         job_id: the job it counts for.
+        frontend: whether a frontend or client counts it, which counts what the workers count.
         limit_us: age above which its value is not shown.
         points: stamps (us UTC) and totals of a little more than a minute, oldest first.
     """
 
-    def __init__(self, job_id: str, limit_us: int) -> None:
+    def __init__(self, job_id: str, limit_us: int, frontend: bool) -> None:
         self.job_id = job_id
+        self.frontend = frontend
         self.limit_us = limit_us
         self.points: tuple[Point, ...] = ()
         self._counters: dict[tuple[str, str, int | None], _Counter] = {}
@@ -140,11 +144,22 @@ def follow(
     """
     scrapes: dict[tuple[SeriesKey, int], list[dict[str, Any]]] = {}
     for row in rows:
-        key = SeriesKey(row["source_id"], row["model"] or "", row["engine"], row["kind"])
+        # Several programs of one name, each in its own job, push or report under one source.
+        job_id = job_key(row["cluster"], row["job_id"])
+        key = SeriesKey(row["source_id"], row["model"] or "", row["engine"], row["kind"], job_id)
         scrapes.setdefault((key, row["ts_us"]), []).append(row)
     for (key, ts_us), of_scrape in scrapes.items():
-        job_id = job_key(of_scrape[0]["cluster"], of_scrape[0]["job_id"])
         limit_us = limits_us.get(key.source_id, WINDOW_US)
-        found = series.setdefault(key, Series(job_id, limit_us))
-        found.job_id, found.limit_us = job_id, limit_us
+        found = series.get(key)
+        if found is None:
+            _forget(series, ts_us)
+            frontend = (of_scrape[0]["metric"] or "").startswith(FRONTENDS)
+            found = series[key] = Series(key.job_id, limit_us, frontend)
+        found.limit_us = limit_us
         found.add(ts_us, of_scrape)
+
+
+def _forget(series: dict[SeriesKey, Series], ts_us: int) -> None:
+    """Remove series of jobs that are over: they would add up in a daemon that runs for months."""
+    for key in [key for key, one in series.items() if one.points[-1][0] < ts_us - HOUR_US]:
+        del series[key]

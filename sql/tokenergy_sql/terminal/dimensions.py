@@ -5,6 +5,7 @@ In: `tokenergy_by` of a lake. Out: a table; NULL is a dash, with the reason code
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from tokenergy_sql.catalog.asking import AnyLake, ask
@@ -28,7 +29,14 @@ def print_by(lake: AnyLake, dimension: str) -> None:
     Raises:
         UserError: there is no such dimension.
     """
-    console().print(dimension_table(lake, dimension))
+    table = dimension_table(lake, dimension)
+    console().print(table)
+    if not table.rows:
+        # To stderr, as progress: what reads the table gets the table alone.
+        console(sys.stderr).print(
+            "no job is indexed: run `tokenergy aggregate` and `tokenergy index` first, "
+            "and see that jobs are recorded (docs/collecting.md, Jobs)"
+        )
 
 
 def dimension_table(lake: AnyLake, dimension: str) -> Grid:

@@ -31,10 +31,12 @@ class Site:
         row = {"job_id": job_id, "device_id": device, "start_us": T0 + start_s * S}
         self.rows.append({**row, "end_us": end_us, "share_ppm": share_ppm})
 
-    def scrape(self, at_s, value, *, kind="generated", job="j", epoch=0, source="s", engine=""):
+    def scrape(
+        self, at_s, value, *, kind="generated", job="j", epoch=0, source="s", engine="", **more
+    ):
         row = TOKENS.make_row(
             ts_us=T0 + at_s * S, source_id=source, node="n1", job_id=job, model="m", engine=engine,
-            kind=kind, value=value, epoch=epoch,
+            kind=kind, value=value, epoch=epoch, **more,
         )  # fmt: skip
         follow(self.series, [TOKENS.as_dict(row)], {source: LIMIT_US})
 
@@ -157,3 +159,27 @@ def test_points_older_than_a_minute_are_dropped(site):
     assert [series.points[0][0], len(series.points)] == [T0 + 25 * S, 16]
     (first, last) = series.minute(T0 + 100 * S)
     assert (first[0], last[0]) == (T0 + 40 * S, T0 + 100 * S)
+
+
+def test_programs_of_one_name_in_two_jobs_are_apart(site):
+    for at_s in (0, 50):
+        site.scrape(at_s, at_s * 100, source="otlp:gateway", series='{"program":"1"}')
+        site.scrape(at_s, at_s * 2, source="otlp:gateway", series='{"program":"2"}', job="k")
+    assert site.job(50).tokens_per_s == {"generated": 100}
+    assert site.job(50, "k").tokens_per_s == {"generated": 2}
+
+
+def test_a_server_and_its_clients_count_once(site):
+    client = {"source": "otlp:gateway", "metric": "gen_ai.client.token.usage"}
+    for at_s in (0, 50):
+        site.scrape(at_s, at_s * 100, metric="vllm:generation_tokens_total")
+        site.scrape(at_s, at_s * 90, **client)
+        site.scrape(at_s, at_s * 7, kind="prompt_cached", **client)
+    assert site.job(50).tokens_per_s == {"generated": 100, "prompt_cached": 7}
+
+
+def test_series_of_jobs_that_are_over_are_forgotten(site):
+    site.scrape(0, 1, job="old")
+    site.scrape(1800, 1, job="later")
+    site.scrape(3700, 1, job="new")
+    assert [key.job_id for key in site.series] == ["later", "new"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,7 +18,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
-from tokenergy_sql.terminal.dimensions import dimension_table
+from tokenergy_sql.terminal.dimensions import dimension_table, print_by
 
 JOB = ("job", "model", "user", "account", "workload")
 TIME = ("day", "hour")
@@ -186,3 +187,12 @@ def test_the_table(cluster: Lake) -> None:
     assert "364,680" in train
     narrow = dimension_table(cluster, "workload")
     assert [heading.text for heading in narrow.headings][:3] == ["workload", "jobs", "tokens"]
+
+
+def test_a_lake_that_was_not_indexed_says_what_to_run(
+    tmp_path: Path, cluster: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_by(Lake(tmp_path / "lake", create=True), "job")
+    assert "`tokenergy aggregate` and `tokenergy index` first" in capsys.readouterr().err
+    print_by(cluster, "job")
+    assert capsys.readouterr().err == ""

@@ -96,7 +96,8 @@ class OtlpTokens(Source[OtlpKeys]):
             self.host.warn(
                 "error", None,
                 f"otlp: service {service!r} has no job, so its tokens are not recorded: set its "
-                "resource attribute, or name it in [otlp.jobs]; see docs/otel.md",
+                f"resource attribute {' or '.join(self.config.otlp.job_attributes)}, or name it in "
+                "[otlp.jobs]; see docs/otel.md",
             )  # fmt: skip
         rows = [self._row(one) for one in counts]
         if rows:
