@@ -158,6 +158,8 @@ class Scenario:
         # Between this page of the daemon and the kill the server goes on: nobody tells of that.
         self._tap.wait(lambda tap: len(tap.pages) > pages)
         last = counts(self._vllm.page())
+        while last["generated"] <= counts(self._tap.pages[-1])["generated"]:
+            last = counts(self._vllm.page())
         self._vllm.kill()
         load.join()
         life.made = grown(first, last)

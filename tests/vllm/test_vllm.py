@@ -50,7 +50,7 @@ def test_the_page_is_known_for_vllm_with_two_engines(done: Done) -> None:
     [line] = [line for line in done.checked.splitlines() if " chat at " in line]
     assert line.startswith("ok ")
     assert "vLLM; generated, prompt_cached, prompt_computed" in line
-    assert line.endswith("2 engines")
+    assert "2 engines; requests by finish reason, ttft, tpot, e2e" in line
 
 
 def test_tokens_are_the_differences_of_the_page(done: Done) -> None:
