@@ -60,6 +60,7 @@ def write_hour(lake: Lake, jobs: int, number: int) -> None:
         "quantum": pa.array(np.ones(count, np.int64)),
         "run": pa.array(np.ones(count, np.int32)),
         "cluster": pa.nulls(count, pa.string()),
+        "role": pa.nulls(count, pa.string()),
     }
     lake.append("tokens", pa.table(given, schema=TOKENS.schema()), "n1")
 
