@@ -1,7 +1,7 @@
 """The rows that the booking kernels return, as Arrow tables.
 
-In: `LedgerRows` of some devices. Out: a `Piece` of the ledger, its sums, and the power of its
-segments.
+In: `LedgerRows` of some devices. Out: a `Piece` of the ledger, its sums, and what it drew above
+caps.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tokenergy_transforms.booking.accounts import LedgerRows
+    from tokenergy_transforms.booking.caps import OverCaps
     from tokenergy_transforms.booking.hour import Hour
 
 
@@ -29,40 +30,26 @@ class Piece:
         ledger: columns of the contract, in its order.
         sums: the same rows added up by device, node, account, job and method: enough for
             `ledger_hour.sql`.
-        power: for `job_cap_part.sql`: job, covered time, and the power of the segment.
+        caps: `job_cap_part`: one row a device and job, with the columns that `job_caps.sql` reads.
     """
 
     ledger: pa.Table
     sums: pa.Table
-    power: pa.Table
+    caps: pa.Table
 
 
-def power_schema() -> pa.Schema:
-    """Return the columns of `Piece.power`."""
+def caps_schema() -> pa.Schema:
+    """Return the columns of `job_cap_part`, with plain texts."""
     import pyarrow as pa
 
-    texts = pa.dictionary(pa.int32(), pa.string())
-    whole = {name: pa.int64() for name in ("covered_us", "segment_nj", "segment_us")}
-    power = {name: pa.int32() for name in ("min_mw", "max_mw", "end_mw", "before_mw")}
-    return pa.schema({"device_id": texts, "job_id": texts, **whole, **power})
+    from tokenergy_transforms.booking.caps import CAPS
 
-
-def before_mw(hour: Hour) -> np.ndarray:
-    """Return the power at the end of the covered segment before each, `NONE` if there is none."""
-    before = np.full_like(hour.end_mw, NONE)
-    before[1:] = hour.end_mw[:-1]
-    # Few segments follow one without readings: only for these is the last covered one looked for.
-    late = np.flatnonzero(hour.covered_us[:-1] == 0) + 1
-    covered = np.concatenate([[NONE], np.flatnonzero(hour.covered_us > 0)])
-    last = covered[np.searchsorted(covered, late) - 1]
-    first = hour.offsets[np.searchsorted(hour.offsets, late, side="right") - 1]
-    before[late] = np.where(last >= first, hour.end_mw[last], NONE)
-    before[hour.offsets[:-1][np.diff(hour.offsets) > 0]] = NONE
-    return before
+    over = {f"over_{cap}_{bound}_nj": pa.int64() for cap in CAPS for bound in ("low", "high")}
+    return pa.schema({"job_id": pa.string(), "limited": pa.bool_(), **over})
 
 
 def piece_of(
-    hour: Hour, devices: range, rows: LedgerRows, jobs: list[str], before: np.ndarray
+    hour: Hour, devices: range, rows: LedgerRows, jobs: list[str], limit_mw: np.ndarray
 ) -> Piece:
     """Return the rows of some devices.
 
@@ -71,10 +58,11 @@ def piece_of(
         devices: places of the devices.
         rows: what was booked of them.
         jobs: all jobs, in the order of their places.
-        before: `before_mw(hour)`.
+        limit_mw: power limits of all devices, `NONE` where none is known.
     """
     import pyarrow as pa
 
+    from tokenergy_transforms.booking.caps import over_caps
     from tokenergy_transforms.booking.sums import added
 
     segment = rows.values[0]
@@ -87,18 +75,16 @@ def piece_of(
     few = _table(hour, devices, device[first], sums, jobs)
     for name, column in (("end_us", end_us), ("max_gap_us", gap_us)):
         few = few.set_column(few.column_names.index(name), name, pa.array(column))
-    power = {
-        "device_id": whole["device_id"],
-        "job_id": whole["job_id"],
-        "covered_us": whole["covered_us"],
-        "segment_nj": hour.energy_nj[segment],
-        "segment_us": hour.covered_us[segment],
-        "min_mw": nullable(hour.min_mw[segment]),
-        "max_mw": nullable(hour.max_mw[segment]),
-        "end_mw": nullable(hour.end_mw[segment]),
-        "before_mw": nullable(before[segment]),
-    }
-    return Piece(whole, few, pa.table(power, schema=power_schema()))
+    return Piece(whole, few, _caps(over_caps(devices, hour, rows, limit_mw), jobs))
+
+
+def _caps(over: OverCaps, jobs: list[str]) -> pa.Table:
+    """Return what jobs drew above caps as columns."""
+    import pyarrow as pa
+
+    bounds = [pa.array(row) for both in zip(over.low_nj, over.high_nj, strict=True) for row in both]
+    columns = [_texts(jobs, over.job).cast(pa.string()), pa.array(over.limited), *bounds]
+    return pa.table(columns, schema=caps_schema())
 
 
 def _table(

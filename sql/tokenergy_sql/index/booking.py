@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.index.bookedrows import Piece, before_mw, nullable, piece_of
+from tokenergy_sql.index.bookedrows import Piece, nullable, piece_of
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.seen import create_seen
 from tokenergy_sql.index.watched import watched
+from tokenergy_transforms.batch import NONE
 
 if TYPE_CHECKING:
     import duckdb
@@ -67,10 +68,10 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
         return
     looked, moved = _activity(con, jobs)
     gauges = _gauges(con, len(hour.devices))
-    before = before_mw(hour)
+    limit_mw = _limits(con)
     for devices in _pieces(hour.offsets):
         rows = ledger_rows(devices, hour, blocks, parts, sensors, claims, looked, moved, gauges)
-        yield piece_of(hour, devices, rows, jobs, before)
+        yield piece_of(hour, devices, rows, jobs, limit_mw)
 
 
 def _edges(con: duckdb.DuckDBPyConnection, devices: int) -> Edges:
@@ -136,6 +137,16 @@ def _sensors(con: duckdb.DuckDBPyConnection) -> Sensors:
 
     found = con.execute(model_text("device_sensor")).fetchnumpy()
     return Sensors(**{name: _values(column) for name, column in found.items()})
+
+
+def _limits(con: duckdb.DuckDBPyConnection) -> np.ndarray:
+    """Return the power limits of the hour's devices, `NONE` where none was recorded."""
+    found = con.execute(
+        "SELECT coalesce(limit_mw, $1)::BIGINT AS limit_mw "
+        "FROM device_place LEFT JOIN device_now USING (device_id) ORDER BY place",
+        [NONE],
+    ).fetchnumpy()
+    return _values(found["limit_mw"])
 
 
 def _claims(con: duckdb.DuckDBPyConnection, hour: Hour, blocks: Blocks) -> tuple[Claims, list[str]]:

@@ -15,7 +15,7 @@ from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.index import booking, modelrun, phases
-from tokenergy_sql.index.bookedrows import power_schema
+from tokenergy_sql.index.bookedrows import caps_schema
 from tokenergy_sql.index.inputs import InputReader, device_rows
 from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
 from tokenergy_sql.index.models import model_text
@@ -91,17 +91,16 @@ def _book(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int, record: Reco
     import pyarrow as pa
 
     sums = [contract.LEDGER.schema().empty_table()]
-    con.register("power_of_row", power_schema().empty_table())
-    build_model(con, "job_cap_part")
+    caps = [caps_schema().empty_table()]
 
     def pieces() -> Iterator[pa.Table]:
         for piece in booking.ledger(con, lake, hour_us):
             sums.append(piece.sums.cast(sums[0].schema))
-            con.register("power_of_row", piece.power)
-            con.execute(f"INSERT INTO job_cap_part {model_text('job_cap_part')}")
+            caps.append(piece.caps)
             yield piece.ledger
 
     record.stream("ledger", pieces(), hour_us)
+    store_rows(con, "job_cap_part", pa.concat_tables(caps))
     con.register("ledger", pa.concat_tables(sums))
     by_hour = run_model(con, "ledger_hour")
     con.unregister("ledger")

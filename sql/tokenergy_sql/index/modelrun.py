@@ -124,8 +124,8 @@ def build_activity(con: duckdb.DuckDBPyConnection) -> None:
     build_model(con, "token_page", "page")
     # Names are most of the bytes of a reading: they are kept once a counter.
     con.execute(
-        "CREATE TEMP TABLE token_name AS SELECT DISTINCT job_id, node, source_id, model, engine, "
-        "kind, metric, series, counter FROM page"
+        "CREATE TEMP TABLE token_name AS SELECT job_id, node, source_id, model, engine, "
+        "kind, metric, series, counter, bool_or(of_role) AS of_role FROM page GROUP BY ALL"
     )
     con.execute(
         "CREATE TEMP TABLE token_page AS "

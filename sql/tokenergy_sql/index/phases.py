@@ -53,7 +53,7 @@ def roles(con: duckdb.DuckDBPyConnection) -> pa.Table:
     """
     apart = (
         "SELECT bool_or(kind = 'prompt_external') FROM token_counter "
-        "UNION ALL SELECT bool_or(role IS NOT NULL) FROM tokens"
+        "UNION ALL SELECT bool_or(of_role) FROM token_name"
     )
     if (True,) not in con.execute(apart).fetchall():
         return PHASE_ROLE.schema().empty_table()

@@ -1,7 +1,7 @@
 """The kernels that book an hour: their ledger is that of the same rules in SQL alone, to the bit.
 
-The rules in SQL are `oracles/block.sql`, `part.sql` and `ledger.sql`; every fault that a record can
-have is in the fleets (`lawfleets.py`).
+The rules in SQL are `block.sql`, `part.sql`, `ledger.sql` and `caps.sql` in `oracles`; every fault
+that a record can have is in the fleets (`lawfleets.py`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sql.oracles import ledger_by_sql
+from tests.sql.oracles import caps_by_sql, ledger_by_sql
 from tests.support.lakes import LakeBuilder, S
 from tests.support.lawfleets import fleets
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import LEDGER
 from tokenergy_sql.index import booking
-from tokenergy_sql.index.bookedrows import Piece
+from tokenergy_sql.index.bookedrows import Piece, caps_schema
+from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import Aggregator, worklist
@@ -48,6 +49,7 @@ def test_the_ledger_is_that_of_sql_alone(
         found = pa.concat_tables(p.ledger.cast(LEDGER.schema()) for p in pieces).combine_chunks()
         for name in LEDGER.column_names:
             assert found[name].equals(expected[name]), name
+        assert _caps(con, pieces) == caps_by_sql(con, expected)
         rows.append(len(found))
         yield from pieces
 
@@ -56,6 +58,14 @@ def test_the_ledger_is_that_of_sql_alone(
     index(builder.lake, Site(None, None, {}), progress=lambda _: None, catalog=False)
     assert sum(rows) > 1_000
     assert len(rows) > 1
+
+
+def _caps(con: duckdb.DuckDBPyConnection, pieces: list[Piece]) -> list[tuple[object, ...]]:
+    parts = [caps_schema().empty_table(), *(piece.caps for piece in pieces)]
+    con.register("job_cap_part", pa.concat_tables(parts))
+    found = con.sql(model_text("job_caps")).order("job_id").fetchall()
+    con.unregister("job_cap_part")
+    return found
 
 
 once = settings(deadline=None)  # the first call compiles

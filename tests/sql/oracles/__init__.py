@@ -32,3 +32,16 @@ def ledger_by_sql(con: duckdb.DuckDBPyConnection) -> pa.Table:
         con.execute(f"DROP TABLE {name}")
     rows = rows.select(LEDGER.column_names).cast(LEDGER.schema())
     return rows.sort_by([(name, "ascending") for name in LEDGER.sort]).combine_chunks()
+
+
+def caps_by_sql(con: duckdb.DuckDBPyConnection, ledger: pa.Table) -> list[tuple[object, ...]]:
+    """Return what each job drew above caps by SQL alone, in order; leave nothing behind.
+
+    Args:
+        con: as `tokenergy_sql.index.booking.ledger` takes it.
+        ledger: its rows.
+    """
+    con.register("ledger", ledger)
+    rows = con.sql((FOLDER / "caps.sql").read_text()).order("job_id").fetchall()
+    con.unregister("ledger")
+    return rows

@@ -141,33 +141,23 @@ def _count(first, last, segments, metered_by, span, offsets):  # type: ignore[no
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _touches(intervals, job, start_us, end_us):  # type: ignore[no-untyped-def]
+def _touches(offsets, from_us, to_us, job, start_us, end_us):  # type: ignore[no-untyped-def]
     """Say whether an interval of a job overlaps [start, end)."""
-    offsets, from_us, to_us = intervals
     at = lower_bound(to_us, offsets[job], offsets[job + 1], start_us + 1)
     return at < offsets[job + 1] and from_us[at] < end_us
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _account(job, shared, busy, running, looked, moved, start_us, end_us):  # type: ignore[no-untyped-def]
-    """Choose the account of a row whose energy is known."""
-    if job == NONE:
-        return UNATTRIBUTED if not shared and (running == YES or busy == YES) else FREE_IDLE
-    if busy == YES or _touches(moved, job, start_us, end_us):
-        return ACTIVE
-    # With no evidence at all, the allocation itself counts as work.
-    if busy == UNSET and not _touches(looked, job, start_us, end_us):
-        return ACTIVE
-    return RESIDENT_IDLE
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _fill(  # type: ignore[no-untyped-def]
     bounds, segments, found, booked, limit_mw, held, all_shared, evidence, looked, moved, out
 ):
+    # Arrays are taken out of tuples once: to take one costs more than a sum.
     start_us, end_us, covered_us, energy_nj, counter_nj, reasons = segments
-    metered_by, span, k = found
+    (metered_by, span, k), (booked_nj, low_nj, high_nj, method) = found, booked
     offsets, jobs, lowers, uppers, wholes = held
+    (busy, running), (codes, numbers, ratio) = evidence, out
+    looks, look_from_us, look_to_us = looked
+    moves, move_from_us, move_to_us = moved
     at = np.int64(0)
     for i in range(bounds[0], bounds[1]):
         begin, n = at, i - bounds[0]
@@ -181,31 +171,44 @@ def _fill(  # type: ignore[no-untyped-def]
             if not alone:
                 job, shared = jobs[claim], all_shared[claim]
                 lower, upper, whole = lowers[claim], uppers[claim], wholes[claim]
-            account = GAP
-            if metered_by[i] != UNKNOWN:
-                account = _account(
-                    job, shared, evidence[0][n], evidence[1][n], looked, moved, start_us[i],
-                    end_us[i],
-                )  # fmt: skip
+            if metered_by[i] == UNKNOWN:
+                account = GAP
+            elif job == NONE:
+                works = not shared and (running[n] == YES or busy[n] == YES)
+                account = UNATTRIBUTED if works else FREE_IDLE
+            # With no evidence at all, the allocation itself counts as work.
+            elif (
+                busy[n] == YES
+                or _touches(moves, move_from_us, move_to_us, job, start_us[i], end_us[i])
+                or (
+                    busy[n] == UNSET
+                    and not _touches(looks, look_from_us, look_to_us, job, start_us[i], end_us[i])
+                )
+            ):
+                account = ACTIVE
+            else:
+                account = RESIDENT_IDLE
             device_us = covered_us[i] if metered_by[i] == SAMPLES else length_us
             values = (
-                booked[0][i], booked[1][i], booked[2][i], energy_nj[i], counter_nj[i],
-                covered_us[i], device_us,
+                booked_nj[i], low_nj[i], high_nj[i], energy_nj[i], counter_nj[i], covered_us[i],
+                device_us,
             )  # fmt: skip
-            _put(out, at, i, account, job, shared, booked[3][i], k[i], values, lower, upper, whole)
-            out[0][5, at] = _concerning(reasons[i], booked[3][i])
+            _name(codes, at, account, job, shared, method[i])
+            _share(numbers, at, i, values, lower, upper, whole)
+            codes[5, at], ratio[at] = _concerning(reasons[i], method[i]), k[i]
             at += 1
             if in_part:
                 left_us = length_us - covered_us[i]
                 none = np.int64(0)
                 values = (none, none, limit_mw[n] * left_us, none, np.int64(NONE), none, left_us)
-                _put(out, at, i, GAP, job, shared, MISSING, np.nan, values, lower, upper, whole)
-                out[0][5, at] = _concerning(reasons[i], MISSING)
+                _name(codes, at, GAP, job, shared, MISSING)
+                _share(numbers, at, i, values, lower, upper, whole)
+                codes[5, at], ratio[at] = _concerning(reasons[i], MISSING), np.nan
                 at += 1
             claim += 1
             alone = False
         if at - begin > 1:
-            _sort(out, begin, at)
+            _sort(codes, numbers, ratio, begin, at)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -215,14 +218,14 @@ def _concerning(reasons, method):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _put(  # type: ignore[no-untyped-def]
-    out, at, i, account, job, shared, method, k, values, lower, upper, whole
-):
-    """Write one row: a claim's share of what is booked of a segment."""
-    codes, numbers, ratio = out
+def _name(codes, at, account, job, shared, method):  # type: ignore[no-untyped-def]
     codes[0, at], codes[1, at], codes[2, at], codes[4, at] = account, job, method, shared
     codes[3, at] = BY_NONE if method == MISSING else BY_SAMPLES if method == SAMPLED else BY_COUNTER
-    ratio[at] = k
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _share(numbers, at, i, values, lower, upper, whole):  # type: ignore[no-untyped-def]
+    """Write a claim's share of what is booked of segment i."""
     numbers[0, at] = i
     for place in range(len(values)):
         numbers[place + 1, at] = _between(values[place], lower, upper, whole)
@@ -239,9 +242,8 @@ def _between(x, lower, upper, whole):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _sort(out, begin, end):  # type: ignore[no-untyped-def]
+def _sort(codes, numbers, ratio, begin, end):  # type: ignore[no-untyped-def]
     """Sort the rows of one segment by account and job, those without a job last."""
-    codes, numbers, ratio = out
     for i in range(begin + 1, end):
         j = i
         while j > begin and _later(codes, j - 1, j):

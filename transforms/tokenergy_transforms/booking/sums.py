@@ -26,28 +26,29 @@ def added(
         device, node: int32[m], their places; a device may move within an hour.
         end_us, max_gap_us: int64[m], of their segments.
     """
-    values, ends, gaps = rows.values.copy(), end_us.copy(), max_gap_us.copy()
-    kinds = np.vstack([rows.codes, node])
-    first = _add(kinds, rows.values, device, values, ends, gaps)
-    sums = LedgerRows(rows.codes[:, first], values[:, first], rows.k[first])
-    return sums, first, ends[first], gaps[first]
+    # Pages that no sum reaches are never touched.
+    sums = np.empty_like(rows.values), np.empty_like(end_us), np.empty_like(max_gap_us)
+    first = _add((rows.codes, node, device), (rows.values, end_us, max_gap_us), sums)
+    values, ends, gaps = sums[0][:, : len(first)], sums[1][: len(first)], sums[2][: len(first)]
+    return LedgerRows(rows.codes[:, first], values, rows.k[first]), first, ends, gaps
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _add(kinds, values, device, sums, ends, gaps):  # type: ignore[no-untyped-def]
-    """Add each row to the first of its kind in its device; return those first rows."""
-    first = np.empty(kinds.shape[1], np.int64)
+def _add(kinds, rows, out):  # type: ignore[no-untyped-def]
+    """Add each row to the sum of its kind in its device; return the row that each begins with."""
+    # Arrays are taken out of tuples once: to take one costs more than a sum.
+    (codes, node, device), (values, end_us, gap_us), (sums, ends, gaps) = kinds, rows, out
+    first = np.empty(len(device), np.int64)
     count = opened = 0  # sums begun: of all devices; of those before this one
-    for i in range(kinds.shape[1]):
+    for i in range(len(device)):
         if i > 0 and device[i] != device[i - 1]:
             opened = count
-        at = -1
-        for n in range(count - 1, opened - 1, -1):
-            if _alike(kinds, first[n], i):
-                at = first[n]
-                break
-        if at < 0 or _is_full(sums, at):
-            first[count] = i
+        at = count - 1
+        while at >= opened and not _alike(codes, node, first[at], i):
+            at -= 1
+        if at < opened or _is_full(sums, at):
+            sums[:, count] = values[:, i]
+            ends[count], gaps[count], first[count] = end_us[i], gap_us[i], i
             count += 1
             continue
         for row in range(1, len(values)):
@@ -56,16 +57,16 @@ def _add(kinds, values, device, sums, ends, gaps):  # type: ignore[no-untyped-de
                 sums[row, at] += value
             elif value != NONE:
                 sums[row, at] = value if sums[row, at] == NONE else sums[row, at] + value
-        ends[at] = max(ends[at], ends[i])
-        gaps[at] = max(gaps[at], gaps[i])
+        ends[at] = max(ends[at], end_us[i])
+        gaps[at] = max(gaps[at], gap_us[i])
     return first[:count]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _alike(kinds, i, j):  # type: ignore[no-untyped-def]
-    same = True
-    for row in range(len(kinds)):
-        same &= kinds[row, i] == kinds[row, j]
+def _alike(codes, node, i, j):  # type: ignore[no-untyped-def]
+    same = node[i] == node[j]
+    for row in range(len(codes)):
+        same &= codes[row, i] == codes[row, j]
     return same
 
 
