@@ -159,6 +159,34 @@ def test_a_hole_between_segments(lake: Lake) -> None:
     assert finding.rows == [("B", "n1", "2026-01-15T08:00:10.000000Z", S, 0)]
 
 
+SPOILED = {
+    "longer by 1 us": lambda rows: [rows[0] | {"device_us": S + 1}, *rows[1:]],
+    "1 us moved to the next": lambda rows: [
+        rows[0] | {"device_us": S - 1},
+        rows[1] | {"device_us": S + 1},
+        *rows[2:],
+    ],
+    "left out": lambda rows: rows[1:],
+    "booked twice": lambda rows: [rows[0], *rows],
+    "of another node": lambda rows: [rows[0] | {"node": "n9"}, *rows[1:]],
+    "of another second": lambda rows: [rows[0] | {"start_us": T0 + 90 * S}, *rows[1:]],
+}
+"""What a fault may do to the ledger of a board."""
+
+
+@pytest.mark.parametrize("fault", SPOILED)
+def test_a_segment_that_is_not_booked_once(lake: Lake, fault: str) -> None:
+    (path,) = lake.files("ledger")
+    rows = lake.read("ledger").to_pylist()
+    of_b = [row for row in rows if row["device_id"] == "B"]
+    path.unlink()
+    alter(lake, "ledger", [*(r for r in rows if r["device_id"] != "B"), *SPOILED[fault](of_b)])
+    finding = found(lake, "ledger_is_complete")
+    assert finding.breach
+    assert {row[0] for row in finding.rows} == {"B"}
+    assert len(finding.rows) == (2 if fault.startswith(("1 us", "of ")) else 1)
+
+
 def test_a_hole_on_one_of_two_nodes(moved: Lake) -> None:
     lake = moved
     rows = lake.read("segment", node="n2").to_pylist()
