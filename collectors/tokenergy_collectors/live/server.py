@@ -9,12 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-import socketserver
 import stat
-import sys
-import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +18,11 @@ from prometheus_client.exposition import choose_encoder
 
 from tokenergy_collectors.base.address import Address
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.httpserver import Failed, LimitedServer, PlainHandler
 
 _AT_ONCE = 8
-_TIMEOUT_S = 5.0
-_POLL_S = 0.2
+_REQUEST_S = 5.0
 _MODE = 0o660
-
-Failed = Callable[[str], None]
-"""Takes the reason, in words, why a request could not be answered."""
 
 
 class MetricsServer:
@@ -58,26 +50,19 @@ class MetricsServer:
         else:
             self._socket_file = _identity(Path(address.path))
         self._path = address.path
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_S,), name="metrics", daemon=True
-        )
-        self._thread.start()
+        self._server.start("metrics")
 
     def close(self) -> None:
         """Stop serving, and remove the socket's file if it is still the one made here."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.stop()
         if self._path is not None and self._socket_file == _identity(Path(self._path)):
             Path(self._path).unlink(missing_ok=True)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PlainHandler):
     """Answers one request."""
 
     server: _Server
-    timeout = _TIMEOUT_S
-    wbufsize = -1  # headers and body leave in one packet
 
     def do_GET(self) -> None:
         """Serve /metrics; `/` says where it is."""
@@ -87,68 +72,18 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 body = encode(self.server.registry)
             except Exception as error:  # noqa: BLE001 - becomes an HTTP 500
-                self.server.failed(f"metrics: {error!r}")
-                self._answer(500, b"the metrics could not be collected; see the collector's log\n")
+                self.server.failed(f"the metrics could not be collected: {error!r}")
+                self.answer(500, b"the metrics could not be collected; see the collector's log\n")
             else:
-                self._answer(200, body, kind)
+                self.answer(200, body, kind)
         elif path == "/":
-            self._answer(200, b"tokenergy-collect: the metrics are at /metrics\n")
+            self.answer(200, b"tokenergy-collect: the metrics are at /metrics\n")
         else:
-            self._answer(404, b"only /metrics is served here\n")
-
-    def _answer(self, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def version_string(self) -> str:
-        """Return the value of the header Server."""
-        return "tokenergy-collect"
-
-    def address_string(self) -> str:
-        """Return the client's address as text; on a Unix socket it has none."""
-        return str(self.client_address)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
-        """Write no access log."""
+            self.answer(404, b"only /metrics is served here\n")
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """A threading server with a limit on its threads; closing does not wait for them."""
-
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
-    request_queue_size = 16
+class _Server(LimitedServer):
     registry: CollectorRegistry
-    failed: Failed
-
-    def __init__(self, family: int, address: Any) -> None:
-        self._free = threading.BoundedSemaphore(_AT_ONCE)
-        self.address_family = family
-        super().__init__(address, _Handler, bind_and_activate=False)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection in a thread; close it at once if too many are open."""
-        if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a connection, then free its place."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report an error, except for clients that went away or sent nothing."""
-        error = sys.exception()
-        if not isinstance(error, OSError):
-            self.failed(f"metrics: {error!r}")
 
 
 def _listen(registry: CollectorRegistry, address: Address, failed: Failed) -> _Server:
@@ -159,8 +94,10 @@ def _listen(registry: CollectorRegistry, address: Address, failed: Failed) -> _S
         where = (address.host, address.port)
     else:
         _clear(Path(address.path))
-    server = _Server(family, where)
-    server.registry, server.failed = registry, failed
+    server = _Server(
+        family, where, _Handler, at_once=_AT_ONCE, wait_s=0, request_s=_REQUEST_S, failed=failed
+    )
+    server.registry = registry
     try:
         if address.path is not None:
             # The mode is set before binding, so that other users can connect at no instant. The

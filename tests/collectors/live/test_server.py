@@ -100,7 +100,7 @@ def test_a_fault_is_an_answer_and_a_line(registry, serve):
     told = []
     status, _, text = get(serve("127.0.0.1:0", told), "/metrics")
     assert (status, text.count("\n")) == (500, 1)
-    assert told == ["metrics: ValueError('no such thing')"]
+    assert told == ["the metrics could not be collected: ValueError('no such thing')"]
 
 
 def test_a_port_in_use_is_one_line(serve):
@@ -118,8 +118,8 @@ def test_a_port_is_free_again_at_once(serve):
 
 
 def test_whoever_says_nothing_holds_up_nobody(serve, monkeypatch):
-    assert 0 < serving._Handler.timeout <= 10
-    monkeypatch.setattr(serving._Handler, "timeout", 0.3)
+    assert 0 < serving._REQUEST_S <= 10
+    monkeypatch.setattr(serving, "_REQUEST_S", 0.3)
     server = serve("127.0.0.1:0")
     port = int(server.address.rpartition(":")[2])
     silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(serving._AT_ONCE - 1)]
@@ -128,6 +128,25 @@ def test_whoever_says_nothing_holds_up_nobody(serve, monkeypatch):
         connection.settimeout(10)
         assert connection.recv(100) == b"", "closed when its time is over"
         connection.close()
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_cut_off(serve, monkeypatch):
+    monkeypatch.setattr(serving, "_REQUEST_S", 0.5)
+    server = serve("127.0.0.1:0")
+    port = int(server.address.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as dripping:
+        dripping.settimeout(0.1)
+        dripping.sendall(b"GET /metrics HTTP/1.0\r\nX: ")
+        for _ in range(300):
+            try:
+                dripping.sendall(b"x")
+                if dripping.recv(1) == b"":
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+    pytest.fail("the server never closed the connection")
 
 
 def test_connections_beyond_the_limit_are_closed(serve):

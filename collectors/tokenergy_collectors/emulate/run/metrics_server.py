@@ -14,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
 from itertools import accumulate
 from socketserver import ThreadingTCPServer
 from typing import Any
@@ -29,6 +28,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.httpserver import PlainHandler
 from tokenergy_collectors.emulate.workloads.request_record import BUCKETS_S, Told
 
 _LOG = logging.getLogger(__name__)
@@ -136,35 +136,24 @@ def request_families(told: Told, names: list[str], values: list[str]) -> Iterato
         yield family
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PlainHandler):
     """Answers one connection, request after request."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # headers and body leave in one packet
     server: _Server
 
     def do_GET(self) -> None:
         """Serve /metrics."""
         if self.path.partition("?")[0] != "/metrics":
-            self._answer(404, b"only /metrics is served here\n")
+            self.answer(404, b"only /metrics is served here\n")
             return
         try:
             body = generate_latest(self.server.registry)
         except _GoneError:
-            self._answer(503, b"the process does not run\n")
+            self.answer(503, b"the process does not run\n")
         else:
-            self._answer(200, body, CONTENT_TYPE_LATEST)
-
-    def _answer(self, status: int, body: bytes, kind: str = "text/plain; charset=utf-8") -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
-        """Keep silent."""
+            self.answer(200, body, CONTENT_TYPE_LATEST)
 
 
 class _Server(ThreadingTCPServer):

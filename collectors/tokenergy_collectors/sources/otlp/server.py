@@ -9,16 +9,12 @@ long, and never the sampling.
 from __future__ import annotations
 
 import socket
-import socketserver
-import sys
-import threading
 from collections.abc import Callable
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from tokenergy_collectors.base.address import parse_listen
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.httpserver import Failed, LimitedServer, PlainHandler
 from tokenergy_collectors.sources.otlp import messages
 
 PATH = "/v1/metrics"
@@ -26,13 +22,9 @@ PATH = "/v1/metrics"
 _AT_ONCE = 4
 _REQUEST_S = 10.0
 _WAIT_S = 1.0
-_POLL_S = 0.2
 
 Take = Callable[[list[Any]], tuple[int, str]]
 """Takes the blocks of a request; returns how many points were refused, and the first reason."""
-
-Failed = Callable[[str], None]
-"""Takes the reason, in words, why a request was not taken."""
 
 
 class OtlpServer:
@@ -55,26 +47,31 @@ class OtlpServer:
         messages.load_otlp()
         address = parse_listen(listen)
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        self._server = _Server(
+            family,
+            (address.host, address.port),
+            _Handler,
+            at_once=_AT_ONCE,
+            wait_s=_WAIT_S,
+            request_s=_REQUEST_S,
+            failed=failed,
+        )
+        self._server.limit_bytes, self._server.take = limit_bytes, take
         try:
-            self._server = _Server(family, (address.host, address.port))
+            self._server.server_bind()
+            self._server.server_activate()
         except OSError as error:
+            self._server.server_close()
             raise UserError(
                 f"otlp.listen: {listen}: {error.strerror}; does another collector of OpenTelemetry "
                 "listen there? Take another port, and let it forward"
             ) from None
-        self._server.limit_bytes, self._server.take = limit_bytes, take
-        self._server.failed = failed
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_S,), name="otlp", daemon=True
-        )
-        self._thread.start()
+        self._server.start("otlp")
 
     def close(self) -> None:
         """Take no more requests."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.stop()
 
 
 class _RefusedError(Exception):
@@ -86,11 +83,10 @@ class _RefusedError(Exception):
         self.why = why
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PlainHandler):
     """Answers one request."""
 
     server: _Server
-    wbufsize = -1  # headers and body leave in one packet
 
     def do_POST(self) -> None:
         """Take metrics."""
@@ -110,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError as error:
             self._refuse(400, str(error), content)
         else:
-            self._answer(200, messages.answer(rejected, why, content), content)
+            self.answer(200, messages.answer(rejected, why, content), content)
 
     def _body(self) -> bytes:
         length = self.headers.get("Content-Length", "")
@@ -133,67 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
         if status != 404:
             self.server.failed(f"a request was refused: {why}")
         content = content if content == messages.JSON else messages.PROTOBUF
-        self._answer(status, messages.refusal(why, content), content)
-
-    def _answer(self, status: int, body: bytes, content: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def version_string(self) -> str:
-        """Return the value of the header Server."""
-        return "tokenergy-collect"
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
-        """Write no access log."""
+        self.answer(status, messages.refusal(why, content), content)
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """A threading server with limits on its threads and on the time of each request."""
-
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = True
-    request_queue_size = 16
+class _Server(LimitedServer):
     limit_bytes: int
     take: Take
-    failed: Failed
-
-    def __init__(self, family: int, address: Any) -> None:
-        self._free = threading.BoundedSemaphore(_AT_ONCE)
-        self.address_family = family
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection in a thread; close it if too many stay open."""
-        # Those that come meanwhile wait in the kernel's queue.
-        if not self._free.acquire(timeout=_WAIT_S):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a connection within its time, then free its place."""
-        # A timeout of the socket is for one read: a client that sends a byte now and then needs
-        # this.
-        timer = threading.Timer(_REQUEST_S, _cut, (request,))
-        timer.daemon = True
-        timer.start()
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            timer.cancel()
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report an error, except for clients that went away."""
-        error = sys.exception()
-        if not isinstance(error, OSError):
-            self.failed(f"a request failed: {error!r}")
-
-
-def _cut(request: socket.socket) -> None:
-    with suppress(OSError):
-        request.shutdown(socket.SHUT_RDWR)
