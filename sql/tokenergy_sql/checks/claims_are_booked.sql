@@ -49,7 +49,8 @@ SELECT
     CASE
         WHEN e.device_id IN (SELECT e.node || '/' || d.device_id FROM device AS d)
             THEN 'its board was found on another node'
-        WHEN e.device_id NOT IN (SELECT DISTINCT device_id FROM ledger_hour) THEN 'no readings of this device'
+        WHEN e.device_id NOT IN (SELECT DISTINCT device_id FROM ledger_hour)
+            THEN 'no readings of this device'
         ELSE 'no segments for a part of the time'
     END AS why
 FROM edge AS e
