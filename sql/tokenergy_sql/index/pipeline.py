@@ -89,8 +89,9 @@ def index(
     with recording(lake, index_version()) as record:
         held = allocations(lake)
         usage = heal(lake, lambda: Usage.of(lake, progress, held))
-        recorded, file_digests = revisions.read_hours(lake)
-        history = SiteHistory(site, recorded, revisions.read_constants(lake))
+        found = revisions.read_recorded(lake)
+        recorded, file_digests = found.hours, found.files
+        history = SiteHistory(site, recorded, found.constants)
         reader = _reader(lake, history, usage, held, file_digests)
         causes: dict[int, list[str]] = {}
         examined = sorted(_all_hours(lake, usage.rows) if hours is None else set(hours))
