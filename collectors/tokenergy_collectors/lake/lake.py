@@ -162,16 +162,15 @@ class Lake:
         for path in files:
             try:
                 yield read_columns(path, spec, names, where)
-            except BrokenFileError as error:
+            except (BrokenFileError, FileNotFoundError) as error:
                 if packed.is_packed(self.root, path):
                     path.unlink(missing_ok=True)
                     raw = self.root / spec.name / path.parent.name
                     again = [file for file in self.files(spec.name) if file.is_relative_to(raw)]
                     yield from self._read_all(again, spec, names, where)
-                else:
+                elif isinstance(error, BrokenFileError):
                     self.quarantine(path, spec, str(error))
-            except FileNotFoundError:  # another process moved it
-                continue
+                # Else another process moved it.
 
     def valid_files(
         self, table: str, hours: Iterable[int] | None = None, node: str | None = None

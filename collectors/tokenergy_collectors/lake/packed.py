@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -33,6 +34,9 @@ TABLES = ("jobs", "device")
 
 _MANY = 16
 """A day with fewer files is read as it is."""
+
+_KEPT_S = 86_400.0
+"""A packed file is kept so long after another one took its place."""
 
 Read = Callable[[Sequence[Path]], "pa.Table"]
 """Reads all columns of some raw files; those that break the contract go to quarantine."""
@@ -66,12 +70,17 @@ def _of_day(folder: Path, table: Table, files: list[Path], read: Read) -> list[P
         return there
     try:
         write_parquet(rows, path, table)
-        for older in folder.glob(f"*{SUFFIX}"):
-            if older != path:
-                older.unlink(missing_ok=True)
+        _remove_older(path)
     except (UserError, OSError):
         return files
     return [path]
+
+
+def _remove_older(path: Path) -> None:
+    """Remove what was packed of a day before; not what another process may just be reading."""
+    for older in path.parent.glob(f"*{SUFFIX}"):
+        if older != path and older.stat().st_mtime < time.time() - _KEPT_S:
+            older.unlink(missing_ok=True)
 
 
 def _key(table: Table, files: Sequence[Path]) -> str:
