@@ -101,8 +101,10 @@ def reason_of(error: object) -> str:
     text = str(error)
     if error is None or text in _KNOWN:
         return _KNOWN[None if error is None else text]
-    if isinstance(error, BaseException):
-        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    name = type(error).__name__
+    # The text of these is a sentence for people; of others it may be a bare number or key.
+    if isinstance(error, BaseException) and name not in ("UserError", "AirflowFailException"):
+        text = f"{name}: {text}" if text else name
     text = _CREDENTIALS.sub("***@", " ".join(text.split()))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.sinks import Webhook, serving
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_sql.scheduled.alerts import Alert, alert_of, reason_of, tell
 
 RUN = SimpleNamespace(run_id="scheduled__8", logical_date=datetime(2026, 1, 15, 8, 10, tzinfo=UTC))
@@ -74,6 +75,7 @@ def test_a_reason_is_one_line_without_credentials() -> None:
     assert text.startswith("OSError: cannot reach s3://***@store/lake and xxx")
     assert len(text) == 1_000
     assert reason_of(ValueError()) == "ValueError"
+    assert reason_of(UserError("lake x: no such directory")) == "lake x: no such directory"
 
 
 def test_names_with_markup_are_shown_not_run() -> None:
