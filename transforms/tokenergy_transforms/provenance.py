@@ -16,6 +16,7 @@ from pathlib import Path
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import node_of, parse_raw_name
+from tokenergy_collectors.lake.quarantine import QUARANTINE, set_aside
 from tokenergy_collectors.lake.reading import BrokenFileError, note_of
 from tokenergy_transforms.inventory import Inventory
 
@@ -185,6 +186,24 @@ def _note(path: Path) -> str | None:
         return note_of(path, KEY)
     except (BrokenFileError, FileNotFoundError):  # whatever it held, it is to be made again
         return None
+
+
+def window_beside(lake: Lake, node: str, hour_us: int) -> int | None:
+    """Return the window that damaged segments had, which were set aside; None if there are none.
+
+    If their file does not say it any more, it is that of the segments beside them: of the same
+    node, then of other nodes.
+    """
+    path = lake.derived("segment", hour_us, node)
+    if path.name not in set_aside(lake.root, path.parent):
+        return None
+    copies = (lake.root / QUARANTINE / path.relative_to(lake.root)).parent.glob(f"{path.name}*")
+    beside = (lake.derived("segment", hour_us + step, node) for step in (-HOUR_US, HOUR_US))
+    for other in (*sorted(copies), *beside, *lake.files("segment", [hour_us])):
+        told = MadeFrom.parse(_note(other))
+        if told is not None and told.window_us:
+            return told.window_us
+    return None
 
 
 @dataclass(frozen=True, slots=True)
