@@ -11,11 +11,13 @@ Airflow parses this file every few seconds. How to deploy it: docs/airflow.md.
 
 from __future__ import annotations
 
+import itertools
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, Variable, task
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Asset, AssetAlias, CronDataIntervalTimetable, Param, Variable, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from tokenergy_sql.scheduled.settings import hour_of_run, schedule_of, settle
@@ -30,6 +32,9 @@ ASSETS = [
         *("job_hour_index", "job_efficiency", "phase_block", "phase_role", "job_index"),
     )
 ]
+
+HEALED = AssetAlias("tokenergy_healed", group="tokenergy")
+"""Gets the events of hours that were derived again, for the same assets."""
 
 PARAMS = {
     "lake": Param(
@@ -97,7 +102,33 @@ def settings(**context: Any) -> dict[str, Any]:
     return settled
 
 
-@task
+# The main line goes on if this fails: an hour that cannot be healed must not stop those after it.
+@task(execution_timeout=SCHEDULE.run_limit, max_active_tis_per_dag=1, outlets=[HEALED])
+def heal(settled: dict[str, Any], outlet_events: Any = None) -> None:
+    """Derive late, missed and damaged hours of the last days again, and check them."""
+    from pathlib import Path
+
+    from tokenergy_transforms.arrowmemory import take_from_system
+
+    take_from_system()
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.index.site import load_site
+    from tokenergy_sql.scheduled.healing import heal_and_check
+
+    lake = Lake(settled["lake"])
+    site = load_site(Path(settled["site"]) if settled["site"] else None, lake.root)
+    done = heal_and_check(
+        *(lake, site, settled["heal_from_us"], settled["hour_us"]),
+        *(settled["window_us"], settled["device"], ROWS_SHOWN),
+    )
+    if done.failed:
+        raise AirflowFailException(f"healed hours fail their checks: {', '.join(done.failed)}")
+    for hour, asset in itertools.product(done.names, ASSETS):
+        outlet_events[HEALED].add(asset, extra={"lake": settled["lake"], "hour": hour})
+
+
+# It waits for `heal`, however that ends, but not for settings that failed.
+@task(trigger_rule="all_done_min_one_success")
 def batches(settled: dict[str, Any]) -> list[list[str]]:
     """Put the nodes that have readings of the hour into a few batches of about equal bytes."""
     from tokenergy_collectors.lake import Lake
@@ -224,6 +255,11 @@ with DAG(
     tags=["tokenergy"],
 ) as dag:
     settled: Any = settings()  # at parse time not yet the dict, but a reference to it
-    aggregated = aggregate.partial(settled=settled).expand(nodes=batches(settled))
-    aggregated >> index(settled) >> check(settled) >> report(settled)
-    aggregated >> load_profile(settled)
+    healed, listed = heal(settled), batches(settled)
+    aggregated = aggregate.partial(settled=settled).expand(nodes=listed)
+    reported, profiled = report(settled), load_profile(settled)
+    healed >> listed
+    aggregated >> index(settled) >> check(settled) >> reported
+    aggregated >> profiled
+    # Only the last tasks decide what becomes of a run: this one, since `heal` is not among them.
+    [healed, reported, profiled] >> EmptyOperator(task_id="done", trigger_rule="none_failed")

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,6 +110,18 @@ class AirflowServer:
                 os.kill(one, signal.SIGKILL)
             process.wait()
 
+    def restart(self, more: Mapping[str, str]) -> None:
+        """Start what reads DAG files again, with further variables; wait until they are in use."""
+        parts = ("scheduler", "dag-processor")
+        for part in parts:
+            self.stop_part(part)
+        before = self.ask("GET", f"/dags/{DAG}/details")["last_parsed"]
+        for part in parts:
+            self.start_part(part, more)
+        parsed = lambda: self.ask("GET", f"/dags/{DAG}/details")["last_parsed"] != before  # noqa: E731
+        wait_for("parsed DAG", parsed, self.output)
+        wait_for("healthy Airflow", self._healthy, self.output)
+
     def stop(self) -> None:
         """Stop all processes."""
         with self._files:
@@ -150,9 +163,9 @@ class AirflowServer:
             for part in ("metadatabase", "scheduler", "dag_processor")
         )
 
-    def trigger(self, run: str, conf: Mapping[str, Any] | None = None) -> None:
-        """Start a run of the last complete hour."""
-        body = {"dag_run_id": run, "logical_date": None, "conf": dict(conf or {})}
+    def trigger(self, run: str, date: datetime, conf: Mapping[str, Any]) -> None:
+        """Start a run of the hour that contains a date."""
+        body = {"dag_run_id": run, "logical_date": date.isoformat(), "conf": dict(conf)}
         self.ask("POST", f"/dags/{DAG}/dagRuns", body)
 
     def unpause(self, paused: bool = False) -> None:
