@@ -128,7 +128,10 @@ def parsed_otherwise(airflow: Airflow) -> dict[str, Any]:
     return dict(script(airflow, PARSED, **env)[0])
 
 
-TASKS = ("settings", "batches", "aggregate", "load_profile", "index", "check", "report")
+TASKS = (
+    *("settings", "heal", "batches", "aggregate", "load_profile"),
+    *("index", "check", "report", "done"),
+)
 
 
 def test_declares_the_pipeline(parsed: dict[str, Any]) -> None:
@@ -136,22 +139,27 @@ def test_declares_the_pipeline(parsed: dict[str, Any]) -> None:
     assert parsed["dags"] == ["tokenergy_hourly"]
     assert parsed["after"] == {
         "settings": [],
-        "batches": ["settings"],
+        "heal": ["settings"],
+        "batches": ["heal", "settings"],
         "aggregate": ["batches", "settings"],
         "index": ["aggregate", "settings"],
         "check": ["index", "settings"],
         "report": ["check", "settings"],
         "load_profile": ["aggregate", "settings"],
+        "done": ["heal", "load_profile", "report"],
     }
     assert parsed["retries"] == dict.fromkeys(TASKS, 2) | {"settings": 0, "check": 3}
-    assert parsed["outlets"] == {"check": [f"tokenergy_{table}" for table in TABLES]}
+    assert parsed["outlets"] == {
+        "heal": ["tokenergy_healed"],
+        "check": [f"tokenergy_{table}" for table in TABLES],
+    }
     assert parsed["uris"] == [f"tokenergy://lake/{table}" for table in TABLES]
     assert parsed["owners"] == ["tokenergy"]
-    assert parsed["documented"] == sorted(TASKS)
+    assert parsed["documented"] == sorted({*TASKS} - {"done"})
 
 
 def test_every_task_has_a_limit_and_tells_of_its_failure(parsed: dict[str, Any]) -> None:
-    assert parsed["limits_s"] == dict.fromkeys(TASKS, 1_800)
+    assert parsed["limits_s"] == dict.fromkeys(TASKS, 1_800) | {"heal": 7_200}
     assert parsed["told_by"] == {task: ["alert"] for task in TASKS}
     assert parsed["dag"] == {
         "cron": "10 * * * *",
@@ -166,7 +174,7 @@ def test_every_task_has_a_limit_and_tells_of_its_failure(parsed: dict[str, Any])
 
 
 def test_the_environment_sets_delay_limits_and_mail(parsed_otherwise: dict[str, Any]) -> None:
-    assert parsed_otherwise["limits_s"] == dict.fromkeys(TASKS, 600)
+    assert parsed_otherwise["limits_s"] == dict.fromkeys(TASKS, 600) | {"heal": 3_000}
     assert parsed_otherwise["told_by"] == {task: ["mail", "alert"] for task in TASKS}
     assert parsed_otherwise["dag"]["told_by"] == ["mail", "alert"]
     assert parsed_otherwise["dag"]["cron"] == "20 * * * *"
@@ -254,19 +262,21 @@ def test_again_it_writes_the_same_bytes(ran: dict[str, Any]) -> None:
 def test_an_empty_hour_succeeds(ran: dict[str, Any]) -> None:
     assert ran["states"]["empty"] == {
         "settings": "success",
+        "heal": "success",
         "batches": "success",
         "aggregate": "skipped",
         "index": "success",
         "check": "success",
         "report": "skipped",
         "load_profile": "success",
+        "done": "success",
         "run": "success",
     }
 
 
 @pytest.mark.e2e
 def test_a_missing_lake_fails_with_one_line(ran: dict[str, Any]) -> None:
-    rest = ("batches", "aggregate", "index", "check", "report", "load_profile")
+    rest = ("heal", "batches", "aggregate", "index", "check", "report", "load_profile", "done")
     failed = {"settings": "failed", "run": "failed"} | dict.fromkeys(rest, "upstream_failed")
     assert ran["states"]["missing"] == failed
     assert "UserError: lake /nowhere/param: no such directory\n" in ran["printed"]

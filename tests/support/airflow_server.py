@@ -194,6 +194,14 @@ class AirflowServer:
 
         return wait_for(f"end of {run}", ended, lambda: f"{self.states(run, '')}\n{self.output()}")
 
+    def idle(self) -> None:
+        """Wait until no run goes on: the schedule may have started one in between."""
+
+        def ended() -> bool:
+            return all(run["state"] in ("success", "failed") for run in self.runs().values())
+
+        wait_for("end of all runs", ended, self.output)
+
     def states(self, run: str, state: str) -> dict[str, str]:
         """Return the state of each task of a run, and the given one as that of the run."""
         return {name: one["state"] for name, one in self.tasks(run).items()} | {"run": state}
