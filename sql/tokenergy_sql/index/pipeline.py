@@ -42,6 +42,9 @@ _TABLES_KEY = "made"
 GONE = "gone"
 """Cause of an hour that lost a derived file, while its inputs are what they were."""
 
+NEW = "new"
+"""Cause of an hour that is derived for the first time."""
+
 Progress = Callable[[str], None]
 
 
@@ -208,7 +211,7 @@ def _all_hours(lake: Lake, usage: pa.Table) -> set[int]:
 def _causes(lake: Lake, hour: int, before: Inputs | None, now: Inputs) -> list[str]:
     """Return why an hour is stale, or nothing: see `Indexed.causes`."""
     if before is None:
-        return ["new"]
+        return [NEW]
     kinds = {*before, *now} - {_TABLES_KEY, sitehistory.KEY}
     changed = sorted(kind for kind in kinds if before.get(kind) != now.get(kind))
     if not changed and _tables_of(lake, hour) != before.get(_TABLES_KEY):
@@ -265,6 +268,13 @@ def _index_jobs(
     for hour in sorted({*by_hour, *lake.hours("job_index")}):
         record.write("job_index", rows.take(pa.array(by_hour.get(hour, []), pa.int64())), hour)
     return len(rows)
+
+
+def missing_tables(lake: Lake, hour: int) -> list[str]:
+    """Return the derived tables of an hour that had a file when it was last derived."""
+    recorded, _ = revisions.read_hours(lake)
+    made = recorded.get(hour, {}).get(_TABLES_KEY, "").split(",")
+    return sorted({*made}.difference(_tables_of(lake, hour).split(",")))
 
 
 def stale(lake: Lake, site: Site, hours: Iterable[int] | None = None) -> dict[int, list[str]]:
