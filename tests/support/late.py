@@ -38,10 +38,12 @@ def fleet(root: Path, without: Collection[tuple[str, int]] = ()) -> LakeBuilder:
             if (node, hour_us) not in without:
                 readings(builder, node, hour_us)
         builder.job(f"job {node}", f"{node} A", T0 + 10 * S, HOURS[-1] + 250 * S, node=node)
-        for kind, step in (("generated", 7), ("prompt_computed", 30), ("prompt_external", 3)):
+        role = "decode" if node == "n2" else None
+        for kind, step in (("generated", 7), ("prompt_computed", 30)):
             stamps = [h + s * S for h in HOURS for s in range(0, 101, 5)]
             values = [(ts, step * number) for number, ts in enumerate(stamps)]
-            builder.tokens(f"job {node}", values, kind=kind, source_id=node, node=node)
+            of = {"source_id": node, "node": node, "role": role}
+            builder.tokens(f"job {node}", values, kind=kind, **of)
     return builder
 
 

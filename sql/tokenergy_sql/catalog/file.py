@@ -32,6 +32,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES, Table
 from tokenergy_collectors.lake.paths import partition
+from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import files_of, quarantined_table, select_listed
@@ -126,9 +127,11 @@ def select_pattern(root: str, table: Table) -> str:
 
 
 def _write_empty(root: Path, table: Table) -> None:
-    """Write the empty file that a table's pattern always matches, unless it exists."""
+    """Write the empty file that a table's pattern always matches, unless there is a sound one."""
     path = root / f".empty-{table.name}" / partition(FIRST_US) / f"{table.name}.parquet"
-    if not path.exists():
+    try:
+        columns_of(path, table)
+    except (FileNotFoundError, BrokenFileError):
         write_parquet(table.schema().empty_table(), path, table)
 
 

@@ -70,7 +70,7 @@ def due(lake: Lake, site: Site, hours: Sequence[int]) -> list[Due]:
     sources = (
         _of_files(lake, hours, broken),
         _of_segments(lake, hours, broken),
-        _of_books(lake, site, hours),
+        _of_books(lake, site, hours, broken),
     )
     for hour_us, state, what in (one for source in sources for one in source):
         found.setdefault((hour_us, state), set()).add(what)
@@ -94,7 +94,7 @@ def _of_files(lake: Lake, hours: Sequence[int], broken: Iterable[Path]) -> Itera
     for path in map(Path, unmade(lake, DERIVED)):
         hour_us = hour_of_path(path)
         if hour_us in lost and not (path.parts[0] == "segment" and lost[hour_us]):
-            yield hour_us, "torn", f"{_name(path)} was damaged"
+            yield hour_us, "torn", f"{_name(path)} is missing"
     for hour_us, nodes in lost.items():
         for node in nodes:
             yield hour_us, "lost", f"segments of {node}"
@@ -141,15 +141,19 @@ def _is_moment(lake: Lake, inventory: Inventory, one: Compared) -> bool:
     return few and max(stamps, default=0) - min(stamps, default=0) < _TOGETHER_US
 
 
-def _of_books(lake: Lake, site: Site, hours: Iterable[int]) -> Iterator[_One]:
+def _of_books(
+    lake: Lake, site: Site, hours: Sequence[int], broken: Iterable[Path]
+) -> Iterator[_One]:
+    """Yield what makes the books of hours stale, and derived tables that are missing."""
+    unreadable = {hour_of_path(path) for path in broken if path.parents[2].name == "segment"}
     for hour_us, causes in stale(lake, site, hours).items():
         for cause in causes:
             if cause == NEW:
                 yield hour_us, "missed", "books"
-            elif cause == GONE:
-                for table in missing_tables(lake, hour_us) or ["a derived file"]:
-                    yield hour_us, "torn", f"{table} is missing"
-            elif cause == "segments":
+            elif cause == "segments" and hour_us not in unreadable:
                 yield hour_us, "torn", "segments are newer than the books"
-            else:
+            elif cause not in (GONE, "segments"):
                 yield hour_us, "stale", cause
+    for hour_us, tables in missing_tables(lake, hours).items():
+        for table in tables:
+            yield hour_us, "torn", f"{table} is missing"

@@ -270,11 +270,14 @@ def _index_jobs(
     return len(rows)
 
 
-def missing_tables(lake: Lake, hour: int) -> list[str]:
-    """Return the derived tables of an hour that had a file when it was last derived."""
+def missing_tables(lake: Lake, hours: Iterable[int]) -> dict[int, list[str]]:
+    """Return the derived tables that had a file of an hour when it was last derived, by hour."""
     recorded, _ = revisions.read_hours(lake)
-    made = recorded.get(hour, {}).get(_TABLES_KEY, "").split(",")
-    return sorted({*made}.difference(_tables_of(lake, hour).split(",")))
+    made = {hour: recorded.get(hour, {}).get(_TABLES_KEY, "").split(",") for hour in hours}
+    return {
+        hour: sorted({*tables}.difference(_tables_of(lake, hour).split(",")))
+        for hour, tables in made.items()
+    }
 
 
 def stale(lake: Lake, site: Site, hours: Iterable[int] | None = None) -> dict[int, list[str]]:
