@@ -25,7 +25,7 @@ def readings(builder: LakeBuilder, node: str, hour_us: int) -> None:
 
 
 def fleet(root: Path, without: Collection[tuple[str, int]] = ()) -> LakeBuilder:
-    """Two nodes of a board each, with jobs that serve in all hours.
+    """Two nodes of a board each, with jobs that serve in all hours; a third in the first hour.
 
     Args:
         root: of the lake.
@@ -38,13 +38,23 @@ def fleet(root: Path, without: Collection[tuple[str, int]] = ()) -> LakeBuilder:
             if (node, hour_us) not in without:
                 readings(builder, node, hour_us)
         builder.job(f"job {node}", f"{node} A", T0 + 10 * S, HOURS[-1] + 250 * S, node=node)
-        role = "decode" if node == "n2" else None
         for kind, step in (("generated", 7), ("prompt_computed", 30)):
             stamps = [h + s * S for h in HOURS for s in range(0, 101, 5)]
             values = [(ts, step * number) for number, ts in enumerate(stamps)]
-            of = {"source_id": node, "node": node, "role": role}
-            builder.tokens(f"job {node}", values, kind=kind, **of)
+            builder.tokens(f"job {node}", values, kind=kind, source_id=node, node=node)
+    decoding(builder)
     return builder
+
+
+def decoding(builder: LakeBuilder) -> None:
+    """A server that only generates, for ten minutes of the first hour."""
+    of = {"node": "n3", "source_id": "n3"}
+    builder.device("n3 A", node="n3")
+    builder.power("n3 A", level(400_000, T0, T0 + 600 * S, S), node="n3")
+    builder.job("job n3", "n3 A", T0, T0 + 600 * S, node="n3")
+    for kind, rate in (("prompt_external", 4_000), ("generated", 800)):
+        values = [(T0 + s * S, rate * s) for s in range(0, 601, 5)]
+        builder.tokens("job n3", values, kind=kind, **of)
 
 
 def books(lake: Lake, hours: list[int] | None = None) -> None:
