@@ -159,7 +159,7 @@ def _index(
     lake: Lake, site: Site, hours: Sequence[int], progress: Callable[[str], None]
 ) -> Indexed:
     """Index the stale hours among some; do nothing if there are none."""
-    due = {*stale(lake, site, hours)}
+    due = {*stale(lake, site, hours)} if hours else set[int]()
     due |= {hour for path in unmade(lake, ("job_index",)) if (hour := hour_of_path(Path(path)))}
     due &= {*hours}
     if not due:

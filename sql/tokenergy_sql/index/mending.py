@@ -40,7 +40,7 @@ def set_aside_damaged(
     found = list(damaged(lake, tables, hours, rows=rows))
     for path, reason in found:
         lake.set_aside(path, reason)
-    return [path for path, _ in found]
+    return [path for path, _ in found if not path.exists()]
 
 
 def lost_nodes(lake: Lake, hour_us: int) -> list[str]:
