@@ -12,10 +12,11 @@ from tests.support.books import run
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
 from tests.support.late import DERIVED, HOURS, Damage, books, cut, derived, fleet, flip, readings
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.quarantine import quarantined
+from tokenergy_collectors.lake.quarantine import DamagedError, quarantined
 from tokenergy_sql import steps
 from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.index.healing import Healed, heal
+from tokenergy_sql.index.mending import mending
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.revisions import revisions
 
@@ -235,3 +236,15 @@ def test_late_readings_of_an_hour_with_damage(lake: Lake, whole: dict[str, bytes
     found = {n: d for n, d in derived(lake).items() if not n.startswith("load_")}
     assert found == {n: d for n, d in whole.items() if not n.startswith("load_")}
     assert [finding.name for finding in run_checks(lake) if finding.breach] == []
+
+
+def test_a_disk_that_fails_again_ends_the_run(lake: Lake) -> None:
+    path = file_of(lake, "ledger")
+    data = path.read_bytes()
+
+    def write_damage(_: object) -> None:
+        path.write_bytes(data[:-20])
+        raise DamagedError(path, "cut off")
+
+    with pytest.raises(DamagedError, match="cut off"):
+        mending(lake, [T0], write_damage, [])
