@@ -99,7 +99,9 @@ class Lake:
         else:
             folders = (base / partition(hour) for hour in hours)
         found = (path for folder in folders for path in _files_in(folder))
-        return sorted(path for path in found if node is None or node_of(path) == node)
+        # As text: to compare paths part by part takes ten times as long, and the parts that may
+        # differ have one length in all of them.
+        return sorted((p for p in found if node is None or node_of(p) == node), key=str)
 
     def nodes(self, table: str, hour_us: int) -> list[str]:
         """Return the nodes that have files of a table in an hour, sorted."""

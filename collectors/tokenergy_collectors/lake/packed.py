@@ -32,7 +32,7 @@ FOLDER = "cache/packed"
 TABLES = ("jobs", "device")
 """Tables that are packed."""
 
-_MANY = 16
+_MANY = 4
 """A day with fewer files is read as it is."""
 
 _KEPT_S = 86_400.0
