@@ -282,6 +282,10 @@ def test_the_grid_shows_it(story: Story) -> None:
         for task in TASKS - {"run", "aggregate[0]"} | {"aggregate"}:
             badge = page.locator(f"[data-testid='grid-next-{task}']")
             sync_api.expect(badge).to_be_visible(timeout=60_000)
+        page.locator("[data-resize-handle]").focus()
+        for _ in range(3):  # all runs, not only the last two
+            page.keyboard.press("ArrowRight")
+        sync_api.expect(page.locator("[data-testid='grid-late-heal']")).to_be_visible()
         page.wait_for_load_state("networkidle")
         if place := os.environ.get("TOKENERGY_GRID_PICTURE"):
             page.screenshot(path=place)

@@ -16,7 +16,6 @@ from pathlib import Path
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import node_of, parse_raw_name
-from tokenergy_collectors.lake.quarantine import QUARANTINE, set_aside
 from tokenergy_collectors.lake.reading import BrokenFileError, note_of
 from tokenergy_transforms.inventory import Inventory
 
@@ -181,29 +180,12 @@ def made_from(
     return MadeFrom(window_us, folders.around(node, hour_us), digest)
 
 
-def _note(path: Path) -> str | None:
+def told_by(path: Path) -> MadeFrom | None:
+    """Return what a file of segments says; None if it is missing, damaged or does not say it."""
     try:
-        return note_of(path, KEY)
+        return MadeFrom.parse(note_of(path, KEY))
     except (BrokenFileError, FileNotFoundError):  # whatever it held, it is to be made again
         return None
-
-
-def window_beside(lake: Lake, node: str, hour_us: int) -> int | None:
-    """Return the window that damaged segments had, which were set aside; None if there are none.
-
-    If their file does not say it any more, it is that of the segments beside them: of the same
-    node, then of other nodes.
-    """
-    path = lake.derived("segment", hour_us, node)
-    if path.name not in set_aside(lake.root, path.parent):
-        return None
-    copies = (lake.root / QUARANTINE / path.relative_to(lake.root)).parent.glob(f"{path.name}*")
-    beside = (lake.derived("segment", hour_us + step, node) for step in (-HOUR_US, HOUR_US))
-    for other in (*sorted(copies), *beside, *lake.files("segment", [hour_us])):
-        told = MadeFrom.parse(_note(other))
-        if told is not None and told.window_us:
-            return told.window_us
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +231,7 @@ def compare(
         if node not in folders.nodes(hour_us):
             continue
         path = lake.derived("segment", hour_us, node)
-        before = MadeFrom.parse(_note(path)) if path.exists() else None
+        before = told_by(path) if path.exists() else None
         now = made_from(folders, inventory, node, hour_us, before.window_us if before else 0)
         if before is not None:
             now = looking_until(now, folders, node, hour_us, before.until_us)
@@ -301,7 +283,7 @@ def removed(lake: Lake, folders: PowerFolders, hour_us: int) -> list[Removed]:
     """
     found = []
     for node in lake.nodes("segment", hour_us):
-        before = MadeFrom.parse(_note(lake.derived("segment", hour_us, node)))
+        before = told_by(lake.derived("segment", hour_us, node))
         here = folders.all_around(node, hour_us)
         # Segments that do not say what they were made from are not known to have had readings.
         if before is not None and not here.issuperset(before.files):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake.contract import TABLES
-from tokenergy_collectors.lake.reading import BrokenFileError, columns_of, read_columns
+from tokenergy_collectors.lake.footers import Footers
+from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 
 if TYPE_CHECKING:
     from tokenergy_collectors.lake.lake import Lake
@@ -25,13 +26,14 @@ def damaged(
         lake: the lake.
         tables: names of tables.
         hours: starts of the hours to look at (us UTC); all hours if None.
-        rows: read all rows; else only the Parquet footers, which is enough to find files that were
-            cut off.
+        rows: read all rows; else only the Parquet footers of files that are new or were touched
+            (see `footers`), which is enough to find those that were cut off.
 
     Raises:
         UserError: a file cannot be read.
     """
     chosen = None if hours is None else list(hours)
+    footers = Footers(lake.root)
     for table in tables:
         spec = TABLES[table]
         for path in lake.files(table, chosen):
@@ -39,8 +41,9 @@ def damaged(
                 if rows:
                     read_columns(path, spec, spec.column_names)
                 else:
-                    columns_of(path, spec)
+                    footers.columns(path, spec)
             except BrokenFileError as error:
                 yield path, str(error)
             except FileNotFoundError:  # another process moved it
                 continue
+    footers.save()

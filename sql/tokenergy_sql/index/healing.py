@@ -7,7 +7,7 @@ had nothing been late, and what was done. A second call does nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,14 +108,28 @@ def heal(
         UserError: CUDA was asked for and cannot be used, or a file cannot be reached or written.
     """
     hours = hours_between(lake, since_us, until_us)
+    return heal_hours(lake, site, hours, window_us, device, progress, rows=rows)
+
+
+def heal_hours(
+    lake: Lake,
+    site: Site,
+    hours: Sequence[int],
+    window_us: int = DEFAULT_WINDOW_US,
+    device: Device = "cpu",
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    rows: bool = False,
+) -> Healed:
+    """Heal as `heal` does, but chosen hours (starts, microseconds UTC)."""
     moved = set_aside_damaged(lake, hours, DERIVED, rows=rows)
-    found = aggregate_outdated(lake, hours, window_us, device, progress)
+    found = aggregate_outdated(lake, [*hours], window_us, device, progress)
     done = _index(lake, site, hours, progress)
     names = {path.relative_to(lake.root).as_posix() for path in moved} | {*done.set_aside}
     profiled = _profile(lake, hours, device, progress)
     return Healed(
         hours=len(hours),
-        aggregated=tuple((one.hour_us, one.node) for one in found.done),
+        aggregated=tuple((one.hour_us, one.node) for one in found.done if one.segments),
         causes=done.causes,
         profiled=profiled,
         set_aside=tuple(sorted(names)),
@@ -141,9 +155,11 @@ def unmade(lake: Lake, tables: Iterable[str]) -> list[str]:
     return [row["file"] for row in quarantined(lake.root) if row["table"] in wanted]
 
 
-def _index(lake: Lake, site: Site, hours: list[int], progress: Callable[[str], None]) -> Indexed:
+def _index(
+    lake: Lake, site: Site, hours: Sequence[int], progress: Callable[[str], None]
+) -> Indexed:
     """Index the stale hours among some; do nothing if there are none."""
-    due = {*stale(lake, site, hours)}
+    due = {*stale(lake, site, hours)} if hours else set[int]()
     due |= {hour for path in unmade(lake, ("job_index",)) if (hour := hour_of_path(Path(path)))}
     due &= {*hours}
     if not due:
@@ -152,7 +168,7 @@ def _index(lake: Lake, site: Site, hours: list[int], progress: Callable[[str], N
 
 
 def _profile(
-    lake: Lake, hours: list[int], device: Device, progress: Callable[[str], None]
+    lake: Lake, hours: Sequence[int], device: Device, progress: Callable[[str], None]
 ) -> tuple[int, ...]:
     """Make the load profiles again that were set aside; return their hours.
 

@@ -40,7 +40,7 @@ def set_aside_damaged(
     found = list(damaged(lake, tables, hours, rows=rows))
     for path, reason in found:
         lake.set_aside(path, reason)
-    return [path for path, _ in found]
+    return [path for path, _ in found if not path.exists()]
 
 
 def lost_nodes(lake: Lake, hour_us: int) -> list[str]:
@@ -81,13 +81,15 @@ def mending(
         moved: gets where the damaged files were.
 
     Raises:
-        DamagedError: a damaged file cannot be moved.
+        DamagedError: a damaged file cannot be moved, or is damaged again: the disk fails.
     """
     chosen = None if hours is None else set(hours)
     while True:
         try:
             return run(chosen)
         except DamagedError as error:
+            if error.path in moved:
+                raise
             lake.set_aside(error.path, error.reason)
             if error.path.exists():
                 raise

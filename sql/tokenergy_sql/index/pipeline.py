@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
-from tokenergy_collectors.lake.paths import hour_of, partition
+from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.version import write_format
 from tokenergy_sql.catalog.file import unusable, write_catalog
 from tokenergy_sql.catalog.reading import heal
 from tokenergy_sql.index import modelrun, phases, sitehistory
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
+from tokenergy_sql.index.jobfiles import write_job_files
 from tokenergy_sql.index.mending import lost_line, lost_nodes, mending, set_aside_damaged
 from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
 from tokenergy_sql.index.site import Site
@@ -41,6 +42,9 @@ _TABLES_KEY = "made"
 
 GONE = "gone"
 """Cause of an hour that lost a derived file, while its inputs are what they were."""
+
+NEW = "new"
+"""Cause of an hour that is derived for the first time."""
 
 Progress = Callable[[str], None]
 
@@ -138,8 +142,9 @@ def _index(
         record.manifest.hours.update({str(hour): why for hour, why in causes.items()})
         held = allocations(lake)
         usage = heal(lake, lambda: Usage.of(lake, progress, held))
-        recorded, file_digests = revisions.read_hours(lake)
-        history = SiteHistory(site, recorded, revisions.read_constants(lake))
+        found = revisions.read_recorded(lake)
+        recorded, file_digests = found.hours, found.files
+        history = SiteHistory(site, recorded, found.constants)
         reader = _reader(lake, history, usage, held, file_digests)
         examined = sorted(_all_hours(lake, usage.rows) if hours is None else set(hours))
         try:
@@ -208,7 +213,7 @@ def _all_hours(lake: Lake, usage: pa.Table) -> set[int]:
 def _causes(lake: Lake, hour: int, before: Inputs | None, now: Inputs) -> list[str]:
     """Return why an hour is stale, or nothing: see `Indexed.causes`."""
     if before is None:
-        return ["new"]
+        return [NEW]
     kinds = {*before, *now} - {_TABLES_KEY, sitehistory.KEY}
     changed = sorted(kind for kind in kinds if before.get(kind) != now.get(kind))
     if not changed and _tables_of(lake, hour) != before.get(_TABLES_KEY):
@@ -241,8 +246,6 @@ def _index_jobs(
     lake: Lake, history: SiteHistory, held: pa.Table, usage: Usage, record: Recorder
 ) -> int:
     """Write the jobs' index; return how many jobs it has."""
-    import pyarrow as pa
-
     with modelrun.connect(lake, held) as con:
         modelrun.create_parameters(con, 0, "")
         # For what is unknown beyond the derived hours; each of those has constants of its own.
@@ -259,12 +262,18 @@ def _index_jobs(
             "SELECT found.*, facts.* EXCLUDE (job_id, running, emulated), told.* EXCLUDE (job_id) "
             "FROM found JOIN job_facts AS facts USING (job_id) JOIN told USING (job_id)"
         ).to_arrow_table()
-    by_hour: dict[int, list[int]] = {}
-    for place, start_us in enumerate(rows["start_us"].to_pylist()):
-        by_hour.setdefault(hour_of(start_us), []).append(place)
-    for hour in sorted({*by_hour, *lake.hours("job_index")}):
-        record.write("job_index", rows.take(pa.array(by_hour.get(hour, []), pa.int64())), hour)
+    write_job_files(lake, rows, record)
     return len(rows)
+
+
+def missing_tables(lake: Lake, hours: Iterable[int]) -> dict[int, list[str]]:
+    """Return the derived tables that had a file of an hour when it was last derived, by hour."""
+    recorded = revisions.read_recorded(lake).hours
+    made = {hour: recorded.get(hour, {}).get(_TABLES_KEY, "").split(",") for hour in hours}
+    return {
+        hour: sorted({*tables}.difference(_tables_of(lake, hour).split(",")))
+        for hour, tables in made.items()
+    }
 
 
 def stale(lake: Lake, site: Site, hours: Iterable[int] | None = None) -> dict[int, list[str]]:
@@ -277,9 +286,10 @@ def stale(lake: Lake, site: Site, hours: Iterable[int] | None = None) -> dict[in
     """
     held = allocations(lake)
     usage = heal(lake, lambda: Usage.of(lake, held=held))
-    recorded, file_digests = revisions.read_hours(lake)
-    history = SiteHistory(site, recorded, revisions.read_constants(lake))
-    reader = _reader(lake, history, usage, held, file_digests)
+    found = revisions.read_recorded(lake)
+    recorded = found.hours
+    history = SiteHistory(site, recorded, found.constants)
+    reader = _reader(lake, history, usage, held, found.files)
     known = _all_hours(lake, usage.rows)
     wanted = known if hours is None else known.intersection(hours)
     causes = {

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import partition
-from tokenergy_transforms.provenance import Compared, compare, window_beside
+from tokenergy_collectors.lake.quarantine import QUARANTINE, set_aside
+from tokenergy_transforms.provenance import Compared, compare, told_by
 
 if TYPE_CHECKING:
     from tokenergy_transforms.aggregate import Aggregated
@@ -81,4 +83,13 @@ def _window_us(lake: Lake, one: Compared) -> int | None:
     """Return the window that segments had; None if they are new, or do not say."""
     if one.before is not None:
         return one.before.window_us or None
-    return window_beside(lake, one.node, one.hour_us)
+    path = lake.derived("segment", one.hour_us, one.node)
+    if path.name not in set_aside(lake.root, path.parent):
+        return None
+    # If a damaged file does not say it any more, it is that of the segments beside it: of the same
+    # node, then of other nodes.
+    copies = (lake.root / QUARANTINE / path.relative_to(lake.root)).parent.glob(f"{path.name}*")
+    hours = (one.hour_us - HOUR_US, one.hour_us + HOUR_US)
+    beside = (lake.derived("segment", hour_us, one.node) for hour_us in hours)
+    told = map(told_by, (*sorted(copies), *beside, *lake.files("segment", [one.hour_us])))
+    return next((made.window_us for made in told if made and made.window_us), None)
