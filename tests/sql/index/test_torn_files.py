@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -202,9 +203,11 @@ def test_segments_without_readings_are_lost_and_nothing_else(lake: Lake) -> None
     assert "segments of n1 were damaged and cannot be derived again" in "\n".join(done.lines())
     rest = {other: data for other, data in before.items() if other != name}
     assert derived(lake) == rest, "the books of the hour stay"
-    code, lines = run(lake.root, "stale", "--hour", "2026-01-15T08")
+    code, lines = run(lake.root, "stale", "--hour", "2026-01-15T08", "--format", "json")
     assert code == 1
-    assert "lost" in "\n".join(lines)
+    what = {"state": "lost", "what": ["segments of n1"], "heals": False}
+    assert json.loads("\n".join(lines)) == [{"hour": "2026-01-15T08", **what}]
+    assert not healed(lake).changed
     steps.index_hours(lake.root, HOURS[:-1], None, rebuild_all=True)
     assert derived(lake) == rest
     for file in aside:
