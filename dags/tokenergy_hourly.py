@@ -11,30 +11,18 @@ Airflow parses this file every few seconds. How to deploy it: docs/airflow.md.
 
 from __future__ import annotations
 
+import itertools
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, Param, Variable, task
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Asset, AssetAlias, CronDataIntervalTimetable, Param, Variable, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from tokenergy_sql.scheduled.settings import hour_of_run, schedule_of, settle
 
-def delay_minutes(text: str) -> int:
-    """Return how many minutes after its end an hour is processed.
-
-    It must exceed the collectors' `roll_s` (5 minutes by default): the last window of an hour
-    needs the first reading of the next, which is in the lake once its file is closed.
-
-    Raises:
-        ValueError: the text is not a whole number from 1 to 59.
-    """
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 59:
-        raise ValueError(f"TOKENERGY_DELAY_MINUTES={text!r}: expected a whole number from 1 to 59")
-    return int(text)
-
-
-DELAY = timedelta(minutes=delay_minutes(os.environ.get("TOKENERGY_DELAY_MINUTES", "10")))
-HOUR = timedelta(hours=1)
+SCHEDULE = schedule_of(os.environ)
 ROWS_SHOWN = 20
 
 ASSETS = [
@@ -44,6 +32,9 @@ ASSETS = [
         *("job_hour_index", "job_efficiency", "phase_block", "phase_role", "job_index"),
     )
 ]
+
+HEALED = AssetAlias("tokenergy_healed", group="tokenergy")
+"""Gets the events of hours that were derived again, for the same assets."""
 
 PARAMS = {
     "lake": Param(
@@ -63,89 +54,109 @@ PARAMS = {
         type=["null", "string"],
         description="Report file. If empty: LAKE-report/index.html, beside the lake.",
     ),
+    "heal_days": Param(
+        3,
+        type="integer",
+        minimum=0,
+        maximum=366,
+        description="Late, missed and damaged hours of so many days before are derived again.",
+    ),
 }
 
 
-def hour_of_run(logical_date: datetime | None, run_after: datetime, now: datetime) -> datetime:
-    """Return the start of the hour that a run processes.
+def alert(context: Any) -> None:
+    """Tell in the log, and at the webhook if there is one, that a task or the run failed."""
+    from tokenergy_sql.scheduled.alerts import alert_of, tell
 
-    It is the hour that contains the logical date; for a run without one, the last hour that was
-    complete when the run was triggered.
+    tell(alert_of(context), os.environ)
 
-    Raises:
-        AirflowFailException: the hour may not be complete yet.
-    """
-    moment = run_after - DELAY - HOUR if logical_date is None else logical_date
-    hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    complete = hour + HOUR + DELAY
-    if now < complete:
-        raise AirflowFailException(
-            f"hour {hour:%Y-%m-%dT%H}: may be incomplete until {complete:%Y-%m-%dT%H:%M} UTC; "
-            "trigger with a logical date in an earlier hour, "
-            "or without one for the last complete hour"
-        )
-    return hour
+
+def mail(context: Any) -> None:
+    """Send the same by mail, through Airflow's connection `smtp_default`."""
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    from tokenergy_sql.scheduled.alerts import alert_of
+
+    # The texts go in as values: a template with a job's name in it would run what it says.
+    send = SmtpNotifier(
+        to=SCHEDULE.mail_to,
+        from_email=SCHEDULE.mail_from,
+        subject="{{ alert.title }}",
+        html_content="{{ alert.page() }}",
+    )
+    send({**context, "alert": alert_of(context)})
+
+
+# `alert` last, so that the reason is the last line of the log.
+TELL: list[Any] = [mail, alert] if SCHEDULE.mail_to else [alert]
 
 
 @task(retries=0)
 def settings(**context: Any) -> dict[str, Any]:
     """Work out the settings of the run once and hand them to the other tasks."""
-    from pathlib import Path
-
-    from tokenergy_collectors.base.errors import UserError
-    from tokenergy_collectors.lake import Lake
-    from tokenergy_sql.index.site import load_site
-    from tokenergy_transforms.cuts import parse_window
-
-    params, run = context["params"], context["dag_run"]
-    hour = hour_of_run(run.logical_date, run.run_after, datetime.now(UTC))
-    place = params["lake"] or Variable.get("tokenergy_lake", default=None)
-    place = place or os.environ.get("TOKENERGY_LAKE")
-    if not place:
-        raise UserError(
-            "no lake: expected its path in the parameter lake, the Variable tokenergy_lake "
-            "or the environment variable TOKENERGY_LAKE"
-        )
-    root = Lake(place).root.resolve()
-    load_site(Path(params["site"]) if params["site"] else None, root)
-    settled = {
-        "lake": str(root),
-        "hour": f"{hour:%Y-%m-%dT%H}",
-        "hour_us": int(hour.timestamp()) * 1_000_000,
-        "window_us": parse_window(params["window"]),
-        "device": params["device"],
-        "site": params["site"],
-        "report": params["report"] or f"{root}-report/index.html",
-    }
+    run = context["dag_run"]
+    hour = hour_of_run(run.logical_date, run.run_after, datetime.now(UTC), SCHEDULE.delay)
+    place = context["params"]["lake"] or Variable.get("tokenergy_lake", default=None)
+    settled = settle(context["params"], place or os.environ.get("TOKENERGY_LAKE"), hour)
     print(" ".join(f"{name}={value}" for name, value in settled.items()))
     return settled
 
 
-@task
-def nodes(settled: dict[str, Any]) -> list[str]:
-    """List the nodes that have readings of the hour."""
-    from tokenergy_collectors.lake import Lake
-    from tokenergy_transforms.aggregate import worklist
+# The main line goes on if this fails: an hour that cannot be healed must not stop those after it.
+@task(execution_timeout=SCHEDULE.run_limit, max_active_tis_per_dag=1, outlets=[HEALED])
+def heal(settled: dict[str, Any], outlet_events: Any = None) -> None:
+    """Derive late, missed and damaged hours of the last days again, and check them."""
+    from pathlib import Path
 
-    found = [node for _, node in worklist(Lake(settled["lake"]), [settled["hour_us"]])]
-    print(f"hour {settled['hour']}: {len(found)} nodes")
+    from tokenergy_transforms.arrowmemory import take_from_system
+
+    take_from_system()
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.index.site import load_site
+    from tokenergy_sql.scheduled.healing import heal_and_check
+
+    lake = Lake(settled["lake"])
+    site = load_site(Path(settled["site"]) if settled["site"] else None, lake.root)
+    done = heal_and_check(
+        *(lake, site, settled["heal_from_us"], settled["hour_us"]),
+        *(settled["window_us"], settled["device"], ROWS_SHOWN),
+    )
+    if done.failed:
+        raise AirflowFailException(f"healed hours fail their checks: {', '.join(done.failed)}")
+    for hour, asset in itertools.product(done.names, ASSETS):
+        outlet_events[HEALED].add(asset, extra={"lake": settled["lake"], "hour": hour})
+
+
+# It waits for `heal`, however that ends, but not for settings that failed.
+@task(trigger_rule="all_done_min_one_success")
+def batches(settled: dict[str, Any]) -> list[list[str]]:
+    """Put the nodes that have readings of the hour into a few batches of about equal bytes."""
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_transforms.batching import batches_of
+
+    found = batches_of(Lake(settled["lake"]), settled["hour_us"])
+    print(f"hour {settled['hour']}: {sum(map(len, found)):,} nodes in {len(found)} batches")
     return found
 
 
-@task(map_index_template="{{ task.op_kwargs['node'] }}")
-def aggregate(settled: dict[str, Any], node: str) -> None:
-    """Integrate one node's readings of the hour into energy segments."""
+@task(
+    map_index_template="from {{ task.op_kwargs['nodes'] | first }}",
+    doc_md="Integrate the readings of a batch of nodes into energy segments of the hour.",
+)
+def aggregate(settled: dict[str, Any], nodes: list[str]) -> None:
+    """Integrate the readings of a batch of nodes into energy segments of the hour."""
     from tokenergy_transforms.arrowmemory import take_from_system
 
     # Before anything imports pyarrow: the allocator is chosen at its first use.
     take_from_system()
     from tokenergy_collectors.lake import Lake
-    from tokenergy_transforms import aggregate as transform
+    from tokenergy_transforms.batching import aggregate_nodes
 
-    done = transform.aggregate(
-        Lake(settled["lake"]), settled["hour_us"], node, settled["window_us"], settled["device"]
+    done = aggregate_nodes(
+        *(Lake(settled["lake"]), settled["hour_us"], nodes),
+        *(settled["window_us"], settled["device"]),
     )
-    print(f"{node}: {done.readings:,} readings -> {done.segments:,} segments ({done.backend})")
+    print(done.line())
 
 
 # In parallel with the books, which do not need it. `none_failed`: it runs for an hour without data
@@ -224,19 +235,31 @@ with DAG(
     "tokenergy_hourly",
     description="Energy per token, job by job, for each hour once its files are complete.",
     doc_md=__doc__,
-    schedule=CronDataIntervalTimetable(f"{DELAY.seconds // 60} * * * *", timezone="UTC"),
+    schedule=CronDataIntervalTimetable(SCHEDULE.cron, timezone="UTC"),
     catchup=False,
     max_active_runs=1,
+    # A task that does not even notice its own time limit (stopped, or stuck in a system call) ends
+    # here: Airflow kills it, and the next hour runs.
+    dagrun_timeout=SCHEDULE.run_limit,
+    on_failure_callback=TELL,
     default_args={
+        "owner": "tokenergy",
         "retries": 2,
         "retry_delay": timedelta(minutes=1),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": SCHEDULE.task_limit,
+        "on_failure_callback": TELL,
     },
     params=PARAMS,
     tags=["tokenergy"],
 ) as dag:
     settled: Any = settings()  # at parse time not yet the dict, but a reference to it
-    aggregated = aggregate.partial(settled=settled).expand(node=nodes(settled))
-    aggregated >> index(settled) >> check(settled) >> report(settled)
-    aggregated >> load_profile(settled)
+    healed, listed = heal(settled), batches(settled)
+    aggregated = aggregate.partial(settled=settled).expand(nodes=listed)
+    reported, profiled = report(settled), load_profile(settled)
+    healed >> listed
+    aggregated >> index(settled) >> check(settled) >> reported
+    aggregated >> profiled
+    # Only the last tasks decide what becomes of a run: this one, since `heal` is not among them.
+    [healed, reported, profiled] >> EmptyOperator(task_id="done", trigger_rule="none_failed")

@@ -120,7 +120,8 @@ def cli_page() -> str:
         "| exit code | meaning |",
         "| ---: | --- |",
         "| 0 | done |",
-        "| 1 | a check or a score failed, an upload is not complete, or NVML was lost |",
+        "| 1 | a check or a score failed, an hour is not up to date, an upload is not complete, or "
+        "NVML was lost |",
         "| 2 | an option, an input or the set-up (such as a missing driver) cannot be used; one "
         "line on standard error says why |",
     ]

@@ -16,7 +16,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.progress import progress_bar
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import partition
-from tokenergy_sql.index import newer
+from tokenergy_sql.index import newer, segments
 from tokenergy_sql.index.site import load_site
 from tokenergy_sql.terminal.arguments import (
     READINGS,
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from tokenergy_transforms.aggregate import Aggregated
     from tokenergy_transforms.inventory import Inventory
     from tokenergy_transforms.loadprofile.profile import Profiled
-
-DEFAULT_WINDOW_US = 1_000_000
-"""Window of segments that nobody chose a window for."""
 
 
 def aggregate_hours(
@@ -93,37 +90,21 @@ def _require_work(
         require_nodes(lake, nodes, known | {*inventory.last_hours})
 
 
-def aggregate_outdated(lake: Lake, hours: list[int] | None) -> list[Aggregated]:
+def aggregate_outdated(lake: Lake, hours: list[int] | None) -> None:
     """Aggregate the nodes and hours whose segments are missing or outdated; print a line if any.
 
     Segments keep their window; new ones get the default. Another line names the nodes and hours
     with newer readings that cannot be booked, since the earlier ones are gone.
     """
-    from tokenergy_transforms.aggregate import Aggregator, worklist
-    from tokenergy_transforms.inventory import read_inventory
-    from tokenergy_transforms.provenance import compare
-
-    inventory = read_inventory(lake)
-    by_window: dict[int, list[tuple[int, str]]] = {}
-    waiting: list[tuple[int, str]] = []
-    for one in compare(lake, inventory, worklist(lake, hours, inventory)):
-        if one.outdated:
-            window_us = one.before.window_us if one.before else 0
-            by_window.setdefault(window_us or DEFAULT_WINDOW_US, []).append((one.hour_us, one.node))
-        elif one.waiting:
-            waiting.append((one.hour_us, one.node))
-    done: list[Aggregated] = []
-    for window_us, work in sorted(by_window.items()):
-        done += Aggregator(lake, window_us, "cpu", inventory).run(work)
-    written = sum(1 for one in done if one.segments)
+    found = segments.aggregate_outdated(lake, hours)
+    written = sum(1 for one in found.done if one.segments)
     if written:
         what = "node-hour" if written == 1 else "node-hours"
         print(
             f"aggregate: {written} {what} first, whose readings or job edges are newer", flush=True
         )
-    if waiting:
-        print(newer.waiting_line(waiting), flush=True)
-    return done
+    if found.waiting:
+        print(newer.waiting_line(found.waiting), flush=True)
 
 
 def profile_hours(

@@ -18,10 +18,11 @@ class Airflow:
 
     home: Path
 
-    def run(
-        self, arguments: Sequence[str], env: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run Python with these arguments; return what came of it, both streams in stdout."""
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the environment of its processes: ours, without the settings of another Airflow.
+
+        The packages are found where this process finds them.
+        """
         ours = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "TOKENERGY"))}
         ours |= {
             "AIRFLOW_HOME": str(self.home),
@@ -32,9 +33,15 @@ class Airflow:
             ),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
+        return {**ours, **(more or {})}
+
+    def run(
+        self, arguments: Sequence[str], env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python with these arguments; return what came of it, both streams in stdout."""
         return subprocess.run(
             [sys.executable, *arguments],
-            env={**ours, **(env or {})},
+            env=self.environment(env),
             cwd=self.home,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -180,9 +180,10 @@ def made_from(
     return MadeFrom(window_us, folders.around(node, hour_us), digest)
 
 
-def _note(path: Path) -> str | None:
+def told_by(path: Path) -> MadeFrom | None:
+    """Return what a file of segments says; None if it is missing, damaged or does not say it."""
     try:
-        return note_of(path, KEY)
+        return MadeFrom.parse(note_of(path, KEY))
     except (BrokenFileError, FileNotFoundError):  # whatever it held, it is to be made again
         return None
 
@@ -230,7 +231,7 @@ def compare(
         if node not in folders.nodes(hour_us):
             continue
         path = lake.derived("segment", hour_us, node)
-        before = MadeFrom.parse(_note(path)) if path.exists() else None
+        before = told_by(path) if path.exists() else None
         now = made_from(folders, inventory, node, hour_us, before.window_us if before else 0)
         if before is not None:
             now = looking_until(now, folders, node, hour_us, before.until_us)
@@ -282,7 +283,7 @@ def removed(lake: Lake, folders: PowerFolders, hour_us: int) -> list[Removed]:
     """
     found = []
     for node in lake.nodes("segment", hour_us):
-        before = MadeFrom.parse(_note(lake.derived("segment", hour_us, node)))
+        before = told_by(lake.derived("segment", hour_us, node))
         here = folders.all_around(node, hour_us)
         # Segments that do not say what they were made from are not known to have had readings.
         if before is not None and not here.issuperset(before.files):

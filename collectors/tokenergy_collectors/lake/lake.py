@@ -16,6 +16,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import packed
 from tokenergy_collectors.lake.arrays import digest_of, scalar, to_batch
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
+from tokenergy_collectors.lake.damage import damaged
 from tokenergy_collectors.lake.footers import Footers
 from tokenergy_collectors.lake.paths import (
     PARTITIONS,
@@ -28,7 +29,7 @@ from tokenergy_collectors.lake.paths import (
     partition,
     raw_name,
 )
-from tokenergy_collectors.lake.quarantine import move_to_quarantine
+from tokenergy_collectors.lake.quarantine import DamagedError, move_to_quarantine
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.root import check_writable, prepare
 from tokenergy_collectors.lake.version import require_known
@@ -221,16 +222,10 @@ class Lake:
         """
         count = 0
         for table in tables:
-            spec = TABLES[table]
-            count += packed.remove_damaged(self.root, spec)
-            for path in self.files(table):
-                try:
-                    read_columns(path, spec, spec.column_names)
-                except BrokenFileError as error:
-                    self.quarantine(path, spec, str(error))
-                    count += 1
-                except FileNotFoundError:
-                    continue
+            count += packed.remove_damaged(self.root, TABLES[table])
+            for path, reason in damaged(self, [table]):
+                self.set_aside(path, reason)
+                count += 1
         return count
 
     def quarantine_misplaced(self) -> None:
@@ -248,12 +243,15 @@ class Lake:
         """Move a damaged raw file to quarantine, and log a warning.
 
         Raises:
-            UserError: it is a derived file, which can be made again.
+            DamagedError: it is a derived file. Readers leave those where they are: without one
+                their answer would be wrong. Who makes it again calls `set_aside`.
         """
         if spec.layer == "derived":
-            raise UserError(
-                f"{path}: is damaged: {reason}; remove the file and derive the hour again"
-            )
+            raise DamagedError(path, reason)
+        self.set_aside(path, reason)
+
+    def set_aside(self, path: Path, reason: str) -> None:
+        """Move a file of the lake that cannot be used to quarantine, and log a warning."""
         try:
             name = str(path.relative_to(self.root))
             outcome = f"moved to {move_to_quarantine(self.root, path, name, reason)}"

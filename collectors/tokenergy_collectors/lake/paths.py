@@ -52,6 +52,11 @@ def partition(hour_us: int) -> str:
     return datetime.fromtimestamp(hour_us // 1_000_000, UTC).strftime(_PARTITION)
 
 
+def show_hour(hour_us: int) -> str:
+    """Return the start of an hour as `--hour` takes it, for example `2026-01-31T07`."""
+    return datetime.fromtimestamp(hour_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H")
+
+
 def hour_of_folder(folder: Path) -> int | None:
     """Return the start (us UTC) of the hour that a folder holds; None if it is no hour folder."""
     return _hour_of(f"{folder.parent.name}/{folder.name}")

@@ -1,9 +1,11 @@
 """The quarantine: the folder for files that cannot be used, with the reason beside each.
 
-quarantine/TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet    a raw file that breaks the contract
+quarantine/TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet    a raw file that breaks the contract, or
+                                                         a derived file that is damaged
 quarantine/NODE-NAME.arrows                              a write-ahead log
 
-To use a repaired file again, move it back to where it was.
+To use a repaired file again, move it back to where it was. A derived file is made again from its
+inputs; the damaged one may be removed at any time.
 """
 
 from __future__ import annotations
@@ -13,11 +15,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.modes import make_folders, open_text
-from tokenergy_collectors.lake.paths import hour_of_folder
+from tokenergy_collectors.lake.paths import SUFFIX, hour_of_folder, show_hour
 
 QUARANTINE = "quarantine"
 _REASON = ".reason"
+
+
+class DamagedError(UserError):
+    """A derived file that is damaged: it can be set aside and made again.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        hour_us = hour_of_folder(path.parent)
+        of_hour = "" if hour_us is None else f" --hour {show_hour(hour_us)}"
+        super().__init__(
+            f"{path}: is damaged: {reason}; run `tokenergy heal{of_hour}`, which sets it aside and "
+            "derives it again"
+        )
+        self.path, self.reason = path, reason
 
 
 def move_to_quarantine(root: Path, path: Path, name: str, reason: str) -> Path:
@@ -50,17 +72,45 @@ def move_to_quarantine(root: Path, path: Path, name: str, reason: str) -> Path:
 def quarantined(root: Path) -> Iterator[dict[str, Any]]:
     """Yield the files in a lake's quarantine, sorted: table, hour_us, file, reason.
 
-    A collector's write-ahead log has neither a table nor an hour: both are None.
+    A collector's write-ahead log has neither a table nor an hour: both are None. A derived file
+    that has been made again is left out: nothing is missing.
     """
     folder = root / QUARANTINE
     for note in sorted(folder.rglob(f"*{_REASON}")):
         file = note.relative_to(folder).with_name(note.name.removesuffix(_REASON))
+        if _is_made_again(root, file):
+            continue
         try:
             reason = note.read_text("utf-8", errors="replace").strip()
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
         table, hour_us = _origin(file)
         yield {"table": table, "hour_us": hour_us, "file": str(file), "reason": reason}
+
+
+def set_aside(root: Path, folder: Path) -> set[str]:
+    """Return the names of the files that a folder of a lake had before they were set aside.
+
+    Args:
+        root: folder of the lake.
+        folder: of a table's hour, below it.
+    """
+    aside = root / QUARANTINE / folder.relative_to(root)
+    return {_name_before(path.name) for path in aside.glob(f"*{_REASON}")}
+
+
+def _name_before(name: str) -> str:
+    """Return the name that a file had in its table: without a number, or the ending of a reason."""
+    return name[: name.rindex(SUFFIX) + len(SUFFIX)] if SUFFIX in name else name
+
+
+def _is_made_again(root: Path, file: Path) -> bool:
+    table = TABLES.get(file.parts[0])
+    return (
+        table is not None
+        and table.layer == "derived"
+        and (root / file).with_name(_name_before(file.name)).exists()
+    )
 
 
 def _origin(file: Path) -> tuple[str | None, int | None]:

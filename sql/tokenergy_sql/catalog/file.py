@@ -35,6 +35,7 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.arrays import digest_of
 from tokenergy_collectors.lake.contract import TABLES, Table
 from tokenergy_collectors.lake.paths import partition
+from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import files_of, quarantined_table, select_listed
@@ -72,7 +73,7 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
     quarantined = quarantined_table(lake)
     of_what = _of_what(lake, held, quarantined)
     if _noted(path, of_what) == _read_note(lake) and all(
-        _empty_of(lake.root, table).exists() for table in TABLES.values()
+        _has_empty(lake.root, table) for table in TABLES.values()
     ):
         return path
     aside = lake.root / f".{NAME}.{os.getpid()}.tmp"
@@ -176,10 +177,17 @@ def select_pattern(root: str, table: Table) -> str:
 
 
 def _write_empty(root: Path, table: Table) -> None:
-    """Write the empty file that a table's pattern always matches, unless it exists."""
-    path = _empty_of(root, table)
-    if not path.exists():
-        write_parquet(table.schema().empty_table(), path, table)
+    """Write the empty file that a table's pattern always matches, unless there is a sound one."""
+    if not _has_empty(root, table):
+        write_parquet(table.schema().empty_table(), _empty_of(root, table), table)
+
+
+def _has_empty(root: Path, table: Table) -> bool:
+    try:
+        columns_of(_empty_of(root, table), table)
+    except (FileNotFoundError, BrokenFileError):
+        return False
+    return True
 
 
 def _empty_of(root: Path, table: Table) -> Path:

@@ -9,18 +9,26 @@ statement fails. `connecting.select_listed` says why it never mixes two files.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_collectors.lake.damage import damaged
 from tokenergy_collectors.lake.paths import PARTITIONS
+from tokenergy_collectors.lake.quarantine import DamagedError
+from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 
 if TYPE_CHECKING:
     import duckdb
 
 T = TypeVar("T")
+
+_PATH = re.compile(r"'([^']+\.parquet)'")
+"""The file that DuckDB names in an error."""
 
 _ATTEMPTS = 20
 """An index run replaces each file once, so a reader meets this only in an endless run."""
@@ -33,6 +41,7 @@ def read(lake: Lake, task: Callable[[], T]) -> T:
     """Run a task that only reads; run it again after a file was replaced under it, or damaged.
 
     Raises:
+        DamagedError: a derived file is damaged.
         duckdb.Error: the task fails for another reason.
     """
     import duckdb
@@ -43,7 +52,7 @@ def read(lake: Lake, task: Callable[[], T]) -> T:
         try:
             return task()
         except duckdb.Error as error:
-            if not _is_unreadable(error):
+            if not is_unreadable(error):
                 raise
             replaced = _is_replaced_since(lake, began_ns)
             if replaced and not failed:
@@ -53,6 +62,7 @@ def read(lake: Lake, task: Callable[[], T]) -> T:
             healed = not looked and _quarantine_damaged(lake)
             looked = True
             if not healed and not replaced:
+                _require_sound(lake, error)
                 raise
     return task()
 
@@ -64,6 +74,7 @@ def heal(lake: Lake, task: Callable[[], T]) -> T:
     damaged ones go to quarantine, and the task is run again without them.
 
     Raises:
+        DamagedError: a derived file is damaged.
         duckdb.Error: the task fails for another reason.
     """
     import duckdb
@@ -71,9 +82,36 @@ def heal(lake: Lake, task: Callable[[], T]) -> T:
     try:
         return task()
     except duckdb.Error as error:
-        if not _is_unreadable(error) or not _quarantine_damaged(lake):
+        if not is_unreadable(error):
+            raise
+        if not _quarantine_damaged(lake):
+            _require_sound(lake, error)
             raise
         return task()
+
+
+def _require_sound(lake: Lake, error: duckdb.Error) -> None:
+    """Return if no derived file is damaged; all rows are read unless DuckDB named the file.
+
+    Raises:
+        DamagedError: one is.
+    """
+    derived = [name for name, table in TABLES.items() if table.layer == "derived"]
+    for text in _PATH.findall(str(error)):
+        path = Path(text)
+        if path.is_relative_to(lake.root) and path.relative_to(lake.root).parts[0] in derived:
+            _require_footer(path, path.relative_to(lake.root).parts[0])
+    for path, reason in damaged(lake, derived):
+        raise DamagedError(path, reason)
+
+
+def _require_footer(path: Path, table: str) -> None:
+    try:
+        columns_of(path, TABLES[table])
+    except BrokenFileError as error:
+        raise DamagedError(path, str(error)) from None
+    except FileNotFoundError:  # replaced meanwhile
+        return
 
 
 def _quarantine_damaged(lake: Lake) -> bool:
@@ -81,7 +119,7 @@ def _quarantine_damaged(lake: Lake) -> bool:
     return bool(lake.quarantine_damaged(n for n, table in TABLES.items() if table.layer == "raw"))
 
 
-def _is_unreadable(error: duckdb.Error) -> bool:
+def is_unreadable(error: duckdb.Error) -> bool:
     """Return whether DuckDB failed at the bytes of a file: wrong SQL raises other classes."""
     import duckdb
 

@@ -1,4 +1,4 @@
--- No raw file breaks the contract; those that do are left out, and their readings are missing.
+-- No file is in quarantine: what is in one that broke the contract or was damaged, is missing.
 -- warn, hourly
 -- In: quarantined. Out: the files that were left out.
 SELECT

@@ -10,7 +10,7 @@ import typer
 from tokenergy_collectors import __version__
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.cli import guarded
-from tokenergy_sql.cli import ask, emulated, pipeline, show
+from tokenergy_sql.cli import ask, emulated, healing, pipeline, show
 from tokenergy_sql.cli.extras import ANALYSIS_PACKAGES, not_installed
 
 app = typer.Typer(
@@ -41,6 +41,8 @@ def _options(
 app.command()(pipeline.aggregate)
 app.command(name="load-profile")(pipeline.load_profile)
 app.command()(pipeline.index)
+app.command()(healing.stale)
+app.command()(healing.heal)
 app.command()(pipeline.revisions)
 app.command()(pipeline.diff)
 app.command()(pipeline.check)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
@@ -23,6 +24,7 @@ from tokenergy_sql.index import modelrun, phases, sitehistory
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
 from tokenergy_sql.index.jobfiles import write_job_files
+from tokenergy_sql.index.mending import lost_line, lost_nodes, mending, set_aside_damaged
 from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.index.sitehistory import SiteHistory
@@ -37,6 +39,12 @@ _LOG = logging.getLogger(__name__)
 
 _TABLES_KEY = "made"
 """Key, among the inputs recorded of an hour, of the tables that have a file of it."""
+
+GONE = "gone"
+"""Cause of an hour that lost a derived file, while its inputs are what they were."""
+
+NEW = "new"
+"""Cause of an hour that is derived for the first time."""
 
 Progress = Callable[[str], None]
 
@@ -53,6 +61,7 @@ class Indexed:
         revision: its number, if anything changed.
         remarks: lines on constants of the site that do not hold for all hours.
         newer: hours that were not examined and whose inputs have changed.
+        set_aside: damaged derived files that were moved to quarantine and derived again; names.
     """
 
     jobs: int
@@ -61,6 +70,7 @@ class Indexed:
     revision: int | None
     remarks: list[str]
     newer: tuple[int, ...] = ()
+    set_aside: tuple[str, ...] = ()
 
 
 def index(
@@ -75,7 +85,8 @@ def index(
 ) -> Indexed:
     """Derive the tables of those hours whose inputs have changed, and the jobs' index.
 
-    Replaced rows are kept as a revision. A second run on the same inputs changes nothing.
+    Replaced rows are kept as a revision. A second run on the same inputs changes nothing. A derived
+    file that proves damaged is set aside and derived again, whichever hour it is of.
 
     Args:
         lake: the lake.
@@ -86,35 +97,80 @@ def index(
         look_elsewhere: find which of the other hours have inputs that have changed.
         catalog: write `catalog.duckdb` too, for other clients.
     """
+    so_far = _SoFar({}, [])
+    options = _Options(rebuild_all, look_elsewhere, catalog)
+    run = partial(_index, lake, site, progress, options, so_far)
+    done = mending(lake, hours, run, so_far.set_aside)
+    names = {path.relative_to(lake.root).as_posix() for path in so_far.set_aside}
+    return replace(done, set_aside=tuple(sorted(names)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """As `index` takes them."""
+
+    rebuild_all: bool
+    look_elsewhere: bool
+    catalog: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _SoFar:
+    """What the runs before did, up to the damaged file that they met: as in `Indexed`."""
+
+    causes: dict[int, list[str]]
+    set_aside: list[Path]
+
+
+def _index(
+    lake: Lake,
+    site: Site,
+    progress: Progress,
+    options: _Options,
+    so_far: _SoFar,
+    hours: set[int] | None,
+) -> Indexed:
+    """Index as `index` does, up to the first damaged derived file.
+
+    Raises:
+        DamagedError: there is one.
+    """
+    causes = so_far.causes
     with recording(lake, index_version()) as record:
+        if hours is not None:  # of all hours, they are noticed when they are read
+            so_far.set_aside.extend(set_aside_damaged(lake, hours, revisions.REVISED_TABLES))
+        record.manifest.hours.update({str(hour): why for hour, why in causes.items()})
         held = allocations(lake)
         usage = heal(lake, lambda: Usage.of(lake, progress, held))
         found = revisions.read_recorded(lake)
         recorded, file_digests = found.hours, found.files
         history = SiteHistory(site, recorded, found.constants)
         reader = _reader(lake, history, usage, held, file_digests)
-        causes: dict[int, list[str]] = {}
         examined = sorted(_all_hours(lake, usage.rows) if hours is None else set(hours))
         try:
             for hour in examined:
                 inputs = reader.of_hour(hour)
                 changed = _causes(lake, hour, recorded.get(hour), inputs)
-                if changed or rebuild_all:
+                record.restoring = changed == [GONE]
+                lost = lost_nodes(lake, hour) if hour in recorded else []
+                if (changed or options.rebuild_all) and not lost:
                     progress(partition(hour))
                     recorded[hour] = _derive(hour, inputs, reader, usage, record)
                     causes[hour] = record.manifest.hours[str(hour)] = changed
         finally:
             constants = history.name_known(recorded)
             revisions.write_hours(lake, recorded, file_digests, constants)
-        others = _all_hours(lake, usage.rows).difference(examined) if look_elsewhere else ()
+        others = _all_hours(lake, usage.rows).difference(examined) if options.look_elsewhere else ()
         newer = [o for o in sorted(others) if _causes(lake, o, recorded.get(o), reader.of_hour(o))]
-        jobs = _index_jobs(lake, history, held, usage, record)
-        if catalog:
+        record.restoring = True  # a row of a job that nothing changed is what it was
+        jobs = heal(lake, partial(_index_jobs, lake, history, held, usage, record))
+        if options.catalog:
             _write_catalog(lake, held)
         write_format(lake.root)
     files = record.manifest.added or record.manifest.replaced
     revision = record.manifest.number if files else None
     remarks = history.remarks({row["node"] for row in reader.devices})
+    remarks += [lost_line(hour, lost) for hour in examined if (lost := lost_nodes(lake, hour))]
     return Indexed(jobs, len(examined), causes, revision, remarks, tuple(newer))
 
 
@@ -157,12 +213,12 @@ def _all_hours(lake: Lake, usage: pa.Table) -> set[int]:
 def _causes(lake: Lake, hour: int, before: Inputs | None, now: Inputs) -> list[str]:
     """Return why an hour is stale, or nothing: see `Indexed.causes`."""
     if before is None:
-        return ["new"]
+        return [NEW]
     kinds = {*before, *now} - {_TABLES_KEY, sitehistory.KEY}
     changed = sorted(kind for kind in kinds if before.get(kind) != now.get(kind))
     if not changed and _tables_of(lake, hour) != before.get(_TABLES_KEY):
-        return ["gone"]
-    return changed
+        changed = [GONE]
+    return [] if changed and lost_nodes(lake, hour) else changed
 
 
 def _tables_of(lake: Lake, hour: int) -> str:
@@ -208,3 +264,36 @@ def _index_jobs(
         ).to_arrow_table()
     write_job_files(lake, rows, record)
     return len(rows)
+
+
+def missing_tables(lake: Lake, hours: Iterable[int]) -> dict[int, list[str]]:
+    """Return the derived tables that had a file of an hour when it was last derived, by hour."""
+    recorded = revisions.read_recorded(lake).hours
+    made = {hour: recorded.get(hour, {}).get(_TABLES_KEY, "").split(",") for hour in hours}
+    return {
+        hour: sorted({*tables}.difference(_tables_of(lake, hour).split(",")))
+        for hour, tables in made.items()
+    }
+
+
+def stale(lake: Lake, site: Site, hours: Iterable[int] | None = None) -> dict[int, list[str]]:
+    """Return the hours that `index` would derive, and why: as `Indexed.causes`.
+
+    Args:
+        lake: the lake.
+        site: the site file.
+        hours: starts of the hours to look at, microseconds UTC; all if None.
+    """
+    held = allocations(lake)
+    usage = heal(lake, lambda: Usage.of(lake, held=held))
+    found = revisions.read_recorded(lake)
+    recorded = found.hours
+    history = SiteHistory(site, recorded, found.constants)
+    reader = _reader(lake, history, usage, held, found.files)
+    known = _all_hours(lake, usage.rows)
+    wanted = known if hours is None else known.intersection(hours)
+    causes = {
+        hour: _causes(lake, hour, recorded.get(hour), reader.of_hour(hour))
+        for hour in sorted(wanted)
+    }
+    return {hour: why for hour, why in causes.items() if why}

@@ -23,6 +23,7 @@ from tokenergy_collectors.lake.contract import TOKENS
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
 from tokenergy_sql.catalog.duck import open_memory
+from tokenergy_sql.catalog.reading import is_unreadable
 from tokenergy_sql.index.modelrun import run_model
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.tokencurves import build, build_curves, build_readings, build_steps
@@ -156,7 +157,9 @@ def _count(
     found = points(con, lake, progress)
     try:
         several = _build_thin(con, found)
-    except (duckdb.IOException, duckdb.InvalidInputException):
+    except duckdb.Error as error:
+        if not is_unreadable(error):
+            raise
         # A cached file is damaged: only those are read here. Make all of them again.
         shutil.rmtree(lake.root / CACHE_FOLDER)
         several = _build_thin(con, points(con, lake, progress))

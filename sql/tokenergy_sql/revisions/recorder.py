@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_collectors.lake.quarantine import set_aside
+from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 from tokenergy_sql.revisions.revisions import BEFORE, FOLDER, Manifest, numbers, write_manifest
 
 if TYPE_CHECKING:
@@ -33,11 +36,17 @@ class Recorder:
         lake: the lake.
         manifest: of the run; extended.
         folder: where replaced files go.
+
+    Attributes:
+        manifest: as given.
+        restoring: whether what is written is what was there: then a damaged file that was set aside
+            and comes back changes nothing, and no revision names it.
     """
 
     def __init__(self, lake: Lake, manifest: Manifest, folder: Path) -> None:
         self._lake, self._folder = lake, folder
         self.manifest = manifest
+        self.restoring = False
 
     def write(self, table: str, rows: pa.Table, hour_us: int) -> None:
         """Write a derived file of an hour; remove it if there are no rows.
@@ -81,7 +90,7 @@ class Recorder:
         kept = self._keep(path)
         before = _identity(path)
         name = path.relative_to(self._lake.root).as_posix()
-        if before is None and filled and name not in self.manifest.added:
+        if before is None and filled and not self._comes_back(path):
             self._announce(name)
         yield
         if before is None:
@@ -92,18 +101,31 @@ class Recorder:
         elif name not in self.manifest.replaced and name not in self.manifest.added:
             self.manifest.replaced.append(name)
 
+    def _comes_back(self, path: Path) -> bool:
+        return self.restoring and path.name in set_aside(self._lake.root, path.parent)
+
     def _announce(self, name: str) -> None:
         """Record a file before it is added, so that an interrupted run has recorded it."""
+        if name in self.manifest.added:
+            return
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / _JOURNAL).open("a", encoding="utf-8") as journal:
             journal.write(f"{name}\n")
         self.manifest.added.append(name)
 
     def _keep(self, path: Path) -> Path | None:
-        """Link a file into the revision's folder; None if there is none, or its past is kept."""
+        """Link a file into the revision's folder; None if there is none, or its past is kept.
+
+        A damaged file is set aside instead: nobody could compare with it.
+        """
         name = path.relative_to(self._lake.root)
         kept = self._folder / BEFORE / name
         if not path.exists() or kept.exists() or name.as_posix() in self.manifest.added:
+            return None
+        try:
+            columns_of(path, TABLES[name.parts[0]])
+        except BrokenFileError as error:
+            self._lake.set_aside(path, str(error))
             return None
         kept.parent.mkdir(parents=True, exist_ok=True)
         try:

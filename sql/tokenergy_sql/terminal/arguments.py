@@ -9,12 +9,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.instants import is_instant
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.paths import show_hour
 
 READINGS = ("power", "load_profile", "load_spectrum")
 """Tables of which one must have an hour for a load profile of it."""
@@ -54,11 +55,6 @@ def _parse_hour(text: str) -> int:
     if not is_instant(hour_us):
         raise UserError(f"hour {text!r}: {_EXPECTED}, of the years 2000 to 2099")
     return hour_us
-
-
-def show_hour(hour_us: int) -> str:
-    """Return the start of an hour as `--hour` takes it."""
-    return f"{datetime.fromtimestamp(hour_us // 1_000_000, UTC):%Y-%m-%dT%H}"
 
 
 def require_hours(lake: Lake, hours: Sequence[int] | None, tables: Sequence[str]) -> None:

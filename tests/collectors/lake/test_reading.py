@@ -188,7 +188,7 @@ def test_a_derived_file_is_not_moved(builder):
     path = builder.lake.root / "segment" / "date=2026-01-15" / "hour=08" / "n1.parquet"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"rubbish")
-    with pytest.raises(UserError, match=r"n1\.parquet: is damaged: .*derive the hour again"):
+    with pytest.raises(UserError, match=r"n1\.parquet: is damaged: .*derives it again"):
         builder.lake.read("segment")
     with pytest.raises(UserError, match="is damaged"):
         builder.lake.valid_files("segment")

@@ -76,7 +76,7 @@ ADHOC = (
 
 PYTHON_TABLES = {
     "allocation": "one allocation of one board to one job: jobs, resolved",
-    "quarantined": "one raw file that could not be used",
+    "quarantined": "one file that could not be used and is missing",
 }
 """Tables that are computed in Python, and what a row of each is."""
 

@@ -1,0 +1,149 @@
+"""What a scheduler's environment says, and what one of its runs is to do.
+
+In: environment variables; the parameters and dates of a run. Out: delay, time limits, addresses;
+the hour and the settings of the run. A DAG file imports this each time it is parsed, so nothing
+heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tokenergy_collectors.base.durations import parse_duration
+from tokenergy_collectors.base.errors import UserError
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When runs start and how long they may take.
+
+    Attributes:
+        delay: how long after its end an hour is processed.
+        cron: that, as minutes of every hour.
+        task_limit: how long a task may run before it fails.
+        run_limit: how long a run may take before it fails; healing may use all of it.
+        mail_to: addresses that are told of failures.
+        mail_from: the sender; None: what Airflow's connection `smtp_default` says.
+    """
+
+    delay: timedelta
+    cron: str
+    task_limit: timedelta
+    run_limit: timedelta
+    mail_to: list[str]
+    mail_from: str | None
+
+
+def schedule_of(environ: Mapping[str, str]) -> Schedule:
+    """Return the schedule that the environment asks for.
+
+    Raises:
+        ValueError: a variable has a bad value; the message names it and what is expected.
+    """
+    minutes = delay_minutes(environ.get("TOKENERGY_DELAY_MINUTES", "10"))
+    addresses = environ.get("TOKENERGY_ALERT_TO", "").split(",")
+    return Schedule(
+        delay=timedelta(minutes=minutes),
+        cron=f"{minutes} * * * *",
+        task_limit=_limit(environ, "TOKENERGY_TASK_TIMEOUT", "30m"),
+        run_limit=_limit(environ, "TOKENERGY_RUN_TIMEOUT", "2h"),
+        mail_to=[address.strip() for address in addresses if address.strip()],
+        mail_from=environ.get("TOKENERGY_ALERT_FROM") or None,
+    )
+
+
+def delay_minutes(text: str) -> int:
+    """Return how many minutes after its end an hour is processed.
+
+    It must exceed the collectors' `roll_s` (5 minutes by default): the last window of an hour
+    needs the first reading of the next, which is in the lake once its file is closed.
+
+    Raises:
+        ValueError: the text is not a whole number from 1 to 59.
+    """
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 59:
+        raise ValueError(f"TOKENERGY_DELAY_MINUTES={text!r}: expected a whole number from 1 to 59")
+    return int(text)
+
+
+def _limit(environ: Mapping[str, str], name: str, default: str) -> timedelta:
+    text = environ.get(name, default)
+    try:
+        return timedelta(microseconds=parse_duration(text))
+    except UserError as error:
+        raise ValueError(f"{name}={text!r}: expected a time such as 90s, 30m or 2h") from error
+
+
+def hour_of_run(
+    logical_date: datetime | None, run_after: datetime, now: datetime, delay: timedelta
+) -> datetime:
+    """Return the start of the hour that a run processes.
+
+    It is the hour that contains the logical date; for a run without one, the last hour that was
+    complete when the run was triggered.
+
+    Args:
+        logical_date: of the run.
+        run_after: when it was to start at the earliest.
+        now: the time.
+        delay: how long after its end an hour is complete.
+
+    Raises:
+        UserError: the hour may not be complete yet.
+    """
+    moment = run_after - delay - HOUR if logical_date is None else logical_date
+    hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    complete = hour + HOUR + delay
+    if now < complete:
+        raise UserError(
+            f"hour {hour:%Y-%m-%dT%H}: may be incomplete until {complete:%Y-%m-%dT%H:%M} UTC; "
+            "trigger with a logical date in an earlier hour, "
+            "or without one for the last complete hour"
+        )
+    return hour
+
+
+def settle(params: Mapping[str, Any], place: str | None, hour: datetime) -> dict[str, Any]:
+    """Return the settings of a run, checked, as values that JSON can hold.
+
+    Args:
+        params: parameters of the run.
+        place: path of the lake.
+        hour: start of the hour.
+
+    Raises:
+        UserError: a value cannot be used, or there is no such lake.
+    """
+    from pathlib import Path
+
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.index.site import load_site
+    from tokenergy_transforms.cuts import parse_window
+
+    if not place:
+        raise UserError(
+            "no lake: expected its path in the parameter lake, the Variable tokenergy_lake "
+            "or the environment variable TOKENERGY_LAKE"
+        )
+    root = Lake(place).root.resolve()
+    load_site(Path(params["site"]) if params["site"] else None, root)
+    heal_from = hour - timedelta(days=params["heal_days"])
+    return {
+        "lake": str(root),
+        "hour": f"{hour:%Y-%m-%dT%H}",
+        "hour_us": _us(hour),
+        "heal_from_us": _us(heal_from),
+        "window_us": parse_window(params["window"]),
+        "device": params["device"],
+        "site": params["site"],
+        "report": params["report"] or f"{root}-report/index.html",
+    }
+
+
+def _us(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000

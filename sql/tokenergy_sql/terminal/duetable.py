@@ -1,0 +1,50 @@
+"""What is due in the hours of a lake, as a table or as JSON.
+
+In: what `index.due` found. Out: rows on standard output, and what to do about them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from tokenergy_collectors.lake.paths import show_hour
+from tokenergy_sql.index.due import HEALED, STATES, Due
+from tokenergy_sql.terminal.grid import Grid, Heading
+from tokenergy_sql.terminal.jsontext import write_json
+from tokenergy_sql.terminal.table import console
+
+_HEADINGS = (Heading("hour"), Heading("state"), Heading("what"))
+_MOST_SHOWN = 5
+
+
+def print_due(found: Sequence[Due], hours: int, *, as_json: bool) -> None:
+    """Print what is due, one row for each hour and state.
+
+    Args:
+        found: what is due.
+        hours: how many hours were looked at.
+        as_json: print an array of objects instead: hour, state, what, heals.
+    """
+    if as_json:
+        rows = [(show_hour(d.hour_us), d.state, d.what, d.state in HEALED) for d in found]
+        write_json(("hour", "state", "what", "heals"), rows, sys.stdout)
+        return
+    looked = f"{hours} {'hour' if hours == 1 else 'hours'}"
+    if not found:
+        print(f"{looked}: nothing is stale, missed or torn")
+        return
+    console().print(Grid(_HEADINGS, [(show_hour(d.hour_us), d.state, _some(d)) for d in found]))
+    for state in STATES:
+        if any(d.state == state for d in found):
+            print(f"{state}: {STATES[state]}")
+    healed = {d.hour_us for d in found if d.state in HEALED}
+    if healed:
+        count = f"{len(healed)} of {looked}"
+        print(f"{count} can be brought up to date: run `tokenergy heal`")
+
+
+def _some(due: Due) -> str:
+    more = len(due.what) - _MOST_SHOWN
+    shown = ", ".join(due.what[:_MOST_SHOWN])
+    return shown + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,225 @@
+"""A whole Airflow on SQLite: scheduler, dag processor and API server, processes on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.support.airflow import Airflow
+
+DAG = "tokenergy_hourly"
+PATIENCE_S = 240
+"""Longer than any step takes on a busy machine; whoever waits so long has failed."""
+
+_PARTS = {
+    "api-server": ["api-server", "--host", "127.0.0.1", "--workers", "1"],
+    "scheduler": ["scheduler"],
+    "dag-processor": ["dag-processor"],
+}
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def wait_for(what: str, look: Callable[[], T | None], tell: Callable[[], str] = str) -> T:
+    """Look until there is something to return; fail after a while, and say what was awaited."""
+    end_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end_s:
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"no {what} after {PATIENCE_S} s\n{tell()}")
+
+
+class AirflowServer:
+    """The processes of an Airflow, from `start` to `stop`.
+
+    Args:
+        home: an empty folder.
+        environment: further variables of all processes.
+    """
+
+    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+        self.home, self.port = home, free_port()
+        self._airflow = Airflow(home)
+        self._environment = {
+            "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{self.port}",
+            "AIRFLOW__API__PORT": str(self.port),
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{self.port}/execution/",
+            "AIRFLOW__CORE__PARALLELISM": "4",  # each worker takes 140 MiB
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+            **environment,
+        }
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._files = ExitStack()
+        self._token = ""
+
+    def start(self) -> None:
+        """Make the database, start the processes and wait until they are healthy."""
+        done = self._airflow.run(["-m", "airflow", "db", "migrate"], self._environment)
+        assert done.returncode == 0, done.stdout
+        for part in _PARTS:
+            self.start_part(part)
+        wait_for("healthy Airflow", self._healthy, self.output)
+        self._token = str(self._fetch("GET", "/auth/token")["access_token"])
+        wait_for("parsed DAG", lambda: self.ask("GET", f"/dags/{DAG}", missing=None), self.output)
+
+    def start_part(self, part: str, more: Mapping[str, str] | None = None) -> None:
+        """Start one of the processes, with further variables of its environment."""
+        log = self._files.enter_context((self.home / f"{part}.out").open("ab"))
+        self._running[part] = subprocess.Popen(
+            [sys.executable, "-m", "airflow", *_PARTS[part]],
+            env=self._airflow.environment({**self._environment, **(more or {})}),
+            cwd=self.home,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def stop_part(self, part: str) -> None:
+        """Stop one of the processes and all that it started."""
+        process = self._running.pop(part)
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            # What it left behind is of its session: a stopped task does not hear a request to end.
+            for one in _session(process.pid):
+                os.kill(one, signal.SIGKILL)
+            process.wait()
+
+    def restart(self, more: Mapping[str, str]) -> None:
+        """Start what reads DAG files again, with further variables; wait until they are in use."""
+        parts = ("scheduler", "dag-processor")
+        for part in parts:
+            self.stop_part(part)
+        before = self.ask("GET", f"/dags/{DAG}/details")["last_parsed"]
+        for part in parts:
+            self.start_part(part, more)
+        parsed = lambda: self.ask("GET", f"/dags/{DAG}/details")["last_parsed"] != before  # noqa: E731
+        wait_for("parsed DAG", parsed, self.output)
+        wait_for("healthy Airflow", self._healthy, self.output)
+
+    def stop(self) -> None:
+        """Stop all processes."""
+        with self._files:
+            for part in [*self._running]:
+                self.stop_part(part)
+
+    def output(self) -> str:
+        """Return the last lines of what the processes printed."""
+        files = sorted(self.home.glob("*.out"))
+        texts = ("\n".join(file.read_text("utf-8").splitlines()[-40:]) for file in files)
+        return "\n".join(f"== {file.name}\n{text}" for file, text in zip(files, texts, strict=True))
+
+    def ask(self, method: str, path: str, body: Any = None, **missing: Any) -> Any:
+        """Return the answer of the public API; `missing` instead if there is no such thing."""
+        try:
+            return self._fetch(method, f"/api/v2{path}", body)
+        except urllib.error.HTTPError as error:
+            if error.code == 404 and "missing" in missing:
+                return missing["missing"]
+            raise AssertionError(f"{method} {path}: {error.code} {error.read()!r}") from error
+
+    def _fetch(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
+        url = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def _healthy(self) -> bool:
+        for part, process in self._running.items():
+            assert process.poll() is None, f"{part} ended\n{self.output()}"
+        try:
+            found = self._fetch("GET", "/api/v2/monitor/health")
+        except OSError:
+            return False
+        return all(
+            found[part]["status"] == "healthy"
+            for part in ("metadatabase", "scheduler", "dag_processor")
+        )
+
+    def trigger(self, run: str, date: datetime, conf: Mapping[str, Any]) -> None:
+        """Start a run of the hour that contains a date."""
+        body = {"dag_run_id": run, "logical_date": date.isoformat(), "conf": dict(conf)}
+        self.ask("POST", f"/dags/{DAG}/dagRuns", body)
+
+    def unpause(self, paused: bool = False) -> None:
+        """Let the DAG run on its schedule, or not."""
+        self.ask("PATCH", f"/dags/{DAG}", {"is_paused": paused})
+
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Return all runs, by their id."""
+        found = self.ask("GET", f"/dags/{DAG}/dagRuns?limit=100")["dag_runs"]
+        return {run["dag_run_id"]: run for run in found}
+
+    def tasks(self, run: str) -> dict[str, dict[str, Any]]:
+        """Return the tasks of a run, by their id; mapped ones with their number."""
+        found = self.ask("GET", f"/dags/{DAG}/dagRuns/{run}/taskInstances?limit=100")
+        return {
+            one["task_id"] + (f"[{one['map_index']}]" if one["map_index"] >= 0 else ""): one
+            for one in found["task_instances"]
+        }
+
+    def finished(self, run: str) -> dict[str, str]:
+        """Wait until a run has ended; return the state of each of its tasks, and of the run."""
+
+        def ended() -> dict[str, str] | None:
+            state = self.runs().get(run, {}).get("state")
+            return None if state not in ("success", "failed") else self.states(run, state)
+
+        return wait_for(f"end of {run}", ended, lambda: f"{self.states(run, '')}\n{self.output()}")
+
+    def idle(self) -> None:
+        """Wait until no run goes on: the schedule may have started one in between."""
+
+        def ended() -> bool:
+            return all(run["state"] in ("success", "failed") for run in self.runs().values())
+
+        wait_for("end of all runs", ended, self.output)
+
+    def states(self, run: str, state: str) -> dict[str, str]:
+        """Return the state of each task of a run, and the given one as that of the run."""
+        return {name: one["state"] for name, one in self.tasks(run).items()} | {"run": state}
+
+    def log(self, run: str, task: str) -> str:
+        """Return all that the log files of a task say, its tries one after the other."""
+        folder = self.home / "logs" / f"dag_id={DAG}" / f"run_id={run}" / f"task_id={task}"
+        return "\n".join(path.read_text("utf-8") for path in sorted(folder.rglob("*.log")))
+
+
+def _session(leader: int) -> list[int]:
+    """Return the processes of a session that are still there."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == leader:
+            found.append(int(folder.name))
+    return found
