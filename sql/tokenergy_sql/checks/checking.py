@@ -123,6 +123,11 @@ def run_checks(
     return read(lake, run)
 
 
+def hourly_names() -> list[str]:
+    """Return the names of the checks that examine one hour at a time."""
+    return [name for name, text in texts_by_name().items() if _is_hourly(text)]
+
+
 def _is_hourly(text: str) -> bool:
     return text.splitlines()[1].endswith("hourly")
 

@@ -36,28 +36,44 @@ from tokenergy_sql.report.format import (
     whole,
 )
 from tokenergy_sql.report.fullrate import PARTS, rate_values
-from tokenergy_sql.report.jobfields import job_cells, job_unit, packed
+from tokenergy_sql.report.jobfields import CSV, INTERVALS, job_cells, job_unit, packed
 from tokenergy_sql.report.jobpages import job_pages
 from tokenergy_sql.report.overtime import TOKEN_COLORS
 from tokenergy_sql.report.palette import ACCOUNTS as ACCOUNT_COLORS
 from tokenergy_sql.report.palette import marks
 from tokenergy_sql.report.quality import ledger_state, quality_values
+from tokenergy_sql.report.wholejobs import csv_fields, whole_cells, window_values
 
 _KWH = 1 / 3.6e6
 _WORKLOADS = ("inference", "training")
 _MOST_GROUPS = 200
 
 
-def page_values(facts: Facts, findings: Sequence[Finding], title: str | None) -> dict[str, Any]:
-    """Return all values of the page."""
+def page_values(
+    facts: Facts, findings: Sequence[Finding], title: str | None, checked: str = ""
+) -> dict[str, Any]:
+    """Return all values of the page.
+
+    Args:
+        facts: the rows.
+        findings: what the checks found.
+        title: heading of the page; "TokEnergy report" if None.
+        checked: which hours the checks examined, if that is not the whole lake.
+    """
     shown = marks(facts.jobs)
     unit, scale = job_unit(facts.jobs)
     rates = facts.efficiency
     cells = [
-        job_cells(job, rates.get(job["job_id"]), shown[job["job_id"]], scale) for job in facts.jobs
+        {
+            **job_cells(job, rates.get(job["job_id"]), shown[job["job_id"]], scale),
+            **whole_cells(facts, job, shown[job["job_id"]], scale),
+        }
+        for job in facts.jobs
     ]
+    more, bounded = csv_fields(facts)
     return {
         "title": clean(title) if title else "TokEnergy report",
+        "window": window_values(facts),
         "period": _period(facts),
         "emulated": facts.totals["emulated"],
         "figures": _figures(facts),
@@ -70,11 +86,11 @@ def page_values(facts: Facts, findings: Sequence[Finding], title: str | None) ->
         "energy": energy_values(facts, shown),
         "rate": rate_values(facts, shown),
         "league": [_league(facts, shown, workload) for workload in _WORKLOADS],
-        "quality": quality_values(facts, findings),
+        "quality": {**quality_values(facts, findings), "checked": checked},
         "unit": unit,
         "drawn": _drawn(len(facts.jobs)),
         "data": {
-            **packed(cells),
+            **packed(cells, {**CSV, **more}, (*INTERVALS, *bounded)),
             "ids": [job["job_id"] for job in facts.jobs],
             "colors": [shown[job["job_id"]].color for job in facts.jobs],
             "pages": job_pages(facts, scale),

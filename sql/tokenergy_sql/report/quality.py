@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tokenergy_sql.catalog.namedrows import NamedRow
-from tokenergy_sql.checks.checking import Finding
+from tokenergy_sql.checks.checking import Finding, texts_by_name
 from tokenergy_sql.report.facts import Facts, left_out
 from tokenergy_sql.report.format import (
     Cell,
@@ -34,6 +34,7 @@ def quality_values(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
     """Return all values of the quality page."""
     return {
         "checks": [_check(finding) for finding in findings],
+        "not_run": sorted({*texts_by_name()}.difference(one.name for one in findings)),
         "nodes": [_node(row) for row in facts.nodes],
         "nodes_left_out": left_out(facts.nodes),
         "gaps": [_gap(row) for row in facts.gaps],
