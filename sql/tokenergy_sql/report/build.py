@@ -29,6 +29,7 @@ def build_report(
     title: str | None = None,
     findings: Sequence[Finding] | None = None,
     hours: range | None = None,
+    check_hours: Sequence[int] | None = None,
 ) -> Path:
     """Write the report of a lake, or of some of its hours.
 
@@ -40,6 +41,8 @@ def build_report(
             examine one hour at a time.
         hours: starts of the hours that the report covers, microseconds UTC, one after the other;
             the whole lake if None. See `window.last_hours`.
+        check_hours: with `hours`, those of them that the checks examine; all of them if None. The
+            page says how many.
 
     Returns:
         The path of the file.
@@ -51,10 +54,12 @@ def build_report(
     """
     require_writable(out)
     facts = read_facts(lake, hours)
-    checked = ""
-    if findings is None:
-        findings = run_checks(lake, hours, None if hours is None else hourly_names())
-        checked = "" if hours is None else "each of these hours"
+    checked: Sequence[int] | None = None
+    if findings is None and hours is None:
+        findings = run_checks(lake)
+    elif findings is None:
+        checked = list(hours or ()) if check_hours is None else check_hours
+        findings = run_checks(lake, checked, hourly_names())
     write_text(render(page_values(facts, findings, title, checked)), out)
     return out
 

@@ -229,9 +229,7 @@ def _exact(value: float | None) -> str:
     return "" if value is None else repr(value)
 
 
-def _csv_columns(
-    csv: Mapping[str, str], intervals: Collection[str]
-) -> list[tuple[str, list[str]]]:
+def _csv_columns(csv: Mapping[str, str], intervals: Collection[str]) -> list[tuple[str, list[str]]]:
     """Return each field of the CSV and its columns."""
     return [
         (name, [column, *((f"{column}_low", f"{column}_high") if name in intervals else ())])

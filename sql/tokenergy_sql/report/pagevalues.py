@@ -50,7 +50,10 @@ _MOST_GROUPS = 200
 
 
 def page_values(
-    facts: Facts, findings: Sequence[Finding], title: str | None, checked: str = ""
+    facts: Facts,
+    findings: Sequence[Finding],
+    title: str | None,
+    checked: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Return all values of the page.
 
@@ -58,7 +61,7 @@ def page_values(
         facts: the rows.
         findings: what the checks found.
         title: heading of the page; "TokEnergy report" if None.
-        checked: which hours the checks examined, if that is not the whole lake.
+        checked: of a window, starts of the hours that the checks examined, if that is known.
     """
     shown = marks(facts.jobs)
     unit, scale = job_unit(facts.jobs)
@@ -78,7 +81,7 @@ def page_values(
         "emulated": facts.totals["emulated"],
         "figures": _figures(facts),
         "fleet": [_group(row) for row in facts.league if row["fleet"]],
-        "ledger": ledger_state(facts, findings),
+        "ledger": ledger_state(facts, findings, checked),
         "power": panels.power_chart(facts, shown),
         "bucket": length(facts.bucket_us),
         "trend": [(workload, panels.trend_chart(facts, workload)) for workload in _WORKLOADS],
@@ -86,7 +89,7 @@ def page_values(
         "energy": energy_values(facts, shown),
         "rate": rate_values(facts, shown),
         "league": [_league(facts, shown, workload) for workload in _WORKLOADS],
-        "quality": {**quality_values(facts, findings), "checked": checked},
+        "quality": quality_values(facts, findings, checked),
         "unit": unit,
         "drawn": _drawn(len(facts.jobs)),
         "data": {

@@ -69,9 +69,7 @@ def whole_cells(facts: Facts, job: NamedRow, mark: Mark, scale: float) -> dict[s
     return {
         "window_start": Cell(ends[0], raw=ends[0]),
         "window_end": Cell(ends[1], raw=ends[1]),
-        **{
-            name: cells[name.removeprefix(_WHOLE)] for name in CSV if name.startswith(_WHOLE)
-        },
+        **{name: cells[name.removeprefix(_WHOLE)] for name in CSV if name.startswith(_WHOLE)},
     }
 
 

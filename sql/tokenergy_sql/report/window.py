@@ -1,10 +1,10 @@
 """The hours that a report covers, and a connection that reads the files of those hours alone.
 
 In: a lake, and hours; without hours the whole lake. Out: a connection in which the tables of the
-contract hold what the report covers. Each has two more views, so that the queries are the same for
-both: `job_sum`, the sums and indices of each job over what is covered; and `token_around`, the token
-readings, of a window with those of the hours beside it, since a counter is read on both sides of an
-edge.
+contract hold what the report covers. There are two more views, so that the queries are the same
+for both: `job_sum`, the sums and indices of each job over what is covered; and `token_around`, the
+token readings, of a window with those of the hours beside it, since a counter is read on both sides
+of an edge.
 
 Of a window, `job_index` has the jobs with a part in it, with the figures of their whole lives, and
 `allocation` their first and last instants. No file of another hour is opened, but for the files of
@@ -131,8 +131,9 @@ def _begun(lake: Lake, hours: range, job_ids: pa.Array) -> pa.Table:
             some, paths = paths[-chunk:], paths[:-chunk]
             chunk *= 2
             text = catalog.select_listed(TABLES["job_index"], [pattern(path) for path in some])
+            con.execute(f"CREATE OR REPLACE TEMP VIEW job_index AS {text}")
             rows = con.sql(
-                f"SELECT {', '.join(_SPAN)} FROM ({text}) SEMI JOIN wanted USING (job_id) "
+                "SELECT job_id, start_us, end_us FROM job_index SEMI JOIN wanted USING (job_id) "
                 "ORDER BY job_id"
             ).to_arrow_table()
             found = pa.concat_tables([found, rows.cast(found.schema)])
