@@ -19,7 +19,7 @@ from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.index import efficiency
 from tokenergy_sql.index.modelrun import build_growth
-from tokenergy_sql.report.window import connect
+from tokenergy_sql.report.window import connect, connect_days
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +40,7 @@ MOST_EVENTS = 200
 MOST_LISTED = 100
 """Most nodes, gaps, disputes and quarantined files that are listed."""
 
+DAY_US = 24 * HOUR_US
 _SECOND_US = 1_000_000
 _EVER_US = (-(2**63), 2**63 - 1)
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
@@ -58,6 +59,16 @@ class JobFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DayFacts:
+    """The rows behind the figures by day; `damage` says why there are none."""
+
+    days: list[NamedRow]
+    workloads: list[NamedRow]
+    trend: list[NamedRow]
+    damage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The rows behind the page. Stamps and lengths in microseconds, energies in joules.
 
@@ -65,10 +76,12 @@ class Facts:
         window: starts of the hours that the page covers; the whole lake if None.
         jobs: the jobs with what they are and their figures: over the window if there is one.
         whole: of a window, the rows of `job_index`, by job_id: figures of whole jobs.
+        days: of a window, the days up to its end.
     """
 
     window: range | None
     whole: dict[str, NamedRow]
+    days: DayFacts | None
     period: NamedRow
     totals: NamedRow
     readings: NamedRow
@@ -121,6 +134,7 @@ def _read(lake: Lake, hours: range | None) -> Facts:
         return Facts(
             window=hours,
             whole=whole,
+            days=None if hours is None else _day_facts(lake, hours),
             period=period,
             totals=_query(con, "totals")[0],
             readings=_query(con, "readings")[0],
@@ -140,6 +154,21 @@ def _read(lake: Lake, hours: range | None) -> Facts:
             efficiency={row["job_id"]: row for row in efficiency.jobs_of(con)},
             of_job=_job_facts(con, period, len(jobs), hours),
         )
+
+
+def _day_facts(lake: Lake, hours: range) -> DayFacts:
+    """Return what the page shows by day; a damaged file of a day long past must not prevent it."""
+    import duckdb
+
+    try:
+        with connect_days(lake, hours) as con:
+            return DayFacts(
+                days=_query(con, "days"),
+                workloads=_query(con, "day_workloads"),
+                trend=_query(con, "trend", {"step_us": DAY_US}),
+            )
+    except duckdb.Error as error:
+        return DayFacts([], [], [], str(error).splitlines()[0])
 
 
 def _job_facts(

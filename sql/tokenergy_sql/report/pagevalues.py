@@ -12,6 +12,7 @@ from typing import Any
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.checks.checking import Finding
 from tokenergy_sql.report import meanings, panels
+from tokenergy_sql.report.bydays import day_values
 from tokenergy_sql.report.energy import energy_values
 from tokenergy_sql.report.facts import (
     DETAILED_JOBS,
@@ -84,7 +85,11 @@ def page_values(
         "ledger": ledger_state(facts, findings, checked),
         "power": panels.power_chart(facts, shown),
         "bucket": length(facts.bucket_us),
-        "trend": [(workload, panels.trend_chart(facts, workload)) for workload in _WORKLOADS],
+        "trend": [
+            (w, panels.trend_chart(facts.trend, facts.trend_us, w, f"trend-{w}"))
+            for w in _WORKLOADS
+        ],
+        "days": None if facts.days is None else day_values(facts.days),
         "trend_step": length(facts.trend_us),
         "energy": energy_values(facts, shown),
         "rate": rate_values(facts, shown),
