@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections import defaultdict
 from fractions import Fraction
 from pathlib import Path
@@ -12,14 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.lakes import HOUR_US, T0
 from tests.support.report_reading import charts, embedded, job_fields, job_page
-from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.contract import TABLES
-from tokenergy_collectors.lake.paths import hour_of_path
 from tokenergy_sql.checks.checking import hourly_names, texts_by_name
-from tokenergy_sql.index.site import Site
 from tokenergy_sql.report import build_report, last_hours
 from tokenergy_sql.report.facts import Facts, read_facts
 
@@ -225,134 +220,6 @@ def test_a_report_of_the_lake_says_nothing_of_a_window(fleet_page: Path) -> None
     assert not [name for name in embedded(page)["names"] if name.startswith(("whole", "window"))]
 
 
-def test_no_file_of_another_hour_is_opened(fleet: Lake, tmp_path: Path) -> None:
-    """All others are damaged: whoever opens one fails, or moves it to quarantine."""
-    lake = Lake(shutil.copytree(fleet.root, tmp_path / "lake"))
-    out = tmp_path / "x.html"
-    whole = build_report(lake, out, findings=[], hours=WINDOW).read_bytes()
-    damaged = [
-        path
-        for table in TABLES
-        for path in lake.files(table)
-        if not _may_be_read(table, hour_of_path(path))
-    ]
-    assert {path.relative_to(lake.root).parts[0] for path in damaged} >= {
-        *("power", "tokens", "ledger", "ledger_hour", "job_hour_index", "jobs", "device"),
-    }
-    for path in damaged:
-        path.write_bytes(b"not Parquet")
-    again = build_report(Lake(lake.root), out, findings=[], hours=WINDOW).read_bytes()
-    assert again == whole
-    assert all(path.read_bytes() == b"not Parquet" for path in damaged)
-
-
-def _may_be_read(table: str, hour_us: int) -> bool:
-    if table == "tokens":  # a counter is read on both sides of an edge
-        return WINDOW[0] - HOUR_US <= hour_us <= END_US
-    if table in ("job_index", "ledger_hour", "job_hour_index"):  # the oldest job; days before
-        return hour_us < END_US
-    return hour_us in WINDOW and table not in ("jobs", "device", "segment", "state")
-
-
-@pytest.fixture(scope="module")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """From 20:00 on for ten hours: a server all the time, a training run in the first three."""
-    builder = LakeBuilder(tmp_path_factory.mktemp("past") / "lake")
-    first_us, end_us = T0 + 12 * HOUR_US, T0 + 22 * HOUR_US
-    stamps = range(first_us, end_us + 1, 60 * S)
-    for index, (device, power_mw) in enumerate((("a", 200_000), ("b", 300_000))):
-        builder.device(device, index=index, update_us=60 * S)
-        builder.power(device, [(t, power_mw + (t - first_us) // (60 * S)) for t in stamps])
-    builder.job("serve", "a", first_us, None)
-    builder.job("train", "b", first_us, first_us + 3 * HOUR_US)
-    counts = [(t, (t - first_us) // S) for t in stamps]
-    builder.tokens("serve", counts, source_id="s", since_us=first_us)
-    trained = [(t, 9 * value) for t, value in counts]
-    builder.tokens("train", trained, source_id="t", since_us=first_us, kind="trained")
-    return builder.build(Site(pue_ppm=1_250_000, host_mw=900_000, node_host_mw={}), 60 * S)
-
-
-def test_days_are_sums_over_all_their_hours(past: Lake) -> None:
-    """From the definition, in Python, for both days and both workloads."""
-    facts = read_facts(past, last_hours(past, 2))
-    assert {job["job_id"] for job in facts.jobs} == {"serve"}
-    assert facts.days is not None
-    midnight_us = T0 + 16 * HOUR_US
-    days = {row["day_us"]: row for row in facts.days.days}
-    assert [row["hours"] for row in days.values()] == [4, 6]
-    for day_us, row in days.items():
-        booked = [
-            line
-            for line in rows_of(past, "ledger_hour")
-            if (line["hour_us"] >= midnight_us) == (day_us == midnight_us)
-        ]
-        energy_nj = sum(line["energy_nj"] or 0 for line in booked)
-        assert row["energy_j"] == pytest.approx(float(energy_nj) / 1e9, rel=1e-12)
-    index = {row["job_id"]: row["workload"] for row in rows_of(past, "job_index")}
-    found = {(row["step_us"], row["workload"]): row for row in facts.days.trend}
-    sums = {(row["day_us"], row["workload"]): row for row in facts.days.workloads}
-    assert len(found) == len(sums) == 3, "nothing was trained on the second day"
-    for (day_us, workload), ratio in found.items():
-        hours = [
-            line
-            for line in rows_of(past, "job_hour_index")
-            if index[line["job_id"]] == workload
-            and (line["hour_us"] >= midnight_us) == (day_us == midnight_us)
-        ]
-        joint_nj, tokens = (sum(line[n] for line in hours) for n in ("e_joint_nj", "n_joint"))
-        assert ratio["gpu"] == pytest.approx(float(joint_nj) / tokens / 1e9, rel=1e-12)
-        facility_nj = sum(line["e_joint_facility_nj"] for line in hours)
-        assert ratio["facility"] == pytest.approx(float(facility_nj) / tokens / 1e9, rel=1e-12)
-        kind = "n_trained" if workload == "training" else "n_generated"
-        assert sums[day_us, workload]["tokens"] == sum(line[kind] for line in hours)
-
-
-def test_days_are_on_the_page_the_latest_first(past: Lake, tmp_path: Path) -> None:
-    out = tmp_path / "x.html"
-    page = build_report(past, out, findings=[], hours=last_hours(past, 2)).read_text("utf-8")
-    [table] = re.findall(r'<caption id="days-caption">.*?</table>', page, re.S)
-    shown = re.findall(r'<th scope="row">(.*?)</th>', table)
-    assert shown == ["2026-01-16<small>6 h</small>", "2026-01-15<small>4 h</small>"]
-    assert "No training job ran." in table
-    assert {row["when"] for row in charts(page)["days-inference"]["rows"]} == {
-        "2026-01-15 00:00:00",
-        "2026-01-16 00:00:00",
-    }
-
-
-def test_a_damaged_file_of_a_day_before_leaves_out_the_days_alone(
-    past: Lake, tmp_path: Path
-) -> None:
-    lake = Lake(shutil.copytree(past.root, tmp_path / "lake"))
-    path = lake.files("ledger_hour")[0]
-    path.write_bytes(path.read_bytes()[:100])
-    page = build_report(lake, tmp_path / "x.html", findings=[], hours=last_hours(lake, 2))
-    text = page.read_text("utf-8")
-    assert "The days cannot be shown, since one of their files cannot be read" in text
-    assert "days-caption" not in text
-    assert list(job_fields(text)) == ["serve"]
-
-
-def test_a_job_that_began_long_before_is_found(
-    fleet: Lake, monkeypatch: pytest.MonkeyPatch, facts: Facts
-) -> None:
-    """The first chunk, and each that follows, holds one file, two, four ..."""
-    monkeypatch.setattr("tokenergy_sql.report.window._FIRST_CHUNK", 1)
-    late = range(T0 + 4 * HOUR_US, T0 + 5 * HOUR_US, HOUR_US)
-    found = {job["job_id"] for job in read_facts(fleet, late).jobs}
-    wanted = {
-        row["job_id"] for row in rows_of(fleet, "job_hour_index") if row["hour_us"] == late[0]
-    }
-    assert found == wanted
-    assert "7001" in found
-
-
-def test_the_last_hours_end_with_the_latest_booked_one(fleet: Lake, tmp_path: Path) -> None:
-    assert last_hours(fleet, 2) == range(T0 + 3 * HOUR_US, T0 + 5 * HOUR_US, HOUR_US)
-    with pytest.raises(UserError, match=r"^lake .*empty: has no ledger_hour; run .*$"):
-        last_hours(Lake(tmp_path / "empty", create=True), 2)
-
-
 def test_a_window_longer_than_the_lake_has_the_figures_of_the_lake(fleet: Lake) -> None:
     """Sums and ratios; bounds of tokens may be wider, since hours have edges of their own."""
     window, whole = read_facts(fleet, last_hours(fleet, 100)), read_facts(fleet)
@@ -369,31 +236,3 @@ def test_a_window_longer_than_the_lake_has_the_figures_of_the_lake(fleet: Lake) 
                 )
     assert window.accounts == whole.accounts
     assert window.power == whole.power
-
-
-@pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A job in the first hour; a board without a job in the second; nothing in the third."""
-    builder = LakeBuilder(tmp_path_factory.mktemp("quiet") / "lake")
-    builder.device("d", update_us=30 * S)
-    builder.power("d", level(100_000, T0, T0 + 2 * HOUR_US, 30 * S))
-    builder.job("j", "d", T0, T0 + 60 * S)
-    return builder.build(window_us=30 * S)
-
-
-def test_hours_without_a_job_have_a_page(quiet: Lake, tmp_path: Path) -> None:
-    page = build_report(quiet, tmp_path / "x.html", hours=last_hours(quiet, 1)).read_text("utf-8")
-    assert embedded(page)["ids"] == []
-    assert "No job ran." in page
-    assert "free idle <strong>100 %</strong>" in page
-
-
-def test_hours_that_the_lake_does_not_have_are_one_line(quiet: Lake, tmp_path: Path) -> None:
-    later = range(T0 + 24 * HOUR_US, T0 + 26 * HOUR_US, HOUR_US)
-    line = (
-        r"^lake .*: has no books of the hours 2026-01-16T08 to 2026-01-16T09; "
-        r"its books have 2026-01-15T08 to 2026-01-15T09$"
-    )
-    with pytest.raises(UserError, match=line):
-        build_report(quiet, tmp_path / "x.html", hours=later)
-    assert not (tmp_path / "x.html").exists()
