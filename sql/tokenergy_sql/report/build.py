@@ -42,7 +42,7 @@ def build_report(
         hours: starts of the hours that the report covers, microseconds UTC, one after the other;
             the whole lake if None. See `window.last_hours`.
         check_hours: with `hours`, those of them that the checks examine; all of them if None. The
-            page says how many.
+            page says how many, or that no check was run.
 
     Returns:
         The path of the file.
@@ -58,8 +58,8 @@ def build_report(
     if findings is None and hours is None:
         findings = run_checks(lake)
     elif findings is None:
-        checked = list(hours or ()) if check_hours is None else check_hours
-        findings = run_checks(lake, checked, hourly_names())
+        checked = [hour for hour in hours or () if check_hours is None or hour in check_hours]
+        findings = run_checks(lake, checked, hourly_names()) if checked else []
     write_text(render(page_values(facts, findings, title, checked)), out)
     return out
 

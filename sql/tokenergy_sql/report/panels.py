@@ -30,9 +30,9 @@ _IDLE = {
 
 def power_chart(facts: Facts, marks: dict[str, Mark]) -> Chart | None:
     """Return the power over time, stacked by job and idle account; None if nothing was metered."""
-    if facts.period["start_us"] is None:
-        return None
     series = _series(facts, marks)
+    if facts.period["start_us"] is None or not series:  # nothing, or gaps alone
+        return None
     keys = {name: f"s{place}" for place, name in enumerate(series)}
     rows = _buckets(facts, keys)
     peak = max(rows, key=lambda row: float(row["total"]))
