@@ -77,7 +77,7 @@ def make_lake(
             count += len(rows)
             with lake.writer("segment", start_us, name_of(node)) as file:
                 file.write(rows)
-            lake.append("state", _states(node, ids, jobs, start_us, state_s), name_of(node))
+            lake.append("state", states(node, ids, jobs, start_us, state_s), name_of(node))
     return lake, count
 
 
@@ -106,14 +106,15 @@ def jobs_of(node: int, hours: int) -> Iterator[Job]:
         number += 1
 
 
-def segments(node: int, ids: list[str], jobs: list[Job], hour_us: int) -> pa.Table:
+def segments(
+    node: int, ids: list[str], jobs: list[Job], hour_us: int, window_us: int = S
+) -> pa.Table:
     """Return one hour of segments of a node's boards, sorted; columns of `segment`."""
     rng = np.random.default_rng([2, node, (hour_us - T0) // HOUR_US])
     edges = [t for job in jobs for t in (job.start_us, job.end_us)]
     inside = [t for t in edges if hour_us < t < hour_us + HOUR_US]
-    cuts = np.unique(np.concatenate([np.arange(hour_us, hour_us + HOUR_US + 1, S), inside])).astype(
-        np.int64
-    )
+    windows = np.arange(hour_us, hour_us + HOUR_US + 1, window_us)
+    cuts = np.unique(np.concatenate([windows, inside])).astype(np.int64)
     start, end = cuts[:-1], cuts[1:]
     length, shape = end - start, (len(ids), len(start))
     level = _level(jobs, start)
@@ -174,7 +175,8 @@ def _repeated(names: list[str], times: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(places, names)
 
 
-def _states(node: int, ids: list[str], jobs: list[Job], hour_us: int, every_s: int) -> pa.Table:
+def states(node: int, ids: list[str], jobs: list[Job], hour_us: int, every_s: int) -> pa.Table:
+    """Return one hour of a node's states; columns of `state`."""
     stamps = np.arange(hour_us + 300_000, hour_us + HOUR_US, every_s * S)
     held = _level(jobs, stamps) > _IDLE_MW
     busy = held & (stamps % _CYCLE_US >= _STALL_US)
@@ -196,30 +198,42 @@ def _types(table: Any) -> list[tuple[str, pa.DataType]]:
 def _add_facts(lake: Lake, node: int, ids: list[str], jobs: list[Job], tokens_s: int) -> None:
     """Add a node's devices, its jobs and their tokens."""
     name = name_of(node)
-    device = {
-        "ts_us": T0, "node": name, "name": "NVIDIA H100 80GB HBM3", "limit_mw": LIMIT_MW,
-        "update_us": 100_000, "sensor_kind": "average_1s", "learned_us": 100_000,
-        "counter_us": 20_000, "site": "north", "rack": f"r{node // 4}", "emulated": True,
-    }  # fmt: skip
-    _append(lake, DEVICE, [{**device, "device_id": i, "index": n} for n, i in enumerate(ids)], name)
+    _append(lake, DEVICE, [device_row(node, n, i, T0) for n, i in enumerate(ids)], name)
     end_us = max([job.end_us for job in jobs], default=T0)
-    rows = [
-        {
-            "job_id": job.job_id, "node": name, "device_id": device_id, "start_us": job.start_us,
-            "end_us": job.end_us, "share_ppm": 1_000_000, "scheduler": "slurm",
-            "user": f"user-{job.node % 50}", "account": f"group-{job.node % 9}",
-            "name": "train" if job.node % 3 == 0 else "serve", "method": "declared",
-            "recorded_us": end_us,
-        }
-        for job in jobs
-        for device_id in ids
-    ]  # fmt: skip
+    rows = [row for job in jobs for row in job_rows(job, ids, job.end_us, end_us)]
     _append(lake, JOBS, rows, name)
     for job in jobs:
-        _append(lake, TOKENS, list(_tokens(job, name, tokens_s)), name)
+        _append(lake, TOKENS, list(token_rows(job, name, tokens_s)), name)
 
 
-def _tokens(job: Job, node: str, every_s: int) -> Iterator[dict[str, Any]]:
+def device_row(node: int, index: int, device_id: str, ts_us: int) -> dict[str, Any]:
+    """Return what is recorded of a board."""
+    return {
+        "ts_us": ts_us, "node": name_of(node), "name": "NVIDIA H100 80GB HBM3",
+        "limit_mw": LIMIT_MW, "update_us": 100_000, "sensor_kind": "average_1s",
+        "learned_us": 100_000, "counter_us": 20_000, "site": "north", "rack": f"r{node // 4}",
+        "emulated": True, "device_id": device_id, "index": index,
+    }  # fmt: skip
+
+
+def job_rows(
+    job: Job, ids: list[str], end_us: int | None, recorded_us: int
+) -> list[dict[str, Any]]:
+    """Return what a list says of a job that holds all boards of its node."""
+    return [
+        {
+            "job_id": job.job_id, "node": name_of(job.node), "device_id": device_id,
+            "start_us": job.start_us, "end_us": end_us, "share_ppm": 1_000_000,
+            "scheduler": "slurm", "user": f"user-{job.node % 50}",
+            "account": f"group-{job.node % 9}",
+            "name": "train" if job.node % 3 == 0 else "serve", "method": "declared",
+            "recorded_us": recorded_us,
+        }
+        for device_id in ids
+    ]  # fmt: skip
+
+
+def token_rows(job: Job, node: str, every_s: int) -> Iterator[dict[str, Any]]:
     """Yield the readings of a job's counter to its end: 1,000 tokens a second while it works."""
     begin_us = _worked_us(job.start_us)
     for ts_us in [*range(job.start_us, job.end_us, every_s * S), job.end_us]:

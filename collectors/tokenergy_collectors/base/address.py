@@ -34,6 +34,21 @@ class Address:
     path: str | None = None
 
 
+def parse_loopback_port(text: str) -> Address:
+    """Return a TCP address that only this host can reach.
+
+    Raises:
+        ValueError: the text is not an address and port, or other hosts could reach it.
+    """
+    try:
+        address = parse_listen(text)
+    except ValueError:
+        address = Address(text, path="")
+    if address.path is not None:
+        raise ValueError(f"{text!r}: expected 127.0.0.1:PORT or [::1]:PORT")
+    return address
+
+
 def parse_address(text: str) -> Address:
     """Return an address.
 

@@ -8,6 +8,7 @@ That costs the daemon 60 MB and most of a second, so arrays are built from buffe
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain
@@ -115,3 +116,13 @@ def _bits(flags: Sequence[Any]) -> pa.Buffer:
     import pyarrow as pa
 
     return pa.py_buffer(np.packbits(np.array(flags, dtype=bool), bitorder="little").tobytes())
+
+
+def digest_of(rows: pa.Table) -> str:
+    """Return the SHA-256 of a table's rows, whatever its chunks are."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write_table(rows.combine_chunks())
+    return hashlib.sha256(sink.getvalue()).hexdigest()

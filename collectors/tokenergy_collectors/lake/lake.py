@@ -6,7 +6,6 @@ Raw files have unique names and are never rewritten; derived files are replaced 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake.arrays import scalar, to_batch
+from tokenergy_collectors.lake import packed
+from tokenergy_collectors.lake.arrays import digest_of, scalar, to_batch
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
+from tokenergy_collectors.lake.footers import Footers
 from tokenergy_collectors.lake.paths import (
     PARTITIONS,
     SUFFIX,
@@ -28,7 +29,7 @@ from tokenergy_collectors.lake.paths import (
     raw_name,
 )
 from tokenergy_collectors.lake.quarantine import move_to_quarantine
-from tokenergy_collectors.lake.reading import BrokenFileError, columns_of, read_columns
+from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.root import check_writable, prepare
 from tokenergy_collectors.lake.version import require_known
 from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
@@ -56,6 +57,7 @@ class Lake:
             raise UserError(f"lake {root}: object stores are not supported yet; give a local path")
         self.root = Path(root)
         self._columns: dict[Path, frozenset[str]] = {}
+        self._footers = Footers(self.root)
         if not create and not self.root.is_dir():
             raise UserError(f"lake {self.root}: no such directory")
         if create:
@@ -73,14 +75,12 @@ class Lake:
     def hours(self, table: str) -> list[int]:
         """Return the starts (us UTC) of the hours for which a table has files, ascending."""
         folders = (self.root / table).glob(PARTITIONS)
-        firsts = (next(folder.glob(f"*{SUFFIX}"), None) for folder in folders)
-        hours = (hour_of_folder(path.parent) for path in firsts if path is not None)
+        hours = (hour_of_folder(folder) for folder in folders if any(_files_in(folder)))
         return sorted(hour for hour in hours if hour is not None)
 
     def has(self, table: str) -> bool:
         """Return whether a table has any file."""
-        found = (self.root / table).glob(f"{PARTITIONS}/*{SUFFIX}")
-        return any(not path.name.startswith(".") for path in found)
+        return any(any(_files_in(folder)) for folder in (self.root / table).glob(PARTITIONS))
 
     def files(
         self, table: str, hours: Iterable[int] | None = None, node: str | None = None
@@ -94,12 +94,13 @@ class Lake:
         """
         base = self.root / table
         if hours is None:
-            found: Iterator[Path] = base.glob(f"{PARTITIONS}/*{SUFFIX}")
+            folders: Iterator[Path] = base.glob(PARTITIONS)
         else:
-            found = (path for hour in hours for path in (base / partition(hour)).glob(f"*{SUFFIX}"))
-        # A hidden file is still being written, or its writer died.
-        visible = (path for path in found if not path.name.startswith("."))
-        return sorted(path for path in visible if node is None or node_of(path) == node)
+            folders = (base / partition(hour) for hour in hours)
+        found = (path for folder in folders for path in _files_in(folder))
+        # As text: to compare paths part by part takes ten times as long, and the parts that may
+        # differ have one length in all of them.
+        return sorted((p for p in found if node is None or node_of(p) == node), key=str)
 
     def nodes(self, table: str, hour_us: int) -> list[str]:
         """Return the nodes that have files of a table in an hour, sorted."""
@@ -136,22 +137,49 @@ class Lake:
         names = list(columns) if columns is not None else spec.column_names
         wanted = pa.schema([schema.field(name) for name in names])
         where = None if between_us is None else _between(spec, between_us)
-        parts = []
-        for path in self.files(table, hours, node):
-            try:
-                parts.append(read_columns(path, spec, names, where))
-            except BrokenFileError as error:
-                self.quarantine(path, spec, str(error))
-            except FileNotFoundError:  # another process moved it
-                continue
+        files = self._files_to_read(spec, hours, node)
+        parts = list(self._read_all(files, spec, names, where))
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([to_batch([], wanted)])
+
+    def _files_to_read(
+        self, spec: Table, hours: Iterable[int] | None, node: str | None
+    ) -> list[Path]:
+        """Return the files that hold some rows of a table, sorted by their raw files' paths."""
+        files = self.files(spec.name, hours, node)
+        if spec.name not in packed.TABLES or hours is not None or node is not None:
+            return files
+
+        def whole(some: Sequence[Path]) -> pa.Table:
+            import pyarrow as pa
+
+            parts = list(self._read_all(some, spec, spec.column_names, None))
+            return pa.concat_tables(parts) if parts else spec.schema().empty_table()
+
+        return packed.packed(self.root, spec, files, whole)
+
+    def _read_all(
+        self, files: Sequence[Path], spec: Table, names: Sequence[str], where: Any
+    ) -> Iterator[pa.Table]:
+        """Yield rows of files; those that break the contract go to quarantine."""
+        for path in files:
+            try:
+                yield read_columns(path, spec, names, where)
+            except (BrokenFileError, FileNotFoundError) as error:
+                if packed.is_packed(self.root, path):
+                    path.unlink(missing_ok=True)
+                    raw = self.root / spec.name / path.parent.name
+                    again = [file for file in self.files(spec.name) if file.is_relative_to(raw)]
+                    yield from self._read_all(again, spec, names, where)
+                elif isinstance(error, BrokenFileError):
+                    self.quarantine(path, spec, str(error))
+                # Else another process moved it.
 
     def valid_files(
         self, table: str, hours: Iterable[int] | None = None, node: str | None = None
     ) -> list[tuple[Path, frozenset[str]]]:
         """Return a table's files, each with the columns of the contract that it has.
 
-        Only the Parquet footers are read, those of raw files once. A raw file with a damaged
+        Only the Parquet footers are read, each once: see `footers`. A raw file with a damaged
         footer, or with columns that are not the table's, is moved to quarantine.
 
         Args:
@@ -164,23 +192,29 @@ class Lake:
         """
         spec = TABLES[table]
         found = []
-        for path in self.files(table, hours, node):
+        for path in self._files_to_read(spec, hours, node):
             try:
                 # Raw files never change; derived ones are replaced.
                 if path not in self._columns or spec.layer == "derived":
-                    self._columns[path] = columns_of(path, spec)
+                    self._columns[path] = self._columns_of(path, spec)
                 found.append((path, self._columns[path]))
             except BrokenFileError as error:
                 self.quarantine(path, spec, str(error))
             except FileNotFoundError:
                 continue
+        self._footers.save()
         return found
+
+    def _columns_of(self, path: Path, spec: Table) -> frozenset[str]:
+        if packed.is_packed(self.root, path):
+            return frozenset(spec.column_names)
+        return self._footers.columns(path, spec)
 
     def quarantine_damaged(self, tables: Iterable[str]) -> int:
         """Read all rows of some raw tables, and move damaged files to quarantine.
 
         Returns:
-            The number of files moved.
+            The number of files moved, and of packed files removed (see `packed`).
 
         Raises:
             UserError: a file cannot be read.
@@ -188,6 +222,7 @@ class Lake:
         count = 0
         for table in tables:
             spec = TABLES[table]
+            count += packed.remove_damaged(self.root, spec)
             for path in self.files(table):
                 try:
                     read_columns(path, spec, spec.column_names)
@@ -260,7 +295,7 @@ class Lake:
             late = pc.greater_equal(stamps, scalar(hour_us))
             part = rows.filter(pc.and_(late, pc.less(stamps, scalar(hour_us + HOUR_US))))
             first_us = pc.min(part[spec.time]).as_py()
-            name = raw_name(node, first_us, tag or _digest(part)[:12])
+            name = raw_name(node, first_us, tag or digest_of(part)[:12])
             path = self.root / table / partition(hour_us) / name
             if not path.exists():
                 write_parquet(part, path, spec)
@@ -309,11 +344,12 @@ def _between(spec: Table, between_us: tuple[int, int]) -> Any:
     return (pc.field(spec.time) >= first_us) & (pc.field(spec.time) < end_us)
 
 
-def _digest(rows: pa.Table) -> str:
-    """Return the SHA-256 of a table's rows, whatever its chunks are."""
-    import pyarrow as pa
-
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as stream:
-        stream.write_table(rows.combine_chunks())
-    return hashlib.sha256(sink.getvalue()).hexdigest()
+def _files_in(folder: Path) -> Iterator[Path]:
+    """Yield the files of an hour folder, in any order; a glob takes several times as long."""
+    try:
+        # A hidden file is still being written, or its writer died.
+        for path in folder.iterdir():
+            if path.name.endswith(SUFFIX) and not path.name.startswith("."):
+                yield path
+    except (FileNotFoundError, NotADirectoryError):
+        return

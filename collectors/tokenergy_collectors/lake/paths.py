@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,8 +54,14 @@ def partition(hour_us: int) -> str:
 
 def hour_of_folder(folder: Path) -> int | None:
     """Return the start (us UTC) of the hour that a folder holds; None if it is no hour folder."""
+    return _hour_of(f"{folder.parent.name}/{folder.name}")
+
+
+# All files of an hour ask for the same one, and `strptime` takes as long as opening a file.
+@lru_cache(1 << 16)
+def _hour_of(partition: str) -> int | None:
     try:
-        moment = datetime.strptime(f"{folder.parent.name}/{folder.name}", _PARTITION)
+        moment = datetime.strptime(partition, _PARTITION)
     except ValueError:
         return None
     return int(moment.replace(tzinfo=UTC).timestamp()) * 1_000_000

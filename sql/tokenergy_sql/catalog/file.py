@@ -18,18 +18,21 @@ small tables are stored in it, and renewed by every run of the index: `allocatio
 from __future__ import annotations
 
 import filecmp
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.instants import FIRST_US
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.arrays import digest_of
 from tokenergy_collectors.lake.contract import TABLES, Table
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.writing import write_parquet
@@ -45,6 +48,9 @@ NAME = "catalog.duckdb"
 """Name of the file, at the root of the lake."""
 
 _STORAGE = "v1.0.0"
+
+_NOTE = "cache/catalog.json"
+"""What the catalog was made of; it need not be made again while that is the same."""
 
 
 def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
@@ -62,6 +68,13 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
     path = lake.root / NAME
     if why := unusable(lake):
         raise UserError(f"{path}: {why}")
+    held = allocations(lake) if held is None else held
+    quarantined = quarantined_table(lake)
+    of_what = _of_what(lake, held, quarantined)
+    if _noted(path, of_what) == _read_note(lake) and all(
+        _empty_of(lake.root, table).exists() for table in TABLES.values()
+    ):
+        return path
     aside = lake.root / f".{NAME}.{os.getpid()}.tmp"
     try:
         for table in TABLES.values():
@@ -71,7 +84,7 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
             con.execute(f"ATTACH {literal(str(made))} AS aside (STORAGE_VERSION '{_STORAGE}')")
             con.execute("USE aside")
             con.execute("BEGIN")
-            _fill(con, lake, allocations(lake) if held is None else held)
+            _fill(con, lake, held, quarantined)
             con.execute("COMMIT")
             con.execute("USE memory")
             con.execute("DETACH aside")
@@ -82,6 +95,7 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
             # A write-ahead log left by a writer of the former file does not belong to this one.
             path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
             aside.replace(path)
+        _write_note(lake, _noted(path, of_what))
     except (OSError, duckdb.IOException) as error:
         raise UserError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
     finally:
@@ -100,12 +114,48 @@ def unusable(lake: Lake) -> str | None:
     )
 
 
-def _fill(con: duckdb.DuckDBPyConnection, lake: Lake, held: pa.Table) -> None:
+def _of_what(lake: Lake, held: pa.Table, quarantined: pa.Table) -> str:
+    """Return a digest of all that a catalog depends on."""
+    import duckdb
+
+    names = (*views.BASIC, *views.ADHOC)
+    parts = [
+        str(lake.root.resolve()), duckdb.__version__, repr(TABLES), repr(views.PYTHON_TABLES),
+        *(repr(views.definition(name)) for name in names), digest_of(held), digest_of(quarantined),
+    ]  # fmt: skip
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _noted(path: Path, of_what: str) -> list[Any] | None:
+    """Return what is remembered of a catalog that was written; None if it is not there."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return [of_what, stat.st_size, stat.st_mtime_ns]
+
+
+def _read_note(lake: Lake) -> Any:
+    try:
+        return json.loads((lake.root / _NOTE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return ()
+
+
+def _write_note(lake: Lake, noted: list[Any] | None) -> None:
+    with suppress(OSError):  # then the catalog is made again next time
+        (lake.root / _NOTE).parent.mkdir(exist_ok=True)
+        (lake.root / _NOTE).write_text(json.dumps(noted), "utf-8")
+
+
+def _fill(
+    con: duckdb.DuckDBPyConnection, lake: Lake, held: pa.Table, quarantined: pa.Table
+) -> None:
     """Create the tables, views and macros, with comments."""
     root = str(lake.root.resolve())
     for name, table in TABLES.items():
         con.execute(f"CREATE VIEW {quoted(name)} AS {select_pattern(root, table)}")
-    for name, rows in (("allocation", held), ("quarantined", quarantined_table(lake))):
+    for name, rows in (("allocation", held), ("quarantined", quarantined)):
         con.register("incoming", rows)
         con.execute(f"CREATE TABLE {name} AS FROM incoming")
         con.unregister("incoming")
@@ -127,9 +177,13 @@ def select_pattern(root: str, table: Table) -> str:
 
 def _write_empty(root: Path, table: Table) -> None:
     """Write the empty file that a table's pattern always matches, unless it exists."""
-    path = root / f".empty-{table.name}" / partition(FIRST_US) / f"{table.name}.parquet"
+    path = _empty_of(root, table)
     if not path.exists():
         write_parquet(table.schema().empty_table(), path, table)
+
+
+def _empty_of(root: Path, table: Table) -> Path:
+    return root / f".empty-{table.name}" / partition(FIRST_US) / f"{table.name}.parquet"
 
 
 def _comments(con: duckdb.DuckDBPyConnection) -> Iterator[str]:

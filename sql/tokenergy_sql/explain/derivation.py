@@ -168,7 +168,7 @@ def _with_energy(row: NamedRow) -> NamedRow:
 
 def _with_revisions(lake: Lake, rows: list[NamedRow]) -> list[NamedRow]:
     """Add to each hour its file, the revision that last derived it, the cause and the inputs."""
-    inputs_of_hour, _ = revisions.read_hours(lake)
+    inputs_of_hour = revisions.read_recorded(lake).hours
     last = {int(hour): m for m in revisions.manifests(lake) for hour in m.hours}
     names = {hour_of_path(path): path for path in lake.files("job_hour_index")}
     found = []

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
@@ -33,6 +36,9 @@ models."""
 _DIGITS = 16
 
 _BESIDE_US = 1_000_000
+
+_NEVER_US = 2**63 - 1
+"""End of an allocation that goes on."""
 
 _OF_ALLOCATIONS = ("job_id", "node", "device_id", "share_ppm", "mig_id", "share_estimated")
 """What an hour's models see of an allocation, besides its edges."""
@@ -68,11 +74,17 @@ class InputReader:
         self.lake, self.history, self._version = lake, history, version
         self._file_digests, self._workloads = file_digests, workloads
         self.held, self._allocations = held, held.to_pylist()
+        self._start_us = held["start_us"].to_numpy()
+        self._end_us = held["end_us"].fill_null(_NEVER_US).to_numpy()
         self.devices = lake.read("device").to_pylist()
+        self._seen_us = sorted(row["ts_us"] for row in self.devices)
+        self._device_digests: dict[int, str] = {}
         self._usage: dict[int, list[dict[str, Any]]] = {}
         for row in usage.rows.to_pylist():
             self._usage.setdefault(row["hour_us"], []).append(row)
-        self._known = usage.known.to_pylist()
+        self._known: dict[str, list[dict[str, Any]]] = {}
+        for row in usage.known.to_pylist():
+            self._known.setdefault(row["job_id"], []).append(row)
 
     def of_hour(self, hour_us: int) -> Inputs:
         """Return the digests of an hour's inputs."""
@@ -95,7 +107,7 @@ class InputReader:
             "jobs": _digest(
                 [*_sorted(held), *sorted((job, self._workloads.get(job, "")) for job in jobs)]
             ),
-            "devices": _digest(_sorted(self._devices_of(hour_us))),
+            "devices": self._devices(hour_us),
             "site": site_digest(self.history.at(hour_us), self.history.site.calibration),
             "models": self._version,
         }
@@ -107,8 +119,8 @@ class InputReader:
     def _read(self, hour_us: int, jobs: Set[str]) -> Iterator[dict[str, Any]]:
         """Yield when the counters of some jobs are known, as far as it is in an hour."""
         end_us = hour_us + HOUR_US
-        for row in self._known:
-            if row["job_id"] in jobs and row["from_us"] < end_us:
+        for row in (row for job in jobs for row in self._known.get(job, ())):
+            if row["from_us"] < end_us:
                 # A source that was lost before the hour counts as lost in it, whenever that was.
                 from_us, to_us = (min(max(row[k], hour_us), end_us) for k in ("from_us", "to_us"))
                 yield {**row, "from_us": from_us, "to_us": to_us}
@@ -119,14 +131,24 @@ class InputReader:
         Edges less than a second beyond the hour count in its bounds: see `models/job_edge.sql`.
         """
         from_us, end_us = hour_us - _BESIDE_US, hour_us + HOUR_US + _BESIDE_US
-        for row in self._allocations:
-            if row["start_us"] <= end_us and (row["end_us"] is None or row["end_us"] >= from_us):
-                continues = row["end_us"] is None or row["end_us"] > end_us
-                yield {
-                    **{name: row[name] for name in _OF_ALLOCATIONS},
-                    "start_us": row["start_us"],
-                    "end_us": None if continues else row["end_us"],
-                }
+        near = np.flatnonzero((self._start_us <= end_us) & (self._end_us >= from_us))
+        for row in map(self._allocations.__getitem__, near.tolist()):
+            continues = row["end_us"] is None or row["end_us"] > end_us
+            yield {
+                **{name: row[name] for name in _OF_ALLOCATIONS},
+                "start_us": row["start_us"],
+                "end_us": None if continues else row["end_us"],
+            }
+
+    def _devices(self, hour_us: int) -> str:
+        """Return the digest of the devices that an hour's models see.
+
+        It is one digest until a device is recorded again, however many hours later.
+        """
+        by_then = bisect_left(self._seen_us, hour_us + HOUR_US)
+        if by_then not in self._device_digests:
+            self._device_digests[by_then] = _digest(_sorted(self._devices_of(hour_us)))
+        return self._device_digests[by_then]
 
     def _devices_of(self, hour_us: int) -> Iterator[dict[str, Any]]:
         """Yield the rows of `device` that an hour's models see, without their timestamps."""

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
-from tokenergy_collectors.lake.paths import hour_of, partition
+from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.version import write_format
 from tokenergy_sql.catalog.file import unusable, write_catalog
 from tokenergy_sql.catalog.reading import heal
 from tokenergy_sql.index import modelrun, phases, sitehistory
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
+from tokenergy_sql.index.jobfiles import write_job_files
 from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.index.sitehistory import SiteHistory
@@ -88,8 +89,9 @@ def index(
     with recording(lake, index_version()) as record:
         held = allocations(lake)
         usage = heal(lake, lambda: Usage.of(lake, progress, held))
-        recorded, file_digests = revisions.read_hours(lake)
-        history = SiteHistory(site, recorded, revisions.read_constants(lake))
+        found = revisions.read_recorded(lake)
+        recorded, file_digests = found.hours, found.files
+        history = SiteHistory(site, recorded, found.constants)
         reader = _reader(lake, history, usage, held, file_digests)
         causes: dict[int, list[str]] = {}
         examined = sorted(_all_hours(lake, usage.rows) if hours is None else set(hours))
@@ -188,8 +190,6 @@ def _index_jobs(
     lake: Lake, history: SiteHistory, held: pa.Table, usage: Usage, record: Recorder
 ) -> int:
     """Write the jobs' index; return how many jobs it has."""
-    import pyarrow as pa
-
     with modelrun.connect(lake, held) as con:
         modelrun.create_parameters(con, 0, "")
         # For what is unknown beyond the derived hours; each of those has constants of its own.
@@ -206,9 +206,5 @@ def _index_jobs(
             "SELECT found.*, facts.* EXCLUDE (job_id, running, emulated), told.* EXCLUDE (job_id) "
             "FROM found JOIN job_facts AS facts USING (job_id) JOIN told USING (job_id)"
         ).to_arrow_table()
-    by_hour: dict[int, list[int]] = {}
-    for place, start_us in enumerate(rows["start_us"].to_pylist()):
-        by_hour.setdefault(hour_of(start_us), []).append(place)
-    for hour in sorted({*by_hour, *lake.hours("job_index")}):
-        record.write("job_index", rows.take(pa.array(by_hour.get(hour, []), pa.int64())), hour)
+    write_job_files(lake, rows, record)
     return len(rows)

@@ -20,7 +20,7 @@ from tokenergy_collectors.lake.version import FORMAT, format_of, write_format
 from tokenergy_sql import steps
 from tokenergy_sql.index.modelrun import index_version
 from tokenergy_sql.migration.survey import TableState, survey
-from tokenergy_sql.revisions.revisions import read_hours
+from tokenergy_sql.revisions.revisions import read_recorded
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.table import console
 from tokenergy_transforms.aggregate import worklist
@@ -80,7 +80,7 @@ def _to_do(lake: Lake, state: State) -> list[str]:
         if lake.derived("segment", hour_us, node).exists()
     ]
     version = index_version()
-    recorded, _ = read_hours(lake)
+    recorded = read_recorded(lake).hours
     hours = [hour for hour, inputs in recorded.items() if inputs.get("models") != version]
     hours += sorted({*lake.hours("ledger")} - {*recorded})
     steps_of = [

@@ -147,25 +147,29 @@ def drop_before(lake: Lake, keep: int) -> int:
     return freed
 
 
-def read_hours(lake: Lake) -> tuple[dict[int, dict[str, str]], dict[str, list[Any]]]:
-    """Return the inputs that each hour was last derived from, and the digests of files."""
-    path = lake.root / FOLDER / _HOURS
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}, {}
-    return {int(hour): inputs for hour, inputs in content["hours"].items()}, content["files"]
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is recorded of the hours that were derived.
+
+    Attributes:
+        hours: the inputs that each was last derived from.
+        files: digests of files, see `InputReader`.
+        constants: the site's constants, by the names that the inputs of hours give them.
+    """
+
+    hours: dict[int, dict[str, str]]
+    files: dict[str, list[Any]]
+    constants: dict[str, dict[str, Any]]
 
 
-def read_constants(lake: Lake) -> dict[str, dict[str, Any]]:
-    """Return the site's constants, by the names that the inputs of hours give them."""
-    path = lake.root / FOLDER / _HOURS
+def read_recorded(lake: Lake) -> Recorded:
+    """Return what is recorded of the hours of a lake; nothing if it cannot be read."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads((lake.root / FOLDER / _HOURS).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
-        return {}
-    found: dict[str, dict[str, Any]] = content.get("constants", {})
-    return found
+        return Recorded({}, {}, {})
+    hours = {int(hour): inputs for hour, inputs in content["hours"].items()}
+    return Recorded(hours, content["files"], content.get("constants", {}))
 
 
 def write_hours(

@@ -16,10 +16,11 @@ from tests.support.cluster import small_cluster
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_sql.catalog import connecting as catalog
-from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog import file, views
 from tokenergy_sql.catalog.file import NAME, write_catalog
 
 MACROS = {
@@ -193,6 +194,45 @@ def test_one_that_says_the_same_is_left_untouched(lake: Lake) -> None:
     write_catalog(lake)
     after = (lake.root / NAME).stat()
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+@pytest.mark.parametrize(
+    "fault", ["nothing", "touched", "gone", "another", "an empty file is gone", "a bad note"]
+)
+def test_it_is_made_again_where_it_must_be(
+    lake: Lake, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_catalog(lake)
+    made: list[object] = []
+    fill = file._fill
+
+    def filling(*some: Any) -> None:
+        made.append(some)
+        fill(*some)
+
+    monkeypatch.setattr(file, "_fill", filling)
+    if fault == "touched":
+        os.utime(path)
+    elif fault == "gone":
+        path.unlink()
+    elif fault == "another":
+        held = allocations(lake)
+        assert len(held) > 0
+        write_catalog(lake, held.slice(1))
+        del made[:]
+    elif fault == "an empty file is gone":
+        shutil.rmtree(lake.root / ".empty-ledger")
+    elif fault == "a bad note":
+        (lake.root / "cache/catalog.json").write_text("{")
+    write_catalog(lake)
+    assert len(made) == (0 if fault == "nothing" else 1)
+    del made[:]
+    write_catalog(lake)
+    assert not made
+    with duckdb.connect(str(path), read_only=True) as con:
+        found = con.sql("SELECT count(*) FROM allocation").fetchall()
+        assert found == [(len(allocations(lake)),)]
+        assert con.sql("SELECT count(*) FROM ledger").fetchall() != [(0,)]
 
 
 def test_what_a_writer_left_behind_does_not_stop_the_next(lake: Lake) -> None:

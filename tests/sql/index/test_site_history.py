@@ -121,7 +121,8 @@ def test_hosts_of_single_nodes(lake: Lake) -> None:
 def test_hours_of_an_earlier_release(lake: Lake) -> None:
     """It recorded the digest of the constants alone: equal ones are kept, others are reported."""
     indexed(lake, OLD)
-    hours, files = revisions.read_hours(lake)
+    found = revisions.read_recorded(lake)
+    hours, files = found.hours, found.files
     for inputs in hours.values():
         del inputs[KEY]
     revisions.write_hours(lake, hours, files, {})
@@ -129,7 +130,8 @@ def test_hours_of_an_earlier_release(lake: Lake) -> None:
     assert (indexed(lake, OLD).causes, facility_kj(lake)) == ({}, before)
     assert indexed(lake, NEW).causes == {}
     assert facility_kj(lake) == before
-    hours, files = revisions.read_hours(lake)
+    found = revisions.read_recorded(lake)
+    hours, files = found.hours, found.files
     for inputs in hours.values():
         del inputs[KEY]
     revisions.write_hours(lake, hours, files, {})

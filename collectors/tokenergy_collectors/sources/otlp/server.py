@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from tokenergy_collectors.base.address import parse_listen
+from tokenergy_collectors.base.address import parse_loopback_port
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.httpserver import Failed, LimitedServer, PlainHandler
 from tokenergy_collectors.sources.otlp import messages
@@ -45,7 +45,7 @@ class OtlpServer:
 
     def __init__(self, listen: str, limit_bytes: int, take: Take, failed: Failed) -> None:
         messages.load_otlp()
-        address = parse_listen(listen)
+        address = parse_loopback_port(listen)
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         self._server = _Server(
             family,

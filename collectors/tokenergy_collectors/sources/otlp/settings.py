@@ -7,7 +7,7 @@ from typing import get_args
 
 from pydantic import Field, field_validator
 
-from tokenergy_collectors.base.address import parse_listen
+from tokenergy_collectors.base.address import parse_loopback_port
 from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.sources.tokens.counters import Role
 
@@ -54,8 +54,8 @@ class Otlp(Strict):
     @field_validator("listen")
     @classmethod
     def _is_loopback(cls, listen: str | None) -> str | None:
-        if listen is not None and parse_listen(listen).path is not None:
-            raise ValueError(f"{listen!r}: expected 127.0.0.1:PORT or [::1]:PORT")
+        if listen is not None:
+            parse_loopback_port(listen)
         return listen
 
     @field_validator("mapping")

@@ -8,7 +8,6 @@ CAP_DAC_READ_SEARCH): proc(5).
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -166,11 +165,10 @@ def _sockets(proc: Proc, pid: int) -> Iterator[str]:
         PermissionError: they are not shown to this user.
     """
     try:
-        with os.scandir(proc.root / str(pid) / "fd") as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):
-                    target = os.readlink(entry.path)  # noqa: PTH115 -- many, and fast
-                    if target.startswith("socket:["):
-                        yield target[8:-1]
+        for entry in (proc.root / str(pid) / "fd").iterdir():
+            with suppress(FileNotFoundError):
+                target = str(entry.readlink())
+                if target.startswith("socket:["):
+                    yield target[8:-1]
     except (FileNotFoundError, ProcessLookupError):
         return

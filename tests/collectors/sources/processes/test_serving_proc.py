@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -104,14 +105,14 @@ def test_the_proxy_of_docker_and_a_hidden_process_are_told(rig):
 @pytest.fixture
 def refused(monkeypatch):
     """The files of other processes are hidden, as from another user."""
-    scandir = os.scandir
+    iterdir = Path.iterdir
 
     def refuse(path):
-        if str(path).endswith("/fd"):
+        if path.name == "fd":
             raise PermissionError(13, "Permission denied")
-        return scandir(path)
+        return iterdir(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse)
 
 
 def in_cgroups(rig, monkeypatch, tmp_path, of_socket, path):

@@ -1,0 +1,1 @@
+"""What a step costs as the history of a lake grows."""
