@@ -3,8 +3,8 @@
 `python -m benchmarks.report_window [DAYS ...]`, by default 1 7 30. One lake of 64 boards grows day
 by day; after so many days the report of the last 24 hours and that of the whole lake are written.
 Printed: files of the lake, CPU seconds and seconds of each, and the ratios to the first lake.
-Checks are apart: those of the latest hour, which the hourly run makes, and those of the 24 hours.
-Those of the whole lake are not run: they take several times as long as its report.
+The checks of the latest hour, which the hourly run makes, are apart. Those of the whole lake are
+not run: they take several times as long as its report.
 
 Four hours are made from readings by the pipeline, with seven jobs; all others are copies of their
 files, with other stamps and other names of jobs. One job runs all the time: it is the same job in
@@ -102,7 +102,6 @@ def measure(root: Path, page: Path) -> dict[str, tuple[float, float]]:
     return {
         "24 h": timed(lambda: build_report(Lake(root), page, findings=[], hours=window)),
         "checks of 1 h": timed(lambda: run_checks(Lake(root), window[-1:], hourly_names())),
-        "checks of 24 h": timed(lambda: run_checks(Lake(root), window, hourly_names())),
         "whole lake": timed(lambda: build_report(Lake(root), page, findings=[])),
     }
 
