@@ -95,7 +95,7 @@ def connect(lake: Lake, hours: range | None) -> duckdb.DuckDBPyConnection:
         hours: starts of hours, microseconds UTC; the whole lake if None.
 
     Raises:
-        UserError: the lake has nothing of these hours.
+        UserError: the lake has nothing of these hours, or no `job_index`.
     """
     if hours is not None:
         return _connect_window(lake, hours)
@@ -111,6 +111,8 @@ def _connect_window(lake: Lake, hours: range) -> duckdb.DuckDBPyConnection:
         raise UserError(_nothing_there(lake, hours))
     job_ids = lake.read("job_hour_index", own, columns=["job_id"])["job_id"].unique()
     found = _found(lake, hours[-1], job_ids)
+    if len(job_ids) and not found.num_rows:
+        raise UserError(f"lake {lake.root}: has no job_index; run `tokenergy index` on it first")
     begun = _allocations(found)
     starts = sorted({hour_of(start_us) for start_us in begun["start_us"].to_pylist()})
     read = {name: own if name in _READ else [] for name in (*TABLES, "quarantined")}

@@ -97,3 +97,11 @@ def test_hours_that_the_lake_does_not_have_are_one_line(quiet: Lake, tmp_path: P
     with pytest.raises(UserError, match=line):
         build_report(quiet, tmp_path / "x.html", hours=later)
     assert not (tmp_path / "x.html").exists()
+
+
+def test_hours_of_jobs_without_an_index_are_one_line(quiet: Lake, tmp_path: Path) -> None:
+    lake = Lake(shutil.copytree(quiet.root, tmp_path / "lake"))
+    for path in lake.files("job_index"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"^lake .*: has no job_index; run .*$"):
+        build_report(lake, tmp_path / "x.html", hours=last_hours(lake, 2))
