@@ -134,7 +134,7 @@ def _read(lake: Lake, hours: range | None) -> Facts:
         return Facts(
             window=hours,
             whole=whole,
-            days=None if hours is None else _day_facts(lake, hours),
+            days=None if hours is None else _day_facts(lake, hours, con),
             period=period,
             totals=_query(con, "totals")[0],
             readings=_query(con, "readings")[0],
@@ -156,12 +156,12 @@ def _read(lake: Lake, hours: range | None) -> Facts:
         )
 
 
-def _day_facts(lake: Lake, hours: range) -> DayFacts:
+def _day_facts(lake: Lake, hours: range, window: duckdb.DuckDBPyConnection) -> DayFacts:
     """Return what the page shows by day; a damaged file of a day long past must not prevent it."""
     import duckdb
 
     try:
-        with connect_days(lake, hours) as con:
+        with connect_days(lake, hours, window) as con:
             return DayFacts(
                 days=_query(con, "days"),
                 workloads=_query(con, "day_workloads"),
