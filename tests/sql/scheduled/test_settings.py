@@ -79,7 +79,7 @@ def test_defaults_and_values() -> None:
     assert chosen.mail_from == "tokenergy@example.org"
 
 
-PARAMS = {"site": None, "report": None, "window": "500ms", "device": "cpu", "heal_days": 2}
+PARAMS = {"site": None, "report": None, "window": "500ms", "device": "cpu", "heal_days": 2, "report_hours": 24}
 
 
 def test_settings_of_a_run(tmp_path: Path) -> None:
