@@ -1,5 +1,6 @@
--- Energy and tokens of each workload by day. In: job_hour_index, job_index. Out: one row a UTC day and
--- workload; tokens are generated ones, or trained ones of training.
+-- Energy and tokens of each workload by day.
+-- In: job_hour_index, job_index. Out: one row a UTC day and workload; tokens are generated ones, or
+-- trained ones of training.
 SELECT
     h.hour_us - h.hour_us % us_per_day() AS day_us,
     j.workload,

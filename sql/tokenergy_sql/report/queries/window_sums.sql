@@ -1,10 +1,10 @@
 -- The sums of each job over the hours of a window.
--- In: job_hour_index (of the window), job_index. Out: what `models/indices.sql` reads as `sums`, one
--- row a job, and hour_versions.
+-- In: job_hour_index (of the window), job_index. Out: what `models/indices.sql` reads as `sums`,
+-- one row a job, and hour_versions.
 --
 -- Added as `models/job_sums.sql` adds the hours of a whole job, with two differences: bounds of
--- tokens are those of the hours, since a window has edges of its own; and errors of hours are added,
--- by squares only within an hour.
+-- tokens are those of the hours, since a window has edges of its own; and errors of hours are
+-- added, by squares only within an hour.
 SELECT
     job_id,
     sum(device_us)::BIGINT AS device_us,
