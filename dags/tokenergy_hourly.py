@@ -54,6 +54,9 @@ PARAMS = {
         type=["null", "string"],
         description="Report file. If empty: LAKE-report/index.html, beside the lake.",
     ),
+    "report_hours": Param(
+        24, type="integer", minimum=1, description="How many hours the report covers, the latest."
+    ),
     "heal_days": Param(
         3,
         type="integer",
@@ -217,18 +220,19 @@ def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) ->
 
 @task
 def report(settled: dict[str, Any]) -> str:
-    """Write the report of the whole lake and return its path."""
+    """Write the report of the latest hours and return its path."""
     from pathlib import Path
 
     from tokenergy_collectors.lake import Lake
-    from tokenergy_sql.report import build_report
+    from tokenergy_sql.report import build_report, last_hours
 
     lake = Lake(settled["lake"])
     if not lake.hours("ledger"):
         raise AirflowSkipException("nothing to report: the lake has no ledger yet")
     out = Path(settled["report"])
     out.parent.mkdir(parents=True, exist_ok=True)
-    return str(build_report(lake, out))
+    hours, checked = last_hours(lake, settled["report_hours"]), [settled["hour_us"]]
+    return str(build_report(lake, out, hours=hours, check_hours=checked))
 
 
 with DAG(

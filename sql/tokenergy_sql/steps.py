@@ -21,6 +21,7 @@ from tokenergy_sql.index.site import load_site
 from tokenergy_sql.terminal.arguments import (
     READINGS,
     SEGMENTS,
+    parse_window,
     require_hours,
     require_known,
     require_nodes,
@@ -213,15 +214,23 @@ def print_checks(
     return passed
 
 
-def write_report(root: Path, out: Path) -> Path:
-    """Write the report page and return its path.
+def write_report(
+    root: Path,
+    out: Path,
+    last: str | None = None,
+    start: str | None = None,
+    end: str | None = None,
+) -> Path:
+    """Write the report page, of the whole lake or of some hours, and return its path.
 
     Raises:
-        UserError: the lake is not indexed, or the page cannot be written.
+        UserError: the lake is not indexed, or has nothing of the hours; an option has an unusable
+            value (see `parse_window`); or the page cannot be written.
     """
     from tokenergy_sql.report import build_report
 
-    return build_report(Lake(root), out)
+    lake = Lake(root)
+    return build_report(lake, out, hours=parse_window(lake, last, start, end))
 
 
 def print_score(root: Path, truth: Path) -> bool:

@@ -204,13 +204,13 @@ def _merged(found: list[Finding]) -> Finding:
 
 
 def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[int]]]:
-    """Yield the scopes of hourly checks: the given hours, or each hour of a lake by itself.
+    """Yield the scopes of hourly checks: each of the given hours, or of a lake, by itself.
 
     A day of a large fleet does not fit into memory, an hour does. Quarantined files of the whole
     lake are reported once, in the first scope.
     """
     if hours is not None:
-        yield _scope(hours)
+        yield from (_scope([hour]) for hour in hours) if hours else (_scope([]),)
         return
     # Hours of power too: readings without a segment are what one check looks for.
     tables = ("power", "segment", "ledger", "ledger_hour", "job_hour_index", "load_profile")

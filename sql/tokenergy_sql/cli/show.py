@@ -57,14 +57,35 @@ def explain(
 def report(
     lake: LakeOption,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="HTML file to write.")],
+    last: Annotated[
+        str | None,
+        typer.Option("--last", metavar="HOURS", help="Report only so many hours, e.g. 24h."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour."),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="HOUR",
+            help="End when this UTC hour begins.  [default: after the latest booked hour]",
+        ),
+    ] = None,
 ) -> None:
     """Write the report: one self-contained HTML page that opens in any browser.
 
+    Without --last or --from it covers the whole lake, and takes longer the older the lake is.
+    Of some hours, only their files are read, and only the checks that work hour by hour are run.
+
     \b
-    Example:
+    Examples:
       tokenergy report --lake ./lake --out report.html
+      tokenergy report --lake ./lake --out report.html --last 24h
+      tokenergy report --lake ./lake --out january.html --from 2026-01-01T00 --to 2026-02-01T00
     """
     from tokenergy_collectors.base.output import is_stdout
     from tokenergy_sql import steps
 
-    typer.echo(f"report: {steps.write_report(lake, out)}", err=is_stdout(out))
+    typer.echo(f"report: {steps.write_report(lake, out, last, start, end)}", err=is_stdout(out))

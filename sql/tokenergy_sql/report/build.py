@@ -14,7 +14,7 @@ from typing import Any
 
 from tokenergy_collectors.base.output import require_writable, write_text
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checks.checking import Finding, run_checks
+from tokenergy_sql.checks.checking import Finding, hourly_names, run_checks
 from tokenergy_sql.report.facts import read_facts
 from tokenergy_sql.report.pagevalues import page_values
 
@@ -28,26 +28,39 @@ def build_report(
     *,
     title: str | None = None,
     findings: Sequence[Finding] | None = None,
+    hours: range | None = None,
+    check_hours: Sequence[int] | None = None,
 ) -> Path:
-    """Write the report of a lake.
+    """Write the report of a lake, or of some of its hours.
 
     Args:
         lake: an indexed lake.
         out: the HTML file to write; see `base.output.writing`.
         title: heading of the page; "TokEnergy report" if None.
-        findings: what the checks found; the checks are run if None.
+        findings: what the checks found; the checks are run if None: of some hours only those that
+            examine one hour at a time.
+        hours: starts of the hours that the report covers, microseconds UTC, one after the other;
+            the whole lake if None. See `window.last_hours`.
+        check_hours: with `hours`, those of them that the checks examine; all of them if None. The
+            page says how many, or that no check was run.
 
     Returns:
         The path of the file.
 
     Raises:
-        UserError: the lake has no `job_index`, or the file cannot be written.
+        UserError: the lake has no `job_index` or nothing of the hours, or the file cannot be
+            written.
         OutputError: the reader of a FIFO has gone, or standard output is full.
     """
     require_writable(out)
-    facts = read_facts(lake)
-    findings = run_checks(lake) if findings is None else findings
-    write_text(render(page_values(facts, findings, title)), out)
+    facts = read_facts(lake, hours)
+    checked: Sequence[int] | None = None
+    if findings is None and hours is None:
+        findings = run_checks(lake)
+    elif findings is None:
+        checked = [hour for hour in hours or () if check_hours is None or hour in check_hours]
+        findings = run_checks(lake, checked, hourly_names()) if checked else []
+    write_text(render(page_values(facts, findings, title, checked)), out)
     return out
 
 

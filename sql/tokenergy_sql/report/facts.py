@@ -1,7 +1,7 @@
 """What the page shows, as rows of queries.
 
-In: a lake. Out: `Facts`, the results of the queries in `queries/`. Nothing is formatted here, and
-nothing is computed here that SQL can compute.
+In: a lake, and the hours of a window if the page covers one. Out: `Facts`, the results of the
+queries in `queries/`. Nothing is formatted here, and nothing is computed here that SQL can compute.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import hour_of_path, node_of
-from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.index import efficiency
 from tokenergy_sql.index.modelrun import build_growth
+from tokenergy_sql.report.window import connect, connect_days
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,7 +40,9 @@ MOST_EVENTS = 200
 MOST_LISTED = 100
 """Most nodes, gaps, disputes and quarantined files that are listed."""
 
+DAY_US = 24 * HOUR_US
 _SECOND_US = 1_000_000
+_EVER_US = (-(2**63), 2**63 - 1)
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 
 
@@ -57,9 +59,29 @@ class JobFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """The rows behind the page. Stamps and lengths in microseconds, energies in joules."""
+class DayFacts:
+    """The rows behind the figures by day; `damage` says why there are none."""
 
+    days: list[NamedRow]
+    workloads: list[NamedRow]
+    trend: list[NamedRow]
+    damage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The rows behind the page. Stamps and lengths in microseconds, energies in joules.
+
+    Attributes:
+        window: starts of the hours that the page covers; the whole lake if None.
+        jobs: the jobs with what they are and their figures: over the window if there is one.
+        whole: of a window, the rows of `job_index`, by job_id: figures of whole jobs.
+        days: of a window, the days up to its end.
+    """
+
+    window: range | None
+    whole: dict[str, NamedRow]
+    days: DayFacts | None
     period: NamedRow
     totals: NamedRow
     readings: NamedRow
@@ -85,19 +107,21 @@ def left_out(rows: list[NamedRow]) -> int:
     return int(rows[0]["total"]) - len(rows) if rows else 0
 
 
-def read_facts(lake: Lake) -> Facts:
-    """Read everything that the page shows from the lake.
+def read_facts(lake: Lake, hours: range | None = None) -> Facts:
+    """Read everything that the page shows from the lake, or what it shows of some hours.
 
     Raises:
-        UserError: the lake has no job index, or an older version made it.
+        UserError: the lake has no job index, or an older version made it; or it has nothing of the
+            hours.
     """
-    return read(lake, lambda: _read(lake))
+    return read(lake, lambda: _read(lake, hours))
 
 
-def _read(lake: Lake) -> Facts:
-    with catalog.connect(lake) as con:
-        jobs = _query(con, "jobs")
-        if not jobs:
+def _read(lake: Lake, hours: range | None) -> Facts:
+    with connect(lake, hours) as con:
+        whole = {} if hours is None else {row["job_id"]: row for row in _query(con, "whole_jobs")}
+        jobs = [{**whole.get(row["job_id"], {}), **row} for row in _query(con, "jobs")]
+        if not jobs and hours is None:
             raise UserError(
                 f"lake {lake.root}: has no job_index; run `tokenergy index` on it first"
             )
@@ -108,6 +132,9 @@ def _read(lake: Lake) -> Facts:
         trend_us = _trend_us(period)
         named = [job["job_id"] for job in jobs[:NAMED_JOBS]]
         return Facts(
+            window=hours,
+            whole=whole,
+            days=None if hours is None else _day_facts(lake, hours, con),
             period=period,
             totals=_query(con, "totals")[0],
             readings=_query(con, "readings")[0],
@@ -123,14 +150,34 @@ def _read(lake: Lake) -> Facts:
             gaps=_query(con, "gaps", {"most": MOST_LISTED}),
             disputes=_query(con, "disputes", {"most": MOST_LISTED}),
             quarantine=_query(con, "quarantine", {"most": MOST_LISTED}),
-            files=_power_files(lake),
+            files=_power_files(lake, hours),
             efficiency={row["job_id"]: row for row in efficiency.jobs_of(con)},
-            of_job=_job_facts(con, period, len(jobs)),
+            of_job=_job_facts(con, period, len(jobs), hours),
         )
 
 
-def _job_facts(con: duckdb.DuckDBPyConnection, period: NamedRow, jobs: int) -> JobFacts:
+def _day_facts(lake: Lake, hours: range, window: duckdb.DuckDBPyConnection) -> DayFacts:
+    """Return what the page shows by day; a damaged file of a day long past must not prevent it."""
+    import duckdb
+
+    try:
+        with connect_days(lake, hours, window) as con:
+            return DayFacts(
+                days=_query(con, "days"),
+                workloads=_query(con, "day_workloads"),
+                trend=_query(con, "trend", {"step_us": DAY_US}),
+            )
+    except duckdb.Error as error:
+        return DayFacts([], [], [], str(error).splitlines()[0])
+
+
+def _job_facts(
+    con: duckdb.DuckDBPyConnection, period: NamedRow, jobs: int, hours: range | None
+) -> JobFacts:
+    least_us, most_us = _EVER_US if hours is None else (hours[0], hours[-1] + HOUR_US)
     parameters = {
+        "least_us": least_us,
+        "most_us": most_us,
         "detailed": DETAILED_JOBS,
         "most_points": MOST_POINTS,
         "few_points": FEW_POINTS,
@@ -153,7 +200,7 @@ def _job_facts(con: duckdb.DuckDBPyConnection, period: NamedRow, jobs: int) -> J
 
 def most_hours(jobs: int) -> int:
     """Return the most steps of hours that each job's page lists, if there are `jobs` jobs."""
-    return max(1, min(MOST_HOURS, MOST_JOB_HOURS // jobs))
+    return max(1, min(MOST_HOURS, MOST_JOB_HOURS // max(1, jobs)))
 
 
 def _by_job(rows: list[NamedRow]) -> dict[str, list[NamedRow]]:
@@ -163,10 +210,10 @@ def _by_job(rows: list[NamedRow]) -> dict[str, list[NamedRow]]:
     return found
 
 
-def _power_files(lake: Lake) -> dict[tuple[int, str], int]:
+def _power_files(lake: Lake, hours: range | None) -> dict[tuple[int, str], int]:
     """Return the number of files of `power` by hour and node."""
     found: dict[tuple[int, str], int] = {}
-    for path in lake.files("power"):
+    for path in lake.files("power", hours):
         key = (hour_of_path(path), node_of(path))
         found[key] = found.get(key, 0) + 1
     return found

@@ -6,6 +6,7 @@ unknown; and all of them packed, as the page embeds them.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tokenergy_sql.catalog.namedrows import NamedRow
@@ -195,8 +196,15 @@ def _audit(job: NamedRow) -> dict[str, Cell]:
     }
 
 
-def packed(jobs: list[dict[str, Cell]]) -> dict[str, Any]:
+def packed(
+    jobs: list[dict[str, Cell]], csv: Mapping[str, str], intervals: Collection[str]
+) -> dict[str, Any]:
     """Return the jobs as the page embeds them.
+
+    Args:
+        jobs: the fields of each.
+        csv: columns of the CSV by field.
+        intervals: fields with bounds: columns `_low` and `_high` follow theirs.
 
     A cell is its text; or `[text, raw]`; or `[text, raw, low, high, raw low, raw high]`; or, where
     unknown, the place of its reason in `whys`.
@@ -204,7 +212,7 @@ def packed(jobs: list[dict[str, Cell]]) -> dict[str, Any]:
     whys: dict[str, int] = {}
     names = list(jobs[0]) if jobs else []
     rows = [[_packed(cells[name], whys) for name in names] for cells in jobs]
-    return {"names": names, "rows": rows, "whys": list(whys), "csv": _csv_columns()}
+    return {"names": names, "rows": rows, "whys": list(whys), "csv": _csv_columns(csv, intervals)}
 
 
 def _packed(cell: Cell, whys: dict[str, int]) -> Any:
@@ -221,11 +229,11 @@ def _exact(value: float | None) -> str:
     return "" if value is None else repr(value)
 
 
-def _csv_columns() -> list[tuple[str, list[str]]]:
+def _csv_columns(csv: Mapping[str, str], intervals: Collection[str]) -> list[tuple[str, list[str]]]:
     """Return each field of the CSV and its columns."""
     return [
-        (name, [column, *((f"{column}_low", f"{column}_high") if name in INTERVALS else ())])
-        for name, column in CSV.items()
+        (name, [column, *((f"{column}_low", f"{column}_high") if name in intervals else ())])
+        for name, column in csv.items()
     ]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.checks.checking import Finding
 from tokenergy_sql.report import meanings, panels
+from tokenergy_sql.report.bydays import day_values
 from tokenergy_sql.report.energy import energy_values
 from tokenergy_sql.report.facts import (
     DETAILED_JOBS,
@@ -36,45 +37,68 @@ from tokenergy_sql.report.format import (
     whole,
 )
 from tokenergy_sql.report.fullrate import PARTS, rate_values
-from tokenergy_sql.report.jobfields import job_cells, job_unit, packed
+from tokenergy_sql.report.jobfields import CSV, INTERVALS, job_cells, job_unit, packed
 from tokenergy_sql.report.jobpages import job_pages
 from tokenergy_sql.report.overtime import TOKEN_COLORS
 from tokenergy_sql.report.palette import ACCOUNTS as ACCOUNT_COLORS
 from tokenergy_sql.report.palette import marks
 from tokenergy_sql.report.quality import ledger_state, quality_values
+from tokenergy_sql.report.wholejobs import csv_fields, whole_cells, window_values
 
 _KWH = 1 / 3.6e6
 _WORKLOADS = ("inference", "training")
 _MOST_GROUPS = 200
 
 
-def page_values(facts: Facts, findings: Sequence[Finding], title: str | None) -> dict[str, Any]:
-    """Return all values of the page."""
+def page_values(
+    facts: Facts,
+    findings: Sequence[Finding],
+    title: str | None,
+    checked: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """Return all values of the page.
+
+    Args:
+        facts: the rows.
+        findings: what the checks found.
+        title: heading of the page; "TokEnergy report" if None.
+        checked: of a window, starts of the hours that the checks examined, if that is known.
+    """
     shown = marks(facts.jobs)
     unit, scale = job_unit(facts.jobs)
     rates = facts.efficiency
     cells = [
-        job_cells(job, rates.get(job["job_id"]), shown[job["job_id"]], scale) for job in facts.jobs
+        {
+            **job_cells(job, rates.get(job["job_id"]), shown[job["job_id"]], scale),
+            **whole_cells(facts, job, shown[job["job_id"]], scale),
+        }
+        for job in facts.jobs
     ]
+    more, bounded = csv_fields(facts)
     return {
         "title": clean(title) if title else "TokEnergy report",
+        "window": window_values(facts),
         "period": _period(facts),
         "emulated": facts.totals["emulated"],
         "figures": _figures(facts),
         "fleet": [_group(row) for row in facts.league if row["fleet"]],
-        "ledger": ledger_state(facts, findings),
+        "ledger": ledger_state(facts, findings, checked),
         "power": panels.power_chart(facts, shown),
         "bucket": length(facts.bucket_us),
-        "trend": [(workload, panels.trend_chart(facts, workload)) for workload in _WORKLOADS],
+        "trend": [
+            (w, panels.trend_chart(facts.trend, facts.trend_us, w, f"trend-{w}"))
+            for w in _WORKLOADS
+        ],
+        "days": None if facts.days is None else day_values(facts.days),
         "trend_step": length(facts.trend_us),
         "energy": energy_values(facts, shown),
         "rate": rate_values(facts, shown),
         "league": [_league(facts, shown, workload) for workload in _WORKLOADS],
-        "quality": quality_values(facts, findings),
+        "quality": quality_values(facts, findings, checked),
         "unit": unit,
         "drawn": _drawn(len(facts.jobs)),
         "data": {
-            **packed(cells),
+            **packed(cells, {**CSV, **more}, (*INTERVALS, *bounded)),
             "ids": [job["job_id"] for job in facts.jobs],
             "colors": [shown[job["job_id"]].color for job in facts.jobs],
             "pages": job_pages(facts, scale),

@@ -30,9 +30,9 @@ _IDLE = {
 
 def power_chart(facts: Facts, marks: dict[str, Mark]) -> Chart | None:
     """Return the power over time, stacked by job and idle account; None if nothing was metered."""
-    if facts.period["start_us"] is None:
-        return None
     series = _series(facts, marks)
+    if facts.period["start_us"] is None or not series:  # nothing, or gaps alone
+        return None
     keys = {name: f"s{place}" for place, name in enumerate(series)}
     rows = _buckets(facts, keys)
     peak = max(rows, key=lambda row: float(row["total"]))
@@ -99,14 +99,21 @@ def _buckets(facts: Facts, keys: dict[tuple[str, str | None], str]) -> list[Name
     return [*rows, {**rows[-1], "t": end_us // 1000, "end": True}]
 
 
-def trend_chart(facts: Facts, workload: str) -> Chart | None:
-    """Return J/token of a workload over time; None if there is none."""
-    steps = [r for r in facts.trend if r["workload"] == workload and r["gpu"] is not None]
+def trend_chart(trend: list[NamedRow], step_us: int, workload: str, name: str) -> Chart | None:
+    """Return J/token of a workload over time; None if there is none.
+
+    Args:
+        trend: the rows of `trend.sql`.
+        step_us: length of their steps, microseconds.
+        workload: inference or training.
+        name: of the chart.
+    """
+    steps = [r for r in trend if r["workload"] == workload and r["gpu"] is not None]
     if not steps:
         return None
     rows = []
     for row in steps:
-        left, right = row["step_us"], row["step_us"] + facts.trend_us
+        left, right = row["step_us"], row["step_us"] + step_us
         when = {"t": left // 1000, "t2": right // 1000, "when": f"{day(left)} {clock(left)}"}
         rows += [{**when, **ends} for ends in _sides(row)]
     kind = "trained" if workload == "training" else "generated"
@@ -114,7 +121,6 @@ def trend_chart(facts: Facts, workload: str) -> Chart | None:
         f"J per {kind} token over all {workload} jobs (sum of energy ÷ sum of tokens), with "
         f"intervals, in {counted(len(steps), 'step')}. At the GPU: {_first_to_last(steps)}."
     )
-    name = f"trend-{workload}"
     return Chart(
         name, overtime.trend_spec(f"J per {kind} token", name), rows, alternative, BOUNDARY_LEGEND
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tokenergy_sql.catalog.namedrows import NamedRow
-from tokenergy_sql.checks.checking import Finding
+from tokenergy_sql.checks.checking import Finding, texts_by_name
 from tokenergy_sql.report.facts import Facts, left_out
 from tokenergy_sql.report.format import (
     Cell,
@@ -30,10 +30,14 @@ _EXAMPLES = 3
 _KWH = 1 / 3.6e6
 
 
-def quality_values(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
-    """Return all values of the quality page."""
+def quality_values(
+    facts: Facts, findings: Sequence[Finding], checked: Sequence[int] | None
+) -> dict[str, Any]:
+    """Return all values of the quality page; see `pagevalues.page_values`."""
     return {
         "checks": [_check(finding) for finding in findings],
+        "checked": _checked(facts, checked),
+        "not_run": sorted({*texts_by_name()}.difference(one.name for one in findings)),
         "nodes": [_node(row) for row in facts.nodes],
         "nodes_left_out": left_out(facts.nodes),
         "gaps": [_gap(row) for row in facts.gaps],
@@ -48,7 +52,9 @@ def quality_values(facts: Facts, findings: Sequence[Finding]) -> dict[str, Any]:
     }
 
 
-def ledger_state(facts: Facts, findings: Sequence[Finding]) -> tuple[str, str]:
+def ledger_state(
+    facts: Facts, findings: Sequence[Finding], checked: Sequence[int] | None
+) -> tuple[str, str]:
     """Return the state of the ledger as a CSS class (good, bad, none) and as text."""
     if facts.period["start_us"] is None:
         return "none", "nothing was metered"
@@ -59,7 +65,24 @@ def ledger_state(facts: Facts, findings: Sequence[Finding]) -> tuple[str, str]:
         return "bad", f"ledger closes, but {counted(len(failed), 'other check')} failed"
     if not any(f.name == "law" for f in findings):
         return "none", "ledger not checked"
+    if _in_part(facts, checked):
+        return "good", f"ledger closes in {_checked(facts, checked)}"
     return "good", "ledger closes: metered = booked"
+
+
+def _in_part(facts: Facts, checked: Sequence[int] | None) -> bool:
+    """Return whether the checks examined only some hours of the window."""
+    return bool(checked and facts.window and {*facts.window} - {*checked})
+
+
+def _checked(facts: Facts, checked: Sequence[int] | None) -> str:
+    """Return which hours the checks examined, as text; empty if that is not known."""
+    if not checked or facts.window is None:
+        return ""
+    if not _in_part(facts, checked):
+        return "each of these hours"
+    some = f"{grouped(len(checked))} of these {grouped(len(facts.window))} hours"
+    return f"{some} ({_hours(min(checked), max(checked))} UTC)"
 
 
 def _check(finding: Finding) -> dict[str, Any]:

@@ -142,6 +142,7 @@ def settle(params: Mapping[str, Any], place: str | None, hour: datetime) -> dict
         "device": params["device"],
         "site": params["site"],
         "report": params["report"] or f"{root}-report/index.html",
+        "report_hours": params["report_hours"],
     }
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from tokenergy_collectors.base.durations import parse_duration
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.instants import is_instant
 from tokenergy_collectors.lake import Lake
@@ -38,6 +39,49 @@ def parse_hours(texts: Sequence[str] | None) -> list[int] | None:
         UserError: a text is no full hour of the years 2000 to 2100.
     """
     return [_parse_hour(text) for text in texts] if texts else None
+
+
+def parse_window(lake: Lake, last: str | None, start: str | None, end: str | None) -> range | None:
+    """Return the hours that `--last`, `--from` and `--to` name; None if none of them is given.
+
+    Args:
+        lake: its latest booked hour is the last one, unless `end` says when they end.
+        last: how long before the end they begin, such as `24h`.
+        start: the first hour; not with `last`.
+        end: the hour after the last one.
+
+    Returns:
+        Starts of hours, microseconds UTC.
+
+    Raises:
+        UserError: `last` is no whole number of hours, an instant is no full hour, the options
+            contradict each other, or no hour is booked.
+    """
+    if last is None and start is None and end is None:
+        return None
+    if (last is None) == (start is None):
+        raise UserError("expected one of --last and --from; --to may be added")
+    end_us = _booked_until(lake) if end is None else _parse_hour(end)
+    first_us = _parse_hour(start) if start is not None else end_us - _parse_length(last or "")
+    if first_us >= end_us:
+        raise UserError(f"--from {start}: is not before the end, {show_hour(end_us)}")
+    if not is_instant(first_us):
+        raise UserError(f"--last {last}: begins before the year 2000")
+    return range(first_us, end_us, HOUR_US)
+
+
+def _booked_until(lake: Lake) -> int:
+    booked = lake.hours("ledger_hour")
+    if not booked:
+        raise UserError(f"lake {lake.root}: has no ledger_hour; run `tokenergy index` on it first")
+    return booked[-1] + HOUR_US
+
+
+def _parse_length(text: str) -> int:
+    length_us = parse_duration(text)
+    if length_us % HOUR_US:
+        raise UserError(f"--last {text!r}: expected whole hours, such as 24h")
+    return length_us
 
 
 def _parse_hour(text: str) -> int:

@@ -12,7 +12,7 @@ from tests.support.report_fleet import build_fleet
 from tests.support.report_names import HOSTILE, LONG
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index.site import Site
-from tokenergy_sql.report import build_report
+from tokenergy_sql.report import build_report, last_hours
 
 MINUTE = 60 * S
 
@@ -54,7 +54,9 @@ def _make_small(folder: Path) -> None:
 
 
 def _make_fleet(folder: Path) -> None:
-    build_report(build_fleet(folder / "lake"), folder / "report.html")
+    lake = build_fleet(folder / "lake")
+    build_report(lake, folder / "report.html")
+    build_report(lake, folder / "window.html", hours=last_hours(lake, 2))
 
 
 @pytest.fixture(scope="session")
@@ -90,3 +92,9 @@ def fleet(large: Path) -> Lake:
 @pytest.fixture(scope="session")
 def fleet_page(large: Path) -> Path:
     return large / "report.html"
+
+
+@pytest.fixture(scope="session")
+def window_page(large: Path) -> Path:
+    """The last two hours of the fleet."""
+    return large / "window.html"

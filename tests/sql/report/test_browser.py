@@ -72,13 +72,15 @@ def names(page: Any) -> list[str]:
     return found
 
 
+@pytest.mark.parametrize("name", ["fleet_page", "window_page"])
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
 def test_all_pages_are_quiet_and_accessible(
-    browser: Any, fleet_page: Path, size: tuple[int, int], scheme: str
+    browser: Any, request: pytest.FixtureRequest, size: tuple[int, int], scheme: str, name: str
 ) -> None:
     opened = Tab(browser, size, scheme)
+    path: Path = request.getfixturevalue(name)
     for route in ROUTES:
-        page = opened.open(fleet_page, route)
+        page = opened.open(path, route)
         assert page.locator("section:not([hidden]) h1").count() == 1
         wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert page.evaluate(wider) == 0, f"{route} does not fit into {size[0]} px"
@@ -91,8 +93,26 @@ def test_all_pages_are_quiet_and_accessible(
         ]
         assert not faults, (route, faults)
     assert opened.said == []
-    assert {url.split("#")[0] for url in opened.asked} == {fleet_page.as_uri()}
+    assert {url.split("#")[0] for url in opened.asked} == {path.as_uri()}
     opened.context.close()
+
+
+def test_a_window_shows_whole_jobs_beside_its_hours(tab: Tab, window_page: Path) -> None:
+    page = tab.open(window_page, "#/jobs")
+    first = page.locator("#rows tr").first
+    hours, whole = (
+        float(first.locator(f"[data-cell={name}]").inner_text())
+        for name in ("gpu_energy", "whole_gpu_energy")
+    )
+    assert 0 < hours < whole
+    page = tab.open(window_page, "#/job/7001")
+    assert page.get_by_role("heading", name="Whole job").is_visible()
+    assert page.locator("[data-cell=whole_te_gpu] .interval").is_visible()
+    page = tab.open(window_page)
+    page.get_by_text("Table by day").click()
+    assert page.locator("#days-caption").is_visible()
+    assert page.locator("#chart-days-inference svg").is_visible()
+    assert tab.said == []
 
 
 def test_hostile_names_and_unknown_figures_are_shown_as_text(tab: Tab, page_path: Path) -> None:

@@ -79,7 +79,10 @@ def test_defaults_and_values() -> None:
     assert chosen.mail_from == "tokenergy@example.org"
 
 
-PARAMS = {"site": None, "report": None, "window": "500ms", "device": "cpu", "heal_days": 2}
+PARAMS = {
+    **{"site": None, "report": None, "report_hours": 12},
+    **{"window": "500ms", "device": "cpu", "heal_days": 2},
+}
 
 
 def test_settings_of_a_run(tmp_path: Path) -> None:
@@ -94,6 +97,7 @@ def test_settings_of_a_run(tmp_path: Path) -> None:
         "device": "cpu",
         "site": None,
         "report": f"{lake.root}-report/index.html",
+        "report_hours": 12,
     }
 
 

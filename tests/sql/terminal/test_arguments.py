@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -13,7 +14,7 @@ from tests.support.snapshot import snapshot
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.cli import app
-from tokenergy_sql.terminal.arguments import parse_hours, require_nodes, show_hour
+from tokenergy_sql.terminal.arguments import parse_hours, parse_window, require_nodes, show_hour
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +143,54 @@ def test_a_job_that_the_lake_does_not_have(lake: Lake) -> None:
 def test_a_limit_that_is_none(lake: Lake, limit: str) -> None:
     run = CliRunner().invoke(app, ["check", "--lake", str(lake.root), "--limit", limit])
     assert run.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("last", "start", "end", "hours"),
+    [
+        (None, None, None, None),
+        ("1h", None, None, (0, 1)),
+        ("24h", None, None, (-23, 1)),
+        ("120m", None, "2026-01-15T06", (-4, -2)),
+        (None, "2026-01-14T08", None, (-24, 1)),
+        (None, "2026-01-15T05", "2026-01-15T07", (-3, -1)),
+    ],
+)
+def test_hours_of_a_window_end_with_the_latest_or_where_told(
+    lake: Lake, last: str | None, start: str | None, end: str | None, hours: Any
+) -> None:
+    found = parse_window(lake, last, start, end)
+    if hours is None:
+        assert found is None
+    else:
+        assert found == range(T0 + hours[0] * HOUR_US, T0 + hours[1] * HOUR_US, HOUR_US)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--last", "90m"], "--last '90m': expected whole hours, such as 24h"),
+        (["--last", "1d"], "duration '1d': expected a positive time such as 90s, 2m or 1h"),
+        (["--to", "2026-01-15T08"], "expected one of --last and --from; --to may be added"),
+        (["--last", "1h", "--from", "2026-01-15T08"], "expected one of --last and --from"),
+        (["--from", "2026-01-15T09"], "--from 2026-01-15T09: is not before the end, 2026-01-15T09"),
+        (["--from", "2026-01-15"], "expected the start of an hour, such as 2026-01-15T08"),
+        (["--last", "999999999h"], "--last 999999999h: begins before the year 2000"),
+        (["--last", "1h", "--to", "2026-01-14T08"], "has no books of the hours 2026-01-14T07"),
+    ],
+)
+def test_a_report_of_hours_that_are_none_is_one_line(
+    lake: Lake, tmp_path: Path, options: list[str], line: str
+) -> None:
+    out = tmp_path / "x.html"
+    result = CliRunner().invoke(
+        app, ["report", "--lake", str(lake.root), "--out", str(out), *options]
+    )
+    assert isinstance(result.exception, UserError)
+    assert line in str(result.exception)
+    assert not out.exists()
+
+
+def test_a_window_of_a_lake_without_books_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^lake .*: has no ledger_hour; run .*$"):
+        parse_window(Lake(tmp_path / "new", create=True), "1h", None, None)

@@ -1,5 +1,5 @@
 -- J/token by workload, and by workload, model and board: sum of energy over sum of tokens, never a
--- mean of ratios. In: job_index. Out: one row per group; `fleet` is true for a whole workload.
+-- mean of ratios. In: job_sum. Out: one row per group; `fleet` is true for a whole workload.
 -- Energy and tokens of the time in which both are known; of less than half of the device time there
 -- is no ratio. A job counts if it has such a time; `jobs` counts all of the group.
 -- The facility's figure needs the facility energy of each job that counts.
@@ -7,7 +7,7 @@ WITH job AS (
     SELECT
         *,
         e_joint_nj IS NOT NULL AND n_joint IS NOT NULL AS counts
-    FROM job_index
+    FROM job_sum
     WHERE workload IN ('inference', 'training')
 ),
 total AS (

@@ -1,4 +1,4 @@
--- Totals over the jobs. In: job_index. Out: one row.
+-- Totals over the jobs. In: job_sum. Out: one row.
 SELECT
     count(*) AS jobs,
     coalesce(bool_or(emulated), false) AS emulated,
@@ -11,4 +11,4 @@ SELECT
     max(as_of_us) AS as_of_us,
     string_agg(DISTINCT index_version, ', ' ORDER BY index_version) AS index_version,
     sha256(string_agg(inputs_digest, '' ORDER BY job_id)) AS inputs_digest
-FROM job_index
+FROM job_sum
