@@ -21,8 +21,8 @@ MOST_BATCHES = 16
 """So many at most: as many tasks of a DAG as Airflow runs at once by default."""
 
 LEAST_BYTES = 256 << 20
-"""No batch of fewer bytes, unless it is the last: they take a core about 80 s, while a task takes 2 s
-to start."""
+"""No batch of fewer bytes, unless it is the last: they take a core about 80 s, while a task takes
+2 s to start."""
 
 NODE_BYTES = 1 << 20
 """A node counts as so many bytes at least, about an hour of eight boards at 10 Hz: files that are
