@@ -259,14 +259,18 @@ def test_a_stopped_task_ends_with_its_run(story: Story, stuck: str) -> None:
     wait_for("end of the process", lambda: not Path(f"/proc/{pid}").exists())
 
 
-def test_after_all_that_the_next_run_is_green_and_writes_nothing(
+def test_after_all_that_the_next_run_is_green_and_mends_a_damaged_file(
     story: Story, tmp_path: Path
 ) -> None:
     story.airflow.restart({})
-    before = {hour: story.files(hour) for hour in story.hours}
+    (damaged,) = story.lake.files("ledger", [story.hours[0]])
+    before = {path: one for hour in story.hours for path, one in story.files(hour).items()}
+    damaged.write_bytes(before[damaged][0][:1_000])
     assert story.green("next")
-    assert {hour: story.files(hour) for hour in story.hours} == before
-    assert "nothing to do" in story.healed("next")
+    after = {path: one for hour in story.hours for path, one in story.files(hour).items()}
+    assert after.pop(damaged)[0] == before.pop(damaged)[0]
+    assert after == before  # nothing else was written
+    assert "set aside, damaged: " in story.healed("next")
     assert_as_direct(story.lake, tmp_path)
 
 

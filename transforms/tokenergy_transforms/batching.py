@@ -21,10 +21,12 @@ MOST_BATCHES = 16
 """So many at most: as many tasks of a DAG as Airflow runs at once by default."""
 
 LEAST_BYTES = 256 << 20
-"""No batch of fewer bytes, unless it is the last: to start a task costs more than to read them."""
+"""No batch of fewer bytes, unless it is the last: they take a core about 80 s, while a task takes
+2 s to start."""
 
 NODE_BYTES = 1 << 20
-"""A node counts as so many bytes at least: to open its files takes as long as to read these."""
+"""A node counts as so many bytes at least, about an hour of eight boards at 10 Hz: files that are
+small or few take time to open, too, and a node without readings has segments to remove."""
 
 
 def split_nodes(
