@@ -7,18 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.footers import Footers
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 
-if TYPE_CHECKING:
-    from tokenergy_collectors.lake.lake import Lake
+
+class Files(Protocol):
+    """What is asked of a lake: its folder, and a table's files in some hours."""
+
+    root: Path
+
+    def files(self, table: str, hours: Iterable[int] | None = None) -> list[Path]:
+        """Return them; of all hours if None."""
+        ...
 
 
 def damaged(
-    lake: Lake, tables: Iterable[str], hours: Iterable[int] | None = None, *, rows: bool = True
+    lake: Files, tables: Iterable[str], hours: Iterable[int] | None = None, *, rows: bool = True
 ) -> Iterator[tuple[Path, str]]:
     """Yield the damaged files of some tables, each with what is wrong with it.
 
