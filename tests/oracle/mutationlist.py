@@ -215,8 +215,8 @@ MUTATIONS = [
     Mutation(
         "a job that holds a board is at work",
         f"{BOOKING}/accounts.py",
-        "        return ACTIVE\n    return RESIDENT_IDLE",
-        "        return ACTIVE\n    return ACTIVE",
+        "account = RESIDENT_IDLE",
+        "account = ACTIVE",
     ),
     # The same time, the same sums
     Mutation(
