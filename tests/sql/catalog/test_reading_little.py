@@ -16,8 +16,8 @@ import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake import lake as lake_module
 from tokenergy_collectors.lake.contract import TABLES, Table
+from tokenergy_collectors.lake.footers import Footers
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.checks.checking import run_checks
@@ -48,13 +48,13 @@ def lake(template: Path, tmp_path: Path) -> Lake:
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     """Names of the raw tables whose files were looked at since the last call."""
     seen: set[str] = set()
-    look = lake_module.columns_of
+    look = Footers.columns
 
-    def noted(path: Path, table: Table) -> frozenset[str]:
+    def noted(self: Footers, path: Path, table: Table) -> frozenset[str]:
         seen.add(table.name)
-        return look(path, table)
+        return look(self, path, table)
 
-    monkeypatch.setattr(lake_module, "columns_of", noted)
+    monkeypatch.setattr(Footers, "columns", noted)
 
     def told() -> list[str]:
         found = sorted(seen & set(RAW))
