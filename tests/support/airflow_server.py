@@ -118,7 +118,10 @@ class AirflowServer:
         before = self.ask("GET", f"/dags/{DAG}/details")["last_parsed"]
         for part in parts:
             self.start_part(part, more)
-        parsed = lambda: self.ask("GET", f"/dags/{DAG}/details")["last_parsed"] != before  # noqa: E731
+
+        def parsed() -> bool:
+            return bool(self.ask("GET", f"/dags/{DAG}/details")["last_parsed"] != before)
+
         wait_for("parsed DAG", parsed, self.output)
         wait_for("healthy Airflow", self._healthy, self.output)
 

@@ -39,7 +39,7 @@ class Webhook:
                     self.send_header(name, value)
                 self.end_headers()
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
                 pass
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -79,7 +79,7 @@ class _Mailbox(socketserver.StreamRequestHandler):
                 self.wfile.write(b"354 go on\r\n")
                 lines = list(iter(self.rfile.readline, b".\r\n"))
                 raw = b"".join(one.removeprefix(b".") for one in lines)
-                self.server.got.put(message_from_bytes(raw, policy=default))  # type: ignore[attr-defined]
+                self.server.got.put(message_from_bytes(raw, policy=default))
             self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
             if word == b"QUIT":
                 return

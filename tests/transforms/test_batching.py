@@ -40,7 +40,7 @@ def test_every_node_once_in_few_batches_of_bounded_bytes(
 @given(SIZES, st.randoms())
 def test_the_order_of_the_nodes_does_not_matter(sizes: dict[str, int], random: object) -> None:
     mixed = list(sizes.items())
-    random.shuffle(mixed)  # type: ignore[attr-defined]
+    random.shuffle(mixed)
     assert split_nodes(dict(mixed)) == split_nodes(sizes)
 
 
@@ -80,8 +80,8 @@ def test_batches_of_a_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("tokenergy_transforms.batching.split_nodes", lambda sizes: sizes)
     sizes = batches_of(builder.lake, T0)
     (path,) = builder.lake.files("power", [T0], "n1")
-    assert sizes["n1"] == path.stat().st_size  # type: ignore[call-overload]
-    assert sizes["idle"] == 0  # type: ignore[call-overload]
+    assert sizes["n1"] == path.stat().st_size
+    assert sizes["idle"] == 0
 
 
 def test_a_batch_writes_what_its_nodes_alone_give(tmp_path: Path) -> None:

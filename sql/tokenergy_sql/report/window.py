@@ -166,7 +166,7 @@ def connect_days(
         con.execute(f"CREATE VIEW {name} AS {catalog.select_listed(TABLES[name], paths)}")
         # Opening so many small files takes longer than all else: they are read once.
         con.execute(
-            f"CREATE TEMP TABLE {name} AS SELECT {_OF_DAYS[name]} FROM main.{name}"  # noqa: S608 - ours
+            f"CREATE TEMP TABLE {name} AS SELECT {_OF_DAYS[name]} FROM main.{name}"  # noqa: S608 - a dict above
         )
     known = window.sql("SELECT job_id, workload FROM job_index").to_arrow_table()
     con.register("known", known)

@@ -34,7 +34,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     def writing(self: Recorder, table: str, rows: object, hour_us: int) -> None:
         if table == "job_index":
             hours.append(hour_us)
-        write(self, table, rows, hour_us)  # type: ignore[arg-type]
+        write(self, table, rows, hour_us)
 
     monkeypatch.setattr(Recorder, "write", writing)
     return hours
