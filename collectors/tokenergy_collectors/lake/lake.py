@@ -1,7 +1,8 @@
 """The lake: a folder of Parquet files, with a folder for each table and each hour.
 
 In: Arrow tables that fit the contract. Out: files `TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet`.
-Raw files have unique names and are never rewritten; derived files are replaced whole.
+Raw files have unique names and are never rewritten. Segments and load profiles are replaced whole.
+The books (ledger, index ...) are published: see `books`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import packed
 from tokenergy_collectors.lake.arrays import digest_of, scalar, to_batch
+from tokenergy_collectors.lake.books import Books
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
 from tokenergy_collectors.lake.damage import damaged
 from tokenergy_collectors.lake.footers import Footers
@@ -29,6 +31,7 @@ from tokenergy_collectors.lake.paths import (
     partition,
     raw_name,
 )
+from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.quarantine import DamagedError, move_to_quarantine
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.root import check_writable, prepare
@@ -48,6 +51,10 @@ class Lake:
         root: the folder.
         create: whether the folder may be missing; the first write then creates it.
 
+    Attributes:
+        root: the folder.
+        books: its published files.
+
     Raises:
         UserError: the path is an object store, is not a folder, cannot be written, or holds a lake
             of a later version.
@@ -59,6 +66,7 @@ class Lake:
         self.root = Path(root)
         self._columns: dict[Path, frozenset[str]] = {}
         self._footers = Footers(self.root)
+        self.books = Books(self.root)
         if not create and not self.root.is_dir():
             raise UserError(f"lake {self.root}: no such directory")
         if create:
@@ -75,12 +83,16 @@ class Lake:
 
     def hours(self, table: str) -> list[int]:
         """Return the starts (us UTC) of the hours for which a table has files, ascending."""
+        if table in BOOKS:
+            return self.books.hours(table)
         folders = (self.root / table).glob(PARTITIONS)
         hours = (hour_of_folder(folder) for folder in folders if any(_files_in(folder)))
         return sorted(hour for hour in hours if hour is not None)
 
     def has(self, table: str) -> bool:
         """Return whether a table has any file."""
+        if table in BOOKS:
+            return bool(self.books.hours(table))
         return any(any(_files_in(folder)) for folder in (self.root / table).glob(PARTITIONS))
 
     def files(
@@ -91,8 +103,10 @@ class Lake:
         Args:
             table: name of the table.
             hours: starts of the hours (us UTC); all hours if None.
-            node: only files of this node; all nodes if None.
+            node: only files of this node; all nodes if None. Not for books.
         """
+        if table in BOOKS:
+            return self.books.files(table, hours)
         base = self.root / table
         if hours is None:
             folders: Iterator[Path] = base.glob(PARTITIONS)
@@ -129,7 +143,8 @@ class Lake:
             between_us: only rows whose stamp t has `between_us[0] <= t < between_us[1]`.
 
         Raises:
-            UserError: a file cannot be read, or a derived file is damaged.
+            UserError: a file cannot be read, or a derived file is damaged, or one of the books is
+                missing.
         """
         import pyarrow as pa
 
@@ -171,9 +186,8 @@ class Lake:
                     raw = self.root / spec.name / path.parent.name
                     again = [file for file in self.files(spec.name) if file.is_relative_to(raw)]
                     yield from self._read_all(again, spec, names, where)
-                elif isinstance(error, BrokenFileError):
-                    self.quarantine(path, spec, str(error))
-                # Else another process moved it.
+                else:
+                    self._unreadable(path, spec, error)
 
     def valid_files(
         self, table: str, hours: Iterable[int] | None = None, node: str | None = None
@@ -189,22 +203,32 @@ class Lake:
             node: only files of this node; all nodes if None.
 
         Raises:
-            UserError: a file cannot be read, or a derived file is damaged.
+            UserError: a file cannot be read, or a derived file is damaged, or one of the books is
+                missing.
         """
         spec = TABLES[table]
         found = []
         for path in self._files_to_read(spec, hours, node):
             try:
-                # Raw files never change; derived ones are replaced.
-                if path not in self._columns or spec.layer == "derived":
+                # Raw files and books never change; other derived files are replaced.
+                if path not in self._columns or (spec.layer == "derived" and table not in BOOKS):
                     self._columns[path] = self._columns_of(path, spec)
                 found.append((path, self._columns[path]))
-            except BrokenFileError as error:
-                self.quarantine(path, spec, str(error))
-            except FileNotFoundError:
-                continue
+            except (BrokenFileError, FileNotFoundError) as error:
+                self._unreadable(path, spec, error)
         self._footers.save()
         return found
+
+    def _unreadable(self, path: Path, spec: Table, error: Exception) -> None:
+        """Move a broken file to quarantine; pass over one that another process moved.
+
+        Raises:
+            DamagedError: it is a broken derived file, or one of the books that is missing.
+        """
+        if isinstance(error, BrokenFileError):
+            self.quarantine(path, spec, str(error))
+        elif spec.name in BOOKS:
+            raise DamagedError(path, "is missing")
 
     def _columns_of(self, path: Path, spec: Table) -> frozenset[str]:
         if packed.is_packed(self.root, path):
@@ -303,7 +327,8 @@ class Lake:
     def replace(self, table: str, rows: pa.Table, hour_us: int, name: str) -> Path:
         """Write the derived file `NAME.parquet` of an hour, replacing an older one.
 
-        A file that already holds the same bytes is left untouched.
+        A file that already holds the same bytes is left untouched. One of the books is published
+        by itself; `revisions.recorder` publishes many together.
 
         Raises:
             UserError: it cannot be written.
@@ -311,9 +336,25 @@ class Lake:
         spec = TABLES[table]
         rows = rows.select(spec.column_names).cast(spec.schema())
         rows = rows.sort_by([(column, "ascending") for column in spec.sort])
+        if table in BOOKS:
+            with self.books.writer(table, hour_us) as file:
+                file.write(rows)
+            self._publish(table, hour_us, file.tag)
+            return self.derived(table, hour_us, name)
         path = self.derived(table, hour_us, name)
         write_parquet(rows, path, spec)
         return path
+
+    def _publish(self, table: str, hour_us: int, tag: str | None) -> None:
+        published = self.books.current()
+        tags = published.copied()
+        of_table = tags.setdefault(table, {})
+        if tag is None:
+            of_table.pop(hour_us, None)
+        else:
+            of_table[hour_us] = tag
+        if tags != published.tags:
+            self.books.publish(published.revision, tags)
 
     def writer(
         self, table: str, hour_us: int, name: str, notes: Mapping[str, str] | None = None
@@ -326,11 +367,19 @@ class Lake:
         return ParquetWriter(self.derived(table, hour_us, name), TABLES[table], notes)
 
     def derived(self, table: str, hour_us: int, name: str) -> Path:
-        """Return the path of the derived file `NAME.parquet` of an hour."""
+        """Return the path of the derived file `NAME.parquet` of an hour; of books, what is listed.
+
+        Of an hour that the books lack it is one that does not exist.
+        """
+        if table in BOOKS and (path := self.books.file(table, hour_us)):
+            return path
         return self.root / table / partition(hour_us) / f"{escape_node(name)}{SUFFIX}"
 
     def remove(self, table: str, hour_us: int, name: str) -> None:
         """Remove the derived file `NAME.parquet` of an hour if it exists."""
+        if table in BOOKS:
+            self._publish(table, hour_us, None)
+            return
         self.derived(table, hour_us, name).unlink(missing_ok=True)
 
 

@@ -2,6 +2,7 @@
 
     TABLE/date=YYYY-MM-DD/hour=HH/NODE-FIRST_TS-TAG.parquet    a raw file
     TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet                 a derived file
+    books/TABLE/date=YYYY-MM-DD/hour=HH/TABLE-TAG.parquet      one of the books: see `published`
 
 Dates and hours are UTC, FIRST_TS is the first stamp in the file (microseconds), and NODE and NAME
 are percent-encoded.
@@ -84,6 +85,11 @@ def hour_of_path(path: Path) -> int:
     return hour_us
 
 
+def table_of(path: Path) -> str:
+    """Return the table of a file in an hour folder."""
+    return path.parents[2].name
+
+
 def misplaced(root: Path, table: str) -> list[Path]:
     """Return the files of a table, sorted, in folders of no day of the years 2000 to 2099."""
     folders = (f for f in (root / table).glob("date=*") if not _is_day(f.name))
@@ -141,5 +147,5 @@ def parse_raw_name(name: str) -> RawName | None:
 
 def node_of(path: Path) -> str:
     """Return the node whose rows a file holds; of a foreign raw file, its name without suffix."""
-    raw = parse_raw_name(path.name) if TABLES[path.parents[2].name].layer == "raw" else None
+    raw = parse_raw_name(path.name) if TABLES[table_of(path)].layer == "raw" else None
     return urllib.parse.unquote(path.stem if raw is None else raw.node)

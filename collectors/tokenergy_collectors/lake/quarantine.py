@@ -2,6 +2,7 @@
 
 quarantine/TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet    a raw file that breaks the contract, or
                                                          a derived file that is damaged
+quarantine/books/TABLE/date=.../hour=.../NAME.parquet    one of the books that is damaged
 quarantine/NODE-NAME.arrows                              a write-ahead log
 
 To use a repaired file again, move it back to where it was. A derived file is made again from its
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.books import Books
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.modes import make_folders, open_text
 from tokenergy_collectors.lake.paths import SUFFIX, hour_of_folder, show_hour
+from tokenergy_collectors.lake.published import BOOKS, FOLDER
 
 QUARANTINE = "quarantine"
 _REASON = ".reason"
@@ -76,9 +79,10 @@ def quarantined(root: Path) -> Iterator[dict[str, Any]]:
     that has been made again is left out: nothing is missing.
     """
     folder = root / QUARANTINE
+    books = Books(root)
     for note in sorted(folder.rglob(f"*{_REASON}")):
         file = note.relative_to(folder).with_name(note.name.removesuffix(_REASON))
-        if _is_made_again(root, file):
+        if _is_made_again(root, books, file):
             continue
         try:
             reason = note.read_text("utf-8", errors="replace").strip()
@@ -104,17 +108,20 @@ def _name_before(name: str) -> str:
     return name[: name.rindex(SUFFIX) + len(SUFFIX)] if SUFFIX in name else name
 
 
-def _is_made_again(root: Path, file: Path) -> bool:
-    table = TABLES.get(file.parts[0])
-    return (
-        table is not None
-        and table.layer == "derived"
-        and (root / file).with_name(_name_before(file.name)).exists()
-    )
+def _is_made_again(root: Path, books: Books, file: Path) -> bool:
+    name, hour_us = _origin(file)
+    table = TABLES.get(name or "")
+    if table is None or hour_us is None or table.layer != "derived":
+        return False
+    if table.name in BOOKS:
+        now = books.file(table.name, hour_us)
+        return now is not None and now.exists()
+    return (root / file).with_name(_name_before(file.name)).exists()
 
 
 def _origin(file: Path) -> tuple[str | None, int | None]:
     """Return the table and the hour (us UTC) that a file in quarantine was in, from its path."""
-    if len(file.parts) != 4:
+    table, *inside = file.parts[1:] if file.parts[0] == FOLDER else file.parts
+    if len(inside) != 3:
         return None, None
-    return file.parts[0], hour_of_folder(file.parent)
+    return table, hour_of_folder(file.parent)

@@ -14,11 +14,11 @@ from pathlib import Path
 from tokenergy_collectors import __version__
 from tokenergy_collectors.base.errors import UserError
 
-FORMAT = 2
+FORMAT = 3
 """The version that this program writes: raised when an older program would misread the rows.
 
 1: the first. 2: counters by series, clusters and ids of allocations, places and limits as of their
-time.
+time. 3: books by a published list.
 """
 
 NAME = "lake.json"

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 GROUP_ROWS = 1 << 18
 """Rows of a row group: the unit that is read at once, or skipped by its statistics."""
 
-_DEPTH = 3
-"""Levels of folders between the lake and a file: TABLE/date=.../hour=..."""
-
 _DELTA_TYPES = ("int32", "int64")
 
 
@@ -40,13 +37,16 @@ class ParquetWriter:
         path: the file.
         spec: its table.
         notes: texts to keep in the file's metadata, by key.
+        depth: levels of folders between the lake and the file: TABLE/date=.../hour=...
 
     Raises:
         UserError: it cannot be written.
     """
 
-    def __init__(self, path: Path, spec: Table, notes: Mapping[str, str] | None = None) -> None:
-        self._path, self._spec, self._notes = path, spec, notes
+    def __init__(
+        self, path: Path, spec: Table, notes: Mapping[str, str] | None = None, depth: int = 3
+    ) -> None:
+        self._path, self._spec, self._notes, self._depth = path, spec, notes, depth
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._writer: Any = None
         self._ends = ExitStack()
@@ -57,7 +57,7 @@ class ParquetWriter:
         import pyarrow.parquet as pq
 
         try:
-            make_folders(self._path.parent, _DEPTH)
+            make_folders(self._path.parent, self._depth)
             self._ends.enter_context(scratch(self._temporary))
             make_file(self._temporary)
             # Chosen by measuring (docs/performance.md). Raw files are kept and sent over the
@@ -126,16 +126,20 @@ class ParquetWriter:
             # The rename may reach the disk before the bytes do, unless they are synced first.
             with self._temporary.open("rb") as handle:
                 os.fsync(handle.fileno())
-            if self._path.exists() and filecmp.cmp(self._path, self._temporary, shallow=False):
-                self._temporary.unlink()
-            else:
-                self._temporary.replace(self._path)
+            self._finish()
         except OSError as failure:
             self._drop()
             raise self._write_error(failure) from None
         except BaseException:
             self._drop()
             raise
+
+    def _finish(self) -> None:
+        """Give the finished file its name, unless the same bytes have it already."""
+        if self._path.exists() and filecmp.cmp(self._path, self._temporary, shallow=False):
+            self._temporary.unlink()
+        else:
+            self._temporary.replace(self._path)
 
     def _take(self) -> pa.Table:
         """Return the buffered rows as one table, texts as dictionaries."""

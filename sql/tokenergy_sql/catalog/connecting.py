@@ -15,6 +15,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocation_schema, allocations
 from tokenergy_collectors.lake.contract import TABLES, Table, Type
 from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX
+from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.quarantine import quarantined
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.duck import literal, open_memory, pattern, quoted
@@ -77,14 +78,15 @@ def connect(
         without: tables that get no view, and so none of our own views that read them.
     """
     con = open_memory()
-    for name, table in TABLES.items():
-        if name in without:
-            continue
-        if named is not None and name not in named:
-            text = _select_unopened(lake, table)
-        else:
-            text = _select(lake, table, (hours or {}).get(name), validated=not adhoc)
-        con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
+    with lake.books.held():  # all tables of one revision
+        for name, table in TABLES.items():
+            if name in without:
+                continue
+            if named is not None and name not in named:
+                text = _select_unopened(lake, table)
+            else:
+                text = _select(lake, table, (hours or {}).get(name), validated=not adhoc)
+            con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
     con.register("allocation", _Allocation(lake) if allocation is None else allocation)
     con.register("quarantined", quarantined_table(lake, (hours or {}).get("quarantined")))
     if adhoc:
@@ -114,6 +116,8 @@ def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, validated:
 
 def _select_unopened(lake: Lake, table: Table) -> str:
     """Return a SELECT over all files of a table, without opening any of them."""
+    if table.name in BOOKS:
+        return select_listed(table, [pattern(path) for path in lake.files(table.name)])
     if not lake.has(table.name):
         return select_listed(table, [])
     return select_listed(table, [files_of(str(lake.root), table.name)])

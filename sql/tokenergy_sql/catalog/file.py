@@ -1,7 +1,8 @@
 """The lake for any DuckDB client: `catalog.duckdb`, views and macros over the files of the lake.
 
-In: a lake. Out: `<lake>/catalog.duckdb`. It has no rows of the lake: its views find the files of a
-table by a pattern, so the next statement sees files that were added, replaced or removed. Only two
+In: a lake. Out: `<lake>/catalog.duckdb`. It has no rows of the lake. Its views name the files of
+the books, so whoever opens it sees one revision, and the next one after opening it again. Of other
+tables they find the files by a pattern, so the next statement sees files that were added. Only two
 small tables are stored in it, and renewed by every run of the index: `allocation` and
 `quarantined`.
 
@@ -35,11 +36,12 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.arrays import digest_of
 from tokenergy_collectors.lake.contract import TABLES, Table
 from tokenergy_collectors.lake.paths import partition
+from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import files_of, quarantined_table, select_listed
-from tokenergy_sql.catalog.duck import literal, open_memory, quoted
+from tokenergy_sql.catalog.duck import literal, open_memory, pattern, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -49,6 +51,9 @@ NAME = "catalog.duckdb"
 """Name of the file, at the root of the lake."""
 
 _STORAGE = "v1.0.0"
+
+_BY_PATTERN = tuple(table for name, table in TABLES.items() if name not in BOOKS)
+"""Tables whose files the views find by a pattern."""
 
 _NOTE = "cache/catalog.json"
 """What the catalog was made of; it need not be made again while that is the same."""
@@ -64,21 +69,26 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
     Raises:
         UserError: it cannot be written, or DuckDB could not open it: see `unusable`.
     """
-    import duckdb
-
     path = lake.root / NAME
     if why := unusable(lake):
         raise UserError(f"{path}: {why}")
     held = allocations(lake) if held is None else held
+    with lake.books.held():
+        return _write(lake, path, held)
+
+
+def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
+    import duckdb
+
     quarantined = quarantined_table(lake)
     of_what = _of_what(lake, held, quarantined)
     if _noted(path, of_what) == _read_note(lake) and all(
-        _has_empty(lake.root, table) for table in TABLES.values()
+        _has_empty(lake.root, table) for table in _BY_PATTERN
     ):
         return path
     aside = lake.root / f".{NAME}.{os.getpid()}.tmp"
     try:
-        for table in TABLES.values():
+        for table in _BY_PATTERN:
             _write_empty(lake.root, table)
         with TemporaryDirectory() as scratch, open_memory() as con:
             made = Path(scratch) / NAME
@@ -120,8 +130,10 @@ def _of_what(lake: Lake, held: pa.Table, quarantined: pa.Table) -> str:
     import duckdb
 
     names = (*views.BASIC, *views.ADHOC)
+    books = lake.books.current().tags
     parts = [
         str(lake.root.resolve()), duckdb.__version__, repr(TABLES), repr(views.PYTHON_TABLES),
+        *(f"{name} {sorted(tags.items())}" for name, tags in sorted(books.items())),
         *(repr(views.definition(name)) for name in names), digest_of(held), digest_of(quarantined),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -155,7 +167,8 @@ def _fill(
     """Create the tables, views and macros, with comments."""
     root = str(lake.root.resolve())
     for name, table in TABLES.items():
-        con.execute(f"CREATE VIEW {quoted(name)} AS {select_pattern(root, table)}")
+        text = _select_book(lake, table) if name in BOOKS else select_pattern(root, table)
+        con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
     for name, rows in (("allocation", held), ("quarantined", quarantined)):
         con.register("incoming", rows)
         con.execute(f"CREATE TABLE {name} AS FROM incoming")
@@ -163,6 +176,13 @@ def _fill(
     views.define(con, (*views.BASIC, *views.ADHOC))
     for statement in _comments(con):
         con.execute(statement)
+
+
+def _select_book(lake: Lake, table: Table) -> str:
+    """Return a SELECT over the published files of a table."""
+    root = lake.root.resolve()
+    paths = (root / path.relative_to(lake.root) for path in lake.files(table.name))
+    return select_listed(table, [pattern(path) for path in paths])
 
 
 def select_pattern(root: str, table: Table) -> str:

@@ -12,13 +12,15 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.damage import damaged
-from tokenergy_collectors.lake.paths import PARTITIONS
+from tokenergy_collectors.lake.paths import PARTITIONS, table_of
+from tokenergy_collectors.lake.published import BOOKS, list_path
 from tokenergy_collectors.lake.quarantine import DamagedError
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 
@@ -30,6 +32,9 @@ T = TypeVar("T")
 _PATH = re.compile(r"'([^']+\.parquet)'")
 """The file that DuckDB names in an error."""
 
+_PARTS = 4
+"""TABLE/date=.../hour=.../NAME.parquet"""
+
 _ATTEMPTS = 20
 """An index run replaces each file once, so a reader meets this only in an endless run."""
 
@@ -39,6 +44,8 @@ _CLOCK_SLACK_NS = 2_000_000_000
 
 def read(lake: Lake, task: Callable[[], T]) -> T:
     """Run a task that only reads; run it again after a file was replaced under it, or damaged.
+
+    All that the task reads of the books is of one revision.
 
     Raises:
         DamagedError: a derived file is damaged.
@@ -50,7 +57,8 @@ def read(lake: Lake, task: Callable[[], T]) -> T:
     for _ in range(_ATTEMPTS - 1):
         began_ns = time.time_ns()
         try:
-            return task()
+            with lake.books.held():
+                return task()
         except duckdb.Error as error:
             if not is_unreadable(error):
                 raise
@@ -64,7 +72,8 @@ def read(lake: Lake, task: Callable[[], T]) -> T:
             if not healed and not replaced:
                 _require_sound(lake, error)
                 raise
-    return task()
+    with lake.books.held():
+        return task()
 
 
 def heal(lake: Lake, task: Callable[[], T]) -> T:
@@ -99,8 +108,12 @@ def _require_sound(lake: Lake, error: duckdb.Error) -> None:
     derived = [name for name, table in TABLES.items() if table.layer == "derived"]
     for text in _PATH.findall(str(error)):
         path = Path(text)
-        if path.is_relative_to(lake.root) and path.relative_to(lake.root).parts[0] in derived:
-            _require_footer(path, path.relative_to(lake.root).parts[0])
+        ours = path.is_relative_to(lake.root) and len(path.parts) > _PARTS
+        if ours and table_of(path) in derived:
+            _require_footer(path, table_of(path))
+    for path in (path for name in BOOKS for path in lake.files(name)):
+        if not path.exists():
+            raise DamagedError(path, "is missing")
     for path, reason in damaged(lake, derived):
         raise DamagedError(path, reason)
 
@@ -133,6 +146,9 @@ def _is_replaced_since(lake: Lake, ns: int) -> bool:
 
     Raw files are never replaced: where a collector writes all the time, they would say so always.
     """
+    with suppress(FileNotFoundError):
+        if list_path(lake.root).stat().st_mtime_ns >= ns - _CLOCK_SLACK_NS:
+            return True
     for table in TABLES.values():
         if table.layer != "raw":
             for folder in (lake.root / table.name).glob(PARTITIONS):

@@ -20,6 +20,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import is_table_file
+from tokenergy_collectors.lake.published import BOOKS, Published, list_path, path_of, read_list
 from tokenergy_collectors.upload.objects import errors_of
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import quarantined_table, select_listed
@@ -67,7 +68,8 @@ class RemoteLake:
         """
         if not self._fs.exists(self._base):
             raise UserError(f"lake {self.url}: no such bucket or prefix")
-        files = {name: self._files(name) for name in TABLES}
+        published = self._published()
+        files = {name: self._files(name, published) for name in TABLES}
         con = open_memory()
         con.register_filesystem(self._fs)
         for name, table in TABLES.items():
@@ -85,8 +87,23 @@ class RemoteLake:
         views.define(con, (*views.BASIC, *views.ADHOC))
         return con
 
-    def _files(self, table: str) -> list[str]:
+    def _published(self) -> Published | None:
+        """Return the list of the books; None if the store has none."""
+        with TemporaryDirectory() as folder:
+            copy = list_path(Path(folder))
+            copy.parent.mkdir()
+            try:
+                self._fs.get_file(f"{self._base}/{copy.parent.name}/{copy.name}", str(copy))
+            except FileNotFoundError:
+                return None
+            return read_list(Path(folder))
+
+    def _files(self, table: str, published: Published | None) -> list[str]:
         """Return the paths of a table's files, sorted, without the protocol."""
+        if table in BOOKS and published is not None:
+            tags = published.tags.get(table, {})
+            base = Path(self._base)
+            return [path_of(base, table, hour, tags[hour]).as_posix() for hour in sorted(tags)]
         folder = f"{self._base}/{table}"
         found = self._fs.find(folder)
         return sorted(path for path in found if is_table_file(path.removeprefix(f"{folder}/")))

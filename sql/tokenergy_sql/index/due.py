@@ -15,7 +15,8 @@ from typing import Literal
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import POWER
 from tokenergy_collectors.lake.damage import damaged
-from tokenergy_collectors.lake.paths import hour_of_path
+from tokenergy_collectors.lake.paths import hour_of_path, table_of
+from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
 from tokenergy_sql.index.healing import unmade
 from tokenergy_sql.index.mending import DERIVED, lost_nodes
@@ -102,8 +103,8 @@ def _of_files(lake: Lake, hours: Sequence[int], broken: Iterable[Path]) -> Itera
 
 def _name(path: Path) -> str:
     """Return the table of a derived file, and the node if it is of one."""
-    table, stem = path.parts[-4], path.name.split(".parquet")[0]
-    return table if stem == table else f"{table} {stem}"
+    table, stem = table_of(path), path.name.split(".parquet")[0]
+    return table if table in (*BOOKS, stem) else f"{table} {stem}"
 
 
 def _of_segments(lake: Lake, hours: Sequence[int], broken: Set[Path]) -> Iterator[_One]:
@@ -145,7 +146,7 @@ def _of_books(
     lake: Lake, site: Site, hours: Sequence[int], broken: Iterable[Path]
 ) -> Iterator[_One]:
     """Yield what makes the books of hours stale, and derived tables that are missing."""
-    unreadable = {hour_of_path(path) for path in broken if path.parents[2].name == "segment"}
+    unreadable = {hour_of_path(path) for path in broken if table_of(path) == "segment"}
     for hour_us, causes in stale(lake, site, hours).items():
         for cause in causes:
             if cause == NEW:

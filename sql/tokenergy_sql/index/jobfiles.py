@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
@@ -48,23 +47,23 @@ def write_job_files(lake: Lake, rows: pa.Table, record: Recorder) -> None:
     for hour, places in sorted(by_hour.items()):
         of_hour = rows.take(pa.array(places, pa.int64()))
         digest = digest_of(of_hour)
-        path = lake.derived(JOB_INDEX.name, hour, JOB_INDEX.name)
-        noted = _noted(path, digest)
+        noted = _noted(lake, hour, digest)
         if noted is None or before.get(str(hour)) != noted:
             record.write(JOB_INDEX.name, of_hour, hour)
-            noted = _noted(path, digest)
+            noted = _noted(lake, hour, digest)
         if noted is not None:
             after[str(hour)] = noted
     if after != before:
         _write(lake, after)
 
 
-def _noted(path: Path, digest: str) -> list[Any] | None:
+def _noted(lake: Lake, hour_us: int, digest: str) -> list[Any] | None:
+    path = lake.books.file(JOB_INDEX.name, hour_us)
     try:
-        stat = path.stat()
+        stat = path.stat() if path else None
     except FileNotFoundError:
         return None
-    return [stat.st_size, stat.st_mtime_ns, digest]
+    return stat and [stat.st_size, stat.st_mtime_ns, digest]
 
 
 def _read(lake: Lake) -> _Written:

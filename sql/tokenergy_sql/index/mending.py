@@ -13,7 +13,13 @@ from typing import TypeVar
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.damage import damaged
-from tokenergy_collectors.lake.paths import hour_of_path, node_of, partition, show_hour
+from tokenergy_collectors.lake.paths import (
+    hour_of_path,
+    node_of,
+    partition,
+    show_hour,
+    table_of,
+)
 from tokenergy_collectors.lake.quarantine import DamagedError, set_aside
 from tokenergy_sql.index.segments import aggregate_outdated
 from tokenergy_sql.revisions.revisions import REVISED_TABLES
@@ -84,20 +90,23 @@ def mending(
         DamagedError: a damaged file cannot be moved, or is damaged again: the disk fails.
     """
     chosen = None if hours is None else set(hours)
+    met = {*moved}
     while True:
         try:
             return run(chosen)
         except DamagedError as error:
-            if error.path in moved:
+            if error.path in met:
                 raise
+            was_there = error.path.exists()
             lake.set_aside(error.path, error.reason)
             if error.path.exists():
                 raise
             # Damage seldom comes alone, and every run has a price.
             found = [error.path, *set_aside_damaged(lake, None, INDEXED)]
-            moved += found
+            met |= {*found}
+            moved += found if was_there else found[1:]
             damaged_us = {hour_of_path(path) for path in found}
-            if any(path.parents[2].name == "segment" for path in found):
+            if any(table_of(path) == "segment" for path in found):
                 aggregate_outdated(lake, sorted(damaged_us))
             if chosen is not None:
                 chosen |= damaged_us

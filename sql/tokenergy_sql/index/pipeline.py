@@ -139,36 +139,33 @@ def _index(
     with recording(lake, index_version()) as record:
         if hours is not None:  # of all hours, they are noticed when they are read
             so_far.set_aside.extend(set_aside_damaged(lake, hours, revisions.REVISED_TABLES))
-        record.manifest.hours.update({str(hour): why for hour, why in causes.items()})
         held = allocations(lake)
         usage = heal(lake, lambda: Usage.of(lake, progress, held))
-        found = revisions.read_recorded(lake)
-        recorded, file_digests = found.hours, found.files
-        history = SiteHistory(site, recorded, found.constants)
-        reader = _reader(lake, history, usage, held, file_digests)
+        recorded = record.recorded.hours
+        history = SiteHistory(site, recorded, record.recorded.constants)
+        reader = _reader(lake, history, usage, held, record.recorded.files)
         examined = sorted(_all_hours(lake, usage.rows) if hours is None else set(hours))
-        try:
-            for hour in examined:
-                inputs = reader.of_hour(hour)
-                changed = _causes(lake, hour, recorded.get(hour), inputs)
-                record.restoring = changed == [GONE]
-                lost = lost_nodes(lake, hour) if hour in recorded else []
-                if (changed or options.rebuild_all) and not lost:
-                    progress(partition(hour))
-                    recorded[hour] = _derive(hour, inputs, reader, usage, record)
-                    causes[hour] = record.manifest.hours[str(hour)] = changed
-        finally:
-            constants = history.name_known(recorded)
-            revisions.write_hours(lake, recorded, file_digests, constants)
+        for hour in examined:
+            inputs = reader.of_hour(hour)
+            changed = _causes(lake, hour, recorded.get(hour), inputs)
+            lost = lost_nodes(lake, hour) if hour in recorded else []
+            if lost:
+                record.drop_missing(hour)
+            elif changed or options.rebuild_all:
+                progress(partition(hour))
+                made = _derive(hour, inputs, reader, usage, record)
+                causes[hour] = changed
+                record.derived(hour, changed, made, history.named(made))
         others = _all_hours(lake, usage.rows).difference(examined) if options.look_elsewhere else ()
         newer = [o for o in sorted(others) if _causes(lake, o, recorded.get(o), reader.of_hour(o))]
-        record.restoring = True  # a row of a job that nothing changed is what it was
         jobs = heal(lake, partial(_index_jobs, lake, history, held, usage, record))
+        constants = history.name_known(recorded)
+        record.recorded.constants.clear()
+        record.recorded.constants.update(constants)
+        write_format(lake.root)
+        revision = record.publish()
         if options.catalog:
             _write_catalog(lake, held)
-        write_format(lake.root)
-    files = record.manifest.added or record.manifest.replaced
-    revision = record.manifest.number if files else None
     remarks = history.remarks({row["node"] for row in reader.devices})
     remarks += [lost_line(hour, lost) for hour in examined if (lost := lost_nodes(lake, hour))]
     return Indexed(jobs, len(examined), causes, revision, remarks, tuple(newer))
@@ -224,7 +221,8 @@ def _causes(lake: Lake, hour: int, before: Inputs | None, now: Inputs) -> list[s
 def _tables_of(lake: Lake, hour: int) -> str:
     """Return the derived tables that have a file of an hour, joined by a comma."""
     tables = (table for table in revisions.REVISED_TABLES if table != "job_index")
-    return ",".join(table for table in tables if lake.files(table, [hour]))
+    found = ((table, lake.books.file(table, hour)) for table in tables)
+    return ",".join(table for table, path in found if path is not None and path.exists())
 
 
 def _reader(

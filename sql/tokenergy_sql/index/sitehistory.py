@@ -78,6 +78,11 @@ class SiteHistory:
         names = {inputs.get(KEY, "") for inputs in recorded.values()}
         return {name: found for name, found in sorted(self._stored.items()) if name in names}
 
+    def named(self, inputs: Mapping[str, str]) -> Stored:
+        """Return the constants that an hour's inputs name."""
+        name = inputs.get(KEY, "")
+        return {name: self._stored[name]} if name in self._stored else {}
+
     def _store(self, constants: Constants) -> str:
         values = asdict(constants)
         if not constants.slo:

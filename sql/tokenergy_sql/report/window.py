@@ -22,7 +22,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocation_schema
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
-from tokenergy_collectors.lake.paths import hour_of, hour_of_folder, partition
+from tokenergy_collectors.lake.paths import hour_of, partition
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.duck import open_memory, pattern
@@ -70,21 +70,10 @@ def last_hours(lake: Lake, count: int) -> range:
     Raises:
         UserError: no hour is booked yet.
     """
-    for day_us in reversed(_days(lake, "ledger_hour")):
-        for hour_us in reversed(range(day_us, day_us + _DAY_US, HOUR_US)):
-            if lake.files("ledger_hour", [hour_us]):
-                return range(hour_us - (count - 1) * HOUR_US, hour_us + HOUR_US, HOUR_US)
+    booked = lake.hours("ledger_hour")
+    if booked:
+        return range(booked[-1] - (count - 1) * HOUR_US, booked[-1] + HOUR_US, HOUR_US)
     raise UserError(f"lake {lake.root}: has no ledger_hour; run `tokenergy index` on it first")
-
-
-def _days(lake: Lake, table: str) -> list[int]:
-    """Return the days of which a table has a folder, as first hours, ascending.
-
-    To list the folders of hours would take the longer the older the lake is.
-    """
-    folders = (lake.root / table).glob("date=*")
-    days = (hour_of_folder(folder / "hour=00") for folder in folders)
-    return sorted(day_us for day_us in days if day_us is not None)
 
 
 def connect(lake: Lake, hours: range | None) -> duckdb.DuckDBPyConnection:
@@ -188,7 +177,7 @@ def _found(lake: Lake, last_us: int, job_ids: pa.ChunkedArray) -> pa.Table:
 
     schema = TABLES["job_index"].schema()
     found = pa.table({name: pa.array([], schema.field(name).type) for name in _FOUND})
-    oldest_us = min(_days(lake, "job_index"), default=last_us + HOUR_US)
+    oldest_us = min(lake.hours("job_index"), default=last_us + HOUR_US)
     chunk = _FIRST_CHUNK
     with open_memory() as con:
         con.register("wanted", pa.table({"job_id": job_ids}))

@@ -1,11 +1,13 @@
-"""Numbered revisions of the derived tables: what each run changed, and the files before it.
+"""Numbered revisions of the books: what each run of the index changed.
 
 In: `<lake>/revisions/NNNNNN/`, one folder for each run that changed something. Out: manifests, and
 the files of a table as of a revision.
 
 `manifest.json` lists the hours that were derived and why, the files that were added, and those that
-were replaced or removed; the latter are kept beside it, unchanged. So every earlier state can be
-restored: start from the current files and undo one run after the other.
+were replaced or removed. Files of the books never change, and those that were replaced stay where
+they are until `drop_before` removes them. So every earlier state can be restored: start from the
+current files and undo one run after the other. Earlier versions replaced files in place; the folder
+of a revision has such files as they were.
 
 `<lake>/revisions/hours.json` holds the inputs that each hour was last derived from.
 """
@@ -14,26 +16,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.paths import hour_of_path
+from tokenergy_collectors.lake.published import BOOKS
 
 FOLDER = "revisions"
-REVISED_TABLES = (
-    "ledger",
-    "ledger_hour",
-    "token_usage",
-    "job_hour_index",
-    "job_index",
-    "job_efficiency",
-    "node_hour",
-    "phase_block",
-    "phase_role",
-)
+REVISED_TABLES = BOOKS
 """Tables with revisions. Segments have none: they can be derived again from sealed readings."""
 
 _HOURS = "hours.json"
@@ -53,7 +47,7 @@ class Manifest:
         hours: each derived hour (microseconds UTC, as text) and the kinds of input that had
             changed; `new` for one that was derived for the first time.
         added: files that did not exist before, relative to the lake.
-        replaced: files that existed before; the revision's folder has them unchanged.
+        replaced: files that were seen before, and not since; they are kept.
         dropped: whether those have been removed to save space.
     """
 
@@ -88,6 +82,16 @@ def manifests(lake: Lake) -> list[Manifest]:
     return [_manifest(home / f"{number:06d}" / _MANIFEST) for number in numbers(lake)]
 
 
+def unfinished_manifest(folder: Path) -> Manifest | None:
+    """Return the manifest in the folder of a run that has not ended; None if it has none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = folder / _MANIFEST
+    return _manifest(path) if path.exists() else None
+
+
 def _manifest(path: Path) -> Manifest:
     try:
         return Manifest(**json.loads(path.read_text("utf-8")))
@@ -110,7 +114,7 @@ def files_at(lake: Lake, revision: int, table: str) -> list[Path]:
     last = recorded[-1].number if recorded else 0
     if not 0 <= revision <= last:
         raise UserError(f"revision {revision}: expected 0 to {last}; see `tokenergy revisions`")
-    found = {path.relative_to(lake.root).as_posix(): path for path in lake.files(table)}
+    found = {hour_of_path(path): path for path in lake.files(table)}
     for manifest in reversed(recorded):
         if manifest.number <= revision:
             break
@@ -119,13 +123,21 @@ def files_at(lake: Lake, revision: int, table: str) -> list[Path]:
                 f"revision {revision}: cannot be restored: the files that revision "
                 f"{manifest.number} replaced have been dropped"
             )
-        for name in manifest.added:
-            found.pop(name, None)
-        before = lake.root / FOLDER / f"{manifest.number:06d}" / BEFORE
-        for name in manifest.replaced:
-            if name.startswith(f"{table}/"):
-                found[name] = before / name
-    return [found[name] for name in sorted(found)]
+        for name in _of_table(manifest.added, table):
+            found.pop(hour_of_path(Path(name)), None)
+        for name in _of_table(manifest.replaced, table):
+            found[hour_of_path(Path(name))] = _kept(lake, manifest, name)
+    return [found[hour_us] for hour_us in sorted(found)]
+
+
+def _of_table(names: list[str], table: str) -> list[str]:
+    return [name for name in names if Path(name).parents[2].name == table]
+
+
+def _kept(lake: Lake, manifest: Manifest, name: str) -> Path:
+    """Return where a file is that a revision replaced."""
+    before = lake.root / FOLDER / f"{manifest.number:06d}" / BEFORE / name
+    return before if before.exists() else lake.root / name
 
 
 def drop_before(lake: Lake, keep: int) -> int:
@@ -135,14 +147,23 @@ def drop_before(lake: Lake, keep: int) -> int:
         lake: the lake.
         keep: how many of the latest revisions can still be undone.
     """
+    every = manifests(lake)
+    dropped, kept = every[: -keep or None], every[-keep:] if keep else []
+    needed = {path for table in REVISED_TABLES for path in lake.files(table)}
+    needed |= {_kept(lake, manifest, name) for manifest in kept for name in manifest.replaced}
     freed = 0
-    for manifest in manifests(lake)[: -keep or None]:
-        folder = lake.root / FOLDER / f"{manifest.number:06d}"
+    for manifest in dropped:
         if manifest.dropped:
             continue
-        freed += sum(path.stat().st_size for path in folder.rglob("*.parquet"))
+        manifest_files = {_kept(lake, manifest, name) for name in manifest.replaced}
         manifest.dropped = True
+        folder = lake.root / FOLDER / f"{manifest.number:06d}"
         write_manifest(folder, manifest)
+        for path in manifest_files - needed:
+            with suppress(FileNotFoundError):
+                size = path.stat().st_size
+                path.unlink()
+                freed += size
         shutil.rmtree(folder / BEFORE, ignore_errors=True)
     return freed
 
@@ -172,19 +193,14 @@ def read_recorded(lake: Lake) -> Recorded:
     return Recorded(hours, content["files"], content.get("constants", {}))
 
 
-def write_hours(
-    lake: Lake,
-    hours: Mapping[int, Mapping[str, str]],
-    files: Mapping[str, list[Any]],
-    constants: Mapping[str, Mapping[str, Any]],
-) -> None:
-    """Write what each hour was last derived from, the digests of files, the site's constants."""
+def write_recorded(lake: Lake, recorded: Recorded) -> None:
+    """Write what each hour was last derived from."""
     path = lake.root / FOLDER / _HOURS
     aside = path.with_suffix(".tmp")
     content = {
-        "hours": {str(hour): dict(hours[hour]) for hour in sorted(hours)},
-        "files": dict(sorted(files.items())),
-        "constants": dict(constants),
+        "hours": {str(hour): dict(inputs) for hour, inputs in sorted(recorded.hours.items())},
+        "files": dict(sorted(recorded.files.items())),
+        "constants": dict(recorded.constants),
     }
     aside.write_text(json.dumps(content, indent=0) + "\n", "utf-8")
     aside.replace(path)

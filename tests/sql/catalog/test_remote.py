@@ -12,6 +12,7 @@ import pytest
 from tests.support.s3 import BUCKET, Server, free_port, set_environment
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.published import list_path
 from tokenergy_sql.catalog.asking import ask, lake_at
 from tokenergy_sql.terminal.dimensions import dimension_table
 from tokenergy_sql.terminal.export import export
@@ -26,7 +27,7 @@ def server(cluster: Lake) -> Iterator[Server]:
     try:
         server.start()
         fs = server.fs()
-        for path in sorted(cluster.root.rglob("*.parquet")):
+        for path in sorted([*cluster.root.rglob("*.parquet"), list_path(cluster.root)]):
             name = path.relative_to(cluster.root).as_posix()
             if not name.startswith("."):
                 fs.pipe_file(f"{BUCKET}/some/lake/{name}", path.read_bytes())

@@ -129,7 +129,7 @@ def test_damaged_caches(lake: Lake, damage: Damage, whole: dict[str, bytes]) -> 
     for path in (lake.root / "cache" / "tokens").glob("date=*/hour=*/*.parquet"):
         damage(path)
     cut(lake.root / "catalog.duckdb")
-    cut(next((lake.root / ".empty-ledger").rglob("*.parquet")))
+    cut(next((lake.root / ".empty-power").rglob("*.parquet")))
     assert run(lake.root, "index", "--hour", "2026-01-15T11")[0] == 0
     assert derived(lake) == whole
     with duckdb.connect(str(lake.root / "catalog.duckdb"), read_only=True) as con:

@@ -1,0 +1,167 @@
+"""The books of a lake: the published files, and how a writer replaces them all at once.
+
+In: a lake's folder. Out: the files of each table and hour, as of one moment for as long as a reader
+wants; new files, that nobody sees until they are published together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_collectors.lake.paths import partition
+from tokenergy_collectors.lake.published import (
+    BOOKS,
+    FOLDER,
+    Published,
+    legacy_hours,
+    list_path,
+    path_of,
+    read_list,
+    tag_of,
+    write_list,
+)
+from tokenergy_collectors.lake.writing import ParquetWriter
+
+
+class Books:
+    """The published files of a lake.
+
+    Args:
+        root: folder of the lake.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._read: tuple[tuple[int, int, int], Published] | None = None
+        self._held: Published | None = None
+        self._holders = 0
+
+    def current(self) -> Published:
+        """Return what is published: of the moment that is held, if one is (see `held`).
+
+        Raises:
+            UserError: the list cannot be read.
+        """
+        return self.latest() if self._held is None else self._held
+
+    def latest(self) -> Published:
+        """Return what is published now.
+
+        Raises:
+            UserError: the list cannot be read.
+        """
+        try:
+            stat = list_path(self._root).stat()
+        except FileNotFoundError:
+            return Published(0, {table: legacy_hours(self._root, table) for table in BOOKS})
+        identity = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if self._read is None or self._read[0] != identity:
+            found = read_list(self._root)
+            if found is None:  # removed meanwhile
+                return self.latest()
+            self._read = identity, found
+        return self._read[1]
+
+    @contextmanager
+    def held(self) -> Iterator[Published]:
+        """See the books as of one moment, whatever is published meanwhile."""
+        if self._held is None:
+            self._held = self.current()
+        self._holders += 1
+        try:
+            yield self._held
+        finally:
+            self._holders -= 1
+            if not self._holders:
+                self._held = None
+
+    @contextmanager
+    def drafted(self, tags: Mapping[str, Mapping[int, str]]) -> Iterator[None]:
+        """See tags that are not published, through this object alone: a writer's own.
+
+        Args:
+            tags: as in `Published`; changes to it are seen at once.
+        """
+        before = self._held, self._holders
+        self._held, self._holders = Published(self.current().revision, tags), 1
+        try:
+            yield
+        finally:
+            self._held, self._holders = before
+
+    def publish(self, revision: int, tags: Mapping[str, Mapping[int, str]]) -> None:
+        """Replace what readers see, at once.
+
+        Raises:
+            UserError: the list cannot be written.
+        """
+        write_list(self._root, Published(revision, tags))
+
+    def hours(self, table: str) -> list[int]:
+        """Return the starts (us UTC) of the hours for which a table has a file, ascending."""
+        return sorted(self._tags(table))
+
+    def files(self, table: str, hours: Iterable[int] | None = None) -> list[Path]:
+        """Return a table's files, in the order of their hours.
+
+        A file that is missing, or was moved to quarantine, is among them: the answer would be wrong
+        without it.
+        """
+        tags = self._tags(table)
+        wanted = sorted(tags if hours is None else {hour for hour in hours if hour in tags})
+        return [path_of(self._root, table, hour_us, tags[hour_us]) for hour_us in wanted]
+
+    def file(self, table: str, hour_us: int) -> Path | None:
+        """Return a table's file of an hour; None if the books have none."""
+        tag = self._tags(table).get(hour_us)
+        return None if tag is None else path_of(self._root, table, hour_us, tag)
+
+    def _tags(self, table: str) -> Mapping[int, str]:
+        if self._held is None and not list_path(self._root).exists():
+            return legacy_hours(self._root, table)  # not of all tables
+        return self.current().tags.get(table, {})
+
+    def writer(
+        self, table: str, hour_us: int, announce: Callable[[Path], None] = lambda _: None
+    ) -> BookWriter:
+        """Return a writer for a new file of an hour, which nobody sees before it is published.
+
+        Args:
+            table: one of `BOOKS`.
+            hour_us: start of the hour, microseconds UTC.
+            announce: called with the path before the file is there, so that a file of a writer who
+                dies can be found.
+        """
+        return BookWriter(self._root, table, hour_us, announce)
+
+
+class BookWriter(ParquetWriter):
+    """Writes a file whose name tells its bytes.
+
+    Attributes:
+        tag: of the finished file.
+    """
+
+    def __init__(
+        self, root: Path, table: str, hour_us: int, announce: Callable[[Path], None]
+    ) -> None:
+        folder = root / FOLDER / table / partition(hour_us)
+        super().__init__(folder / table, TABLES[table], depth=4)
+        self._place_of = partial(path_of, root, table, hour_us)
+        self._announce = announce
+        self.tag = ""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
+
+    def _finish(self) -> None:
+        self.tag = tag_of(self._temporary)
+        self._path = self._place_of(self.tag)
+        self._announce(self._path)
+        super()._finish()

@@ -1,0 +1,163 @@
+"""The list of published books: which file of each table and hour readers see.
+
+`books/TABLE/date=YYYY-MM-DD/hour=HH/TABLE-TAG.parquet` never changes: TAG is a digest of its bytes.
+`books/published.json` names one tag for each table and hour. It is replaced whole, by a rename, so
+all tables and hours change at once: a reader who reads it once sees one revision, whatever a writer
+does meanwhile or however it died.
+
+A lake of an earlier version has no list: its books are `TABLE/date=.../hour=.../TABLE.parquet`,
+each replaced in place. They have an empty tag, here and in the first lists of such a lake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.modes import make_file, make_folders
+from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX, hour_of_folder, partition
+
+BOOKS = (
+    "ledger",
+    "ledger_hour",
+    "token_usage",
+    "job_hour_index",
+    "job_index",
+    "job_efficiency",
+    "node_hour",
+    "phase_block",
+    "phase_role",
+)
+"""Tables that are published: what the index derives. One file an hour each, named by its table."""
+
+FOLDER = "books"
+NAME = "published.json"
+
+LEGACY = ""
+"""The tag of a file of an earlier version."""
+
+_TAG_DIGITS = 16
+_READ = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What readers see.
+
+    Attributes:
+        revision: the latest one that changed anything; 0 if none did, or the lake has no list.
+        tags: for each table the tag of each hour (start, us UTC).
+    """
+
+    revision: int = 0
+    tags: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+    def copied(self) -> dict[str, dict[int, str]]:
+        """Return the tags, to be changed."""
+        return {table: dict(hours) for table, hours in self.tags.items()}
+
+
+def list_path(root: Path) -> Path:
+    """Return the path of a lake's list."""
+    return root / FOLDER / NAME
+
+
+def path_of(root: Path, table: str, hour_us: int, tag: str) -> Path:
+    """Return the path of a file of the books.
+
+    Args:
+        root: folder of the lake.
+        table: one of `BOOKS`.
+        hour_us: start of its hour, microseconds UTC.
+        tag: as the list has it.
+    """
+    if tag == LEGACY:
+        return root / table / partition(hour_us) / f"{table}{SUFFIX}"
+    return root / FOLDER / table / partition(hour_us) / f"{table}-{tag}{SUFFIX}"
+
+
+def tag_of(path: Path) -> str:
+    """Return the tag of a finished file: a digest of its bytes."""
+    digest = hashlib.blake2b(digest_size=_TAG_DIGITS // 2)
+    with path.open("rb") as file:
+        while block := file.read(_READ):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_list(root: Path) -> Published | None:
+    """Return the list of a lake; None if it has none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    path = list_path(root)
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        tags = {
+            table: {
+                day_us + int(hour) * HOUR_US: str(tag)
+                for day_us, hours in ((_day(date), hours) for date, hours in dates.items())
+                for hour, tag in hours.items()
+            }
+            for table, dates in content["tables"].items()
+        }
+        return Published(int(content["revision"]), tags)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: cannot be read: {error!r}; this file says which books count. Remove it and "
+            "run `tokenergy index`, which derives the books again"
+        ) from None
+
+
+def _day(date: str) -> int:
+    found = hour_of_folder(Path(f"date={date}") / "hour=00")
+    if found is None:
+        raise ValueError(f"{date!r} is no date")
+    return found
+
+
+def write_list(root: Path, published: Published) -> None:
+    """Replace the list of a lake: from now on, readers see these books.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    tables: dict[str, dict[str, dict[str, str]]] = {}
+    for table, tags in sorted(published.tags.items()):
+        dates = tables.setdefault(table, {})
+        for hour_us, tag in sorted(tags.items()):
+            date, _, hour = partition(hour_us).partition("/")
+            dates.setdefault(date.removeprefix("date="), {})[hour.removeprefix("hour=")] = tag
+    path = list_path(root)
+    aside = path.with_name(f".{NAME}.{os.getpid()}.tmp")
+    try:
+        make_folders(path.parent, 1)
+        make_file(aside)
+        with aside.open("w", encoding="utf-8") as file:
+            json.dump({"revision": published.revision, "tables": tables}, file)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def legacy_hours(root: Path, table: str) -> dict[int, str]:
+    """Return the hours of which a lake has a file of an earlier version, each with its tag."""
+    found = {}
+    for path in (root / table).glob(f"{PARTITIONS}/{table}{SUFFIX}"):
+        hour_us = hour_of_folder(path.parent)
+        if hour_us is not None:
+            found[hour_us] = LEGACY
+    return found
