@@ -6,6 +6,8 @@ wants; new files, that nobody sees until they are published together.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -13,10 +15,12 @@ from pathlib import Path
 from typing import Self
 
 from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_collectors.lake.modes import make_folders
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.published import (
     BOOKS,
     FOLDER,
+    LEGACY,
     Published,
     legacy_hours,
     list_path,
@@ -26,6 +30,9 @@ from tokenergy_collectors.lake.published import (
     write_list,
 )
 from tokenergy_collectors.lake.writing import ParquetWriter
+
+DEPTH = 4
+"""Levels of folders between the lake and a file: books/TABLE/date=.../hour=..."""
 
 
 class Books:
@@ -126,6 +133,31 @@ class Books:
             return legacy_hours(self._root, table)  # not of all tables
         return self.current().tags.get(table, {})
 
+    def adopt(self, table: str, hour_us: int, announce: Callable[[Path], None]) -> str:
+        """Give a file of an earlier version a second name, that of books; return its tag.
+
+        Args:
+            table: one of `BOOKS`.
+            hour_us: start of the hour, microseconds UTC; the list has an empty tag for it.
+            announce: as for `writer`.
+
+        Raises:
+            OSError: the file is missing, or the name cannot be given.
+        """
+        legacy = path_of(self._root, table, hour_us, LEGACY)
+        tag = tag_of(legacy)
+        path = path_of(self._root, table, hour_us, tag)
+        announce(path)
+        make_folders(path.parent, DEPTH)
+        if not path.exists():
+            try:
+                path.hardlink_to(legacy)
+            except OSError:  # a file system without hard links
+                aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+                shutil.copy2(legacy, aside)
+                aside.replace(path)
+        return tag
+
     def writer(
         self, table: str, hour_us: int, announce: Callable[[Path], None] = lambda _: None
     ) -> BookWriter:
@@ -151,7 +183,7 @@ class BookWriter(ParquetWriter):
         self, root: Path, table: str, hour_us: int, announce: Callable[[Path], None]
     ) -> None:
         folder = root / FOLDER / table / partition(hour_us)
-        super().__init__(folder / table, TABLES[table], depth=4)
+        super().__init__(folder / table, TABLES[table], depth=DEPTH)
         self._place_of = partial(path_of, root, table, hour_us)
         self._announce = announce
         self.tag = ""

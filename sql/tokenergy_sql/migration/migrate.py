@@ -16,10 +16,12 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import misplaced
+from tokenergy_collectors.lake.published import LEGACY
 from tokenergy_collectors.lake.version import FORMAT, format_of, write_format
 from tokenergy_sql import steps
 from tokenergy_sql.index.modelrun import index_version
 from tokenergy_sql.migration.survey import TableState, survey
+from tokenergy_sql.revisions.recorder import recording
 from tokenergy_sql.revisions.revisions import read_recorded
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.table import console
@@ -61,6 +63,10 @@ def migrate(root: Path, site_file: Path | None, *, dry_run: bool) -> None:
         if state.layer == "derived":
             for path in misplaced(lake.root, name):
                 path.unlink(missing_ok=True)
+    with recording(lake, index_version()) as record:
+        record.adopt()
+        write_format(lake.root)
+        record.publish()
     print(f"index: {steps.summary(steps.index_hours(root, None, site_file))}")
     after = survey(lake)
     _print_counts(before, after)
@@ -83,12 +89,16 @@ def _to_do(lake: Lake, state: State) -> list[str]:
     recorded = read_recorded(lake).hours
     hours = [hour for hour, inputs in recorded.items() if inputs.get("models") != version]
     hours += sorted({*lake.hours("ledger")} - {*recorded})
+    legacy = sum(
+        tag == LEGACY for tags in lake.books.current().tags.values() for tag in tags.values()
+    )
     steps_of = [
         (
             lost,
             f"move {_counted(lost, 'raw file')} of no hour of the years 2000 to 2099 to quarantine",
         ),
         (gone, f"remove {_counted(gone, 'derived file')} of no such hour"),
+        (legacy, f"publish {_counted(legacy, 'file')} of the books, as a revision"),
         (len(segments), f"aggregate {_counted(len(segments), 'node-hour')} again"),
         (
             len(hours),

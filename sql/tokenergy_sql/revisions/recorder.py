@@ -13,7 +13,7 @@ import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
-from tokenergy_collectors.lake.published import path_of
+from tokenergy_collectors.lake.published import LEGACY, path_of
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.journal import Journal
@@ -91,6 +91,23 @@ class Recorder:
                 writing = pool.submit(file.write, piece)
             writing.result()
         self._set(table, hour_us, file.tag)
+
+    def adopt(self) -> int:
+        """Take the files of an earlier version into the books as they are; return how many."""
+        legacy = [
+            (table, hour_us)
+            for table, tags in self._tags.items()
+            for hour_us, tag in tags.items()
+            if tag == LEGACY
+        ]
+        for table, hour_us in legacy:
+            with suppress(FileNotFoundError):  # the index derives it again
+                self._set(
+                    table,
+                    hour_us,
+                    self._lake.books.adopt(table, hour_us, self._journal.announce),
+                )
+        return len(legacy)
 
     def drop_missing(self, hour_us: int) -> None:
         """Take those files of an hour out of the books that are gone and cannot be made again."""

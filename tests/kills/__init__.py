@@ -1,0 +1,1 @@
+"""Runs that are killed at random points, beside readers and beside each other."""
