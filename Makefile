@@ -8,7 +8,7 @@ WORKERS ?= 3
 HISTORIES ?= 2000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-history bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-history bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -44,6 +44,9 @@ e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the
 
 e2e-airflow-local: .venv/dev.stamp ## run a whole Airflow on SQLite: late and corrected hours, a breach, hung tasks (4 minutes)
 	@$(BIN)/python -m pytest tests/airflow_local -m e2e -rP
+
+e2e-kills: .venv/dev.stamp ## kill runs of the pipeline at random moments, beside readers and each other (8 minutes)
+	@$(BIN)/python -m pytest tests/kills -m e2e -rP
 
 e2e-slurm: .venv/dev.stamp ## run jobs in a real Slurm on emulated boards (1 minute; root, slurm-wlm, munge, gcc)
 	@$(BIN)/python -m pytest tests/slurm -m e2e -rP

@@ -17,8 +17,8 @@ from tokenergy_sql.revisions import revisions
 
 pytestmark = pytest.mark.e2e
 
-HOURS = 24
-KILLS = 30
+HOURS = 168
+KILLS = 60
 
 
 @pytest.fixture(scope="module")

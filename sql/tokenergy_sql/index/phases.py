@@ -7,6 +7,7 @@ docs/index-definition.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
@@ -60,15 +61,16 @@ def roles(con: duckdb.DuckDBPyConnection) -> pa.Table:
     return run_model(con, "phase_role")
 
 
-def of_jobs(con: duckdb.DuckDBPyConnection, lake: Lake) -> pa.Table:
+def of_jobs(con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequence[int]) -> pa.Table:
     """Return the columns of `models/job_phases.sql`.
 
     Args:
         con: has `found` (the indices of jobs) and `job_facts`.
-        lake: has `phase_block` and `phase_role` of all hours.
+        lake: has `phase_block` and `phase_role`.
+        hours: starts of all hours in which these jobs have rows, microseconds UTC.
     """
     files = {
-        table: [pattern(path) for path, _ in lake.valid_files(table.name)]
+        table: [pattern(path) for path, _ in lake.valid_files(table.name, hours)]
         for table in (PHASE_BLOCK, PHASE_ROLE)
     }
     for table, paths in files.items():

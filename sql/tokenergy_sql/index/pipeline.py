@@ -20,14 +20,14 @@ from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.version import write_format
 from tokenergy_sql.catalog.file import unusable, write_catalog
 from tokenergy_sql.catalog.reading import heal
-from tokenergy_sql.index import modelrun, phases, sitehistory
+from tokenergy_sql.index import modelrun, sitehistory
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
 from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
-from tokenergy_sql.index.jobfiles import write_job_files
+from tokenergy_sql.index.jobrows import JobRows
 from tokenergy_sql.index.mending import lost_line, lost_nodes, mending, set_aside_damaged
 from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
 from tokenergy_sql.index.site import Site
-from tokenergy_sql.index.sitehistory import SiteHistory
+from tokenergy_sql.index.sitehistory import SiteHistory, site_digest
 from tokenergy_sql.index.tokens import Usage
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.recorder import Recorder, recording
@@ -158,12 +158,13 @@ def _index(
                 record.derived(hour, changed, made, history.named(made))
         others = _all_hours(lake, usage.rows).difference(examined) if options.look_elsewhere else ()
         newer = [o for o in sorted(others) if _causes(lake, o, recorded.get(o), reader.of_hour(o))]
-        jobs = heal(lake, partial(_index_jobs, lake, history, held, usage, record))
+        rows, jobs = heal(lake, partial(_index_jobs, lake, history, held, usage, record))
         constants = history.name_known(recorded)
         record.recorded.constants.clear()
         record.recorded.constants.update(constants)
         write_format(lake.root)
         revision = record.publish()
+        rows.remember()
         if options.catalog:
             _write_catalog(lake, held)
     remarks = history.remarks({row["node"] for row in reader.devices})
@@ -242,26 +243,28 @@ def _reader(
 
 def _index_jobs(
     lake: Lake, history: SiteHistory, held: pa.Table, usage: Usage, record: Recorder
-) -> int:
-    """Write the jobs' index; return how many jobs it has."""
-    with modelrun.connect(lake, held) as con:
+) -> tuple[JobRows, int]:
+    """Write the jobs' index; return its rows, and how many there are."""
+    import pyarrow as pa
+
+    booked = {*lake.hours("ledger_hour")} | {*lake.hours("job_hour_index")}
+    # Of all hours nothing is read but which they are; of the last one, how far it goes.
+    read = {"ledger_hour": lake.hours("ledger_hour")[-1:], "job_hour_index": list[int]()}
+    with modelrun.connect(lake, held, {**read, "token_usage": []}) as con:
         modelrun.create_parameters(con, 0, "")
         # For what is unknown beyond the derived hours; each of those has constants of its own.
         last_hour = max(lake.hours("node_hour"), default=0)
-        modelrun.create_site(con, history.at(last_hour), history.site.calibration)
+        constants, calibration = history.at(last_hour), history.site.calibration
+        modelrun.create_site(con, constants, calibration)
+        store_rows(con, "booked_hour", pa.table({"hour_us": pa.array(sorted(booked), pa.int64())}))
+        # As its files have it, which are as many as there are hours.
+        store_rows(con, "token_usage", usage.of_hours(lake.hours("token_usage")))
         build_model(con, "job_usage")
         build_model(con, "job_facts")
         store_rows(con, "token_job", usage.of_jobs)
         build_model(con, "claim_beyond")
-        store_rows(con, "sums", run_model(con, "job_sums"))
-        store_rows(con, "found", run_model(con, "indices"))
-        store_rows(con, "told", phases.of_jobs(con, lake))
-        rows = con.sql(
-            "SELECT found.*, facts.* EXCLUDE (job_id, running, emulated), told.* EXCLUDE (job_id) "
-            "FROM found JOIN job_facts AS facts USING (job_id) JOIN told USING (job_id)"
-        ).to_arrow_table()
-    write_job_files(lake, rows, record)
-    return len(rows)
+        rows = JobRows(lake, con, f"{index_version()} {site_digest(constants, calibration)}")
+        return rows, rows.write(record)
 
 
 def missing_tables(lake: Lake, hours: Iterable[int]) -> dict[int, list[str]]:

@@ -114,6 +114,14 @@ class Usage:
 
         return self.rows.filter(pc.equal(self.rows["hour_us"], hour_us))
 
+    def of_hours(self, hours: Sequence[int]) -> pa.Table:
+        """Return the rows of some hours."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        chosen = pa.array(hours, pa.int64())
+        return self.rows.filter(pc.is_in(self.rows["hour_us"], value_set=chosen))
+
     def at(self, instants: pa.Table) -> pa.Table:
         """Return how many tokens jobs had counted at instants: columns of `models/token_at.sql`.
 

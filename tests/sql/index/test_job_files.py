@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.index import jobfiles
+from tokenergy_sql.index import jobrows
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.revisions.recorder import Recorder
@@ -69,9 +69,9 @@ def test_files_are_right_after(lake: Lake, written: list[int], fault: str) -> No
     elif fault == "another hour's":
         shutil.copyfile(second, first)
     elif fault == "no cache":
-        (lake.root / jobfiles.CACHE).unlink()
+        (lake.root / jobrows.CACHE).unlink()
     else:
-        (lake.root / jobfiles.CACHE).write_text("[3]")
+        (lake.root / jobrows.CACHE).write_text("[3]")
     again(lake)
     assert contents(lake) == before
     assert len(written) == (3 if "cache" in fault else 1)

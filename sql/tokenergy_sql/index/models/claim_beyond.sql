@@ -1,6 +1,6 @@
 -- What jobs claimed outside the hours that were derived: nothing at all was recorded in that time.
--- In: allocation, ledger_hour, job_hour_index, device, site, site_node, parameters. Out: one row a
--- job: job_id, beyond_us, beyond_high_nj, beyond_host_nj (the most that hosts can have drawn for it
+-- In: allocation, booked_hour (all derived hours), ledger_hour (of the last one), device, site,
+-- site_node, parameters. Out: one row a job: job_id, beyond_us, beyond_high_nj, beyond_host_nj (the most that hosts can have drawn for it
 -- then; NULL: the power of one of them is not declared).
 --
 -- Shares as in claim_span.sql. A running job claims its devices up to the end of the record. No
@@ -9,11 +9,7 @@
 WITH
 derived AS (
     SELECT hour_us, (row_number() OVER (ORDER BY hour_us) - 1) * us_per_hour() AS before_us
-    FROM (
-        SELECT hour_us FROM ledger_hour
-        UNION
-        SELECT hour_us FROM job_hour_index
-    )
+    FROM booked_hour
 ),
 record AS (
     SELECT

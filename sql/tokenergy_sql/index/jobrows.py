@@ -1,0 +1,282 @@
+"""Keeps `job_index` up to date: works out again the jobs that something changed, and no others.
+
+In: the books of all hours, what is known of each job. Out: the files of `job_index` that differ.
+
+A job's row depends on its hours (`job_hour_index`, `ledger_hour`, `phase_block`, `phase_role`), on
+its facts, its tokens, what it claimed beyond the derived hours, the boards' names, the site and the
+models. `cache/job_rows.json` has the tags of all hours and a digest of the rest, as they were when
+`job_index` was last published. The cache may be removed at any time: all jobs are worked out again
+then, to the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX, JOB_INDEX, LEDGER_HOUR, TABLES
+from tokenergy_collectors.lake.paths import hour_of
+from tokenergy_collectors.lake.published import path_of
+from tokenergy_collectors.lake.quarantine import DamagedError
+from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
+from tokenergy_sql.catalog.connecting import select_from
+from tokenergy_sql.index import phases
+from tokenergy_sql.index.modelrun import run_model, store_rows
+from tokenergy_sql.index.models import model_text
+from tokenergy_sql.revisions.recorder import Recorder
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+CACHE = "cache/job_rows.json"
+
+_OF_HOURS = ("job_hour_index", "ledger_hour", "phase_block", "phase_role")
+"""Tables whose rows of an hour a job's row is made from."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """What is remembered of a job.
+
+    Attributes:
+        digest: of all that its row depends on, but its hours.
+        file_us: the hour whose file has its row.
+        first_us, last_us: its first and last hour in `job_hour_index`; None if it is in none.
+    """
+
+    digest: str
+    file_us: int
+    first_us: int | None = None
+    last_us: int | None = None
+
+    def reach(self, hour_us: int) -> None:
+        """Extend it to an hour."""
+        self.first_us = hour_us if self.first_us is None else min(self.first_us, hour_us)
+        self.last_us = hour_us if self.last_us is None else max(self.last_us, hour_us)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What `job_index` was made from.
+
+    Attributes:
+        of_all: what all rows depend on.
+        files: of the files of `job_index`, by hour: tag, size, time (ns).
+        hours: tags of the files that rows are made from, by hour.
+        jobs: by job_id.
+    """
+
+    of_all: str = ""
+    files: dict[str, list[Any]] = field(default_factory=dict)
+    hours: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, _Job] = field(default_factory=dict)
+
+
+class JobRows:
+    """The rows of `job_index`, as a run of the index leaves them.
+
+    Args:
+        lake: the lake; the run's own books.
+        con: has `job_facts`, `token_job`, `claim_beyond`, `device_now`, `allocation`, `site`,
+            `parameters` and the macros of units.
+        of_all: text of what all rows depend on: versions, constants of the site.
+    """
+
+    def __init__(self, lake: Lake, con: duckdb.DuckDBPyConnection, of_all: str) -> None:
+        self._lake, self._con = lake, con
+        before = _read(lake)
+        now = _Known(f"{of_all} {_of_boards(con)}", hours=_hours(lake))
+        files = _files(lake)
+        usable = before.of_all == now.of_all and {
+            hour: tag for hour, (tag, *_) in before.files.items()
+        } == {hour: tag for hour, (tag, *_) in files.items()}
+        self._before = before if usable else _Known()
+        self._now = now
+        self._damaged = {int(h) for h, found in self._before.files.items() if found != files[h]}
+
+    def write(self, record: Recorder) -> int:
+        """Write the files that differ; return how many jobs there are."""
+        import pyarrow as pa
+
+        touched = self._touched()
+        by_file: dict[int, list[int]] = {hour_us: [] for hour_us in self._damaged}
+        rows = self._rows(touched)
+        for place, start_us in enumerate(rows["start_us"].to_pylist()):
+            by_file.setdefault(hour_of(start_us), []).append(place)
+        for job_id in touched & self._before.jobs.keys():
+            by_file.setdefault(self._before.jobs[job_id].file_us, [])
+        if not self._before.of_all:  # also those that no job is in any more
+            by_file = {**{hour: [] for hour in self._lake.hours(JOB_INDEX.name)}, **by_file}
+        for hour_us, places in sorted(by_file.items()):
+            of_file = rows.take(pa.array(places, pa.int64()))
+            record.write(JOB_INDEX.name, self._file(hour_us, of_file, touched), hour_us)
+        self._now.files = _files(self._lake)
+        return len(self._now.jobs)
+
+    def remember(self) -> None:
+        """Keep what the rows were made from, once they are published."""
+        _write(self._lake, self._now)
+
+    def _touched(self) -> set[str]:
+        """Return the jobs to work out; find what is to be remembered of all."""
+        self._now.jobs = {
+            job_id: _Job(digest, hour_of(start_us))
+            for job_id, digest, start_us in self._con.execute(model_text("job_digest")).fetchall()
+        }
+        for job_id, job in self._now.jobs.items():
+            was = self._before.jobs.get(job_id)
+            if was is not None:
+                job.first_us, job.last_us = was.first_us, was.last_us
+        before, now = self._before, self._now
+        changed = {
+            h for h in {*before.hours, *now.hours} if before.hours.get(h) != now.hours.get(h)
+        }
+        touched = {
+            job_id
+            for job_id in {*before.jobs, *now.jobs}
+            if job_id not in before.jobs
+            or job_id not in now.jobs
+            or before.jobs[job_id].digest != now.jobs[job_id].digest
+            or before.jobs[job_id].file_us in self._damaged
+        }
+        return touched | self._in_hours(sorted(map(int, changed)))
+
+    def _in_hours(self, hours: list[int]) -> set[str]:
+        """Return the jobs that have a row in some hours, or had one; extend them to these hours.
+
+        All jobs, if a file that says so is gone.
+        """
+        found: set[str] = set()
+        for hour_us in hours:
+            now = _tags(self._now.hours.get(str(hour_us), ""))
+            had = _tags(self._before.hours.get(str(hour_us), ""))
+            for table, tag in sorted({*now.items(), *had.items()}):
+                path = path_of(self._lake.root, table, hour_us, tag)
+                try:
+                    rows = read_columns(path, TABLES[table], ["job_id"])
+                except (BrokenFileError, FileNotFoundError) as error:
+                    if now.get(table) == tag:
+                        raise DamagedError(path, str(error)) from None
+                    found |= self._now.jobs.keys()
+                    continue
+                ids = {job_id for job_id in rows["job_id"].unique().to_pylist() if job_id}
+                found |= ids
+                for job_id in ids & self._now.jobs.keys():
+                    self._now.jobs[job_id].reach(hour_us)
+        return found
+
+    def _rows(self, touched: set[str]) -> pa.Table:
+        """Return the rows of some jobs."""
+        import pyarrow as pa
+
+        if not touched:
+            return JOB_INDEX.schema().empty_table()
+        con = self._con
+        store_rows(con, "touched_job", pa.table({"job_id": pa.array(sorted(touched), pa.string())}))
+        hours = self._hours_of(touched)
+        for table in (JOB_HOUR_INDEX, LEDGER_HOUR):
+            con.execute(f"DROP TABLE IF EXISTS temp.{table.name}")
+            text = select_from(table, self._lake.valid_files(table.name, hours))
+            chosen = f"SELECT * FROM ({text}) SEMI JOIN touched_job USING (job_id)"  # noqa: S608
+            con.execute(f"CREATE OR REPLACE TEMP VIEW {table.name} AS {chosen}")
+        sums = run_model(con, "job_sums")
+        con.register("all_sums", sums)
+        con.execute("CREATE TEMP TABLE sums AS FROM all_sums SEMI JOIN touched_job USING (job_id)")
+        con.unregister("all_sums")
+        store_rows(con, "found", run_model(con, "indices"))
+        store_rows(con, "told", phases.of_jobs(con, self._lake, hours))
+        rows = con.sql(
+            "SELECT found.*, facts.* EXCLUDE (job_id, running, emulated), told.* EXCLUDE (job_id) "
+            "FROM found JOIN job_facts AS facts USING (job_id) JOIN told USING (job_id)"
+        ).to_arrow_table()
+        return rows.select(JOB_INDEX.column_names).cast(JOB_INDEX.schema()).combine_chunks()
+
+    def _hours_of(self, touched: Iterable[str]) -> list[int]:
+        """Return the hours of the books in which some jobs have rows, and perhaps more."""
+        spans = sorted(
+            (job.first_us, job.last_us)
+            for job in (self._now.jobs[one] for one in touched if one in self._now.jobs)
+            if job.first_us is not None and job.last_us is not None
+        )
+        found, at, until_us = [], 0, -1
+        for hour_us in map(int, self._now.hours):
+            while at < len(spans) and spans[at][0] <= hour_us:
+                until_us, at = max(until_us, spans[at][1]), at + 1
+            if hour_us <= until_us:
+                found.append(hour_us)
+        return found
+
+    def _file(self, hour_us: int, rows: pa.Table, touched: set[str]) -> pa.Table:
+        """Return the rows of a file: those of other jobs as they are."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        whole = not self._before.of_all or hour_us in self._damaged
+        if whole or self._lake.books.file(JOB_INDEX.name, hour_us) is None:
+            return rows
+        kept = self._lake.read(JOB_INDEX.name, [hour_us])
+        gone = pc.is_in(kept["job_id"], value_set=pa.array(sorted(touched), pa.string()))
+        return pa.concat_tables([kept.filter(pc.invert(gone)), rows.cast(kept.schema)])
+
+
+def _of_boards(con: duckdb.DuckDBPyConnection) -> str:
+    """Return a digest of the boards' names, which bounds of jobs depend on."""
+    text = "SELECT md5(string_agg(device_id || '=' || coalesce(name, ''), ',' ORDER BY device_id)) "
+    (found,) = con.execute(f"{text} FROM device_now").fetchall()[0]
+    return str(found)
+
+
+def _files(lake: Lake) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for hour_us, tag in sorted(lake.books.current().tags.get(JOB_INDEX.name, {}).items()):
+        try:
+            stat = path_of(lake.root, JOB_INDEX.name, hour_us, tag).stat()
+            found[str(hour_us)] = [tag, stat.st_size, stat.st_mtime_ns]
+        except FileNotFoundError:
+            found[str(hour_us)] = [tag, -1, -1]
+    return found
+
+
+def _hours(lake: Lake) -> dict[str, str]:
+    """Return the tags of the files of each hour, as one text an hour."""
+    found: dict[int, list[str]] = {}
+    tags = lake.books.current().tags
+    for table in _OF_HOURS:
+        for hour_us, tag in tags.get(table, {}).items():
+            found.setdefault(hour_us, []).append(f"{table}={tag}")
+    return {str(hour_us): " ".join(found[hour_us]) for hour_us in sorted(found)}
+
+
+def _tags(text: str) -> dict[str, str]:
+    pairs = (one.partition("=") for one in text.split())
+    return {table: tag for table, _, tag in pairs}
+
+
+def _read(lake: Lake) -> _Known:
+    try:
+        found = json.loads((lake.root / CACHE).read_text("utf-8"))
+        jobs = {job_id: _Job(*values) for job_id, values in found.pop("jobs").items()}
+        return _Known(**found, jobs=jobs)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        return _Known()
+
+
+def _write(lake: Lake, known: _Known) -> None:
+    path = lake.root / CACHE
+    jobs: Mapping[str, list[Any]] = {
+        job_id: [job.digest, job.file_us, job.first_us, job.last_us]
+        for job_id, job in known.jobs.items()
+    }
+    content = {
+        "of_all": known.of_all, "files": known.files, "hours": known.hours, "jobs": jobs,
+    }  # fmt: skip
+    with suppress(OSError):  # then all jobs are worked out next time, as without a cache
+        path.parent.mkdir(exist_ok=True)
+        aside = path.with_name(f".{path.name}.tmp")
+        aside.write_text(json.dumps(content), "utf-8")
+        aside.replace(path)
