@@ -160,9 +160,22 @@ class Lake:
     def _files_to_read(
         self, spec: Table, hours: Iterable[int] | None, node: str | None
     ) -> list[Path]:
-        """Return the files that hold some rows of a table, sorted by their raw files' paths."""
-        files = self.files(spec.name, hours, node)
-        if spec.name not in packed.TABLES or hours is not None or node is not None:
+        """Return the files that hold some rows of a table, sorted by the paths of those packed."""
+        if hours is not None or node is not None:
+            return self.files(spec.name, hours, node)
+        # Whoever only reads should not have to wait until a year of books is packed.
+        return self.whole_files(spec.name, None if spec.layer == "raw" else 0)
+
+    def whole_files(self, table: str, most: int | None) -> list[Path]:
+        """Return the files that hold all rows of a table, in the order of their hours.
+
+        Args:
+            table: name of the table.
+            most: how many days are packed into one file now (see `packed`), if they are not yet;
+                all if None.
+        """
+        spec, files = TABLES[table], self.files(table)
+        if table not in packed.TABLES:
             return files
 
         def whole(some: Sequence[Path]) -> pa.Table:
@@ -171,7 +184,7 @@ class Lake:
             parts = list(self._read_all(some, spec, spec.column_names, None))
             return pa.concat_tables(parts) if parts else spec.schema().empty_table()
 
-        return packed.packed(self.root, spec, files, whole)
+        return packed.packed(self.root, spec, files, whole, most)
 
     def _read_all(
         self, files: Sequence[Path], spec: Table, names: Sequence[str], where: Any
@@ -183,8 +196,8 @@ class Lake:
             except (BrokenFileError, FileNotFoundError) as error:
                 if packed.is_packed(self.root, path):
                     path.unlink(missing_ok=True)
-                    raw = self.root / spec.name / path.parent.name
-                    again = [file for file in self.files(spec.name) if file.is_relative_to(raw)]
+                    date = path.parent.name
+                    again = [file for file in self.files(spec.name) if file.parts[-3] == date]
                     yield from self._read_all(again, spec, names, where)
                 else:
                     self._unreadable(path, spec, error)
@@ -244,9 +257,8 @@ class Lake:
         Raises:
             UserError: a file cannot be read.
         """
-        count = 0
+        count = packed.remove_damaged(self.root)
         for table in tables:
-            count += packed.remove_damaged(self.root, TABLES[table])
             for path, reason in damaged(self, [table]):
                 self.set_aside(path, reason)
                 count += 1

@@ -109,6 +109,8 @@ def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, validated:
         return select_from(table, lake.valid_files(table.name, hours))
     if validated:
         paths = [path for path, _ in lake.valid_files(table.name, hours)]
+    elif hours is None:
+        paths = lake.whole_files(table.name, 0)
     else:
         paths = lake.files(table.name, hours)
     return select_listed(table, [pattern(path) for path in paths])
@@ -117,7 +119,7 @@ def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, validated:
 def _select_unopened(lake: Lake, table: Table) -> str:
     """Return a SELECT over all files of a table, without opening any of them."""
     if table.name in BOOKS:
-        return select_listed(table, [pattern(path) for path in lake.files(table.name)])
+        return select_listed(table, [pattern(path) for path in lake.whole_files(table.name, 0)])
     if not lake.has(table.name):
         return select_listed(table, [])
     return select_listed(table, [files_of(str(lake.root), table.name)])

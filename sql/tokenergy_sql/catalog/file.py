@@ -20,10 +20,11 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
+import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,6 +52,12 @@ NAME = "catalog.duckdb"
 """Name of the file, at the root of the lake."""
 
 _STORAGE = "v1.0.0"
+
+_DAYS_AT_ONCE = 7
+"""Days of a table that are packed into one file at a time: see `lake.packed`."""
+
+Books = Mapping[str, Sequence[Path]]
+"""The files of each table of the books."""
 
 _BY_PATTERN = tuple(table for name, table in TABLES.items() if name not in BOOKS)
 """Tables whose files the views find by a pattern."""
@@ -81,7 +88,8 @@ def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
     import duckdb
 
     quarantined = quarantined_table(lake)
-    of_what = _of_what(lake, held, quarantined)
+    books = {name: lake.whole_files(name, _DAYS_AT_ONCE) for name in BOOKS}
+    of_what = _of_what(lake, books, held, quarantined)
     if _noted(path, of_what) == _read_note(lake) and all(
         _has_empty(lake.root, table) for table in _BY_PATTERN
     ):
@@ -95,7 +103,7 @@ def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
             con.execute(f"ATTACH {literal(str(made))} AS aside (STORAGE_VERSION '{_STORAGE}')")
             con.execute("USE aside")
             con.execute("BEGIN")
-            _fill(con, lake, held, quarantined)
+            _fill(con, lake, books, held, quarantined)
             con.execute("COMMIT")
             con.execute("USE memory")
             con.execute("DETACH aside")
@@ -125,15 +133,14 @@ def unusable(lake: Lake) -> str | None:
     )
 
 
-def _of_what(lake: Lake, held: pa.Table, quarantined: pa.Table) -> str:
+def _of_what(lake: Lake, books: Books, held: pa.Table, quarantined: pa.Table) -> str:
     """Return a digest of all that a catalog depends on."""
     import duckdb
 
     names = (*views.BASIC, *views.ADHOC)
-    books = lake.books.current().tags
     parts = [
         str(lake.root.resolve()), duckdb.__version__, repr(TABLES), repr(views.PYTHON_TABLES),
-        *(f"{name} {sorted(tags.items())}" for name, tags in sorted(books.items())),
+        *map(str, itertools.chain.from_iterable(books.values())),
         *(repr(views.definition(name)) for name in names), digest_of(held), digest_of(quarantined),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -162,12 +169,19 @@ def _write_note(lake: Lake, noted: list[Any] | None) -> None:
 
 
 def _fill(
-    con: duckdb.DuckDBPyConnection, lake: Lake, held: pa.Table, quarantined: pa.Table
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    books: Books,
+    held: pa.Table,
+    quarantined: pa.Table,
 ) -> None:
     """Create the tables, views and macros, with comments."""
     root = str(lake.root.resolve())
     for name, table in TABLES.items():
-        text = _select_book(lake, table) if name in BOOKS else select_pattern(root, table)
+        if name in BOOKS:
+            text = _select_book(lake, table, books[name])
+        else:
+            text = select_pattern(root, table)
         con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
     for name, rows in (("allocation", held), ("quarantined", quarantined)):
         con.register("incoming", rows)
@@ -178,10 +192,10 @@ def _fill(
         con.execute(statement)
 
 
-def _select_book(lake: Lake, table: Table) -> str:
+def _select_book(lake: Lake, table: Table, files: Sequence[Path]) -> str:
     """Return a SELECT over the published files of a table."""
     root = lake.root.resolve()
-    paths = (root / path.relative_to(lake.root) for path in lake.files(table.name))
+    paths = (root / path.relative_to(lake.root) for path in files)
     return select_listed(table, [pattern(path) for path in paths])
 
 

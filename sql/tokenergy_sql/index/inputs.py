@@ -73,24 +73,26 @@ class InputReader:
     ) -> None:
         self.lake, self.history, self._version = lake, history, version
         self._file_digests, self._workloads = file_digests, workloads
-        self.held, self._allocations = held, held.to_pylist()
+        self.held = held
         self._start_us = held["start_us"].to_numpy()
         self._end_us = held["end_us"].fill_null(_NEVER_US).to_numpy()
         self.devices = lake.read("device").to_pylist()
         self._seen_us = sorted(row["ts_us"] for row in self.devices)
         self._device_digests: dict[int, str] = {}
-        self._usage: dict[int, list[dict[str, Any]]] = {}
-        for row in usage.rows.to_pylist():
-            self._usage.setdefault(row["hour_us"], []).append(row)
-        self._known: dict[str, list[dict[str, Any]]] = {}
-        for row in usage.known.to_pylist():
-            self._known.setdefault(row["job_id"], []).append(row)
+        # Rows become Python objects hour by hour: a year has a million of them.
+        self._usage = usage.rows.sort_by("hour_us")
+        self._usage_us = self._usage["hour_us"].to_numpy()
+        self._known = usage.known
+        self._known_of: dict[str, list[int]] = {}
+        for place, job_id in enumerate(usage.known["job_id"].to_pylist()):
+            self._known_of.setdefault(job_id, []).append(place)
 
     def of_hour(self, hour_us: int) -> Inputs:
         """Return the digests of an hour's inputs."""
         near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
         segments = self.lake.files("segment", [hour_us])
-        usage = self._usage.get(hour_us, [])
+        first, end = np.searchsorted(self._usage_us, (hour_us, hour_us + 1))
+        usage = self._usage.slice(first, end - first).to_pylist()
         held = list(self._held(hour_us))
         jobs = {row["job_id"] for row in (*held, *usage)}
         requests = [*self._names("requests", near)]
@@ -118,8 +120,11 @@ class InputReader:
 
     def _read(self, hour_us: int, jobs: Set[str]) -> Iterator[dict[str, Any]]:
         """Yield when the counters of some jobs are known, as far as it is in an hour."""
+        import pyarrow as pa
+
         end_us = hour_us + HOUR_US
-        for row in (row for job in jobs for row in self._known.get(job, ())):
+        places = [place for job in jobs for place in self._known_of.get(job, ())]
+        for row in self._known.take(pa.array(places, pa.int64())).to_pylist():
             if row["from_us"] < end_us:
                 # A source that was lost before the hour counts as lost in it, whenever that was.
                 from_us, to_us = (min(max(row[k], hour_us), end_us) for k in ("from_us", "to_us"))
@@ -132,7 +137,7 @@ class InputReader:
         """
         from_us, end_us = hour_us - _BESIDE_US, hour_us + HOUR_US + _BESIDE_US
         near = np.flatnonzero((self._start_us <= end_us) & (self._end_us >= from_us))
-        for row in map(self._allocations.__getitem__, near.tolist()):
+        for row in self.held.take(near).to_pylist():
             continues = row["end_us"] is None or row["end_us"] > end_us
             yield {
                 **{name: row[name] for name in _OF_ALLOCATIONS},
