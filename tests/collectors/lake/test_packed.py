@@ -66,7 +66,12 @@ def test_a_past_day_is_one_file_until_it_has_another(tmp_path):
     os.utime(first[0], (0, 0))
     add(lake, 0, 98)
     assert len(files_of(lake)) == 2
+    assert first[0].exists(), "the second took its place a moment ago"
+    os.utime(second[0], (1, 1))
+    add(lake, 0, 97)
+    assert len(files_of(lake)) == 2
     assert not first[0].exists()
+    assert second[0].exists()
 
 
 def test_a_packed_file_that_goes_while_it_is_read(tmp_path, monkeypatch):
