@@ -48,6 +48,7 @@ def hour_of(ts_us: int) -> int:
     return ts_us - ts_us % HOUR_US
 
 
+@lru_cache(1 << 16)
 def partition(hour_us: int) -> str:
     """Return the hive path of an hour, for example `date=2026-01-31/hour=07`."""
     return datetime.fromtimestamp(hour_us // 1_000_000, UTC).strftime(_PARTITION)

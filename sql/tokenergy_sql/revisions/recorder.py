@@ -9,9 +9,8 @@ on from there.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -21,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
-from tokenergy_collectors.lake.published import LEGACY, path_of
+from tokenergy_collectors.lake.paths import hour_of_path, table_of
+from tokenergy_collectors.lake.published import LEGACY, Published, path_of
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.journal import Journal
@@ -211,15 +211,14 @@ def recording(lake: Lake, index_version: str) -> Iterator[Recorder]:
     """
     home = lake.root / FOLDER
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        with (home / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with revisions.locked(lake):
             folder = home / _UNFINISHED
             _complete(lake, folder)
             published = lake.books.latest()
-            number = max([published.revision, *revisions.numbers(lake)]) + 1
+            # A lake of an earlier version has revisions and no list.
+            number = published.revision or max(revisions.numbers(lake), default=0)
             added, replaced = _left_over(folder)
-            manifest = Manifest(number, "", index_version, added=added, replaced=replaced)
+            manifest = Manifest(number + 1, "", index_version, added=added, replaced=replaced)
             tags = published.copied()
             with lake.books.drafted(tags):
                 yield Recorder(lake, manifest, folder, tags)
@@ -245,17 +244,10 @@ def _finish(lake: Lake, folder: Path, recorded: Recorded, journal: Journal) -> N
     if not folder.is_dir():
         return
     published = lake.books.latest()
-    seen = {
-        path_of(lake.root, table, hour_us, tag)
-        for table, tags in published.tags.items()
-        for hour_us, tag in tags.items()
-    }
     manifest = revisions.unfinished_manifest(folder)
     kept = manifest is not None and manifest.number <= published.revision
     names = {*manifest.replaced} if manifest else set[str]()
-    for name in journal.announced():
-        if lake.root / name not in seen and name not in names:
-            _remove_new(lake, name)
+    _remove_new(lake, [n for n in journal.announced() if not _is_seen(lake, published, n)], names)
     journal.remove()
     (folder / _EARLIER).unlink(missing_ok=True)
     if manifest is None or not kept:
@@ -266,10 +258,18 @@ def _finish(lake: Lake, folder: Path, recorded: Recorded, journal: Journal) -> N
     folder.rename(folder.with_name(f"{manifest.number:06d}"))
 
 
-def _remove_new(lake: Lake, name: str) -> None:
-    """Remove a file that was written and never published, unless an earlier revision has it."""
-    if not any(name in one.replaced for one in revisions.manifests(lake)):
-        (lake.root / name).unlink(missing_ok=True)
+def _is_seen(lake: Lake, published: Published, name: str) -> bool:
+    path = lake.root / name
+    tag = published.tags.get(table_of(path), {}).get(hour_of_path(path))
+    return tag is not None and path_of(lake.root, table_of(path), hour_of_path(path), tag) == path
+
+
+def _remove_new(lake: Lake, names: Sequence[str], needed: Set[str]) -> None:
+    """Remove files that were written and never published, unless an earlier revision has them."""
+    if names:
+        earlier = {name for one in revisions.manifests(lake) for name in one.replaced}
+        for name in {*names}.difference(earlier, needed):
+            (lake.root / name).unlink(missing_ok=True)
 
 
 def _move_legacy(lake: Lake, folder: Path, name: str) -> None:

@@ -14,9 +14,11 @@ of a revision has such files as they were.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,13 +142,40 @@ def _kept(lake: Lake, manifest: Manifest, name: str) -> Path:
     return before if before.exists() else lake.root / name
 
 
+@contextmanager
+def locked(lake: Lake) -> Iterator[None]:
+    """Wait until no other process changes the books of a lake, and keep others out.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    home = lake.root / FOLDER
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def drop_before(lake: Lake, keep: int) -> int:
     """Remove the files that all but the latest revisions replaced; return the bytes freed.
 
     Args:
         lake: the lake.
         keep: how many of the latest revisions can still be undone.
+
+    Raises:
+        UserError: the folder cannot be written.
     """
+    try:
+        # A run of the index may just be about to publish a file that it found there.
+        with locked(lake):
+            return _drop_before(lake, keep)
+    except OSError as error:
+        where = lake.root / FOLDER
+        raise UserError(f"{where}: cannot be written: {error.strerror or error}") from None
+
+
+def _drop_before(lake: Lake, keep: int) -> int:
     every = manifests(lake)
     dropped, kept = every[: -keep or None], every[-keep:] if keep else []
     needed = {path for table in REVISED_TABLES for path in lake.files(table)}
