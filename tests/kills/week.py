@@ -17,7 +17,7 @@ import duckdb
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tests.support.late import DERIVED
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.packed import OF_BOOKS
+from tokenergy_collectors.lake.packedbooks import FOLDER as DAYS
 from tokenergy_collectors.lake.published import FOLDER
 from tokenergy_sql.catalog.asking import ask
 from tokenergy_sql.catalog.file import NAME
@@ -147,5 +147,5 @@ def strays(lake: Lake) -> set[str]:
     known = {path for table in revisions.REVISED_TABLES for path in lake.files(table)}
     known |= {lake.root / name for one in revisions.manifests(lake) for name in one.replaced}
     found = {path for path in (lake.root / FOLDER).rglob("*") if path.is_file()}
-    found = {path for path in found if not path.is_relative_to(lake.root / OF_BOOKS)}
+    found = {path for path in found if not path.is_relative_to(lake.root / DAYS)}
     return {str(p.relative_to(lake.root)) for p in found - known if p.name != "published.json"}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import packed
+from tokenergy_collectors.lake import packed, packedbooks
 from tokenergy_collectors.lake.arrays import digest_of, scalar, to_batch
 from tokenergy_collectors.lake.books import Books
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
@@ -161,21 +161,11 @@ class Lake:
         self, spec: Table, hours: Iterable[int] | None, node: str | None
     ) -> list[Path]:
         """Return the files that hold some rows of a table, sorted by the paths of those packed."""
-        if hours is not None or node is not None:
-            return self.files(spec.name, hours, node)
-        # Whoever only reads should not have to wait until a year of books is packed.
-        return self.whole_files(spec.name, None if spec.layer == "raw" else 0)
-
-    def whole_files(self, table: str, most: int | None) -> list[Path]:
-        """Return the files that hold all rows of a table, in the order of their hours.
-
-        Args:
-            table: name of the table.
-            most: how many days are packed into one file now (see `packed`), if they are not yet;
-                all if None.
-        """
-        spec, files = TABLES[table], self.files(table)
-        if table not in packed.TABLES:
+        if hours is None and node is None and spec.name in packedbooks.TABLES:
+            # Whoever only reads should not have to wait until a year of books is packed.
+            return self.whole_files(spec.name, 0)
+        files = self.files(spec.name, hours, node)
+        if spec.name not in packed.TABLES or hours is not None or node is not None:
             return files
 
         def whole(some: Sequence[Path]) -> pa.Table:
@@ -184,7 +174,26 @@ class Lake:
             parts = list(self._read_all(some, spec, spec.column_names, None))
             return pa.concat_tables(parts) if parts else spec.schema().empty_table()
 
-        return packed.packed(self.root, spec, files, whole, most)
+        return packed.packed(self.root, spec, files, whole)
+
+    def whole_files(self, table: str, most: int) -> list[Path]:
+        """Return the files that hold all rows of a table of the books, in the order of their hours.
+
+        Args:
+            table: name of the table.
+            most: how many past days are packed into one file now (see `packedbooks`), if they are
+                not yet.
+        """
+        spec, files = TABLES[table], self.files(table)
+        if table not in packedbooks.TABLES:
+            return files
+
+        def whole(some: Sequence[Path]) -> pa.Table:
+            import pyarrow as pa
+
+            return pa.concat_tables(self._read_all(some, spec, spec.column_names, None))
+
+        return packedbooks.packed(self.root, spec, files, whole, most)
 
     def _read_all(
         self, files: Sequence[Path], spec: Table, names: Sequence[str], where: Any
@@ -194,10 +203,15 @@ class Lake:
             try:
                 yield read_columns(path, spec, names, where)
             except (BrokenFileError, FileNotFoundError) as error:
-                if packed.is_packed(self.root, path):
+                if packedbooks.is_packed(self.root, path):
                     path.unlink(missing_ok=True)
                     date = path.parent.name
                     again = [file for file in self.files(spec.name) if file.parts[-3] == date]
+                    yield from self._read_all(again, spec, names, where)
+                elif packed.is_packed(self.root, path):
+                    path.unlink(missing_ok=True)
+                    raw = self.root / spec.name / path.parent.name
+                    again = [file for file in self.files(spec.name) if file.is_relative_to(raw)]
                     yield from self._read_all(again, spec, names, where)
                 else:
                     self._unreadable(path, spec, error)
@@ -244,7 +258,7 @@ class Lake:
             raise DamagedError(path, "is missing")
 
     def _columns_of(self, path: Path, spec: Table) -> frozenset[str]:
-        if packed.is_packed(self.root, path):
+        if packed.is_packed(self.root, path) or packedbooks.is_packed(self.root, path):
             return frozenset(spec.column_names)
         return self._footers.columns(path, spec)
 
@@ -257,8 +271,9 @@ class Lake:
         Raises:
             UserError: a file cannot be read.
         """
-        count = packed.remove_damaged(self.root)
+        count = packedbooks.remove_damaged(self.root)
         for table in tables:
+            count += packed.remove_damaged(self.root, TABLES[table])
             for path, reason in damaged(self, [table]):
                 self.set_aside(path, reason)
                 count += 1

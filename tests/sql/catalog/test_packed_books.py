@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import Lake, packed
+from tokenergy_collectors.lake import Lake, packedbooks
 from tokenergy_sql.catalog.asking import ask
 from tokenergy_sql.catalog.file import NAME, write_catalog
 from tokenergy_sql.index.pipeline import index
@@ -55,7 +55,7 @@ def answers(lake: Lake) -> list[object]:
 
 
 def packs(lake: Lake, table: str = "job_hour_index") -> list[Path]:
-    return sorted((lake.root / packed.OF_BOOKS / table).rglob("*.parquet"))
+    return sorted((lake.root / packedbooks.FOLDER / table).rglob("*.parquet"))
 
 
 RIGHT = (HOURS, HOURS * 90 * 100 * 1_000_000_000)
@@ -89,7 +89,7 @@ def test_a_restated_hour_is_packed_again(lake: Lake) -> None:
 
 
 def test_without_them(lake: Lake) -> None:
-    shutil.rmtree(lake.root / packed.OF_BOOKS)
+    shutil.rmtree(lake.root / packedbooks.FOLDER)
     with pytest.raises(duckdb.IOException, match="books/days"):
         answers(lake)
     run(lake)
