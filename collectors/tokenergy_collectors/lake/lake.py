@@ -161,9 +161,8 @@ class Lake:
         self, spec: Table, hours: Iterable[int] | None, node: str | None
     ) -> list[Path]:
         """Return the files that hold some rows of a table, sorted by their raw files' paths."""
-        files = self.files(spec.name, hours, node)
         if spec.name not in packed.TABLES or hours is not None or node is not None:
-            return files
+            return self.files(spec.name, hours, node)
 
         def whole(some: Sequence[Path]) -> pa.Table:
             import pyarrow as pa
@@ -171,7 +170,7 @@ class Lake:
             parts = list(self._read_all(some, spec, spec.column_names, None))
             return pa.concat_tables(parts) if parts else spec.schema().empty_table()
 
-        return packed.packed(self.root, spec, files, whole)
+        return packed.packed(self.root, spec, whole)
 
     def _read_all(
         self, files: Sequence[Path], spec: Table, names: Sequence[str], where: Any
@@ -183,8 +182,7 @@ class Lake:
             except (BrokenFileError, FileNotFoundError) as error:
                 if packed.is_packed(self.root, path):
                     path.unlink(missing_ok=True)
-                    raw = self.root / spec.name / path.parent.name
-                    again = [file for file in self.files(spec.name) if file.is_relative_to(raw)]
+                    again = packed.raw_files(self.root, path)
                     yield from self._read_all(again, spec, names, where)
                 else:
                     self._unreadable(path, spec, error)
