@@ -16,13 +16,14 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.lake.modes import make_file, make_folders
-from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX
+from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX, hour_of_folder, partition
 
 FOLDER = "cache/folders"
 
@@ -94,6 +95,35 @@ def files(root: Path, table: str, day: str) -> list[Path]:
             ours = sorted(name for name in names if name.endswith(SUFFIX) and name[0] != ".")
             found += [folder / name for name in ours]
     return found
+
+
+def hours_before(root: Path, table: str, hour_us: int) -> Iterator[int]:
+    """Yield the hours before one that a table has folders of, the latest first (us UTC).
+
+    A folder may have no files. Days are listed as they are reached.
+    """
+    now = partition(hour_us).split("/")
+    for day in reversed(_folders(root / table, _DAYS)):
+        if day <= now[0]:
+            for hour in reversed(_folders(root / table / day, _HOURS)):
+                if [day, hour] < now:
+                    yield from _instant(day, hour)
+
+
+def hours_after(root: Path, table: str, hour_us: int) -> Iterator[int]:
+    """Yield the hours after one that a table has folders of, the earliest first (us UTC)."""
+    now = partition(hour_us).split("/")
+    for day in _folders(root / table, _DAYS):
+        if day >= now[0]:
+            for hour in _folders(root / table / day, _HOURS):
+                if [day, hour] > now:
+                    yield from _instant(day, hour)
+
+
+def _instant(day: str, hour: str) -> Iterator[int]:
+    hour_us = hour_of_folder(Path(day) / hour)
+    if hour_us is not None:
+        yield hour_us
 
 
 def _folders(base: Path, names: re.Pattern[str]) -> list[str]:
