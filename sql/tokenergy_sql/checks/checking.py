@@ -133,9 +133,10 @@ def _run_hourly(
     if not checks:
         return []
     found, folders = list[Finding](), PowerFolders(lake)
-    # Events of the whole lake, once: a process may have come hours before.
-    spells = connections.stray_spells(lake, device) if hours is None else None
     texts = [check.text for check in checks.values()]
+    told = any("stray_spell" in text for text in texts)
+    # Of the whole lake, once: a process may have come hours before.
+    spells = connections.stray_spells(lake, device) if told and hours is None else None
     for scope in _scopes(lake, hours):
         gone = [
             (hour_us, one.node, one.own, one.waiting)
@@ -144,11 +145,11 @@ def _run_hourly(
         ]
         with connections.of_hour(lake, scope, held, device, texts) as con:
             connections.add_removed(con, gone)
-            if spells is None:
-                found_here = connections.stray_spells_of(lake, con, scope["segment"], device)
-            else:
-                found_here = spells
-            con.register("stray_spell", found_here)
+            if spells is not None:
+                con.register("stray_spell", spells)
+            elif told:
+                of_hour = connections.stray_spells_of(lake, con, scope["segment"], device)
+                con.register("stray_spell", of_hour)
             found += _run_all(con, checks)
     return found
 

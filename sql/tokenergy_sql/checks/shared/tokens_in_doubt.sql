@@ -4,7 +4,8 @@
 --
 -- `tokens_add_up` recounts these from all their readings, so too many here cost time alone. The
 -- bounds are those of that check, for an hour: growth across its edge counts by the time on each
--- side. A counter whose last reading before the hour is more than an hour older is in doubt too.
+-- side. A counter that may have had readings before these, and has none before the hour, is in doubt
+-- too.
 WITH
 near AS (
     SELECT hour_us, hour_us + us_per_hour() AS end_us FROM checked_hour
@@ -85,7 +86,7 @@ most AS (
         END)::HUGEINT AS tokens,
         bool_or(
             step IS NULL AND ts_us > a_us
-            AND coalesce(start_us < hour_us - us_per_hour(), true)
+            AND coalesce(greatest(start_us, since_us) < hour_us - us_per_hour(), true)
         ) AS begins
     FROM counted
     GROUP BY ALL
