@@ -27,8 +27,7 @@ from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import hour_of_path, partition
-from tokenergy_sql.checks.checking import run_checks
-from tokenergy_sql.checks.texts import hourly_names
+from tokenergy_sql.checks.checking import hourly_names, run_checks
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.report import build_report, last_hours
 

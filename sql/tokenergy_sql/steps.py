@@ -196,7 +196,7 @@ def print_checks(
 ) -> bool:
     """Run the checks, or `only` those named, print them and return whether all passed.
 
-    `hours` limits only the checks that work hour by hour.
+    With `hours`, checks look at these and at what they touched.
 
     Raises:
         UserError: the lake has no such hour, or there is no such check.

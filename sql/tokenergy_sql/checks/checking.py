@@ -108,6 +108,16 @@ def run_checks(
     return read(lake, run)
 
 
+def hourly_names() -> list[str]:
+    """Return the names of the checks that look at one hour at a time."""
+    return [*_of_scope(checks_by_name(), "hourly")]
+
+
+def touched_names() -> list[str]:
+    """Return the names of the checks that look at what chosen hours touched."""
+    return [*_of_scope(checks_by_name(), "touched")]
+
+
 def _of_scope(checks: Mapping[str, Check], *scopes: Scope) -> dict[str, Check]:
     return {name: check for name, check in checks.items() if check.scope in scopes}
 

@@ -43,11 +43,6 @@ def checks_by_name() -> dict[str, Check]:
     return {file.name.removesuffix(".sql"): _parsed(file.read_text("utf-8")) for file in files}
 
 
-def hourly_names() -> list[str]:
-    """Return the names of the checks that look at one hour at a time."""
-    return [name for name, check in checks_by_name().items() if check.scope == "hourly"]
-
-
 def _parsed(text: str) -> Check:
     title, kind = (line.removeprefix("--").strip() for line in text.splitlines()[:2])
     severity, scope = kind.split(", ")

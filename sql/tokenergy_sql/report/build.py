@@ -14,8 +14,7 @@ from typing import Any
 
 from tokenergy_collectors.base.output import require_writable, write_text
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checks.checking import Finding, run_checks
-from tokenergy_sql.checks.texts import hourly_names
+from tokenergy_sql.checks.checking import Finding, hourly_names, run_checks
 from tokenergy_sql.report.facts import read_facts
 from tokenergy_sql.report.pagevalues import page_values
 

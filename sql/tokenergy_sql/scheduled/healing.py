@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import show_hour
-from tokenergy_sql.checks.checking import run_checks
-from tokenergy_sql.checks.texts import hourly_names
+from tokenergy_sql.checks.checking import hourly_names, run_checks
 from tokenergy_sql.index.healing import heal
 from tokenergy_sql.index.site import Site
 from tokenergy_transforms.choice import Device

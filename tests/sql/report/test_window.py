@@ -14,7 +14,8 @@ import pytest
 from tests.support.lakes import HOUR_US, T0
 from tests.support.report_reading import charts, embedded, job_fields, job_page
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checks.texts import checks_by_name, hourly_names
+from tokenergy_sql.checks.checking import hourly_names
+from tokenergy_sql.checks.texts import checks_by_name
 from tokenergy_sql.report import build_report, last_hours
 from tokenergy_sql.report.facts import Facts, read_facts
 
