@@ -163,3 +163,6 @@ def _write(root: Path, table: str, noted: dict[str, Any]) -> None:
     make_file(aside)
     aside.write_text(json.dumps(noted), "utf-8")
     aside.replace(path)
+    # Some file systems, such as mounted object stores, do not note when a folder changed.
+    if path.parent.stat().st_ctime_ns < path.stat().st_mtime_ns:
+        path.unlink()

@@ -44,7 +44,7 @@ Removed = Sequence[tuple[int, str, bool, str]]
 def everything(lake: Lake, held: pa.Table) -> duckdb.DuckDBPyConnection:
     """Return a connection for checks of everything.
 
-    All files are validated on the way, and reported by those that need no others.
+    The files of all tables are validated on the way.
 
     Args:
         lake: the lake.

@@ -10,7 +10,7 @@ age of the lake. (What does grow is small: the list of published books, the time
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -171,10 +171,10 @@ def _index(
 
 
 def _backwards(there: Sequence[int], from_us: int, but: Collection[int]) -> Iterator[list[int]]:
-    """Yield hours in bunches, each twice as large as the one before: the latest first."""
-    hours = [hour for hour in reversed(there) if hour not in but]
-    place = len([hour for hour in hours if hour > from_us])
-    hours = hours[place:] + hours[:place][::-1]
+    """Yield hours in bunches, each twice as large as the one before: back from one, then later."""
+    left = [hour for hour in there if hour not in but]
+    hours = [hour for hour in reversed(left) if hour <= from_us]
+    hours += [hour for hour in left if hour > from_us]
     place, size = 0, 24
     while place < len(hours):
         yield hours[place : place + size]
@@ -196,7 +196,7 @@ def _within(
     there: Sequence[int], spans: Iterable[tuple[int, int | None]], hours: Iterable[int]
 ) -> list[int]:
     """Return those of some ascending hours that are in one of some times, and the hours given."""
-    found = {hour for hour in hours if there[bisect_left(there, hour) :][:1] == [hour]}
+    found = {*hours}.intersection(there)
     for first_us, last_us in spans:
         first = bisect_right(there, first_us - HOUR_US)
         last = len(there) if last_us is None else bisect_right(there, last_us)

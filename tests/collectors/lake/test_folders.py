@@ -3,6 +3,9 @@
 import json
 import os
 import time
+from pathlib import Path
+from stat import S_ISDIR
+from types import SimpleNamespace
 
 import pytest
 
@@ -111,3 +114,20 @@ def test_other_names_are_no_days(lake):
         (folder / path.name).write_bytes(path.read_bytes())
     assert [*listed(lake)] == ["date=2026-01-15"]
     assert lake.hours("jobs") == [T0 - T0 % HOUR_US]
+
+
+def test_a_file_system_that_does_not_note_changes_is_listed_each_time(lake, monkeypatch):
+    (path,) = add(lake, 0, 0)
+    first = listed(lake)
+    real = Path.stat
+
+    def still(path, **more):
+        found = real(path, **more)
+        folder = SimpleNamespace(st_mode=found.st_mode, st_ctime_ns=0)
+        return folder if S_ISDIR(found.st_mode) else found
+
+    monkeypatch.setattr(folders, "_changed", lambda day: {path.parent.name: 0})
+    monkeypatch.setattr(Path, "stat", still)
+    assert listed(lake) == first
+    add(lake, 0, 1)
+    assert listed(lake) != first
