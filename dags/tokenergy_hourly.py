@@ -107,7 +107,7 @@ def settings(**context: Any) -> dict[str, Any]:
 
 # The main line goes on if this fails: an hour that cannot be healed must not stop those after it.
 @task(execution_timeout=SCHEDULE.run_limit, max_active_tis_per_dag=1, outlets=[HEALED])
-def heal(settled: dict[str, Any], outlet_events: Any = None) -> None:
+def heal(settled: dict[str, Any], outlet_events: Any = None) -> list[int]:
     """Derive late, missed and damaged hours of the last days again, and check them."""
     from pathlib import Path
 
@@ -128,6 +128,7 @@ def heal(settled: dict[str, Any], outlet_events: Any = None) -> None:
         raise AirflowFailException(f"healed hours fail their checks: {', '.join(done.failed)}")
     for hour, asset in itertools.product(done.names, ASSETS):
         outlet_events[HEALED].add(asset, extra={"lake": settled["lake"], "hour": hour})
+    return done.hours
 
 
 # It waits for `heal`, however that ends, but not for settings that failed.
@@ -196,16 +197,19 @@ def index(settled: dict[str, Any]) -> None:
 
 @task(retries=3, outlets=ASSETS)
 def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) -> None:
-    """Check the books of the hour and of all jobs; send asset events only if all checks pass.
+    """Check the books of the hour and its jobs; send asset events only if all checks pass.
 
-    A failed check is final and not retried, unless another run is active: that one may have
-    written its segments but not yet its ledger.
+    Jobs of hours that were healed before are checked too. A failed check is final and not
+    retried, unless another run is active: that one may have written its segments but not yet its
+    ledger.
     """
     from tokenergy_collectors.lake import Lake
-    from tokenergy_sql.checks.checking import run_checks
+    from tokenergy_sql.scheduled.checking import check_run
 
     failed = []
-    for finding in run_checks(Lake(settled["lake"]), [settled["hour_us"]]):
+    # None if `heal` failed.
+    healed = ti.xcom_pull(task_ids="heal") or []
+    for finding in check_run(Lake(settled["lake"]), settled["hour_us"], healed):
         print("\n".join(finding.lines(ROWS_SHOWN)))
         if finding.breach:
             failed.append(f"{finding.name} ({len(finding.rows)} rows)")

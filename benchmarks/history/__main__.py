@@ -1,9 +1,13 @@
-"""What a step costs after a day, a week, a month of history.
+"""What a step costs after a day, a week, a month, a year of history.
 
-`make bench-history`, or `python -m benchmarks.history [--devices 64] [--hours 24,168,720]
+`make bench-history`, or `python -m benchmarks.history [--devices 64] [--hours 24,168,720,8760]
 [--keep FOLDER]`. For each length a lake is made and all its hours are indexed; then one new hour
 arrives, and each step is timed in a process of its own, some times: the median counts. Below the
-seconds stand the times of the first length.
+seconds is how many times as long each step took as with the first length.
+
+Of more than 1,000 hours only the last day is indexed: `past.py` says what the others are, and why
+the step `nothing` is left out there. Before the first step the index is run once, so that it has
+read the tokens of all hours, as it would have when each was new.
 """
 
 from __future__ import annotations
@@ -20,12 +24,16 @@ from typing import Any
 
 from benchmarks.history.lake import add_hours, make_lake
 from benchmarks.history.measure import STEPS
+from benchmarks.history.past import add_past
 from benchmarks.machine import line, machine
 from benchmarks.scale.fleet import T0
 from benchmarks.scale.measure import SITE
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.index.pipeline import index
+
+LONGEST = 1_000
+"""Hours of the longest history that is indexed hour by hour."""
 
 
 def measure(step: str, root: Path, hour_us: int) -> dict[str, Any]:
@@ -40,21 +48,28 @@ def history(folder: Path, devices: int, hours: int, runs: int) -> dict[str, dict
     """Make a lake and measure the steps on it; print a line."""
     root = folder / f"{hours}h"
     begin = time.perf_counter()
+    copied = hours - 24 if hours > LONGEST else 0
     if not root.exists():
-        index(make_lake(root, devices, hours), SITE, progress=lambda _: None)
+        index(make_lake(root, devices, hours - copied), SITE, progress=lambda _: None)
+        if copied:
+            add_past(Lake(root), devices, copied)
+            index(Lake(root), SITE, [T0], progress=lambda _: None)
     made_s = time.perf_counter() - begin
-    found: dict[str, list[dict[str, Any]]] = {step: [] for step in STEPS}
-    first = len(Lake(root).hours("segment"))
+    steps = [step for step in STEPS if not (copied and step == "nothing")]
+    found: dict[str, list[dict[str, Any]]] = {step: [] for step in steps}
+    first = (Lake(root).hours("segment")[-1] - T0) // HOUR_US + 1
     for run in range(runs):
         add_hours(Lake(root), devices, range(first + run, first + run + 1))
-        for step in STEPS:
+        for step in steps:
             found[step].append(measure(step, root, T0 + (first + run) * HOUR_US))
     medians = {
         step: {key: statistics.median(one[key] for one in of_step) for key in of_step[0]}
         for step, of_step in found.items()
     }
     files = sum(1 for _ in root.rglob("*.parquet"))
-    seconds = "".join(f"{medians[step]['cpu_s']:>10.2f}" for step in STEPS)
+    seconds = "".join(
+        f"{medians[step]['cpu_s']:>10.2f}" if step in medians else f"{'-':>10}" for step in STEPS
+    )
     peak = max(of_step["peak_mib"] for of_step in medians.values())
     print(f"{hours:>7}{seconds}{peak:>10.0f}{files:>10,}{made_s:>10.0f}", flush=True)
     return medians
@@ -78,7 +93,10 @@ def main() -> int:
         found = [history(folder, options.devices, hours, options.runs) for hours in lengths]
     for hours, medians in zip(lengths[1:], found[1:], strict=True):
         times = "".join(
-            f"{medians[step]['cpu_s'] / found[0][step]['cpu_s']:>9.1f}x" for step in STEPS
+            f"{medians[step]['cpu_s'] / found[0][step]['cpu_s']:>9.2f}x"
+            if step in medians and step in found[0]
+            else f"{'-':>10}"
+            for step in STEPS
         )
         print(f"{hours:>7}{times}  of {lengths[0]} hours")
     return 0

@@ -27,18 +27,24 @@ _FREE_S = (30, 600)
 _WINDOW_US = 60 * S
 
 
-def add_hours(lake: Lake, devices: int, hours: range) -> None:
+def add_hours(lake: Lake, devices: int, hours: range, *, whole_jobs: bool = False) -> None:
     """Add some hours (since `T0`) of a fleet to a lake.
 
     Args:
         lake: where.
         devices: number of boards; nodes are filled in turn.
         hours: the hours.
+        whole_jobs: leave out the jobs that have not ended by the last of them.
     """
+    until_us = T0 + hours.stop * HOUR_US
     for node in range(-(-devices // GPUS_A_NODE)):
         boards = range(min(GPUS_A_NODE, devices - node * GPUS_A_NODE))
         ids = sorted(fleet.device_id(node, board) for board in boards)
-        jobs = list(_jobs_of(node, T0 + hours.stop * HOUR_US))
+        jobs = [
+            job
+            for job in _jobs_of(node, until_us)
+            if not whole_jobs or job.end_us < until_us - 60 * S
+        ]
         for hour in hours:
             _add_hour(lake, node, ids, jobs, T0 + hour * HOUR_US)
 

@@ -196,17 +196,18 @@ def print_checks(
 ) -> bool:
     """Run the checks, or `only` those named, print them and return whether all passed.
 
-    `hours` limits only the checks that work hour by hour.
+    With `hours`, checks look at these and at what they touched.
 
     Raises:
         UserError: the lake has no such hour, or there is no such check.
     """
-    from tokenergy_sql.checks.checking import run_checks, texts_by_name
+    from tokenergy_sql.checks.checking import run_checks
+    from tokenergy_sql.checks.texts import checks_by_name
 
     lake, passed = Lake(root), True
     require_hours(lake, hours, SEGMENTS)
-    for name in {*(only or ())}.difference(texts_by_name()):
-        known = ", ".join(texts_by_name())
+    for name in {*(only or ())}.difference(checks_by_name()):
+        known = ", ".join(checks_by_name())
         raise UserError(f"--only {name}: there is no such check; the checks are: {known}")
     for finding in run_checks(lake, hours, only or None):
         print("\n".join(finding.lines(limit)))

@@ -299,6 +299,7 @@ def test_a_breach_fails_the_check_and_names_the_rows(airflow: Airflow, tmp_path:
             dag_id = "tokenergy_hourly"
             def __init__(self, running): self.running = running
             def get_dr_count(self, dag_id, states): return self.running
+            def xcom_pull(self, task_ids): return None
         def raised(running):
             try:
                 settled = {{"lake": {str(lake.root)!r}, "hour_us": {T0}}}

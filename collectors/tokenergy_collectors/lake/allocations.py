@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.lake.contract import JOBS, WHOLE_PPM
+from tokenergy_collectors.lake.contract import WHOLE_PPM
 from tokenergy_collectors.lake.corrections import NEW_US, Records
 from tokenergy_collectors.lake.devicehistory import (
     TOGETHER_US,
@@ -30,6 +30,7 @@ from tokenergy_collectors.lake.devicehistory import (
 )
 from tokenergy_collectors.lake.devicenames import parse_device
 from tokenergy_collectors.lake.jobkey import job_key
+from tokenergy_collectors.lake.keptallocations import ALLOCATION, kept
 from tokenergy_collectors.lake.nodenames import NodeNames, NodeNamesOverTime
 
 if TYPE_CHECKING:
@@ -129,6 +130,10 @@ def allocations(lake: Lake) -> pa.Table:
     that the job held, NULL if it held (a share of) the board itself; and `share_estimated`. An
     instance that no `device` row describes stays a device of its own, which has no readings.
     """
+    return kept(lake, _worked_out)
+
+
+def _worked_out(lake: Lake) -> pa.Table:
     import pyarrow as pa
 
     jobs = lake.read("jobs").to_pylist()
@@ -146,10 +151,7 @@ def allocations(lake: Lake) -> pa.Table:
 
 def allocation_schema() -> pa.Schema:
     """Return the schema of the table that `allocations` returns."""
-    import pyarrow as pa
-
-    schema = JOBS.schema().append(pa.field("mig_id", pa.string()))
-    return schema.append(pa.field("share_estimated", pa.bool_(), nullable=False))
+    return ALLOCATION.schema()
 
 
 def _unseen(node: str, text: str, *, gone: bool = False) -> str:

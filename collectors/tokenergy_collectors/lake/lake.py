@@ -164,9 +164,8 @@ class Lake:
         if hours is None and node is None and spec.name in packedbooks.TABLES:
             # Whoever only reads should not have to wait until a year of books is packed.
             return self.whole_files(spec.name, 0)
-        files = self.files(spec.name, hours, node)
         if spec.name not in packed.TABLES or hours is not None or node is not None:
-            return files
+            return self.files(spec.name, hours, node)
 
         def whole(some: Sequence[Path]) -> pa.Table:
             import pyarrow as pa
@@ -174,7 +173,7 @@ class Lake:
             parts = list(self._read_all(some, spec, spec.column_names, None))
             return pa.concat_tables(parts) if parts else spec.schema().empty_table()
 
-        return packed.packed(self.root, spec, files, whole)
+        return packed.packed(self.root, spec, whole)
 
     def whole_files(self, table: str, most: int) -> list[Path]:
         """Return the files that hold all rows of a table of the books, in the order of their hours.
@@ -210,8 +209,7 @@ class Lake:
                     yield from self._read_all(again, spec, names, where)
                 elif packed.is_packed(self.root, path):
                     path.unlink(missing_ok=True)
-                    raw = self.root / spec.name / path.parent.name
-                    again = [file for file in self.files(spec.name) if file.is_relative_to(raw)]
+                    again = packed.raw_files(self.root, path)
                     yield from self._read_all(again, spec, names, where)
                 else:
                     self._unreadable(path, spec, error)

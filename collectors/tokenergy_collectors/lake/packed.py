@@ -1,12 +1,13 @@
-"""One file a day, in the lake's cache, for tables that are read whole.
+"""One file a day, and one a month, in the lake's cache, for tables that are read whole.
 
 In: the raw files of a table, many and small. Out: files with the same rows in the same order: those
-of a past day are one file, if there are many.
+of a past day are one file, if there are many, and so are the days of a past month.
 
 Whoever asks which job held which board reads `jobs` and `device` of all time, and a fleet writes
-some thousand of their files a day. `cache/packed/TABLE/date=.../KEY.parquet` has the rows of a day;
-KEY is a digest of the names of its raw files, which are never rewritten. The folder may be removed
-at any time; a lake that cannot be written has none.
+some thousand of their files a day. `cache/packed/TABLE/date=.../KEY.parquet` has the rows of a day
+(`date=2026-01-31`) or a month (`date=2026-01`); KEY is a digest of the names of its raw files,
+which are never rewritten. The folder may be removed at any time; a lake that cannot be written has
+none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import Table
+from tokenergy_collectors.lake.folders import Day, days
+from tokenergy_collectors.lake.folders import files as files_of
 from tokenergy_collectors.lake.paths import SUFFIX
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.writing import write_parquet
@@ -33,47 +36,88 @@ TABLES = ("jobs", "device")
 """Tables that are packed."""
 
 _MANY = 4
-"""A day with fewer files is read as it is."""
+"""A day, or a month, with fewer files is read as it is."""
 
 _KEPT_S = 86_400.0
 """A packed file is kept so long after another one took its place."""
 
+_MONTH = len("date=YYYY-MM")
+
 Read = Callable[[Sequence[Path]], "pa.Table"]
-"""Reads all columns of some raw files; those that break the contract go to quarantine."""
+"""Reads all columns of some files; raw ones that break the contract go to quarantine."""
 
 
-def packed(root: Path, table: Table, files: Sequence[Path], read: Read) -> list[Path]:
-    """Return the files that hold the rows of a table, in their order; pack days that are not.
+def packed(root: Path, table: Table, read: Read) -> list[Path]:
+    """Return the files that hold the rows of a table, in their order; pack what is not.
 
     Args:
         root: the lake.
         table: one of `TABLES`.
-        files: all raw files of the table, sorted by path.
         read: see `Read`.
     """
-    days = [(name, [*of_day]) for name, of_day in groupby(files, lambda f: f.parent.parent.name)]
     found: list[Path] = []
-    for place, (date, of_day) in enumerate(days):
-        # The last day still grows: it would be packed again after every file.
-        few = len(of_day) < _MANY or place == len(days) - 1
-        found += of_day if few else _of_day(root / FOLDER / table.name / date, table, of_day, read)
+    months = [[*of_month] for _, of_month in groupby(days(root, table.name), key=_month_of)]
+    for place, of_month in enumerate(months):
+        # The last day, and the last month, still grow: each new file would pack them again.
+        last = place == len(months) - 1
+        found += _days(root, table, of_month, read) if last else _month(root, table, of_month, read)
     return found
 
 
-def _of_day(folder: Path, table: Table, files: list[Path], read: Read) -> list[Path]:
-    path = folder / f"{_key(table, files)}{SUFFIX}"
+def _month_of(day: Day) -> str:
+    return day.name[:_MONTH]
+
+
+def _month(root: Path, table: Table, of_month: Sequence[Day], read: Read) -> list[Path]:
+    """Return the files of a past month."""
+    path = _path(root, table, of_month[0].name[:_MONTH], [day.digest for day in of_month])
     if path.exists():
         return [path]
+
+    def files() -> list[Path]:
+        return [file for day in of_month for file in _day(root, table, day, read)]
+
+    found = files()
+    return found if len(found) < _MANY else _written(path, table, found, read) or files()
+
+
+def _days(root: Path, table: Table, of_month: Sequence[Day], read: Read) -> list[Path]:
+    """Return the files of the last month."""
+    *past, last = of_month
+    found = [file for day in past for file in _day(root, table, day, read)]
+    return [*found, *files_of(root, table.name, last.name)]
+
+
+def _day(root: Path, table: Table, day: Day, read: Read) -> list[Path]:
+    """Return the files of a past day."""
+    if day.files < _MANY:
+        return files_of(root, table.name, day.name)
+    path = _path(root, table, day.name, [day.digest])
+    if path.exists():
+        return [path]
+    files = files_of(root, table.name, day.name)
+    return _written(path, table, files, read) or files_of(root, table.name, day.name)
+
+
+def _written(path: Path, table: Table, files: list[Path], read: Read) -> list[Path]:
+    """Write a packed file of others; return it, or those if it cannot be written.
+
+    Nothing if some were damaged, or were removed meanwhile: other files have their rows.
+    """
     rows = read(files)
-    there = [file for file in files if file.exists()]
-    if there != files:  # some were damaged, or were removed meanwhile
-        return there
+    if not all(file.exists() for file in files):
+        return []
     try:
         write_parquet(rows, path, table)
         _remove_older(path)
     except (UserError, OSError):
         return files
     return [path]
+
+
+def _path(root: Path, table: Table, date: str, digests: Sequence[str]) -> Path:
+    key = hashlib.sha256(json.dumps([repr(table), *digests]).encode()).hexdigest()[:32]
+    return root / FOLDER / table.name / date / f"{key}{SUFFIX}"
 
 
 def _remove_older(path: Path) -> None:
@@ -83,14 +127,21 @@ def _remove_older(path: Path) -> None:
             older.unlink(missing_ok=True)
 
 
-def _key(table: Table, files: Sequence[Path]) -> str:
-    names = [f"{file.parent.name}/{file.name}" for file in files]
-    return hashlib.sha256(json.dumps([repr(table), names]).encode()).hexdigest()[:32]
-
-
 def is_packed(root: Path, path: Path) -> bool:
     """Return whether a file is one of the cache."""
     return path.is_relative_to(root / FOLDER)
+
+
+def raw_files(root: Path, path: Path) -> list[Path]:
+    """Return the raw files whose rows a packed file has, sorted by path.
+
+    Args:
+        root: the lake.
+        path: a packed file.
+    """
+    table, date = path.parent.parent.name, path.parent.name
+    of_date = [day for day in days(root, table) if day.name.startswith(date)]
+    return [file for day in of_date for file in files_of(root, table, day.name)]
 
 
 def remove_damaged(root: Path, table: Table) -> int:

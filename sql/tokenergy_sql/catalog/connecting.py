@@ -64,6 +64,7 @@ def connect(
     named: frozenset[str] | None = None,
     allocation: pa.Table | None = None,
     without: Collection[str] = (),
+    given: Mapping[str, pa.Table] | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB connection over a lake.
 
@@ -76,11 +77,15 @@ def connect(
             opened beforehand: their views find them by a pattern. See `views.tables_named`.
         allocation: `allocations(lake)`, if the caller has it.
         without: tables that get no view, and so none of our own views that read them.
+        given: rows of tables, if the caller has them; their files are not read.
     """
     con = open_memory()
     with lake.books.held():  # all tables of one revision
         for name, table in TABLES.items():
             if name in without:
+                continue
+            if given and name in given:
+                con.register(name, given[name])
                 continue
             if named is not None and name not in named:
                 text = _select_unopened(lake, table)

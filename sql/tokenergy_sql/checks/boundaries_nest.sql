@@ -1,5 +1,5 @@
 -- GPU <= IT <= facility energy, active + idle = GPU energy, and each index is within its bounds.
--- fail, whole
+-- fail, touched
 -- In: job_index. Out: the jobs of which one of these is not true.
 --
 -- A calibrated card's bounds hold the true energy, which its meter may be far from.

@@ -1,41 +1,38 @@
 """Runs the checks: SQL that returns the offending rows.
 
-In: a lake. Out: one finding for each check. The first line of a check's file is its title; the
-second says `fail` or `warn`, and `hourly` if it examines one hour at a time or `whole` if it needs
-all of them. A check may leave out nodes and hours whose readings were removed, as the disk limit
-does once they are uploaded: its query `left_out` says which, and its finding counts them.
+In: a lake. Out: one finding for each check. `texts.py` says what each looks at when hours are
+chosen. A check may leave out nodes and hours whose readings were removed, as the disk limit does
+once they are uploaded: its query `left_out` says which, and its finding counts them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_sql.catalog import connecting as catalog
-from tokenergy_sql.catalog import views
-from tokenergy_sql.catalog.duck import literal, pattern
 from tokenergy_sql.catalog.reading import read
-from tokenergy_sql.catalog.sqlfile import read_sql
+from tokenergy_sql.checks import connections
+from tokenergy_sql.checks.texts import Check, Scope, checks_by_name
+from tokenergy_sql.checks.touched import touched
 from tokenergy_transforms.provenance import PowerFolders, removed
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_MOST_POWER = read_sql("tokenergy_sql.checks.shared", "most_power")
-_STRAY_SPELL = read_sql("tokenergy_sql.checks.shared", "stray_spell")
-
-_COMMENT = re.compile(r"--.*")
-
 _LEFT_OUT = re.compile(r"^left_out AS \(\n(.*?)\n\)", re.MULTILINE | re.DOTALL)
 """The query of a check that says which nodes and hours it leaves out."""
+
+_DERIVED = (
+    *("segment", "ledger", "ledger_hour", "node_hour", "job_hour_index", "load_profile"),
+    *("job_efficiency", "token_usage"),
+)
+"""The derived tables that checks of an hour read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +74,6 @@ class Finding:
         return f" ({self.left_out} {what} left out: the readings were removed)"
 
 
-@cache
-def texts_by_name() -> dict[str, str]:
-    """Return the SQL of each check, in the order of their names."""
-    folder = resources.files("tokenergy_sql.checks")
-    files = sorted((e for e in folder.iterdir() if e.name.endswith(".sql")), key=lambda e: e.name)
-    return {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in files}
-
-
 def run_checks(
     lake: Lake, hours: Sequence[int] | None = None, only: Collection[str] | None = None
 ) -> list[Finding]:
@@ -92,105 +81,102 @@ def run_checks(
 
     Args:
         lake: the lake.
-        hours: starts of hours, microseconds UTC: hourly checks examine only these, the others
-            still everything. All hours if None.
+        hours: starts of hours, microseconds UTC: checks look at these alone, or at what they
+            touched (see `texts.py`). All hours if None.
         only: names of the checks to run; all if None.
 
     Raises:
         ValueError: `only` has a name that no check has.
     """
-    if unknown := {*(only or ())}.difference(texts_by_name()):
+    if unknown := {*(only or ())}.difference(checks_by_name()):
         raise ValueError(f"there is no check {', '.join(sorted(unknown))}")
-    texts = [one for one in texts_by_name().items() if only is None or one[0] in only]
+    wanted = {
+        name: check for name, check in checks_by_name().items() if only is None or name in only
+    }
 
     def run() -> list[Finding]:
-        held = allocations(lake)
-        whole = [text for text in texts if not _is_hourly(text[1])]
-        hourly = [text for text in texts if _is_hourly(text[1])]
-        found = _run_all(lake, held, whole, None, []) if whole else []
-        folders = PowerFolders(lake)
-        # Events of the whole lake, once: a process may have come hours before.
-        spells = _stray_spells(lake, held) if hourly else None
-        for scope in _scopes(lake, hours) if hourly else ():
-            gone = [
-                (hour_us, one.node, one.own, one.waiting)
-                for hour_us in scope["segment"]
-                for one in removed(lake, folders, hour_us)
-            ]
-            found += _run_all(lake, held, hourly, scope, gone, spells)
-        return [_merged([one for one in found if one.name == name]) for name, _ in texts]
+        held, device = allocations(lake), lake.read("device")
+        found = _run_whole(lake, wanted, held, hours)
+        if hours is not None and (some := _of_scope(wanted, "touched")):
+            what = touched(lake, hours, held, device)
+            texts = [check.text for check in some.values()]
+            with connections.of_touched(lake, what, device, texts) as con:
+                found += _run_all(con, some)
+        found += _run_hourly(lake, _of_scope(wanted, "hourly"), held, device, hours)
+        return [_merged([one for one in found if one.name == name]) for name in wanted]
 
     return read(lake, run)
 
 
 def hourly_names() -> list[str]:
-    """Return the names of the checks that examine one hour at a time."""
-    return [name for name, text in texts_by_name().items() if _is_hourly(text)]
+    """Return the names of the checks that look at one hour at a time."""
+    return [*_of_scope(checks_by_name(), "hourly")]
 
 
-def _is_hourly(text: str) -> bool:
-    return text.splitlines()[1].endswith("hourly")
+def touched_names() -> list[str]:
+    """Return the names of the checks that look at what chosen hours touched."""
+    return [*_of_scope(checks_by_name(), "touched")]
 
 
-def _run_all(
-    lake: Lake,
-    held: pa.Table,
-    texts: Sequence[tuple[str, str]],
-    scope: dict[str, list[int]] | None,
-    gone: Sequence[tuple[int, str, bool, str]],
-    spells: pa.Table | None = None,
+def _of_scope(checks: Mapping[str, Check], *scopes: Scope) -> dict[str, Check]:
+    return {name: check for name, check in checks.items() if check.scope in scopes}
+
+
+def _run_whole(
+    lake: Lake, wanted: Mapping[str, Check], held: pa.Table, hours: Sequence[int] | None
 ) -> list[Finding]:
-    # Files are validated once, by the checks that examine everything.
-    words = _COMMENT.sub("", "\n".join((*(text for _, text in texts), _MOST_POWER)))
-    named = None if scope is None else views.tables_named(words)
-    with catalog.connect(lake, scope, named=named, allocation=held) as con:
-        con.execute(
-            "CREATE TEMP TABLE checked_hour AS SELECT unnest($1::BIGINT[]) AS hour_us",
-            [[] if scope is None else scope["segment"]],
-        )
-        con.execute(
-            "CREATE TEMP TABLE removed_hour "
-            "(hour_us BIGINT, node VARCHAR, own BOOLEAN, waiting VARCHAR)"
-        )
-        if gone:
-            con.executemany("INSERT INTO removed_hour VALUES ($1, $2, $3, $4)", gone)
-        if spells is not None:
-            con.register("stray_spell", spells)
-        con.execute(f"CREATE TEMP VIEW most_power AS {_MOST_POWER}")
-        _create_power_file(con, lake, [] if scope is None else scope["segment"])
-        return [_run(con, name, text) for name, text in texts]
+    scopes: tuple[Scope, ...] = ("whole", "touched") if hours is None else ("whole",)
+    checks = _of_scope(wanted, *scopes)
+    if not checks:
+        return []
+    with connections.everything(lake, held) as con:
+        return _run_all(con, checks)
 
 
-def _stray_spells(lake: Lake, held: pa.Table) -> pa.Table:
-    with catalog.connect(lake, None, named=frozenset(("event", "device")), allocation=held) as con:
-        return con.sql(_STRAY_SPELL).to_arrow_table()
+def _run_hourly(
+    lake: Lake,
+    checks: Mapping[str, Check],
+    held: pa.Table,
+    device: pa.Table,
+    hours: Sequence[int] | None,
+) -> list[Finding]:
+    if not checks:
+        return []
+    found, folders = list[Finding](), PowerFolders(lake)
+    texts = [check.text for check in checks.values()]
+    told = any("stray_spell" in text for text in texts)
+    # Of the whole lake, once: a process may have come hours before.
+    spells = connections.stray_spells(lake, device) if told and hours is None else None
+    for scope in _scopes(lake, hours):
+        gone = [
+            (hour_us, one.node, one.own, one.waiting)
+            for hour_us in scope["segment"]
+            for one in removed(lake, folders, hour_us)
+        ]
+        with connections.of_hour(lake, scope, held, device, texts) as con:
+            connections.add_removed(con, gone)
+            if spells is not None:
+                con.register("stray_spell", spells)
+            elif told:
+                of_hour = connections.stray_spells_of(lake, con, scope["segment"], device)
+                con.register("stray_spell", of_hour)
+            found += _run_all(con, checks)
+    return found
 
 
-def _create_power_file(con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequence[int]) -> None:
-    """Create `power_file`: the readings of some hours, each with the file that it is in."""
-    columns = "parse_filename(filename) AS file, device_id, ts_us, power_mw"
-    files = lake.valid_files("power", hours)
-    paths = ", ".join(literal(pattern(path)) for path, names in files if "power_mw" in names)
-    if not paths:
-        columns = "NULL::VARCHAR AS file, device_id, ts_us, power_mw"
-    source = f"read_parquet([{paths}], hive_partitioning = false, filename = true)"
-    con.execute(
-        f"CREATE TEMP VIEW power_file AS SELECT {columns} "  # noqa: S608 - paths are escaped
-        f"FROM {source if paths else 'power WHERE false'} "
-        f"{'WHERE power_mw IS NOT NULL' if paths else ''}"
-    )
+def _run_all(con: duckdb.DuckDBPyConnection, checks: Mapping[str, Check]) -> list[Finding]:
+    return [_run(con, name, check) for name, check in checks.items()]
 
 
-def _run(con: duckdb.DuckDBPyConnection, name: str, text: str) -> Finding:
-    title, kind = (line.removeprefix("--").strip() for line in text.splitlines()[:2])
-    result = con.execute(text)
+def _run(con: duckdb.DuckDBPyConnection, name: str, check: Check) -> Finding:
+    result = con.execute(check.text)
     columns = [column for column, *_ in result.description or ()]
     rows = result.fetchall()
-    skips = _LEFT_OUT.search(text)
+    skips = _LEFT_OUT.search(check.text)
     return Finding(
         name=name,
-        title=title,
-        fatal={"fail": True, "warn": False}[kind.split(", ")[0]],
+        title=check.title,
+        fatal=check.fatal,
         columns=columns,
         rows=rows,
         left_out=len(con.execute(skips[1]).fetchall()) if skips else 0,
@@ -213,8 +199,7 @@ def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[
         yield from (_scope([hour]) for hour in hours) if hours else (_scope([]),)
         return
     # Hours of power too: readings without a segment are what one check looks for.
-    tables = ("power", "segment", "ledger", "ledger_hour", "job_hour_index", "load_profile")
-    derived = sorted({hour for table in tables for hour in lake.hours(table)})
+    derived = sorted({hour for table in ("power", *_DERIVED) for hour in lake.hours(table)})
     first = _scope(derived[:1])
     del first["quarantined"]
     yield first
@@ -225,6 +210,5 @@ def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[
 def _scope(hours: Sequence[int]) -> dict[str, list[int]]:
     """Return the hours of each table that an hourly check reads; of raw rows, neighbours too."""
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
-    derived = ("segment", "ledger", "ledger_hour", "node_hour", "job_hour_index", "load_profile")
-    own = {name: list(hours) for name in (*derived, "quarantined")}
+    own = {name: list(hours) for name in (*_DERIVED, "quarantined")}
     return {**own, "power": near, "state": near}

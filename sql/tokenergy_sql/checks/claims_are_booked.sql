@@ -1,6 +1,6 @@
 -- Every device that a job list names was metered while the job held it.
--- warn, whole
--- In: allocation, segment, ledger_hour, device. Out: the claims of which time is in no book.
+-- warn, touched
+-- In: allocation, shared_board, segment, ledger_hour, device. Out: the claims of which time is in no book.
 --
 -- A claim counts from the first to the last hour with segments on the lake. A board that never
 -- reported, a node without a collector and a name that fits no board show here: the job's coverage
@@ -27,9 +27,7 @@ edge AS (
         count(*) = 1
         AND min(share_ppm) = whole_ppm()
         AND count(mig_id) = 0
-        AND device_id NOT IN (
-            SELECT device_id FROM allocation GROUP BY device_id HAVING count(DISTINCT job_id) > 1
-        ) AS alone
+        AND device_id NOT IN (SELECT device_id FROM shared_board) AS alone
     FROM claim
     WHERE end_us > start_us
     GROUP BY job_id, device_id

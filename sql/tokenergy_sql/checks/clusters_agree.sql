@@ -1,6 +1,6 @@
 -- The job lists have each job whose tokens were counted in the cluster that its counters name.
--- warn, whole
--- In: tokens, jobs, allocation. Out: jobs with tokens that the lists have in other clusters only,
+-- warn, touched
+-- In: counted_job, jobs, allocation. Out: jobs with tokens that the lists have in other clusters only,
 -- at that time and without tokens.
 --
 -- A job is CLUSTER/ID: with two names of its cluster, or none on one side, it is two jobs, one with
@@ -8,23 +8,14 @@
 -- `[[tokens]]`, or `cluster` in collect.toml. A job that no list has is none of these; nor is one
 -- whose id another cluster gave at another time, or to a job with tokens of its own.
 WITH
-counted AS (
-    SELECT
-        job_id,
-        coalesce(cluster, '') AS cluster,
-        min(ts_us) AS first_us,
-        max(ts_us) AS last_us
-    FROM tokens
-    GROUP BY ALL
-),
 listed AS (
     SELECT DISTINCT job_id, coalesce(cluster, '') AS cluster FROM jobs
 ),
 unlisted AS (
-    SELECT * FROM counted ANTI JOIN listed USING (job_id, cluster)
+    SELECT * FROM counted_job ANTI JOIN listed USING (job_id, cluster)
 ),
 without_tokens AS (
-    SELECT * FROM listed ANTI JOIN counted USING (job_id, cluster)
+    SELECT * FROM listed ANTI JOIN counted_job USING (job_id, cluster)
 )
 SELECT
     job_key(c.cluster, c.job_id) AS tokens_of,

@@ -1,5 +1,5 @@
 -- The parts of each job's energy, from steady state to unknown, add up to it, to the nanojoule.
--- fail, whole
+-- fail, hourly
 -- In: job_efficiency, job_hour_index. Out: the jobs and hours in which they do not.
 SELECT
     job_id,

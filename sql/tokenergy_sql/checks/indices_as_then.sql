@@ -1,5 +1,5 @@
 -- A board that a job list names by its index is the one that had this index when the job began.
--- fail, whole
+-- fail, touched
 -- In: jobs, device, allocation. Out: the jobs for which the books take another board.
 WITH
 named AS (

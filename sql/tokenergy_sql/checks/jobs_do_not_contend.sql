@@ -1,5 +1,5 @@
 -- Jobs never claim more than the whole of a device; where they do, the split is an estimate.
--- warn, whole
+-- warn, touched
 -- In: allocation. Out: the devices that are claimed for more.
 --
 -- Looks at the job lists alone, so it sees devices without readings too. Claims only grow where one

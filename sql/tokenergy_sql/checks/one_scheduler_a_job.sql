@@ -1,5 +1,5 @@
 -- No two schedulers gave the same id to two jobs.
--- warn, whole
+-- warn, touched
 -- In: jobs. Out: the ids that several schedulers used, where the lists name no cluster.
 --
 -- Such jobs are added up as one. Import their lists with a cluster each.

@@ -1,11 +1,14 @@
 -- Each job's tokens are the sum of its hours, and are what its raw readings can have added.
--- fail, whole
--- In: tokens, token_usage, job_index, allocation. Out: the jobs of which this is not true.
+-- fail, touched
+-- In: tokens, token_usage, job_index, allocation, recounted_job. Out: the jobs of which this is
+-- not true.
 --
 -- The recount starts from the raw rows and takes another road than the models: it does not decide
 -- which readings are right. Each series can have added at most all its rises, its value after each
 -- fall or new start, and its first value if it began inside the job. It has added at least the
 -- whole rise of a process that never fell, between its first and last reading inside the job.
+--
+-- Of some hours, only the jobs whose tokens there are in doubt are recounted: `tokens_in_doubt`.
 WITH
 held AS (
     SELECT
@@ -23,6 +26,7 @@ read AS (
         coalesce(t.run, 0) AS run, t.ts_us, t.value, coalesce(t.quantum, 1) AS quantum,
         h.start_us, h.end_us
     FROM tokens AS t
+    SEMI JOIN recounted_job AS c ON c.job_id = job_key(t.cluster, t.job_id)
     LEFT JOIN held AS h ON h.job_id = job_key(t.cluster, t.job_id)
     -- No counter gets this far (2^53).
     WHERE t.value BETWEEN 0 AND 9007199254740992
@@ -121,7 +125,7 @@ WHERE
     OR (u.kind = 'trained' AND coalesce(i.n_trained, 0) <> coalesce(u.tokens, 0))
     OR u.outside
     OR u.high < l.tokens
-    OR u.tokens > coalesce(m.tokens, 0)
+    OR (u.tokens > coalesce(m.tokens, 0) AND u.job_id IN (SELECT job_id FROM recounted_job))
 UNION ALL
 SELECT i.job_id, 'generated', i.n_generated, NULL, NULL, NULL, NULL
 FROM indexed AS i

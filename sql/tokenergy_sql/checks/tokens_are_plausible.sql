@@ -1,5 +1,5 @@
 -- No job counted more tokens in an hour than its devices can make.
--- warn, whole
+-- warn, hourly
 -- In: token_usage, allocation. Out: the hours of jobs in which it did.
 --
 -- A board generates or trains some ten thousand tokens a second at most, computes some hundred

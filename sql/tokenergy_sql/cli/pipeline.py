@@ -181,8 +181,10 @@ def check(
     """Check the books: ledger against meters, jobs against ledger, bounds and sums.
 
     Prints one line for each check, followed by the offending rows if it fails. Exits with 1 if a
-    check fails. --hour limits the checks that work hour by hour to that hour; the others still
-    cover all hours.
+    check fails. With --hour, looks at that hour and at what it touched: the jobs that have a part
+    in it, with all their hours, and the clocks around it. That takes as long as the hour is large,
+    and not longer for an older lake. Only a check without --hour finds what is wrong in other
+    hours, or in jobs that had ended before: run one from time to time, such as once a week.
 
     \b
     Examples:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tokenergy_sql.catalog.namedrows import NamedRow
-from tokenergy_sql.checks.checking import Finding, texts_by_name
+from tokenergy_sql.checks.checking import Finding
+from tokenergy_sql.checks.texts import checks_by_name
 from tokenergy_sql.report.facts import Facts, left_out
 from tokenergy_sql.report.format import (
     Cell,
@@ -37,7 +38,7 @@ def quality_values(
     return {
         "checks": [_check(finding) for finding in findings],
         "checked": _checked(facts, checked),
-        "not_run": sorted({*texts_by_name()}.difference(one.name for one in findings)),
+        "not_run": sorted({*checks_by_name()}.difference(one.name for one in findings)),
         "nodes": [_node(row) for row in facts.nodes],
         "nodes_left_out": left_out(facts.nodes),
         "gaps": [_gap(row) for row in facts.gaps],

@@ -34,7 +34,11 @@ def raw_rows(lake):
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.integers(0, 2), st.integers(0, 200)), min_size=40, max_size=120, unique=True
+        # Days of two months and more: the first ones are those of the first month.
+        st.tuples(st.sampled_from((0, 1, 2, 20, 21, 50)), st.integers(0, 200)),
+        min_size=40,
+        max_size=120,
+        unique=True,
     )
 )
 def test_the_same_rows_in_the_same_order(tmp_path_factory, files):
@@ -67,6 +71,43 @@ def test_a_past_day_is_one_file_until_it_has_another(tmp_path):
     add(lake, 0, 98)
     assert len(files_of(lake)) == 2
     assert not first[0].exists()
+
+
+def test_a_past_month_is_one_file(tmp_path):
+    lake = Lake(tmp_path, create=True)
+    for day in range(6):
+        for number in range(5):
+            add(lake, day, number)
+    assert len(files_of(lake)) == 5 + 5, "the last month still grows"
+    add(lake, 40, 0)
+    (month, last) = files_of(lake)
+    assert month.parent.name == "date=2026-01"
+    assert packed.is_packed(tmp_path, month)
+    assert lake.read("jobs").equals(raw_rows(lake))
+    add(lake, 3, 99)
+    assert files_of(lake)[0] != month
+    assert lake.read("jobs").equals(raw_rows(lake))
+    assert files_of(lake)[1] == last
+
+
+@pytest.mark.parametrize("what", ["month", "day"])
+def test_what_is_damaged_is_read_from_what_it_was_made_of(tmp_path, what):
+    lake = Lake(tmp_path, create=True)
+    for day in range(6):
+        for number in range(5):
+            add(lake, day, number)
+    add(lake, 40, 0)
+    expected = raw_rows(lake)
+    (month, _) = files_of(lake)
+    (day, *_) = (tmp_path / packed.FOLDER / "jobs").glob("date=2026-01-*/*")
+    if what == "month":
+        month.write_bytes(month.read_bytes()[:-9])
+    else:
+        month.unlink()
+        day.write_bytes(day.read_bytes()[:-9])
+    for _ in range(3):
+        assert Lake(tmp_path).read("jobs").equals(expected)
+    assert len(files_of(lake)) == 2
 
 
 def test_a_packed_file_that_goes_while_it_is_read(tmp_path, monkeypatch):

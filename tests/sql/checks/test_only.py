@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checks.checking import run_checks, texts_by_name
+from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.checks.texts import checks_by_name
 from tokenergy_sql.cli import app
 
 
@@ -31,7 +32,7 @@ def lake(tmp_path) -> Lake:
 
 def test_each_check_alone_finds_what_it_finds_among_all(lake: Lake) -> None:
     every = run_checks(lake)
-    assert [one.name for one in every] == [*texts_by_name()]
+    assert [one.name for one in every] == [*checks_by_name()]
     assert any(one.breach for one in every)
     for one in every:
         assert run_checks(lake, only=[one.name]) == [one]

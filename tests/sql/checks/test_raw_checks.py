@@ -12,6 +12,7 @@ import pytest
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_sql.checks import checking
 from tokenergy_sql.checks.checking import Finding, run_checks
 from tokenergy_transforms.loadprofile.profile import profile_hour
@@ -68,7 +69,7 @@ def found(lake: Lake, name: str) -> Finding:
 
 
 def alter(lake: Lake, table: str, rows: list[dict[str, Any]]) -> None:
-    schema = lake.read(table).schema
+    schema = TABLES[table].schema()
     lake.replace(table, pa.Table.from_pylist(rows, schema=schema), T0, table)
 
 

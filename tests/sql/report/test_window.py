@@ -14,7 +14,8 @@ import pytest
 from tests.support.lakes import HOUR_US, T0
 from tests.support.report_reading import charts, embedded, job_fields, job_page
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checks.checking import hourly_names, texts_by_name
+from tokenergy_sql.checks.checking import hourly_names
+from tokenergy_sql.checks.texts import checks_by_name
 from tokenergy_sql.report import build_report, last_hours
 from tokenergy_sql.report.facts import Facts, read_facts
 
@@ -196,7 +197,7 @@ def test_only_checks_of_hours_are_run_and_the_others_are_named(text: str) -> Non
     assert shown == sorted(hourly_names())
     assert "The checks above examined each of these hours." in text
     [left] = re.findall(r"<p>Not run for this report.*?</p>", text)
-    assert re.findall(r"<code>(\w+)</code>", left) == sorted({*texts_by_name()} - {*shown})
+    assert re.findall(r"<code>(\w+)</code>", left) == sorted({*checks_by_name()} - {*shown})
     assert "ledger closes: metered = booked" in text
 
 

@@ -1,0 +1,168 @@
+"""The days of a table and what each has, without listing folders that have not changed.
+
+In: the hour folders of a raw table. Out: its days, each with a digest of the names of its files.
+
+A year of a table has 8,760 folders, and to list them takes ten times as long as to ask when each
+one changed last. The system notes that (its ctime) whenever a file comes, goes or gets another
+name; nobody can set it. `cache/folders/TABLE.json` has what the folders of each day held, and when
+they had changed last. The file may be removed at any time; a lake that cannot be written has none.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenergy_collectors.lake.modes import make_file, make_folders
+from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX, hour_of_folder, partition
+
+FOLDER = "cache/folders"
+
+_SETTLED_NS = 10_000_000_000
+"""A folder that changed later may change again without another time: stamps are coarse, and the
+clock of a file server may be behind ours."""
+
+_DAYS, _HOURS = (re.compile(fnmatch.translate(part)) for part in PARTITIONS.split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The files of a table on a day.
+
+    Attributes:
+        name: of its folder, `date=YYYY-MM-DD`.
+        files: how many there are; at least one.
+        digest: of their names.
+    """
+
+    name: str
+    files: int
+    digest: str
+
+
+def days(root: Path, table: str) -> list[Day]:
+    """Return the days of a table that have files, ascending.
+
+    Args:
+        root: the lake.
+        table: name of a raw table: its files are never rewritten.
+    """
+    noted, fresh = _read(root, table), False
+    found = []
+    now_ns = time.time_ns()
+    kept: dict[str, Any] = {}
+    for name in _folders(root / table, _DAYS):
+        changed = _changed(root / table / name)
+        known = noted.get(name)
+        if known is None or known[0] != changed:
+            names = [f"{file.parent.name}/{file.name}" for file in files(root, table, name)]
+            digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:32]
+            known = [changed, len(names), digest]
+            fresh = True
+        if all(ns < now_ns - _SETTLED_NS for ns in changed.values()):
+            kept[name] = known
+        if known[1]:
+            found.append(Day(name, known[1], known[2]))
+    if fresh and kept != noted:
+        with suppress(OSError):
+            _write(root, table, kept)
+    return found
+
+
+def files(root: Path, table: str, day: str) -> list[Path]:
+    """Return the files of a table on a day, sorted by path.
+
+    Args:
+        root: the lake.
+        table: name of the table.
+        day: as `Day.name`.
+    """
+    found = []
+    for hour in _folders(root / table / day, _HOURS):
+        folder = root / table / day / hour
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+            names = (entry.name for entry in entries)
+            # A hidden file is still being written, or its writer died.
+            ours = sorted(name for name in names if name.endswith(SUFFIX) and name[0] != ".")
+            found += [folder / name for name in ours]
+    return found
+
+
+def hours_before(root: Path, table: str, hour_us: int) -> Iterator[int]:
+    """Yield the hours before one that a table has folders of, the latest first (us UTC).
+
+    A folder may have no files. Days are listed as they are reached.
+    """
+    now = partition(hour_us).split("/")
+    for day in reversed(_folders(root / table, _DAYS)):
+        if day <= now[0]:
+            for hour in reversed(_folders(root / table / day, _HOURS)):
+                if [day, hour] < now:
+                    yield from _instant(day, hour)
+
+
+def hours_after(root: Path, table: str, hour_us: int) -> Iterator[int]:
+    """Yield the hours after one that a table has folders of, the earliest first (us UTC)."""
+    now = partition(hour_us).split("/")
+    for day in _folders(root / table, _DAYS):
+        if day >= now[0]:
+            for hour in _folders(root / table / day, _HOURS):
+                if [day, hour] > now:
+                    yield from _instant(day, hour)
+
+
+def _instant(day: str, hour: str) -> Iterator[int]:
+    hour_us = hour_of_folder(Path(day) / hour)
+    if hour_us is not None:
+        yield hour_us
+
+
+def _folders(base: Path, names: re.Pattern[str]) -> list[str]:
+    """Return the names of the folders of days, or of hours, in a folder; sorted."""
+    found = []
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(base) as entries:
+        found = [entry.name for entry in entries if names.match(entry.name)]
+    return sorted(found)
+
+
+def _changed(day: Path) -> dict[str, int]:
+    """Return when each hour folder of a day changed last, ns."""
+    found = {}
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(day) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                found[entry.name] = entry.stat().st_ctime_ns
+    return found
+
+
+def _read(root: Path, table: str) -> dict[str, Any]:
+    try:
+        noted = json.loads((root / FOLDER / f"{table}.json").read_text("utf-8"))
+        whole = all(
+            isinstance(changed, dict) and isinstance(count, int) and isinstance(digest, str)
+            for changed, count, digest in noted.values()
+        )
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+    return noted if whole else {}
+
+
+def _write(root: Path, table: str, noted: dict[str, Any]) -> None:
+    path = root / FOLDER / f"{table}.json"
+    make_folders(path.parent, 2)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    make_file(aside)
+    aside.write_text(json.dumps(noted), "utf-8")
+    aside.replace(path)
+    # Some file systems, such as mounted object stores, do not note when a folder changed.
+    if path.parent.stat().st_ctime_ns < path.stat().st_mtime_ns:
+        path.unlink()
