@@ -235,8 +235,8 @@ class Lake:
         found = []
         for path in self._files_to_read(spec, hours, node):
             try:
-                # Raw files and books never change; other derived files are replaced.
-                if path not in self._columns or (spec.layer == "derived" and table not in BOOKS):
+                # Raw files never change; derived ones are replaced, or get damaged in a long run.
+                if path not in self._columns or spec.layer == "derived":
                     self._columns[path] = self._columns_of(path, spec)
                 found.append((path, self._columns[path]))
             except (BrokenFileError, FileNotFoundError) as error:
