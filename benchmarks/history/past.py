@@ -72,7 +72,7 @@ def _parts(day: Lake) -> Iterator[_Part]:
         for path in day.files(table):
             groups.setdefault((hour_of_path(path), node_of(path)), []).append(path)
         for (hour_us, node), paths in groups.items():
-            rows = pa.concat_tables(pq.read_table(path, partitioning=None) for path in paths)
+            rows = pa.concat_tables(pq.ParquetFile(path).read() for path in paths)
             order = [(name, "ascending") for name in TABLES[table].sort]
             yield table, hour_us, node, rows.sort_by(order)
 
