@@ -17,6 +17,17 @@ from tokenergy_collectors.base.errors import UserError
 
 HOUR = timedelta(hours=1)
 
+RETRIES = 4
+"""Further tries of a task whose fault passes by itself."""
+
+FIRST_WAIT = timedelta(minutes=1)
+"""Before the first of them; before each of the others twice as long."""
+
+LONGEST_WAIT = timedelta(minutes=10)
+
+DEFAULT_POOL = "default_pool"
+"""The pool that every Airflow has, and that tasks are in if nothing else is said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -29,6 +40,7 @@ class Schedule:
         run_limit: how long a run may take before it fails; healing may use all of it.
         mail_to: addresses that are told of failures.
         mail_from: the sender; None: what Airflow's connection `smtp_default` says.
+        cuda_pool: Airflow's pool for tasks that may use CUDA.
     """
 
     delay: timedelta
@@ -37,6 +49,7 @@ class Schedule:
     run_limit: timedelta
     mail_to: list[str]
     mail_from: str | None
+    cuda_pool: str
 
 
 def schedule_of(environ: Mapping[str, str]) -> Schedule:
@@ -54,6 +67,7 @@ def schedule_of(environ: Mapping[str, str]) -> Schedule:
         run_limit=_limit(environ, "TOKENERGY_RUN_TIMEOUT", "2h"),
         mail_to=[address.strip() for address in addresses if address.strip()],
         mail_from=environ.get("TOKENERGY_ALERT_FROM") or None,
+        cuda_pool=environ.get("TOKENERGY_CUDA_POOL", "").strip() or DEFAULT_POOL,
     )
 
 
