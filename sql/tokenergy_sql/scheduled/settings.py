@@ -43,6 +43,7 @@ class Schedule:
         mail_from: the sender; None: what Airflow's connection `smtp_default` says.
         cuda_pool: Airflow's pool for tasks that may use CUDA.
         restate: when hours of long ago are restated, as cron; None: by hand alone.
+        quality: when the quality of the data is looked at, the same way.
     """
 
     delay: timedelta
@@ -53,6 +54,7 @@ class Schedule:
     mail_from: str | None
     cuda_pool: str
     restate: str | None
+    quality: str | None
 
 
 def schedule_of(environ: Mapping[str, str]) -> Schedule:
@@ -71,7 +73,8 @@ def schedule_of(environ: Mapping[str, str]) -> Schedule:
         mail_to=[address.strip() for address in addresses if address.strip()],
         mail_from=environ.get("TOKENERGY_ALERT_FROM") or None,
         cuda_pool=environ.get("TOKENERGY_CUDA_POOL", "").strip() or DEFAULT_POOL,
-        restate=_cron(environ, "TOKENERGY_RESTATE_SCHEDULE", ""),
+        restate=_cron(environ, "TOKENERGY_RESTATE_SCHEDULE", "off"),
+        quality=_cron(environ, "TOKENERGY_QUALITY_SCHEDULE", "45 * * * *"),
     )
 
 
