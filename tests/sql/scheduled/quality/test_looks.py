@@ -110,6 +110,23 @@ def test_a_node_that_is_gone_is_forgotten(builder: LakeBuilder) -> None:
     assert taken("freshness", gone) == ([], None)
 
 
+def test_it_is_forgotten_to_the_second(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.power("GPU-1", level(100_000, T0, T0 + 600 * S, S))
+    last_us = T0 + 600 * S
+    for now_us, nodes in ((last_us + 24 * HOUR_US, ["n1"]), (last_us + 24 * HOUR_US + S, [])):
+        rows, _ = taken("freshness", scope(builder.lake, now_us, forget="24h"))
+        assert [row["node"] for row in rows if "node" in row] == nodes
+
+
+def test_of_files_that_overlap_the_one_that_ends_last_counts(builder: LakeBuilder) -> None:
+    """The file of a second board begins later and ends earlier."""
+    builder.power("n1 B", level(50_000, END + 60 * S, END + 120 * S, S))
+    builder.power("n1 A", level(100_000, END, END + 1200 * S, S))
+    within = scope(builder.lake, END + 1200 * S + 2 * HOUR_US)
+    assert "n1" not in [row.get("node") for row in taken("freshness", within)[0]]
+
+
 def test_a_collector_that_runs_without_readings_is_told_apart(builder: LakeBuilder) -> None:
     clock(builder, "n2", range(END, END + 3 * HOUR_US, 60 * S))
     clock(builder, "n3", range(END, END + 3 * HOUR_US, 60 * S))  # no board that can be read
