@@ -22,6 +22,7 @@ from tokenergy_shared import (
     ASSETS,
     DEVICE,
     LAKE,
+    QUICK,
     ROWS_SHOWN,
     RUNS,
     SCHEDULE,
@@ -58,7 +59,7 @@ PARAMS = {
 }
 
 
-@task
+@task(retry_policy=QUICK)
 def settings(**context: Any) -> dict[str, Any]:
     """Work out the settings of the run once and hand them to the other tasks."""
     run = context["dag_run"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException
-from tokenergy_shared import LAKE, ROWS_SHOWN, RUNS, SCHEDULE, place_of
+from tokenergy_shared import LAKE, QUICK, ROWS_SHOWN, RUNS, SCHEDULE, place_of
 
 from tokenergy_sql.scheduled.quality.limits import texts_of
 
@@ -63,7 +63,7 @@ PARAMS = {
 }
 
 
-@task
+@task(retry_policy=QUICK)
 def settings(**context: Any) -> dict[str, Any]:
     """Work out the settings of the run once and hand them to the other tasks."""
     from tokenergy_sql.scheduled.quality.limits import limits_of

@@ -20,6 +20,7 @@ from tokenergy_shared import (
     ASSETS,
     DEVICE,
     LAKE,
+    QUICK,
     ROWS_SHOWN,
     RUNS,
     SCHEDULE,
@@ -66,7 +67,7 @@ PARAMS = {
 }
 
 
-@task
+@task(retry_policy=QUICK)
 def settings(**context: Any) -> dict[str, Any]:
     """Work out the settings of the run once and hand them to the other tasks."""
     from tokenergy_sql.scheduled.restating import settle_span

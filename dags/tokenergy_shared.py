@@ -42,15 +42,22 @@ def place_of(params: Any) -> str | None:
 
 
 class ByKindOfFault(RetryPolicy):
-    """Tries again what passes by itself, after longer and longer times, and nothing else."""
+    """Tries again what passes by itself, after longer and longer times, and nothing else.
+
+    Args:
+        never: kinds of fault that pass, but that the task is not tried again for.
+    """
+
+    def __init__(self, *never: Any) -> None:
+        self.never = never
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Any = None
     ) -> RetryDecision:
         """Decide what becomes of a task that raised."""
-        from tokenergy_sql.scheduled.faults import judge
+        from tokenergy_sql.scheduled.faults import judge, try_since_clear
 
-        judged = judge(exception, try_number)
+        judged = judge(exception, try_since_clear(try_number, max_tries), self.never)
         if judged.again:
             return RetryDecision.retry(judged.wait, judged.reason)
         return RetryDecision.fail(judged.reason)
@@ -89,6 +96,9 @@ def retried(context: Any) -> None:
 
 # `alert` last, so that the reason is the last line of the log.
 TELL: list[Any] = [mail, alert] if SCHEDULE.mail_to else [alert]
+
+# For tasks that take a second: if one hangs until its limit, people should know it at once.
+QUICK = ByKindOfFault("slow")
 
 # The delays are for tasks that could not say why they failed, since their process was killed. The
 # others are tried again as the policy says, but no more than `retries` times.

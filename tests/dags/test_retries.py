@@ -11,10 +11,11 @@ from tests.support.airflow import Airflow
 
 _DAG = """
 import errno, os
+import time
 from datetime import timedelta
 from pathlib import Path
 from airflow.sdk import DAG, task
-from tokenergy_shared import RUNS
+from tokenergy_shared import QUICK, RUNS
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_sql.scheduled import faults
 
@@ -37,7 +38,17 @@ with DAG("faulty", schedule=None, **RUNS) as dag:
         note("wrong")
         raise UserError("window 7s: does not divide an hour")
 
-    passes(), wrong()
+    @task(execution_timeout=timedelta(seconds=1))
+    def slow():
+        if note("slow") < 2:
+            time.sleep(600)
+
+    @task(execution_timeout=timedelta(seconds=1), retry_policy=QUICK)
+    def hangs():
+        note("hangs")
+        time.sleep(600)
+
+    passes(), wrong(), slow(), hangs()
 """
 
 _RUN = """
@@ -61,11 +72,15 @@ def test_airflow_does_as_the_policy_says(airflow: Airflow, tmp_path: Path) -> No
     (folder / "faulty.py").write_text(_DAG)
     env = {"AIRFLOW__CORE__DAGS_FOLDER": str(folder), "NOTES": str(notes)}
     told, printed = script(airflow, _RUN, **env)
-    assert told["tries"] == {"passes": 3, "wrong": 1}
-    assert told["states"] == {"passes": "success", "wrong": "failed"}
+    assert told["tries"] == {"passes": 3, "wrong": 1, "slow": 2, "hangs": 1}
+    good = dict.fromkeys(("passes", "slow"), "success")
+    assert told["states"] == {**good, **dict.fromkeys(("wrong", "hangs"), "failed")}
     retries = [line for line in printed.splitlines() if "RETRY faulty.passes failed" in line]
     assert len(retries) == 2
     assert "Stale file handle" in retries[0]
     assert "storage or network failed; tried again in 0 min" in retries[0]
     (alert,) = [line for line in printed.splitlines() if "ALERT faulty.wrong failed" in line]
+    (hung,) = [line for line in printed.splitlines() if "ALERT faulty.hangs failed" in line]
+    assert "AirflowTaskTimeout: " in hung
+    assert hung.endswith("(it took longer than its time limit; not tried again)")
     assert "window 7s: does not divide an hour (a setting or a file that it names" in alert

@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -42,7 +42,7 @@ _MEANING: dict[Kind, str] = {
     "refused": "the disk or the quota is full, or access is denied: mend that and clear the task",
     "memory": "memory ran out",
     "busy": "another run is at work on the same hours",
-    "slow": "it took longer than TOKENERGY_TASK_TIMEOUT allows",
+    "slow": "it took longer than its time limit",
     "contract": "a file breaks the contract or is damaged: mend it and clear the task",
     "value": "a setting or a file that it names cannot be used: correct it and clear the task",
     "install": "a package is missing where the task runs",
@@ -63,7 +63,7 @@ _STORAGE_ERRNOS = frozenset(
     for name in (
         # a disk, a file server, a lock that was not granted in time
         *("EIO", "ESTALE", "EREMOTEIO", "ENODEV", "ENXIO", "ENOLCK", "EDEADLK", "EAGAIN", "EBUSY"),
-        *("EINTR", "ETXTBSY", "EMFILE", "ENFILE", "EBADF", "EPROTO", "EUCLEAN"),
+        *("EINTR", "ETXTBSY", "EMFILE", "ENFILE", "EPROTO", "EUCLEAN"),
         # a network
         *("ETIMEDOUT", "ECONNRESET", "ECONNREFUSED", "ECONNABORTED", "EPIPE", "ENETDOWN"),
         *("ENETUNREACH", "ENETRESET", "EHOSTDOWN", "EHOSTUNREACH", "ENOTCONN", "ESHUTDOWN"),
@@ -93,19 +93,20 @@ class Judgement:
     reason: str
 
 
-def judge(error: BaseException | None, try_number: int) -> Judgement:
+def judge(error: BaseException | None, try_number: int, never: Collection[Kind] = ()) -> Judgement:
     """Return what to do about an error of a task.
 
     Args:
         error: what it raised; None if it was killed.
-        try_number: which of its tries this was, from 1.
+        try_number: which of its tries this was, from 1: see `try_since_clear`.
+        never: kinds that this task is not tried again for.
     """
     kind = "unknown" if error is None else kind_of(error)
-    again = try_number <= _PASSES.get(kind, 0)
+    again = try_number <= _PASSES.get(kind, 0) and kind not in never
     wait = wait_after(try_number) if again else None
     if wait is not None:
         follows = f"tried again in {wait.total_seconds() / 60:.0f} min"
-    elif kind in _PASSES:
+    elif kind in _PASSES and kind not in never:
         follows = f"given up after {try_number} tries"
     else:
         follows = "not tried again"
@@ -119,7 +120,7 @@ def alert_of_failure(context: Mapping[str, Any]) -> Alert:
     alert, error = alert_of(context), context.get("exception")
     if "reason" in context or not isinstance(error, BaseException):
         return alert
-    return replace(alert, reason=judge(error, _try_of(context)).reason)
+    return replace(alert, reason=judge(error, _try_of(context), _never(context)).reason)
 
 
 def retry_line(context: Mapping[str, Any]) -> str:
@@ -129,8 +130,29 @@ def retry_line(context: Mapping[str, Any]) -> str:
     return f"RETRY {alert.title}: {judge(known, _try_of(context)).reason}"
 
 
+def _never(context: Mapping[str, Any]) -> Collection[Kind]:
+    """Return what the retry policy of a task says of kinds that it is not tried again for."""
+    policy = getattr(context.get("task"), "retry_policy", None)
+    found: Collection[Kind] = getattr(policy, "never", ())
+    return found
+
+
 def _try_of(context: Mapping[str, Any]) -> int:
-    return int(getattr(context.get("ti"), "try_number", 1))
+    instance = context.get("ti")
+    try_number, most = getattr(instance, "try_number", 1), getattr(instance, "max_tries", RETRIES)
+    return try_since_clear(try_number, most)
+
+
+def try_since_clear(try_number: int, max_tries: int) -> int:
+    """Return which of its tries this is, from 1, since a task was first run or last cleared.
+
+    Airflow goes on counting when a task is cleared, and raises `max_tries` instead.
+
+    Args:
+        try_number: as Airflow counts, from 1.
+        max_tries: as Airflow has it: after this try it does not try again.
+    """
+    return max(try_number - max(max_tries - RETRIES, 0), 1)
 
 
 def wait_after(try_number: int) -> timedelta:

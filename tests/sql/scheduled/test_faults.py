@@ -28,6 +28,7 @@ from tokenergy_sql.scheduled.faults import (
     judge,
     kind_of,
     retry_line,
+    try_since_clear,
     wait_after,
 )
 
@@ -139,6 +140,17 @@ def test_another_run_at_work_is_waited_for() -> None:
     assert not judge(BusyError("half written"), 5).again
 
 
+def test_a_task_that_is_cleared_has_all_its_tries_again() -> None:
+    """Airflow goes on counting tries, and adds the retries to the last one."""
+    assert [try_since_clear(number, 4) for number in (1, 2, 5)] == [1, 2, 5]
+    assert [try_since_clear(number, 1 + 4) for number in (2, 3)] == [1, 2]
+    assert [try_since_clear(number, 5 + 4) for number in (6, 10)] == [1, 5]
+    assert try_since_clear(1, 0) == 1
+    cleared = context(system(errno.EIO))
+    cleared["ti"].try_number, cleared["ti"].max_tries = 6, 9
+    assert "tried again in 1 min" in retry_line(cleared)
+
+
 def test_what_nobody_foresaw_is_tried_twice_again() -> None:
     error = KeyError("hour")
     assert [judge(error, number).again for number in (1, 2, 3)] == [True, True, False]
@@ -161,6 +173,14 @@ def test_what_nobody_foresaw_is_tried_twice_again() -> None:
 )
 def test_other_kinds(error: BaseException, kind: str) -> None:
     assert kind_of(error) == kind
+
+
+def test_a_task_may_be_too_quick_for_another_try_of_some_kinds() -> None:
+    assert judge(MemoryError(), 1).again
+    judged = judge(MemoryError("all of it"), 1, ("memory",))
+    assert not judged.again
+    assert judged.reason == "MemoryError: all of it (memory ran out; not tried again)"
+    assert judge(system(errno.EIO), 1, ("memory",)).again
 
 
 def test_errors_that_point_at_each_other_end() -> None:

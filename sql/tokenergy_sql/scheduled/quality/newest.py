@@ -5,12 +5,13 @@ In: a lake, a table, a time. Out: stamps by node. Rows are not read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
-from tokenergy_collectors.lake.paths import node_of, parse_raw_name
+from tokenergy_collectors.lake.paths import node_of, parse_raw_name, partition
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
 
 
@@ -23,15 +24,29 @@ def newest_files(lake: Lake, table: str, since_us: int) -> dict[str, list[Path]]
         since_us: nodes without files of a later hour are left out; microseconds UTC.
     """
     found: dict[str, list[Path]] = {}
+    owners = set[str]()
     for hour_us in reversed(lake.hours(table)):
         if hour_us + HOUR_US <= since_us:
             break
+        # Most hours have no node that later ones lack: to see that, their names are enough.
+        there = _owners(lake.root / table / partition(hour_us))
+        if there <= owners:
+            continue
+        owners |= there
         of_hour: dict[str, list[Path]] = {}
         for path in lake.files(table, [hour_us]):
             of_hour.setdefault(node_of(path), []).append(path)
         for node, paths in of_hour.items():
             found.setdefault(node, sorted(paths, key=_first_us, reverse=True))
     return found
+
+
+def _owners(folder: Path) -> set[str]:
+    """Return what the names of files in a folder begin with: their nodes, as they are written."""
+    try:
+        return {name.rsplit("-", 2)[0] for name in os.listdir(folder)}  # noqa: PTH208 - names alone
+    except FileNotFoundError:
+        return set()
 
 
 def newest_stamps(lake: Lake, table: str, since_us: int, enough_us: int) -> dict[str, int]:
