@@ -111,7 +111,7 @@ def test_all_files_are_dags_and_none_fails(parsed: dict[str, Any]) -> None:
 def test_nothing_heavy_is_imported(parsed: dict[str, Any]) -> None:
     print(f"parsed in {parsed['took_s'] * 1000:.0f} ms")
     assert parsed["heavy"] == []
-    assert parsed["took_s"] < 5  # Airflow gives up after 30
+    assert parsed["took_s"] < 30  # then Airflow gives up
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -87,15 +87,16 @@ def profile_changed(
 
 
 def profile(lake: Lake, hours: Iterable[int], device: Device, say: Callable[[str], None]) -> None:
-    """Write the load profiles of some hours, but of none whose readings were removed.
+    """Write the load profiles of some hours.
 
-    Such an hour keeps the profile that was made when they were there.
+    An hour with a profile keeps it if readings were removed since: they cannot be profiled again.
 
     Raises:
         UserError: a file cannot be reached or written.
     """
     for hour_us in sorted(hours):
-        if removed := {*lake.nodes("segment", hour_us)}.difference(lake.nodes("power", hour_us)):
+        removed = {*lake.nodes("segment", hour_us)}.difference(lake.nodes("power", hour_us))
+        if removed and lake.files("load_profile", [hour_us]):
             nodes = f"{len(removed)} {'node' if len(removed) == 1 else 'nodes'}"
             say(f"load profile {show_hour(hour_us)}: kept, the readings of {nodes} were removed")
             continue
