@@ -102,9 +102,21 @@ def _freshness(scope: Scope) -> list[Finding]:
         for node, last_us in sorted(clocks.items())
         if node not in readings and last_us >= silent_us
     ]
+    if not any(last_us >= since_us for last_us in readings.values()):
+        silent.append(_nobody(scope))
     limit = f"No node is without readings for longer than {_hours(limits.silent_us)} h."
     columns = ["node", "last_reading", "silent_h", "collector"]
     return [Finding("freshness", limit, True, columns, silent), _books(scope, readings)]
+
+
+def _nobody(scope: Scope) -> tuple[Any, ...]:
+    """Return the row of a lake in which every node is gone: it is not the lake that was meant."""
+    latest = scope.lake.hours("power")[-1:]
+    stamps = newest_stamps(scope.lake, "power", latest[0], scope.now_us) if latest else {}
+    if not stamps:
+        return "every node", None, None, "silent"
+    last_us = max(stamps.values())
+    return "every node", _moment(last_us), _hours(scope.now_us - last_us), "silent"
 
 
 def _collector(last_us: int | None, silent_us: int) -> str:

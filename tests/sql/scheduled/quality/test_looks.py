@@ -105,18 +105,28 @@ def test_a_limit_is_a_limit(builder: LakeBuilder) -> None:
     assert [row["node"] for row in taken("freshness", beyond)[0]] == [*NODES]
 
 
-def test_a_node_that_is_gone_is_forgotten(builder: LakeBuilder) -> None:
-    gone = scope(builder.lake, END + 30 * HOUR_US, forget="24h")
-    assert taken("freshness", gone) == ([], None)
-
-
-def test_it_is_forgotten_to_the_second(tmp_path: Path) -> None:
-    builder = LakeBuilder(tmp_path / "lake")
-    builder.power("GPU-1", level(100_000, T0, T0 + 600 * S, S))
-    last_us = T0 + 600 * S
-    for now_us, nodes in ((last_us + 24 * HOUR_US, ["n1"]), (last_us + 24 * HOUR_US + S, [])):
+def test_a_node_that_is_gone_is_forgotten_to_the_second(builder: LakeBuilder) -> None:
+    last_us = END + 600 * S
+    builder.power("n2 A", level(100_000, END, last_us, S), node="n2")
+    builder.power("n1 A", level(100_000, END, END + 25 * HOUR_US, 600 * S))
+    for now_us, nodes in ((last_us + 24 * HOUR_US, ["n2"]), (last_us + 24 * HOUR_US + S, [])):
         rows, _ = taken("freshness", scope(builder.lake, now_us, forget="24h"))
         assert [row["node"] for row in rows if "node" in row] == nodes
+
+
+def test_that_every_node_is_gone_is_a_finding(builder: LakeBuilder, tmp_path: Path) -> None:
+    rows, why = taken("freshness", scope(builder.lake, END + 30 * HOUR_US, forget="24h"))
+    assert rows == [
+        {
+            "node": "every node",
+            "last_reading": "2026-01-15T09:59:59Z",
+            "silent_h": 30.0,
+            "collector": "silent",
+        }
+    ]
+    assert why
+    rows, _ = taken("freshness", scope(Lake(tmp_path / "other", create=True)))
+    assert [row["node"] for row in rows] == ["every node"]
 
 
 def test_of_files_that_overlap_the_one_that_ends_last_counts(builder: LakeBuilder) -> None:
