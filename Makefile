@@ -39,7 +39,7 @@ demo: .venv/run.stamp ## emulate a small fleet for an hour and compute its index
 test: .venv/dev.stamp ## run the tests; WORKERS=3 runs three test files at a time
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not e2e"
 
-e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the packages (1 minute)
+e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the packages (5 minutes)
 	@$(BIN)/python -m pytest tests/dags -m e2e
 
 e2e-airflow-local: .venv/dev.stamp ## run a whole Airflow on SQLite: late and corrected hours, a breach, hung tasks (4 minutes)
@@ -171,6 +171,10 @@ lock: .venv/dev.stamp ## update the locked versions in requirements/
 	$(LOCK) --extra kubernetes -c requirements/dev.txt pyproject.toml -o requirements/collect-kubernetes.txt
 	$(LOCK) --extra otel -c requirements/dev.txt pyproject.toml -o requirements/collect-otel.txt
 	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
+	$(LOCK) --extra analysis --extra airflow -c requirements/dev.txt \
+	  pyproject.toml requirements/airflow.in -o requirements/airflow.txt
+	$(LOCK) --extra analysis --extra airflow --extra gpu -c requirements/dev.txt \
+	  pyproject.toml requirements/airflow.in -o requirements/airflow-gpu.txt
 	$(LOCK) -c requirements/dev.txt requirements/llama.in -o requirements/llama.txt
 	$(LOCK) --overrides requirements/vllm-override.in --excludes requirements/vllm-exclude.in \
 	  requirements/vllm.in -o requirements/vllm.txt

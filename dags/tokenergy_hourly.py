@@ -12,43 +12,35 @@ Airflow parses this file every few seconds. How to deploy it: docs/airflow.md.
 from __future__ import annotations
 
 import itertools
-import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, Asset, AssetAlias, CronDataIntervalTimetable, Param, Variable, task
+from airflow.sdk import DAG, AssetAlias, CronDataIntervalTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from tokenergy_shared import (
+    ASSETS,
+    DEVICE,
+    LAKE,
+    QUICK,
+    ROWS_SHOWN,
+    RUNS,
+    SCHEDULE,
+    SITE,
+    WINDOW,
+    place_of,
+)
 
-from tokenergy_sql.scheduled.settings import hour_of_run, schedule_of, settle
-
-SCHEDULE = schedule_of(os.environ)
-ROWS_SHOWN = 20
-
-ASSETS = [
-    Asset(f"tokenergy_{table}", uri=f"tokenergy://lake/{table}", group="tokenergy")
-    for table in (
-        *("segment", "ledger", "ledger_hour", "node_hour", "token_usage"),
-        *("job_hour_index", "job_efficiency", "phase_block", "phase_role", "job_index"),
-    )
-]
+from tokenergy_sql.scheduled.settings import hour_of_run, settle
 
 HEALED = AssetAlias("tokenergy_healed", group="tokenergy")
 """Gets the events of hours that were derived again, for the same assets."""
 
 PARAMS = {
-    "lake": Param(
-        None,
-        type=["null", "string"],
-        description="Lake folder. If empty: the Variable tokenergy_lake, then $TOKENERGY_LAKE.",
-    ),
-    "window": Param(
-        "1s", type="string", description="Window length: 1ms to 1h; must divide an hour."
-    ),
-    "device": Param("auto", type="string", enum=["auto", "cpu", "cuda"]),
-    "site": Param(
-        None, type=["null", "string"], description="Site file. If empty: site.toml in the lake."
-    ),
+    "lake": LAKE,
+    "window": WINDOW,
+    "device": DEVICE,
+    "site": SITE,
     "report": Param(
         None,
         type=["null", "string"],
@@ -67,46 +59,23 @@ PARAMS = {
 }
 
 
-def alert(context: Any) -> None:
-    """Tell in the log, and at the webhook if there is one, that a task or the run failed."""
-    from tokenergy_sql.scheduled.alerts import alert_of, tell
-
-    tell(alert_of(context), os.environ)
-
-
-def mail(context: Any) -> None:
-    """Send the same by mail, through Airflow's connection `smtp_default`."""
-    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
-
-    from tokenergy_sql.scheduled.alerts import alert_of
-
-    # The texts go in as values: a template with a job's name in it would run what it says.
-    send = SmtpNotifier(
-        to=SCHEDULE.mail_to,
-        from_email=SCHEDULE.mail_from,
-        subject="{{ alert.title }}",
-        html_content="{{ alert.page() }}",
-    )
-    send({**context, "alert": alert_of(context)})
-
-
-# `alert` last, so that the reason is the last line of the log.
-TELL: list[Any] = [mail, alert] if SCHEDULE.mail_to else [alert]
-
-
-@task(retries=0)
+@task(retry_policy=QUICK)
 def settings(**context: Any) -> dict[str, Any]:
     """Work out the settings of the run once and hand them to the other tasks."""
     run = context["dag_run"]
     hour = hour_of_run(run.logical_date, run.run_after, datetime.now(UTC), SCHEDULE.delay)
-    place = context["params"]["lake"] or Variable.get("tokenergy_lake", default=None)
-    settled = settle(context["params"], place or os.environ.get("TOKENERGY_LAKE"), hour)
+    settled = settle(context["params"], place_of(context["params"]), hour)
     print(" ".join(f"{name}={value}" for name, value in settled.items()))
     return settled
 
 
 # The main line goes on if this fails: an hour that cannot be healed must not stop those after it.
-@task(execution_timeout=SCHEDULE.run_limit, max_active_tis_per_dag=1, outlets=[HEALED])
+@task(
+    execution_timeout=SCHEDULE.run_limit,
+    max_active_tis_per_dag=1,
+    outlets=[HEALED],
+    pool=SCHEDULE.cuda_pool,
+)
 def heal(settled: dict[str, Any], outlet_events: Any = None) -> list[int]:
     """Derive late, missed and damaged hours of the last days again, and check them."""
     from pathlib import Path
@@ -146,6 +115,7 @@ def batches(settled: dict[str, Any]) -> list[list[str]]:
 @task(
     map_index_template="from {{ task.op_kwargs['nodes'] | first }}",
     doc_md="Integrate the readings of a batch of nodes into energy segments of the hour.",
+    pool=SCHEDULE.cuda_pool,
 )
 def aggregate(settled: dict[str, Any], nodes: list[str]) -> None:
     """Integrate the readings of a batch of nodes into energy segments of the hour."""
@@ -165,7 +135,7 @@ def aggregate(settled: dict[str, Any], nodes: list[str]) -> None:
 
 # In parallel with the books, which do not need it. `none_failed`: it runs for an hour without data
 # too, to remove what an earlier run wrote for that hour.
-@task(trigger_rule="none_failed")
+@task(trigger_rule="none_failed", pool=SCHEDULE.cuda_pool)
 def load_profile(settled: dict[str, Any]) -> None:
     """Write the load profiles and spectra of the hour's jobs, nodes, racks and sites."""
     from tokenergy_collectors.lake import Lake
@@ -195,7 +165,7 @@ def index(settled: dict[str, Any]) -> None:
     print(f"{done.jobs} jobs; revision {done.revision or 'unchanged'}", *done.remarks, sep="\n")
 
 
-@task(retries=3, outlets=ASSETS)
+@task(outlets=ASSETS)
 def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) -> None:
     """Check the books of the hour and its jobs; send asset events only if all checks pass.
 
@@ -205,6 +175,7 @@ def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) ->
     """
     from tokenergy_collectors.lake import Lake
     from tokenergy_sql.scheduled.checking import check_run
+    from tokenergy_sql.scheduled.faults import BusyError
 
     failed = []
     # None if `heal` failed.
@@ -216,7 +187,7 @@ def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) ->
     if failed:
         why = f"the books do not close: {', '.join(failed)}; see the rows above"
         if ti.get_dr_count(ti.dag_id, states=["running"]) > 1:
-            raise RuntimeError(f"{why}; another run is active, so this one will check again")
+            raise BusyError(f"{why}; another run is active, so this one will check again")
         raise AirflowFailException(why)
     for asset in ASSETS:
         outlet_events[asset].extra = {"lake": settled["lake"], "hour": settled["hour"]}
@@ -244,23 +215,8 @@ with DAG(
     description="Energy per token, job by job, for each hour once its files are complete.",
     doc_md=__doc__,
     schedule=CronDataIntervalTimetable(SCHEDULE.cron, timezone="UTC"),
-    catchup=False,
-    max_active_runs=1,
-    # A task that does not even notice its own time limit (stopped, or stuck in a system call) ends
-    # here: Airflow kills it, and the next hour runs.
-    dagrun_timeout=SCHEDULE.run_limit,
-    on_failure_callback=TELL,
-    default_args={
-        "owner": "tokenergy",
-        "retries": 2,
-        "retry_delay": timedelta(minutes=1),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=10),
-        "execution_timeout": SCHEDULE.task_limit,
-        "on_failure_callback": TELL,
-    },
     params=PARAMS,
-    tags=["tokenergy"],
+    **RUNS,
 ) as dag:
     settled: Any = settings()  # at parse time not yet the dict, but a reference to it
     healed, listed = heal(settled), batches(settled)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from tests.dags.running import script
 from tests.support.airflow import Airflow
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
@@ -29,17 +28,6 @@ TABLES = (
 )
 PROFILES = ("load_profile", "load_spectrum")
 HOSTILE = "{{ 7 * 7 }}/../'; DROP TABLE x; --"
-MARK = "RESULT "
-
-
-def script(airflow: Airflow, code: str, **env: str) -> tuple[Any, str]:
-    """Run code beside the DAG; return what it gave to `tell`, and all that was printed."""
-    tell = f"import json\ndef tell(value): print({MARK!r} + json.dumps(value), flush=True)\n"
-    done = airflow.run(["-c", tell + textwrap.dedent(code)], env)
-    told = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
-    assert done.returncode == 0, done.stdout
-    assert len(told) == 1, done.stdout
-    return json.loads(told[0].removeprefix(MARK)), done.stdout
 
 
 def raw_lake(root: Path) -> Lake:
@@ -91,6 +79,8 @@ tell({
     "ours": sorted(m for m in sys.modules if m.startswith(ours)),
     "after": {t.task_id: sorted(t.upstream_task_ids) for t in dag.tasks},
     "retries": {t.task_id: t.retries for t in dag.tasks},
+    "policies": sorted({type(t.retry_policy).__name__ for t in dag.tasks}),
+    "pools": {t.task_id: t.pool for t in dag.tasks},
     "limits_s": {t.task_id: t.execution_timeout.total_seconds() for t in dag.tasks},
     "told_by": {t.task_id: [one.__name__ for one in t.on_failure_callback] for t in dag.tasks},
     "owners": sorted({t.owner for t in dag.tasks}),
@@ -124,6 +114,7 @@ def parsed_otherwise(airflow: Airflow) -> dict[str, Any]:
         "TOKENERGY_TASK_TIMEOUT": "10m",
         "TOKENERGY_RUN_TIMEOUT": "50m",
         "TOKENERGY_ALERT_TO": "ops@example.org",
+        "TOKENERGY_CUDA_POOL": "cards",
     }
     return dict(script(airflow, PARSED, **env)[0])
 
@@ -134,9 +125,13 @@ TASKS = (
 )
 
 
+CUDA = ("heal", "aggregate", "load_profile")
+"""The tasks that pass the run's device on."""
+
+
 def test_declares_the_pipeline(parsed: dict[str, Any]) -> None:
     assert parsed["errors"] == {}
-    assert parsed["dags"] == ["tokenergy_hourly"]
+    assert "tokenergy_hourly" in parsed["dags"]
     assert parsed["after"] == {
         "settings": [],
         "heal": ["settings"],
@@ -148,7 +143,9 @@ def test_declares_the_pipeline(parsed: dict[str, Any]) -> None:
         "load_profile": ["aggregate", "settings"],
         "done": ["heal", "load_profile", "report"],
     }
-    assert parsed["retries"] == dict.fromkeys(TASKS, 2) | {"settings": 0, "check": 3}
+    assert parsed["retries"] == dict.fromkeys(TASKS, 4)
+    assert parsed["policies"] == ["ByKindOfFault"]
+    assert parsed["pools"] == dict.fromkeys(TASKS, "default_pool")
     assert parsed["outlets"] == {
         "heal": ["tokenergy_healed"],
         "check": [f"tokenergy_{table}" for table in TABLES],
@@ -181,6 +178,11 @@ def test_the_environment_sets_delay_limits_and_mail(parsed_otherwise: dict[str, 
     assert parsed_otherwise["dag"]["limit_s"] == 3_000
 
 
+def test_tasks_that_may_use_cuda_are_in_the_pool(parsed_otherwise: dict[str, Any]) -> None:
+    pools = dict.fromkeys(TASKS, "default_pool")
+    assert parsed_otherwise["pools"] == pools | dict.fromkeys(CUDA, "cards")
+
+
 def test_is_parsed_without_heavy_imports(parsed: dict[str, Any]) -> None:
     print(f"parsed in {parsed['took_s'] * 1000:.0f} ms")
     assert parsed["heavy"] == []
@@ -191,6 +193,8 @@ def test_is_parsed_without_heavy_imports(parsed: dict[str, Any]) -> None:
         "tokenergy_collectors.base.errors",
         "tokenergy_sql",
         "tokenergy_sql.scheduled",
+        "tokenergy_sql.scheduled.quality",
+        "tokenergy_sql.scheduled.quality.limits",
         "tokenergy_sql.scheduled.settings",
     ]
     assert parsed["took_s"] < 5  # Airflow gives up after 30
@@ -310,11 +314,11 @@ def test_a_breach_fails_the_check_and_names_the_rows(airflow: Airflow, tmp_path:
         """,
     )
     (alone, why), (beside, why_retried) = told
-    assert alone == "AirflowFailException"  # which Airflow does not retry
+    assert alone == "AirflowFailException"  # which Airflow does not try again
     assert why.startswith("the books do not close: ")
     assert "law (1 rows)" in why
     assert "\n" not in why
-    assert beside == "RuntimeError"
+    assert beside == "BusyError"
     assert why_retried == f"{why}; another run is active, so this one will check again"
     assert "FAIL law: " in printed
     assert "device_id=GPU-1 hour=2026-01-15T08:00Z " in printed

@@ -80,7 +80,7 @@ def _columns_in(found: pa.Schema, table: Table) -> frozenset[str]:
         places = found.get_all_field_indices(column.name)
         if len(places) > 1:
             raise BrokenFileError(f"column {column.name} occurs {len(places)} times")
-        if places and _kind(found.field(places[0]).type) != _kind(column.type):
+        if places and kind_of_type(found.field(places[0]).type) != kind_of_type(column.type):
             kind = found.field(places[0]).type
             raise BrokenFileError(f"column {column.name} is {kind}, not {column.type}")
         if not places and not column.nullable:
@@ -253,18 +253,18 @@ class RawFile:
             return _fit(part, self._table, names)
 
 
-def _kind(type_: pa.DataType) -> str:
+def kind_of_type(type_: pa.DataType) -> str:
     """Return the kind of a type: only types of the same kind are cast into each other."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(type_):
-        return _kind(type_.value_type)
+        return kind_of_type(type_.value_type)
     if pa.types.is_integer(type_):
         return "integer"
     if pa.types.is_string(type_) or pa.types.is_large_string(type_):
         return "string"
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-        return f"list of {_kind(type_.value_type)}"
+        return f"list of {kind_of_type(type_.value_type)}"
     return str(type_)
 
 

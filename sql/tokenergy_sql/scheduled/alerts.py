@@ -91,7 +91,7 @@ def _name_of(instance: Any) -> str | None:
 _KNOWN = {
     None: "its process was killed or its worker is lost; Airflow knows no more",
     "timed_out": "it took longer than TOKENERGY_RUN_TIMEOUT allows; its tasks were stopped",
-    "task_failure": "a task failed for good, after its retries",
+    "task_failure": "a task failed for good; its own message says why",
 }
 """What Airflow means by its words."""
 

@@ -66,14 +66,7 @@ def heal_and_check(
         say(line)
     hours = sorted(healed.causes)
     profile_changed(lake, hours, since_us, until_us, device, say)
-    # Those of all jobs must wait for the run's own hour: its readings may be here, its books not.
-    findings = run_checks(lake, hours, hourly_names()) if hours else []
-    breaches = [finding for finding in findings if finding.breach]
-    for finding in breaches:
-        say("\n".join(finding.lines(rows_shown)))
-    if hours and not breaches:
-        say(f"{len(findings)} checks of {len(hours)} healed hours: ok")
-    return HealedHours(hours, [f"{one.name} ({len(one.rows)} rows)" for one in breaches])
+    return HealedHours(hours, checked(lake, hours, rows_shown, say))
 
 
 def profile_changed(
@@ -90,6 +83,36 @@ def profile_changed(
         UserError: a file cannot be reached or written.
     """
     missing = {*lake.hours("power")}.difference(lake.hours("load_profile"))
-    for hour_us in sorted({*changed, *(one for one in missing if since_us <= one < until_us)}):
+    profile(lake, {*changed, *(one for one in missing if since_us <= one < until_us)}, device, say)
+
+
+def profile(lake: Lake, hours: Iterable[int], device: Device, say: Callable[[str], None]) -> None:
+    """Write the load profiles of some hours.
+
+    An hour with a profile keeps it if readings were removed since: they cannot be profiled again.
+
+    Raises:
+        UserError: a file cannot be reached or written.
+    """
+    for hour_us in sorted(hours):
+        removed = {*lake.nodes("segment", hour_us)}.difference(lake.nodes("power", hour_us))
+        if removed and lake.files("load_profile", [hour_us]):
+            nodes = f"{len(removed)} {'node' if len(removed) == 1 else 'nodes'}"
+            say(f"load profile {show_hour(hour_us)}: kept, the readings of {nodes} were removed")
+            continue
         done = profile_hour(lake, hour_us, KINDS, device=device)
         say(f"load profile {show_hour(hour_us)}: {done.groups} groups, {done.cells:,} cells")
+
+
+def checked(lake: Lake, hours: list[int], rows_shown: int, say: Callable[[str], None]) -> list[str]:
+    """Run the checks that look at one hour at a time; return those that failed: name and rows.
+
+    The checks of all jobs must wait for the latest hour: its readings may be here, its books not.
+    """
+    findings = run_checks(lake, hours, hourly_names()) if hours else []
+    breaches = [finding for finding in findings if finding.breach]
+    for finding in breaches:
+        say("\n".join(finding.lines(rows_shown)))
+    if hours and not breaches:
+        say(f"{len(findings)} checks of {len(hours)} healed hours: ok")
+    return [f"{one.name} ({len(one.rows)} rows)" for one in breaches]

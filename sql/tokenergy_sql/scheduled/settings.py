@@ -7,6 +7,7 @@ heavy is imported before it is needed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,17 @@ from tokenergy_collectors.base.durations import parse_duration
 from tokenergy_collectors.base.errors import UserError
 
 HOUR = timedelta(hours=1)
+
+RETRIES = 4
+"""Further tries of a task whose fault passes by itself."""
+
+FIRST_WAIT = timedelta(minutes=1)
+"""Before the first of them; before each of the others twice as long."""
+
+LONGEST_WAIT = timedelta(minutes=10)
+
+DEFAULT_POOL = "default_pool"
+"""The pool that every Airflow has, and that tasks are in if nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +41,9 @@ class Schedule:
         run_limit: how long a run may take before it fails; healing may use all of it.
         mail_to: addresses that are told of failures.
         mail_from: the sender; None: what Airflow's connection `smtp_default` says.
+        cuda_pool: Airflow's pool for tasks that may use CUDA.
+        restate: when hours of long ago are restated, as cron; None: by hand alone.
+        quality: when the quality of the data is looked at, the same way.
     """
 
     delay: timedelta
@@ -37,6 +52,9 @@ class Schedule:
     run_limit: timedelta
     mail_to: list[str]
     mail_from: str | None
+    cuda_pool: str
+    restate: str | None
+    quality: str | None
 
 
 def schedule_of(environ: Mapping[str, str]) -> Schedule:
@@ -54,6 +72,9 @@ def schedule_of(environ: Mapping[str, str]) -> Schedule:
         run_limit=_limit(environ, "TOKENERGY_RUN_TIMEOUT", "2h"),
         mail_to=[address.strip() for address in addresses if address.strip()],
         mail_from=environ.get("TOKENERGY_ALERT_FROM") or None,
+        cuda_pool=environ.get("TOKENERGY_CUDA_POOL", "").strip() or DEFAULT_POOL,
+        restate=_cron(environ, "TOKENERGY_RESTATE_SCHEDULE", "off"),
+        quality=_cron(environ, "TOKENERGY_QUALITY_SCHEDULE", "45 * * * *"),
     )
 
 
@@ -69,6 +90,28 @@ def delay_minutes(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 59:
         raise ValueError(f"TOKENERGY_DELAY_MINUTES={text!r}: expected a whole number from 1 to 59")
     return int(text)
+
+
+_PRESETS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+}
+_CRON = re.compile(r"[0-9a-zA-Z*,/?#-]+(?: +[0-9a-zA-Z*,/?#-]+){4}")
+
+
+def _cron(environ: Mapping[str, str], name: str, default: str) -> str | None:
+    """Return a schedule as a cron expression of five fields; None if it is `off` or empty."""
+    text = environ.get(name, default).strip()
+    if text in ("", "off"):
+        return None
+    if text in _PRESETS:
+        return _PRESETS[text]
+    if not _CRON.fullmatch(text):
+        expected = f"off, {', '.join(_PRESETS)}, or the five fields of cron such as '30 4 * * *'"
+        raise ValueError(f"{name}={text!r}: expected {expected}")
+    return text
 
 
 def _limit(environ: Mapping[str, str], name: str, default: str) -> timedelta:
@@ -119,25 +162,15 @@ def settle(params: Mapping[str, Any], place: str | None, hour: datetime) -> dict
     Raises:
         UserError: a value cannot be used, or there is no such lake.
     """
-    from pathlib import Path
-
-    from tokenergy_collectors.lake import Lake
-    from tokenergy_sql.index.site import load_site
     from tokenergy_transforms.cuts import parse_window
 
-    if not place:
-        raise UserError(
-            "no lake: expected its path in the parameter lake, the Variable tokenergy_lake "
-            "or the environment variable TOKENERGY_LAKE"
-        )
-    root = Lake(place).root.resolve()
-    load_site(Path(params["site"]) if params["site"] else None, root)
+    root = root_of(place, params["site"])
     heal_from = hour - timedelta(days=params["heal_days"])
     return {
-        "lake": str(root),
+        "lake": root,
         "hour": f"{hour:%Y-%m-%dT%H}",
-        "hour_us": _us(hour),
-        "heal_from_us": _us(heal_from),
+        "hour_us": us_of(hour),
+        "heal_from_us": us_of(heal_from),
         "window_us": parse_window(params["window"]),
         "device": params["device"],
         "site": params["site"],
@@ -146,5 +179,41 @@ def settle(params: Mapping[str, Any], place: str | None, hour: datetime) -> dict
     }
 
 
-def _us(moment: datetime) -> int:
+def root_of(place: str | None, site: str | None) -> str:
+    """Return the absolute path of a lake, and see that the lake and the site file can be used.
+
+    Args:
+        place: path of the lake.
+        site: path of the site file; the lake's own if None.
+
+    Raises:
+        UserError: one cannot be used, or there is no such lake.
+    """
+    from pathlib import Path
+
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.index.site import load_site
+
+    if not place:
+        raise UserError(
+            "no lake: expected its path in the parameter lake, the Variable tokenergy_lake "
+            "or the environment variable TOKENERGY_LAKE"
+        )
+    root = Lake(place).root.resolve()
+    load_site(Path(site) if site else None, root)
+    return str(root)
+
+
+def complete_until(now: datetime, delay: timedelta) -> datetime:
+    """Return the end of the last hour that is complete.
+
+    Args:
+        now: the time.
+        delay: how long after its end an hour is complete.
+    """
+    return (now - delay).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def us_of(moment: datetime) -> int:
+    """Return a moment of whole seconds in microseconds since 1970."""
     return int(moment.timestamp()) * 1_000_000

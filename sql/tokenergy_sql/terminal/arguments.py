@@ -77,6 +77,15 @@ def _booked_until(lake: Lake) -> int:
     return booked[-1] + HOUR_US
 
 
+def parse_length(text: str) -> int:
+    """Return how many hours `--last` names.
+
+    Raises:
+        UserError: it is no whole number of hours.
+    """
+    return _parse_length(text) // HOUR_US
+
+
 def _parse_length(text: str) -> int:
     length_us = parse_duration(text)
     if length_us % HOUR_US:

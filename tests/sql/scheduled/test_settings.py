@@ -117,3 +117,30 @@ def test_a_bad_value_is_refused(tmp_path: Path) -> None:
         settle({**PARAMS, "window": "7s"}, lake, at(8))
     with pytest.raises(UserError, match="nowhere"):
         settle({**PARAMS, "site": "/nowhere/site.toml"}, lake, at(8))
+
+
+@pytest.mark.parametrize(
+    ("text", "cron"),
+    [
+        ("", None),
+        ("off", None),
+        ("@daily", "0 0 * * *"),
+        ("30 4 * * 1-5", "30 4 * * 1-5"),
+        ("*/15 0,12 * JAN *", "*/15 0,12 * JAN *"),
+    ],
+)
+def test_a_schedule_is_a_word_or_cron(text: str, cron: str | None) -> None:
+    assert schedule_of({"TOKENERGY_RESTATE_SCHEDULE": text}).restate == cron
+
+
+@pytest.mark.parametrize("text", ["daily", "@yearly", "30 4 * *", "30 4 * * * *", "30 4 * * ;"])
+def test_a_bad_schedule_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match="or the five fields of cron such as") as refused:
+        schedule_of({"TOKENERGY_RESTATE_SCHEDULE": text})
+    assert str(refused.value).startswith(f"TOKENERGY_RESTATE_SCHEDULE={text!r}: ")
+
+
+def test_the_pool_is_airflow_s_own_unless_it_is_named() -> None:
+    assert schedule_of({}).cuda_pool == "default_pool"
+    assert schedule_of({"TOKENERGY_CUDA_POOL": " "}).cuda_pool == "default_pool"
+    assert schedule_of({"TOKENERGY_CUDA_POOL": "cards"}).cuda_pool == "cards"
