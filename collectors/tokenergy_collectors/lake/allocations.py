@@ -16,7 +16,7 @@ instance's share of the board times the allocated share of the instance.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -123,14 +123,18 @@ def sightings(lake: Lake, node: str | None = None) -> Iterator[Sighting]:
     return map(Sighting, *(column.to_pylist() for column in rows.columns))
 
 
-def allocations(lake: Lake) -> pa.Table:
+def allocations(lake: Lake, columns: Sequence[str] | None = None) -> pa.Table:
     """Return the current allocations of boards, sorted by device and start.
 
     The columns are those of `jobs`, where `job_id` is the job's key; `mig_id`, the MIG instance
     that the job held, NULL if it held (a share of) the board itself; and `share_estimated`. An
     instance that no `device` row describes stays a device of its own, which has no readings.
+
+    Args:
+        lake: the lake.
+        columns: only these columns; all if None.
     """
-    return kept(lake, _worked_out)
+    return kept(lake, _worked_out, columns)
 
 
 def _worked_out(lake: Lake) -> pa.Table:

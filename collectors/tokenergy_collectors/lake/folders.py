@@ -58,17 +58,18 @@ def days(root: Path, table: str) -> list[Day]:
     """
     noted, fresh = _read(root, table), False
     found = []
-    now_ns = time.time_ns()
+    before_ns = time.time_ns() - _SETTLED_NS
     kept: dict[str, Any] = {}
-    for name in _folders(root / table, _DAYS):
-        changed = _changed(root / table / name)
+    base = str(root / table)  # to make a path of each folder takes as long as to look at it
+    for name in _folders(base, _DAYS):
+        changed = _changed(f"{base}/{name}")
         known = noted.get(name)
         if known is None or known[0] != changed:
             names = [f"{file.parent.name}/{file.name}" for file in files(root, table, name)]
             digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:32]
             known = [changed, len(names), digest]
             fresh = True
-        if all(ns < now_ns - _SETTLED_NS for ns in changed.values()):
+        if max(changed.values(), default=0) < before_ns:
             kept[name] = known
         if known[1]:
             found.append(Day(name, known[1], known[2]))
@@ -126,7 +127,7 @@ def _instant(day: str, hour: str) -> Iterator[int]:
         yield hour_us
 
 
-def _folders(base: Path, names: re.Pattern[str]) -> list[str]:
+def _folders(base: Path | str, names: re.Pattern[str]) -> list[str]:
     """Return the names of the folders of days, or of hours, in a folder; sorted."""
     found = []
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(base) as entries:
@@ -134,13 +135,23 @@ def _folders(base: Path, names: re.Pattern[str]) -> list[str]:
     return sorted(found)
 
 
-def _changed(day: Path) -> dict[str, int]:
+def _changed(day: str) -> dict[str, int]:
     """Return when each hour folder of a day changed last, ns."""
+    try:
+        with os.scandir(day) as entries:
+            return {entry.name: entry.stat().st_ctime_ns for entry in entries}
+    except NotADirectoryError:
+        return {}
+    except FileNotFoundError:  # a folder went meanwhile, or is a link to nowhere: nobody's now
+        return _changed_each(day)
+
+
+def _changed_each(day: str) -> dict[str, int]:
     found = {}
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(day) as entries:
-        for entry in entries:
+    with suppress(FileNotFoundError):
+        for folder in Path(day).iterdir():
             with suppress(FileNotFoundError):
-                found[entry.name] = entry.stat().st_ctime_ns
+                found[folder.name] = folder.stat().st_ctime_ns
     return found
 
 

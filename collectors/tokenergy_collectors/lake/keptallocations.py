@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import resources
@@ -64,16 +64,20 @@ _SOURCES = (
 """The code that the rows depend on."""
 
 
-def kept(lake: Lake, work_out: Callable[[Lake], pa.Table]) -> pa.Table:
+def kept(
+    lake: Lake, work_out: Callable[[Lake], pa.Table], columns: Sequence[str] | None = None
+) -> pa.Table:
     """Return the allocations of a lake: those that are kept if they are of the same raw files.
 
     Args:
         lake: the lake.
         work_out: returns its allocations; columns and order as in `ALLOCATION`.
+        columns: only these columns.
     """
+    names = [*(columns or ALLOCATION.column_names)]
     path = _path(lake)
     try:
-        return read_columns(path, ALLOCATION, ALLOCATION.column_names)
+        return read_columns(path, ALLOCATION, names)
     except (FileNotFoundError, NotADirectoryError, UserError):
         pass
     except BrokenFileError:
@@ -85,7 +89,7 @@ def kept(lake: Lake, work_out: Callable[[Lake], pa.Table]) -> pa.Table:
         with suppress(UserError, OSError):
             write_parquet(rows, path, ALLOCATION)
             _remove_older(path)
-    return rows
+    return rows.select(names)
 
 
 def _path(lake: Lake) -> Path:

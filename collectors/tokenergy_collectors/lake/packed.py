@@ -1,7 +1,7 @@
 """One file a day, and one a month, in the lake's cache, for tables that are read whole.
 
 In: the raw files of a table, many and small. Out: files with the same rows in the same order: those
-of a past day are one file, if there are many, and so are the days of a past month.
+of a past day are one file, if there are many, and so are the past days of a month.
 
 Whoever asks which job held which board reads `jobs` and `device` of all time, and a fleet writes
 some thousand of their files a day. `cache/packed/TABLE/date=.../KEY.parquet` has the rows of a day
@@ -58,9 +58,13 @@ def packed(root: Path, table: Table, read: Read) -> list[Path]:
     found: list[Path] = []
     months = [[*of_month] for _, of_month in groupby(days(root, table.name), key=_month_of)]
     for place, of_month in enumerate(months):
-        # The last day, and the last month, still grow: each new file would pack them again.
-        last = place == len(months) - 1
-        found += _days(root, table, of_month, read) if last else _month(root, table, of_month, read)
+        if place < len(months) - 1:
+            found += _month(root, table, of_month, read)
+            continue
+        # The last day still grows: each new file would pack it again. Its month is, once a day.
+        *past, last = of_month
+        found += _month(root, table, past, read) if past else []
+        found += files_of(root, table.name, last.name)
     return found
 
 
@@ -69,7 +73,7 @@ def _month_of(day: Day) -> str:
 
 
 def _month(root: Path, table: Table, of_month: Sequence[Day], read: Read) -> list[Path]:
-    """Return the files of a past month."""
+    """Return the files of past days of a month."""
     path = _path(root, table, of_month[0].name[:_MONTH], [day.digest for day in of_month])
     if path.exists():
         return [path]
@@ -79,13 +83,6 @@ def _month(root: Path, table: Table, of_month: Sequence[Day], read: Read) -> lis
 
     found = files()
     return found if len(found) < _MANY else _written(path, table, found, read) or files()
-
-
-def _days(root: Path, table: Table, of_month: Sequence[Day], read: Read) -> list[Path]:
-    """Return the files of the last month."""
-    *past, last = of_month
-    found = [file for day in past for file in _day(root, table, day, read)]
-    return [*found, *files_of(root, table.name, last.name)]
 
 
 def _day(root: Path, table: Table, day: Day, read: Read) -> list[Path]:

@@ -35,6 +35,10 @@ _DERIVED = (
 """The derived tables that checks of an hour read."""
 
 
+_OF_ALLOCATION = ("job_id", "node", "device_id", "mig_id", "share_ppm", "start_us", "end_us")
+"""The columns of `allocation` that checks read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of one check; no rows is a pass.
@@ -95,7 +99,7 @@ def run_checks(
     }
 
     def run() -> list[Finding]:
-        held, device = allocations(lake), lake.read("device")
+        held, device = allocations(lake, _OF_ALLOCATION), lake.read("device")
         found = _run_whole(lake, wanted, held, hours)
         if hours is not None and (some := _of_scope(wanted, "touched")):
             what = touched(lake, hours, held, device)

@@ -78,7 +78,7 @@ def test_a_past_month_is_one_file(tmp_path):
     for day in range(6):
         for number in range(5):
             add(lake, day, number)
-    assert len(files_of(lake)) == 5 + 5, "the last month still grows"
+    assert len(files_of(lake)) == 1 + 5, "the last day still grows"
     add(lake, 40, 0)
     (month, last) = files_of(lake)
     assert month.parent.name == "date=2026-01"

@@ -131,7 +131,7 @@ def test_a_board_that_had_another_index_then(lake: Lake, monkeypatch: pytest.Mon
     held = allocations(lake)
     boards = pa.array(["B"] * len(held), pa.string())
     wrong = held.set_column(held.schema.get_field_index("device_id"), "device_id", boards)
-    monkeypatch.setattr(checking, "allocations", lambda _: wrong)
+    monkeypatch.setattr(checking, "allocations", lambda *_: wrong)
     finding = found(lake, "indices_as_then")
     assert finding.breach
     assert finding.rows == [("j", "n1", 0, "2026-01-15T08:00:00Z", "A", "B")]

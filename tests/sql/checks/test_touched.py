@@ -17,6 +17,7 @@ import pytest
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
+from tokenergy_sql.checks import connections
 from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.checks.texts import checks_by_name
 from tokenergy_sql.checks.touched import touched
@@ -239,6 +240,17 @@ def test_what_the_hour_broke_is_found(lake: Lake, case: str) -> None:
     for hour in HOURS:
         assert bool(rows_of(lake, name, [hour])) == (hour in hours), hour
     assert told(name, rows_of(lake, name, HOURS)) == told(name, everything)
+
+
+@pytest.mark.parametrize("case", ["an index that lacks the hour", "more tokens of an old hour"])
+def test_books_of_a_long_time_are_read_whole(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setattr(connections, "_LONG", 0)
+    name, spoil, _ = BREAKS[case]
+    assert rows_of(lake, name, [LAST]) == []
+    spoil(lake)
+    assert rows_of(lake, name, [LAST])
 
 
 def test_every_check_of_what_is_touched_has_a_case() -> None:
