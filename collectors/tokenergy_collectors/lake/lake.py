@@ -32,7 +32,7 @@ from tokenergy_collectors.lake.paths import (
     raw_name,
 )
 from tokenergy_collectors.lake.published import BOOKS
-from tokenergy_collectors.lake.quarantine import DamagedError, move_to_quarantine
+from tokenergy_collectors.lake.quarantine import MISSING, DamagedError, move_to_quarantine
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.root import check_writable, prepare
 from tokenergy_collectors.lake.version import require_known
@@ -253,7 +253,7 @@ class Lake:
         if isinstance(error, BrokenFileError):
             self.quarantine(path, spec, str(error))
         elif spec.name in BOOKS:
-            raise DamagedError(path, "is missing")
+            raise DamagedError(path, MISSING)
 
     def _columns_of(self, path: Path, spec: Table) -> frozenset[str]:
         if packed.is_packed(self.root, path) or packedbooks.is_packed(self.root, path):

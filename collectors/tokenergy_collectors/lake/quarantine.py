@@ -27,21 +27,24 @@ QUARANTINE = "quarantine"
 _REASON = ".reason"
 
 
+MISSING = "is missing"
+
+
 class DamagedError(UserError):
-    """A derived file that is damaged: it can be set aside and made again.
+    """A derived file that is damaged or missing: it can be set aside and made again.
 
     Attributes:
         path: the file.
-        reason: what is wrong with it.
+        reason: what is wrong with it; `MISSING` if one of the books is not there.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
         hour_us = hour_of_folder(path.parent)
         of_hour = "" if hour_us is None else f" --hour {show_hour(hour_us)}"
-        super().__init__(
-            f"{path}: is damaged: {reason}; run `tokenergy heal{of_hour}`, which sets it aside and "
-            "derives it again"
-        )
+        fault, remedy = f"is damaged: {reason}", "sets it aside and derives it again"
+        if reason == MISSING:
+            fault, remedy = reason, "derives it again"
+        super().__init__(f"{path}: {fault}; run `tokenergy heal{of_hour}`, which {remedy}")
         self.path, self.reason = path, reason
 
 

@@ -21,7 +21,7 @@ from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.damage import damaged
 from tokenergy_collectors.lake.paths import PARTITIONS, table_of
 from tokenergy_collectors.lake.published import BOOKS, list_path
-from tokenergy_collectors.lake.quarantine import DamagedError
+from tokenergy_collectors.lake.quarantine import MISSING, DamagedError
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,12 @@ def read(lake: Lake, task: Callable[[], T]) -> T:
                 _require_sound(lake, error)
                 raise
     with lake.books.held():
-        return task()
+        try:
+            return task()
+        except duckdb.Error as error:
+            if is_unreadable(error):
+                _require_sound(lake, error)
+            raise
 
 
 def heal(lake: Lake, task: Callable[[], T]) -> T:
@@ -113,7 +118,7 @@ def _require_sound(lake: Lake, error: duckdb.Error) -> None:
             _require_footer(path, table_of(path))
     for path in (path for name in BOOKS for path in lake.files(name)):
         if not path.exists():
-            raise DamagedError(path, "is missing")
+            raise DamagedError(path, MISSING)
     for path, reason in damaged(lake, derived):
         raise DamagedError(path, reason)
 

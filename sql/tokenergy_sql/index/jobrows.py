@@ -21,7 +21,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX, JOB_INDEX, LEDGER_HOUR, TABLES
 from tokenergy_collectors.lake.paths import hour_of
 from tokenergy_collectors.lake.published import path_of
-from tokenergy_collectors.lake.quarantine import DamagedError
+from tokenergy_collectors.lake.quarantine import MISSING, DamagedError
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_sql.catalog.connecting import select_from
 from tokenergy_sql.index import phases
@@ -161,7 +161,8 @@ class JobRows:
                     rows = read_columns(path, TABLES[table], ["job_id"])
                 except (BrokenFileError, FileNotFoundError) as error:
                     if now.get(table) == tag:
-                        raise DamagedError(path, str(error)) from None
+                        reason = MISSING if isinstance(error, FileNotFoundError) else str(error)
+                        raise DamagedError(path, reason) from None
                     found |= self._now.jobs.keys()
                     continue
                 ids = {job_id for job_id in rows["job_id"].unique().to_pylist() if job_id}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,19 +123,17 @@ def test_hours_of_an_earlier_release(lake: Lake) -> None:
     """It recorded the digest of the constants alone: equal ones are kept, others are reported."""
     indexed(lake, OLD)
     found = revisions.read_recorded(lake)
-    hours, files = found.hours, found.files
-    for inputs in hours.values():
+    for inputs in found.hours.values():
         del inputs[KEY]
-    revisions.write_hours(lake, hours, files, {})
+    revisions.write_recorded(lake, replace(found, constants={}))
     before = facility_kj(lake)
     assert (indexed(lake, OLD).causes, facility_kj(lake)) == ({}, before)
     assert indexed(lake, NEW).causes == {}
     assert facility_kj(lake) == before
     found = revisions.read_recorded(lake)
-    hours, files = found.hours, found.files
-    for inputs in hours.values():
+    for inputs in found.hours.values():
         del inputs[KEY]
-    revisions.write_hours(lake, hours, files, {})
+    revisions.write_recorded(lake, replace(found, constants={}))
     done = indexed(lake, NEW)
     assert done.causes == {T0: ["site"], T0 + HOUR_US: ["site"]}
     assert done.remarks == [

@@ -108,8 +108,7 @@ def test_a_lake_without_efficiency_has_no_such_part(facts: Facts, tmp_path: Path
     builder.power("A", level(300_000, T0, T0 + 60 * S, S))
     builder.job("j", "A", T0, T0 + 60 * S)
     lake = builder.build()
-    for path in lake.files("job_efficiency"):
-        path.unlink()
+    lake.remove("job_efficiency", T0, "job_efficiency")
     page = build_report(lake, tmp_path / "x.html", findings=[]).read_text("utf-8")
     assert 'id="rate-caption"' not in page
     assert job_page(page, "j")["parts"] == []

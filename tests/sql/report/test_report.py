@@ -179,8 +179,7 @@ def test_a_lake_of_an_older_version_is_one_line(tmp_path: Path) -> None:
     builder.power("d", level(100_000, T0, T0 + 10 * S, S))
     builder.job("j", "d", T0, T0 + 10 * S)
     lake = builder.build()
-    for path in lake.files("ledger_hour"):
-        path.unlink()
+    lake.remove("ledger_hour", T0, "ledger_hour")
     with pytest.raises(UserError, match=r"^lake .*old: has no ledger_hour; run .* again$"):
         build_report(lake, tmp_path / "x.html")
 
