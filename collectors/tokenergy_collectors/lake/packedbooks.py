@@ -58,8 +58,9 @@ def packed(
         most: how many days are packed now, if they are not yet; all if None. Other days are read
             as they are.
     """
-    by_date = itertools.groupby(files, lambda file: file.parent.parent.name)
+    by_date = itertools.groupby(files, lambda file: file.parts[-3])
     days = [(date, [*of_day]) for date, of_day in by_date]
+    contract = repr(table)
     found: list[Path] = []
     left = len(days) if most is None else most
     for place, (date, of_day) in enumerate(days):
@@ -67,7 +68,7 @@ def packed(
         if len(of_day) < _MANY or place == len(days) - 1:
             found += of_day
             continue
-        path = root / FOLDER / table.name / date / f"{_key(table, of_day)}{SUFFIX}"
+        path = root / FOLDER / table.name / date / f"{_key(contract, of_day)}{SUFFIX}"
         if path.exists():
             found.append(path)
         elif left == 0:
@@ -95,9 +96,9 @@ def _remove_older(path: Path) -> None:
             older.unlink(missing_ok=True)
 
 
-def _key(table: Table, files: Sequence[Path]) -> str:
-    names = [f"{file.parent.name}/{file.name}" for file in files]
-    return hashlib.sha256(json.dumps([repr(table), names]).encode()).hexdigest()[:32]
+def _key(contract: str, files: Sequence[Path]) -> str:
+    names = ["/".join(file.parts[-2:]) for file in files]
+    return hashlib.sha256(json.dumps([contract, names]).encode()).hexdigest()[:32]
 
 
 def is_packed(root: Path, path: Path) -> bool:
