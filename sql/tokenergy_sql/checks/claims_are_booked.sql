@@ -1,6 +1,7 @@
 -- Every device that a job list names was metered while the job held it.
 -- warn, touched
--- In: allocation, shared_board, segment, ledger_hour, device. Out: the claims of which time is in no book.
+-- In: allocation, shared_board, segment, ledger_hour, device. Out: the claims of which time is in
+-- no book.
 --
 -- A claim counts from the first to the last hour with segments on the lake. A board that never
 -- reported, a node without a collector and a name that fits no board show here: the job's coverage

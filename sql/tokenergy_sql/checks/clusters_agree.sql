@@ -1,7 +1,7 @@
 -- The job lists have each job whose tokens were counted in the cluster that its counters name.
 -- warn, touched
--- In: counted_job, jobs, allocation. Out: jobs with tokens that the lists have in other clusters only,
--- at that time and without tokens.
+-- In: counted_job, jobs, allocation. Out: jobs with tokens that the lists have in other clusters
+-- only, at that time and without tokens.
 --
 -- A job is CLUSTER/ID: with two names of its cluster, or none on one side, it is two jobs, one with
 -- energy and one with tokens. Name the cluster of the job list: `import counters --cluster`,

@@ -4,8 +4,8 @@
 --
 -- `tokens_add_up` recounts these from all their readings, so too many here cost time alone. The
 -- bounds are those of that check, for an hour: growth across its edge counts by the time on each
--- side. A counter that may have had readings before these, and has none before the hour, is in doubt
--- too.
+-- side. A counter that may have had readings before these, and has none before the hour, is in
+-- doubt too.
 WITH
 near AS (
     SELECT hour_us, hour_us + us_per_hour() AS end_us FROM checked_hour

@@ -1,7 +1,7 @@
 -- What jobs claimed outside the hours that were derived: nothing at all was recorded in that time.
 -- In: allocation, booked_hour (all derived hours), ledger_hour (of the last one), device, site,
--- site_node, parameters. Out: one row a job: job_id, beyond_us, beyond_high_nj, beyond_host_nj (the most that hosts can have drawn for it
--- then; NULL: the power of one of them is not declared).
+-- site_node, parameters. Out: one row a job: job_id, beyond_us, beyond_high_nj, beyond_host_nj (the
+-- most that hosts can have drawn for it then; NULL: the power of one of them is not declared).
 --
 -- Shares as in claim_span.sql. A running job claims its devices up to the end of the record. No
 -- claim is believed for more than 31 days before the first and after the last of all rows, such as
