@@ -17,8 +17,8 @@ from tokenergy_sql.revisions import revisions
 
 pytestmark = pytest.mark.e2e
 
-HOURS = 168
-KILLS = 60
+HOURS = 28
+KILLS = 25
 
 
 @pytest.fixture(scope="module")

@@ -189,6 +189,9 @@ class BookWriter(ParquetWriter):
         self.tag = ""
 
     def __enter__(self) -> Self:
+        # Whoever writes books holds their lock: what lies here is of a writer that was killed.
+        for left in self._path.parent.glob(f".{self._path.name}.*.tmp"):
+            left.unlink(missing_ok=True)
         super().__enter__()
         return self
 

@@ -243,6 +243,16 @@ def test_a_run_that_is_cut_short_is_taken_up(
     assert _digests(Lake(anew)) == _digests(lake)
 
 
+def test_what_a_killed_writer_left_is_removed(builder: LakeBuilder) -> None:
+    lake = builder.lake
+    left = lake.files("ledger", [T0])[0].with_name(".ledger.12345.tmp")
+    left.write_bytes(b"half a file")
+    builder.job("short", "A", T0 + 60 * S, T0 + 600 * S, recorded_us=T0 + DAY_US)
+    _aggregate(lake)
+    _index(lake)
+    assert not left.exists()
+
+
 def test_commands(tmp_path: Path) -> None:
     builder = _filled(tmp_path / "lake", 2)
     lake, run = builder.lake, CliRunner()
