@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.kills.week import Readers, declare, derived, fill, kill_often, run, start, strays
+from tests.kills.week import Readers, declare, fill, kill_often, run, start, strays
 from tests.support.lakes import HOUR_US, T0
+from tests.support.late import derived
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import show_hour
 from tokenergy_sql.revisions import revisions
@@ -23,7 +24,7 @@ KILLS = 25
 
 @pytest.fixture(scope="module")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A week with books at a PUE of 1.2."""
+    """A lake with books at a PUE of 1.2."""
     lake = fill(tmp_path_factory.mktemp("indexed") / "lake", HOURS)
     declare(lake, 1.2)
     run(lake, "index")

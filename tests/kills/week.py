@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
 import duckdb
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
-from tests.support.late import DERIVED
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.packedbooks import FOLDER as DAYS
 from tokenergy_collectors.lake.published import FOLDER
@@ -100,13 +101,12 @@ class Readers:
     def __init__(self, lake: Lake) -> None:
         self.seen: dict[str, Counter[object]] = {"tokenergy": Counter(), "duckdb": Counter()}
         self._lake, self._over = lake, threading.Event()
-        clients = ((self._by_product, "tokenergy"), (self._by_catalog, "duckdb"))
-        self._threads = [threading.Thread(target=self._loop, args=pair) for pair in clients]
-        self._errors: list[BaseException] = []
+        self._pool = ThreadPoolExecutor()
+        self._loops: list[Future[None]] = []
 
     def __enter__(self) -> Readers:
-        for thread in self._threads:
-            thread.start()
+        clients = (("tokenergy", self._by_product), ("duckdb", self._by_catalog))
+        self._loops = [self._pool.submit(self._loop, *client) for client in clients]
         return self
 
     def __exit__(
@@ -116,17 +116,14 @@ class Readers:
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
-        for thread in self._threads:
-            thread.join()
-        if self._errors and error is None:
-            raise self._errors[0]
+        self._pool.shutdown()
+        if error is None:
+            for loop in self._loops:
+                loop.result()  # raises what the client met
 
-    def _loop(self, answer: object, name: str) -> None:
-        try:
-            while not self._over.wait(0.05):
-                self.seen[name][answer()] += 1  # type: ignore[operator]
-        except BaseException as error:  # noqa: BLE001 - raised in the test's thread
-            self._errors.append(error)
+    def _loop(self, name: str, answer: Callable[[], object]) -> None:
+        while not self._over.wait(0.05):
+            self.seen[name][answer()] += 1
 
     def _by_product(self) -> object:
         return ask(Lake(self._lake.root), "test", lambda con: con.execute(PUE).fetchone())
@@ -134,12 +131,6 @@ class Readers:
     def _by_catalog(self) -> object:
         with duckdb.connect(str(self._lake.root / NAME), read_only=True) as con:
             return con.execute(PUE).fetchone()
-
-
-def derived(lake: Lake) -> dict[str, bytes]:
-    """Return the derived files by name, `published.json` included."""
-    files = [path for table in DERIVED for path in lake.files(table)]
-    return {path.relative_to(lake.root).as_posix(): path.read_bytes() for path in files}
 
 
 def strays(lake: Lake) -> set[str]:

@@ -183,7 +183,7 @@ class JobRows:
         for table in (JOB_HOUR_INDEX, LEDGER_HOUR):
             con.execute(f"DROP TABLE IF EXISTS temp.{table.name}")
             text = select_from(table, self._lake.valid_files(table.name, hours))
-            chosen = f"SELECT * FROM ({text}) SEMI JOIN touched_job USING (job_id)"  # noqa: S608
+            chosen = f"SELECT * FROM ({text}) SEMI JOIN touched_job USING (job_id)"  # noqa: S608 - paths are escaped
             con.execute(f"CREATE OR REPLACE TEMP VIEW {table.name} AS {chosen}")
         sums = run_model(con, "job_sums")
         con.register("all_sums", sums)

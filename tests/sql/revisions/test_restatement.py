@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -221,11 +222,11 @@ def test_a_run_that_is_cut_short_is_taken_up(
     _aggregate(lake)
     real, calls = Recorder.write, []
 
-    def killed(self: Recorder, *args: object) -> None:
+    def killed(self: Recorder, *args: Any) -> None:
         calls.append(args)
         if len(calls) == 12:  # in the second of two hours
             raise KeyboardInterrupt
-        real(self, *args)  # type: ignore[arg-type]
+        real(self, *args)
 
     with monkeypatch.context() as patch:
         patch.setattr(Recorder, "write", killed)

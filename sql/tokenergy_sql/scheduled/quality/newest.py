@@ -5,7 +5,6 @@ In: a lake, a table, a time. Out: stamps by node. Rows are not read.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def newest_files(lake: Lake, table: str, since_us: int) -> dict[str, list[Path]]
 def _owners(folder: Path) -> set[str]:
     """Return what the names of files in a folder begin with: their nodes, as they are written."""
     try:
-        return {name.rsplit("-", 2)[0] for name in os.listdir(folder)}  # noqa: PTH208 - names alone
+        return {path.name.rsplit("-", 2)[0] for path in folder.iterdir()}
     except FileNotFoundError:
         return set()
 
