@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import node_of, parse_raw_name
 from tokenergy_collectors.lake.reading import BrokenFileError, note_of
@@ -231,7 +232,7 @@ def compare(
         if node not in folders.nodes(hour_us):
             continue
         path = lake.derived("segment", hour_us, node)
-        before = told_by(path) if path.exists() else None
+        before = told_by(path) if there(path) else None
         now = made_from(folders, inventory, node, hour_us, before.window_us if before else 0)
         if before is not None:
             now = looking_until(now, folders, node, hour_us, before.until_us)

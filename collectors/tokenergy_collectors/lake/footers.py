@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tokenergy_collectors.lake.absent import stat_of
 from tokenergy_collectors.lake.contract import TABLES, Table
 from tokenergy_collectors.lake.modes import make_file, make_folders
 from tokenergy_collectors.lake.reading import columns_of
@@ -65,14 +66,14 @@ class Footers:
         """
         day = self._day(table.name, path.parent.parent.name)
         key = f"{path.parent.name}/{path.name}"
-        stat = path.stat()
+        now = list(stat_of(path))
         known = day.files.get(key)
-        if known is not None and known[:2] == [stat.st_size, stat.st_mtime_ns]:
+        if known is not None and known[:2] == now:
             return day.sets[known[2]]
         found = columns_of(path, table)
         if found not in day.sets:
             day.sets.append(found)
-        day.files[key] = [stat.st_size, stat.st_mtime_ns, day.sets.index(found)]
+        day.files[key] = [*now, day.sets.index(found)]
         day.fresh = True
         return found
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import packed, packedbooks
+from tokenergy_collectors.lake.absent import present, there
 from tokenergy_collectors.lake.arrays import digest_of, scalar, to_batch
 from tokenergy_collectors.lake.books import Books
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
@@ -62,7 +63,9 @@ class Lake:
 
     def __init__(self, root: str | Path, *, create: bool = False) -> None:
         if re.match(r"[a-z][a-z0-9+.-]*:/", str(root)):
-            raise UserError(f"lake {root}: object stores are not supported yet; give a local path")
+            raise UserError(
+                f"lake {root}: expected a local path; `upload.to` names an object store"
+            )
         self.root = Path(root)
         self._columns: dict[Path, frozenset[str]] = {}
         self._footers = Footers(self.root)
@@ -198,6 +201,7 @@ class Lake:
         self, files: Sequence[Path], spec: Table, names: Sequence[str], where: Any
     ) -> Iterator[pa.Table]:
         """Yield rows of files; those that break the contract go to quarantine."""
+        present(files)
         for path in files:
             try:
                 yield read_columns(path, spec, names, where)
@@ -233,7 +237,9 @@ class Lake:
         """
         spec = TABLES[table]
         found = []
-        for path in self._files_to_read(spec, hours, node):
+        files = self._files_to_read(spec, hours, node)
+        present(files)
+        for path in files:
             try:
                 # Raw files never change; derived ones are replaced, or get damaged in a long run.
                 if path not in self._columns or spec.layer == "derived":
@@ -344,7 +350,7 @@ class Lake:
             first_us = pc.min(part[spec.time]).as_py()
             name = raw_name(node, first_us, tag or digest_of(part)[:12])
             path = self.root / table / partition(hour_us) / name
-            if not path.exists():
+            if not there(path):
                 write_parquet(part, path, spec)
                 written.append(path)
         return written

@@ -100,7 +100,24 @@ def read_list(root: Path) -> Published | None:
     """
     path = list_path(root)
     try:
-        content = json.loads(path.read_text("utf-8"))
+        return parse_list(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: cannot be read: {error!r}; this file says which books count. Remove it and "
+            "run `tokenergy index`, which derives the books again"
+        ) from None
+
+
+def parse_list(data: bytes) -> Published:
+    """Return what the bytes of a list say.
+
+    Raises:
+        ValueError: they are not those of a list.
+    """
+    try:
+        content = json.loads(data)
         tags = {
             table: {
                 day_us + int(hour) * HOUR_US: str(tag)
@@ -110,13 +127,8 @@ def read_list(root: Path) -> Published | None:
             for table, dates in content["tables"].items()
         }
         return Published(int(content["revision"]), tags)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: cannot be read: {error!r}; this file says which books count. Remove it and "
-            "run `tokenergy index`, which derives the books again"
-        ) from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(repr(error)) from None
 
 
 def _day(date: str) -> int:

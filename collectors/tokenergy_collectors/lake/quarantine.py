@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.books import Books
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.modes import make_folders, open_text
@@ -118,8 +119,8 @@ def _is_made_again(root: Path, books: Books, file: Path) -> bool:
         return False
     if table.name in BOOKS:
         now = books.file(table.name, hour_us)
-        return now is not None and now.exists()
-    return (root / file).with_name(_name_before(file.name)).exists()
+        return now is not None and there(now)
+    return there((root / file).with_name(_name_before(file.name)))
 
 
 def _origin(file: Path) -> tuple[str | None, int | None]:

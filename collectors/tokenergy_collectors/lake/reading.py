@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.absent import present
 from tokenergy_collectors.lake.contract import BOUNDS, Table
 
 if TYPE_CHECKING:
@@ -273,6 +274,7 @@ def _sorted_errors(path: Path) -> Iterator[None]:
     """Turn what Arrow raises into `BrokenFileError` (damage) or `UserError` (cannot be read)."""
     import pyarrow as pa
 
+    present([path])
     try:
         yield
     except (FileNotFoundError, pa.ArrowMemoryError, pa.ArrowCancelled):

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib
 from collections.abc import Callable
 from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.objects.drivers import driver_of, is_s3
 from tokenergy_collectors.upload.settings import Upload
 from tokenergy_collectors.upload.store import Comparison, Content, Store, StoreError
 
@@ -27,7 +27,6 @@ _SLOWEST_BYTES_S = 50_000
 _CLIENT_S = 60.0
 """Seconds that creating a client may take."""
 
-_S3 = ("s3", "s3a")
 _NO_STORES = ("http", "https", "memory", "data", "zip", "tar")
 
 
@@ -38,19 +37,10 @@ def open_object_store(to: str, upload: Upload) -> Store:
         UserError: the driver's package is missing, or the URL does not name a store.
     """
     scheme, base = to.split("://", 1)
-    s3 = scheme in _S3
     if scheme in _NO_STORES:
         raise UserError(f"upload.to {to}: {scheme} cannot keep files; expected s3:// or a path")
-    try:
-        fsspec = importlib.import_module("fsspec")
-        driver = fsspec.get_filesystem_class(scheme)
-        errors = errors_of(s3)
-    except ImportError as error:
-        why = "s3fs is not installed; pip install 'tokenergy[s3]'" if s3 else str(error)
-        raise UserError(f"upload.to {to}: {why}") from None
-    except ValueError:
-        raise UserError(f"upload.to {to}: no such protocol; expected s3:// or a path") from None
-    if s3:
+    driver, errors = driver_of(to, "upload.to")
+    if is_s3(to):
         wait = {"connect_timeout": upload.timeout_s, "read_timeout": upload.timeout_s}
         settings = {**wait, "retries": {"max_attempts": 0}}  # the uploader itself retries
         fs = driver(
@@ -62,16 +52,6 @@ def open_object_store(to: str, upload: Upload) -> Store:
         fs.retries = 1
         return S3Store(fs, base, upload.timeout_s, errors)
     return ObjectStore(driver(skip_instance_cache=True), base, upload.timeout_s, errors)
-
-
-def errors_of(s3: bool) -> tuple[type[Exception], ...]:
-    """Return the exceptions of a driver for a store that does not answer or refuses."""
-    if not s3:
-        return (OSError, ValueError, RuntimeError)
-    importlib.import_module("s3fs")
-    botocore = importlib.import_module("botocore.exceptions")
-    aiohttp = importlib.import_module("aiohttp")
-    return (OSError, botocore.BotoCoreError, botocore.ClientError, aiohttp.ClientError)
 
 
 class ObjectStore:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import present, url_of
 from tokenergy_collectors.lake.allocations import allocation_schema, allocations
 from tokenergy_collectors.lake.contract import TABLES, Table, Type
 from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX
 from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.quarantine import quarantined
 from tokenergy_sql.catalog import views
-from tokenergy_sql.catalog.duck import literal, open_memory, pattern, quoted
+from tokenergy_sql.catalog.duck import literal, open_memory, pattern, patterns, quoted
 
 if TYPE_CHECKING:
     import duckdb
@@ -118,15 +119,17 @@ def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, validated:
         paths = lake.whole_files(table.name, 0)
     else:
         paths = lake.files(table.name, hours)
-    return select_listed(table, [pattern(path) for path in paths])
+    return select_listed(table, patterns(paths))
 
 
 def _select_unopened(lake: Lake, table: Table) -> str:
     """Return a SELECT over all files of a table, without opening any of them."""
     if table.name in BOOKS:
-        return select_listed(table, [pattern(path) for path in lake.whole_files(table.name, 0)])
+        return select_listed(table, patterns(lake.whole_files(table.name, 0)))
     if not lake.has(table.name):
         return select_listed(table, [])
+    if url_of(lake.root):
+        present(lake.files(table.name))
     return select_listed(table, [files_of(str(lake.root), table.name)])
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base import interrupt
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.absent import present
 
 if TYPE_CHECKING:
     import duckdb
@@ -86,6 +88,13 @@ def pattern(root: str | Path, inside: str = "") -> str:
     if "\\" in path:
         path = _reachable(path, folder=bool(inside))
     return re.sub(r"([*?[])", r"[\1]", path) + inside
+
+
+def patterns(paths: Iterable[Path]) -> list[str]:
+    """Return the patterns of files, which are fetched if they are still in a store."""
+    files = list(paths)
+    present(files)
+    return [pattern(path) for path in files]
 
 
 def _reachable(path: str, *, folder: bool) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.damage import damaged
 from tokenergy_collectors.lake.paths import PARTITIONS, table_of
@@ -117,7 +118,7 @@ def _require_sound(lake: Lake, error: duckdb.Error) -> None:
         if ours and table_of(path) in derived:
             _require_footer(path, table_of(path))
     for path in (path for name in BOOKS for path in lake.files(name)):
-        if not path.exists():
+        if not there(path):
             raise DamagedError(path, MISSING)
     for path, reason in damaged(lake, derived):
         raise DamagedError(path, reason)

@@ -10,7 +10,6 @@ The driver finds the credentials: for S3 in the environment (AWS_ACCESS_KEY_ID, 
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import is_table_file
 from tokenergy_collectors.lake.published import BOOKS, Published, list_path, path_of, read_list
-from tokenergy_collectors.upload.objects import errors_of
+from tokenergy_collectors.objects.drivers import driver_of
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import quarantined_table, select_listed
 from tokenergy_sql.catalog.duck import open_memory, quoted
@@ -47,16 +46,7 @@ class RemoteLake:
         self.url = url
         self._scheme, base = url.split("://", 1)
         self._base = base.strip("/")
-        s3 = self._scheme in ("s3", "s3a")
-        try:
-            fsspec = importlib.import_module("fsspec")
-            driver = fsspec.get_filesystem_class(self._scheme)
-            self.errors = errors_of(s3)
-        except ImportError as error:
-            why = "s3fs is not installed; pip install 'tokenergy[s3]'" if s3 else str(error)
-            raise UserError(f"lake {url}: {why}") from None
-        except ValueError:
-            raise UserError(f"lake {url}: no such protocol; expected s3:// or a path") from None
+        driver, self.errors = driver_of(url, "lake")
         self._fs: Any = driver(skip_instance_cache=True, use_listings_cache=False)
 
     def connect(self) -> duckdb.DuckDBPyConnection:

@@ -11,6 +11,7 @@ from tokenergy_collectors import __version__
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.cli import guarded
 from tokenergy_sql.cli import ask, emulated, healing, pipeline, quality, show
+from tokenergy_sql.cli.anywhere import anywhere
 from tokenergy_sql.cli.extras import ANALYSIS_PACKAGES, not_installed
 
 app = typer.Typer(
@@ -38,24 +39,24 @@ def _options(
     """From power readings to energy per token, job by job."""
 
 
-app.command()(pipeline.aggregate)
-app.command(name="load-profile")(pipeline.load_profile)
-app.command()(pipeline.index)
-app.command()(healing.stale)
-app.command()(healing.heal)
-app.command()(pipeline.revisions)
-app.command()(pipeline.diff)
-app.command()(pipeline.check)
-app.command()(quality.quality)
+app.command()(anywhere(pipeline.aggregate))
+app.command(name="load-profile")(anywhere(pipeline.load_profile))
+app.command()(anywhere(pipeline.index))
+app.command()(anywhere(healing.stale))
+app.command()(anywhere(healing.heal))
+app.command()(anywhere(pipeline.revisions))
+app.command()(anywhere(pipeline.diff))
+app.command()(anywhere(pipeline.check))
+app.command()(anywhere(quality.quality))
 app.command()(pipeline.migrate)
 app.command()(ask.query)
 app.command(name="by")(ask.by_dimension)
 app.command()(ask.export)
 app.command()(ask.catalog)
-app.command()(show.efficiency)
-app.command()(show.explain)
-app.command()(show.report)
-app.command()(emulated.score)
+app.command()(anywhere(show.efficiency))
+app.command()(anywhere(show.explain))
+app.command()(anywhere(show.report))
+app.command()(anywhere(emulated.score))
 app.command()(emulated.demo)
 
 

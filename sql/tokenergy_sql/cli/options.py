@@ -8,7 +8,13 @@ from typing import Annotated
 import typer
 
 LakeOption = Annotated[
-    Path, typer.Option("--lake", envvar="TOKENERGY_LAKE", metavar="DIR", help="Lake folder.")
+    Path,
+    typer.Option(
+        "--lake",
+        envvar="TOKENERGY_LAKE",
+        metavar="DIR|URL",
+        help="Lake folder, or URL of an object store (s3://...).",
+    ),
 ]
 AnyLakeOption = Annotated[
     str,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.contract import POWER
 from tokenergy_collectors.lake.damage import damaged
 from tokenergy_collectors.lake.paths import hour_of_path, table_of
@@ -117,9 +118,9 @@ def _of_segments(lake: Lake, hours: Sequence[int], broken: Set[Path]) -> Iterato
         elif one.before is not None and one.outdated:
             facts = "job edges" if one.before.facts != one.now.facts else "readings"
             yield one.hour_us, "stale", f"{facts} of {one.node}"
-        elif one.before is None and path.exists() and path not in broken:
+        elif one.before is None and there(path) and path not in broken:
             yield one.hour_us, "stale", f"segments of {one.node} are of an earlier version"
-        elif one.before is None and not path.exists() and not _is_moment(lake, inventory, one):
+        elif one.before is None and not there(path) and not _is_moment(lake, inventory, one):
             yield one.hour_us, "missed", f"segments of {one.node}"
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import present, stat_of
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.index.sitehistory import SiteHistory, site_digest
 
@@ -167,12 +168,13 @@ class InputReader:
 
     def _of_file(self, path: Path) -> str:
         """Return the digest of a file's bytes, from an earlier run if the file is unchanged."""
-        name, stat = path.relative_to(self.lake.root).as_posix(), path.stat()
+        name, now = path.relative_to(self.lake.root).as_posix(), stat_of(path)
         size, mtime_ns, digest = self._file_digests.get(name, (None, None, ""))
-        if (size, mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+        if (size, mtime_ns) != now:
+            present([path])
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
-            self._file_digests[name] = [stat.st_size, stat.st_mtime_ns, digest]
+            self._file_digests[name] = [*now, digest]
         return f"{name} {digest}"
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import stat_of, url_of
 from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX, JOB_INDEX, LEDGER_HOUR, TABLES
 from tokenergy_collectors.lake.paths import hour_of
 from tokenergy_collectors.lake.published import path_of
@@ -234,10 +235,14 @@ def _of_boards(con: duckdb.DuckDBPyConnection) -> str:
 
 def _files(lake: Lake) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
+    copy = url_of(lake.root) is not None
     for hour_us, tag in sorted(lake.books.current().tags.get(JOB_INDEX.name, {}).items()):
+        if copy:  # files come when they are read, and are compared with their names then
+            found[str(hour_us)] = [tag, 0, 0]
+            continue
         try:
-            stat = path_of(lake.root, JOB_INDEX.name, hour_us, tag).stat()
-            found[str(hour_us)] = [tag, stat.st_size, stat.st_mtime_ns]
+            stat = stat_of(path_of(lake.root, JOB_INDEX.name, hour_us, tag))
+            found[str(hour_us)] = [tag, *stat]
         except FileNotFoundError:
             found[str(hour_us)] = [tag, -1, -1]
     return found

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.damage import damaged
 from tokenergy_collectors.lake.paths import (
@@ -46,7 +47,7 @@ def set_aside_damaged(
     found = list(damaged(lake, tables, hours, rows=rows))
     for path, reason in found:
         lake.set_aside(path, reason)
-    return [path for path, _ in found if not path.exists()]
+    return [path for path, _ in found if not there(path)]
 
 
 def lost_nodes(lake: Lake, hour_us: int) -> list[str]:
@@ -97,9 +98,9 @@ def mending(
         except DamagedError as error:
             if error.path in met:
                 raise
-            was_there = error.path.exists()
+            was_there = there(error.path)
             lake.set_aside(error.path, error.reason)
-            if error.path.exists():
+            if there(error.path):
                 raise
             # Damage seldom comes alone, and every run has a price.
             found = [error.path, *set_aside_damaged(lake, None, INDEXED)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import there, url_of
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.version import write_format
@@ -188,6 +189,8 @@ def _derive(
 
 def _write_catalog(lake: Lake, held: pa.Table) -> None:
     """Write the catalog for other clients, if they could open it: the index is there either way."""
+    if url_of(lake.root):  # its paths would be those of a copy that others do not have
+        return
     if why := unusable(lake):
         _LOG.warning("catalog.duckdb is left out: %s", why)
     else:
@@ -223,7 +226,7 @@ def _tables_of(lake: Lake, hour: int) -> str:
     """Return the derived tables that have a file of an hour, joined by a comma."""
     tables = (table for table in revisions.REVISED_TABLES if table != "job_index")
     found = ((table, lake.books.file(table, hour)) for table in tables)
-    return ",".join(table for table, path in found if path is not None and path.exists())
+    return ",".join(table for table, path in found if path is not None and there(path))
 
 
 def _reader(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import misplaced
 from tokenergy_collectors.lake.published import LEGACY
@@ -83,7 +84,7 @@ def _to_do(lake: Lake, state: State) -> list[str]:
     segments = [
         node
         for hour_us, node, _ in outdated(lake, inventory, worklist(lake, None, inventory))
-        if lake.derived("segment", hour_us, node).exists()
+        if there(lake.derived("segment", hour_us, node))
     ]
     version = index_version()
     recorded = read_recorded(lake).hours

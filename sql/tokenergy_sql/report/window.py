@@ -25,7 +25,7 @@ from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_collectors.lake.paths import hour_of, partition
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
-from tokenergy_sql.catalog.duck import open_memory, pattern
+from tokenergy_sql.catalog.duck import open_memory, patterns
 from tokenergy_sql.index.modelrun import build_model
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def connect_days(
     con = open_memory()
     views.define(con, views.UNITS)
     for name in ("ledger_hour", "job_hour_index"):
-        paths = [pattern(path) for path in lake.files(name, past)]
+        paths = patterns(lake.files(name, past))
         con.execute(f"CREATE VIEW {name} AS {catalog.select_listed(TABLES[name], paths)}")
         # Opening so many small files takes longer than all else: they are read once.
         con.execute(
@@ -183,7 +183,7 @@ def _found(lake: Lake, last_us: int, job_ids: pa.ChunkedArray) -> pa.Table:
         con.register("wanted", pa.table({"job_id": job_ids}))
         while last_us >= oldest_us and found.num_rows < len(job_ids):
             hours = range(max(last_us - (chunk - 1) * HOUR_US, oldest_us), last_us + 1, HOUR_US)
-            paths = [pattern(path) for path in lake.files("job_index", hours)]
+            paths = patterns(lake.files("job_index", hours))
             last_us, chunk = hours[0] - HOUR_US, 2 * chunk
             text = catalog.select_listed(TABLES["job_index"], paths)
             con.execute(f"CREATE OR REPLACE TEMP VIEW job_index AS {text}")

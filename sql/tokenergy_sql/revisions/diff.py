@@ -15,7 +15,7 @@ from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX
 from tokenergy_collectors.lake.paths import hour_of_path
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
-from tokenergy_sql.catalog.duck import open_memory, pattern
+from tokenergy_sql.catalog.duck import open_memory, patterns
 from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.revisions import revisions
@@ -101,7 +101,7 @@ def _moved_rows(
     with open_memory() as con:
         views.define(con, views.UNITS)
         for name, paths in files.items():
-            select = catalog.select_listed(JOB_HOUR_INDEX, [pattern(path) for path in paths])
+            select = catalog.select_listed(JOB_HOUR_INDEX, patterns(paths))
             con.execute(f"CREATE VIEW {name} AS {select}")
         return files, con.execute(read_sql(__package__, "moved_jobs")).fetchall()
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import hour_of_path, table_of
 from tokenergy_collectors.lake.published import LEGACY, Published, path_of
@@ -113,7 +114,7 @@ class Recorder:
         """Take those files of an hour out of the books that are gone and cannot be made again."""
         for table in revisions.REVISED_TABLES:
             path = self._lake.books.file(table, hour_us)
-            if path is not None and not path.exists():
+            if path is not None and not there(path):
                 self._set(table, hour_us, None)
 
     def _set(self, table: str, hour_us: int, tag: str | None) -> None:
@@ -275,7 +276,7 @@ def _remove_new(lake: Lake, names: Sequence[str], needed: Set[str]) -> None:
 def _move_legacy(lake: Lake, folder: Path, name: str) -> None:
     """Move a replaced file of an earlier version to the revision's folder: there it was seen."""
     path = lake.root / name
-    if Path(name).stem == Path(name).parts[0] and path.exists():
+    if Path(name).stem == Path(name).parts[0] and there(path):
         kept = folder / BEFORE / name
         kept.parent.mkdir(parents=True, exist_ok=True)
         path.replace(kept)

@@ -25,6 +25,7 @@ from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import stat_of, there
 from tokenergy_collectors.lake.paths import hour_of_path
 from tokenergy_collectors.lake.published import BOOKS
 
@@ -33,7 +34,7 @@ REVISED_TABLES = BOOKS
 """Tables with revisions. Segments have none: they can be derived again from sealed readings."""
 
 _HOURS = "hours.json"
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"
 BEFORE = "before"
 """Folder, in that of a revision, of the files that it replaced."""
 
@@ -69,9 +70,9 @@ class Manifest:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write a manifest into the folder of its revision, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f"{_MANIFEST}.tmp"
+    aside = folder / f"{MANIFEST}.tmp"
     aside.write_text(json.dumps(asdict(manifest), indent=1) + "\n", "utf-8")
-    aside.replace(folder / _MANIFEST)
+    aside.replace(folder / MANIFEST)
 
 
 def manifests(lake: Lake) -> list[Manifest]:
@@ -81,7 +82,7 @@ def manifests(lake: Lake) -> list[Manifest]:
         UserError: a manifest is damaged.
     """
     home = lake.root / FOLDER
-    return [_manifest(home / f"{number:06d}" / _MANIFEST) for number in numbers(lake)]
+    return [_manifest(home / f"{number:06d}" / MANIFEST) for number in numbers(lake)]
 
 
 def unfinished_manifest(folder: Path) -> Manifest | None:
@@ -90,7 +91,7 @@ def unfinished_manifest(folder: Path) -> Manifest | None:
     Raises:
         UserError: it is damaged.
     """
-    path = folder / _MANIFEST
+    path = folder / MANIFEST
     return _manifest(path) if path.exists() else None
 
 
@@ -139,7 +140,7 @@ def _of_table(names: list[str], table: str) -> list[str]:
 def _kept(lake: Lake, manifest: Manifest, name: str) -> Path:
     """Return where a file is that a revision replaced."""
     before = lake.root / FOLDER / f"{manifest.number:06d}" / BEFORE / name
-    return before if before.exists() else lake.root / name
+    return before if there(before) else lake.root / name
 
 
 @contextmanager
@@ -190,9 +191,9 @@ def _drop_before(lake: Lake, keep: int) -> int:
         write_manifest(folder, manifest)
         for path in manifest_files - needed:
             with suppress(FileNotFoundError):
-                size = path.stat().st_size
+                size, _ = stat_of(path)
                 path.unlink()
-                freed += size
+                freed += max(size, 0)  # of one that is in a store it is not known
         shutil.rmtree(folder / BEFORE, ignore_errors=True)
     return freed
 
@@ -240,6 +241,6 @@ def numbers(lake: Lake) -> list[int]:
     """Return the numbers of all revisions of a lake, ascending."""
     return sorted(
         int(path.parent.name)
-        for path in (lake.root / FOLDER).glob(f"*/{_MANIFEST}")
+        for path in (lake.root / FOLDER).glob(f"*/{MANIFEST}")
         if path.parent.name.isascii() and path.parent.name.isdigit()
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import present
 from tokenergy_collectors.lake.contract import TABLES, Table
 from tokenergy_collectors.lake.paths import show_hour
 from tokenergy_collectors.lake.quarantine import quarantined
@@ -60,6 +61,7 @@ def _compare(path: Path, table: Table) -> Iterator[tuple[str, str, bool]]:
     """Yield how a file differs from its table: column, what, whether it is wrong."""
     import pyarrow.parquet as pq
 
+    present([path])
     try:
         found: pa.Schema = pq.read_schema(path)
     except FileNotFoundError:  # set aside or uploaded and removed meanwhile
