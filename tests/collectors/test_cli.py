@@ -55,7 +55,7 @@ def test_no_driver_is_one_line_and_exit_code_2(tmp_path):
     ("arguments", "words"),
     [
         ([], ["options: lake"]),
-        (["--lake", "s3://bucket/x"], ["object stores are not supported"]),
+        (["--lake", "s3://bucket/x"], ["not an object store"]),
         (["--lake", "{tmp}/file"], ["not a directory"]),
         (["--lake", "{tmp}/l", "--duration", "ten"], ["duration 'ten'", "90s, 2m or 1h"]),
         (["--lake", "{tmp}/l", "--duration", "0s"], ["duration '0s'"]),

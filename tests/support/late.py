@@ -15,6 +15,7 @@ from tokenergy_sql import steps
 HOURS = [T0 + number * HOUR_US for number in range(4)]
 NODES = ("n1", "n2")
 DERIVED = [name for name, table in TABLES.items() if table.layer == "derived"]
+RAW = [name for name, table in TABLES.items() if table.layer == "raw"]
 
 
 def readings(builder: LakeBuilder, node: str, hour_us: int) -> None:

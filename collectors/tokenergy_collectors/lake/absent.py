@@ -76,7 +76,7 @@ def link(root: Path, path: Path, size: int, modified_ns: int) -> None:
         modified_ns: the time that its file will have.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.link")
-    target = f"{root}{_ABSENT}{size}-{modified_ns}"
+    target = f"{root}{_ABSENT}{size}:{modified_ns}"
     try:
         aside.symlink_to(target)
     except FileNotFoundError:
@@ -133,7 +133,7 @@ def _target(path: Path) -> tuple[str, int, int] | None:
     root, found, told = target.partition(_ABSENT)
     if not found:
         return None
-    size, _, modified_ns = told.partition("-")
+    size, _, modified_ns = told.partition(":")
     return root, int(size), int(modified_ns)
 
 

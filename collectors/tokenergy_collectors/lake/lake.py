@@ -64,7 +64,7 @@ class Lake:
     def __init__(self, root: str | Path, *, create: bool = False) -> None:
         if re.match(r"[a-z][a-z0-9+.-]*:/", str(root)):
             raise UserError(
-                f"lake {root}: expected a local path; `upload.to` names an object store"
+                f"lake {root}: expected a local path, not an object store"
             )
         self.root = Path(root)
         self._columns: dict[Path, frozenset[str]] = {}

@@ -164,7 +164,7 @@ def test_lakes_that_cannot_be_are_one_line(tmp_path, monkeypatch):
             Lake(root, create=True)
     with pytest.raises(UserError, match="no such directory"):
         Lake(tmp_path / "missing")
-    with pytest.raises(UserError, match="object stores are not supported"):
+    with pytest.raises(UserError, match="not an object store"):
         Lake("s3://bucket/lake", create=True)
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(UserError, match="is not writable"):

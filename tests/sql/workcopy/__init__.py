@@ -1,0 +1,1 @@
+"""Tests of the working copies of lakes in object stores."""
