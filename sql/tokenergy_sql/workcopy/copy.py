@@ -19,7 +19,8 @@ from tokenergy_collectors.lake.quarantine import QUARANTINE
 from tokenergy_collectors.lake.version import NAME as FORMAT_NAME
 from tokenergy_collectors.objects.bucket import Bucket
 from tokenergy_sql.workcopy.head import LEGACY_BOOKS, LIST, Head, at_once, write
-from tokenergy_sql.workcopy.tree import Folder, listed_folders
+from tokenergy_sql.workcopy.room import make_room
+from tokenergy_sql.workcopy.tree import Folder, listed_folders, touched
 
 REPORT = "report"
 """Folder of pages, which are put too."""
@@ -64,9 +65,8 @@ class WorkingCopy:
         self._head.take()
         at_once(self._take_folder, [*self._due(hours, {*folders})])
         self._format = self._read(FORMAT_NAME)
-        began = self._root / ".store" / "began"
-        began.touch()
-        self._began_ns = began.stat().st_mtime_ns
+        self._began.touch()
+        self._began_ns = self._began.stat().st_mtime_ns
 
     def put(self) -> None:
         """Put what a task wrote into the store, the books at the end and all at once.
@@ -83,6 +83,13 @@ class WorkingCopy:
         if (data := self._read(FORMAT_NAME)) and data != self._format:
             self._bucket.put(FORMAT_NAME, data)
         self._head.put()
+        self._began.unlink()
+        make_room(self._root, _tables())
+
+    @property
+    def _began(self) -> Path:
+        """A file that is there, with the time it began, while a task works or if it has died."""
+        return self._root / ".store" / "began"
 
     def _take_root(self, names: set[str]) -> None:
         """Have the files of the lake's folder itself: site file, calibrations, version."""
@@ -96,13 +103,19 @@ class WorkingCopy:
     def _due(self, hours: Iterable[int] | None, there: set[str]) -> Iterator[str]:
         """Yield the folders to list: of each table the days of a task, and those never listed."""
         recent = None if hours is None else _days(hours)
+        died_ns = self._began.stat().st_mtime_ns if self._began.exists() else None
         for table in _tables():
             known = listed_folders(self._root, table)
             days = self._bucket.level(f"{table}/")[0] if table in there else []
             found = {f"{table}/{day}" for day in days}
-            for name in sorted(found | known):
-                if recent is None or name not in known or name.partition("/")[2] in recent:
-                    yield name
+            # What a task that died wrote here is in no store.
+            left = {*touched(self._root, table, died_ns)} if died_ns else set[str]()
+            wanted = {
+                name
+                for name in found | known
+                if recent is None or name not in known or name.partition("/")[2] in recent
+            }
+            yield from sorted(wanted | left)
         yield QUARANTINE
 
     def _take_folder(self, name: str) -> None:

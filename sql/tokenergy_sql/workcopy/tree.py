@@ -135,6 +135,13 @@ def listed_folders(root: Path, table: str) -> set[str]:
     return {name for name in found if not name.endswith(".tmp")}
 
 
+def touched(root: Path, table: str, since_ns: int) -> Iterator[str]:
+    """Yield the folders of days of a table in which something has come or gone since a time."""
+    for day in (root / table).glob("date=*"):
+        if any(folder.stat().st_mtime_ns >= since_ns for folder in _folders(day)):
+            yield f"{table}/{day.name}"
+
+
 def _has(path: Path | None, known: Known, listed: Object) -> bool:
     """Return whether a copy's file, or the link in its place, is of the object that is listed."""
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from tests.support.stored import StoredLake
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import is_absent
+from tokenergy_collectors.lake.quarantine import quarantined
 from tokenergy_collectors.objects import bucket as objects
 from tokenergy_sql import steps
 from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.workcopy.room import limit_bytes, make_room
 from tokenergy_sql.workcopy.working import on_lake, url_in
 
 Make = Callable[[], StoredLake]
@@ -158,15 +161,17 @@ def test_a_late_file_makes_its_hour_stale(make: Make, whole: Lake, tmp_path: Pat
     assert stored.derived().items() >= late.derived(whole).items()
 
 
-def test_a_damaged_raw_file_goes_to_quarantine_in_the_store(raw: StoredLake) -> None:
+def test_a_damaged_raw_file_goes_to_quarantine_in_the_store(
+    raw: StoredLake, tmp_path: Path
+) -> None:
     name, *_ = [n for n in raw.names("power") if "/n1-" in n and "hour=09" in n]
     raw.server.fs().pipe_file(f"tokenergy/{raw.name}/{name}", b"PAR1 and then nothing")
     books(raw)
     assert name not in raw.names()
     assert f"quarantine/{name}" in raw.names()
     assert any(n.endswith(".reason") for n in raw.names("quarantine"))
-    rows = on_lake(raw.url, lambda root: [f.name for f in run_checks(Lake(root)) if f.breach])
-    assert "nothing_is_quarantined" in rows or "quarantine" in " ".join(rows)
+    shutil.rmtree(tmp_path / "work")
+    assert on_lake(raw.url, lambda root: [row["file"] for row in quarantined(root)]) == [name]
 
 
 def test_a_damaged_object_of_the_books_is_not_believed(raw: StoredLake, tmp_path: Path) -> None:
@@ -223,3 +228,28 @@ def test_what_a_dead_writer_left_in_the_copy_is_not_the_lakes(raw: StoredLake) -
 )
 def test_urls_are_told_from_paths(given: str | Path, url: str | None) -> None:
     assert url_in(given) == url
+
+
+def test_bytes_above_the_limit_are_given_up_and_fetched_again(
+    raw: StoredLake, monkeypatch: pytest.MonkeyPatch, whole: Lake
+) -> None:
+    books(raw)
+    (root,) = {on_lake(raw.url, lambda root: root)}
+    tables = [*late.RAW, "segment", "load_profile", "load_spectrum"]
+    tomorrow = time.time() + 100_000
+    assert make_room(root, tables, now_s=tomorrow) == 0
+    monkeypatch.setenv("TOKENERGY_WORK_GB", "0.000001")
+    assert make_room(root, tables) == 0  # was looked at just now
+    assert make_room(root, tables, now_s=tomorrow) > 100_000
+    left = [p for t in tables for p in (root / t).rglob("*.parquet") if not is_absent(p)]
+    assert sum(path.stat().st_size for path in left) <= 1_000
+    assert not on_lake(raw.url, lambda root: steps.index_hours(root, None, None)).causes
+    rows = on_lake(raw.url, lambda root: Lake(root).read("power").num_rows)
+    assert rows == whole.read("power").num_rows
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "much", ""])
+def test_the_limit_is_a_number(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TOKENERGY_WORK_GB", text)
+    with pytest.raises(UserError, match="expected a number of gigabytes above 0"):
+        limit_bytes()
