@@ -55,7 +55,7 @@ def ask(
 
     try:
         if isinstance(lake, RemoteLake):
-            return _ask_remote(lake, task)
+            return _ask_remote(lake, task, None if text is None else views.tables_named(text))
         named = None if text is None else views.tables_named(text)
         if named and "quarantined" in named:
             named = None  # it is complete only after all files have been validated
@@ -71,9 +71,13 @@ def _ask_local(
         return task(con)
 
 
-def _ask_remote(lake: RemoteLake, task: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+def _ask_remote(
+    lake: RemoteLake,
+    task: Callable[[duckdb.DuckDBPyConnection], T],
+    named: frozenset[str] | None,
+) -> T:
     try:
-        with lake.connect() as con:
+        with lake.connect(named) as con:
             return task(con)
     except lake.errors as error:
         raise UserError(f"lake {lake.url}: {' '.join(str(error).split())}") from None

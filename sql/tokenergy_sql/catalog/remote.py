@@ -49,8 +49,11 @@ class RemoteLake:
         driver, self.errors = driver_of(url, "lake")
         self._fs: Any = driver(skip_instance_cache=True, use_listings_cache=False)
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
+    def connect(self, named: frozenset[str] | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection over the lake, with the views and macros for ad-hoc queries.
+
+        Args:
+            named: the tables that will be read, if known: no others are listed, and have no rows.
 
         Raises:
             UserError: there is no such folder.
@@ -59,7 +62,12 @@ class RemoteLake:
         if not self._fs.exists(self._base):
             raise UserError(f"lake {self.url}: no such bucket or prefix")
         published = self._published()
-        files = {name: self._files(name, published) for name in TABLES}
+        if named is not None and "allocation" in named:
+            named |= {*_RESOLVED}
+        files = {
+            name: self._files(name, published) if named is None or name in named else []
+            for name in TABLES
+        }
         con = open_memory()
         con.register_filesystem(self._fs)
         for name, table in TABLES.items():
