@@ -16,7 +16,6 @@ from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.quarantine import QUARANTINE
-from tokenergy_collectors.lake.version import NAME as FORMAT_NAME
 from tokenergy_collectors.objects.bucket import Bucket
 from tokenergy_sql.workcopy.head import LEGACY_BOOKS, LIST, Head, at_once, write
 from tokenergy_sql.workcopy.room import make_room
@@ -44,7 +43,7 @@ class WorkingCopy:
         self._bucket, self._root = bucket, root
         self._head = Head(bucket, root)
         self._began_ns = 0
-        self._format: bytes | None = None
+        self._own: dict[str, bytes] = {}
 
     def update(self, hours: Iterable[int] | None = None) -> None:
         """Have the names that the lake has now.
@@ -64,7 +63,7 @@ class WorkingCopy:
         self._take_root({*names}.difference(_UNLISTED))
         self._head.take()
         at_once(self._take_folder, [*self._due(hours, {*folders})])
-        self._format = self._read(FORMAT_NAME)
+        self._own = self._read_own()
         self._began.touch()
         self._began_ns = self._began.stat().st_mtime_ns
 
@@ -79,9 +78,11 @@ class WorkingCopy:
         written, _ = quarantine.changes(self._began_ns)
         at_once(lambda path: quarantine.put(self._bucket, path), written)
         quarantine.save()
+        # First: one of them says which hours have no readings any more.
+        for name, data in self._read_own().items():
+            if self._own.get(name) != data:
+                self._bucket.put(name, data)
         at_once(self._put_folder, [*self._folders()])
-        if (data := self._read(FORMAT_NAME)) and data != self._format:
-            self._bucket.put(FORMAT_NAME, data)
         self._head.put()
         self._began.unlink()
         make_room(self._root, _tables())
@@ -139,9 +140,10 @@ class WorkingCopy:
         if written or removed:
             folder.save()
 
-    def _read(self, name: str) -> bytes | None:
-        path = self._root / name
-        return path.read_bytes() if path.exists() else None
+    def _read_own(self) -> dict[str, bytes]:
+        """Return the files of the lake's folder itself."""
+        files = (p for p in self._root.iterdir() if p.is_file() and p.name[0] != ".")
+        return {path.name: path.read_bytes() for path in files if path.name not in _UNLISTED}
 
 
 def _tables() -> list[str]:
