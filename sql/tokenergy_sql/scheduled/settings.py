@@ -174,16 +174,16 @@ def settle(params: Mapping[str, Any], place: str | None, hour: datetime) -> dict
         "window_us": parse_window(params["window"]),
         "device": params["device"],
         "site": params["site"],
-        "report": params["report"] or f"{root}-report/index.html",
+        "report": params["report"] or report_of(root, "index.html"),
         "report_hours": params["report_hours"],
     }
 
 
 def root_of(place: str | None, site: str | None) -> str:
-    """Return the absolute path of a lake, and see that the lake and the site file can be used.
+    """Return the absolute path or the URL of a lake, and see that it and the site file can be used.
 
     Args:
-        place: path of the lake.
+        place: path or URL of the lake.
         site: path of the site file; the lake's own if None.
 
     Raises:
@@ -193,15 +193,33 @@ def root_of(place: str | None, site: str | None) -> str:
 
     from tokenergy_collectors.lake import Lake
     from tokenergy_sql.index.site import load_site
+    from tokenergy_sql.workcopy.working import on_lake, url_in
 
     if not place:
         raise UserError(
-            "no lake: expected its path in the parameter lake, the Variable tokenergy_lake "
+            "no lake: expected its path or URL in the parameter lake, the Variable tokenergy_lake "
             "or the environment variable TOKENERGY_LAKE"
         )
-    root = Lake(place).root.resolve()
-    load_site(Path(site) if site else None, root)
-    return str(root)
+
+    def look(folder: Path) -> Path:
+        load_site(Path(site) if site else None, folder)
+        return Lake(folder).root.resolve()
+
+    root = on_lake(place, look, ())
+    return url_in(place) or str(root)
+
+
+def report_of(root: str, name: str) -> str:
+    """Return where a report goes by default: beside a lake's folder, or into its store.
+
+    Args:
+        root: absolute path or URL of the lake.
+        name: of the page.
+    """
+    from tokenergy_sql.workcopy.copy import REPORT
+    from tokenergy_sql.workcopy.working import url_in
+
+    return f"{REPORT}/{name}" if url_in(root) else f"{root}-report/{name}"
 
 
 def complete_until(now: datetime, delay: timedelta) -> datetime:

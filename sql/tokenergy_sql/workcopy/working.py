@@ -7,6 +7,7 @@ on what they published.
 
 from __future__ import annotations
 
+import errno
 import random
 import re
 import time
@@ -69,4 +70,5 @@ def on_lake(place: str | Path, task: Callable[[Path], T], hours: Iterable[int] |
                 return result
         # The others are in the same place: not all should come back at once.
         time.sleep(random.uniform(0, _WAIT_S * (attempt + 1)))  # noqa: S311 - no secret
-    raise UserError(f"lake {url}: others published each of {_ATTEMPTS} times; try again") from last
+    busy = BlockingIOError(errno.EAGAIN, str(last))  # a scheduler tries again after that
+    raise UserError(f"lake {url}: others published each of {_ATTEMPTS} times; try again") from busy

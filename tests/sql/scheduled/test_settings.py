@@ -103,7 +103,7 @@ def test_settings_of_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["", None])
 def test_without_a_lake_it_says_where_it_looked(place: str | None) -> None:
-    with pytest.raises(UserError, match="no lake: expected its path in the parameter lake, the V"):
+    with pytest.raises(UserError, match="no lake: expected its path or URL in the parameter lake"):
         settle(PARAMS, place, at(8))
 
 
