@@ -89,7 +89,7 @@ class InputReader:
 
     def of_hour(self, hour_us: int) -> Inputs:
         """Return the digests of an hour's inputs."""
-        near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
+        near = around(hour_us)
         segments = self.lake.files("segment", [hour_us])
         first, end = np.searchsorted(self._usage_us, (hour_us, hour_us + 1))
         usage = self._usage.slice(first, end - first).to_pylist()
@@ -100,7 +100,7 @@ class InputReader:
         told = {"requests": _digest(requests)} if requests else {}
         return {
             **told,
-            "segments": _digest(self._of_file(path) for path in segments),
+            "segments": _digest(self.told_of(path) for path in segments),
             "state": _digest(self._names("state", near)),
             "clock": _digest(self._names("clock", near)),
             "tokens": _digest(
@@ -165,8 +165,8 @@ class InputReader:
         for facts in last.values():
             yield {**facts, "last": True}
 
-    def _of_file(self, path: Path) -> str:
-        """Return the digest of a file's bytes, from an earlier run if the file is unchanged."""
+    def told_of(self, path: Path) -> str:
+        """Return a file's name and a digest of its bytes, from an earlier run if unchanged."""
         name, stat = path.relative_to(self.lake.root).as_posix(), path.stat()
         size, mtime_ns, digest = self._file_digests.get(name, (None, None, ""))
         if (size, mtime_ns) != (stat.st_size, stat.st_mtime_ns):
@@ -174,6 +174,11 @@ class InputReader:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
             self._file_digests[name] = [stat.st_size, stat.st_mtime_ns, digest]
         return f"{name} {digest}"
+
+
+def around(hour_us: int) -> list[int]:
+    """Return the starts of an hour and of the two beside it, microseconds UTC."""
+    return [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
 
 
 def device_rows(rows: list[dict[str, Any]], hour_us: int) -> list[dict[str, Any]]:
