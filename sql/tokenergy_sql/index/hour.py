@@ -69,7 +69,7 @@ def derive_hour(
     with prepared(reader.lake, hour_us, reader.held, reader.devices, calibration, digest) as con:
         modelrun.create_site(con, reader.history.at(hour_us))
         if groups:
-            tasks = tasks_of(con, reader.lake, hour_us, groups, reader.told_of)
+            tasks = tasks_of(con, reader.lake, hour_us, groups, reader.digests)
             booked = joined(con, workers.parts(reader.lake.root, [*tasks]))
         else:
             booked = Booked.of(booking.ledger(con, reader.lake, hour_us))

@@ -24,7 +24,7 @@ from tokenergy_sql.index import modelrun, sitehistory
 from tokenergy_sql.index.calibration import create_calibration
 from tokenergy_sql.index.causes import TABLES_KEY, all_hours, causes_of, tables_of
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
-from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
+from tokenergy_sql.index.inputs import FileDigests, InputReader, Inputs, whole_digest
 from tokenergy_sql.index.jobrows import JobRows
 from tokenergy_sql.index.mending import lost_line, lost_nodes, mending, set_aside_damaged
 from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
@@ -213,7 +213,8 @@ def _reader(
         facts = run_model(con, "job_facts")
     jobs, kinds = facts["job_id"].to_pylist(), facts["workload"].to_pylist()
     workloads = dict(zip(jobs, kinds, strict=True))
-    return InputReader(lake, history, usage, held, workloads, index_version(), file_digests)
+    digests = FileDigests(lake.root, file_digests)
+    return InputReader(lake, history, usage, held, workloads, index_version(), digests)
 
 
 def _index_jobs(

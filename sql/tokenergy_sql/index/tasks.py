@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import node_of, parse_raw_name, show_hour
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.index.groups import Group
-from tokenergy_sql.index.inputs import around
+from tokenergy_sql.index.inputs import FileDigests, around
 from tokenergy_sql.index.modelrun import index_version
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def tasks_of(
     lake: Lake,
     hour_us: int,
     groups: Sequence[Group],
-    told_of: Callable[[Path], str],
+    digests: FileDigests,
 ) -> Iterator[Task]:
     """Yield a task for each group.
 
@@ -69,7 +69,7 @@ def tasks_of(
         lake: the lake.
         hour_us: start of the hour, microseconds UTC.
         groups: of the hour.
-        told_of: returns what identifies the bytes of a file of segments.
+        digests: of files of segments.
     """
     import pyarrow as pa
 
@@ -89,7 +89,7 @@ def tasks_of(
         of_group = tuple(
             path for path in states if (node := node_of(path)) in nodes or node not in known
         )
-        told = [told_of(path) for path in group.files]
+        told = [digests.told_of(path) for path in group.files]
         name = f"{show_hour(hour_us)}-{_digest(lake, told, of_group, tables)}"
         yield Task(hour_us, group.files, of_group, tables, name)
 

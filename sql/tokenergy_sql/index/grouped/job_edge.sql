@@ -4,5 +4,6 @@ SELECT job_edge.*
 FROM job_edge
 SEMI JOIN group_device USING (device_id)
 CROSS JOIN parameters
-WHERE cut_us BETWEEN
-    hour_us - us_per_second() AND hour_us + us_per_hour() + us_per_second()
+WHERE
+    cut_us >= hour_us - us_per_second()
+    AND cut_us <= hour_us + us_per_hour() + us_per_second()
