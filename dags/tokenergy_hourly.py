@@ -142,7 +142,9 @@ def shards(listed: list[list[str]]) -> list[dict[str, int]]:
     return shards_of(listed)
 
 
+# Tried again once: what it leaves the index books itself.
 @task(
+    retries=1,
     map_index_template="{{ task.op_kwargs['shard']['number'] }}",
     doc_md="Book a shard of a large hour beside the books, for `index` to put together.",
 )

@@ -146,7 +146,7 @@ def test_declares_the_pipeline(parsed: dict[str, Any]) -> None:
         "load_profile": ["aggregate", "settings"],
         "done": ["heal", "load_profile", "report"],
     }
-    assert parsed["retries"] == dict.fromkeys(TASKS, 4)
+    assert parsed["retries"] == dict.fromkeys(TASKS, 4) | {"book": 1}
     assert parsed["policies"] == ["ByKindOfFault"]
     assert parsed["pools"] == dict.fromkeys(TASKS, "default_pool")
     assert parsed["outlets"] == {
@@ -293,6 +293,51 @@ def test_a_missing_lake_fails_with_one_line(ran: dict[str, Any]) -> None:
     failed["shared"] = "success"  # it waits for shards, and judges nothing
     assert ran["states"]["missing"] == failed
     assert "UserError: lake /nowhere/param: no such directory\n" in ran["printed"]
+
+
+@pytest.mark.e2e
+def test_shards_are_booked_by_tasks_and_a_failed_one_by_the_index(
+    airflow: Airflow, tmp_path: Path
+) -> None:
+    """Three nodes as three batches and groups; the second time shard 1 cannot be booked."""
+    raw = raw_lake(tmp_path / "raw")
+    lakes = [Lake(shutil.copytree(raw.root, tmp_path / name)) for name in ("tasks", "failed")]
+    expected = contents(built_by_hand(raw))
+    states, printed = script(
+        airflow,
+        """
+        import os
+        from datetime import UTC, datetime
+        from tokenergy_hourly import dag
+        from tokenergy_collectors.base.errors import UserError
+        from tokenergy_sql.index import groups
+        from tokenergy_sql.scheduled import booking
+        from tokenergy_transforms import batching
+        batching.split_nodes.__defaults__ = (16, 1)
+        groups.GROUP_ROWS = 1
+        by_itself = booking.book_shard
+        def failing(lake, site, hour_us, shard):
+            if shard["number"] == 1 and lake.root.name == "failed":
+                raise UserError("this shard fails")
+            return by_itself(lake, site, hour_us, shard)
+        booking.book_shard = failing
+        def run(name):
+            conf = {"lake": os.environ["LAKES"] + "/" + name}
+            day = datetime(2026, 1, 15, 8, ("tasks", "failed").index(name), tzinfo=UTC)
+            made = dag.test(logical_date=day, run_conf=conf)
+            return {f"{t.task_id} {t.map_index}": t.state for t in made.get_task_instances()}
+        tell([run("tasks"), run("failed")])
+        """,
+        LAKES=str(tmp_path),
+    )
+    booked = [[one[f"book {number}"] for number in range(3)] for one in states]
+    assert booked == [["success"] * 3, ["success", "failed", "success"]]
+    assert all(one["index -1"] == one["check -1"] == "success" for one in states)
+    assert printed.count(": 1 files of segments") == 5
+    for lake in lakes:
+        found = {path: data for path, (data, _) in contents(lake).items()}
+        assert found == {path: data for path, (data, _) in expected.items()}
+        assert not (lake.root / "books" / ".shards").exists()
 
 
 @pytest.mark.e2e

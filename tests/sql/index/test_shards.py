@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.support.lakes import HOUR_US
@@ -77,8 +77,9 @@ def tasks(lake: Lake, hour_us: int = EDGE_US - HOUR_US) -> list[Task]:
 
 
 @settings(
-    max_examples=5,
+    max_examples=4,
     deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a smaller seed is no smaller fleet
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(seed=st.integers(1, 10_000), rows=st.integers(1, 2_000), batch=st.integers(1, 300))
