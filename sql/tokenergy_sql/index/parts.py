@@ -9,7 +9,9 @@ from: a finished part is used again, and one of other inputs has another name.
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -26,6 +28,7 @@ from tokenergy_collectors.lake.published import FOLDER as BOOKS
 from tokenergy_sql.index import booking
 from tokenergy_sql.index.bookedrows import Booked, ledger_schema
 from tokenergy_sql.index.grouplake import GroupLake, opened
+from tokenergy_sql.index.inputs import FileDigests
 from tokenergy_sql.index.tasks import Task
 
 if TYPE_CHECKING:
@@ -105,23 +108,37 @@ def make_part(root: Path, task: Task) -> Part:
         task: of the group.
 
     Raises:
-        UserError: a file of segments is damaged, or the part cannot be written.
+        UserError: a file of segments is damaged, or was replaced meanwhile, or the part cannot be
+            written.
         duckdb.Error: a raw file is damaged inside; see `catalog.reading.heal`.
     """
     part = place_of(root, task)
     if is_there(root, task):
         return part
-    aside = part.folder.with_name(f".{task.name}.{os.getpid()}.tmp")
+    # Containers on a shared disk have the same process ids.
+    aside = part.folder.with_name(f".{task.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         make_folders(aside, _DEPTH)
         with scratch(aside):
             _write(aside, GroupLake(root, task), task)
+            _require_unchanged(root, task)
             _give_name(aside, part.folder)
     except OSError as error:
-        raise UserError(f"{aside}: cannot be written: {error.strerror or error}") from None
+        raise UserError(f"{aside}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return part
+
+
+def _require_unchanged(root: Path, task: Task) -> None:
+    """Return if the segments are still those that the part's name tells.
+
+    Raises:
+        BlockingIOError: another process has written them: the next try may get on.
+    """
+    digests = FileDigests(root, {})
+    if task.told != tuple(digests.told_of(path) for path in task.segments):
+        raise BlockingIOError(errno.EAGAIN, "its segments were replaced meanwhile; try again")
 
 
 def _give_name(aside: Path, folder: Path) -> None:

@@ -44,6 +44,7 @@ class Task:
     Attributes:
         hour_us: start of the hour, microseconds UTC.
         segments, states: the files to read.
+        told: what `FileDigests` tells of the segments.
         tables: rows of `TABLES`.
         name: tells the hour, and a digest of everything else.
     """
@@ -51,6 +52,7 @@ class Task:
     hour_us: int
     segments: tuple[Path, ...]
     states: tuple[Path, ...]
+    told: tuple[str, ...]
     tables: dict[str, pa.Table]
     name: str
 
@@ -89,9 +91,9 @@ def tasks_of(
         of_group = tuple(
             path for path in states if (node := node_of(path)) in nodes or node not in known
         )
-        told = [digests.told_of(path) for path in group.files]
+        told = tuple(digests.told_of(path) for path in group.files)
         name = f"{show_hour(hour_us)}-{_digest(lake, told, of_group, tables)}"
-        yield Task(hour_us, group.files, of_group, tables, name)
+        yield Task(hour_us, group.files, of_group, told, tables, name)
 
 
 def _select(table: str) -> str:

@@ -199,6 +199,24 @@ def test_a_stale_part_is_never_used(change: object, lake: Lake, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("small")
+def test_segments_that_change_while_they_are_booked_make_no_part(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = tasks(lake)[0]
+    by_itself = booking.ledger
+
+    def meanwhile(*given: object) -> object:
+        yield from by_itself(*given)
+        fewer_segments(lake)
+
+    monkeypatch.setattr(booking, "ledger", meanwhile)
+    with pytest.raises(UserError, match="its segments were replaced meanwhile") as caught:
+        make_part(lake.root, task)
+    assert isinstance(caught.value.__cause__, BlockingIOError)
+    assert [*folder(lake).iterdir()] == []
+
+
+@pytest.mark.usefixtures("small")
 def test_a_part_does_not_depend_on_what_comes_after_the_hour(lake: Lake) -> None:
     """A new reading of the next hour, and a running job that ends in it."""
     before = {task.name for task in tasks(lake)}
@@ -225,7 +243,7 @@ def test_a_killed_process_costs_its_part_alone(
         """Kill the first process that has begun a part."""
         while not killed and not over.wait(0.001):
             for aside in folder(lake).glob(".*.tmp"):
-                killed.append(int(aside.name.split(".")[-2]))
+                killed.append(int(aside.name.split(".")[-3]))
                 os.kill(killed[0], signal.SIGKILL)
                 return
 
@@ -267,7 +285,7 @@ def test_a_part_that_cannot_be_read_is_removed_and_the_next_run_is_whole(
 @pytest.mark.usefixtures("small")
 def test_parts_are_removed_when_they_are_old(lake: Lake) -> None:
     made = [make_part(lake.root, task).folder for task in tasks(lake)[:2]]
-    left = folder(lake) / f".{made[0].name}.1.tmp"
+    left = folder(lake) / f".{made[0].name}.1.abcd.tmp"
     left.mkdir()
     now = time.time()
     parts.remove_parts(lake.root, [])
