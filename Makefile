@@ -8,7 +8,7 @@ WORKERS ?= 3
 HISTORIES ?= 2000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-history bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -105,6 +105,9 @@ bench-tokens: .venv/dev.stamp ## compare token usage from a few points per hour 
 
 bench-scale: .venv/dev.stamp ## ledger and index of 1,000 GPUs for one and two days, and queries on them (long; 15 GB of disk)
 	$(BIN)/python -m benchmarks.scale --json build/bench-scale.json
+
+bench-shards: .venv/dev.stamp ## book an hour of 1,000 GPUs in 1, 4 and 16 shards: same bytes, time, memory (3 minutes)
+	$(BIN)/python -m benchmarks.shards
 
 bench-history: .venv/dev.stamp ## what an hour costs after a day, a week and a month of history (15 minutes)
 	$(BIN)/python -m benchmarks.history

@@ -133,6 +133,34 @@ def aggregate(settled: dict[str, Any], nodes: list[str]) -> None:
     print(done.line())
 
 
+# At the same time as `aggregate`: small fleets do not wait for it.
+@task(retry_policy=QUICK)
+def shards(listed: list[list[str]]) -> list[dict[str, int]]:
+    """Divide the booking of a large hour; a small one is left to `index` alone."""
+    from tokenergy_sql.scheduled.booking import shards_of
+
+    return shards_of(listed)
+
+
+# Tried again once: what it leaves the index books itself.
+@task(
+    retries=1,
+    map_index_template="{{ task.op_kwargs['shard']['number'] }}",
+    doc_md="Book a shard of a large hour beside the books, for `index` to put together.",
+)
+def book(settled: dict[str, Any], shard: dict[str, int]) -> None:
+    """Book a shard of a large hour beside the books, for `index` to put together."""
+    from pathlib import Path
+
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.index.site import load_site
+    from tokenergy_sql.scheduled.booking import book_shard
+
+    lake = Lake(settled["lake"])
+    site = load_site(Path(settled["site"]) if settled["site"] else None, lake.root)
+    book_shard(lake, site, settled["hour_us"], shard)
+
+
 # In parallel with the books, which do not need it. `none_failed`: it runs for an hour without data
 # too, to remove what an earlier run wrote for that hour.
 @task(trigger_rule="none_failed", pool=SCHEDULE.cuda_pool)
@@ -147,9 +175,9 @@ def load_profile(settled: dict[str, Any]) -> None:
     print(f"{done.groups} groups, {done.cells:,} cells ({done.backend})")
 
 
-# An hour without data has no aggregate task. It is indexed all the same, to remove what an earlier
-# run wrote for it. One at a time, because each run rebuilds the jobs' index over all hours, and the
-# DAG's `max_active_runs` does not limit the runs of a backfill.
+# An hour without data has no aggregate task, and a small one no `book`. It is indexed all the same,
+# to remove what an earlier run wrote for it. One at a time, because each run rebuilds the jobs'
+# index over all hours, and the DAG's `max_active_runs` does not limit the runs of a backfill.
 @task(trigger_rule="none_failed", max_active_tis_per_dag=1)
 def index(settled: dict[str, Any]) -> None:
     """Book the hour's energy, count its tokens and rebuild the jobs' index."""
@@ -219,11 +247,17 @@ with DAG(
     **RUNS,
 ) as dag:
     settled: Any = settings()  # at parse time not yet the dict, but a reference to it
-    healed, listed = heal(settled), batches(settled)
+    healed: Any = heal(settled)
+    listed: Any = batches(settled)
     aggregated = aggregate.partial(settled=settled).expand(nodes=listed)
     reported, profiled = report(settled), load_profile(settled)
     healed >> listed
-    aggregated >> index(settled) >> check(settled) >> reported
+    booked = book.partial(settled=settled).expand(shard=shards(listed))
+    # What a shard did not book the index books itself: it waits for the shards, however they end.
+    shared = EmptyOperator(task_id="shared", trigger_rule="all_done")
+    indexed = index(settled)
+    aggregated >> booked >> shared >> indexed
+    aggregated >> indexed >> check(settled) >> reported
     aggregated >> profiled
     # Only the last tasks decide what becomes of a run: this one, since `heal` is not among them.
     [healed, reported, profiled] >> EmptyOperator(task_id="done", trigger_rule="none_failed")

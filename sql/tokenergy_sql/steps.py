@@ -150,13 +150,18 @@ def print_profiles(root: Path, hours: list[int]) -> None:
 
 
 def index_hours(
-    root: Path, hours: list[int] | None, site_file: Path | None, rebuild_all: bool = False
+    root: Path,
+    hours: list[int] | None,
+    site_file: Path | None,
+    rebuild_all: bool = False,
+    shards: int = 1,
 ) -> Indexed:
     """Index the hours whose inputs have changed, of all hours or of the chosen ones.
 
     Segments that are older than their readings or job edges are aggregated first. `rebuild_all`
-    indexes unchanged hours too. With chosen hours, a remark counts the others that have newer
-    inputs: a job's index would add up old and new hours.
+    indexes unchanged hours too. `shards` processes share the booking of a large hour. With chosen
+    hours, a remark counts the others that have newer inputs: a job's index would add up old and new
+    hours.
 
     Raises:
         UserError: the site file cannot be read or has a bad value, or the lake has no such hour.
@@ -173,7 +178,12 @@ def index_hours(
         def show_progress(what: str) -> None:
             progress.update(task, description=f"index {what}")
 
-        done = index(lake, site, hours, show_progress, rebuild_all=rebuild_all, look_elsewhere=True)
+        done = index(
+            *(lake, site, hours, show_progress),
+            rebuild_all=rebuild_all,
+            look_elsewhere=True,
+            shards=shards,
+        )
     others = newer.other_hours(lake, done.newer, hours)
     return replace(done, remarks=[*done.remarks, *([newer.others_line(others)] if others else [])])
 

@@ -121,7 +121,7 @@ def parsed_otherwise(airflow: Airflow) -> dict[str, Any]:
 
 TASKS = (
     *("settings", "heal", "batches", "aggregate", "load_profile"),
-    *("index", "check", "report", "done"),
+    *("shards", "book", "shared", "index", "check", "report", "done"),
 )
 
 
@@ -137,13 +137,16 @@ def test_declares_the_pipeline(parsed: dict[str, Any]) -> None:
         "heal": ["settings"],
         "batches": ["heal", "settings"],
         "aggregate": ["batches", "settings"],
-        "index": ["aggregate", "settings"],
+        "shards": ["batches"],
+        "book": ["aggregate", "settings", "shards"],
+        "shared": ["book"],
+        "index": ["aggregate", "settings", "shared"],
         "check": ["index", "settings"],
         "report": ["check", "settings"],
         "load_profile": ["aggregate", "settings"],
         "done": ["heal", "load_profile", "report"],
     }
-    assert parsed["retries"] == dict.fromkeys(TASKS, 4)
+    assert parsed["retries"] == dict.fromkeys(TASKS, 4) | {"book": 1}
     assert parsed["policies"] == ["ByKindOfFault"]
     assert parsed["pools"] == dict.fromkeys(TASKS, "default_pool")
     assert parsed["outlets"] == {
@@ -152,7 +155,7 @@ def test_declares_the_pipeline(parsed: dict[str, Any]) -> None:
     }
     assert parsed["uris"] == [f"tokenergy://lake/{table}" for table in TABLES]
     assert parsed["owners"] == ["tokenergy"]
-    assert parsed["documented"] == sorted({*TASKS} - {"done"})
+    assert parsed["documented"] == sorted({*TASKS} - {"done", "shared"})
 
 
 def test_every_task_has_a_limit_and_tells_of_its_failure(parsed: dict[str, Any]) -> None:
@@ -256,7 +259,9 @@ def test_gives_what_the_packages_give(ran: dict[str, Any], tmp_path: Path) -> No
 
 @pytest.mark.e2e
 def test_again_it_writes_the_same_bytes(ran: dict[str, Any]) -> None:
-    assert set(ran["states"]["again"].values()) == {"success"}
+    states = ran["states"]["again"]
+    assert states.pop("book") == "skipped"  # one batch of nodes: no shards
+    assert set(states.values()) == {"success"}
     # Segments are of three nodes; servers without prompt counters have no phases.
     assert len(ran["first"]) == len(TABLES) + len(PROFILES) + 2 - len(PHASES)
     assert contents(Lake(ran["root"] / "lake")) == ran["first"]
@@ -269,6 +274,9 @@ def test_an_empty_hour_succeeds(ran: dict[str, Any]) -> None:
         "heal": "success",
         "batches": "success",
         "aggregate": "skipped",
+        "shards": "success",
+        "book": "skipped",
+        "shared": "success",
         "index": "success",
         "check": "success",
         "report": "skipped",
@@ -280,10 +288,56 @@ def test_an_empty_hour_succeeds(ran: dict[str, Any]) -> None:
 
 @pytest.mark.e2e
 def test_a_missing_lake_fails_with_one_line(ran: dict[str, Any]) -> None:
-    rest = ("heal", "batches", "aggregate", "index", "check", "report", "load_profile", "done")
+    rest = {*TASKS} - {"settings", "shared"}
     failed = {"settings": "failed", "run": "failed"} | dict.fromkeys(rest, "upstream_failed")
+    failed["shared"] = "success"  # it waits for shards, and judges nothing
     assert ran["states"]["missing"] == failed
     assert "UserError: lake /nowhere/param: no such directory\n" in ran["printed"]
+
+
+@pytest.mark.e2e
+def test_shards_are_booked_by_tasks_and_a_failed_one_by_the_index(
+    airflow: Airflow, tmp_path: Path
+) -> None:
+    """Three nodes as three batches and groups; the second time shard 1 cannot be booked."""
+    raw = raw_lake(tmp_path / "raw")
+    lakes = [Lake(shutil.copytree(raw.root, tmp_path / name)) for name in ("tasks", "failed")]
+    expected = contents(built_by_hand(raw))
+    states, printed = script(
+        airflow,
+        """
+        import os
+        from datetime import UTC, datetime
+        from tokenergy_hourly import dag
+        from tokenergy_collectors.base.errors import UserError
+        from tokenergy_sql.index import groups
+        from tokenergy_sql.scheduled import booking
+        from tokenergy_transforms import batching
+        batching.split_nodes.__defaults__ = (16, 1)
+        groups.GROUP_ROWS = 1
+        by_itself = booking.book_shard
+        def failing(lake, site, hour_us, shard):
+            if shard["number"] == 1 and lake.root.name == "failed":
+                raise UserError("this shard fails")
+            return by_itself(lake, site, hour_us, shard)
+        booking.book_shard = failing
+        def run(name):
+            conf = {"lake": os.environ["LAKES"] + "/" + name}
+            day = datetime(2026, 1, 15, 8, ("tasks", "failed").index(name), tzinfo=UTC)
+            made = dag.test(logical_date=day, run_conf=conf)
+            return {f"{t.task_id} {t.map_index}": t.state for t in made.get_task_instances()}
+        tell([run("tasks"), run("failed")])
+        """,
+        LAKES=str(tmp_path),
+    )
+    booked = [[one[f"book {number}"] for number in range(3)] for one in states]
+    assert booked == [["success"] * 3, ["success", "failed", "success"]]
+    assert all(one["index -1"] == one["check -1"] == "success" for one in states)
+    assert printed.count(": 1 files of segments") == 5
+    for lake in lakes:
+        found = {path: data for path, (data, _) in contents(lake).items()}
+        assert found == {path: data for path, (data, _) in expected.items()}
+        assert not (lake.root / "books" / ".shards").exists()
 
 
 @pytest.mark.e2e

@@ -1,14 +1,16 @@
 """Opens DuckDB, and names files to it: no other module calls `duckdb.connect` or quotes a path.
 
 In: the environment, or a path, or a name. Out: a connection that prints nothing, reckons in UTC,
-keeps to the cores of the process and stops at Ctrl-C; texts of SQL that mean exactly the path,
-identifier or string that was given.
+keeps to the cores and the memory that it may use, and stops at Ctrl-C; texts of SQL that mean
+exactly the path, identifier or string that was given.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,12 +29,17 @@ _FOLDERS: dict[str, int] = {}
 THREADS_VARIABLE = "TOKENERGY_SQL_THREADS"
 """Environment variable with the most threads that a DuckDB connection may use."""
 
+MEMORY_VARIABLE = "TOKENERGY_SQL_MEMORY"
+"""Environment variable with the most memory that a DuckDB connection may use, such as 4GiB."""
+
+_NUMBERS = itertools.count()
+
 
 def open_memory() -> duckdb.DuckDBPyConnection:
     """Return a connection to an empty database in memory.
 
     Raises:
-        UserError: see `threads`.
+        UserError: see `threads` and `memory_limit`.
     """
     import duckdb
 
@@ -44,6 +51,12 @@ def open_memory() -> duckdb.DuckDBPyConnection:
     # For an ASOF join of fewer rows than this, DuckDB compares each row with each. It goes by an
     # estimate, which a filter or a sum makes 0 of a million: the join then takes hours.
     con.execute("SET asof_loop_join_threshold = 0")
+    if limit := memory_limit():
+        con.execute(f"SET memory_limit = {literal(limit)}")
+        # Of each connection: the names of files in it are the same for all.
+        name = f"tokenergy-sql-{os.getpid()}-{next(_NUMBERS)}"
+        folder = Path(tempfile.gettempdir()) / name
+        con.execute(f"SET temp_directory = {literal(str(folder))}")
     interrupt.stops(con)
     return con
 
@@ -65,6 +78,21 @@ def threads() -> int:
         what = "is not a number of threads: give a whole number above 0, or unset it"
         raise UserError(f"${THREADS_VARIABLE}: {given!r} {what}")
     return min(cores, int(given))
+
+
+def memory_limit() -> str | None:
+    """Return the most memory that DuckDB may use; what it lacks it writes to a temporary folder.
+
+    Without a limit DuckDB takes up to 80 % of the machine's memory.
+
+    Raises:
+        UserError: the environment variable is no amount of memory.
+    """
+    given = os.environ.get(MEMORY_VARIABLE, "")
+    if given and not re.fullmatch(r"[1-9][0-9]{0,6}[MGT]iB", given, re.ASCII):
+        what = "is not an amount of memory: give one such as 800MiB or 4GiB, or unset it"
+        raise UserError(f"${MEMORY_VARIABLE}: {given!r} {what}")
+    return given or None
 
 
 def quoted(name: str) -> str:

@@ -1,5 +1,5 @@
 -- The ledger adds up to the meter on every device and hour, to the nanojoule; no time is left out.
--- fail, hourly
+-- fail, hourly, by device
 -- In: ledger, power, device, removed_hour. Out: the devices and hours in which it does not.
 --
 -- The meter is read again from the raw rows, by SQL that shares no code with the integration: the

@@ -1,5 +1,5 @@
 -- A device's segments leave no time out, and every segment's time is booked exactly once.
--- fail, hourly
+-- fail, hourly, by device
 -- In: segment, ledger. Out: the segments that are not, holes between segments, and ledger rows
 -- without a segment.
 --

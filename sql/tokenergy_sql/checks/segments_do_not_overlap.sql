@@ -1,5 +1,5 @@
 -- Segments of a device follow one another without overlap.
--- fail, hourly
+-- fail, hourly, by device
 -- In: segment. Out: the segments that overlap the next one, or have no length.
 SELECT
     device_id,

@@ -8,6 +8,9 @@ hourly    one hour at a time, whether hours are chosen or not
 touched   what the hours touched: the jobs that have a part in them, with all hours of those jobs;
           the notes of clocks around them. Everything if no hours are chosen
 whole     everything, whatever is chosen; none does now
+
+`by device` after `hourly`: it looks at one device after the other, so some can be checked at a time
+(see `slices.py`).
 """
 
 from __future__ import annotations
@@ -26,12 +29,14 @@ class Check(NamedTuple):
         title: what is true of a sound lake.
         fatal: whether rows are a failure, or else a warning.
         scope: see above.
+        by_device: whether it looks at one device after the other.
         text: SQL that selects the offending rows.
     """
 
     title: str
     fatal: bool
     scope: Scope
+    by_device: bool
     text: str
 
 
@@ -45,8 +50,10 @@ def checks_by_name() -> dict[str, Check]:
 
 def _parsed(text: str) -> Check:
     title, kind = (line.removeprefix("--").strip() for line in text.splitlines()[:2])
-    severity, scope = kind.split(", ")
+    severity, scope, *more = kind.split(", ")
     fatal = {"fail": True, "warn": False}[severity]
     if scope not in ("hourly", "touched", "whole"):
         raise ValueError(f"{scope!r} is no scope of a check")
-    return Check(title, fatal, cast("Scope", scope), text)
+    if more not in ([], ["by device"]):
+        raise ValueError(f"{more!r} says nothing of a check")
+    return Check(title, fatal, cast("Scope", scope), bool(more), text)

@@ -95,6 +95,12 @@ def index(
     rebuild_all: Annotated[
         bool, typer.Option("--all", help="Rebuild hours whose inputs have not changed, too.")
     ] = False,
+    shards: Annotated[
+        int,
+        typer.Option(
+            "--shards", metavar="N", min=1, help="Processes that share the booking of a large hour."
+        ),
+    ] = 1,
 ) -> None:
     """Build the energy ledger, the token usage and each job's energy per token.
 
@@ -102,14 +108,19 @@ def index(
     numbered revision: see `tokenergy revisions` and `tokenergy diff`. With --hour, says how many
     other hours have newer inputs.
 
+    An hour of more than about 580 GPUs is booked in groups of nodes, which bounds the memory. With
+    --shards, several processes book groups at the same time; each takes about 1 GiB and up to all
+    cores. The files are the same, byte for byte. A smaller hour is booked by one process.
+
     \b
     Examples:
       tokenergy index --lake ./lake
       tokenergy index --lake ./lake --hour 2026-01-15T08 --site site.toml
+      tokenergy index --lake ./lake --hour 2026-01-15T08 --shards 4
     """
     from tokenergy_sql import steps
 
-    indexed = steps.index_hours(lake, parse_hours(hour), site, rebuild_all)
+    indexed = steps.index_hours(lake, parse_hours(hour), site, rebuild_all, shards)
     typer.echo(f"index: {steps.summary(indexed)}")
     for remark in indexed.remarks:
         typer.echo(remark)

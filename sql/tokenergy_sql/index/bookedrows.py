@@ -6,6 +6,7 @@ caps.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,34 @@ class Piece:
     caps: pa.Table
 
 
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """The ledger of an hour, or of a group of its nodes.
+
+    Attributes:
+        ledger: its rows, in its order.
+        sums, caps: as in `Piece`, of all rows of `ledger` that were taken.
+    """
+
+    ledger: Iterator[pa.Table]
+    sums: list[pa.Table]
+    caps: list[pa.Table]
+
+    @classmethod
+    def of(cls, pieces: Iterable[Piece]) -> Booked:
+        """Return what pieces say together; they are taken as their rows are."""
+        sums = [LEDGER.schema().empty_table()]
+        caps = [caps_schema().empty_table()]
+
+        def ledger() -> Iterator[pa.Table]:
+            for piece in pieces:
+                sums.append(piece.sums.cast(sums[0].schema))
+                caps.append(piece.caps)
+                yield piece.ledger
+
+        return cls(ledger(), sums, caps)
+
+
 def caps_schema() -> pa.Schema:
     """Return the columns of `job_cap_part`, with plain texts."""
     import pyarrow as pa
@@ -46,6 +75,15 @@ def caps_schema() -> pa.Schema:
 
     over = {f"over_{cap}_{bound}_nj": pa.int64() for cap in CAPS for bound in ("low", "high")}
     return pa.schema({"job_id": pa.string(), "limited": pa.bool_(), **over})
+
+
+def ledger_schema() -> pa.Schema:
+    """Return the columns of a piece of the ledger: those of the contract, texts as dictionaries."""
+    import pyarrow as pa
+
+    texts = pa.dictionary(pa.int32(), pa.string())
+    fields = LEDGER.schema()
+    return pa.schema(f.with_type(texts) if f.type == pa.string() else f for f in fields)
 
 
 def piece_of(

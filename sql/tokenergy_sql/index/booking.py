@@ -1,7 +1,7 @@
 """Books one hour: passes what SQL decides to the compiled kernels, and their results back to SQL.
 
-In: a connection with the models' inputs, the hour's files of segments. Out: rows of `ledger`, in
-its order, in pieces of whole devices.
+In: a connection with the models' inputs, the hour's files of segments, or those of a group of its
+nodes. Out: rows of `ledger`, in its order, in pieces of whole devices.
 
 SQL decides by device, by edge and by tenure (`sensor_class`, `edge`, `claim`); the kernels of
 `tokenergy_transforms.booking` do the work for each of millions of segments. The tests compare them,
@@ -36,13 +36,17 @@ if TYPE_CHECKING:
 PIECE_ROWS = 1 << 18
 """Segments booked at a time, approximately."""
 
+LEFT = ("node_watched", "seen", "claim")
+"""Tables that booking leaves on the connection, for the models of the hour."""
+
 
 def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator[Piece]:
     """Yield the ledger of an hour, in its order.
 
     Args:
-        con: has the lake's tables, `parameters`, `sensor_class` and `job_activity`.
-        lake: the lake.
+        con: has `allocation`, `state`, `device_now`, `parameters`, `sensor_class`, `job_activity`
+            and `job_edge`; gets the tables of `LEFT`, and others.
+        lake: has the segments.
         hour_us: start of the hour.
 
     Raises:
@@ -56,7 +60,6 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     hour = read_hour(lake, hour_us)
     _create_table(con, "node_watched", **watched(hour))
     _create_table(con, "device_place", device_id=hour.devices, place=np.arange(len(hour.devices)))
-    con.execute(f"CREATE TEMP TABLE job_edge AS {model_text('job_edge')}")
     edges = _edges(con, len(hour.devices))
     blocks = find_blocks(hour, edges)
     sensors = _sensors(con)

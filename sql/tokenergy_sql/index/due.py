@@ -19,9 +19,10 @@ from tokenergy_collectors.lake.damage import damaged
 from tokenergy_collectors.lake.paths import hour_of_path, table_of
 from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
+from tokenergy_sql.index.causes import GONE, NEW, missing_tables
 from tokenergy_sql.index.healing import unmade
 from tokenergy_sql.index.mending import DERIVED, lost_nodes
-from tokenergy_sql.index.pipeline import GONE, NEW, missing_tables, stale
+from tokenergy_sql.index.pipeline import stale
 from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import worklist
 from tokenergy_transforms.inventory import Inventory, read_inventory

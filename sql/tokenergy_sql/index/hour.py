@@ -8,18 +8,23 @@ site's constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake, contract
-from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.index import booking, modelrun, phases
-from tokenergy_sql.index.bookedrows import caps_schema
-from tokenergy_sql.index.inputs import InputReader, device_rows
+from tokenergy_sql.index.bookedrows import Booked
+from tokenergy_sql.index.calibration import Calibration, create_calibration
+from tokenergy_sql.index.groups import groups_of
+from tokenergy_sql.index.inputs import InputReader, around, device_rows
+from tokenergy_sql.index.merging import joined
 from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
 from tokenergy_sql.index.models import model_text
+from tokenergy_sql.index.tasks import tasks_of
 from tokenergy_sql.index.tokens import Usage
+from tokenergy_sql.index.workers import Workers
 from tokenergy_sql.revisions.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -39,7 +44,12 @@ DERIVED_HERE: dict[str, list[int]] = {
 
 
 def derive_hour(
-    hour_us: int, digest: str, reader: InputReader, usage: Usage, record: Recorder
+    hour_us: int,
+    digest: str,
+    reader: InputReader,
+    usage: Usage,
+    record: Recorder,
+    workers: Workers,
 ) -> None:
     """Derive the tables of an hour and write them.
 
@@ -49,20 +59,21 @@ def derive_hour(
         reader: has the lake, the site's constants, the allocations and the devices.
         usage: token usage of all hours.
         record: writes the files.
+        workers: book the groups of a large hour.
 
     Raises:
         duckdb.Error: a file is damaged inside; see `catalog.reading.heal`.
     """
-    near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
-    near_tables = dict.fromkeys(("state", "tokens", "requests", "clock"), near)
-    hours = {**near_tables, "segment": [hour_us], "device": []}
-    with modelrun.connect(reader.lake, reader.held, {**hours, **DERIVED_HERE}) as con:
-        modelrun.create_parameters(con, hour_us, digest)
-        _create_devices(con, reader, hour_us)
-        modelrun.create_site(con, reader.history.at(hour_us), reader.history.site.calibration)
-        modelrun.build_activity(con)
-        build_model(con, "sensor_class")
-        by_hour = _book(con, reader.lake, hour_us, record)
+    calibration = reader.history.site.calibration
+    groups = groups_of(reader.lake, hour_us)
+    with prepared(reader.lake, hour_us, reader.held, reader.devices, calibration, digest) as con:
+        modelrun.create_site(con, reader.history.at(hour_us))
+        if groups:
+            tasks = tasks_of(con, reader.lake, hour_us, groups, reader.digests)
+            booked = joined(con, workers.parts(reader.lake.root, [*tasks]))
+        else:
+            booked = Booked.of(booking.ledger(con, reader.lake, hour_us))
+        by_hour = _write_ledger(con, reader.lake, hour_us, booked, record)
         record.write("ledger_hour", by_hour, hour_us)
         store_rows(con, "ledger_hour", by_hour)
         tokens = usage.of_hour(hour_us)
@@ -77,7 +88,7 @@ def derive_hour(
         for model in ("time_state", "job_time", "job_joint"):
             build_model(con, model)
         build_model(con, "job_hour_sums", "hour_sums")
-        modelrun.build_sums(con, told=bool(reader.lake.files("requests", near)))
+        modelrun.build_sums(con, told=bool(reader.lake.files("requests", around(hour_us))))
         record.write("job_hour_index", run_model(con, "indices"), hour_us)
         build_model(con, "job_caps")
         store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
@@ -86,22 +97,49 @@ def derive_hour(
         record.write("phase_role", phases.roles(con), hour_us)
 
 
-def _book(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int, record: Recorder) -> pa.Table:
+@contextmanager
+def prepared(
+    lake: Lake,
+    hour_us: int,
+    held: pa.Table,
+    devices: list[dict[str, Any]],
+    calibration: Calibration,
+    digest: str = "",
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection on which the segments of an hour can be booked.
+
+    Args:
+        lake: the lake.
+        hour_us: start of the hour, microseconds UTC.
+        held: `allocations(lake)`.
+        devices: all rows of `device`.
+        calibration: of the site's cards.
+        digest: of the hour's inputs, for derived rows.
+
+    Raises:
+        duckdb.Error: a file is damaged inside; see `catalog.reading.heal`.
+    """
+    near_tables = dict.fromkeys(("state", "tokens", "requests", "clock"), around(hour_us))
+    hours = {**near_tables, "segment": [hour_us], "device": []}
+    with modelrun.connect(lake, held, {**hours, **DERIVED_HERE}) as con:
+        modelrun.create_parameters(con, hour_us, digest)
+        _create_devices(con, devices, hour_us)
+        create_calibration(con, calibration)
+        modelrun.build_activity(con)
+        build_model(con, "sensor_class")
+        build_model(con, "job_edge")
+        yield con
+
+
+def _write_ledger(
+    con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int, booked: Booked, record: Recorder
+) -> pa.Table:
     """Write the ledger of an hour; return its rows of `ledger_hour`, and let models read it."""
     import pyarrow as pa
 
-    sums = [contract.LEDGER.schema().empty_table()]
-    caps = [caps_schema().empty_table()]
-
-    def pieces() -> Iterator[pa.Table]:
-        for piece in booking.ledger(con, lake, hour_us):
-            sums.append(piece.sums.cast(sums[0].schema))
-            caps.append(piece.caps)
-            yield piece.ledger
-
-    record.stream("ledger", pieces(), hour_us)
-    store_rows(con, "job_cap_part", pa.concat_tables(caps))
-    con.register("ledger", pa.concat_tables(sums))
+    record.stream("ledger", booked.ledger, hour_us)
+    store_rows(con, "job_cap_part", pa.concat_tables(booked.caps))
+    con.register("ledger", pa.concat_tables(booked.sums))
     by_hour = run_model(con, "ledger_hour")
     con.unregister("ledger")
     written = catalog.select_from(contract.LEDGER, lake.valid_files("ledger", [hour_us]))
@@ -109,11 +147,13 @@ def _book(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int, record: Reco
     return by_hour
 
 
-def _create_devices(con: duckdb.DuckDBPyConnection, reader: InputReader, hour_us: int) -> None:
+def _create_devices(
+    con: duckdb.DuckDBPyConnection, devices: list[dict[str, Any]], hour_us: int
+) -> None:
     """Create `device`, `device_now` and `device_at` as known by the end of an hour."""
     import pyarrow as pa
 
-    rows = device_rows(reader.devices, hour_us)
+    rows = device_rows(devices, hour_us)
     store_rows(con, "device", pa.Table.from_pylist(rows, schema=contract.DEVICE.schema()))
     for name in ("device_now", "device_at"):
         con.execute(views.definition(name).sql.replace("VIEW", "TEMP TABLE", 1))

@@ -45,6 +45,29 @@ _OF_ALLOCATIONS = ("job_id", "node", "device_id", "share_ppm", "mig_id", "share_
 """What an hour's models see of an allocation, besides its edges."""
 
 
+class FileDigests:
+    """Digests of files' bytes, each taken once as long as the file is unchanged.
+
+    Args:
+        root: folder of the lake.
+        known: of an earlier run: path -> [size, mtime_ns, digest]; updated.
+    """
+
+    def __init__(self, root: Path, known: dict[str, list[Any]]) -> None:
+        self._root, self._known = root, known
+
+    def told_of(self, path: Path) -> str:
+        """Return a file's name and the digest of its bytes."""
+        name, now = path.relative_to(self._root).as_posix(), stat_of(path)
+        size, mtime_ns, digest = self._known.get(name, (None, None, ""))
+        if (size, mtime_ns) != now:
+            present([path])
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
+            self._known[name] = [*now, digest]
+        return f"{name} {digest}"
+
+
 class InputReader:
     """Reads once what all hours have in common.
 
@@ -55,10 +78,10 @@ class InputReader:
         held: `allocations(lake)`.
         workloads: the workload of each job, by job_id.
         version: of models and contract.
-        file_digests: of an earlier run: path -> [size, mtime_ns, digest]; updated.
+        digests: of files of segments.
 
     Attributes:
-        lake, history, held: as given.
+        lake, history, held, digests: as given.
         devices: rows of `device`.
     """
 
@@ -70,10 +93,10 @@ class InputReader:
         held: pa.Table,
         workloads: dict[str, str],
         version: str,
-        file_digests: dict[str, list[Any]],
+        digests: FileDigests,
     ) -> None:
         self.lake, self.history, self._version = lake, history, version
-        self._file_digests, self._workloads = file_digests, workloads
+        self.digests, self._workloads = digests, workloads
         self.held = held
         self._start_us = held["start_us"].to_numpy()
         self._end_us = held["end_us"].fill_null(_NEVER_US).to_numpy()
@@ -90,7 +113,7 @@ class InputReader:
 
     def of_hour(self, hour_us: int) -> Inputs:
         """Return the digests of an hour's inputs."""
-        near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
+        near = around(hour_us)
         segments = self.lake.files("segment", [hour_us])
         first, end = np.searchsorted(self._usage_us, (hour_us, hour_us + 1))
         usage = self._usage.slice(first, end - first).to_pylist()
@@ -101,7 +124,7 @@ class InputReader:
         told = {"requests": _digest(requests)} if requests else {}
         return {
             **told,
-            "segments": _digest(self._of_file(path) for path in segments),
+            "segments": _digest(map(self.digests.told_of, segments)),
             "state": _digest(self._names("state", near)),
             "clock": _digest(self._names("clock", near)),
             "tokens": _digest(
@@ -166,16 +189,10 @@ class InputReader:
         for facts in last.values():
             yield {**facts, "last": True}
 
-    def _of_file(self, path: Path) -> str:
-        """Return the digest of a file's bytes, from an earlier run if the file is unchanged."""
-        name, now = path.relative_to(self.lake.root).as_posix(), stat_of(path)
-        size, mtime_ns, digest = self._file_digests.get(name, (None, None, ""))
-        if (size, mtime_ns) != now:
-            present([path])
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
-            self._file_digests[name] = [*now, digest]
-        return f"{name} {digest}"
+
+def around(hour_us: int) -> list[int]:
+    """Return the starts of an hour and of the two beside it, microseconds UTC."""
+    return [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
 
 
 def device_rows(rows: list[dict[str, Any]], hour_us: int) -> list[dict[str, Any]]:

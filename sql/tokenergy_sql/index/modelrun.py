@@ -16,7 +16,7 @@ from tokenergy_collectors import __version__
 from tokenergy_collectors.lake import Lake, contract
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.duck import quoted
-from tokenergy_sql.index import calibration, tokencurves
+from tokenergy_sql.index import tokencurves
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.site import Constants
 
@@ -66,11 +66,8 @@ def create_parameters(con: duckdb.DuckDBPyConnection, hour_us: int, digest: str)
     )
 
 
-def create_site(
-    con: duckdb.DuckDBPyConnection, constants: Constants, calibrated: calibration.Calibration
-) -> None:
-    """Create the tables of an hour's constants: `site`, `site_node`, `slo`, `calibration`."""
-    calibration.create_calibration(con, calibrated)
+def create_site(con: duckdb.DuckDBPyConnection, constants: Constants) -> None:
+    """Create the tables of an hour's constants: `site`, `site_node`, `slo`."""
     con.execute(
         "CREATE TEMP TABLE site AS SELECT $1::BIGINT AS pue_ppm, $2::BIGINT AS host_mw",
         [constants.pue_ppm, constants.host_mw],

@@ -15,21 +15,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.absent import there, url_of
+from tokenergy_collectors.lake.absent import url_of
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.version import write_format
 from tokenergy_sql.catalog.file import unusable, write_catalog
 from tokenergy_sql.catalog.reading import heal
 from tokenergy_sql.index import modelrun, sitehistory
+from tokenergy_sql.index.calibration import create_calibration
+from tokenergy_sql.index.causes import TABLES_KEY, all_hours, causes_of, tables_of
 from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
-from tokenergy_sql.index.inputs import InputReader, Inputs, whole_digest
+from tokenergy_sql.index.inputs import FileDigests, InputReader, Inputs, whole_digest
 from tokenergy_sql.index.jobrows import JobRows
 from tokenergy_sql.index.mending import lost_line, lost_nodes, mending, set_aside_damaged
 from tokenergy_sql.index.modelrun import build_model, index_version, run_model, store_rows
+from tokenergy_sql.index.parts import remove_parts
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.index.sitehistory import SiteHistory, site_digest
 from tokenergy_sql.index.tokens import Usage
+from tokenergy_sql.index.workers import Workers, workers
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.recorder import Recorder, recording
 
@@ -37,15 +41,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _LOG = logging.getLogger(__name__)
-
-_TABLES_KEY = "made"
-"""Key, among the inputs recorded of an hour, of the tables that have a file of it."""
-
-GONE = "gone"
-"""Cause of an hour that lost a derived file, while its inputs are what they were."""
-
-NEW = "new"
-"""Cause of an hour that is derived for the first time."""
 
 Progress = Callable[[str], None]
 
@@ -83,6 +78,7 @@ def index(
     rebuild_all: bool = False,
     look_elsewhere: bool = False,
     catalog: bool = True,
+    shards: int = 1,
 ) -> Indexed:
     """Derive the tables of those hours whose inputs have changed, and the jobs' index.
 
@@ -97,22 +93,25 @@ def index(
         rebuild_all: derive the hours whether or not their inputs have changed.
         look_elsewhere: find which of the other hours have inputs that have changed.
         catalog: write `catalog.duckdb` too, for other clients.
+        shards: how many processes share the booking of a large hour.
     """
     so_far = _SoFar({}, [])
-    options = _Options(rebuild_all, look_elsewhere, catalog)
-    run = partial(_index, lake, site, progress, options, so_far)
-    done = mending(lake, hours, run, so_far.set_aside)
+    with workers(shards) as found:
+        options = _Options(rebuild_all, look_elsewhere, catalog, found)
+        run = partial(_index, lake, site, progress, options, so_far)
+        done = mending(lake, hours, run, so_far.set_aside)
     names = {path.relative_to(lake.root).as_posix() for path in so_far.set_aside}
     return replace(done, set_aside=tuple(sorted(names)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """As `index` takes them."""
+    """As `index` takes them; with its workers."""
 
     rebuild_all: bool
     look_elsewhere: bool
     catalog: bool
+    workers: Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +144,22 @@ def _index(
         recorded = record.recorded.hours
         history = SiteHistory(site, recorded, record.recorded.constants)
         reader = _reader(lake, history, usage, held, record.recorded.files)
-        examined = sorted(_all_hours(lake, usage.rows) if hours is None else set(hours))
+        examined = sorted(all_hours(lake, usage.rows) if hours is None else set(hours))
         for hour in examined:
             inputs = reader.of_hour(hour)
-            changed = _causes(lake, hour, recorded.get(hour), inputs)
+            changed = causes_of(lake, hour, recorded.get(hour), inputs)
             lost = lost_nodes(lake, hour) if hour in recorded else []
             if lost:
                 record.drop_missing(hour)
             elif changed or options.rebuild_all:
                 progress(partition(hour))
-                made = _derive(hour, inputs, reader, usage, record)
+                made = _derive(hour, inputs, reader, usage, record, options.workers)
                 causes[hour] = changed
                 record.derived(hour, changed, made, history.named(made))
-        others = _all_hours(lake, usage.rows).difference(examined) if options.look_elsewhere else ()
-        newer = [o for o in sorted(others) if _causes(lake, o, recorded.get(o), reader.of_hour(o))]
+        others = all_hours(lake, usage.rows).difference(examined) if options.look_elsewhere else ()
+        newer = [
+            o for o in sorted(others) if causes_of(lake, o, recorded.get(o), reader.of_hour(o))
+        ]
         rows, jobs = heal(lake, partial(_index_jobs, lake, history, held, usage, record))
         constants = history.name_known(recorded)
         record.recorded.constants.clear()
@@ -166,6 +167,7 @@ def _index(
         write_format(lake.root)
         revision = record.publish()
         rows.remember()
+        remove_parts(lake.root, examined)
         if options.catalog:
             _write_catalog(lake, held)
     remarks = history.remarks({row["node"] for row in reader.devices})
@@ -174,15 +176,20 @@ def _index(
 
 
 def _derive(
-    hour: int, inputs: Inputs, reader: InputReader, usage: Usage, record: Recorder
+    hour: int,
+    inputs: Inputs,
+    reader: InputReader,
+    usage: Usage,
+    record: Recorder,
+    workers: Workers,
 ) -> Inputs:
     """Derive an hour; return what is recorded of it."""
     lake, history = reader.lake, reader.history
-    derive = partial(derive_hour, hour, whole_digest(inputs), reader, usage, record)
+    derive = partial(derive_hour, hour, whole_digest(inputs), reader, usage, record, workers)
     heal(lake, derive)
     return {
         **inputs,
-        _TABLES_KEY: _tables_of(lake, hour),
+        TABLES_KEY: tables_of(lake, hour),
         sitehistory.KEY: history.name_of(hour),
     }
 
@@ -197,38 +204,6 @@ def _write_catalog(lake: Lake, held: pa.Table) -> None:
         write_catalog(lake, held)
 
 
-def _all_hours(lake: Lake, usage: pa.Table) -> set[int]:
-    """Return the hours that have segments or tokens, and those that were derived before.
-
-    Tokens between the start of a server and its first reading are known only as a sum over all the
-    time: hours before the first record of the lake are not derived for them.
-    """
-    read = [hour for table in ("power", "tokens", "segment") for hour in lake.hours(table)]
-    first_us, last_us = min(read, default=0), max(read, default=-1)
-    found = {hour for hour in usage["hour_us"].to_pylist() if first_us <= hour <= last_us}
-    for table in ("segment", "ledger", "ledger_hour", "token_usage", "job_hour_index"):
-        found |= set(lake.hours(table))
-    return found
-
-
-def _causes(lake: Lake, hour: int, before: Inputs | None, now: Inputs) -> list[str]:
-    """Return why an hour is stale, or nothing: see `Indexed.causes`."""
-    if before is None:
-        return [NEW]
-    kinds = {*before, *now} - {_TABLES_KEY, sitehistory.KEY}
-    changed = sorted(kind for kind in kinds if before.get(kind) != now.get(kind))
-    if not changed and _tables_of(lake, hour) != before.get(_TABLES_KEY):
-        changed = [GONE]
-    return [] if changed and lost_nodes(lake, hour) else changed
-
-
-def _tables_of(lake: Lake, hour: int) -> str:
-    """Return the derived tables that have a file of an hour, joined by a comma."""
-    tables = (table for table in revisions.REVISED_TABLES if table != "job_index")
-    found = ((table, lake.books.file(table, hour)) for table in tables)
-    return ",".join(table for table, path in found if path is not None and there(path))
-
-
 def _reader(
     lake: Lake,
     history: SiteHistory,
@@ -241,7 +216,8 @@ def _reader(
         facts = run_model(con, "job_facts")
     jobs, kinds = facts["job_id"].to_pylist(), facts["workload"].to_pylist()
     workloads = dict(zip(jobs, kinds, strict=True))
-    return InputReader(lake, history, usage, held, workloads, index_version(), file_digests)
+    digests = FileDigests(lake.root, file_digests)
+    return InputReader(lake, history, usage, held, workloads, index_version(), digests)
 
 
 def _index_jobs(
@@ -258,7 +234,8 @@ def _index_jobs(
         # For what is unknown beyond the derived hours; each of those has constants of its own.
         last_hour = max(lake.hours("node_hour"), default=0)
         constants, calibration = history.at(last_hour), history.site.calibration
-        modelrun.create_site(con, constants, calibration)
+        create_calibration(con, calibration)
+        modelrun.create_site(con, constants)
         store_rows(con, "booked_hour", pa.table({"hour_us": pa.array(sorted(booked), pa.int64())}))
         # As its files have it, which are as many as there are hours.
         store_rows(con, "token_usage", usage.of_hours(lake.hours("token_usage")))
@@ -268,16 +245,6 @@ def _index_jobs(
         build_model(con, "claim_beyond")
         rows = JobRows(lake, con, f"{index_version()} {site_digest(constants, calibration)}")
         return rows, rows.write(record)
-
-
-def missing_tables(lake: Lake, hours: Iterable[int]) -> dict[int, list[str]]:
-    """Return the derived tables that had a file of an hour when it was last derived, by hour."""
-    recorded = revisions.read_recorded(lake).hours
-    made = {hour: recorded.get(hour, {}).get(_TABLES_KEY, "").split(",") for hour in hours}
-    return {
-        hour: sorted({*tables}.difference(_tables_of(lake, hour).split(",")))
-        for hour, tables in made.items()
-    }
 
 
 def stale(lake: Lake, site: Site, hours: Iterable[int] | None = None) -> dict[int, list[str]]:
@@ -294,10 +261,10 @@ def stale(lake: Lake, site: Site, hours: Iterable[int] | None = None) -> dict[in
     recorded = found.hours
     history = SiteHistory(site, recorded, found.constants)
     reader = _reader(lake, history, usage, held, found.files)
-    known = _all_hours(lake, usage.rows)
+    known = all_hours(lake, usage.rows)
     wanted = known if hours is None else known.intersection(hours)
     causes = {
-        hour: _causes(lake, hour, recorded.get(hour), reader.of_hour(hour))
+        hour: causes_of(lake, hour, recorded.get(hour), reader.of_hour(hour))
         for hour in sorted(wanted)
     }
     return {hour: why for hour, why in causes.items() if why}

@@ -20,7 +20,6 @@ def ledger_by_sql(con: duckdb.DuckDBPyConnection) -> pa.Table:
         con: as `tokenergy_sql.index.booking.ledger` takes it.
     """
     texts = {
-        "job_edge": model_text("job_edge"),
         "block": (FOLDER / "block.sql").read_text(),
         "edge": model_text("edge"),
         "part": (FOLDER / "part.sql").read_text(),

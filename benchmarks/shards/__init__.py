@@ -1,0 +1,1 @@
+"""An hour of a large fleet, booked in shards: the same bytes, how long, how much memory."""
