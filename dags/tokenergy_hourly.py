@@ -31,6 +31,7 @@ from tokenergy_shared import (
     place_of,
 )
 
+from tokenergy_sql.scheduled.anywhere import anywhere
 from tokenergy_sql.scheduled.settings import hour_of_run, settle
 
 HEALED = AssetAlias("tokenergy_healed", group="tokenergy")
@@ -76,6 +77,7 @@ def settings(**context: Any) -> dict[str, Any]:
     outlets=[HEALED],
     pool=SCHEDULE.cuda_pool,
 )
+@anywhere
 def heal(settled: dict[str, Any], outlet_events: Any = None) -> list[int]:
     """Derive late, missed and damaged hours of the last days again, and check them."""
     from pathlib import Path
@@ -96,12 +98,13 @@ def heal(settled: dict[str, Any], outlet_events: Any = None) -> list[int]:
     if done.failed:
         raise AirflowFailException(f"healed hours fail their checks: {', '.join(done.failed)}")
     for hour, asset in itertools.product(done.names, ASSETS):
-        outlet_events[HEALED].add(asset, extra={"lake": settled["lake"], "hour": hour})
+        outlet_events[HEALED].add(asset, extra={"lake": settled["place"], "hour": hour})
     return done.hours
 
 
 # It waits for `heal`, however that ends, but not for settings that failed.
 @task(trigger_rule="all_done_min_one_success")
+@anywhere
 def batches(settled: dict[str, Any]) -> list[list[str]]:
     """Put the nodes that have readings of the hour into a few batches of about equal bytes."""
     from tokenergy_collectors.lake import Lake
@@ -117,6 +120,7 @@ def batches(settled: dict[str, Any]) -> list[list[str]]:
     doc_md="Integrate the readings of a batch of nodes into energy segments of the hour.",
     pool=SCHEDULE.cuda_pool,
 )
+@anywhere
 def aggregate(settled: dict[str, Any], nodes: list[str]) -> None:
     """Integrate the readings of a batch of nodes into energy segments of the hour."""
     from tokenergy_transforms.arrowmemory import take_from_system
@@ -148,6 +152,7 @@ def shards(listed: list[list[str]]) -> list[dict[str, int]]:
     map_index_template="{{ task.op_kwargs['shard']['number'] }}",
     doc_md="Book a shard of a large hour beside the books, for `index` to put together.",
 )
+@anywhere
 def book(settled: dict[str, Any], shard: dict[str, int]) -> None:
     """Book a shard of a large hour beside the books, for `index` to put together."""
     from pathlib import Path
@@ -164,6 +169,7 @@ def book(settled: dict[str, Any], shard: dict[str, int]) -> None:
 # In parallel with the books, which do not need it. `none_failed`: it runs for an hour without data
 # too, to remove what an earlier run wrote for that hour.
 @task(trigger_rule="none_failed", pool=SCHEDULE.cuda_pool)
+@anywhere
 def load_profile(settled: dict[str, Any]) -> None:
     """Write the load profiles and spectra of the hour's jobs, nodes, racks and sites."""
     from tokenergy_collectors.lake import Lake
@@ -179,6 +185,7 @@ def load_profile(settled: dict[str, Any]) -> None:
 # to remove what an earlier run wrote for it. One at a time, because each run rebuilds the jobs'
 # index over all hours, and the DAG's `max_active_runs` does not limit the runs of a backfill.
 @task(trigger_rule="none_failed", max_active_tis_per_dag=1)
+@anywhere
 def index(settled: dict[str, Any]) -> None:
     """Book the hour's energy, count its tokens and rebuild the jobs' index."""
     from pathlib import Path
@@ -194,6 +201,7 @@ def index(settled: dict[str, Any]) -> None:
 
 
 @task(outlets=ASSETS)
+@anywhere
 def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) -> None:
     """Check the books of the hour and its jobs; send asset events only if all checks pass.
 
@@ -218,13 +226,13 @@ def check(settled: dict[str, Any], ti: Any = None, outlet_events: Any = None) ->
             raise BusyError(f"{why}; another run is active, so this one will check again")
         raise AirflowFailException(why)
     for asset in ASSETS:
-        outlet_events[asset].extra = {"lake": settled["lake"], "hour": settled["hour"]}
+        outlet_events[asset].extra = {"lake": settled["place"], "hour": settled["hour"]}
 
 
 @task
+@anywhere
 def report(settled: dict[str, Any]) -> str:
     """Write the report of the latest hours and return its path."""
-    from pathlib import Path
 
     from tokenergy_collectors.lake import Lake
     from tokenergy_sql.report import build_report, last_hours
@@ -232,10 +240,11 @@ def report(settled: dict[str, Any]) -> str:
     lake = Lake(settled["lake"])
     if not lake.hours("ledger"):
         raise AirflowSkipException("nothing to report: the lake has no ledger yet")
-    out = Path(settled["report"])
+    out = lake.root / settled["report"]
     out.parent.mkdir(parents=True, exist_ok=True)
     hours, checked = last_hours(lake, settled["report_hours"]), [settled["hour_us"]]
-    return str(build_report(lake, out, hours=hours, check_hours=checked))
+    build_report(lake, out, hours=hours, check_hours=checked)
+    return str(settled["report"])
 
 
 with DAG(

@@ -17,6 +17,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 from airflow.sdk.exceptions import AirflowFailException
 from tokenergy_shared import LAKE, QUICK, ROWS_SHOWN, RUNS, SCHEDULE, place_of
 
+from tokenergy_sql.scheduled.anywhere import anywhere
 from tokenergy_sql.scheduled.quality.limits import texts_of
 
 LOOKS = {
@@ -77,6 +78,7 @@ def settings(**context: Any) -> dict[str, Any]:
 
 
 @task
+@anywhere
 def look(settled: dict[str, Any], name: str) -> None:
     """Take one of the looks; fail with the first findings as the reason."""
     from tokenergy_collectors.lake import Lake

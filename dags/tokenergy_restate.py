@@ -29,6 +29,8 @@ from tokenergy_shared import (
     place_of,
 )
 
+from tokenergy_sql.scheduled.anywhere import anywhere
+
 RESTATED = AssetAlias("tokenergy_restated", group="tokenergy")
 """Gets the events of hours that were restated, for the assets of the hourly DAG."""
 
@@ -82,6 +84,7 @@ def settings(**context: Any) -> dict[str, Any]:
 
 
 @task
+@anywhere
 def find(settled: dict[str, Any]) -> list[int]:
     """Find the hours of the span that are not up to date; end the run if there are none."""
     from pathlib import Path
@@ -100,6 +103,7 @@ def find(settled: dict[str, Any]) -> list[int]:
 
 # The books have a lock: of several runs, also of the hourly DAG, one changes them at a time.
 @task(execution_timeout=SCHEDULE.run_limit, max_active_tis_per_dag=1, pool=SCHEDULE.cuda_pool)
+@anywhere
 def derive(settled: dict[str, Any], found: list[int]) -> list[int]:
     """Derive these hours again; return those to check, with neighbours that depend on them."""
     from pathlib import Path
@@ -120,6 +124,7 @@ def derive(settled: dict[str, Any], found: list[int]) -> list[int]:
 
 
 @task(outlets=[RESTATED])
+@anywhere
 def check(settled: dict[str, Any], hours: list[int], outlet_events: Any = None) -> None:
     """Check the hours that were derived; send asset events of these alone, if all checks pass."""
     from tokenergy_collectors.lake import Lake
@@ -130,7 +135,7 @@ def check(settled: dict[str, Any], hours: list[int], outlet_events: Any = None) 
     if failed:
         raise AirflowFailException(f"restated hours fail their checks: {', '.join(failed)}")
     for hour, asset in itertools.product(map(show_hour, hours), ASSETS):
-        extra = {"lake": settled["lake"], "hour": hour, "reason": settled["reason"]}
+        extra = {"lake": settled["place"], "hour": hour, "reason": settled["reason"]}
         outlet_events[RESTATED].add(asset, extra=extra)
 
 
@@ -144,4 +149,4 @@ with DAG(
 ) as dag:
     settled: Any = settings()  # at parse time not yet the dict, but a reference to it
     # The same holds for what tasks return, which Airflow does not type as such.
-    check(settled, derive(settled, find(settled)))  # type: ignore[arg-type]
+    check(settled, derive(settled, find(settled)))

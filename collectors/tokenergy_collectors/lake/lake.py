@@ -63,9 +63,7 @@ class Lake:
 
     def __init__(self, root: str | Path, *, create: bool = False) -> None:
         if re.match(r"[a-z][a-z0-9+.-]*:/", str(root)):
-            raise UserError(
-                f"lake {root}: expected a local path, not an object store"
-            )
+            raise UserError(f"lake {root}: expected a local path, not an object store")
         self.root = Path(root)
         self._columns: dict[Path, frozenset[str]] = {}
         self._footers = Footers(self.root)

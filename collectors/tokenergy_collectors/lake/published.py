@@ -39,6 +39,9 @@ BOOKS = (
 FOLDER = "books"
 NAME = "published.json"
 
+SHARDS = f"{FOLDER}/.shards"
+"""What shards of an hour booked, until the hour is published: no reader looks there."""
+
 LEGACY = ""
 """The tag of a file of an earlier version."""
 

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.interrupt import scratch
+from tokenergy_collectors.lake.absent import present
 from tokenergy_collectors.lake.modes import make_file, make_folders
 from tokenergy_collectors.lake.paths import show_hour
-from tokenergy_collectors.lake.published import FOLDER as BOOKS
+from tokenergy_collectors.lake.published import SHARDS
 from tokenergy_sql.index import booking
 from tokenergy_sql.index.bookedrows import Booked, ledger_schema
 from tokenergy_sql.index.grouplake import GroupLake, opened
@@ -33,8 +34,6 @@ from tokenergy_sql.index.tasks import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-FOLDER = ".shards"
 
 BATCH_ROWS = 1 << 15
 """Rows of a batch: as much of each part is in memory while parts are merged."""
@@ -82,8 +81,10 @@ class Part:
     def _reader(self, name: str) -> Iterator[Any]:
         import pyarrow as pa
 
+        path = self.folder / f"{name}{_ENDING}"
+        present([path])
         try:
-            with pa.OSFile(str(self.folder / f"{name}{_ENDING}")) as file:
+            with pa.OSFile(str(path)) as file:
                 yield pa.ipc.open_stream(file)
         except (pa.ArrowInvalid, OSError) as error:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -92,7 +93,7 @@ class Part:
 
 def place_of(root: Path, task: Task) -> Part:
     """Return where the part of a task is, or will be."""
-    return Part(root / BOOKS / FOLDER / task.name)
+    return Part(root / SHARDS / task.name)
 
 
 def is_there(root: Path, task: Task) -> bool:
@@ -191,7 +192,7 @@ def _stream(path: Path, schema: pa.Schema) -> Iterator[Any]:
 def remove_asides(root: Path, tasks: Iterable[Task]) -> None:
     """Remove what processes that were killed left of some tasks."""
     for task in tasks:
-        for aside in (root / BOOKS / FOLDER).glob(f".{task.name}.*.tmp"):
+        for aside in (root / SHARDS).glob(f".{task.name}.*.tmp"):
             shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -202,7 +203,7 @@ def remove_parts(root: Path, hours: Iterable[int]) -> None:
         root: folder of the lake.
         hours: that were published, or need no parts; microseconds UTC.
     """
-    folder = root / BOOKS / FOLDER
+    folder = root / SHARDS
     if not folder.is_dir():
         return
     done = {show_hour(hour_us) for hour_us in hours}

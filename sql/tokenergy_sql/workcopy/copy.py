@@ -7,6 +7,7 @@ names and the bytes of what is read; and objects for what was written.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,9 +15,10 @@ from pathlib import Path
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import partition
-from tokenergy_collectors.lake.published import BOOKS
+from tokenergy_collectors.lake.published import BOOKS, SHARDS
 from tokenergy_collectors.lake.quarantine import QUARANTINE
 from tokenergy_collectors.objects.bucket import Bucket
+from tokenergy_sql.workcopy import shards
 from tokenergy_sql.workcopy.head import LEGACY_BOOKS, LIST, Head, at_once, write
 from tokenergy_sql.workcopy.room import make_room
 from tokenergy_sql.workcopy.tree import Folder, listed_folders, touched
@@ -118,22 +120,29 @@ class WorkingCopy:
             }
             yield from sorted(wanted | left)
         yield QUARANTINE
+        yield SHARDS
 
     def _take_folder(self, name: str) -> None:
-        Folder(self._root, name).take(self._bucket.below(f"{name}/"))
+        objects = self._bucket.below(f"{name}/")
+        if name == SHARDS:
+            self._bucket.remove(shards.left(objects, time.time_ns()))
+            objects = shards.whole(objects)
+        Folder(self._root, name).take(objects)
+        if name == SHARDS:
+            shards.remove_empty(self._root)
 
     def _folders(self) -> Iterator[str]:
         """Yield the folders in which a task may have written."""
         for table in _tables():
             here = (f"{table}/{path.name}" for path in (self._root / table).glob("date=*"))
             yield from sorted({*here, *listed_folders(self._root, table)})
-        if (self._root / REPORT).exists():
-            yield REPORT
+        yield SHARDS
+        yield REPORT
 
     def _put_folder(self, name: str) -> None:
         folder = Folder(self._root, name)
         written, removed = folder.changes(self._began_ns)
-        for path in written:
+        for path in shards.last(written) if name == SHARDS else written:
             folder.put(self._bucket, path)
         self._bucket.remove(removed)
         folder.drop(removed)

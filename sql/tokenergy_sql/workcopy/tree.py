@@ -75,23 +75,25 @@ class Folder:
         """
         written: list[Path] = []
         there: set[str] = set()
-        looked: list[str] = []
+        looked: set[Path] = set()
         for folder in _folders(self._base):
             if folder.stat().st_mtime_ns < since_ns:
                 continue
-            looked.append(f"{folder.relative_to(self._root).as_posix()}/")
+            looked.add(folder)
             for path in _own(folder):
                 name = path.relative_to(self._root).as_posix()
                 there.add(name)
                 known = self.known.get(name)
                 if not is_absent(path) and (known is None or not _is_same(path, known)):
                     written.append(path)
+        parents = {(self._root / name).parent for name in self.known}
+        looked |= {folder for folder in parents if not folder.is_dir()}
         removed = [
             name
             for name in self.known
-            if name not in there and f"{name.rpartition('/')[0]}/" in looked
+            if name not in there and (self._root / name).parent in looked
         ]
-        return written, removed
+        return sorted(written), removed
 
     def put(self, bucket: Bucket, path: Path) -> None:
         """Put a file of the folder into the store."""
@@ -157,8 +159,9 @@ def _is_same(path: Path, known: Known) -> bool:
 
 
 def _folders(base: Path) -> Iterator[Path]:
-    """Yield a folder and all below it."""
-    for folder, _, _ in os.walk(base):
+    """Yield a folder and all below it; a hidden one is of a writer that is at work or died."""
+    for folder, inside, _ in os.walk(base):
+        inside[:] = [name for name in inside if not name.startswith(".")]
         yield Path(folder)
 
 

@@ -22,6 +22,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import SEGMENT
+from tokenergy_collectors.lake.published import SHARDS
 from tokenergy_sql.index import booking, groups, parts
 from tokenergy_sql.index.groups import groups_of
 from tokenergy_sql.index.hour import prepared
@@ -39,7 +40,7 @@ HOURS = (EDGE_US - HOUR_US, EDGE_US)
 def indexed(lake: Lake, shards: int = 1) -> dict[str, dict[int, str]]:
     """Index a lake; return the digest of every file of the books."""
     index(lake, SITE, progress=lambda _: None, catalog=False, shards=shards)
-    assert not (lake.root / "books" / parts.FOLDER).exists()
+    assert not (lake.root / SHARDS).exists()
     return lake.books.latest().copied()
 
 
@@ -66,7 +67,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def folder(lake: Lake) -> Path:
-    return lake.root / "books" / parts.FOLDER
+    return lake.root / SHARDS
 
 
 def tasks(lake: Lake, hour_us: int = EDGE_US - HOUR_US) -> list[Task]:
