@@ -148,5 +148,4 @@ with DAG(
     **RUNS,
 ) as dag:
     settled: Any = settings()  # at parse time not yet the dict, but a reference to it
-    # The same holds for what tasks return, which Airflow does not type as such.
     check(settled, derive(settled, find(settled)))
