@@ -196,6 +196,7 @@ def test_is_parsed_without_heavy_imports(parsed: dict[str, Any]) -> None:
         "tokenergy_collectors.base.errors",
         "tokenergy_sql",
         "tokenergy_sql.scheduled",
+        "tokenergy_sql.scheduled.anywhere",
         "tokenergy_sql.scheduled.quality",
         "tokenergy_sql.scheduled.quality.limits",
         "tokenergy_sql.scheduled.settings",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.absent import stat_of
 from tokenergy_collectors.lake.paths import node_of
 from tokenergy_transforms.aggregate import Aggregator, worklist
 from tokenergy_transforms.choice import Device
@@ -64,7 +65,7 @@ def batches_of(lake: Lake, hour_us: int) -> list[list[str]]:
     sizes = Counter(dict.fromkeys((node for _, node in worklist(lake, [hour_us])), 0))
     for path in lake.files("power", [hour_us]):
         if node_of(path) in sizes:
-            sizes[node_of(path)] += path.stat().st_size
+            sizes[node_of(path)] += stat_of(path)[0]
     return split_nodes(sizes)
 
 

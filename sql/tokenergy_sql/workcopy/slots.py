@@ -13,7 +13,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
@@ -32,22 +32,30 @@ def slot(url: str) -> Iterator[Path]:
         UserError: the folder cannot be written.
     """
     base = _base() / hashlib.sha256(url.encode()).hexdigest()[:12]
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count():
-            with (base / f"{number}.lock").open("w") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                _prepare(base / str(number), url)
-                yield base / str(number)
-                return
-    except OSError as error:
-        if error.filename is None or not Path(error.filename).is_relative_to(base):
-            raise
-        why = f"{error.filename}: cannot be written: {error.strerror or error}"
-        raise UserError(f"{why}; {VARIABLE} says where working copies are") from error
+    with ExitStack() as stack:
+        try:
+            root = _free(base, stack)
+            _prepare(root, url)
+        except OSError as error:
+            why = f"{error.filename or base}: cannot be written: {error.strerror or error}"
+            raise UserError(f"{why}; {VARIABLE} says where working copies are") from error
+        yield root
+
+
+def _free(base: Path, stack: ExitStack) -> Path:
+    """Return the first folder that no process uses, locked until the stack is closed."""
+    base.mkdir(parents=True, exist_ok=True)
+    numbers = itertools.count()
+    while True:
+        number = next(numbers)
+        lock = (base / f"{number}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        stack.enter_context(lock)
+        return base / str(number)
 
 
 def _base() -> Path:
