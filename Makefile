@@ -45,7 +45,7 @@ e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the
 e2e-airflow-local: .venv/dev.stamp ## run a whole Airflow on SQLite: late and corrected hours, a breach, hung tasks (4 minutes)
 	@$(BIN)/python -m pytest tests/airflow_local -m e2e -rP
 
-e2e-kills: .venv/dev.stamp ## kill runs of the pipeline at random moments, beside readers and each other (7 minutes)
+e2e-kills: .venv/dev.stamp ## kill runs of the pipeline at random moments, in a folder and on S3 (10 minutes)
 	@$(BIN)/python -m pytest tests/kills -m e2e -rP
 
 e2e-slurm: .venv/dev.stamp ## run jobs in a real Slurm on emulated boards (1 minute; root, slurm-wlm, munge, gcc)

@@ -55,16 +55,17 @@ def declare(lake: Lake, pue: float) -> None:
     )
 
 
-def start(lake: Lake, *words: str) -> subprocess.Popen[bytes]:
-    """Start a command on a lake, in a process of its own that can be killed with its children."""
+def start(lake: Lake | str, *words: str) -> subprocess.Popen[bytes]:
+    """Start a command on a lake, or on the one at a URL, in a process that can be killed."""
     code = "import sys; from tokenergy_sql.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, *words, "--lake", str(lake.root)]
+    place = lake if isinstance(lake, str) else str(lake.root)
+    command = [sys.executable, "-c", code, *words, "--lake", place]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
 
 
-def run(lake: Lake, *words: str) -> str:
+def run(lake: Lake | str, *words: str) -> str:
     """Run a command to its end, which must be a good one; return what it printed."""
     with start(lake, *words) as process:
         said = process.communicate()[0].decode()
@@ -72,7 +73,7 @@ def run(lake: Lake, *words: str) -> str:
     return said
 
 
-def kill_often(lake: Lake, kills: int, longest_s: float, seed: int, *words: str) -> int:
+def kill_often(lake: Lake | str, kills: int, longest_s: float, seed: int, *words: str) -> int:
     """Start a command again and again, and kill it after a random time; return how often it was.
 
     A run that ends before is no kill; three of these in a row end it, since nothing is left to do.

@@ -20,7 +20,8 @@ from tokenergy_collectors.lake.quarantine import QUARANTINE
 from tokenergy_collectors.objects.bucket import Bucket
 from tokenergy_sql.workcopy import shards
 from tokenergy_sql.workcopy.head import LEGACY_BOOKS, LIST, Head, at_once, write
-from tokenergy_sql.workcopy.room import make_room
+from tokenergy_sql.workcopy.room import is_due, make_room
+from tokenergy_sql.workcopy.sweeping import sweep
 from tokenergy_sql.workcopy.tree import Folder, listed_folders, touched
 
 REPORT = "report"
@@ -87,7 +88,9 @@ class WorkingCopy:
         at_once(self._put_folder, [*self._folders()])
         self._head.put()
         self._began.unlink()
-        make_room(self._root, _tables())
+        if is_due(self._root):
+            make_room(self._root, _tables())
+            sweep(self._bucket, self._root)
 
     @property
     def _began(self) -> Path:

@@ -1,8 +1,8 @@
 """Keeps a working copy from filling its disk: gives up bytes that the store has too.
 
 In: a working copy after a task. Out: the same names, those that were fetched or written longest ago
-as links again, once all together have more than `$TOKENERGY_WORK_GB` (50 by default). It is looked
-at once a day at most, since each look goes through all names.
+as links again, once all together have more than `$TOKENERGY_WORK_GB` (50 by default). Each look
+goes through all names, so a copy is looked at once a day.
 """
 
 from __future__ import annotations
@@ -22,22 +22,31 @@ _DEFAULT_GB = 50.0
 _EVERY_S = 86_400
 
 
-def make_room(root: Path, tables: Iterable[str], *, now_s: float | None = None) -> int:
+def is_due(root: Path, now_s: float | None = None) -> bool:
+    """Return whether the last look at a copy was a day ago; the next one then is.
+
+    Args:
+        root: of the copy.
+        now_s: Unix time; the clock's if None.
+    """
+    looked, now_s = root / FOLDER / "looked", time.time() if now_s is None else now_s
+    if looked.exists() and now_s - looked.stat().st_mtime < _EVERY_S:
+        return False
+    looked.touch()
+    return True
+
+
+def make_room(root: Path, tables: Iterable[str]) -> int:
     """Give up the oldest bytes above the limit; return how many.
 
     Args:
         root: of a working copy whose task has ended: the store has all that is in it.
         tables: those whose folders are listed.
-        now_s: Unix time; the clock's if None.
 
     Raises:
         UserError: the limit is no number above 0.
     """
     limit = limit_bytes()
-    looked, now_s = root / FOLDER / "looked", time.time() if now_s is None else now_s
-    if looked.exists() and now_s - looked.stat().st_mtime < _EVERY_S:
-        return 0
-    looked.touch()
     names = (name for table in tables for name in listed_folders(root, table))
     folders = [Folder(root, name) for name in names]
     # When a file came into its folder: its own time is that of the object.

@@ -16,12 +16,13 @@ from tests.support.late import HOURS
 from tests.support.stored import StoredLake
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.absent import is_absent
+from tokenergy_collectors.lake.absent import bucket_of, is_absent
 from tokenergy_collectors.lake.quarantine import quarantined
 from tokenergy_collectors.objects import bucket as objects
 from tokenergy_sql import steps
 from tokenergy_sql.checks.checking import run_checks
-from tokenergy_sql.workcopy.room import limit_bytes, make_room
+from tokenergy_sql.workcopy.room import is_due, limit_bytes, make_room
+from tokenergy_sql.workcopy.sweeping import sweep
 from tokenergy_sql.workcopy.working import on_lake, url_in
 
 Make = Callable[[], StoredLake]
@@ -236,16 +237,28 @@ def test_bytes_above_the_limit_are_given_up_and_fetched_again(
     books(raw)
     (root,) = {on_lake(raw.url, lambda root: root)}
     tables = [*late.RAW, "segment", "load_profile", "load_spectrum"]
-    tomorrow = time.time() + 100_000
-    assert make_room(root, tables, now_s=tomorrow) == 0
+    assert make_room(root, tables) == 0
     monkeypatch.setenv("TOKENERGY_WORK_GB", "0.000001")
-    assert make_room(root, tables) == 0  # was looked at just now
-    assert make_room(root, tables, now_s=tomorrow) > 100_000
+    assert not is_due(root)  # was looked at just now
+    assert is_due(root, time.time() + 100_000)
+    assert make_room(root, tables) > 100_000
     left = [p for t in tables for p in (root / t).rglob("*.parquet") if not is_absent(p)]
     assert sum(path.stat().st_size for path in left) <= 1_000
     assert not on_lake(raw.url, lambda root: steps.index_hours(root, None, None)).causes
     rows = on_lake(raw.url, lambda root: Lake(root).read("power").num_rows)
     assert rows == whole.read("power").num_rows
+
+
+def test_files_of_the_books_that_nobody_names_are_swept(raw: StoredLake) -> None:
+    books(raw)
+    before = raw.derived()
+    stray = "books/ledger/date=2026-01-15/hour=08/ledger-0123456789abcdef.parquet"
+    raw.server.fs().pipe_file(f"tokenergy/{raw.name}/{stray}", b"of a writer that died")
+    (root,) = {on_lake(raw.url, lambda root: root)}
+    bucket = bucket_of(root)
+    assert sweep(bucket, root) == []  # it may still be published
+    assert sweep(bucket, root, left_s=0) == [stray]
+    assert raw.derived() == before
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "much", ""])
