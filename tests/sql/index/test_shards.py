@@ -94,7 +94,7 @@ def test_any_division_gives_the_same_bytes(
     shutil.rmtree(tmp_path, ignore_errors=True)
     lake = shard_fleet(tmp_path / "lake", seed)
     whole = indexed(copy(lake, tmp_path / "whole"))
-    assert len(whole["ledger"]) == len(HOURS)
+    assert {*whole["ledger"]} >= {*HOURS}
     with monkeypatch.context() as patched:
         patched.setattr(parts, "BATCH_ROWS", batch)
         for most in (1, rows):
