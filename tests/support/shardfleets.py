@@ -23,6 +23,19 @@ def seeds_of(seed: int) -> range:
     return range(first, first + NODES * NODES_OF, NODES_OF // 3)
 
 
+def _gauges_elsewhere(builder: LakeBuilder, boards: list[tuple[int, str, str]]) -> None:
+    """Gauges of boards on nodes of other groups: where one was seen, and where nothing else was."""
+    begin_us = EDGE_US - 300 * S
+    (_, _, first), (_, _, second), (_, last, _) = boards[0], boards[3], boards[-1]
+    builder.device(first, node=last, ts_us=begin_us - 60 * S, index=6)
+    for node, board in ((last, first), ("gauges alone", second)):
+        rows = [
+            {"ts_us": ts, "device_id": board, "sm_util": 80, "pids": [1]}
+            for ts in range(begin_us, EDGE_US + 300 * S, S)
+        ]
+        builder.add("state", rows, node)
+
+
 def shard_fleet(root: Path, seed: int, *, moves: bool = True) -> Lake:
     """Make a lake of 12 fleets on 4 nodes, two hours, with jobs over several nodes.
 
@@ -57,6 +70,7 @@ def shard_fleet(root: Path, seed: int, *, moves: bool = True) -> Lake:
             readings = [(ts, 300_000) for ts in range(at_us, at_us + 50 * S, S)]
             builder.power("GPU-moves", readings, node=where)
             builder.job("mover", "GPU-moves", at_us, at_us + 40 * S, node=where)
+    _gauges_elsewhere(builder, boards)
     found.write(builder)
     found.write_late(builder)
     list(Aggregator(builder.lake, S, "cpu").run(worklist(builder.lake)))

@@ -140,7 +140,9 @@ def _write_ledger(
     record.stream("ledger", booked.ledger, hour_us)
     store_rows(con, "job_cap_part", pa.concat_tables(booked.caps))
     con.register("ledger", pa.concat_tables(booked.sums))
-    by_hour = run_model(con, "ledger_hour")
+    # A board that moved may have the same account and job on two nodes: the table's order leaves
+    # open which comes first, and DuckDB's would depend on how the hour was divided.
+    by_hour = run_model(con, "ledger_hour").sort_by("node")
     con.unregister("ledger")
     written = catalog.select_from(contract.LEDGER, lake.valid_files("ledger", [hour_us]))
     con.execute(f"CREATE TEMP VIEW ledger AS {written}")

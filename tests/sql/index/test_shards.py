@@ -49,15 +49,20 @@ def copy(lake: Lake, root: Path) -> Lake:
     return Lake(shutil.copytree(lake.root, root))
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return shard_fleet(tmp_path / "lake", 0)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    return shard_fleet(tmp_path_factory.mktemp("made") / "lake", 0)
 
 
-@pytest.fixture
-def whole(lake: Lake, tmp_path: Path) -> dict[str, dict[int, str]]:
+@pytest.fixture(scope="module")
+def whole(made: Lake, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[int, str]]:
     """The books of the lake, booked at once."""
-    return indexed(copy(lake, tmp_path / "whole"))
+    return indexed(copy(made, tmp_path_factory.mktemp("whole") / "lake"))
+
+
+@pytest.fixture
+def lake(made: Lake, tmp_path: Path) -> Lake:
+    return copy(made, tmp_path / "lake")
 
 
 @pytest.fixture
@@ -90,7 +95,7 @@ def test_any_division_gives_the_same_bytes(
     shutil.rmtree(tmp_path, ignore_errors=True)
     lake = shard_fleet(tmp_path / "lake", seed)
     whole = indexed(copy(lake, tmp_path / "whole"))
-    assert len(whole["ledger"]) == len(HOURS)
+    assert {*whole["ledger"]} >= {*HOURS}
     with monkeypatch.context() as patched:
         patched.setattr(parts, "BATCH_ROWS", batch)
         for most in (1, rows):
