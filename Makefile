@@ -55,7 +55,7 @@ $(CLUSTER)/airflow.stamp: requirements/airflow.txt .venv/dev.stamp
 	@$(CLUSTER)/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-e2e-airflow-cluster: $(CLUSTER)/airflow.stamp ## run DAGs on PostgreSQL, Redis and two Celery workers, one of them killed; HOURS=24 (XX minutes; postgresql, redis-server)
+e2e-airflow-cluster: $(CLUSTER)/airflow.stamp ## run DAGs on PostgreSQL, Redis and two Celery workers, kill one (long; postgresql, redis-server)
 	@TOKENERGY_CLUSTER_HOURS=$(HOURS) $(BIN)/python -m pytest tests/airflow_cluster -m e2e -rP
 
 e2e-kills: .venv/dev.stamp ## kill runs of the pipeline at random moments, beside readers and each other (7 minutes)

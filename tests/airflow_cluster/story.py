@@ -12,7 +12,7 @@ from tests.airflow_cluster.fleet import Readings
 from tests.airflow_cluster.place import Place
 from tests.kills.week import run, strays
 from tests.support.airflow_cluster import Cluster
-from tests.support.airflow_server import DAG
+from tests.support.airflow_server import DAG, ENDED
 from tests.support.sinks import Webhook
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
@@ -57,6 +57,16 @@ class Story:
         self._minute += 1
         date = datetime.fromtimestamp(hour_us // 1_000_000 + 60 * self._minute, UTC)
         self.airflow.trigger(name, date, conf, dag)
+
+    def rest(self) -> None:
+        """Wait until no hourly run goes on, and let none begin: an hour may end at any moment."""
+        airflow = self.airflow
+        while True:
+            airflow.idle()
+            airflow.unpause(paused=True)
+            if all(one["state"] in ENDED for one in airflow.runs().values()):
+                return
+            airflow.unpause()
 
     def instances(self) -> list[dict[str, Any]]:
         """Return all instances of tasks of the hourly DAG that ran."""

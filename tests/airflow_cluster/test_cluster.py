@@ -106,7 +106,7 @@ def test_a_backfill_beside_the_schedule_gives_the_same_rows(story: Story, tmp_pa
         return found if found["completed_at"] else None
 
     airflow.wait_for("end of the backfill", backfilled)
-    airflow.idle()
+    story.rest()
     took_s = time.monotonic() - began_s
     cpu_s = {name: used_s - before[name] for name, used_s in airflow.cpu_s().items()}
     runs = airflow.runs()
@@ -172,6 +172,7 @@ def test_a_worker_is_killed_amid_a_restatement_and_hourly_runs(
         f"[site]\nhost_w = 500\n[[period]]\nfrom = {since:%Y-%m-%dT%H:%M:%SZ}\npue = 1.3\n",
     )
     before = story.place.revision()
+    airflow.unpause()
     airflow.unpause(dag=RESTATE)
     story.trigger("hourly", story.newer.hours[-1], heal_days=10)
     span = {"from": show_hour(past.hours[0]), "to": show_hour(story.newer.hours[-1])}
@@ -194,7 +195,7 @@ def test_a_worker_is_killed_amid_a_restatement_and_hourly_runs(
     for name, dag in both.items():
         states = airflow.finished(name, dag)
         assert states["run"] == "success", states
-    airflow.idle()
+    story.rest()
     for name, task in victims:
         again = airflow.tasks(name, both[name])[task]
         print(f"{name}.{task}: try {again['try_number']} {again['state']}")

@@ -75,10 +75,13 @@ class Cluster(AirflowServer):
         )
         self.health_port = free_port()
         api = f"http://127.0.0.1:{self.port}"
-        # A scheduler that makes its own keys would hide that it is not given those of the others.
-        for name in ("AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET"):
+        # In their place come those of the files in deploy/airflow.
+        for name in (
+            "AIRFLOW__API__SECRET_KEY",
+            "AIRFLOW__API_AUTH__JWT_SECRET",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS",
+        ):
             del self._environment[name]
-        del self._environment["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS"]
         self._environment |= {
             **settings()[0],
             **{
@@ -106,7 +109,7 @@ class Cluster(AirflowServer):
     def kill_worker(self, name: str) -> None:
         """End all processes of a worker at once, as if its host had lost its power."""
         sessions.kill(self._running.pop(name))
-        # The next one of this name has a file of its own: it is ready when that says so.
+        # The next one of this name has its own file, and is ready when that says so.
         (self.home / f"{name}.out").rename(self.home / f"{name}.killed.out")
 
     def worker_of(self, pid: int) -> str:
