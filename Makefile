@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TORCH := .venv-torch
+CLUSTER := .venv-cluster
 LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header
+# Past hours that the cluster fills.
+HOURS ?= 24
 # How many test files run at the same time: one more than two cores, since some tests wait.
 WORKERS ?= 3
 HISTORIES ?= 2000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -44,6 +47,16 @@ e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the
 
 e2e-airflow-local: .venv/dev.stamp ## run a whole Airflow on SQLite: late and corrected hours, a breach, hung tasks (4 minutes)
 	@$(BIN)/python -m pytest tests/airflow_local -m e2e -rP
+
+# What the image of deploy/airflow has: other packages than ours, so an environment of its own.
+$(CLUSTER)/airflow.stamp: requirements/airflow.txt .venv/dev.stamp
+	@echo "adding Airflow with Celery in $(CLUSTER) (once) ..."
+	@$(PYTHON) -m venv $(CLUSTER)
+	@$(CLUSTER)/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+e2e-airflow-cluster: $(CLUSTER)/airflow.stamp ## run DAGs on PostgreSQL, Redis and two Celery workers, kill one (long; postgresql, redis-server)
+	@TOKENERGY_CLUSTER_HOURS=$(HOURS) $(BIN)/python -m pytest tests/airflow_cluster -m e2e -rP
 
 e2e-kills: .venv/dev.stamp ## kill runs of the pipeline at random moments, in a folder and on S3 (10 minutes)
 	@$(BIN)/python -m pytest tests/kills -m e2e -rP
@@ -174,9 +187,9 @@ lock: .venv/dev.stamp ## update the locked versions in requirements/
 	$(LOCK) --extra kubernetes -c requirements/dev.txt pyproject.toml -o requirements/collect-kubernetes.txt
 	$(LOCK) --extra otel -c requirements/dev.txt pyproject.toml -o requirements/collect-otel.txt
 	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
-	$(LOCK) --extra analysis --extra airflow -c requirements/dev.txt \
+	$(LOCK) --extra analysis --extra airflow --extra s3 -c requirements/dev.txt \
 	  pyproject.toml requirements/airflow.in -o requirements/airflow.txt
-	$(LOCK) --extra analysis --extra airflow --extra gpu -c requirements/dev.txt \
+	$(LOCK) --extra analysis --extra airflow --extra gpu --extra s3 -c requirements/dev.txt \
 	  pyproject.toml requirements/airflow.in -o requirements/airflow-gpu.txt
 	$(LOCK) -c requirements/dev.txt requirements/llama.in -o requirements/llama.txt
 	$(LOCK) --overrides requirements/vllm-override.in --excludes requirements/vllm-exclude.in \
@@ -184,4 +197,4 @@ lock: .venv/dev.stamp ## update the locked versions in requirements/
 	$(LOCK) -c requirements/vllm.txt requirements/training.in -o requirements/training.txt
 
 clean: ## remove .venv, caches and demo-lake
-	rm -rf .venv .venv-torch .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake
+	rm -rf .venv .venv-cluster .venv-torch .pytest_cache .mypy_cache .ruff_cache .hypothesis demo-lake

@@ -15,11 +15,10 @@ import pytest
 import yaml
 
 from tests.support.airflow import DAGS
+from tests.support.deployment import DEPLOY, ROOT, compose, settings
 from tokenergy_sql.scheduled.quality.limits import DEFAULTS, VARIABLES, texts_of
 from tokenergy_sql.scheduled.settings import schedule_of
 
-ROOT = DAGS.parent
-DEPLOY = ROOT / "deploy" / "airflow"
 PARTS = ("api-server", "scheduler", "dag-processor", "triggerer", "worker-1", "worker-2")
 WORKERS = ("worker-1", "worker-2")
 
@@ -33,18 +32,6 @@ def variables_of_the_code() -> set[str]:
     files = (path for folder in _READ for path in (ROOT / folder).rglob("*.py"))
     found = {name for path in files for name in _NAME.findall(path.read_text("utf-8"))}
     return found | {*VARIABLES.values()}
-
-
-def settings() -> tuple[dict[str, str], set[str]]:
-    """The lines of the environment file that are set, and the names of the others."""
-    lines = (DEPLOY / "airflow.env").read_text("utf-8").splitlines()
-    given = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]", line))
-    unset = {match[1] for line in lines if (match := re.match(r"#([A-Z_]+)=", line))}
-    return given, unset
-
-
-def compose(name: str = "compose.yaml") -> dict[str, Any]:
-    return dict(yaml.safe_load((DEPLOY / name).read_text("utf-8")))
 
 
 def test_the_settings_are_those_that_the_code_reads_and_no_others() -> None:

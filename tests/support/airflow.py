@@ -14,9 +14,15 @@ DAGS = Path(__file__).parents[2] / "dags"
 
 @dataclass(frozen=True)
 class Airflow:
-    """An Airflow installation of its own, with its database in a temporary folder."""
+    """An Airflow installation of its own, with its database in a temporary folder.
+
+    Attributes:
+        home: its folder.
+        python: the Python of its environment.
+    """
 
     home: Path
+    python: str = sys.executable
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return the environment of its processes: ours, without the settings of another Airflow.
@@ -40,7 +46,7 @@ class Airflow:
     ) -> subprocess.CompletedProcess[str]:
         """Run Python with these arguments; return what came of it, both streams in stdout."""
         return subprocess.run(
-            [sys.executable, *arguments],
+            [self.python, *arguments],
             env=self.environment(env),
             cwd=self.home,
             stdout=subprocess.PIPE,

@@ -1,34 +1,42 @@
-"""A whole Airflow on SQLite: scheduler, dag processor and API server, processes on loopback."""
+"""A whole Airflow: scheduler, dag processor and API server, processes on loopback.
+
+As it is here, on SQLite and with the LocalExecutor; `airflow_cluster.Cluster` is one with workers.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.support import sessions
 from tests.support.airflow import Airflow
 
 DAG = "tokenergy_hourly"
 PATIENCE_S = 240
 """Longer than any step takes on a busy machine; whoever waits so long has failed."""
 
-_PARTS = {
+LOOK_EVERY_S = 0.2
+
+PARTS = {
     "api-server": ["api-server", "--host", "127.0.0.1", "--workers", "1"],
     "scheduler": ["scheduler"],
     "dag-processor": ["dag-processor"],
 }
+"""The commands of the processes."""
+
+ENDED = ("success", "failed")
+"""States of a run that is over."""
+
 T = TypeVar("T")
 
 
@@ -38,14 +46,20 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def wait_for(what: str, look: Callable[[], T | None], tell: Callable[[], str] = str) -> T:
+def wait_for(
+    what: str,
+    look: Callable[[], T | None],
+    tell: Callable[[], str] = str,
+    patience_s: float = PATIENCE_S,
+    every_s: float = LOOK_EVERY_S,
+) -> T:
     """Look until there is something to return; fail after a while, and say what was awaited."""
-    end_s = time.monotonic() + PATIENCE_S
+    end_s = time.monotonic() + patience_s
     while time.monotonic() < end_s:
         if found := look():
             return found
-        time.sleep(0.2)
-    raise AssertionError(f"no {what} after {PATIENCE_S} s\n{tell()}")
+        time.sleep(every_s)
+    raise AssertionError(f"no {what} after {patience_s} s\n{tell()}")
 
 
 class AirflowServer:
@@ -54,10 +68,20 @@ class AirflowServer:
     Args:
         home: an empty folder.
         environment: further variables of all processes.
+
+    Attributes:
+        home: the same folder.
+        logs: where the tasks' logs are.
+        port: of the API server.
     """
 
+    parts: Mapping[str, Sequence[str]] = PARTS
+    """The processes by name, and their commands."""
+
+    patience_s, look_every_s = PATIENCE_S, LOOK_EVERY_S
+
     def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
-        self.home, self.port = home, free_port()
+        self.home, self.logs, self.port = home, home / "logs", free_port()
         self._airflow = Airflow(home)
         self._environment = {
             "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{self.port}",
@@ -76,20 +100,37 @@ class AirflowServer:
 
     def start(self) -> None:
         """Make the database, start the processes and wait until they are healthy."""
-        done = self._airflow.run(["-m", "airflow", "db", "migrate"], self._environment)
-        assert done.returncode == 0, done.stdout
-        for part in _PARTS:
+        self._prepare()
+        for part in self.parts:
             self.start_part(part)
-        wait_for("healthy Airflow", self._healthy, self.output)
-        self._token = str(self._fetch("GET", "/auth/token")["access_token"])
-        wait_for("parsed DAG", lambda: self.ask("GET", f"/dags/{DAG}", missing=None), self.output)
+        self.wait_for("healthy Airflow", self._healthy)
+        self._token = self._login()
+        self.wait_for("parsed DAG", lambda: self.ask("GET", f"/dags/{DAG}", missing=None))
+
+    def _prepare(self) -> None:
+        self.command("db", "migrate")
+
+    def _login(self) -> str:
+        return str(self._fetch("GET", "/auth/token")["access_token"])
+
+    def command(self, *words: str) -> str:
+        """Run a command of Airflow to its end, which must be a good one; return what it printed."""
+        done = self._airflow.run(["-m", "airflow", *words], self._environment)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def _environment_of(self, part: str) -> dict[str, str]:
+        """Return further variables of one of the processes."""
+        del part
+        return {}
 
     def start_part(self, part: str, more: Mapping[str, str] | None = None) -> None:
         """Start one of the processes, with further variables of its environment."""
         log = self._files.enter_context((self.home / f"{part}.out").open("ab"))
+        variables = {**self._environment, **self._environment_of(part), **(more or {})}
         self._running[part] = subprocess.Popen(
-            [sys.executable, "-m", "airflow", *_PARTS[part]],
-            env=self._airflow.environment({**self._environment, **(more or {})}),
+            [self._airflow.python, "-m", "airflow", *self.parts[part]],
+            env=self._airflow.environment(variables),
             cwd=self.home,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -98,17 +139,7 @@ class AirflowServer:
 
     def stop_part(self, part: str) -> None:
         """Stop one of the processes and all that it started."""
-        process = self._running.pop(part)
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            # What it left behind is of its session: a stopped task does not hear a request to end.
-            for one in _session(process.pid):
-                os.kill(one, signal.SIGKILL)
-            process.wait()
+        sessions.end(self._running.pop(part))
 
     def restart(self, more: Mapping[str, str]) -> None:
         """Start what reads DAG files again, with further variables; wait until they are in use."""
@@ -122,14 +153,20 @@ class AirflowServer:
         def parsed() -> bool:
             return bool(self.ask("GET", f"/dags/{DAG}/details")["last_parsed"] != before)
 
-        wait_for("parsed DAG", parsed, self.output)
-        wait_for("healthy Airflow", self._healthy, self.output)
+        self.wait_for("parsed DAG", parsed)
+        self.wait_for("healthy Airflow", self._healthy)
 
     def stop(self) -> None:
         """Stop all processes."""
         with self._files:
             for part in [*self._running]:
                 self.stop_part(part)
+
+    def wait_for(
+        self, what: str, look: Callable[[], T | None], tell: Callable[[], str] | None = None
+    ) -> T:
+        """Look until there is something to return; a failure shows what the processes printed."""
+        return wait_for(what, look, tell or self.output, self.patience_s, self.look_every_s)
 
     def output(self) -> str:
         """Return the last lines of what the processes printed."""
@@ -166,63 +203,53 @@ class AirflowServer:
             for part in ("metadatabase", "scheduler", "dag_processor")
         )
 
-    def trigger(self, run: str, date: datetime, conf: Mapping[str, Any]) -> None:
+    def trigger(self, run: str, date: datetime, conf: Mapping[str, Any], dag: str = DAG) -> None:
         """Start a run of the hour that contains a date."""
         body = {"dag_run_id": run, "logical_date": date.isoformat(), "conf": dict(conf)}
-        self.ask("POST", f"/dags/{DAG}/dagRuns", body)
+        self.ask("POST", f"/dags/{dag}/dagRuns", body)
 
-    def unpause(self, paused: bool = False) -> None:
-        """Let the DAG run on its schedule, or not."""
-        self.ask("PATCH", f"/dags/{DAG}", {"is_paused": paused})
+    def unpause(self, paused: bool = False, dag: str = DAG) -> None:
+        """Let a DAG run on its schedule, or not."""
+        self.ask("PATCH", f"/dags/{dag}", {"is_paused": paused})
 
-    def runs(self) -> dict[str, dict[str, Any]]:
+    def runs(self, dag: str = DAG) -> dict[str, dict[str, Any]]:
         """Return all runs, by their id."""
-        found = self.ask("GET", f"/dags/{DAG}/dagRuns?limit=100")["dag_runs"]
+        found = self.ask("GET", f"/dags/{dag}/dagRuns?limit=100")["dag_runs"]
         return {run["dag_run_id"]: run for run in found}
 
-    def tasks(self, run: str) -> dict[str, dict[str, Any]]:
+    def tasks(self, run: str, dag: str = DAG) -> dict[str, dict[str, Any]]:
         """Return the tasks of a run, by their id; mapped ones with their number."""
-        found = self.ask("GET", f"/dags/{DAG}/dagRuns/{run}/taskInstances?limit=100")
+        found = self.ask("GET", f"/dags/{dag}/dagRuns/{run}/taskInstances?limit=100")
         return {
             one["task_id"] + (f"[{one['map_index']}]" if one["map_index"] >= 0 else ""): one
             for one in found["task_instances"]
         }
 
-    def finished(self, run: str) -> dict[str, str]:
+    def finished(self, run: str, dag: str = DAG) -> dict[str, str]:
         """Wait until a run has ended; return the state of each of its tasks, and of the run."""
 
         def ended() -> dict[str, str] | None:
-            state = self.runs().get(run, {}).get("state")
-            return None if state not in ("success", "failed") else self.states(run, state)
+            state = self.runs(dag).get(run, {}).get("state")
+            return None if state not in ENDED else self.states(run, state, dag)
 
-        return wait_for(f"end of {run}", ended, lambda: f"{self.states(run, '')}\n{self.output()}")
+        def tell() -> str:
+            return f"{self.states(run, '', dag)}\n{self.output()}"
+
+        return self.wait_for(f"end of {run}", ended, tell)
 
     def idle(self) -> None:
         """Wait until no run goes on: the schedule may have started one in between."""
 
         def ended() -> bool:
-            return all(run["state"] in ("success", "failed") for run in self.runs().values())
+            return all(run["state"] in ENDED for run in self.runs().values())
 
-        wait_for("end of all runs", ended, self.output)
+        self.wait_for("end of all runs", ended)
 
-    def states(self, run: str, state: str) -> dict[str, str]:
+    def states(self, run: str, state: str, dag: str = DAG) -> dict[str, str]:
         """Return the state of each task of a run, and the given one as that of the run."""
-        return {name: one["state"] for name, one in self.tasks(run).items()} | {"run": state}
+        return {name: one["state"] for name, one in self.tasks(run, dag).items()} | {"run": state}
 
-    def log(self, run: str, task: str) -> str:
+    def log(self, run: str, task: str, dag: str = DAG) -> str:
         """Return all that the log files of a task say, its tries one after the other."""
-        folder = self.home / "logs" / f"dag_id={DAG}" / f"run_id={run}" / f"task_id={task}"
+        folder = self.logs / f"dag_id={dag}" / f"run_id={run}" / f"task_id={task}"
         return "\n".join(path.read_text("utf-8") for path in sorted(folder.rglob("*.log")))
-
-
-def _session(leader: int) -> list[int]:
-    """Return the processes of a session that are still there."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == leader:
-            found.append(int(folder.name))
-    return found

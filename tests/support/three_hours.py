@@ -106,12 +106,9 @@ class ThreeHours:
         """Copy files into a lake: these, or all but the late ones."""
         late = {*self.late()}
         everything = (path for name in TABLES for path in self._lake.files(name))
-        for path in only if only is not None else (one for one in everything if one not in late):
-            assert node_of(path) in ("n1", "n2")
-            place = lake.root / path.relative_to(self._lake.root)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place.with_name(f".{place.name}"))
-            place.with_name(f".{place.name}").rename(place)
+        files = [*(only if only is not None else (one for one in everything if one not in late))]
+        assert {node_of(path) for path in files} <= {"n1", "n2"}
+        deliver(files, self._lake.root, lake.root)
 
     def correct(self, lake: Lake) -> None:
         """Add what a day later corrects: the short job ended five minutes earlier."""
@@ -121,3 +118,12 @@ class ThreeHours:
         end_us, later_us = latest["end_us"] - 5 * MINUTE_US, latest["recorded_us"] + 24 * HOUR_US
         row = {**latest, "end_us": end_us, "recorded_us": later_us}
         lake.append("jobs", pa.Table.from_pylist([row], schema=TABLES["jobs"].schema()), "n1")
+
+
+def deliver(files: Iterable[Path], source: Path, root: Path) -> None:
+    """Copy files of one lake into another, each at once or not at all, as an upload does."""
+    for path in files:
+        place = root / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place.with_name(f".{place.name}"))
+        place.with_name(f".{place.name}").rename(place)
