@@ -1,20 +1,23 @@
 """The lake: a folder of Parquet files, with a folder for each table and each hour.
 
 In: Arrow tables that fit the contract. Out: files `TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet`.
-Raw files have unique names and are never rewritten. Segments and load profiles are replaced whole.
-The books (ledger, index ...) are published: see `books`.
+Raw files have unique names and are never rewritten; many may be compacted into one: `compacted`.
+Segments and load profiles are replaced whole. The books (ledger, index ...) are published: `books`.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import packed, packedbooks
+from tokenergy_collectors.lake import compacted, packed, packedbooks
 from tokenergy_collectors.lake.arrays import digest_of, scalar, to_batch
 from tokenergy_collectors.lake.books import Books
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
@@ -30,6 +33,7 @@ from tokenergy_collectors.lake.paths import (
     node_of,
     partition,
     raw_name,
+    table_of,
 )
 from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.quarantine import MISSING, DamagedError, move_to_quarantine
@@ -86,14 +90,14 @@ class Lake:
         if table in BOOKS:
             return self.books.hours(table)
         folders = (self.root / table).glob(PARTITIONS)
-        hours = (hour_of_folder(folder) for folder in folders if any(_files_in(folder)))
+        hours = (hour_of_folder(folder) for folder in folders if _has_files(folder))
         return sorted(hour for hour in hours if hour is not None)
 
     def has(self, table: str) -> bool:
         """Return whether a table has any file."""
         if table in BOOKS:
             return bool(self.books.hours(table))
-        return any(any(_files_in(folder)) for folder in (self.root / table).glob(PARTITIONS))
+        return any(map(_has_files, (self.root / table).glob(PARTITIONS)))
 
     def files(
         self, table: str, hours: Iterable[int] | None = None, node: str | None = None
@@ -112,9 +116,36 @@ class Lake:
             folders: Iterator[Path] = base.glob(PARTITIONS)
         else:
             folders = (base / partition(hour) for hour in hours)
-        found = (path for folder in folders for path in _files_in(folder))
+        may_be = TABLES[table].layer == "raw" and compacted.has(self.root, table)
+        found = (
+            path
+            for folder in folders
+            for path in compacted.files_in(self.root, folder, may_be=may_be)
+        )
+        chosen = (p for p in found if node is None or node_of(p) == node)
         # As text: to compare paths part by part takes ten times as long, and the parts that may
-        # differ have one length in all of them.
+        # differ have one length in all of them. A compacted file may be in another folder for now.
+        return sorted(chosen, key=_in_table if may_be else str)
+
+    def sources(self, table: str, hours: Iterable[int], node: str | None = None) -> list[Path]:
+        """Return the files that the rows of a table came in, sorted by path.
+
+        They are its files, or were before they were compacted. What is derived from a table depends
+        on them, and not on whether they were compacted.
+
+        Args:
+            table: name of the table.
+            hours: starts of the hours (us UTC).
+            node: only files of this node; all nodes if None.
+        """
+        if TABLES[table].layer != "raw" or not compacted.has(self.root, table):
+            return self.files(table, hours, node)
+        folders = (self.root / table / partition(hour) for hour in hours)
+        found = (
+            folder / name
+            for folder in folders
+            for name in compacted.listing(self.root, folder).sources
+        )
         return sorted((p for p in found if node is None or node_of(p) == node), key=str)
 
     def nodes(self, table: str, hour_us: int) -> list[str]:
@@ -211,6 +242,9 @@ class Lake:
                     path.unlink(missing_ok=True)
                     again = packed.raw_files(self.root, path)
                     yield from self._read_all(again, spec, names, where)
+                elif compacted.is_pending(self.root, path):
+                    again = self._without(path, error)
+                    yield from self._read_all(again, spec, names, where)
                 else:
                     self._unreadable(path, spec, error)
 
@@ -233,16 +267,34 @@ class Lake:
         """
         spec = TABLES[table]
         found = []
-        for path in self._files_to_read(spec, hours, node):
+        left = deque(self._files_to_read(spec, hours, node))
+        while left:
+            path = left.popleft()
             try:
                 # Raw files never change; derived ones are replaced, or get damaged in a long run.
                 if path not in self._columns or spec.layer == "derived":
                     self._columns[path] = self._columns_of(path, spec)
                 found.append((path, self._columns[path]))
             except (BrokenFileError, FileNotFoundError) as error:
-                self._unreadable(path, spec, error)
+                if compacted.is_pending(self.root, path):
+                    left.extendleft(reversed(self._without(path, error)))
+                else:
+                    self._unreadable(path, spec, error)
         self._footers.save()
         return found
+
+    def _without(self, path: Path, error: Exception) -> list[Path]:
+        """Return what to read in place of a compacted file that has only its first place.
+
+        It is removed if it is broken.
+        """
+        beside = self.root.joinpath(*path.parts[-4:])
+        if beside.exists():  # it has got its second place meanwhile
+            return [beside]
+        again = compacted.sources_at(self.root, path)
+        if isinstance(error, BrokenFileError):
+            self.set_aside(path, str(error))
+        return again
 
     def _unreadable(self, path: Path, spec: Table, error: Exception) -> None:
         """Move a broken file to quarantine; pass over one that another process moved.
@@ -300,7 +352,15 @@ class Lake:
         self.set_aside(path, reason)
 
     def set_aside(self, path: Path, reason: str) -> None:
-        """Move a file of the lake that cannot be used to quarantine, and log a warning."""
+        """Move a file of the lake that cannot be used to quarantine, and log a warning.
+
+        A compacted file whose sources are still there is removed: they have its rows.
+        """
+        if compacted.is_pending(self.root, path):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            _LOG.warning("%s: %s; removed, the files that it was made from are read", path, reason)
+            return
         try:
             name = str(path.relative_to(self.root))
             outcome = f"moved to {move_to_quarantine(self.root, path, name, reason)}"
@@ -344,10 +404,16 @@ class Lake:
             first_us = pc.min(part[spec.time]).as_py()
             name = raw_name(node, first_us, tag or digest_of(part)[:12])
             path = self.root / table / partition(hour_us) / name
-            if not path.exists():
+            if not path.exists() and not self._is_compacted(path):
                 write_parquet(part, path, spec)
                 written.append(path)
         return written
+
+    def _is_compacted(self, path: Path) -> bool:
+        """Return whether a raw file of this name is part of a compacted one."""
+        return compacted.has(self.root, table_of(path)) and path.name in compacted.superseded(
+            self.root, path.parent
+        )
 
     def replace(self, table: str, rows: pa.Table, hour_us: int, name: str) -> Path:
         """Write the derived file `NAME.parquet` of an hour, replacing an older one.
@@ -416,12 +482,18 @@ def _between(spec: Table, between_us: tuple[int, int]) -> Any:
     return (pc.field(spec.time) >= first_us) & (pc.field(spec.time) < end_us)
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
-    """Yield the files of an hour folder, in any order; a glob takes several times as long."""
-    try:
+def _in_table(path: Path) -> list[str]:
+    """Return the text of a path below its table."""
+    return str(path).rsplit("/", 3)[1:]
+
+
+def _has_files(folder: Path) -> bool:
+    """Return whether a table has a file in an hour folder."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         # A hidden file is still being written, or its writer died.
-        for path in folder.iterdir():
-            if path.name.endswith(SUFFIX) and not path.name.startswith("."):
-                yield path
-    except (FileNotFoundError, NotADirectoryError):
-        return
+        names = (entry.name for entry in entries)
+        return any(
+            name.endswith(SUFFIX) and name[0] != "." and name != compacted.UNDER_WAY
+            for name in names
+        )
+    return False
