@@ -94,6 +94,44 @@ class Compacted:
     uploading: set[str] = field(default_factory=set)
     unfit: dict[str, str] = field(default_factory=dict)
 
+    def lines(self, *, dry_run: bool = False) -> list[str]:
+        """Return what was done, or would be, as text: at least one line."""
+        lines = []
+        if self.made:
+            sizes = _mib(self.source_bytes) if dry_run else _sizes(self)
+            would = "would become" if dry_run else "became"
+            lines.append(f"{self.sources:,} files {would} {self.made:,}, {sizes}")
+        if self.removed:
+            lines.append(f"{self.removed:,} files removed, {_mib(self.removed_bytes)}")
+        if self.before:
+            lines.append(f"{self.before:,} files before, {self.after:,} now")
+        if self.waiting:
+            lines.append(
+                f"{self.waiting:,} files were replaced; a run after the grace time removes them"
+            )
+        if self.uploading:
+            lines.append(
+                f"left alone: {_some(self.uploading)}, whose collector uploads its files from this "
+                "lake; compact the lake that they are uploaded to"
+            )
+        if self.unfit:
+            name, why = min(self.unfit.items())
+            lines.append(f"left alone: {len(self.unfit):,} files, for example {name}: {why}")
+        return lines or ["nothing to do"]
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
+
+
+def _sizes(done: Compacted) -> str:
+    return f"{_mib(done.source_bytes)} -> {_mib(done.made_bytes)}"
+
+
+def _some(names: Iterable[str]) -> str:
+    first, *others = sorted(names)
+    return f"{first} and {len(others)} more" if others else first
+
 
 def compact(
     lake: Lake,

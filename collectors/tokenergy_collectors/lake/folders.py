@@ -66,11 +66,7 @@ def days(root: Path, table: str) -> list[Day]:
         changed = _changed(f"{base}/{name}")
         known = noted.get(name)
         if known is None or known[0] != changed:
-            names = [
-                f"{hour}/{file}"
-                for hour in _folders(f"{base}/{name}", _HOURS)
-                for file in sorted(compacted.listing(root, root / table / name / hour).sources)
-            ]
+            names = sources(root, table, name)
             digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:32]
             known = [changed, len(names), digest]
             fresh = True
@@ -97,6 +93,21 @@ def files(root: Path, table: str, day: str) -> list[Path]:
         here = compacted.files_in(root, root / table / day / hour)
         found += sorted(here, key=lambda path: path.name)
     return found
+
+
+def sources(root: Path, table: str, day: str) -> list[str]:
+    """Return the files that the rows of a table on a day came in: `hour=HH/NAME`, sorted.
+
+    Args:
+        root: the lake.
+        table: name of the table.
+        day: as `Day.name`.
+    """
+    return [
+        f"{hour}/{name}"
+        for hour in _folders(root / table / day, _HOURS)
+        for name in sorted(compacted.listing(root, root / table / day / hour).sources)
+    ]
 
 
 def hours_before(root: Path, table: str, hour_us: int) -> Iterator[int]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake.contract import Table
+from tokenergy_collectors.lake.contract import POWER, Table
 from tokenergy_collectors.lake.lake import Lake
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.writing import ParquetWriter
@@ -73,6 +74,8 @@ def merge(
             whole = False
     if not whole:
         return False
+    if spec.name == POWER.name and _at_once(parts):
+        raise UnfitError(files[-1], "has readings of a time of which another file has some, too")
     rows = pa.concat_tables(parts).sort_by([(name, "ascending") for name in spec.sort])
     aside = path.with_name(f".{path.name}.new.tmp")
     with ParquetWriter(aside, spec, notes, _DEPTH) as written:
@@ -108,6 +111,25 @@ def _read(file: Path, spec: Table) -> pa.Table:
         names = ", ".join(sorted(unknown))
         raise UnfitError(file, f"has columns that this version does not know: {names}")
     return rows
+
+
+def _at_once(parts: Sequence[pa.Table]) -> bool:
+    """Return whether two files have readings of a board at the same time.
+
+    Two recorders may have read it, or one whose clock was set back. The check that finds them
+    (`records_take_turns`) needs to know which reading is of which file.
+    """
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for part in parts:
+        found = part.group_by("device_id").aggregate([("ts_us", "min_max")]).to_pylist()
+        for row in found:
+            span = row["ts_us_min_max"]
+            spans.setdefault(row["device_id"], []).append((span["min"], span["max"]))
+    return any(
+        later[0] <= earlier[1]
+        for of_board in spans.values()
+        for earlier, later in pairwise(sorted(of_board))
+    )
 
 
 def _same(some: pa.Table, others: pa.Table) -> bool:

@@ -10,7 +10,7 @@ import typer
 from tokenergy_collectors import __version__
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.cli import guarded
-from tokenergy_sql.cli import ask, emulated, healing, pipeline, quality, show
+from tokenergy_sql.cli import ask, emulated, healing, keeping, pipeline, quality, show
 from tokenergy_sql.cli.extras import ANALYSIS_PACKAGES, not_installed
 
 app = typer.Typer(
@@ -47,6 +47,8 @@ app.command()(pipeline.revisions)
 app.command()(pipeline.diff)
 app.command()(pipeline.check)
 app.command()(quality.quality)
+app.command()(keeping.compact)
+app.command()(keeping.expire)
 app.command()(pipeline.migrate)
 app.command()(ask.query)
 app.command(name="by")(ask.by_dimension)

@@ -162,9 +162,13 @@ def settle(params: Mapping[str, Any], place: str | None, hour: datetime) -> dict
     Raises:
         UserError: a value cannot be used, or there is no such lake.
     """
+    from pathlib import Path
+
+    from tokenergy_collectors.lake.expired import read_expired
     from tokenergy_transforms.cuts import parse_window
 
     root = root_of(place, params["site"])
+    read_expired(Path(root)).refuse([us_of(hour)], ("power",))
     heal_from = hour - timedelta(days=params["heal_days"])
     return {
         "lake": root,
