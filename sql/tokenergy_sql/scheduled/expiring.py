@@ -5,8 +5,8 @@ so to all commands: see `lake.expired`.
 
 Hours that are not up to date are kept, and the files beside them too: they are derived from those.
 So are the files of the last hour that expired, since the first one that has not depends on them.
-Only files that were there before the books were looked at are removed: one that comes meanwhile
-stays, and `stale` names its hour.
+Only files that were there before the books were looked at are removed: one that comes meanwhile, or
+after its hour has expired, stays.
 """
 
 from __future__ import annotations
@@ -17,20 +17,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import Lake, compacted
+from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.compaction import locked as lake_locked
-from tokenergy_collectors.lake.contract import HOUR_US, TABLES
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.expired import Expired, Span, read_expired, write_expired
-from tokenergy_collectors.lake.paths import hour_of, partition, show_hour
+from tokenergy_collectors.lake.paths import hour_of, show_hour
 from tokenergy_sql.index.due import due
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.revisions.revisions import locked as books_locked
+from tokenergy_sql.scheduled.expiringfiles import (
+    Files,
+    files_before,
+    left_of,
+    read_left,
+    write_left,
+)
 from tokenergy_sql.scheduled.retention import Retention
 
 _MOST_NAMED = 5
-
-Files = dict[int, list[Path]]
-"""The files of a table by hour, microseconds UTC."""
 
 
 @dataclass(slots=True)
@@ -57,10 +61,12 @@ class Expiry:
     Attributes:
         tables: by name.
         kept: hours that are old enough, but not up to date; each with why.
+        late: files that came after their hour had expired. They are not booked, so they stay.
     """
 
     tables: dict[str, Removed] = field(default_factory=dict)
     kept: dict[int, str] = field(default_factory=dict)
+    late: int = 0
 
     def lines(self, *, dry_run: bool = False) -> list[str]:
         """Return what was done, or would be, as text: at least one line."""
@@ -79,6 +85,11 @@ class Expiry:
             lines.append(
                 f"kept, not booked as they are now: {', '.join(some[:_MOST_NAMED])}{more}; "
                 "run `tokenergy heal`, then they expire the next time"
+            )
+        if self.late:
+            lines.append(
+                f"kept, came after their hours had expired: {self.late:,} files; they are in no "
+                "books, remove them by hand"
             )
         return lines or ["nothing to do"]
 
@@ -126,20 +137,19 @@ def _expire(
     *,
     dry_run: bool,
 ) -> Expiry:
-    was = read_expired(lake.root)
+    was, known = read_expired(lake.root), read_left(lake.root)
     done = Expiry()
-    found: dict[str, Files] = {}
+    old: dict[str, Files] = {}
     for name, keep_us in retention.keep_us.items():
         progress(f"{name}: list files")
         before_us = hour_of(now_us - keep_us)
         if name in was.tables:  # what expired once has: a longer time does not bring it back
             before_us = max(before_us, was.tables[name].before_us)
         done.tables[name] = Removed(before_us)
-        found[name] = _files(lake, name, before_us)
-    # Of earlier runs that were killed, hours may still have files: they have expired already.
-    asked = {hour for name, files in found.items() for hour in files if not was.has(name, hour)} - {
-        hour for files in found.values() for hour in files if was.is_frozen(hour)
-    }
+        old[name] = files_before(lake, name, before_us)
+    # Of hours that expired before, files are known that stayed on purpose, or as a run was killed.
+    asked = {hour for name, files in old.items() for hour in files if not was.has(name, hour)}
+    asked = {hour for hour in asked if not was.is_frozen(hour)}
     progress(f"look whether {len(asked)} hours are booked")
     for one in due(lake, site, sorted(asked)):
         done.kept.setdefault(one.hour_us, f"{one.state}: {', '.join(one.what)}")
@@ -147,37 +157,32 @@ def _expire(
         name: Span(removed.before_us, frozenset(h for h in done.kept if h < removed.before_us))
         for name, removed in done.tables.items()
     }
-    if not dry_run and any(span.before_us for span in spans.values()):
+    for name, files in old.items():
+        for hour_us in [hour for hour in files if was.has(name, hour)]:
+            ours = left_of(lake.root, files[hour_us], known.get(name, frozenset()))
+            done.late += len(files[hour_us]) - len(ours)
+            files[hour_us] = ours
+    left = {
+        name: {h: f for h, f in files.items() if h in spans[name]} for name, files in old.items()
+    }
+    if not dry_run:
+        write_left(lake.root, known, left)
         write_expired(lake.root, Expired({**was.tables, **spans}))
-    for name, files in found.items():
+    for name, files in left.items():
         progress(f"{name}: remove files")
-        for hour_us, paths in sorted(files.items()):
+        for hour_us in sorted(files):
             near = (hour_us - HOUR_US, hour_us, hour_us + HOUR_US)
             if hour_us + HOUR_US < spans[name].before_us and done.kept.keys().isdisjoint(near):
-                _remove(lake, paths, done.tables[name], dry_run=dry_run)
+                _remove(files.pop(hour_us), done.tables[name], dry_run=dry_run)
+    if not dry_run:
+        write_left(lake.root, known, left)
     return done
 
 
-def _files(lake: Lake, table: str, before_us: int) -> Files:
-    """Return all files of a table's hours before one, superseded ones too."""
-    raw = TABLES[table].layer == "raw"
-    found: Files = {}
-    for hour_us in lake.hours(table):
-        if hour_us >= before_us:
-            break
-        folder = lake.root / table / partition(hour_us)
-        found[hour_us] = [folder / name for name in compacted.names_in(folder)]
-        if raw:
-            beside = compacted.pending_folder(lake.root, folder)
-            names = (*compacted.pending_names(lake.root, folder), compacted.LIST)
-            found[hour_us] += [path for name in names if (path := beside / name).exists()]
-    return found
-
-
-def _remove(lake: Lake, paths: Iterable[Path], removed: Removed, *, dry_run: bool) -> None:
+def _remove(paths: Iterable[Path], removed: Removed, *, dry_run: bool) -> None:
     """Remove files of an hour, and its folders if nothing is left in them."""
-    removed.hours += 1
     folders: dict[Path, None] = {}
+    count = removed.files
     for path in paths:
         with suppress(FileNotFoundError):
             size = path.stat().st_size
@@ -185,6 +190,7 @@ def _remove(lake: Lake, paths: Iterable[Path], removed: Removed, *, dry_run: boo
                 path.unlink()
             removed.files, removed.bytes = removed.files + 1, removed.bytes + size
         folders[path.parent] = None
+    removed.hours += removed.files > count
     for folder in () if dry_run else folders:
         with suppress(OSError):
             folder.rmdir()
