@@ -1,8 +1,8 @@
 """The files of old hours: which there are, and which of them are known to be booked.
 
 In: a lake. Out: files by hour. `expired-files.json` names files that are still there, though their
-hours have expired: those that the first hour after them depends on, and those that a run did not get
-to. Other files of such hours came later. If you remove the list, all of them count as such.
+hours have expired: those that the first hour after them depends on, and those that a run did not
+get to. Other files of such hours came later. If you remove the list, all of them count as such.
 """
 
 from __future__ import annotations

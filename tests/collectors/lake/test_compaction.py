@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -212,6 +215,30 @@ def test_readers_see_each_row_once_after_a_kill_at_each_change(tmp_path: Path) -
         reader.look()
         assert (names(lake), reader.right >= 1) == (end, True)
         shutil.rmtree(lake.root)
+
+
+_KILLED = """
+import os, signal, sys
+from tests.collectors.lake.test_compaction import at_each, twice
+from tokenergy_collectors.lake import Lake
+def kill(done):
+    if done == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+with at_each(kill):
+    twice(Lake(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("number", [5, 20, 30])
+def test_sigkill(lake: Lake, number: int) -> None:
+    reader = Reader(lake, sorted(rows_of(lake)))
+    command = [sys.executable, "-c", _KILLED, str(lake.root), str(number)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    reader.look()
+    twice(lake)
+    reader.look()
+    assert len(names(lake)) == 5
+    assert not [*lake.root.rglob("*.tmp")]
 
 
 def test_a_reader_who_listed_before_gets_an_answer(lake: Lake) -> None:
