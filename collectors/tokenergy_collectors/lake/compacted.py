@@ -181,6 +181,13 @@ def has(root: Path, table: str) -> bool:
     return (root / FOLDER / table).is_dir()
 
 
+def is_gone(root: Path, path: Path) -> bool:
+    """Return whether a raw file is not there because a compacted one has its rows."""
+    if path.exists() or not path.is_relative_to(root):
+        return False
+    return is_pending(root, path) or path.name in superseded(root, path.parent)
+
+
 def superseded(root: Path, folder: Path) -> set[str]:
     """Return the names that files in an hour folder had before they were compacted."""
     found = listing(root, folder).compacted.values()

@@ -38,6 +38,7 @@ from tokenergy_collectors.lake.paths import (
 from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.quarantine import MISSING, DamagedError, move_to_quarantine
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
+from tokenergy_collectors.lake.relisting import GoneError, listing_again
 from tokenergy_collectors.lake.root import check_writable, prepare
 from tokenergy_collectors.lake.version import require_known
 from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
@@ -184,8 +185,13 @@ class Lake:
         names = list(columns) if columns is not None else spec.column_names
         wanted = pa.schema([schema.field(name) for name in names])
         where = None if between_us is None else _between(spec, between_us)
-        files = self._files_to_read(spec, hours, node)
-        parts = list(self._read_all(files, spec, names, where))
+        chosen = None if hours is None else list(hours)
+
+        def rows() -> list[pa.Table]:
+            files = self._files_to_read(spec, chosen, node)
+            return list(self._read_all(files, spec, names, where))
+
+        parts = listing_again(rows)
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([to_batch([], wanted)])
 
     def _files_to_read(
@@ -265,7 +271,12 @@ class Lake:
             UserError: a file cannot be read, or a derived file is damaged, or one of the books is
                 missing.
         """
-        spec = TABLES[table]
+        spec, chosen = TABLES[table], None if hours is None else list(hours)
+        return listing_again(lambda: self._valid(spec, chosen, node))
+
+    def _valid(
+        self, spec: Table, hours: Sequence[int] | None, node: str | None
+    ) -> list[tuple[Path, frozenset[str]]]:
         found = []
         left = deque(self._files_to_read(spec, hours, node))
         while left:
@@ -287,11 +298,16 @@ class Lake:
         """Return what to read in place of a compacted file that has only its first place.
 
         It is removed if it is broken.
+
+        Raises:
+            GoneError: another one took its place.
         """
         beside = self.root.joinpath(*path.parts[-4:])
         if beside.exists():  # it has got its second place meanwhile
             return [beside]
         again = compacted.sources_at(self.root, path)
+        if isinstance(error, FileNotFoundError) and not again:
+            raise GoneError(path)
         if isinstance(error, BrokenFileError):
             self.set_aside(path, str(error))
         return again
@@ -301,11 +317,14 @@ class Lake:
 
         Raises:
             DamagedError: it is a broken derived file, or one of the books that is missing.
+            GoneError: a compacted file took its place, and has its rows.
         """
         if isinstance(error, BrokenFileError):
             self.quarantine(path, spec, str(error))
         elif spec.name in BOOKS:
             raise DamagedError(path, MISSING)
+        elif spec.layer == "raw" and self._is_compacted(path):
+            raise GoneError(path)
 
     def _columns_of(self, path: Path, spec: Table) -> frozenset[str]:
         if packed.is_packed(self.root, path) or packedbooks.is_packed(self.root, path):

@@ -375,3 +375,20 @@ def test_columns_of_a_later_version_are_not_dropped(lake: Lake) -> None:
     assert done.made == 3
     assert [*done.unfit.values()] == ["has columns that this version does not know: later"]
     assert path.exists()
+
+
+def test_who_listed_before_the_grace_time_began_lists_again(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, real, calls = rows_of(lake), Lake._files_to_read, []
+
+    def slow(*given: Any) -> list[Path]:
+        found = real(*given)
+        calls.append(found)
+        if len(calls) <= 2:
+            compact(lake, EVER, 0 if len(calls) == 1 else 2**50)
+        return found
+
+    monkeypatch.setattr(Lake, "_files_to_read", slow)
+    assert sorted(rows_of(lake)) == sorted(rows)
+    assert len(calls) == 2
