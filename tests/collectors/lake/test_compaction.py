@@ -367,6 +367,20 @@ def test_the_list_of_sources_may_be_removed(lake: Lake) -> None:
     assert Lake(lake.root).sources("power", [T0]) == sources
 
 
+def test_files_of_an_earlier_version_are_merged_with_others(lake: Lake) -> None:
+    """They lack columns that may be NULL, and have integers of another width."""
+    path = lake.files("power", [T0], "n")[0]
+    table = pq.read_table(path)
+    there = lake.read("power", [T0], node="n")
+    table = table.drop_columns(["energy_mj"])
+    place = table.schema.get_field_index("epoch")
+    table = table.set_column(place, "epoch", table["epoch"].cast(pa.int64()))
+    pq.write_table(table, path)
+    done = compact(lake, EVER, 0)
+    assert (done.made, done.unfit) == (4, {})
+    assert Lake(lake.root).read("power", [T0], node="n") == there
+
+
 def test_columns_of_a_later_version_are_not_dropped(lake: Lake) -> None:
     path = lake.files("power", [T0], "n")[0]
     table = pq.read_table(path)

@@ -44,7 +44,7 @@ def test_compact(lake: Lake) -> None:
 
 
 def test_expire(lake: Lake) -> None:
-    before = derived(lake)
+    before, before_by = derived(lake), tokenergy(lake, "by", "model")
     assert tokenergy(lake, "expire")[0] == 2
     keep = ("--keep", "power=30d")
     code, said, _ = tokenergy(lake, "expire", *keep, "--dry-run")
@@ -62,6 +62,11 @@ def test_expire(lake: Lake) -> None:
     for name in ("index", "heal", "aggregate"):
         code, _, error = tokenergy(lake, name, "--hour", "2026-01-15T08")
         assert (code, "expired, so it cannot be derived again" in error) == (2, True)
+    # What people ask of jobs and days has the same answers; the readings are not there to list.
+    assert tokenergy(lake, "by", "model") == before_by
+    code, said, _ = tokenergy(lake, "explain", "job n1")
+    assert (code, "power: no rows" in said, "segments: no rows" in said) == (0, True, True)
+    assert tokenergy(lake, "report", "--out", str(lake.root / "report.html"))[0] == 0
     assert tokenergy(lake, "check")[0] == 0
 
 
