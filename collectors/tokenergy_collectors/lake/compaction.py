@@ -104,7 +104,8 @@ class Compacted:
         if self.removed:
             lines.append(f"{self.removed:,} files removed, {_mib(self.removed_bytes)}")
         if self.before:
-            lines.append(f"{self.before:,} files before, {self.after:,} now")
+            then = "would be left" if dry_run else "now"
+            lines.append(f"{self.before:,} files before, {self.after:,} {then}")
         if self.waiting:
             lines.append(
                 f"{self.waiting:,} files were replaced; a run after the grace time removes them"

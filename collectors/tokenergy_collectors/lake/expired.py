@@ -31,7 +31,7 @@ TABLES = ("power", "state", "requests", "segment", "load_profile", "load_spectru
 figures of jobs and nodes depend on however old they are: tokens, jobs, device, clock, event, host.
 """
 
-_DERIVED_FROM = ("state", "requests", "segment")
+DERIVED_FROM = ("state", "requests", "segment")
 """Tables without whose rows an hour cannot be derived again."""
 
 
@@ -67,7 +67,7 @@ class Expired:
 
     def is_frozen(self, hour_us: int) -> bool:
         """Return whether an hour cannot be derived again."""
-        return any(self.has(table, hour_us) for table in _DERIVED_FROM)
+        return any(self.has(table, hour_us) for table in DERIVED_FROM)
 
     def refuse(self, hours: Iterable[int] | None, tables: Iterable[str] = ()) -> None:
         """Return if none of some chosen hours is frozen, or has expired in some tables.
@@ -76,7 +76,7 @@ class Expired:
             UserError: one is, or has.
         """
         for hour_us in hours or ():
-            gone = [name for name in (*_DERIVED_FROM, *tables) if self.has(name, hour_us)]
+            gone = [name for name in (*DERIVED_FROM, *tables) if self.has(name, hour_us)]
             if gone:
                 raise UserError(
                     f"hour {show_hour(hour_us)}: {', '.join(dict.fromkeys(gone))} expired, so it "

@@ -84,7 +84,7 @@ class Expiry:
             more = f" and {len(some) - _MOST_NAMED} more" if len(some) > _MOST_NAMED else ""
             lines.append(
                 f"kept, not booked as they are now: {', '.join(some[:_MOST_NAMED])}{more}; "
-                "run `tokenergy heal`, then they expire the next time"
+                "run `tokenergy heal`, then they expire the next time; `tokenergy stale` lists them"
             )
         if self.late:
             lines.append(

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_collectors.lake.expired import TABLES
+from tokenergy_collectors.lake.expired import DERIVED_FROM, TABLES
 from tokenergy_collectors.lake.sealed import RAW_TABLES
 
 DEFAULT_NAME = "retention.toml"
@@ -122,4 +122,11 @@ def _checked(found: Mapping[str, object], where: str) -> Retention:
         keep_us[name] = parse_time(f"{where}{name}", text)
         if keep_us[name] < LEAST_US:
             raise UserError(f"{where}{name} = {text}: expected at least {LEAST_US // _DAY_US}d")
+    # Readings that come late for an hour that cannot be derived again would never be booked.
+    for name in DERIVED_FROM:
+        if "power" in keep_us and keep_us.get(name, keep_us["power"]) < keep_us["power"]:
+            raise UserError(
+                f"{where}power is kept longer than {name}: expected at most {found[name]}, since "
+                f"hours without {name} cannot be derived again"
+            )
     return Retention(keep_us)

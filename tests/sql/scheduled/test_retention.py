@@ -14,9 +14,9 @@ DAY_US = 24 * HOUR_US
 
 
 def test_options_and_a_file_say_the_same(tmp_path: Path) -> None:
-    wanted = {"power": 90 * DAY_US, "state": 36 * 2 * HOUR_US}
-    assert of_texts(["power=90d", "state=72h"]).keep_us == wanted
-    (tmp_path / "retention.toml").write_text('power = "90d"\nstate = "72h"\n')
+    wanted = {"power": 90 * DAY_US, "state": 90 * DAY_US}
+    assert of_texts(["power=90d", "state=2160h"]).keep_us == wanted
+    (tmp_path / "retention.toml").write_text('power = "90d"\nstate = "2160h"\n')
     assert load_retention(None, tmp_path).keep_us == wanted
     assert load_retention(tmp_path / "retention.toml", tmp_path / "other").keep_us == wanted
 
@@ -40,6 +40,12 @@ def test_without_a_file_nothing_expires(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_named(text: str, why: str) -> None:
     with pytest.raises(UserError, match=why):
         of_texts([text])
+
+
+def test_power_is_not_kept_longer_than_what_hours_are_derived_from() -> None:
+    with pytest.raises(UserError, match="power is kept longer than state: expected at most 30d"):
+        of_texts(["power=90d", "state=30d"])
+    assert of_texts(["power=30d", "state=90d"]).keep_us["power"] == 30 * DAY_US
 
 
 @pytest.mark.parametrize("text", ["power = 90", "power =", '[power]\nkeep = "90d"'])
