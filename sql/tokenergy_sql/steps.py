@@ -58,11 +58,8 @@ def aggregate_hours(
     back_end = choice.parse_device(device)
     memory_bytes = parse_memory(memory)
     inventory = read_inventory(lake)
-    expired = read_expired(lake.root)
-    expired.refuse(hours, ("power",))
+    read_expired(lake.root).refuse(hours, ("power",))
     found = worklist(lake, hours, inventory)
-    # Readings that came afterwards would take the place of all that were booked.
-    found = [(hour, node) for hour, node in found if not expired.has("power", hour)]
     _require_work(lake, found, hours, nodes, inventory)
     work = [pair for pair in found if not nodes or pair[1] in nodes]
     aggregator = Aggregator(lake, window_us, back_end, inventory, memory_bytes)

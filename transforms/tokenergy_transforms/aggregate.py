@@ -64,7 +64,7 @@ def worklist(
     up to the last hour in which its node has readings; a device that never appeared counts nowhere.
     Hours before the first and after the last one with readings of power or tokens are left out:
     nothing was recorded in them. The index counts what jobs claimed then, without segments. So are
-    hours whose readings have expired, unless some came afterwards.
+    hours whose readings have expired.
     """
     wanted = {*lake.hours("power"), *lake.hours("segment")} if hours is None else set(hours)
     pairs = {(h, n) for t in ("power", "segment") for h in wanted for n in lake.nodes(t, h)}
@@ -83,11 +83,7 @@ def worklist(
                     pairs.add((hour, row["node"]))
     # Their segments stay: nothing could be made in their place.
     expired = read_expired(lake.root)
-    return sorted(
-        (hour, node)
-        for hour, node in pairs
-        if not expired.has("power", hour) or node in lake.nodes("power", hour)
-    )
+    return sorted(pair for pair in pairs if not expired.has("power", pair[0]))
 
 
 class Aggregator:

@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
@@ -49,6 +50,14 @@ class Span:
 
     def __contains__(self, hour_us: object) -> bool:
         return isinstance(hour_us, int) and hour_us < self.before_us and hour_us not in self.kept
+
+    def removes(self, hour_us: int) -> bool:
+        """Return whether the files of an hour are removed, and seen by nobody from now on.
+
+        Those of hours next to one that can still be derived stay: it is derived from them, too.
+        """
+        near = (hour_us - HOUR_US, hour_us, hour_us + HOUR_US)
+        return all(hour in self for hour in near)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,15 @@ def read_expired(root: Path) -> Expired:
         UserError: the file is damaged.
     """
     path = root / NAME
+    try:
+        stat = path.stat()
+    except OSError:
+        return Expired()
+    return _read(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(8)
+def _read(path: Path, _mtime_ns: int, _size: int) -> Expired:
     try:
         content = json.loads(path.read_text("utf-8"))
         return Expired(

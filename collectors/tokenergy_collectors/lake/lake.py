@@ -22,6 +22,7 @@ from tokenergy_collectors.lake.arrays import digest_of, scalar, to_batch
 from tokenergy_collectors.lake.books import Books
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
 from tokenergy_collectors.lake.damage import damaged
+from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.footers import Footers
 from tokenergy_collectors.lake.paths import (
     PARTITIONS,
@@ -90,7 +91,7 @@ class Lake:
         """Return the starts (us UTC) of the hours for which a table has files, ascending."""
         if table in BOOKS:
             return self.books.hours(table)
-        folders = (self.root / table).glob(PARTITIONS)
+        folders = self._seen(table, (self.root / table).glob(PARTITIONS))
         hours = (hour_of_folder(folder) for folder in folders if _has_files(folder))
         return sorted(hour for hour in hours if hour is not None)
 
@@ -98,7 +99,7 @@ class Lake:
         """Return whether a table has any file."""
         if table in BOOKS:
             return bool(self.books.hours(table))
-        return any(map(_has_files, (self.root / table).glob(PARTITIONS)))
+        return any(map(_has_files, self._seen(table, (self.root / table).glob(PARTITIONS))))
 
     def files(
         self, table: str, hours: Iterable[int] | None = None, node: str | None = None
@@ -120,7 +121,7 @@ class Lake:
         may_be = TABLES[table].layer == "raw" and compacted.has(self.root, table)
         found = (
             path
-            for folder in folders
+            for folder in self._seen(table, folders)
             for path in compacted.files_in(self.root, folder, may_be=may_be)
         )
         chosen = (p for p in found if node is None or node_of(p) == node)
@@ -144,10 +145,17 @@ class Lake:
         folders = (self.root / table / partition(hour) for hour in hours)
         found = (
             folder / name
-            for folder in folders
+            for folder in self._seen(table, folders)
             for name in compacted.listing(self.root, folder).sources
         )
         return sorted((p for p in found if node is None or node_of(p) == node), key=str)
+
+    def _seen(self, table: str, folders: Iterable[Path]) -> Iterator[Path]:
+        """Yield those of some hour folders whose files have not expired: see `expired`."""
+        span = read_expired(self.root).tables.get(table)
+        for folder in folders:
+            if span is None or (hour := hour_of_folder(folder)) is None or not span.removes(hour):
+                yield folder
 
     def nodes(self, table: str, hour_us: int) -> list[str]:
         """Return the nodes that have files of a table in an hour, sorted."""

@@ -19,7 +19,6 @@ from pathlib import Path
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.compaction import locked as lake_locked
-from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.expired import Expired, Span, read_expired, write_expired
 from tokenergy_collectors.lake.paths import hour_of, show_hour
 from tokenergy_sql.index.due import due
@@ -171,8 +170,7 @@ def _expire(
     for name, files in left.items():
         progress(f"{name}: remove files")
         for hour_us in sorted(files):
-            near = (hour_us - HOUR_US, hour_us, hour_us + HOUR_US)
-            if hour_us + HOUR_US < spans[name].before_us and done.kept.keys().isdisjoint(near):
+            if spans[name].removes(hour_us):
                 _remove(files.pop(hour_us), done.tables[name], dry_run=dry_run)
     if not dry_run:
         write_left(lake.root, known, left)

@@ -15,7 +15,7 @@ from pathlib import Path
 from tokenergy_collectors.lake import Lake, compacted
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.modes import make_file
-from tokenergy_collectors.lake.paths import partition
+from tokenergy_collectors.lake.paths import PARTITIONS, hour_of_folder
 
 NAME = "expired-files.json"
 
@@ -27,13 +27,13 @@ Left = Mapping[str, frozenset[str]]
 
 
 def files_before(lake: Lake, table: str, before_us: int) -> Files:
-    """Return all files of a table's hours before one, superseded ones too."""
+    """Return all files of a table's hours before one, also those that no reader sees."""
     raw = TABLES[table].layer == "raw"
     found: Files = {}
-    for hour_us in lake.hours(table):
-        if hour_us >= before_us:
-            break
-        folder = lake.root / table / partition(hour_us)
+    for folder in sorted((lake.root / table).glob(PARTITIONS)):
+        hour_us = hour_of_folder(folder)
+        if hour_us is None or hour_us >= before_us or not compacted.names_in(folder):
+            continue
         found[hour_us] = [folder / name for name in compacted.names_in(folder)]
         if raw:
             beside = compacted.pending_folder(lake.root, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,11 @@ def test_a_file_that_comes_while_the_books_are_looked_at_stays(
 
     monkeypatch.setattr(expiring, "due", late)
     run(lake, POWER)
-    (path,) = lake.files("power", [T0])
-    assert [one.state for one in due(Lake(lake.root), SITE, [T0])] == ["waiting"]
+    (path,) = (lake.root / "power").glob("date=2026-01-15/hour=08/*.parquet")
+    before = derived(lake)
+    nothing_is_wrong(lake)
     steps.aggregate_hours(lake.root, None, None, "1s", "cpu")
-    assert [one.state for one in due(Lake(lake.root), SITE, [T0])] == ["waiting"]
+    assert derived(lake) == before
     monkeypatch.setattr(expiring, "due", look)
     assert run(lake, POWER).late == 1
     assert path.exists()
@@ -197,6 +199,28 @@ def test_it_is_written_before_anything_is_removed(
     assert hours_of(lake, "power") == hours_of(lake, "segment") == [4, 5, 6, 7]
 
 
+def test_readers_see_all_of_an_hour_or_nothing(
+    builder: LakeBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, real = builder.lake, Path.unlink
+    seen = Counter[tuple[tuple[int, int], ...]]()
+
+    def rows() -> tuple[tuple[int, int], ...]:
+        stamps = Lake(lake.root).read("state", columns=["ts_us"])["ts_us"].to_pylist()
+        return tuple(sorted(Counter((ts - T0) // HOUR_US for ts in stamps).items()))
+
+    def unlink(path: Path, *given: Any, **more: Any) -> None:
+        seen[rows()] += 1
+        real(path, *given, **more)
+
+    before = rows()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        run(lake)
+    assert set(seen) <= {before, before[4:]}
+    assert seen[before[4:]] > 10
+
+
 def test_a_dry_run_removes_nothing_and_says_how_much(builder: LakeBuilder) -> None:
     lake = builder.lake
     before = sorted(lake.root.rglob("*"))
@@ -223,8 +247,8 @@ def test_what_stayed_on_purpose_goes_the_next_time_and_what_came_late_does_not(
     builder.power("n1 A", [(T0 + 2 * HOUR_US + 7 * S, 1)], node="n1")
     done = run(lake, now_us=NOW + HOUR_US)
     assert (done.kept, done.late) == ({}, 1)
-    assert hours_of(lake, "power") == [2, 5, 6, 7]
-    assert hours_of(lake, "state") == [5, 6, 7]
+    assert hours_of(lake, "power") == hours_of(lake, "state") == [5, 6, 7]
+    assert [*(lake.root / "power").glob("date=2026-01-15/hour=10/*.parquet")]
     nothing_is_wrong(lake)
 
 
