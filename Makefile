@@ -9,9 +9,10 @@ HOURS ?= 24
 # How many test files run at the same time: one more than two cores, since some tests wait.
 WORKERS ?= 3
 HISTORIES ?= 2000
+FILES ?= 5000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-compaction bench-booking bench-tokens bench-storage bench-spectra bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -124,6 +125,9 @@ bench-shards: .venv/dev.stamp ## book an hour of 1,000 GPUs in 1, 4 and 16 shard
 
 bench-history: .venv/dev.stamp ## what an hour costs after a day, a week and a month of history (15 minutes)
 	$(BIN)/python -m benchmarks.history
+
+bench-compaction: .venv/dev.stamp ## aggregate and query FILES=5000 small files, and the same after a compaction (2 minutes)
+	$(BIN)/python -m benchmarks.compaction --files $(FILES)
 
 bench-booking: .venv/dev.stamp ## compare booking an hour in compiled code with SQL alone (1 minute)
 	$(BIN)/python -m benchmarks.booking

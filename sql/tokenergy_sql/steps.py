@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.progress import progress_bar
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_sql.index import newer, segments
 from tokenergy_sql.index.site import load_site
@@ -57,6 +58,7 @@ def aggregate_hours(
     back_end = choice.parse_device(device)
     memory_bytes = parse_memory(memory)
     inventory = read_inventory(lake)
+    read_expired(lake.root).refuse(hours, ("power",))
     found = worklist(lake, hours, inventory)
     _require_work(lake, found, hours, nodes, inventory)
     work = [pair for pair in found if not nodes or pair[1] in nodes]
@@ -122,6 +124,7 @@ def profile_hours(
     kinds, step_us = groups.parse_kinds(by), profile.parse_step(step)
     back_end = choice.parse_device(device)
     lake = Lake(root)
+    read_expired(lake.root).refuse(hours, ("power", "load_profile"))
     require_hours(lake, hours, READINGS)
     work, inventory = profile.worklist(lake, hours), read_inventory(lake)
     done = []
@@ -169,6 +172,7 @@ def index_hours(
     from tokenergy_sql.index.pipeline import index
 
     lake = Lake(root)
+    read_expired(lake.root).refuse(hours)
     require_hours(lake, hours, ("power", *SEGMENTS))
     site = load_site(site_file, lake.root)
     aggregate_outdated(lake, hours)

@@ -9,7 +9,7 @@ import pytest
 from tests.dags.running import script
 from tests.support.airflow import DAGS, Airflow
 
-NAMES = ["tokenergy_hourly", "tokenergy_quality", "tokenergy_restate"]
+NAMES = ["tokenergy_daily", "tokenergy_hourly", "tokenergy_quality", "tokenergy_restate"]
 
 # Without the folder of the DAGs in PYTHONPATH, as in production: what they share must be found.
 _PARSED = """
@@ -34,7 +34,8 @@ def refuses(dag, name, value):
 
 bad = {"from": "yesterday", "to": "2026-01-15", "days": 0, "reason": "x" * 501, "device": "gpu",
        "hours": 0, "silent": "2 hours", "forget": "", "clock": "-1s", "coverage": 1.5,
-       "report_hours": 0, "heal_days": 367}
+       "report_hours": 0, "heal_days": 367, "older_than": "1 day", "grace": "-1h",
+       "keep_revisions": 0, "report_days": 0}
 
 heavy = {"duckdb", "pyarrow", "numba", "cupy", "numpy", "scipy", "pandas", "tokenergy_transforms"}
 tell({
@@ -90,6 +91,7 @@ def parsed_otherwise(airflow: Airflow) -> dict[str, Any]:
     env = {
         "TOKENERGY_RESTATE_SCHEDULE": "@daily",
         "TOKENERGY_QUALITY_SCHEDULE": "off",
+        "TOKENERGY_DAILY_SCHEDULE": "@weekly",
         "TOKENERGY_CUDA_POOL": "cards",
     }
     return dict(script(airflow, _PARSED, **env)[0])
@@ -157,8 +159,12 @@ def test_schedules_and_pool_are_of_the_environment(
     parsed: dict[str, Any], parsed_otherwise: dict[str, Any]
 ) -> None:
     usual, other = parsed["dags"], parsed_otherwise["dags"]
-    assert [usual[name]["schedule"] for name in NAMES] == ["10 * * * *", "45 * * * *", None]
-    assert [other[name]["schedule"] for name in NAMES] == ["10 * * * *", None, "0 0 * * *"]
+    assert [usual[name]["schedule"] for name in NAMES] == [
+        *("30 2 * * *", "10 * * * *", "45 * * * *", None)
+    ]
+    assert [other[name]["schedule"] for name in NAMES] == [
+        *("0 0 * * 0", "10 * * * *", None, "0 0 * * *")
+    ]
     pools = {
         f"{name}.{task_id}"
         for name, dag in other.items()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.paths import hour_of
 from tokenergy_transforms import choice, provenance
 from tokenergy_transforms.decoding import StaleError
@@ -62,7 +63,8 @@ def worklist(
     from an earlier run: if nothing supports those any more, they are removed. A running job counts
     up to the last hour in which its node has readings; a device that never appeared counts nowhere.
     Hours before the first and after the last one with readings of power or tokens are left out:
-    nothing was recorded in them. The index counts what jobs claimed then, without segments.
+    nothing was recorded in them. The index counts what jobs claimed then, without segments. So are
+    hours whose readings have expired.
     """
     wanted = {*lake.hours("power"), *lake.hours("segment")} if hours is None else set(hours)
     pairs = {(h, n) for t in ("power", "segment") for h in wanted for n in lake.nodes(t, h)}
@@ -79,7 +81,9 @@ def worklist(
             for hour in range(hour_of(start_us), end_us, HOUR_US):
                 if hours is None or hour in wanted:
                     pairs.add((hour, row["node"]))
-    return sorted(pairs)
+    # Their segments stay: nothing could be made in their place.
+    expired = read_expired(lake.root)
+    return sorted(pair for pair in pairs if not expired.has("power", pair[0]))
 
 
 class Aggregator:

@@ -86,6 +86,8 @@ class MadeFrom:
 class PowerFolders:
     """The names of the power files of a lake, by hour and node. Each folder is listed once.
 
+    Of a compacted file they are the names of the files that its readings came in.
+
     Args:
         lake: the lake.
     """
@@ -122,7 +124,7 @@ class PowerFolders:
     def _of_hour(self, hour_us: int) -> dict[str, list[str]]:
         if hour_us not in self._hours:
             found: dict[str, list[Path]] = {}
-            for path in self._lake.files("power", [hour_us]):
+            for path in self._lake.sources("power", [hour_us]):
                 found.setdefault(node_of(path), []).append(path)
             self._hours[hour_us] = {
                 node: sorted(

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tokenergy_collectors.lake import compacted
 from tokenergy_collectors.lake.modes import make_file, make_folders
-from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX, hour_of_folder, partition
+from tokenergy_collectors.lake.paths import PARTITIONS, hour_of_folder, partition
 
 FOLDER = "cache/folders"
 
@@ -41,7 +42,7 @@ class Day:
     Attributes:
         name: of its folder, `date=YYYY-MM-DD`.
         files: how many there are; at least one.
-        digest: of their names.
+        digest: of the names of the files that their rows came in: see `compacted`.
     """
 
     name: str
@@ -65,7 +66,7 @@ def days(root: Path, table: str) -> list[Day]:
         changed = _changed(f"{base}/{name}")
         known = noted.get(name)
         if known is None or known[0] != changed:
-            names = [f"{file.parent.name}/{file.name}" for file in files(root, table, name)]
+            names = sources(root, table, name)
             digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:32]
             known = [changed, len(names), digest]
             fresh = True
@@ -89,13 +90,24 @@ def files(root: Path, table: str, day: str) -> list[Path]:
     """
     found = []
     for hour in _folders(root / table / day, _HOURS):
-        folder = root / table / day / hour
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-            names = (entry.name for entry in entries)
-            # A hidden file is still being written, or its writer died.
-            ours = sorted(name for name in names if name.endswith(SUFFIX) and name[0] != ".")
-            found += [folder / name for name in ours]
+        here = compacted.files_in(root, root / table / day / hour)
+        found += sorted(here, key=lambda path: path.name)
     return found
+
+
+def sources(root: Path, table: str, day: str) -> list[str]:
+    """Return the files that the rows of a table on a day came in: `hour=HH/NAME`, sorted.
+
+    Args:
+        root: the lake.
+        table: name of the table.
+        day: as `Day.name`.
+    """
+    return [
+        f"{hour}/{name}"
+        for hour in _folders(root / table / day, _HOURS)
+        for name in sorted(compacted.listing(root, root / table / day / hour).sources)
+    ]
 
 
 def hours_before(root: Path, table: str, hour_us: int) -> Iterator[int]:

@@ -1,25 +1,29 @@
 """The lake: a folder of Parquet files, with a folder for each table and each hour.
 
 In: Arrow tables that fit the contract. Out: files `TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet`.
-Raw files have unique names and are never rewritten. Segments and load profiles are replaced whole.
-The books (ledger, index ...) are published: see `books`.
+Raw files have unique names and are never rewritten; many may be compacted into one: `compacted`.
+Segments and load profiles are replaced whole. The books (ledger, index ...) are published: `books`.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import packed, packedbooks
+from tokenergy_collectors.lake import compacted, packed, packedbooks
 from tokenergy_collectors.lake.absent import present, there
 from tokenergy_collectors.lake.arrays import digest_of, scalar, to_batch
 from tokenergy_collectors.lake.books import Books
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
 from tokenergy_collectors.lake.damage import damaged
+from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.footers import Footers
 from tokenergy_collectors.lake.paths import (
     PARTITIONS,
@@ -31,10 +35,12 @@ from tokenergy_collectors.lake.paths import (
     node_of,
     partition,
     raw_name,
+    table_of,
 )
 from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.quarantine import MISSING, DamagedError, move_to_quarantine
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
+from tokenergy_collectors.lake.relisting import GoneError, listing_again
 from tokenergy_collectors.lake.root import check_writable, prepare
 from tokenergy_collectors.lake.version import require_known
 from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
@@ -86,15 +92,15 @@ class Lake:
         """Return the starts (us UTC) of the hours for which a table has files, ascending."""
         if table in BOOKS:
             return self.books.hours(table)
-        folders = (self.root / table).glob(PARTITIONS)
-        hours = (hour_of_folder(folder) for folder in folders if any(_files_in(folder)))
+        folders = self._seen(table, (self.root / table).glob(PARTITIONS))
+        hours = (hour_of_folder(folder) for folder in folders if _has_files(folder))
         return sorted(hour for hour in hours if hour is not None)
 
     def has(self, table: str) -> bool:
         """Return whether a table has any file."""
         if table in BOOKS:
             return bool(self.books.hours(table))
-        return any(any(_files_in(folder)) for folder in (self.root / table).glob(PARTITIONS))
+        return any(map(_has_files, self._seen(table, (self.root / table).glob(PARTITIONS))))
 
     def files(
         self, table: str, hours: Iterable[int] | None = None, node: str | None = None
@@ -113,10 +119,44 @@ class Lake:
             folders: Iterator[Path] = base.glob(PARTITIONS)
         else:
             folders = (base / partition(hour) for hour in hours)
-        found = (path for folder in folders for path in _files_in(folder))
+        may_be = TABLES[table].layer == "raw" and compacted.has(self.root, table)
+        found = (
+            path
+            for folder in self._seen(table, folders)
+            for path in compacted.files_in(self.root, folder, may_be=may_be)
+        )
+        chosen = (p for p in found if node is None or node_of(p) == node)
         # As text: to compare paths part by part takes ten times as long, and the parts that may
-        # differ have one length in all of them.
+        # differ have one length in all of them. A compacted file may be in another folder for now.
+        return sorted(chosen, key=_in_table if may_be else str)
+
+    def sources(self, table: str, hours: Iterable[int], node: str | None = None) -> list[Path]:
+        """Return the files that the rows of a table came in, sorted by path.
+
+        They are its files, or were before they were compacted. What is derived from a table depends
+        on them, and not on whether they were compacted.
+
+        Args:
+            table: name of the table.
+            hours: starts of the hours (us UTC).
+            node: only files of this node; all nodes if None.
+        """
+        if TABLES[table].layer != "raw" or not compacted.has(self.root, table):
+            return self.files(table, hours, node)
+        folders = (self.root / table / partition(hour) for hour in hours)
+        found = (
+            folder / name
+            for folder in self._seen(table, folders)
+            for name in compacted.listing(self.root, folder).sources
+        )
         return sorted((p for p in found if node is None or node_of(p) == node), key=str)
+
+    def _seen(self, table: str, folders: Iterable[Path]) -> Iterator[Path]:
+        """Yield those of some hour folders whose files have not expired: see `expired`."""
+        span = read_expired(self.root).tables.get(table)
+        for folder in folders:
+            if span is None or (hour := hour_of_folder(folder)) is None or not span.removes(hour):
+                yield folder
 
     def nodes(self, table: str, hour_us: int) -> list[str]:
         """Return the nodes that have files of a table in an hour, sorted."""
@@ -154,8 +194,13 @@ class Lake:
         names = list(columns) if columns is not None else spec.column_names
         wanted = pa.schema([schema.field(name) for name in names])
         where = None if between_us is None else _between(spec, between_us)
-        files = self._files_to_read(spec, hours, node)
-        parts = list(self._read_all(files, spec, names, where))
+        chosen = None if hours is None else list(hours)
+
+        def rows() -> list[pa.Table]:
+            files = self._files_to_read(spec, chosen, node)
+            return list(self._read_all(files, spec, names, where))
+
+        parts = listing_again(rows)
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([to_batch([], wanted)])
 
     def _files_to_read(
@@ -213,6 +258,9 @@ class Lake:
                     path.unlink(missing_ok=True)
                     again = packed.raw_files(self.root, path)
                     yield from self._read_all(again, spec, names, where)
+                elif compacted.is_pending(self.root, path):
+                    again = self._without(path, error)
+                    yield from self._read_all(again, spec, names, where)
                 else:
                     self._unreadable(path, spec, error)
 
@@ -233,31 +281,62 @@ class Lake:
             UserError: a file cannot be read, or a derived file is damaged, or one of the books is
                 missing.
         """
-        spec = TABLES[table]
+        spec, chosen = TABLES[table], None if hours is None else list(hours)
+        return listing_again(lambda: self._valid(spec, chosen, node))
+
+    def _valid(
+        self, spec: Table, hours: Sequence[int] | None, node: str | None
+    ) -> list[tuple[Path, frozenset[str]]]:
         found = []
         files = self._files_to_read(spec, hours, node)
         present(files)
-        for path in files:
+        left = deque(files)
+        while left:
+            path = left.popleft()
             try:
                 # Raw files never change; derived ones are replaced, or get damaged in a long run.
                 if path not in self._columns or spec.layer == "derived":
                     self._columns[path] = self._columns_of(path, spec)
                 found.append((path, self._columns[path]))
             except (BrokenFileError, FileNotFoundError) as error:
-                self._unreadable(path, spec, error)
+                if compacted.is_pending(self.root, path):
+                    left.extendleft(reversed(self._without(path, error)))
+                else:
+                    self._unreadable(path, spec, error)
         self._footers.save()
         return found
+
+    def _without(self, path: Path, error: Exception) -> list[Path]:
+        """Return what to read in place of a compacted file that has only its first place.
+
+        It is removed if it is broken.
+
+        Raises:
+            GoneError: another one took its place.
+        """
+        beside = self.root.joinpath(*path.parts[-4:])
+        if beside.exists():  # it has got its second place meanwhile
+            return [beside]
+        again = compacted.sources_at(self.root, path)
+        if isinstance(error, FileNotFoundError) and not again:
+            raise GoneError(path)
+        if isinstance(error, BrokenFileError):
+            self.set_aside(path, str(error))
+        return again
 
     def _unreadable(self, path: Path, spec: Table, error: Exception) -> None:
         """Move a broken file to quarantine; pass over one that another process moved.
 
         Raises:
             DamagedError: it is a broken derived file, or one of the books that is missing.
+            GoneError: a compacted file took its place, and has its rows.
         """
         if isinstance(error, BrokenFileError):
             self.quarantine(path, spec, str(error))
         elif spec.name in BOOKS:
             raise DamagedError(path, MISSING)
+        elif spec.layer == "raw" and self._is_compacted(path):
+            raise GoneError(path)
 
     def _columns_of(self, path: Path, spec: Table) -> frozenset[str]:
         if packed.is_packed(self.root, path) or packedbooks.is_packed(self.root, path):
@@ -304,7 +383,15 @@ class Lake:
         self.set_aside(path, reason)
 
     def set_aside(self, path: Path, reason: str) -> None:
-        """Move a file of the lake that cannot be used to quarantine, and log a warning."""
+        """Move a file of the lake that cannot be used to quarantine, and log a warning.
+
+        A compacted file whose sources are still there is removed: they have its rows.
+        """
+        if compacted.is_pending(self.root, path):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            _LOG.warning("%s: %s; removed, the files that it was made from are read", path, reason)
+            return
         try:
             name = str(path.relative_to(self.root))
             outcome = f"moved to {move_to_quarantine(self.root, path, name, reason)}"
@@ -348,10 +435,16 @@ class Lake:
             first_us = pc.min(part[spec.time]).as_py()
             name = raw_name(node, first_us, tag or digest_of(part)[:12])
             path = self.root / table / partition(hour_us) / name
-            if not there(path):
+            if not there(path) and not self._is_compacted(path):
                 write_parquet(part, path, spec)
                 written.append(path)
         return written
+
+    def _is_compacted(self, path: Path) -> bool:
+        """Return whether a raw file of this name is part of a compacted one."""
+        return compacted.has(self.root, table_of(path)) and path.name in compacted.superseded(
+            self.root, path.parent
+        )
 
     def replace(self, table: str, rows: pa.Table, hour_us: int, name: str) -> Path:
         """Write the derived file `NAME.parquet` of an hour, replacing an older one.
@@ -420,12 +513,18 @@ def _between(spec: Table, between_us: tuple[int, int]) -> Any:
     return (pc.field(spec.time) >= first_us) & (pc.field(spec.time) < end_us)
 
 
-def _files_in(folder: Path) -> Iterator[Path]:
-    """Yield the files of an hour folder, in any order; a glob takes several times as long."""
-    try:
+def _in_table(path: Path) -> list[str]:
+    """Return the text of a path below its table."""
+    return str(path).rsplit("/", 3)[1:]
+
+
+def _has_files(folder: Path) -> bool:
+    """Return whether a table has a file in an hour folder."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         # A hidden file is still being written, or its writer died.
-        for path in folder.iterdir():
-            if path.name.endswith(SUFFIX) and not path.name.startswith("."):
-                yield path
-    except (FileNotFoundError, NotADirectoryError):
-        return
+        names = (entry.name for entry in entries)
+        return any(
+            name.endswith(SUFFIX) and name[0] != "." and name != compacted.UNDER_WAY
+            for name in names
+        )
+    return False

@@ -279,7 +279,7 @@ def _sorted_errors(path: Path) -> Iterator[None]:
         yield
     except (FileNotFoundError, pa.ArrowMemoryError, pa.ArrowCancelled):
         raise
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: of a name
         # Arrow reports damage as an OSError too, but without an errno of the system.
         if isinstance(error, OSError) and error.errno is not None:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from None

@@ -1,8 +1,8 @@
 """A folder as a store, usually on a mounted share.
 
 In: bytes and names. Out: files, written under a temporary name, synced to disk and renamed, and
-read back to be verified. The folder itself is never created: if it is missing, the share is not
-mounted, which is an outage.
+read back to be verified. It is a lake, so a file may have become part of a compacted one. The
+folder itself is never created: if it is missing, the share is not mounted, which is an outage.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tokenergy_collectors.lake import compacted
 from tokenergy_collectors.upload.store import Comparison, Content, StoreError
 
 
@@ -30,10 +31,11 @@ class FolderStore:
     def compare(self, relative: str, content: Content) -> Comparison:
         """Compare the file's bytes."""
         with self._as_store_errors():
+            root = self._existing_root()
             try:
-                found = (self._existing_root() / relative).read_bytes()
+                found = (root / relative).read_bytes()
             except FileNotFoundError:
-                return "missing"
+                return self._compacted(root, relative, content)
             return "same" if found == content.data else "different"
 
     def put(self, relative: str, content: Content) -> None:
@@ -60,6 +62,14 @@ class FolderStore:
             if root.stat().st_dev == lake.stat().st_dev:
                 return "on the lake's own disk: is the share mounted?"
             return ""
+
+    @staticmethod
+    def _compacted(root: Path, relative: str, content: Content) -> Comparison:
+        """Compare a file that is not there with what was compacted in the lake in this folder."""
+        digest = compacted.digest_of(root, relative)
+        if digest is None:
+            return "missing"
+        return "same" if digest == content.sha256 else "different"
 
     def _existing_root(self) -> Path:
         if not self._root.is_dir():

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake import Lake, compacted
 from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.damage import damaged
@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 _PATH = re.compile(r"'([^']+\.parquet)'")
 """The file that DuckDB names in an error."""
+
+_ANY_PATH = re.compile(r"""['"]([^'"]+\.parquet)['"]""")
+"""The same, also where a file is not there."""
 
 _PARTS = 4
 """TABLE/date=.../hour=.../NAME.parquet"""
@@ -63,6 +66,8 @@ def read(lake: Lake, task: Callable[[], T]) -> T:
         except duckdb.Error as error:
             if not is_unreadable(error):
                 raise
+            if _is_compacted(lake, error):
+                continue
             replaced = _is_replaced_since(lake, began_ns)
             if replaced and not failed:
                 failed = True
@@ -103,6 +108,11 @@ def heal(lake: Lake, task: Callable[[], T]) -> T:
             _require_sound(lake, error)
             raise
         return task()
+
+
+def _is_compacted(lake: Lake, error: duckdb.Error) -> bool:
+    """Return whether DuckDB names a file that is gone, since a compacted one has its rows."""
+    return any(compacted.is_gone(lake.root, Path(text)) for text in _ANY_PATH.findall(str(error)))
 
 
 def _require_sound(lake: Lake, error: duckdb.Error) -> None:

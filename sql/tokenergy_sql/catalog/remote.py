@@ -10,12 +10,14 @@ The driver finds the credentials: for S3 in the environment (AWS_ACCESS_KEY_ID, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake import Lake, compacted
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import is_table_file
@@ -104,4 +106,26 @@ class RemoteLake:
             return [path_of(base, table, hour, tags[hour]).as_posix() for hour in sorted(tags)]
         folder = f"{self._base}/{table}"
         found = self._fs.find(folder)
-        return sorted(path for path in found if is_table_file(path.removeprefix(f"{folder}/")))
+        ours = [path for path in found if is_table_file(path.removeprefix(f"{folder}/"))]
+        return sorted({*ours} - self._superseded(ours))
+
+    def _superseded(self, paths: Sequence[str]) -> set[str]:
+        """Return those of some files whose rows a compacted file has: see `lake.compacted`.
+
+        A copy of a lake may have both, if files that were removed from the lake stay in the copy.
+        """
+        import pyarrow.parquet as pq
+
+        by_node: dict[str, list[str]] = {}
+        for path in paths:
+            by_node.setdefault(path.rsplit("-", 2)[0], []).append(path)
+        found = set[str]()
+        for of_node in by_node.values():
+            for path in filter(compacted.is_compacted, of_node if len(of_node) > 1 else ()):
+                with self._fs.open(path, "rb") as file:
+                    text = (pq.read_metadata(file).metadata or {}).get(compacted.KEY.encode(), b"")
+                with suppress(ValueError):  # it says nothing
+                    here = path.rpartition("/")[0]
+                    sources = compacted.Sources.parse(text.decode())
+                    found.update(f"{here}/{name}" for name in sources.names)
+        return found

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.checks import connections
 from tokenergy_sql.checks.slices import slices
@@ -211,13 +212,17 @@ def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[
     """Yield the scopes of hourly checks: each of the given hours, or of a lake, by itself.
 
     A day of a large fleet does not fit into memory, an hour does. Quarantined files of the whole
-    lake are reported once, in the first scope.
+    lake are reported once, in the first scope. Hours that have expired lack rows that checks
+    compare, and are left out.
     """
+    expired = read_expired(lake.root)
     if hours is not None:
-        yield from (_scope([hour]) for hour in hours) if hours else (_scope([]),)
+        some = [hour for hour in hours if not expired.is_frozen(hour)]
+        yield from (_scope([hour]) for hour in some) if some else (_scope([]),)
         return
     # Hours of power too: readings without a segment are what one check looks for.
     derived = sorted({hour for table in ("power", *_DERIVED) for hour in lake.hours(table)})
+    derived = [hour for hour in derived if not expired.is_frozen(hour)]
     first = _scope(derived[:1])
     del first["quarantined"]
     yield first

@@ -111,11 +111,13 @@ def _hours(lake: Lake, texts: list[str] | None, since: str | None) -> list[int]:
         UserError: one is no hour, or the lake does not have it.
     """
     from tokenergy_collectors.base.instants import END_US, FIRST_US
+    from tokenergy_collectors.lake.expired import read_expired
     from tokenergy_collectors.lake.paths import hour_of
     from tokenergy_sql.index.healing import hours_between
     from tokenergy_sql.terminal.arguments import require_known
 
     chosen = parse_hours(texts)
+    read_expired(lake.root).refuse(chosen)
     from_us = max(parse_hours([since] if since else None) or [FIRST_US])
     there = hours_between(lake, from_us, END_US)
     if chosen is not None:

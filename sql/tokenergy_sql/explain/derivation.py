@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake import Lake, compacted
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_collectors.lake.paths import hour_of_path, node_of
 from tokenergy_sql.catalog import connecting as catalog
@@ -147,8 +148,18 @@ def _by_file(
         con.execute(f"CREATE OR REPLACE TEMP VIEW rows_of_file AS {rows_of_file}")
         (row,) = _json_rows(con, sql)
         if row["rows"]:
-            found.append({"file": path.relative_to(lake.root).as_posix(), **row})
+            # A compacted file may be in another folder for some hours.
+            name = "/".join(path.parts[-4:])
+            found.append({"file": name, **row, **_made_from(path)})
     return found
+
+
+def _made_from(path: Path) -> dict[str, list[str]]:
+    """Return the names of the files that were compacted into one; nothing of another file."""
+    if not compacted.is_compacted(path.name):
+        return {}
+    sources = compacted.sources_of(path)
+    return {"made_from": sorted(sources.digests) if sources else []}
 
 
 def _one(values: Set[int | None]) -> int | None:

@@ -82,12 +82,17 @@ def _print_files(rows: Sequence[NamedRow], what: str, more: str = "") -> None:
     span = f"{timestamp(first_us)} to {timestamp(last_us)}"
     files = "1 file" if len(rows) == 1 else f"{len(rows)} files"
     print(f"   {what}: {_row_count(sum(r['rows'] for r in rows))} in {files}, {span}{more}")
-    lines = [f"{row['file']}  {_row_count(row['rows'])}" for row in rows]
+    lines = [f"{row['file']}  {_row_count(row['rows'])}{_compacted(row)}" for row in rows]
     if len(lines) > _MOST_FILES:
         half = _MOST_FILES // 2
         lines = [*lines[:half], f"... {len(lines) - 2 * half} more", *lines[-half:]]
     for line in lines:
         print(f"     {line}")
+
+
+def _compacted(row: NamedRow) -> str:
+    """Return how many files were compacted into one, if it is one of these."""
+    return f", compacted from {len(row['made_from'])} files" if "made_from" in row else ""
 
 
 def _row_count(rows: int) -> str:

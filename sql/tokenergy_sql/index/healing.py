@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.paths import hour_of_path, show_hour
 from tokenergy_collectors.lake.quarantine import quarantined
 from tokenergy_sql.index import newer
@@ -141,12 +142,16 @@ def heal_hours(
 
 
 def hours_between(lake: Lake, since_us: int, until_us: int) -> list[int]:
-    """Return the hours of a span of which a lake has anything that books are made of, or books."""
+    """Return the hours of a span of which a lake has anything that books are made of, or books.
+
+    Hours that have expired are left out: they cannot be derived again.
+    """
     tables = ("power", "tokens", *INDEXED)
     found = {hour for table in tables for hour in lake.hours(table) if since_us <= hour < until_us}
     aside = (Path(path) for path in unmade(lake, DERIVED))
     found |= {hour for hour in map(hour_of_path, aside) if since_us <= hour < until_us}
-    return sorted(found)
+    expired = read_expired(lake.root)
+    return sorted(hour for hour in found if not expired.is_frozen(hour))
 
 
 def unmade(lake: Lake, tables: Iterable[str]) -> list[str]:

@@ -4,9 +4,9 @@ In: a lake and the site's constants of each hour. Out: for an hour, a digest of 
 Where one differs from the digest of the hour's last derivation, the hour is stale, and the kind is
 the cause.
 
-Raw files are never rewritten, so their names are enough. Allocations and devices are taken by
-value, and only as far as they affect the hour: that a job continues, or that a daemon restarted,
-makes no hour stale.
+Raw files are never rewritten, so the names of those that the rows came in are enough. Allocations
+and devices are taken by value, and only as far as they affect the hour: that a job continues, or
+that a daemon restarted, makes no hour stale.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class InputReader:
         }
 
     def _names(self, table: str, hours: Iterable[int]) -> Iterator[str]:
-        for path in self.lake.files(table, hours):
+        for path in self.lake.sources(table, hours):
             yield path.relative_to(self.lake.root).as_posix()
 
     def _read(self, hour_us: int, jobs: Set[str]) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import url_of
 from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.version import write_format
 from tokenergy_sql.catalog.file import unusable, write_catalog
@@ -94,7 +95,11 @@ def index(
         look_elsewhere: find which of the other hours have inputs that have changed.
         catalog: write `catalog.duckdb` too, for other clients.
         shards: how many processes share the booking of a large hour.
+
+    Raises:
+        UserError: one of the hours has expired: see `lake.expired`.
     """
+    read_expired(lake.root).refuse(hours)
     so_far = _SoFar({}, [])
     with workers(shards) as found:
         options = _Options(rebuild_all, look_elsewhere, catalog, found)
@@ -144,7 +149,8 @@ def _index(
         recorded = record.recorded.hours
         history = SiteHistory(site, recorded, record.recorded.constants)
         reader = _reader(lake, history, usage, held, record.recorded.files)
-        examined = sorted(all_hours(lake, usage.rows) if hours is None else set(hours))
+        chosen = all_hours(lake, usage.rows) if hours is None else set(hours)
+        examined = sorted(_not_frozen(lake, chosen))
         for hour in examined:
             inputs = reader.of_hour(hour)
             changed = causes_of(lake, hour, recorded.get(hour), inputs)
@@ -156,7 +162,8 @@ def _index(
                 made = _derive(hour, inputs, reader, usage, record, options.workers)
                 causes[hour] = changed
                 record.derived(hour, changed, made, history.named(made))
-        others = all_hours(lake, usage.rows).difference(examined) if options.look_elsewhere else ()
+        every = all_hours(lake, usage.rows) if options.look_elsewhere else set[int]()
+        others = _not_frozen(lake, every).difference(examined)
         newer = [
             o for o in sorted(others) if causes_of(lake, o, recorded.get(o), reader.of_hour(o))
         ]
@@ -171,6 +178,9 @@ def _index(
         if options.catalog:
             _write_catalog(lake, held)
     remarks = history.remarks({row["node"] for row in reader.devices})
+    if options.rebuild_all and (frozen := len(chosen) - len(examined)):
+        what = "1 hour has" if frozen == 1 else f"{frozen} hours have"
+        remarks.append(f"{what} expired and cannot be derived again; their books stay as they are")
     remarks += [lost_line(hour, lost) for hour in examined if (lost := lost_nodes(lake, hour))]
     return Indexed(jobs, len(examined), causes, revision, remarks, tuple(newer))
 
@@ -202,6 +212,12 @@ def _write_catalog(lake: Lake, held: pa.Table) -> None:
         _LOG.warning("catalog.duckdb is left out: %s", why)
     else:
         write_catalog(lake, held)
+
+
+def _not_frozen(lake: Lake, hours: Iterable[int]) -> set[int]:
+    """Return the hours that can be derived: what they are derived from has not expired."""
+    expired = read_expired(lake.root)
+    return {hour for hour in hours if not expired.is_frozen(hour)}
 
 
 def _reader(
@@ -261,7 +277,7 @@ def stale(lake: Lake, site: Site, hours: Iterable[int] | None = None) -> dict[in
     recorded = found.hours
     history = SiteHistory(site, recorded, found.constants)
     reader = _reader(lake, history, usage, held, found.files)
-    known = all_hours(lake, usage.rows)
+    known = _not_frozen(lake, all_hours(lake, usage.rows))
     wanted = known if hours is None else known.intersection(hours)
     causes = {
         hour: causes_of(lake, hour, recorded.get(hour), reader.of_hour(hour))

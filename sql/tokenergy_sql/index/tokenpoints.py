@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TOKENS, Column, Table
-from tokenergy_collectors.lake.paths import hour_of, hour_of_path, partition
+from tokenergy_collectors.lake.paths import hour_of, partition
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
@@ -84,13 +84,10 @@ def points(
         duckdb.Error: a raw file is damaged inside; see `catalog.reading.heal`.
     """
     edges = _edges_by_hour(con)
-    by_hour: dict[int, list[Path]] = {}
-    for path in lake.files("tokens"):
-        by_hour.setdefault(hour_of_path(path), []).append(path)
     found = []
-    for hour, files in sorted(by_hour.items()):
+    for hour in lake.hours("tokens"):
         inside = edges.get(hour, [])
-        path = _cache_file(lake, hour, files, inside)
+        path = _cache_file(lake, hour, _sources(lake, hour), inside)
         if not path.exists():
             progress(f"tokens {partition(hour)}")
             path = _write_points(con, lake, hour, inside)
@@ -111,11 +108,16 @@ def _edges_by_hour(con: duckdb.DuckDBPyConnection) -> dict[int, list[Edge]]:
     return found
 
 
-def _cache_file(lake: Lake, hour: int, files: Sequence[Path], edges: Sequence[Edge]) -> Path:
+def _sources(lake: Lake, hour: int) -> list[str]:
+    """Return the names of the files that the readings of an hour came in."""
+    return [path.name for path in lake.sources("tokens", [hour])]
+
+
+def _cache_file(lake: Lake, hour: int, sources: Sequence[str], edges: Sequence[Edge]) -> Path:
     """Return the file for the points of an hour."""
     units = [views.definition(name).sql for name in views.UNITS]  # the statement uses them
     how = [model_text("token_point"), units, repr(POINT), LARGEST_COUNT]
-    source = [[path.name for path in files], edges, *how]
+    source = [sources, edges, *how]
     key = hashlib.sha256(json.dumps(source).encode()).hexdigest()[:32]
     return lake.root / CACHE_FOLDER / partition(hour) / f"{key}.parquet"
 
@@ -126,6 +128,7 @@ def _write_points(
     """Write the points of an hour's readings; return the file."""
     import pyarrow as pa
 
+    before = _sources(lake, hour)
     files = lake.valid_files("tokens", [hour])
     con.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS {select_from(TOKENS, files)}")
     text = "CREATE OR REPLACE TEMP TABLE parameters AS SELECT $1::BIGINT AS hour_us, $2 AS most"
@@ -135,7 +138,9 @@ def _write_points(
     con.register("token_edge", pa.Table.from_pylist(inside, schema=schema))
     rows = run_model(con, "token_point")
     _warn_of_ignored(con, hour)
-    path = _cache_file(lake, hour, [path for path, _ in files], edges)
+    # Some may be in quarantine now; one that has just come is not known to have been read.
+    after = {*_sources(lake, hour)}
+    path = _cache_file(lake, hour, [name for name in before if name in after], edges)
     write_parquet(rows.select(POINT.column_names).cast(POINT.schema()), path, POINT)
     try:
         for older in path.parent.glob("*.parquet"):

@@ -213,7 +213,7 @@ def _by_job(rows: list[NamedRow]) -> dict[str, list[NamedRow]]:
 def _power_files(lake: Lake, hours: range | None) -> dict[tuple[int, str], int]:
     """Return the number of files of `power` by hour and node."""
     found: dict[tuple[int, str], int] = {}
-    for path in lake.files("power", hours):
+    for path in lake.sources("power", lake.hours("power") if hours is None else hours):
         key = (hour_of_path(path), node_of(path))
         found[key] = found.get(key, 0) + 1
     return found

@@ -186,7 +186,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _own_kind(error: BaseException) -> Kind | None:
     """Return the kind of one error by itself; None if it says nothing."""
-    if isinstance(error, BusyError):
+    if isinstance(error, BusyError) or _is(
+        error, "tokenergy_collectors.lake.compaction", "BusyError"
+    ):
         return "busy"
     if _is(error, "airflow.sdk.exceptions", "AirflowFailException"):
         return "finding"

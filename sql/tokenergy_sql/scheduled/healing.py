@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.paths import show_hour
 from tokenergy_sql.checks.checking import hourly_names, run_checks
 from tokenergy_sql.index.healing import heal
@@ -83,6 +84,8 @@ def profile_changed(
         UserError: a file cannot be reached or written.
     """
     missing = {*lake.hours("power")}.difference(lake.hours("load_profile"))
+    expired = read_expired(lake.root)
+    missing = {one for one in missing if not expired.has("load_profile", one)}
     profile(lake, {*changed, *(one for one in missing if since_us <= one < until_us)}, device, say)
 
 

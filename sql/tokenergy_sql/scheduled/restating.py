@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.paths import show_hour
 from tokenergy_sql.index.due import HEALED, due
 from tokenergy_sql.index.healing import heal_hours, hours_between
@@ -52,11 +55,14 @@ def settle_span(
     from_us = _hour(params["from"]) if params["from"] else to_us - _us_length(days)
     if from_us >= to_us:
         raise UserError(f"from {show_hour(from_us)}: is not before the end, {show_hour(to_us)}")
+    root = root_of(place, params["site"])
+    if params["from"]:  # on a schedule, the span may reach back to hours that have expired
+        read_expired(Path(root)).refuse(range(from_us, to_us, HOUR_US))
     reason = " ".join((params["reason"] or "").split())
     if by_hand and not reason:
         raise UserError("no reason: say in the parameter reason why hours are to be restated")
     return {
-        "lake": root_of(place, params["site"]),
+        "lake": root,
         "from": show_hour(from_us),
         "to": show_hour(to_us),
         "from_us": from_us,

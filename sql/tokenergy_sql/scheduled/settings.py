@@ -44,6 +44,7 @@ class Schedule:
         cuda_pool: Airflow's pool for tasks that may use CUDA.
         restate: when hours of long ago are restated, as cron; None: by hand alone.
         quality: when the quality of the data is looked at, the same way.
+        daily: when past hours are compacted and old ones removed, the same way.
     """
 
     delay: timedelta
@@ -55,6 +56,7 @@ class Schedule:
     cuda_pool: str
     restate: str | None
     quality: str | None
+    daily: str | None
 
 
 def schedule_of(environ: Mapping[str, str]) -> Schedule:
@@ -75,6 +77,7 @@ def schedule_of(environ: Mapping[str, str]) -> Schedule:
         cuda_pool=environ.get("TOKENERGY_CUDA_POOL", "").strip() or DEFAULT_POOL,
         restate=_cron(environ, "TOKENERGY_RESTATE_SCHEDULE", "off"),
         quality=_cron(environ, "TOKENERGY_QUALITY_SCHEDULE", "45 * * * *"),
+        daily=_cron(environ, "TOKENERGY_DAILY_SCHEDULE", "30 2 * * *"),
     )
 
 
@@ -162,9 +165,13 @@ def settle(params: Mapping[str, Any], place: str | None, hour: datetime) -> dict
     Raises:
         UserError: a value cannot be used, or there is no such lake.
     """
+    from pathlib import Path
+
+    from tokenergy_collectors.lake.expired import read_expired
     from tokenergy_transforms.cuts import parse_window
 
     root = root_of(place, params["site"])
+    read_expired(Path(root)).refuse([us_of(hour)], ("power",))
     heal_from = hour - timedelta(days=params["heal_days"])
     return {
         "lake": root,

@@ -57,14 +57,14 @@ def test_a_folder_is_not_listed_again_until_it_changes(lake, monkeypatch):
     add(lake, 0, 0)
     (path,) = add(lake, 0, 200)
     first = listed(lake)
-    list_files = folders.files
+    list_sources = folders.sources
     asked = []
 
     def noting(root, table, day):
         asked.append(day)
-        return list_files(root, table, day)
+        return list_sources(root, table, day)
 
-    monkeypatch.setattr(folders, "files", noting)
+    monkeypatch.setattr(folders, "sources", noting)
     assert listed(lake) == first
     assert asked == []
     moved(path.parent)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.lakes import T0, LakeBuilder, S
 from tests.support.s3 import BUCKET, Server, free_port, set_environment
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.compaction import compact
 from tokenergy_collectors.lake.published import list_path
 from tokenergy_sql.catalog.asking import ask, lake_at
 from tokenergy_sql.terminal.dimensions import dimension_table
@@ -73,6 +75,22 @@ def test_errors_of_sql_are_the_same(cluster: Lake) -> None:
     for where in (str(cluster.root), URL):
         with pytest.raises(UserError, match="query: Catalog Error: Table with name nothing"):
             run_query(lake_at(where), "FROM nothing", "csv", io.StringIO())
+
+
+def test_a_copy_that_kept_what_was_compacted_meanwhile(server: Server, tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path / "lake")
+    for part in range(3):
+        builder.power("A", [(T0 + part * 300 * S + s * S, 1) for s in range(4)])
+    fs = server.fs()
+    for _ in range(2):
+        for path in builder.lake.root.rglob("*.parquet"):
+            name = path.relative_to(builder.lake.root).as_posix()
+            fs.pipe_file(f"{BUCKET}/copy/{name}", path.read_bytes())
+        compact(builder.lake, 2**62, 0)
+    assert len(fs.find(f"{BUCKET}/copy/power")) == 4
+    out = io.StringIO()
+    run_query(lake_at(f"s3://{BUCKET}/copy"), "SELECT count(*) AS n FROM power", "csv", out)
+    assert out.getvalue().split() == ["n", "12"]
 
 
 def test_a_prefix_without_a_lake() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
+from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_transforms import choice
 from tokenergy_transforms.cuts import parse_window
 from tokenergy_transforms.inventory import Inventory, read_inventory
@@ -69,10 +70,16 @@ def auto_step(period_us: int) -> int:
 
 
 def worklist(lake: Lake, hours: Sequence[int] | None = None) -> list[int]:
-    """Return the hours to do: those with readings, and those with files of an earlier run."""
+    """Return the hours to do: those with readings, and those with files of an earlier run.
+
+    Hours that have expired are not done.
+    """
     if hours is not None:
         return sorted(set(hours))
-    return sorted({hour for table in ("power", *TABLES_WRITTEN) for hour in lake.hours(table)})
+    expired = read_expired(lake.root)
+    found = {hour for table in ("power", *TABLES_WRITTEN) for hour in lake.hours(table)}
+    tables = ("power", "load_profile")
+    return sorted(hour for hour in found if not any(expired.has(name, hour) for name in tables))
 
 
 def profile_hour(
