@@ -16,6 +16,8 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param, task
 from airflow.sdk.exceptions import AirflowSkipException
 from tokenergy_shared import LAKE, QUICK, RUNS, SCHEDULE, SITE, place_of
 
+from tokenergy_sql.scheduled.anywhere import anywhere
+
 _LENGTH = "^[0-9]+([.][0-9]+)?[smhd]$"
 
 PARAMS = {
@@ -76,6 +78,9 @@ def compact(settled: dict[str, Any]) -> None:
     from tokenergy_collectors.lake import Lake
     from tokenergy_sql.scheduled.daily import compact_past
 
+    if settled["in_store"]:
+        raise AirflowSkipException("objects of a store are not compacted")
+
     print("\n".join(compact_past(Lake(settled["lake"]), settled, print).lines()))
 
 
@@ -86,12 +91,15 @@ def expire(settled: dict[str, Any]) -> None:
     from tokenergy_collectors.lake import Lake
     from tokenergy_sql.scheduled.daily import expire_old
 
+    if settled["in_store"]:
+        raise AirflowSkipException("objects of a store do not expire")
     if not settled["keep_us"]:
         raise AirflowSkipException("nothing expires: there is no retention file")
     print("\n".join(expire_old(Lake(settled["lake"]), settled, print).lines()))
 
 
 @task(max_active_tis_per_dag=1)
+@anywhere
 def revisions(settled: dict[str, Any]) -> None:
     """Remove the files that earlier revisions of the books replaced."""
     from tokenergy_collectors.lake import Lake
@@ -104,6 +112,7 @@ def revisions(settled: dict[str, Any]) -> None:
 
 
 @task
+@anywhere
 def report(settled: dict[str, Any]) -> str:
     """Write the report of the last days and return its path."""
     from tokenergy_collectors.lake import Lake
@@ -112,7 +121,7 @@ def report(settled: dict[str, Any]) -> str:
     path = report_days(Lake(settled["lake"]), settled)
     if path is None:
         raise AirflowSkipException("nothing to report: the lake has no books yet")
-    return str(path)
+    return str(settled["report"])
 
 
 with DAG(

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.paths import SUFFIX, raw_name
 from tokenergy_collectors.lake.reading import BrokenFileError, note_of
 
@@ -183,7 +184,7 @@ def has(root: Path, table: str) -> bool:
 
 def is_gone(root: Path, path: Path) -> bool:
     """Return whether a raw file is not there because a compacted one has its rows."""
-    if path.exists() or not path.is_relative_to(root):
+    if there(path) or not path.is_relative_to(root):
         return False
     return is_pending(root, path) or path.name in superseded(root, path.parent)
 
@@ -229,7 +230,7 @@ def sources_at(root: Path, path: Path) -> list[Path]:
     folder = Path(f"{root}/{'/'.join(path.parts[-4:-1])}")
     found = _known(root, folder, path.name) or sources_of(path)
     names = found.names if found else ()
-    return sorted(one for name in names if (one := folder / name).exists() and one != path)
+    return sorted(one for name in names if there(one := folder / name) and one != path)
 
 
 def write_list(root: Path, folder: Path, found: Mapping[str, Sources]) -> None:
@@ -245,22 +246,22 @@ def write_list(root: Path, folder: Path, found: Mapping[str, Sources]) -> None:
 
 
 def _resolved(root: Path, folder: Path, names: list[str], pending: list[str]) -> Listing:
-    there = {*names}
+    here = {*names}
     found = Listing()
     beside = pending_folder(root, folder)
     for name in sorted({*pending, *filter(is_compacted, names)}):
-        place = folder if name in there else beside
+        place = folder if name in here else beside
         sources = _known(root, folder, name) or sources_of(place / name)
         if sources is not None:
             found.compacted[name] = sources
         # Without, it is damaged. Before its second place its sources are there: they are read.
     gone = {name for sources in found.compacted.values() for name in sources.names}
-    found.superseded = {name for name in there if name in gone}
+    found.superseded = {name for name in here if name in gone}
     found.compacted = {name: one for name, one in found.compacted.items() if name not in gone}
-    found.files = [folder / name for name in there - gone]
-    found.files += [beside / name for name in found.compacted if name not in there]
+    found.files = [folder / name for name in here - gone]
+    found.files += [beside / name for name in found.compacted if name not in here]
     # A damaged one is a source like any other: whoever reads it moves it to quarantine.
-    found.sources = [name for name in there - gone if name not in found.compacted]
+    found.sources = [name for name in here - gone if name not in found.compacted]
     found.sources += {name for one in found.compacted.values() for name in one.digests}
     return found
 

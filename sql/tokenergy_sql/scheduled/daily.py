@@ -17,7 +17,8 @@ from tokenergy_sql.index.site import load_site
 from tokenergy_sql.report import build_report, last_hours
 from tokenergy_sql.scheduled.expiring import Expiry, expire
 from tokenergy_sql.scheduled.retention import Retention, load_retention, parse_time
-from tokenergy_sql.scheduled.settings import root_of
+from tokenergy_sql.scheduled.settings import report_of, root_of
+from tokenergy_sql.workcopy.working import url_in
 
 _SAY_EVERY_S = 60.0
 
@@ -34,15 +35,18 @@ def settle_daily(params: Mapping[str, Any], place: str | None) -> dict[str, Any]
         UserError: a value cannot be used, or there is no such lake.
     """
     root = root_of(place, params["site"])
+    in_store = url_in(root) is not None
     retention = Path(params["retention"]) if params["retention"] else None
+    kept = Retention({}) if in_store else load_retention(retention, Path(root))
     return {
         "lake": root,
         "site": params["site"],
         "older_us": parse_time("older_than", params["older_than"]),
         "grace_us": parse_time("grace", params["grace"]),
-        "keep_us": dict(load_retention(retention, Path(root)).keep_us),
+        "in_store": in_store,
+        "keep_us": dict(kept.keep_us),
         "keep_revisions": params["keep_revisions"],
-        "report": params["report"] or f"{root}-report/days.html",
+        "report": params["report"] or report_of(root, "days.html"),
         "report_hours": 24 * params["report_days"],
     }
 
@@ -99,7 +103,7 @@ def report_days(lake: Lake, settled: Mapping[str, Any]) -> Path | None:
     booked = lake.hours("ledger_hour")
     if not booked:
         return None
-    out = Path(settled["report"])
+    out = lake.root / settled["report"]
     out.parent.mkdir(parents=True, exist_ok=True)
     hours = last_hours(lake, settled["report_hours"])
     return build_report(lake, out, hours=hours, check_hours=booked[-1:])
