@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.airflow_cluster.fleet import BOARDS, NODES
-from tests.airflow_cluster.place import Folder, Place
+from tests.airflow_cluster.place import Bucket, Folder, Place
 from tests.airflow_cluster.story import HOURS, KEY, Story
 from tests.support import databases
 from tests.support.airflow_cluster import POOL, PYTHON, WORKERS
@@ -31,10 +31,13 @@ from tokenergy_collectors.lake.paths import show_hour
 
 pytestmark = pytest.mark.e2e
 
+PLACES: dict[str, type[Folder] | type[Bucket]] = {"folder": Folder, "bucket": Bucket}
+WHERE = os.environ.get("TOKENERGY_CLUSTER_PLACES", "folder,bucket").split(",")
+
 RESTATE, QUALITY = "tokenergy_restate", "tokenergy_quality"
 
 
-@pytest.fixture(scope="module", params=[pytest.param(Folder, id="folder")])
+@pytest.fixture(scope="module", params=[pytest.param(PLACES[name], id=name) for name in WHERE])
 def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:

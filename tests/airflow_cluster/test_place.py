@@ -16,8 +16,8 @@ from tests.support.lakes import T0, LakeBuilder, S, level
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[Bucket]:
-    made = Bucket()
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    made = Bucket(tmp_path_factory.mktemp("bucket"))
     yield made
     made.close()
 

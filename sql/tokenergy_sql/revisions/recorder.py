@@ -214,6 +214,7 @@ def recording(lake: Lake, index_version: str) -> Iterator[Recorder]:
     try:
         with revisions.locked(lake):
             folder = home / _UNFINISHED
+            revisions.adopt_recorded(lake)
             _complete(lake, folder)
             published = lake.books.latest()
             # A lake of an earlier version has revisions and no list.

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,13 +28,15 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import stat_of, there
 from tokenergy_collectors.lake.paths import hour_of_path
-from tokenergy_collectors.lake.published import BOOKS
+from tokenergy_collectors.lake.published import BOOKS, list_path
 
 FOLDER = "revisions"
 REVISED_TABLES = BOOKS
 """Tables with revisions. Segments have none: they can be derived again from sealed readings."""
 
 _HOURS = "hours.json"
+RECORDED = "recorded"
+"""Key of a list in an object store: the name of what is recorded of the hours."""
 MANIFEST = "manifest.json"
 BEFORE = "before"
 """Folder, in that of a revision, of the files that it replaced."""
@@ -216,11 +219,32 @@ class Recorded:
 def read_recorded(lake: Lake) -> Recorded:
     """Return what is recorded of the hours of a lake; nothing if it cannot be read."""
     try:
-        content = json.loads((lake.root / FOLDER / _HOURS).read_text("utf-8"))
+        content = json.loads(_recorded_path(lake.root).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return Recorded({}, {}, {})
     hours = {int(hour): inputs for hour, inputs in content["hours"].items()}
     return Recorded(hours, content["files"], content.get("constants", {}))
+
+
+def _recorded_path(root: Path) -> Path:
+    """Return where it is recorded what the hours of a lake were derived from.
+
+    A lake that was copied from an object store has it where its list says: see `workcopy.head`.
+    """
+    with suppress(FileNotFoundError, ValueError):
+        name = json.loads(list_path(root).read_bytes()).get(RECORDED)
+        if isinstance(name, str) and (root / name).exists():
+            return root / name
+    return root / FOLDER / _HOURS
+
+
+def adopt_recorded(lake: Lake) -> None:
+    """Have that in its own place, before a list is published that does not name it."""
+    found, own = _recorded_path(lake.root), lake.root / FOLDER / _HOURS
+    if found != own:
+        aside = own.with_name(f".{_HOURS}.{os.getpid()}.tmp")
+        aside.write_bytes(found.read_bytes())
+        aside.replace(own)
 
 
 def write_recorded(lake: Lake, recorded: Recorded) -> None:

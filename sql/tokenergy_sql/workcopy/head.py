@@ -40,7 +40,7 @@ from tokenergy_sql.revisions import revisions
 T = TypeVar("T")
 
 LIST = f"{FOLDER}/{NAME}"
-_KEPT = {"recorded": f"{revisions.FOLDER}/hours.json", "jobs": "cache/job_rows.json"}
+_KEPT = {revisions.RECORDED: f"{revisions.FOLDER}/hours.json", "jobs": "cache/job_rows.json"}
 """Files that belong to a list, by the key under which it names their objects."""
 
 LEGACY_BOOKS = (

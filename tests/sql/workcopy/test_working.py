@@ -193,6 +193,19 @@ def test_a_lake_that_was_copied_into_the_store_stays_as_it_is(make: Make, whole:
     assert stored.derived() == late.derived(whole)
 
 
+def test_a_lake_that_was_copied_from_the_store_stays_as_it_is(
+    raw: StoredLake, tmp_path: Path
+) -> None:
+    books(raw)
+    raw.server.download(tmp_path / "copy", raw.name)
+    for _ in range(2):
+        assert not steps.index_hours(tmp_path / "copy", None, None).causes
+    done = steps.index_hours(tmp_path / "copy", HOURS[:1], None, rebuild_all=True)
+    assert list(done.causes) == HOURS[:1]
+    assert done.revision is None  # the same bytes
+    assert not steps.index_hours(tmp_path / "copy", None, None).causes
+
+
 def test_books_of_an_earlier_version_are_refused(make: Make, whole: Lake) -> None:
     stored = make()
     stored.put(whole.root)
