@@ -80,9 +80,9 @@ def test_a_compaction_killed_at_many_points(indexed: Lake, tmp_path: Path) -> No
     wanted = ask(lake, "test", lambda con: con.execute(ROWS).fetchone())
     with RowReaders(lake) as readers:
         # The first step only; then the sources give way, a few folders in each run.
-        kills = kill_often(lake, KILLS // 2, 2.5, 1, *COMPACT, "100h")
+        kills = kill_often(lake, KILLS // 2, 1.4, 1, *COMPACT, "100h")
         run(lake, *COMPACT, "100h")
-        kills += kill_often(lake, KILLS - KILLS // 2, 2.5, 2, *COMPACT, "0s")
+        kills += kill_often(lake, KILLS - KILLS // 2, 1.4, 2, *COMPACT, "0s")
         run(lake, *COMPACT, "0s")
     print(f"killed {kills} times; refused: {dict(readers.refused)}")
     for client, seen in readers.seen.items():
@@ -102,7 +102,7 @@ def test_an_expiry_killed_at_many_points(indexed: Lake, tmp_path: Path) -> None:
     books = {name: data for name, data in derived(lake).items() if "segment" not in name}
     run(lake, *COMPACT, "0s")
     keep = ("--keep", "power=2d", "--keep", "segment=2d")
-    kills = kill_often(lake, KILLS, 2.5, 3, "expire", *keep)
+    kills = kill_often(lake, KILLS, 1.4, 3, "expire", *keep)
     run(lake, "expire", *keep)
     print(f"killed {kills} times")
     assert lake.hours("power") == lake.hours("segment") == []
