@@ -222,6 +222,7 @@ def caught(place: Place) -> int | None:
 @pytest.mark.usefixtures("storage_fault")
 def test_what_passes_is_tried_again_and_what_does_not_is_not(story: Story) -> None:
     airflow = story.airflow
+    airflow.unpause(dag=RESTATE)
     story.hook.all()
     story.trigger("value", story.newer.hours[-1], RESTATE, lake="/nowhere", reason="a wrong lake")
     assert airflow.finished("value", RESTATE)["settings"] == "failed"
