@@ -68,8 +68,9 @@ class Lake:
     """
 
     def __init__(self, root: str | Path, *, create: bool = False) -> None:
-        if re.match(r"[a-z][a-z0-9+.-]*:/", str(root)):
-            raise UserError(f"lake {root}: expected a local path, not an object store")
+        if found := re.match(r"([a-z][a-z0-9+.-]*):/+(.*)", str(root)):
+            url = f"{found[1]}://{found[2]}"  # a path has lost a slash
+            raise UserError(f"lake {url}: expected a local path, not an object store")
         self.root = Path(root)
         self._columns: dict[Path, frozenset[str]] = {}
         self._footers = Footers(self.root)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_sql.cli.options import AnyLakeOption, LakeOption
+from tokenergy_sql.cli.options import AnyLakeOption, FolderOption
 from tokenergy_sql.terminal.query import OutputFormat
 
 
@@ -104,7 +104,7 @@ def export(
     typer.echo(f"export: {rows:,} rows -> {out}", err=is_stdout(out))
 
 
-def catalog(lake: LakeOption) -> None:
+def catalog(lake: FolderOption) -> None:
     """Write catalog.duckdb, so that any DuckDB client can read the lake.
 
     It holds views and macros over the lake's files. `tokenergy index` writes it as well. Run this

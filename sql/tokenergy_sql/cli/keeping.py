@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_sql.cli.options import LakeOption, SiteOption
+from tokenergy_sql.cli.options import FolderOption, SiteOption
 
 if TYPE_CHECKING:
     from tokenergy_sql.scheduled.retention import Retention
@@ -21,7 +21,7 @@ TableOption = Annotated[
 
 
 def compact(
-    lake: LakeOption,
+    lake: FolderOption,
     older_than: Annotated[
         str, typer.Option("--older-than", metavar="TIME", help="Only hours that ended so long ago.")
     ] = "24h",
@@ -70,7 +70,7 @@ def compact(
 
 
 def expire(
-    lake: LakeOption,
+    lake: FolderOption,
     keep: Annotated[
         list[str] | None,
         typer.Option(

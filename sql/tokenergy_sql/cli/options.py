@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+FolderOption = Annotated[
+    Path, typer.Option("--lake", envvar="TOKENERGY_LAKE", metavar="DIR", help="Lake folder.")
+]
 LakeOption = Annotated[
     Path,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tokenergy_sql.cli.options import DeviceOption, HourOption, LakeOption, SiteOption
+from tokenergy_sql.cli.options import DeviceOption, FolderOption, HourOption, LakeOption, SiteOption
 from tokenergy_sql.terminal.arguments import parse_hours
 
 
@@ -210,7 +210,7 @@ def check(
 
 
 def migrate(
-    lake: LakeOption,
+    lake: FolderOption,
     site: SiteOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what there is to do; change nothing.")
