@@ -240,7 +240,7 @@ def report(settled: dict[str, Any]) -> str:
     lake = Lake(settled["lake"])
     if not lake.hours("ledger"):
         raise AirflowSkipException("nothing to report: the lake has no ledger yet")
-    out = lake.root / settled["report"]
+    out = lake.root.joinpath(settled["report"])
     out.parent.mkdir(parents=True, exist_ok=True)
     hours, checked = last_hours(lake, settled["report_hours"]), [settled["hour_us"]]
     build_report(lake, out, hours=hours, check_hours=checked)

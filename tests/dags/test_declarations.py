@@ -20,7 +20,10 @@ _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.P
 _CALCULATING = {"duckdb", "numpy", "pandas", "polars", "pyarrow", "sqlite3"}
 _RUNNING = {"execute", "executemany", "sql", "query"}
 _LONGEST = 40
-_LIGHT = ("tokenergy_sql.scheduled.settings", "tokenergy_sql.scheduled.quality.limits")
+_LIGHT = (
+    *("tokenergy_sql.scheduled.anywhere", "tokenergy_sql.scheduled.settings"),
+    "tokenergy_sql.scheduled.quality.limits",
+)
 """What DAG files may import of the packages when they are parsed."""
 
 
