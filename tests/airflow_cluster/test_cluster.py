@@ -238,6 +238,29 @@ def test_what_passes_is_tried_again_and_what_does_not_is_not(story: Story) -> No
     assert "storage or network failed; tried again in 1 min" in log
 
 
+def test_the_store_is_away_for_half_a_minute(story: Story, tmp_path: Path) -> None:
+    if not isinstance(story.place, Bucket):
+        pytest.skip("a folder is never away")
+    airflow = story.airflow
+    airflow.unpause()
+    story.trigger("away", story.newer.hours[-1])
+
+    def running() -> str | None:
+        tasks = airflow.tasks("away").items()
+        return next((name for name, one in tasks if one["state"] == "running"), None)
+
+    airflow.wait_for("task that runs", running)
+    back = story.place.away(30)
+    try:
+        assert airflow.finished("away")["run"] == "success"
+    finally:
+        back.join()
+    tries = {name: one["try_number"] for name, one in airflow.tasks("away").items()}
+    print(f"tries beside a store that was away for 30 s: {tries}")
+    story.rest()
+    story.assert_as_by_commands(tmp_path)
+
+
 def test_no_log_shows_a_secret(story: Story) -> None:
     values = {path.name: path.read_bytes() for path in story.airflow.secrets.iterdir()}
     values["webhook"] = KEY.encode()
