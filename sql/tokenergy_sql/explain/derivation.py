@@ -149,7 +149,7 @@ def _by_file(
         (row,) = _json_rows(con, sql)
         if row["rows"]:
             # A compacted file may be in another folder for some hours.
-            name = "/".join(path.parts[-4:])
+            name = path.relative_to(lake.root).as_posix().removeprefix(f"{compacted.FOLDER}/")
             found.append({"file": name, **row, **_made_from(path)})
     return found
 

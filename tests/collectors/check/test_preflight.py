@@ -140,7 +140,7 @@ def test_processes_in_another_pid_namespace_are_told(look, monkeypatch):
 def test_a_lake_that_cannot_be_used_fails(look, tmp_path):
     (tmp_path / "file").touch()
     assert of(look(lake=str(tmp_path / "file")), "lake")[0][0] == "FAIL"
-    assert "object stores" in of(look(lake="s3://b/x"), "lake")[0][1]
+    assert "not an object store" in of(look(lake="s3://b/x"), "lake")[0][1]
     assert of(look(node="x" * 400), "node")[0][0] == "FAIL"
     assert of(look(), "lake") == [("ok", f"{tmp_path / 'lake'} is writable (it will be created)")]
 
