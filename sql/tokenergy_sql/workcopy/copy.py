@@ -31,7 +31,8 @@ LOOK_BACK_DAYS = 8
 """Days before the hours of a task that are listed again. Files that come later than that are found
 by a task on all hours."""
 
-_UNLISTED = frozenset(("catalog.duckdb",))
+_OWN = (".toml", ".json")
+"""Endings of the files of the lake's folder itself that something reads: site file, version ..."""
 
 
 class WorkingCopy:
@@ -63,7 +64,7 @@ class WorkingCopy:
             raise UserError(f"lake {self._bucket.url}: no such bucket or prefix, or nothing in it")
         if {*folders}.intersection(BOOKS) and not self._bucket.read(LIST):
             raise UserError(LEGACY_BOOKS.format(self._bucket.url))
-        self._take_root({*names}.difference(_UNLISTED))
+        self._take_root({name for name in names if name.endswith(_OWN)})
         self._head.take()
         at_once(self._take_folder, [*self._due(hours, {*folders})])
         self._own = self._read_own()
@@ -155,7 +156,7 @@ class WorkingCopy:
     def _read_own(self) -> dict[str, bytes]:
         """Return the files of the lake's folder itself."""
         files = (p for p in self._root.iterdir() if p.is_file() and p.name[0] != ".")
-        return {path.name: path.read_bytes() for path in files if path.name not in _UNLISTED}
+        return {path.name: path.read_bytes() for path in files if path.name.endswith(_OWN)}
 
 
 def _tables() -> list[str]:
