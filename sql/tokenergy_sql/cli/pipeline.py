@@ -108,7 +108,7 @@ def index(
     numbered revision: see `tokenergy revisions` and `tokenergy diff`. With --hour, says how many
     other hours have newer inputs.
 
-    An hour of more than about 1,160 GPUs is booked in groups of nodes, which bounds the memory. With
+    An hour of more than about 1,160 GPUs is booked in groups of nodes; that bounds the memory. With
     --shards, several processes book groups at the same time; each takes about 2 GiB and up to all
     cores. The files are the same, byte for byte. A smaller hour is booked by one process.
 
