@@ -18,11 +18,12 @@ from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.duck import quoted
 from tokenergy_sql.index import tokencurves
 from tokenergy_sql.index.models import model_text
-from tokenergy_sql.index.site import Constants
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from tokenergy_sql.index.site import Constants
 
 LIMIT_UNKNOWN_MW = 1_500_000
 """Upper bound of a board's power where no limit was recorded: above any board on the market."""
