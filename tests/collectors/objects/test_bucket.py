@@ -82,8 +82,9 @@ def test_of_writers_that_read_the_same_one_wins(make: Make) -> None:
     with ThreadPoolExecutor(6) as pool:
         won = [number for number, done in enumerate(pool.map(swap, range(1, 7)), 1) if done]
     assert len(won) == 1
-    assert bucket.read("list") is not None
-    assert bucket.read("list")[0] == f"{won[0]}".encode()  # type: ignore[index]
+    found = bucket.read("list")
+    assert found is not None
+    assert found[0] == f"{won[0]}".encode()
 
 
 def test_a_first_list_is_put_by_one(make: Make) -> None:
