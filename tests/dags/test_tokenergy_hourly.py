@@ -361,7 +361,7 @@ def test_a_breach_fails_the_check_and_names_the_rows(airflow: Airflow, tmp_path:
             def xcom_pull(self, task_ids): return None
         def raised(running):
             try:
-                settled = {{"lake": {str(lake.root)!r}, "hour_us": {T0}}}
+                settled = {{"lake": {str(lake.root)!r}, "hour_us": {T0}, "heal_from_us": {T0}}}
                 check.function(settled, ti=Instance(running))
             except Exception as error:
                 return [type(error).__name__, str(error)]
