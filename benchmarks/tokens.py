@@ -85,11 +85,11 @@ def by_all_readings(lake: Lake) -> pa.Table:
     """Return the rows of token usage from all readings of all time."""
     from tokenergy_sql.catalog import connecting as catalog
     from tokenergy_sql.index.modelrun import build_model
-    from tokenergy_sql.index.tokens import Usage
+    from tokenergy_sql.index.tokencounting import rows_of
 
     with catalog.connect(lake) as con:
         build_model(con, "token_span")
-        return Usage.of_points(con, ALL_READINGS.read_text("utf-8")).rows
+        return rows_of(con, ALL_READINGS.read_text("utf-8"))
 
 
 def run_side(side: str, lake: Lake) -> dict[str, Any]:

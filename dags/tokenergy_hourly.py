@@ -22,6 +22,7 @@ from tokenergy_shared import (
     ASSETS,
     DEVICE,
     LAKE,
+    LATE,
     QUICK,
     ROWS_SHOWN,
     RUNS,
@@ -253,6 +254,7 @@ with DAG(
     doc_md=__doc__,
     schedule=CronDataIntervalTimetable(SCHEDULE.cron, timezone="UTC"),
     params=PARAMS,
+    deadline=LATE,
     **RUNS,
 ) as dag:
     settled: Any = settings()  # at parse time not yet the dict, but a reference to it

@@ -9,6 +9,8 @@ import os
 from typing import Any
 
 from airflow.sdk import Asset, Param, RetryDecision, RetryPolicy, Variable
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from tokenergy_sql.scheduled.settings import FIRST_WAIT, LONGEST_WAIT, RETRIES, schedule_of
 
@@ -96,6 +98,29 @@ def retried(context: Any) -> None:
 
 # `alert` last, so that the reason is the last line of the log.
 TELL: list[Any] = [mail, alert] if SCHEDULE.mail_to else [alert]
+
+# Airflow calls these by name in its triggerer, which imports no file of this folder.
+TELL_LATE = [AsyncCallback("tokenergy_sql.scheduled.late.tell_late")]
+if SCHEDULE.mail_to:
+    TELL_LATE.append(
+        AsyncCallback(
+            "airflow.providers.smtp.notifications.smtp.SmtpNotifier",
+            kwargs={
+                "to": SCHEDULE.mail_to,
+                "from_email": SCHEDULE.mail_from,
+                "subject": "{{ dag_run.dag_id }}: the run is late ({{ dag_run.logical_date }})",
+                "html_content": "The run {{ dag_run.dag_run_id | e }} has not ended by its "
+                "deadline (TOKENERGY_DEADLINE). It is {{ dag_run.state }}.",
+            },
+        )
+    )
+
+LATE = [
+    DeadlineAlert(DeadlineReference.DAGRUN_QUEUED_AT, SCHEDULE.deadline, callback)
+    for callback in TELL_LATE
+    if SCHEDULE.deadline
+]
+"""Alerts of a run that has not ended by its deadline."""
 
 # For tasks that take a second: if one hangs until its limit, people should know it at once.
 QUICK = ByKindOfFault("slow")

@@ -21,6 +21,7 @@ from tokenergy_sql.catalog.asking import ask
 from tokenergy_sql.catalog.file import write_catalog
 from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.report import build_report, last_hours
 
 _QUERY = "SELECT sum(e_gpu_nj) FROM job_index"
 
@@ -28,10 +29,18 @@ STEPS: dict[str, Callable[[Lake, int], object]] = {
     "index": lambda lake, hour_us: index(lake, SITE, [hour_us], lambda _: None),
     "nothing": lambda lake, _: index(lake, SITE, None, lambda _: None),
     "check": lambda lake, hour_us: run_checks(lake, [hour_us]),
+    "report": lambda lake, hour_us: _report(lake, hour_us),
     "catalog": lambda lake, _: write_catalog(lake),
     "query": lambda lake, _: ask(lake, "query", lambda con: con.sql(_QUERY).fetchall(), _QUERY),
 }
-"""One new hour; all hours with nothing to do; the checks of an hour; `catalog.duckdb`; a query."""
+"""One new hour; all hours with nothing to do; the checks of an hour; the report of the last 24, as
+the hourly DAG writes it; `catalog.duckdb`; a query."""
+
+
+def _report(lake: Lake, hour_us: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="bench-history-") as folder:
+        out = Path(folder) / "index.html"
+        build_report(lake, out, hours=last_hours(lake, 24), check_hours=[hour_us])
 
 
 def main() -> None:

@@ -230,7 +230,8 @@ def stuck(story: Story, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A site file that nobody ever finishes reading; and short limits, from here on."""
     path = tmp_path_factory.mktemp("stuck") / "site.toml"
     os.mkfifo(path)
-    story.airflow.restart({"TOKENERGY_TASK_TIMEOUT": "6s", "TOKENERGY_RUN_TIMEOUT": "18s"})
+    limits = {"TASK_TIMEOUT": "6s", "RUN_TIMEOUT": "18s", "DEADLINE": "9s"}
+    story.airflow.restart({f"TOKENERGY_{name}": text for name, text in limits.items()})
     return str(path)
 
 
@@ -253,7 +254,12 @@ def test_a_stopped_task_ends_with_its_run(story: Story, stuck: str) -> None:
     pid = wait_for("task", process, story.airflow.output)
     os.kill(pid, signal.SIGSTOP)
     assert story.airflow.finished("stopped")["run"] == "failed"
-    body = next_about(story, lambda told: told["run"] == "stopped" and told["task"] is None)
+    late = next_about(story, lambda told: told["run"] == "stopped" and told["state"] == "late")
+    assert "running past its deadline (TOKENERGY_DEADLINE)" in late["reason"]
+    while not str(story.mails.next()["Subject"]).startswith(f"{DAG}: the run is late (20"):
+        pass
+    body = next_about(story, lambda told: told["run"] == "stopped" and told["state"] == "failed")
+    assert body["task"] is None
     assert "took longer than TOKENERGY_RUN_TIMEOUT allows" in body["reason"]
     wait_for("end of the process", lambda: not Path(f"/proc/{pid}").exists())
 

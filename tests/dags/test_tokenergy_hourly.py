@@ -93,6 +93,10 @@ tell({
         "runs": dag.max_active_runs,
         "limit_s": dag.dagrun_timeout.total_seconds(),
         "told_by": [one.__name__ for one in dag.on_failure_callback],
+        "late": [
+            [one.interval.total_seconds(), one.callback.path, sorted(one.callback.kwargs)]
+            for one in dag.deadline or ()
+        ],
         "tags": sorted(dag.tags),
         "doc": dag.doc_md.split("\\n")[0],
     },
@@ -113,6 +117,7 @@ def parsed_otherwise(airflow: Airflow) -> dict[str, Any]:
         "TOKENERGY_DELAY_MINUTES": "20",
         "TOKENERGY_TASK_TIMEOUT": "10m",
         "TOKENERGY_RUN_TIMEOUT": "50m",
+        "TOKENERGY_DEADLINE": "55m",
         "TOKENERGY_ALERT_TO": "ops@example.org",
         "TOKENERGY_CUDA_POOL": "cards",
     }
@@ -124,6 +129,9 @@ TASKS = (
     *("shards", "book", "shared", "index", "check", "report", "done"),
 )
 
+
+LATE = "tokenergy_sql.scheduled.late.tell_late"
+MAILED = "airflow.providers.smtp.notifications.smtp.SmtpNotifier"
 
 CUDA = ("heal", "aggregate", "load_profile")
 """The tasks that pass the run's device on."""
@@ -167,6 +175,7 @@ def test_every_task_has_a_limit_and_tells_of_its_failure(parsed: dict[str, Any])
         "runs": 1,
         "limit_s": 7_200,
         "told_by": ["alert"],
+        "late": [[3_600, LATE, []]],
         "tags": ["tokenergy"],
         "doc": "Airflow DAG: processes each hour from readings to indices once its files are "
         "complete.",
@@ -177,6 +186,10 @@ def test_the_environment_sets_delay_limits_and_mail(parsed_otherwise: dict[str, 
     assert parsed_otherwise["limits_s"] == dict.fromkeys(TASKS, 600) | {"heal": 3_000}
     assert parsed_otherwise["told_by"] == {task: ["mail", "alert"] for task in TASKS}
     assert parsed_otherwise["dag"]["told_by"] == ["mail", "alert"]
+    assert parsed_otherwise["dag"]["late"] == [
+        [3_300, LATE, []],
+        [3_300, MAILED, ["from_email", "html_content", "subject", "to"]],
+    ]
     assert parsed_otherwise["dag"]["cron"] == "20 * * * *"
     assert parsed_otherwise["dag"]["limit_s"] == 3_000
 

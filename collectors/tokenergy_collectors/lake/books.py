@@ -111,7 +111,7 @@ class Books:
 
     def hours(self, table: str) -> list[int]:
         """Return the starts (us UTC) of the hours for which a table has a file, ascending."""
-        return sorted(self._tags(table))
+        return sorted(self.tags(table))
 
     def files(self, table: str, hours: Iterable[int] | None = None) -> list[Path]:
         """Return a table's files, in the order of their hours.
@@ -119,16 +119,17 @@ class Books:
         A file that is missing, or was moved to quarantine, is among them: the answer would be wrong
         without it.
         """
-        tags = self._tags(table)
+        tags = self.tags(table)
         wanted = sorted(tags if hours is None else {hour for hour in hours if hour in tags})
         return [path_of(self._root, table, hour_us, tags[hour_us]) for hour_us in wanted]
 
     def file(self, table: str, hour_us: int) -> Path | None:
         """Return a table's file of an hour; None if the books have none."""
-        tag = self._tags(table).get(hour_us)
+        tag = self.tags(table).get(hour_us)
         return None if tag is None else path_of(self._root, table, hour_us, tag)
 
-    def _tags(self, table: str) -> Mapping[int, str]:
+    def tags(self, table: str) -> Mapping[int, str]:
+        """Return the tag of each hour (start, us UTC) for which a table has a file."""
         if self._held is None and not list_path(self._root).exists():
             return legacy_hours(self._root, table)  # not of all tables
         return self.current().tags.get(table, {})

@@ -230,16 +230,16 @@ class Lake:
             most: how many past days are packed into one file now (see `packedbooks`), if they are
                 not yet.
         """
-        spec, files = TABLES[table], self.files(table)
+        spec = TABLES[table]
         if table not in packedbooks.TABLES:
-            return files
+            return self.files(table)
 
         def whole(some: Sequence[Path]) -> pa.Table:
             import pyarrow as pa
 
             return pa.concat_tables(self._read_all(some, spec, spec.column_names, None))
 
-        return packedbooks.packed(self.root, spec, files, whole, most)
+        return packedbooks.packed(self.root, spec, self.books.tags(table), whole, most)
 
     def _read_all(
         self, files: Sequence[Path], spec: Table, names: Sequence[str], where: Any

@@ -15,15 +15,16 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.contract import HOUR_US, Table
 from tokenergy_collectors.lake.contract import TABLES as CONTRACT
-from tokenergy_collectors.lake.contract import Table
-from tokenergy_collectors.lake.paths import SUFFIX
-from tokenergy_collectors.lake.published import BOOKS
+from tokenergy_collectors.lake.paths import SUFFIX, partition
+from tokenergy_collectors.lake.published import BOOKS, path_of
 from tokenergy_collectors.lake.published import FOLDER as BOOKS_FOLDER
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.writing import write_parquet
@@ -41,42 +42,52 @@ _MANY = 4
 _KEPT_S = 86_400.0
 """A packed file is kept so long after another one took its place."""
 
+_DAY_US = 24 * HOUR_US
+
 Read = Callable[[Sequence[Path]], "pa.Table"]
 """Reads all columns of some files."""
 
 
 def packed(
-    root: Path, table: Table, files: Sequence[Path], read: Read, most: int | None
+    root: Path, table: Table, tags: Mapping[int, str], read: Read, most: int | None
 ) -> list[Path]:
     """Return the files that hold the rows of a table, in their order.
 
     Args:
         root: the lake.
         table: one of `TABLES`.
-        files: all published files of the table, in the order of their hours.
+        tags: of all published files of the table, by start of the hour (us UTC).
         read: see `Read`.
         most: how many days are packed now, if they are not yet; all if None. Other days are read
             as they are.
     """
-    by_date = itertools.groupby(files, lambda file: file.parts[-3])
-    days = [(date, [*of_day]) for date, of_day in by_date]
+    # Paths are made of few hours: to make those of a year takes longer than all else.
+    by_day = itertools.groupby(sorted(tags), lambda hour_us: hour_us // _DAY_US)
+    days = [(day * _DAY_US, [*of_day]) for day, of_day in by_day]
     contract = repr(table)
     found: list[Path] = []
     left = len(days) if most is None else most
-    for place, (date, of_day) in enumerate(days):
+    for place, (day_us, of_day) in enumerate(days):
+        files = partial(_files, root, table.name, tags, of_day)
         # The last day still grows: it would be packed again after every hour.
         if len(of_day) < _MANY or place == len(days) - 1:
-            found += of_day
+            found += files()
             continue
-        path = root / FOLDER / table.name / date / f"{_key(contract, of_day)}{SUFFIX}"
+        date = partition(day_us).partition("/")[0]
+        key = _key(contract, table.name, day_us, {hour: tags[hour] for hour in of_day})
+        path = Path(f"{root}/{FOLDER}/{table.name}/{date}/{key}{SUFFIX}")
         if path.exists():
             found.append(path)
         elif left == 0:
-            found += of_day
+            found += files()
         else:
             left -= 1
-            found += _pack(path, table, of_day, read)
+            found += _pack(path, table, files(), read)
     return found
+
+
+def _files(root: Path, table: str, tags: Mapping[int, str], hours: Iterable[int]) -> list[Path]:
+    return [path_of(root, table, hour_us, tags[hour_us]) for hour_us in hours]
 
 
 def _pack(path: Path, table: Table, files: list[Path], read: Read) -> list[Path]:
@@ -96,8 +107,11 @@ def _remove_older(path: Path) -> None:
             older.unlink(missing_ok=True)
 
 
-def _key(contract: str, files: Sequence[Path]) -> str:
-    names = ["/".join(file.parts[-2:]) for file in files]
+def _key(contract: str, table: str, day_us: int, tags: Mapping[int, str]) -> str:
+    names = [
+        f"hour={(hour_us - day_us) // HOUR_US:02d}/{table}{tag and '-'}{tag}{SUFFIX}"
+        for hour_us, tag in tags.items()
+    ]
     return hashlib.sha256(json.dumps([contract, names]).encode()).hexdigest()[:32]
 
 

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.absent import present, url_of
 from tokenergy_collectors.lake.allocations import allocation_schema, allocations
 from tokenergy_collectors.lake.contract import TABLES, Table, Type
 from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX
-from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.quarantine import quarantined
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.duck import literal, open_memory, pattern, patterns, quoted
@@ -74,8 +72,8 @@ def connect(
         hours: of these tables, only these hours; of all others, everything.
         adhoc: whether to add the views and macros for ad-hoc queries instead of our own. Derived
             files, of which a large lake has thousands, are then not opened one by one beforehand.
-        named: the tables that will be read, if known; all if None. Files of other tables are not
-            opened beforehand: their views find them by a pattern. See `views.tables_named`.
+        named: the tables that will be read, if known; all if None. To read another one is an error.
+            See `views.tables_named`.
         allocation: `allocations(lake)`, if the caller has it.
         without: tables that get no view, and so none of our own views that read them.
         given: rows of tables, if the caller has them; their files are not read.
@@ -89,7 +87,7 @@ def connect(
                 con.register(name, given[name])
                 continue
             if named is not None and name not in named:
-                text = _select_unopened(lake, table)
+                text = _select_unnamed(table)
             else:
                 text = _select(lake, table, (hours or {}).get(name), validated=not adhoc)
             con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
@@ -122,15 +120,17 @@ def _select(lake: Lake, table: Table, hours: Sequence[int] | None, *, validated:
     return select_listed(table, patterns(paths))
 
 
-def _select_unopened(lake: Lake, table: Table) -> str:
-    """Return a SELECT over all files of a table, without opening any of them."""
-    if table.name in BOOKS:
-        return select_listed(table, patterns(lake.whole_files(table.name, 0)))
-    if not lake.has(table.name):
-        return select_listed(table, [])
-    if url_of(lake.root):
-        present(lake.files(table.name))
-    return select_listed(table, [files_of(str(lake.root), table.name)])
+def _select_unnamed(table: Table) -> str:
+    """Return a SELECT of the columns of a table that nobody named: to run it is an error.
+
+    It looks at no file: the views of a year of tables would list its 80,000.
+    """
+    columns = ", ".join(f"NULL::{DUCKDB_TYPES[c.type]} AS {quoted(c.name)}" for c in table.columns)
+    why = (
+        f"table {table.name}: its files were not looked at, since the statement does not have its "
+        "name; write the name in the statement itself"
+    )
+    return f"SELECT {columns} WHERE error({literal(why)})::BOOLEAN"
 
 
 def files_of(root: str, folder: str) -> str:

@@ -6,7 +6,6 @@ In: a lake, what was recorded of its hours, the digests of their inputs now. Out
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import there
@@ -14,9 +13,6 @@ from tokenergy_sql.index import sitehistory
 from tokenergy_sql.index.inputs import Inputs
 from tokenergy_sql.index.mending import lost_nodes
 from tokenergy_sql.revisions import revisions
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 TABLES_KEY = "made"
 """Key, among the inputs recorded of an hour, of the tables that have a file of it."""
@@ -28,15 +24,19 @@ NEW = "new"
 """Cause of an hour that is derived for the first time."""
 
 
-def all_hours(lake: Lake, usage: pa.Table) -> set[int]:
+def all_hours(lake: Lake, counted: Iterable[int]) -> set[int]:
     """Return the hours that have segments or tokens, and those that were derived before.
 
     Tokens between the start of a server and its first reading are known only as a sum over all the
     time: hours before the first record of the lake are not derived for them.
+
+    Args:
+        lake: the lake.
+        counted: hours with tokens, microseconds UTC.
     """
     read = [hour for table in ("power", "tokens", "segment") for hour in lake.hours(table)]
     first_us, last_us = min(read, default=0), max(read, default=-1)
-    found = {hour for hour in usage["hour_us"].to_pylist() if first_us <= hour <= last_us}
+    found = {hour for hour in counted if first_us <= hour <= last_us}
     for table in ("segment", "ledger", "ledger_hour", "token_usage", "job_hour_index"):
         found |= set(lake.hours(table))
     return found

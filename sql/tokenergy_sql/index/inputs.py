@@ -15,6 +15,7 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Set
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +104,7 @@ class InputReader:
         self.devices = lake.read("device").to_pylist()
         self._seen_us = sorted(row["ts_us"] for row in self.devices)
         self._device_digests: dict[int, str] = {}
-        # Rows become Python objects hour by hour: a year has a million of them.
-        self._usage = usage.rows.sort_by("hour_us")
-        self._usage_us = self._usage["hour_us"].to_numpy()
+        self._usage = usage
         self._known = usage.known
         self._known_of: dict[str, list[int]] = {}
         for place, job_id in enumerate(usage.known["job_id"].to_pylist()):
@@ -115,8 +114,7 @@ class InputReader:
         """Return the digests of an hour's inputs."""
         near = around(hour_us)
         segments = self.lake.files("segment", [hour_us])
-        first, end = np.searchsorted(self._usage_us, (hour_us, hour_us + 1))
-        usage = self._usage.slice(first, end - first).to_pylist()
+        usage = self._usage.of_hour(hour_us).to_pylist()
         held = list(self._held(hour_us))
         jobs = {row["job_id"] for row in (*held, *usage)}
         requests = [*self._names("requests", near)]
@@ -180,14 +178,23 @@ class InputReader:
         return self._device_digests[by_then]
 
     def _devices_of(self, hour_us: int) -> Iterator[dict[str, Any]]:
-        """Yield the rows of `device` that an hour's models see, without their timestamps."""
-        last: dict[str, dict[str, Any]] = {}
-        for row in device_rows(self.devices, hour_us):
-            facts = {name: value for name, value in row.items() if name != "ts_us"}
+        """Yield the rows of `device` that an hour's models see, without their timestamps.
+
+        Each once: a daemon that starts records the same of a board as before.
+        """
+        rows = device_rows(self.devices, hour_us)
+        names = [name for name in (rows[0] if rows else ()) if name != "ts_us"]
+        facts_of = itemgetter(*names) if names else tuple
+        last: dict[str, tuple[Any, ...]] = {}
+        seen: set[tuple[Any, ...]] = set()
+        for row in rows:
+            facts = facts_of(row)
             last[row["device_id"]] = facts
-            yield facts
+            if facts not in seen:
+                seen.add(facts)
+                yield dict(zip(names, facts, strict=True))
         for facts in last.values():
-            yield {**facts, "last": True}
+            yield {**dict(zip(names, facts, strict=True)), "last": True}
 
 
 def around(hour_us: int) -> list[int]:

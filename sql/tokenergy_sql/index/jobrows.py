@@ -12,16 +12,17 @@ then, to the same bytes.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.absent import stat_of, url_of
+from tokenergy_collectors.lake.absent import url_of
 from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX, JOB_INDEX, LEDGER_HOUR, TABLES
 from tokenergy_collectors.lake.paths import hour_of
-from tokenergy_collectors.lake.published import path_of
+from tokenergy_collectors.lake.published import path_of, place_of
 from tokenergy_collectors.lake.quarantine import MISSING, DamagedError
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_sql.catalog.connecting import select_from
@@ -241,8 +242,9 @@ def _files(lake: Lake) -> dict[str, list[Any]]:
             found[str(hour_us)] = [tag, 0, 0]
             continue
         try:
-            stat = stat_of(path_of(lake.root, JOB_INDEX.name, hour_us, tag))
-            found[str(hour_us)] = [tag, *stat]
+            # A year has 8,760 of them: links, as in a working copy, are not looked for.
+            stat = os.stat(place_of(lake.root, JOB_INDEX.name, hour_us, tag))  # noqa: PTH116
+            found[str(hour_us)] = [tag, stat.st_size, stat.st_mtime_ns]
         except FileNotFoundError:
             found[str(hour_us)] = [tag, -1, -1]
     return found

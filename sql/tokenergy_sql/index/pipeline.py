@@ -149,7 +149,7 @@ def _index(
         recorded = record.recorded.hours
         history = SiteHistory(site, recorded, record.recorded.constants)
         reader = _reader(lake, history, usage, held, record.recorded.files)
-        chosen = all_hours(lake, usage.rows) if hours is None else set(hours)
+        chosen = all_hours(lake, usage.hours) if hours is None else set(hours)
         examined = sorted(_not_frozen(lake, chosen))
         for hour in examined:
             inputs = reader.of_hour(hour)
@@ -162,7 +162,7 @@ def _index(
                 made = _derive(hour, inputs, reader, usage, record, options.workers)
                 causes[hour] = changed
                 record.derived(hour, changed, made, history.named(made))
-        every = all_hours(lake, usage.rows) if options.look_elsewhere else set[int]()
+        every = all_hours(lake, usage.hours) if options.look_elsewhere else set[int]()
         others = _not_frozen(lake, every).difference(examined)
         newer = [
             o for o in sorted(others) if causes_of(lake, o, recorded.get(o), reader.of_hour(o))
@@ -245,7 +245,7 @@ def _index_jobs(
     booked = {*lake.hours("ledger_hour")} | {*lake.hours("job_hour_index")}
     # Of all hours nothing is read but which they are; of the last one, how far it goes.
     read = {"ledger_hour": lake.hours("ledger_hour")[-1:], "job_hour_index": list[int]()}
-    with modelrun.connect(lake, held, {**read, "token_usage": []}) as con:
+    with modelrun.connect(lake, held, {**read, "token_usage": list[int]()}) as con:
         modelrun.create_parameters(con, 0, "")
         # For what is unknown beyond the derived hours; each of those has constants of its own.
         last_hour = max(lake.hours("node_hour"), default=0)
@@ -253,9 +253,8 @@ def _index_jobs(
         create_calibration(con, calibration)
         modelrun.create_site(con, constants)
         store_rows(con, "booked_hour", pa.table({"hour_us": pa.array(sorted(booked), pa.int64())}))
-        # As its files have it, which are as many as there are hours.
-        store_rows(con, "token_usage", usage.of_hours(lake.hours("token_usage")))
-        build_model(con, "job_usage")
+        # As the files of token_usage have it.
+        store_rows(con, "job_usage", usage.by_job_in(lake.hours("token_usage")))
         build_model(con, "job_facts")
         store_rows(con, "token_job", usage.of_jobs)
         build_model(con, "claim_beyond")
@@ -277,7 +276,7 @@ def stale(lake: Lake, site: Site, hours: Iterable[int] | None = None) -> dict[in
     recorded = found.hours
     history = SiteHistory(site, recorded, found.constants)
     reader = _reader(lake, history, usage, held, found.files)
-    known = _not_frozen(lake, all_hours(lake, usage.rows))
+    known = _not_frozen(lake, all_hours(lake, usage.hours))
     wanted = known if hours is None else known.intersection(hours)
     causes = {
         hour: causes_of(lake, hour, recorded.get(hour), reader.of_hour(hour))

@@ -1,6 +1,6 @@
 """The few points of each hour that token usage depends on, kept in a cache.
 
-In: `tokens` of a lake, edges of jobs. Out: files of points, one an hour.
+In: `tokens` of a lake, edges of jobs, hours. Out: files of points, one an hour.
 
 Only a counter's values at edges matter: those of hours, and those of its job. So a few points of
 each hour are enough (`models/token_point.sql` selects them). The points of an hour are cached in
@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,22 +71,27 @@ _LOG = logging.getLogger(__name__)
 
 
 def points(
-    con: duckdb.DuckDBPyConnection, lake: Lake, progress: Callable[[str], None]
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    hours: Iterable[int],
+    progress: Callable[[str], None],
 ) -> list[Path]:
-    """Return the files of points, one for each hour with token readings; write missing ones.
+    """Return the files of points, one an hour, in order; write missing ones.
 
     Args:
         con: has `token_span` and the macros of units.
         lake: the lake.
+        hours: starts of hours with token readings, microseconds UTC.
         progress: called with the name of each hour whose readings are read.
 
     Raises:
         UserError: the cache cannot be written.
         duckdb.Error: a raw file is damaged inside; see `catalog.reading.heal`.
     """
-    edges = _edges_by_hour(con)
+    chosen = sorted(hours)
+    edges = _edges_by_hour(con, chosen)
     found = []
-    for hour in lake.hours("tokens"):
+    for hour in chosen:
         inside = edges.get(hour, [])
         path = _cache_file(lake, hour, _sources(lake, hour), inside)
         if not path.exists():
@@ -95,16 +101,21 @@ def points(
     return found
 
 
-def _edges_by_hour(con: duckdb.DuckDBPyConnection) -> dict[int, list[Edge]]:
-    """Return the edges of jobs by hour, sorted by job."""
-    found: dict[int, list[Edge]] = {}
-    spans = con.execute("SELECT job_id, job_start_us, job_end_us FROM token_span ORDER BY job_id")
+def _edges_by_hour(con: duckdb.DuckDBPyConnection, hours: Sequence[int]) -> dict[int, list[Edge]]:
+    """Return the edges of jobs in some hours, by hour, sorted by job."""
+    found: dict[int, list[Edge]] = {hour: [] for hour in hours}
+    spans = con.execute(
+        "SELECT job_id, job_start_us, job_end_us FROM token_span "
+        "WHERE hour_of(job_start_us) = ANY($1) OR hour_of(job_end_us) = ANY($1) ORDER BY job_id",
+        [[*hours]],
+    )
     for job_id, *span in spans.fetchall():
         for hour in sorted({hour_of(at_us) for at_us in span if at_us is not None}):
             start_us, end_us = (
                 at_us if at_us is not None and hour_of(at_us) == hour else None for at_us in span
             )
-            found.setdefault(hour, []).append((job_id, start_us, end_us))
+            if hour in found:
+                found[hour].append((job_id, start_us, end_us))
     return found
 
 
@@ -115,11 +126,16 @@ def _sources(lake: Lake, hour: int) -> list[str]:
 
 def _cache_file(lake: Lake, hour: int, sources: Sequence[str], edges: Sequence[Edge]) -> Path:
     """Return the file for the points of an hour."""
+    key = hashlib.sha256(json.dumps([sources, edges, _how()]).encode()).hexdigest()[:32]
+    return lake.root / CACHE_FOLDER / partition(hour) / f"{key}.parquet"
+
+
+@cache
+def _how() -> str:
+    """Return a digest of what points depend on besides files and edges."""
     units = [views.definition(name).sql for name in views.UNITS]  # the statement uses them
     how = [model_text("token_point"), units, repr(POINT), LARGEST_COUNT]
-    source = [sources, edges, *how]
-    key = hashlib.sha256(json.dumps(source).encode()).hexdigest()[:32]
-    return lake.root / CACHE_FOLDER / partition(hour) / f"{key}.parquet"
+    return hashlib.sha256(json.dumps(how).encode()).hexdigest()
 
 
 def _write_points(

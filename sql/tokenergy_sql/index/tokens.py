@@ -1,75 +1,59 @@
-"""Tokens of all hours: what was counted, when it is known, and how much at any instant.
+"""Tokens of all hours: what was counted, when it is known.
 
 In: `tokens` and `jobs` of a lake. Out: `Usage`.
 
-A few points of each hour are read (`tokenpoints.py`). From them the models `token_*.sql` derive the
-same as from all readings:
-
-    point -> counter -> seen -> reading (by process) -> step -> curve (`tokencurves.py`)
-    -> doubt -> process -> turn -> value at edges -> usage
+Only jobs that something changed are counted again (`tokencounting.py`): those with points in an
+hour whose token files changed, and those whose start or end did. Of a long job, days that nothing
+changes any more are passed over (`models/token_settled.sql`). What was counted is kept
+(`usagekept.py`).
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
-from tokenergy_collectors.lake.contract import TOKENS
+from tokenergy_collectors.lake.contract import TOKEN_USAGE
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import select_from
 from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.catalog.reading import is_unreadable
-from tokenergy_sql.index.modelrun import run_model
+from tokenergy_sql.index import usagechanges, usagekept
+from tokenergy_sql.index.modelrun import index_version, run_model
 from tokenergy_sql.index.models import model_text
-from tokenergy_sql.index.tokencurves import build, build_curves, build_readings, build_steps
-from tokenergy_sql.index.tokenpoints import CACHE_FOLDER, LARGEST_COUNT, POINT, points
+from tokenergy_sql.index.tokencounting import Chosen, Counted, UnsettledError, count
+from tokenergy_sql.index.tokenpoints import CACHE_FOLDER, POINT, points
+from tokenergy_sql.index.usagekept import Kept, LostError
+from tokenergy_sql.index.usagemerge import between, day_of, merged, within, without
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_KEPT = ("token_counter", "token_curve", "token_process")
-OF_SEVERAL = {
-    "token_doubt": "counter BIGINT, start_us BIGINT, from_us BIGINT, to_us BIGINT, less BIGINT, "
-    "more BIGINT, rate DOUBLE",
-    "token_turn": "counter BIGINT, from_us BIGINT, to_us BIGINT",
-}
-"""Models that have rows only where a counter has several starts, and their columns."""
+Progress = Callable[[str], None]
+
+T = TypeVar("T")
+
+_BY_JOB = ("job_id", "model", "first_hour_us", "trained", "inferred")
+"""Columns of `models/job_usage.sql`."""
 
 
-@dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of a lake.
+    """Tokens of a lake, as they were when it was made: see `Usage.of`."""
 
-    Attributes:
-        rows: columns of `token_usage`, all hours.
-        by_job: columns of `models/job_usage.sql`, one row a job.
-        known: columns of `models/token_known.sql`: when the tokens of a job are known.
-        of_jobs: columns of `models/token_job.sql`: bounds of jobs in several hours.
-        curves: tables of the models that `at` needs, by name.
-    """
-
-    rows: pa.Table
-    by_job: pa.Table
-    known: pa.Table
-    of_jobs: pa.Table
-    curves: dict[str, pa.Table]
+    def __init__(self, root: Path, kept: Kept, again: Callable[[], Kept]) -> None:
+        self._root, self._kept, self._again = root, kept, again
 
     @classmethod
     def of(
-        cls,
-        lake: Lake,
-        progress: Callable[[str], None] = lambda _: None,
-        held: pa.Table | None = None,
+        cls, lake: Lake, progress: Progress = lambda _: None, held: pa.Table | None = None
     ) -> Usage:
         """Return the tokens of a lake.
-
-        Hours with the same token files and job edges as at an earlier call are read from the cache.
 
         Args:
             lake: the lake.
@@ -80,148 +64,215 @@ class Usage:
             UserError: the cache cannot be written.
             duckdb.Error: a raw file is damaged inside; see `catalog.reading.heal`.
         """
-        with open_memory() as con:
-            _count(con, lake, progress, held)
-            return cls._of(con)
+        held = allocations(lake) if held is None else held
+        again = partial(_counted, lake, progress, held, None)
+        try:
+            return cls(lake.root, _counted(lake, progress, held, _read(lake)), again)
+        except LostError:
+            return cls(lake.root, again(), again)
 
-    @classmethod
-    def of_points(cls, con: duckdb.DuckDBPyConnection, text: str) -> Usage:
-        """Return the tokens that points give.
+    @property
+    def hours(self) -> list[int]:
+        """Starts of the hours that have rows, microseconds UTC, ascending."""
+        return sorted(hour for day in self._kept.days.values() for hour in day.hours)
 
-        Args:
-            con: has `token_span` and the macros of units.
-            text: a statement that selects the points: see `models/token_point.sql`.
-        """
-        con.execute(f"CREATE OR REPLACE TEMP TABLE token_point AS {text}")
-        _build_usage(con)
-        return cls._of(con)
+    @property
+    def rows(self) -> pa.Table:
+        """Columns of `token_usage`, all hours."""
+        return self.of_hours(self.hours)
 
-    @classmethod
-    def _of(cls, con: duckdb.DuckDBPyConnection) -> Usage:
-        rows = con.table("token_usage").to_arrow_table()
-        by_job = run_model(con, "job_usage")
-        known = run_model(con, "token_known")
-        # The same rules over the whole time of a job: inner edges of hours do not count.
-        con.execute(f"CREATE OR REPLACE TEMP TABLE token_hour AS {model_text('token_job_span')}")
-        build(con, ("token_usage",))
-        of_jobs = run_model(con, "token_job")
-        curves = {name: con.table(name).to_arrow_table() for name in _KEPT}
-        return cls(rows, by_job, known, of_jobs, curves)
+    @property
+    def by_job(self) -> pa.Table:
+        """Columns of `models/job_usage.sql`, one row a job that has rows."""
+        import pyarrow.compute as pc
+
+        jobs = self._kept.tables["jobs"]
+        return jobs.filter(pc.is_valid(jobs["first_hour_us"])).select(_BY_JOB)
+
+    @property
+    def known(self) -> pa.Table:
+        """Columns of `models/token_known.sql`: when the tokens of a job are known."""
+        return self._kept.tables["known"]
+
+    @property
+    def of_jobs(self) -> pa.Table:
+        """Columns of `models/token_job.sql`: bounds of jobs in several hours."""
+        return self._kept.tables["totals"]
 
     def of_hour(self, hour_us: int) -> pa.Table:
         """Return the rows of one hour."""
-        import pyarrow.compute as pc
+        return self.of_hours([hour_us])
 
-        return self.rows.filter(pc.equal(self.rows["hour_us"], hour_us))
-
-    def of_hours(self, hours: Sequence[int]) -> pa.Table:
+    def of_hours(self, hours: Collection[int]) -> pa.Table:
         """Return the rows of some hours."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        chosen = pa.array(hours, pa.int64())
-        return self.rows.filter(pc.is_in(self.rows["hour_us"], value_set=chosen))
+        chosen = pa.array(sorted(hours), pa.int64())
+        parts = [TOKEN_USAGE.schema().empty_table()]
+        for day in sorted({day_of(hour) for hour in hours} & self._kept.days.keys()):
+            rows = self._of_day(day)
+            parts.append(rows.filter(pc.is_in(rows["hour_us"], value_set=chosen)))
+        return pa.concat_tables(parts)
 
-    def at(self, instants: pa.Table) -> pa.Table:
-        """Return how many tokens jobs had counted at instants: columns of `models/token_at.sql`.
+    def by_job_in(self, hours: Collection[int]) -> pa.Table:
+        """Return `by_job` as if other hours had no rows."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
 
-        Args:
-            instants: job_id, node, at_us (us UTC).
-        """
+        others = sorted({*self.hours}.difference(hours))
+        if not others:
+            return self.by_job
+        jobs = self._kept.tables["jobs"]
+        partly = within(jobs, "first_hour_us", "to_us", others)
+        spans = jobs.filter(pc.is_in(jobs["job_id"], value_set=partly))
+        wanted = between(spans, "first_hour_us", "to_us", [*{*hours} & {*self.hours}])
+        rows = self.of_hours(wanted)
         with open_memory() as con:
-            views.define(con, views.UNITS)
-            for name, rows in self.curves.items():
-                con.register(name, rows)
-            con.register("token_instant", instants)
-            con.execute(
-                "CREATE TEMP TABLE token_cut AS SELECT DISTINCT counter, at_us AS edge_us "
-                "FROM token_instant JOIN token_counter USING (job_id, node)"
-            )
-            build(con, ("token_value",))
-            return run_model(con, "token_at")
+            mine = rows.filter(pc.is_in(rows["job_id"], value_set=partly))
+            con.register("token_usage", mine)
+            found = run_model(con, "job_usage").select(_BY_JOB)
+        whole = self.by_job
+        return pa.concat_tables([without(whole, partly), found.cast(whole.schema)])
+
+    def _of_day(self, day: str) -> pa.Table:
+        try:
+            return usagekept.rows_of_day(self._root, self._kept, day)
+        except LostError:  # removed meanwhile, or damaged
+            self._kept = self._again()
+            if day not in self._kept.days:
+                return TOKEN_USAGE.schema().empty_table()
+            return usagekept.rows_of_day(self._root, self._kept, day)
 
 
 def usage(
-    lake: Lake, progress: Callable[[str], None] = lambda _: None, held: pa.Table | None = None
+    lake: Lake, progress: Progress = lambda _: None, held: pa.Table | None = None
 ) -> pa.Table:
     """Return the tokens of each job, hour, model and kind: `Usage.rows`; see `Usage.of`."""
+    return Usage.of(lake, progress, held).rows
+
+
+def _read(lake: Lake) -> Kept | None:
+    return usagekept.read(lake.root, index_version())
+
+
+def _counted(lake: Lake, progress: Progress, held: pa.Table, before: Kept | None) -> Kept:
+    """Return what the tokens of a lake are, and keep it.
+
+    Args:
+        lake: the lake.
+        progress: as in `Usage.of`.
+        held: its allocations.
+        before: what was kept; None: count all.
+
+    Raises:
+        LostError: a file of what was kept is gone or damaged.
+    """
+    now = usagechanges.sources(lake, before)
+    there = [hour for day in now.values() for hour in day.hours]
     with open_memory() as con:
-        _count(con, lake, progress, held)
-        return con.table("token_usage").to_arrow_table()
+        views.define(con, views.UNITS)
+        con.register("allocation", held)
+        con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
+        if before is None:
+            found = _count(con, lake, there, progress, None)
+            kept = merged(lake.root, Kept(index_version()), found, None, now)
+        else:
+            known = before.tables["jobs"]
+            changed = usagechanges.hours(before.sources, now)
+            edges = usagechanges.moved(con, known)
+            if not changed and not len(edges):
+                return before
+            new = _jobs_in(con, lake, [*{*there}.intersection(changed)], progress)
+            had = within(known, "first_us", "last_us", changed)
+            jobs = usagechanges.union(new, had, edges)
+            whole = usagechanges.union(edges, usagechanges.early(known, changed))
+            hours_of = partial(usagechanges.hours_of, known, there=there, changed=changed)
+            found, chosen = _count_chosen(con, lake, before, (jobs, whole), hours_of, progress)
+            kept = merged(lake.root, before, found, chosen, now)
+    if now or before is not None:
+        usagekept.write(lake.root, kept)
+    return kept
+
+
+def _count_chosen(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    before: Kept,
+    jobs: tuple[pa.Array, pa.Array],
+    hours_of: Callable[[Chosen], set[int]],
+    progress: Progress,
+) -> tuple[Counted, Chosen]:
+    """Count the tokens of some jobs, in part where their past is settled.
+
+    Args:
+        con: has `token_span` and the macros of units.
+        lake: the lake.
+        before: what was kept.
+        jobs: job_id; and of those that are to be counted as a whole.
+        hours_of: returns the hours that have their points.
+        progress: as in `Usage.of`.
+    """
+    chosen = usagechanges.chosen(before, *jobs)
+    try:
+        return _count(con, lake, [*hours_of(chosen)], progress, chosen), chosen
+    except UnsettledError as error:
+        # Once: counted as a whole, jobs have no settled days that could change.
+        return _count_chosen(
+            con,
+            lake,
+            before,
+            (jobs[0], usagechanges.union(jobs[1], error.jobs)),
+            hours_of,
+            progress,
+        )
+
+
+def _jobs_in(
+    con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequence[int], progress: Progress
+) -> pa.Array:
+    """Return the jobs that have points in some hours."""
+
+    def read(files: Sequence[Path]) -> pa.Array:
+        there = frozenset(POINT.column_names)
+        text = select_from(POINT, [(path, there) for path in files])
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE job_there AS SELECT DISTINCT job_id FROM ({text})"  # noqa: S608 - paths are escaped
+        )
+        return con.table("job_there").to_arrow_table()["job_id"].combine_chunks()
+
+    return _on_points(con, lake, hours, progress, read)
 
 
 def _count(
     con: duckdb.DuckDBPyConnection,
     lake: Lake,
-    progress: Callable[[str], None],
-    held: pa.Table | None,
-) -> None:
-    """Create `token_usage`, and the tables that it is made from, on a new connection."""
+    hours: Sequence[int],
+    progress: Progress,
+    chosen: Chosen | None,
+) -> Counted:
+    """Count the tokens of some jobs, all of whose points are in some hours; of all if None."""
+
+    def readings(nodes: list[str]) -> list[tuple[Path, frozenset[str]]]:
+        return [one for node in nodes for one in lake.valid_files("tokens", hours, node)]
+
+    return _on_points(con, lake, hours, progress, lambda files: count(con, files, readings, chosen))
+
+
+def _on_points(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    hours: Sequence[int],
+    progress: Progress,
+    work: Callable[[Sequence[Path]], T],
+) -> T:
+    """Run a task on the points of some hours; make all of them again if a file is damaged."""
     import duckdb
 
-    views.define(con, views.UNITS)
-    con.register("allocation", allocations(lake) if held is None else held)
-    con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
-    found = points(con, lake, progress)
     try:
-        several = _build_thin(con, found)
+        return work(points(con, lake, hours, progress))
     except duckdb.Error as error:
         if not is_unreadable(error):
             raise
-        # A cached file is damaged: only those are read here. Make all of them again.
         shutil.rmtree(lake.root / CACHE_FOLDER)
-        several = _build_thin(con, points(con, lake, progress))
-    if several:
-        _read_moved(con, lake)
-
-
-def _build_thin(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> bool:
-    """Create `token_usage` from files of points: as `_build_usage`."""
-    there = frozenset(POINT.column_names)
-    text = select_from(POINT, [(path, there) for path in files])
-    # A view: reading a few columns of the files twice is faster than all of them once and for all.
-    con.execute(f"CREATE OR REPLACE TEMP VIEW thin AS {text}")
-    con.execute("CREATE OR REPLACE TEMP VIEW token_point AS FROM thin")
-    return _build_usage(con)
-
-
-def _read_moved(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """Create `token_usage` again where stamps move, from all readings of those nodes."""
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE moved_node AS SELECT DISTINCT node "
-        "FROM token_moved JOIN token_counter USING (counter) WHERE off_us <> 0"
-    )
-    nodes = [node for (node,) in con.execute("FROM moved_node ORDER BY node").fetchall()]
-    if nodes:
-        files = [one for node in nodes for one in lake.valid_files("tokens", node=node)]
-        con.execute(f"CREATE OR REPLACE TEMP VIEW tokens AS {select_from(TOKENS, files)}")
-        con.execute(f"CREATE OR REPLACE TEMP TABLE most AS SELECT {LARGEST_COUNT} AS most")
-        build(con, ("token_whole",))
-        con.execute("CREATE OR REPLACE TEMP VIEW token_point AS FROM token_whole")
-        _build_usage(con)
-
-
-def _build_usage(con: duckdb.DuckDBPyConnection) -> bool:
-    """Create `token_usage` from `token_point`; tell whether a counter has several starts."""
-    build(con, ("token_counter", "token_seen"))
-    several = build_readings(con)
-    build_steps(con)
-    build_curves(con)
-    _build_where(con, "token_doubt", several)
-    build(con, ("token_process",))
-    _build_where(con, "token_turn", several)
-    build(con, ("token_hour",))
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE token_cut AS "
-        "SELECT counter, unnest([a_us, b_us]) AS edge_us FROM token_hour"
-    )
-    build(con, ("token_value", "token_usage"))
-    return several
-
-
-def _build_where(con: duckdb.DuckDBPyConnection, name: str, there: bool) -> None:
-    """Create the table of a model of `OF_SEVERAL`; without rows, for none of planning's time."""
-    if there:
-        build(con, (name,))
-    else:
-        con.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({OF_SEVERAL[name]})")
+        return work(points(con, lake, hours, progress))

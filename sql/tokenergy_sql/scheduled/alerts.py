@@ -1,6 +1,6 @@
-"""Tells people that a task or a run failed: always in the log, and at a webhook if one is set.
+"""Tells people that a task or a run failed, or is late: in the log, and at a webhook if one is set.
 
-In: what a scheduler knows of the failure. Out: one line of the log, one JSON object by HTTP POST.
+In: what a scheduler knows of it. Out: one line of the log, one JSON object by HTTP POST.
 To tell never fails: a webhook that is away must not hide why the task failed.
 """
 
@@ -26,7 +26,7 @@ _SCHEMES = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnec
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A failure of a task, or of a run as a whole.
+    """A failure of a task, or of a run as a whole; or a run that is late.
 
     Attributes:
         dag: which DAG.
@@ -35,6 +35,7 @@ class Alert:
         hour: the logical date of the run, ISO 8601; None if it has none.
         reason: why, one line.
         log: address of the task's log in Airflow's page.
+        state: `failed`, or `late`.
     """
 
     dag: str
@@ -43,12 +44,13 @@ class Alert:
     hour: str | None
     reason: str
     log: str | None
+    state: str = "failed"
 
     @property
     def title(self) -> str:
-        """The failure without its reason, short: the subject of a mail."""
+        """What happened without the reason, short: the subject of a mail."""
         what = f"{self.dag}.{self.task}" if self.task else f"{self.dag}: the run"
-        return f"{what} failed ({self.hour or self.run})"
+        return f"{what} {_HAS[self.state]} ({self.hour or self.run})"
 
     def line(self) -> str:
         """Return it as a line of text."""
@@ -62,6 +64,9 @@ class Alert:
     def body(self) -> bytes:
         """Return it as JSON; `text` is what chat programs show of a webhook's message."""
         return json.dumps({"text": self.line(), **asdict(self)}).encode()
+
+
+_HAS = {"failed": "failed", "late": "is late"}
 
 
 def alert_of(context: Mapping[str, Any]) -> Alert:

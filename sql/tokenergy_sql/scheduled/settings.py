@@ -39,6 +39,7 @@ class Schedule:
         cron: that, as minutes of every hour.
         task_limit: how long a task may run before it fails.
         run_limit: how long a run may take before it fails; healing may use all of it.
+        deadline: how long after a run was due people are told that it has not ended; None: never.
         mail_to: addresses that are told of failures.
         mail_from: the sender; None: what Airflow's connection `smtp_default` says.
         cuda_pool: Airflow's pool for tasks that may use CUDA.
@@ -51,6 +52,7 @@ class Schedule:
     cron: str
     task_limit: timedelta
     run_limit: timedelta
+    deadline: timedelta | None
     mail_to: list[str]
     mail_from: str | None
     cuda_pool: str
@@ -72,6 +74,7 @@ def schedule_of(environ: Mapping[str, str]) -> Schedule:
         cron=f"{minutes} * * * *",
         task_limit=_limit(environ, "TOKENERGY_TASK_TIMEOUT", "30m"),
         run_limit=_limit(environ, "TOKENERGY_RUN_TIMEOUT", "2h"),
+        deadline=_deadline(environ),
         mail_to=[address.strip() for address in addresses if address.strip()],
         mail_from=environ.get("TOKENERGY_ALERT_FROM") or None,
         cuda_pool=environ.get("TOKENERGY_CUDA_POOL", "").strip() or DEFAULT_POOL,
@@ -123,6 +126,12 @@ def _limit(environ: Mapping[str, str], name: str, default: str) -> timedelta:
         return timedelta(microseconds=parse_duration(text))
     except UserError as error:
         raise ValueError(f"{name}={text!r}: expected a time such as 90s, 30m or 2h") from error
+
+
+def _deadline(environ: Mapping[str, str]) -> timedelta | None:
+    if environ.get("TOKENERGY_DEADLINE", "").strip() == "off":
+        return None
+    return _limit(environ, "TOKENERGY_DEADLINE", "1h")
 
 
 def hour_of_run(

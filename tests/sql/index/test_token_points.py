@@ -23,6 +23,8 @@ from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.index import tokens
+from tokenergy_sql.index.tokenpoints import CACHE_FOLDER
+from tokenergy_sql.index.usagekept import FOLDER
 
 Row = dict[str, Any]
 
@@ -221,7 +223,7 @@ def regular(root: Path, hours: int = 5) -> LakeBuilder:
 def cached(lake: Lake) -> dict[str, int]:
     return {
         str(path.relative_to(lake.root)): path.stat().st_ino
-        for path in (lake.root / tokens.CACHE_FOLDER).rglob("*.parquet")
+        for path in (lake.root / CACHE_FOLDER).rglob("*.parquet")
     }
 
 
@@ -245,7 +247,7 @@ def test_only_hours_that_changed_are_read_again(tmp_path: Path) -> None:
 def test_of_an_hour_few_points_are_kept(tmp_path: Path) -> None:
     lake = regular(tmp_path / "lake").lake
     tokens.usage(lake)
-    files = sorted((lake.root / tokens.CACHE_FOLDER).rglob("*.parquet"))
+    files = sorted((lake.root / CACHE_FOLDER).rglob("*.parquet"))
     assert [pq.read_metadata(path).num_rows for path in files] == [6, 4, 4, 4, 6]
 
 
@@ -253,7 +255,8 @@ def test_of_an_hour_few_points_are_kept(tmp_path: Path) -> None:
 def test_a_lost_or_damaged_cache_is_made_again(tmp_path: Path, damage: str) -> None:
     lake = regular(tmp_path / "lake").lake
     expected = by_points(lake)
-    one = next((lake.root / tokens.CACHE_FOLDER).rglob("*.parquet"))
+    shutil.rmtree(lake.root / FOLDER)
+    one = next((lake.root / CACHE_FOLDER).rglob("*.parquet"))
     if damage == "removed":
         shutil.rmtree(lake.root / "cache")
     elif damage == "cut":

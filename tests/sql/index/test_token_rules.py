@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from tests.support.counting import GROWTH, Steps, counted, every_ten
@@ -329,19 +328,6 @@ def test_two_processes_with_time_between_them_are_known_apart(builder: LakeBuild
     assert [(row["from_us"] - T0, row["to_us"] - T0) for row in known] == [
         (0, 10 * S), (40 * S, 60 * S)
     ]  # fmt: skip
-
-
-def test_tokens_at_any_instant(builder: LakeBuilder) -> None:
-    series = {"metric": SGLANG}
-    for tp in "01":
-        builder.tokens("j", every_ten(GROWTH), series=labels(tp_rank=tp), **series)
-    builder.tokens("j", every_ten(GROWTH), node="n2")
-    found = Usage.of(builder.lake).at(
-        pa.table({"job_id": ["j", "j"], "node": ["n1", "n1"], "at_us": [T0 + 15 * S, T0 + 30 * S]})
-    )
-    rows = found.sort_by("at_us").to_pylist()
-    assert [row["tokens"] for row in rows] == [150, 300]
-    assert all(row["low"] <= row["tokens"] <= row["high"] for row in rows)
 
 
 def test_a_frontend_counts_only_where_none_of_its_workers_was_read(builder: LakeBuilder) -> None:

@@ -99,6 +99,7 @@ def test_the_webhook_gets_json() -> None:
         "hour": "2026-01-15T08:10:00+00:00",
         "reason": "no",
         "log": None,
+        "state": "failed",
     }
     assert json.loads(ALERT.body()) == body
 

@@ -50,7 +50,9 @@ def test_a_bad_delay_is_named(text: str) -> None:
     assert [delay_minutes(good) for good in ("1", "59")] == [1, 59]
 
 
-@pytest.mark.parametrize("name", ["TOKENERGY_TASK_TIMEOUT", "TOKENERGY_RUN_TIMEOUT"])
+@pytest.mark.parametrize(
+    "name", ["TOKENERGY_TASK_TIMEOUT", "TOKENERGY_RUN_TIMEOUT", "TOKENERGY_DEADLINE"]
+)
 @pytest.mark.parametrize("text", ["0s", "10", "soon", "-5m", ""])
 def test_a_bad_limit_is_named(name: str, text: str) -> None:
     with pytest.raises(ValueError, match="expected a time such as 90s, 30m or 2h") as refused:
@@ -62,12 +64,15 @@ def test_defaults_and_values() -> None:
     usual = schedule_of({})
     assert (usual.delay, usual.cron) == (DELAY, "10 * * * *")
     assert (usual.task_limit, usual.run_limit) == (timedelta(minutes=30), timedelta(hours=2))
+    assert usual.deadline == timedelta(hours=1)
+    assert schedule_of({"TOKENERGY_DEADLINE": "off"}).deadline is None
     assert (usual.mail_to, usual.mail_from) == ([], None)
     chosen = schedule_of(
         {
             "TOKENERGY_DELAY_MINUTES": "25",
             "TOKENERGY_TASK_TIMEOUT": "90s",
             "TOKENERGY_RUN_TIMEOUT": "1.5h",
+            "TOKENERGY_DEADLINE": "45m",
             "TOKENERGY_ALERT_TO": "a@example.org, b@example.org,",
             "TOKENERGY_ALERT_FROM": "tokenergy@example.org",
         }
@@ -75,6 +80,7 @@ def test_defaults_and_values() -> None:
     assert chosen.cron == "25 * * * *"
     assert chosen.task_limit == timedelta(seconds=90)
     assert chosen.run_limit == timedelta(minutes=90)
+    assert chosen.deadline == timedelta(minutes=45)
     assert chosen.mail_to == ["a@example.org", "b@example.org"]
     assert chosen.mail_from == "tokenergy@example.org"
 

@@ -41,16 +41,30 @@ span AS (
         lead(at_us) OVER (PARTITION BY device_id ORDER BY at_us) AS to_us
     FROM cut
 ),
-held AS (
-    SELECT s.device_id, s.from_us, s.to_us, c.job_id, c.mig_id, max(c.share_ppm) AS share_ppm
+-- How much of the time up to an instant is in derived hours. Of most spans all of it is: they are
+-- left out before claims are compared.
+passed AS (
+    SELECT
+        s.*,
+        coalesce(a.before_us + least(s.from_us - a.hour_us, us_per_hour()), 0) AS from_passed_us,
+        coalesce(b.before_us + least(s.to_us - b.hour_us, us_per_hour()), 0) AS to_passed_us,
+        s.to_us - s.from_us - (to_passed_us - from_passed_us) AS left_us
     FROM span AS s
+    ASOF LEFT JOIN derived AS a ON a.hour_us <= s.from_us
+    ASOF LEFT JOIN derived AS b ON b.hour_us <= s.to_us
+    WHERE s.to_us IS NOT NULL AND left_us > 0
+),
+held AS (
+    SELECT
+        s.device_id, s.from_us, s.left_us, c.job_id, c.mig_id, max(c.share_ppm) AS share_ppm
+    FROM passed AS s
     JOIN claimed AS c
         ON c.device_id = s.device_id AND c.from_us <= s.from_us AND c.to_us >= s.to_us
     GROUP BY ALL
 ),
 holder AS (
     SELECT
-        device_id, from_us, to_us, job_id,
+        device_id, from_us, left_us, job_id,
         least(whole_ppm(), sum(share_ppm))::HUGEINT AS share_ppm
     FROM held
     GROUP BY ALL
@@ -63,29 +77,18 @@ whole AS (
         )::HUGEINT AS whole_ppm
     FROM holder
 ),
--- How much of the time up to an instant is in derived hours.
-passed AS (
-    SELECT
-        w.*,
-        coalesce(a.before_us + least(w.from_us - a.hour_us, us_per_hour()), 0) AS from_passed_us,
-        coalesce(b.before_us + least(w.to_us - b.hour_us, us_per_hour()), 0) AS to_passed_us
-    FROM whole AS w
-    ASOF LEFT JOIN derived AS a ON a.hour_us <= w.from_us
-    ASOF LEFT JOIN derived AS b ON b.hour_us <= w.to_us
-),
 limit_of AS (
     SELECT device_id, max(limit_mw) AS limit_mw FROM device GROUP BY device_id
 ),
 beyond AS (
     SELECT
         p.job_id,
-        (p.to_us - p.from_us - (p.to_passed_us - p.from_passed_us)) * p.share_ppm * whole_ppm()
-        // p.whole_ppm AS claim,
+        p.left_us * p.share_ppm * whole_ppm() // p.whole_ppm AS claim,
         coalesce(
             d.limit_mw, (SELECT max(limit_mw) FROM limit_of),
             (SELECT limit_unknown_mw FROM parameters)
         )::HUGEINT AS limit_mw
-    FROM passed AS p
+    FROM whole AS p
     LEFT JOIN limit_of AS d USING (device_id)
 ),
 -- Time in which a job claimed any board of a node, once.

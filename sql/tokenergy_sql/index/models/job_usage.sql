@@ -6,7 +6,7 @@ SELECT
     job_id,
     string_agg(DISTINCT model, '+' ORDER BY model) AS model,
     min(hour_us) AS first_hour_us,
-    sum(tokens) FILTER (WHERE kind = 'trained') AS trained,
-    sum(tokens) FILTER (WHERE kind <> 'trained') AS inferred
+    sum(tokens) FILTER (WHERE kind = 'trained')::BIGINT AS trained,
+    sum(tokens) FILTER (WHERE kind <> 'trained')::BIGINT AS inferred
 FROM token_usage
 GROUP BY job_id

@@ -63,7 +63,7 @@ beside AS (
 sorted_out AS (
     SELECT
         b.*,
-        steady AND us > 0 AND us_after > 0
+        steady AND us_before > 0 AND us > 0 AND us_after > 0 AND us_beyond > 0
         AND step >= 0 AND step_before >= 0 AND step_after >= 0 AND step_beyond >= 0
         AND NOT token_leap(step, us) AND NOT token_leap(step_before, us_before)
         AND NOT token_leap(step_after, us_after) AND NOT token_leap(step_beyond, us_beyond)
