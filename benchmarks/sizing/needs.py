@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.scale.fleet import GPUS_A_NODE
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_sql.checks.slices import SLICE_ROWS
 
-GPUS_A_NODE = 8
 HOURS_A_DAY = 24
 DAYS_A_YEAR = 365
 HOUR_S = 3600

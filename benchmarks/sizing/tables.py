@@ -40,7 +40,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         "\n".join(_bytes(report, units)),
         f"All else in this lake (lists, revisions, caches, the catalog) is "
         f"{others['bytes'] / 1e6:.1f} MB in {others['files']} files.",
-        "What fleets need: the figures above, multiplied.",
+        f"What fleets need: the figures above, multiplied. Lakes much larger than "
+        f"{report['devices']:,} GPUs need more: see below.",
         "\n".join(_needs(fleets, report)),
     ]
     return "\n\n".join(parts)
@@ -108,6 +109,7 @@ def _needs(fleets: Sequence[Needs], report: Mapping[str, Any]) -> list[str]:
     def row(what: str, cells: Sequence[str]) -> str:
         return f"| {what} | {' | '.join(cells)} |"
 
+    unbounded = ["-" if report["bounded"] else number(n.check_gib) for n in fleets]
     lines = [
         row("GPUs", [f"{needs.gpus:,}" for needs in fleets]),
         row("---", ["---:"] * len(fleets)),
@@ -118,8 +120,10 @@ def _needs(fleets: Sequence[Needs], report: Mapping[str, Any]) -> list[str]:
     ]
     lines += [
         row("cores in all", [f"**{number(sum(n.cores.values()))}**" for n in fleets]),
+        row("memory of each `aggregate`, GiB", [_gib(report["steps"]["aggregate"])] * len(fleets)),
+        row("memory of `index` and each `book`, GiB", [_gib(report["group"])] * len(fleets)),
         row("CPU s an hour of the task `check`", [number(n.check_s) for n in fleets]),
-        row("its memory if nothing bounds it, GiB", [number(n.check_gib) for n in fleets]),
+        row("its memory if nothing bounds it, GiB", unbounded),
         row("raw, GB a day", [number(n.raw_gb) for n in fleets]),
         row("raw after `compact`, GB a day", [number(n.compacted_gb) for n in fleets]),
         row("derived, GB a day", [number(n.derived_gb) for n in fleets]),
@@ -132,9 +136,15 @@ def _needs(fleets: Sequence[Needs], report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _gib(measured: Mapping[str, Any]) -> str:
+    return number(measured["peak_mib"] / 1024)
+
+
 def number(value: float) -> str:
     """Return a number with two or three digits that count, and commas."""
     if value >= 1_000:
         step = 10 ** (len(str(int(value))) - 3)
         return f"{round(value / step) * step:,}"
-    return f"{value:.0f}" if value >= 100 else f"{value:.2g}" if value < 10 else f"{value:.1f}"
+    if value >= 9.95:
+        return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}"
+    return f"{value:#.2g}"
