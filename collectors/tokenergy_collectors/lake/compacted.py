@@ -29,7 +29,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tokenergy_collectors.lake.absent import there
-from tokenergy_collectors.lake.paths import SUFFIX, raw_name
+from tokenergy_collectors.lake.paths import SUFFIX, may_be_of, raw_name
 from tokenergy_collectors.lake.reading import BrokenFileError, note_of
 
 FOLDER = "compacted"
@@ -138,21 +138,25 @@ def pending_folder(root: Path, folder: Path) -> Path:
     return Path(f"{root}/{FOLDER}/{'/'.join(folder.parts[-3:])}")
 
 
-def files_in(root: Path, folder: Path, *, may_be: bool = True) -> list[Path]:
+def files_in(
+    root: Path, folder: Path, *, node: str | None = None, may_be: bool = True
+) -> list[Path]:
     """Return the files that hold the rows of an hour folder, in any order.
 
     Args:
         root: the lake.
         folder: an hour folder of one of its tables.
+        node: files of other nodes may be left out; those of all nodes are wanted if None.
         may_be: False if nothing of the table is in `compacted`.
     """
     # First those: a compacted file gets its second place before it loses the first.
     pending = pending_names(root, folder) if may_be else []
     names = names_in(folder)
-    if not pending and not any(map(is_compacted, names)):
-        return [folder / name for name in names]
-    if not pending and all(map(is_compacted, names)) and _one_each(names):
-        return [folder / name for name in names]
+    none = not any(map(is_compacted, names))
+    if not pending and (none or (all(map(is_compacted, names)) and _one_each(names))):
+        # To make a path takes fifty times as long as to look at a name, and an hour of a fleet has
+        # thousands of them, that are listed for each node.
+        return [folder / name for name in names if node is None or may_be_of(name, node)]
     return _resolved(root, folder, names, pending).files
 
 

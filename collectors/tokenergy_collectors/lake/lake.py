@@ -124,7 +124,7 @@ class Lake:
         found = (
             path
             for folder in self._seen(table, folders)
-            for path in compacted.files_in(self.root, folder, may_be=may_be)
+            for path in compacted.files_in(self.root, folder, node=node, may_be=may_be)
         )
         chosen = (p for p in found if node is None or node_of(p) == node)
         # As text: to compare paths part by part takes ten times as long, and the parts that may

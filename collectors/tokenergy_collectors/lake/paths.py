@@ -146,6 +146,12 @@ def parse_raw_name(name: str) -> RawName | None:
     return RawName(node, int(first), tag)
 
 
+def may_be_of(name: str, node: str) -> bool:
+    """Return whether a file may be of a node, by its name alone: see `node_of`."""
+    # Names of files are percent-encoded, in whatever way; nodes rarely need it.
+    return name.startswith(node) or "%" in name
+
+
 def node_of(path: Path) -> str:
     """Return the node whose rows a file holds; of a foreign raw file, its name without suffix."""
     raw = parse_raw_name(path.name) if TABLES[table_of(path)].layer == "raw" else None

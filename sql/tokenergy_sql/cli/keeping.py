@@ -102,7 +102,7 @@ def expire(
     \b
     Examples:
       tokenergy expire --lake ./lake --keep power=90d --dry-run
-      tokenergy expire --lake ./lake --keep power=90d --keep state=90d --keep tokens=400d
+      tokenergy expire --lake ./lake --keep power=90d --keep state=90d --keep segment=400d
       tokenergy expire --lake ./lake --retention retention.toml
     """
     from tokenergy_collectors.base.progress import progress_bar

@@ -5,7 +5,7 @@ In: options, or a file of a site. Out: times by table. A table without one is ke
     # LAKE/retention.toml
     power = "90d"
     state = "90d"
-    tokens = "400d"
+    segment = "400d"
     load_spectrum = "30d"
 """
 
