@@ -67,8 +67,16 @@ def ask(
 def _ask_local(
     lake: Lake, task: Callable[[duckdb.DuckDBPyConnection], T], named: frozenset[str] | None
 ) -> T:
-    with catalog.connect(lake, adhoc=True, named=named) as con:
-        return task(con)
+    import duckdb
+
+    try:
+        with catalog.connect(lake, adhoc=True, named=named) as con:
+            return task(con)
+    except duckdb.InvalidInputException as error:
+        # The statement makes the name of a table: `query_table('po' || 'wer')`.
+        if named is None or catalog.UNNAMED not in str(error):
+            raise
+        return _ask_local(lake, task, None)
 
 
 def _ask_remote(

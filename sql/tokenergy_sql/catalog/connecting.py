@@ -35,6 +35,10 @@ DUCKDB_TYPES: dict[Type, str] = {
 }
 
 
+UNNAMED = "was not named, so its files were not looked at"
+"""What the error of a statement says that reads a table which nobody named: see `connect`."""
+
+
 class _Allocation:
     """`allocations(lake)` as an Arrow stream, computed when it is first read."""
 
@@ -72,8 +76,8 @@ def connect(
         hours: of these tables, only these hours; of all others, everything.
         adhoc: whether to add the views and macros for ad-hoc queries instead of our own. Derived
             files, of which a large lake has thousands, are then not opened one by one beforehand.
-        named: the tables that will be read, if known; all if None. To read another one is an error.
-            See `views.tables_named`.
+        named: the tables that will be read, if known; all if None. To read another one is an error
+            that says `UNNAMED`. See `views.tables_named`.
         allocation: `allocations(lake)`, if the caller has it.
         without: tables that get no view, and so none of our own views that read them.
         given: rows of tables, if the caller has them; their files are not read.
@@ -126,10 +130,7 @@ def _select_unnamed(table: Table) -> str:
     It looks at no file: the views of a year of tables would list its 80,000.
     """
     columns = ", ".join(f"NULL::{DUCKDB_TYPES[c.type]} AS {quoted(c.name)}" for c in table.columns)
-    why = (
-        f"table {table.name}: its files were not looked at, since the statement does not have its "
-        "name; write the name in the statement itself"
-    )
+    why = f"table {table.name}: {UNNAMED}"
     return f"SELECT {columns} WHERE error({literal(why)})::BOOLEAN"
 
 

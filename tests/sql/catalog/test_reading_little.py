@@ -122,7 +122,7 @@ def test_a_name_that_is_hidden_is_found_all_the_same(
     lake: Lake, looked_at: Callable[[], list[str]]
 ) -> None:
     assert answer(lake, "SELECT count(*) AS n FROM query_table('po' || 'wer')") == [{"n": 62}]
-    assert looked_at() == []
+    assert "power" in looked_at(), "all tables, since nobody knows which"
 
 
 def test_a_table_without_files_is_empty_whether_it_is_named_or_not(lake: Lake) -> None:

@@ -1,5 +1,5 @@
 -- What is kept of each job whose tokens are counted.
--- In: thin (points), token_span, token_usage and job_usage (all hours), settled_now. Out: one row a
+-- In: thin (points), token_span, token_usage (all hours), job_usage, settled_now. Out: one row a
 -- job with points: start_us and end_us as in `token_span`, first_us and last_us (the hours of its
 -- first and last point), the columns of `job_usage.sql`, to_us (its last hour of token_usage; NULL:
 -- none), settled_from_us and settled_to_us (see `token_settled.sql`; NULL: nothing is settled).
