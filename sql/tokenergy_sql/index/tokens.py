@@ -10,9 +10,11 @@ changes any more are passed over (`models/token_settled.sql`). What was counted 
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from functools import cache, partial
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -153,7 +155,21 @@ def usage(
 
 
 def _read(lake: Lake) -> Kept | None:
-    return usagekept.read(lake.root, index_version())
+    return usagekept.read(lake.root, _version())
+
+
+def _version() -> str:
+    """Return the version of all that decides what is counted."""
+    return f"{index_version()} {_code()}"
+
+
+@cache
+def _code() -> str:
+    digest = hashlib.sha256()
+    for entry in sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name):
+        if entry.name.startswith(("token", "usage")) and entry.name.endswith(".py"):
+            digest.update(entry.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _counted(lake: Lake, progress: Progress, held: pa.Table, before: Kept | None) -> Kept:
@@ -176,7 +192,7 @@ def _counted(lake: Lake, progress: Progress, held: pa.Table, before: Kept | None
         con.execute(f"CREATE TEMP TABLE token_span AS {model_text('token_span')}")
         if before is None:
             found = _count(con, lake, there, progress, None)
-            kept = merged(lake.root, Kept(index_version()), found, None, now)
+            kept = merged(lake.root, Kept(_version()), found, None, now)
         else:
             known = before.tables["jobs"]
             changed = usagechanges.hours(before.sources, now)
