@@ -285,10 +285,11 @@ def _on_points(
     """Run a task on the points of some hours; make all of them again if a file is damaged."""
     import duckdb
 
+    found = points(con, lake, hours, progress)
     try:
-        return work(points(con, lake, hours, progress))
+        return work(found)
     except duckdb.Error as error:
         if not is_unreadable(error):
             raise
-        shutil.rmtree(lake.root / CACHE_FOLDER)
+        shutil.rmtree(lake.root / CACHE_FOLDER, ignore_errors=True)
         return work(points(con, lake, hours, progress))
