@@ -1,4 +1,4 @@
-"""A whole Airflow: scheduler, dag processor and API server, processes on loopback.
+"""A whole Airflow: scheduler, dag processor, triggerer and API server, processes on loopback.
 
 As it is here, on SQLite and with the LocalExecutor; `airflow_cluster.Cluster` is one with workers.
 """
@@ -31,6 +31,7 @@ PARTS = {
     "api-server": ["api-server", "--host", "127.0.0.1", "--workers", "1"],
     "scheduler": ["scheduler"],
     "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer"],
 }
 """The commands of the processes."""
 
@@ -92,6 +93,7 @@ class AirflowServer:
             "AIRFLOW__CORE__PARALLELISM": "4",  # each worker takes 140 MiB
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             **environment,
         }
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -198,10 +200,8 @@ class AirflowServer:
             found = self._fetch("GET", "/api/v2/monitor/health")
         except OSError:
             return False
-        return all(
-            found[part]["status"] == "healthy"
-            for part in ("metadatabase", "scheduler", "dag_processor")
-        )
+        parts = {"metadatabase", *(part.replace("-", "_") for part in self._running)}
+        return all(one["status"] == "healthy" for part, one in found.items() if part in parts)
 
     def trigger(self, run: str, date: datetime, conf: Mapping[str, Any], dag: str = DAG) -> None:
         """Start a run of the hour that contains a date."""
