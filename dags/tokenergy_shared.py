@@ -100,8 +100,8 @@ def retried(context: Any) -> None:
 TELL: list[Any] = [mail, alert] if SCHEDULE.mail_to else [alert]
 
 # Airflow calls these by name in its triggerer, which imports no file of this folder.
-TELL_LATE = [AsyncCallback("tokenergy_sql.scheduled.late.tell_late")]
-if SCHEDULE.mail_to:
+TELL_LATE = [AsyncCallback("tokenergy_sql.scheduled.late.tell_late")] if SCHEDULE.deadline else []
+if SCHEDULE.deadline and SCHEDULE.mail_to:
     TELL_LATE.append(
         AsyncCallback(
             "airflow.providers.smtp.notifications.smtp.SmtpNotifier",

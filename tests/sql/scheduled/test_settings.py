@@ -64,7 +64,7 @@ def test_defaults_and_values() -> None:
     usual = schedule_of({})
     assert (usual.delay, usual.cron) == (DELAY, "10 * * * *")
     assert (usual.task_limit, usual.run_limit) == (timedelta(minutes=30), timedelta(hours=2))
-    assert usual.deadline == timedelta(hours=1)
+    assert usual.deadline is None
     assert schedule_of({"TOKENERGY_DEADLINE": "off"}).deadline is None
     assert (usual.mail_to, usual.mail_from) == ([], None)
     chosen = schedule_of(
