@@ -243,7 +243,7 @@ def _files(lake: Lake) -> dict[str, list[Any]]:
             continue
         try:
             # A year has 8,760 of them: links, as in a working copy, are not looked for.
-            stat = os.stat(place_of(lake.root, JOB_INDEX.name, hour_us, tag))  # noqa: PTH116
+            stat = os.stat(place_of(lake.root, JOB_INDEX.name, hour_us, tag))  # noqa: PTH116 - makes no path
             found[str(hour_us)] = [tag, stat.st_size, stat.st_mtime_ns]
         except FileNotFoundError:
             found[str(hour_us)] = [tag, -1, -1]

@@ -145,7 +145,7 @@ def _choose(con: duckdb.DuckDBPyConnection, points: str, chosen: Chosen | None) 
         "SELECT DISTINCT job_id, settled_from_us, settled_to_us FROM settled_point"
     )
     return (
-        f"SELECT t.* FROM ({text}) AS t LEFT JOIN settled_job AS s USING (job_id) "  # noqa: S608 - as above
+        f"SELECT t.* FROM ({text}) AS t LEFT JOIN settled_job AS s USING (job_id) "  # noqa: S608 - paths are escaped
         "WHERE s.job_id IS NULL OR t.ts_us >= s.settled_to_us UNION ALL BY NAME "
         "SELECT * EXCLUDE (settled_from_us, settled_to_us) FROM settled_point"
     )
@@ -189,7 +189,7 @@ def _read_whole(con: duckdb.DuckDBPyConnection, readings_of: ReadingsOf, *, seve
     """
     moved = "FROM token_moved WHERE off_us <> 0 UNION ALL SELECT counter " if several else ""
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE whole_job AS SELECT DISTINCT job_id FROM token_counter "  # noqa: S608 - constants
+        "CREATE OR REPLACE TEMP TABLE whole_job AS SELECT DISTINCT job_id FROM token_counter "  # noqa: S608 - two constant texts
         f"SEMI JOIN (SELECT counter {moved}FROM token_step WHERE anomaly AND process IS NOT NULL) "
         "USING (counter)"
     )
