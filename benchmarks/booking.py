@@ -53,7 +53,7 @@ def book(lake: Lake, runs: int) -> dict[str, list[tuple[float, float]]]:
         if not lake.files("segment", [hour_us]):  # tokens alone
             yield from by_kernels(con, lake, hour_us)
             return
-        took, in_sql = _timed(lambda: ledger_by_sql(con))
+        took, (in_sql, _) = _timed(lambda: ledger_by_sql(con))
         found["SQL alone"].append(took)
         took, pieces = _timed(lambda: list(by_kernels(con, lake, hour_us)))
         found["kernels"].append(took)

@@ -31,11 +31,11 @@ def test_one_unit_of_difference_is_found(
 ) -> None:
     right = command.ledger_by_sql
 
-    def wrong(con: duckdb.DuckDBPyConnection) -> pa.Table:
-        rows = right(con)
+    def wrong(con: duckdb.DuckDBPyConnection) -> tuple[pa.Table, pa.Table]:
+        rows, by_segment = right(con)
         place = rows.schema.get_field_index("energy_nj")
         off = pc.add(rows["energy_nj"], pa.scalar(1, pa.int64()))
-        return rows.set_column(place, rows.field(place), off)
+        return rows.set_column(place, rows.field(place), off), by_segment
 
     monkeypatch.setattr(command, "ledger_by_sql", wrong)
     monkeypatch.setattr(command, "make_lake", lambda _root, _devices, _hours: (lake, 1))

@@ -162,14 +162,17 @@ LOAD_SPECTRUM = Table(
 LEDGER = Table(
     name="ledger",
     layer="derived",
-    row="one device, segment and account (and job, if one holds the device)",
+    row=(
+        "one run: neighbouring segments of one device, block and account (and job, if one holds "
+        "the device) of which the same is known"
+    ),
     sort=("device_id", "start_us", "account", "job_id"),
     time="start_us",
     columns=(
         col("device_id", "string", "as in power"),
         col("node", "string", "host name"),
-        col("start_us", "int64", "start of the segment"),
-        col("end_us", "int64", "end of the segment"),
+        col("start_us", "int64", "start of the run"),
+        col("end_us", "int64", "end of the run"),
         col("account", "string", "active, resident_idle, free_idle, unattributed or gap"),
         nullable("job_id", "string", "the job that held the device"),
         nullable("energy_nj", "int64", "energy booked; NULL if no meter covered it"),
@@ -189,6 +192,9 @@ LEDGER = Table(
         col("device_us", "int64", "device time booked by this row (length times the share)"),
         col("max_gap_us", "int64", "longest time between two consecutive readings that touches it"),
         nullable("reasons", "string", "as in segment, as far as it concerns this row's energy"),
+        nullable(
+            "segments", "int32", "how many it adds up; NULL in older rows, which are one segment each"
+        ),
     ),
 )
 

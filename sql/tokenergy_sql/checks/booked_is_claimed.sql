@@ -4,13 +4,13 @@
 --
 -- More is booked where the hour's books are older than the job list, such as after
 -- `tokenergy index --hour` on another hour: run `tokenergy index`. What is missing, another check
--- says. A row of the ledger is rounded to a microsecond.
+-- says. Each segment of a row is rounded to a microsecond.
 WITH
 booked AS (
     SELECT
         l.job_id, l.device_id, h.hour_us,
         sum(l.device_us)::BIGINT AS booked_us,
-        count(*) AS rounded_us
+        sum(coalesce(l.segments, 1))::BIGINT AS rounded_us
     FROM ledger AS l
     JOIN checked_hour AS h
         ON l.start_us >= h.hour_us AND l.start_us < h.hour_us + us_per_hour()

@@ -4,7 +4,7 @@
 SELECT
     device_id,
     strftime(make_timestamp(hour_of(start_us)), '%Y-%m-%dT%H:00Z') AS hour,
-    count(*) AS segments,
+    sum(coalesce(segments, 1))::BIGINT AS segments,
     min(k) AS smallest_k,
     max(k) AS largest_k
 FROM ledger

@@ -3,14 +3,14 @@
 -- In: ledger, power, device, removed_hour. Out: the devices and hours in which it does not.
 --
 -- The meter is read again from the raw rows, by SQL that shares no code with the integration: the
--- counter's difference (linear between readings, rounded down) over every run of segments that the
--- ledger books by counter; the integral of the readings over every run that it books by samples.
+-- counter's difference (linear between readings, rounded down) over every stretch of time that the
+-- ledger books by counter; the integral of the readings over every one that it books by samples.
 -- And all time between two neighbouring readings of power within the gap limit must be booked.
 --
 -- A reading above what its board can draw is none (`most`). Where one stamp has several powers, the
 -- integral must lie between those of the lowest and of the highest.
--- Where the counter had a glitch, which of its readings are right is a judgement: such a run need
--- only be what its board can have drawn.
+-- Where the counter had a glitch, which of its readings are right is a judgement: such a stretch
+-- need only be what its board can have drawn.
 -- Where readings of an hour, or next to it, were removed after they were booked, the meter cannot
 -- be read again.
 WITH
@@ -22,22 +22,24 @@ unread AS (
     FROM left_out AS r
     JOIN ledger AS l ON l.node = r.node AND hour_of(l.start_us) = r.hour_us
 ),
+-- Rows of jobs that share a board lie above one another; those of two meters never do.
 booked AS (
     SELECT
-        device_id, node, start_us, end_us,
+        device_id, start_us, end_us, meter, energy_nj,
         hour_of(start_us) AS hour_us,
-        max(meter) FILTER (WHERE meter <> 'none') AS meter,
-        sum(energy_nj) AS energy_nj,
-        bool_or(contains(reasons, 'counter_glitch')) AS glitch
+        contains(reasons, 'counter_glitch') AS glitch
     FROM ledger
-    GROUP BY ALL
+    WHERE meter <> 'none'
 ),
 marked AS (
     SELECT
         *,
         (
             meter IS DISTINCT FROM lag(meter) OVER hour
-            OR start_us IS DISTINCT FROM lag(end_us) OVER hour
+            OR coalesce(start_us > max(end_us) OVER (
+                PARTITION BY device_id, hour_us ORDER BY start_us
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ), true)
         )::INT AS begins
     FROM booked
     WINDOW hour AS (PARTITION BY device_id, hour_us ORDER BY start_us)
@@ -55,7 +57,6 @@ run AS (
         sum(energy_nj) AS booked_nj,
         coalesce(bool_or(glitch), false) AS glitch
     FROM numbered
-    WHERE meter IS NOT NULL
     GROUP BY ALL
 ),
 -- What holds in an hour: from what was known by its end, or else from what was recorded first.

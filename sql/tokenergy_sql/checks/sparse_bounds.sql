@@ -2,22 +2,31 @@
 -- fail, hourly
 -- In: ledger, power, device, removed_hour. Out: the devices and hours in which they are narrower.
 --
--- Sparse are two neighbouring readings more than 1.5 s apart: a sensor saw a second of it.
--- Only segments inside one such pair are looked at: of others a part may be well known. Where
--- readings were removed after they were booked, nothing says how far apart they were.
+-- Sparse are two neighbouring readings more than 1.5 s apart: a sensor saw a second of it. The
+-- upper bound of a row holds its limit for that time, and the lower bound nothing of it. Rows of
+-- jobs that share a board are added up over a slot of 30 s. Rows of which a part is not covered are
+-- left out, and so are those of which readings were removed after they were booked: nothing says
+-- how far apart those were.
 WITH
 left_out AS (
     SELECT hour_us, node FROM removed_hour
 ),
-booked AS (
-    SELECT
-        device_id, start_us, end_us,
-        sum(low_nj) AS low_nj,
-        sum(high_nj) AS high_nj
+sampled AS (
+    SELECT l.device_id, l.start_us, l.end_us, l.low_nj, l.high_nj, l.device_us, l.attribution
     FROM ledger AS l
     ANTI JOIN left_out AS r ON r.node = l.node AND r.hour_us = hour_of(l.start_us)
-    WHERE meter = 'samples'
-    GROUP BY device_id, start_us, end_us
+    WHERE l.meter = 'samples'
+),
+booked AS (
+    SELECT device_id, start_us, end_us, low_nj::HUGEINT AS low_nj, high_nj::HUGEINT AS high_nj
+    FROM sampled
+    WHERE attribution = 'exclusive' AND device_us = end_us - start_us
+    UNION ALL
+    SELECT device_id, min(start_us), max(end_us), sum(low_nj), sum(high_nj)
+    FROM sampled
+    WHERE attribution <> 'exclusive'
+    GROUP BY device_id, start_us // (30 * us_per_second())
+    HAVING sum(device_us) = max(end_us) - min(start_us)
 ),
 reading AS (
     SELECT DISTINCT device_id, ts_us
@@ -28,26 +37,49 @@ pair AS (
     SELECT
         device_id,
         ts_us AS t0,
-        lead(ts_us) OVER (PARTITION BY device_id ORDER BY ts_us) AS t1
+        coalesce(lead(ts_us) OVER device - ts_us > 3 * us_per_second() // 2, false) AS sparse,
+        lead(ts_us) OVER device - ts_us AS apart_us
     FROM reading
+    WINDOW device AS (PARTITION BY device_id ORDER BY ts_us)
+),
+-- How much sparse time there was up to each reading.
+passed AS (
+    SELECT
+        device_id, t0, sparse,
+        coalesce(sum(apart_us) FILTER (WHERE sparse) OVER (
+            PARTITION BY device_id ORDER BY t0
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ), 0) AS before_us
+    FROM pair
 ),
 told AS (
-    SELECT device_id, min(limit_mw)::HUGEINT AS limit_mw
+    SELECT
+        device_id,
+        min(limit_mw)::HUGEINT AS limit_mw,
+        max(greatest(limit_mw, limit_max_mw))::HUGEINT * 3 // 2 AS most_mw
     FROM device
     GROUP BY device_id
+),
+judged AS (
+    SELECT
+        b.*,
+        b.end_us - b.start_us AS length_us,
+        z.before_us + CASE WHEN z.sparse THEN b.end_us - z.t0 ELSE 0 END
+        - a.before_us - CASE WHEN a.sparse THEN b.start_us - a.t0 ELSE 0 END AS sparse_us
+    FROM booked AS b
+    ASOF JOIN passed AS a ON a.device_id = b.device_id AND a.t0 <= b.start_us
+    ASOF JOIN passed AS z ON z.device_id = b.device_id AND z.t0 <= b.end_us
 )
 SELECT
-    b.device_id,
-    strftime(make_timestamp(hour_of(start_us)), '%Y-%m-%dT%H:00Z') AS hour,
-    count(*) AS segments,
+    j.device_id,
+    strftime(make_timestamp(hour_of(j.start_us)), '%Y-%m-%dT%H:00Z') AS hour,
+    count(*) AS rows,
     max(low_nj) AS largest_low_nj,
     min(high_nj) AS smallest_high_nj
-FROM booked AS b
-ASOF JOIN pair AS p ON p.device_id = b.device_id AND p.t0 <= b.start_us
-LEFT JOIN told AS t ON t.device_id = b.device_id
+FROM judged AS j
+LEFT JOIN told AS t ON t.device_id = j.device_id
 WHERE
-    p.t1 - p.t0 > 3 * us_per_second() // 2
-    AND p.t1 >= b.end_us
-    AND (low_nj > 0 OR high_nj < coalesce(limit_mw, 1500000) * (end_us - start_us))
+    low_nj > coalesce(most_mw, 4000000) * (length_us - sparse_us)
+    OR high_nj < coalesce(limit_mw, 1500000) * sparse_us
 GROUP BY ALL
 ORDER BY ALL

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tokenergy_transforms.booking.accounts import LedgerRows
+    from tokenergy_transforms.booking.blocks import Blocks
     from tokenergy_transforms.booking.caps import OverCaps
     from tokenergy_transforms.booking.hour import Hour
+    from tokenergy_transforms.booking.runs import Cuts, Runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,33 +89,41 @@ def ledger_schema() -> pa.Schema:
 
 
 def piece_of(
-    hour: Hour, devices: range, rows: LedgerRows, jobs: list[str], limit_mw: np.ndarray
+    hour: Hour,
+    devices: range,
+    rows: LedgerRows,
+    blocks: Blocks,
+    cuts: Cuts,
+    jobs: list[str],
+    limit_mw: np.ndarray,
 ) -> Piece:
     """Return the rows of some devices.
 
     Args:
-        hour: the segments.
+        hour, blocks: the segments.
         devices: places of the devices.
-        rows: what was booked of them.
+        rows: what was booked of them, a row a segment.
+        cuts: where the time of jobs is divided.
         jobs: all jobs, in the order of their places.
         limit_mw: power limits of all devices, `NONE` where none is known.
     """
-    import pyarrow as pa
-
     from tokenergy_transforms.booking.caps import over_caps
+    from tokenergy_transforms.booking.runs import runs
     from tokenergy_transforms.booking.sums import added
 
-    segment = rows.values[0]
     ends = hour.offsets[devices.start + 1 : devices.stop + 1]
-    device = np.searchsorted(ends, segment, side="right").astype(np.int32)
-    whole = _table(hour, devices, device, rows, jobs)
-    sums, first, end_us, gap_us = added(
-        rows, device, hour.node[segment], hour.end_us[segment], hour.max_gap_us[segment]
+
+    def places(some: LedgerRows) -> np.ndarray:
+        return np.searchsorted(ends, some.values[0], side="right").astype(np.int32)
+
+    found = runs(rows, places(rows), hour, blocks, cuts)
+    device = places(found.rows)
+    sums, first = added(found, device, hour.node[found.rows.values[0]])
+    return Piece(
+        _table(hour, devices, device, found, jobs),
+        _table(hour, devices, device[first], sums, jobs),
+        _caps(over_caps(devices, hour, rows, limit_mw), jobs),
     )
-    few = _table(hour, devices, device[first], sums, jobs)
-    for name, column in (("end_us", end_us), ("max_gap_us", gap_us)):
-        few = few.set_column(few.column_names.index(name), name, pa.array(column))
-    return Piece(whole, few, _caps(over_caps(devices, hour, rows, limit_mw), jobs))
 
 
 def _caps(over: OverCaps, jobs: list[str]) -> pa.Table:
@@ -126,21 +136,22 @@ def _caps(over: OverCaps, jobs: list[str]) -> pa.Table:
 
 
 def _table(
-    hour: Hour, devices: range, device: np.ndarray, rows: LedgerRows, jobs: list[str]
+    hour: Hour, devices: range, device: np.ndarray, found: Runs, jobs: list[str]
 ) -> pa.Table:
-    """Return rows as columns of the contract."""
+    """Return runs as columns of the contract."""
     import pyarrow as pa
 
     from tokenergy_transforms import anomalies
     from tokenergy_transforms.booking import accounts, parts
 
+    rows = found.rows
     segment, energy, low, high, integral, counter, covered, device_us = rows.values
     account, job, method, meter, shared, reasons = rows.codes
     columns = {
         "device_id": _texts(hour.devices[devices.start : devices.stop], device),
         "node": _texts(hour.nodes, hour.node[segment]),
         "start_us": hour.start_us[segment],
-        "end_us": hour.end_us[segment],
+        "end_us": found.end_us,
         "account": _texts(accounts.ACCOUNTS, account),
         "job_id": _texts(jobs, job),
         "energy_nj": nullable(energy, account == accounts.GAP),
@@ -154,8 +165,9 @@ def _table(
         "counter_nj": nullable(counter),
         "covered_us": covered,
         "device_us": device_us,
-        "max_gap_us": hour.max_gap_us[segment],
+        "max_gap_us": found.max_gap_us,
         "reasons": _texts(anomalies.TEXTS, np.where(reasons == 0, np.int32(NONE), reasons)),
+        "segments": found.segments,
     }
     return pa.table({name: columns[name] for name in LEDGER.column_names})
 

@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from tokenergy_transforms.booking.gauges import Gauges
     from tokenergy_transforms.booking.hour import Hour
     from tokenergy_transforms.booking.parts import Sensors, Shifts
+    from tokenergy_transforms.booking.runs import Cuts
 
 PIECE_ROWS = 1 << 18
 """Segments booked at a time, approximately."""
 
-LEFT = ("node_watched", "seen", "claim")
+LEFT = ("node_watched", "longest_segment", "seen", "claim")
 """Tables that booking leaves on the connection, for the models of the hour."""
 
 
@@ -44,8 +45,8 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     """Yield the ledger of an hour, in its order.
 
     Args:
-        con: has `allocation`, `state`, `device_now`, `parameters`, `sensor_class`, `job_activity`
-            and `job_edge`; gets the tables of `LEFT`, and others.
+        con: has `allocation`, `state`, `device_now`, `parameters`, `sensor_class`, `job_activity`,
+            `job_cut` and `job_edge`; gets the tables of `LEFT`, and others.
         lake: has the segments.
         hour_us: start of the hour.
 
@@ -59,6 +60,8 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
 
     hour = read_hour(lake, hour_us)
     _create_table(con, "node_watched", **watched(hour))
+    longest_us = np.max(hour.end_us - hour.start_us, initial=0)
+    _create_table(con, "longest_segment", length_us=np.array([longest_us], np.int64))
     _create_table(con, "device_place", device_id=hour.devices, place=np.arange(len(hour.devices)))
     edges = _edges(con, len(hour.devices))
     blocks = find_blocks(hour, edges)
@@ -70,11 +73,12 @@ def ledger(con: duckdb.DuckDBPyConnection, lake: Lake, hour_us: int) -> Iterator
     if not hour.devices:
         return
     looked, moved = _activity(con, jobs)
+    cuts = _cuts(con, jobs)
     gauges = _gauges(con, len(hour.devices))
     limit_mw = _limits(con)
     for devices in _pieces(hour.offsets):
         rows = ledger_rows(devices, hour, blocks, parts, sensors, claims, looked, moved, gauges)
-        yield piece_of(hour, devices, rows, jobs, limit_mw)
+        yield piece_of(hour, devices, rows, blocks, cuts, jobs, limit_mw)
 
 
 def _edges(con: duckdb.DuckDBPyConnection, devices: int) -> Edges:
@@ -199,6 +203,25 @@ def _activity(con: duckdb.DuckDBPyConnection, jobs: list[str]) -> tuple[Activity
     return (
         covered(job, from_us, to_us, len(jobs)),
         covered(job[moved], from_us[moved], to_us[moved], len(jobs)),
+    )
+
+
+def _cuts(con: duckdb.DuckDBPyConnection, jobs: list[str]) -> Cuts:
+    """Return where the time of the jobs is divided."""
+    from tokenergy_transforms.booking.blocks import SLOT_US
+    from tokenergy_transforms.booking.runs import Cuts
+
+    found = con.execute(
+        "SELECT place, unnest(cuts) AS at_us FROM job_cut JOIN job_place USING (job_id) "
+        "ORDER BY place, at_us"
+    ).fetchnumpy()
+    steps = con.execute(
+        "SELECT coalesce(step_us, $1)::BIGINT AS step_us "
+        "FROM job_place LEFT JOIN job_cut USING (job_id) ORDER BY place",
+        [SLOT_US],
+    ).fetchnumpy()
+    return Cuts(
+        _offsets(found["place"], len(jobs)), _values(found["at_us"]), _values(steps["step_us"])
     )
 
 

@@ -84,7 +84,6 @@ def derive_hour(
             build_model(con, model)
         record.write("node_hour", run_model(con, "node_hour"), hour_us)
         store_rows(con, "token_known", usage.known)
-        modelrun.build_growth(con, model_text("token_near"))
         for model in ("time_state", "job_time", "job_joint"):
             build_model(con, model)
         build_model(con, "job_hour_sums", "hour_sums")
@@ -126,6 +125,9 @@ def prepared(
         _create_devices(con, devices, hour_us)
         create_calibration(con, calibration)
         modelrun.build_activity(con)
+        modelrun.build_growth(con, model_text("token_near"))
+        build_model(con, "phase_cell")
+        build_model(con, "job_cut")
         build_model(con, "sensor_class")
         build_model(con, "job_edge")
         yield con

@@ -32,7 +32,7 @@ def joined(con: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Booked:
     """Return the ledger of an hour, and create the tables that booking leaves.
 
     Args:
-        con: gets the tables of `booking.LEFT`, and `segment` with the longest one of each part.
+        con: gets the tables of `booking.LEFT`.
         parts: of all groups of the hour.
 
     Raises:
@@ -40,7 +40,7 @@ def joined(con: duckdb.DuckDBPyConnection, parts: Sequence[Part]) -> Booked:
     """
     import pyarrow as pa
 
-    for name in ("node_watched", "segment"):
+    for name in ("node_watched", "longest_segment"):
         store_rows(con, name, pa.concat_tables(part.table(name) for part in parts))
     seen, claims = [], []
     first = 0

@@ -60,7 +60,7 @@ class Part:
     folder: Path
 
     def table(self, name: str) -> pa.Table:
-        """Return a small table: `sums`, `caps`, `segment`, or one of `booking.LEFT`.
+        """Return a small table: `sums`, `caps`, or one of `booking.LEFT`.
 
         Raises:
             UserError: the part is damaged, and is removed now.
@@ -153,26 +153,16 @@ def _give_name(aside: Path, folder: Path) -> None:
 def _write(folder: Path, lake: GroupLake, task: Task) -> None:
     import pyarrow as pa
 
-    longest_us = 0
     with opened(lake, task) as con:
         booked = Booked.of(booking.ledger(con, lake, task.hour_us))
         with _stream(folder / f"{_LEDGER}{_ENDING}", ledger_schema()) as file:
             for rows in booked.ledger:
                 file.write_table(rows.cast(ledger_schema()), max_chunksize=BATCH_ROWS)
-                longest_us = max(longest_us, _longest_us(rows))
         small = {name: con.table(name).to_arrow_table() for name in booking.LEFT}
     small |= {"sums": pa.concat_tables(booked.sums), "caps": pa.concat_tables(booked.caps)}
-    # The models ask only for the longest segment of the hour.
-    small["segment"] = pa.table({"start_us": [0], "end_us": [longest_us]})
     for name, rows in small.items():
         with _stream(folder / f"{name}{_ENDING}", rows.schema) as file:
             file.write_table(rows)
-
-
-def _longest_us(rows: pa.Table) -> int:
-    import pyarrow.compute as pc
-
-    return int(pc.max(pc.subtract(rows["end_us"], rows["start_us"])).as_py() or 0)
 
 
 @contextmanager

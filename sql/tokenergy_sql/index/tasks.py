@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-TABLES = ("allocation", "job_edge", "job_activity", "device", "calibration")
+TABLES = ("allocation", "job_edge", "job_activity", "job_cut", "device", "calibration")
 """What a task has of each: the rows of its devices and their jobs."""
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Of what is kept of a booked group: another number, other names."""
 
 _DIGITS = 32
@@ -67,7 +67,8 @@ def tasks_of(
     """Yield a task for each group.
 
     Args:
-        con: has `allocation`, `job_edge`, `job_activity`, `device`, `calibration`, `parameters`.
+        con: has `allocation`, `job_edge`, `job_activity`, `job_cut`, `device`, `calibration` and
+            `parameters`.
         lake: the lake.
         hour_us: start of the hour, microseconds UTC.
         groups: of the hour.

@@ -36,11 +36,11 @@ def alter(lake: Lake, table: str, change: Callable[[Row], Row | None]) -> None:
 
 def test_known_time_that_is_not_booked_breaks_the_law(builder: LakeBuilder) -> None:
     builder.device("A", update_us=100_000)
-    builder.power("A", level(100_000, T0, T0 + 9 * S))
+    builder.power("A", level(100_000, T0, T0 + 90 * S))
     lake = builder.build()
     assert not found(lake, "law").rows
-    alter(lake, "ledger", lambda row: None if row["start_us"] == T0 + 4 * S else row)
-    assert found(lake, "law").rows == [("A", HOUR, S, None, None, None)]
+    alter(lake, "ledger", lambda row: None if row["start_us"] == T0 + 30 * S else row)
+    assert found(lake, "law").rows == [("A", HOUR, 30 * S, None, None, None)]
     assert found(lake, "law").breach
 
 
@@ -61,8 +61,8 @@ def test_more_than_the_board_can_draw_is_named(builder: LakeBuilder) -> None:
     builder.power("A", level(300_000, T0, T0 + 9 * S))
     lake = builder.build()
     assert not found(lake, "limits").rows
-    # 9 s in one slot, and the second of a counter's step; the other 8 s have 300 W.
-    most_nj = 480_000 * 10 * S - 300_000 * 8 * S
+    # 9 s in one slot, and the second of a counter's step.
+    most_nj = 480_000 * 10 * S
 
     def booked(energy_nj: int) -> Callable[[Row], Row]:
         return lambda row: {**row, "energy_nj": energy_nj} if row["start_us"] == T0 else row
@@ -80,9 +80,34 @@ def test_narrow_bounds_between_sparse_readings_are_named(builder: LakeBuilder) -
     assert not found(lake, "sparse_bounds").rows
     alter(lake, "ledger", lambda row: {**row, "low_nj": 1, "high_nj": row["high_nj"] + 7})
     (row,) = found(lake, "sparse_bounds").rows
-    assert row[:4] == ("A", HOUR, 600, 1)
+    assert row[:4] == ("A", HOUR, 20, 1)
     alter(lake, "ledger", lambda row: {**row, "low_nj": 0, "high_nj": 300_000 * S})
     assert found(lake, "sparse_bounds").breach
+
+
+@pytest.mark.parametrize("share_ppm", [1_000_000, 300_000])
+def test_narrow_bounds_of_a_row_that_is_sparse_in_part(builder: LakeBuilder, share_ppm: int) -> None:
+    """Of a segment of 30 s, 10 were read every second and 20 every fifth."""
+    builder.device("A", update_us=5 * S, limit_mw=320_000)
+    readings = [*level(300_000, T0, T0 + 10 * S, S), *level(300_000, T0 + 15 * S, T0 + 30 * S, 5 * S)]
+    builder.power("A", readings)
+    builder.job("j", "A", T0, T0 + 30 * S, share_ppm=share_ppm)
+    lake = builder.build(window_us=30 * S)
+    rows = lake.read("ledger").to_pylist()
+    part = len(rows)
+    assert part == (1 if share_ppm == 1_000_000 else 2)
+    assert not found(lake, "sparse_bounds").rows
+    least_nj, most_nj = 320_000 * 20 * S, 480_000 * 10 * S
+
+    def bounds(low_nj: int, high_nj: int) -> Callable[[Row], Row]:
+        return lambda row: {**row, "low_nj": low_nj // part, "high_nj": high_nj // part}
+
+    alter(lake, "ledger", bounds(most_nj, least_nj))
+    assert not found(lake, "sparse_bounds").rows
+    for low_nj, high_nj in ((most_nj + 2, least_nj), (most_nj, least_nj - 2)):
+        alter(lake, "ledger", bounds(low_nj, high_nj))
+        (row,) = found(lake, "sparse_bounds").rows
+        assert row == ("A", HOUR, 1, low_nj, high_nj)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 -- Where each job's energy went in one hour: full rate, low rate, prefill, no tokens, idle.
--- In: ledger, segment, token_growth (of the hour and ten minutes around it), sums (job_hour_sums),
+-- In: ledger, longest_segment, token_growth (of the hour and ten minutes around it), sums (job_hour_sums),
 -- job_caps, job_facts, parameters. Out: the sums of job_efficiency, one row a job.
 --
 -- `job_efficiency.sql` has the ratios. The hour is divided into intervals of equal length, the
 -- shortest of a list that holds ten of the times between which the job's counters grow: then one
 -- growth more or less changes a rate by a tenth at most. Tokens are linear between readings,
--- rounded down; energy is that of whole ledger rows, so no row is ever divided and the parts add up
+-- rounded down; energy is that of whole ledger rows, which end at its edges (`job_cut.sql`): no row is ever divided, and the parts add up
 -- to e_gpu_nj to the nanojoule.
 WITH
 -- 1. Tokens: growth between neighbouring readings -----------------------------------------------
@@ -44,7 +44,7 @@ grid AS (
         WHERE counts
         GROUP BY job_id
     )
-    CROSS JOIN (SELECT coalesce(max(end_us - start_us), 1) AS window_us FROM segment)
+    CROSS JOIN (SELECT greatest(max(length_us), 1) AS window_us FROM longest_segment)
     LEFT JOIN (
         SELECT unnest([10, 20, 30, 60, 120, 300, 600, 1200]) * us_per_second() AS us
     ) ON us >= 10 * coalesce(apart_us, 0) AND us % window_us = 0

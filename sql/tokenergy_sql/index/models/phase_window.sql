@@ -1,87 +1,30 @@
 -- Windows of an hour in which a server's energy and its tokens are both known: what energy per
 -- prompt token and per generated token is estimated from.
--- In: token_growth (of the hour and ten minutes around it), time_state, ledger, sensor_class,
--- job_facts, parameters. Out: one row a job and window: job_id, place (its number in the hour),
--- window_us (length of the job's grid), start_us, end_us, device_us, prompt, generated, energy_nj,
--- low_ppm and high_ppm (bounds of true over metered energy, from the meters' gains), reason (why it
--- does not count; NULL: it does).
+-- In: phase_cell, token_growth (of the hour and ten minutes around it), time_state, ledger,
+-- sensor_class, job_facts, parameters. Out: one row a job and window: job_id, place (its number in
+-- the hour), window_us (length of the job's grid), start_us, end_us, device_us, prompt, generated,
+-- energy_nj, low_ppm and high_ppm (bounds of true over metered energy, from the meters' gains),
+-- reason (why it does not count; NULL: it does).
 --
--- A window begins and ends at readings of the job's most often read counter, the first in each cell
--- of a grid. So its tokens are differences of what was read and not interpolated: an error in what
--- a regression takes as given would pull its slopes towards zero. Energy at the edges is that of
--- ledger rows (a second each), divided by time.
+-- Energy at the edges is that of the segment that holds them, divided by time: see `job_cut.sql`.
 WITH
-served AS (
-    SELECT g.job_id
-    FROM token_growth AS g
+cell AS MATERIALIZED (
+    SELECT c.*
+    FROM phase_cell AS c
     JOIN job_facts AS f USING (job_id)
     WHERE f.workload = 'inference'
-    GROUP BY g.job_id
-    HAVING
-        sum(g.tokens) FILTER (WHERE g.kind = 'prompt_computed') > 0
-        AND sum(g.tokens) FILTER (WHERE g.kind = 'generated') > 0
+),
+grid AS MATERIALIZED (
+    SELECT DISTINCT job_id, window_us FROM cell
 ),
 growth AS MATERIALIZED (
     SELECT g.job_id, g.kind, g.counter, g.from_us, g.to_us, g.tokens
     FROM token_growth AS g
-    JOIN served USING (job_id)
+    SEMI JOIN grid USING (job_id)
     CROSS JOIN parameters AS p
     WHERE
         g.kind IN ('prompt_computed', 'generated')
         AND g.to_us > p.hour_us AND g.from_us < p.hour_us + us_per_hour()
-),
--- How far apart the readings are at which a counter has grown. What moves only when a request ends
--- needs windows of several requests.
-spacing AS (
-    SELECT job_id, max(apart_us) AS apart_us
-    FROM (
-        SELECT job_id, quantile_disc(apart_us, 0.5) AS apart_us
-        FROM (
-            SELECT
-                job_id, counter,
-                to_us - lag(to_us) OVER (PARTITION BY counter ORDER BY to_us) AS apart_us
-            FROM growth
-            WHERE tokens > 0
-        )
-        GROUP BY job_id, counter
-    )
-    GROUP BY job_id
-),
-grid AS MATERIALIZED (
-    SELECT s.job_id, min(l.us) AS window_us
-    FROM spacing AS s
-    JOIN (SELECT unnest([30, 60, 120, 300]) * us_per_second() AS us) AS l
-        ON l.us >= 5 * s.apart_us
-    GROUP BY s.job_id
-),
-lead_counter AS (
-    SELECT DISTINCT ON (job_id) job_id, counter
-    FROM (SELECT job_id, counter, count(*) AS readings FROM growth GROUP BY ALL)
-    ORDER BY job_id, readings DESC, counter
-),
-edge AS (
-    SELECT
-        g.job_id, r.window_us, (g.at_us - p.hour_us) // r.window_us AS place,
-        min(g.at_us) AS at_us
-    FROM (SELECT job_id, counter, unnest([from_us, to_us]) AS at_us FROM growth) AS g
-    JOIN lead_counter USING (job_id, counter)
-    JOIN grid AS r USING (job_id)
-    CROSS JOIN parameters AS p
-    WHERE g.at_us BETWEEN p.hour_us AND p.hour_us + us_per_hour()
-    GROUP BY ALL
-),
-bordered AS (
-    SELECT
-        *,
-        lead(at_us) OVER job AS end_us,
-        lead(place) OVER job AS next_place
-    FROM edge
-    WINDOW job AS (PARTITION BY job_id ORDER BY place)
-),
-cell AS MATERIALIZED (
-    SELECT job_id, window_us, place, at_us AS start_us, end_us
-    FROM bordered
-    WHERE next_place = place + 1 AND end_us - at_us >= window_us // 2
 ),
 -- A window of cell k lies in the cells k and k + 1: what begins in cell k may be of window k - 1.
 dealt AS (
@@ -152,7 +95,8 @@ metered AS (
     JOIN grid USING (job_id)
     LEFT JOIN sensor_class AS s USING (device_id)
 ),
--- All boards of a second together: their rows have the same edges.
+-- Boards whose runs have the same edges together. What an edge of a window divides is a segment of
+-- all of them.
 drawn AS (
     SELECT
         m.job_id, m.start_us, m.end_us,

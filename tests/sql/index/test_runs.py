@@ -1,0 +1,100 @@
+"""A row of the ledger is a run of segments: all other books are as if each segment were a row."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import phases
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tests.support.ledger import ask
+from tests.support.servers import Server, serve
+from tests.support.shardfleets import shard_fleet
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.published import BOOKS
+from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.index.pipeline import index
+from tokenergy_sql.index.site import Site
+from tokenergy_transforms.aggregate import Aggregator, worklist
+from tokenergy_transforms.batch import I32
+from tokenergy_transforms.booking import runs as kernel
+from tokenergy_transforms.booking.accounts import LedgerRows
+from tokenergy_transforms.booking.blocks import SLOT_US, Blocks
+from tokenergy_transforms.booking.hour import Hour
+
+SITE = Site(1_250_000, 900_000, {})
+SEEDS = (1, 2, 3)
+
+
+def served(root: Path) -> Lake:
+    """Servers with prompts on one and on two boards, read every second and every 7 s."""
+    builder = LakeBuilder(root)
+    serve(builder, "seldom", Server(seconds=2_400))
+    serve(builder, "late", Server(seconds=2_400, late_s=11, seed=7))
+    serve(builder, "two boards", Server(seconds=2_400, seed=3))
+    builder.device("second", node="two boards", index=1)
+    readings = [(T0 + s * S, 300_000 + s % 7) for s in range(300, 2_100, 2)]
+    builder.power("second", readings, node="two boards")
+    builder.job("two boards", "second", T0 + 5 * S + 3, T0 + 2_400 * S, node="two boards")
+    phases.run(builder, name="often")
+    phases.run(builder, name="in steps", every_s=2)
+    # Read only from one instant inside a segment to another.
+    phases.run(builder, name="half", kinds=())
+    values = [(T0 + 123_456_789 + n * 1_900_000, 40 * n) for n in range(100)]
+    builder.tokens("half", values, source_id="half", node="half")
+    list(Aggregator(builder.lake, S, "cpu").run(worklist(builder.lake)))
+    return builder.lake
+
+
+def each_segment(
+    rows: LedgerRows, _device: I32, hour: Hour, _blocks: Blocks, _cuts: kernel.Cuts
+) -> kernel.Runs:
+    """Return each row as a run of its own."""
+    segment = rows.values[0]
+    ones = np.ones(len(segment), np.int32)
+    return kernel.Runs(rows, hour.end_us[segment], hour.max_gap_us[segment], ones)
+
+
+def breaches(lake: Lake) -> list[str]:
+    """Return the checks that a lake fails."""
+    return [found.name for found in run_checks(lake) if found.fatal and found.rows]
+
+
+@pytest.mark.parametrize("seed", [*SEEDS, None])
+def test_all_other_books_are_those_of_single_segments(
+    seed: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = served(tmp_path / "a") if seed is None else shard_fleet(tmp_path / "a", seed)
+    single = Lake(shutil.copytree(made.root, tmp_path / "b"))
+    index(made, SITE, progress=lambda _: None, catalog=False)
+    with monkeypatch.context() as patched:
+        patched.setattr(kernel, "runs", each_segment)
+        index(single, SITE, progress=lambda _: None, catalog=False)
+    for table in BOOKS:
+        if table != "ledger":
+            assert made.read(table).equals(single.read(table)), table
+    runs, rows = made.read("ledger"), single.read("ledger")
+    assert len(runs) * 4 < len(rows) == sum(runs["segments"].to_pylist())
+    assert breaches(made) == breaches(single)
+    if seed is None:
+        assert ask(made, "SELECT count(*) AS n FROM phase_block WHERE windows > 0")[0]["n"] > 10
+        joint = "SELECT count(*) AS n FROM job_index WHERE e_joint_nj < e_gpu_nj"
+        assert ask(made, joint)[0]["n"] > 0
+
+
+def test_a_run_is_in_one_slot_and_holds_no_instant_at_which_its_job_is_divided(
+    tmp_path: Path,
+) -> None:
+    lake = served(tmp_path / "a")
+    index(lake, SITE, progress=lambda _: None, catalog=False)
+    for row in lake.read("ledger").to_pylist():
+        inside = row["start_us"] // SLOT_US == (row["end_us"] - 1) // SLOT_US
+        assert row["segments"] == 1 or (inside and row["segments"] > 1)
+        if row["job_id"] == "often":  # its tokens are read every second: intervals of 10 s
+            assert row["end_us"] - row["start_us"] <= 10 * S
+    longest = "SELECT job_id, max(segments) AS n FROM ledger GROUP BY job_id"
+    assert {row["job_id"]: row["n"] for row in ask(lake, longest)}["seldom"] > 20
+    assert lake.hours("ledger") == [T0 - T0 % HOUR_US]
