@@ -193,7 +193,9 @@ LEDGER = Table(
         col("max_gap_us", "int64", "longest time between two consecutive readings that touches it"),
         nullable("reasons", "string", "as in segment, as far as it concerns this row's energy"),
         nullable(
-            "segments", "int32", "how many it adds up; NULL in older rows, which are one segment each"
+            "segments",
+            "int32",
+            "how many it adds up; NULL in older rows, which are one segment each",
         ),
     ),
 )

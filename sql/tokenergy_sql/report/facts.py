@@ -43,6 +43,9 @@ MOST_LISTED = 100
 DAY_US = 24 * HOUR_US
 _SECOND_US = 1_000_000
 _EVER_US = (-(2**63), 2**63 - 1)
+_RUN_US = 30 * 1_000_000
+"""The longest run of the ledger that has more than one segment."""
+
 _BUCKETS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 
 
@@ -126,6 +129,9 @@ def _read(lake: Lake, hours: range | None) -> Facts:
                 f"lake {lake.root}: has no job_index; run `tokenergy index` on it first"
             )
         period = _query(con, "period")[0]
+        if hours is not None and period["longest_us"]:
+            # Finer steps would need the segments: thousands of files in a day of a fleet.
+            period["longest_us"] = max(period["longest_us"], _RUN_US)
         if period["start_us"] is not None and not period["devices"]:
             raise UserError(f"lake {lake.root}: has no ledger_hour; run `tokenergy index` again")
         bucket = bucket_us(period)

@@ -38,6 +38,8 @@ _READ = (
 )
 """Tables of which a window reads its own hours; of all others, but for `job_index`, nothing."""
 
+_MACROS = ("stamp_us", "part_of", "ledger_by_segment")
+
 _DAY_US = 24 * HOUR_US
 _FOUND = ("job_id", "start_us", "end_us", "workload")
 
@@ -86,11 +88,13 @@ def connect(lake: Lake, hours: range | None) -> duckdb.DuckDBPyConnection:
     Raises:
         UserError: the lake has nothing of these hours, or no `job_index`.
     """
-    if hours is not None:
-        return _connect_window(lake, hours)
-    con = catalog.connect(lake)
-    con.execute("CREATE TEMP VIEW job_sum AS FROM job_index")
-    con.execute("CREATE TEMP VIEW token_around AS FROM tokens")
+    if hours is None:
+        con = catalog.connect(lake)
+        con.execute("CREATE TEMP VIEW job_sum AS FROM job_index")
+        con.execute("CREATE TEMP VIEW token_around AS FROM tokens")
+    else:
+        con = _connect_window(lake, hours)
+    views.define(con, _MACROS)
     return con
 
 

@@ -25,7 +25,7 @@ _CREATE = re.compile(
 
 
 def tables_read(statement: str) -> set[str]:
-    """Return the tables and views that a SELECT reads, itself or in a subquery."""
+    """Return the tables, views and table macros that a SELECT reads, itself or in a subquery."""
     query = "SELECT json_serialize_sql($1::VARCHAR)"
     with duckdb.connect() as con:
         ((text,),) = con.execute(query, [statement]).fetchall()
@@ -44,6 +44,9 @@ def _collect(node: Any, ctes: frozenset[str], found: set[str]) -> None:
     elif isinstance(node, dict):
         if node.get("type") == "BASE_TABLE" and node["table_name"] not in ctes:
             found.add(node["table_name"])
+        called = node.get("function", {}) if node.get("type") == "TABLE_FUNCTION" else {}
+        if called.get("function_name") in views.ADHOC:  # a table macro of ours
+            found.add(called["function_name"])
         for cte in node.get("cte_map", {}).get("map", []):  # each sees only those before it
             _collect(cte["value"], ctes, found)
             ctes |= {cte["key"]}

@@ -86,10 +86,15 @@ def test_narrow_bounds_between_sparse_readings_are_named(builder: LakeBuilder) -
 
 
 @pytest.mark.parametrize("share_ppm", [1_000_000, 300_000])
-def test_narrow_bounds_of_a_row_that_is_sparse_in_part(builder: LakeBuilder, share_ppm: int) -> None:
+def test_narrow_bounds_of_a_row_that_is_sparse_in_part(
+    builder: LakeBuilder, share_ppm: int
+) -> None:
     """Of a segment of 30 s, 10 were read every second and 20 every fifth."""
     builder.device("A", update_us=5 * S, limit_mw=320_000)
-    readings = [*level(300_000, T0, T0 + 10 * S, S), *level(300_000, T0 + 15 * S, T0 + 30 * S, 5 * S)]
+    readings = [
+        *level(300_000, T0, T0 + 10 * S, S),
+        *level(300_000, T0 + 15 * S, T0 + 30 * S, 5 * S),
+    ]
     builder.power("A", readings)
     builder.job("j", "A", T0, T0 + 30 * S, share_ppm=share_ppm)
     lake = builder.build(window_us=30 * S)

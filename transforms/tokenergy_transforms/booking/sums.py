@@ -6,8 +6,6 @@ the same totals from them as from the runs themselves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numba import njit
 

@@ -68,6 +68,7 @@ ADHOC = (
     "place",
     "job_device",
     "tokenergy_by",
+    "ledger_by_segment",
     "fleet_power",
     "power_at",
     "compare",

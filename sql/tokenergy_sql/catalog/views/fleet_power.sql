@@ -1,7 +1,8 @@
 -- Power of the whole fleet over time, by window.
--- In: ledger, ledger_hour (where windows are whole hours); every, the window: an INTERVAL or
--- seconds, 1 ms at least; since and till, instants between which windows begin (NULL: no limit).
--- Out: one row a window.
+-- In: ledger, ledger_hour (where windows are whole hours), ledger_by_segment (where they are no
+-- multiples of 30 s: that takes far longer); every, the window: an INTERVAL or seconds, 1 ms at
+-- least; since and till, instants between which windows begin (NULL: no limit). Out: one row a
+-- window.
 --
 -- Energy booked between two cuts is spread evenly between them and divided at the edges of windows
 -- by the telescoping rule, so that windows add up to the ledger. Windows are counted from 1970.
@@ -29,10 +30,21 @@ CREATE MACRO fleet_power(every, since := NULL, till := NULL) AS TABLE
             sum(covered_us) AS covered_us
         FROM ledger
         WHERE
-            span_us(every) >= 1000
+            span_us(every) % 30000000 = 0
             AND span_us(every) % 3600000000 <> 0
             AND start_us < coalesce(stamp_us(till), 9000000000000000) + span_us(every)
             AND start_us > coalesce(stamp_us(since), -9000000000000000) - 3600000000
+        GROUP BY start_us, end_us
+        UNION ALL
+        SELECT
+            start_us, end_us,
+            sum(energy_nj), sum(low_nj), sum(high_nj),
+            sum(energy_nj) FILTER (WHERE job_id IS NOT NULL),
+            sum(device_us), sum(covered_us)
+        FROM ledger_by_segment(
+            since := stamp_us(since) - 3600000000, till := stamp_us(till) + span_us(every)
+        )
+        WHERE span_us(every) >= 1000 AND span_us(every) % 30000000 <> 0
         GROUP BY start_us, end_us
         UNION ALL
         SELECT

@@ -1,5 +1,6 @@
--- Energy of each job over time. In: ledger, ledger_hour, job_step. Out: one row a job and step.
--- A segment counts in the step in which it starts.
+-- Energy of each job over time. In: ledger, ledger_hour, ledger_by_segment (for steps that would
+-- cut runs of 30 s), job_step. Out: one row a job and step. A row counts in the step in which it
+-- starts.
 SELECT
     job_id,
     start_us - start_us % step_us AS at_us,
@@ -11,7 +12,15 @@ FROM (
     SELECT l.job_id, l.start_us, s.step_us, l.account, l.energy_nj, l.device_us
     FROM ledger AS l
     JOIN job_step AS s USING (job_id)
-    WHERE s.step_us < us_per_hour()
+    WHERE s.step_us < us_per_hour() AND s.step_us % (30 * us_per_second()) = 0
+    UNION ALL
+    SELECT l.job_id, l.start_us, s.step_us, l.account, l.energy_nj, l.device_us
+    FROM ledger_by_segment(
+        jobs := coalesce(
+            (SELECT list(job_id) FROM job_step WHERE step_us % (30 * us_per_second()) <> 0), []
+        )
+    ) AS l
+    JOIN job_step AS s USING (job_id)
     UNION ALL
     SELECT
         l.job_id, l.hour_us, s.step_us, l.account, l.energy_nj, l.device_us
