@@ -18,6 +18,7 @@ from tokenergy_transforms.batch import NONE
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tokenergy_transforms.batch import I32
     from tokenergy_transforms.booking.accounts import LedgerRows
     from tokenergy_transforms.booking.blocks import Blocks
     from tokenergy_transforms.booking.caps import OverCaps
@@ -113,8 +114,9 @@ def piece_of(
 
     ends = hour.offsets[devices.start + 1 : devices.stop + 1]
 
-    def places(some: LedgerRows) -> np.ndarray:
-        return np.searchsorted(ends, some.values[0], side="right").astype(np.int32)
+    def places(some: LedgerRows) -> I32:
+        found: I32 = np.searchsorted(ends, some.values[0], side="right").astype(np.int32)
+        return found
 
     found = runs(rows, places(rows), hour, blocks, cuts)
     device = places(found.rows)
