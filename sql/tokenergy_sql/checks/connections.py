@@ -8,6 +8,9 @@ checked_time    the same as times, from_us to to_us; of everything, all time
 removed_hour    nodes and hours of which readings were removed after they were booked
 power_file      readings of power, each with the file that it is in
 most_power, stray_spell    see `shared/`
+board_span, odd_board    see `shared/`
+odd_segment    the segments of the odd boards, perhaps of others too
+board_reading, file_span    see `boardreadings.py`
 job_energy      energy of jobs, as the ledger has it
 shared_board    boards that more than one job ever held
 counted_job     from when to when tokens of a job were counted
@@ -27,6 +30,7 @@ from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.duck import literal, pattern
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.checks import lookback
+from tokenergy_sql.checks.boardreadings import board_readings
 from tokenergy_sql.checks.touched import Touched
 
 if TYPE_CHECKING:
@@ -38,6 +42,9 @@ _TOUCHED = ("touched_job_energy", "touched_counted_job")
 _OF_SPAN = ("ledger_hour", "token_usage")
 _LONG = 1_000
 """Hours of a job, above which those books are read whole."""
+
+_MOST_NAMED = 200
+"""Boards whose segments are looked at one by one; if there are more, so are those of all boards."""
 
 _ALL_TIME = [-(2**62), 2**62]
 
@@ -138,11 +145,32 @@ def of_hour(
         device: all rows of `device`.
         texts: of the checks that will run.
     """
-    con = _connect(lake, scope, _named(texts) | {"power"}, {"device": device}, held)
+    con = _connect(
+        lake, scope, _named(texts) | {"power", "segment", "ledger"}, {"device": device}, held
+    )
     _create_hours(con, scope["segment"])
     con.execute(f"CREATE TEMP VIEW most_power AS {read_sql(_SHARED, 'most_power')}")
+    words = {word for text in texts for word in text.replace(",", " ").split()}
+    if words & {"board_span", "odd_board", "odd_segment"}:
+        _create_spans(con)
+    if words & {"board_reading", "file_span"}:
+        for name, rows in board_readings(lake, scope["segment"]).items():
+            con.register("incoming", rows)
+            con.execute(f"CREATE TABLE {name} AS FROM incoming")
+            con.unregister("incoming")
     _create_power_file(con, lake, scope["segment"])
     return con
+
+
+def _create_spans(con: duckdb.DuckDBPyConnection) -> None:
+    """Create `board_span`, `odd_board` and `odd_segment`."""
+    for name in ("board_span", "odd_board"):
+        con.execute(f"CREATE TABLE {name} AS {read_sql(_SHARED, name)}")
+    odd = [device for (device,) in con.execute("FROM odd_board").fetchall()]
+    # A join would read all segments to find that none is wanted.
+    some = f"device_id IN ({', '.join(map(literal, odd))})" if odd else "false"
+    where = some if len(odd) <= _MOST_NAMED else "true"
+    con.execute(f"CREATE VIEW odd_segment AS FROM segment WHERE {where}")
 
 
 def add_removed(con: duckdb.DuckDBPyConnection, gone: Removed) -> None:

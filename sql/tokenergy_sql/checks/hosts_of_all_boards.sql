@@ -1,13 +1,15 @@
 -- Hosts draw their declared power while a board is watched, and jobs and idle boards bear it.
 -- fail, hourly
--- In: segment, node_hour, ledger, job_hour_index. Out: nodes and hours of which the energy differs,
+-- In: odd_segment, board_span, node_hour, ledger, job_hour_index. Out: nodes and hours of which the energy differs,
 -- and hours whose jobs and idle boards do not bear (GPU + hosts) x PUE.
 --
 -- The time of a node is the union of that of all its boards, whoever held them. Each site rounds
 -- once, and there are no more sites than boards.
 WITH
 span AS (
-    SELECT DISTINCT hour_of(start_us) AS hour_us, node, start_us, end_us FROM segment
+    SELECT hour_us, node, first_us AS start_us, last_us AS end_us FROM board_span WHERE chained
+    UNION
+    SELECT hour_of(start_us), node, start_us, end_us FROM odd_segment
 ),
 reached AS (
     SELECT

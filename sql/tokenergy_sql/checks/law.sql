@@ -1,6 +1,6 @@
 -- The ledger adds up to the meter on every device and hour, to the nanojoule; no time is left out.
 -- fail, hourly, by device
--- In: ledger, power, device, removed_hour. Out: the devices and hours in which it does not.
+-- In: ledger, power, board_reading, device, removed_hour. Out: the devices and hours in which it does not.
 --
 -- The meter is read again from the raw rows, by SQL that shares no code with the integration: the
 -- counter's difference (linear between readings, rounded down) over every stretch of time that the
@@ -78,9 +78,9 @@ told AS (
     FROM (
         SELECT device_id, hour_us FROM run
         UNION
-        SELECT DISTINCT p.device_id, h.hour_us
-        FROM (SELECT DISTINCT device_id, hour_of(ts_us) AS hour_us FROM power) AS p
-        JOIN (SELECT DISTINCT hour_us FROM booked) AS h USING (hour_us)
+        SELECT device_id, hour_us
+        FROM board_reading
+        SEMI JOIN booked USING (hour_us)
     ) AS r
     LEFT JOIN (
         SELECT
@@ -142,12 +142,38 @@ counter_at AS (
     ASOF JOIN span AS s ON s.device_id = e.device_id AND s.t0 <= e.edge_us
 ),
 -- The samples, integrated again ----------------------------------------------------------------
+-- Of boards that the ledger books by the counter through all the time of their readings, no single
+-- reading is looked at.
+booked_time AS (
+    SELECT device_id, hour_us, sum(b_us - a_us) AS booked_us FROM run GROUP BY ALL
+),
+wanted AS (
+    SELECT device_id, hour_us FROM run WHERE meter = 'samples'
+    UNION
+    SELECT m.device_id, m.hour_us
+    FROM most AS m
+    LEFT JOIN board_reading AS r USING (device_id, hour_us)
+    LEFT JOIN booked_time AS b USING (device_id, hour_us)
+    WHERE
+        coalesce(b.booked_us, 0) < us_per_hour()
+        AND coalesce(
+            coalesce(b.booked_us, 0) < r.last_us - r.first_us
+            + CASE WHEN r.first_us - m.hour_us <= m.limit_us THEN r.first_us - m.hour_us ELSE 0 END
+            + CASE
+                WHEN m.hour_us + us_per_hour() - r.last_us <= m.limit_us
+                    THEN m.hour_us + us_per_hour() - r.last_us
+                ELSE 0
+            END,
+            true
+        )
+),
 reading AS (
     SELECT
         m.device_id, m.hour_us, m.limit_us, p.ts_us,
         min(p.power_mw) AS low_mw,
         max(p.power_mw) AS high_mw
     FROM most AS m
+    SEMI JOIN wanted AS w ON w.device_id = m.device_id AND w.hour_us = m.hour_us
     JOIN power AS p ON p.device_id = m.device_id AND p.power_mw <= m.most_mw
     WHERE p.ts_us BETWEEN m.hour_us - us_per_hour() AND m.hour_us + 2 * us_per_hour()
     GROUP BY ALL
@@ -222,9 +248,6 @@ known_time AS (
     FROM pair
     WHERE t0 < hour_us + us_per_hour() AND t1 > hour_us
     GROUP BY ALL
-),
-booked_time AS (
-    SELECT device_id, hour_us, sum(b_us - a_us) AS booked_us FROM run GROUP BY ALL
 ),
 unbooked AS (
     SELECT k.device_id, k.hour_us, k.known_us - coalesce(b.booked_us, 0) AS unbooked_us

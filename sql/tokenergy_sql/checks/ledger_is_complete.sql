@@ -1,61 +1,31 @@
 -- A device's segments leave no time out, and every segment's time is booked exactly once.
 -- fail, hourly, by device
--- In: segment, ledger. Out: the slots of 30 s of which it is not, holes between segments, and ledger
--- rows that do not begin and end with a segment.
+-- In: segment, odd_segment, odd_board, board_span, ledger. Out: the slots of 30 s of which it is not, holes
+-- between segments, and ledger rows that do not begin and end with a segment.
 --
 -- Between its last reading on one node and its first on the next, a device is on neither: no hole.
 -- Nor is time before its first or after its last reading, unless a job held it.
 --
--- A row of the ledger is a run of segments inside a slot. Most devices are right, and two sums over
--- their rows show it: times a hash of their slots, the time that is booked adds up to that of the
--- segments; and segments without holes are as long as from the first to the last. (Two that overlap
--- could hide a hole: that is another check's.) Only the others are looked at slot by slot.
+-- A row of the ledger is a run of segments inside a slot. Only of boards of which sums leave
+-- something open (`odd_board.sql`) are slots and holes looked at.
 WITH
-of_segments AS (
-    SELECT
-        device_id, node,
-        hour_of(start_us) AS hour_us,
-        sum((end_us - start_us)::HUGEINT * hash(start_us // (30 * us_per_second()))) AS mark,
-        sum(end_us - start_us) = max(end_us) - min(start_us) AS closed,
-        min(start_us) FILTER (WHERE readings > 0 OR counter_nj IS NOT NULL) AS first_us,
-        max(end_us) FILTER (WHERE readings > 0 OR counter_nj IS NOT NULL) AS last_us
-    FROM segment
-    GROUP BY ALL
-),
-of_ledger AS (
-    SELECT
-        device_id, node,
-        hour_of(start_us) AS hour_us,
-        sum(device_us::HUGEINT * hash(start_us // (30 * us_per_second()))) AS mark
-    FROM ledger
-    GROUP BY ALL
-),
-differing AS (
-    SELECT device_id, node, hour_us
-    FROM of_segments AS s
-    FULL JOIN of_ledger AS l USING (device_id, node, hour_us)
-    WHERE s.mark IS DISTINCT FROM l.mark
-),
 booked AS (
     SELECT
-        l.device_id, l.node,
-        l.start_us // (30 * us_per_second()) AS slot,
-        min(l.start_us) AS start_us,
-        sum(l.device_us)::BIGINT AS booked_us
-    FROM ledger AS l
-    SEMI JOIN differing AS d
-        ON d.device_id = l.device_id AND d.node = l.node AND d.hour_us = hour_of(l.start_us)
+        device_id, node,
+        start_us // (30 * us_per_second()) AS slot,
+        min(start_us) AS start_us,
+        sum(device_us)::BIGINT AS booked_us
+    FROM ledger
+    WHERE device_id IN (SELECT device_id FROM odd_board)
     GROUP BY ALL
 ),
 doubtful AS (
     SELECT
-        s.device_id, s.node,
-        s.start_us // (30 * us_per_second()) AS slot,
-        min(s.start_us) AS start_us,
-        sum(s.end_us - s.start_us)::BIGINT AS length_us
-    FROM segment AS s
-    SEMI JOIN differing AS d
-        ON d.device_id = s.device_id AND d.node = s.node AND d.hour_us = hour_of(s.start_us)
+        device_id, node,
+        start_us // (30 * us_per_second()) AS slot,
+        min(start_us) AS start_us,
+        sum(end_us - start_us)::BIGINT AS length_us
+    FROM odd_segment
     GROUP BY ALL
 ),
 followed AS (
@@ -63,38 +33,36 @@ followed AS (
         s.device_id,
         s.node,
         s.end_us AS start_us,
-        o.first_us,
-        o.last_us,
+        o.read_first_us,
+        o.read_last_us,
         lead(s.start_us) OVER (
             PARTITION BY s.device_id, s.node, o.hour_us ORDER BY s.start_us
         ) - s.end_us AS hole_us
-    FROM segment AS s
-    JOIN of_segments AS o
+    FROM odd_segment AS s
+    JOIN board_span AS o
         ON o.device_id = s.device_id AND o.node = s.node AND o.hour_us = hour_of(s.start_us)
-    WHERE NOT o.closed
 ),
 -- The edges of rows are few: it is they that are kept while the segments are read.
-row_start AS (
-    SELECT DISTINCT device_id, node, start_us FROM ledger
+row_edge AS (
+    SELECT device_id, node, start_us AS at_us FROM ledger
+    UNION
+    SELECT device_id, node, end_us FROM ledger
 ),
-row_end AS (
-    SELECT DISTINCT device_id, node, end_us FROM ledger
+-- Where segments follow one another, each ends where another one begins, but for the last.
+segment_edge AS (
+    SELECT device_id, node, start_us AS at_us
+    FROM segment AS s
+    SEMI JOIN row_edge AS e
+        ON e.device_id = s.device_id AND e.node = s.node AND e.at_us = s.start_us
+    UNION ALL
+    SELECT device_id, node, last_us FROM board_span
+    UNION ALL
+    SELECT device_id, node, end_us FROM odd_segment
 ),
 astray AS (
-    SELECT device_id, node, start_us AS at_us
-    FROM row_start
+    SELECT * FROM row_edge
     EXCEPT
-    SELECT device_id, node, start_us
-    FROM segment
-    SEMI JOIN row_start USING (device_id, node, start_us)
-    UNION ALL (
-        SELECT device_id, node, end_us
-        FROM row_end
-        EXCEPT
-        SELECT device_id, node, end_us
-        FROM segment
-        SEMI JOIN row_end USING (device_id, node, end_us)
-    )
+    SELECT * FROM segment_edge
 )
 SELECT
     device_id,
@@ -113,7 +81,7 @@ SELECT
     hole_us AS length_us,
     0 AS booked_us
 FROM followed
-WHERE hole_us > 0 AND start_us >= first_us AND start_us + hole_us < last_us
+WHERE hole_us > 0 AND start_us >= read_first_us AND start_us + hole_us < read_last_us
 UNION ALL
 SELECT
     device_id,

@@ -1,9 +1,10 @@
 -- Every power reading lies in a segment of its device, and is counted there once.
 -- fail, hourly
--- In: power, segment, device, most_power, checked_hour, removed_hour. Out: the devices and hours
+-- In: power, segment, board_span, board_reading, device, most_power, removed_hour. Out: the devices and hours
 -- in which it is not.
 --
--- Readings are counted again from the raw rows. A device's last reading on a node is the end of its
+-- Readings are counted again from the raw rows: row by row where not all of a board's readings lie
+-- within its segments, or they are not as many as its segments have. A device's last reading on a node is the end of its
 -- last segment there, not inside of it; a lone reading, as one on the edge of an hour, has no time
 -- of its own.
 -- What a board cannot have drawn is no reading (see `readings_are_plausible`).
@@ -11,23 +12,39 @@
 -- Where readings of an hour were removed after they were booked, there is nothing to count again;
 -- whether others came after them, `readings_came_in_time` says.
 WITH
+sound AS (
+    SELECT r.device_id, r.hour_us
+    FROM board_reading AS r
+    JOIN board_span AS s USING (device_id, hour_us)
+    LEFT JOIN most_power AS m USING (device_id, hour_us)
+    GROUP BY ALL
+    HAVING
+        count(*) = 1
+        AND any_value(r.highest_mw) <= coalesce(any_value(m.most_mw), 4000000)
+        AND any_value(r.first_us) >= any_value(s.first_us)
+        AND any_value(r.last_us) <= any_value(s.last_us)
+        AND any_value(s.readings)
+        = any_value(r.stamps) - (any_value(r.last_us) = any_value(s.last_us))::INT
+),
+doubtful AS (
+    SELECT device_id, hour_us FROM board_reading
+    EXCEPT
+    SELECT device_id, hour_us FROM sound
+),
 seen AS (
     SELECT DISTINCT p.device_id, h.hour_us, p.ts_us
     FROM power AS p
-    JOIN checked_hour AS h ON p.ts_us >= h.hour_us AND p.ts_us < h.hour_us + us_per_hour()
+    JOIN doubtful AS h
+        ON h.device_id = p.device_id
+        AND p.ts_us >= h.hour_us AND p.ts_us < h.hour_us + us_per_hour()
     LEFT JOIN most_power AS m ON m.device_id = p.device_id AND m.hour_us = h.hour_us
     WHERE p.power_mw <= coalesce(m.most_mw, 4000000)
 ),
 -- The segments of one node; if the device moved within the hour, there are those of the next.
 span AS (
     SELECT
-        device_id,
-        hour_of(start_us) AS hour_us,
-        min(start_us) AS first_us,
-        max(end_us) AS last_us,
-        sum(readings)::BIGINT AS booked
-    FROM segment
-    GROUP BY device_id, node, hour_of(start_us)
+        device_id, hour_us, first_us, last_us, readings AS booked
+    FROM board_span
 ),
 -- A reading that ends one node's segments and begins another's is the other's.
 owned AS (

@@ -1,17 +1,12 @@
 -- No two files have different readings of one device in the same time.
 -- warn, hourly
--- In: power_file. Out: pairs of files that do for more than a second, and the time.
+-- In: power_file, file_span. Out: pairs of files that do for more than a second, and the time.
 --
 -- One clock gives each instant once, so a recorder's files follow one another. Where two cover a
 -- time, each with readings that the other has not, the clock was set back between two logs (then
 -- the power of that time is wrong), or two recorders read the board. A late file that fills a hole
 -- covers no reading of the other; the same readings in two files are no fault.
 WITH
-covered AS (
-    SELECT device_id, file, min(ts_us) AS first_us, max(ts_us) AS last_us
-    FROM power_file
-    GROUP BY ALL
-),
 pair AS (
     SELECT
         a.device_id,
@@ -19,8 +14,8 @@ pair AS (
         b.file AS other,
         b.first_us AS from_us,
         least(a.last_us, b.last_us) AS to_us
-    FROM covered AS a
-    JOIN covered AS b
+    FROM file_span AS a
+    JOIN file_span AS b
         ON b.device_id = a.device_id
         AND (b.first_us, b.file) > (a.first_us, a.file)
         AND b.first_us + us_per_second() < a.last_us

@@ -1,21 +1,9 @@
 -- Where a record gives whole seconds or watts, its device says so, and the bounds allow for it.
 -- warn, hourly
--- In: power, device, checked_hour. Out: the devices and hours (of 100 readings and more) without.
+-- In: board_reading, device. Out: the devices and hours (of 100 readings and more) without.
 --
 -- Import such a log again: an earlier version did not note the resolution.
 WITH
-rounded AS (
-    SELECT
-        device_id,
-        hour_of(ts_us) AS hour_us,
-        count(*) AS readings,
-        bool_and(ts_us % us_per_second() = 0) AS whole_seconds,
-        bool_and(power_mw % 1000 = 0) AND count(DISTINCT power_mw) > 10 AS whole_watts
-    FROM power
-    WHERE power_mw IS NOT NULL AND hour_of(ts_us) IN (SELECT hour_us FROM checked_hour)
-    GROUP BY ALL
-    HAVING count(*) >= 100
-),
 told AS (
     SELECT
         device_id,
@@ -30,9 +18,12 @@ SELECT
     readings,
     whole_seconds AND stamp_step_us IS NULL AS seconds,
     whole_watts AND power_step_mw IS NULL AS watts
-FROM rounded AS r
+FROM board_reading AS r
 LEFT JOIN told AS t USING (device_id)
 WHERE
-    (whole_seconds AND stamp_step_us IS NULL)
-    OR (whole_watts AND power_step_mw IS NULL)
+    readings >= 100
+    AND (
+        (whole_seconds AND stamp_step_us IS NULL)
+        OR (whole_watts AND power_step_mw IS NULL)
+    )
 ORDER BY ALL

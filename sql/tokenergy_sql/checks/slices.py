@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 SLICE_ROWS = 1 << 22
 """Rows of the ledger of a slice, about: those of 1,160 boards of 1 s segments."""
 
-_TABLES = ("ledger", "segment", "power")
+_TABLES = (
+    *("ledger", "segment", "power"),
+    *("board_span", "board_reading", "odd_board", "odd_segment"),
+)
 
 
 def slices(con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequence[int]) -> Iterator[None]:
     """Yield as often as there are slices; each time the connection sees the devices of the next.
 
     Args:
-        con: has some of the views `ledger`, `segment` and `power`.
+        con: has some of the tables of single boards.
         lake: the lake.
         hours: starts of the hours that are checked, microseconds UTC.
     """
@@ -50,7 +53,10 @@ def slices(con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequence[int]) -> 
 
 
 def _is_there(con: duckdb.DuckDBPyConnection, name: str) -> bool:
-    text = "SELECT count(*) FROM duckdb_views() WHERE schema_name = 'main' AND view_name = $1"
+    text = (
+        "SELECT count(*) FROM information_schema.tables "
+        "WHERE table_catalog = 'memory' AND table_schema = 'main' AND table_name = $1"
+    )
     return con.execute(text, [name]).fetchall() != [(0,)]
 
 
