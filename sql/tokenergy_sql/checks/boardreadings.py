@@ -76,7 +76,9 @@ def board_readings(lake: Lake, hours: Sequence[int]) -> Mapping[str, pa.Table]:
     again: dict[tuple[str, int], list[tuple[int, str]]] = {}
 
     def of_group(key: tuple[int, str]) -> list[_Rows]:
-        return [rows for path in groups[key] if (rows := _read(lake, path)) is not None]
+        read = {path: _read(lake, path) for path in groups[key]}
+        groups[key] = [path for path in groups[key] if read[path] is not None]
+        return [rows for rows in read.values() if rows is not None]
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         # Each result is taken before the next but one is read: a node's readings are in memory.
