@@ -124,7 +124,7 @@ def test_bounds_that_leave_out_the_energy_are_a_fault_of_a_card_of_its_class(
     lake = builder.build()
     ledger = lake.read("ledger")
     high = ledger["high_nj"].to_pylist()
-    high[3] = ledger["energy_nj"].to_pylist()[3] - 1
+    high[0] = ledger["energy_nj"].to_pylist()[0] - 1
     place = ledger.column_names.index("high_nj")
     altered = ledger.set_column(place, ledger.schema.field(place), pa.array(high))
     lake.replace("ledger", altered, T0, "ledger")

@@ -151,10 +151,10 @@ def test_no_counter_books_the_integral(ledger: Ledger) -> None:
 
 
 def test_the_counter_is_the_total_and_samples_are_its_shape(ledger: Ledger) -> None:
-    """The counter says 1 % more than the samples; each segment gets its share of that."""
+    """The counter says 1 % more than the samples; each slot gets its share of that."""
     rows = ledger["shape"]
     assert accounts(rows) == {("free_idle", None, "counter"): 12_120 * J}
-    assert {r["energy_nj"] for r in rows} == {202 * J}
+    assert [(r["segments"], r["energy_nj"]) for r in rows] == [(30, 30 * 202 * J)] * 2
     assert {round(r["k"], 9) for r in rows} == {1.01}
 
 
@@ -226,8 +226,8 @@ def test_a_frozen_counter_is_no_counter(ledger: Ledger) -> None:
 def test_shares_split_to_the_unit(ledger: Ledger) -> None:
     """Three jobs with a third each of an odd number of nanojoules, and a device held in part."""
     assert {r["job_id"]: r["energy_nj"] for r in ledger["part"]} == {
-        "quarter": 25 * J,
-        None: 75 * J,
+        "quarter": 250 * J,
+        None: 750 * J,
     }
     held = [row for name in ("thirds", "part") for row in ledger[name] if row["job_id"]]
     assert {row["attribution"] for row in held} == {"shared_estimate"}
