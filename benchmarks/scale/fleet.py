@@ -36,7 +36,7 @@ _IDLE_MW = 75_000
 _CYCLE_US, _STALL_US = 600 * S, 180 * S
 """In so much of every cycle a job holds its boards and does nothing."""
 
-_ODD = 40
+ODD = 40
 """One node in so many has no counter, and another has gaps."""
 
 
@@ -117,18 +117,17 @@ def segments(
     cuts = np.unique(np.concatenate([windows, inside])).astype(np.int64)
     start, end = cuts[:-1], cuts[1:]
     length, shape = end - start, (len(ids), len(start))
-    level = _level(jobs, start)
-    mean = level * (1 + 0.02 * rng.standard_normal(shape))
+    mean = level(jobs, start) * (1 + 0.02 * rng.standard_normal(shape))
     mean = np.clip(mean, 1_000, LIMIT_MW).astype(np.int64)
     covered = np.broadcast_to(length, shape).copy()
-    if node % _ODD == 1:
+    if node % ODD == 1:
         covered[:, 1_200:1_230] = 0
     energy = mean * covered
     # What the counter says beside the samples: off by up to 1 %, and by noise within a slot.
     off = rng.uniform(-0.009, 0.009, (len(ids), 1)) + 0.001 * rng.standard_normal(shape)
     counter = (mean * length * (1 + off)).astype(np.int64)
     off_us = np.where(np.isin(end, inside), 800, rng.integers(0, 90_000, shape))
-    unread = np.full(shape, node % _ODD == 2)
+    unread = np.full(shape, node % ODD == 2)
     empty = covered == 0
     values: dict[str, Any] = {
         "start_us": np.broadcast_to(start, shape),
@@ -150,19 +149,20 @@ def segments(
         "end_mw": ((mean * 1.01).astype(np.int32), empty),
     }
     columns = {name: _array(value) for name, value in values.items()}
-    columns["device_id"] = _repeated(ids, shape[1])
-    columns["node"] = _repeated([name_of(node)], shape[0] * shape[1])
+    columns["device_id"] = repeated(ids, shape[1])
+    columns["node"] = repeated([name_of(node)], shape[0] * shape[1])
     rows = shape[0] * shape[1]
     for field in SEGMENT.schema():  # nothing of this fleet is sparse, doubtful or out of place
         columns.setdefault(field.name, pa.nulls(rows, field.type))
     return pa.table({name: columns[name] for name in SEGMENT.column_names})
 
 
-def _level(jobs: list[Job], start: np.ndarray) -> np.ndarray:
-    level = np.full(len(start), _IDLE_MW, np.float64)
+def level(jobs: list[Job], start: np.ndarray) -> np.ndarray:
+    """Return the mean power of a board at some stamps, mW."""
+    power_mw = np.full(len(start), _IDLE_MW, np.float64)
     for job in jobs:
-        level[(start >= job.start_us) & (start < job.end_us)] = job.power_mw
-    return level
+        power_mw[(start >= job.start_us) & (start < job.end_us)] = job.power_mw
+    return power_mw
 
 
 def _array(value: Any) -> pa.Array:
@@ -170,7 +170,8 @@ def _array(value: Any) -> pa.Array:
     return pa.array(values.reshape(-1), mask=None if mask is None else mask.reshape(-1))
 
 
-def _repeated(names: list[str], times: int) -> pa.Array:
+def repeated(names: list[str], times: int) -> pa.Array:
+    """Return each name some times, one after the other."""
     places = np.repeat(np.arange(len(names), dtype=np.int32), times)
     return pa.DictionaryArray.from_arrays(places, names)
 
@@ -178,12 +179,12 @@ def _repeated(names: list[str], times: int) -> pa.Array:
 def states(node: int, ids: list[str], jobs: list[Job], hour_us: int, every_s: int) -> pa.Table:
     """Return one hour of a node's states; columns of `state`."""
     stamps = np.arange(hour_us + 300_000, hour_us + HOUR_US, every_s * S)
-    held = _level(jobs, stamps) > _IDLE_MW
+    held = level(jobs, stamps) > _IDLE_MW
     busy = held & (stamps % _CYCLE_US >= _STALL_US)
     count = len(ids) * len(stamps)
     columns = {name: pa.nulls(count, type_) for name, type_ in _types(STATE)}
     columns["ts_us"] = pa.array(np.tile(stamps, len(ids)))
-    columns["device_id"] = _repeated(ids, len(stamps)).dictionary_decode()
+    columns["device_id"] = repeated(ids, len(stamps)).dictionary_decode()
     columns["sm_util"] = pa.array(np.tile(np.where(busy, 93, 0).astype(np.int16), len(ids)))
     pids = [[4_000 + node] if one else [] for one in held]
     asked = [one if place % 3 == 0 else None for place, one in enumerate(pids)]

@@ -147,25 +147,55 @@ counter_at AS (
 booked_time AS (
     SELECT device_id, hour_us, sum(b_us - a_us) AS booked_us FROM run GROUP BY ALL
 ),
-wanted AS (
-    SELECT device_id, hour_us FROM run WHERE meter = 'samples'
-    UNION
-    SELECT m.device_id, m.hour_us
+-- The nearest readings beyond the hour, as far as power can be known up to them.
+beyond AS (
+    SELECT
+        p.device_id,
+        h.hour_us,
+        max(p.ts_us) FILTER (WHERE p.ts_us < h.hour_us) AS before_us,
+        min(p.ts_us) FILTER (WHERE p.ts_us >= h.hour_us) AS after_us
+    FROM power AS p
+    JOIN (SELECT DISTINCT hour_us FROM most) AS h
+        ON p.ts_us BETWEEN h.hour_us - 600 * us_per_second() AND h.hour_us - 1
+        OR p.ts_us BETWEEN h.hour_us + us_per_hour()
+        AND h.hour_us + us_per_hour() + 600 * us_per_second()
+    GROUP BY ALL
+),
+-- Where single readings are looked at: around what samples alone book, and where more time may be
+-- known than is booked.
+doubtful AS (
+    SELECT device_id, hour_us, a_us AS from_us, b_us AS to_us FROM run WHERE meter = 'samples'
+    UNION ALL
+    SELECT m.device_id, m.hour_us, m.hour_us, m.hour_us + us_per_hour()
     FROM most AS m
     LEFT JOIN board_reading AS r USING (device_id, hour_us)
+    LEFT JOIN beyond AS e USING (device_id, hour_us)
     LEFT JOIN booked_time AS b USING (device_id, hour_us)
     WHERE
         coalesce(b.booked_us, 0) < us_per_hour()
         AND coalesce(
             coalesce(b.booked_us, 0) < r.last_us - r.first_us
-            + CASE WHEN r.first_us - m.hour_us <= m.limit_us THEN r.first_us - m.hour_us ELSE 0 END
             + CASE
-                WHEN m.hour_us + us_per_hour() - r.last_us <= m.limit_us
+                WHEN r.first_us - e.before_us <= m.limit_us THEN r.first_us - m.hour_us
+                ELSE 0
+            END
+            + CASE
+                WHEN e.after_us - r.last_us <= m.limit_us
                     THEN m.hour_us + us_per_hour() - r.last_us
                 ELSE 0
             END,
             true
         )
+),
+wanted AS (
+    SELECT
+        d.device_id,
+        d.hour_us,
+        min(d.from_us) - any_value(m.limit_us) AS from_us,
+        max(d.to_us) + any_value(m.limit_us) AS to_us
+    FROM doubtful AS d
+    JOIN most AS m USING (device_id, hour_us)
+    GROUP BY ALL
 ),
 reading AS (
     SELECT
@@ -173,9 +203,10 @@ reading AS (
         min(p.power_mw) AS low_mw,
         max(p.power_mw) AS high_mw
     FROM most AS m
-    SEMI JOIN wanted AS w ON w.device_id = m.device_id AND w.hour_us = m.hour_us
-    JOIN power AS p ON p.device_id = m.device_id AND p.power_mw <= m.most_mw
-    WHERE p.ts_us BETWEEN m.hour_us - us_per_hour() AND m.hour_us + 2 * us_per_hour()
+    JOIN wanted AS w ON w.device_id = m.device_id AND w.hour_us = m.hour_us
+    JOIN power AS p
+        ON p.device_id = m.device_id AND p.power_mw <= m.most_mw
+        AND p.ts_us BETWEEN w.from_us AND w.to_us
     GROUP BY ALL
 ),
 pair AS (

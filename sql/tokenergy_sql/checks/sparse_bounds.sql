@@ -28,10 +28,20 @@ booked AS (
     GROUP BY device_id, start_us // (30 * us_per_second())
     HAVING sum(device_us) = max(end_us) - min(start_us)
 ),
+-- Readings up to ten minutes away: power is known over no longer a time.
+looked AS (
+    SELECT
+        device_id,
+        min(start_us) - 600 * us_per_second() AS from_us,
+        max(end_us) + 600 * us_per_second() AS to_us
+    FROM booked
+    GROUP BY device_id
+),
 reading AS (
-    SELECT DISTINCT device_id, ts_us
-    FROM power
-    WHERE power_mw IS NOT NULL AND device_id IN (SELECT device_id FROM booked)
+    SELECT DISTINCT p.device_id, p.ts_us
+    FROM power AS p
+    JOIN looked AS l ON l.device_id = p.device_id AND p.ts_us BETWEEN l.from_us AND l.to_us
+    WHERE p.power_mw IS NOT NULL
 ),
 pair AS (
     SELECT

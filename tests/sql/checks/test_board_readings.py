@@ -46,7 +46,7 @@ ORDER BY device_id
 
 
 def fill(builder: LakeBuilder, rng: random.Random) -> None:
-    """Write files of two nodes that overlap, with equal stamps, whole watts and seconds, and NULL."""
+    """Write overlapping files of two nodes: equal stamps, whole watts and seconds, NULL."""
     for number in range(rng.randrange(1, 9)):
         node = rng.choice(("n1", "n2"))
         step_us = rng.choice((1, 1_000, S))

@@ -58,7 +58,7 @@ def everywhere(con: Any) -> None:
     con.execute("CREATE OR REPLACE VIEW odd_segment AS FROM segment")
 
 
-create_spans = connections._create_spans  # noqa: SLF001 - what is replaced
+create_spans = connections._create_spans
 
 
 def looked(lake: Lake) -> list[Finding]:
