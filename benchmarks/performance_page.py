@@ -162,6 +162,31 @@ def scale(report: Report) -> str:
             f"{statistics.median(row['sql_s'] for row in report['answers']['questions']):.2f} s.",
             "\n".join(answers),
             f"`tokenergy check`: {checks['seconds']:.1f} s, peak {checks['peak_mib']:.0f} MiB.",
+            from_readings(report["from_readings"]),
+        ]
+    )
+
+
+def from_readings(report: Report) -> str:
+    """Return what `benchmarks.scale.fromreadings` measured."""
+    from benchmarks.scale.fromreadings import sentences
+
+    base_s = report["steps"]["aggregate"]["seconds"]
+    rows = [
+        "| step | s | CPU s | time, aggregate = 1 | peak MiB |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(
+            f"| `{step}` | {found['seconds']:.2f} | {found['cpu_seconds']:.2f} "
+            f"| {found['seconds'] / base_s:.2f} | {found['peak_mib']:.0f} |"
+            for step, found in report["steps"].items()
+        ),
+    ]
+    readings = f"{report['readings']:,} readings at 10 Hz"
+    return "\n\n".join(
+        [
+            f"An hour of {report['devices']:,} devices, from {readings} to checked books:",
+            "\n".join(rows),
+            *(f"{line[0].upper()}{line[1:]}." for line in sentences(report)),
         ]
     )
 

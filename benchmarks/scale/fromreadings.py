@@ -71,13 +71,20 @@ def show(found: dict[str, Any]) -> None:
             f"{step:<12}{of_step['seconds']:>8.2f}{of_step['cpu_seconds']:>8.2f}"
             f"{of_step['seconds'] / base_s:>14.2f}{of_step['peak_mib']:>10.0f}"
         )
+    print(*sentences(found), sep="\n")
+
+
+def sentences(found: dict[str, Any]) -> list[str]:
+    """Return the ratio and the multiplication, a line each."""
+    devices, steps = found["devices"], found["steps"]
+    base_s = steps["aggregate"]["seconds"]
     booked_s = steps["index"]["seconds"] + steps["check"]["seconds"]
-    print(f"index and check together: {booked_s / base_s:.2f} × aggregate")
-    whole_s = base_s + booked_s
-    print(
-        f"an hour of {LARGE:,} GPUs: {whole_s:.2f} s × {LARGE:,} ÷ {devices:,} = "
-        f"{whole_s * LARGE / devices:,.0f} s, {whole_s * LARGE / devices / 3_600:.2f} of real time"
-    )
+    hour_s = (base_s + booked_s) * LARGE / devices
+    return [
+        f"index and check together: {booked_s / base_s:.2f} × aggregate",
+        f"an hour of {LARGE:,} GPUs: {base_s + booked_s:.2f} s × {LARGE:,} ÷ {devices:,} = "
+        f"{hour_s:,.0f} s, {hour_s / 3_600:.2f} of real time",
+    ]
 
 
 def main() -> int:

@@ -95,6 +95,14 @@ def _scale() -> dict[str, Any]:
         "sizes": sizes,
         "answers": {"questions": questions},
         "checks": {"seconds": 12.0, "peak_mib": 800},
+        "from_readings": {
+            "devices": 500,
+            "readings": 18_000_000,
+            "steps": {
+                step: {"seconds": seconds, "cpu_seconds": seconds, "peak_mib": 9}
+                for step, seconds in (("aggregate", 2.0), ("index", 3.0), ("check", 1.5))
+            },
+        },
     }
 
 
@@ -104,6 +112,9 @@ def test_a_run_at_scale_shows_what_was_not_asked_of_both() -> None:
     assert "Median of the SQL times: 1.00 s" in text
     assert "| both | 0.50 | 1.00 |" in text
     assert "| one | 1.50 | - |" in text
+    assert "| `check` | 1.50 | 1.50 | 0.75 | 9 |" in text
+    assert "Index and check together: 2.25 × aggregate." in text
+    assert "6.50 s × 100,000 ÷ 500 = 1,300 s, 0.36 of real time" in text
 
 
 def _storage(name: str, target: float) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from benchmarks.scale import __main__ as command
 from benchmarks.scale import fleet
+from benchmarks.scale.fromreadings import from_readings
 from benchmarks.scale.measure import SITE
 from benchmarks.scale.questions import QUESTIONS, ask
 
@@ -70,6 +73,15 @@ def test_sql_and_polars_give_the_same_answers(lake: Lake) -> None:
     assert [row["title"] for row in found] == [question.title for question in QUESTIONS]
     assert all(row["rows"] for row in found)
     assert [row["agree"] for row in found if "agree" in row] == [True] * 4
+
+
+def test_readings_of_such_a_fleet_become_sound_books(tmp_path: Path) -> None:
+    """Three nodes: on one nothing reads the counter, on one half a minute is missing."""
+    found = from_readings(tmp_path, 3 * fleet.GPUS_A_NODE, 1)
+    assert found["breaches"] == []
+    assert found["readings"] == 24 * 36_000 - 8 * 300
+    assert {*found["steps"]} == {"aggregate", "index", "check"}
+    assert all(step["seconds"] > 0 < step["cpu_seconds"] for step in found["steps"].values())
 
 
 def test_growth_is_that_of_twice_the_hours() -> None:
