@@ -36,6 +36,7 @@ from tokenergy_collectors.lake.paths import (
     partition,
     raw_name,
     table_of,
+    tag_with_rows,
 )
 from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.quarantine import MISSING, DamagedError, move_to_quarantine
@@ -409,8 +410,8 @@ class Lake:
             table: name of the table.
             rows: rows with its columns, in any order.
             node: the node that they belong to.
-            tag: last part of the file names. By default it is a digest of the rows: adding the
-                same rows again then finds the file and changes nothing.
+            tag: last part of the file names, but for the number of rows. By default it is a digest
+                of the rows: adding the same rows again then finds the file and changes nothing.
 
         Raises:
             UserError: a file cannot be written, or the node's name cannot be part of a file name.
@@ -434,9 +435,11 @@ class Lake:
             late = pc.greater_equal(stamps, scalar(hour_us))
             part = rows.filter(pc.and_(late, pc.less(stamps, scalar(hour_us + HOUR_US))))
             first_us = pc.min(part[spec.time]).as_py()
-            name = raw_name(node, first_us, tag or digest_of(part)[:12])
-            path = self.root / table / partition(hour_us) / name
-            if not there(path) and not self._is_compacted(path):
+            folder, last = self.root / table / partition(hour_us), tag or digest_of(part)[:12]
+            path = folder / raw_name(node, first_us, tag_with_rows(last, len(part)))
+            # An earlier version may have added the same rows, under a name without their number.
+            names = (path, folder / raw_name(node, first_us, last))
+            if not any(there(one) or self._is_compacted(one) for one in names):
                 write_parquet(part, path, spec)
                 written.append(path)
         return written

@@ -39,6 +39,9 @@ class ParquetWriter:
         notes: texts to keep in the file's metadata, by key.
         depth: levels of folders between the lake and the file: TABLE/date=.../hour=...
 
+    Attributes:
+        rows: written so far.
+
     Raises:
         UserError: it cannot be written.
     """
@@ -52,6 +55,7 @@ class ParquetWriter:
         self._ends = ExitStack()
         self._buffered: list[pa.Table] = []
         self._buffered_rows = 0
+        self.rows = 0
 
     def __enter__(self) -> ParquetWriter:
         import pyarrow.parquet as pq
@@ -93,6 +97,7 @@ class ParquetWriter:
         """
         self._buffered.append(rows)
         self._buffered_rows += len(rows)
+        self.rows += len(rows)
         if self._buffered_rows < GROUP_ROWS:
             return
         buffered = self._take()
