@@ -43,6 +43,7 @@ from tokenergy_collectors.lake.quarantine import MISSING, DamagedError, move_to_
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.relisting import GoneError, listing_again
 from tokenergy_collectors.lake.root import check_writable, prepare
+from tokenergy_collectors.lake.unfinished import remove_left
 from tokenergy_collectors.lake.version import require_known
 from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
 
@@ -75,6 +76,7 @@ class Lake:
         self.root = Path(root)
         self._columns: dict[Path, frozenset[str]] = {}
         self._footers = Footers(self.root)
+        self._tidied: set[Path] = set()
         self.books = Books(self.root)
         if not create and not self.root.is_dir():
             raise UserError(f"lake {self.root}: no such directory")
@@ -468,6 +470,7 @@ class Lake:
             self._publish(table, hour_us, file.tag)
             return self.derived(table, hour_us, name)
         path = self.derived(table, hour_us, name)
+        self._remove_left(path.parent)
         write_parquet(rows, path, spec)
         return path
 
@@ -490,7 +493,15 @@ class Lake:
         It accepts rows in pieces, in the table's sort order and typed as in the contract. `notes`
         are kept in the file's metadata: see `reading.note_of`.
         """
-        return ParquetWriter(self.derived(table, hour_us, name), TABLES[table], notes)
+        path = self.derived(table, hour_us, name)
+        self._remove_left(path.parent)
+        return ParquetWriter(path, TABLES[table], notes)
+
+    def _remove_left(self, folder: Path) -> None:
+        """Remove what killed writers left in an hour folder, when it is first written to."""
+        if folder not in self._tidied:
+            self._tidied.add(folder)
+            remove_left(folder)
 
     def derived(self, table: str, hour_us: int, name: str) -> Path:
         """Return the path of the derived file `NAME.parquet` of an hour; of books, what is listed.

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.interrupt import scratch
 from tokenergy_collectors.lake.contract import Table
-from tokenergy_collectors.lake.modes import make_file, make_folders
+from tokenergy_collectors.lake.modes import make_folders
+from tokenergy_collectors.lake.unfinished import hidden_name, make_locked, unlock
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +33,7 @@ class ParquetWriter:
     """Writes a file under a temporary name; leaving the block without an error renames it.
 
     So a reader never sees half a file. A file that already holds the same bytes is left untouched.
+    While it works, the file with the temporary name is locked: see `unfinished`.
 
     Args:
         path: the file.
@@ -50,7 +52,7 @@ class ParquetWriter:
         self, path: Path, spec: Table, notes: Mapping[str, str] | None = None, depth: int = 3
     ) -> None:
         self._path, self._spec, self._notes, self._depth = path, spec, notes, depth
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._temporary = hidden_name(path)
         self._writer: Any = None
         self._ends = ExitStack()
         self._buffered: list[pa.Table] = []
@@ -63,7 +65,7 @@ class ParquetWriter:
         try:
             make_folders(self._path.parent, self._depth)
             self._ends.enter_context(scratch(self._temporary))
-            make_file(self._temporary)
+            self._ends.callback(unlock, make_locked(self._temporary))
             # Chosen by measuring (docs/performance.md). Raw files are kept and sent over the
             # network, so zstd at its fastest level; LZ4 is faster and packs derived files as well.
             # Statistics let readers skip row groups: of derived files, by the sort columns only.
