@@ -29,7 +29,7 @@ from tokenergy_sql.scheduled.settings import schedule_of, settle
 
 pytestmark = pytest.mark.e2e
 
-POINTS = int(os.environ.get("TOKENERGY_KILL_POINTS", "6"))
+POINTS = int(os.environ.get("TOKENERGY_KILL_POINTS", "4"))
 """Kills of a task at random times, and as many before random changes of names."""
 
 HOUR = HOURS[0]

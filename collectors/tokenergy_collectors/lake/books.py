@@ -22,6 +22,7 @@ from tokenergy_collectors.lake.published import (
     FOLDER,
     LEGACY,
     Published,
+    by_date,
     legacy_hours,
     list_path,
     path_of,
@@ -110,7 +111,7 @@ class Books:
             UserError: the list cannot be written.
         """
         before = self.latest()
-        rows = {table: self._rows_of(table, of_table, before) for table, of_table in tags.items()}
+        rows = {table: by_date(self._rows_of(table, tags[table], before)) for table in tags}
         write_list(self._root, Published(revision, tags, rows))
 
     def _rows_of(self, table: str, tags: Mapping[int, str], before: Published) -> dict[int, int]:
@@ -119,7 +120,7 @@ class Books:
         Only a file that is new and not of this object is opened: a run that was killed wrote it.
         """
         old = before.tags.get(table, {})
-        found = {h: n for h, n in before.rows.get(table, {}).items() if tags.get(h) == old.get(h)}
+        found = {h: n for h, n in before.rows_of(table).items() if tags.get(h) == old.get(h)}
         for hour_us, tag in tags.items():
             if old.get(hour_us) != tag:
                 rows = self._rows.get((table, tag))

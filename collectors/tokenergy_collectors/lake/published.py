@@ -28,6 +28,9 @@ from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX, hour_of_folder, 
 
 T = TypeVar("T")
 
+ByDate = Mapping[str, Mapping[str, T]]
+"""A value for each hour, as the list has them: by date and hour, `2026-01-31` and `07`."""
+
 BOOKS = (
     "ledger",
     "ledger_hour",
@@ -61,13 +64,19 @@ class Published:
     Attributes:
         revision: the latest one that changed anything; 0 if none did, or the lake has no list.
         tags: for each table the tag of each hour (start, us UTC).
-        rows: how many rows these files have, where that is known: not of files that an earlier
-            version published.
+        rows: how many rows these files have, as the list tells it: see `rows_of`.
     """
 
     revision: int = 0
     tags: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-    rows: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    rows: Mapping[str, ByDate[int]] = field(default_factory=dict)
+
+    def rows_of(self, table: str) -> dict[int, int]:
+        """Return how many rows the file of each hour (start, us UTC) has, where that is known.
+
+        It is not for files that an earlier version published.
+        """
+        return _of_hours(self.rows.get(table, {}), int)
 
     def copied(self) -> dict[str, dict[int, str]]:
         """Return the tags, to be changed."""
@@ -133,33 +142,27 @@ def parse_list(data: bytes) -> Published:
     """
     try:
         content = json.loads(data)
-        tags, rows = _of_hours(content["tables"], str), _of_hours(content.get("rows", {}), int)
-        return Published(int(content["revision"]), tags, rows)
+        tags = {table: _of_hours(dates, str) for table, dates in content["tables"].items()}
+        return Published(int(content["revision"]), tags, {**content.get("rows", {})})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(repr(error)) from None
 
 
-def _of_hours(
-    tables: Mapping[str, Mapping[str, Mapping[str, Any]]], kind: Callable[[Any], T]
-) -> dict[str, dict[int, T]]:
+def _of_hours(dates: ByDate[Any], kind: Callable[[Any], T]) -> dict[int, T]:
     return {
-        table: {
-            day_us + int(hour) * HOUR_US: kind(value)
-            for day_us, hours in ((_day(date), hours) for date, hours in dates.items())
-            for hour, value in hours.items()
-        }
-        for table, dates in tables.items()
+        day_us + int(hour) * HOUR_US: kind(value)
+        for day_us, hours in ((_day(date), hours) for date, hours in dates.items())
+        for hour, value in hours.items()
     }
 
 
-def _by_date(tables: Mapping[str, Mapping[int, T]]) -> dict[str, dict[str, dict[str, T]]]:
-    found: dict[str, dict[str, dict[str, T]]] = {}
-    for table, of_hours in sorted(tables.items()):
-        dates = found.setdefault(table, {})
-        for hour_us, value in sorted(of_hours.items()):
-            date, _, hour = partition(hour_us).partition("/")
-            dates.setdefault(date.removeprefix("date="), {})[hour.removeprefix("hour=")] = value
-    return found
+def by_date(hours: Mapping[int, T]) -> dict[str, dict[str, T]]:
+    """Return values by date and hour, as the list has them, of values by start of the hour."""
+    dates: dict[str, dict[str, T]] = {}
+    for hour_us, value in sorted(hours.items()):
+        date, _, hour = partition(hour_us).partition("/")
+        dates.setdefault(date.removeprefix("date="), {})[hour.removeprefix("hour=")] = value
+    return dates
 
 
 @lru_cache(1 << 12)
@@ -176,7 +179,8 @@ def write_list(root: Path, published: Published) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    tables, rows = _by_date(published.tags), _by_date(published.rows)
+    tables = {table: by_date(tags) for table, tags in sorted(published.tags.items())}
+    rows = dict(sorted(published.rows.items()))
     content = {"revision": published.revision, "tables": tables, "rows": rows}
     path = list_path(root)
     aside = path.with_name(f".{NAME}.{os.getpid()}.tmp")
@@ -184,8 +188,7 @@ def write_list(root: Path, published: Published) -> None:
         make_folders(path.parent, 1)
         make_file(aside)
         with aside.open("w", encoding="utf-8") as file:
-            json.dump(content, file)
-            file.write("\n")
+            file.write(f"{json.dumps(content)}\n")  # `dump` takes three times as long
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

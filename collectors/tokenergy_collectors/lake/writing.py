@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.interrupt import scratch
 from tokenergy_collectors.lake.contract import Table
-from tokenergy_collectors.lake.modes import make_folders
+from tokenergy_collectors.lake.modes import make_file, make_folders
 from tokenergy_collectors.lake.unfinished import hidden_name, make_locked, unlock
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ParquetWriter:
     """Writes a file under a temporary name; leaving the block without an error renames it.
 
     So a reader never sees half a file. A file that already holds the same bytes is left untouched.
-    While it works, the file with the temporary name is locked: see `unfinished`.
+    While it works, the temporary name of a derived file is locked: see `unfinished`.
 
     Args:
         path: the file.
@@ -65,7 +65,10 @@ class ParquetWriter:
         try:
             make_folders(self._path.parent, self._depth)
             self._ends.enter_context(scratch(self._temporary))
-            self._ends.callback(unlock, make_locked(self._temporary))
+            if self._spec.layer == "raw":  # a collector waits for nobody
+                make_file(self._temporary)
+            else:
+                self._ends.callback(unlock, make_locked(self._temporary))
             # Chosen by measuring (docs/performance.md). Raw files are kept and sent over the
             # network, so zstd at its fastest level; LZ4 is faster and packs derived files as well.
             # Statistics let readers skip row groups: of derived files, by the sort columns only.

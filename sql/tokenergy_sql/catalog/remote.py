@@ -118,7 +118,7 @@ class RemoteLake:
 
         Only files of which nothing says how many they have are opened.
         """
-        of_hours = published.rows.get(table.name, {}) if published else {}
+        of_hours = published.rows_of(table.name) if published else {}
         count, unknown = 0, []
         for path in files:
             # Nothing is known of a file that is of no hour.
