@@ -442,7 +442,7 @@ class Lake:
             # An earlier version may have added the same rows, under a name without their number.
             names = (path, folder / raw_name(node, first_us, last))
             if not any(there(one) or self._is_compacted(one) for one in names):
-                write_parquet(part, path, spec)
+                write_parquet(part, path, spec, locked=False)  # a collector waits for nobody
                 written.append(path)
         return written
 

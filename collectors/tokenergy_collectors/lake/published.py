@@ -23,8 +23,9 @@ from typing import Any, TypeVar
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_collectors.lake.modes import make_file, make_folders
+from tokenergy_collectors.lake.modes import make_folders
 from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX, hour_of_folder, partition
+from tokenergy_collectors.lake.unfinished import replacing
 
 T = TypeVar("T")
 
@@ -183,17 +184,15 @@ def write_list(root: Path, published: Published) -> None:
     rows = dict(sorted(published.rows.items()))
     content = {"revision": published.revision, "tables": tables, "rows": rows}
     path = list_path(root)
-    aside = path.with_name(f".{NAME}.{os.getpid()}.tmp")
     try:
         make_folders(path.parent, 1)
-        make_file(aside)
-        with aside.open("w", encoding="utf-8") as file:
-            file.write(f"{json.dumps(content)}\n")  # `dump` takes three times as long
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        with replacing(path) as aside:
+            with aside.open("w", encoding="utf-8") as file:
+                file.write(f"{json.dumps(content)}\n")  # `dump` takes three times as long
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tokenergy_collectors.lake.modes import make_file
+from tokenergy_collectors.lake.modes import FILE_MODE
 
 _NAME = re.compile(r"\..+\.parquet\.\d+\.tmp", re.ASCII)
 
@@ -23,7 +24,32 @@ def hidden_name(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def make_locked(path: Path) -> int:
+@contextmanager
+def replacing(path: Path, mode: int = FILE_MODE) -> Iterator[Path]:
+    """Yield the hidden name of an empty file that is to replace another; remove what others left.
+
+    Whoever calls it renames the file inside the block; without that it is removed.
+
+    Args:
+        path: the file to be replaced.
+        mode: of the new one.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        _remove_unlocked(left)
+    aside = hidden_name(path)
+    number = make_locked(aside, mode)
+    try:
+        yield aside
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        unlock(number)
+
+
+def make_locked(path: Path, mode: int = FILE_MODE) -> int:
     """Make an empty file that stays until its writer ends; return a descriptor that locks it.
 
     On a file system without locks it is not locked, and `remove_left` leaves it alone.
@@ -32,11 +58,10 @@ def make_locked(path: Path) -> int:
         OSError: it cannot be made.
     """
     while True:
-        make_file(path)
-        number = os.open(path, os.O_RDWR)
+        number = os.open(path, os.O_RDWR | os.O_CREAT, mode)
         with suppress(OSError):
             fcntl.flock(number, fcntl.LOCK_EX)
-        # Somebody may have removed it between the first line and the lock.
+        # Somebody may have removed it before it was locked.
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(number), path.stat()):
                 return number

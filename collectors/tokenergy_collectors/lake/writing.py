@@ -33,13 +33,13 @@ class ParquetWriter:
     """Writes a file under a temporary name; leaving the block without an error renames it.
 
     So a reader never sees half a file. A file that already holds the same bytes is left untouched.
-    While it works, the temporary name of a derived file is locked: see `unfinished`.
 
     Args:
         path: the file.
         spec: its table.
         notes: texts to keep in the file's metadata, by key.
         depth: levels of folders between the lake and the file: TABLE/date=.../hour=...
+        locked: whether the temporary name is locked meanwhile: see `unfinished`.
 
     Attributes:
         rows: written so far.
@@ -49,10 +49,16 @@ class ParquetWriter:
     """
 
     def __init__(
-        self, path: Path, spec: Table, notes: Mapping[str, str] | None = None, depth: int = 3
+        self,
+        path: Path,
+        spec: Table,
+        notes: Mapping[str, str] | None = None,
+        depth: int = 3,
+        *,
+        locked: bool = True,
     ) -> None:
         self._path, self._spec, self._notes, self._depth = path, spec, notes, depth
-        self._temporary = hidden_name(path)
+        self._temporary, self._locked = hidden_name(path), locked
         self._writer: Any = None
         self._ends = ExitStack()
         self._buffered: list[pa.Table] = []
@@ -65,10 +71,10 @@ class ParquetWriter:
         try:
             make_folders(self._path.parent, self._depth)
             self._ends.enter_context(scratch(self._temporary))
-            if self._spec.layer == "raw":  # a collector waits for nobody
-                make_file(self._temporary)
-            else:
+            if self._locked:
                 self._ends.callback(unlock, make_locked(self._temporary))
+            else:
+                make_file(self._temporary)
             # Chosen by measuring (docs/performance.md). Raw files are kept and sent over the
             # network, so zstd at its fastest level; LZ4 is faster and packs derived files as well.
             # Statistics let readers skip row groups: of derived files, by the sort columns only.
@@ -203,16 +209,17 @@ def _with_own_dictionaries(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def write_parquet(rows: pa.Table, path: Path, spec: Table) -> None:
+def write_parquet(rows: pa.Table, path: Path, spec: Table, *, locked: bool = True) -> None:
     """Write one file.
 
     Args:
         rows: all its rows, in the table's sort order.
         path: the file.
         spec: its table.
+        locked: as for `ParquetWriter`.
 
     Raises:
         UserError: it cannot be written.
     """
-    with ParquetWriter(path, spec) as file:
+    with ParquetWriter(path, spec, locked=locked) as file:
         file.write(rows)
