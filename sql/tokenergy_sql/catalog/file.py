@@ -37,7 +37,7 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.arrays import digest_of
 from tokenergy_collectors.lake.contract import TABLES, Table
 from tokenergy_collectors.lake.paths import partition
-from tokenergy_collectors.lake.published import BOOKS
+from tokenergy_collectors.lake.published import BOOKS, list_path
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 from tokenergy_collectors.lake.unfinished import remove_left, replacing
 from tokenergy_collectors.lake.writing import write_parquet
@@ -86,6 +86,21 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
     held = allocations(lake) if held is None else held
     with lake.books.held():
         return _write(lake, path, held)
+
+
+def catch_up(lake: Lake) -> None:
+    """Write the catalog of a lake again if it has one, and a run was killed that had published.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        made_ns = (lake.root / NAME).stat().st_mtime_ns
+        published_ns = list_path(lake.root).stat().st_mtime_ns
+    except FileNotFoundError:
+        return
+    if made_ns < published_ns and not unusable(lake):
+        write_catalog(lake)
 
 
 def _write(lake: Lake, path: Path, held: pa.Table) -> Path:

@@ -16,6 +16,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.paths import hour_of_path, show_hour
 from tokenergy_collectors.lake.quarantine import quarantined
+from tokenergy_sql.catalog.file import catch_up
 from tokenergy_sql.index import newer
 from tokenergy_sql.index.mending import DERIVED, INDEXED, lost_line, lost_nodes, set_aside_damaged
 from tokenergy_sql.index.pipeline import Indexed, index, stale
@@ -176,6 +177,7 @@ def _index(
     due |= {hour for path in unmade(lake, ("job_index",)) if (hour := hour_of_path(Path(path)))}
     due &= {*hours}
     if not due:
+        catch_up(lake)
         return Indexed(0, 0, {}, None, [])
     before(sorted(due))
     return index(lake, site, due, progress)
