@@ -12,7 +12,7 @@ HISTORIES ?= 2000
 FILES ?= 5000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-compaction bench-booking bench-tokens bench-storage bench-spectra bench-sizing bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
+.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-fleet e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-compaction bench-booking bench-tokens bench-storage bench-spectra bench-sizing bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -46,8 +46,11 @@ test: .venv/dev.stamp ## run the tests; WORKERS=3 runs three test files at a tim
 e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the packages (5 minutes)
 	@$(BIN)/python -m pytest tests/dags -m e2e
 
-e2e-airflow-local: .venv/dev.stamp ## run a whole Airflow on SQLite: late and corrected hours, a breach, hung tasks (4 minutes)
+e2e-airflow-local: .venv/dev.stamp ## run a whole Airflow on SQLite: late and corrected hours, faults of each kind, hung tasks (5 minutes)
 	@$(BIN)/python -m pytest tests/airflow_local -m e2e -rP
+
+e2e-airflow-fleet: .venv/dev.stamp ## an hour of 2,000 nodes in a whole Airflow with its default settings, held to the commands (10 minutes)
+	@$(BIN)/python -m pytest tests/airflow_fleet -m e2e -rP
 
 # What the image of deploy/airflow has: other packages than ours, so an environment of its own.
 $(CLUSTER)/airflow.stamp: requirements/airflow.txt .venv/dev.stamp
@@ -59,7 +62,7 @@ $(CLUSTER)/airflow.stamp: requirements/airflow.txt .venv/dev.stamp
 e2e-airflow-cluster: $(CLUSTER)/airflow.stamp ## run DAGs on PostgreSQL, Redis and two Celery workers, kill one (long; postgresql, redis-server)
 	@TOKENERGY_CLUSTER_HOURS=$(HOURS) $(BIN)/python -m pytest tests/airflow_cluster -m e2e -rP
 
-e2e-kills: .venv/dev.stamp ## kill runs of the pipeline at random moments, in a folder and on S3 (10 minutes)
+e2e-kills: .venv/dev.stamp ## kill runs of the pipeline and tasks of the DAGs at random moments, in a folder and on S3 (25 minutes)
 	@$(BIN)/python -m pytest tests/kills -m e2e -rP
 
 e2e-slurm: .venv/dev.stamp ## run jobs in a real Slurm on emulated boards (1 minute; root, slurm-wlm, munge, gcc)

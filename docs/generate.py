@@ -33,14 +33,15 @@ def contract_page() -> str:
         "",
         "- **Folders.** A lake is a folder with one sub-folder per table and Hive partitions "
         "`date=YYYY-MM-DD/hour=HH/` in UTC.",
-        "- **Files.** Raw files are named `NODE-FIRST_TS-TAG.parquet` and are never rewritten. "
-        "Those of a past hour may be [compacted](retention.md#compaction): "
-        "`NODE-FIRST_TS-mergedTAG.parquet` has their rows, and files that it names in its footer "
-        "(`tokenergy.compacted`) are not read. "
+        "- **Files.** Raw files are named `NODE-FIRST_TS-TAG_ROWSrows.parquet` and are never "
+        "rewritten. Those of a past hour may be [compacted](retention.md#compaction): "
+        "`NODE-FIRST_TS-mergedTAG_ROWSrows.parquet` has their rows, and files that it names in its "
+        "footer (`tokenergy.compacted`) are not read. ROWS is the number of rows; names of earlier "
+        "versions do not tell it. "
         "Segments and load profiles are replaced as a whole. All other derived tables are "
         "[published](restatement.md#one-revision-at-a-time): files "
         "`books/TABLE/date=…/hour=…/TABLE-TAG.parquet`, which never change, and the list "
-        "`books/published.json` of those that count.",
+        "`books/published.json` of those that count, with their numbers of rows.",
         "- **Units** are part of the column names: `_us` microseconds (stamps: UTC since 1970), "
         "`_mw` milliwatts, `_mj` millijoules, `_nj` nanojoules, `_j` joules.",
         "- **Unknown** is NULL, never 0.",

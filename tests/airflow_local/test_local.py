@@ -1,15 +1,17 @@
 """A whole Airflow on SQLite runs the DAG: three hours arrive, one late, one corrected a day later;
-then a broken ledger and a task that hangs. Run by `make e2e-airflow-local`.
+then a broken ledger, a fault of each kind and a task that hangs. Run by `make e2e-airflow-local`.
 
 The tests are one story and run in their order: each takes the lake as the one before left it.
 """
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ import pyarrow.compute as pc
 import pytest
 
 from tests.support.airflow_server import DAG, AirflowServer, wait_for
+from tests.support.faultyfleet import BROKEN, NODES, SET, SILENT, faulty_fleet
 from tests.support.report_names import CHROMIUM
 from tests.support.sinks import MailSink, Webhook, serving
 from tests.support.three_hours import ThreeHours
@@ -34,6 +37,7 @@ from tokenergy_transforms.loadprofile.profile import profile_hour
 pytestmark = pytest.mark.e2e
 
 DERIVED = [table.name for table in TABLES.values() if table.layer == "derived"]
+QUALITY = "tokenergy_quality"
 SECRET = "s3cr3t-key"  # noqa: S105 - no log may show it: the test greps
 TASKS = {
     *("settings", "heal", "batches", "aggregate[0]", "shards", "book", "shared", "index", "check"),
@@ -220,9 +224,51 @@ def next_about(story: Story, which: Callable[[dict[str, str]], bool]) -> dict[st
     return dict(body)
 
 
-def printed(story: Story, run: str, task: str) -> list[str]:
-    lines = story.airflow.log(run, task).splitlines()
+def printed(story: Story, run: str, task: str, dag: str = DAG) -> list[str]:
+    lines = story.airflow.log(run, task, dag).splitlines()
     return [json.loads(line)["event"] for line in lines if line.startswith("{")]
+
+
+def test_each_kind_of_fault_turns_its_own_task_red(story: Story, tmp_path: Path) -> None:
+    """A broken law, a file that breaks the contract, a missing node, a clock that was set."""
+    lake = faulty_fleet(tmp_path / "lake", time.time_ns() // 1000)
+    node = {"columns": BROKEN, "freshness": SILENT, "clocks": SET}
+    reasons = {
+        "law": "law: The ledger adds up to the meter",
+        # As the newest file, or in quarantine by now: the other looks read it at the same time.
+        "columns": "is string, not int32",
+        "freshness": f"No node is without readings for longer than 2.0 h. node={SILENT} ",
+        "clocks": f"No clock is off or was set by more than 1 s. node={SET} ",
+    }
+    story.airflow.unpause(dag=QUALITY)
+    conf = {"lake": str(lake.root), "hours": 3, "coverage": 0.1}
+    story.airflow.trigger("faults", datetime.now(UTC), conf, QUALITY)
+    states = story.airflow.finished("faults", QUALITY)
+    story.airflow.unpause(paused=True, dag=QUALITY)
+    red = dict.fromkeys((*reasons, "run"), "failed")
+    assert states == {**red, "settings": "success", "coverage": "success"}
+    told: dict[str | None, dict[str, str]] = {}
+    while not {*reasons, None} <= {*told}:  # each task, and the run
+        body = next_about(story, lambda told: told["run"] == "faults")
+        told[body["task"]] = body
+    assert {*told} == {*reasons, None}
+    mails: dict[str, str] = {}
+    while not {*reasons} <= {*mails}:
+        mail = story.mails.next()
+        for task in reasons:
+            if str(mail["Subject"]).startswith(f"{QUALITY}.{task} failed"):
+                (part,) = [one for one in mail.walk() if one.get_content_type() == "text/html"]
+                mails[task] = html.unescape(part.get_content())
+    for task, reason in reasons.items():
+        assert reason in told[task]["reason"]
+        assert told[task]["dag"] == QUALITY
+        if own := node.get(task):
+            named = {one for one in NODES if one in told[task]["reason"]}
+            assert named == {own}
+        lines = [one for one in printed(story, "faults", task, QUALITY) if not one.startswith("::")]
+        assert lines[-1] == f"ALERT {told[task]['text']}"
+        assert reason in mails[task]
+        print(f"{task}: {told[task]['reason']}")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -40,9 +41,14 @@ def free_port() -> int:
 
 
 class Server:
-    """moto's server on a port of its own, with one bucket; may be killed and started anew."""
+    """moto's server on a port of its own, with one bucket; may be killed and started anew.
 
-    def __init__(self) -> None:
+    Args:
+        log: file that gets a line for each request.
+    """
+
+    def __init__(self, log: Path | None = None) -> None:
+        self._log = log
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,9 +56,8 @@ class Server:
 
     def start(self, *, bucket: bool = True) -> Server:
         words = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        self._process = subprocess.Popen(
-            words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        with (self._log or Path(os.devnull)).open("ab") as log:
+            self._process = subprocess.Popen(words, stdout=log, stderr=log)
         until_s = time.monotonic() + _START_S
         while time.monotonic() < until_s:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
@@ -67,6 +72,12 @@ class Server:
             self._process.kill()
             self._process.wait()
             self._process = self._fs = None
+
+    def requests(self) -> list[str]:
+        """Return the requests that the server has answered: `GET /bucket/name`."""
+        assert self._log is not None
+        text = self._log.read_text("utf-8")
+        return re.findall(r'"((?:GET|HEAD|PUT|POST|DELETE) \S+) HTTP', text)
 
     def fs(self) -> Any:
         """Return a way to the server that goes by no wire of ours and caches nothing."""

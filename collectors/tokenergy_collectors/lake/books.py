@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -22,6 +22,7 @@ from tokenergy_collectors.lake.published import (
     FOLDER,
     LEGACY,
     Published,
+    by_date,
     legacy_hours,
     list_path,
     path_of,
@@ -29,6 +30,7 @@ from tokenergy_collectors.lake.published import (
     tag_of,
     write_list,
 )
+from tokenergy_collectors.lake.reading import BrokenFileError, rows_of
 from tokenergy_collectors.lake.writing import ParquetWriter
 
 DEPTH = 4
@@ -47,6 +49,7 @@ class Books:
         self._read: tuple[tuple[int, int, int], Published] | None = None
         self._held: Published | None = None
         self._holders = 0
+        self._rows: dict[tuple[str, str], int] = {}
 
     def current(self) -> Published:
         """Return what is published: of the moment that is held, if one is (see `held`).
@@ -107,7 +110,25 @@ class Books:
         Raises:
             UserError: the list cannot be written.
         """
-        write_list(self._root, Published(revision, tags))
+        before = self.latest()
+        rows = {table: by_date(self._rows_of(table, tags[table], before)) for table in tags}
+        write_list(self._root, Published(revision, tags, rows))
+
+    def _rows_of(self, table: str, tags: Mapping[int, str], before: Published) -> dict[int, int]:
+        """Return how many rows the files of a table have, as far as that is known.
+
+        Only a file that is new and not of this object is opened: a run that was killed wrote it.
+        """
+        old = before.tags.get(table, {})
+        found = {h: n for h, n in before.rows_of(table).items() if tags.get(h) == old.get(h)}
+        for hour_us, tag in tags.items():
+            if old.get(hour_us) != tag:
+                rows = self._rows.get((table, tag))
+                with suppress(BrokenFileError, FileNotFoundError):
+                    found[hour_us] = (
+                        rows_of(path_of(self._root, table, hour_us, tag)) if rows is None else rows
+                    )
+        return found
 
     def hours(self, table: str) -> list[int]:
         """Return the starts (us UTC) of the hours for which a table has a file, ascending."""
@@ -170,7 +191,10 @@ class Books:
             announce: called with the path before the file is there, so that a file of a writer who
                 dies can be found.
         """
-        return BookWriter(self._root, table, hour_us, announce)
+        return BookWriter(self._root, table, hour_us, announce, self._wrote)
+
+    def _wrote(self, table: str, tag: str, rows: int) -> None:
+        self._rows[table, tag] = rows
 
 
 class BookWriter(ParquetWriter):
@@ -181,12 +205,17 @@ class BookWriter(ParquetWriter):
     """
 
     def __init__(
-        self, root: Path, table: str, hour_us: int, announce: Callable[[Path], None]
+        self,
+        root: Path,
+        table: str,
+        hour_us: int,
+        announce: Callable[[Path], None],
+        wrote: Callable[[str, str, int], None],
     ) -> None:
         folder = root / FOLDER / table / partition(hour_us)
         super().__init__(folder / table, TABLES[table], depth=DEPTH)
         self._place_of = partial(path_of, root, table, hour_us)
-        self._announce = announce
+        self._announce, self._wrote = announce, partial(wrote, table)
         self.tag = ""
 
     def __enter__(self) -> Self:
@@ -201,3 +230,4 @@ class BookWriter(ParquetWriter):
         self._path = self._place_of(self.tag)
         self._announce(self._path)
         super()._finish()
+        self._wrote(self.tag, self.rows)

@@ -3,9 +3,9 @@
 In: an hour folder of a raw table. Out: the files that hold its rows, each row once, and the names
 of the raw files that these rows came in: its sources.
 
-    TABLE/date=.../hour=.../NODE-FIRST_TS-mergedTAG.parquet              a compacted file
-    compacted/TABLE/date=.../hour=.../NODE-FIRST_TS-mergedTAG.parquet    one that is not there yet
-    compacted/TABLE/date=.../hour=.../sources.json                       its sources, to be fast
+    TABLE/date=.../hour=.../NODE-FIRST_TS-mergedTAG_ROWSrows.parquet    a compacted file
+    compacted/TABLE/date=.../hour=.../...                               one that is not there yet
+    compacted/TABLE/date=.../hour=.../sources.json                      its sources, to be fast
 
 One rule holds for all readers: a file that a compacted one names in its footer is not read. So one
 rename publishes a compacted file, whatever else is there and however its writer died.
@@ -29,7 +29,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tokenergy_collectors.lake.absent import there
-from tokenergy_collectors.lake.paths import SUFFIX, may_be_of, raw_name
+from tokenergy_collectors.lake.paths import SUFFIX, may_be_of, raw_name, tag_with_rows
 from tokenergy_collectors.lake.reading import BrokenFileError, note_of
 
 FOLDER = "compacted"
@@ -46,7 +46,7 @@ KEY = "tokenergy.compacted"
 """Key in the metadata of a compacted file."""
 
 _MARK = "merged"
-_NAME = re.compile(rf"-{_MARK}[0-9a-f]{{16}}\.parquet$")
+_NAME = re.compile(rf"-{_MARK}[0-9a-f]{{16}}(_\d+rows)?\.parquet$", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +116,18 @@ def is_pending(root: Path, path: Path) -> bool:
     return path.is_relative_to(root / FOLDER)
 
 
-def name_of(node: str, first_us: int, sources: Iterable[str]) -> str:
+def name_of(node: str, first_us: int, sources: Iterable[str], rows: int | None) -> str:
     """Return the name of the compacted file of some raw files.
 
     Args:
         node: whose they are.
         first_us: the first stamp in any of them (us UTC), from their names.
         sources: their names.
+        rows: how many they have together, if that is known.
     """
     digest = hashlib.sha256(json.dumps(sorted(sources)).encode()).hexdigest()
-    return raw_name(node, first_us, f"{_MARK}{digest[:16]}")
+    tag = f"{_MARK}{digest[:16]}"
+    return raw_name(node, first_us, tag if rows is None else tag_with_rows(tag, rows))
 
 
 def pending_folder(root: Path, folder: Path) -> Path:

@@ -38,6 +38,7 @@ from tokenergy_collectors.lake.paths import (
     parse_raw_name,
     table_of,
 )
+from tokenergy_collectors.lake.reading import BrokenFileError, rows_of
 from tokenergy_collectors.lake.sealed import RAW_TABLES
 
 OLDER_US = 24 * HOUR_US
@@ -283,6 +284,14 @@ def _groups(lake: Lake, here: Listing, done: Compacted) -> Mapping[str, list[Pat
     return many
 
 
+def _rows_in(files: Sequence[Path]) -> int | None:
+    """Return how many rows some files have together; None if one cannot be read."""
+    try:
+        return sum(map(rows_of, files))
+    except (BrokenFileError, FileNotFoundError):
+        return None
+
+
 def _merge(lake: Lake, folder: Path, files: Sequence[Path], here: Listing, done: Compacted) -> bool:
     """Publish one file in place of several; return False if one of them was damaged or is gone."""
     digests: dict[str, str] = {}
@@ -299,7 +308,7 @@ def _merge(lake: Lake, folder: Path, files: Sequence[Path], here: Listing, done:
             with path.open("rb") as file:
                 digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
     first_us = min(raw.first_us for path in files if (raw := parse_raw_name(path.name)))
-    name = compacted.name_of(node_of(files[0]), first_us, digests)
+    name = compacted.name_of(node_of(files[0]), first_us, digests, _rows_in(files))
     path = compacted.pending_folder(lake.root, folder) / name
     make_folders(path.parent, _DEPTH)
     notes = {compacted.KEY: Sources(digests, tuple(sorted(replaced))).text()}

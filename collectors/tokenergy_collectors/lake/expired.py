@@ -22,8 +22,8 @@ from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_collectors.lake.modes import make_file
 from tokenergy_collectors.lake.paths import show_hour
+from tokenergy_collectors.lake.unfinished import replacing
 
 NAME = "expired.json"
 
@@ -143,13 +143,12 @@ def write_expired(root: Path, expired: Expired) -> None:
             for name, span in sorted(expired.tables.items())
         }
     }
-    aside = path.with_name(f".{NAME}.{os.getpid()}.tmp")
-    make_file(aside)
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    with replacing(path) as aside:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
     number = os.open(root, os.O_RDONLY)
     try:
         os.fsync(number)

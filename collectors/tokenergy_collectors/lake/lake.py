@@ -36,12 +36,14 @@ from tokenergy_collectors.lake.paths import (
     partition,
     raw_name,
     table_of,
+    tag_with_rows,
 )
 from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.quarantine import MISSING, DamagedError, move_to_quarantine
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.relisting import GoneError, listing_again
 from tokenergy_collectors.lake.root import check_writable, prepare
+from tokenergy_collectors.lake.unfinished import remove_left
 from tokenergy_collectors.lake.version import require_known
 from tokenergy_collectors.lake.writing import ParquetWriter, write_parquet
 
@@ -74,6 +76,7 @@ class Lake:
         self.root = Path(root)
         self._columns: dict[Path, frozenset[str]] = {}
         self._footers = Footers(self.root)
+        self._tidied: set[Path] = set()
         self.books = Books(self.root)
         if not create and not self.root.is_dir():
             raise UserError(f"lake {self.root}: no such directory")
@@ -409,8 +412,8 @@ class Lake:
             table: name of the table.
             rows: rows with its columns, in any order.
             node: the node that they belong to.
-            tag: last part of the file names. By default it is a digest of the rows: adding the
-                same rows again then finds the file and changes nothing.
+            tag: last part of the file names, but for the number of rows. By default it is a digest
+                of the rows: adding the same rows again then finds the file and changes nothing.
 
         Raises:
             UserError: a file cannot be written, or the node's name cannot be part of a file name.
@@ -434,10 +437,12 @@ class Lake:
             late = pc.greater_equal(stamps, scalar(hour_us))
             part = rows.filter(pc.and_(late, pc.less(stamps, scalar(hour_us + HOUR_US))))
             first_us = pc.min(part[spec.time]).as_py()
-            name = raw_name(node, first_us, tag or digest_of(part)[:12])
-            path = self.root / table / partition(hour_us) / name
-            if not there(path) and not self._is_compacted(path):
-                write_parquet(part, path, spec)
+            folder, last = self.root / table / partition(hour_us), tag or digest_of(part)[:12]
+            path = folder / raw_name(node, first_us, tag_with_rows(last, len(part)))
+            # An earlier version may have added the same rows, under a name without their number.
+            names = (path, folder / raw_name(node, first_us, last))
+            if not any(there(one) or self._is_compacted(one) for one in names):
+                write_parquet(part, path, spec, locked=False)  # a collector waits for nobody
                 written.append(path)
         return written
 
@@ -465,6 +470,7 @@ class Lake:
             self._publish(table, hour_us, file.tag)
             return self.derived(table, hour_us, name)
         path = self.derived(table, hour_us, name)
+        self._remove_left(path.parent)
         write_parquet(rows, path, spec)
         return path
 
@@ -487,7 +493,15 @@ class Lake:
         It accepts rows in pieces, in the table's sort order and typed as in the contract. `notes`
         are kept in the file's metadata: see `reading.note_of`.
         """
-        return ParquetWriter(self.derived(table, hour_us, name), TABLES[table], notes)
+        path = self.derived(table, hour_us, name)
+        self._remove_left(path.parent)
+        return ParquetWriter(path, TABLES[table], notes)
+
+    def _remove_left(self, folder: Path) -> None:
+        """Remove what killed writers left in an hour folder, when it is first written to."""
+        if folder not in self._tidied:
+            self._tidied.add(folder)
+            remove_left(folder)
 
     def derived(self, table: str, hour_us: int, name: str) -> Path:
         """Return the path of the derived file `NAME.parquet` of an hour; of books, what is listed.

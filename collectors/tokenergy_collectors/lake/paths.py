@@ -1,11 +1,12 @@
 """The paths of the lake, written and read back: this is the only module that knows their form.
 
-    TABLE/date=YYYY-MM-DD/hour=HH/NODE-FIRST_TS-TAG.parquet    a raw file
+    TABLE/date=YYYY-MM-DD/hour=HH/NODE-FIRST_TS-TAG_ROWSrows.parquet    a raw file
     TABLE/date=YYYY-MM-DD/hour=HH/NAME.parquet                 a derived file
     books/TABLE/date=YYYY-MM-DD/hour=HH/TABLE-TAG.parquet      one of the books: see `published`
 
 Dates and hours are UTC, FIRST_TS is the first stamp in the file (microseconds), and NODE and NAME
-are percent-encoded.
+are percent-encoded. ROWS says how many rows a raw file has, so that whoever only counts those of a
+lake in an object store need not open it; files of earlier versions do not say it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ ANY_PARTITIONS = "date=*/hour=*"
 _PARTITION = "date=%Y-%m-%d/hour=%H"
 _FILE = re.compile(r"date=20\d\d-\d\d-\d\d/hour=[0-2]\d/[^./][^/]*\.parquet", re.ASCII)
 _MAX_NODE_BYTES = 180
+_ROWS = re.compile(r"_(\d{1,15})rows\.parquet", re.ASCII)
 
 
 class RawName(NamedTuple):
@@ -134,6 +136,17 @@ def raw_name(node: str, first_us: int, tag: str) -> str:
         UserError: as `escape_node`.
     """
     return f"{escape_node(node)}-{first_us}-{tag}{SUFFIX}"
+
+
+def tag_with_rows(tag: str, rows: int) -> str:
+    """Return the last part of a raw file's name that says how many rows it has, too."""
+    return f"{tag}_{rows}rows"
+
+
+def rows_of_name(name: str) -> int | None:
+    """Return how many rows a raw file has by its name; None if that does not say it."""
+    found = _ROWS.search(name)
+    return int(found[1]) if found and found.end() == len(name) else None
 
 
 def parse_raw_name(name: str) -> RawName | None:

@@ -3,7 +3,8 @@
 `books/TABLE/date=YYYY-MM-DD/hour=HH/TABLE-TAG.parquet` never changes: TAG is a digest of its bytes.
 `books/published.json` names one tag for each table and hour. It is replaced whole, by a rename, so
 all tables and hours change at once: a reader who reads it once sees one revision, whatever a writer
-does meanwhile or however it died.
+does meanwhile or however it died. It also says how many rows each file has, so that whoever only
+counts opens none.
 
 A lake of an earlier version has no list: its books are `TABLE/date=.../hour=.../TABLE.parquet`,
 each replaced in place. They have an empty tag, here and in the first lists of such a lake.
@@ -14,15 +15,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_collectors.lake.modes import make_file, make_folders
+from tokenergy_collectors.lake.modes import make_folders
 from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX, hour_of_folder, partition
+from tokenergy_collectors.lake.unfinished import replacing
+
+T = TypeVar("T")
+
+ByDate = Mapping[str, Mapping[str, T]]
+"""A value for each hour, as the list has them: by date and hour, `2026-01-31` and `07`."""
 
 BOOKS = (
     "ledger",
@@ -57,10 +65,19 @@ class Published:
     Attributes:
         revision: the latest one that changed anything; 0 if none did, or the lake has no list.
         tags: for each table the tag of each hour (start, us UTC).
+        rows: how many rows these files have, as the list tells it: see `rows_of`.
     """
 
     revision: int = 0
     tags: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    rows: Mapping[str, ByDate[int]] = field(default_factory=dict)
+
+    def rows_of(self, table: str) -> dict[int, int]:
+        """Return how many rows the file of each hour (start, us UTC) has, where that is known.
+
+        It is not for files that an earlier version published.
+        """
+        return _of_hours(self.rows.get(table, {}), int)
 
     def copied(self) -> dict[str, dict[int, str]]:
         """Return the tags, to be changed."""
@@ -126,17 +143,27 @@ def parse_list(data: bytes) -> Published:
     """
     try:
         content = json.loads(data)
-        tags = {
-            table: {
-                day_us + int(hour) * HOUR_US: str(tag)
-                for day_us, hours in ((_day(date), hours) for date, hours in dates.items())
-                for hour, tag in hours.items()
-            }
-            for table, dates in content["tables"].items()
-        }
-        return Published(int(content["revision"]), tags)
+        tags = {table: _of_hours(dates, str) for table, dates in content["tables"].items()}
+        return Published(int(content["revision"]), tags, {**content.get("rows", {})})
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(repr(error)) from None
+
+
+def _of_hours(dates: ByDate[Any], kind: Callable[[Any], T]) -> dict[int, T]:
+    return {
+        day_us + int(hour) * HOUR_US: kind(value)
+        for day_us, hours in ((_day(date), hours) for date, hours in dates.items())
+        for hour, value in hours.items()
+    }
+
+
+def by_date(hours: Mapping[int, T]) -> dict[str, dict[str, T]]:
+    """Return values by date and hour, as the list has them, of values by start of the hour."""
+    dates: dict[str, dict[str, T]] = {}
+    for hour_us, value in sorted(hours.items()):
+        date, _, hour = partition(hour_us).partition("/")
+        dates.setdefault(date.removeprefix("date="), {})[hour.removeprefix("hour=")] = value
+    return dates
 
 
 @lru_cache(1 << 12)
@@ -153,25 +180,19 @@ def write_list(root: Path, published: Published) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    tables: dict[str, dict[str, dict[str, str]]] = {}
-    for table, tags in sorted(published.tags.items()):
-        dates = tables.setdefault(table, {})
-        for hour_us, tag in sorted(tags.items()):
-            date, _, hour = partition(hour_us).partition("/")
-            dates.setdefault(date.removeprefix("date="), {})[hour.removeprefix("hour=")] = tag
+    tables = {table: by_date(tags) for table, tags in sorted(published.tags.items())}
+    rows = dict(sorted(published.rows.items()))
+    content = {"revision": published.revision, "tables": tables, "rows": rows}
     path = list_path(root)
-    aside = path.with_name(f".{NAME}.{os.getpid()}.tmp")
     try:
         make_folders(path.parent, 1)
-        make_file(aside)
-        with aside.open("w", encoding="utf-8") as file:
-            json.dump({"revision": published.revision, "tables": tables}, file)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        with replacing(path) as aside:
+            with aside.open("w", encoding="utf-8") as file:
+                file.write(f"{json.dumps(content)}\n")  # `dump` takes three times as long
+                file.flush()
+                os.fsync(file.fileno())
+            aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 

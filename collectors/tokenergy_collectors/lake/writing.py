@@ -18,6 +18,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.interrupt import scratch
 from tokenergy_collectors.lake.contract import Table
 from tokenergy_collectors.lake.modes import make_file, make_folders
+from tokenergy_collectors.lake.unfinished import hidden_name, make_locked, unlock
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,20 +39,31 @@ class ParquetWriter:
         spec: its table.
         notes: texts to keep in the file's metadata, by key.
         depth: levels of folders between the lake and the file: TABLE/date=.../hour=...
+        locked: whether the temporary name is locked meanwhile: see `unfinished`.
+
+    Attributes:
+        rows: written so far.
 
     Raises:
         UserError: it cannot be written.
     """
 
     def __init__(
-        self, path: Path, spec: Table, notes: Mapping[str, str] | None = None, depth: int = 3
+        self,
+        path: Path,
+        spec: Table,
+        notes: Mapping[str, str] | None = None,
+        depth: int = 3,
+        *,
+        locked: bool = True,
     ) -> None:
         self._path, self._spec, self._notes, self._depth = path, spec, notes, depth
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._temporary, self._locked = hidden_name(path), locked
         self._writer: Any = None
         self._ends = ExitStack()
         self._buffered: list[pa.Table] = []
         self._buffered_rows = 0
+        self.rows = 0
 
     def __enter__(self) -> ParquetWriter:
         import pyarrow.parquet as pq
@@ -59,7 +71,10 @@ class ParquetWriter:
         try:
             make_folders(self._path.parent, self._depth)
             self._ends.enter_context(scratch(self._temporary))
-            make_file(self._temporary)
+            if self._locked:
+                self._ends.callback(unlock, make_locked(self._temporary))
+            else:
+                make_file(self._temporary)
             # Chosen by measuring (docs/performance.md). Raw files are kept and sent over the
             # network, so zstd at its fastest level; LZ4 is faster and packs derived files as well.
             # Statistics let readers skip row groups: of derived files, by the sort columns only.
@@ -93,6 +108,7 @@ class ParquetWriter:
         """
         self._buffered.append(rows)
         self._buffered_rows += len(rows)
+        self.rows += len(rows)
         if self._buffered_rows < GROUP_ROWS:
             return
         buffered = self._take()
@@ -193,16 +209,17 @@ def _with_own_dictionaries(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def write_parquet(rows: pa.Table, path: Path, spec: Table) -> None:
+def write_parquet(rows: pa.Table, path: Path, spec: Table, *, locked: bool = True) -> None:
     """Write one file.
 
     Args:
         rows: all its rows, in the table's sort order.
         path: the file.
         spec: its table.
+        locked: as for `ParquetWriter`.
 
     Raises:
         UserError: it cannot be written.
     """
-    with ParquetWriter(path, spec) as file:
+    with ParquetWriter(path, spec, locked=locked) as file:
         file.write(rows)

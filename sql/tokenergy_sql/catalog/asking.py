@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import reading, views
+from tokenergy_sql.catalog.counting import counted_only
 from tokenergy_sql.catalog.remote import RemoteLake
 
 if TYPE_CHECKING:
     import duckdb
 
 T = TypeVar("T")
+
+_ATTEMPTS = 5
+_REPLACED = "FileExpired"
+"""What s3fs raises of an object that is not the one that was listed; DuckDB tells it as text."""
+
+
+class _ReplacedError(Exception):
+    """An object was replaced after it was listed."""
+
 
 AnyLake = Lake | RemoteLake
 
@@ -55,7 +66,7 @@ def ask(
 
     try:
         if isinstance(lake, RemoteLake):
-            return _ask_remote(lake, task, None if text is None else views.tables_named(text))
+            return _ask_remote(lake, task, text)
         named = None if text is None else views.tables_named(text)
         if named and "quarantined" in named:
             named = None  # it is complete only after all files have been validated
@@ -82,10 +93,35 @@ def _ask_local(
 def _ask_remote(
     lake: RemoteLake,
     task: Callable[[duckdb.DuckDBPyConnection], T],
-    named: frozenset[str] | None,
+    text: str | None,
 ) -> T:
+    named = None if text is None else views.tables_named(text)
+    counted = frozenset[str]() if text is None else counted_only(text)
     try:
-        with lake.connect(named) as con:
-            return task(con)
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(_ReplacedError):
+                return _on_listing(lake, task, named, counted)
+        return _on_listing(lake, task, named, counted)
+    except _ReplacedError:
+        raise UserError(
+            f"lake {lake.url}: objects are replaced all the time; ask again later"
+        ) from None
     except lake.errors as error:
         raise UserError(f"lake {lake.url}: {' '.join(str(error).split())}") from None
+
+
+def _on_listing(
+    lake: RemoteLake,
+    task: Callable[[duckdb.DuckDBPyConnection], T],
+    named: frozenset[str] | None,
+    counted: frozenset[str],
+) -> T:
+    import duckdb
+
+    try:
+        with lake.connect(named, counted) as con:
+            return task(con)
+    except duckdb.Error as error:
+        if _REPLACED in str(error):
+            raise _ReplacedError from error
+        raise

@@ -129,9 +129,19 @@ def _select_unnamed(table: Table) -> str:
 
     It looks at no file: the views of a year of tables would list its 80,000.
     """
-    columns = ", ".join(f"NULL::{DUCKDB_TYPES[c.type]} AS {quoted(c.name)}" for c in table.columns)
     why = f"table {table.name}: {UNNAMED}"
-    return f"SELECT {columns} WHERE error({literal(why)})::BOOLEAN"
+    return select_unread(table, f"WHERE error({literal(why)})::BOOLEAN")
+
+
+def select_unread(table: Table, rest: str) -> str:
+    """Return a SELECT of the columns of a table, all NULL: no file is read.
+
+    Args:
+        table: the table.
+        rest: what follows the columns: a FROM gives the number of rows.
+    """
+    columns = ", ".join(f"NULL::{DUCKDB_TYPES[c.type]} AS {quoted(c.name)}" for c in table.columns)
+    return f"SELECT {columns} {rest}"
 
 
 def files_of(root: str, folder: str) -> str:

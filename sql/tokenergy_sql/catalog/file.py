@@ -37,8 +37,9 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.arrays import digest_of
 from tokenergy_collectors.lake.contract import TABLES, Table
 from tokenergy_collectors.lake.paths import partition
-from tokenergy_collectors.lake.published import BOOKS
+from tokenergy_collectors.lake.published import BOOKS, list_path
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
+from tokenergy_collectors.lake.unfinished import remove_left, replacing
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import files_of, quarantined_table, select_listed
@@ -62,6 +63,9 @@ Books = Mapping[str, Sequence[Path]]
 _BY_PATTERN = tuple(table for name, table in TABLES.items() if name not in BOOKS)
 """Tables whose files the views find by a pattern."""
 
+_MODE = 0o666
+"""Of the catalog; the umask decides."""
+
 _NOTE = "cache/catalog.json"
 """What the catalog was made of; it need not be made again while that is the same."""
 
@@ -84,6 +88,21 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
         return _write(lake, path, held)
 
 
+def catch_up(lake: Lake) -> None:
+    """Write the catalog of a lake again if it has one, and a run was killed that had published.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        made_ns = (lake.root / NAME).stat().st_mtime_ns
+        published_ns = list_path(lake.root).stat().st_mtime_ns
+    except FileNotFoundError:
+        return
+    if made_ns < published_ns and not unusable(lake):
+        write_catalog(lake)
+
+
 def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
     import duckdb
 
@@ -94,11 +113,14 @@ def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
         _has_empty(lake.root, table) for table in _BY_PATTERN
     ):
         return path
-    aside = lake.root / f".{NAME}.{os.getpid()}.tmp"
     try:
         for table in _BY_PATTERN:
             _write_empty(lake.root, table)
-        with TemporaryDirectory() as scratch, open_memory() as con:
+        with (
+            TemporaryDirectory() as scratch,
+            open_memory() as con,
+            replacing(path, _MODE) as aside,
+        ):
             made = Path(scratch) / NAME
             con.execute(f"ATTACH {literal(str(made))} AS aside (STORAGE_VERSION '{_STORAGE}')")
             con.execute("USE aside")
@@ -108,18 +130,15 @@ def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
             con.execute("USE memory")
             con.execute("DETACH aside")
             shutil.copyfile(made, aside)
-        with aside.open("rb") as handle:
-            os.fsync(handle.fileno())
-        if not path.exists() or not filecmp.cmp(path, aside, shallow=False):
-            # A write-ahead log left by a writer of the former file does not belong to this one.
-            path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
-            aside.replace(path)
+            with aside.open("rb") as handle:
+                os.fsync(handle.fileno())
+            if not path.exists() or not filecmp.cmp(path, aside, shallow=False):
+                # A write-ahead log left by a writer of the former file does not belong to this one.
+                path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
+                aside.replace(path)
         _write_note(lake, _noted(path, of_what))
     except (OSError, duckdb.IOException) as error:
         raise UserError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
     return path
 
 
@@ -213,6 +232,7 @@ def select_pattern(root: str, table: Table) -> str:
 def _write_empty(root: Path, table: Table) -> None:
     """Write the empty file that a table's pattern always matches, unless there is a sound one."""
     if not _has_empty(root, table):
+        remove_left(_empty_of(root, table).parent)
         write_parquet(table.schema().empty_table(), _empty_of(root, table), table)
 
 

@@ -1,8 +1,10 @@
 """Queries a lake in an object store: S3 and compatible stores, or any that fsspec has a driver for.
 
 In: a URL, `s3://bucket/prefix`. Out: a connection like that of `connecting.connect`. Files are
-listed once, when the connection is made, and read through fsspec, as far as a statement needs them.
-Only `jobs` and `device`, from which Python computes allocations, are downloaded whole.
+listed once, when the connection is made, and read through fsspec, as far as a statement needs them:
+one request a file, or more where it is large. Of files whose rows are only counted none is opened,
+if the list of the books or their names say how many they have. Only `jobs` and `device`, from which
+Python computes allocations, are downloaded whole, if a statement needs these.
 
 The driver finds the credentials: for S3 in the environment (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL
 ...), in the usual files (~/.aws), or in the instance's role.
@@ -19,12 +21,19 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake, compacted
 from tokenergy_collectors.lake.allocations import allocations
-from tokenergy_collectors.lake.contract import TABLES
-from tokenergy_collectors.lake.paths import is_table_file
-from tokenergy_collectors.lake.published import BOOKS, Published, list_path, path_of, read_list
+from tokenergy_collectors.lake.contract import TABLES, Table
+from tokenergy_collectors.lake.paths import hour_of_path, is_table_file, rows_of_name
+from tokenergy_collectors.lake.published import (
+    BOOKS,
+    FOLDER,
+    Published,
+    list_path,
+    path_of,
+    read_list,
+)
 from tokenergy_collectors.objects.drivers import driver_of
 from tokenergy_sql.catalog import views
-from tokenergy_sql.catalog.connecting import quarantined_table, select_listed
+from tokenergy_sql.catalog.connecting import quarantined_table, select_listed, select_unread
 from tokenergy_sql.catalog.duck import open_memory, quoted
 
 if TYPE_CHECKING:
@@ -49,35 +58,43 @@ class RemoteLake:
         self._scheme, base = url.split("://", 1)
         self._base = base.strip("/")
         driver, self.errors = driver_of(url, "lake")
-        self._fs: Any = driver(skip_instance_cache=True, use_listings_cache=False)
+        # DuckDB asks seven times whether a file is there and how long it is: a listing knows it.
+        self._fs: Any = driver(skip_instance_cache=True, use_listings_cache=True)
 
-    def connect(self, named: frozenset[str] | None = None) -> duckdb.DuckDBPyConnection:
+    def connect(
+        self, named: frozenset[str] | None = None, counted: frozenset[str] = frozenset()
+    ) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection over the lake, with the views and macros for ad-hoc queries.
 
         Args:
             named: the tables that will be read, if known: no others are listed, and have no rows.
+            counted: tables whose rows will only be counted: their columns are NULL.
 
         Raises:
             UserError: there is no such folder.
             Exception: one of `errors`: the store is unreachable or denies access.
         """
-        if not self._fs.exists(self._base):
-            raise UserError(f"lake {self.url}: no such bucket or prefix")
+        self._fs.invalidate_cache()
         published = self._published()
-        if named is not None and "allocation" in named:
+        resolves = named is None or "allocation" in named
+        if named is not None and resolves:
             named |= {*_RESOLVED}
         files = {
             name: self._files(name, published) if named is None or name in named else []
             for name in TABLES
         }
+        if published is None and not any(files.values()) and not self._fs.exists(self._base):
+            raise UserError(f"lake {self.url}: no such bucket or prefix")
         con = open_memory()
         con.register_filesystem(self._fs)
         for name, table in TABLES.items():
-            paths = [f"{self._scheme}://{path}" for path in files[name]]
-            select = select_listed(table, paths)
+            if name in counted:
+                select = self._select_counted(table, files[name], published)
+            else:
+                select = self._select(table, files[name])
             con.execute(f"CREATE VIEW {quoted(name)} AS {select}")
         with TemporaryDirectory() as folder:
-            for path in (path for name in _RESOLVED for path in files[name]):
+            for path in (path for name in _RESOLVED if resolves for path in files[name]):
                 copy = Path(folder) / path.removeprefix(f"{self._base}/")
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 self._fs.get_file(path, str(copy))
@@ -86,6 +103,32 @@ class RemoteLake:
             con.register("quarantined", quarantined_table(fetched))
         views.define(con, (*views.BASIC, *views.ADHOC))
         return con
+
+    def _select(self, table: Table, files: Sequence[str]) -> str:
+        """Return a SELECT over some files of a table."""
+        if table.name in BOOKS and files:
+            with suppress(FileNotFoundError):  # books of an earlier version
+                self._fs.find(f"{self._base}/{FOLDER}/{table.name}")  # one answer for 1,000 files
+        return select_listed(table, [f"{self._scheme}://{path}" for path in files])
+
+    def _select_counted(
+        self, table: Table, files: Sequence[str], published: Published | None
+    ) -> str:
+        """Return a SELECT of as many rows as some files of a table have.
+
+        Only files of which nothing says how many they have are opened.
+        """
+        of_hours = published.rows_of(table.name) if published else {}
+        count, unknown = 0, []
+        for path in files:
+            # Nothing is known of a file that is of no hour.
+            rows = of_hours.get(hour_of_path(Path(path))) if of_hours else rows_of_name(path)
+            if rows is None:
+                unknown.append(path)
+            else:
+                count += rows
+        known = select_unread(table, f"FROM range({count})")
+        return f"{known} UNION ALL ({self._select(table, unknown)})"
 
     def _published(self) -> Published | None:
         """Return the list of the books; None if the store has none."""
@@ -105,7 +148,9 @@ class RemoteLake:
             base = Path(self._base)
             return [path_of(base, table, hour, tags[hour]).as_posix() for hour in sorted(tags)]
         folder = f"{self._base}/{table}"
-        found = self._fs.find(folder)
+        found: list[str] = []
+        with suppress(FileNotFoundError):  # there is no such bucket
+            found = self._fs.find(folder)
         ours = [path for path in found if is_table_file(path.removeprefix(f"{folder}/"))]
         return sorted({*ours} - self._superseded(ours))
 

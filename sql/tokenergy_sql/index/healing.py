@@ -16,6 +16,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.paths import hour_of_path, show_hour
 from tokenergy_collectors.lake.quarantine import quarantined
+from tokenergy_sql.catalog.file import catch_up
 from tokenergy_sql.index import newer
 from tokenergy_sql.index.mending import DERIVED, INDEXED, lost_line, lost_nodes, set_aside_damaged
 from tokenergy_sql.index.pipeline import Indexed, index, stale
@@ -93,6 +94,7 @@ def heal(
     progress: Callable[[str], None] = lambda _: None,
     *,
     rows: bool = False,
+    before: Callable[[Sequence[int]], object] = lambda _: None,
 ) -> Healed:
     """Aggregate and derive again what is missing, outdated or damaged in a span of hours.
 
@@ -104,12 +106,14 @@ def heal(
         device: what integrates, see `choice.Integrator`.
         progress: called with the name of each step.
         rows: look for damage in all rows of the derived files too, not only in their footers.
+        before: called with the hours whose books are to be derived, before they are. What it does
+            is done again if the run is killed before the books are published.
 
     Raises:
         UserError: CUDA was asked for and cannot be used, or a file cannot be reached or written.
     """
     hours = hours_between(lake, since_us, until_us)
-    return heal_hours(lake, site, hours, window_us, device, progress, rows=rows)
+    return heal_hours(lake, site, hours, window_us, device, progress, rows=rows, before=before)
 
 
 def heal_hours(
@@ -121,11 +125,12 @@ def heal_hours(
     progress: Callable[[str], None] = lambda _: None,
     *,
     rows: bool = False,
+    before: Callable[[Sequence[int]], object] = lambda _: None,
 ) -> Healed:
     """Heal as `heal` does, but chosen hours (starts, microseconds UTC)."""
     moved = set_aside_damaged(lake, hours, DERIVED, rows=rows)
     found = aggregate_outdated(lake, [*hours], window_us, device, progress)
-    done = _index(lake, site, hours, progress)
+    done = _index(lake, site, hours, progress, before)
     names = {path.relative_to(lake.root).as_posix() for path in moved} | {*done.set_aside}
     profiled = _profile(lake, hours, device, progress)
     return Healed(
@@ -161,14 +166,20 @@ def unmade(lake: Lake, tables: Iterable[str]) -> list[str]:
 
 
 def _index(
-    lake: Lake, site: Site, hours: Sequence[int], progress: Callable[[str], None]
+    lake: Lake,
+    site: Site,
+    hours: Sequence[int],
+    progress: Callable[[str], None],
+    before: Callable[[Sequence[int]], object],
 ) -> Indexed:
     """Index the stale hours among some; do nothing if there are none."""
     due = {*stale(lake, site, hours)} if hours else set[int]()
     due |= {hour for path in unmade(lake, ("job_index",)) if (hour := hour_of_path(Path(path)))}
     due &= {*hours}
     if not due:
+        catch_up(lake)
         return Indexed(0, 0, {}, None, [])
+    before(sorted(due))
     return index(lake, site, due, progress)
 
 

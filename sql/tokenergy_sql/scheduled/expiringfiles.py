@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tokenergy_collectors.lake import Lake, compacted
 from tokenergy_collectors.lake.contract import TABLES
-from tokenergy_collectors.lake.modes import make_file
 from tokenergy_collectors.lake.paths import PARTITIONS, hour_of_folder
+from tokenergy_collectors.lake.unfinished import replacing
 
 NAME = "expired-files.json"
 
@@ -89,10 +89,9 @@ def write_left(root: Path, known: Left, left: Mapping[str, Files]) -> None:
                 names[table] |= {f"{folder}/{name}" for name in sources.digests}
     content = {table: sorted(found) for table, found in sorted({**known, **names}.items())}
     path = root / NAME
-    aside = path.with_name(f".{NAME}.{os.getpid()}.tmp")
-    make_file(aside)
-    with aside.open("w", encoding="utf-8") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    with replacing(path) as aside:
+        with aside.open("w", encoding="utf-8") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)

@@ -1,0 +1,1 @@
+"""An hour of 2,000 nodes in a whole Airflow."""
