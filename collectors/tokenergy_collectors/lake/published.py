@@ -139,6 +139,12 @@ def parse_list(data: bytes) -> Published:
         raise ValueError(repr(error)) from None
 
 
+@lru_cache(1 << 16)
+def _date_and_hour(hour_us: int) -> tuple[str, str]:
+    date, _, hour = partition(hour_us).partition("/")
+    return date.removeprefix("date="), hour.removeprefix("hour=")
+
+
 @lru_cache(1 << 12)
 def _day(date: str) -> int:
     found = hour_of_folder(Path(f"date={date}") / "hour=00")
@@ -157,16 +163,17 @@ def write_list(root: Path, published: Published) -> None:
     for table, tags in sorted(published.tags.items()):
         dates = tables.setdefault(table, {})
         for hour_us, tag in sorted(tags.items()):
-            date, _, hour = partition(hour_us).partition("/")
-            dates.setdefault(date.removeprefix("date="), {})[hour.removeprefix("hour=")] = tag
+            date, hour = _date_and_hour(hour_us)
+            dates.setdefault(date, {})[hour] = tag
+    # At once: `json.dump` writes piece by piece in Python, ten times as long.
+    text = json.dumps({"revision": published.revision, "tables": tables})
     path = list_path(root)
     aside = path.with_name(f".{NAME}.{os.getpid()}.tmp")
     try:
         make_folders(path.parent, 1)
         make_file(aside)
         with aside.open("w", encoding="utf-8") as file:
-            json.dump({"revision": published.revision, "tables": tables}, file)
-            file.write("\n")
+            file.write(f"{text}\n")
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)

@@ -56,8 +56,8 @@ _STORAGE = "v1.0.0"
 _DAYS_AT_ONCE = 7
 """Days of a table that are packed into one file at a time: see `lake.packed`."""
 
-Books = Mapping[str, Sequence[Path]]
-"""The files of each table of the books."""
+Books = Mapping[str, Sequence[str]]
+"""The paths of the files of each table of the books."""
 
 _BY_PATTERN = tuple(table for name, table in TABLES.items() if name not in BOOKS)
 """Tables whose files the views find by a pattern."""
@@ -88,7 +88,7 @@ def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
     import duckdb
 
     quarantined = quarantined_table(lake)
-    books = {name: lake.whole_files(name, _DAYS_AT_ONCE) for name in BOOKS}
+    books = {name: lake.whole_places(name, _DAYS_AT_ONCE) for name in BOOKS}
     of_what = _of_what(lake, books, held, quarantined)
     if _noted(path, of_what) == _read_note(lake) and all(
         _has_empty(lake.root, table) for table in _BY_PATTERN
@@ -140,10 +140,24 @@ def _of_what(lake: Lake, books: Books, held: pa.Table, quarantined: pa.Table) ->
     names = (*views.BASIC, *views.ADHOC)
     parts = [
         str(lake.root.resolve()), duckdb.__version__, repr(TABLES), repr(views.PYTHON_TABLES),
-        *map(str, itertools.chain.from_iterable(books.values())),
-        *(repr(views.definition(name)) for name in names), digest_of(held), digest_of(quarantined),
+        *itertools.chain.from_iterable(books.values()),
+        *(repr(views.definition(name)) for name in names),
+        digest_of(_plain(held)), digest_of(quarantined),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Return rows of the same digest wherever they come from: what lies below a NULL may differ."""
+    import pyarrow.compute as pc
+
+    for place, name in enumerate(rows.column_names):
+        column = rows[name]
+        if column.null_count:
+            filler = "" if column.type == "string" else 0
+            rows = rows.set_column(place, name, column.fill_null(filler))
+            rows = rows.append_column(f"{name}?", pc.is_valid(column))
+    return rows
 
 
 def _noted(path: Path, of_what: str) -> list[Any] | None:
@@ -178,25 +192,27 @@ def _fill(
     """Create the tables, views and macros, with comments."""
     root = str(lake.root.resolve())
     for name, table in TABLES.items():
-        if name in BOOKS:
-            text = _select_book(lake, table, books[name])
-        else:
-            text = select_pattern(root, table)
+        # Each view that reads one of the books would look at all its files, 8,760 a year.
+        text = select_listed(table, []) if name in BOOKS else select_pattern(root, table)
         con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
     for name, rows in (("allocation", held), ("quarantined", quarantined)):
         con.register("incoming", rows)
         con.execute(f"CREATE TABLE {name} AS FROM incoming")
         con.unregister("incoming")
     views.define(con, (*views.BASIC, *views.ADHOC))
+    comments = [*_comments(con)]
+    for name in BOOKS:
+        text = _select_book(lake, TABLES[name], books[name])
+        con.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {text}")
     # As one script: starting a statement takes longer than what these do.
-    con.execute(";\n".join(_comments(con)))
+    con.execute(";\n".join(comments))
 
 
-def _select_book(lake: Lake, table: Table, files: Sequence[Path]) -> str:
+def _select_book(lake: Lake, table: Table, files: Sequence[str]) -> str:
     """Return a SELECT over the published files of a table."""
     # As text, of which only the lake's own path may have wildcards: a year has 8,760 files.
     base, begin = pattern(lake.root.resolve()), len(str(lake.root))
-    return select_listed(table, [base + str(path)[begin:] for path in files])
+    return select_listed(table, [base + path[begin:] for path in files])
 
 
 def select_pattern(root: str, table: Table) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import present, stat_of
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_sql.index.devicerows import read_devices
 from tokenergy_sql.index.sitehistory import SiteHistory, site_digest
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class InputReader:
 
     Attributes:
         lake, history, held, digests: as given.
-        devices: rows of `device`.
+        devices: rows of `device` that say something new; see `devicerows`.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class InputReader:
         self.held = held
         self._start_us = held["start_us"].to_numpy()
         self._end_us = held["end_us"].fill_null(_NEVER_US).to_numpy()
-        self.devices = lake.read("device").to_pylist()
+        self.devices = read_devices(lake)
         self._seen_us = sorted(row["ts_us"] for row in self.devices)
         self._device_digests: dict[int, str] = {}
         self._usage = usage
