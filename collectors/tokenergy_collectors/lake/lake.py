@@ -235,6 +235,8 @@ class Lake:
     def whole_places(self, table: str, most: int) -> list[str]:
         """Return the paths of `whole_files` as texts: to make those of a year as paths is slow."""
         spec = TABLES[table]
+        if table not in BOOKS:
+            return [*map(str, self.files(table))]
         if table not in packedbooks.TABLES:
             return self.books.places(table)
 
