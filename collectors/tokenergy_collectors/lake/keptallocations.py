@@ -16,12 +16,14 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.allocationchanges import changes
@@ -80,7 +82,8 @@ _SOURCES = (
 )
 """The code that the rows depend on."""
 
-_ORDER = ("device_id", "start_us", "job_id", "mig_id")
+_TEXTS = ("device_id", "job_id", "mig_id")
+"""What rows are sorted by, besides their start, which comes after the device."""
 
 Spans = Callable[[Identity, Sequence[Mapping[str, Any]]], "pa.Table"]
 """Works out the allocations of some jobs from all their records."""
@@ -158,23 +161,33 @@ def _replaced(rows: pa.Table, jobs: frozenset[str], fresh: pa.Table) -> pa.Table
         return rows
     others = pc.invert(pc.is_in(rows["job_id"], value_set=pa.array(sorted(jobs), pa.string())))
     whole = pa.concat_tables([rows.filter(others), fresh])
-    # A board itself comes before its instances; texts of UTF-8 have the order of Python's.
-    keys = {name: whole[name] for name in _ORDER} | {"mig_id": whole["mig_id"].fill_null("")}
-    order = pc.sort_indices(pa.table(keys), [(name, "ascending") for name in _ORDER])
+    # The last key of `lexsort` is the first one of the order; rows that are equal stay in order.
+    keys = [whole["start_us"].to_numpy()] + [_ranks(whole[name]) for name in _TEXTS]
+    order = np.lexsort((keys[3], keys[2], keys[0], keys[1]))
     return whole.take(order).combine_chunks()
 
 
-def _latest(path: Path) -> list[tuple[Sources, Path]]:
-    """Return what the latest results were worked out from, with the files of their rows."""
-    found = []
+def _ranks(texts: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return numbers in the order of texts; a NULL, as the board itself has, is the empty text."""
+    import pyarrow.compute as pc
+
+    found = texts.fill_null("").combine_chunks().dictionary_encode()
+    ranks = np.empty(len(found.dictionary), np.int64)
+    # Texts of UTF-8 have the same order in Arrow and in Python.
+    ranks[pc.sort_indices(found.dictionary).to_numpy()] = np.arange(len(ranks))
+    places: np.ndarray[tuple[int], np.dtype[np.int64]] = ranks[found.indices.to_numpy()]
+    return places
+
+
+def _latest(path: Path) -> Iterator[tuple[Sources, Path]]:
+    """Yield what the latest results were worked out from, with the files of their rows."""
     for noted in _by_age(path, ".json")[:_LATEST]:
         rows = noted.with_suffix(SUFFIX)
         if rows.exists():
             with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
                 version, _, text = noted.read_text("utf-8").partition("\n")
                 if version == _version():
-                    found.append((Sources.parse(text), rows))
-    return found
+                    yield Sources.parse(text), rows
 
 
 def _by_age(path: Path, suffix: str) -> list[Path]:

@@ -43,6 +43,9 @@ _BESIDE_US = 1_000_000
 _NEVER_US = 2**63 - 1
 """End of an allocation that goes on."""
 
+_NO_TOKENS = "none"
+"""The workload of a job without tokens: see `models/job_facts.sql`."""
+
 _OF_ALLOCATIONS = ("job_id", "node", "device_id", "share_ppm", "mig_id", "share_estimated")
 """What an hour's models see of an allocation, besides its edges."""
 
@@ -78,7 +81,7 @@ class InputReader:
         history: the declared constants of each hour.
         usage: token usage of all hours.
         held: `allocations(lake)`.
-        workloads: the workload of each job, by job_id.
+        workloads: the workload of each job that has tokens, by job_id.
         version: of models and contract.
         digests: of files of segments.
 
@@ -130,7 +133,10 @@ class InputReader:
                 [*self._names("tokens", near), *_sorted(usage), *_sorted(self._read(hour_us, jobs))]
             ),
             "jobs": _digest(
-                [*_sorted(held), *sorted((job, self._workloads.get(job, "")) for job in jobs)]
+                [
+                    *_sorted(held),
+                    *sorted((job, self._workloads.get(job, _NO_TOKENS)) for job in jobs),
+                ]
             ),
             "devices": self._devices(hour_us),
             "site": site_digest(self.history.at(hour_us), self.history.site.calibration),

@@ -227,7 +227,8 @@ def _reader(
     held: pa.Table,
     file_digests: dict[str, list[Any]],
 ) -> InputReader:
-    with modelrun.connect(lake, held, DERIVED_HERE) as con:
+    # What a job is for follows from its tokens alone: the allocations of all time are not needed.
+    with modelrun.connect(lake, held.slice(0, 0), DERIVED_HERE) as con:
         store_rows(con, "job_usage", usage.by_job)
         facts = run_model(con, "job_facts")
     jobs, kinds = facts["job_id"].to_pylist(), facts["workload"].to_pylist()
