@@ -89,6 +89,21 @@ Spans = Callable[[Identity, Sequence[Mapping[str, Any]]], "pa.Table"]
 """Works out the allocations of some jobs from all their records."""
 
 
+_KEY = b"tokenergy.allocations"
+"""Key in the metadata of rows that are kept: KEY of their file."""
+
+
+def key_of(rows: pa.Table) -> str | None:
+    """Return what identifies allocations, whoever has worked them out; None if nothing does."""
+    key: bytes | None = (rows.schema.metadata or {}).get(_KEY)
+    return None if key is None else key.decode()
+
+
+def key_now(lake: Lake) -> str:
+    """Return what `key_of` the allocations of a lake is now, if they are kept."""
+    return _path(lake, days_of(lake)).stem
+
+
 def kept(
     lake: Lake,
     work_out: Callable[[Lake], pa.Table],
@@ -107,7 +122,7 @@ def kept(
     days = days_of(lake)
     path = _path(lake, days)
     if (found := _read(path, names)) is not None:
-        return found
+        return _with_key(found, path)
     for _ in range(_TRIES):
         updated = _updated(lake, path, days, spans)
         if updated is None:
@@ -115,14 +130,19 @@ def kept(
         now = days_of(lake)
         if now == days:  # files may have come meanwhile, or gone to quarantine
             _keep(path, *updated)
-            return updated[0].select(names)
+            return _with_key(updated[0].select(names), path)
         days, path = now, _path(lake, now)
     rows = work_out(lake)
     if len(rows) >= _MANY and _path(lake, days_of(lake)) == path:
         sources = read_sources(lake, days)
         if days_of(lake) == days:
             _keep(path, rows, sources)
+            return _with_key(rows.select(names), path)
     return rows.select(names)
+
+
+def _with_key(rows: pa.Table, path: Path) -> pa.Table:
+    return rows.replace_schema_metadata({_KEY: path.stem.encode()})
 
 
 def _read(path: Path, names: Sequence[str]) -> pa.Table | None:

@@ -36,6 +36,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.arrays import digest_of
 from tokenergy_collectors.lake.contract import TABLES, Table
+from tokenergy_collectors.lake.keptallocations import key_now, key_of
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
@@ -79,21 +80,29 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
     path = lake.root / NAME
     if why := unusable(lake):
         raise UserError(f"{path}: {why}")
-    held = allocations(lake) if held is None else held
     with lake.books.held():
-        return _write(lake, path, held)
+        quarantined = quarantined_table(lake)
+        books = {name: lake.whole_places(name, _DAYS_AT_ONCE) for name in BOOKS}
+        # Allocations that are kept need not be read to see that they are the same.
+        if held is None and _is_made(lake, _of_what(lake, books, key_now(lake), quarantined)):
+            return path
+        held = allocations(lake) if held is None else held
+        of_what = _of_what(lake, books, key_of(held) or digest_of(held), quarantined)
+        if not _is_made(lake, of_what):
+            _write(lake, path, books, held, quarantined)
+            _write_note(lake, _noted(path, of_what))
+    return path
 
 
-def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
+def _is_made(lake: Lake, of_what: str) -> bool:
+    """Return whether the catalog of a lake is there and was made of that."""
+    noted = _noted(lake.root / NAME, of_what)
+    return noted == _read_note(lake) and all(_has_empty(lake.root, table) for table in _BY_PATTERN)
+
+
+def _write(lake: Lake, path: Path, books: Books, held: pa.Table, quarantined: pa.Table) -> None:
     import duckdb
 
-    quarantined = quarantined_table(lake)
-    books = {name: lake.whole_places(name, _DAYS_AT_ONCE) for name in BOOKS}
-    of_what = _of_what(lake, books, held, quarantined)
-    if _noted(path, of_what) == _read_note(lake) and all(
-        _has_empty(lake.root, table) for table in _BY_PATTERN
-    ):
-        return path
     aside = lake.root / f".{NAME}.{os.getpid()}.tmp"
     try:
         for table in _BY_PATTERN:
@@ -114,13 +123,11 @@ def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
             # A write-ahead log left by a writer of the former file does not belong to this one.
             path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
             aside.replace(path)
-        _write_note(lake, _noted(path, of_what))
     except (OSError, duckdb.IOException) as error:
         raise UserError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
     finally:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
-    return path
 
 
 def unusable(lake: Lake) -> str | None:
@@ -133,31 +140,17 @@ def unusable(lake: Lake) -> str | None:
     )
 
 
-def _of_what(lake: Lake, books: Books, held: pa.Table, quarantined: pa.Table) -> str:
-    """Return a digest of all that a catalog depends on."""
+def _of_what(lake: Lake, books: Books, held: str, quarantined: pa.Table) -> str:
+    """Return a digest of all that a catalog depends on; `held` says which allocations."""
     import duckdb
 
     names = (*views.BASIC, *views.ADHOC)
     parts = [
         str(lake.root.resolve()), duckdb.__version__, repr(TABLES), repr(views.PYTHON_TABLES),
         *itertools.chain.from_iterable(books.values()),
-        *(repr(views.definition(name)) for name in names),
-        digest_of(_plain(held)), digest_of(quarantined),
+        *(repr(views.definition(name)) for name in names), held, digest_of(quarantined),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _plain(rows: pa.Table) -> pa.Table:
-    """Return rows of the same digest wherever they come from: what lies below a NULL may differ."""
-    import pyarrow.compute as pc
-
-    for place, name in enumerate(rows.column_names):
-        column = rows[name]
-        if column.null_count:
-            filler = "" if column.type == "string" else 0
-            rows = rows.set_column(place, name, column.fill_null(filler))
-            rows = rows.append_column(f"{name}?", pc.is_valid(column))
-    return rows
 
 
 def _noted(path: Path, of_what: str) -> list[Any] | None:
