@@ -20,6 +20,7 @@ from tokenergy_collectors.lake.allocationsources import (
     files_of,
     hours_between,
     listed,
+    rows_of_new,
     states,
 )
 from tokenergy_collectors.lake.contract import HOUR_US, JOBS
@@ -75,53 +76,67 @@ def changes(lake: Lake, before: Sources, days: Days) -> Changes | None:
     changed = hours_between(before.files.get("jobs", {}), files["jobs"])
     if changed is None or hours_between(before.files.get("device", {}), files["device"]) is None:
         return None
-    hours = {hour_of_folder(Path(day) / hour) for day, hour in changed}
-    fresh = _read_hours(lake, hours)
+    fresh = _fresh(lake, before.links, changed)
     if fresh is None:
         return None
+    hours, rows = fresh
     seen = SeenDevices(lake.read("device", columns=OF_DEVICES))
-    started = earliest(before.started, fresh)
+    started = earliest(before.started, rows)
     nodes = listed(lake, started, seen)
     sources = Sources(
         files,
-        before.links.with_hours([hour for hour in hours if hour is not None], counted(fresh)),
+        before.links.with_hours(hours, counted(rows)),
         started,
         states(seen, nodes),
     )
-    new = fresh.to_pylist()
-    seeds = {link for row in new for link in links_of(row)}
+    seeds = {link for row in rows.to_pylist() for link in links_of(row)}
     dirty = {name for name, state in sources.nodes.items() if before.nodes.get(name) != state}
     if dirty:
         more = _links_on(lake, dirty, seen)
         if more is None:
             return None
         seeds |= more
-    rows = _records(lake, sources.links, seeds)
-    if rows is None:
+    records = _records(lake, sources.links, seeds)
+    if records is None:
         return None
     return Changes(
-        frozenset(job_key(row["cluster"], row["job_id"]) for row in rows),
-        rows,
-        _identity(seen, nodes, rows),
+        frozenset(job_key(row["cluster"], row["job_id"]) for row in records),
+        records,
+        _identity(seen, nodes, records),
         sources,
     )
 
 
-def _read_hours(lake: Lake, hours: Iterable[int | None]) -> pa.Table | None:
-    """Return the records in some hours' folders; None if one has records of another hour."""
+def _fresh(
+    lake: Lake, links: Links, changed: Mapping[str, frozenset[str]]
+) -> tuple[list[int], pa.Table] | None:
+    """Return the hours whose folders have got files, with all records in them.
+
+    None if a folder has records of another hour, or is of none. Nobody should have put them there;
+    they are found by their start, and would be missed.
+
+    Args:
+        lake: the lake.
+        links: of the records that were known.
+        changed: the folders and their new files: see `hours_between`.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    parts = [JOBS.schema().empty_table()]
-    for hour_us in hours:
-        if hour_us is None:  # a folder of no hour
+    hours, parts = [], [JOBS.schema().empty_table()]
+    for folder, names in sorted(changed.items()):
+        hour_us, new = hour_of_folder(Path(folder)), rows_of_new(lake, "jobs", folder, names)
+        if hour_us is None or new is None:
             return None
         rows = lake.read("jobs", [hour_us])
         within = pc.min_max(rows["start_us"]).as_py()
         if len(rows) and not hour_us <= within["min"] <= within["max"] < hour_us + HOUR_US:
             return None
+        if len(rows) != links.rows_in(hour_us) + new:  # known ones are in another folder
+            return None
+        hours.append(hour_us)
         parts.append(rows)
-    return pa.concat_tables(parts)
+    return hours, pa.concat_tables(parts)
 
 
 def _links_on(lake: Lake, dirty: Collection[str], seen: SeenDevices) -> set[int] | None:

@@ -29,6 +29,9 @@ COLUMNS = ("job_id", "cluster", "allocation_id", "start_us")
 
 _BYTES = 8
 
+_EVERY = 0
+"""The link of all records; no hash is 0, for all that matters."""
+
 
 def links_of(row: Mapping[str, Any]) -> list[int]:
     """Return the links of a record: of its job, and of its allocation if that has an id."""
@@ -54,6 +57,7 @@ def counted(rows: pa.Table) -> Counter[tuple[int, int]]:
     for row in groups.to_pylist():
         for link in links_of(row):
             found[link, row["hour"] * HOUR_US] += row["count_all"]
+        found[_EVERY, row["hour"] * HOUR_US] += row["count_all"]
     return found
 
 
@@ -102,6 +106,10 @@ class Links:
         for link, rows in zip(self.link[chosen].tolist(), self.rows[chosen].tolist(), strict=True):
             found[link] = found.get(link, 0) + rows
         return found
+
+    def rows_in(self, hour_us: int) -> int:
+        """Return how many records there are in an hour."""
+        return int(self.rows[self._with([_EVERY]) & (self.hour_us == hour_us)].sum())
 
     def _with(self, links: Iterable[int]) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         return np.isin(self.link, np.array(sorted(links), np.uint64))

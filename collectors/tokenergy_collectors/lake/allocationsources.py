@@ -11,18 +11,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenergy_collectors.lake import folders
+from tokenergy_collectors.lake import compacted, folders
 from tokenergy_collectors.lake.allocationlinks import COLUMNS, Links, counted
 from tokenergy_collectors.lake.contract import JOBS
 from tokenergy_collectors.lake.devicehistory import Sighting
 from tokenergy_collectors.lake.folders import Day
 from tokenergy_collectors.lake.identity import first_starts
 from tokenergy_collectors.lake.nodenames import short_name
+from tokenergy_collectors.lake.reading import BrokenFileError, rows_of
 from tokenergy_collectors.lake.seendevices import COLUMNS as OF_DEVICES
 from tokenergy_collectors.lake.seendevices import SeenDevices
 
@@ -221,20 +223,42 @@ def _digest(text: str) -> str:
 
 def hours_between(
     before: Mapping[str, DayFiles], now: Mapping[str, DayFiles]
-) -> Iterable[tuple[str, str]] | None:
-    """Return the folders (day, hour) that have got further files; None if a file went."""
+) -> dict[str, frozenset[str]] | None:
+    """Return the folders (`DAY/HOUR`) that have got further files, with hashes of their names.
+
+    None if a file went.
+    """
     if before.keys() - now.keys():
         return None
-    found = []
+    found = {}
     for day, is_ in now.items():
         was = before.get(day)
         if was is is_:
             continue
         had = was.hours if was else {}
         for hour in {*had, *is_.hours}:
-            names = had.get(hour, frozenset()), is_.hours.get(hour, frozenset())
-            if names[0] - names[1]:
+            then, names = (one.get(hour, frozenset()) for one in (had, is_.hours))
+            if then - names:
                 return None
-            if names[0] != names[1]:
-                found.append((day, hour))
+            if names - then:
+                found[f"{day}/{hour}"] = names - then
     return found
+
+
+def rows_of_new(lake: Lake, table: str, folder: str, names: frozenset[str]) -> int | None:
+    """Return how many rows the new files in a folder have.
+
+    None if one of them is not there as it came, or cannot be read.
+
+    Args:
+        lake: the lake.
+        table: name of the table.
+        folder: `DAY/HOUR`.
+        names: hashes of the names of the new files.
+    """
+    found = {}
+    for name in compacted.names_in(lake.root / table / folder):
+        if (key := _digest(name)) in names:
+            with suppress(BrokenFileError, FileNotFoundError):
+                found[key] = rows_of(lake.root / table / folder / name)
+    return sum(found.values()) if len(found) == len(names) else None
