@@ -99,7 +99,7 @@ def worked_out(monkeypatch):
 
 
 @pytest.mark.parametrize("odd", [False, True])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_whatever_is_added_the_result_is_that_of_all_files(tmp_path, worked_out, seed, odd):
     calls, whole = worked_out
     rng = random.Random(f"{seed} {odd}")
@@ -200,6 +200,16 @@ def test_a_device_called_as_those_that_were_never_seen(builder, worked_out):
     assert is_whole(builder, worked_out)
     builder.device("n1/5", node="n2", index=3, ts_us=T0 + S)
     assert is_whole(builder, worked_out)
+
+
+def test_a_board_that_is_found_elsewhere_takes_its_instances_along(builder, worked_out):
+    builder.device("MIG-1", index=None, mig_parent="GPU-b", mig_ppm=500_000)
+    builder.job("part", "MIG-1", T0 + HOUR_US, None)
+    assert is_whole(builder, worked_out)
+    builder.device("GPU-b", node="n2", index=7, ts_us=T0 + S)
+    assert is_whole(builder, worked_out)
+    found = {row["job_id"]: row["node"] for row in allocations(builder.lake).to_pylist()}
+    assert found["part"] == "n2"
 
 
 def test_what_other_code_kept_is_not_gone_on_from(builder, worked_out, monkeypatch):
