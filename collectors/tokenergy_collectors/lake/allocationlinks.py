@@ -9,7 +9,9 @@ one comes, these are read again, and no others.
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -78,7 +80,7 @@ class Links:
     @classmethod
     def of(cls, found: Mapping[tuple[int, int], int]) -> Links:
         """Return links as arrays: see `counted`."""
-        ordered = sorted(found.items())
+        ordered = sorted(found.items(), key=lambda one: one[0][::-1])  # by hour: that packs best
         return cls(
             np.array([link for (link, _), _ in ordered], np.uint64),
             np.array([hour for (_, hour), _ in ordered], np.int64),
@@ -116,22 +118,16 @@ class Links:
 
     def dump(self) -> list[str]:
         """Return them as texts, for a file."""
-        return [part.astype(part.dtype.newbyteorder("<")).tobytes().hex() for part in self._parts]
+        little = (part.astype(part.dtype.newbyteorder("<")).tobytes() for part in self._parts)
+        return [base64.b64encode(zlib.compress(one, 1)).decode() for one in little]
 
     @classmethod
     def load(cls, texts: list[str]) -> Links:
-        """Return what `dump` made texts of.
-
-        Raises:
-            ValueError: they are none of its.
-        """
-        link, hour_us, rows = map(bytes.fromhex, texts)
-        found = cls(
+        """Return what `dump` made texts of."""
+        link, hour_us, rows = (zlib.decompress(base64.b64decode(text)) for text in texts)
+        return cls(
             np.frombuffer(link, "<u8"), np.frombuffer(hour_us, "<i8"), np.frombuffer(rows, "<i8")
         )
-        if not len(found.link) == len(found.hour_us) == len(found.rows):
-            raise ValueError("arrays of several lengths")
-        return found
 
     @property
     def _parts(self) -> tuple[np.ndarray[tuple[int], np.dtype[Any]], ...]:

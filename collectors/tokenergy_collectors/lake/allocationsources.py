@@ -48,11 +48,12 @@ class DayFiles:
 
     Attributes:
         digest: see `folders.Day`.
-        hours: by folder of an hour, a hash of each name.
+        hours: by folder of an hour, a hash of each name, ascending and joined: a large fleet has
+            millions of files a year.
     """
 
     digest: str
-    hours: dict[str, frozenset[str]]
+    hours: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -76,10 +77,7 @@ class Sources:
         content = json.dumps(
             {
                 "files": {
-                    table: {
-                        day: [one.digest, {h: sorted(names) for h, names in one.hours.items()}]
-                        for day, one in of_table.items()
-                    }
+                    table: {day: [one.digest, one.hours] for day, one in of_table.items()}
                     for table, of_table in self.files.items()
                 },
                 "links": self.links.dump(),
@@ -103,10 +101,7 @@ class Sources:
             raise ValueError("damaged")
         found = json.loads(content)
         files = {
-            table: {
-                day: DayFiles(digest, {h: frozenset(names) for h, names in hours.items()})
-                for day, (digest, hours) in of_table.items()
-            }
+            table: {day: DayFiles(digest, hours) for day, (digest, hours) in of_table.items()}
             for table, of_table in found["files"].items()
         }
         return cls(files, Links.load(found["links"]), found["started"], found["nodes"])
@@ -147,7 +142,8 @@ def files_of(
             for name in folders.sources(root, table, day.name):
                 hour, _, file = name.partition("/")
                 hours.setdefault(hour, set()).add(_digest(file))
-            was = DayFiles(day.digest, {hour: frozenset(names) for hour, names in hours.items()})
+            joined = {hour: "".join(sorted(names)) for hour, names in hours.items()}
+            was = DayFiles(day.digest, joined)
         found[day.name] = was
     return found
 
@@ -221,6 +217,10 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=_DIGITS // 2).hexdigest()
 
 
+def _names(joined: str) -> frozenset[str]:
+    return frozenset(joined[at : at + _DIGITS] for at in range(0, len(joined), _DIGITS))
+
+
 def hours_between(
     before: Mapping[str, DayFiles], now: Mapping[str, DayFiles]
 ) -> dict[str, frozenset[str]] | None:
@@ -237,7 +237,7 @@ def hours_between(
             continue
         had = was.hours if was else {}
         for hour in {*had, *is_.hours}:
-            then, names = (one.get(hour, frozenset()) for one in (had, is_.hours))
+            then, names = (_names(one.get(hour, "")) for one in (had, is_.hours))
             if then - names:
                 return None
             if names - then:
