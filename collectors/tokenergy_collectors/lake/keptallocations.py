@@ -129,16 +129,18 @@ def kept(
             break
         now = days_of(lake)
         if now == days:  # files may have come meanwhile, or gone to quarantine
-            _keep(path, *updated)
+            if _keep_rows(path, updated[0]):
+                _keep_sources(path, updated[1])
             return _with_key(updated[0].select(names), path)
         days, path = now, _path(lake, now)
     rows = work_out(lake)
-    if len(rows) >= _MANY and _path(lake, days_of(lake)) == path:
+    if len(rows) < _MANY or days_of(lake) != days:
+        return rows.select(names)
+    if _keep_rows(path, rows):
         sources = read_sources(lake, days)
         if days_of(lake) == days:
-            _keep(path, rows, sources)
-            return _with_key(rows.select(names), path)
-    return rows.select(names)
+            _keep_sources(path, sources)
+    return _with_key(rows.select(names), path)
 
 
 def _with_key(rows: pa.Table, path: Path) -> pa.Table:
@@ -220,18 +222,28 @@ def _by_age(path: Path, suffix: str) -> list[Path]:
     return [one for _, one in sorted(found, reverse=True)]
 
 
-def _keep(path: Path, rows: pa.Table, sources: Sources) -> None:
+def _keep_rows(path: Path, rows: pa.Table) -> bool:
+    """Keep rows; return whether that was possible."""
     with suppress(UserError, OSError):
         write_parquet(rows, path, ALLOCATION)
-        noted = path.with_suffix(".json")
-        aside = noted.with_name(f".{noted.name}.{os.getpid()}.tmp")
+        _remove_older(path)
+        return True
+    return False
+
+
+def _keep_sources(path: Path, sources: Sources) -> None:
+    """Keep what the rows in a file were worked out from."""
+    noted = path.with_suffix(".json")
+    aside = noted.with_name(f".{noted.name}.{os.getpid()}.tmp")
+    with suppress(OSError):
         try:
             make_file(aside)
             aside.write_text(f"{_version()}\n{sources.text()}", "utf-8")
             aside.replace(noted)
         finally:
             aside.unlink(missing_ok=True)
-        _remove_older(path)
+        for older in _by_age(path, ".json")[_LATEST:]:
+            older.unlink(missing_ok=True)
 
 
 def _path(lake: Lake, days: Days) -> Path:
@@ -255,5 +267,3 @@ def _remove_older(path: Path) -> None:
     for older in _by_age(path, SUFFIX):
         if older != path and older.stat().st_mtime < time.time() - _KEPT_S:
             older.unlink(missing_ok=True)
-    for older in _by_age(path, ".json")[_LATEST:]:
-        older.unlink(missing_ok=True)
