@@ -65,6 +65,7 @@ _LATEST = 3
 """Of so many results is kept what they were worked out from."""
 
 _TRIES = 3
+"""How often files may come while rows are worked out, before all are worked out."""
 
 _SOURCES = (
     "allocationchanges.py",
@@ -87,7 +88,6 @@ _TEXTS = ("device_id", "job_id", "mig_id")
 
 Spans = Callable[[Identity, Sequence[Mapping[str, Any]]], "pa.Table"]
 """Works out the allocations of some jobs from all their records."""
-
 
 _KEY = b"tokenergy.allocations"
 """Key in the metadata of rows that are kept: KEY of their file."""

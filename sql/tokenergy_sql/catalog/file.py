@@ -86,7 +86,9 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
         # Allocations that are kept need not be read to see that they are the same.
         if held is None and _is_made(lake, _of_what(lake, books, key_now(lake), quarantined)):
             return path
-        held = allocations(lake) if held is None else held
+        if held is None:
+            held = allocations(lake)
+            quarantined = quarantined_table(lake)  # what could not be read is there now
         of_what = _of_what(lake, books, key_of(held) or digest_of(held), quarantined)
         if not _is_made(lake, of_what):
             _write(lake, path, books, held, quarantined)
