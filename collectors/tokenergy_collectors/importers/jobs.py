@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.importers.result import ImportResult
-from tokenergy_collectors.lake.allocations import read_identity
 from tokenergy_collectors.lake.contract import JOBS
 from tokenergy_collectors.lake.corrections import Records
+from tokenergy_collectors.lake.identity import read_identity
 from tokenergy_collectors.lake.jobkey import checked_cluster
 from tokenergy_collectors.lake.paths import escape_node
 from tokenergy_collectors.sources.jobs import remarks

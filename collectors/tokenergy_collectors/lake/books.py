@@ -26,6 +26,7 @@ from tokenergy_collectors.lake.published import (
     legacy_hours,
     list_path,
     path_of,
+    place_of,
     read_list,
     tag_of,
     write_list,
@@ -143,6 +144,11 @@ class Books:
         tags = self.tags(table)
         wanted = sorted(tags if hours is None else {hour for hour in hours if hour in tags})
         return [path_of(self._root, table, hour_us, tags[hour_us]) for hour_us in wanted]
+
+    def places(self, table: str) -> list[str]:
+        """Return the paths of all files of a table as texts, in the order of their hours."""
+        tags = self.tags(table)
+        return [place_of(self._root, table, hour_us, tags[hour_us]) for hour_us in sorted(tags)]
 
     def file(self, table: str, hour_us: int) -> Path | None:
         """Return a table's file of an hour; None if the books have none."""

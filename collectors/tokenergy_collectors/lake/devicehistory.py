@@ -176,7 +176,7 @@ class DeviceHistory:
 
     def _still(self, row: Sighting, key: _Key, at_us: int) -> bool:
         now = self.as_of(row.device_id, at_us)
-        return now is not None and now.node == row.node and key in _keys(now)
+        return now is not None and now.node == row.node and key in names_of(now)
 
     def _uuid(self, nodes: Collection[str], name: DeviceName, at_us: int) -> Found:
         """Find a device by its whole UUID anywhere, or by the start of it on its node."""
@@ -216,7 +216,7 @@ class DeviceHistory:
             rows = [row for id_ in self._on_node.get(node, ()) for row in self.of(id_)]
             rows = [row for row in rows if row.node == node and row.mig_parent is None]
             for row in sorted(rows, key=lambda one: (one.ts_us, one.device_id)):
-                for key in _keys(row):
+                for key in names_of(row):
                     names.setdefault(key, []).append(row)
         return names
 
@@ -239,7 +239,8 @@ def _when(row: Sighting) -> int:
     return row.ts_us
 
 
-def _keys(row: Sighting) -> Iterator[_Key]:
+def names_of(row: Sighting) -> Iterator[tuple[str, int | str]]:
+    """Yield the names that only its node gives a board: by kind, as they are compared."""
     if row.index is not None:
         yield "index", row.index
     if row.minor is not None:

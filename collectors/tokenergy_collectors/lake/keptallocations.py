@@ -1,27 +1,36 @@
 """Allocations as they were worked out before, kept in the lake's cache.
 
-In: a lake, and the function that works its allocations out. Out: their rows.
+In: a lake, and the functions that work its allocations out. Out: their rows.
 
 To work them out takes the rows of all jobs and devices of all time. `cache/allocations/KEY.parquet`
-has the result; KEY is a digest of the names of the raw files, which are never rewritten, and of the
-code. The folder may be removed at any time; a lake that cannot be written has none.
+has the result, and `KEY.json` what the next one depends on (`allocationsources`). KEY is a digest
+of the names of the raw files, which are never rewritten, and of the code. After files were added,
+only the jobs that they change are worked out again (`allocationchanges`), and take the place of
+their rows in the latest result. The folder may be removed at any time; a lake that cannot be
+written has none.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.allocationchanges import changes
+from tokenergy_collectors.lake.allocationsources import Days, Sources, days_of, read_sources
 from tokenergy_collectors.lake.contract import JOBS, Column, Table
-from tokenergy_collectors.lake.folders import days
+from tokenergy_collectors.lake.identity import Identity
+from tokenergy_collectors.lake.modes import make_file
 from tokenergy_collectors.lake.paths import SUFFIX
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.writing import write_parquet
@@ -52,30 +61,94 @@ _MANY = 1_000
 _KEPT_S = 86_400.0
 """A file is kept so long after another one took its place."""
 
+_LATEST = 3
+"""Of so many results is kept what they were worked out from."""
+
+_TRIES = 3
+"""How often files may come while rows are worked out, before all are worked out."""
+
 _SOURCES = (
+    "allocationchanges.py",
+    "allocationlinks.py",
     "allocations.py",
+    "allocationsources.py",
     "corrections.py",
     "devicehistory.py",
     "devicenames.py",
+    "identity.py",
     "jobkey.py",
     "keptallocations.py",
     "nodenames.py",
+    "seendevices.py",
 )
 """The code that the rows depend on."""
 
+_TEXTS = ("device_id", "job_id", "mig_id")
+"""What rows are sorted by, besides their start, which comes after the device."""
+
+Spans = Callable[[Identity, Sequence[Mapping[str, Any]]], "pa.Table"]
+"""Works out the allocations of some jobs from all their records."""
+
+_KEY = b"tokenergy.allocations"
+"""Key in the metadata of rows that are kept: KEY of their file."""
+
+
+def key_of(rows: pa.Table) -> str | None:
+    """Return what identifies allocations, whoever has worked them out; None if nothing does."""
+    key: bytes | None = (rows.schema.metadata or {}).get(_KEY)
+    return None if key is None else key.decode()
+
+
+def key_now(lake: Lake) -> str:
+    """Return what `key_of` the allocations of a lake is now, if they are kept."""
+    return _path(lake, days_of(lake)).stem
+
 
 def kept(
-    lake: Lake, work_out: Callable[[Lake], pa.Table], columns: Sequence[str] | None = None
+    lake: Lake,
+    work_out: Callable[[Lake], pa.Table],
+    spans: Spans,
+    columns: Sequence[str] | None = None,
 ) -> pa.Table:
     """Return the allocations of a lake: those that are kept if they are of the same raw files.
 
     Args:
         lake: the lake.
         work_out: returns its allocations; columns and order as in `ALLOCATION`.
+        spans: returns those of some of its jobs.
         columns: only these columns.
     """
     names = [*(columns or ALLOCATION.column_names)]
-    path = _path(lake)
+    days = days_of(lake)
+    path = _path(lake, days)
+    if (found := _read(path, names)) is not None:
+        return _with_key(found, path)
+    for _ in range(_TRIES):
+        updated = _updated(lake, path, days, spans)
+        if updated is None:
+            break
+        now = days_of(lake)
+        if now == days:  # files may have come meanwhile, or gone to quarantine
+            if _keep_rows(path, updated[0]):
+                _keep_sources(path, updated[1])
+            return _with_key(updated[0].select(names), path)
+        days, path = now, _path(lake, now)
+    rows = work_out(lake)
+    if len(rows) < _MANY or days_of(lake) != days:
+        return rows.select(names)
+    if _keep_rows(path, rows):
+        sources = read_sources(lake, days)
+        if days_of(lake) == days:
+            _keep_sources(path, sources)
+    return _with_key(rows.select(names), path)
+
+
+def _with_key(rows: pa.Table, path: Path) -> pa.Table:
+    return rows.replace_schema_metadata({_KEY: path.stem.encode()})
+
+
+def _read(path: Path, names: Sequence[str]) -> pa.Table | None:
+    """Return columns of a kept file; None if it is not there. A damaged one is removed."""
     try:
         return read_columns(path, ALLOCATION, names)
     except (FileNotFoundError, NotADirectoryError, UserError):
@@ -83,22 +156,100 @@ def kept(
     except BrokenFileError:
         with suppress(OSError):
             path.unlink(missing_ok=True)
-    rows = work_out(lake)
-    # Files may have come meanwhile, or gone to quarantine.
-    if len(rows) >= _MANY and _path(lake) == path:
-        with suppress(UserError, OSError):
-            write_parquet(rows, path, ALLOCATION)
-            _remove_older(path)
-    return rows.select(names)
+    return None
 
 
-def _path(lake: Lake) -> Path:
-    files = [[(day.name, day.digest) for day in days(lake.root, name)] for name in _TABLES]
+def _updated(lake: Lake, path: Path, days: Days, spans: Spans) -> tuple[pa.Table, Sources] | None:
+    """Return the allocations of a lake and what they follow from, from those kept last.
+
+    None if none are kept, or all have to be worked out again.
+    """
+    for before, rows_of in _latest(path):
+        found = changes(lake, before, days)
+        if found is None:
+            return None
+        rows = _read(rows_of, ALLOCATION.column_names)
+        if rows is not None:
+            return _replaced(rows, found.jobs, spans(found.identity, found.rows)), found.sources
+    return None
+
+
+def _replaced(rows: pa.Table, jobs: frozenset[str], fresh: pa.Table) -> pa.Table:
+    """Return rows with those of some jobs replaced, in the order of all."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not jobs:
+        return rows
+    others = pc.invert(pc.is_in(rows["job_id"], value_set=pa.array(sorted(jobs), pa.string())))
+    whole = pa.concat_tables([rows.filter(others), fresh])
+    # The last key of `lexsort` is the first one of the order; rows that are equal stay in order.
+    keys = [whole["start_us"].to_numpy()] + [_ranks(whole[name]) for name in _TEXTS]
+    order = np.lexsort((keys[3], keys[2], keys[0], keys[1]))
+    return whole.take(order).combine_chunks()
+
+
+def _ranks(texts: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return numbers in the order of texts; a NULL, as the board itself has, is the empty text."""
+    import pyarrow.compute as pc
+
+    found = texts.fill_null("").combine_chunks().dictionary_encode()
+    ranks = np.empty(len(found.dictionary), np.int64)
+    # Texts of UTF-8 have the same order in Arrow and in Python.
+    ranks[pc.sort_indices(found.dictionary).to_numpy()] = np.arange(len(ranks))
+    places: np.ndarray[tuple[int], np.dtype[np.int64]] = ranks[found.indices.to_numpy()]
+    return places
+
+
+def _latest(path: Path) -> Iterator[tuple[Sources, Path]]:
+    """Yield what the latest results were worked out from, with the files of their rows."""
+    for noted in _by_age(path, ".json")[:_LATEST]:
+        rows = noted.with_suffix(SUFFIX)
+        if rows.exists():
+            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                version, _, text = noted.read_text("utf-8").partition("\n")
+                if version == _version():
+                    yield Sources.parse(text), rows
+
+
+def _by_age(path: Path, suffix: str) -> list[Path]:
+    """Return the files beside one with a suffix, the youngest first."""
+    found = []
+    with suppress(OSError):
+        for one in path.parent.glob(f"[!.]*{suffix}"):
+            with suppress(FileNotFoundError):
+                found.append((one.stat().st_mtime_ns, one))
+    return [one for _, one in sorted(found, reverse=True)]
+
+
+def _keep_rows(path: Path, rows: pa.Table) -> bool:
+    """Keep rows; return whether that was possible."""
+    with suppress(UserError, OSError):
+        write_parquet(rows, path, ALLOCATION)
+        _remove_older(path)
+        return True
+    return False
+
+
+def _keep_sources(path: Path, sources: Sources) -> None:
+    """Keep what the rows in a file were worked out from."""
+    noted = path.with_suffix(".json")
+    aside = noted.with_name(f".{noted.name}.{os.getpid()}.tmp")
+    with suppress(OSError):
+        try:
+            make_file(aside)
+            aside.write_text(f"{_version()}\n{sources.text()}", "utf-8")
+            aside.replace(noted)
+        finally:
+            aside.unlink(missing_ok=True)
+        for older in _by_age(path, ".json")[_LATEST:]:
+            older.unlink(missing_ok=True)
+
+
+def _path(lake: Lake, days: Days) -> Path:
+    files = [[(day.name, day.digest) for day in of_table] for of_table in days.values()]
     key = hashlib.sha256(json.dumps([_version(), files]).encode()).hexdigest()[:32]
     return lake.root / FOLDER / f"{key}{SUFFIX}"
-
-
-_TABLES = ("jobs", "device")
 
 
 @cache
@@ -113,6 +264,6 @@ def _version() -> str:
 
 def _remove_older(path: Path) -> None:
     """Remove what was kept before; not what another process may just be reading."""
-    for older in path.parent.glob(f"*{SUFFIX}"):
+    for older in _by_age(path, SUFFIX):
         if older != path and older.stat().st_mtime < time.time() - _KEPT_S:
             older.unlink(missing_ok=True)

@@ -233,9 +233,15 @@ class Lake:
             most: how many past days are packed into one file now (see `packedbooks`), if they are
                 not yet.
         """
+        return [*map(Path, self.whole_places(table, most))]
+
+    def whole_places(self, table: str, most: int) -> list[str]:
+        """Return the paths of `whole_files` as texts: to make those of a year as paths is slow."""
         spec = TABLES[table]
+        if table not in BOOKS:
+            return [*map(str, self.files(table))]
         if table not in packedbooks.TABLES:
-            return self.files(table)
+            return self.books.places(table)
 
         def whole(some: Sequence[Path]) -> pa.Table:
             import pyarrow as pa

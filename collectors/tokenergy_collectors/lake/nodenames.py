@@ -118,6 +118,11 @@ class NodeNamesOverTime:
         return names
 
 
+def short_name(name: str) -> str:
+    """Return the short form of a name: names of one node have the same."""
+    return _labels(name)[0]
+
+
 @cache
 def _labels(name: str) -> _Labels:
     labels = tuple(name.lower().rstrip(".").split("."))

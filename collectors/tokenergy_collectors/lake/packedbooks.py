@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -24,7 +25,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US, Table
 from tokenergy_collectors.lake.contract import TABLES as CONTRACT
 from tokenergy_collectors.lake.paths import SUFFIX, partition
-from tokenergy_collectors.lake.published import BOOKS, path_of
+from tokenergy_collectors.lake.published import BOOKS, place_of
 from tokenergy_collectors.lake.published import FOLDER as BOOKS_FOLDER
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.writing import write_parquet
@@ -50,8 +51,8 @@ Read = Callable[[Sequence[Path]], "pa.Table"]
 
 def packed(
     root: Path, table: Table, tags: Mapping[int, str], read: Read, most: int | None
-) -> list[Path]:
-    """Return the files that hold the rows of a table, in their order.
+) -> list[str]:
+    """Return the files that hold the rows of a table, in their order; as texts.
 
     Args:
         root: the lake.
@@ -61,11 +62,11 @@ def packed(
         most: how many days are packed now, if they are not yet; all if None. Other days are read
             as they are.
     """
-    # Paths are made of few hours: to make those of a year takes longer than all else.
+    # To make the paths of a year as `Path` takes longer than all else.
     by_day = itertools.groupby(sorted(tags), lambda hour_us: hour_us // _DAY_US)
     days = [(day * _DAY_US, [*of_day]) for day, of_day in by_day]
-    contract = repr(table)
-    found: list[Path] = []
+    keys = _Keys(table)
+    found: list[str] = []
     left = len(days) if most is None else most
     for place, (day_us, of_day) in enumerate(days):
         files = partial(_files, root, table.name, tags, of_day)
@@ -74,29 +75,29 @@ def packed(
             found += files()
             continue
         date = partition(day_us).partition("/")[0]
-        key = _key(contract, table.name, day_us, {hour: tags[hour] for hour in of_day})
-        path = Path(f"{root}/{FOLDER}/{table.name}/{date}/{key}{SUFFIX}")
-        if path.exists():
+        key = keys.of(day_us, of_day, tags)
+        path = f"{root}/{FOLDER}/{table.name}/{date}/{key}{SUFFIX}"
+        if os.path.exists(path):  # noqa: PTH110 - makes no path
             found.append(path)
         elif left == 0:
             found += files()
         else:
             left -= 1
-            found += _pack(path, table, files(), read)
+            found += _pack(Path(path), table, files(), read)
     return found
 
 
-def _files(root: Path, table: str, tags: Mapping[int, str], hours: Iterable[int]) -> list[Path]:
-    return [path_of(root, table, hour_us, tags[hour_us]) for hour_us in hours]
+def _files(root: Path, table: str, tags: Mapping[int, str], hours: Iterable[int]) -> list[str]:
+    return [place_of(root, table, hour_us, tags[hour_us]) for hour_us in hours]
 
 
-def _pack(path: Path, table: Table, files: list[Path], read: Read) -> list[Path]:
+def _pack(path: Path, table: Table, files: list[str], read: Read) -> list[str]:
     try:
-        write_parquet(read(files), path, table)
+        write_parquet(read([*map(Path, files)]), path, table)
         _remove_older(path)
     except (UserError, OSError):
         return files
-    return [path]
+    return [str(path)]
 
 
 def _remove_older(path: Path) -> None:
@@ -107,12 +108,33 @@ def _remove_older(path: Path) -> None:
             older.unlink(missing_ok=True)
 
 
-def _key(contract: str, table: str, day_us: int, tags: Mapping[int, str]) -> str:
-    names = [
-        f"hour={(hour_us - day_us) // HOUR_US:02d}/{table}{tag and '-'}{tag}{SUFFIX}"
-        for hour_us, tag in tags.items()
-    ]
-    return hashlib.sha256(json.dumps([contract, names]).encode()).hexdigest()[:32]
+class _Keys:
+    """Makes the keys of a table's days: digests of `[CONTRACT, [NAME, ...]]` in JSON.
+
+    Args:
+        table: the table.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._name = table.name
+        self._begun = hashlib.sha256(f"[{json.dumps(repr(table))}, [".encode())
+
+    def of(self, day_us: int, hours: Iterable[int], tags: Mapping[int, str]) -> str:
+        """Return the key of a day.
+
+        Args:
+            day_us: its start.
+            hours: that have files, ascending.
+            tags: of all hours.
+        """
+        # Names of tables and tags need no escapes, and a year has thousands of days of tables.
+        names = ", ".join(
+            f'"hour={(hour_us - day_us) // HOUR_US:02d}/{self._name}{tag and "-"}{tag}{SUFFIX}"'
+            for hour_us, tag in ((hour_us, tags[hour_us]) for hour_us in hours)
+        )
+        digest = self._begun.copy()
+        digest.update(f"{names}]]".encode())
+        return digest.hexdigest()[:32]
 
 
 def is_packed(root: Path, path: Path) -> bool:

@@ -11,8 +11,10 @@ lake in an object store need not open it; files of earlier versions do not say i
 
 from __future__ import annotations
 
+import os
 import re
 import urllib.parse
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -95,12 +97,18 @@ def table_of(path: Path) -> str:
 
 def misplaced(root: Path, table: str) -> list[Path]:
     """Return the files of a table, sorted, in folders of no day of the years 2000 to 2099."""
-    folders = (f for f in (root / table).glob("date=*") if not _is_day(f.name))
+    odd: list[str] = []
+    # As names: a year has 365 folders of each table, and none of them is one.
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root / table) as entries:
+        names = (entry.name for entry in entries)
+        odd += (name for name in names if name.startswith("date=") and not _is_day(name))
+    folders = (root / table / name for name in odd)
     return sorted(path for folder in folders for path in folder.glob(f"hour=*/[!.]*{SUFFIX}"))
 
 
+@lru_cache(1 << 12)
 def _is_day(name: str) -> bool:
-    hour_us = hour_of_folder(Path(name) / "hour=00")
+    hour_us = _hour_of(f"{name}/hour=00")
     return hour_us is not None and is_instant(hour_us)
 
 

@@ -161,9 +161,15 @@ def by_date(hours: Mapping[int, T]) -> dict[str, dict[str, T]]:
     """Return values by date and hour, as the list has them, of values by start of the hour."""
     dates: dict[str, dict[str, T]] = {}
     for hour_us, value in sorted(hours.items()):
-        date, _, hour = partition(hour_us).partition("/")
-        dates.setdefault(date.removeprefix("date="), {})[hour.removeprefix("hour=")] = value
+        date, hour = _date_and_hour(hour_us)
+        dates.setdefault(date, {})[hour] = value
     return dates
+
+
+@lru_cache(1 << 16)
+def _date_and_hour(hour_us: int) -> tuple[str, str]:
+    date, _, hour = partition(hour_us).partition("/")
+    return date.removeprefix("date="), hour.removeprefix("hour=")
 
 
 @lru_cache(1 << 12)

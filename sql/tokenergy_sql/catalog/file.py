@@ -36,6 +36,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.arrays import digest_of
 from tokenergy_collectors.lake.contract import TABLES, Table
+from tokenergy_collectors.lake.keptallocations import key_now, key_of
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.published import BOOKS, list_path
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
@@ -57,8 +58,8 @@ _STORAGE = "v1.0.0"
 _DAYS_AT_ONCE = 7
 """Days of a table that are packed into one file at a time: see `lake.packed`."""
 
-Books = Mapping[str, Sequence[Path]]
-"""The files of each table of the books."""
+Books = Mapping[str, Sequence[str]]
+"""The paths of the files of each table of the books."""
 
 _BY_PATTERN = tuple(table for name, table in TABLES.items() if name not in BOOKS)
 """Tables whose files the views find by a pattern."""
@@ -83,9 +84,20 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
     path = lake.root / NAME
     if why := unusable(lake):
         raise UserError(f"{path}: {why}")
-    held = allocations(lake) if held is None else held
     with lake.books.held():
-        return _write(lake, path, held)
+        quarantined = quarantined_table(lake)
+        books = {name: lake.whole_places(name, _DAYS_AT_ONCE) for name in BOOKS}
+        # Allocations that are kept need not be read to see that they are the same.
+        if held is None and _is_made(lake, _of_what(lake, books, key_now(lake), quarantined)):
+            return path
+        if held is None:
+            held = allocations(lake)
+            quarantined = quarantined_table(lake)  # what could not be read is there now
+        of_what = _of_what(lake, books, key_of(held) or digest_of(held), quarantined)
+        if not _is_made(lake, of_what):
+            _write(lake, path, books, held, quarantined)
+            _write_note(lake, _noted(path, of_what))
+    return path
 
 
 def catch_up(lake: Lake) -> None:
@@ -103,16 +115,15 @@ def catch_up(lake: Lake) -> None:
         write_catalog(lake)
 
 
-def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
+def _is_made(lake: Lake, of_what: str) -> bool:
+    """Return whether the catalog of a lake is there and was made of that."""
+    noted = _noted(lake.root / NAME, of_what)
+    return noted == _read_note(lake) and all(_has_empty(lake.root, table) for table in _BY_PATTERN)
+
+
+def _write(lake: Lake, path: Path, books: Books, held: pa.Table, quarantined: pa.Table) -> None:
     import duckdb
 
-    quarantined = quarantined_table(lake)
-    books = {name: lake.whole_files(name, _DAYS_AT_ONCE) for name in BOOKS}
-    of_what = _of_what(lake, books, held, quarantined)
-    if _noted(path, of_what) == _read_note(lake) and all(
-        _has_empty(lake.root, table) for table in _BY_PATTERN
-    ):
-        return path
     try:
         for table in _BY_PATTERN:
             _write_empty(lake.root, table)
@@ -136,10 +147,8 @@ def _write(lake: Lake, path: Path, held: pa.Table) -> Path:
                 # A write-ahead log left by a writer of the former file does not belong to this one.
                 path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
                 aside.replace(path)
-        _write_note(lake, _noted(path, of_what))
     except (OSError, duckdb.IOException) as error:
         raise UserError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
-    return path
 
 
 def unusable(lake: Lake) -> str | None:
@@ -152,15 +161,15 @@ def unusable(lake: Lake) -> str | None:
     )
 
 
-def _of_what(lake: Lake, books: Books, held: pa.Table, quarantined: pa.Table) -> str:
-    """Return a digest of all that a catalog depends on."""
+def _of_what(lake: Lake, books: Books, held: str, quarantined: pa.Table) -> str:
+    """Return a digest of all that a catalog depends on; `held` says which allocations."""
     import duckdb
 
     names = (*views.BASIC, *views.ADHOC)
     parts = [
         str(lake.root.resolve()), duckdb.__version__, repr(TABLES), repr(views.PYTHON_TABLES),
-        *map(str, itertools.chain.from_iterable(books.values())),
-        *(repr(views.definition(name)) for name in names), digest_of(held), digest_of(quarantined),
+        *itertools.chain.from_iterable(books.values()),
+        *(repr(views.definition(name)) for name in names), held, digest_of(quarantined),
     ]  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -197,25 +206,27 @@ def _fill(
     """Create the tables, views and macros, with comments."""
     root = str(lake.root.resolve())
     for name, table in TABLES.items():
-        if name in BOOKS:
-            text = _select_book(lake, table, books[name])
-        else:
-            text = select_pattern(root, table)
+        # Each view that reads one of the books would look at all its files, 8,760 a year.
+        text = select_listed(table, []) if name in BOOKS else select_pattern(root, table)
         con.execute(f"CREATE VIEW {quoted(name)} AS {text}")
     for name, rows in (("allocation", held), ("quarantined", quarantined)):
         con.register("incoming", rows)
         con.execute(f"CREATE TABLE {name} AS FROM incoming")
         con.unregister("incoming")
     views.define(con, (*views.BASIC, *views.ADHOC))
+    comments = [*_comments(con)]
+    for name in BOOKS:
+        text = _select_book(lake, TABLES[name], books[name])
+        con.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {text}")
     # As one script: starting a statement takes longer than what these do.
-    con.execute(";\n".join(_comments(con)))
+    con.execute(";\n".join(comments))
 
 
-def _select_book(lake: Lake, table: Table, files: Sequence[Path]) -> str:
+def _select_book(lake: Lake, table: Table, files: Sequence[str]) -> str:
     """Return a SELECT over the published files of a table."""
     # As text, of which only the lake's own path may have wildcards: a year has 8,760 files.
     base, begin = pattern(lake.root.resolve()), len(str(lake.root))
-    return select_listed(table, [base + str(path)[begin:] for path in files])
+    return select_listed(table, [base + path[begin:] for path in files])
 
 
 def select_pattern(root: str, table: Table) -> str:

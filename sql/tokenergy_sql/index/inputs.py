@@ -24,6 +24,7 @@ import numpy as np
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import present, stat_of
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_sql.index.devicerows import read_devices
 from tokenergy_sql.index.sitehistory import SiteHistory, site_digest
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ _BESIDE_US = 1_000_000
 
 _NEVER_US = 2**63 - 1
 """End of an allocation that goes on."""
+
+_NO_TOKENS = "none"
+"""The workload of a job without tokens: see `models/job_facts.sql`."""
 
 _OF_ALLOCATIONS = ("job_id", "node", "device_id", "share_ppm", "mig_id", "share_estimated")
 """What an hour's models see of an allocation, besides its edges."""
@@ -77,13 +81,13 @@ class InputReader:
         history: the declared constants of each hour.
         usage: token usage of all hours.
         held: `allocations(lake)`.
-        workloads: the workload of each job, by job_id.
+        workloads: the workload of each job that has tokens, by job_id.
         version: of models and contract.
         digests: of files of segments.
 
     Attributes:
         lake, history, held, digests: as given.
-        devices: rows of `device`.
+        devices: rows of `device` that say something new; see `devicerows`.
     """
 
     def __init__(
@@ -101,7 +105,7 @@ class InputReader:
         self.held = held
         self._start_us = held["start_us"].to_numpy()
         self._end_us = held["end_us"].fill_null(_NEVER_US).to_numpy()
-        self.devices = lake.read("device").to_pylist()
+        self.devices = read_devices(lake)
         self._seen_us = sorted(row["ts_us"] for row in self.devices)
         self._device_digests: dict[int, str] = {}
         self._usage = usage
@@ -129,7 +133,10 @@ class InputReader:
                 [*self._names("tokens", near), *_sorted(usage), *_sorted(self._read(hour_us, jobs))]
             ),
             "jobs": _digest(
-                [*_sorted(held), *sorted((job, self._workloads.get(job, "")) for job in jobs)]
+                [
+                    *_sorted(held),
+                    *sorted((job, self._workloads.get(job, _NO_TOKENS)) for job in jobs),
+                ]
             ),
             "devices": self._devices(hour_us),
             "site": site_digest(self.history.at(hour_us), self.history.site.calibration),

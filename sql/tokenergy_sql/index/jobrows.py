@@ -93,7 +93,7 @@ class JobRows:
         self._lake, self._con = lake, con
         before = _read(lake)
         now = _Known(f"{of_all} {_of_boards(con)}", hours=_hours(lake))
-        files = _files(lake)
+        self._there = files = _files(lake)
         usable = before.of_all == now.of_all and {
             hour: tag for hour, (tag, *_) in before.files.items()
         } == {hour: tag for hour, (tag, *_) in files.items()}
@@ -117,7 +117,8 @@ class JobRows:
         for hour_us, places in sorted(by_file.items()):
             of_file = rows.take(pa.array(places, pa.int64()))
             record.write(JOB_INDEX.name, self._file(hour_us, of_file, touched), hour_us)
-        self._now.files = _files(self._lake)
+        others = {hour: one for hour, one in self._there.items() if int(hour) not in by_file}
+        self._now.files = _files(self._lake, others)
         return len(self._now.jobs)
 
     def remember(self) -> None:
@@ -234,10 +235,14 @@ def _of_boards(con: duckdb.DuckDBPyConnection) -> str:
     return str(found)
 
 
-def _files(lake: Lake) -> dict[str, list[Any]]:
+def _files(lake: Lake, seen: Mapping[str, list[Any]] | None = None) -> dict[str, list[Any]]:
+    """Return `_Known.files`; those that were just looked at (`seen`) are not looked at again."""
     found: dict[str, list[Any]] = {}
     copy = url_of(lake.root) is not None
     for hour_us, tag in sorted(lake.books.current().tags.get(JOB_INDEX.name, {}).items()):
+        if seen and seen.get(str(hour_us), [""])[0] == tag:
+            found[str(hour_us)] = seen[str(hour_us)]
+            continue
         if copy:  # files come when they are read, and are compared with their names then
             found[str(hour_us)] = [tag, 0, 0]
             continue

@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import url_of
 from tokenergy_collectors.lake.allocations import allocations
+from tokenergy_collectors.lake.contract import DEVICE
 from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.version import write_format
+from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.catalog.file import unusable, write_catalog
 from tokenergy_sql.catalog.reading import heal
 from tokenergy_sql.index import modelrun, sitehistory
 from tokenergy_sql.index.calibration import create_calibration
 from tokenergy_sql.index.causes import TABLES_KEY, all_hours, causes_of, tables_of
-from tokenergy_sql.index.hour import DERIVED_HERE, derive_hour
+from tokenergy_sql.index.hour import derive_hour
 from tokenergy_sql.index.inputs import FileDigests, InputReader, Inputs, whole_digest
 from tokenergy_sql.index.jobrows import JobRows
 from tokenergy_sql.index.mending import lost_line, lost_nodes, mending, set_aside_damaged
@@ -227,7 +230,12 @@ def _reader(
     held: pa.Table,
     file_digests: dict[str, list[Any]],
 ) -> InputReader:
-    with modelrun.connect(lake, held, DERIVED_HERE) as con:
+    # What a job is for follows from its tokens alone: neither the allocations of all time nor the
+    # devices are needed.
+    with open_memory() as con:
+        views.define(con, views.UNITS)
+        con.register("allocation", held.slice(0, 0))
+        con.register("device_now", DEVICE.schema().empty_table())
         store_rows(con, "job_usage", usage.by_job)
         facts = run_model(con, "job_facts")
     jobs, kinds = facts["job_id"].to_pylist(), facts["workload"].to_pylist()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.catalog.reading import heal
+from tokenergy_sql.index.devicerows import read_devices
 from tokenergy_sql.index.groups import groups_of
 from tokenergy_sql.index.hour import prepared
 from tokenergy_sql.index.inputs import FileDigests
@@ -71,6 +72,6 @@ def _tasks(lake: Lake, site: Site, hour_us: int, shard: Shard) -> list[Task]:
     groups = groups_of(lake, hour_us)[shard["number"] :: shard["of"]]
     if not groups:
         return []
-    held, devices = allocations(lake), lake.read("device").to_pylist()
+    held, devices = allocations(lake), read_devices(lake)
     with prepared(lake, hour_us, held, devices, site.calibration) as con:
         return [*tasks_of(con, lake, hour_us, groups, FileDigests(lake.root, {}))]

@@ -20,7 +20,7 @@ def builder(tmp_path, monkeypatch):
 
 
 def kept(lake):
-    return sorted((lake.root / keptallocations.FOLDER).glob("*"))
+    return sorted((lake.root / keptallocations.FOLDER).glob("*.parquet"))
 
 
 def again(lake):

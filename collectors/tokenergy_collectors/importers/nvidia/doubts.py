@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tokenergy_collectors.lake.allocations import sightings
 from tokenergy_collectors.lake.contract import HOUR_US, POWER
 from tokenergy_collectors.lake.devicenames import uuid_key
+from tokenergy_collectors.lake.identity import sightings
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.leftout import LeftOut
-from tokenergy_collectors.lake.allocations import Identity, first_starts
 from tokenergy_collectors.lake.corrections import Records, allocation_key
 from tokenergy_collectors.lake.devicehistory import DeviceHistory, Sighting
+from tokenergy_collectors.lake.identity import Identity, first_starts
 from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_collectors.sources.jobs import remarks
 from tokenergy_collectors.sources.jobs.jobsfile import read_jobs

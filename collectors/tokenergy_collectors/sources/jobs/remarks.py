@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tokenergy_collectors.lake.allocations import Identity
 from tokenergy_collectors.lake.corrections import allocation_key
 from tokenergy_collectors.lake.devicehistory import Remark
+from tokenergy_collectors.lake.identity import Identity
 from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_collectors.lake.nodenames import NodeNames
 

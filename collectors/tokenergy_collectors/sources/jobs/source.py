@@ -14,8 +14,8 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.finding import Finding
 from tokenergy_collectors.base.leftout import LeftOut
 from tokenergy_collectors.base.problems import Problems
-from tokenergy_collectors.lake.allocations import sightings
 from tokenergy_collectors.lake.contract import JOBS
+from tokenergy_collectors.lake.identity import sightings
 from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.declared import DeclaredJobs

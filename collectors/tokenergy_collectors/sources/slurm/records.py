@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tokenergy_collectors.lake.allocations import sightings
 from tokenergy_collectors.lake.contract import JOBS
 from tokenergy_collectors.lake.devicehistory import Sighting
+from tokenergy_collectors.lake.identity import sightings
 from tokenergy_collectors.lake.jobkey import job_key
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.declared import DeclaredJobs
