@@ -3,8 +3,8 @@
 -- In: ledger, power, device, removed_hour. Out: the devices and hours in which they are narrower.
 --
 -- Sparse are two neighbouring readings more than 1.5 s apart: a sensor saw a second of it. The
--- upper bound of a row holds its limit for that time, and the lower bound nothing of it. Rows of
--- jobs that share a board are added up over a slot of 30 s. Rows of which a part is not covered are
+-- upper bound of a row holds the limit for that time; the lower bound of a row without other time is
+-- 0. Rows of jobs that share a board are added up over a slot of 30 s. Rows of which a part is not covered are
 -- left out, and so are those of which readings were removed after they were booked: nothing says
 -- how far apart those were.
 WITH
@@ -63,10 +63,7 @@ passed AS (
     FROM pair
 ),
 told AS (
-    SELECT
-        device_id,
-        min(limit_mw)::HUGEINT AS limit_mw,
-        max(greatest(limit_mw, limit_max_mw))::HUGEINT * 3 // 2 AS most_mw
+    SELECT device_id, min(limit_mw)::HUGEINT AS limit_mw
     FROM device
     GROUP BY device_id
 ),
@@ -89,7 +86,7 @@ SELECT
 FROM judged AS j
 LEFT JOIN told AS t ON t.device_id = j.device_id
 WHERE
-    low_nj > coalesce(most_mw, 4000000) * (length_us - sparse_us)
+    (low_nj > 0 AND sparse_us = length_us)
     OR high_nj < coalesce(limit_mw, 1500000) * sparse_us
 GROUP BY ALL
 ORDER BY ALL
