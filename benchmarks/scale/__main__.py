@@ -21,6 +21,9 @@ from benchmarks import machine
 from benchmarks.scale.fleet import make_lake
 from benchmarks.scale.fromreadings import from_readings, show
 
+READ_HOURS = 2
+"""Hours that are taken from readings to checked books."""
+
 
 def measure(step: str, root: Path, runs: int = 1) -> dict[str, Any]:
     """Do a step in a process of its own."""
@@ -92,7 +95,7 @@ def main() -> int:
         checks = measure("check", largest)
     print(f"checks: {checks['seconds']:.1f} s, peak {checks['peak_mib']:.0f} MiB")
     with tempfile.TemporaryDirectory(prefix="bench-scale-") as name:
-        whole = from_readings(Path(name), options.devices, options.runs)
+        whole = from_readings(Path(name), options.devices, READ_HOURS, options.runs)
     show(whole)
     print(*[f"check {name} failed" for name in checks["breaches"]], sep="\n", end="")
     report = {

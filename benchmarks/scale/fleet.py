@@ -32,7 +32,7 @@ LIMIT_MW = 700_000
 _HELD_S = (1_800, 8_400)
 _FREE_S = (30, 600)
 _BUSY_MW = (350_000, 680_000)
-_IDLE_MW = 75_000
+IDLE_MW = 75_000
 _CYCLE_US, _STALL_US = 600 * S, 180 * S
 """In so much of every cycle a job holds its boards and does nothing."""
 
@@ -159,7 +159,7 @@ def segments(
 
 def level(jobs: list[Job], start: np.ndarray) -> np.ndarray:
     """Return the mean power of a board at some stamps, mW."""
-    power_mw = np.full(len(start), _IDLE_MW, np.float64)
+    power_mw = np.full(len(start), IDLE_MW, np.float64)
     for job in jobs:
         power_mw[(start >= job.start_us) & (start < job.end_us)] = job.power_mw
     return power_mw
@@ -179,7 +179,7 @@ def repeated(names: list[str], times: int) -> pa.Array:
 def states(node: int, ids: list[str], jobs: list[Job], hour_us: int, every_s: int) -> pa.Table:
     """Return one hour of a node's states; columns of `state`."""
     stamps = np.arange(hour_us + 300_000, hour_us + HOUR_US, every_s * S)
-    held = level(jobs, stamps) > _IDLE_MW
+    held = level(jobs, stamps) > IDLE_MW
     busy = held & (stamps % _CYCLE_US >= _STALL_US)
     count = len(ids) * len(stamps)
     columns = {name: pa.nulls(count, type_) for name, type_ in _types(STATE)}

@@ -77,7 +77,7 @@ def test_sql_and_polars_give_the_same_answers(lake: Lake) -> None:
 
 def test_readings_of_such_a_fleet_become_sound_books(tmp_path: Path) -> None:
     """Three nodes: on one nothing reads the counter, on one half a minute is missing."""
-    found = from_readings(tmp_path, 3 * fleet.GPUS_A_NODE, 1)
+    found = from_readings(tmp_path, 3 * fleet.GPUS_A_NODE, 1, 1)
     assert found["breaches"] == []
     assert found["readings"] == 24 * 36_000 - 8 * 300
     assert {*found["steps"]} == {"aggregate", "index", "check"}

@@ -187,15 +187,31 @@ doubtful AS (
             true
         )
 ),
+-- Times that are apart stay so: a board may be booked by samples for a moment at both its ends.
 wanted AS (
-    SELECT
-        d.device_id,
-        d.hour_us,
-        min(d.from_us) - any_value(m.limit_us) AS from_us,
-        max(d.to_us) + any_value(m.limit_us) AS to_us
-    FROM doubtful AS d
-    JOIN most AS m USING (device_id, hour_us)
-    GROUP BY ALL
+    SELECT device_id, hour_us, min(from_us) AS from_us, max(to_us) AS to_us
+    FROM (
+        SELECT *, count(*) FILTER (WHERE begins) OVER board AS part
+        FROM (
+            SELECT
+                *,
+                coalesce(from_us > max(to_us) OVER (
+                    PARTITION BY device_id, hour_us ORDER BY from_us, to_us
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                ), true) AS begins
+            FROM (
+                SELECT
+                    d.device_id,
+                    d.hour_us,
+                    d.from_us - m.limit_us AS from_us,
+                    d.to_us + m.limit_us AS to_us
+                FROM doubtful AS d
+                JOIN most AS m USING (device_id, hour_us)
+            )
+        )
+        WINDOW board AS (PARTITION BY device_id, hour_us ORDER BY from_us, to_us)
+    )
+    GROUP BY device_id, hour_us, part
 ),
 reading AS (
     SELECT

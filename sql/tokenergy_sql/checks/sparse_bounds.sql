@@ -4,9 +4,9 @@
 --
 -- Sparse are two neighbouring readings more than 1.5 s apart: a sensor saw a second of it. The
 -- upper bound of a row holds the limit for that time; the lower bound of a row without other time is
--- 0. Rows of jobs that share a board are added up over a slot of 30 s. Rows of which a part is not covered are
--- left out, and so are those of which readings were removed after they were booked: nothing says
--- how far apart those were.
+-- 0. Rows of jobs that share a board are added up over a slot of 30 s. Rows of which a part is not
+-- covered are left out, and so are those of which readings were removed after they were booked:
+-- nothing says how far apart those were.
 WITH
 left_out AS (
     SELECT hour_us, node FROM removed_hour
@@ -28,14 +28,38 @@ booked AS (
     GROUP BY device_id, start_us // (30 * us_per_second())
     HAVING sum(device_us) = max(end_us) - min(start_us)
 ),
--- Readings up to ten minutes away: power is known over no longer a time.
-looked AS (
+told AS (
     SELECT
         device_id,
-        min(start_us) - 600 * us_per_second() AS from_us,
-        max(end_us) + 600 * us_per_second() AS to_us
-    FROM booked
+        min(limit_mw)::HUGEINT AS limit_mw,
+        least(600 * us_per_second(), greatest(3 * max(update_us), 10 * us_per_second())) AS gap_us
+    FROM device
     GROUP BY device_id
+),
+-- Readings as far away as power is known over at most: the gap limit, or more.
+looked AS (
+    SELECT device_id, min(from_us) AS from_us, max(to_us) AS to_us
+    FROM (
+        SELECT *, count(*) FILTER (WHERE begins) OVER board AS part
+        FROM (
+            SELECT
+                *,
+                coalesce(from_us > max(to_us) OVER (
+                    PARTITION BY device_id ORDER BY from_us, to_us
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                ), true) AS begins
+            FROM (
+                SELECT
+                    b.device_id,
+                    b.start_us - coalesce(t.gap_us, 600 * us_per_second()) AS from_us,
+                    b.end_us + coalesce(t.gap_us, 600 * us_per_second()) AS to_us
+                FROM booked AS b
+                LEFT JOIN told AS t ON t.device_id = b.device_id
+            )
+        )
+        WINDOW board AS (PARTITION BY device_id ORDER BY from_us, to_us)
+    )
+    GROUP BY device_id, part
 ),
 reading AS (
     SELECT DISTINCT p.device_id, p.ts_us
@@ -61,11 +85,6 @@ passed AS (
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ), 0) AS before_us
     FROM pair
-),
-told AS (
-    SELECT device_id, min(limit_mw)::HUGEINT AS limit_mw
-    FROM device
-    GROUP BY device_id
 ),
 judged AS (
     SELECT
