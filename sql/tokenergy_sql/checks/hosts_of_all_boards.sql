@@ -1,7 +1,7 @@
 -- Hosts draw their declared power while a board is watched, and jobs and idle boards bear it.
 -- fail, hourly
--- In: odd_segment, board_span, node_hour, ledger, job_hour_index. Out: nodes and hours of which the energy differs,
--- and hours whose jobs and idle boards do not bear (GPU + hosts) x PUE.
+-- In: odd_segment, board_span, node_hour, ledger, job_hour_index. Out: nodes and hours of which the
+-- energy differs, and hours whose jobs and idle boards do not bear (GPU + hosts) x PUE.
 --
 -- The time of a node is the union of that of all its boards, whoever held them. Each site rounds
 -- once, and there are no more sites than boards.

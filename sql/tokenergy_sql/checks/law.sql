@@ -1,6 +1,7 @@
 -- The ledger adds up to the meter on every device and hour, to the nanojoule; no time is left out.
 -- fail, hourly, by device
--- In: ledger, power, board_reading, device, removed_hour. Out: the devices and hours in which it does not.
+-- In: ledger, power, board_reading, device, removed_hour. Out: the devices and hours in which it
+-- does not.
 --
 -- The meter is read again from the raw rows, by SQL that shares no code with the integration: the
 -- counter's difference (linear between readings, rounded down) over every stretch of time that the
@@ -166,7 +167,7 @@ beyond AS (
 doubtful AS (
     SELECT device_id, hour_us, a_us AS from_us, b_us AS to_us FROM run WHERE meter = 'samples'
     UNION ALL
-    SELECT m.device_id, m.hour_us, m.hour_us, m.hour_us + us_per_hour()
+    SELECT m.device_id, m.hour_us, m.hour_us AS from_us, m.hour_us + us_per_hour() AS to_us
     FROM most AS m
     LEFT JOIN board_reading AS r USING (device_id, hour_us)
     LEFT JOIN beyond AS e USING (device_id, hour_us)
@@ -188,6 +189,15 @@ doubtful AS (
         )
 ),
 -- Times that are apart stay so: a board may be booked by samples for a moment at both its ends.
+widened AS (
+    SELECT
+        d.device_id,
+        d.hour_us,
+        d.from_us - m.limit_us AS from_us,
+        d.to_us + m.limit_us AS to_us
+    FROM doubtful AS d
+    JOIN most AS m USING (device_id, hour_us)
+),
 wanted AS (
     SELECT device_id, hour_us, min(from_us) AS from_us, max(to_us) AS to_us
     FROM (
@@ -199,15 +209,7 @@ wanted AS (
                     PARTITION BY device_id, hour_us ORDER BY from_us, to_us
                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
                 ), true) AS begins
-            FROM (
-                SELECT
-                    d.device_id,
-                    d.hour_us,
-                    d.from_us - m.limit_us AS from_us,
-                    d.to_us + m.limit_us AS to_us
-                FROM doubtful AS d
-                JOIN most AS m USING (device_id, hour_us)
-            )
+            FROM widened
         )
         WINDOW board AS (PARTITION BY device_id, hour_us ORDER BY from_us, to_us)
     )

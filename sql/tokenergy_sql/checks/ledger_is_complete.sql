@@ -1,7 +1,7 @@
 -- A device's segments leave no time out, and every segment's time is booked exactly once.
 -- fail, hourly, by device
--- In: segment, odd_segment, odd_board, board_span, ledger. Out: the slots of 30 s of which it is not, holes
--- between segments, and ledger rows that do not begin and end with a segment.
+-- In: segment, odd_segment, odd_board, board_span, ledger. Out: the slots of 30 s of which it is
+-- not, holes between segments, and ledger rows that do not begin and end with a segment.
 --
 -- Between its last reading on one node and its first on the next, a device is on neither: no hole.
 -- Nor is time before its first or after its last reading, unless a job held it.

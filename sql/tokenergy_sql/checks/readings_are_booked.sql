@@ -1,16 +1,15 @@
 -- Every power reading lies in a segment of its device, and is counted there once.
 -- fail, hourly
--- In: power, segment, board_span, board_reading, device, most_power, removed_hour. Out: the devices and hours
--- in which it is not.
+-- In: power, segment, board_span, board_reading, device, most_power, removed_hour. Out: the devices
+-- and hours in which it is not.
 --
 -- Readings are counted again from the raw rows: row by row where not all of a board's readings lie
--- within its segments, or they are not as many as its segments have. A device's last reading on a node is the end of its
--- last segment there, not inside of it; a lone reading, as one on the edge of an hour, has no time
--- of its own.
--- What a board cannot have drawn is no reading (see `readings_are_plausible`).
--- Readings that no segment has are newer than the segments: run `tokenergy index`.
--- Where readings of an hour were removed after they were booked, there is nothing to count again;
--- whether others came after them, `readings_came_in_time` says.
+-- within its segments, or they are not as many as its segments have. A device's last reading on a
+-- node is the end of its last segment there, not inside of it; a lone reading, as one on the edge
+-- of an hour, has no time of its own. What a board cannot have drawn is no reading (see
+-- `readings_are_plausible`). Readings that no segment has are newer than the segments: run
+-- `tokenergy index`. Where readings of an hour were removed after they were booked, there is
+-- nothing to count again; whether others came after them, `readings_came_in_time` says.
 WITH
 sound AS (
     SELECT r.device_id, r.hour_us

@@ -1,6 +1,7 @@
 -- No board shows more power than it can draw; such readings are left out.
 -- warn, hourly
--- In: power, board_reading, most_power, checked_hour. Out: the devices and hours with readings that were left out.
+-- In: power, board_reading, most_power, checked_hour. Out: the devices and hours with readings that
+-- were left out.
 WITH
 doubtful AS (
     SELECT DISTINCT r.device_id

@@ -2,7 +2,8 @@
 -- fail, hourly, by device
 -- In: odd_segment. Out: the segments that overlap the next one, or have no length.
 --
--- Of all other boards sums show that each segment ends as the next one begins: see `board_span.sql`.
+-- Of all other boards sums show that each segment ends as the next one begins: see
+-- `board_span.sql`.
 SELECT
     device_id,
     strftime(make_timestamp(start_us), '%Y-%m-%dT%H:%M:%S.%fZ') AS "start",

@@ -3,9 +3,9 @@
 -- In: ledger, power, device, removed_hour. Out: the devices and hours in which they are narrower.
 --
 -- Sparse are two neighbouring readings more than 1.5 s apart: a sensor saw a second of it. The
--- upper bound of a row holds the limit for that time; the lower bound of a row without other time is
--- 0. Rows of jobs that share a board are added up over a slot of 30 s. Rows of which a part is not
--- covered are left out, and so are those of which readings were removed after they were booked:
+-- upper bound of a row holds the limit for that time; the lower bound of a row without other time
+-- is 0. Rows of jobs that share a board are added up over a slot of 30 s. Rows of which a part is
+-- not covered are left out, and so are those of which readings were removed after they were booked:
 -- nothing says how far apart those were.
 WITH
 left_out AS (

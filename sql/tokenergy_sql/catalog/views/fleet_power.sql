@@ -41,9 +41,7 @@ CREATE MACRO fleet_power(every, since := NULL, till := NULL) AS TABLE
             sum(energy_nj), sum(low_nj), sum(high_nj),
             sum(energy_nj) FILTER (WHERE job_id IS NOT NULL),
             sum(device_us), sum(covered_us)
-        FROM ledger_by_segment(
-            since := stamp_us(since) - 3600000000, till := stamp_us(till) + span_us(every)
-        )
+        FROM ledger_by_segment(since := since, till := stamp_us(till) + span_us(every))
         WHERE span_us(every) >= 1000 AND span_us(every) % 30000000 <> 0
         GROUP BY start_us, end_us
         UNION ALL

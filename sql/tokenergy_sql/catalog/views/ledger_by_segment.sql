@@ -1,10 +1,11 @@
 -- The ledger with a row for each segment: each run divided in the shape of its samples.
--- In: ledger, segment; since and till, instants between which rows begin (NULL: no limit); jobs, a
--- list of job_id (NULL: all rows, those without a job too). Out: one row a segment, account and job.
+-- In: ledger, segment; since and till, instants between which rows lie, wholly or in part (NULL: no
+-- limit); jobs, a list of job_id (NULL: all rows, those without a job too). Out: one row a segment,
+-- account and job.
 --
--- A row of the ledger adds up segments of up to 30 s. Here its energy and its bounds are spread over
--- them by the energy that the samples have in each (by time where they have none), and its times by
--- time, by the telescoping rule: the rows add up to the ledger.
+-- A row of the ledger adds up segments of up to 30 s. Here its energy and its bounds are spread
+-- over them by the energy that the samples have in each (by time where they have none), and its
+-- times by time, by the telescoping rule: the rows add up to the ledger.
 CREATE MACRO ledger_by_segment(since := NULL, till := NULL, jobs := NULL) AS TABLE
     WITH
     run AS MATERIALIZED (
@@ -69,4 +70,4 @@ CREATE MACRO ledger_by_segment(since := NULL, till := NULL, jobs := NULL) AS TAB
         )::BIGINT AS device_us,
         reasons
     FROM weighed
-    WHERE from_us >= coalesce(stamp_us(since), -9000000000000000)
+    WHERE to_us > coalesce(stamp_us(since), -9000000000000000)

@@ -1,8 +1,8 @@
 -- The boards of which sums leave something open: their segments are looked at one by one.
 -- In: board_span, ledger. Out: device_id.
 --
--- Their segments leave a hole or overlap; or they were on several nodes in an hour; or the time that
--- the ledger books, times a hash of its slot, is not that of the segments.
+-- Their segments leave a hole or overlap; or they were on several nodes in an hour; or the time
+-- that the ledger books, times a hash of its slot, is not that of the segments.
 SELECT device_id
 FROM board_span
 GROUP BY device_id, hour_us

@@ -1,12 +1,12 @@
 -- Where each job's energy went in one hour: full rate, low rate, prefill, no tokens, idle.
--- In: ledger, longest_segment, token_growth (of the hour and ten minutes around it), sums (job_hour_sums),
--- job_caps, job_facts, parameters. Out: the sums of job_efficiency, one row a job.
+-- In: ledger, longest_segment, token_growth (of the hour and ten minutes around it), sums
+-- (job_hour_sums), job_caps, job_facts, parameters. Out: the sums of job_efficiency, one row a job.
 --
 -- `job_efficiency.sql` has the ratios. The hour is divided into intervals of equal length, the
 -- shortest of a list that holds ten of the times between which the job's counters grow: then one
 -- growth more or less changes a rate by a tenth at most. Tokens are linear between readings,
--- rounded down; energy is that of whole ledger rows, which end at its edges (`job_cut.sql`): no row is ever divided, and the parts add up
--- to e_gpu_nj to the nanojoule.
+-- rounded down; energy is that of whole ledger rows, which end at its edges (`job_cut.sql`): no row
+-- is ever divided, and the parts add up to e_gpu_nj to the nanojoule.
 WITH
 -- 1. Tokens: growth between neighbouring readings -----------------------------------------------
 -- `counts` is true for the tokens of the index, false for computed prompts.

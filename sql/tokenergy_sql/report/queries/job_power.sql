@@ -1,6 +1,11 @@
 -- Energy of each job over time. In: ledger, ledger_hour, ledger_by_segment (for steps that would
 -- cut runs of 30 s), job_step. Out: one row a job and step. A row counts in the step in which it
 -- starts.
+WITH fine AS (
+    SELECT coalesce(list(job_id), []) AS job_ids
+    FROM job_step
+    WHERE step_us % (30 * us_per_second()) <> 0
+)
 SELECT
     job_id,
     start_us - start_us % step_us AS at_us,
@@ -15,11 +20,7 @@ FROM (
     WHERE s.step_us < us_per_hour() AND s.step_us % (30 * us_per_second()) = 0
     UNION ALL
     SELECT l.job_id, l.start_us, s.step_us, l.account, l.energy_nj, l.device_us
-    FROM ledger_by_segment(
-        jobs := coalesce(
-            (SELECT list(job_id) FROM job_step WHERE step_us % (30 * us_per_second()) <> 0), []
-        )
-    ) AS l
+    FROM ledger_by_segment(jobs := (SELECT job_ids FROM fine)) AS l
     JOIN job_step AS s USING (job_id)
     UNION ALL
     SELECT
