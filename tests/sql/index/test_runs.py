@@ -15,6 +15,7 @@ from tests.support.servers import Server, serve
 from tests.support.shardfleets import shard_fleet
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.published import BOOKS
+from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
@@ -27,6 +28,16 @@ from tokenergy_transforms.booking.hour import Hour
 
 SITE = Site(1_250_000, 900_000, {})
 SEEDS = (1, 2, 3)
+
+
+OFF = """
+SELECT max(abs(l.energy_nj - d.energy_nj)), count(*)
+FROM ledger AS l
+JOIN divided AS d
+    ON d.device_id = l.device_id AND d.node = l.node AND d.start_us = l.start_us
+    AND d.account = l.account AND d.job_id IS NOT DISTINCT FROM l.job_id
+WHERE l.method IN ('counter', 'samples') AND l.attribution = 'exclusive'
+"""
 
 
 def served(root: Path) -> Lake:
@@ -63,6 +74,23 @@ def breaches(lake: Lake) -> list[str]:
     return [found.name for found in run_checks(lake) if found.fatal and found.rows]
 
 
+def same_by_segment(made: Lake, single: Lake) -> None:
+    """`ledger_by_segment` divides runs into what single segments were booked, but for rounding."""
+    key = "device_id, node, start_us, account, job_id"
+    sums = f"SELECT {key.replace('start_us, ', '')}, sum(energy_nj), sum(low_nj), sum(high_nj), "
+    sums += "sum(device_us), sum(covered_us), count(*) FROM {} GROUP BY ALL ORDER BY ALL"
+    with catalog.connect(made, adhoc=True) as con:
+        divided = con.execute(sums.format("ledger_by_segment()")).fetchall()
+        rows = con.sql("FROM ledger_by_segment()").to_arrow_table()
+    with catalog.connect(single, adhoc=True) as con:
+        assert divided == con.execute(sums.format("ledger")).fetchall()
+        con.register("divided", rows)
+        off = con.execute(OFF).fetchone()
+    assert off is not None
+    assert off[0] <= 1
+    assert off[1] > 100
+
+
 @pytest.mark.parametrize("seed", [*SEEDS, None])
 def test_all_other_books_are_those_of_single_segments(
     seed: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -79,6 +107,7 @@ def test_all_other_books_are_those_of_single_segments(
     runs, rows = made.read("ledger"), single.read("ledger")
     assert len(runs) * 4 < len(rows) == sum(runs["segments"].to_pylist())
     assert breaches(made) == breaches(single)
+    same_by_segment(made, single)
     if seed is None:
         assert ask(made, "SELECT count(*) AS n FROM phase_block WHERE windows > 0")[0]["n"] > 10
         joint = "SELECT count(*) AS n FROM job_index WHERE e_joint_nj < e_gpu_nj"
