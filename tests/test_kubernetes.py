@@ -189,7 +189,7 @@ def test_replicas_are_halves_of_their_board_and_labelled_estimates(cluster: Clus
     for row in left + right + by_job["default/part"]:
         assert row["attribution"] == "shared_estimate"
     energy = [sum(row["energy_nj"] for row in rows) for rows in (left, right)]
-    assert abs(energy[0] - energy[1]) <= 2 * len(left)
+    assert abs(energy[0] - energy[1]) <= 2 * sum(row["segments"] for row in left)
     # Together they have all that the board drew while they held it.
     [device_id] = {row["device_id"] for row in left}
     start_us, end_us = min(r["start_us"] for r in left), max(r["end_us"] for r in left)

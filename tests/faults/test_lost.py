@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.faults import Outcome
+from tests.support.lakes import S
 
 FAULTS = """
 [[faults]]
@@ -57,7 +58,10 @@ def test_the_counter_bridges_it_and_the_jobs_on_it_lose_nothing(bridged: Outcome
     bridged.assert_sound()
     inside = bridged.booked(0, 102, 131)
     assert {r["method"] for r in inside} == {"counter_gap"}
-    assert all(r["energy_nj"] > 0 and r["covered_us"] == 0 for r in inside)
+    assert all(r["energy_nj"] > 0 for r in inside)
+    # The segments in which readings cease and begin again are in their runs.
+    assert sum(r["covered_us"] for r in inside) < 2 * S
+    assert sum(r["device_us"] for r in inside) >= 29 * S
     assert abs(bridged.jobs["serve"].error or 1) < 1e-6
     assert abs(bridged.jobs["train"].error or 1) < 1e-6
 

@@ -90,7 +90,7 @@ MUTATIONS = [
     # The past stays
     Mutation(
         "an index is resolved by what is known now",
-        f"{LAKE}/allocations.py",
+        f"{LAKE}/identity.py",
         "device_id, remark = self.history.find(here, text, at_us)",
         "device_id, remark = self.history.find(here, text, 1 << 60)",
         "renumbered",

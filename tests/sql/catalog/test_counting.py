@@ -141,7 +141,7 @@ def test_it_follows_what_comes_and_goes(
     there.put(builder.lake.root, "power")  # beside two of its sources
     assert asked(there, sql) == ([14], 3)
     before = count(builder.lake, "ledger")
-    builder.build(window_us=2 * S)
+    builder.build(window_us=60 * S)  # runs of 30 s become segments of a minute
     there.put(builder.lake.root, "books")
     assert count(builder.lake, "ledger") < before
     assert asked(there, "SELECT count(*) FROM ledger")[0] == [count(builder.lake, "ledger")]
