@@ -88,7 +88,7 @@ def _child(asked: dict[str, Any], tell: int) -> None:
         sys.addaudithook(touches)
         _call(asked)
         code = 0
-    except BaseException:  # noqa: BLE001 - the log tells
+    except BaseException:  # noqa: BLE001 - the fork must end here, whatever it was
         traceback.print_exc()
     finally:
         sys.stdout.flush()

@@ -77,7 +77,7 @@ def packed(
         date = partition(day_us).partition("/")[0]
         key = keys.of(day_us, of_day, tags)
         path = f"{root}/{FOLDER}/{table.name}/{date}/{key}{SUFFIX}"
-        if os.path.exists(path):  # noqa: PTH110 - makes no path
+        if os.path.exists(path):  # noqa: PTH110 - a Path costs more than the call
             found.append(path)
         elif left == 0:
             found += files()

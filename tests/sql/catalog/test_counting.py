@@ -112,7 +112,7 @@ def test_what_reads_rows_asks_twice_for_each_file_at_most(
 ) -> None:
     there = stored(fleet)
     for table in ("power", "ledger"):
-        sql = f"SELECT sum({TABLES[table].time}) FROM {table}"  # noqa: S608 - names of ours
+        sql = f"SELECT sum({TABLES[table].time}) FROM {table}"  # noqa: S608 - names of the contract
         found, requests = asked(there, sql)
         assert found == [value(fleet, sql)]
         print(f"{table}: {requests} requests for {len(fleet.files(table))} files")
