@@ -216,12 +216,15 @@ def _cuts(con: duckdb.DuckDBPyConnection, jobs: list[str]) -> Cuts:
         "ORDER BY place, at_us"
     ).fetchnumpy()
     steps = con.execute(
-        "SELECT coalesce(step_us, $1)::BIGINT AS step_us "
+        "SELECT coalesce(step_us, $1)::BIGINT AS step_us, coalesce(gaps, false) AS gaps "
         "FROM job_place LEFT JOIN job_cut USING (job_id) ORDER BY place",
         [SLOT_US],
     ).fetchnumpy()
     return Cuts(
-        _offsets(found["place"], len(jobs)), _values(found["at_us"]), _values(steps["step_us"])
+        _offsets(found["place"], len(jobs)),
+        _values(found["at_us"]),
+        _values(steps["step_us"]),
+        _values(steps["gaps"]),
     )
 
 

@@ -40,6 +40,36 @@ WHERE l.method IN ('counter', 'samples') AND l.attribution = 'exclusive'
 """
 
 
+def _ramp(first: int, last: int, step_us: int = S) -> list[tuple[int, int]]:
+    """Return readings of seconds after T0 that grow, and not in a straight line."""
+    return [(us, us // S % 997 * 700) for us in range(T0 + first * S, T0 + last * S, step_us)]
+
+
+def _joint_time_that_ends_with(builder: LakeBuilder, name: str, end_us: int | None) -> None:
+    """A job on two nodes: the server of one is lost, and missed for as long as the job is there."""
+    here, there = f"{name} here", f"{name} there"
+    for node in (here, there):
+        builder.device(node, node=node)
+        builder.job(name, node, T0 + S, end_us if node == here else None, node=node)
+    builder.power(here, _ramp(0, 2_000, 1_300_000), node=here)
+    builder.power(there, _ramp(0, 2_400), node=there)
+    for node, until in ((here, 1_700), (there, 2_400)):
+        values = [(T0 + s * S, 10 * s) for s in range(1, until, 3)]
+        builder.tokens(name, values, source_id=node, node=node)
+
+
+def _energy_that_begins_beside_a_gap(builder: LakeBuilder) -> None:
+    """A board has no readings before those of another begin, and the share of it that is held moves."""
+    for board in ("read", "unread"):
+        builder.device(board, node="gap", index=int(board == "unread"))
+        builder.job("gap", board, T0 + 5 * S, T0 + 300 * S, node="gap", share_ppm=500_000)
+    builder.job("other", "unread", T0 + 5 * S, T0 + 12 * S, node="gap")
+    builder.power("read", _ramp(13, 300), node="gap")
+    builder.power("unread", [*_ramp(0, 3), *_ramp(25, 300)], node="gap")
+    values = [(T0 + s * S, 10 * s) for s in range(1, 300, 3)]
+    builder.tokens("gap", values, source_id="gap", node="gap")
+
+
 def served(root: Path) -> Lake:
     """Servers with prompts on one and on two boards, read every second and every 7 s."""
     builder = LakeBuilder(root)
@@ -56,6 +86,9 @@ def served(root: Path) -> Lake:
     phases.run(builder, name="half", kinds=())
     values = [(T0 + 123_456_789 + n * 1_900_000, 40 * n) for n in range(100)]
     builder.tokens("half", values, source_id="half", node="half")
+    _joint_time_that_ends_with(builder, "a claim", T0 + 1_900 * S + 400_001)
+    _joint_time_that_ends_with(builder, "silence", None)
+    _energy_that_begins_beside_a_gap(builder)
     list(Aggregator(builder.lake, S, "cpu").run(worklist(builder.lake)))
     return builder.lake
 

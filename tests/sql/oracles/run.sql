@@ -6,7 +6,8 @@ placed AS (
         r.*,
         b.slot, b.stretch, b.known,
         coalesce(c.step_us, 30000000) AS step_us,
-        coalesce(c.cuts, []) AS cuts
+        coalesce(c.cuts, []) AS cuts,
+        coalesce(c.gaps, false) AS gaps
     FROM row AS r
     JOIN block AS b USING (device_id, start_us)
     LEFT JOIN job_cut AS c USING (job_id)
@@ -15,7 +16,8 @@ beside AS (
     SELECT
         *,
         (
-            end_before_us IS DISTINCT FROM start_us
+            (known = 'none' AND gaps)
+            OR end_before_us IS DISTINCT FROM start_us
             OR len(list_filter(cuts, lambda us: us > start_before_us AND us < end_us)) > 0
             OR (job_id IS NOT NULL AND start_before_us // step_us <> start_us // step_us)
         )::INT AS begins

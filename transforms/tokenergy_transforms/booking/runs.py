@@ -13,11 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from tokenergy_transforms.batch import I32, I64, NONE
 from tokenergy_transforms.booking.accounts import COUNTER, LedgerRows
-from tokenergy_transforms.booking.blocks import SLOT_US, Blocks
+from tokenergy_transforms.booking.blocks import SLOT_US, UNKNOWN, Blocks
 from tokenergy_transforms.booking.hour import Hour
 from tokenergy_transforms.maths import lower_bound
 
@@ -33,11 +34,13 @@ class Cuts:
         offsets: int64[J + 1]; the instants of job j are offsets[j]:offsets[j + 1].
         at_us: int64[C], ascending in a job.
         step_us: int64[J]; a run of the job is cut at its multiples too (of UTC).
+        gaps: bool[J]; segments of the job of which nothing is known are runs of their own.
     """
 
     offsets: I64
     at_us: I64
     step_us: I64
+    gaps: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,8 @@ def runs(rows: LedgerRows, device: I32, hour: Hour, blocks: Blocks, cuts: Cuts) 
     last_us, end_us, gap_us = (np.empty(size, np.int64) for _ in range(3))
     first = _add(
         (rows.codes, rows.values, rows.k, device),
-        (hour.start_us, hour.end_us, hour.max_gap_us, hour.node, blocks.head),
-        (cuts.offsets, cuts.at_us, cuts.step_us),
+        (hour.start_us, hour.end_us, hour.max_gap_us, hour.node, blocks.head, blocks.metered_by),
+        (cuts.offsets, cuts.at_us, cuts.step_us, cuts.gaps),
         (sums, last_us, end_us, gap_us, counts),
     )
     m = len(first)
@@ -87,7 +90,7 @@ def _add(rows, hour, cuts, out):  # type: ignore[no-untyped-def]
     """Add each row to the run that it goes on; return the row that each run begins with."""
     # Arrays are taken out of tuples once: to take one costs more than a sum.
     codes, values, k, device = rows
-    start_us, end_us, gap_us, node, head = hour
+    start_us, end_us, gap_us, node, head, metered_by = hour
     sums, lasts, ends, gaps, counts = out
     first = np.empty(len(device), np.int64)
     count = opened = 0  # runs begun: of all slots; of those before this one
@@ -106,7 +109,9 @@ def _add(rows, hour, cuts, out):  # type: ignore[no-untyped-def]
             at -= 1
         if (
             at < opened
-            or _is_cut(cuts, codes[1, i], lasts[at], start_us[n], end_us[n])
+            or _is_cut(
+                cuts, codes[1, i], metered_by[n] == UNKNOWN, lasts[at], start_us[n], end_us[n]
+            )
             or is_full(sums, at)
         ):
             sums[:, count] = values[:, i]
@@ -133,11 +138,13 @@ def _alike(codes, values, k, i, j):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _is_cut(cuts, job, last_us, start_us, end_us):  # type: ignore[no-untyped-def]
+def _is_cut(cuts, job, unknown, last_us, start_us, end_us):  # type: ignore[no-untyped-def]
     """Say whether a job's time is divided at the edge of two of its segments, or inside either."""
     if job == NONE:
         return False
-    offsets, at_us, step_us = cuts
+    offsets, at_us, step_us, gaps = cuts
+    if unknown and gaps[job]:
+        return True
     at = lower_bound(at_us, offsets[job], offsets[job + 1], last_us + 1)
     return (at < offsets[job + 1] and at_us[at] < end_us) or (
         start_us // step_us[job] != last_us // step_us[job]

@@ -1,13 +1,50 @@
 -- The instants at which the time of each job is divided in an hour: no run of the ledger holds one,
 -- but for a single segment.
--- In: token_growth, token_point (all readings around the hour), phase_cell, parameters. Out: one
--- row a job of which tokens were read: job_id, step_us (its runs end at the multiples of this too),
--- cuts (a list, ascending).
+-- In: token_growth, token_point (all readings around the hour), phase_cell, allocation, segment,
+-- parameters. Out: one row a job of which tokens were read: job_id, step_us (its runs end at the
+-- multiples of this too), cuts (a list, ascending), gaps (whether its runs of no energy may be
+-- divided: each of their segments is a row).
 --
--- They are the edges of the windows of `phase_cell.sql`; where tokens begin and cease to be known
--- (a job's joint energy ends there, see `job_joint.sql`); and the edges of the shortest interval
--- that `job_efficiency_hour.sql` may choose, if that is shorter than a block.
+-- They are the edges of the windows of `phase_cell.sql`; of the joint time of `time_state.sql`,
+-- wherever it may begin or end; and of the shortest interval that `job_efficiency_hour.sql` may
+-- choose, if that is shorter than a block.
+--
+-- The joint time ends where tokens begin or cease to be known. A server is missed only while the
+-- job holds a board of its node: of a job on several nodes, the claims of one end that of others.
+-- Where the energy of one of several boards begins or ceases to be known, that of all others is not
+-- known: only rows without any energy can be divided there.
 WITH
+here AS (
+    SELECT a.job_id, a.node, a.device_id, a.start_us, a.end_us
+    FROM allocation AS a
+    SEMI JOIN (
+        SELECT job_id FROM token_point
+        UNION ALL
+        SELECT job_id FROM token_growth
+    ) USING (job_id)
+    CROSS JOIN parameters AS p
+    WHERE
+        a.start_us < p.hour_us + us_per_hour()
+        AND (a.end_us IS NULL OR a.end_us > p.hour_us)
+),
+wide AS (
+    SELECT
+        job_id,
+        max(device_id) > min(device_id) AS boards,
+        max(coalesce(node, '')) > min(coalesce(node, '')) AS nodes
+    FROM here
+    GROUP BY job_id
+),
+held AS (
+    SELECT h.* FROM here AS h SEMI JOIN (SELECT job_id FROM wide WHERE nodes) USING (job_id)
+),
+-- A running job claims a board up to the last reading of its node.
+until AS (
+    SELECT s.node, max(s.end_us) AS until_us
+    FROM segment AS s
+    SEMI JOIN (SELECT node FROM held WHERE end_us IS NULL) USING (node)
+    GROUP BY s.node
+),
 read AS (
     SELECT job_id, unnest([min(ts_us), max(ts_us)]) AS at_us
     FROM token_point
@@ -19,6 +56,10 @@ read AS (
     UNION ALL
     SELECT job_id, unnest([start_us, end_us])
     FROM phase_cell
+    UNION ALL
+    SELECT held.job_id, unnest([held.start_us, coalesce(held.end_us, until.until_us)])
+    FROM held
+    LEFT JOIN until USING (node)
 ),
 cut AS (
     SELECT job_id, list_sort(list(DISTINCT at_us)) AS cuts
@@ -54,7 +95,9 @@ step AS (
 SELECT
     job_id,
     coalesce(s.step_us, 30 * us_per_second())::BIGINT AS step_us,
-    coalesce(c.cuts, []::BIGINT[])::BIGINT[] AS cuts
+    coalesce(c.cuts, []::BIGINT[])::BIGINT[] AS cuts,
+    coalesce(w.boards, false) AS gaps
 FROM cut AS c
 FULL JOIN step AS s USING (job_id)
+LEFT JOIN wide AS w USING (job_id)
 ORDER BY job_id
