@@ -56,7 +56,8 @@ def board_readings(lake: Lake, hours: Sequence[int]) -> Mapping[str, pa.Table]:
     """Return the tables `board_reading` and `file_span`.
 
     `board_reading` has, of the rows with a power: device_id, hour_us, readings (rows), stamps
-    (different ones), first_us, last_us, highest_mw, unequal (stamps at which powers differ) and
+    (different ones), first_us, last_us, widest_us (the longest time from one to the next; NULL of a
+    single one), highest_mw, unequal (stamps at which powers differ) and
     unequal_mw (by how much at most), whole_seconds, whole_watts (more than ten different ones); and
     implausible, the rows whose sensor says so. `file_span` has device_id, file (its name),
     first_us, last_us.
@@ -106,7 +107,10 @@ def board_readings(lake: Lake, hours: Sequence[int]) -> Mapping[str, pa.Table]:
 def _board_schema() -> pa.Schema:
     import pyarrow as pa
 
-    numbers = ("readings", "stamps", "first_us", "last_us", "highest_mw", "unequal", "unequal_mw")
+    numbers = (
+        *("readings", "stamps", "first_us", "last_us", "widest_us"),
+        *("highest_mw", "unequal", "unequal_mw"),
+    )
     return pa.schema(
         {
             "device_id": pa.string(),
@@ -200,8 +204,7 @@ def _code(count: int) -> type[np.int16 | np.int32]:
 def _spans(rows: _Rows) -> Iterator[dict[str, Any]]:
     if not len(rows.device):
         return
-    order = np.argsort(rows.device, kind="stable")
-    device, ts_us = rows.device[order], rows.ts_us[order]
+    device, ts_us = _by_device(rows.device, rows.ts_us)
     begins = np.flatnonzero(np.diff(device, prepend=-1))
     least, most = np.minimum.reduceat(ts_us, begins), np.maximum.reduceat(ts_us, begins)
     for at, first_us, last_us in zip(begins.tolist(), least.tolist(), most.tolist(), strict=True):
@@ -213,37 +216,71 @@ def _boards(
     devices: Sequence[str], device: Codes, ts_us: I64, power_mw: I32, hour_us: int
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of `board_reading` of one node, without `implausible`."""
-    order = np.argsort(device, kind="stable")
-    device, ts_us, power_mw = device[order], ts_us[order], power_mw[order]
+    device, ts_us, power_mw = _by_device(device, ts_us, power_mw)
     begins = np.flatnonzero(np.diff(device, prepend=-1))
-    falls = np.diff(ts_us) < 0
-    falls[begins[1:] - 1] = False
-    if falls.any():  # files whose times overlap
+    step = np.diff(ts_us)
+    step[begins[1:] - 1] = 1
+    if step.min(initial=1) < 0:  # files whose times overlap
         order = np.lexsort((ts_us, device))
         ts_us, power_mw = ts_us[order], power_mw[order]
+        step = np.diff(ts_us)
+        step[begins[1:] - 1] = 1
     ends = np.append(begins[1:], len(device))
-    new = np.diff(ts_us, prepend=-1) != 0
-    new[begins] = True
-    stamps = np.flatnonzero(new)
-    apart = np.maximum.reduceat(power_mw, stamps) - np.minimum.reduceat(power_mw, stamps)
-    at_stamp = np.searchsorted(stamps, begins)  # the first stamp of each board
-    seconds = np.logical_and.reduceat(ts_us % _SECOND_US == 0, begins)
-    watts = np.logical_and.reduceat(power_mw % _WATT_MW == 0, begins)
+    rows = [slice(begin, end) for begin, end in zip(begins, ends, strict=True)]
+    between = [slice(own.start, own.stop - 1) for own in rows]
+    unequal, unequal_mw = _unequal(power_mw, np.flatnonzero(step == 0), begins)
     figures = {
         "readings": ends - begins,
-        "stamps": np.add.reduceat(new, begins, dtype=np.int64),
+        "stamps": [int(np.count_nonzero(step[own])) + 1 for own in between],
         "first_us": ts_us[begins],
         "last_us": ts_us[ends - 1],
+        "widest_us": [int(step[own].max()) or None if len(step[own]) else None for own in between],
         "highest_mw": np.maximum.reduceat(power_mw, begins),
-        "unequal": np.add.reduceat(apart > 0, at_stamp, dtype=np.int64),
-        "unequal_mw": np.maximum.reduceat(apart, at_stamp),
-        "whole_seconds": seconds,
+        "unequal": unequal,
+        "unequal_mw": unequal_mw,
+        "whole_seconds": [_are_multiples(ts_us[own], _SECOND_US) for own in rows],
         "whole_watts": [
-            bool(whole) and len(np.unique(power_mw[begin:end])) > _MOST_VALUES
-            for whole, begin, end in zip(watts, begins, ends, strict=True)
+            _are_multiples(power_mw[own], _WATT_MW) and len(np.unique(power_mw[own])) > _MOST_VALUES
+            for own in rows
         ],
     }
-    columns = [np.asarray(column).tolist() for column in figures.values()]
+    columns = [
+        column if isinstance(column, list) else column.tolist() for column in figures.values()
+    ]
     for begin, row in zip(begins, zip(*columns, strict=True), strict=True):
         name = devices[device[begin]]
         yield {"device_id": name, "hour_us": hour_us, **dict(zip(figures, row, strict=True))}
+
+
+def _by_device(device: Codes, *columns: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    """Return the devices of rows in ascending order, and the rows' columns in the same order."""
+    if (device[1:] >= device[:-1]).all():  # as files are, of one node and hour
+        return device, *columns
+    order = np.argsort(device, kind="stable")
+    return device[order], *(column[order] for column in columns)
+
+
+def _unequal(power_mw: I32, again: npt.NDArray[np.intp], begins: I64) -> tuple[I64, I64]:
+    """Return at how many stamps of each board powers differ, and by how much at most.
+
+    Args:
+        power_mw: int32[n], by board and stamp.
+        again: the rows whose next row has the same board and stamp.
+        begins: the first row of each board.
+    """
+    count, most = np.zeros(len(begins), np.int64), np.zeros(len(begins), np.int64)
+    if len(again):
+        first = again[np.diff(again, prepend=-2) > 1]
+        last = again[np.diff(again, append=len(power_mw) + 1) > 1] + 1
+        # Every other stretch is what lies between two such stamps; one more row ends the last.
+        padded, edges = np.append(power_mw, 0), np.column_stack((first, last + 1)).ravel()
+        apart = (np.maximum.reduceat(padded, edges) - np.minimum.reduceat(padded, edges))[::2]
+        board = np.searchsorted(begins, first, side="right") - 1
+        np.add.at(count, board, apart > 0)
+        np.maximum.at(most, board, apart)
+    return count, most
+
+
+def _are_multiples(values: npt.NDArray[Any], of: int) -> bool:
+    """Say whether all values are multiples of a number: of most boards, the first few are not."""
+    return not (values[:64] % of).any() and not (values % of).any()

@@ -107,40 +107,83 @@ most AS (
     FROM told
 ),
 -- The counter, read again --------------------------------------------------------------------
-counter_row AS (
-    SELECT device_id, ts_us, min(energy_mj) AS mj
-    FROM power
-    WHERE energy_mj IS NOT NULL
-    GROUP BY device_id, ts_us
-),
-span AS (
-    SELECT
-        device_id,
-        ts_us AS t0,
-        mj AS c0,
-        lead(ts_us) OVER device AS t1,
-        lead(mj) OVER device AS c1
-    FROM counter_row
-    WINDOW device AS (PARTITION BY device_id ORDER BY ts_us)
-),
+-- Readings of the counter count at the edges alone: those of half a minute around each, and all of
+-- a board if they do not hold the two that an edge lies between.
 edge AS (
-    SELECT DISTINCT device_id, edge_us
+    SELECT DISTINCT device_id, edge_us, edge_us // (30 * us_per_second()) AS slot
     FROM (
         SELECT device_id, a_us AS edge_us FROM run WHERE meter = 'counter'
         UNION ALL
         SELECT device_id, b_us FROM run WHERE meter = 'counter'
     )
 ),
+near_row AS (
+    SELECT p.device_id, p.ts_us, min(p.energy_mj) AS mj
+    FROM power AS p
+    SEMI JOIN (
+        SELECT device_id, unnest([slot - 1, slot, slot + 1]) AS slot FROM edge
+    ) AS e ON e.device_id = p.device_id AND e.slot = p.ts_us // (30 * us_per_second())
+    WHERE p.energy_mj IS NOT NULL
+    GROUP BY p.device_id, p.ts_us
+),
+near_span AS (
+    SELECT
+        device_id,
+        ts_us AS t0,
+        mj AS c0,
+        lead(ts_us) OVER device AS t1,
+        lead(mj) OVER device AS c1
+    FROM near_row
+    WINDOW device AS (PARTITION BY device_id ORDER BY ts_us)
+),
+near_at AS (
+    SELECT
+        e.device_id, e.edge_us, s.t0, s.c0, s.t1, s.c1,
+        coalesce(
+            s.t0 = e.edge_us
+            OR (
+                s.t0 // (30 * us_per_second()) >= e.slot - 1
+                AND s.t1 // (30 * us_per_second()) <= e.slot + 1
+            ),
+            false
+        ) AS found
+    FROM edge AS e
+    ASOF LEFT JOIN near_span AS s ON s.device_id = e.device_id AND s.t0 <= e.edge_us
+),
+far_row AS (
+    SELECT device_id, ts_us, min(energy_mj) AS mj
+    FROM power
+    SEMI JOIN (SELECT device_id FROM near_at WHERE NOT found) USING (device_id)
+    WHERE energy_mj IS NOT NULL
+    GROUP BY device_id, ts_us
+),
+far_span AS (
+    SELECT
+        device_id,
+        ts_us AS t0,
+        mj AS c0,
+        lead(ts_us) OVER device AS t1,
+        lead(mj) OVER device AS c1
+    FROM far_row
+    WINDOW device AS (PARTITION BY device_id ORDER BY ts_us)
+),
+at_edge AS (
+    SELECT device_id, edge_us, t0, c0, t1, c1 FROM near_at WHERE found
+    UNION ALL
+    SELECT e.device_id, e.edge_us, s.t0, s.c0, s.t1, s.c1
+    FROM near_at AS e
+    ASOF JOIN far_span AS s ON s.device_id = e.device_id AND s.t0 <= e.edge_us
+    WHERE NOT e.found
+),
 counter_at AS (
     SELECT
-        e.device_id,
-        e.edge_us,
-        nanojoules(s.c0::HUGEINT) + CASE
-            WHEN e.edge_us = s.t0 THEN 0
-            ELSE nanojoules((s.c1 - s.c0)::HUGEINT) * (e.edge_us - s.t0) // (s.t1 - s.t0)
+        device_id,
+        edge_us,
+        nanojoules(c0::HUGEINT) + CASE
+            WHEN edge_us = t0 THEN 0
+            ELSE nanojoules((c1 - c0)::HUGEINT) * (edge_us - t0) // (t1 - t0)
         END AS nj
-    FROM edge AS e
-    ASOF JOIN span AS s ON s.device_id = e.device_id AND s.t0 <= e.edge_us
+    FROM at_edge
 ),
 -- The samples, integrated again ----------------------------------------------------------------
 -- Of boards that the ledger books by the counter through all the time of their readings, no single
@@ -148,18 +191,33 @@ counter_at AS (
 booked_time AS (
     SELECT device_id, hour_us, sum(b_us - a_us) AS booked_us FROM run GROUP BY ALL
 ),
+in_part AS (
+    SELECT m.*, coalesce(b.booked_us, 0) AS booked_us
+    FROM most AS m
+    LEFT JOIN booked_time AS b USING (device_id, hour_us)
+    WHERE coalesce(b.booked_us, 0) < us_per_hour()
+),
 -- The nearest readings beyond the hour, as far as power can be known up to them.
+outside AS (
+    SELECT device_id, ts_us
+    FROM power, (SELECT min(hour_us) AS first_us, max(hour_us) AS last_us FROM in_part) AS h
+    -- Of one hour, its own readings are passed over before the join: they are nearly all.
+    WHERE ts_us < h.first_us OR ts_us >= h.last_us + us_per_hour() OR h.first_us < h.last_us
+),
 beyond AS (
     SELECT
         p.device_id,
         h.hour_us,
         max(p.ts_us) FILTER (WHERE p.ts_us < h.hour_us) AS before_us,
         min(p.ts_us) FILTER (WHERE p.ts_us >= h.hour_us) AS after_us
-    FROM power AS p
-    JOIN (SELECT DISTINCT hour_us FROM most) AS h
-        ON p.ts_us BETWEEN h.hour_us - 600 * us_per_second() AND h.hour_us - 1
-        OR p.ts_us BETWEEN h.hour_us + us_per_hour()
-        AND h.hour_us + us_per_hour() + 600 * us_per_second()
+    FROM outside AS p
+    JOIN in_part AS h
+        ON h.device_id = p.device_id
+        AND (
+            p.ts_us BETWEEN h.hour_us - 600 * us_per_second() AND h.hour_us - 1
+            OR p.ts_us BETWEEN h.hour_us + us_per_hour()
+            AND h.hour_us + us_per_hour() + 600 * us_per_second()
+        )
     GROUP BY ALL
 ),
 -- Where single readings are looked at: around what samples alone book, and where more time may be
@@ -168,14 +226,12 @@ doubtful AS (
     SELECT device_id, hour_us, a_us AS from_us, b_us AS to_us FROM run WHERE meter = 'samples'
     UNION ALL
     SELECT m.device_id, m.hour_us, m.hour_us AS from_us, m.hour_us + us_per_hour() AS to_us
-    FROM most AS m
+    FROM in_part AS m
     LEFT JOIN board_reading AS r USING (device_id, hour_us)
     LEFT JOIN beyond AS e USING (device_id, hour_us)
-    LEFT JOIN booked_time AS b USING (device_id, hour_us)
     WHERE
-        coalesce(b.booked_us, 0) < us_per_hour()
-        AND coalesce(
-            coalesce(b.booked_us, 0) < r.last_us - r.first_us
+        coalesce(
+            m.booked_us < r.last_us - r.first_us
             + CASE
                 WHEN r.first_us - e.before_us <= m.limit_us THEN r.first_us - m.hour_us
                 ELSE 0

@@ -1,12 +1,14 @@
 -- Where samples alone are booked, the bounds of time between sparse readings hold 0 to the limit.
 -- fail, hourly
--- In: ledger, power, device, removed_hour. Out: the devices and hours in which they are narrower.
+-- In: ledger, power, board_reading, device, removed_hour. Out: the devices and hours in which they
+-- are narrower.
 --
 -- Sparse are two neighbouring readings more than 1.5 s apart: a sensor saw a second of it. The
 -- upper bound of a row holds the limit for that time; the lower bound of a row without other time
--- is 0. Rows of jobs that share a board are added up over a slot of 30 s. Rows of which a part is
--- not covered are left out, and so are those of which readings were removed after they were booked:
--- nothing says how far apart those were.
+-- is 0. Rows of jobs that share a board are added up over a slot of 30 s. Of a board whose readings
+-- of an hour are never that far apart, only rows before the first and after the last of them are
+-- looked at. Rows of which a part is not covered are left out, and so are those of which readings
+-- were removed after they were booked: nothing says how far apart those were.
 WITH
 left_out AS (
     SELECT hour_us, node FROM removed_hour
@@ -17,7 +19,7 @@ sampled AS (
     ANTI JOIN left_out AS r ON r.node = l.node AND r.hour_us = hour_of(l.start_us)
     WHERE l.meter = 'samples'
 ),
-booked AS (
+whole AS (
     SELECT device_id, start_us, end_us, low_nj::HUGEINT AS low_nj, high_nj::HUGEINT AS high_nj
     FROM sampled
     WHERE attribution = 'exclusive' AND device_us = end_us - start_us
@@ -27,6 +29,15 @@ booked AS (
     WHERE attribution <> 'exclusive'
     GROUP BY device_id, start_us // (30 * us_per_second())
     HAVING sum(device_us) = max(end_us) - min(start_us)
+),
+booked AS (
+    SELECT w.*
+    FROM whole AS w
+    LEFT JOIN board_reading AS r
+        ON r.device_id = w.device_id AND r.hour_us = hour_of(w.start_us)
+    WHERE
+        w.start_us < r.first_us OR w.end_us > r.last_us
+        OR coalesce(r.widest_us > 3 * us_per_second() // 2, true)
 ),
 told AS (
     SELECT

@@ -23,10 +23,14 @@ WITH stamp AS (
 board AS (
     SELECT
         device_id, sum(n)::BIGINT AS readings, count(*) AS stamps, min(ts_us) AS first_us,
-        max(ts_us) AS last_us, max(high)::BIGINT AS highest_mw,
+        max(ts_us) AS last_us, max(apart_us) AS widest_us, max(high)::BIGINT AS highest_mw,
         count(*) FILTER (WHERE low < high) AS unequal, max(high - low)::BIGINT AS unequal_mw,
         bool_and(ts_us % 1000000 = 0) AS whole_seconds, bool_and(watts) AS watts
-    FROM stamp GROUP BY device_id
+    FROM (
+        SELECT *, ts_us - lag(ts_us) OVER (PARTITION BY device_id ORDER BY ts_us) AS apart_us
+        FROM stamp
+    )
+    GROUP BY device_id
 ),
 value AS (
     SELECT device_id, count(DISTINCT power_mw) > 10 AS many FROM power GROUP BY device_id
@@ -37,7 +41,7 @@ marked AS (
 )
 SELECT
     device_id, coalesce(readings, 0) AS readings, coalesce(stamps, 0) AS stamps, first_us, last_us,
-    highest_mw, coalesce(unequal, 0) AS unequal, unequal_mw, whole_seconds,
+    widest_us, highest_mw, coalesce(unequal, 0) AS unequal, unequal_mw, whole_seconds,
     watts AND many AS whole_watts, implausible
 FROM marked LEFT JOIN board USING (device_id) LEFT JOIN value USING (device_id)
 WHERE readings > 0 OR implausible > 0

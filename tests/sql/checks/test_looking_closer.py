@@ -14,9 +14,10 @@ from tests.support.lakes import HOUR_US, LakeBuilder, S
 from tests.support.lawfleets import fleets
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import node_of
-from tokenergy_sql.checks import connections
+from tokenergy_sql.checks import checking, connections
 from tokenergy_sql.checks.boardreadings import board_readings
 from tokenergy_sql.checks.checking import Finding, run_checks
+from tokenergy_sql.checks.texts import Check
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import Aggregator, worklist
@@ -29,6 +30,7 @@ NAMES = (
     "readings_are_plausible",
     "records_take_turns",
     "segments_do_not_overlap",
+    "sparse_bounds",
 )
 Row = dict[str, Any]
 
@@ -42,6 +44,7 @@ def wide(lake: Lake, hours: Sequence[int]) -> Mapping[str, pa.Table]:
             "first_us": row["first_us"] and row["first_us"] - HOUR_US,
             "last_us": row["last_us"] and row["last_us"] + HOUR_US,
             "highest_mw": 2**40,
+            "widest_us": HOUR_US,
         }
         for row in found["board_reading"].to_pylist()
     ]
@@ -59,6 +62,14 @@ def everywhere(con: Any) -> None:
 
 
 create_spans = connections._create_spans
+run = checking._run
+
+
+def _run_at_no_edge(con: Any, name: str, check: Check) -> Finding:
+    """Run a check; `law` looks for no readings of the counter near an edge, but at all of them."""
+    text = check.text.replace("s.t0 = e.edge_us\n", "NULL\n").replace("e.slot + 1\n", "NULL\n")
+    assert (text != check.text) == (name == "law")
+    return run(con, name, check._replace(text=text))
 
 
 def looked(lake: Lake) -> list[Finding]:
@@ -93,6 +104,7 @@ def _wrong_row(row: Row, rng: random.Random) -> list[Row]:
             [{**row, "device_us": row["device_us"] + 1}],
             [{**row, "start_us": row["start_us"] + 1}],
             [{**row, "end_us": row["end_us"] + 1}],
+            [{**row, "high_nj": row["low_nj"]}],
             [{**row, "meter": "samples" if row["meter"] == "counter" else "counter"}],
         ]
     )
@@ -123,8 +135,10 @@ def test_it_finds_the_same(seed: int, tmp_path: Path, monkeypatch: pytest.Monkey
     spoil(lake, rng)
     found = looked(lake)
     assert {one.name for one in found if one.rows} >= {"law", "ledger_is_complete"}
-    assert {"segments_do_not_overlap", "readings_are_booked"} <= {o.name for o in found if o.rows}
+    others = {"segments_do_not_overlap", "readings_are_booked", "sparse_bounds"}
+    assert others <= {one.name for one in found if one.rows}
     with monkeypatch.context() as patched:
         patched.setattr(connections, "_create_spans", everywhere)
         patched.setattr(connections, "board_readings", wide)
+        patched.setattr(checking, "_run", _run_at_no_edge)
         assert looked(lake) == found
