@@ -1,8 +1,8 @@
 """What the power readings of each board in an hour say, read once for all checks.
 
-In: the files of `power` of some hours. Out: two small tables: `board_reading`, one row a board and
-hour, and `file_span`, from when to when each file has readings of each board. Checks look at single
-readings only where these tables leave something open: an hour of 1,000 boards has 36 million.
+In: the files of `power` of an hour. Out: rows of three small tables, see `HourReadings`. Checks
+look at single readings only where these tables leave something open: an hour of 1,000 boards has 36
+million.
 
 It shares no code with the integration, which checks are to be independent of.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +22,17 @@ import numpy.typing as npt
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import POWER
-from tokenergy_collectors.lake.paths import hour_of_path, node_of
+from tokenergy_collectors.lake.paths import node_of
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
+from tokenergy_sql.checks import boardedges
+from tokenergy_sql.checks.boardedges import I64, Codes, by_device, code
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
-Codes = npt.NDArray[np.int16 | np.int32]
 I32 = npt.NDArray[np.int32]
-I64 = npt.NDArray[np.int64]
 
-_COLUMNS = ("device_id", "ts_us", "power_mw", "sensor")
+_COLUMNS = ("device_id", "ts_us", "power_mw", "sensor", "energy_mj")
 _TEXTS = ("device_id", "sensor")
 _SECOND_US = 1_000_000
 _WATT_MW = 1_000
@@ -50,90 +50,70 @@ class _Rows:
     ts_us: I64
     power_mw: I32
     implausible: dict[str, int]
+    edges: boardedges.Edges
 
 
-def board_readings(lake: Lake, hours: Sequence[int]) -> Mapping[str, pa.Table]:
-    """Return the tables `board_reading` and `file_span`.
+@dataclass(frozen=True, slots=True)
+class HourReadings:
+    """Rows of three tables, in dicts.
 
-    `board_reading` has, of the rows with a power: device_id, hour_us, readings (rows), stamps
-    (different ones), first_us, last_us, widest_us (the longest time from one to the next; NULL of a
-    single one), highest_mw, unequal (stamps at which powers differ) and
-    unequal_mw (by how much at most), whole_seconds, whole_watts (more than ten different ones); and
-    implausible, the rows whose sensor says so. `file_span` has device_id, file (its name),
-    first_us, last_us.
+    Attributes:
+        boards: `board_reading`: of the rows with a power device_id, hour_us, readings (rows),
+            stamps (different ones), first_us, last_us, widest_us (the longest time from one to the
+            next; NULL of a single one), highest_mw, unequal (stamps at which powers differ) and
+            unequal_mw (by how much at most), whole_seconds, whole_watts (more than ten different
+            ones); and implausible, the rows whose sensor says so.
+        spans: `file_span`: device_id, file (its name), first_us, last_us.
+        edges: for `board_edge`: see `boardedges.py`.
+    """
+
+    boards: list[dict[str, Any]]
+    spans: list[dict[str, Any]]
+    edges: boardedges.Edges
+
+
+def read_hour(lake: Lake, hour_us: int) -> HourReadings:
+    """Return what the readings of an hour say.
 
     Args:
         lake: the lake.
-        hours: starts of the hours, microseconds UTC.
+        hour_us: start of the hour, microseconds UTC.
     """
-    import pyarrow as pa
-
-    groups: dict[tuple[int, str], list[Path]] = defaultdict(list)
-    for path in lake.files("power", hours):
-        groups[hour_of_path(path), node_of(path)].append(path)
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for path in lake.files("power", [hour_us]):
+        groups[node_of(path)].append(path)
     boards: list[dict[str, Any]] = []
     spans: list[dict[str, Any]] = []
-    found: dict[tuple[str, int], tuple[int, str]] = {}
-    again: dict[tuple[str, int], list[tuple[int, str]]] = {}
+    edges: boardedges.Edges = {}
+    found: dict[str, str] = {}
+    again: dict[str, list[str]] = {}
 
-    def of_group(key: tuple[int, str]) -> list[_Rows]:
-        read = {path: _read(lake, path) for path in groups[key]}
-        groups[key] = [path for path in groups[key] if read[path] is not None]
+    def of_group(node: str) -> list[_Rows]:
+        read = {path: _read(lake, path) for path in groups[node]}
+        groups[node] = [path for path in groups[node] if read[path] is not None]
         return [rows for rows in read.values() if rows is not None]
+
+    def added(node: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]], boardedges.Edges]:
+        files = of_group(node)
+        return *_added(files, hour_us), boardedges.added(rows.edges for rows in files)
 
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         # Each result is taken before the next but one is read: a node's readings are in memory.
-        for key, (own, of_files) in zip(
-            groups, pool.map(lambda key: _added(of_group(key), key[0]), groups), strict=True
-        ):
+        for node, (own, of_files, ends) in zip(groups, pool.map(added, groups), strict=True):
             spans += of_files
+            edges = boardedges.added([edges, ends])
             for row in own:
-                place = row["device_id"], key[0]
-                if place in found:
-                    again.setdefault(place, [found[place]]).append(key)
-                found.setdefault(place, key)
+                device = row["device_id"]
+                if device in found:
+                    again.setdefault(device, [found[device]]).append(node)
+                found.setdefault(device, node)
             boards += own
     if again:  # a board that was read on several nodes
-        boards = [row for row in boards if (row["device_id"], row["hour_us"]) not in again]
-        for (device, hour_us), keys in again.items():
-            files = [rows for key in keys for rows in of_group(key)]
+        boards = [row for row in boards if row["device_id"] not in again]
+        for device, nodes in again.items():
+            files = [rows for node in nodes for rows in of_group(node)]
             boards += [r for r in _added(files, hour_us)[0] if r["device_id"] == device]
-    return {
-        "board_reading": pa.Table.from_pylist(boards, schema=_board_schema()),
-        "file_span": pa.Table.from_pylist(spans, schema=_span_schema()),
-    }
-
-
-def _board_schema() -> pa.Schema:
-    import pyarrow as pa
-
-    numbers = (
-        *("readings", "stamps", "first_us", "last_us", "widest_us"),
-        *("highest_mw", "unequal", "unequal_mw"),
-    )
-    return pa.schema(
-        {
-            "device_id": pa.string(),
-            "hour_us": pa.int64(),
-            **dict.fromkeys(numbers, pa.int64()),
-            "whole_seconds": pa.bool_(),
-            "whole_watts": pa.bool_(),
-            "implausible": pa.int64(),
-        }
-    )
-
-
-def _span_schema() -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema(
-        {
-            "device_id": pa.string(),
-            "file": pa.string(),
-            "first_us": pa.int64(),
-            "last_us": pa.int64(),
-        }
-    )
+    return HourReadings(boards, spans, edges)
 
 
 def _read(lake: Lake, path: Path) -> _Rows | None:
@@ -150,16 +130,20 @@ def _read(lake: Lake, path: Path) -> _Rows | None:
     rows = pa.concat_tables(parts) if parts else POWER.schema().empty_table().select(_COLUMNS)
     marked = rows.filter(pc.equal(rows["sensor"], "implausible"))
     counts = marked["device_id"].cast(pa.string()).value_counts().to_pylist()
-    rows = rows.filter(pc.is_valid(rows["power_mw"]))
-    names = rows["device_id"].cast(pa.dictionary(pa.int32(), pa.string()))
-    names = names.unify_dictionaries().combine_chunks()
+    devices, device = boardedges.codes(rows["device_id"])
+    ts_us, power_mw = rows["ts_us"].to_numpy(), rows["power_mw"]
+    edges = boardedges.of_rows(devices, device, ts_us, power_mw, rows["energy_mj"])
+    if power_mw.null_count:
+        known = power_mw.is_valid().to_numpy()
+        device, ts_us, power_mw = device[known], ts_us[known], power_mw.drop_null()
     return _Rows(
         path.name,
-        names.dictionary.to_pylist(),
-        names.indices.to_numpy(zero_copy_only=False).astype(_code(len(names.dictionary))),
-        rows["ts_us"].to_numpy(),
-        rows["power_mw"].to_numpy(),
+        devices,
+        device,
+        ts_us,
+        power_mw.to_numpy(),
         {one["values"]: one["counts"] for one in counts},
+        edges,
     )
 
 
@@ -179,7 +163,7 @@ def _added(
     if known:
         device = np.concatenate(
             [
-                np.array([place[name] for name in rows.devices], _code(len(place)))[rows.device]
+                np.array([place[name] for name in rows.devices], code(len(place)))[rows.device]
                 for rows in known
             ]
         )
@@ -196,15 +180,10 @@ def _added(
     return boards, spans
 
 
-def _code(count: int) -> type[np.int16 | np.int32]:
-    """Return the type of places in a list: numpy sorts two bytes by counting."""
-    return np.int16 if count < 1 << 15 else np.int32
-
-
 def _spans(rows: _Rows) -> Iterator[dict[str, Any]]:
     if not len(rows.device):
         return
-    device, ts_us = _by_device(rows.device, rows.ts_us)
+    device, ts_us = by_device(rows.device, rows.ts_us)
     begins = np.flatnonzero(np.diff(device, prepend=-1))
     least, most = np.minimum.reduceat(ts_us, begins), np.maximum.reduceat(ts_us, begins)
     for at, first_us, last_us in zip(begins.tolist(), least.tolist(), most.tolist(), strict=True):
@@ -216,7 +195,7 @@ def _boards(
     devices: Sequence[str], device: Codes, ts_us: I64, power_mw: I32, hour_us: int
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of `board_reading` of one node, without `implausible`."""
-    device, ts_us, power_mw = _by_device(device, ts_us, power_mw)
+    device, ts_us, power_mw = by_device(device, ts_us, power_mw)
     begins = np.flatnonzero(np.diff(device, prepend=-1))
     step = np.diff(ts_us)
     step[begins[1:] - 1] = 1
@@ -250,14 +229,6 @@ def _boards(
     for begin, row in zip(begins, zip(*columns, strict=True), strict=True):
         name = devices[device[begin]]
         yield {"device_id": name, "hour_us": hour_us, **dict(zip(figures, row, strict=True))}
-
-
-def _by_device(device: Codes, *columns: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
-    """Return the devices of rows in ascending order, and the rows' columns in the same order."""
-    if (device[1:] >= device[:-1]).all():  # as files are, of one node and hour
-        return device, *columns
-    order = np.argsort(device, kind="stable")
-    return device[order], *(column[order] for column in columns)
 
 
 def _unequal(power_mw: I32, again: npt.NDArray[np.intp], begins: I64) -> tuple[I64, I64]:

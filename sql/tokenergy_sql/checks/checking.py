@@ -18,6 +18,7 @@ from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.checks import connections
+from tokenergy_sql.checks.hourreadings import Readings
 from tokenergy_sql.checks.slices import slices
 from tokenergy_sql.checks.texts import Check, Scope, checks_by_name
 from tokenergy_sql.checks.touched import touched
@@ -153,13 +154,15 @@ def _run_hourly(
     told = any("stray_spell" in text for text in texts)
     # Of the whole lake, once: a process may have come hours before.
     spells = connections.stray_spells(lake, device) if told and hours is None else None
-    for scope in _scopes(lake, hours):
+    scopes = [*_scopes(lake, hours)]
+    readings = Readings(lake, [hour for scope in scopes for hour in scope["segment"]])
+    for scope in scopes:
         gone = [
             (hour_us, one.node, one.own, one.waiting)
             for hour_us in scope["segment"]
             for one in removed(lake, folders, hour_us)
         ]
-        with connections.of_hour(lake, scope, held, device, texts) as con:
+        with connections.of_hour(lake, scope, held, device, texts, readings) as con:
             connections.add_removed(con, gone)
             if spells is not None:
                 con.register("stray_spell", spells)

@@ -10,7 +10,10 @@ power_file      readings of power, each with the file that it is in
 most_power, stray_spell    see `shared/`
 board_span, odd_board    see `shared/`
 odd_segment    the segments of the odd boards, perhaps of others too
-board_reading, file_span    see `boardreadings.py`
+board_reading, file_span, board_edge    see `hourreadings.py`
+booked_run, known_limit, run_edge, unread_time    see `shared/`
+doubtful_power  the readings of power of boards of which these tables leave something open, perhaps
+                of others too
 job_energy      energy of jobs, as the ledger has it
 shared_board    boards that more than one job ever held
 counted_job     from when to when tokens of a job were counted
@@ -24,13 +27,14 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.contract import EVENT, TABLES
+from tokenergy_collectors.lake.contract import EVENT, POWER, TABLES
+from tokenergy_collectors.lake.paths import node_of
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.duck import literal, pattern
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.checks import lookback
-from tokenergy_sql.checks.boardreadings import board_readings
+from tokenergy_sql.checks.hourreadings import Readings
 from tokenergy_sql.checks.touched import Touched
 
 if TYPE_CHECKING:
@@ -40,6 +44,12 @@ if TYPE_CHECKING:
 _SHARED = "tokenergy_sql.checks.shared"
 _TOUCHED = ("touched_job_energy", "touched_counted_job")
 _OF_SPAN = ("ledger_hour", "token_usage")
+_OF_RUNS = ("booked_run", "known_limit", "run_edge", "unread_time")
+_NODES_OF = """
+SELECT node FROM device WHERE device_id = ANY($1)
+UNION
+SELECT node FROM ledger WHERE device_id = ANY($1)
+"""
 _LONG = 1_000
 """Hours of a job, above which those books are read whole."""
 
@@ -135,6 +145,7 @@ def of_hour(
     held: pa.Table,
     device: pa.Table,
     texts: Iterable[str],
+    readings: Readings,
 ) -> duckdb.DuckDBPyConnection:
     """Return a connection for checks of an hour; it still lacks `removed_hour` and `stray_spell`.
 
@@ -144,6 +155,7 @@ def of_hour(
         held: `allocations(lake)`.
         device: all rows of `device`.
         texts: of the checks that will run.
+        readings: of all hours of the run.
     """
     con = _connect(
         lake, scope, _named(texts) | {"power", "segment", "ledger"}, {"device": device}, held
@@ -153,13 +165,37 @@ def of_hour(
     words = {word for text in texts for word in text.replace(",", " ").split()}
     if words & {"board_span", "odd_board", "odd_segment"}:
         _create_spans(con)
-    if words & {"board_reading", "file_span"}:
-        for name, rows in board_readings(lake, scope["segment"]).items():
+    if words & {"board_reading", "file_span", "doubtful_power", *_OF_RUNS}:
+        for name, rows in readings.tables(scope["segment"]).items():
             con.register("incoming", rows)
             con.execute(f"CREATE TABLE {name} AS FROM incoming")
             con.unregister("incoming")
+    if words & {"doubtful_power", *_OF_RUNS}:
+        for name in _OF_RUNS:
+            con.execute(f"CREATE TABLE {name} AS {read_sql(_SHARED, name)}")
+        _create_doubtful_power(con, lake, scope["power"])
     _create_power_file(con, lake, scope["segment"])
     return con
+
+
+def _create_doubtful_power(
+    con: duckdb.DuckDBPyConnection, lake: Lake, hours: Sequence[int]
+) -> None:
+    """Create `doubtful_power`: of a large fleet, a few nodes' files instead of all."""
+    boards = [device for (device,) in con.execute(read_sql(_SHARED, "doubtful_board")).fetchall()]
+    nodes = {node for (node,) in con.execute(_NODES_OF, [boards]).fetchall()}
+    spans = con.execute("SELECT file FROM file_span WHERE device_id = ANY($1)", [boards])
+    theirs = {file for (file,) in spans.fetchall()}
+    # Of a node of which nothing says which boards it has, all is read.
+    told = {node for (node,) in con.execute("SELECT DISTINCT node FROM device").fetchall()}
+    known = lake.valid_files("power", hours) if boards else []
+    nodes |= {node_of(path) for path, _ in known if path.name in theirs}
+    files = [
+        (path, names)
+        for path, names in known
+        if (node := node_of(path)) in nodes or node not in told
+    ]
+    con.execute(f"CREATE VIEW doubtful_power AS {catalog.select_from(POWER, files)}")
 
 
 def _create_spans(con: duckdb.DuckDBPyConnection) -> None:

@@ -1,15 +1,15 @@
 -- The ledger adds up to the meter on every device and hour, to the nanojoule; no time is left out.
 -- fail, hourly, by device
--- In: ledger, power, board_reading, device, removed_hour. Out: the devices and hours in which it
--- does not.
+-- In: ledger, booked_run, known_limit, run_edge, unread_time, doubtful_power, device, removed_hour.
+-- Out: the devices and hours in which it does not.
 --
 -- The meter is read again from the raw rows, by SQL that shares no code with the integration: the
 -- counter's difference (linear between readings, rounded down) over every stretch of time that the
 -- ledger books by counter; the integral of the readings over every one that it books by samples.
 -- And all time between two neighbouring readings of power within the gap limit must be booked.
 --
--- A reading above what its board can draw is none (`most`). Where one stamp has several powers, the
--- integral must lie between those of the lowest and of the highest.
+-- A reading above what its board can draw is none (`known_limit`). Where one stamp has several
+-- powers, the integral must lie between those of the lowest and of the highest.
 -- Where the counter had a glitch, which of its readings are right is a judgement: such a stretch
 -- need only be what its board can have drawn.
 -- Where readings of an hour, or next to it, were removed after they were booked, the meter cannot
@@ -23,137 +23,12 @@ unread AS (
     FROM left_out AS r
     JOIN ledger AS l ON l.node = r.node AND hour_of(l.start_us) = r.hour_us
 ),
--- Rows of jobs that share a board lie above one another; those of two meters never do.
-booked AS (
-    SELECT
-        device_id, start_us, end_us, meter, energy_nj,
-        hour_of(start_us) AS hour_us,
-        contains(reasons, 'counter_glitch') AS glitch
-    FROM ledger
-    WHERE meter <> 'none'
-),
-marked AS (
-    SELECT
-        *,
-        (
-            meter IS DISTINCT FROM lag(meter) OVER hour
-            OR coalesce(start_us > max(end_us) OVER (
-                PARTITION BY device_id, hour_us ORDER BY start_us
-                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ), true)
-        )::INT AS begins
-    FROM booked
-    WINDOW hour AS (PARTITION BY device_id, hour_us ORDER BY start_us)
-),
-numbered AS (
-    SELECT
-        *, sum(begins) OVER (PARTITION BY device_id, hour_us ORDER BY start_us) AS run
-    FROM marked
-),
-run AS (
-    SELECT
-        device_id, hour_us, run, meter,
-        min(start_us) AS a_us,
-        max(end_us) AS b_us,
-        sum(energy_nj) AS booked_nj,
-        coalesce(bool_or(glitch), false) AS glitch
-    FROM numbered
-    GROUP BY ALL
-),
--- What holds in an hour: from what was known by its end, or else from what was recorded first.
-told AS (
-    SELECT
-        r.device_id,
-        r.hour_us,
-        coalesce(
-            arg_max(d.update_us, (d.ts_us, d.update_us))
-            FILTER (WHERE d.ts_us < r.hour_us + us_per_hour()),
-            arg_min(d.update_us, (d.ts_us, d.update_us)),
-            0
-        ) AS update_us,
-        coalesce(
-            max(greatest(d.limit_mw, d.limit_max_mw))
-            FILTER (WHERE d.ts_us < r.hour_us + us_per_hour()),
-            arg_min(greatest(d.limit_mw, d.limit_max_mw), d.ts_us)
-        ) AS limit_mw
-    FROM (
-        SELECT device_id, hour_us FROM run
-        UNION
-        SELECT device_id, hour_us
-        FROM board_reading
-        SEMI JOIN booked USING (hour_us)
-    ) AS r
-    LEFT JOIN (
-        SELECT
-            device_id, ts_us, update_us,
-            CASE WHEN limit_mw BETWEEN 1 AND 4000000 THEN limit_mw END AS limit_mw,
-            CASE WHEN limit_max_mw BETWEEN 1 AND 4000000 THEN limit_max_mw END AS limit_max_mw
-        FROM device
-    ) AS d ON d.device_id = r.device_id
-    GROUP BY r.device_id, r.hour_us
-),
-most AS (
-    SELECT
-        device_id,
-        hour_us,
-        coalesce(limit_mw * 3 // 2, 4000000) AS most_mw,
-        least(600 * us_per_second(), greatest(
-            3 * update_us,
-            CASE
-                WHEN update_us >= us_per_second() // 2 THEN 10 * us_per_second()
-                ELSE 3 * us_per_second() // 2
-            END
-        )) AS limit_us
-    FROM told
-),
 -- The counter, read again --------------------------------------------------------------------
--- Readings of the counter count at the edges alone: those of half a minute around each, and all of
--- a board if they do not hold the two that an edge lies between.
-edge AS (
-    SELECT DISTINCT device_id, edge_us, edge_us // (30 * us_per_second()) AS slot
-    FROM (
-        SELECT device_id, a_us AS edge_us FROM run WHERE meter = 'counter'
-        UNION ALL
-        SELECT device_id, b_us FROM run WHERE meter = 'counter'
-    )
-),
-near_row AS (
-    SELECT p.device_id, p.ts_us, min(p.energy_mj) AS mj
-    FROM power AS p
-    SEMI JOIN (
-        SELECT device_id, unnest([slot - 1, slot, slot + 1]) AS slot FROM edge
-    ) AS e ON e.device_id = p.device_id AND e.slot = p.ts_us // (30 * us_per_second())
-    WHERE p.energy_mj IS NOT NULL
-    GROUP BY p.device_id, p.ts_us
-),
-near_span AS (
-    SELECT
-        device_id,
-        ts_us AS t0,
-        mj AS c0,
-        lead(ts_us) OVER device AS t1,
-        lead(mj) OVER device AS c1
-    FROM near_row
-    WINDOW device AS (PARTITION BY device_id ORDER BY ts_us)
-),
-near_at AS (
-    SELECT
-        e.device_id, e.edge_us, s.t0, s.c0, s.t1, s.c1,
-        coalesce(
-            s.t0 = e.edge_us
-            OR (
-                s.t0 // (30 * us_per_second()) >= e.slot - 1
-                AND s.t1 // (30 * us_per_second()) <= e.slot + 1
-            ),
-            false
-        ) AS found
-    FROM edge AS e
-    ASOF LEFT JOIN near_span AS s ON s.device_id = e.device_id AND s.t0 <= e.edge_us
-),
+-- Of most boards it is known at the edges of an hour, and needed nowhere else.
 far_row AS (
     SELECT device_id, ts_us, min(energy_mj) AS mj
-    FROM power
-    SEMI JOIN (SELECT device_id FROM near_at WHERE NOT found) USING (device_id)
+    FROM doubtful_power
+    SEMI JOIN (SELECT device_id FROM run_edge WHERE NOT told) USING (device_id)
     WHERE energy_mj IS NOT NULL
     GROUP BY device_id, ts_us
 ),
@@ -168,12 +43,12 @@ far_span AS (
     WINDOW device AS (PARTITION BY device_id ORDER BY ts_us)
 ),
 at_edge AS (
-    SELECT device_id, edge_us, t0, c0, t1, c1 FROM near_at WHERE found
+    SELECT device_id, edge_us, t0, c0, t1, c1 FROM run_edge WHERE told
     UNION ALL
     SELECT e.device_id, e.edge_us, s.t0, s.c0, s.t1, s.c1
-    FROM near_at AS e
+    FROM run_edge AS e
     ASOF JOIN far_span AS s ON s.device_id = e.device_id AND s.t0 <= e.edge_us
-    WHERE NOT e.found
+    WHERE NOT e.told
 ),
 counter_at AS (
     SELECT
@@ -189,60 +64,7 @@ counter_at AS (
 -- Of boards that the ledger books by the counter through all the time of their readings, no single
 -- reading is looked at.
 booked_time AS (
-    SELECT device_id, hour_us, sum(b_us - a_us) AS booked_us FROM run GROUP BY ALL
-),
-in_part AS (
-    SELECT m.*, coalesce(b.booked_us, 0) AS booked_us
-    FROM most AS m
-    LEFT JOIN booked_time AS b USING (device_id, hour_us)
-    WHERE coalesce(b.booked_us, 0) < us_per_hour()
-),
--- The nearest readings beyond the hour, as far as power can be known up to them.
-outside AS (
-    SELECT device_id, ts_us
-    FROM power, (SELECT min(hour_us) AS first_us, max(hour_us) AS last_us FROM in_part) AS h
-    -- Of one hour, its own readings are passed over before the join: they are nearly all.
-    WHERE ts_us < h.first_us OR ts_us >= h.last_us + us_per_hour() OR h.first_us < h.last_us
-),
-beyond AS (
-    SELECT
-        p.device_id,
-        h.hour_us,
-        max(p.ts_us) FILTER (WHERE p.ts_us < h.hour_us) AS before_us,
-        min(p.ts_us) FILTER (WHERE p.ts_us >= h.hour_us) AS after_us
-    FROM outside AS p
-    JOIN in_part AS h
-        ON h.device_id = p.device_id
-        AND (
-            p.ts_us BETWEEN h.hour_us - 600 * us_per_second() AND h.hour_us - 1
-            OR p.ts_us BETWEEN h.hour_us + us_per_hour()
-            AND h.hour_us + us_per_hour() + 600 * us_per_second()
-        )
-    GROUP BY ALL
-),
--- Where single readings are looked at: around what samples alone book, and where more time may be
--- known than is booked.
-doubtful AS (
-    SELECT device_id, hour_us, a_us AS from_us, b_us AS to_us FROM run WHERE meter = 'samples'
-    UNION ALL
-    SELECT m.device_id, m.hour_us, m.hour_us AS from_us, m.hour_us + us_per_hour() AS to_us
-    FROM in_part AS m
-    LEFT JOIN board_reading AS r USING (device_id, hour_us)
-    LEFT JOIN beyond AS e USING (device_id, hour_us)
-    WHERE
-        coalesce(
-            m.booked_us < r.last_us - r.first_us
-            + CASE
-                WHEN r.first_us - e.before_us <= m.limit_us THEN r.first_us - m.hour_us
-                ELSE 0
-            END
-            + CASE
-                WHEN e.after_us - r.last_us <= m.limit_us
-                    THEN m.hour_us + us_per_hour() - r.last_us
-                ELSE 0
-            END,
-            true
-        )
+    SELECT device_id, hour_us, sum(b_us - a_us) AS booked_us FROM booked_run GROUP BY ALL
 ),
 -- Times that are apart stay so: a board may be booked by samples for a moment at both its ends.
 widened AS (
@@ -251,8 +73,8 @@ widened AS (
         d.hour_us,
         d.from_us - m.limit_us AS from_us,
         d.to_us + m.limit_us AS to_us
-    FROM doubtful AS d
-    JOIN most AS m USING (device_id, hour_us)
+    FROM unread_time AS d
+    JOIN known_limit AS m USING (device_id, hour_us)
 ),
 wanted AS (
     SELECT device_id, hour_us, min(from_us) AS from_us, max(to_us) AS to_us
@@ -276,9 +98,9 @@ reading AS (
         m.device_id, m.hour_us, m.limit_us, p.ts_us,
         min(p.power_mw) AS low_mw,
         max(p.power_mw) AS high_mw
-    FROM most AS m
+    FROM known_limit AS m
     JOIN wanted AS w ON w.device_id = m.device_id AND w.hour_us = m.hour_us
-    JOIN power AS p
+    JOIN doubtful_power AS p
         ON p.device_id = m.device_id AND p.power_mw <= m.most_mw
         AND p.ts_us BETWEEN w.from_us AND w.to_us
     GROUP BY ALL
@@ -303,7 +125,7 @@ part AS (
         p.p0, p.p1 - p.p0 AS rise, q0, q1 - q0 AS steeper, (p.t1 - p.t0)::HUGEINT AS dt,
         (greatest(p.t0, r.a_us) - p.t0)::HUGEINT AS x0,
         (least(p.t1, r.b_us) - p.t0)::HUGEINT AS x1
-    FROM run AS r
+    FROM booked_run AS r
     JOIN pair AS p
         ON p.device_id = r.device_id AND p.hour_us = r.hour_us
         AND p.t0 < r.b_us AND p.t1 > r.a_us
@@ -336,8 +158,8 @@ metered AS (
             r.meter = 'samples'
             AND r.booked_nj BETWEEN i.nj - i.off_nj AND i.most_nj + i.off_nj
         ) AS possible
-    FROM run AS r
-    JOIN most AS m ON m.device_id = r.device_id AND m.hour_us = r.hour_us
+    FROM booked_run AS r
+    JOIN known_limit AS m ON m.device_id = r.device_id AND m.hour_us = r.hour_us
     LEFT JOIN counter_at AS a ON a.device_id = r.device_id AND a.edge_us = r.a_us
     LEFT JOIN counter_at AS b ON b.device_id = r.device_id AND b.edge_us = r.b_us
     LEFT JOIN integral AS i

@@ -25,6 +25,7 @@ segments with a counter, or of 100 boards without one at 10 Hz."""
 _TABLES = (
     *("ledger", "segment", "power"),
     *("board_span", "board_reading", "odd_board", "odd_segment"),
+    *("booked_run", "known_limit", "run_edge", "unread_time", "doubtful_power"),
 )
 
 

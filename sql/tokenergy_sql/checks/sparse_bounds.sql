@@ -1,7 +1,7 @@
 -- Where samples alone are booked, the bounds of time between sparse readings hold 0 to the limit.
 -- fail, hourly
--- In: ledger, power, board_reading, device, removed_hour. Out: the devices and hours in which they
--- are narrower.
+-- In: ledger, doubtful_power, board_reading, device, removed_hour. Out: the devices and hours in
+-- which they are narrower.
 --
 -- Sparse are two neighbouring readings more than 1.5 s apart: a sensor saw a second of it. The
 -- upper bound of a row holds the limit for that time; the lower bound of a row without other time
@@ -74,7 +74,7 @@ looked AS (
 ),
 reading AS (
     SELECT DISTINCT p.device_id, p.ts_us
-    FROM power AS p
+    FROM doubtful_power AS p
     JOIN looked AS l ON l.device_id = p.device_id AND p.ts_us BETWEEN l.from_us AND l.to_us
     WHERE p.power_mw IS NOT NULL
 ),

@@ -11,7 +11,9 @@ import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
 from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checks.boardreadings import board_readings
+from tokenergy_sql.checks.hourreadings import Readings
+
+HOUR = T0 - T0 % HOUR_US
 
 BOARDS = """
 WITH stamp AS (
@@ -78,7 +80,7 @@ def test_they_are_those_of_all_rows(seed: int, tmp_path: Path) -> None:
     builder = LakeBuilder(tmp_path / "lake")
     fill(builder, random.Random(seed))
     lake = builder.lake
-    found = board_readings(lake, [T0])
+    found = Readings(lake, []).tables([HOUR])
     with duckdb.connect() as con:
         power = lake.read("power", [T0])
         con.register("power", power)
@@ -89,7 +91,7 @@ def test_they_are_those_of_all_rows(seed: int, tmp_path: Path) -> None:
             edges = min(r["first_us"] for r in of_device), max(r["last_us"] for r in of_device)
             assert [edges] == con.execute(f"{spans} AND power_mw IS NOT NULL", [device]).fetchall()
     rows = sorted(found["board_reading"].to_pylist(), key=lambda row: row["device_id"])
-    assert {row["hour_us"] for row in rows} == {T0 - T0 % HOUR_US}
+    assert {row["hour_us"] for row in rows} == {HOUR}
     assert without_hour(rows) == expected
 
 
@@ -100,5 +102,5 @@ def test_a_damaged_file_goes_to_quarantine(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[8:40] = bytes(32)
     path.write_bytes(content)
-    board_readings(builder.lake, [T0])
+    Readings(builder.lake, []).tables([HOUR])
     assert path not in Lake(builder.lake.root).files("power", [T0])

@@ -14,10 +14,9 @@ from tests.support.lakes import HOUR_US, LakeBuilder, S
 from tests.support.lawfleets import fleets
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.paths import node_of
-from tokenergy_sql.checks import checking, connections
-from tokenergy_sql.checks.boardreadings import board_readings
+from tokenergy_sql.checks import connections
 from tokenergy_sql.checks.checking import Finding, run_checks
-from tokenergy_sql.checks.texts import Check
+from tokenergy_sql.checks.hourreadings import Readings
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import Aggregator, worklist
@@ -35,9 +34,12 @@ NAMES = (
 Row = dict[str, Any]
 
 
-def wide(lake: Lake, hours: Sequence[int]) -> Mapping[str, pa.Table]:
-    """Return the readings of boards as if they were of more time than any book has."""
-    found = dict(board_readings(lake, hours))
+def wide(readings: Readings, hours: Sequence[int]) -> Mapping[str, pa.Table]:
+    """Return the readings of boards as if they were of more time than any book has.
+
+    Nothing is told of the counter at the edges of hours.
+    """
+    found = dict(tables(readings, hours))
     rows = [
         {
             **row,
@@ -49,7 +51,9 @@ def wide(lake: Lake, hours: Sequence[int]) -> Mapping[str, pa.Table]:
         for row in found["board_reading"].to_pylist()
     ]
     schema = found["board_reading"].schema
-    return {**found, "board_reading": pa.Table.from_pylist(rows, schema=schema)}
+    edges = found["board_edge"].schema.empty_table()
+    boards = pa.Table.from_pylist(rows, schema=schema)
+    return {**found, "board_reading": boards, "board_edge": edges}
 
 
 def everywhere(con: Any) -> None:
@@ -62,14 +66,7 @@ def everywhere(con: Any) -> None:
 
 
 create_spans = connections._create_spans
-run = checking._run
-
-
-def _run_at_no_edge(con: Any, name: str, check: Check) -> Finding:
-    """Run a check; `law` looks for no readings of the counter near an edge, but at all of them."""
-    text = check.text.replace("s.t0 = e.edge_us\n", "NULL\n").replace("e.slot + 1\n", "NULL\n")
-    assert (text != check.text) == (name == "law")
-    return run(con, name, check._replace(text=text))
+tables = Readings.tables
 
 
 def looked(lake: Lake) -> list[Finding]:
@@ -139,6 +136,5 @@ def test_it_finds_the_same(seed: int, tmp_path: Path, monkeypatch: pytest.Monkey
     assert others <= {one.name for one in found if one.rows}
     with monkeypatch.context() as patched:
         patched.setattr(connections, "_create_spans", everywhere)
-        patched.setattr(connections, "board_readings", wide)
-        patched.setattr(checking, "_run", _run_at_no_edge)
+        patched.setattr(Readings, "tables", wide)
         assert looked(lake) == found

@@ -59,7 +59,7 @@ def _joint_time_that_ends_with(builder: LakeBuilder, name: str, end_us: int | No
 
 
 def _energy_that_begins_beside_a_gap(builder: LakeBuilder) -> None:
-    """A board has no readings before those of another begin, and the share of it that is held moves."""
+    """Readings of two boards of a job begin one after the other; the share of one grows."""
     for board in ("read", "unread"):
         builder.device(board, node="gap", index=int(board == "unread"))
         builder.job("gap", board, T0 + 5 * S, T0 + 300 * S, node="gap", share_ppm=500_000)
