@@ -22,6 +22,7 @@ from tokenergy_sql.index.inputs import InputReader, around, device_rows
 from tokenergy_sql.index.merging import joined
 from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
 from tokenergy_sql.index.models import model_text
+from tokenergy_sql.index.nodeuntil import create_node_until
 from tokenergy_sql.index.tasks import tasks_of
 from tokenergy_sql.index.tokens import Usage
 from tokenergy_sql.index.workers import Workers
@@ -127,6 +128,8 @@ def prepared(
         modelrun.build_activity(con)
         modelrun.build_growth(con, model_text("token_near"))
         build_model(con, "phase_cell")
+        build_model(con, "cut_claim")
+        create_node_until(con, lake, hour_us)
         build_model(con, "job_cut")
         build_model(con, "sensor_class")
         build_model(con, "job_edge")

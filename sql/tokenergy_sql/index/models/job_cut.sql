@@ -1,6 +1,6 @@
 -- The instants at which the time of each job is divided in an hour: no run of the ledger holds one,
 -- but for a single segment.
--- In: token_growth, token_point (all readings around the hour), phase_cell, allocation, segment,
+-- In: token_growth, token_point (all readings around the hour), phase_cell, cut_claim, node_until,
 -- parameters. Out: one row a job of which tokens were read: job_id, step_us (its runs end at the
 -- multiples of this too), cuts (a list, ascending), gaps (whether its runs of no energy may be
 -- divided: each of their segments is a row).
@@ -14,37 +14,6 @@
 -- Where the energy of one of several boards begins or ceases to be known, that of all others is not
 -- known: only rows without any energy can be divided there.
 WITH
-here AS (
-    SELECT a.job_id, a.node, a.device_id, a.start_us, a.end_us
-    FROM allocation AS a
-    SEMI JOIN (
-        SELECT job_id FROM token_point
-        UNION ALL
-        SELECT job_id FROM token_growth
-    ) USING (job_id)
-    CROSS JOIN parameters AS p
-    WHERE
-        a.start_us < p.hour_us + us_per_hour()
-        AND (a.end_us IS NULL OR a.end_us > p.hour_us)
-),
-wide AS (
-    SELECT
-        job_id,
-        max(device_id) > min(device_id) AS boards,
-        max(coalesce(node, '')) > min(coalesce(node, '')) AS nodes
-    FROM here
-    GROUP BY job_id
-),
-held AS (
-    SELECT h.* FROM here AS h SEMI JOIN (SELECT job_id FROM wide WHERE nodes) USING (job_id)
-),
--- A running job claims a board up to the last reading of its node.
-until AS (
-    SELECT s.node, max(s.end_us) AS until_us
-    FROM segment AS s
-    SEMI JOIN (SELECT node FROM held WHERE end_us IS NULL) USING (node)
-    GROUP BY s.node
-),
 read AS (
     SELECT job_id, unnest([min(ts_us), max(ts_us)]) AS at_us
     FROM token_point
@@ -57,9 +26,11 @@ read AS (
     SELECT job_id, unnest([start_us, end_us])
     FROM phase_cell
     UNION ALL
-    SELECT held.job_id, unnest([held.start_us, coalesce(held.end_us, until.until_us)])
-    FROM held
-    LEFT JOIN until USING (node)
+    -- A running job claims a board up to the last reading of its node.
+    SELECT c.job_id, unnest([c.start_us, coalesce(c.end_us, u.until_us)])
+    FROM cut_claim AS c
+    LEFT JOIN node_until AS u USING (node)
+    WHERE c.nodes
 ),
 cut AS (
     SELECT job_id, list_sort(list(DISTINCT at_us)) AS cuts
@@ -96,8 +67,7 @@ SELECT
     job_id,
     coalesce(s.step_us, 30 * us_per_second())::BIGINT AS step_us,
     coalesce(c.cuts, []::BIGINT[])::BIGINT[] AS cuts,
-    coalesce(w.boards, false) AS gaps
+    job_id IN (SELECT job_id FROM cut_claim WHERE boards) AS gaps
 FROM cut AS c
 FULL JOIN step AS s USING (job_id)
-LEFT JOIN wide AS w USING (job_id)
 ORDER BY job_id
