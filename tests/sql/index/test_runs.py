@@ -160,3 +160,35 @@ def test_a_run_is_in_one_slot_and_holds_no_instant_at_which_its_job_is_divided(
     longest = "SELECT job_id, max(segments) AS n FROM ledger GROUP BY job_id"
     assert {row["job_id"]: row["n"] for row in ask(lake, longest)}["seldom"] > 20
     assert lake.hours("ledger") == [T0 - T0 % HOUR_US]
+
+
+def test_asking_for_a_time_changes_no_row_of_it(tmp_path: Path) -> None:
+    lake = served(tmp_path / "a")
+    index(lake, SITE, progress=lambda _: None, catalog=False)
+    rng = np.random.default_rng(1)
+    rows = "FROM ledger_by_segment({}) WHERE {} ORDER BY ALL"
+    windows = "FROM fleet_power(7, since := {}, till := {})"
+    with catalog.connect(lake, adhoc=True) as con:
+        for _ in range(8):
+            since, till = sorted(rng.integers(T0, T0 + 2_400 * S, 2).tolist())
+            asked = con.execute(rows.format(f"since := {since}, till := {till}", "true")).fetchall()
+            inside = f"start_us < {till} AND end_us > {since}"
+            assert asked == con.execute(rows.format("", inside)).fetchall()
+            # Windows that begin then; the first and the last may be cut off by the question.
+            found = con.execute(windows.format(since, till)).fetchall()
+            every = con.execute(windows.format("NULL", "NULL")).fetchall()
+            assert found[1:-1] == every[every.index(found[1]) :][: len(found) - 2]
+
+
+def test_a_run_without_its_segments_stays_one_row(tmp_path: Path) -> None:
+    lake = served(tmp_path / "a")
+    index(lake, SITE, progress=lambda _: None, catalog=False)
+    of_node = lake.read("segment", node="often")
+    hour_us = T0 - T0 % HOUR_US
+    lake.replace("segment", of_node.slice(0, of_node.num_rows // 2 + 3), hour_us, "often")
+    sums = "SELECT sum(energy_nj), sum(device_us), count(*) FROM {} WHERE node = 'often'"
+    with catalog.connect(lake, adhoc=True) as con:
+        energy_nj, device_us, count = con.execute(sums.format("ledger")).fetchall()[0]
+        found = con.execute(sums.format("ledger_by_segment()")).fetchall()[0]
+    assert found[:2] == (energy_nj, device_us)
+    assert found[2] > count

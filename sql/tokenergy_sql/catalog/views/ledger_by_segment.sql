@@ -5,7 +5,8 @@
 --
 -- A row of the ledger adds up segments of up to 30 s. Here its energy and its bounds are spread
 -- over them by the energy that the samples have in each (by time where they have none), and its
--- times by time, by the telescoping rule: the rows add up to the ledger.
+-- times by time, by the telescoping rule: the rows add up to the ledger. A run whose segments are
+-- no longer there, or were made again with other edges, stays one row.
 CREATE MACRO ledger_by_segment(since := NULL, till := NULL, jobs := NULL) AS TABLE
     WITH
     run AS MATERIALIZED (
@@ -21,6 +22,7 @@ CREATE MACRO ledger_by_segment(since := NULL, till := NULL, jobs := NULL) AS TAB
             r.place,
             s.start_us AS from_us,
             s.end_us AS to_us,
+            r.end_us - r.start_us AS length_us,
             s.energy_nj AS drawn_nj,
             sum(s.energy_nj) OVER run AS upper_nj
         FROM run AS r
@@ -30,11 +32,15 @@ CREATE MACRO ledger_by_segment(since := NULL, till := NULL, jobs := NULL) AS TAB
             AND s.start_us >= r.start_us AND s.end_us <= r.end_us
         WHERE
             s.start_us > coalesce(stamp_us(since), -9000000000000000) - 3600000000
-            AND s.start_us < coalesce(stamp_us(till), 9000000000000000)
+            -- All of a run that begins before: its shape is that of all its segments.
+            AND s.start_us < coalesce(stamp_us(till), 9000000000000000) + 30000000
         WINDOW run AS (PARTITION BY r.place ORDER BY s.start_us)
     ),
     whole AS (
-        SELECT place, max(upper_nj) AS whole_nj FROM part GROUP BY place
+        SELECT place, max(upper_nj) AS whole_nj
+        FROM part
+        GROUP BY place
+        HAVING sum(to_us - from_us) = any_value(length_us)
     ),
     weighed AS (
         SELECT
@@ -48,6 +54,10 @@ CREATE MACRO ledger_by_segment(since := NULL, till := NULL, jobs := NULL) AS TAB
         FROM part AS p
         JOIN run AS r USING (place)
         JOIN whole AS w USING (place)
+        UNION ALL
+        SELECT r.*, r.start_us, r.end_us, 0, 1, 1
+        FROM run AS r
+        ANTI JOIN whole USING (place)
     )
     SELECT
         device_id,
@@ -70,4 +80,6 @@ CREATE MACRO ledger_by_segment(since := NULL, till := NULL, jobs := NULL) AS TAB
         )::BIGINT AS device_us,
         reasons
     FROM weighed
-    WHERE to_us > coalesce(stamp_us(since), -9000000000000000)
+    WHERE
+        to_us > coalesce(stamp_us(since), -9000000000000000)
+        AND from_us < coalesce(stamp_us(till), 9000000000000000)
