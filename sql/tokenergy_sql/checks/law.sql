@@ -111,10 +111,10 @@ pair AS (
         hour_us,
         ts_us AS t0,
         lead(ts_us) OVER device AS t1,
-        low_mw::HUGEINT AS p0,
-        lead(low_mw) OVER device::HUGEINT AS p1,
-        high_mw::HUGEINT AS q0,
-        lead(high_mw) OVER device::HUGEINT AS q1
+        low_mw::BIGINT AS p0,
+        lead(low_mw) OVER device::BIGINT AS p1,
+        high_mw::BIGINT AS q0,
+        lead(high_mw) OVER device::BIGINT AS q1
     FROM reading
     WINDOW device AS (PARTITION BY device_id, hour_us ORDER BY ts_us)
     QUALIFY t1 - t0 <= limit_us
@@ -122,9 +122,10 @@ pair AS (
 part AS (
     SELECT
         r.device_id, r.hour_us, r.run,
-        p.p0, p.p1 - p.p0 AS rise, q0, q1 - q0 AS steeper, (p.t1 - p.t0)::HUGEINT AS dt,
-        (greatest(p.t0, r.a_us) - p.t0)::HUGEINT AS x0,
-        (least(p.t1, r.b_us) - p.t0)::HUGEINT AS x1
+        p.p0, p.p1, p.p1 - p.p0 AS rise, q0, q1, q1 - q0 AS steeper, p.t1 - p.t0 AS dt,
+        greatest(p.t0, r.a_us) - p.t0 AS x0,
+        least(p.t1, r.b_us) - p.t0 AS x1,
+        x0 = 0 AND x1 = dt AS inside
     FROM booked_run AS r
     JOIN pair AS p
         ON p.device_id = r.device_id AND p.hour_us = r.hour_us
@@ -134,14 +135,19 @@ part AS (
 integral AS (
     SELECT
         device_id, hour_us, run,
-        sum(
-            (2 * p0 * dt + rise * x1) * x1 // (2 * dt)
-            - (2 * p0 * dt + rise * x0) * x0 // (2 * dt)
-        ) AS nj,
-        sum(
-            (2 * q0 * dt + steeper * x1) * x1 // (2 * dt)
-            - (2 * q0 * dt + steeper * x0) * x0 // (2 * dt)
-        ) AS most_nj,
+        -- Of a pair that is wholly inside, half the sum of its powers, without 128-bit integers.
+        sum(CASE
+            WHEN inside THEN (p0 + p1) * dt // 2
+            ELSE
+                (2 * p0::HUGEINT * dt + rise * x1) * x1 // (2 * dt)
+                - (2 * p0::HUGEINT * dt + rise * x0) * x0 // (2 * dt)
+        END) AS nj,
+        sum(CASE
+            WHEN inside THEN (q0 + q1) * dt // 2
+            ELSE
+                (2 * q0::HUGEINT * dt + steeper * x1) * x1 // (2 * dt)
+                - (2 * q0::HUGEINT * dt + steeper * x0) * x0 // (2 * dt)
+        END) AS most_nj,
         -- Each part is rounded down by itself.
         count(*) FILTER (WHERE p0 < q0 OR rise <> steeper) AS off_nj
     FROM part
