@@ -22,12 +22,13 @@ from tokenergy_collectors.lake.published import (
     FOLDER,
     LEGACY,
     Published,
-    by_date,
+    changes_between,
     legacy_hours,
     list_path,
     path_of,
     place_of,
     read_list,
+    redated,
     tag_of,
     write_list,
 )
@@ -112,18 +113,30 @@ class Books:
             UserError: the list cannot be written.
         """
         before = self.latest()
-        rows = {table: by_date(self._rows_of(table, tags[table], before)) for table in tags}
-        write_list(self._root, Published(revision, tags, rows))
+        changes = {
+            table: changes_between(before.tags.get(table, {}), of_table)
+            for table, of_table in tags.items()
+        }
+        rows = {
+            table: redated(before.rows.get(table, {}), self._rows_of(table, changes[table]))
+            for table in tags
+        }
+        # What a list of an earlier version has not, and a table without books, is written whole.
+        dated = {
+            table: redated(before.dated.get(table, {}), changes[table])
+            for table in tags
+            if table in before.dated or not before.tags.get(table)
+        }
+        write_list(self._root, Published(revision, tags, rows, dated))
 
-    def _rows_of(self, table: str, tags: Mapping[int, str], before: Published) -> dict[int, int]:
-        """Return how many rows the files of a table have, as far as that is known.
+    def _rows_of(self, table: str, changes: Mapping[int, str | None]) -> dict[int, int | None]:
+        """Return how many rows files of a table have that have changed; None: it is not known.
 
-        Only a file that is new and not of this object is opened: a run that was killed wrote it.
+        Only a file that is not of this object is opened: a run that was killed wrote it.
         """
-        old = before.tags.get(table, {})
-        found = {h: n for h, n in before.rows_of(table).items() if tags.get(h) == old.get(h)}
-        for hour_us, tag in tags.items():
-            if old.get(hour_us) != tag:
+        found: dict[int, int | None] = dict.fromkeys(changes)
+        for hour_us, tag in changes.items():
+            if tag is not None:
                 rows = self._rows.get((table, tag))
                 with suppress(BrokenFileError, FileNotFoundError):
                     found[hour_us] = (

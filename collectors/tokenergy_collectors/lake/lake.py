@@ -261,8 +261,9 @@ class Lake:
             except (BrokenFileError, FileNotFoundError) as error:
                 if packedbooks.is_packed(self.root, path):
                     path.unlink(missing_ok=True)
-                    date = path.parent.name
-                    again = [file for file in self.files(spec.name) if file.parts[-3] == date]
+                    date = path.parent.name  # of a day, or a month
+                    files = self.files(spec.name)
+                    again = [file for file in files if file.parts[-3].startswith(date)]
                     yield from self._read_all(again, spec, names, where)
                 elif packed.is_packed(self.root, path):
                     path.unlink(missing_ok=True)

@@ -1,12 +1,14 @@
-"""One file a day for books that are read whole.
+"""One file a day, and one a month, for books that are read whole.
 
 In: the published files of a table, one for each hour. Out: files with the same rows in the same
-order, one for each past day.
+order, one for each past day; and one for each past month whose days are small.
 
 Whoever asks about a year of jobs would open 8,760 files of each table. The file
-`books/days/TABLE/date=YYYY-MM-DD/KEY.parquet` has the rows of a day; KEY is a digest of the names
-of the hours' files, none of which ever changes. `catalog.duckdb` names these files, so after they
-are removed it fails until the next run of the index. A lake that cannot be written has none.
+`books/days/TABLE/date=YYYY-MM-DD/KEY.parquet` has the rows of a day, `.../date=YYYY-MM/KEY.parquet`
+those of a month; KEY is a digest of the names of the hours' files, none of which ever changes. The
+days of a month stay: when an hour of it is restated, its other days are not read hour by hour.
+`catalog.duckdb` names these files, so after they are removed it fails until the next run of the
+index. A lake that cannot be written has none.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,12 @@ TABLES = tuple(name for name in BOOKS if name != "ledger")
 """Tables that are packed: not the ledger, which is as large as all others together."""
 
 _MANY = 4
-"""A day with fewer files is read as it is."""
+"""A day, or a month, with fewer files is read as it is."""
+
+_MONTH_BYTES = 32 << 20
+"""A month of more bytes stays in days: to open its files costs little beside reading them."""
+
+_MONTH = len("date=YYYY-MM")
 
 _KEPT_S = 86_400.0
 """A packed file is kept so long after another one took its place."""
@@ -49,9 +55,7 @@ Read = Callable[[Sequence[Path]], "pa.Table"]
 """Reads all columns of some files."""
 
 
-def packed(
-    root: Path, table: Table, tags: Mapping[int, str], read: Read, most: int | None
-) -> list[str]:
+def packed(root: Path, table: Table, tags: Mapping[int, str], read: Read, most: int) -> list[str]:
     """Return the files that hold the rows of a table, in their order; as texts.
 
     Args:
@@ -59,36 +63,84 @@ def packed(
         table: one of `TABLES`.
         tags: of all published files of the table, by start of the hour (us UTC).
         read: see `Read`.
-        most: how many days are packed now, if they are not yet; all if None. Other days are read
-            as they are.
+        most: how many days are packed now, if they are not yet. Other days are read as they are.
     """
     # To make the paths of a year as `Path` takes longer than all else.
-    by_day = itertools.groupby(sorted(tags), lambda hour_us: hour_us // _DAY_US)
-    days = [(day * _DAY_US, [*of_day]) for day, of_day in by_day]
-    keys = _Keys(table)
+    days = [
+        (partition(day * _DAY_US).partition("/")[0], [*of_day])
+        for day, of_day in itertools.groupby(sorted(tags), lambda hour_us: hour_us // _DAY_US)
+    ]
+    packing = _Packing(root, table, tags, read, most)
+    months = [[*month] for _, month in itertools.groupby(days, lambda day: day[0][:_MONTH])]
     found: list[str] = []
-    left = len(days) if most is None else most
-    for place, (day_us, of_day) in enumerate(days):
-        files = partial(_files, root, table.name, tags, of_day)
+    for place, of_month in enumerate(months):
         # The last day still grows: it would be packed again after every hour.
-        if len(of_day) < _MANY or place == len(days) - 1:
-            found += files()
-            continue
-        date = partition(day_us).partition("/")[0]
-        key = keys.of(day_us, of_day, tags)
-        path = f"{root}/{FOLDER}/{table.name}/{date}/{key}{SUFFIX}"
-        if os.path.exists(path):  # noqa: PTH110 - a Path costs more than the call
-            found.append(path)
-        elif left == 0:
-            found += files()
-        else:
-            left -= 1
-            found += _pack(Path(path), table, files(), read)
+        last = place == len(months) - 1
+        found += packing.days(of_month, grows=True) if last else packing.month(of_month)
     return found
 
 
-def _files(root: Path, table: str, tags: Mapping[int, str], hours: Iterable[int]) -> list[str]:
-    return [place_of(root, table, hour_us, tags[hour_us]) for hour_us in hours]
+_Day = tuple[str, list[int]]
+"""Name of its folder, `date=YYYY-MM-DD`, and the hours that have files, ascending."""
+
+
+class _Packing:
+    """Finds the files of the days and months of a table, and packs some that are not packed.
+
+    Args:
+        root, table, tags, read: as for `packed`.
+        left: how many days may be packed.
+    """
+
+    def __init__(
+        self, root: Path, table: Table, tags: Mapping[int, str], read: Read, left: int
+    ) -> None:
+        self._root, self._table, self._tags, self._read = root, table, tags, read
+        self._keys, self._left = _Keys(table), left
+
+    def month(self, days: Sequence[_Day]) -> list[str]:
+        """Return the files of a past month."""
+        hours = [hour_us for _, of_day in days for hour_us in of_day]
+        path = self._path(days[0][0][:_MONTH], self._keys.of_month(hours, self._tags))
+        if os.path.exists(path):  # noqa: PTH110 - a Path costs more than the call
+            return [path]
+        found = self.days(days, grows=False)
+        if self._left == 0 or len(found) < _MANY or not _is_small(found):
+            return found
+        self._left = max(0, self._left - len(days))
+        return _pack(Path(path), self._table, found, self._read)
+
+    def days(self, days: Sequence[_Day], *, grows: bool) -> list[str]:
+        """Return the files of some days; the last of them is not packed if it still grows."""
+        past, last = (days[:-1], days[-1:]) if grows else (days, days[:0])
+        found = [file for day in past for file in self._day(*day)]
+        return found + [file for _, hours in last for file in self._files(hours)]
+
+    def _day(self, date: str, hours: Sequence[int]) -> list[str]:
+        if len(hours) < _MANY:
+            return self._files(hours)
+        path = self._path(date, self._keys.of(hours, self._tags))
+        if os.path.exists(path):  # noqa: PTH110 - a Path costs more than the call
+            return [path]
+        if self._left == 0:
+            return self._files(hours)
+        self._left -= 1
+        return _pack(Path(path), self._table, self._files(hours), self._read)
+
+    def _path(self, date: str, key: str) -> str:
+        return f"{self._root}/{FOLDER}/{self._table.name}/{date}/{key}{SUFFIX}"
+
+    def _files(self, hours: Iterable[int]) -> list[str]:
+        name = self._table.name
+        return [place_of(self._root, name, hour_us, self._tags[hour_us]) for hour_us in hours]
+
+
+def _is_small(files: Iterable[str]) -> bool:
+    """Return whether files are small enough for one."""
+    try:
+        return sum(Path(file).stat().st_size for file in files) <= _MONTH_BYTES
+    except FileNotFoundError:
+        return False
 
 
 def _pack(path: Path, table: Table, files: list[str], read: Read) -> list[str]:
@@ -119,14 +171,14 @@ class _Keys:
         self._name = table.name
         self._begun = hashlib.sha256(f"[{json.dumps(repr(table))}, [".encode())
 
-    def of(self, day_us: int, hours: Iterable[int], tags: Mapping[int, str]) -> str:
+    def of(self, hours: Sequence[int], tags: Mapping[int, str]) -> str:
         """Return the key of a day.
 
         Args:
-            day_us: its start.
             hours: that have files, ascending.
             tags: of all hours.
         """
+        day_us = hours[0] - hours[0] % _DAY_US
         # Names of tables and tags need no escapes, and a year has thousands of days of tables.
         names = ", ".join(
             f'"hour={(hour_us - day_us) // HOUR_US:02d}/{self._name}{tag and "-"}{tag}{SUFFIX}"'
@@ -134,6 +186,15 @@ class _Keys:
         )
         digest = self._begun.copy()
         digest.update(f"{names}]]".encode())
+        return digest.hexdigest()[:32]
+
+    def of_month(self, hours: Sequence[int], tags: Mapping[int, str]) -> str:
+        """Return the key of a month: a digest of its hours and their tags.
+
+        As `of`, but without the names: a year has 79,000 of them.
+        """
+        digest = self._begun.copy()
+        digest.update(f"{hours} {','.join(map(tags.__getitem__, hours))}".encode())
         return digest.hexdigest()[:32]
 
 

@@ -66,11 +66,13 @@ class Published:
         revision: the latest one that changed anything; 0 if none did, or the lake has no list.
         tags: for each table the tag of each hour (start, us UTC).
         rows: how many rows these files have, as the list tells it: see `rows_of`.
+        dated: the tags as the list has them, of tables of which it has any.
     """
 
     revision: int = 0
     tags: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
     rows: Mapping[str, ByDate[int]] = field(default_factory=dict)
+    dated: Mapping[str, ByDate[str]] = field(default_factory=dict, compare=False)
 
     def rows_of(self, table: str) -> dict[int, int]:
         """Return how many rows the file of each hour (start, us UTC) has, where that is known.
@@ -144,7 +146,8 @@ def parse_list(data: bytes) -> Published:
     try:
         content = json.loads(data)
         tags = {table: _of_hours(dates, str) for table, dates in content["tables"].items()}
-        return Published(int(content["revision"]), tags, {**content.get("rows", {})})
+        rows = {**content.get("rows", {})}
+        return Published(int(content["revision"]), tags, rows, content["tables"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(repr(error)) from None
 
@@ -166,6 +169,30 @@ def by_date(hours: Mapping[int, T]) -> dict[str, dict[str, T]]:
     return dates
 
 
+def redated(dated: ByDate[T], changes: Mapping[int, T | None]) -> dict[str, Mapping[str, T]]:
+    """Return values by date and hour with some changed: a year has 8,760 that are not.
+
+    Args:
+        dated: the values.
+        changes: new values by start of the hour; None: there is none any more.
+    """
+    found = {**dated}
+    for hour_us, value in sorted(changes.items()):
+        date, hour = _date_and_hour(hour_us)
+        of_date = {**found.pop(date, {})}
+        of_date.pop(hour, None)
+        if value is not None:
+            of_date[hour] = value
+        if of_date:
+            found[date] = dict(sorted(of_date.items()))
+    return dict(sorted(found.items()))
+
+
+def changes_between(before: Mapping[int, str], now: Mapping[int, str]) -> dict[int, str | None]:
+    """Return the hours (start, us UTC) whose tags differ, with the tag that each has now."""
+    return {hour_us: now.get(hour_us) for hour_us, _ in before.items() ^ now.items()}
+
+
 @lru_cache(1 << 16)
 def _date_and_hour(hour_us: int) -> tuple[str, str]:
     date, _, hour = partition(hour_us).partition("/")
@@ -183,10 +210,17 @@ def _day(date: str) -> int:
 def write_list(root: Path, published: Published) -> None:
     """Replace the list of a lake: from now on, readers see these books.
 
+    Args:
+        root: folder of the lake.
+        published: the books; tables without `dated` are written as `tags` has them.
+
     Raises:
         UserError: it cannot be written.
     """
-    tables = {table: by_date(tags) for table, tags in sorted(published.tags.items())}
+    tables = {
+        table: published.dated[table] if table in published.dated else by_date(tags)
+        for table, tags in sorted(published.tags.items())
+    }
     rows = dict(sorted(published.rows.items()))
     content = {"revision": published.revision, "tables": tables, "rows": rows}
     path = list_path(root)

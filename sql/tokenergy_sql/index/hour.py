@@ -7,7 +7,7 @@ site's constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from tokenergy_sql.index.inputs import InputReader, around, device_rows
 from tokenergy_sql.index.merging import joined
 from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
 from tokenergy_sql.index.models import model_text
+from tokenergy_sql.index.nearjobs import keep_near, near_jobs, of_jobs
 from tokenergy_sql.index.nodeuntil import create_node_until
 from tokenergy_sql.index.tasks import tasks_of
 from tokenergy_sql.index.tokens import Usage
@@ -67,7 +68,11 @@ def derive_hour(
     """
     calibration = reader.history.site.calibration
     groups = groups_of(reader.lake, hour_us)
-    with prepared(reader.lake, hour_us, reader.held, reader.devices, calibration, digest) as con:
+    tokens = usage.of_hour(hour_us)
+    jobs = {*tokens["job_id"].to_pylist()}
+    with prepared(
+        reader.lake, hour_us, reader.held, reader.devices, calibration, digest, jobs
+    ) as con:
         modelrun.create_site(con, reader.history.at(hour_us))
         if groups:
             tasks = tasks_of(con, reader.lake, hour_us, groups, reader.digests)
@@ -77,10 +82,9 @@ def derive_hour(
         by_hour = _write_ledger(con, reader.lake, hour_us, booked, record)
         record.write("ledger_hour", by_hour, hour_us)
         store_rows(con, "ledger_hour", by_hour)
-        tokens = usage.of_hour(hour_us)
         record.write("token_usage", tokens, hour_us)
         store_rows(con, "token_usage", tokens)
-        store_rows(con, "job_usage", usage.by_job)
+        store_rows(con, "job_usage", of_jobs(usage.by_job, near_jobs(con)))
         for model in ("job_facts", "host_share", "pool_share", "burden", "claim_span", *_OF_CLAIMS):
             build_model(con, model)
         record.write("node_hour", run_model(con, "node_hour"), hour_us)
@@ -105,6 +109,7 @@ def prepared(
     devices: list[dict[str, Any]],
     calibration: Calibration,
     digest: str = "",
+    jobs: Collection[str] = (),
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection on which the segments of an hour can be booked.
 
@@ -115,6 +120,7 @@ def prepared(
         devices: all rows of `device`.
         calibration: of the site's cards.
         digest: of the hour's inputs, for derived rows.
+        jobs: whose allocations are needed, besides those near the hour: see `nearjobs`.
 
     Raises:
         duckdb.Error: a file is damaged inside; see `catalog.reading.heal`.
@@ -125,6 +131,8 @@ def prepared(
         modelrun.create_parameters(con, hour_us, digest)
         _create_devices(con, devices, hour_us)
         create_calibration(con, calibration)
+        modelrun.build_pages(con)
+        keep_near(con, held, hour_us, jobs)
         modelrun.build_activity(con)
         modelrun.build_growth(con, model_text("token_near"))
         build_model(con, "phase_cell")

@@ -11,6 +11,8 @@ then, to the same bytes.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -27,8 +29,7 @@ from tokenergy_collectors.lake.quarantine import MISSING, DamagedError
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_sql.catalog.connecting import select_from
 from tokenergy_sql.index import phases
-from tokenergy_sql.index.modelrun import run_model, store_rows
-from tokenergy_sql.index.models import model_text
+from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
 from tokenergy_sql.revisions.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -40,26 +41,35 @@ CACHE = "cache/job_rows.json"
 _OF_HOURS = ("job_hour_index", "ledger_hour", "phase_block", "phase_role")
 """Tables whose rows of an hour a job's row is made from."""
 
+_CHANGED = """
+SELECT job_id
+FROM job_now AS n
+FULL JOIN job_before AS b USING (job_id)
+WHERE n.digest IS DISTINCT FROM b.digest OR b.file_us IN (FROM damaged_hour)
+"""
 
-@dataclass(slots=True)
-class _Job:
-    """What is remembered of a job.
+_REMEMBERED = """
+SELECT
+    job_id, n.digest, n.file_us,
+    least(b.first_us, r.from_us) AS first_us, greatest(b.last_us, r.to_us) AS last_us
+FROM job_now AS n
+LEFT JOIN job_before AS b USING (job_id)
+LEFT JOIN reached AS r USING (job_id)
+ORDER BY job_id
+"""
 
-    Attributes:
-        digest: of all that its row depends on, but its hours.
-        file_us: the hour whose file has its row.
-        first_us, last_us: its first and last hour in `job_hour_index`; None if it is in none.
-    """
 
-    digest: str
-    file_us: int
-    first_us: int | None = None
-    last_us: int | None = None
+_TEXTS, _HOURS = ("job_id", "digest"), ("file_us", "first_us", "last_us")
+_JOB = [*((name, "string") for name in _TEXTS), *((name, "int64") for name in _HOURS)]
+"""Columns of what is remembered of each job: a digest of all that its row depends on, but its
+hours; the hour whose file has its row; its first and last hour in `job_hour_index`, NULL if it is
+in none. A year has 10,000 jobs of 64 boards: they are rows, not objects."""
 
-    def reach(self, hour_us: int) -> None:
-        """Extend it to an hour."""
-        self.first_us = hour_us if self.first_us is None else min(self.first_us, hour_us)
-        self.last_us = hour_us if self.last_us is None else max(self.last_us, hour_us)
+
+def _no_jobs() -> pa.Table:
+    import pyarrow as pa
+
+    return pa.schema(_JOB).empty_table()
 
 
 @dataclass(slots=True)
@@ -70,13 +80,13 @@ class _Known:
         of_all: what all rows depend on.
         files: of the files of `job_index`, by hour: tag, size, time (ns).
         hours: tags of the files that rows are made from, by hour.
-        jobs: by job_id.
+        jobs: columns as in `_JOB`.
     """
 
     of_all: str = ""
     files: dict[str, list[Any]] = field(default_factory=dict)
     hours: dict[str, str] = field(default_factory=dict)
-    jobs: dict[str, _Job] = field(default_factory=dict)
+    jobs: pa.Table = field(default_factory=_no_jobs)
 
 
 class JobRows:
@@ -84,15 +94,19 @@ class JobRows:
 
     Args:
         lake: the lake; the run's own books.
-        con: has `job_facts`, `token_job`, `claim_beyond`, `device_now`, `allocation`, `site`,
-            `parameters` and the macros of units.
+        con: has `job_usage`, `token_job`, `claim_beyond`, `device_now`, `allocation`, `site`,
+            `parameters` and the macros of units. `allocation` and `job_usage` have only jobs that
+            are worked out afterwards.
         of_all: text of what all rows depend on: versions, constants of the site.
     """
 
     def __init__(self, lake: Lake, con: duckdb.DuckDBPyConnection, of_all: str) -> None:
+        import duckdb
+
         self._lake, self._con = lake, con
         before = _read(lake)
-        now = _Known(f"{of_all} {_of_boards(con)}", hours=_hours(lake))
+        # Hashes are those of this version of DuckDB.
+        now = _Known(f"{of_all} {duckdb.__version__} {_of_boards(con)}", hours=_hours(lake))
         self._there = files = _files(lake)
         usable = before.of_all == now.of_all and {
             hour: tag for hour, (tag, *_) in before.files.items()
@@ -100,6 +114,7 @@ class JobRows:
         self._before = before if usable else _Known()
         self._now = now
         self._damaged = {int(h) for h, found in self._before.files.items() if found != files[h]}
+        self._reached: dict[str, tuple[int, int]] = {}
 
     def write(self, record: Recorder) -> int:
         """Write the files that differ; return how many jobs there are."""
@@ -110,8 +125,8 @@ class JobRows:
         rows = self._rows(touched)
         for place, start_us in enumerate(rows["start_us"].to_pylist()):
             by_file.setdefault(hour_of(start_us), []).append(place)
-        for job_id in touched & self._before.jobs.keys():
-            by_file.setdefault(self._before.jobs[job_id].file_us, [])
+        for file_us in _of(self._before.jobs, touched)["file_us"].unique().to_pylist():
+            by_file.setdefault(file_us, [])
         if not self._before.of_all:  # also those that no job is in any more
             by_file = {**{hour: [] for hour in self._lake.hours(JOB_INDEX.name)}, **by_file}
         for hour_us, places in sorted(by_file.items()):
@@ -127,27 +142,29 @@ class JobRows:
 
     def _touched(self) -> set[str]:
         """Return the jobs to work out; find what is to be remembered of all."""
-        self._now.jobs = {
-            job_id: _Job(digest, hour_of(start_us))
-            for job_id, digest, start_us in self._con.execute(model_text("job_digest")).fetchall()
-        }
-        for job_id, job in self._now.jobs.items():
-            was = self._before.jobs.get(job_id)
-            if was is not None:
-                job.first_us, job.last_us = was.first_us, was.last_us
-        before, now = self._before, self._now
+        import pyarrow as pa
+
+        con, before, now = self._con, self._before, self._now
+        build_model(con, "job_digest", "job_now")
+        store_rows(con, "job_before", before.jobs)
+        damaged = pa.array(sorted(self._damaged), pa.int64())
+        store_rows(con, "damaged_hour", pa.table({"file_us": damaged}))
+        touched = {job_id for (job_id,) in con.execute(_CHANGED).fetchall()}
+        self._ids = con.sql("SELECT job_id FROM job_now").to_arrow_table()["job_id"]
         changed = {
             h for h in {*before.hours, *now.hours} if before.hours.get(h) != now.hours.get(h)
         }
-        touched = {
-            job_id
-            for job_id in {*before.jobs, *now.jobs}
-            if job_id not in before.jobs
-            or job_id not in now.jobs
-            or before.jobs[job_id].digest != now.jobs[job_id].digest
-            or before.jobs[job_id].file_us in self._damaged
-        }
-        return touched | self._in_hours(sorted(map(int, changed)))
+        touched |= self._in_hours(sorted(map(int, changed)))
+        reached = pa.table(
+            {
+                "job_id": pa.array([*self._reached], pa.string()),
+                "from_us": pa.array([one[0] for one in self._reached.values()], pa.int64()),
+                "to_us": pa.array([one[1] for one in self._reached.values()], pa.int64()),
+            }
+        )
+        store_rows(con, "reached", reached)
+        now.jobs = con.sql(_REMEMBERED).to_arrow_table().cast(pa.schema(_JOB))
+        return touched
 
     def _in_hours(self, hours: list[int]) -> set[str]:
         """Return the jobs that have a row in some hours, or had one; extend them to these hours.
@@ -166,12 +183,14 @@ class JobRows:
                     if now.get(table) == tag:
                         reason = MISSING if isinstance(error, FileNotFoundError) else str(error)
                         raise DamagedError(path, reason) from None
-                    found |= self._now.jobs.keys()
+                    found |= {*self._ids.to_pylist()}
                     continue
                 ids = {job_id for job_id in rows["job_id"].unique().to_pylist() if job_id}
                 found |= ids
-                for job_id in ids & self._now.jobs.keys():
-                    self._now.jobs[job_id].reach(hour_us)
+                for job_id in ids:
+                    # Hours come in their order.
+                    first_us, _ = self._reached.get(job_id, (hour_us, hour_us))
+                    self._reached[job_id] = first_us, hour_us
         return found
 
     def _rows(self, touched: set[str]) -> pa.Table:
@@ -182,6 +201,12 @@ class JobRows:
             return JOB_INDEX.schema().empty_table()
         con = self._con
         store_rows(con, "touched_job", pa.table({"job_id": pa.array(sorted(touched), pa.string())}))
+        for name in ("allocation", "job_usage"):
+            some = con.sql(f"FROM {name} SEMI JOIN touched_job USING (job_id)").to_arrow_table()
+            con.unregister(name)
+            con.execute(f"DROP TABLE IF EXISTS temp.{name}")
+            store_rows(con, name, some)
+        build_model(con, "job_facts")
         hours = self._hours_of(touched)
         for table in (JOB_HOUR_INDEX, LEDGER_HOUR):
             con.execute(f"DROP TABLE IF EXISTS temp.{table.name}")
@@ -202,11 +227,8 @@ class JobRows:
 
     def _hours_of(self, touched: Iterable[str]) -> list[int]:
         """Return the hours of the books in which some jobs have rows, and perhaps more."""
-        spans = sorted(
-            (job.first_us, job.last_us)
-            for job in (self._now.jobs[one] for one in touched if one in self._now.jobs)
-            if job.first_us is not None and job.last_us is not None
-        )
+        some = _of(self._now.jobs, touched).select(["first_us", "last_us"]).drop_null()
+        spans = sorted(zip(*(column.to_pylist() for column in some.columns), strict=True))
         found, at, until_us = [], 0, -1
         for hour_us in map(int, self._now.hours):
             while at < len(spans) and spans[at][0] <= hour_us:
@@ -229,10 +251,21 @@ class JobRows:
 
 
 def _of_boards(con: duckdb.DuckDBPyConnection) -> str:
-    """Return a digest of the boards' names, which bounds of jobs depend on."""
-    text = "SELECT md5(string_agg(device_id || '=' || coalesce(name, ''), ',' ORDER BY device_id)) "
-    (found,) = con.execute(f"{text} FROM device_now").fetchall()[0]
+    """Return a digest of what facts and bounds of jobs depend on of the boards."""
+    text = (
+        "SELECT md5(string_agg(concat_ws('=', device_id, coalesce(name, ''), emulated), ',' "
+        "ORDER BY device_id)) FROM device_now"
+    )
+    (found,) = con.execute(text).fetchall()[0]
     return str(found)
+
+
+def _of(jobs: pa.Table, some: Iterable[str]) -> pa.Table:
+    """Return the rows of some jobs."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return jobs.filter(pc.is_in(jobs["job_id"], value_set=pa.array(sorted(some), pa.string())))
 
 
 def _files(lake: Lake, seen: Mapping[str, list[Any]] | None = None) -> dict[str, list[Any]]:
@@ -272,25 +305,38 @@ def _tags(text: str) -> dict[str, str]:
 
 
 def _read(lake: Lake) -> _Known:
+    import pyarrow as pa
+
     try:
         found = json.loads((lake.root / CACHE).read_text("utf-8"))
-        jobs = {job_id: _Job(*values) for job_id, values in found.pop("jobs").items()}
-        return _Known(**found, jobs=jobs)
+        told, data = found.pop("jobs_digest"), base64.b64decode(found.pop("jobs"))
+        if told != _digest(data):
+            return _Known()
+        jobs = pa.ipc.open_stream(data).read_all()
+        return _Known(**found, jobs=jobs.cast(pa.schema(_JOB)))
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return _Known()
 
 
 def _write(lake: Lake, known: _Known) -> None:
+    import pyarrow as pa
+
     path = lake.root / CACHE
-    jobs: Mapping[str, list[Any]] = {
-        job_id: [job.digest, job.file_us, job.first_us, job.last_us]
-        for job_id, job in known.jobs.items()
-    }
+    jobs = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with pa.ipc.new_stream(jobs, known.jobs.schema, options=options) as stream:
+        stream.write_table(known.jobs)
     content = {
-        "of_all": known.of_all, "files": known.files, "hours": known.hours, "jobs": jobs,
+        "of_all": known.of_all, "files": known.files, "hours": known.hours,
+        "jobs": base64.b64encode(jobs.getvalue()).decode(),
+        "jobs_digest": _digest(jobs.getvalue()),
     }  # fmt: skip
     with suppress(OSError):  # then all jobs are worked out next time, as without a cache
         path.parent.mkdir(exist_ok=True)
         aside = path.with_name(f".{path.name}.tmp")
         aside.write_text(json.dumps(content), "utf-8")
         aside.replace(path)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

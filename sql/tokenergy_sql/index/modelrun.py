@@ -111,13 +111,11 @@ def store_rows(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Non
     con.unregister("incoming")
 
 
-def build_activity(con: duckdb.DuckDBPyConnection) -> None:
-    """Create `job_activity`: when the token counters of jobs moved in an hour.
-
-    `token_page` and `token_name`, the readings that it is made from, stay: see `token_near.sql`.
+def build_pages(con: duckdb.DuckDBPyConnection) -> None:
+    """Create `token_page` and `token_name`: readings around an hour. See `token_near.sql`.
 
     Args:
-        con: has `tokens` of the hour and the two beside it, `allocation` and `parameters`.
+        con: has `tokens` of the hour and the two beside it, and `parameters`.
     """
     build_model(con, "token_page", "page")
     # Names are most of the bytes of a reading: they are kept once a counter.
@@ -130,6 +128,14 @@ def build_activity(con: duckdb.DuckDBPyConnection) -> None:
         "SELECT counter, run, ts_us, value, since_us, quantum FROM page"
     )
     con.execute("DROP TABLE page")
+
+
+def build_activity(con: duckdb.DuckDBPyConnection) -> None:
+    """Create `job_activity`: when the token counters of jobs moved in an hour.
+
+    Args:
+        con: has what `build_pages` creates, `allocation` and `parameters`.
+    """
     con.execute(f"CREATE TEMP TABLE token_seen AS {model_text('job_token')}")
     tokencurves.build_readings(con)
     build_model(con, "token_span")

@@ -263,7 +263,6 @@ def _index_jobs(
         store_rows(con, "booked_hour", pa.table({"hour_us": pa.array(sorted(booked), pa.int64())}))
         # As the files of token_usage have it.
         store_rows(con, "job_usage", usage.by_job_in(lake.hours("token_usage")))
-        build_model(con, "job_facts")
         store_rows(con, "token_job", usage.of_jobs)
         build_model(con, "claim_beyond")
         rows = JobRows(lake, con, f"{index_version()} {site_digest(constants, calibration)}")

@@ -22,7 +22,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.lake.paths import hour_of_path, table_of
-from tokenergy_collectors.lake.published import LEGACY, Published, path_of
+from tokenergy_collectors.lake.published import LEGACY, Published, changes_between, path_of
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.journal import Journal
@@ -176,10 +176,8 @@ def _differences(
     replaced: list[str] = []
     for table in sorted({*before, *after}):
         old, new = before.get(table, {}), after.get(table, {})
-        for hour_us in {*old, *new}:
-            was, now = old.get(hour_us), new.get(hour_us)
-            if was == now:
-                continue
+        for hour_us, now in changes_between(old, new).items():
+            was = old.get(hour_us)
             path = None if was is None else path_of(lake.root, table, hour_us, was)
             if path is not None and _is_sound(lake, path, table):
                 replaced.append(path.relative_to(lake.root).as_posix())

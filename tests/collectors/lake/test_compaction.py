@@ -23,7 +23,8 @@ from tokenergy_collectors.lake.compaction import BusyError, compact, locked
 from tokenergy_collectors.lake.contract import POWER
 from tokenergy_collectors.upload.folder import FolderStore
 from tokenergy_collectors.upload.store import Content
-from tokenergy_sql.catalog.file import select_pattern, write_catalog
+from tokenergy_sql.catalog.content import select_pattern
+from tokenergy_sql.catalog.file import write_catalog
 
 EVER = 2**62
 NODES = ("n", "n-1")

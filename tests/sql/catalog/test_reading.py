@@ -16,7 +16,8 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, JOBS, TOKEN_USAGE
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog.connecting import select_from, select_listed
-from tokenergy_sql.catalog.file import select_pattern, write_catalog
+from tokenergy_sql.catalog.content import select_pattern
+from tokenergy_sql.catalog.file import write_catalog
 from tokenergy_sql.catalog.reading import read
 
 START = 1_768_464_000_000_000

@@ -12,7 +12,7 @@ import pytest
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.catalog import connecting as catalog
-from tokenergy_sql.index.modelrun import build_activity
+from tokenergy_sql.index.modelrun import build_activity, build_pages
 
 Time = tuple[int, int, bool]
 
@@ -23,6 +23,7 @@ def activity(builder: LakeBuilder) -> dict[str, list[Time]]:
     held = allocations(builder.lake)
     with catalog.connect(builder.lake, {"tokens": near}, allocation=held) as con:
         con.execute("CREATE TEMP TABLE parameters AS SELECT $1::BIGINT AS hour_us", [T0])
+        build_pages(con)
         build_activity(con)
         rows = con.sql("FROM job_activity").fetchall()
     found: dict[str, list[Time]] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,6 +122,46 @@ def test_another_site_touches_all(tmp_path: Path, worked_out: list[set[str]]) ->
     run(lake, site=Site(None, None, {}))
     run(lake)
     assert worked_out[-1] == {"j0", "j1", "j2", "j3", "long"}
+
+
+def test_facts_are_worked_out_of_those_jobs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a year of jobs, that is what would take long."""
+    lake = fleet(tmp_path / "lake").lake
+    hours = [T0 + number * HOUR_US for number in range(HOURS)]
+    run(lake, hours[:-1])
+    found: dict[str, set[str]] = {}
+    build = jobrows.build_model
+
+    def building(con: Any, name: str, table: str | None = None) -> None:
+        build(con, name, table)
+        for one in ("allocation", "job_usage", table or name):
+            ids = con.execute(f"SELECT DISTINCT job_id FROM {one}").fetchall()  # noqa: S608
+            found[f"{name}: {one}"] = {job_id for (job_id,) in ids}
+
+    monkeypatch.setattr(jobrows, "build_model", building)
+    run(lake, hours[-1:])
+    assert found["job_facts: job_facts"] == {"j3", "long"}
+    assert found["job_facts: allocation"] == found["job_facts: job_usage"] == {"j3", "long"}
+
+
+@pytest.mark.parametrize("what", ["jobs", "jobs_digest", "hours", "nothing"])
+def test_a_damaged_cache_is_left(tmp_path: Path, what: str, worked_out: list[set[str]]) -> None:
+    lake = fleet(tmp_path / "lake").lake
+    run(lake)
+    before, path = contents(lake), lake.root / jobrows.CACHE
+    kept = json.loads(path.read_text("utf-8"))
+    if what == "jobs":
+        middle = len(kept[what]) // 2
+        other = "A" if kept[what][middle] != "A" else "B"
+        kept[what] = kept[what][:middle] + other + kept[what][middle + 1 :]
+    elif what != "nothing":
+        del kept[what]
+    path.write_text(json.dumps(kept), "utf-8")
+    run(lake)
+    assert bool(worked_out[-1]) == (what != "nothing")
+    assert contents(lake) == before
 
 
 @pytest.mark.parametrize("seed", range(3))

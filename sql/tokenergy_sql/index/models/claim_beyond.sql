@@ -22,7 +22,13 @@ record AS (
         SELECT hour_of(ts_us) AS hour_us FROM device
     )
 ),
-claimed AS (
+-- Derived hours without one missing between them.
+stretch AS (
+    SELECT min(hour_us) AS from_us, max(hour_us) + us_per_hour() AS to_us
+    FROM derived
+    GROUP BY hour_us - before_us
+),
+every AS (
     SELECT
         a.device_id, a.node, a.job_id, a.mig_id, a.share_ppm,
         greatest(a.start_us, r.first_us) AS from_us,
@@ -30,6 +36,21 @@ claimed AS (
     FROM allocation AS a
     CROSS JOIN record AS r
     WHERE a.end_us IS NULL OR a.end_us > a.start_us
+),
+-- Of most claims all the time is in derived hours: it is enough to look at the others, with those
+-- of the same job, and those of the same device that divide their time.
+open AS (
+    SELECT e.*
+    FROM every AS e
+    ANTI JOIN stretch AS s ON s.from_us <= e.from_us AND s.to_us >= e.to_us
+),
+claimed AS (
+    SELECT e.* FROM every AS e SEMI JOIN open USING (job_id)
+    UNION ALL
+    SELECT e.*
+    FROM (SELECT * FROM every ANTI JOIN open USING (job_id)) AS e
+    SEMI JOIN open AS o
+        ON o.device_id = e.device_id AND o.from_us <= e.to_us AND o.to_us >= e.from_us
 ),
 cut AS (
     SELECT DISTINCT device_id, unnest([from_us, to_us]) AS at_us FROM claimed WHERE from_us < to_us

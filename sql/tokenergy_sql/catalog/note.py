@@ -1,0 +1,91 @@
+"""What `catalog.duckdb` was made of, in `cache/catalog.json`.
+
+In: a catalog and digests of its parts. Out: whether it need not be made again, or only in part. The
+file may be removed at any time: the catalog is then made again, with all its parts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tokenergy_collectors.lake import Lake
+from tokenergy_sql.catalog.content import FIXED
+
+PLACE = "cache/catalog.json"
+
+_GROWN = 2
+_ROOM_BYTES = 1 << 22
+"""What is renewed leaves holes. Twice the size that it had, and 4 MiB, is too many of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is remembered of a catalog that was written.
+
+    Attributes:
+        size: bytes.
+        mtime_ns: when it was written.
+        digest: of its bytes.
+        first_size: bytes when all its parts were made at once.
+        parts: a digest of what each part was made of.
+    """
+
+    size: int
+    mtime_ns: int
+    digest: str
+    first_size: int
+    parts: Mapping[str, str]
+
+    def is_of(self, path: Path) -> bool:
+        """Return whether a catalog seems to be the one that was written."""
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return False
+        return (stat.st_size, stat.st_mtime_ns) == (self.size, self.mtime_ns)
+
+    def follows(self, parts: Mapping[str, str]) -> bool:
+        """Return whether it has these parts."""
+        return all(self.parts.get(name) == digest for name, digest in parts.items())
+
+    def may_be_renewed(self, path: Path, parts: Mapping[str, str]) -> bool:
+        """Return whether only some parts of a catalog have to be made again."""
+        fits = self.size <= _GROWN * self.first_size + _ROOM_BYTES
+        return fits and self.is_of(path) and self.parts.get(FIXED) == parts[FIXED]
+
+
+def read_note(lake: Lake) -> Note | None:
+    """Return the note of a lake's catalog; None if there is none, or it is damaged."""
+    try:
+        found = Note(**json.loads((lake.root / PLACE).read_text("utf-8")))
+        return found if isinstance(found.parts, dict) else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_note(lake: Lake, path: Path, parts: Mapping[str, str], before: Note | None) -> None:
+    """Remember what a catalog was made of.
+
+    Args:
+        lake: the lake.
+        path: the catalog.
+        parts: digests.
+        before: of the catalog that it was made from, if it was.
+    """
+    stat = path.stat()
+    first_size = before.first_size if before else stat.st_size
+    note = Note(stat.st_size, stat.st_mtime_ns, bytes_digest(path), first_size, parts)
+    with suppress(OSError):  # then the catalog is made again next time
+        (lake.root / PLACE).parent.mkdir(exist_ok=True)
+        (lake.root / PLACE).write_text(json.dumps(asdict(note)), "utf-8")
+
+
+def bytes_digest(path: Path) -> str:
+    """Return a digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
