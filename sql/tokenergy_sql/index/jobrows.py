@@ -41,24 +41,6 @@ CACHE = "cache/job_rows.json"
 _OF_HOURS = ("job_hour_index", "ledger_hour", "phase_block", "phase_role")
 """Tables whose rows of an hour a job's row is made from."""
 
-_CHANGED = """
-SELECT job_id
-FROM job_now AS n
-FULL JOIN job_before AS b USING (job_id)
-WHERE n.digest IS DISTINCT FROM b.digest OR b.file_us IN (FROM damaged_hour)
-"""
-
-_REMEMBERED = """
-SELECT
-    job_id, n.digest, n.file_us,
-    least(b.first_us, r.from_us) AS first_us, greatest(b.last_us, r.to_us) AS last_us
-FROM job_now AS n
-LEFT JOIN job_before AS b USING (job_id)
-LEFT JOIN reached AS r USING (job_id)
-ORDER BY job_id
-"""
-
-
 _TEXTS, _HOURS = ("job_id", "digest"), ("file_us", "first_us", "last_us")
 _JOB = [*((name, "string") for name in _TEXTS), *((name, "int64") for name in _HOURS)]
 """Columns of what is remembered of each job: a digest of all that its row depends on, but its
@@ -149,7 +131,7 @@ class JobRows:
         store_rows(con, "job_before", before.jobs)
         damaged = pa.array(sorted(self._damaged), pa.int64())
         store_rows(con, "damaged_hour", pa.table({"file_us": damaged}))
-        touched = {job_id for (job_id,) in con.execute(_CHANGED).fetchall()}
+        touched = {*run_model(con, "job_changed")["job_id"].to_pylist()}
         self._ids = con.sql("SELECT job_id FROM job_now").to_arrow_table()["job_id"]
         changed = {
             h for h in {*before.hours, *now.hours} if before.hours.get(h) != now.hours.get(h)
@@ -163,7 +145,7 @@ class JobRows:
             }
         )
         store_rows(con, "reached", reached)
-        now.jobs = con.sql(_REMEMBERED).to_arrow_table().cast(pa.schema(_JOB))
+        now.jobs = run_model(con, "job_remembered").cast(pa.schema(_JOB))
         return touched
 
     def _in_hours(self, hours: list[int]) -> set[str]:
