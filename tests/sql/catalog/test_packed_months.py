@@ -24,7 +24,7 @@ DAYS = (0, 1, 2, 5, 9, 20, 21, 22, 30, 31, 50, 52)
 
 ALL = 10_000
 
-TEXT = f"SELECT count(*), count(DISTINCT job_id), max(as_of_us) FROM {TABLE}"  # noqa: S608
+TEXT = f"SELECT count(*), count(DISTINCT job_id), max(as_of_us) FROM {TABLE}"  # noqa: S608 - a constant
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def test_facts_are_worked_out_of_those_jobs_alone(
     def building(con: Any, name: str, table: str | None = None) -> None:
         build(con, name, table)
         for one in ("allocation", "job_usage", table or name):
-            ids = con.execute(f"SELECT DISTINCT job_id FROM {one}").fetchall()  # noqa: S608
+            ids = con.execute(f"SELECT DISTINCT job_id FROM {one}").fetchall()  # noqa: S608 - names of this test
             found[f"{name}: {one}"] = {job_id for (job_id,) in ids}
 
     monkeypatch.setattr(jobrows, "build_model", building)
