@@ -23,10 +23,9 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.allocationchanges import changes
+from tokenergy_collectors.lake.allocationmerge import replaced
 from tokenergy_collectors.lake.allocationsources import Days, Sources, days_of, read_sources
 from tokenergy_collectors.lake.contract import JOBS, Column, Table
 from tokenergy_collectors.lake.identity import Identity
@@ -70,6 +69,7 @@ _TRIES = 3
 _SOURCES = (
     "allocationchanges.py",
     "allocationlinks.py",
+    "allocationmerge.py",
     "allocations.py",
     "allocationsources.py",
     "corrections.py",
@@ -82,9 +82,6 @@ _SOURCES = (
     "seendevices.py",
 )
 """The code that the rows depend on."""
-
-_TEXTS = ("device_id", "job_id", "mig_id")
-"""What rows are sorted by, besides their start, which comes after the device."""
 
 Spans = Callable[[Identity, Sequence[Mapping[str, Any]]], "pa.Table"]
 """Works out the allocations of some jobs from all their records."""
@@ -170,35 +167,8 @@ def _updated(lake: Lake, path: Path, days: Days, spans: Spans) -> tuple[pa.Table
             return None
         rows = _read(rows_of, ALLOCATION.column_names)
         if rows is not None:
-            return _replaced(rows, found.jobs, spans(found.identity, found.rows)), found.sources
+            return replaced(rows, found.jobs, spans(found.identity, found.rows)), found.sources
     return None
-
-
-def _replaced(rows: pa.Table, jobs: frozenset[str], fresh: pa.Table) -> pa.Table:
-    """Return rows with those of some jobs replaced, in the order of all."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not jobs:
-        return rows
-    others = pc.invert(pc.is_in(rows["job_id"], value_set=pa.array(sorted(jobs), pa.string())))
-    whole = pa.concat_tables([rows.filter(others), fresh])
-    # The last key of `lexsort` is the first one of the order; rows that are equal stay in order.
-    keys = [whole["start_us"].to_numpy()] + [_ranks(whole[name]) for name in _TEXTS]
-    order = np.lexsort((keys[3], keys[2], keys[0], keys[1]))
-    return whole.take(order).combine_chunks()
-
-
-def _ranks(texts: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return numbers in the order of texts; a NULL, as the board itself has, is the empty text."""
-    import pyarrow.compute as pc
-
-    found = texts.fill_null("").combine_chunks().dictionary_encode()
-    ranks = np.empty(len(found.dictionary), np.int64)
-    # Texts of UTF-8 have the same order in Arrow and in Python.
-    ranks[pc.sort_indices(found.dictionary).to_numpy()] = np.arange(len(ranks))
-    places: np.ndarray[tuple[int], np.dtype[np.int64]] = ranks[found.indices.to_numpy()]
-    return places
 
 
 def _latest(path: Path) -> Iterator[tuple[Sources, Path]]:

@@ -31,7 +31,9 @@ PARTITIONS = "date=20[0-9][0-9]-[0-9][0-9]-[0-9][0-9]/hour=[0-2][0-9]"
 ANY_PARTITIONS = "date=*/hour=*"
 """Glob of whatever was meant as an hour folder: a host whose clock was wrong wrote other years."""
 
-_PARTITION = "date=%Y-%m-%d/hour=%H"
+_DATE = "date=%Y-%m-%d"
+_PARTITION = f"{_DATE}/hour=%H"
+_DAY_US = 24 * HOUR_US
 _FILE = re.compile(r"date=20\d\d-\d\d-\d\d/hour=[0-2]\d/[^./][^/]*\.parquet", re.ASCII)
 _MAX_NODE_BYTES = 180
 _ROWS = re.compile(r"_(\d{1,15})rows\.parquet", re.ASCII)
@@ -55,7 +57,13 @@ def hour_of(ts_us: int) -> int:
 @lru_cache(1 << 16)
 def partition(hour_us: int) -> str:
     """Return the hive path of an hour, for example `date=2026-01-31/hour=07`."""
-    return datetime.fromtimestamp(hour_us // 1_000_000, UTC).strftime(_PARTITION)
+    day, within_us = divmod(hour_us, _DAY_US)
+    return f"{_date(day)}/hour={within_us // HOUR_US:02d}"
+
+
+@lru_cache(1 << 12)
+def _date(day: int) -> str:
+    return datetime.fromtimestamp(day * _DAY_US // 1_000_000, UTC).strftime(_DATE)
 
 
 def show_hour(hour_us: int) -> str:
