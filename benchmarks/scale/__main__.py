@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.scale.aims import aims, lines
 from benchmarks.scale.fleet import make_lake
 from benchmarks.scale.fromreadings import from_readings, show
 
@@ -97,6 +98,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-scale-") as name:
         whole = from_readings(Path(name), options.devices, READ_HOURS, options.runs)
     show(whole)
+    print(*lines(aims(sizes, whole)), sep="\n")
     print(*[f"check {name} failed" for name in checks["breaches"]], sep="\n", end="")
     report = {
         "kind": "scale",

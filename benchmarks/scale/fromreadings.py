@@ -1,4 +1,5 @@
-"""From readings to checked books: what index and all checks take beside the integration alone.
+"""From readings to checked books: what each step takes beside the integration, and that beside
+pyarrow, which only reads the same files.
 
 `python -m benchmarks.scale.fromreadings [--devices 1000] [--hours 2] [--runs 3]`, a part of
 `make bench-scale`. Hours of a fleet at 10 Hz, each step in a process of its own, a fresh copy of
@@ -19,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.scale.aims import aims, lines
 from benchmarks.scale.fleet import make_lake
 from benchmarks.scale.readings import add_readings
 
-STEPS = ("aggregate", "index", "check")
+STEPS = ("read_table", "aggregate", "index", "check")
 LARGE = 100_000
 """GPUs of the fleet that is spoken of at the end."""
 
@@ -102,6 +104,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-scale-") as name:
         found = from_readings(Path(name), options.devices, options.hours, options.runs)
     show(found)
+    print(*lines(aims([], found)), sep="\n")
     print(*[f"check {name} failed" for name in found["breaches"]], sep="\n", end="")
     return 1 if found["breaches"] else 0
 

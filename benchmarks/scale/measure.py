@@ -1,8 +1,8 @@
 """Does one step on a lake in this process and prints one line of JSON.
 
-`python -m benchmarks.scale.measure aggregate|index|check|ask LAKE RUNS`. A process of its own, so
-that its peak memory and its processor time are its own. Compiled kernels are loaded, or compiled,
-on a small lake before the clock starts.
+`python -m benchmarks.scale.measure read_table|aggregate|index|check|ask LAKE RUNS`. A process of
+its own, so that its peak memory and its processor time are its own. Compiled kernels are loaded, or
+compiled, on a small lake before the clock starts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.endtoend.measure import peak_mib
+from benchmarks.endtoend.measure import peak_mib, read_table
 from benchmarks.scale.fleet import S, make_lake
 from benchmarks.scale.questions import ask
 from benchmarks.scale.readings import add_readings
@@ -39,6 +39,15 @@ def indexed(lake: Lake, _runs: int) -> dict[str, Any]:
         "cpu_seconds": time.process_time() - used,
         "jobs": done.jobs,
     }
+
+
+def read(lake: Lake, _runs: int) -> dict[str, Any]:
+    """pyarrow alone: the columns of the readings, file by file, into memory."""
+    import pyarrow.parquet  # noqa: F401 - loaded before the clock starts
+
+    begin, used = time.perf_counter(), time.process_time()
+    read_table(lake, "")
+    return {"seconds": time.perf_counter() - begin, "cpu_seconds": time.process_time() - used}
 
 
 def aggregated(lake: Lake, _runs: int) -> dict[str, Any]:
@@ -70,6 +79,7 @@ def asked(lake: Lake, runs: int) -> dict[str, Any]:
 
 
 STEPS: dict[str, Callable[[Lake, int], dict[str, Any]]] = {
+    "read_table": read,
     "aggregate": aggregated,
     "index": indexed,
     "check": checked,

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tokenergy_collectors.base.memory import give_back_memory
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import HOUR_US
@@ -172,6 +173,7 @@ def _run_hourly(
             by_device = {name: check for name, check in checks.items() if check.by_device}
             found += _run_all(con, {k: check for k, check in checks.items() if k not in by_device})
             found += _run_sliced(con, by_device, lake, scope["ledger"])
+        give_back_memory()
     return found
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenergy_collectors.base.memory import give_back_memory
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import url_of
 from tokenergy_collectors.lake.allocations import allocations
@@ -165,6 +166,7 @@ def _index(
                 made = _derive(hour, inputs, reader, usage, record, options.workers)
                 causes[hour] = changed
                 record.derived(hour, changed, made, history.named(made))
+                give_back_memory()
         every = all_hours(lake, usage.hours) if options.look_elsewhere else set[int]()
         others = _not_frozen(lake, every).difference(examined)
         newer = [
