@@ -1,0 +1,149 @@
+"""The building's figures of one place in an interval: sums over the time that all their meters cover.
+
+In: places, meters, and the course of each meter. Out: `Figures`. PUE, WUE and the others are quotients of
+two sums over the same time, never a mean of quotients: so a figure of several intervals divides the sums
+of their sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from tokenergy_sql.metering.amount import NOTHING, Amount, less, total
+from tokenergy_sql.metering.course import Course
+from tokenergy_sql.metering.intervals import Interval, common, length
+from tokenergy_sql.metering.sums import Sums, renewable, sums_of
+from tokenergy_sql.places import Meter, Place, Places
+from tokenergy_sql.places.roles import Sum
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A quotient's two sums, over the time for which both are known.
+
+    Attributes:
+        above: above the line.
+        below: below the line.
+        covered: that time.
+        missing: ids of meters that leave out some of the interval, with the time they leave out.
+    """
+
+    above: Amount = NOTHING
+    below: Amount = NOTHING
+    covered: Sequence[Interval] = ()
+    missing: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def covered_us(self) -> int:
+        """Return how long both sums are known."""
+        return length(self.covered)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of a place in an interval.
+
+    Attributes:
+        place: the place.
+        quotients: by name: see `QUOTIENTS`; only those whose meters the place has.
+        pue_category: see `Sums`; the lowest of all parts of the interval.
+    """
+
+    place: Place
+    quotients: Mapping[str, Figure]
+    pue_category: int | None
+
+
+Terms = tuple[tuple[Sum, int], ...]
+_DC: Terms = (("facility", 1), ("exported", -1))
+_IT: Terms = (("it", 1),)
+QUOTIENTS: dict[str, tuple[Terms, Terms]] = {
+    "pue": (_DC, _IT),
+    "cooling": ((("cooling", 1),), _IT),
+    "other": ((("other", 1),), _IT),
+    "wue": ((("water", 1),), _IT),
+    "erf": ((("reused", 1),), _DC),
+    "ref": ((("facility", 1),), _DC),
+    "facility": (_DC, ()),
+    "it": (_IT, ()),
+}
+"""What each figure divides: sums with their signs. `ref` counts only renewable meters above the line;
+the last two have nothing below it, so that they are known whenever their own meters are."""
+
+
+def figures_of(
+    place: Place, places: Places, courses: Mapping[str, Course], interval: Interval
+) -> Figures:
+    """Return the figures of a place.
+
+    Args:
+        place: the place.
+        places: with their meters.
+        courses: of the meters, by id; one without readings may be left out.
+        interval: microseconds UTC.
+    """
+    edges = [interval[0], *places.edges(*interval), interval[1]]
+    parts = [
+        (part, sums_of(place, places.at(part[0]), places.meters.at(part[0])))
+        for part in pairwise(edges)
+    ]
+    found = {}
+    for name in QUOTIENTS:
+        figure = _quotient(name, parts, courses)
+        if figure is not None:
+            found[name] = figure
+    categories = [sums.pue_category for _, sums in parts if sums.pue_category is not None]
+    return Figures(place, found, min(categories, default=None))
+
+
+def _quotient(
+    name: str, parts: Sequence[tuple[Interval, Sums]], courses: Mapping[str, Course]
+) -> Figure | None:
+    """Return a figure; None if the place lacks the meters of it in all parts of the interval."""
+    above: list[Amount] = []
+    below: list[Amount] = []
+    covered: list[Interval] = []
+    missing: dict[str, int] = {}
+    there = False
+    for part, sums in parts:
+        sides = [_meters(terms, sums) for terms in QUOTIENTS[name]]
+        if name == "ref":
+            sides[0] = [(one, sign) for one, sign in sides[0] if one in renewable([one])]
+        if not all(_is_there(terms, sums) for terms in QUOTIENTS[name]) or not sides[0]:
+            continue
+        there = True
+        known = [part]
+        for meter_id in sorted({one.id for side in sides for one, _ in side}):
+            course = courses.get(meter_id, Course())
+            own = common([part], course.known)
+            left_out = part[1] - part[0] - length(own)
+            if left_out:
+                missing[meter_id] = missing.get(meter_id, 0) + left_out
+            known = common(known, own)
+        covered += known
+        for side, amounts in zip(sides, (above, below), strict=True):
+            amounts += [_added(side, courses, one) for one in known]
+    if not there:
+        return None
+    return Figure(total(above), total(below), covered, missing)
+
+
+def _is_there(terms: Terms, sums: Sums) -> bool:
+    """Return whether the first sum of some terms has meters: the others are taken off it."""
+    return not terms or terms[0][0] in sums.meters
+
+
+def _meters(terms: Terms, sums: Sums) -> list[tuple[Meter, int]]:
+    return [(one, sign) for sum_, sign in terms for one in sums.meters.get(sum_, ())]
+
+
+def _added(
+    side: Sequence[tuple[Meter, int]], courses: Mapping[str, Course], interval: Interval
+) -> Amount:
+    amounts = [(courses[one.id].amount(*interval), sign) for one, sign in side]
+    return less(
+        total(amount for amount, sign in amounts if sign > 0),
+        total(amount for amount, sign in amounts if sign < 0),
+    )

@@ -1,0 +1,69 @@
+"""Which meters make up each sum of a place, as of an instant.
+
+In: the places and the meters as of then. Out: for a place and a sum, the meters whose amounts are added:
+those in the place that no other meter of the sum there stands above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tokenergy_sql.places import ROLES, SUMS, Meter, MeterTree, Place, Tree
+from tokenergy_sql.places.roles import Sum, roles_of
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The meters of each sum of a place.
+
+    Attributes:
+        place: the site, a hall, a module, a rack or a node.
+        meters: by sum; only sums that have any.
+    """
+
+    place: Place
+    meters: dict[Sum, tuple[Meter, ...]]
+
+    def ids(self, *sums: Sum) -> list[str]:
+        """Return the ids of the meters of some sums, sorted."""
+        return sorted({one.id for sum_ in sums for one in self.meters.get(sum_, ())})
+
+    @property
+    def pue_category(self) -> int | None:
+        """Return the category of PUE: the lowest at which any of its IT energy is measured."""
+        categories = (one.rules.pue_category for one in self.meters.get("it", ()))
+        return min((one for one in categories if one is not None), default=None)
+
+
+def sums_of(place: Place, tree: Tree, meters: MeterTree) -> Sums:
+    """Return the meters of the sums of a place.
+
+    Args:
+        place: the place.
+        tree: the places.
+        meters: the meters.
+    """
+    inside = MeterTree(
+        {
+            meter_id: meter
+            for meter_id, meter in meters.meters.items()
+            if place in tree.path(meter.place)
+        }
+    )
+    found = {sum_: tuple(_counted(inside, meters, roles_of(sum_))) for sum_ in SUMS}
+    return Sums(place, {sum_: counted for sum_, counted in found.items() if counted})
+
+
+def _counted(inside: MeterTree, meters: MeterTree, roles: Iterable[str]) -> Iterable[Meter]:
+    """Yield the meters of some roles in a place, without those below another of them there."""
+    chosen = {one.id for one in inside.meters.values() if one.role in roles}
+    for meter_id in sorted(chosen):
+        # What stands between two meters of a sum may be of another place.
+        if not chosen & meters.all_above(meter_id):
+            yield inside.meters[meter_id]
+
+
+def renewable(meters: Iterable[Meter]) -> list[Meter]:
+    """Return those whose electricity is renewable, for REF."""
+    return [one for one in meters if ROLES[one.role].renewable]
