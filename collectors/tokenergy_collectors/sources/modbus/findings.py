@@ -100,16 +100,17 @@ def _other_order(register: Register, words: Sequence[int], value_n: int) -> str 
         swapped_n = decode(words, register.type, other, register.invalid).value_n
     except NoReadingError:
         return None
-    if _is_plausible(register, value_n) or not _is_plausible(register, swapped_n):
+    if _is_plausible(register, words, value_n) or not _is_plausible(register, words, swapped_n):
         return None
     return show_billionths(swapped_n)
 
 
-def _is_plausible(register: Register, value_n: int) -> bool:
+def _is_plausible(register: Register, words: Sequence[int], value_n: int) -> bool:
     """Whether a value is 0 or of a size that meters show; in the wrong order few values are."""
     size = abs(value_n) / BILLION
     if register.type.startswith("float"):
-        return not value_n or _PLAUSIBLE[0] <= size <= _PLAUSIBLE[1]
+        # In the wrong order many numbers are so small that no billionth is left.
+        return not any(words) or _PLAUSIBLE[0] <= size <= _PLAUSIBLE[1]
     # A small whole number in the wrong order has only zeros in its lowest words.
     return not value_n or (size <= _PLAUSIBLE[1] and value_n // BILLION % 0x10000 != 0)
 

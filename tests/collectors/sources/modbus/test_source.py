@@ -1,6 +1,7 @@
 """The `modbus` source against pymodbus' real server: readings are rows, and nothing else is."""
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -189,7 +190,7 @@ def test_a_server_that_is_away_is_asked_less_and_less_often():
         read = reader._link.read
         reader._link.read = lambda *args: (tries.append(rig.clock.monotonic_us()), read(*args))[1]
         rig.run(300)
-        waits = [(two - one) // S for one, two in zip(tries, tries[1:], strict=False)]
+        waits = [(two - one) // S for one, two in pairwise(tries)]
         assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
         assert rig.kinds() == [LOST]
 
