@@ -1,6 +1,8 @@
 """The keys of [[modbus]]: what is wrong is one line that names the key."""
 
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +70,13 @@ def test_the_example_shows_every_key(load):
     [register] = device.pop("register")
     assert set(device) == {"host", "port", "device_id", "every_s", "timeout_s"}
     assert set(register) == {"meter", "address", "kind", "type", "word_order", "invalid"}
+
+
+def test_the_configuration_of_the_page_works(load):
+    page = Path(__file__).parents[4] / "docs" / "meters.md"
+    [text] = re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.S)
+    [device] = load(f'lake = "/data/lake"\n{text}').modbus
+    assert [register.type for register in device.registers] == ["float32", "int64"]
 
 
 @pytest.mark.parametrize(
