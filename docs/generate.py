@@ -43,7 +43,8 @@ def contract_page() -> str:
         "`books/TABLE/date=…/hour=…/TABLE-TAG.parquet`, which never change, and the list "
         "`books/published.json` of those that count, with their numbers of rows.",
         "- **Units** are part of the column names: `_us` microseconds (stamps: UTC since 1970), "
-        "`_mw` milliwatts, `_mj` millijoules, `_nj` nanojoules, `_j` joules.",
+        "`_mw` milliwatts, `_mj` millijoules, `_nj` nanojoules, `_j` joules, `_n` billionths of "
+        "the unit of a meter's register.",
         "- **Unknown** is NULL, never 0.",
         "- **Jobs.** The `job_id` of derived tables is `CLUSTER/ID` where `jobs` or `tokens` name "
         "a cluster, else `ID`. [Names of devices](collecting.md#jobs) are resolved when `jobs` are "

@@ -12,6 +12,7 @@ from tokenergy_collectors.sources.clock.source import Clocks
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
 from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
+from tokenergy_collectors.sources.modbus.source import ModbusMeters
 from tokenergy_collectors.sources.otlp.source import OtlpTokens
 from tokenergy_collectors.sources.processes.source import ProcessJobs
 from tokenergy_collectors.sources.reports.source import TokenReports
@@ -34,6 +35,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         KubernetesPods,
         ProcessJobs,
         Textfiles,
+        ModbusMeters,
         Gpus,
     )
 }

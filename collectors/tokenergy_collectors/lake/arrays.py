@@ -26,7 +26,8 @@ def column(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
 
     Args:
         values: numbers, booleans, texts or lists of integers, to match the type.
-        type_: bool, int16, int32, int64, float64, string, or a list of such integers.
+        type_: bool, int16, int32, int64, decimal128 of whole numbers, float64, string, or a list of
+            such integers.
 
     Raises:
         TypeError: a value is of another type.
@@ -41,6 +42,9 @@ def column(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
         return pa.Array.from_buffers(
             type_, len(values), [valid, _numbers(str(type_), numbers)], missing
         )
+    if pa.types.is_decimal128(type_):
+        content = b"".join(_wide(0 if value is None else value, type_) for value in values)
+        return pa.Array.from_buffers(type_, len(values), [valid, pa.py_buffer(content)], missing)
     if pa.types.is_list(type_):
         lists = [value or () for value in values]
         child = column(list(chain.from_iterable(lists)), type_.value_type)
@@ -73,7 +77,7 @@ def to_batch(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBat
     import pyarrow as pa
 
     if not rows:
-        # Also of types that `column` does not know, such as the decimals of derived tables.
+        # Also of types that `column` does not know.
         return pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)
     values = zip(*rows, strict=True)
     columns = [column(found, field.type) for found, field in zip(values, schema, strict=True)]
@@ -96,6 +100,15 @@ def _numbers(type_: str, numbers: Sequence[Any]) -> pa.Buffer:
 
     found = array(_CODES[type_], numbers)
     return _bits(found) if type_ == "bool" else pa.py_buffer(found)
+
+
+def _wide(value: Any, type_: pa.DataType) -> bytes:
+    """Return a whole number in the 16 bytes of a decimal without a fraction."""
+    if type(value) is not int:
+        raise TypeError(f"{value!r}: expected a whole number")
+    if abs(value) >= 10**type_.precision:
+        raise OverflowError(f"{value} has more than {type_.precision} digits")
+    return value.to_bytes(16, "little", signed=True)
 
 
 def _offsets(lengths: Iterable[int]) -> pa.Buffer:

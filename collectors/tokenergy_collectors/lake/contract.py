@@ -4,8 +4,8 @@ Everybody imports the contract from here; `tables_*.py` and `events.py` hold its
 schemas and `docs/contract.md` are made from it, and the SQL models are checked against it.
 
 Units are part of the column names: `_us` microseconds (stamps: UTC since 1970), `_mw` milliwatts,
-`_mj` millijoules, `_nj` nanojoules, `_uj` microjoules, `_j` joules, `_hz` hertz. mW x us = nJ, so
-energy needs no scaling factor.
+`_mj` millijoules, `_nj` nanojoules, `_uj` microjoules, `_j` joules, `_hz` hertz, `_n` billionths of
+a unit that a meter's declaration names. mW x us = nJ, so energy needs no scaling factor.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from tokenergy_collectors.lake.tables_raw import (
     EVENT,
     HOST,
     JOBS,
+    METER,
     POWER,
     STATE,
     TOKENS,
@@ -56,6 +57,7 @@ TABLES: dict[str, Table] = {
         REQUESTS,
         JOBS,
         HOST,
+        METER,
         CLOCK,
         EVENT,
         SEGMENT,
@@ -92,6 +94,7 @@ __all__ = [
     "LEDGER_HOUR",
     "LOAD_PROFILE",
     "LOAD_SPECTRUM",
+    "METER",
     "NODE_HOUR",
     "PHASE_BLOCK",
     "PHASE_ROLE",

@@ -21,6 +21,9 @@ EVENT_KINDS: dict[str, str] = {
     "tokens_found": "a token endpoint that was lost answers again",
     "kubelet_lost": "the kubelet does not answer, and why; pods keep their boards meanwhile",
     "kubelet_found": "a kubelet that was lost answers again",
+    "meter_lost": "a facility meter gives no reading, and why: no answer, an error code, or a "
+    "value that means none; it has no rows from now on",
+    "meter_found": "a facility meter that was lost gives readings again",
     "stray": "a process is on a board that no job holds, or that other jobs hold; stamped with "
     "when it was first seen",
     "stray_over": "it left, a job explains it now, or the collector stopped; the same words",

@@ -217,6 +217,31 @@ HOST = Table(
     ),
 )
 
+METER = Table(
+    name="meter",
+    layer="raw",
+    row="one reading of one facility meter: what its register said, as it was read",
+    sort=("meter_id", "ts_us"),
+    time="ts_us",
+    columns=(
+        col("ts_us", "int64", "when it was read (middle of the request)"),
+        col("meter_id", "string", "the meter's id in the collector's configuration"),
+        col("node", "string", "host that read it"),
+        col("source", "string", "how it was read: modbus"),
+        col(
+            "value_n",
+            "int128",
+            "what the register said, in billionths of the register's own unit, before any unit, "
+            "scale or transformer ratio is applied: a wrong ratio is corrected without this row",
+        ),
+        nullable(
+            "resolution_n",
+            "int128",
+            "step of the register at this value, in the same unit; the meter itself may be coarser",
+        ),
+    ),
+)
+
 CLOCK = Table(
     name="clock",
     layer="raw",

@@ -24,6 +24,7 @@ _COMMENT_CHARS = 98
 _TYPES: dict[Any, str] = {
     dict[str, str]: "a table of texts",
     tuple[str, ...]: "a list of texts",
+    tuple[int | float, ...]: "a list of numbers",
     str: "text",
     Path: "a path",
     float: "a number",
@@ -54,6 +55,7 @@ def _example_of(model: type[BaseModel], table: str, *, optional: bool = False) -
     for name, field in model.model_fields.items():
         if name in tables:
             continue
+        name = field.alias or name
         yield ""
         yield from _comment(str(field.description))
         yield from _comment(_expected(field))
@@ -65,7 +67,8 @@ def _example_of(model: type[BaseModel], table: str, *, optional: bool = False) -
         else:
             yield f"{'#' if optional else ''}{name} = {_toml(default)}"
     for name, (sub, repeated) in tables.items():
-        path = f"{table.strip('[]')}.{name}" if table else name
+        key = model.model_fields[name].alias or name
+        path = f"{table.strip('[]')}.{key}" if table else key
         header = f"[[{path}]]" if repeated else f"[{path}]"
         yield ""
         yield from _comment(str(model.model_fields[name].description))
@@ -77,13 +80,14 @@ def _values_of(model: BaseModel, table: str) -> Iterator[str]:
     """Yield the lines of one table that has values."""
     # Sub-tables come after all plain keys, or TOML would put these keys into a sub-table.
     later: list[tuple[str, BaseModel]] = []
-    for name in type(model).model_fields:
-        value = getattr(model, name)
+    for field_name, field in type(model).model_fields.items():
+        value, name = getattr(model, field_name), field.alias or field_name
         if isinstance(value, BaseModel):
             later.append((f"[{table}{name}]", value))
         elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
             later += [(f"[[{table}{name}]]", one) for one in value]
-        elif value is not None and value not in _EMPTY:
+        # An empty list says something where none is not the default.
+        elif value is not None and (value not in _EMPTY or value != field.default):
             yield f"{name} = {_toml(value)}"
     for header, one in later:
         lines = list(_values_of(one, header.strip("[]") + "."))

@@ -42,7 +42,7 @@ _LOGS_IN_LIMIT = 16
 _BAD_VALUE = (ValueError, TypeError, OverflowError)
 """Raised by Arrow columns, or by the calendar, for a value that does not fit."""
 
-DROP_ORDER = ("state", "requests", "power", "host", "tokens")
+DROP_ORDER = ("state", "requests", "power", "host", "meter", "tokens")
 """The tables whose rows may be dropped, in this order; those of other tables never are."""
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import duckdb
 
 # Tables that an explanation does not show: no file of them is read.
-_NOT_NEEDED: dict[str, tuple[int, ...]] = dict.fromkeys(("host", "clock", "event"), ())
+_NOT_NEEDED: dict[str, tuple[int, ...]] = dict.fromkeys(("host", "meter", "clock", "event"), ())
 
 _ALLOCATIONS = """
 SELECT node, device_id, start_us, end_us, share_ppm, mig_id, scheduler, method, recorded_us

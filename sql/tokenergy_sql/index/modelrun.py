@@ -29,8 +29,9 @@ LIMIT_UNKNOWN_MW = 1_500_000
 """Upper bound of a board's power where no limit was recorded: above any board on the market."""
 
 _UNREAD_TABLES = (
-    *("power", "host", "clock", "event", "jobs", "load_profile", "load_spectrum", "job_index"),
+    *("power", "host", "meter", "clock", "event", "jobs", "load_profile", "load_spectrum"),
     *("state", "tokens", "requests", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
+    "job_index",
 )
 """Tables that no model reads, or only models of an hour."""
 

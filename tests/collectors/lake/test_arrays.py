@@ -18,6 +18,7 @@ VALUES = {
     pa.int16(): st.integers(-(2**15), 2**15 - 1),
     pa.int32(): st.integers(-(2**31), 2**31 - 1),
     pa.int64(): st.integers(-(2**63), 2**63 - 1),
+    pa.decimal128(38, 0): st.integers(-(10**38) + 1, 10**38 - 1),
     pa.string(): st.text(st.characters(exclude_categories=("Cs",))),
     pa.list_(pa.int32()): st.lists(st.integers(-(2**31), 2**31 - 1), max_size=5),
 }
@@ -40,6 +41,10 @@ def test_a_column_is_what_arrow_makes_of_it(type_: pa.DataType, data: st.DataObj
         (-(2**63) - 1, pa.int64()),
         (1.5, pa.int64()),
         ("7", pa.int64()),
+        (10**38, pa.decimal128(38, 0)),
+        (-(10**38), pa.decimal128(38, 0)),
+        (1.0, pa.decimal128(38, 0)),
+        (True, pa.decimal128(38, 0)),
         (7, pa.string()),
         (b"x", pa.string()),
         ("\ud800", pa.string()),

@@ -300,3 +300,24 @@ def test_readers_of_the_lake_see_no_logs(node):
     assert node.lake.files("clock") == []
     assert node.lake.hours("clock") == []
     assert [path.name for path in node.lake.root.iterdir()] == [".wal"]
+
+
+def test_wide_numbers_survive_a_crash(tmp_path):
+    node = Node(tmp_path / "lake")
+    node.start()
+    widest = 10**38 - 1
+    rows = [
+        (T0, "m", "n", "modbus", -widest, None),
+        (T0 + 1, "m", "n", "modbus", widest, 10**9),
+        (T0 + 2, "m", "n", "modbus", 0, 1),
+    ]
+    node.spool.add("meter", rows)
+    node.spool.flush()
+    node.kill()
+    node.recovered()
+    found = node.lake.read("meter").to_pylist()
+    assert [(int(row["value_n"]), row["resolution_n"]) for row in found] == [
+        (-widest, None),
+        (widest, 10**9),
+        (0, 1),
+    ]

@@ -1,0 +1,96 @@
+"""A meter's register to SQL: the daemon, the log, sealed and compacted files, DuckDB; exactly."""
+
+import threading
+from pathlib import Path
+
+from tests.support.lakes import T0
+from tests.support.modbus import MeterServer, Request, words_of
+from tokenergy_collectors.base.clock import SystemClock
+from tokenergy_collectors.base.logs import Log
+from tokenergy_collectors.daemon.daemon import Daemon
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.compaction import compact
+from tokenergy_collectors.settings.config import Config
+from tokenergy_collectors.sources.host import Host
+from tokenergy_sql.catalog import connecting
+
+ENERGY, TEMPERATURE = 2**64 - 2, -5
+
+
+class FromT0(SystemClock):
+    """A clock that goes on as real time does, but from the start of an hour: no file is of two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began_us = self.monotonic_us()
+
+    def realtime_us(self) -> int:
+        return T0 + self.monotonic_us() - self._began_us
+
+
+def collect(root: Path, server: MeterServer, clock: FromT0, enough: threading.Event) -> None:
+    """Run a daemon until the server has had enough requests."""
+    config = Config.model_validate(
+        {
+            "lake": str(root),
+            "node": "n1",
+            "modbus": [
+                {
+                    "host": "127.0.0.1",
+                    "port": server.port,
+                    "every_s": 0.1,
+                    "register": [
+                        {"meter": "feed", "address": 0, "type": "uint64"},
+                        {"meter": "t", "address": 4, "type": "int16"},
+                        {"meter": "none", "address": 5, "type": "uint16"},
+                    ],
+                }
+            ],
+        }
+    )
+    host = Host("n1", clock, Log("text"), lake=Lake(root, create=True))
+    daemon = Daemon(config, host)
+    stop = threading.Event()
+    running = threading.Thread(target=daemon.run, args=(stop,))
+    running.start()
+    assert enough.wait(60)
+    stop.set()
+    running.join()
+
+
+def test_from_the_register_to_sql(tmp_path: Path) -> None:
+    enough, clock = threading.Event(), FromT0()
+
+    def count(_: Request) -> None:
+        if len(server.requests) >= 3:
+            enough.set()
+
+    blocks = {0: words_of("Q", ENERGY), 4: words_of("h", TEMPERATURE), 5: [0xFFFF]}
+    with MeterServer({1: blocks}, count) as server:
+        for _ in range(2):  # two files
+            enough.clear()
+            server.requests.clear()
+            collect(tmp_path / "lake", server, clock, enough)
+    lake = Lake(tmp_path / "lake")
+    assert len(lake.files("meter")) >= 2
+    check(lake)
+    compact(lake, 2**62, 0)
+    lake = Lake(tmp_path / "lake")
+    assert any("merged" in path.name for path in lake.files("meter"))
+    check(lake)
+
+
+def check(lake: Lake) -> None:
+    con = connecting.connect(lake)
+    found = con.sql(
+        "SELECT meter_id, node, source, value_n::VARCHAR, resolution_n, count(*) >= 4, "
+        "count(DISTINCT ts_us) = count(*) FROM meter GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    billion = 10**9
+    assert [(*row[:4], int(row[4]), *row[5:]) for row in found] == [
+        ("feed", "n1", "modbus", str(ENERGY * billion), billion, True, True),
+        ("t", "n1", "modbus", str(TEMPERATURE * billion), billion, True, True),
+    ]
+    events = con.sql("SELECT detail FROM event WHERE kind = 'meter_lost'").fetchall()
+    assert len(events) == 2  # one in each run
+    assert all("none: reads 65535 (all ones)" in detail for (detail,) in events)
