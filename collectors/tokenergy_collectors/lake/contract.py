@@ -46,6 +46,7 @@ from tokenergy_collectors.lake.tables_raw import (
     TOKENS,
 )
 from tokenergy_collectors.lake.tables_requests import REQUEST_KINDS, REQUEST_SUMS, REQUESTS
+from tokenergy_collectors.lake.tables_site import METER_HOUR, SITE_HOUR
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -72,6 +73,8 @@ TABLES: dict[str, Table] = {
         JOB_EFFICIENCY,
         PHASE_BLOCK,
         PHASE_ROLE,
+        METER_HOUR,
+        SITE_HOUR,
     )
 }
 """All tables by name, in the order in which the data flows."""
@@ -95,6 +98,7 @@ __all__ = [
     "LOAD_PROFILE",
     "LOAD_SPECTRUM",
     "METER",
+    "METER_HOUR",
     "NODE_HOUR",
     "PHASE_BLOCK",
     "PHASE_ROLE",
@@ -103,6 +107,7 @@ __all__ = [
     "REQUEST_KINDS",
     "REQUEST_SUMS",
     "SEGMENT",
+    "SITE_HOUR",
     "STATE",
     "TABLES",
     "TOKENS",

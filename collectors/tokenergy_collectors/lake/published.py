@@ -42,6 +42,8 @@ BOOKS = (
     "node_hour",
     "phase_block",
     "phase_role",
+    "meter_hour",
+    "site_hour",
 )
 """Tables that are published: what the index derives. One file an hour each, named by its table."""
 

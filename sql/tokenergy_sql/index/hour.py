@@ -2,7 +2,7 @@
 
 In: `segment`, `tokens`, `requests`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the
 site's constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
-`job_hour_index`, `job_efficiency`, `phase_block` and `phase_role`.
+`job_hour_index`, `job_efficiency`, `phase_block`, `phase_role`, `meter_hour` and `site_hour`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tokenergy_sql.index.nodeuntil import create_node_until
 from tokenergy_sql.index.tasks import tasks_of
 from tokenergy_sql.index.tokens import Usage
 from tokenergy_sql.index.workers import Workers
+from tokenergy_sql.metering.hour import hour_rows
 from tokenergy_sql.revisions.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ DERIVED_HERE: dict[str, list[int]] = {
     name: []
     for name in (
         *("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency"),
-        *("phase_block", "phase_role"),
+        *("phase_block", "phase_role", "meter_hour", "site_hour"),
     )
 }
 """No hours of these tables: models see the rows of this run, not those of an earlier version."""
@@ -99,6 +100,10 @@ def derive_hour(
         record.write("job_efficiency", run_model(con, "job_efficiency"), hour_us)
         record.write("phase_block", phases.blocks(con), hour_us)
         record.write("phase_role", phases.roles(con), hour_us)
+    places = reader.history.site.places
+    metered = hour_rows(reader.lake, places, hour_us, modelrun.index_version())
+    record.write("meter_hour", metered.meters, hour_us)
+    record.write("site_hour", metered.site, hour_us)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Set
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from tokenergy_sql.index.tokens import Usage
 
 Inputs = dict[str, str]
-"""A digest by kind of input: segments, state, tokens, requests, clock, jobs, devices, site,
+"""A digest by kind of input: segments, state, tokens, requests, clock, jobs, devices, site, meters,
 models."""
 
 _DIGITS = 16
@@ -124,6 +125,8 @@ class InputReader:
         requests = [*self._names("requests", near)]
         # Of a lake without them the digest stays what it was.
         told = {"requests": _digest(requests)} if requests else {}
+        if metered := self._metered(hour_us, near):
+            told["meters"] = metered
         return {
             **told,
             "segments": _digest(map(self.digests.told_of, segments)),
@@ -146,6 +149,24 @@ class InputReader:
     def _names(self, table: str, hours: Iterable[int]) -> Iterator[str]:
         for path in self.lake.sources(table, hours):
             yield path.relative_to(self.lake.root).as_posix()
+
+    def _metered(self, hour_us: int, near: list[int]) -> str:
+        """Return the digest of an hour's meters and places; empty if the site has no meters then.
+
+        What the site file says of another time, and where it says it, leaves it as it was.
+        """
+        places = self.history.site.places
+        interval = hour_us, hour_us + HOUR_US
+        entries = [
+            (span.from_us, span.until_us, replace(span.value, where=""))
+            for of_id in places.meters.by_id.values()
+            for span in of_id.within(*interval)
+        ]
+        if not entries:
+            return ""
+        edges = [hour_us, *places.edges(*interval)]
+        trees = [places.at(edge).root for edge in edges]
+        return _digest([*entries, *edges, *trees, *self._names("meter", near)])
 
     def _read(self, hour_us: int, jobs: Set[str]) -> Iterator[dict[str, Any]]:
         """Yield when the counters of some jobs are known, as far as it is in an hour."""

@@ -1,7 +1,7 @@
 """One meter over time: stretches of its readings, and what is in doubt between them.
 
-In: what the site file says of the meter, and its readings. Out: a `Course`, which says for which time
-the meter is known and how much it counted in any part of that.
+In: what the site file says of the meter, and its readings. Out: a `Course`, which says for which
+time the meter is known and how much it counted in any part of that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tokenergy_sql.places.units import BILLION, CUMULATIVE
 
 _LEAST_US = 1_500_000
 _PERIODS = 3
-"""A momentary value holds for no longer than so many intervals, and at least 1.5 s: as of boards."""
+"""A momentary value holds for so many intervals, and at least for 1.5 s: as that of boards."""
 
 _PER_US = {"power": Fraction(1), "flow": Fraction(1, 1_000_000)}
 """Base units of the amount in a microsecond: mW x us = nJ, uL/s x us = 1e-6 uL."""
@@ -123,7 +123,8 @@ class _Counting:
 
     def _register_at(self, reading: Reading) -> tuple[Register, int]:
         span = self._registers.span_at(reading.ts_us)
-        assert span is not None, "readings without an entry are left out"
+        if span is None:
+            raise ValueError(f"a reading at {reading.ts_us}: the meter has no entry then")
         return span.value, span.until_us
 
     def _begin(self, reading: Reading, added: Number) -> None:

@@ -1,8 +1,8 @@
-"""The building's figures of one place in an interval: sums over the time that all their meters cover.
+"""The building's figures of one place: sums over the time of an interval that all meters cover.
 
-In: places, meters, and the course of each meter. Out: `Figures`. PUE, WUE and the others are quotients of
-two sums over the same time, never a mean of quotients: so a figure of several intervals divides the sums
-of their sums.
+In: places, meters, and the course of each meter. Out: `Figures`. PUE, WUE and the others are
+quotients of two sums over the same time, never a mean of quotients: so a figure of several
+intervals divides the sums of their sums.
 """
 
 from __future__ import annotations
@@ -28,12 +28,14 @@ class Figure:
         below: below the line.
         covered: that time.
         missing: ids of meters that leave out some of the interval, with the time they leave out.
+        meters: how many meters are in the sums.
     """
 
     above: Amount = NOTHING
     below: Amount = NOTHING
     covered: Sequence[Interval] = ()
     missing: Mapping[str, int] = field(default_factory=dict)
+    meters: int = 0
 
     @property
     def covered_us(self) -> int:
@@ -69,8 +71,8 @@ QUOTIENTS: dict[str, tuple[Terms, Terms]] = {
     "facility": (_DC, ()),
     "it": (_IT, ()),
 }
-"""What each figure divides: sums with their signs. `ref` counts only renewable meters above the line;
-the last two have nothing below it, so that they are known whenever their own meters are."""
+"""What each figure divides: sums with their signs. `ref` counts only renewable meters above the
+line; the last two have nothing below it, so that they are known whenever their own meters are."""
 
 
 def figures_of(
@@ -106,16 +108,17 @@ def _quotient(
     below: list[Amount] = []
     covered: list[Interval] = []
     missing: dict[str, int] = {}
-    there = False
+    ids: set[str] = set()
     for part, sums in parts:
         sides = [_meters(terms, sums) for terms in QUOTIENTS[name]]
         if name == "ref":
             sides[0] = [(one, sign) for one, sign in sides[0] if one in renewable([one])]
         if not all(_is_there(terms, sums) for terms in QUOTIENTS[name]) or not sides[0]:
             continue
-        there = True
+        of_part = {one.id for side in sides for one, _ in side}
+        ids |= of_part
         known = [part]
-        for meter_id in sorted({one.id for side in sides for one, _ in side}):
+        for meter_id in sorted(of_part):
             course = courses.get(meter_id, Course())
             own = common([part], course.known)
             left_out = part[1] - part[0] - length(own)
@@ -125,9 +128,9 @@ def _quotient(
         covered += known
         for side, amounts in zip(sides, (above, below), strict=True):
             amounts += [_added(side, courses, one) for one in known]
-    if not there:
+    if not ids:
         return None
-    return Figure(total(above), total(below), covered, missing)
+    return Figure(total(above), total(below), covered, missing, len(ids))
 
 
 def _is_there(terms: Terms, sums: Sums) -> bool:

@@ -1,4 +1,4 @@
-"""Sets of time: lists of half-open intervals (from, until), microseconds, ascending and disjoint."""
+"""Sets of time: half-open intervals (from, until), microseconds, ascending and disjoint."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""A stretch of a meter's readings between which nothing is in doubt, and what it counted in any part.
+"""Readings of a meter between which nothing is in doubt, and what it counted in any part of them.
 
-Of a register that counts (energy, volume), the count between two readings is known however far apart
-they are; where an interval begins or ends between two readings, it is shared by time, and the bounds
-allow for all of it on either side. Of a momentary value (power, flow) the amount is the integral of
-straight lines between readings; its bounds are those of the smaller and the larger reading of each
-pair. Accuracy and resolution come on top.
+Of a register that counts (energy, volume), the count between two readings is known however far
+apart they are; where an interval begins or ends between two readings, it is shared by time, and the
+bounds allow for all of it on either side. Of a momentary value (power, flow) the amount is the
+integral of straight lines between readings; its bounds are those of the smaller and the larger
+reading of each pair. Accuracy and resolution come on top.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Held:
 
     @cached_property
     def _sums(self) -> tuple[list[int], list[int], list[int]]:
-        """Return up to each reading: twice the integral, and those of the smaller and the larger."""
+        """Return up to each reading: twice the integral; those of the smaller and larger ones."""
         steps = [b - a for a, b in zip(self.ts_us, self.ts_us[1:], strict=False)]
         pairs = [*zip(self.values, self.values[1:], strict=False)]
         whole = accumulate(

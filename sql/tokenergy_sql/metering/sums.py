@@ -1,7 +1,7 @@
 """Which meters make up each sum of a place, as of an instant.
 
-In: the places and the meters as of then. Out: for a place and a sum, the meters whose amounts are added:
-those in the place that no other meter of the sum there stands above.
+In: the places and the meters as of then. Out: for a place and a sum, the meters whose amounts are
+added: those in the place that no other meter of the sum there stands above.
 """
 
 from __future__ import annotations

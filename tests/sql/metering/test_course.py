@@ -1,7 +1,8 @@
-"""What a meter counted, against the truth behind its readings and an oracle written from the definition."""
+"""What a meter counted, against the truth behind its readings and against the definition."""
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -96,7 +97,7 @@ def test_the_integral_of_a_momentary_value_is_that_of_straight_lines(readings, a
         meter("power", "W", interval_us=30 * S),
     )
     whole = least = most = Fraction(0)
-    for (s0, p0), (s1, p1) in zip(points, points[1:], strict=False):
+    for (s0, p0), (s1, p1) in pairwise(points):
         begin, end = max(s0, a), min(s1, b)
         if begin < end:
             at_begin, at_end = (p0 + Fraction((p1 - p0) * (s - s0), s1 - s0) for s in (begin, end))

@@ -1,0 +1,58 @@
+"""The tables of meters and of the building by hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tokenergy_collectors.lake.table import Column, Table, col, nullable
+
+METER_HOUR = Table(
+    name="meter_hour",
+    layer="derived",
+    row="one facility meter in one hour: what it counted while it is known",
+    sort=("meter_id",),
+    time="hour_us",
+    columns=(
+        col("meter_id", "string", "the meter's id in the site file"),
+        col("hour_us", "int64", "start of the hour"),
+        col("place", "string", "where it measures, by the hour's last entry: `hall:a`"),
+        col("role", "string", "what it measures there"),
+        col("unit", "string", "of the amounts: nJ of energy, uL of water"),
+        col("covered_us", "int64", "time of the hour for which the meter is known"),
+        nullable("amount", "int128", "what it counted in that time; NULL: it is known at no time"),
+        nullable("low", "int128", "the least that this can be; NULL: no accuracy is declared"),
+        nullable("high", "int128", "the most that this can be"),
+        col("readings", "int64", "readings in the hour"),
+        nullable("max_gap_us", "int64", "longest time between two readings that touches the hour"),
+        nullable("doubts", "string", "why some of the hour is not known, separated by commas"),
+        col("index_version", "string", "version of the models and of this contract"),
+    ),
+)
+
+
+def _sides() -> Iterator[Column]:
+    for side, words in (("above", "above"), ("below", "below")):
+        what = f"sum {words} the line, over covered_us: nJ or uL"
+        yield nullable(f"{side}", "int128", what)
+        yield nullable(f"{side}_low", "int128", f"lower bound of {side}; NULL: some meter has none")
+        yield nullable(f"{side}_high", "int128", f"upper bound of {side}")
+
+
+SITE_HOUR = Table(
+    name="site_hour",
+    layer="derived",
+    row="one figure of one place in one hour: the two sums that it divides, known together",
+    sort=("place", "figure"),
+    time="hour_us",
+    columns=(
+        col("place", "string", "`site`, `hall:NAME` or `module:NAME`"),
+        col("hour_us", "int64", "start of the hour"),
+        col("figure", "string", "pue, cooling, other, wue, erf, ref, facility or it"),
+        col("covered_us", "int64", "time for which all meters of the figure are known"),
+        *_sides(),
+        nullable("pue_category", "int32", "where the IT energy is measured: category 1, 2 or 3"),
+        col("meters", "int64", "meters of the figure"),
+        nullable("missing", "string", "meters not known in all of the hour, separated by commas"),
+        col("index_version", "string", "version of the models and of this contract"),
+    ),
+)
