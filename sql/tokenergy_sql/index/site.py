@@ -2,7 +2,8 @@
 
 In: a TOML file. Out: the constants of each hour. Calibrations of single cards are in a file of
 their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`. The table `[slo]`
-says how long a request may take: see `slo.py`.
+says how long a request may take: see `slo.py`. What stands where and what is metered: see
+`tokenergy_sql.places`; no figure of an hour follows from that yet.
 
     [site]
     pue = 1.25          # facility energy over IT energy
@@ -27,12 +28,13 @@ from pathlib import Path
 from pydantic import Field
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.instants import is_instant
+from tokenergy_collectors.base.instants import FIRST_US, is_instant
 from tokenergy_collectors.base.strict import Strict, load_toml
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_sql.index.calibration import Calibration, load_calibration
 from tokenergy_sql.index.slo import Slo, SloDeclared, merged
+from tokenergy_sql.places import DeclaredPue, PlaceKeys, Places, build
 
 DEFAULT_NAME = "site.toml"
 """Name of the site file at the root of a lake, used if no other file is named."""
@@ -64,8 +66,8 @@ class PeriodDeclared(Strict):
     slo: SloDeclared = SloDeclared()
 
 
-class SiteFile(Strict):
-    """The whole file."""
+class SiteFile(PlaceKeys):
+    """The whole file: the constants, and the tables of places and meters."""
 
     site: Declared = Declared()
     nodes: dict[str, NodeDeclared] = Field(default_factory=dict)
@@ -135,6 +137,7 @@ class Site:
         pue_ppm, host_mw, node_host_mw, slo: without a date.
         calibration: of cards and boards.
         periods: (first hour, microseconds UTC; what it declares), ascending.
+        places: what stands where, and what is metered.
     """
 
     pue_ppm: int | None
@@ -143,6 +146,7 @@ class Site:
     calibration: Calibration = ()
     periods: tuple[tuple[int, Constants], ...] = ()
     slo: Slo = field(default_factory=dict)
+    places: Places = field(default_factory=Places, compare=False)
 
     def undated(self) -> Constants:
         """Return the constants that have no date."""
@@ -199,7 +203,30 @@ def load_site(path: Path | None, lake_root: Path) -> Site:
             for start_us, period in sorted(periods.items())
         ),
         undated.slo,
+        _places(file, path),
     )
+
+
+def load_places(path: Path) -> Places:
+    """Load what a site file says stands where and is metered.
+
+    Raises:
+        UserError: the file cannot be read or is invalid.
+        PlacesError: its places or meters contradict each other; it has a line for each problem.
+    """
+    return _places(load_toml(path, SiteFile), path)
+
+
+def _places(file: SiteFile, path: Path) -> Places:
+    return build(file, str(path), _pues(file, path))
+
+
+def _pues(file: SiteFile, path: Path) -> list[DeclaredPue]:
+    """Return where and when the file declares a PUE: once it does, it does so for ever."""
+    if file.site.pue is not None:
+        return [DeclaredPue("pue under [site]", FIRST_US)]
+    starts = [_start_us(period.start, path) for period in file.period if period.pue is not None]
+    return [DeclaredPue("pue under [[period]]", min(starts))] if starts else []
 
 
 def _constants(

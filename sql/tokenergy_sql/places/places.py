@@ -1,0 +1,100 @@
+"""Places and meters of a site over time: the tables of the site file, checked as a whole.
+
+In: the tables as `keys.py` has them, and where the file declares a PUE. Out: `Places`, or an error with
+one line for each problem.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokenergy_collectors.base.instants import END_US, FIRST_US
+from tokenergy_sql.places.feeding import check_meters, check_within
+from tokenergy_sql.places.keys import PlaceKeys
+from tokenergy_sql.places.losses import DeclaredPue, Loss, check_losses, check_pues, losses_of
+from tokenergy_sql.places.meters import Meters
+from tokenergy_sql.places.placing import Structure, entries_of, structure_of
+from tokenergy_sql.places.problems import Problems
+from tokenergy_sql.places.timeline import Timeline
+from tokenergy_sql.places.tree import Tree, tree_at
+
+
+@dataclass(frozen=True)
+class Places:
+    """The places, the meters and the declared losses of a site, over time.
+
+    Attributes:
+        structure: what stood where when.
+        meters: the meters over time.
+        losses: declared losses by name, over time.
+    """
+
+    structure: Structure = field(default_factory=Structure)
+    meters: Meters = field(default_factory=Meters)
+    losses: dict[str, Timeline[Loss]] = field(default_factory=dict)
+    _edges: list[int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        timelines: list[Timeline[Any]] = [
+            *self.structure.timelines(),
+            *self.meters.by_id.values(),
+            *self.losses.values(),
+        ]
+        # The class is frozen; this is worked out from the rest.
+        object.__setattr__(self, "_edges", _edges(timelines))
+
+    def at(self, ts_us: int) -> Tree:
+        """Return the places as of an instant (microseconds UTC)."""
+        return tree_at(self.structure, ts_us)
+
+    def losses_at(self, ts_us: int) -> list[Loss]:
+        """Return the declared losses as of an instant (microseconds UTC)."""
+        found = (timeline.at(ts_us) for timeline in self.losses.values())
+        return [loss for loss in found if loss is not None]
+
+    def edges(self, from_us: int, until_us: int) -> list[int]:
+        """Return the instants inside an interval at which an entry begins or ends, ascending.
+
+        Between two of them, and up to the ends of the interval, no place, meter or loss changes. The
+        ends themselves are not among them.
+        """
+        edges = self._edges
+        return edges[bisect_right(edges, from_us) : bisect_left(edges, until_us)]
+
+
+def _edges(timelines: Iterable[Timeline[Any]]) -> list[int]:
+    found = {
+        edge
+        for timeline in timelines
+        for span in timeline.spans
+        for edge in (span.from_us, span.until_us)
+    }
+    return sorted(found - {FIRST_US, END_US})
+
+
+def build(keys: PlaceKeys, file: str, pues: Sequence[DeclaredPue] = ()) -> Places:
+    """Return the places and meters that a site file declares.
+
+    Args:
+        keys: its tables.
+        file: its name, for messages.
+        pues: where and when it declares a PUE.
+
+    Raises:
+        PlacesError: the tables contradict each other, or themselves.
+    """
+    problems = Problems()
+    structure = structure_of(keys, problems)
+    meters = Meters(entries_of("meter", keys.meter, problems), structure.node_names)
+    losses = losses_of(entries_of("loss", keys.loss, problems))
+    check_meters(meters, structure, problems)
+    check_losses(losses, meters, structure, problems)
+    # What is in what can only be asked once every name is there, and once at a time.
+    problems.raise_any(file)
+    check_within(meters, structure, problems)
+    check_pues(losses, structure, pues, problems)
+    problems.raise_any(file)
+    return Places(structure, meters, losses)
