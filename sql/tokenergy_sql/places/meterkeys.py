@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, model_validator
@@ -25,7 +26,7 @@ def _place(value: Any) -> Place:
     try:
         return parse_place(value if isinstance(value, str) else "")
     except ValueError:
-        raise PydanticCustomError("place", place.EXPECTED) from None  # type: ignore[arg-type]
+        raise PydanticCustomError("place", place.EXPECTED) from None
 
 
 PlaceKey = Annotated[Place, PlainValidator(_place)]
@@ -135,7 +136,7 @@ class LossKeys(Dated):
     def _is_a_curve(self) -> LossKeys:
         right = all(len(point) == 2 and min(point) >= 0 for point in self.points)
         loads = [point[0] for point in self.points if point]
-        if not right or any(b <= a for a, b in zip(loads, loads[1:], strict=False)):
+        if not right or any(b <= a for a, b in pairwise(loads)):
             raise misfit(
                 "points",
                 "expected [[load_kw, loss_kw], ...], none below 0, the loads ascending "

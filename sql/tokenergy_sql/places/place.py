@@ -1,4 +1,4 @@
-"""The name of a place: its kind and its name, as in `hall:a` or `rack:a1-r3`; the site is `site`."""
+"""The name of a place: its kind and its name, such as `hall:a` or `rack:r3`; or `site`."""
 
 from __future__ import annotations
 

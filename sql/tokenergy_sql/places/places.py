@@ -1,7 +1,7 @@
 """Places and meters of a site over time: the tables of the site file, checked as a whole.
 
-In: the tables as `keys.py` has them, and where the file declares a PUE. Out: `Places`, or an error with
-one line for each problem.
+In: the tables as `keys.py` has them, and where the file declares a PUE. Out: `Places`, or an error
+with one line for each problem.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Places:
     def edges(self, from_us: int, until_us: int) -> list[int]:
         """Return the instants inside an interval at which an entry begins or ends, ascending.
 
-        Between two of them, and up to the ends of the interval, no place, meter or loss changes. The
-        ends themselves are not among them.
+        Between two of them, and up to the ends of the interval, no place, meter or loss changes.
+        The ends themselves are not among them.
         """
         edges = self._edges
         return edges[bisect_right(edges, from_us) : bisect_left(edges, until_us)]

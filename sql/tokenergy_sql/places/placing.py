@@ -1,7 +1,8 @@
 """Where everything stood when: halls, modules, racks and nodes, each with its entries over time.
 
-In: the tables of `placekeys.py`. Out: a `Structure`, or problems: a name that two entries claim at one
-time, a name that is not there, more racks than a module holds, cooling that the hall does not have.
+In: the tables of `placekeys.py`. Out: a `Structure`, or problems: a name that two entries claim at
+one time, a name that is not there, more racks than a module holds, cooling that its hall does not
+have.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ class Structure:
 
     def of_kind(self, kind: Kind) -> Mapping[str, Timeline[Any]]:
         """Return the entries of a kind of place, by name; none of the site."""
-        return {
-            "site": {},
+        kinds: dict[str, Mapping[str, Timeline[Any]]] = {
             "hall": self.halls,
             "module": self.modules,
             "rack": self.racks,
             "node": self.nodes,
-        }[kind]
+        }
+        return kinds.get(kind, {})
 
     def timelines(self) -> Iterator[Timeline[Any]]:
         """Yield the timeline of every name."""
@@ -217,7 +218,7 @@ def _check_cooling(found: Structure, problems: Problems) -> None:
                 has, needs = hall.value.keys.cooling, type_.value.keys.cooling
                 if has and needs and has not in (needs, "mixed"):
                     problems.add(
-                        f"{module.value.where}: is cooled by {needs} (type {keys.type!r}) in a hall "
-                        f"cooled by {has} ({keys.hall!r}); if the hall has both, its cooling is "
-                        '"mixed"'
+                        f"{module.value.where}: is cooled by {needs} (type {keys.type!r}) in a "
+                        f"hall cooled by {has} ({keys.hall!r}); if the hall has both, its cooling "
+                        'is "mixed"'
                     )

@@ -1,7 +1,8 @@
 """What a register's value is in base units, exactly, and how far it may be off.
 
-In: a meter's unit, scale, resolution and accuracy; a value in billionths of the register's own unit.
-Out: a `Fraction` in the base unit of the quantity (see `units.py`), or [low, high] as whole numbers.
+In: a meter's unit, scale, resolution and accuracy; a value in billionths of the register's own
+unit. Out: a `Fraction` in the base unit of the quantity (see `units.py`), or [low, high] as whole
+numbers.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class Register:
     def bounds(self, value_n: int) -> tuple[int, int] | None:
         """Return the least and the most that a momentary value may be, in whole base units.
 
-        That is accuracy, and one step of the register, as nothing says how the meter rounds. The low
-        bound is rounded down, the high one up. None if the accuracy is not told.
+        That is accuracy, and one step of the register, as nothing says how the meter rounds. The
+        low bound is rounded down, the high one up. None if the accuracy is not told.
         """
         if self.percent is None:
             return None

@@ -1,7 +1,7 @@
 """What a meter is there for, and which sum of the building's figures it belongs to.
 
-The sums are those of PUE (ISO/IEC 30134-2), REF (-3), ERF (-6) and WUE (-9). In each, a meter counts
-if no other meter of the sum stands above it: see `meters.MeterTree.counted`.
+The sums are those of PUE (ISO/IEC 30134-2), REF (-3), ERF (-6) and WUE (-9). A meter counts in its
+sum if no other meter of the sum stands above it: see `meters.MeterTree.counted`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Role:
         quantities: those that it may have.
         pue_category: of the IT sum: where PUE's category 1, 2 or 3 measures.
         renewable: whether it counts above the line of REF too.
-        meters_place: whether it measures the electricity that enters its place.
+        enters: whether it measures electricity that enters its place on the way to IT.
     """
 
     meaning: str
@@ -39,27 +39,25 @@ class Role:
     quantities: frozenset[Quantity] = ELECTRICAL
     pue_category: int | None = None
     renewable: bool = False
-    meters_place: bool = False
+    enters: bool = False
 
 
 ROLES: dict[str, Role] = {
-    "utility": Role("electricity bought from the grid", "facility", meters_place=True),
+    "utility": Role("electricity bought from the grid", "facility", enters=True),
     "generator": Role("electricity of a generator on the site", "facility"),
     "renewable": Role("electricity of the site's own sun or wind", "facility", renewable=True),
     "district_cooling": Role("cold that is bought, as energy", "facility"),
     "export": Role("electricity given back to the grid", "exported"),
-    "ups_in": Role("input of a UPS", None, meters_place=True),
-    "ups_out": Role("output of a UPS (PUE category 1)", "it", pue_category=1, meters_place=True),
-    "pdu_in": Role("input of a power distribution unit", None, meters_place=True),
-    "pdu_out": Role(
-        "output of a PDU or busway (category 2)", "it", pue_category=2, meters_place=True
-    ),
-    "rack_in": Role("what enters a rack (category 2)", "it", pue_category=2, meters_place=True),
+    "ups_in": Role("input of a UPS", None, enters=True),
+    "ups_out": Role("output of a UPS (PUE category 1)", "it", pue_category=1, enters=True),
+    "pdu_in": Role("input of a power distribution unit", None, enters=True),
+    "pdu_out": Role("output of a PDU, or a busway (2)", "it", pue_category=2, enters=True),
+    "rack_in": Role("input of a rack (2)", "it", pue_category=2, enters=True),
     "it": Role(
-        "input of IT equipment, its own fans included (category 3)",
+        "input of IT equipment, its own fans included (3)",
         "it",
         pue_category=3,
-        meters_place=True,
+        enters=True,
     ),
     "cooling": Role("all cooling of a place", "cooling"),
     "chiller": Role("a chiller", "cooling"),

@@ -34,7 +34,7 @@ BASE: dict[Quantity, str] = {
 """The base unit of each quantity."""
 
 CUMULATIVE: frozenset[Quantity] = frozenset({"energy", "volume"})
-"""Quantities of which a meter shows a sum since it began; of the others it shows a momentary value."""
+"""Quantities of which a meter shows a sum since it began; of the others, a momentary value."""
 
 BILLION = 1_000_000_000
 """Raw rows hold billionths of the register's own unit, as whole numbers."""

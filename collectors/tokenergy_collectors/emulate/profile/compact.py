@@ -10,33 +10,13 @@ out. Anything else stays as it is: the validation of the profile names what is w
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-_RANGE = re.compile(r"(.*)\{(\d{1,6})\.\.(\d{1,6})\}(.*)", re.DOTALL)
-_MOST_NODES = 10_000
+from tokenergy_collectors.base.nameranges import expand_names
+
 _BOARDS_OF_A_NODE = 8
 
 Table = dict[str, Any]
-
-
-def expand_names(name: str) -> list[str]:
-    """Return the names in a range such as `gpu-{00..15}`; any other name as it is.
-
-    Numbers are padded to the width of the first one.
-
-    Raises:
-        ValueError: the range is empty or too large.
-    """
-    match = _RANGE.fullmatch(name)
-    if match is None:
-        return [name]
-    before, first, last, after = match.groups()
-    count = int(last) - int(first) + 1
-    if not 1 <= count <= _MOST_NODES:
-        raise ValueError(f"{name!r}: a range of {count} nodes; allowed: 1 to {_MOST_NODES}")
-    width = len(first)
-    return [f"{before}{n:0{width}}{after}" for n in range(int(first), int(last) + 1)]
 
 
 def expanded(values: Table) -> Table:

@@ -3,7 +3,7 @@
 import pytest
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.emulate.profile.compact import expand_names
+from tokenergy_collectors.base.nameranges import expand_names
 from tokenergy_collectors.emulate.profile.profile import load_profile
 
 RANGES = """
