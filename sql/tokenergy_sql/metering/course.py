@@ -10,13 +10,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
-from statistics import median_low
+
+import numpy as np
 
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.metering.amount import Amount, total
 from tokenergy_sql.metering.intervals import Interval, common, joined
-from tokenergy_sql.metering.stretch import Bridge, Counted, Held, Number, Stretch
-from tokenergy_sql.places.advance import Reading, advance
+from tokenergy_sql.metering.readings import Array, Readings
+from tokenergy_sql.metering.stretch import Bridge, Counted, Held, Stretch
+from tokenergy_sql.places.advance import advance
 from tokenergy_sql.places.meters import Meter
 from tokenergy_sql.places.register import Register
 from tokenergy_sql.places.timeline import Span, Timeline
@@ -25,6 +27,9 @@ from tokenergy_sql.places.units import BILLION, CUMULATIVE
 _LEAST_US = 1_500_000
 _PERIODS = 3
 """A momentary value holds for so many intervals, and at least for 1.5 s: as that of boards."""
+
+_NEAR = 0.99
+"""How near to a limit a growth is looked at exactly: the limit is compared as a float."""
 
 _PER_US = {"power": Fraction(1), "flow": Fraction(1, 1_000_000)}
 """Base units of the amount in a microsecond: mW x us = nJ, uL/s x us = 1e-6 uL."""
@@ -38,6 +43,7 @@ class Course:
         stretches: of its readings, ascending and disjoint.
         doubts: what is not known between two readings: when, and why (see `places.EVIDENCE`, and
             `gap` for a momentary value that was not read for too long).
+        known: the time of all stretches.
     """
 
     stretches: Sequence[Stretch] = ()
@@ -63,123 +69,94 @@ class Course:
         )
 
 
-def course_of(entries: Timeline[Meter], readings: Sequence[Reading]) -> Course:
+def course_of(entries: Timeline[Meter], readings: Readings) -> Course:
     """Return the course of one meter.
 
     Args:
         entries: what the site file says of it.
-        readings: ascending, one for each stamp.
+        readings: its readings.
     """
-    known = [one for one in readings if entries.span_at(one.ts_us) is not None]
-    if not known:
+    parts = [*_by_entry(entries, readings)]
+    if not parts:
         return Course()
-    first = entries.at(known[0].ts_us)
-    counts = first is not None and first.quantity in CUMULATIVE
-    builder = _Counting(entries) if counts else _Holding(entries, known)
-    return builder.course(known)
+    counts = parts[0][0].value.quantity in CUMULATIVE
+    return _counting(entries, parts) if counts else _holding(parts)
 
 
-class _Counting:
-    """Builds the course of a register that counts."""
-
-    def __init__(self, entries: Timeline[Meter]) -> None:
-        self._entries = entries
-        self._registers = Timeline(
-            Span(one.from_us, one.until_us, one.value.register) for one in entries.spans
-        )
-        self._stretches: list[Stretch] = []
-        self._doubts: list[tuple[Interval, str]] = []
-        self._ts_us: list[int] = []
-        self._values: list[Number] = []
-
-    def course(self, readings: Sequence[Reading]) -> Course:
-        self._begin(readings[0], 0)
-        added: Number = 0
-        register, until_us = self._register_at(readings[0])
-        for before, after in pairwise(readings):
-            if after.ts_us < until_us and _plain(register, before, after):
-                self._ts_us.append(after.ts_us)
-                self._values.append(after.value_n + added)
-                continue
-            grown = advance(self._registers, before, after)
-            if grown.evidence == "rolled_over" and grown.value is not None:
-                value = self._values[-1] + grown.value / register.per_count * BILLION
-                added = value - after.value_n
-                self._ts_us.append(after.ts_us)
-                self._values.append(value)
-                continue
-            span = before.ts_us, after.ts_us
-            self._end(register)
-            if grown.value is None:
-                self._doubts.append((span, grown.evidence))
-            else:
-                whole = Amount(grown.value.__floor__(), grown.low, grown.high)
-                self._stretches.append(Bridge(span, whole))
-            register, until_us = self._register_at(after)
-            self._begin(after, 0)
-            added = 0
-        self._end(register)
-        return Course(self._stretches, self._doubts)
-
-    def _register_at(self, reading: Reading) -> tuple[Register, int]:
-        span = self._registers.span_at(reading.ts_us)
-        if span is None:
-            raise ValueError(f"a reading at {reading.ts_us}: the meter has no entry then")
-        return span.value, span.until_us
-
-    def _begin(self, reading: Reading, added: Number) -> None:
-        self._ts_us, self._values = [reading.ts_us], [reading.value_n + added]
-
-    def _end(self, register: Register) -> None:
-        if len(self._ts_us) > 1:
-            self._stretches.append(Counted(register, self._ts_us, self._values))
+def _by_entry(
+    entries: Timeline[Meter], readings: Readings
+) -> Iterator[tuple[Span[Meter], Readings]]:
+    """Yield the readings of each entry that has some."""
+    for span in entries.spans:
+        begin, end = np.searchsorted(readings.ts_us, (span.from_us, span.until_us)).tolist()
+        if begin < end:
+            yield span, readings.part(begin, end)
 
 
-def _plain(register: Register, before: Reading, after: Reading) -> bool:
-    """Return whether a register simply grew, as most do: `advance` looks closer at all others."""
-    if register.modulus is not None or register.max_per_h is not None:
-        return False
-    return 0 <= before.value_n <= after.value_n
+def _counting(entries: Timeline[Meter], parts: Sequence[tuple[Span[Meter], Readings]]) -> Course:
+    """Return the course of a register that counts."""
+    registers = Timeline(
+        Span(one.from_us, one.until_us, one.value.register) for one in entries.spans
+    )
+    stretches: list[Stretch] = []
+    doubts: list[tuple[Interval, str]] = []
+
+    def look(before: Readings, after: Readings) -> None:
+        """Look closer at the last of some readings and the first of others."""
+        pair = before.at(len(before) - 1), after.at(0)
+        grown, span = advance(registers, *pair), (pair[0].ts_us, pair[1].ts_us)
+        if grown.value is None:
+            doubts.append((span, grown.evidence))
+        else:
+            stretches.append(Bridge(span, Amount(int(grown.value // 1), grown.low, grown.high)))
+
+    last: Readings | None = None
+    for span, readings in parts:
+        odd = np.flatnonzero(_is_odd(span.value.register, readings)) + 1
+        for begin, end in pairwise([0, *odd.tolist(), len(readings)]):
+            part = readings.part(begin, end)
+            if last is not None:
+                look(last, part)
+            if len(part) > 1:
+                stretches.append(Counted(span.value.register, part.ts_us, part.values))
+            last = part
+    return Course(stretches, doubts)
 
 
-class _Holding:
-    """Builds the course of a momentary value."""
-
-    def __init__(self, entries: Timeline[Meter], readings: Sequence[Reading]) -> None:
-        self._entries = entries
-        steps = [after.ts_us - before.ts_us for before, after in pairwise(readings)]
-        self._usual_us = median_low(steps) if steps else HOUR_US
-
-    def course(self, readings: Sequence[Reading]) -> Course:
-        stretches: list[Stretch] = []
-        doubts: list[tuple[Interval, str]] = []
-        for span, part in self._by_entry(readings):
-            meter = span.value
-            limit_us = max(_LEAST_US, _PERIODS * (meter.interval_us or self._usual_us))
-            run = [part[0]]
-            for before, after in pairwise(part):
-                if after.ts_us - before.ts_us > limit_us:
-                    doubts.append(((before.ts_us, after.ts_us), "gap"))
-                    stretches += _held(meter, run)
-                    run = []
-                run.append(after)
-            stretches += _held(meter, run)
-        return Course(stretches, doubts)
-
-    def _by_entry(self, readings: Sequence[Reading]) -> Iterator[tuple[Span[Meter], list[Reading]]]:
-        """Yield the readings of each entry."""
-        for span in self._entries.spans:
-            part = [one for one in readings if span.holds(one.ts_us)]
-            if part:
-                yield span, part
+def _is_odd(register: Register, readings: Readings) -> Array:
+    """Return between which readings a register did not simply grow, or may not have (n - 1,)."""
+    growth, values = np.diff(readings.values), readings.values
+    odd = growth < 0
+    odd |= values[:-1] < 0
+    modulus = None if register.modulus is None else float(register.modulus * BILLION)
+    if modulus is not None:
+        odd |= (values[:-1] >= modulus) | (values[1:] >= modulus)
+    if register.max_per_h is not None:
+        per_us = float(register.max_per_h / register.scale * BILLION / HOUR_US)
+        most = np.diff(readings.ts_us) * per_us + float(register.resolution * BILLION)
+        odd |= growth.astype(float) > most * _NEAR
+        if modulus is not None:  # one rollover more is possible
+            odd |= growth.astype(float) + modulus < most / _NEAR
+    found: Array = odd.astype(bool)
+    return found
 
 
-def _held(meter: Meter, run: Sequence[Reading]) -> Iterator[Stretch]:
-    per_us = _PER_US.get(meter.quantity)
-    if len(run) > 1 and per_us is not None:
-        yield Held(
-            meter.register,
-            [one.ts_us for one in run],
-            [one.value_n for one in run],
-            per_us,
-        )
+def _holding(parts: Sequence[tuple[Span[Meter], Readings]]) -> Course:
+    """Return the course of a momentary value."""
+    stretches: list[Stretch] = []
+    doubts: list[tuple[Interval, str]] = []
+    for span, readings in parts:
+        meter, steps = span.value, np.diff(readings.ts_us)
+        per_us = _PER_US.get(meter.quantity)
+        if per_us is None or not len(steps):
+            continue
+        usual_us = meter.interval_us or int(np.median(steps))
+        far = np.flatnonzero(steps > max(_LEAST_US, _PERIODS * usual_us))
+        for place in far.tolist():
+            gap = int(readings.ts_us[place]), int(readings.ts_us[place + 1])
+            doubts.append((gap, "gap"))
+        for begin, end in pairwise([0, *(far + 1).tolist(), len(readings)]):
+            if end - begin > 1:
+                part = readings.part(begin, end)
+                stretches.append(Held(meter.register, part.ts_us, part.values, per_us))
+    return Course(stretches, doubts)

@@ -9,10 +9,11 @@ longer than an hour is not known across that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, METER_HOUR, SITE_HOUR
@@ -20,7 +21,8 @@ from tokenergy_sql.metering.amount import Amount, total
 from tokenergy_sql.metering.course import Course, course_of
 from tokenergy_sql.metering.figures import Figure, figures_of
 from tokenergy_sql.metering.intervals import Interval, common, length
-from tokenergy_sql.places import SITE, Meter, Place, Places, Reading
+from tokenergy_sql.metering.readings import NONE, Readings, by_meter
+from tokenergy_sql.places import SITE, Meter, Place, Places
 from tokenergy_sql.places.place import Kind
 from tokenergy_sql.places.timeline import Timeline
 from tokenergy_sql.places.units import BASE
@@ -77,7 +79,7 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
         {**row, **of_hour}
         for meter_id, entries in meters.items()
         for row in _of_meter(
-            meter_id, entries, courses.get(meter_id), readings.get(meter_id, ()), interval
+            meter_id, entries, courses.get(meter_id), readings.get(meter_id, NONE), interval
         )
     ]
     site_rows = [
@@ -91,29 +93,20 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
     )
 
 
-def _readings(lake: Lake, hour_us: int) -> dict[str, list[Reading]]:
+def _readings(lake: Lake, hour_us: int) -> dict[str, Readings]:
     """Return the readings of each meter: of the hour, the last before and the first after it."""
     near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
     rows = lake.read("meter", near, columns=["meter_id", "ts_us", "value_n"])
-    rows = rows.sort_by([("meter_id", "ascending"), ("ts_us", "ascending")])
-    found: dict[str, list[Reading]] = {}
-    columns = (rows[name].to_pylist() for name in ("meter_id", "ts_us", "value_n"))
-    for meter_id, ts_us, value_n in zip(*columns, strict=True):
-        of_meter = found.setdefault(meter_id, [])
-        if of_meter and of_meter[-1].ts_us == ts_us:
-            continue  # two hosts read it in the same microsecond
-        if of_meter and ts_us <= hour_us:
-            of_meter.clear()
-        if not of_meter or of_meter[-1].ts_us < hour_us + HOUR_US:
-            of_meter.append(Reading(ts_us, int(value_n)))
-    return found
+    return {
+        meter_id: found.around(hour_us, hour_us + HOUR_US) for meter_id, found in by_meter(rows)
+    }
 
 
 def _of_meter(
     meter_id: str,
     entries: Timeline[Meter],
     course: Course | None,
-    readings: Sequence[Reading],
+    readings: Readings,
     interval: Interval,
 ) -> Iterator[dict[str, Any]]:
     """Yield the row of a meter in an hour; none if it counts nothing, as a thermometer."""
@@ -123,13 +116,10 @@ def _of_meter(
         return
     known = common([interval], course.known) if course else []
     amount = total(course.amount(*part) for part in known) if course and known else None
-    touching = [
-        after.ts_us - before.ts_us
-        for before, after in pairwise(readings)
-        if before.ts_us < interval[1] and after.ts_us > interval[0]
-    ]
+    ts_us = readings.ts_us
+    touching = np.diff(ts_us)[(ts_us[:-1] < interval[1]) & (ts_us[1:] > interval[0])]
     doubts = {why for span, why in (course.doubts if course else ()) if common([span], [interval])}
-    if not readings:
+    if not len(readings):
         doubts.add("no_readings")
     elif length(known) < HOUR_US and not doubts:
         doubts.add("gap")
@@ -140,8 +130,8 @@ def _of_meter(
         "unit": _UNITS[meter.quantity],
         "covered_us": length(known),
         **_bounds("amount", amount, ("low", "high")),
-        "readings": sum(interval[0] <= one.ts_us < interval[1] for one in readings),
-        "max_gap_us": max(touching, default=None),
+        "readings": int(np.sum((interval[0] <= ts_us) & (ts_us < interval[1]))),
+        "max_gap_us": int(touching.max()) if len(touching) else None,
         "doubts": ",".join(sorted(doubts)) or None,
     }
 

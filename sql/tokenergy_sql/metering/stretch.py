@@ -10,22 +10,20 @@ reading of each pair. Accuracy and resolution come on top.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Protocol
+
+import numpy as np
 
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.metering.amount import Amount
 from tokenergy_sql.metering.intervals import Interval
+from tokenergy_sql.metering.readings import Array
 from tokenergy_sql.places.register import Register
 from tokenergy_sql.places.units import BILLION
-
-Number = int | Fraction
-"""Billionths of the register's own unit; a rollover may add a fraction of one."""
 
 
 class Stretch(Protocol):
@@ -46,17 +44,17 @@ class Counted:
     Args:
         register: unit, scale, accuracy.
         ts_us: stamps, ascending; at least two.
-        values: see `Number`; they never fall: rollovers are added.
+        values: billionths of the register's own unit; they never fall.
     """
 
     register: Register
-    ts_us: Sequence[int]
-    values: Sequence[Number]
+    ts_us: Array
+    values: Array
 
     @property
     def span(self) -> Interval:
         """Return the time from the first to the last reading."""
-        return self.ts_us[0], self.ts_us[-1]
+        return int(self.ts_us[0]), int(self.ts_us[-1])
 
     def amount(self, from_us: int, until_us: int) -> Amount:
         """Return what was counted in a part of the stretch (microseconds UTC)."""
@@ -69,14 +67,14 @@ class Counted:
         most = self.register.bounds_of_growth(Fraction(above - before) / BILLION, hours)
         return Amount(value, least and least[0], most and most[1])
 
-    def _around(self, ts_us: int) -> tuple[Number, Fraction, Number]:
+    def _around(self, ts_us: int) -> tuple[int, Fraction, int]:
         """Return the register before an instant, at it, and after it."""
-        at = bisect_left(self.ts_us, ts_us)
-        if self.ts_us[at] == ts_us:
-            return self.values[at], Fraction(self.values[at]), self.values[at]
-        low, high = self.values[at - 1], self.values[at]
-        share = Fraction(ts_us - self.ts_us[at - 1], self.ts_us[at] - self.ts_us[at - 1])
-        return low, low + (high - low) * share, high
+        at = int(np.searchsorted(self.ts_us, ts_us))
+        high, high_us = int(self.values[at]), int(self.ts_us[at])
+        if high_us == ts_us:
+            return high, Fraction(high), high
+        low, low_us = int(self.values[at - 1]), int(self.ts_us[at - 1])
+        return low, low + Fraction((high - low) * (ts_us - low_us), high_us - low_us), high
 
     def _base(self, value: Fraction) -> int:
         return math.floor(value * self.register.per_count / BILLION)
@@ -119,14 +117,14 @@ class Held:
     """
 
     register: Register
-    ts_us: Sequence[int]
-    values: Sequence[int]
+    ts_us: Array
+    values: Array
     per_us: Fraction = Fraction(1)
 
     @property
     def span(self) -> Interval:
         """Return the time from the first to the last reading."""
-        return self.ts_us[0], self.ts_us[-1]
+        return int(self.ts_us[0]), int(self.ts_us[-1])
 
     def amount(self, from_us: int, until_us: int) -> Amount:
         """Return what was counted in a part of the stretch (microseconds UTC)."""
@@ -149,8 +147,9 @@ class Held:
     @cached_property
     def _sums(self) -> tuple[list[int], list[int], list[int]]:
         """Return up to each reading: twice the integral; those of the smaller and larger ones."""
-        steps = [b - a for a, b in zip(self.ts_us, self.ts_us[1:], strict=False)]
-        pairs = [*zip(self.values, self.values[1:], strict=False)]
+        steps = np.diff(self.ts_us).tolist()
+        pairs = [*pairwise(self.values.tolist())]
+        # Python's integers: a megawatt's hour is 3.6e24 of these.
         whole = accumulate(
             ((a + b) * dt for (a, b), dt in zip(pairs, steps, strict=True)), initial=0
         )
@@ -160,9 +159,10 @@ class Held:
 
     def _until(self, ts_us: int) -> tuple[Fraction, int, int]:
         """Return the three sums of `_sums` up to an instant."""
-        at = min(bisect_right(self.ts_us, ts_us) - 1, len(self.ts_us) - 2)
-        first, last = self.values[at], self.values[at + 1]
-        past, step = ts_us - self.ts_us[at], self.ts_us[at + 1] - self.ts_us[at]
+        at = min(int(np.searchsorted(self.ts_us, ts_us, "right")), len(self.ts_us) - 1) - 1
+        first, last = int(self.values[at]), int(self.values[at + 1])
+        begin_us, end_us = int(self.ts_us[at]), int(self.ts_us[at + 1])
+        past, step = ts_us - begin_us, end_us - begin_us
         here = first + Fraction((last - first) * past, step)
         whole, least, most = (sums[at] for sums in self._sums)
         return (

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tokenergy_collectors.base.instants import END_US, FIRST_US
 from tokenergy_sql.metering.course import course_of
-from tokenergy_sql.places import SITE, Meter, Reading
+from tokenergy_sql.metering.readings import Readings
+from tokenergy_sql.places import SITE, Meter
 from tokenergy_sql.places.register import Register
 from tokenergy_sql.places.timeline import Span, Timeline
 from tokenergy_sql.places.units import BILLION, UNITS
@@ -28,7 +29,7 @@ def meter(quantity="energy", unit="Wh", span=ALWAYS, interval_us=None, **registe
 
 
 def course(readings, *spans):
-    return course_of(Timeline(spans), [Reading(T0 + s * S, value) for s, value in readings])
+    return course_of(Timeline(spans), Readings.of(*((T0 + s * S, value) for s, value in readings)))
 
 
 def amount(found, from_s, until_s):
