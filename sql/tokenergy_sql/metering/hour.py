@@ -9,7 +9,7 @@ longer than an hour is not known across that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from tokenergy_sql.metering.course import Course, course_of
 from tokenergy_sql.metering.figures import Figure, figures_of
 from tokenergy_sql.metering.intervals import Interval, common, length
 from tokenergy_sql.metering.readings import NONE, Readings, by_meter
+from tokenergy_sql.metering.stale import Stale, without_stale
 from tokenergy_sql.places import SITE, Meter, Place, Places
 from tokenergy_sql.places.place import Kind
 from tokenergy_sql.places.timeline import Timeline
@@ -68,7 +69,7 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
         for meter_id, entries in places.meters.by_id.items()
         if any(entries.within(*interval))
     }
-    readings = _readings(lake, hour_us) if meters else {}
+    readings, stale = _readings(lake, places, hour_us) if meters else ({}, {})
     courses = {
         meter_id: course_of(entries, readings[meter_id])
         for meter_id, entries in meters.items()
@@ -79,7 +80,12 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
         {**row, **of_hour}
         for meter_id, entries in meters.items()
         for row in _of_meter(
-            meter_id, entries, courses.get(meter_id), readings.get(meter_id, NONE), interval
+            meter_id,
+            entries,
+            courses.get(meter_id),
+            readings.get(meter_id, NONE),
+            stale.get(meter_id, []),
+            interval,
         )
     ]
     site_rows = [
@@ -93,13 +99,16 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
     )
 
 
-def _readings(lake: Lake, hour_us: int) -> dict[str, Readings]:
-    """Return the readings of each meter: of the hour, the last before and the first after it."""
+def _readings(lake: Lake, places: Places, hour_us: int) -> tuple[dict[str, Readings], Stale]:
+    """Return the readings of each meter: of the hour, the last before and the first after it.
+
+    And those times for which readings were left out.
+    """
     near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
     rows = lake.read("meter", near, columns=["meter_id", "ts_us", "value_n"])
-    return {
-        meter_id: found.around(hour_us, hour_us + HOUR_US) for meter_id, found in by_meter(rows)
-    }
+    fresh, stale = without_stale(dict(by_meter(rows)), places.meters.at(hour_us))
+    end_us = hour_us + HOUR_US
+    return {meter_id: found.around(hour_us, end_us) for meter_id, found in fresh.items()}, stale
 
 
 def _of_meter(
@@ -107,6 +116,7 @@ def _of_meter(
     entries: Timeline[Meter],
     course: Course | None,
     readings: Readings,
+    stale: Sequence[Interval],
     interval: Interval,
 ) -> Iterator[dict[str, Any]]:
     """Yield the row of a meter in an hour; none if it counts nothing, as a thermometer."""
@@ -119,6 +129,8 @@ def _of_meter(
     ts_us = readings.ts_us
     touching = np.diff(ts_us)[(ts_us[:-1] < interval[1]) & (ts_us[1:] > interval[0])]
     doubts = {why for span, why in (course.doubts if course else ()) if common([span], [interval])}
+    if common(sorted(stale), [interval]):
+        doubts.add("stale")
     if not len(readings):
         doubts.add("no_readings")
     elif length(known) < HOUR_US and not doubts:

@@ -11,15 +11,15 @@ HOUR = 3_600 * S
 ROLLOVER_KWH = 1_000
 
 
-def booked(tmp_path, seed=1, but=lambda _id, _s: False, text=None, every_s=10):
+def booked(tmp_path, seed=1, but=lambda _id, _s: False, text=None, shown=None):
     """A lake with a board and the planted meters, indexed; the truth."""
     builder = LakeBuilder(tmp_path / "lake")
     builder.device("GPU-a")
     builder.power("GPU-a", [(T0 + s * S, 300_000) for s in range(0, 3_600, 60)])
     found = truth(seed)
-    shown = registers(found, ROLLOVER_KWH)
+    shows = shown(found) if shown else registers(found, ROLLOVER_KWH)
     by_hour = {}
-    for row in rows(shown, every_s, but):
+    for row in rows(shows, but=but):
         by_hour.setdefault(row["ts_us"] // HOUR, []).append(row)
     for of_hour in by_hour.values():
         builder.add("meter", of_hour)
@@ -155,3 +155,53 @@ def test_a_site_without_meters_has_the_hours_it_had(tmp_path):
     builder, _ = booked(tmp_path, text="[site]\npue = 1.2\n")
     assert not builder.lake.files("site_hour")
     assert not builder.lake.files("meter_hour")
+
+
+def test_a_value_that_stands_still_while_its_neighbours_move_is_a_gap(tmp_path):
+    """A gateway serves the chiller's value of 4,500 s for ten minutes."""
+
+    def stuck(found):
+        shown = registers(found, ROLLOVER_KWH)
+        wobble = {meter_id: _noisy(shown[meter_id]) for meter_id in ("cool-a", "cool-b")}
+        shown |= wobble
+        shown["cool-a"] = lambda s: wobble["cool-a"](4_500 if 4_500 <= s < 5_100 else s)
+        return shown
+
+    builder, found = booked(tmp_path, shown=stuck)
+    rows = figures(builder.lake)
+    half = rows["hall:a", "cooling"]
+    assert (half["covered_us"], half["missing"]) == (HOUR - 600 * S, "cool-a")
+    it = found.nj("it-a", 3_600, 4_500) + found.nj("it-a", 5_100, 7_200)
+    assert half["below_low"] <= it <= half["below_high"]
+    (row,) = [r for r in builder.lake.read("meter_hour").to_pylist() if r["meter_id"] == "cool-a"]
+    assert row["doubts"] == "gap,stale"
+    assert rows["hall:b", "cooling"]["covered_us"] == HOUR
+
+
+def test_a_register_that_stands_still_above_others_is_bridged(tmp_path):
+    def stuck(found):
+        shown = registers(found, ROLLOVER_KWH)
+        real = shown["ups-a"]
+        shown["ups-a"] = lambda s: real(4_500 if 4_500 <= s < 5_700 else s)
+        return shown
+
+    builder, found = booked(tmp_path, shown=stuck)
+    rows = {row["meter_id"]: row for row in builder.lake.read("meter_hour").to_pylist()}
+    ups = rows["ups-a"]
+    assert (ups["doubts"], ups["covered_us"]) == ("stale", HOUR)
+    assert ups["max_gap_us"] == 1_200 * S
+    assert ups["low"] <= found.nj("ups-a", 3_600, 7_200) <= ups["high"]
+    assert rows["it-a"]["doubts"] is None
+
+
+def test_a_pump_that_draws_the_same_all_day_is_in_no_doubt(tmp_path):
+    builder, _ = booked(
+        tmp_path,
+        shown=lambda found: {**registers(found, ROLLOVER_KWH), "cool-a": lambda _: 45_000 * 10**9},
+    )
+    rows = {row["meter_id"]: row for row in builder.lake.read("meter_hour").to_pylist()}
+    assert (rows["cool-a"]["doubts"], rows["cool-a"]["covered_us"]) == (None, HOUR)
+
+
+def _noisy(shows):
+    return lambda s: shows(s) + (s // 10 % 7) * 10**9
