@@ -49,6 +49,7 @@ class Course:
     stretches: Sequence[Stretch] = ()
     doubts: Sequence[tuple[Interval, str]] = ()
     known: Sequence[Interval] = field(init=False)
+    _amounts: dict[Interval, Amount] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # The class is frozen; this is worked out from the rest.
@@ -60,6 +61,13 @@ class Course:
         Raises:
             ValueError: the meter is not known in all of it.
         """
+        interval = from_us, until_us
+        # A meter is in the sums of several places and figures, mostly over the same time.
+        if interval not in self._amounts:
+            self._amounts[interval] = self._amount(from_us, until_us)
+        return self._amounts[interval]
+
+    def _amount(self, from_us: int, until_us: int) -> Amount:
         if common([(from_us, until_us)], self.known) != [(from_us, until_us)]:
             raise ValueError(f"from {from_us} to {until_us}: not known in all of this time")
         return total(

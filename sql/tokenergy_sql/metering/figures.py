@@ -14,7 +14,7 @@ from itertools import pairwise
 from tokenergy_sql.metering.amount import NOTHING, Amount, less, total
 from tokenergy_sql.metering.course import Course
 from tokenergy_sql.metering.intervals import Interval, common, length
-from tokenergy_sql.metering.sums import Sums, renewable, sums_of
+from tokenergy_sql.metering.sums import Moment, Sums, renewable
 from tokenergy_sql.places import Meter, Place, Places
 from tokenergy_sql.places.roles import Sum
 
@@ -58,6 +58,9 @@ class Figures:
     pue_category: int | None
 
 
+Moments = Sequence[tuple[Interval, Moment]]
+"""The parts of an interval, each with its places and meters."""
+
 Terms = tuple[tuple[Sum, int], ...]
 _DC: Terms = (("facility", 1), ("exported", -1))
 _IT: Terms = (("it", 1),)
@@ -75,22 +78,23 @@ QUOTIENTS: dict[str, tuple[Terms, Terms]] = {
 line; the last two have nothing below it, so that they are known whenever their own meters are."""
 
 
-def figures_of(
-    place: Place, places: Places, courses: Mapping[str, Course], interval: Interval
-) -> Figures:
-    """Return the figures of a place.
+def moments_of(places: Places, interval: Interval) -> Moments:
+    """Return the parts of an interval within which no place and no meter changes."""
+    edges = [interval[0], *places.edges(*interval), interval[1]]
+    return [
+        (part, Moment(places.at(part[0]), places.meters.at(part[0]))) for part in pairwise(edges)
+    ]
+
+
+def figures_of(place: Place, moments: Moments, courses: Mapping[str, Course]) -> Figures:
+    """Return the figures of a place in an interval.
 
     Args:
         place: the place.
-        places: with their meters.
+        moments: of the interval: see `moments_of`.
         courses: of the meters, by id; one without readings may be left out.
-        interval: microseconds UTC.
     """
-    edges = [interval[0], *places.edges(*interval), interval[1]]
-    parts = [
-        (part, sums_of(place, places.at(part[0]), places.meters.at(part[0])))
-        for part in pairwise(edges)
-    ]
+    parts = [(part, moment.sums_of(place)) for part, moment in moments]
     found = {}
     for name in QUOTIENTS:
         figure = _quotient(name, parts, courses)

@@ -19,7 +19,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, METER_HOUR, SITE_HOUR
 from tokenergy_sql.metering.amount import Amount, total
 from tokenergy_sql.metering.course import Course, course_of
-from tokenergy_sql.metering.figures import Figure, figures_of
+from tokenergy_sql.metering.figures import Figure, Moments, figures_of, moments_of
 from tokenergy_sql.metering.intervals import Interval, common, length
 from tokenergy_sql.metering.readings import NONE, Readings, by_meter
 from tokenergy_sql.metering.stale import Stale, without_stale
@@ -88,10 +88,11 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
             interval,
         )
     ]
+    moments = moments_of(places, interval) if meters else []
     site_rows = [
         {**row, **of_hour}
         for place in (_places(places, interval) if meters else ())
-        for row in _of_place(place, places, courses, interval)
+        for row in _of_place(place, moments, courses)
     ]
     return HourRows(
         pa.Table.from_pylist(meter_rows, schema=METER_HOUR.schema()),
@@ -162,9 +163,9 @@ def _places(places: Places, interval: Interval) -> Iterator[Place]:
 
 
 def _of_place(
-    place: Place, places: Places, courses: Mapping[str, Course], interval: Interval
+    place: Place, moments: Moments, courses: Mapping[str, Course]
 ) -> Iterator[dict[str, Any]]:
-    found = figures_of(place, places, courses, interval)
+    found = figures_of(place, moments, courses)
     for name, figure in found.quotients.items():
         yield {
             "place": str(place),

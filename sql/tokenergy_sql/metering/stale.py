@@ -67,6 +67,8 @@ def _stale_runs(
     """Yield the first and the last place of each run of stale readings."""
     same = own.values[1:] == own.values[:-1]
     runs = [run for run in _runs(same) if own.ts_us[run[1]] - own.ts_us[run[0]] >= _LEAST_US]
+    if not runs:
+        return
     if meter.quantity in CUMULATIVE:
         below = [meters.meters[one] for one in meters.below(meter.id)]
         below = [one for one in below if one.quantity == meter.quantity and one.id in readings]
@@ -77,12 +79,12 @@ def _stale_runs(
             if moved > step:
                 yield begin, end
         return
-    beside = [readings[one] for one in _neighbours(meter, meters) if one in readings]
     for begin, end in runs:
         outside = np.concatenate([same[:begin], same[end:]])
         usually = len(outside) >= _OUTSIDE and np.mean(~outside) >= _USUALLY
         if usually and end - begin >= _LEAST_PAIRS:
             interval = int(own.ts_us[begin]), int(own.ts_us[end])
+            beside = (readings[one] for one in _neighbours(meter, meters) if one in readings)
             if any(_changes(one, interval) for one in beside):
                 yield begin, end
 

@@ -6,7 +6,7 @@ added: those in the place that no other meter of the sum there stands above.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from tokenergy_sql.places import ROLES, SUMS, Meter, MeterTree, Place, Tree
@@ -36,32 +36,37 @@ class Sums:
         return min((one for one in categories if one is not None), default=None)
 
 
-def sums_of(place: Place, tree: Tree, meters: MeterTree) -> Sums:
-    """Return the meters of the sums of a place.
+class Moment:
+    """The places and the meters as of an instant.
 
     Args:
-        place: the place.
         tree: the places.
         meters: the meters.
     """
-    inside = MeterTree(
-        {
-            meter_id: meter
-            for meter_id, meter in meters.meters.items()
-            if place in tree.path(meter.place)
-        }
-    )
-    found = {sum_: tuple(_counted(inside, meters, roles_of(sum_))) for sum_ in SUMS}
-    return Sums(place, {sum_: counted for sum_, counted in found.items() if counted})
 
+    def __init__(self, tree: Tree, meters: MeterTree) -> None:
+        self._meters = meters
+        self._inside: dict[Place, list[Meter]] = {}
+        paths: dict[Place, tuple[Place, ...]] = {}
+        for meter in meters.meters.values():
+            if meter.place not in paths:
+                paths[meter.place] = tree.path(meter.place)
+            for place in paths[meter.place]:
+                self._inside.setdefault(place, []).append(meter)
 
-def _counted(inside: MeterTree, meters: MeterTree, roles: Iterable[str]) -> Iterable[Meter]:
-    """Yield the meters of some roles in a place, without those below another of them there."""
-    chosen = {one.id for one in inside.meters.values() if one.role in roles}
-    for meter_id in sorted(chosen):
-        # What stands between two meters of a sum may be of another place.
-        if not chosen & meters.all_above(meter_id):
-            yield inside.meters[meter_id]
+    def sums_of(self, place: Place) -> Sums:
+        """Return the meters of the sums of a place."""
+        inside = self._inside.get(place, [])
+        found = {sum_: tuple(self._counted(inside, roles_of(sum_))) for sum_ in SUMS}
+        return Sums(place, {sum_: counted for sum_, counted in found.items() if counted})
+
+    def _counted(self, inside: Iterable[Meter], roles: Collection[str]) -> Iterable[Meter]:
+        """Yield the meters of some roles in a place, without those below another of them there."""
+        chosen = {one.id: one for one in inside if one.role in roles}
+        for meter_id, meter in sorted(chosen.items()):
+            # What stands between two meters of a sum may be of another place.
+            if self._meters.all_above(meter_id).isdisjoint(chosen):
+                yield meter
 
 
 def renewable(meters: Iterable[Meter]) -> list[Meter]:
