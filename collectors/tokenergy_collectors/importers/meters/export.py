@@ -19,7 +19,7 @@ from tokenergy_collectors.importers.meters.times import Stamps
 from tokenergy_collectors.importers.result import ImportResult, write_new
 from tokenergy_collectors.lake.arrays import to_batch
 from tokenergy_collectors.lake.contract import METER
-from tokenergy_collectors.lake.paths import escape_node
+from tokenergy_collectors.lake.paths import escape_node, hour_of
 
 if TYPE_CHECKING:
     from tokenergy_collectors.lake import Lake
@@ -80,10 +80,30 @@ def import_meters(
     if rows:
         stamps = [ts_us for _, ts_us in readings]
         result.first_us, result.last_us = min(stamps), max(stamps)
+    _warn_of_others(lake, readings, result)
     table = pa.Table.from_batches([to_batch(rows, METER.schema())])
     # A file that has grown may show a finer step of the readings that are there already.
     write_new(lake, "meter", table, node, result, apart_from=["resolution_n"])
     return result
+
+
+def _warn_of_others(lake: Lake, readings: _Readings, result: ImportResult) -> None:
+    """Warn of readings that the lake has with another value, from whatever node."""
+    hours = sorted({hour_of(ts_us) for _, ts_us in readings})
+    old = lake.read("meter", hours, columns=["meter_id", "ts_us", "value_n"])
+    columns = (old[name].to_pylist() for name in ("meter_id", "ts_us", "value_n"))
+    others = [
+        (meter, ts_us)
+        for meter, ts_us, value_n in zip(*columns, strict=True)
+        if (found := readings.get((meter, ts_us))) is not None and found.value_n != value_n
+    ]
+    if others:
+        meter, ts_us = min(others)
+        line = readings[meter, ts_us].line
+        result.warnings.append(
+            f"the lake has other values at {len(others)} of these times, such as {meter!r} in line "
+            f"{line}: both are kept"
+        )
 
 
 def _read(

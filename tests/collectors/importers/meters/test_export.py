@@ -183,6 +183,16 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(load, lake, map_text, 
     assert lake.read("meter").num_rows == 0
 
 
+def test_a_value_that_differs_from_the_lakes_is_kept_and_told(load):
+    text = "Zeit;Zähler;Wert\n15.01.2026 09:15;a;{}\n15.01.2026 09:30;a;7\n"
+    assert load(GERMAN, text.format(5))[0].warnings == []
+    result, rows = load(GERMAN, text.format(6))
+    assert result.warnings == [
+        "the lake has other values at 1 of these times, such as 'a' in line 2: both are kept"
+    ]
+    assert [row[2] // N for row in rows] == [5, 6, 7]
+
+
 def test_the_map_of_the_page_works(load):
     page = (Path(__file__).parents[4] / "docs" / "meters.md").read_text("utf-8")
     _, text = re.findall(r"```toml\n(.*?)```", page, re.S)
