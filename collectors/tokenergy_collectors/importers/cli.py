@@ -170,6 +170,37 @@ def jobs(file: File, lake: LakeDir, cluster: Cluster = None) -> None:
     _report(result, f"{count} of {_many(result.devices, 'device')}")
 
 
+@app.command(
+    "meters",
+    epilog="Example: tokenergy-collect import meters export.csv --map map.toml --lake ./lake "
+    "--node dcim",
+)
+def meters(
+    file: File,
+    lake: LakeDir,
+    map_path: Annotated[
+        Path, typer.Option("--map", help="TOML file that says which column is what.")
+    ],
+    node: Annotated[str, typer.Option("--node", help="Where the file comes from, such as dcim.")],
+) -> None:
+    """Import readings of facility meters that a building's system exports.
+
+    The map names the column of the time, its format and time zone, and the
+    columns of meter and value, or one column per meter; docs/meters.md lists
+    its keys. A local time that came twice or never is an error, unless a
+    column decides it.
+    """
+    from tokenergy_collectors.importers.meters.export import import_meters
+    from tokenergy_collectors.lake import Lake
+
+    with _bar(file) as progress:
+        result = import_meters(Lake(lake, create=True), file, map_path, node, progress)
+    _report(
+        result,
+        f"{_many(result.rows.get('meter', 0), 'reading')} of {_many(result.devices, 'meter')}",
+    )
+
+
 app.command(
     "prometheus",
     epilog="Example: tokenergy-collect import prometheus --url http://prometheus:9090 --from 7d "

@@ -225,9 +225,13 @@ METER = Table(
     time="ts_us",
     columns=(
         col("ts_us", "int64", "when it was read (middle of the request)"),
-        col("meter_id", "string", "the meter's id in the collector's configuration"),
-        col("node", "string", "host that read it"),
-        col("source", "string", "how it was read: modbus"),
+        col(
+            "meter_id",
+            "string",
+            "the meter's id in the collector's configuration, or in the map of an import",
+        ),
+        col("node", "string", "host that read it, or where an imported file comes from"),
+        col("source", "string", "how it was read: modbus; csv: imported"),
         col(
             "value_n",
             "int128",

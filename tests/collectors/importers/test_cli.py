@@ -53,7 +53,7 @@ def test_user_errors_go_up_to_main(tmp_path: Path, write: Write) -> None:
         run("jobs", write(""), "--lake", tmp_path / "lake")
 
 
-@pytest.mark.parametrize("command", ["nvidia-smi", "dcgm", "counters", "jobs"])
+@pytest.mark.parametrize("command", ["nvidia-smi", "dcgm", "counters", "jobs", "meters"])
 def test_help_has_an_example(command: str) -> None:
     assert f"Example: tokenergy-collect import {command}" in run(command, "--help")
 

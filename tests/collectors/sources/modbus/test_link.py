@@ -72,16 +72,18 @@ def test_a_server_that_never_answers_delays_no_other_source():
     ):
         rig.plan.every("other", 0.01, lambda: ticks.release())
         stop = threading.Event()
-        running = threading.Thread(target=rig.plan.schedule.run, args=(None, stop))
+        running = threading.Thread(target=rig.plan.schedule.run, args=(None, stop), daemon=True)
         running.start()
-        assert server.asked.wait(30)
-        while ticks.acquire(blocking=False):
-            pass
-        for _ in range(20):
-            assert ticks.acquire(timeout=30)
-        assert rig.plan.readers[0].health.runs == 0  # it still waits
-        stop.set()
+        try:
+            assert server.asked.wait(30)
+            while ticks.acquire(blocking=False):
+                pass
+            for _ in range(20):
+                assert ticks.acquire(timeout=10)
+        finally:
+            stop.set()
         running.join()
+        assert rig.plan.readers[0].health.runs == 0  # it still waits
         # The stop does not wait for the answer either, and the meter is not lost by it.
         rig.source.finish(rig.clock.monotonic_us() + 30 * S)
         assert rig.plan.readers[0].finish(30)
