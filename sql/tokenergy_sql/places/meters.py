@@ -12,6 +12,7 @@ from functools import cached_property
 from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_sql.places.advance import Advance, Reading, advance
 from tokenergy_sql.places.meterkeys import MeterKeys
+from tokenergy_sql.places.nodekey import node_key
 from tokenergy_sql.places.place import Place
 from tokenergy_sql.places.placing import Entries
 from tokenergy_sql.places.register import Register
@@ -150,7 +151,7 @@ class Meters:
 def _meter(where: str, keys: MeterKeys, nodes: NodeNames) -> Meter:
     place = keys.place
     if place.kind == "node":
-        place = place._replace(name=nodes.usual(place.name))
+        place = place._replace(name=node_key(nodes, place.name))
     register = Register(
         UNITS[keys.unit],
         keys.scale,
