@@ -15,7 +15,7 @@ def places(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar="FILE",
             help="Site file (TOML).  [default: site.toml in the lake, else in this folder]",
             show_default=False,
         ),
@@ -36,7 +36,7 @@ def places(
         str, typer.Option("--format", help="Output format: text or json.")
     ] = "text",
 ) -> None:
-    """Check a site file, and show its halls, modules and racks, their meters, what has none.
+    """Check a site file; show its places, their meters, and what has none.
 
     It needs no lake. If places or meters contradict each other, it prints a line for each problem
     and exits with 2. See docs/places.md.

@@ -33,6 +33,7 @@ class Meter:
         quantity: what it measures.
         unit: of its value × scale, as in the file.
         feeds: ids of the meters directly below it.
+        same_circuit_as: id of the meter of which this is a further register; None: of none.
         interval_us: expected time between readings; None: not declared.
         register: unit, scale, accuracy, rollover.
     """
@@ -44,6 +45,7 @@ class Meter:
     quantity: Quantity
     unit: str
     feeds: tuple[str, ...]
+    same_circuit_as: str | None
     interval_us: int | None
     register: Register
 
@@ -101,9 +103,14 @@ class MeterTree:
     def counted(self, roles: Collection[str]) -> list[Meter]:
         """Return the meters of some roles of which none stands above another one.
 
-        Their sum counts nothing twice: what a meter shows is part of what those above it show.
+        Their sum counts nothing twice: what a meter shows is part of what those above it show. A
+        further register of a circuit is left out, also while the other one is not there.
         """
-        chosen = {one.id for one in self.meters.values() if one.role in roles}
+        chosen = {
+            one.id
+            for one in self.meters.values()
+            if one.role in roles and one.same_circuit_as is None
+        }
         return [self.meters[one] for one in sorted(chosen) if not chosen & self.all_above(one)]
 
 
@@ -171,6 +178,7 @@ def _meter(where: str, keys: MeterKeys, nodes: NodeNames) -> Meter:
         keys.quantity,
         keys.unit,
         tuple(keys.feeds),
+        keys.same_circuit_as,
         None if keys.interval_s is None else round(keys.interval_s * 1_000_000),
         register,
     )

@@ -175,6 +175,7 @@ def _meter(meter: Meter, meters: MeterTree) -> dict[str, Any]:
         "unit": meter.unit,
         "scale": text_of(meter.register.scale),
         "feeds": meters.below(meter.id),
+        "same_circuit_as": meter.same_circuit_as,
         "interval_us": meter.interval_us,
         "accuracy_percent": None if percent is None else text_of(percent),
     }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from tests.sql.places.files import BASE, at, meter
+from tests.sql.places.files import BASE, at, meter, problems_of
 from tests.support.commands import command
 from tokenergy_sql.index.site import load_places
-from tokenergy_sql.places import Place, Places, Reading, roles_of
-from tokenergy_sql.places.units import BILLION
+from tokenergy_sql.places import ROLES, Place, Places, Reading, roles_of
+from tokenergy_sql.places.meterkeys import MeterKeys
+from tokenergy_sql.places.units import BILLION, UNITS
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "site.toml"
 KWH = 3_600_000 * 10**9
@@ -32,6 +35,23 @@ def test_the_example_has_what_it_says(example: Places) -> None:
     assert len(meters.counted(roles_of("it", 2))) == 12
     cooling = [one.id for one in meters.counted(roles_of("cooling"))]
     assert cooling == ["cdu-b", "cdu-c", "chillers", "fans-a", "towers"]
+
+
+def test_the_page_has_every_unit_role_and_key() -> None:
+    page = (EXAMPLE.parents[1] / "places.md").read_text("utf-8")
+    for name in (*UNITS, *ROLES, *MeterKeys.model_fields):
+        known = {"start": "from", "end": "until"}.get(name, name)
+        assert f"`{known}`" in page, name
+
+
+def test_the_examples_of_the_page_are_right() -> None:
+    page = (EXAMPLE.parents[1] / "places.md").read_text("utf-8")
+    blocks = [textwrap.dedent(one) for one in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)]
+    assert len(blocks) == 4
+    stands, metered, moves, loss = blocks
+    assert problems_of(stands + metered) == []
+    assert problems_of(stands + metered + moves) == []
+    assert problems_of(stands + metered + loss) == []
 
 
 def test_the_rack_of_the_example_moves(example: Places) -> None:

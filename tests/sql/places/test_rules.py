@@ -75,6 +75,10 @@ def test_a_name_must_be_there_all_the_time() -> None:
     ]
     assert problems_of(late + f"from = {JULY}") == []
     assert problems_of(late + "from = 2026-06-30T23:59:59.999999Z") != []
+    early = late.replace("from", "until")
+    (found,) = problems_of(early)
+    assert "hall 'c' is not there from 2026-07-01T00:00:00Z; give this entry" in found
+    assert problems_of(early + f"until = {JULY}") == []
     # Two entries that meet leave no gap, two that do not meet do.
     for since, count in ((JULY, 0), ("2026-07-01T00:00:00.000001Z", 1)):
         halls = f'[[hall]]\nname = "c"\nuntil = {JULY}\n[[hall]]\nname = "c"\nfrom = {since}\n'
@@ -266,6 +270,24 @@ def test_a_meter_keeps_its_quantity_when_it_is_replaced() -> None:
     assert problems_of(old + meter("m", f"from = {JULY}")) == []
     (found,) = problems_of(old + meter("m", f"from = {JULY}", quantity="power"))
     assert found.startswith('meter.0 ("m") and meter.1 ("m"): one meter has energy and power; ')
+
+
+def test_a_further_register_of_a_circuit_is_added_nowhere() -> None:
+    energy = meter("kwh", role="utility")
+    power = meter("kw", 'same_circuit_as = "kwh"', role="utility", quantity="power")
+    tree = places_of(energy + power).meters.at(10**15)
+    assert [one.id for one in tree.counted({"utility"})] == ["kwh"]
+    for changed, line in (
+        (('"kwh"', '"kvah"'), "same_circuit_as 'kvah' is no meter's id; there are: kw, kwh"),
+        (('"kwh"', '"kw"'), "same_circuit_as 'kw': is a further register itself; name the meter"),
+        (('"utility"', '"feeder"'), "same_circuit_as 'kwh': is utility at site, this is feeder at"),
+    ):
+        (found,) = problems_of(energy + power.replace(*changed))
+        assert found.startswith(f'meter.1 ("kw"): {line}')
+    (found,) = problems_of(energy + power + meter("top", 'feeds = ["kw"]', role="utility"))
+    assert found.startswith("meter.2 (\"top\"): feeds 'kw', which is a further register of a ")
+    (found,) = problems_of(energy + power.replace("same", 'feeds = ["kwh"]\nsame'))
+    assert found.startswith("meter.1: feeds, same_circuit_as: expected one: what is fed is told ")
 
 
 def test_what_feeds_and_what_is_fed_meet() -> None:
