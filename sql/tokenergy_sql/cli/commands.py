@@ -10,7 +10,7 @@ import typer
 from tokenergy_collectors import __version__
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.cli import guarded
-from tokenergy_sql.cli import ask, emulated, healing, keeping, pipeline, quality, show
+from tokenergy_sql.cli import ask, emulated, healing, keeping, pipeline, quality, show, site
 from tokenergy_sql.cli.anywhere import anywhere
 from tokenergy_sql.cli.extras import ANALYSIS_PACKAGES, not_installed
 
@@ -48,6 +48,7 @@ app.command()(anywhere(pipeline.revisions))
 app.command()(anywhere(pipeline.diff))
 app.command()(anywhere(pipeline.check))
 app.command()(anywhere(quality.quality))
+app.command()(site.places)
 app.command()(keeping.compact)
 app.command()(keeping.expire)
 app.command()(pipeline.migrate)

@@ -43,6 +43,7 @@ class MeterKeys(Dated):
     role: str
     place: PlaceKey = SITE
     feeds: list[Name] = Field(default_factory=list)
+    same_circuit_as: Name | None = None
     reading: Literal["cumulative", "momentary"] | None = None
     interval_s: float | None = Field(default=None, gt=0, le=86_400)
     accuracy_percent: ExactFrom0 | None = None
@@ -85,6 +86,8 @@ def _kind_misfits(meter: MeterKeys) -> Iterator[tuple[str, str]]:
         yield "role", f"{meter.role!r} is of {allowed}, not of {meter.quantity}"
     if meter.feeds and meter.quantity in ("temperature", "ratio"):
         yield "feeds", f"a {meter.quantity} is no sum of others; remove the key"
+    if meter.feeds and meter.same_circuit_as is not None:
+        yield "feeds, same_circuit_as", "expected one: what is fed is told once for a circuit"
     twice = sorted({one for one in meter.feeds if meter.feeds.count(one) > 1})
     if twice:
         yield "feeds", f"{twice[0]!r} is there twice and would be added twice; keep one"

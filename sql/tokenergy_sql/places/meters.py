@@ -12,6 +12,7 @@ from functools import cached_property
 from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_sql.places.advance import Advance, Reading, advance
 from tokenergy_sql.places.meterkeys import MeterKeys
+from tokenergy_sql.places.nodekey import node_key
 from tokenergy_sql.places.place import Place
 from tokenergy_sql.places.placing import Entries
 from tokenergy_sql.places.register import Register
@@ -32,6 +33,7 @@ class Meter:
         quantity: what it measures.
         unit: of its value × scale, as in the file.
         feeds: ids of the meters directly below it.
+        same_circuit_as: id of the meter of which this is a further register; None: of none.
         interval_us: expected time between readings; None: not declared.
         register: unit, scale, accuracy, rollover.
     """
@@ -43,6 +45,7 @@ class Meter:
     quantity: Quantity
     unit: str
     feeds: tuple[str, ...]
+    same_circuit_as: str | None
     interval_us: int | None
     register: Register
 
@@ -100,9 +103,14 @@ class MeterTree:
     def counted(self, roles: Collection[str]) -> list[Meter]:
         """Return the meters of some roles of which none stands above another one.
 
-        Their sum counts nothing twice: what a meter shows is part of what those above it show.
+        Their sum counts nothing twice: what a meter shows is part of what those above it show. A
+        further register of a circuit is left out, also while the other one is not there.
         """
-        chosen = {one.id for one in self.meters.values() if one.role in roles}
+        chosen = {
+            one.id
+            for one in self.meters.values()
+            if one.role in roles and one.same_circuit_as is None
+        }
         return [self.meters[one] for one in sorted(chosen) if not chosen & self.all_above(one)]
 
 
@@ -150,7 +158,7 @@ class Meters:
 def _meter(where: str, keys: MeterKeys, nodes: NodeNames) -> Meter:
     place = keys.place
     if place.kind == "node":
-        place = place._replace(name=nodes.usual(place.name))
+        place = place._replace(name=node_key(nodes, place.name))
     register = Register(
         UNITS[keys.unit],
         keys.scale,
@@ -170,6 +178,7 @@ def _meter(where: str, keys: MeterKeys, nodes: NodeNames) -> Meter:
         keys.quantity,
         keys.unit,
         tuple(keys.feeds),
+        keys.same_circuit_as,
         None if keys.interval_s is None else round(keys.interval_s * 1_000_000),
         register,
     )

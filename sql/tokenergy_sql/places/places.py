@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokenergy_collectors.base.instants import END_US, FIRST_US
+from tokenergy_sql.places.circuits import check_circuits
 from tokenergy_sql.places.feeding import check_meters, check_within
 from tokenergy_sql.places.keys import PlaceKeys
 from tokenergy_sql.places.losses import DeclaredPue, Loss, check_losses, check_pues, losses_of
@@ -91,6 +92,7 @@ def build(keys: PlaceKeys, file: str, pues: Sequence[DeclaredPue] = ()) -> Place
     meters = Meters(entries_of("meter", keys.meter, problems), structure.node_names)
     losses = losses_of(entries_of("loss", keys.loss, problems))
     check_meters(meters, structure, problems)
+    check_circuits(meters, problems)
     check_losses(losses, meters, structure, problems)
     # What is in what can only be asked once every name is there, and once at a time.
     problems.raise_any(file)

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_sql.places.dated import Dated
 from tokenergy_sql.places.keys import PlaceKeys
+from tokenergy_sql.places.nodekey import node_key
 from tokenergy_sql.places.place import Kind
 from tokenergy_sql.places.placekeys import (
     HallKeys,
@@ -88,7 +89,7 @@ def entries_of(
     spans: dict[str, list[Span[Entry[K]]]] = {}
     for number, keys in enumerate(tables):
         for name in keys.all_names:
-            key = name if names is None else names.usual(name)
+            key = name if names is None else node_key(names, name)
             entry = Entry(f'{table}.{number} ("{name}")', key, keys)
             spans.setdefault(key, []).append(Span(keys.from_us, keys.until_us, entry))
     found = {name: Timeline(parts) for name, parts in spans.items()}

@@ -29,7 +29,7 @@ class Role:
         meaning: what such a meter measures.
         sum: the sum that it belongs to; None: to none.
         quantities: those that it may have.
-        pue_category: of the IT sum: where PUE's category 1, 2 or 3 measures.
+        pue_category: of the IT sum: 1 at the output of the UPS, 2 of the PDU, 3 at the equipment.
         renewable: whether it counts above the line of REF too.
         enters: whether it measures electricity that enters its place on the way to IT.
     """
@@ -48,17 +48,13 @@ ROLES: dict[str, Role] = {
     "renewable": Role("electricity of the site's own sun or wind", "facility", renewable=True),
     "district_cooling": Role("cold that is bought, as energy", "facility"),
     "export": Role("electricity given back to the grid", "exported"),
+    "feeder": Role("a switchboard, of which meters below say what it feeds", None, enters=True),
     "ups_in": Role("input of a UPS", None, enters=True),
-    "ups_out": Role("output of a UPS (PUE category 1)", "it", pue_category=1, enters=True),
+    "ups_out": Role("output of a UPS", "it", pue_category=1, enters=True),
     "pdu_in": Role("input of a power distribution unit", None, enters=True),
-    "pdu_out": Role("output of a PDU, or a busway (2)", "it", pue_category=2, enters=True),
-    "rack_in": Role("input of a rack (2)", "it", pue_category=2, enters=True),
-    "it": Role(
-        "input of IT equipment, its own fans included (3)",
-        "it",
-        pue_category=3,
-        enters=True,
-    ),
+    "pdu_out": Role("output of a PDU, or a busway", "it", pue_category=2, enters=True),
+    "rack_in": Role("input of a rack", "it", pue_category=2, enters=True),
+    "it": Role("input of IT equipment, its own fans included", "it", pue_category=3, enters=True),
     "cooling": Role("all cooling of a place", "cooling"),
     "chiller": Role("a chiller", "cooling"),
     "tower": Role("a cooling tower or dry cooler", "cooling"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tokenergy_collectors.lake.nodenames import NodeNames
+from tokenergy_sql.places.nodekey import node_key
 from tokenergy_sql.places.paths import place_around
 from tokenergy_sql.places.place import KINDS, SITE, Kind, Place
 from tokenergy_sql.places.placekeys import Cooling, HallKeys, ModuleKeys, RackKeys
@@ -76,7 +77,11 @@ class Tree:
         return [place for place in self._spots if place.kind == kind]
 
     def _usual(self, place: Place) -> Place:
-        return place._replace(name=self._names.usual(place.name)) if place.kind == "node" else place
+        return (
+            place._replace(name=node_key(self._names, place.name))
+            if place.kind == "node"
+            else place
+        )
 
 
 def tree_at(structure: Structure, ts_us: int) -> Tree:

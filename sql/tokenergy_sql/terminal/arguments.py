@@ -110,6 +110,30 @@ def _parse_hour(text: str) -> int:
     return hour_us
 
 
+def parse_instant(option: str, text: str) -> int:
+    """Return an instant given as ISO 8601 (UTC if no offset) in microseconds.
+
+    Args:
+        option: that it was given for.
+        text: the instant; a date is its midnight.
+
+    Raises:
+        UserError: it is no instant of the years 2000 to 2099.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        since = moment.replace(tzinfo=None) - _EPOCH - (moment.utcoffset() or timedelta())
+        ts_us = since // timedelta(microseconds=1)
+    except ValueError:
+        ts_us = -1
+    if not is_instant(ts_us):
+        raise UserError(
+            f"{option} {text!r}: expected an instant of the years 2000 to 2099, such as "
+            "2026-02-01T00:00:00Z"
+        )
+    return ts_us
+
+
 def require_hours(lake: Lake, hours: Sequence[int] | None, tables: Sequence[str]) -> None:
     """Return if each hour has a file of one of some tables.
 
