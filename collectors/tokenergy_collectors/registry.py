@@ -14,6 +14,7 @@ from tokenergy_collectors.sources.jobs.source import Jobs
 from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
 from tokenergy_collectors.sources.otlp.source import OtlpTokens
 from tokenergy_collectors.sources.processes.source import ProcessJobs
+from tokenergy_collectors.sources.rapl.source import RaplMeters
 from tokenergy_collectors.sources.reports.source import TokenReports
 from tokenergy_collectors.sources.slurm.source import SlurmJobs
 from tokenergy_collectors.sources.source import Source
@@ -34,6 +35,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         KubernetesPods,
         ProcessJobs,
         Textfiles,
+        RaplMeters,
         Gpus,
     )
 }
