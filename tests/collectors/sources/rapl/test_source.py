@@ -1,5 +1,6 @@
 """The `rapl` source: what zones show becomes rows of `host` that anyone can check."""
 
+import itertools
 import queue
 import random
 
@@ -89,7 +90,7 @@ def test_the_sum_can_be_done_anew_from_what_the_meter_showed(tree):
     for domain in KEYS:
         rows = rig.rows(domain)
         total_uj = rows[0]["counter_uj"]
-        for before, after in zip(rows, rows[1:], strict=False):
+        for before, after in itertools.pairwise(rows):
             step_uj = after["counter_uj"] - before["counter_uj"]
             total_uj += step_uj if step_uj >= 0 else step_uj + after["range_uj"]
             assert after["energy_uj"] == total_uj
