@@ -11,7 +11,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-_ZONE = re.compile(r"intel-rapl(:\d+)+")
+_ZONE = re.compile(r"intel-rapl(:[0-9a-f]+)+")
+"""The kernel numbers zones in hexadecimal."""
+
 _MOST = 2**63 - 1
 """The largest value of an int64 column."""
 
@@ -99,7 +101,7 @@ def _folders(folder: Path) -> dict[str, Path]:
 
 
 def _numbers(key: str) -> list[int]:
-    return [int(part) for part in key.split(":")[1:]]
+    return [int(part, 16) for part in key.split(":")[1:]]
 
 
 def _domain(key: str, name: str, suffixes: dict[str, str]) -> str:

@@ -23,11 +23,13 @@ def test_dies_and_further_platforms_keep_the_kernels_numbers(tmp_path):
     tree.add("intel-rapl:0", "package-1-die-0", 9)
     tree.add("intel-rapl:0:0", "dram", 9)
     tree.add("intel-rapl:1", "psys-1", 9)
-    tree.add("intel-rapl:10", "package-2", 9)
-    tree.add("intel-rapl:10:0", "uncore", 9)
-    tree.add("intel-rapl:11", "accelerator", 9)
+    tree.add("intel-rapl:a", "package-2", 9)
+    tree.add("intel-rapl:a:0", "uncore", 9)
+    tree.add("intel-rapl:9", "accelerator", 9)
+    tree.add("intel-rapl:10", "package-3", 9)
     assert domains(tree.folder) == [
-        *("package-1-die-0", "dram-1-die-0", "psys-1", "package-2", "uncore-2", "accelerator-11")
+        *("package-1-die-0", "dram-1-die-0", "psys-1"),
+        *("accelerator-9", "package-2", "uncore-2", "package-3"),
     ]
 
 
