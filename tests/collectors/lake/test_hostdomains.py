@@ -1,8 +1,10 @@
 """Which meters of a host may be added up."""
 
+from pathlib import Path
+
 import pytest
 
-from tokenergy_collectors.lake.hostdomains import RAPL_KINDS, added_up, rapl_kind
+from tokenergy_collectors.lake.hostdomains import RAPL_KINDS, Kind, added_up, rapl_kind
 
 
 def test_no_kind_that_is_added_is_inside_another_one_that_is():
@@ -29,3 +31,14 @@ def test_packages_and_memory_are_added_and_parts_and_platforms_are_not():
 def test_other_meters_are_no_rapl_meters(domain):
     assert rapl_kind(domain) is None
     assert added_up([domain]) == []
+
+
+def test_the_page_says_what_the_data_says():
+    page = Path(__file__).parents[3] / "docs" / "host-energy.md"
+    found = {}
+    for line in page.read_text("utf-8").splitlines():
+        if line.startswith("| `") and "-N`" in line:
+            domain, _, inside, added = (cell.strip() for cell in line.strip("|").split("|"))
+            outer = tuple(filter(None, inside.split(", ")))
+            found[domain.strip("`").removesuffix("-N")] = Kind(outer, added == "yes")
+    assert found == RAPL_KINDS
