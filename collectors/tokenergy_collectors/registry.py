@@ -15,6 +15,7 @@ from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
 from tokenergy_collectors.sources.modbus.source import ModbusMeters
 from tokenergy_collectors.sources.otlp.source import OtlpTokens
 from tokenergy_collectors.sources.processes.source import ProcessJobs
+from tokenergy_collectors.sources.rapl.source import RaplMeters
 from tokenergy_collectors.sources.reports.source import TokenReports
 from tokenergy_collectors.sources.slurm.source import SlurmJobs
 from tokenergy_collectors.sources.source import Source
@@ -36,6 +37,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         ProcessJobs,
         Textfiles,
         ModbusMeters,
+        RaplMeters,
         Gpus,
     )
 }

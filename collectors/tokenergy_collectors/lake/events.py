@@ -33,6 +33,10 @@ EVENT_KINDS: dict[str, str] = {
     "once an hour while it goes on",
     "slow": "a call to a board took 0.1 s or longer",
     "slow_over": "calls to a slow board have been fast for 5 s",
+    "meter_lost": "an energy meter of the host (RAPL) cannot be read any more, and why",
+    "meter_found": "such a meter can be read again, or has come since the start",
+    "meter_reset": "a new epoch of such a meter, and why: how much it counted since its last "
+    "reading is unknown",
     "late": "ticks began more than 5 ms late or were skipped: once a minute, and at the stop",
     "clock_step": "the wall clock was set; how far it is from the stamps now",
     "recovered": "rows that the logs of an earlier process held, and the time that they span",

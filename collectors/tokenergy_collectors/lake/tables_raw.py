@@ -210,10 +210,23 @@ HOST = Table(
         col(
             "domain",
             "string",
-            "what is metered: package, dram, psu, ...; module:DEVICE_ID, memory:DEVICE_ID",
+            "what is metered: package-0, dram-0, psu, ...; module:DEVICE_ID, memory:DEVICE_ID",
         ),
         nullable("energy_uj", "int64", "energy counter of the domain"),
         nullable("power_mw", "int64", "power of the domain"),
+        nullable(
+            "epoch",
+            "int32",
+            "counter epoch: energy is the difference of two readings of one run and epoch; NULL if "
+            "its reader does not keep epochs",
+        ),
+        nullable(
+            "run",
+            "int32",
+            "number of the collector's run on its node, where epochs are kept",
+        ),
+        nullable("counter_uj", "int64", "what the meter showed, if its counter begins again at 0"),
+        nullable("range_uj", "int64", "the value at which that counter begins again"),
     ),
 )
 

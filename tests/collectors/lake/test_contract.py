@@ -49,7 +49,7 @@ def test_exact_sums_are_wide():
 def test_a_row_is_made_by_name():
     host = TABLES["host"]
     row = host.make_row(power_mw=5, node="n", ts_us=1, domain="package")
-    assert row == (1, "n", "package", None, 5)
+    assert row == (1, "n", "package", None, 5, None, None, None, None)
     with pytest.raises(TypeError, match="host has no column watts"):
         host.make_row(ts_us=1, node="n", domain="package", watts=5)
     with pytest.raises(TypeError, match=r"host\.node needs a value"):

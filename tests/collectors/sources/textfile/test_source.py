@@ -72,7 +72,7 @@ def test_watts_and_joules_become_rows_stamped_when_they_were_written(rig):
     rig.write("meters.prom", METERS, T0_US - 3 * S)
     health = rig.run(0)
     assert health.succeeded
-    common = {"ts_us": T0_US - 3 * S, "node": "n1", "energy_uj": None, "power_mw": None}
+    common = dict.fromkeys(HOST.column_names) | {"ts_us": T0_US - 3 * S, "node": "n1"}
     assert rig.rows == [
         common | {"domain": 'rack_pdu{outlet="3",pdu="a"}', "power_mw": 412_500},
         common | {"domain": 'rack_pdu{outlet="4",pdu="a"}', "power_mw": 0},
