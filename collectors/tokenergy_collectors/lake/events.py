@@ -21,8 +21,8 @@ EVENT_KINDS: dict[str, str] = {
     "tokens_found": "a token endpoint that was lost answers again",
     "kubelet_lost": "the kubelet does not answer, and why; pods keep their boards meanwhile",
     "kubelet_found": "a kubelet that was lost answers again",
-    "meter_lost": "a meter of the facility or of the host (RAPL) gives no reading, and why: no answer, "
-    "an error code, a value that stands for none, or no permission",
+    "meter_lost": "a meter of the facility or of the host (RAPL) gives no reading, and why: no "
+    "answer, an error code, a value that stands for none, or no permission",
     "meter_found": "such a meter gives readings again, or has come since the start",
     "stray": "a process is on a board that no job holds, or that other jobs hold; stamped with "
     "when it was first seen",
@@ -33,8 +33,8 @@ EVENT_KINDS: dict[str, str] = {
     "once an hour while it goes on",
     "slow": "a call to a board took 0.1 s or longer",
     "slow_over": "calls to a slow board have been fast for 5 s",
-    "meter_reset": "a new epoch of a host's energy meter, and why: how much it counted since its last "
-    "reading is unknown",
+    "meter_reset": "a new epoch of a host's energy meter, and why: how much it counted since its "
+    "last reading is unknown",
     "late": "ticks began more than 5 ms late or were skipped: once a minute, and at the stop",
     "clock_step": "the wall clock was set; how far it is from the stamps now",
     "recovered": "rows that the logs of an earlier process held, and the time that they span",
