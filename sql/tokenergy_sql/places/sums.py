@@ -58,7 +58,9 @@ class LinkGraph:
                 one, depth = todo.pop()
                 del way[depth:]
                 if one in way:
-                    return way[way.index(one) :]
+                    found = way[way.index(one) :]
+                    first = found.index(min(found))
+                    return found[first:] + found[:first]
                 if one not in done:
                     done.add(one)
                     way.append(one)
