@@ -1,4 +1,4 @@
-"""The index reads a site file with places and meters; no byte of the books follows from them."""
+"""The index reads a site file with places; no byte of the books follows from them alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.places.files import BASE, meter
+from tests.sql.places.files import BASE
 from tests.support.commands import command
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.base.errors import UserError
@@ -39,8 +39,8 @@ def made_by_index(root: Path) -> dict[str, object]:
     return {**found, **inputs}
 
 
-def test_no_byte_of_the_books_follows_from_places(tmp_path: Path) -> None:
-    more = BASE + meter("m", 'place = "rack:r1"', role="rack_in")
+def test_no_byte_of_the_books_follows_from_places_without_meters(tmp_path: Path) -> None:
+    more = BASE
     plain, placed = (built(tmp_path / name, CONSTANTS + text).lake for name, text in
                      (("plain", ""), ("placed", more)))  # fmt: skip
     expected = made_by_index(plain.root)
