@@ -3,7 +3,7 @@
 In: a TOML file. Out: the constants of each hour. Calibrations of single cards are in a file of
 their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`. The table `[slo]`
 says how long a request may take: see `slo.py`. What stands where and what is metered: see
-`tokenergy_sql.places`; no figure of an hour follows from that yet.
+`tokenergy_sql.places`; the building's figures of an hour follow from that: see `metering`.
 
     [site]
     pue = 1.25          # facility energy over IT energy

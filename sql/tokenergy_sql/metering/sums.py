@@ -6,7 +6,7 @@ added: those in the place that no other meter of the sum there stands above.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tokenergy_sql.places import ROLES, SUMS, Meter, MeterTree, Place, Tree
@@ -57,16 +57,8 @@ class Moment:
     def sums_of(self, place: Place) -> Sums:
         """Return the meters of the sums of a place."""
         inside = self._inside.get(place, [])
-        found = {sum_: tuple(self._counted(inside, roles_of(sum_))) for sum_ in SUMS}
+        found = {sum_: tuple(self._meters.counted(roles_of(sum_), inside)) for sum_ in SUMS}
         return Sums(place, {sum_: counted for sum_, counted in found.items() if counted})
-
-    def _counted(self, inside: Iterable[Meter], roles: Collection[str]) -> Iterable[Meter]:
-        """Yield the meters of some roles in a place, without those below another of them there."""
-        chosen = {one.id: one for one in inside if one.role in roles}
-        for meter_id, meter in sorted(chosen.items()):
-            # What stands between two meters of a sum may be of another place.
-            if self._meters.all_above(meter_id).isdisjoint(chosen):
-                yield meter
 
 
 def renewable(meters: Iterable[Meter]) -> list[Meter]:

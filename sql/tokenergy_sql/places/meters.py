@@ -5,7 +5,7 @@ In: the tables `[[meter]]`. Out: `Meters`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,15 +100,20 @@ class MeterTree:
             found.setdefault(meter.place, []).append(meter)
         return found
 
-    def counted(self, roles: Collection[str]) -> list[Meter]:
+    def counted(self, roles: Collection[str], among: Iterable[Meter] | None = None) -> list[Meter]:
         """Return the meters of some roles of which none stands above another one.
+
+        Args:
+            roles: names of roles.
+            among: only these meters, such as those of a place; what stands between two of them need
+                not be among them.
 
         Their sum counts nothing twice: what a meter shows is part of what those above it show. A
         further register of a circuit is left out, also while the other one is not there.
         """
         chosen = {
             one.id
-            for one in self.meters.values()
+            for one in (self.meters.values() if among is None else among)
             if one.role in roles and one.same_circuit_as is None
         }
         return [self.meters[one] for one in sorted(chosen) if not chosen & self.all_above(one)]

@@ -24,7 +24,8 @@ def meter(quantity="energy", unit="Wh", span=ALWAYS, interval_us=None, **registe
     register = {"percent": Fraction(0), **register}
     kept = Register(UNITS[unit], **register)
     return Span(
-        *span, Meter("m", "[[meter]] 1", SITE, "utility", quantity, unit, (), interval_us, kept)
+        *span,
+        Meter("m", "[[meter]] 1", SITE, "utility", quantity, unit, (), None, interval_us, kept),
     )
 
 
