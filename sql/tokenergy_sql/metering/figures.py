@@ -28,14 +28,17 @@ class Figure:
         below: below the line.
         covered: that time.
         missing: ids of meters that leave out some of the interval, with the time they leave out.
-        meters: how many meters are in the sums.
+        above_meters, below_meters: ids of the meters in each sum, with their signs.
+        changed: whether other meters counted in some of the interval.
     """
 
     above: Amount = NOTHING
     below: Amount = NOTHING
     covered: Sequence[Interval] = ()
     missing: Mapping[str, int] = field(default_factory=dict)
-    meters: int = 0
+    above_meters: Mapping[str, int] = field(default_factory=dict)
+    below_meters: Mapping[str, int] = field(default_factory=dict)
+    changed: bool = False
 
     @property
     def covered_us(self) -> int:
@@ -108,17 +111,21 @@ def _quotient(
     below: list[Amount] = []
     covered: list[Interval] = []
     missing: dict[str, int] = {}
-    ids: set[str] = set()
+    signs: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    counted = set()
     for part, sums in parts:
         sides = [_meters(terms, sums) for terms in QUOTIENTS[name]]
         if name == "ref":
             sides[0] = [(one, sign) for one, sign in sides[0] if one in renewable([one])]
         if not all(_is_there(terms, sums) for terms in QUOTIENTS[name]) or not sides[0]:
+            counted.add("")
             continue
-        of_part = {one.id for side in sides for one, _ in side}
-        ids |= of_part
+        of_part = [{one.id: sign for one, sign in side} for side in sides]
+        counted.add(repr(of_part))
+        for ids, more in zip(signs, of_part, strict=True):
+            ids.update(more)
         known = [part]
-        for meter_id in sorted(of_part):
+        for meter_id in sorted({*of_part[0], *of_part[1]}):
             course = courses.get(meter_id, Course())
             own = common([part], course.known)
             left_out = part[1] - part[0] - length(own)
@@ -128,9 +135,9 @@ def _quotient(
         covered += known
         for side, amounts in zip(sides, (above, below), strict=True):
             amounts += [_added(side, courses, one) for one in known]
-    if not ids:
+    if not signs[0]:
         return None
-    return Figure(total(above), total(below), covered, missing, len(ids))
+    return Figure(total(above), total(below), covered, missing, *signs, len(counted) > 1)
 
 
 def _is_there(terms: Terms, sums: Sums) -> bool:
