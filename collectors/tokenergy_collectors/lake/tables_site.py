@@ -28,7 +28,7 @@ METER_HOUR = Table(
         nullable(
             "modulus_n",
             "int128",
-            "where the register begins again from 0, billionths of its own unit; NULL: not declared",
+            "where the register begins again from 0, in billionths of its unit; NULL: not declared",
         ),
         nullable(
             "interval_us",

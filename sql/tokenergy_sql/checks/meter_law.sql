@@ -2,25 +2,25 @@
 -- fail, hourly
 -- In: meter_hour, meter, removed_hour. Out: the meters and hours of which it is not.
 --
--- The readings of the hour, the last before it and the first after it, each at most an hour away, are
--- counted again by SQL that shares no code with the integration. A register that counts: what it
--- grew by between each two readings; at the hour's edges, as much of it as of the time between them.
--- A momentary value: the area under straight lines between readings that are close enough. Unit,
+-- The readings of the hour, the last before it and the first after it, each at most an hour away,
+-- are counted again by SQL that shares no code with the integration. A register that counts: what
+-- it grew by between each two readings; at the hour's edges, as much of that as of the time. A
+-- momentary value: the area under straight lines between readings that are close enough. Unit,
 -- scale, rollover and interval are those of the row, which says what the site file had.
 --
 -- Amounts may differ by 2 base units and one more for each break (the books round down at each end
 -- of a stretch), and by 1e-12 of what was added up (here it is added up as DOUBLE). Covered time,
 -- the number of readings and the longest gap must be equal, and low <= amount <= high.
 --
--- Less is checked where the row does not say enough. Then 0 <= covered_us <= 1 h still holds, and of
--- a register that no more is booked than all its growth. That is so where
--- - several entries of the site file hold near the hour (a meter replaced, a corrected scale): then
---   not even that;
--- - two hosts read different values in the same microsecond;
--- - a register could have rolled over, and the books doubt its growth: fell, too_fast, ambiguous.
--- Not checked are the width of the bounds, and whether the site file is right.
--- Readings that came after the books are named here too: run `tokenergy index`. Where readings of an
--- hour or next to it were removed after they were booked, nothing can be counted again.
+-- Less is checked where the row does not say enough. Of a register whose growth the books doubt
+-- although it could have rolled over (fell), or might be too fast (too_fast, ambiguous): no more is
+-- booked than all its growth, and for no longer. Where two hosts read different values in one
+-- microsecond, or several entries of the site file hold near the hour (a meter replaced, a
+-- corrected scale): 0 <= covered_us <= 1 h. Not checked are the width of the bounds, and whether
+-- the site file is right.
+--
+-- Readings that came after the books are named here too: run `tokenergy index`. Where readings of
+-- an hour or next to it were removed after they were booked, nothing can be counted again.
 WITH
 left_out AS (
     SELECT hour_us, node FROM removed_hour
@@ -69,11 +69,12 @@ part AS (
     SELECT
         *,
         CASE
-            WHEN counts THEN CASE
-                WHEN least(v0, v1) < 0 OR greatest(v0, v1) >= modulus THEN NULL
-                WHEN v1 >= v0 THEN v1 - v0
-                ELSE v1 - v0 + modulus
-            END::DOUBLE / 1e9 * (x1 - x0) / dt
+            WHEN least(v0, v1) < 0 OR greatest(v0, v1) >= modulus THEN NULL
+            WHEN v1 >= v0 THEN v1 - v0
+            ELSE v1 - v0 + modulus
+        END AS grown_n,
+        CASE
+            WHEN counts THEN grown_n / 1e9 * (x1 - x0) / dt
             WHEN dt <= greatest(3 * coalesce(interval_us, usual_us), 1500000)
                 THEN (2 * v0::DOUBLE + (v1::DOUBLE - v0) / dt * (x0 + x1)) / 2e9 * seconds(x1 - x0)
         END AS own
@@ -141,6 +142,6 @@ WHERE
     )
     OR (
         at_most
-        AND (covered_us > raw_us OR coalesce(amount, 0)::DOUBLE NOT BETWEEN 0 AND raw_amount + tolerance)
+        AND (covered_us > raw_us OR amount::DOUBLE NOT BETWEEN 0 AND raw_amount + tolerance)
     )
 ORDER BY ALL

@@ -2,10 +2,10 @@
 -- warn, hourly
 -- In: site_hour. Out: the places and hours of which it is.
 --
--- Where all meters have an accuracy, the bounds decide: even the most that was bought is less than
--- the least that IT took. Where some have none, a PUE below 0.98. Then a unit or a transformer ratio
--- is wrong, a meter is not in the site file, or it is read at another place than declared; docs of
--- the table `site_hour` say which meters were added.
+-- Where all meters have an accuracy, the bounds decide: even the most that the building can have
+-- taken is less than the least that IT took. Where some have none: a PUE below 0.98. Then a unit or
+-- a transformer ratio is wrong, a meter of what is bought is missing in the site file, or one of IT
+-- counts what others count too. The row says which meters were added.
 SELECT
     place,
     strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z') AS hour,

@@ -3,16 +3,15 @@
 -- In: site_hour, meter_hour. Out: the figures and sides whose sums are not.
 --
 -- Of a figure that is known for the whole hour, each sum is that of the booked amounts of its
--- meters, with their signs, to the last base unit; it has bounds if all of them have, and bounds no
--- narrower than the sums of theirs. A figure is known for no more time than any of its meters, and
--- `missing` names those that are not known for all of it.
--- Each meter has a row of its hour, and a role that belongs into the sum: only `export` is taken
--- off, only `renewable` is above the line of `ref`.
+-- meters, with their signs, to the last base unit, and so are its bounds: unknown where any of
+-- theirs are. A figure is known for no more time than any of its meters, and `missing` names those
+-- that are not known for all of it. Each meter has a row of its hour, and a role that belongs into
+-- the sum: only `export` is taken off, only `renewable` is above the line of `ref`.
 --
 -- Less is checked of a figure that is not known for the whole hour, as `meter_hour` has no parts of
 -- it: low <= sum <= high, the time and the roles. Where the meters of the figure changed within the
--- hour, only low <= sum <= high. Not checked is whether a meter is missing from a sum: that depends
--- on what feeds what. The amounts themselves are the matter of `meter_law`.
+-- hour: low <= sum <= high. Not checked is whether a meter is missing from a sum: that depends on
+-- what feeds what. The amounts themselves are the matter of `meter_law`.
 WITH
 role_of (name, sign, role) AS (
     VALUES
@@ -99,23 +98,21 @@ judged AS (
     SELECT
         s.place, s.hour_us, s.figure, s.side, s.booked, s.covered_us, s.meters,
         coalesce(t.amount, 0) AS amount,
-        CASE
-            WHEN s.booked IS NULL THEN s.covered_us > 0 OR s.low IS NOT NULL OR s.high IS NOT NULL
-            ELSE s.covered_us NOT BETWEEN 1 AND us_per_hour()
-                OR NOT coalesce(s.low <= s.booked AND s.booked <= s.high, s.low IS NULL AND s.high IS NULL)
-        END AS unbounded,
+        (s.booked IS NULL) <> (s.covered_us = 0)
+        OR s.covered_us NOT BETWEEN 0 AND us_per_hour()
+        OR NOT coalesce(s.low <= s.booked AND s.booked <= s.high, s.low IS NULL AND s.high IS NULL)
+            AS unbounded,
         NOT s.changed AND (
             s.covered_us > k.most_us
             OR s.missing IS DISTINCT FROM k.missing
-            OR (t.stray IS TRUE)
-            OR (s.side = 'above' AND t.meters IS NULL)
+            OR t.stray IS TRUE
             OR (s.name IS NULL) <> (t.meters IS NULL)
         ) AS of_others,
         NOT s.changed AND s.covered_us = us_per_hour() AND (
             s.booked <> coalesce(t.amount, 0)
-            OR (s.low IS NULL) <> (t.meters > 0 AND t.low IS NULL)
-            OR s.low > coalesce(t.low, 0)
-            OR s.high < coalesce(t.high, 0)
+            -- A line without meters is an exact 0.
+            OR s.low IS DISTINCT FROM CASE WHEN t.meters IS NULL THEN 0 ELSE t.low END
+            OR s.high IS DISTINCT FROM CASE WHEN t.meters IS NULL THEN 0 ELSE t.high END
         ) AS unequal
     FROM side AS s
     LEFT JOIN summed AS t USING (place, hour_us, figure, side)

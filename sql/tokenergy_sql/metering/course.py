@@ -102,7 +102,7 @@ class _Counting:
                 self._values.append(after.value_n + added)
                 continue
             grown = advance(self._registers, before, after)
-            if grown.evidence == "rolled_over" and grown.value is not None:
+            if grown.evidence in ("grew", "rolled_over") and grown.value is not None:
                 value = self._values[-1] + grown.value / register.per_count * BILLION
                 added = value - after.value_n
                 self._ts_us.append(after.ts_us)
