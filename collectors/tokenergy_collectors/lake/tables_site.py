@@ -17,8 +17,36 @@ METER_HOUR = Table(
         col("hour_us", "int64", "start of the hour"),
         col("place", "string", "where it measures, by the hour's last entry: `hall:a`"),
         col("role", "string", "what it measures there"),
-        col("unit", "string", "of the amounts: nJ of energy, uL of water"),
-        col("covered_us", "int64", "time of the hour for which the meter is known"),
+        col("quantity", "string", "energy, power, volume, flow, temperature or ratio"),
+        col("unit", "string", "of the amounts: nJ, uL; of what counts nothing, of its values"),
+        nullable(
+            "factor",
+            "float64",
+            "amount of 1 in the register's own unit, of a power or flow in a second: unit and "
+            "scale, nearest double; NULL: it counts nothing (temperature, ratio)",
+        ),
+        nullable(
+            "modulus_n",
+            "int128",
+            "where the register begins again from 0, in billionths of its unit; NULL: not declared",
+        ),
+        nullable(
+            "interval_us",
+            "int64",
+            "declared time between readings: a momentary value holds for 3 of them, and at least "
+            "for 1.5 s; NULL: the usual time between the readings of the hour is taken",
+        ),
+        col(
+            "one_entry",
+            "bool",
+            "whether one entry of the site file holds from an hour before to an hour after; else "
+            "these columns are those of the hour's last entry alone",
+        ),
+        col(
+            "covered_us",
+            "int64",
+            "time of the hour for which it is known what the meter counted; 0 if it counts nothing",
+        ),
         nullable("amount", "int128", "what it counted in that time; NULL: it is known at no time"),
         nullable("low", "int128", "the least that this can be; NULL: no accuracy is declared"),
         nullable("high", "int128", "the most that this can be"),
@@ -51,7 +79,13 @@ SITE_HOUR = Table(
         col("covered_us", "int64", "time for which all meters of the figure are known"),
         *_sides(),
         nullable("pue_category", "int32", "where the IT energy is measured: category 1, 2 or 3"),
-        col("meters", "int64", "meters of the figure"),
+        col(
+            "above_meters",
+            "string",
+            "the meters that are added (1) and taken off (-1) above the line, a JSON object by id",
+        ),
+        col("below_meters", "string", "the same below the line; {}: there is no line"),
+        col("changed", "bool", "whether other meters counted in some of the hour, or none did"),
         nullable("missing", "string", "meters not known in all of the hour, separated by commas"),
         col("index_version", "string", "version of the models and of this contract"),
     ),

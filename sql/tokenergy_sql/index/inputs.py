@@ -160,7 +160,9 @@ class InputReader:
         entries = [
             (span.from_us, span.until_us, replace(span.value, where=""))
             for of_id in places.meters.by_id.values()
-            for span in of_id.within(*interval)
+            if any(of_id.within(*interval))
+            # Readings next to the hour count in it, by the entries of their time.
+            for span in of_id.within(hour_us - HOUR_US, hour_us + 2 * HOUR_US)
         ]
         if not entries:
             return ""

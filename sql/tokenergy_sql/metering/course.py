@@ -6,6 +6,7 @@ time the meter is known and how much it counted in any part of that.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,7 +19,7 @@ from tokenergy_sql.metering.amount import Amount, total
 from tokenergy_sql.metering.intervals import Interval, common, joined
 from tokenergy_sql.metering.readings import Array, Readings
 from tokenergy_sql.metering.stretch import Bridge, Counted, Held, Stretch
-from tokenergy_sql.places.advance import advance
+from tokenergy_sql.places.advance import Reading, advance
 from tokenergy_sql.places.meters import Meter
 from tokenergy_sql.places.register import Register
 from tokenergy_sql.places.timeline import Span, Timeline
@@ -109,26 +110,50 @@ def _counting(entries: Timeline[Meter], parts: Sequence[tuple[Span[Meter], Readi
     stretches: list[Stretch] = []
     doubts: list[tuple[Interval, str]] = []
 
-    def look(before: Readings, after: Readings) -> None:
-        """Look closer at the last of some readings and the first of others."""
-        pair = before.at(len(before) - 1), after.at(0)
-        grown, span = advance(registers, *pair), (pair[0].ts_us, pair[1].ts_us)
+    def between(before: Reading, after: Reading) -> None:
+        grown, span = advance(registers, before, after), (before.ts_us, after.ts_us)
         if grown.value is None:
             doubts.append((span, grown.evidence))
         else:
-            stretches.append(Bridge(span, Amount(int(grown.value // 1), grown.low, grown.high)))
+            stretches.append(Bridge(span, Amount(math.floor(grown.value), grown.low, grown.high)))
 
-    last: Readings | None = None
+    last: Reading | None = None
     for span, readings in parts:
-        odd = np.flatnonzero(_is_odd(span.value.register, readings)) + 1
-        for begin, end in pairwise([0, *odd.tolist(), len(readings)]):
-            part = readings.part(begin, end)
+        register = span.value.register
+        risen, breaks = _risen(registers, register, readings)
+        for begin, end in pairwise([0, *breaks, len(readings)]):
             if last is not None:
-                look(last, part)
+                between(last, readings.at(begin))
+            part = risen.part(begin, end)
             if len(part) > 1:
-                stretches.append(Counted(span.value.register, part.ts_us, part.values))
-            last = part
+                stretches.append(Counted(register, part.ts_us, part.values))
+            last = readings.at(end - 1)
     return Course(stretches, doubts)
+
+
+def _risen(
+    registers: Timeline[Register], register: Register, readings: Readings
+) -> tuple[Readings, list[int]]:
+    """Return readings of one register with its rollovers added, and where there is a doubt.
+
+    Returns:
+        The readings, and the places of those before which something else happened than growth.
+    """
+    values, breaks = readings.values, []
+    for place in (np.flatnonzero(_is_odd(register, readings)) + 1).tolist():
+        grown = advance(registers, readings.at(place - 1), readings.at(place))
+        turns = Fraction(0)
+        if grown.value is not None:
+            counted = int(readings.values[place]) - int(readings.values[place - 1])
+            turns = grown.value / register.per_count * BILLION - counted
+        # A register that begins again at a fraction of a billionth is bridged instead.
+        if grown.value is None or turns.denominator != 1:
+            breaks.append(place)
+        elif turns:
+            # Objects: several rollovers of a large register are more than int64 has.
+            values = values.astype(object)
+            values[place:] += int(turns)
+    return Readings(readings.ts_us, values), breaks
 
 
 def _is_odd(register: Register, readings: Readings) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from tokenergy_sql.metering.amount import NOTHING, Amount, less, total
 from tokenergy_sql.metering.course import Course
@@ -28,14 +28,17 @@ class Figure:
         below: below the line.
         covered: that time.
         missing: ids of meters that leave out some of the interval, with the time they leave out.
-        meters: how many meters are in the sums.
+        above_meters, below_meters: ids of the meters in each sum, with their signs.
+        changed: whether other meters counted in some of the interval.
     """
 
     above: Amount = NOTHING
     below: Amount = NOTHING
     covered: Sequence[Interval] = ()
     missing: Mapping[str, int] = field(default_factory=dict)
-    meters: int = 0
+    above_meters: Mapping[str, int] = field(default_factory=dict)
+    below_meters: Mapping[str, int] = field(default_factory=dict)
+    changed: bool = False
 
     @property
     def covered_us(self) -> int:
@@ -108,33 +111,53 @@ def _quotient(
     name: str, parts: Sequence[tuple[Interval, Sums]], courses: Mapping[str, Course]
 ) -> Figure | None:
     """Return a figure; None if the place lacks the meters of it in all parts of the interval."""
-    above: list[Amount] = []
-    below: list[Amount] = []
+    amounts: tuple[list[Amount], list[Amount]] = ([], [])
+    meters: tuple[dict[str, int], dict[str, int]] = ({}, {})
     covered: list[Interval] = []
     missing: dict[str, int] = {}
-    ids: set[str] = set()
-    for part, sums in parts:
-        sides = [_meters(terms, sums) for terms in QUOTIENTS[name]]
-        if name == "ref":
-            sides[0] = [(one, sign) for one, sign in sides[0] if one in renewable([one])]
-        if not all(_is_there(terms, sums) for terms in QUOTIENTS[name]) or not sides[0]:
+    # An edge at which these meters stay must not make the bounds wider.
+    runs = [
+        (sides, [part for part, _ in run])
+        for sides, run in groupby(((part, _sides(name, sums)) for part, sums in parts), _second)
+    ]
+    for sides, times in runs:
+        if sides is None:
             continue
-        of_part = {one.id for side in sides for one, _ in side}
-        ids |= of_part
-        known = [part]
-        for meter_id in sorted(of_part):
-            course = courses.get(meter_id, Course())
-            own = common([part], course.known)
-            left_out = part[1] - part[0] - length(own)
+        whole = times[0][0], times[-1][1]
+        known = [whole]
+        for meter_id in sorted({*sides[0], *sides[1]}):
+            own = common([whole], courses.get(meter_id, Course()).known)
+            left_out = length([whole]) - length(own)
             if left_out:
                 missing[meter_id] = missing.get(meter_id, 0) + left_out
             known = common(known, own)
         covered += known
-        for side, amounts in zip(sides, (above, below), strict=True):
-            amounts += [_added(side, courses, one) for one in known]
-    if not ids:
+        for side, of_all, added in zip(sides, meters, amounts, strict=True):
+            of_all.update(side)
+            added += [_added(side, courses, one) for one in known]
+    if not meters[0]:
         return None
-    return Figure(total(above), total(below), covered, missing, len(ids))
+    return Figure(total(amounts[0]), total(amounts[1]), covered, missing, *meters, len(runs) > 1)
+
+
+Signs = Mapping[str, int]
+"""Ids of the meters of a sum, each with 1 (added) or -1 (taken off)."""
+
+
+def _sides(name: str, sums: Sums) -> tuple[Signs, Signs] | None:
+    """Return the meters above and below the line of a figure; None if the place lacks them."""
+    if not all(_is_there(terms, sums) for terms in QUOTIENTS[name]):
+        return None
+    above, below = (_meters(terms, sums) for terms in QUOTIENTS[name])
+    if name == "ref":
+        above = [(one, sign) for one, sign in above if one in renewable([one])]
+    if not above:
+        return None
+    return {one.id: sign for one, sign in above}, {one.id: sign for one, sign in below}
+
+
+def _second(pair: tuple[Interval, tuple[Signs, Signs] | None]) -> tuple[Signs, Signs] | None:
+    return pair[1]
 
 
 def _is_there(terms: Terms, sums: Sums) -> bool:
@@ -146,10 +169,8 @@ def _meters(terms: Terms, sums: Sums) -> list[tuple[Meter, int]]:
     return [(one, sign) for sum_, sign in terms for one in sums.meters.get(sum_, ())]
 
 
-def _added(
-    side: Sequence[tuple[Meter, int]], courses: Mapping[str, Course], interval: Interval
-) -> Amount:
-    amounts = [(courses[one.id].amount(*interval), sign) for one, sign in side]
+def _added(side: Signs, courses: Mapping[str, Course], interval: Interval) -> Amount:
+    amounts = [(courses[one].amount(*interval), sign) for one, sign in side.items()]
     return less(
         total(amount for amount, sign in amounts if sign > 0),
         total(amount for amount, sign in amounts if sign < 0),

@@ -9,6 +9,7 @@ longer than an hour is not known across that.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,14 +27,16 @@ from tokenergy_sql.metering.stale import Stale, without_stale
 from tokenergy_sql.places import SITE, Meter, Place, Places
 from tokenergy_sql.places.place import Kind
 from tokenergy_sql.places.timeline import Timeline
-from tokenergy_sql.places.units import BASE
+from tokenergy_sql.places.units import BASE, BILLION, Quantity
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_UNITS = {"energy": BASE["energy"], "power": BASE["energy"], "volume": BASE["volume"]}
-_UNITS["flow"] = BASE["volume"]
-"""Units of what meters count; other quantities count nothing."""
+_UNITS = {**BASE, "power": BASE["energy"], "flow": BASE["volume"]}
+"""Units of what meters count; of quantities that count nothing, those of their values."""
+
+_PER_S: dict[Quantity, int] = {"energy": 1, "volume": 1, "power": 1_000_000, "flow": 1}
+"""What a base unit counts: of a sum once, of a momentary value each second (1 mW: 1,000,000 nJ)."""
 
 _KINDS: tuple[Kind, ...] = ("hall", "module")
 """Kinds of place, besides the site, that have figures."""
@@ -77,9 +80,7 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
     }
     of_hour = {"hour_us": hour_us, "index_version": version}
     meter_rows = [
-        {**row, **of_hour}
-        for meter_id, entries in meters.items()
-        for row in _of_meter(
+        _of_meter(
             meter_id,
             entries,
             courses.get(meter_id),
@@ -87,6 +88,8 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
             stale.get(meter_id, []),
             interval,
         )
+        | of_hour
+        for meter_id, entries in meters.items()
     ]
     moments = moments_of(places, interval) if meters else []
     site_rows = [
@@ -119,34 +122,57 @@ def _of_meter(
     readings: Readings,
     stale: Sequence[Interval],
     interval: Interval,
-) -> Iterator[dict[str, Any]]:
-    """Yield the row of a meter in an hour; none if it counts nothing, as a thermometer."""
+) -> dict[str, Any]:
+    """Return the row of a meter in an hour."""
     *_, last = entries.within(*interval)
     meter = last.value
-    if meter.quantity not in _UNITS:
-        return
     known = common([interval], course.known) if course else []
     amount = total(course.amount(*part) for part in known) if course and known else None
     ts_us = readings.ts_us
     touching = np.diff(ts_us)[(ts_us[:-1] < interval[1]) & (ts_us[1:] > interval[0])]
-    doubts = {why for span, why in (course.doubts if course else ()) if common([span], [interval])}
+    doubts = _doubts(meter, course, readings, interval)
     if common(sorted(stale), [interval]):
         doubts.add("stale")
-    if not len(readings):
-        doubts.add("no_readings")
-    elif length(known) < HOUR_US and not doubts:
-        doubts.add("gap")
-    yield {
+    return {
         "meter_id": meter_id,
         "place": str(meter.place),
         "role": meter.role,
+        "quantity": meter.quantity,
         "unit": _UNITS[meter.quantity],
+        **_register(meter, entries, interval),
         "covered_us": length(known),
         **_bounds("amount", amount, ("low", "high")),
         "readings": int(np.sum((interval[0] <= ts_us) & (ts_us < interval[1]))),
         "max_gap_us": int(touching.max()) if len(touching) else None,
         "doubts": ",".join(sorted(doubts)) or None,
     }
+
+
+def _register(meter: Meter, entries: Timeline[Meter], interval: Interval) -> dict[str, Any]:
+    """Return what somebody needs who counts again: by hand, or as the check `meter_law` does."""
+    register = meter.register
+    per_s = _PER_S.get(meter.quantity)
+    near = interval[0] - HOUR_US, interval[1] + HOUR_US
+    modulus = register.modulus
+    return {
+        "factor": None if per_s is None else float(register.per_count * per_s),
+        "modulus_n": None if modulus is None else round(modulus * BILLION),
+        "interval_us": meter.interval_us,
+        "one_entry": len([*entries.within(*near)]) == 1 and not entries.gap(*near),
+    }
+
+
+def _doubts(
+    meter: Meter, course: Course | None, readings: Readings, interval: Interval
+) -> set[str]:
+    """Return why some of an hour is not known; nothing of a meter that counts nothing."""
+    if not len(readings):
+        return {"no_readings"}
+    if meter.quantity not in _PER_S:
+        return set()
+    found = {why for span, why in (course.doubts if course else ()) if common([span], [interval])}
+    known = common([interval], course.known) if course else []
+    return found or ({"gap"} if length(known) < HOUR_US else found)
 
 
 def _bounds(name: str, amount: Amount | None, bounds: tuple[str, str]) -> dict[str, int | None]:
@@ -174,7 +200,9 @@ def _of_place(
             **_side("above", figure, figure.above),
             **_side("below", figure, figure.below),
             "pue_category": found.pue_category if name == "pue" else None,
-            "meters": figure.meters,
+            "above_meters": json.dumps(figure.above_meters, sort_keys=True, ensure_ascii=False),
+            "below_meters": json.dumps(figure.below_meters, sort_keys=True, ensure_ascii=False),
+            "changed": figure.changed,
             "missing": ",".join(sorted(figure.missing)) or None,
         }
 

@@ -153,3 +153,10 @@ def test_a_meter_that_was_replaced_goes_on_where_both_registers_are_declared():
 def test_a_meter_without_an_accuracy_has_no_bounds():
     found = course([(0, 0), (10, BILLION)], meter(percent=None))
     assert amount(found, 0, 10) == (3_600 * BILLION, None, None)
+
+
+def test_a_rollover_that_is_declared_and_does_not_happen_changes_nothing():
+    readings = [(s, s * BILLION) for s in range(0, 100, 10)]
+    plain = amount(course(readings, meter(percent=Fraction(1))), 5, 85)
+    limits = {"modulus": Fraction(10**6), "max_per_h": Fraction(10**6)}
+    assert amount(course(readings, meter(percent=Fraction(1), **limits)), 5, 85) == plain

@@ -11,19 +11,26 @@ HOUR = 3_600 * S
 ROLLOVER_KWH = 1_000
 
 
-def booked(tmp_path, seed=1, but=lambda _id, _s: False, text=None, shown=None):
+def booked(
+    tmp_path,
+    seed=1,
+    but=lambda _id, _s: False,
+    text=None,
+    shown=None,
+    rollover_kwh=ROLLOVER_KWH,
+):
     """A lake with a board and the planted meters, indexed; the truth."""
     builder = LakeBuilder(tmp_path / "lake")
     builder.device("GPU-a")
     builder.power("GPU-a", [(T0 + s * S, 300_000) for s in range(0, 3_600, 60)])
     found = truth(seed)
-    shows = shown(found) if shown else registers(found, ROLLOVER_KWH)
+    shows = shown(found) if shown else registers(found, rollover_kwh)
     by_hour = {}
     for row in rows(shows, but=but):
         by_hour.setdefault(row["ts_us"] // HOUR, []).append(row)
     for of_hour in by_hour.values():
         builder.add("meter", of_hour)
-    (builder.lake.root / "site.toml").write_text(text or site_toml(ROLLOVER_KWH), "utf-8")
+    (builder.lake.root / "site.toml").write_text(text or site_toml(rollover_kwh), "utf-8")
     again(builder.lake)
     return builder, found
 
