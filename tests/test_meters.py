@@ -122,6 +122,8 @@ def test_a_host_without_gpus_runs_until_it_is_told_to_stop(tmp_path: Path) -> No
             lines += process.stderr
         assert process.returncode == 0, "".join(lines)
     assert "event=stop" in lines[-1]
+    assert not any("source=gpu" in line for line in lines)
+    assert any("source=modbus/" in line for line in lines)
     lake = Lake(root)
     assert {row["meter_id"] for row in lake.read("meter").to_pylist()} == {"feed", "t"}
     assert index(lake, Site(None, None, {}), progress=lambda _: None, catalog=False).causes == {}
