@@ -236,7 +236,7 @@ METER = Table(
             "value_n",
             "int128",
             "what the register said, in billionths of the register's own unit, before any unit, "
-            "scale or transformer ratio is applied: these can be corrected later, and no row changes",
+            "scale or transformer ratio is applied: these can be corrected later",
         ),
         nullable(
             "resolution_n",
