@@ -13,6 +13,12 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+CODES = {
+    "uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "uint64": "Q", "int64": "q",
+    "float32": "f", "float64": "d",
+}  # fmt: skip
+"""Codes of `struct` by type of register."""
+
 Request = tuple[int, int, int, int]
 """Device, function code, address, count."""
 

@@ -47,13 +47,10 @@ def preflight(config: Config, host: Host) -> Iterator[Finding]:
     yield from _node(config)
     try:
         # Without a driver the other findings are still worth printing.
-        try:
-            host.boards, missing = open_boards()
-        except UserError as error:
-            yield Finding("FAIL", "nvml", str(error))
+        if keys_of(config, GpuKeys).gpus:
+            yield from _boards(host)
         else:
-            yield driver_finding()
-            yield from (Finding("warn", "nvml", why) for why in missing)
+            yield Finding("ok", "nvml", "gpus = false: no GPU is read")
         for source in SOURCES.values():
             yield from source.check(config, host)
     finally:
@@ -61,6 +58,17 @@ def preflight(config: Config, host: Host) -> Iterator[Finding]:
     yield from _lake(config)
     yield from _disk(config, host.boards)
     yield from upload_findings(config.upload, Path(config.lake))
+
+
+def _boards(host: Host) -> Iterator[Finding]:
+    """Open the boards of this host."""
+    try:
+        host.boards, missing = open_boards()
+    except UserError as error:
+        yield Finding("FAIL", "nvml", str(error))
+    else:
+        yield driver_finding()
+        yield from (Finding("warn", "nvml", why) for why in missing)
 
 
 def bytes_a_day(config: Config, boards: int, read_hz: float | None = None) -> tuple[float, float]:

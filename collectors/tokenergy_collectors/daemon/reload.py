@@ -2,8 +2,8 @@
 
 In: opened boards, and a function that reads the configuration. Out: runs, one after the other. A
 reload makes a new daemon: everything read before is sealed, and every key takes effect except
-`learn_s`, which applies at the start of the process. The new configuration is checked while the old
-daemon samples, so that a mistake in a file is a line in the log and no outage.
+`learn_s` and `gpus`, which apply at the start of the process. The new configuration is checked
+while the old daemon samples, so that a mistake in a file is a line in the log and no outage.
 """
 
 from __future__ import annotations

@@ -33,14 +33,14 @@ def run_here(read_config: ReadConfig, duration_us: int | None, control: Control)
         UserError: the configuration cannot be used, the host has no date, or there is no GPU.
     """
     config = read_config()
-    learn_s = keys_of(config, GpuKeys).learn_s
+    gpu = keys_of(config, GpuKeys)
     Lake(config.lake, create=True).prepare()  # fails before learning, which takes seconds
     clock = BeatingClock()
     _check_date(clock)
     try:
-        boards, missing = open_boards()
-        learn_periods(boards, clock, learn_s, control.event)
-        learn_scopes(boards, clock, learn_s, control.event)
+        boards, missing = open_boards() if gpu.gpus else ([], [])
+        learn_periods(boards, clock, gpu.learn_s, control.event)
+        learn_scopes(boards, clock, gpu.learn_s, control.event)
         daemon = ReloadingDaemon(config, read_config, clock, boards, missing, control)
         return daemon.run(duration_us)
     finally:

@@ -67,7 +67,8 @@ class Supervision:
     def _look(self, now_us: int) -> None:
         """End the run when every board has returned "Unknown Error" for a minute."""
         # Other errors may pass: the sampler looks for a board that fell off the bus.
-        if not all(board.failure == pynvml.NVML_ERROR_UNKNOWN for board in self._boards):
+        lost = [board.failure == pynvml.NVML_ERROR_UNKNOWN for board in self._boards]
+        if not lost or not all(lost):  # a host without GPUs has none to lose
             self._lost_us = None
         elif self._lost_us is None:
             self._lost_us = now_us

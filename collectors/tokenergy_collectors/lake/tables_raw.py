@@ -249,7 +249,7 @@ METER = Table(
             "value_n",
             "int128",
             "what the register said, in billionths of the register's own unit, before any unit, "
-            "scale or transformer ratio is applied: a wrong ratio is corrected without this row",
+            "scale or transformer ratio is applied: these can be corrected later",
         ),
         nullable(
             "resolution_n",

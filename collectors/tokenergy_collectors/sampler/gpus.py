@@ -51,6 +51,8 @@ class Gpus(Source[GpuKeys]):
         """Read power at the sampling rate, and everything else less often."""
         self._plan = plan
         config = self.config
+        if not config.gpus:
+            return
         plan.every("gpu", 1 / rate_hz(config, self.host.boards), self._tick, paced=True)
         plan.every("gpu/state", config.state_every_s, self._read_state)
         self._device_reader = plan.every(

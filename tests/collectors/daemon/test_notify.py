@@ -94,7 +94,7 @@ UNKNOWN, LOST = pynvml.NVML_ERROR_UNKNOWN, pynvml.NVML_ERROR_GPU_IS_LOST
 
 @pytest.mark.parametrize(
     ("failures", "ends"),
-    [((UNKNOWN, UNKNOWN), True), ((UNKNOWN, None), False), ((UNKNOWN, LOST), False)],
+    [((UNKNOWN, UNKNOWN), True), ((UNKNOWN, None), False), ((UNKNOWN, LOST), False), ((), False)],
 )
 def test_nvml_is_lost_when_every_board_says_unknown_error_for_a_minute(failures, ends):
     control = Control(Told())

@@ -19,6 +19,10 @@ class Place(Strict):
 class GpuKeys(Strict):
     """How the GPUs are read."""
 
+    gpus: bool = Field(
+        default=True,
+        description="Whether this host has GPUs to read; false on one that only reads meters.",
+    )
     rate_hz: float | None = Field(
         default=None,
         ge=0.1,

@@ -18,7 +18,7 @@ from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.checks.checking import Finding, run_checks
 from tokenergy_sql.scheduled.quality.columns import drifted, set_aside
 from tokenergy_sql.scheduled.quality.limits import Limits
-from tokenergy_sql.scheduled.quality.newest import newest_stamps
+from tokenergy_sql.scheduled.quality.newest import newest_files, newest_stamps
 
 _FOLDER = "tokenergy_sql.scheduled.quality"
 _MOST_SHOWN = 3
@@ -97,16 +97,23 @@ def _freshness(scope: Scope) -> list[Finding]:
         for node, last_us in sorted(readings.items(), key=lambda one: (one[1], one[0]))
         if since_us <= last_us < silent_us
     ]
+    running = {node for node, last_us in clocks.items() if last_us >= silent_us} - readings.keys()
     silent += [
-        (node, None, None, _collector(last_us, silent_us))
-        for node, last_us in sorted(clocks.items())
-        if node not in readings and last_us >= silent_us
+        (node, None, None, "runs")
+        for node in sorted(running - _without_boards(scope, running, since_us, silent_us))
     ]
     if not any(last_us >= since_us for last_us in readings.values()):
         silent.append(_nobody(scope))
     limit = f"No node is without readings for longer than {_hours(limits.silent_us)} h."
     columns = ["node", "last_reading", "silent_h", "collector"]
     return [Finding("freshness", limit, True, columns, silent), _books(scope, readings)]
+
+
+def _without_boards(scope: Scope, nodes: set[str], since_us: int, silent_us: int) -> set[str]:
+    """Return which of these nodes read meters now, and never had a board."""
+    stamps = newest_stamps(scope.lake, "meter", since_us, silent_us) if nodes else {}
+    metering = {node for node in nodes if stamps.get(node, 0) >= silent_us}
+    return metering - newest_files(scope.lake, "device", 0).keys() if metering else metering
 
 
 def _nobody(scope: Scope) -> tuple[Any, ...]:

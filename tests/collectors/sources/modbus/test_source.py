@@ -1,12 +1,16 @@
 """The `modbus` source against pymodbus' real server: readings are rows, and nothing else is."""
 
 import math
+import struct
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.collectors.sources.modbus.rig import T0_US, N, Rig, S, device
-from tests.support.modbus import MeterServer, words_of
+from tests.support.modbus import CODES, MeterServer, words_of
 
 POWER, ENERGY, LOST = ("power", 0, "float32"), ("energy", 10, "uint64"), "meter_lost"
 METERS = {0: words_of("f", 123_456.5), 10: words_of("Q", 2**64 - 2)}
@@ -37,6 +41,36 @@ def test_registers_become_rows_exactly():
             ]
             assert server.requests == [(1, 3, 0, 41)]  # one request, gaps included
             assert rig.events == []
+
+
+@st.composite
+def layouts(draw):
+    """Registers of all types, with gaps between them: address, type, word order, number."""
+    found, address = [], draw(st.integers(0, 300))
+    for _ in range(draw(st.integers(1, 40))):
+        type_, code = draw(st.sampled_from(list(CODES.items())))
+        size = struct.calcsize(code)
+        [number] = struct.unpack(f">{code}", draw(st.binary(min_size=size, max_size=size)))
+        found.append((address, type_, draw(st.sampled_from(["big", "little"])), number))
+        address += size // 2 + draw(st.sampled_from([0, 0, 1, 16, 17]))
+    return found
+
+
+@settings(max_examples=40, deadline=None)  # each example starts a server
+@given(layouts())
+def test_any_registers_are_read_back(layout):
+    blocks, registers, expected = {}, [], {}
+    for address, type_, order, number in layout:
+        blocks[address] = words_of(CODES[type_], number, swapped=order == "little")
+        meter = str(address)
+        registers.append((meter, address, type_, {"word_order": order, "invalid": []}))
+        if math.isfinite(number) and abs(number) < 1e29:
+            expected[meter] = round(Fraction(number) * N)
+    with MeterServer({1: blocks}) as server, Rig(device(server.port, *registers)) as rig:
+        rig.run(0)
+        assert dict(rig.values()) == expected
+        assert len(rig.events) == len(layout) - len(expected)
+        assert all(request[3] <= 125 for request in server.requests)
 
 
 def test_registers_that_are_far_apart_or_of_another_kind_have_requests_of_their_own():

@@ -8,13 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tests.support.modbus import words_of
+from tests.support.modbus import CODES, words_of
 from tokenergy_collectors.sources.modbus.values import NoReadingError, decode
-
-CODES = {
-    "uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "uint64": "Q", "int64": "q",
-    "float32": "f", "float64": "d",
-}  # fmt: skip
 
 codes = st.sampled_from(list(CODES.items()))
 orders = st.sampled_from(["big", "little"])

@@ -137,6 +137,18 @@ def test_of_files_that_overlap_the_one_that_ends_last_counts(builder: LakeBuilde
     assert "n1" not in [row.get("node") for row in taken("freshness", within)[0]]
 
 
+def test_a_host_that_only_reads_meters_is_not_silent(builder: LakeBuilder) -> None:
+    """One with boards is, whatever its meters say, and so is one whose meters are silent."""
+    for node, until_us in (("n2", END + 3 * HOUR_US), ("m1", END + 3 * HOUR_US), ("m2", END)):
+        clock(builder, node, range(END, END + 3 * HOUR_US, 60 * S))
+        last = {"ts_us": until_us, "meter_id": "m", "node": node, "source": "modbus"}
+        builder.add("meter", [{**last, "value_n": 1}], node)
+    rows, _ = taken("freshness", scope(builder.lake, END + 3 * HOUR_US, forget="179m"))
+    found = {row["node"]: row["collector"] for row in rows}
+    assert "m1" not in found
+    assert {found["n2"], found["m2"]} == {"runs"}
+
+
 def test_a_collector_that_runs_without_readings_is_told_apart(builder: LakeBuilder) -> None:
     clock(builder, "n2", range(END, END + 3 * HOUR_US, 60 * S))
     clock(builder, "n3", range(END, END + 3 * HOUR_US, 60 * S))  # no board that can be read
