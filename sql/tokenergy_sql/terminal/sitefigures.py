@@ -77,7 +77,7 @@ def site_rows(lake: AnyLake, wanted: Wanted) -> list[NamedRow]:
         UserError: the lake has no such figures; the message says which it has, or what to do.
     """
     if wanted.period not in PERIODS:
-        raise UserError(f"--by {wanted.period!r}: expected {', '.join(PERIODS)}")
+        raise UserError(f"--by {wanted.period!r}: expected {', '.join(PERIODS[:-1])} or all")
     sql = read_sql(__package__, "site_tokens")
 
     def read(con: duckdb.DuckDBPyConnection) -> list[NamedRow]:

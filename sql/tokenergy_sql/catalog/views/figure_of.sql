@@ -20,15 +20,11 @@ CASE
         * CASE figure WHEN 'wue' THEN 3.6e9 ELSE 1 END,
         -- If more is given back than comes in, the sum above the line is negative: its bounds are
         -- then farther from 0 over the smaller sum.
-        low: CASE
-            WHEN above_low >= 0 AND below > 0 AND below_high > 0 THEN above_low / below_high
-            WHEN below > 0 AND below_low > 0 THEN above_low / below_low
-        END
+        low: CASE WHEN below > 0 THEN above_low END
+        / nullif(greatest(CASE WHEN above_low >= 0 THEN below_high ELSE below_low END, 0), 0)
         * CASE figure WHEN 'wue' THEN 3.6e9 ELSE 1 END,
-        high: CASE
-            WHEN above_high < 0 AND below > 0 AND below_high > 0 THEN above_high / below_high
-            WHEN below > 0 AND below_low > 0 THEN above_high / below_low
-        END
+        high: CASE WHEN below > 0 THEN above_high END
+        / nullif(greatest(CASE WHEN above_high >= 0 THEN below_low ELSE below_high END, 0), 0)
         * CASE figure WHEN 'wue' THEN 3.6e9 ELSE 1 END,
         unit: CASE figure WHEN 'wue' THEN 'L/kWh' ELSE '1' END
     }
