@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,11 +44,11 @@ def put(con: duckdb.DuckDBPyConnection, *rows: dict[str, Any]) -> None:
         **{"below": 10, "below_low": 9, "below_high": 11},
         **{"pue_category": 1, "missing": None, "index_version": "1"},
     }
+    full = pa.Table.from_pylist([{**usual, **row} for row in rows], schema=SITE_HOUR.schema())
     con.execute("DELETE FROM site_hour")
-    for row in rows:
-        full = {**usual, **row}
-        marks = ", ".join(f"${name}" for name in full)
-        con.execute(f"INSERT INTO site_hour ({', '.join(full)}) VALUES ({marks})", full)
+    con.register("incoming", full)
+    con.execute("INSERT INTO site_hour FROM incoming")
+    con.unregister("incoming")
 
 
 def by(con: duckdb.DuckDBPyConnection, period: str, more: str = "") -> list[dict[str, Any]]:
@@ -150,12 +151,8 @@ def test_the_mean_of_ratios_is_not_the_ratio(con: duckdb.DuckDBPyConnection) -> 
 def test_only_a_calendar_year_of_all_hours_is_not_interim(
     con: duckdb.DuckDBPyConnection, lost: int, interim: bool
 ) -> None:
-    put(con)
-    con.execute(
-        "INSERT INTO site_hour BY NAME SELECT 'site' AS place, 'pue' AS figure, "
-        f"{us(2026, 1, 1)} + h * {HOUR_US} AS hour_us, {HOUR_US // 4} AS covered_us, "
-        f"12 AS above, 10 AS below, 2 AS meters FROM range(0, 8760 - {lost}) AS t(h)"
-    )
+    hours = [us(2026, 1, 1) + hour * HOUR_US for hour in range(8760 - lost)]
+    put(con, *({"hour_us": hour, "covered_us": HOUR_US // 4} for hour in hours))
     assert [row["interim"] for row in by(con, "year")] == [interim]
     (year,) = by(con, "year")
     assert (year["coverage"], year["hours"]) == (0.25, 8760 - lost)
