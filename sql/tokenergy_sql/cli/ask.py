@@ -12,7 +12,6 @@ import typer
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_sql.cli.options import AnyLakeOption, FolderOption
-from tokenergy_sql.terminal.query import OutputFormat
 
 
 def query(
@@ -38,12 +37,11 @@ def query(
     import sys
 
     from tokenergy_sql.catalog.asking import lake_at
-    from tokenergy_sql.terminal.query import run_query
+    from tokenergy_sql.terminal.query import FORMATS, run_query
 
-    formats: dict[str, OutputFormat] = {"table": "table", "csv": "csv", "json": "json"}
-    if output_format not in formats:
+    if output_format not in FORMATS:
         raise UserError(f"--format {output_format!r}: expected table, csv or json")
-    run_query(lake_at(lake), sys.stdin.read() if sql == "-" else sql, formats[output_format])
+    run_query(lake_at(lake), sys.stdin.read() if sql == "-" else sql, FORMATS[output_format])
 
 
 def by_dimension(

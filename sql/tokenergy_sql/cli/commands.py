@@ -10,7 +10,17 @@ import typer
 from tokenergy_collectors import __version__
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.cli import guarded
-from tokenergy_sql.cli import ask, emulated, healing, keeping, pipeline, quality, show, site
+from tokenergy_sql.cli import (
+    ask,
+    building,
+    emulated,
+    healing,
+    keeping,
+    pipeline,
+    quality,
+    show,
+    site,
+)
 from tokenergy_sql.cli.anywhere import anywhere
 from tokenergy_sql.cli.extras import ANALYSIS_PACKAGES, not_installed
 
@@ -54,6 +64,7 @@ app.command()(keeping.expire)
 app.command()(pipeline.migrate)
 app.command()(ask.query)
 app.command(name="by")(ask.by_dimension)
+app.command()(building.site)
 app.command()(ask.export)
 app.command()(ask.catalog)
 app.command()(anywhere(show.efficiency))

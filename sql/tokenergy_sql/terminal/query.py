@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import duckdb
 
 OutputFormat = Literal["table", "csv", "json"]
+
+FORMATS: dict[str, OutputFormat] = {"table": "table", "csv": "csv", "json": "json"}
+"""Formats by their names."""
 
 _AS_TEXT = ("BIT", "BLOB", "DATE", "INTERVAL", "TIME", "TIMESTAMP", "BIGNUM", "GEOMETRY")
 """Beginnings of the names of types whose values Python changes: DuckDB writes them itself."""
@@ -42,6 +46,16 @@ def run_query(
     out = out or sys.stdout
 
     names, rows = ask(lake, "query", lambda con: _fetch(con, sql), sql)
+    write_rows(names, rows, output_format, out)
+
+
+def write_rows(
+    names: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    output_format: OutputFormat,
+    out: TextIO,
+) -> None:
+    """Write rows of any result; see `run_query`."""
     if output_format == "csv":
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(names)
@@ -71,7 +85,7 @@ def _is_text(type_: str) -> bool:
     return type_.startswith(_AS_TEXT) and not type_.endswith("]")
 
 
-def _print_table(names: list[str], rows: list[tuple[Any, ...]], out: TextIO) -> None:
+def _print_table(names: Sequence[str], rows: Sequence[Sequence[Any]], out: TextIO) -> None:
     headings = []
     for place, name in enumerate(names):
         numeric = all(isinstance(row[place], int | float | Decimal | None) for row in rows)

@@ -72,6 +72,9 @@ ADHOC = (
     "fleet_power",
     "power_at",
     "compare",
+    "figure_of",
+    "site_figure",
+    "site_figure_by",
 )
 """Further views and macros for ad-hoc queries; each uses only those before it."""
 

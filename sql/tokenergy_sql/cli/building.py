@@ -1,0 +1,60 @@
+"""The command that shows the building's figures: PUE, WUE and others, beside J per token."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tokenergy_sql.cli.options import AnyLakeOption
+
+
+def site(
+    lake: AnyLakeOption,
+    by: Annotated[
+        str, typer.Option("--by", metavar="PERIOD", help="hour, day, week, month, year or all.")
+    ] = "all",
+    place: Annotated[
+        str | None,
+        typer.Option("--place", metavar="PLACE", help="Only this place, e.g. site or hall:a."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour.")
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="HOUR", help="End when this UTC hour begins."),
+    ] = None,
+    output_format: Annotated[
+        str, typer.Option("--format", help="Output format: table, csv or json.")
+    ] = "table",
+) -> None:
+    """Show PUE and the other figures of the building, beside the J/token of the same time.
+
+    Each figure is the sum of what its meters counted above the line divided by the sum below it,
+    over the time that all of them cover. J/token is that of the site's jobs in the hours in which
+    PUE is known. Covered is that part of the whole period. Days, weeks (from Monday), months and
+    years are those of UTC. csv and json have the bounds and the coverage of every figure:
+    see docs/building.md.
+
+    \b
+    Examples:
+      tokenergy site --lake ./lake
+      tokenergy site --lake ./lake --by month --place site
+      tokenergy site --lake ./lake --by day --from 2026-01-01T00 --to 2026-02-01T00
+      tokenergy site --lake ./lake --by year --format csv
+    """
+    from tokenergy_sql.catalog.asking import lake_at
+    from tokenergy_sql.terminal.sitefigures import Wanted
+    from tokenergy_sql.terminal.sitetable import print_site
+
+    wanted = Wanted(by, _hour(start), _hour(end), place)
+    print_site(lake_at(lake), wanted, output_format)
+
+
+def _hour(text: str | None) -> int | None:
+    """Return the start of an hour, microseconds UTC; None if no text is given."""
+    from tokenergy_sql.terminal.arguments import parse_hours
+
+    hours = parse_hours(None if text is None else [text])
+    return hours[0] if hours else None

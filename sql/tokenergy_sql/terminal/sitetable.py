@@ -1,0 +1,118 @@
+"""The building's figures on the terminal, with the J per token of the same time beside PUE.
+
+In: the rows of `sitefigures.site_rows`. Out: a table, CSV or JSON; an unknown value is a dash, or
+empty, or null.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.paths import show_hour
+from tokenergy_sql.catalog.asking import AnyLake
+from tokenergy_sql.catalog.namedrows import NamedRow
+from tokenergy_sql.terminal.grid import Grid
+from tokenergy_sql.terminal.query import FORMATS, OutputFormat, write_rows
+from tokenergy_sql.terminal.sitefigures import FIGURES, WORKLOADS, Wanted, site_rows
+from tokenergy_sql.terminal.table import (
+    Column,
+    console,
+    interval,
+    percent,
+    significant,
+    table_of,
+)
+
+
+def print_site(
+    lake: AnyLake, wanted: Wanted, output_format: str = "table", out: TextIO | None = None
+) -> None:
+    """Print one row for each place and period.
+
+    Args:
+        lake: the lake, indexed.
+        wanted: which figures.
+        output_format: `table` for people, `csv`, or `json` (an array of objects).
+        out: where to write; standard output if None.
+
+    Raises:
+        UserError: there is no such format, or see `site_rows`.
+    """
+    if output_format not in FORMATS:
+        raise UserError(f"--format {output_format!r}: expected table, csv or json")
+    rows = site_rows(lake, wanted)
+    out = out or sys.stdout
+    if output_format == "table":
+        console(out).print(site_table(rows, wanted.period))
+        return
+    names = list(rows[0])
+    chosen: OutputFormat = FORMATS[output_format]
+    write_rows(names, [tuple(row.values()) for row in rows], chosen, out)
+
+
+def site_table(rows: Sequence[NamedRow], period: str) -> Grid:
+    """Return the figures as a table.
+
+    Args:
+        rows: one or more, as `site_rows` returns them.
+        period: one of `PERIODS`: `all` needs no column of its own.
+    """
+    title = "Figures of the building"
+    if period == "all":
+        title += f", {show_hour(rows[0]['from_us'])} to {show_hour(rows[0]['to_us'])} UTC"
+    if all(row["interim"] for row in rows):
+        title += ", interim (not of a full calendar year)"
+    labels = [_PLACE] if period == "all" else [_PERIOD, _PLACE]
+    interim = [_INTERIM] if period == "year" else []
+    return table_of(title, rows, (*labels, *_PUE, *_tokens(rows), *_REST, *interim, _MISSING))
+
+
+def _tokens(rows: Sequence[NamedRow]) -> list[Column]:
+    """Return the columns of J per token: of workloads that occur, never mixed."""
+    there = [one for one in WORKLOADS if any(row[f"{one}_n_joint"] is not None for row in rows)]
+    return [
+        Column(f"J/token {boundary} ({workload})", _figure(f"{workload}_{name}"))
+        for workload in there or WORKLOADS[:1]
+        for boundary, name in (("facility", "tokenergy"), ("GPU", "te_gpu"))
+    ]
+
+
+def _figure(name: str) -> Callable[[NamedRow], str]:
+    return lambda row: significant(row[name])
+
+
+def _coverage(row: NamedRow) -> str:
+    """Return how much of the period PUE is of; where there is no PUE, the least of any figure."""
+    known = [row[f"{name}_coverage_of_period"] for name in FIGURES]
+    pue = known[0]
+    least = min(one for one in known if one is not None)
+    return percent(least if pue is None else pue, 1, 2)
+
+
+def _category(row: NamedRow) -> str:
+    return "-" if row["pue_category"] is None else str(row["pue_category"])
+
+
+_PERIOD = Column("period", lambda r: str(r["period"]), justify="left")
+_PLACE = Column("place", lambda r: str(r["place"]), justify="left")
+_PUE = (
+    Column("PUE", _figure("pue")),
+    Column("[low, high]", lambda r: interval(r["pue_low"], r["pue_high"]), rank=1),
+    Column("category", _category, rank=2),
+)
+_REST = (
+    Column("cooling / IT", _figure("cooling"), rank=1),
+    Column("WUE L/kWh", _figure("wue_l_per_kwh"), rank=2),
+    Column("ERF", _figure("erf"), rank=2),
+    Column("REF", _figure("ref"), rank=2),
+    Column("facility kWh", _figure("facility_kwh"), rank=2),
+    Column("IT kWh", _figure("it_kwh"), rank=2),
+    Column("covered %", _coverage, rank=1),
+)
+_INTERIM = Column("interim", lambda r: "yes" if r["interim"] else "no", rank=1, justify="left")
+_MISSING = Column(
+    "missing", lambda r: (r["missing"] or "-").replace(",", " "), rank=2, justify="left"
+)
