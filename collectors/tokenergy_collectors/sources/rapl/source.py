@@ -65,6 +65,8 @@ class RaplMeters(Source[RaplKeys]):
             self.host.log.warning("rapl", why=seen.refused)
         for why in too_rare(seen.shown, settings):
             self.host.log.warning("rapl", why=why)
+        if not seen.shown and seen.problems:
+            self.host.log.warning("rapl", why=seen.problems[0])
         if seen.shown:
             self._reader = plan.every(self.name, settings.every_s, self._read, beside=True)
 
@@ -88,7 +90,7 @@ class RaplMeters(Source[RaplKeys]):
                 problems.append(f"{zone.domain}: {reason(error)}")
                 self._lose(zone.domain, reason(error))
                 if isinstance(error, OSError) and error.errno in _GONE:
-                    self._forget(zone.domain)
+                    self._listing = None  # look at the folder again
         self._began = True
         self.host.output.add("host", rows)
         if not rows and not problems:
@@ -96,24 +98,18 @@ class RaplMeters(Source[RaplKeys]):
         return problems[0] if problems else None
 
     def _find(self) -> None:
-        """Look for zones that have come or gone, if the folder's list has changed."""
+        """Look for zones, if the folder's list has changed or not all of them could be used."""
         try:
             listing = sorted(os.listdir(self._folder))  # noqa: PTH208 - names, no paths: each second
         except OSError:
             listing = []
-        if listing == self._listing:
+        if listing == self._listing and not self._wrong:
             return
         self._listing = listing
         self._zones, self._wrong = find_zones(self._folder)
         here = {zone.domain for zone in self._zones}
         for domain in self._answer.keys() - here:
             self._lose(domain, "its folder has gone")
-            self._forget(domain)
-
-    def _forget(self, domain: str) -> None:
-        """Begin another epoch when it is back, and look at the folder again."""
-        self._listing = None
-        if domain in self._counters:
             self._counters[domain].end("it had gone")
 
     def _look_for_sleep(self) -> None:

@@ -14,7 +14,7 @@ from tokenergy_collectors.base.schedule import Schedule
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_collectors.sources.host import Host, Output
 from tokenergy_collectors.sources.plan import Plan
-from tokenergy_collectors.sources.rapl import zones
+from tokenergy_collectors.sources.rapl import source, zones
 from tokenergy_collectors.sources.rapl.source import RaplMeters
 
 RANGE_UJ = 4_000 * S
@@ -164,6 +164,38 @@ def test_a_zone_that_goes_and_comes_is_told_and_counts_anew(tree):
     assert [kind for kind, _ in rig.events] == ["meter_lost", "meter_found", "meter_reset"]
     assert [(row["epoch"], row["energy_uj"]) for row in rig.rows("dram-1")] == [(0, 0), (1, 77)]
     assert len(rig.rows("package-1")) == 4
+
+
+def test_a_zone_that_has_gone_is_not_looked_for_at_each_reading(tree, monkeypatch):
+    looked = []
+    find = source.find_zones
+    monkeypatch.setattr(source, "find_zones", lambda folder: looked.append(folder) or find(folder))
+    rig = Rig(tree.folder)
+    rig.run(3)
+    tree.remove("intel-rapl:1:1")
+    rig.run(5)
+    assert len(looked) == 2
+
+
+def test_a_zone_whose_files_have_gone_counts_anew(tree):
+    rig = Rig(tree.folder)
+    rig.run(0)
+    (tree.path("intel-rapl:0:0") / "energy_uj").unlink()  # the folder's list stays as it was
+    (tree.path("intel-rapl:0:0") / "name").unlink()
+    rig.run(2)
+    (tree.path("intel-rapl:0:0") / "name").write_text("core")
+    tree.show("intel-rapl:0:0", 8)
+    rig.run()
+    assert [(row["epoch"], row["energy_uj"]) for row in rig.rows("core-0")] == [(0, 0), (1, 8)]
+
+
+def test_meters_that_are_hidden_are_one_line(tree, tmp_path, capsys):
+    (tmp_path / "devices").rename(tmp_path / "hidden")
+    rig = Rig(tree.folder)
+    assert rig.plan.readers == []
+    [line] = capsys.readouterr().err.splitlines()
+    assert "its name cannot be read: No such file or directory" in line
+    assert {finding.level for finding in rig.findings()} == {"warn"}
 
 
 def test_a_zone_that_comes_later_is_an_event(tree):
