@@ -231,6 +231,17 @@ def test_a_sum_counts_twice_from_some_time_on() -> None:
     assert problems_of(moved) == []
 
 
+def test_a_sum_counts_twice_what_is_far_below_a_new_link() -> None:
+    rest = meter("q", 'feeds = ["c"]') + meter("b", 'feeds = ["c"]') + meter("c")
+    first = meter("p", f'feeds = ["q"]\nuntil = {JULY}')
+    assert problems_of(first + rest) == []
+    (found,) = problems_of(first + meter("p", f'feeds = ["q", "b"]\nfrom = {JULY}') + rest)
+    assert found.startswith(
+        "meter.1 (\"p\"): feeds 'c' through 'b' and through 'q', so its sum counts it twice (from "
+        "2026-07-01T00:00:00Z)"
+    )
+
+
 def test_a_meter_is_at_a_place_within_that_of_the_meter_above() -> None:
     def pair(outer: str, inner: str) -> list[str]:
         above = meter("p", f'place = "{outer}"\nfeeds = ["m"]')

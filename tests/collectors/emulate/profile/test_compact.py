@@ -67,7 +67,7 @@ def test_a_compact_profile_is_written_out(tmp_path):
     ("old", "new", "parts"),
     [
         ("{08..11}", "{11..08}", ["'gpu-{11..08}'", "1 to 10000"]),
-        ("{08..11}", "{0..99999}", ["100000 nodes"]),
+        ("{08..11}", "{0..99999}", ["100000 names"]),
         ("nodes.big", "nodes.gpu-10", ["'gpu-10' is declared twice"]),
         ("big = [3]", "gpu-09 = [0]", ["'wide'", "'gpu-09' twice"]),
         ("{08..09}", "{06..09}", ["'wide'", "'gpu-06'", "allowed nodes: gpu-08"]),
