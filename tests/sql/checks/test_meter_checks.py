@@ -119,11 +119,10 @@ def test_drawn_meters_pass_and_each_wrong_amount_is_named(tmp_path: Path, seed: 
         doubts = set((row["doubts"] or "").split(","))
         doubtful = doubts & {"too_fast", "ambiguous"} or (row["modulus_n"] and "fell" in doubts)
         if row["amount"] is not None and row["one_entry"] and not doubtful:
-            gross = Decimal(row["factor"]) * 200_000
-            off = max(10**3, abs(row["amount"]) // 10**9, gross // 10**9)
-            change(
-                lake, "meter_hour", of(row["meter_id"]), amount=less(int(off)), low=None, high=None
-            )
+            # No meter here shows more than 50 units, or grows by more than 200,000.
+            off = 10**3 + Decimal(row["factor"]) * 200_000 // 10**11
+            unbounded = {"low": None, "high": None}
+            change(lake, "meter_hour", of(row["meter_id"]), amount=less(int(off)), **unbounded)
             spoilt.append(row["meter_id"])
     assert spoilt
     assert named(lake, "meter_law") == spoilt
@@ -155,14 +154,11 @@ accuracy_percent = 1
 """
 
 
-def grown(meter_id: str, kwh_per_h: int, first: int = 0, until: int = 7_200) -> list[Any]:
-    """Readings of each minute."""
+def grown(meter_id: str, kwh_per_h: int, until: int = 7_200) -> list[dict[str, Any]]:
+    """Readings of each minute, from ten minutes before the hour on."""
     return [
-        reading(
-            meter_id, T0 + s * S, (first + kwh_per_h) * BILLION + kwh_per_h * s * BILLION // 3600
-        )
-        for s in range(-600, until + 1, 60)
-        if s < until
+        reading(meter_id, T0 + s * S, kwh_per_h * (s + 3_600) * BILLION // 3_600)
+        for s in range(-600, until, 60)
     ]
 
 
@@ -174,14 +170,8 @@ def test_a_register_that_fell_counts_on_both_sides_of_the_fall(tmp_path: Path) -
     (row,) = [row for row in builder.lake.read("meter_hour").to_pylist() if of("grid")(row)]
     assert (row["covered_us"], row["doubts"]) == (HOUR_US - 60 * S, "fell")
     assert passed(builder.lake)
-    change(
-        builder.lake,
-        "meter_hour",
-        of("grid"),
-        amount=less(-2 * 3_600_000 * BILLION),
-        high=None,
-        low=None,
-    )
+    minute = 2 * 3_600_000 * BILLION
+    change(builder.lake, "meter_hour", of("grid"), amount=less(-minute), low=None, high=None)
     assert named(builder.lake, "meter_law") == ["grid"]
 
 
@@ -269,15 +259,19 @@ def test_a_figure_that_is_not_the_sum_of_its_meters(lake: Lake, fault: str) -> N
     assert {row[:4] for row in finding.rows} == {("site", HOUR, name, side) for side in sides}
 
 
+def grid_of(site: str) -> str:
+    """The keys of its first meter, which feeds nothing."""
+    return site.split("[[meter]]")[1].replace('feeds = ["it"]', "")
+
+
 def test_a_sum_of_wrong_signs_by_the_pipeline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not the row is spoilt, but what makes it: the roof's electricity is taken off."""
+    """Not the row is spoilt, but what makes it: electricity that was sold is added."""
     wrong = ((("facility", 1), ("exported", 1)), figures._IT)
     monkeypatch.setitem(figures.QUOTIENTS, "pue", wrong)
-    text = SITE + SITE.replace('"grid"', '"sold"').replace("utility", "export").split("[[meter]]")[
-        1
-    ].join(("[[meter]]", "")).replace('feeds = ["it"]', "")
+    sold = grid_of(SITE).replace('"grid"', '"sold"').replace("utility", "export")
+    text = f"{SITE}[[meter]]{sold}"
     lake = written(
         tmp_path / "lake", text, [*grown("grid", 120), *grown("it", 60), *grown("sold", 10)]
     ).lake
@@ -296,7 +290,7 @@ def test_a_figure_of_a_part_of_the_hour(tmp_path: Path) -> None:
 
 
 def test_a_figure_whose_meters_changed_within_the_hour(tmp_path: Path) -> None:
-    more = SITE.split("[[meter]]")[1].replace('"grid"', '"second"').replace('feeds = ["it"]', "")
+    more = grid_of(SITE).replace('"grid"', '"second"')
     text = f"{SITE}[[meter]]{more}from = 2026-01-15T08:30:00Z\n"
     rows = [*grown("grid", 120), *grown("it", 60), *grown("second", 30)]
     lake = written(tmp_path / "lake", text, rows).lake
