@@ -10,12 +10,16 @@ import csv
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.output import require_writable, writing
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.terminal.sitefigures import SITE, Wanted, require_figures
+
+if TYPE_CHECKING:
+    import duckdb
 
 COLUMNS = (
     *("quantity", "symbol", "unit", "value", "low", "high"),
@@ -78,20 +82,23 @@ def write_sheet(lake: AnyLake, year: int, out: Path) -> int:
     if year not in _YEARS:
         raise UserError(f"--year {year}: expected a year from {_YEARS[0]} to {_YEARS[-1]}")
     require_writable(out)
-    since, until = (
-        round(datetime(one, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000 for one in (year, year + 1)
-    )
-    window = {"since": since, "until": until}
-    rows = ask(lake, "site", lambda con: named_rows(con, _SQL, window), _SQL)
-    if not rows:
-        raise UserError(f"--year {year}: the lake has no figures of the site in this year")
-    figures = {row["figure"]: row for row in rows}
+    since_us, until_us = (_start_us(one) for one in (year, year + 1))
+
+    def read(con: duckdb.DuckDBPyConnection) -> list[NamedRow]:
+        require_figures(lake, Wanted("year", since_us, until_us, SITE), con)
+        return named_rows(con, _SQL, {"since": since_us, "until": until_us})
+
+    figures = {row["figure"]: row for row in ask(lake, "site", read, _SQL)}
     lines = [_filled(line, figures) for line in _LINES]
     with writing(out) as path, path.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
     return sum(line["value"] is not None for line in lines)
+
+
+def _start_us(year: int) -> int:
+    return round(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def _filled(line: _Line, figures: Mapping[str, NamedRow]) -> dict[str, Any]:
