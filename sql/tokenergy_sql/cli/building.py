@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_sql.cli.options import AnyLakeOption
 
 
@@ -28,6 +30,13 @@ def site(
     output_format: Annotated[
         str, typer.Option("--format", help="Output format: table, csv or json.")
     ] = "table",
+    year: Annotated[
+        int | None, typer.Option("--year", metavar="YEAR", help="The year of the sheet.")
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option("--sheet", metavar="FILE", help="Write a year's quantities as CSV."),
+    ] = None,
 ) -> None:
     """Show PUE and the other figures of the building, beside the J/token of the same time.
 
@@ -37,19 +46,42 @@ def site(
     years are those of UTC. csv and json have the bounds and the coverage of every figure:
     see docs/building.md.
 
+    --year and --sheet write what the meters give of the quantities that Delegated Regulation (EU)
+    2024/1364 asks for by calendar year. What they do not give stays empty, and says why.
+
     \b
     Examples:
       tokenergy site --lake ./lake
       tokenergy site --lake ./lake --by month --place site
       tokenergy site --lake ./lake --by day --from 2026-01-01T00 --to 2026-02-01T00
       tokenergy site --lake ./lake --by year --format csv
+      tokenergy site --lake ./lake --year 2026 --sheet 2026.csv
     """
     from tokenergy_sql.catalog.asking import lake_at
     from tokenergy_sql.terminal.sitefigures import Wanted
     from tokenergy_sql.terminal.sitetable import print_site
 
+    if year is not None or sheet is not None:
+        if (by, place, start, end, output_format) != ("all", None, None, None, "table"):
+            raise UserError(
+                "--sheet: is of the site and a year, as CSV: give it without --by, --place, "
+                "--from, --to and --format"
+            )
+        _write_sheet(lake, year, sheet)
+        return
     wanted = Wanted(by, _hour(start), _hour(end), place)
     print_site(lake_at(lake), wanted, output_format)
+
+
+def _write_sheet(lake: str, year: int | None, sheet: Path | None) -> None:
+    from tokenergy_collectors.base.output import is_stdout
+    from tokenergy_sql.catalog.asking import lake_at
+    from tokenergy_sql.terminal.sitesheet import write_sheet
+
+    if year is None or sheet is None:
+        raise UserError("--year and --sheet: give both or none")
+    known = write_sheet(lake_at(lake), year, sheet)
+    typer.echo(f"site: {known} quantities of {year} -> {sheet}", err=is_stdout(sheet))
 
 
 def _hour(text: str | None) -> int | None:

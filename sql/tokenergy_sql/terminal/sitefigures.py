@@ -81,8 +81,7 @@ def site_rows(lake: AnyLake, wanted: Wanted) -> list[NamedRow]:
     sql = read_sql(__package__, "site_tokens")
 
     def read(con: duckdb.DuckDBPyConnection) -> list[NamedRow]:
-        places = con.execute(_PLACES).fetchall()
-        _require(lake, wanted, places)
+        require_figures(lake, wanted, con)
         window = {"period": wanted.period, "since": wanted.since_us, "until": wanted.until_us}
         figures = named_rows(con, _FIGURES, window)
         return _joined(figures, named_rows(con, sql, window))
@@ -91,12 +90,13 @@ def site_rows(lake: AnyLake, wanted: Wanted) -> list[NamedRow]:
     return [row for row in rows if wanted.place in (None, row["place"])]
 
 
-def _require(lake: AnyLake, wanted: Wanted, places: list[tuple[str, int, int]]) -> None:
-    """Return if the lake has figures of the place and the time.
+def require_figures(lake: AnyLake, wanted: Wanted, con: duckdb.DuckDBPyConnection) -> None:
+    """Return if a lake, on this connection, has figures of the place and the time.
 
     Raises:
         UserError: it has none.
     """
+    places = con.execute(_PLACES).fetchall()
     if not places:
         raise UserError(
             f"lake {_name(lake)}: has no figures of the building: declare [[meter]] in site.toml, "

@@ -7,14 +7,13 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 
-from tests.sql.metering.planted import T0, S, registers, rows, site_toml, truth
+from tests.sql.metering.planted import T0, S, truth
+from tests.support.building import BEGIN, DARK, HOURS, RATE, build
 from tests.support.commands import command
-from tests.support.lakes import HOUR_US, LakeBuilder
 from tests.support.once import once
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog.asking import ask
@@ -23,40 +22,6 @@ from tokenergy_sql.index.site import load_site
 from tokenergy_sql.terminal.sitefigures import FIGURES, Wanted, site_rows
 from tokenergy_sql.terminal.sitetable import site_table
 from tokenergy_sql.terminal.table import significant
-
-HOURS = 3
-BEGIN = T0 - HOUR_US
-"""The planted site has three hours; T0 is the start of the second."""
-
-DARK = range(7_800, 9_600)
-"""Seconds in which nobody read the chiller of hall a."""
-
-RATE = 40
-"""Tokens a second."""
-
-
-def build(root: Path) -> None:
-    builder = LakeBuilder(root)
-    root.mkdir(exist_ok=True, parents=True)
-    (root / "site.toml").write_text(
-        f"[site]\npue = 1.25\nhost_w = 100\n{site_toml(1_000)}", "utf-8"
-    )
-    builder.device("GPU-a")
-    builder.job("chat", "GPU-a", BEGIN, BEGIN + HOURS * HOUR_US)
-    shown = registers(truth(1), 1_000)
-    by_hour: dict[int, list[Any]] = {}
-    for row in rows(shown, but=lambda meter_id, s: meter_id == "cool-a" and s in DARK):
-        by_hour.setdefault(row["ts_us"] // HOUR_US, []).append(row)
-    for of_hour in by_hour.values():
-        builder.add("meter", of_hour)
-    for hour in range(HOURS):
-        begin = BEGIN + hour * HOUR_US
-        stamps = range(begin, begin + HOUR_US + S, S)
-        watts = 300 + 50 * hour
-        builder.power("GPU-a", [(at, watts * 1_000) for at in stamps if at < begin + HOUR_US])
-        counts = [(at, (at - BEGIN) // S * RATE) for at in stamps[::10]]
-        builder.tokens("chat", counts)
-    builder.build(load_site(None, root))
 
 
 @pytest.fixture(scope="module")
@@ -195,15 +160,28 @@ def test_json_and_csv_say_the_same_as_the_rows(lake: Lake, more: tuple[str, ...]
     assert found == texts
 
 
-def test_some_hours_only(lake: Lake) -> None:
-    _, out, _ = site(lake, "--from", "2026-01-15T08", "--to", "2026-01-15T09", "--format", "json")
+@pytest.mark.parametrize("period", ["all", "day", "year"])
+def test_some_hours_only(lake: Lake, period: str) -> None:
+    """Also of a period that is longer than these hours: J/token is of the same ones."""
+    hours = ("--from", "2026-01-15T08", "--to", "2026-01-15T09")
+    _, out, _ = site(lake, *hours, "--by", period, "--format", "json")
     (one, *_) = json.loads(out)
     (hour,) = (
         row
         for row in site_rows(lake, Wanted("hour"))
         if row["place"] == "site" and row["from_us"] == T0
     )
-    assert {**one, "period": None} == {**hour, "period": None}
+    of_period = {"period", "from_us", "to_us"}
+    of_period |= {name for name in hour if name.endswith("_coverage_of_period")}
+    same = hour.keys() - of_period
+    assert {name: one[name] for name in same} == {name: hour[name] for name in same}
+
+
+def test_a_hall_has_no_j_per_token(lake: Lake) -> None:
+    """The jobs of one hall are not told apart: the site's figure beside it would be wrong."""
+    halls = [row for row in site_rows(lake, Wanted("hour")) if row["place"] != "site"]
+    assert len(halls) == 2 * HOURS
+    assert all(row["inference_te_gpu"] is None and not row["emulated"] for row in halls)
 
 
 @pytest.mark.parametrize(
@@ -236,3 +214,18 @@ def test_a_lake_without_meters_says_what_to_do(cluster: Lake) -> None:
 def test_every_figure_of_the_contract_has_a_column(lake: Lake) -> None:
     found = ask(lake, "x", lambda con: con.execute("SELECT figure FROM site_hour").fetchall())
     assert {figure for (figure,) in found} <= {*FIGURES}
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "building.md"
+QUESTIONS = re.findall(r"^```sql\n(.+?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_the_questions_of_the_page_have_answers(lake: Lake, number: int) -> None:
+    assert len(QUESTIONS) == 6
+    sql = QUESTIONS[number]
+    found = ask(lake, "query", lambda con: named_rows(con, sql), sql)
+    assert found
+    silent = {name for name in found[0] if all(row[name] is None for row in found)}
+    # PUE's own meters are known all the time
+    assert silent == ({"missing"} if number == 0 else set())
