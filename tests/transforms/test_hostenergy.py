@@ -244,6 +244,19 @@ def test_time_that_two_runs_stamp_counts_once():
     assert parts_between(rows, 0, 160) == [Part(0, 100, 100_000), Part(100, 160, 120_000)]
 
 
+def test_of_two_runs_that_began_together_the_earlier_counts():
+    rows = [row(0, 0), row(100, 100), row(0, 0, run=2), row(100, 900, run=2)]
+    for order in (rows, rows[::-1]):
+        assert energy_between(order, 0, 100).energy_nj == 100_000
+
+
+@given(rows_anyhow, st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter(rows, rng):
+    shuffled = list(rows)
+    rng.shuffle(shuffled)
+    assert energy_between(shuffled, 5, 55) == energy_between(rows, 5, 55)
+
+
 def test_old_values_widen_the_bounds():
     rows = [row(0, 0), row(100, 100), row(200, 200), row(300, 300), row(400, 400)]
     assert energy_between(rows, 100, 300, age_us=1) == HostEnergy(

@@ -206,8 +206,9 @@ def _covered(
 ) -> Iterator[tuple[_Stretch, int, int]]:
     """Yield each stretch with the part of the interval that it covers, in order of time.
 
-    Time that two stretches cover counts once, by the one that began first: two runs stamp the same
-    time if the clock was set back between them.
+    Time that two stretches cover counts once, by the one that began first, and of two that began
+    together by that of the earlier run: two runs stamp the same time if the clock was set back
+    between them.
     """
     done_us = start_us
     for stretch in sorted(_stretches(rows), key=lambda one: one.stamps[0]):
@@ -218,13 +219,13 @@ def _covered(
 
 
 def _stretches(rows: Iterable[Row]) -> Iterator[_Stretch]:
-    """Yield the stretches of one meter's readings."""
+    """Yield the stretches of one meter's readings, those of the earlier run and epoch first."""
     epochs: dict[tuple[int | None, int | None], set[tuple[int, int, int]]] = {}
     for row in rows:
         reading = row["ts_us"], 1_000 * row["energy_uj"], _short_nj(row)
         epochs.setdefault((row.get("run"), row.get("epoch")), set()).add(reading)
-    for readings in epochs.values():
-        ordered = sorted(readings)
+    for key in sorted(epochs, key=lambda key: [-1 if number is None else number for number in key]):
+        ordered = sorted(epochs[key])
         falls = [k for k, (a, b) in enumerate(pairwise(ordered), 1) if b[1] < a[1]]
         for begin, end in pairwise([0, *falls, len(ordered)]):
             stamps, counters, short = zip(*ordered[begin:end], strict=True)
