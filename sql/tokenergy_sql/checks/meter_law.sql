@@ -74,7 +74,7 @@ part AS (
             ELSE v1 - v0 + modulus
         END AS grown_n,
         CASE
-            WHEN counts THEN grown_n / 1e9 * (x1 - x0) / dt
+            WHEN counts THEN grown_n / 10 ** 9 * (x1 - x0) / dt
             WHEN dt <= greatest(3 * coalesce(interval_us, usual_us), 1500000)
                 THEN (2 * v0::DOUBLE + (v1::DOUBLE - v0) / dt * (x0 + x1)) / 2e9 * seconds(x1 - x0)
         END AS own

@@ -47,17 +47,17 @@ summed AS (
         CASE WHEN enough THEN nullif(n_counted, 0) END AS n,
         nullif(sum(n_joint_low) FILTER (WHERE counts), 0) AS n_least,
         nullif(sum(n_joint_high) FILTER (WHERE counts), 0) AS n_most,
-        sum(e_joint_nj) FILTER (WHERE counts) / 1e9 AS gpu_j,
-        sum(e_joint_low_nj) FILTER (WHERE counts) / 1e9 AS gpu_low_j,
-        sum(e_joint_high_nj) FILTER (WHERE counts) / 1e9 AS gpu_high_j,
-        sum(e_joint_facility_nj) FILTER (WHERE counts) / 1e9 AS facility_j,
-        sum(e_joint_facility_low_nj) FILTER (WHERE counts) / 1e9 AS facility_low_j,
+        sum(e_joint_nj) FILTER (WHERE counts) / 10 ** 9 AS gpu_j,
+        sum(e_joint_low_nj) FILTER (WHERE counts) / 10 ** 9 AS gpu_low_j,
+        sum(e_joint_high_nj) FILTER (WHERE counts) / 10 ** 9 AS gpu_high_j,
+        sum(e_joint_facility_nj) FILTER (WHERE counts) / 10 ** 9 AS facility_j,
+        sum(e_joint_facility_low_nj) FILTER (WHERE counts) / 10 ** 9 AS facility_low_j,
         -- An hour of a node whose host's power is not declared has no upper bound.
         CASE
             WHEN
                 count(e_joint_facility_high_nj) FILTER (WHERE counts)
                 = count(e_joint_facility_nj) FILTER (WHERE counts)
-                THEN sum(e_joint_facility_high_nj) FILTER (WHERE counts) / 1e9
+                THEN sum(e_joint_facility_high_nj) FILTER (WHERE counts) / 10 ** 9
         END AS facility_high_j
     FROM piece
     GROUP BY from_us, workload

@@ -18,7 +18,8 @@ SELECT
     covered_us / 3600000000 AS coverage,
     pue_category,
     true AS interim,
-    meters, missing,
+    len(json_keys(json_merge_patch(above_meters, below_meters))) AS meters,
+    missing,
     above, above_low, above_high, below, below_low, below_high,
     index_version
 FROM (

@@ -41,6 +41,7 @@ CREATE MACRO site_figure_by(period, since := NULL, until := NULL) AS TABLE
     dated AS (
         SELECT
             c.* EXCLUDE (hour),
+            len(json_keys(json_merge_patch(above_meters, below_meters))) AS meters,
             CASE period
                 WHEN 'hour' THEN strftime(hour, '%Y-%m-%dT%H')
                 WHEN 'day' THEN strftime(hour, '%Y-%m-%d')
