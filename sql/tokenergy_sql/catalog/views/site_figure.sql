@@ -9,6 +9,7 @@
 --   high       upper bound of value; NULL too if below may be 0
 --   unit       of value: 1 (a ratio), L/kWh or kWh
 --   coverage   covered_us / 1 h: the part of the hour that the figure is of
+--   meters     how many meters the figure has, above and below the line
 --   interim    true: the figure is of less than a calendar year
 CREATE VIEW site_figure AS
 SELECT
