@@ -266,6 +266,9 @@ def test_a_meter_whose_role_is_of_another_sum(lake: Lake) -> None:
     rows = findings(lake)["site_sums"].rows
     sides = [("facility", "above"), ("pue", "above"), ("ref", "above"), ("ref", "below")]
     assert [row[2:4] for row in rows] == sides
+    # A role of a part of the hour is not that of the row.
+    change(lake, "meter_hour", of("roof"), one_entry=False)
+    assert named(lake, "site_sums") == []
 
 
 def grid_of(site: str) -> str:
