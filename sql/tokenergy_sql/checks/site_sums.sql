@@ -13,7 +13,7 @@
 -- hour: low <= sum <= high. Not checked is whether a meter is missing from a sum: that depends on
 -- what feeds what. The amounts themselves are the matter of `meter_law`.
 WITH
-role_of (name, sign, role) AS (
+role_of (name, role_sign, role) AS (
     VALUES
     ('facility', 1, 'utility'),
     ('facility', 1, 'generator'),
@@ -72,7 +72,7 @@ term AS (
         m.meter_id IS NULL OR (m.one_entry AND r.role IS NULL) AS stray
     FROM side AS s, json_each(s.meters) AS e
     LEFT JOIN meter_hour AS m ON m.meter_id = e.key AND m.hour_us = s.hour_us
-    LEFT JOIN role_of AS r ON r.name = s.name AND r.sign = e.value::INT AND r.role = m.role
+    LEFT JOIN role_of AS r ON r.name = s.name AND r.role_sign = e.value::INT AND r.role = m.role
 ),
 summed AS (
     SELECT

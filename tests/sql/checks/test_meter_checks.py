@@ -192,7 +192,9 @@ def test_a_meter_that_was_replaced_within_the_hour(tmp_path: Path) -> None:
         HOUR_US - 60 * S,
     )
     assert passed(lake)
-    change(lake, "meter_hour", of("grid"), covered_us=HOUR_US + 1)
+    right = change(lake, "meter_hour", of("grid"), amount=None, low=None, high=None)
+    assert named(lake, "meter_law") == ["grid"]
+    change(lake, "meter_hour", of("grid"), **right | {"covered_us": HOUR_US + 1})
     assert named(lake, "meter_law") == ["grid"]
 
 
@@ -259,6 +261,16 @@ def test_a_figure_that_is_not_the_sum_of_its_meters(lake: Lake, fault: str) -> N
     assert {row[:4] for row in finding.rows} == {("site", HOUR, name, side) for side in sides}
 
 
+def test_a_meter_whose_role_is_of_another_sum(lake: Lake) -> None:
+    change(lake, "meter_hour", of("roof"), role="lighting")
+    rows = findings(lake)["site_sums"].rows
+    sides = [("facility", "above"), ("pue", "above"), ("ref", "above"), ("ref", "below")]
+    assert [row[2:4] for row in rows] == sides
+    # A role of a part of the hour is not that of the row.
+    change(lake, "meter_hour", of("roof"), one_entry=False)
+    assert named(lake, "site_sums") == []
+
+
 def grid_of(site: str) -> str:
     """The keys of its first meter, which feeds nothing."""
     return site.split("[[meter]]")[1].replace('feeds = ["it"]', "")
@@ -287,6 +299,9 @@ def test_a_figure_of_a_part_of_the_hour(tmp_path: Path) -> None:
     assert passed(lake)
     change(lake, "site_hour", figure("site", "pue"), covered_us=1_740 * S + 1)
     assert named(lake, "site_sums") == ["site", "site"]
+    none = {"above_meters": "{}", "missing": None, "covered_us": 1_740 * S}
+    change(lake, "site_hour", figure("site", "pue"), **none)
+    assert [row[3] for row in findings(lake)["site_sums"].rows] == ["above"]
 
 
 def test_a_figure_whose_meters_changed_within_the_hour(tmp_path: Path) -> None:
