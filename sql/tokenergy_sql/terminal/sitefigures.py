@@ -1,6 +1,6 @@
 """The building's figures, one row a place and period, with the J per token of the same time.
 
-In: `site_figure_by` of a lake and the jobs of its hours. Out: rows by column name, for the table,
+In: `site_figure_by` and `site_tokens_by` of a lake. Out: rows by column name, for the table,
 for CSV and for JSON.
 """
 
@@ -14,7 +14,6 @@ from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import show_hour
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
-from tokenergy_sql.catalog.sqlfile import read_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,6 +44,7 @@ _COVERAGES = ("coverage", "coverage_of_period")
 _OF_TOKENS = ("n_joint", "tokenergy", "te_low", "te_high", "te_gpu", "te_gpu_low", "te_gpu_high")
 
 _PLACES = "SELECT place, min(hour_us), max(hour_us) FROM site_hour GROUP BY place ORDER BY place"
+_TOKENS = "FROM site_tokens_by($period, since := $since, until := $until)"
 _FIGURES = "FROM site_figure_by($period, since := $since, until := $until)"
 
 
@@ -78,15 +78,14 @@ def site_rows(lake: AnyLake, wanted: Wanted) -> list[NamedRow]:
     """
     if wanted.period not in PERIODS:
         raise UserError(f"--by {wanted.period!r}: expected {', '.join(PERIODS[:-1])} or all")
-    sql = read_sql(__package__, "site_tokens")
 
     def read(con: duckdb.DuckDBPyConnection) -> list[NamedRow]:
         require_figures(lake, wanted, con)
         window = {"period": wanted.period, "since": wanted.since_us, "until": wanted.until_us}
         figures = named_rows(con, _FIGURES, window)
-        return _joined(figures, named_rows(con, sql, window))
+        return _joined(figures, named_rows(con, _TOKENS, window))
 
-    rows = ask(lake, "site", read, f"{_FIGURES} {sql}")
+    rows = ask(lake, "site", read, f"{_FIGURES} {_TOKENS}")
     return [row for row in rows if wanted.place in (None, row["place"])]
 
 

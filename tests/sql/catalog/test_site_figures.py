@@ -19,7 +19,7 @@ from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.catalog.namedrows import named_rows
 
 PERIODS = ("hour", "day", "week", "month", "year", "all")
-NEEDED = ("utc", "stamp_us", "figure_of", "site_figure", "site_figure_by")
+NEEDED = ("utc", "stamp_us", "figure_of", "site_figure", "good_period", "site_figure_by")
 
 
 def us(*moment: int) -> int:
@@ -191,12 +191,17 @@ def test_some_hours_only(con: duckdb.DuckDBPyConnection) -> None:
     assert (row["from_us"], row["to_us"]) == (first + HOUR_US, first + 3 * HOUR_US)
 
 
+@pytest.mark.parametrize("asked", ["*", "value", "count(*)", "sum(above)"])
+@pytest.mark.parametrize("more", ["", "WHERE figure = 'pue'", "WHERE place = 'site'"])
 @pytest.mark.parametrize("wrong", ["'decade'", "'Day'", "''", "NULL"])
-def test_a_wrong_period_is_an_error(con: duckdb.DuckDBPyConnection, wrong: str) -> None:
+def test_a_wrong_period_is_an_error(
+    con: duckdb.DuckDBPyConnection, wrong: str, more: str, asked: str
+) -> None:
+    """Whatever is asked of it, with rows and without: never an empty or a NULL row."""
     for rows in ((), ({"hour_us": us(2026, 1, 1)},)):
         put(con, *rows)
         with pytest.raises(duckdb.Error, match="expected hour, day, week, month, year or all"):
-            con.execute(f"FROM site_figure_by({wrong})").fetchall()
+            con.execute(f"FROM site_figure_by({wrong}) SELECT {asked} {more}").fetchall()
 
 
 def test_a_wrong_instant_is_an_error(con: duckdb.DuckDBPyConnection) -> None:

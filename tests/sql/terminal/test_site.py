@@ -15,6 +15,7 @@ from tests.sql.metering.planted import T0, S, truth
 from tests.support.building import BEGIN, DARK, HOURS, RATE, build
 from tests.support.commands import command
 from tests.support.once import once
+from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog.asking import ask
 from tokenergy_sql.catalog.namedrows import named_rows
@@ -214,6 +215,14 @@ def test_a_lake_without_meters_says_what_to_do(cluster: Lake) -> None:
 def test_every_figure_of_the_contract_has_a_column(lake: Lake) -> None:
     found = ask(lake, "x", lambda con: con.execute("SELECT figure FROM site_hour").fetchall())
     assert {figure for (figure,) in found} <= {*FIGURES}
+
+
+@pytest.mark.parametrize("asked", ["*", "te_gpu", "count(*)"])
+def test_a_wrong_period_of_tokens_is_an_error(lake: Lake, cluster: Lake, asked: str) -> None:
+    sql = f"FROM site_tokens_by('decade') SELECT {asked}"
+    for one in (lake, cluster):
+        with pytest.raises(UserError, match="expected hour, day, week, month, year or all"):
+            ask(one, "query", lambda con: con.execute(sql).fetchall(), sql)
 
 
 PAGE = Path(__file__).parents[3] / "docs" / "building.md"

@@ -74,7 +74,9 @@ ADHOC = (
     "compare",
     "figure_of",
     "site_figure",
+    "good_period",
     "site_figure_by",
+    "site_tokens_by",
 )
 """Further views and macros for ad-hoc queries; each uses only those before it."""
 
