@@ -204,6 +204,13 @@ def test_a_wrong_period_is_an_error(
             con.execute(f"FROM site_figure_by({wrong}) SELECT {asked} {more}").fetchall()
 
 
+def test_a_wrong_period_is_an_error_under_any_condition(con: duckdb.DuckDBPyConnection) -> None:
+    put(con, {"hour_us": us(2026, 1, 1)})
+    for more in ("meters > 0", "coverage > 0.5", "NOT interim"):
+        with pytest.raises(duckdb.Error, match="expected hour, day"):
+            con.execute(f"FROM site_figure_by('decade') WHERE {more}").fetchall()
+
+
 def test_a_wrong_instant_is_an_error(con: duckdb.DuckDBPyConnection) -> None:
     put(con)
     for name in ("since", "until"):

@@ -69,7 +69,6 @@ CREATE MACRO site_figure_by(period, since := NULL, until := NULL) AS TABLE
             END AS to_us
         FROM chosen AS c
         CROSS JOIN reach AS r
-        WHERE period IN ('hour', 'day', 'week', 'month', 'year', 'all')
     ),
     -- An hour whose meters are known at no time adds nothing, and takes no bound away.
     summed AS (
@@ -107,7 +106,9 @@ CREATE MACRO site_figure_by(period, since := NULL, until := NULL) AS TABLE
         covered_us / (hours * 3600000000) AS coverage,
         covered_us / (to_us - from_us) AS coverage_of_period,
         pue_category,
-        period <> 'year' OR hours * 3600000000 < to_us - from_us AS interim,
+        -- DuckDB would else know this without a row, and not look at a wrong period.
+        good_period(period, since, until)
+        AND (period <> 'year' OR hours * 3600000000 < to_us - from_us) AS interim,
         meters,
         -- Only some versions of DuckDB give text for an empty list.
         nullif(array_to_string(left_out, ','), '') AS missing,
