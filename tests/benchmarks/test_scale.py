@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from benchmarks.scale import __main__ as command
 from benchmarks.scale import fleet
+from benchmarks.scale.aims import aims, lines
 from benchmarks.scale.fromreadings import from_readings
 from benchmarks.scale.measure import SITE
 from benchmarks.scale.questions import QUESTIONS, ask
@@ -80,8 +81,19 @@ def test_readings_of_such_a_fleet_become_sound_books(tmp_path: Path) -> None:
     found = from_readings(tmp_path, 3 * fleet.GPUS_A_NODE, 1, 1)
     assert found["breaches"] == []
     assert found["readings"] == 24 * 36_000 - 8 * 300
-    assert {*found["steps"]} == {"aggregate", "index", "check"}
+    assert {*found["steps"]} == {"read_table", "aggregate", "index", "check"}
     assert all(step["seconds"] > 0 < step["cpu_seconds"] for step in found["steps"].values())
+
+
+def test_the_aims_are_told_beside_what_was_before() -> None:
+    took = {"read_table": 2.0, "aggregate": 4.0, "index": 5.0, "check": 4.0}
+    steps = {step: {"seconds": seconds, "peak_mib": 100.0} for step, seconds in took.items()}
+    sizes = [{"hours": h, "seconds": 5.0 * h, "peak_mib": 2_050.0} for h in (24, 48)]
+    found = [*aims(sizes, {"devices": 1_000, "steps": steps})]
+    assert [one.now for one in found] == [9 / 4, 0.5, 13 * 100 / 3_600, 2_050.0, 2.0]
+    assert [one.met for one in found] == [False, False, False, False, True]
+    text = [*lines(iter(found))]
+    assert [line.endswith("missed") for line in text[1:]] == [True, True, True, True, False]
 
 
 def test_growth_is_that_of_twice_the_hours() -> None:

@@ -23,7 +23,7 @@
 -- an hour or next to it were removed after they were booked, nothing can be counted again.
 WITH
 left_out AS (
-    SELECT hour_us, node FROM removed_hour
+    SELECT hour_us, node FROM removed_hour SEMI JOIN meter_hour USING (hour_us)
 ),
 entry AS (
     SELECT

@@ -18,10 +18,17 @@ from tokenergy_sql import steps
 from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.index.healing import Healed, heal
 from tokenergy_sql.index.mending import mending
-from tokenergy_sql.index.site import Site
+from tokenergy_sql.index.site import load_site
 from tokenergy_sql.revisions import revisions
 
-SITE = Site(None, None, {})
+METERED = """
+[[meter]]
+id = "grid"
+quantity = "energy"
+unit = "Wh"
+role = "utility"
+accuracy_percent = 1
+"""
 NEXT = HOURS[-1]
 """The hour that is not indexed yet."""
 
@@ -29,7 +36,13 @@ NEXT = HOURS[-1]
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lake with books of all hours but the last, whose readings are there."""
-    lake = fleet(tmp_path_factory.mktemp("sound") / "lake").lake
+    builder = fleet(tmp_path_factory.mktemp("sound") / "lake")
+    for hour_us in HOURS:
+        stamps = range(hour_us, hour_us + HOUR_US, 600 * S)
+        of_meter = {"meter_id": "grid", "node": "n1", "source": "modbus"}
+        builder.add("meter", [{**of_meter, "ts_us": ts, "value_n": ts} for ts in stamps])
+    lake = builder.lake
+    (lake.root / "site.toml").write_text(METERED, "utf-8")
     books(lake, HOURS[:-1])
     return lake.root
 
@@ -53,7 +66,7 @@ def file_of(lake: Lake, table: str) -> Path:
 
 
 def healed(lake: Lake, *, rows: bool = False) -> Healed:
-    return heal(lake, SITE, T0, NEXT, rows=rows)
+    return heal(lake, load_site(None, lake.root), T0, NEXT, rows=rows)
 
 
 def test_the_lake_has_every_derived_table(sound: Path) -> None:
@@ -233,7 +246,7 @@ def test_late_readings_of_an_hour_with_damage(lake: Lake, whole: dict[str, bytes
     steps.index_hours(lake.root, [NEXT], None)
     cut(file_of(lake, "job_hour_index"))
     readings(LakeBuilder(lake.root), "n2", NEXT)
-    heal(lake, SITE, T0, NEXT + HOUR_US)
+    heal(lake, load_site(None, lake.root), T0, NEXT + HOUR_US)
     found = {n: d for n, d in derived(lake).items() if not n.startswith("load_")}
     assert found == {n: d for n, d in whole.items() if not n.startswith("load_")}
     assert [finding.name for finding in run_checks(lake) if finding.breach] == []
