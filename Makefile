@@ -141,7 +141,7 @@ bench-storage: .venv/dev.stamp ## bytes per reading and decode speed by encoding
 bench-spectra: .venv/dev.stamp ## plant swings in emulated fleets: is each one found or rejected (1 minute)
 	$(BIN)/python -m benchmarks.spectra
 
-bench-site: .venv/dev.stamp ## the building's figures of 10,000 meters for a day, beside DuckDB alone (8 minutes)
+bench-site: .venv/dev.stamp ## the building's figures of 10,000 meters for a day, beside DuckDB alone (long)
 	$(BIN)/python -m benchmarks.site
 
 bench-sizing: .venv/dev.stamp ## what a GPU-hour costs here, and what 1,000 to 100,000 GPUs need (5 minutes; gcc)

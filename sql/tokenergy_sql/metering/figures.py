@@ -14,7 +14,7 @@ from itertools import groupby, pairwise
 from tokenergy_sql.metering.amount import NOTHING, Amount, less, total
 from tokenergy_sql.metering.course import Course
 from tokenergy_sql.metering.intervals import Interval, common, length
-from tokenergy_sql.metering.sums import Moment, Sums, renewable
+from tokenergy_sql.metering.sums import Moment, Sums
 from tokenergy_sql.places import Meter, Place, Places
 from tokenergy_sql.places.roles import Sum
 
@@ -150,7 +150,7 @@ def _sides(name: str, sums: Sums) -> tuple[Signs, Signs] | None:
         return None
     above, below = (_meters(terms, sums) for terms in QUOTIENTS[name])
     if name == "ref":
-        above = [(one, sign) for one, sign in above if one in renewable([one])]
+        above = [(one, sign) for one, sign in above if one.rules.renewable]
     if not above:
         return None
     return {one.id: sign for one, sign in above}, {one.id: sign for one, sign in below}

@@ -35,19 +35,6 @@ def common(one: Intervals, other: Intervals) -> list[Interval]:
     return found
 
 
-def without(one: Intervals, other: Intervals) -> list[Interval]:
-    """Return the time of a set that is not in another one."""
-    found: list[Interval] = []
-    for from_us, until_us in one:
-        for begin_us, end_us in common([(from_us, until_us)], other):
-            if from_us < begin_us:
-                found.append((from_us, begin_us))
-            from_us = end_us
-        if from_us < until_us:
-            found.append((from_us, until_us))
-    return found
-
-
 def length(parts: Intervals) -> int:
     """Return how long a set is, microseconds."""
     return sum(until_us - from_us for from_us, until_us in parts)

@@ -77,7 +77,8 @@ def by_meter(rows: pa.Table) -> Iterator[tuple[str, Readings]]:
 
     if not len(rows):
         return
-    rows = rows.sort_by([("meter_id", "ascending"), ("ts_us", "ascending")]).combine_chunks()
+    order = ("meter_id", "ts_us", "value_n")
+    rows = rows.sort_by([(name, "ascending") for name in order]).combine_chunks()
     ts_us = rows["ts_us"].to_numpy()
     try:
         values = rows["value_n"].cast(pa.int64()).to_numpy()
@@ -88,7 +89,7 @@ def by_meter(rows: pa.Table) -> Iterator[tuple[str, Readings]]:
     starts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
     for begin, end in pairwise(starts):
         stamps = ts_us[begin:end]
-        # Two hosts may read a meter in the same microsecond: the first row counts.
+        # Two hosts may read a meter in one microsecond: the lower value counts, whoever came first.
         once = np.concatenate([[True], stamps[1:] != stamps[:-1]])
         found = Readings(stamps, values[begin:end])
         yield ids.dictionary[int(codes[begin])].as_py(), found if once.all() else found.chosen(once)

@@ -6,10 +6,9 @@ added: those in the place that no other meter of the sum there stands above.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tokenergy_sql.places import ROLES, SUMS, Meter, MeterTree, Place, Tree
+from tokenergy_sql.places import SUMS, Meter, MeterTree, Place, Tree
 from tokenergy_sql.places.roles import Sum, roles_of
 
 
@@ -24,10 +23,6 @@ class Sums:
 
     place: Place
     meters: dict[Sum, tuple[Meter, ...]]
-
-    def ids(self, *sums: Sum) -> list[str]:
-        """Return the ids of the meters of some sums, sorted."""
-        return sorted({one.id for sum_ in sums for one in self.meters.get(sum_, ())})
 
     @property
     def pue_category(self) -> int | None:
@@ -59,8 +54,3 @@ class Moment:
         inside = self._inside.get(place, [])
         found = {sum_: tuple(self._meters.counted(roles_of(sum_), inside)) for sum_ in SUMS}
         return Sums(place, {sum_: counted for sum_, counted in found.items() if counted})
-
-
-def renewable(meters: Iterable[Meter]) -> list[Meter]:
-    """Return those whose electricity is renewable, for REF."""
-    return [one for one in meters if ROLES[one.role].renewable]

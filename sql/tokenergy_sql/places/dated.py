@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from datetime import datetime
 from typing import Annotated
 
@@ -55,9 +56,9 @@ class Dated(Strict):
         return END_US if self.end is None else instant_us(self.end)
 
     @property
+    @abstractmethod
     def all_names(self) -> list[str]:
         """Return the names of what the entry is about."""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _in_order(self) -> Dated:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenergy_sql.metering.intervals import common, joined, length, without
+from tokenergy_sql.metering.intervals import common, joined, length
 
 PARTS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=6).map(joined)
 
@@ -22,7 +22,6 @@ def test_joined_intervals_are_the_same_time_in_order(parts):
 
 
 @given(PARTS, PARTS)
-def test_common_and_without_are_those_of_sets(one, other):
+def test_common_time_and_length_are_those_of_sets(one, other):
     assert moments(common(one, other)) == moments(one) & moments(other)
-    assert moments(without(one, other)) == moments(one) - moments(other)
     assert length(one) == len(moments(one))

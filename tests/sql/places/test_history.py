@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sql.places.files import at, places_of, problems_of
-from tokenergy_sql.places import Place, Places, Tree
+from tokenergy_sql.places import Place, Places, Tree, parse_place
 from tokenergy_sql.places.paths import Paths
 from tokenergy_sql.places.timeline import show_instant
 
@@ -83,8 +83,8 @@ def slowly(site: list[Stay], step: int) -> dict[Place, tuple[Place, ...]]:
     ):  # fmt: skip
         for stay in site:
             if stay.table == table and stay.holds(step):
-                place = Place(kind, stay.name)  # type: ignore[arg-type]
-                found[place] = (*found[Place(around, stay.inside)], place)  # type: ignore[arg-type]
+                place = parse_place(f"{kind}:{stay.name}")
+                found[place] = (*found[parse_place(f"{around}:{stay.inside}")], place)
     return found
 
 
@@ -109,7 +109,7 @@ def test_the_way_to_a_place_over_time(site: list[Stay]) -> None:
     paths = Paths(places.structure)
     named = {("node" if s.table == "placed" else s.table, s.name) for s in site}
     for kind, name in named:
-        place = Place(kind, name)  # type: ignore[arg-type]
+        place = parse_place(f"{kind}:{name}")
         for step in range(STEPS):
             middle = T0 + step * STEP_US + STEP_US // 2
             assert paths.of(place).at(middle) == slowly(site, step).get(place)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sql.places.files import BASE, at, meter, places_of, problems_of
-from tokenergy_sql.places import ROLES, Place, roles_of
+from tokenergy_sql.places import ROLES, Place, parse_place, roles_of
 from tokenergy_sql.places.metered import metered
 
 NOW = at("2026-07-01T00:00:00")
@@ -124,7 +124,7 @@ def test_cooling_and_rating_of_a_place() -> None:
     tree = places_of(BASE).at(NOW)
 
     def about(kind: str, name: str) -> tuple[object, object]:
-        spot = tree.spot(Place(kind, name))  # type: ignore[arg-type]
+        spot = tree.spot(parse_place(f"{kind}:{name}"))
         assert spot is not None
         return spot.cooling, spot.rated_mw
 

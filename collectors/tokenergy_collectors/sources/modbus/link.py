@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
 
@@ -187,9 +187,9 @@ def load_pymodbus() -> ModuleType:
         UserError: it is not installed.
     """
     try:
-        found: Any = import_module("pymodbus")
+        found = import_module("pymodbus")
     except ImportError:
         raise UserError("modbus: pymodbus is needed: pip install 'tokenergy[meters]'") from None
     # It logs each failed request with the bytes of earlier ones; failures are told by their events.
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
-    return found  # type: ignore[no-any-return]
+    return found
