@@ -118,8 +118,8 @@ requested AS (
 )
 SELECT
     * EXCLUDE (
-        methods, facility_methods, reasons, trains, generates, reads_prompts, mixes, counts, sparse, n_index, running,
-        counted, emulated
+        methods, facility_methods, reasons, trains, generates, reads_prompts, mixes, counts, sparse,
+        n_index, running, counted, emulated
     ),
     CASE WHEN tokenergy > 0 THEN j_per_kwh() / tokenergy END AS tokens_per_kwh,
     CASE WHEN e_gpu_active_nj > 0 THEN e_facility_j / e_gpu_active_j END AS boundary_ratio,

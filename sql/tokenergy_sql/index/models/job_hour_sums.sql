@@ -275,7 +275,9 @@ SELECT
         CASE WHEN job_id IN (SELECT job_id FROM contended) THEN ['contended'] ELSE [] END,
         CASE WHEN job_id IN (SELECT job_id FROM clock_step) THEN ['clock_step'] ELSE [] END,
         CASE WHEN p.pue_partial THEN ['partial_pue'] ELSE [] END,
-        CASE WHEN pue_low_ppb IS NOT NULL AND pue_high_ppb IS NULL THEN ['no_pue_bound'] ELSE [] END,
+        CASE
+            WHEN pue_low_ppb IS NOT NULL AND pue_high_ppb IS NULL THEN ['no_pue_bound'] ELSE []
+        END,
         coalesce(c.reasons, [])
     ) AS reasons,
     b.as_of_us,

@@ -1,7 +1,7 @@
 -- Energy that no job held, spread over the capacity of the site: jobs and idle boards.
--- In: ledger_hour, host_share, device_now, node_pue. Out: one row a site, hour and job, and one a site,
--- hour and node for its idle boards: hour_us, site, job_id, node, gpu_nj, facility_nj, each with
--- the part of the pool.
+-- In: ledger_hour, host_share, device_now, node_pue. Out: one row a site, hour and job, and one a
+-- site, hour and node for its idle boards: hour_us, site, job_id, node, gpu_nj, facility_nj, each
+-- with the part of the pool.
 --
 -- In each site and hour the pool P (energy that no job held, and its part of the hosts) is shared
 -- by device time, by the telescoping rule: floor(P W / T) minus the same for the predecessor, where
