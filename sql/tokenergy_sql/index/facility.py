@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.index.modelrun import store_rows
+from tokenergy_sql.index.models import model_text
 from tokenergy_sql.metering.pue import Nodes, measured
 from tokenergy_sql.places import Place, Places
 
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _PPB_PER_PPM = 1000
-
-_NODES = """
-SELECT node, coalesce(min(site), '') AS site
-FROM (
-    SELECT node, site FROM device_now
-    UNION ALL SELECT node, NULL FROM ledger_hour
-    UNION ALL SELECT node, NULL FROM allocation
-)
-GROUP BY node ORDER BY node
-"""
 
 
 def create_node_pue(
@@ -50,7 +41,7 @@ def create_node_pue(
     """
     import pyarrow as pa
 
-    found = con.execute(_NODES).fetchall()
+    found = con.execute(model_text("known_node")).fetchall()
     by_meters = _measured(places, site_rows, hour_us, dict(found))
     columns = zip(*(_row(node, by_meters, declared_ppm) for node, _ in found), strict=True)
     types = {
