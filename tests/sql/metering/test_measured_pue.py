@@ -14,6 +14,8 @@ from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.explain.explain import explanation
+from tokenergy_sql.explain.text import print_text
 
 KWH = 3_600 * 10**12
 """Nanojoules in a kWh."""
@@ -376,3 +378,17 @@ def test_the_check_finds_a_job_that_bears_too_much(tmp_path: Path) -> None:
     )
     (found,) = run_checks(lake, None, ["burden_is_metered"])
     assert [row[1:] for row in found.rows] == [("jobs and idle boards", 390 * KWH + 1, 390 * KWH)]
+
+
+def test_an_explanation_shows_the_meters_and_computes_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = booked(tmp_path, site_text(), lost={"it-b": (41, 61)})
+    shown = explanation(lake, "one")
+    assert {row["name"]: row["agrees"] for row in shown["formulas"]} == dict.fromkeys(
+        (row["name"] for row in shown["formulas"]), True
+    )
+    print_text(shown)
+    text = capsys.readouterr().out
+    assert "PUE: 1.43333 [" in text
+    assert "measured by the meters of hall:a, known for 40 min of an hour or more" in text

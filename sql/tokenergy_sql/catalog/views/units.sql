@@ -40,7 +40,7 @@ CREATE MACRO whole_ppb() AS 1000000000::BIGINT
 
 -- A number of parts per billion of an amount, rounded down.
 -- In: amount, an integer of at least 0; ppb, how many parts per billion of it. Out: an integer.
-CREATE MACRO scale_ppb(amount, ppb) AS amount * ppb // whole_ppb()
+CREATE MACRO scale_ppb(amount, ppb) AS amount::HUGEINT * ppb // whole_ppb()
 
 -- Energy in nanojoules.
 -- In: mj, millijoules. Out: an integer.
