@@ -75,7 +75,7 @@ SITE_HOUR = Table(
     columns=(
         col("place", "string", "`site`, `hall:NAME` or `module:NAME`"),
         col("hour_us", "int64", "start of the hour"),
-        col("figure", "string", "pue, cooling, other, wue, erf, ref, facility or it"),
+        col("figure", "string", "pue, intake, cooling, other, wue, erf, ref, facility or it"),
         col("covered_us", "int64", "time for which all meters of the figure are known"),
         *_sides(),
         nullable("pue_category", "int32", "where the IT energy is measured: category 1, 2 or 3"),

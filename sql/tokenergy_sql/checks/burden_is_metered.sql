@@ -42,7 +42,7 @@ borne AS (
     LEFT JOIN job_sum AS j USING (hour_us)
     WHERE n.measured AND n.it_nj >= nanojoules(1000)
 ),
--- What came into each place in the hour.
+-- What came into each place in the hour, if its PUE is known for half of it, and is not below 1.
 incoming AS (
     SELECT
         hour_us, place,
@@ -50,11 +50,12 @@ incoming AS (
     FROM site_hour
     WHERE figure IN ('pue', 'facility') AND covered_us > 0
     GROUP BY ALL
+    HAVING bool_or(figure = 'pue' AND covered_us * 2 >= us_per_hour() AND above >= below)
 ),
 halls AS (
     SELECT hour_us, count(DISTINCT place) AS halls
     FROM site_hour
-    WHERE figure = 'pue' AND starts_with(place, 'hall:')
+    WHERE figure IN ('pue', 'intake') AND starts_with(place, 'hall:')
     GROUP BY ALL
 ),
 -- Halls share what comes into the site and into none of them: all of them add up to the site.

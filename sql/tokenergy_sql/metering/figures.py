@@ -14,9 +14,8 @@ from itertools import groupby, pairwise
 from tokenergy_sql.metering.amount import NOTHING, Amount, less, total
 from tokenergy_sql.metering.course import Course
 from tokenergy_sql.metering.intervals import Interval, common, length
-from tokenergy_sql.metering.sums import Moment, Sums
+from tokenergy_sql.metering.sums import Counted, Moment, Sums
 from tokenergy_sql.places import Meter, Place, Places
-from tokenergy_sql.places.roles import Sum
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,12 @@ class Figures:
 Moments = Sequence[tuple[Interval, Moment]]
 """The parts of an interval, each with its places and meters."""
 
-Terms = tuple[tuple[Sum, int], ...]
+Terms = tuple[tuple[Counted, int], ...]
 _DC: Terms = (("facility", 1), ("exported", -1))
 _IT: Terms = (("it", 1),)
 QUOTIENTS: dict[str, tuple[Terms, Terms]] = {
     "pue": (_DC, _IT),
+    "intake": ((("intake", 1), ("exported", -1)), _IT),
     "cooling": ((("cooling", 1),), _IT),
     "other": ((("other", 1),), _IT),
     "wue": ((("water", 1),), _IT),

@@ -92,10 +92,22 @@ def measured(rows: Iterable[Row], halls: Iterable[str], nodes: Mapping[str, str 
         halls: names of all halls there are in the hour.
         nodes: the hall of each node by its name; None: it stands in none.
     """
-    hours = _hours(rows)
-    site = hours.get(str(SITE))
+    by_place: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        by_place.setdefault(row["place"], {})[row["figure"]] = row
+    site = _hour(str(SITE), by_place, "pue")
+    if site is not None and site.pue() is None:
+        site = None
     names = {f"hall:{hall}" for hall in halls}
-    own = {place: hours[place] for place in names if place in hours}
+    own = {}
+    for name in names:
+        hour = _hour(name, by_place, "pue")
+        # Few halls have a bill of their own. What enters a hall by its other meters is its part if
+        # what comes into the site and into no hall can be added.
+        if hour is None and site is not None:
+            hour = _hour(name, by_place, "intake")
+        if hour is not None:
+            own[name] = hour
     if names and len(own) == len(names) and None not in nodes.values():
         whole = own if site is None else _with_shared(own, site)
         found = {place: hour.pue() for place, hour in whole.items()}
@@ -111,27 +123,28 @@ def _of_nodes(nodes: Mapping[str, str | None], found: Mapping[str, Pue | None]) 
     return {node: pue for node, pue in by_node.items() if pue is not None}
 
 
-def _hours(rows: Iterable[Row]) -> dict[str, _Hour]:
-    """Return facility and IT energy of each place whose meters are known for long enough."""
-    by_place: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        by_place.setdefault(row["place"], {})[row["figure"]] = row
-    found = {}
-    for place, figures in by_place.items():
-        pue = figures.get("pue")
-        if pue is None or pue["covered_us"] < LEAST_COVERED_US:
-            continue
-        covered_us = pue["covered_us"]
-        facility, it = _scaled(pue, "above", covered_us), _scaled(pue, "below", covered_us)
-        # The meters of what comes in may be known for longer than those of the IT energy. The PUE
-        # stays that of the time in which both are.
-        longer = figures.get("facility")
-        if longer is not None and longer["covered_us"] > covered_us and facility.value > 0:
-            known = _scaled(longer, "above", longer["covered_us"])
-            it = _times(it, known.value, facility.value)
-            facility = _times(facility, known.value, facility.value)
-        found[place] = _Hour(place, facility, it, covered_us)
-    return found
+def _hour(place: str, by_place: Mapping[str, Mapping[str, Row]], figure: str) -> _Hour | None:
+    """Return facility and IT energy of a place; None if its meters are not known for long enough.
+
+    Args:
+        place: the place.
+        by_place: the rows of each place by figure.
+        figure: whose sums to take: `pue` or `intake`.
+    """
+    figures = by_place.get(place, {})
+    row = figures.get(figure)
+    if row is None or row["covered_us"] < LEAST_COVERED_US:
+        return None
+    covered_us = row["covered_us"]
+    facility, it = _scaled(row, "above", covered_us), _scaled(row, "below", covered_us)
+    # The meters of what comes in may be known for longer than those of the IT energy. The PUE stays
+    # that of the time in which both are.
+    longer = figures.get("facility") if figure == "pue" else None
+    if longer is not None and longer["covered_us"] > covered_us and facility.value > 0:
+        known = _scaled(longer, "above", longer["covered_us"])
+        it = _times(it, known.value, facility.value)
+        facility = _times(facility, known.value, facility.value)
+    return _Hour(place, facility, it, covered_us)
 
 
 def _scaled(row: Row, side: str, covered_us: int) -> Amount:

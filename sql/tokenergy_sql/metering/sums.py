@@ -7,9 +7,13 @@ added: those in the place that no other meter of the sum there stands above.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from tokenergy_sql.places import SUMS, Meter, MeterTree, Place, Tree
-from tokenergy_sql.places.roles import Sum, roles_of
+from tokenergy_sql.places import SITE, SUMS, Meter, MeterTree, Place, Tree
+from tokenergy_sql.places.roles import POWERED, Sum, roles_of
+
+Counted = Sum | Literal["intake"]
+"""A sum; `intake` is all that enters a place by its own meters, whatever comes into the site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +22,12 @@ class Sums:
 
     Attributes:
         place: the site, a hall, a module, a rack or a node.
-        meters: by sum; only sums that have any.
+        meters: by sum; only sums that have any. A place whose IT meters are all that enters it has no
+            intake: nothing there says what else it uses. Neither has the site.
     """
 
     place: Place
-    meters: dict[Sum, tuple[Meter, ...]]
+    meters: dict[Counted, tuple[Meter, ...]]
 
     @property
     def pue_category(self) -> int | None:
@@ -52,5 +57,10 @@ class Moment:
     def sums_of(self, place: Place) -> Sums:
         """Return the meters of the sums of a place."""
         inside = self._inside.get(place, [])
-        found = {sum_: tuple(self._meters.counted(roles_of(sum_), inside)) for sum_ in SUMS}
+        found: dict[Counted, tuple[Meter, ...]] = {
+            sum_: tuple(self._meters.counted(roles_of(sum_), inside)) for sum_ in SUMS
+        }
+        intake = tuple(self._meters.counted(POWERED, inside))
+        if place != SITE and intake != found["it"]:
+            found["intake"] = intake
         return Sums(place, {sum_: counted for sum_, counted in found.items() if counted})

@@ -75,6 +75,14 @@ ROLES: dict[str, Role] = {
 """Every role by its name in the site file."""
 
 
+POWERED: frozenset[str] = frozenset(
+    name
+    for name, role in ROLES.items()
+    if role.enters or role.sum in ("facility", "it", "cooling", "other")
+)
+"""Roles of meters that measure what comes into a place or is used there."""
+
+
 def roles_of(sum_: Sum, pue_category: int | None = None) -> frozenset[str]:
     """Return the roles of a sum; of the IT sum, those of a category of PUE if one is given."""
     return frozenset(

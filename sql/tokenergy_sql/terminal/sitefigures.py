@@ -23,6 +23,7 @@ PERIODS = ("hour", "day", "week", "month", "year", "all")
 
 FIGURES = {
     "pue": "pue",
+    "intake": "intake",
     "cooling": "cooling",
     "other": "other",
     "wue": "wue_l_per_kwh",

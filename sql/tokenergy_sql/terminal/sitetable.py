@@ -104,6 +104,7 @@ _PUE = (
     Column("category", _category, rank=2),
 )
 _REST = (
+    Column("intake / IT", _figure("intake"), rank=2),
     Column("cooling / IT", _figure("cooling"), rank=1),
     Column("WUE L/kWh", _figure("wue_l_per_kwh"), rank=2),
     Column("ERF", _figure("erf"), rank=2),

@@ -167,6 +167,36 @@ def test_each_hall_has_its_own_and_its_part_of_what_is_shared(tmp_path: Path) ->
     assert_checks_pass(lake)
 
 
+def test_a_hall_has_what_enters_it_and_its_part_of_the_rest(tmp_path: Path) -> None:
+    """Feeders say what enters the halls: no hall has a bill of its own."""
+    text = site_text().replace('role = "utility"\nplace = "hall', 'role = "feeder"\nplace = "hall')
+    lake = booked(tmp_path, text)
+    rows = {(r["place"], r["figure"]) for r in lake.read("site_hour").to_pylist()}
+    assert {("hall:a", "intake"), ("hall:b", "intake")} <= rows
+    assert not {("hall:a", "pue"), ("site", "intake")} & rows
+    for node, row in nodes_of(lake).items():
+        own = Fraction(130, 100) if node[0] == "a" else Fraction(220, 200)
+        assert_pue(row, f"hall:{node[0]}", own + Fraction(390 - 130 - 220, 300))
+    assert borne_nj(lake) == 390 * KWH
+    assert_checks_pass(lake)
+
+
+def test_feeders_alone_are_no_pue(tmp_path: Path) -> None:
+    """What else the site uses for the hall is not known."""
+    text = site_text(grid=False).replace('role = "utility"', 'role = "feeder"')
+    lake = booked(tmp_path, text)
+    assert {row["facility_method"] for row in nodes_of(lake).values()} == {"none"}
+
+
+def test_a_hall_whose_it_meters_are_all_that_enters_it_has_no_intake(tmp_path: Path) -> None:
+    text = site_text(halls="a").replace('role = "utility"\nplace', 'role = "feeder"\nplace')
+    lake = booked(tmp_path, text)
+    rows = {(r["place"], r["figure"]) for r in lake.read("site_hour").to_pylist()}
+    assert ("hall:a", "intake") in rows
+    assert ("hall:b", "intake") not in rows
+    assert {row["pue_place"] for row in nodes_of(lake).values()} == {"site"}
+
+
 def test_a_job_in_two_halls_has_the_pue_of_its_energy(tmp_path: Path) -> None:
     lake = booked(tmp_path, site_text())
     found, jobs = nodes_of(lake), jobs_of(lake)
