@@ -4,8 +4,8 @@ In: the readings of `power` and `device` in a lake. Out: rows of `meter`, and th
 
 Two halls, each with a UPS, a busway and one node. Hall h1 is cooled by air: fans in the server, a
 chiller. Hall h2 is cooled by liquid: small fans, a pump, and most of the heat goes outside without
-a chiller. Coefficients are round numbers of the size that data sheets show; they are no model of any
-machine. A meter shows the truth times its own error, which stays within its class.
+a chiller. Coefficients are round numbers of the size that data sheets show; they are no model of
+any machine. A meter shows the truth times its own error, which stays within its class.
 """
 
 from __future__ import annotations
@@ -92,17 +92,17 @@ def add_building(lake: Lake, truth: Path) -> int:
     rows = []
     for meter_id, register in _REGISTERS.items():
         shows = _shows(meter_id, true, register)
-        for second in range(0, seconds + 1, _EVERY_S):
-            rows.append(
-                {
-                    "ts_us": start_us + second * _S,
-                    "meter_id": meter_id,
-                    "node": NODE,
-                    "source": "emulated",
-                    "value_n": shows(second),
-                    "resolution_n": round(register.step * _BILLION),
-                }
-            )
+        rows += [
+            {
+                "ts_us": start_us + second * _S,
+                "meter_id": meter_id,
+                "node": NODE,
+                "source": "emulated",
+                "value_n": shows(second),
+                "resolution_n": round(register.step * _BILLION),
+            }
+            for second in range(0, seconds + 1, _EVERY_S)
+        ]
     table = pa.Table.from_pylist(rows, schema=METER.schema())
     lake.append("meter", table, NODE)
     sums = {name: float(rates.sum()) for name, rates in true.items()}
