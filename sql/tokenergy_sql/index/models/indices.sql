@@ -118,8 +118,8 @@ requested AS (
 )
 SELECT
     * EXCLUDE (
-        methods, reasons, trains, generates, reads_prompts, mixes, counts, sparse, n_index, running,
-        counted, emulated
+        methods, host_methods, reasons, trains, generates, reads_prompts, mixes, counts, sparse,
+        n_index, running, counted, emulated
     ),
     CASE WHEN tokenergy > 0 THEN j_per_kwh() / tokenergy END AS tokens_per_kwh,
     CASE WHEN e_gpu_active_nj > 0 THEN e_facility_j / e_gpu_active_j END AS boundary_ratio,
@@ -129,7 +129,12 @@ SELECT
             THEN abs(joules(counter_nj - counted_integral_nj)) / joules(counter_nj)
     END AS counter_rel_err,
     CASE WHEN e_facility_nj > 0 THEN e_gpu_j / e_facility_j END AS measured_share,
-    CASE WHEN e_host_nj IS NULL THEN 'none' ELSE 'declared' END AS host_method,
+    CASE
+        WHEN e_host_nj IS NULL OR len(coalesce(host_methods, [])) = 0 THEN 'none'
+        ELSE array_to_string(list_filter(
+            ['measured', 'modelled', 'declared'], lambda one: list_contains(host_methods, one)
+        ), '+')
+    END AS host_method,
     CASE WHEN e_facility_nj IS NULL THEN 'none' ELSE 'declared' END AS facility_method,
     array_to_string(methods, '+') AS method,
     array_to_string(list_filter(list_concat(reasons, [
@@ -154,10 +159,14 @@ SELECT
                 -- The upper bound alone is unknown where that of an unseen node is.
                 AND (
                     e_host_nj IS NULL
-                    OR (e_facility_low_nj IS NOT NULL AND e_facility_high_nj IS NULL)
+                    OR (
+                        e_facility_low_nj IS NOT NULL AND e_facility_high_nj IS NULL
+                        AND e_host_high_nj IS NOT NULL
+                    )
                 )
                 THEN 'no_host_power'
         END,
+        CASE WHEN e_host_nj IS NOT NULL AND e_host_high_nj IS NULL THEN 'unbounded_host' END,
         CASE WHEN e_host_nj IS NOT NULL AND e_facility_nj IS NULL THEN 'no_pue' END,
         -- An hour's figures are final, whatever the job does later.
         CASE WHEN running AND (SELECT hour_us FROM parameters) = 0 THEN 'running' END

@@ -2,10 +2,11 @@
 -- In: ledger_hour, job_time, token_usage, job_facts, allocation, parameters, burden, host_share,
 -- device_now, site, clock_step, unseen_host. Out: job_id, hour_us, the sums of the contract but
 -- those of the joint time (see `joint_hour.sql`), index_kind (the kind of token that the index
--- divides by; NULL: none) and silent (whether no counter was read), methods and reasons as lists.
+-- divides by; NULL: none) and silent (whether no counter was read); methods, host_methods and
+-- reasons as lists.
 --
--- Without a declared host power (see host_share) the host's energy is NULL, and so is every
--- boundary above it.
+-- Where the energy of a host is not known (see host_hour) that of the job's hosts is NULL, and so
+-- is every boundary above it.
 WITH
 booked AS (
     SELECT
@@ -103,7 +104,10 @@ hosted AS (
     SELECT
         job_id,
         hour_us,
-        CASE WHEN count(host_nj) = count(*) THEN sum(host_nj) END AS e_host_nj
+        CASE WHEN count(host_nj) = count(*) THEN sum(host_nj) END AS e_host_nj,
+        CASE WHEN count(host_low_nj) = count(*) THEN sum(host_low_nj) END AS e_host_low_nj,
+        CASE WHEN count(host_high_nj) = count(*) THEN sum(host_high_nj) END AS e_host_high_nj,
+        list(DISTINCT host_method) FILTER (WHERE device_us > 0) AS host_methods
     FROM host_share
     WHERE job_id IS NOT NULL
     GROUP BY ALL
@@ -187,6 +191,9 @@ SELECT
     END) AS e_gpu_high_nj,
     b.e_gpu_active_nj,
     h.e_host_nj,
+    h.e_host_low_nj,
+    h.e_host_high_nj,
+    h.host_methods,
     scale_ppm(b.e_gpu_nj + h.e_host_nj, site.pue_ppm) AS e_facility_nj,
     scale_ppm(b.e_gpu_low_nj + h.e_host_nj, site.pue_ppm) AS e_facility_low_nj,
     scale_ppm(
