@@ -114,7 +114,7 @@ def _gpu_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
 
 def _host_energy(derivation: Mapping[str, Any]) -> Formula:
     parts = [row["e_host_nj"] for row in derivation["hosts"]]
-    text = "sum over hours and nodes of host_mw * watched_us * device_us // capacity_us"
+    text = "sum over hours and nodes of node_host_nj * device_us // capacity_us"
     return Formula("e_host_nj", text, sum(parts) if parts and None not in parts else None)
 
 

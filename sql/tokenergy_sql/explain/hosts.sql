@@ -1,4 +1,4 @@
--- The nodes that the job used in each hour: what was declared of them, and its part of it.
+-- The nodes that the job used in each hour: the energy of their hosts, and its part of the time.
 -- In: ledger_hour, node_hour. Out: one row per hour and node.
 SELECT
     l.hour_us,
@@ -6,7 +6,12 @@ SELECT
     sum(l.device_us)::BIGINT AS device_us,
     any_value(n.capacity_us) AS capacity_us,
     any_value(n.watched_us) AS watched_us,
-    any_value(n.host_mw) AS host_mw
+    any_value(n.host_mw) AS host_mw,
+    any_value(n.e_host_nj) AS node_host_nj,
+    -- Of older rows none is known.
+    coalesce(
+        any_value(n.host_method), CASE WHEN node_host_nj IS NULL THEN 'none' ELSE 'declared' END
+    ) AS host_method
 FROM ledger_hour AS l
 LEFT JOIN node_hour AS n USING (hour_us, node)
 WHERE l.job_id = getvariable('job_id')

@@ -245,6 +245,7 @@ SELECT
         ),
         lambda x: x <> '' AND x NOT IN (
             'no_energy', 'no_tokens', 'zero_tokens', 'mixed_workload', 'no_host_power', 'no_pue',
+            'unbounded_host',
             'partial_tokens', 'low_joint_coverage', 'running'
         )
     )) AS reasons,
