@@ -1,7 +1,8 @@
 -- Hosts draw power while a board is watched, and jobs and idle boards bear it.
 -- fail, hourly
 -- In: odd_segment, board_span, node_hour, host_hour, ledger, job_hour_index. Out: nodes and hours
--- of which the energy differs, and hours whose jobs and idle boards do not bear (GPU + hosts) x PUE.
+-- of which the energy differs, and hours whose jobs and idle boards do not bear (GPU + hosts) x
+-- PUE.
 --
 -- The time of a node is the union of that of all its boards, whoever held them: a host draws its
 -- declared power in it, or what `host_hour` has of the same time (see `host_law`). Each site rounds

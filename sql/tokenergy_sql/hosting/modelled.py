@@ -5,7 +5,8 @@
 W is the watched time, CPU the energy that the processors count themselves (RAPL), GPU that of the
 boards: fans and power supplies follow the heat. The coefficients are constants of the site file,
 learned from nodes that are metered (`tokenergy host-model`), as are the bounds: by how much the
-model was off in an hour. Of less than an hour the mean of what it is off is larger: the bounds grow
+model was off in an hour, and a part of all that came into the node, as the meters and boards that
+taught may have been off. Of less than an hour the mean of what a model is off is larger: that grows
 with the square root of an hour over the time. Outside the loads from which it was learned the model
 says nothing.
 """
@@ -26,7 +27,8 @@ class Model(NamedTuple):
     Attributes:
         base_mw: power of an idle host.
         cpu_ppm, gpu_ppm: of the energy of CPUs and boards.
-        below_mw, above_mw: how far the truth may be below and above the model, in an hour.
+        below_mw, above_mw: how far what is measured may be below and above the model, in an hour.
+        input_ppm: how far that may be off itself, of the energy of host and boards.
         cpu_least_mw, cpu_most_mw, gpu_least_mw, gpu_most_mw: mean power of CPUs and boards that it
             was learned from.
     """
@@ -36,14 +38,11 @@ class Model(NamedTuple):
     gpu_ppm: int
     below_mw: int
     above_mw: int
+    input_ppm: int
     cpu_least_mw: int
     cpu_most_mw: int
     gpu_least_mw: int
     gpu_most_mw: int
-
-    def power_mw(self, cpu_mw: float, gpu_mw: float) -> float:
-        """Return the power of a host, its CPUs and boards drawing so much."""
-        return self.base_mw + (self.cpu_ppm * cpu_mw + self.gpu_ppm * gpu_mw) / WHOLE_PPM
 
 
 def modelled(model: Model, cpu: Cpu | None, boards: Boards, watched_us: int) -> Host | str:
@@ -62,10 +61,11 @@ def modelled(model: Model, cpu: Cpu | None, boards: Boards, watched_us: int) -> 
         return "outside_model"
     base_nj = model.base_mw * watched_us
     root = isqrt(watched_us * HOUR_US)
-    low_nj = base_nj - model.below_mw * root + _scaled(model, cpu_low_nj, boards.low_nj)
-    most_gpu_nj = max(boards.high_nj, gpu_nj)
-    high_nj = base_nj + model.above_mw * root - _scaled(model, -cpu_high_nj, -most_gpu_nj)
     nj = base_nj + _scaled(model, cpu_nj, gpu_nj)
+    off_nj = ceil_div(model.input_ppm * (nj + gpu_nj), WHOLE_PPM)
+    low_nj = base_nj - model.below_mw * root + _scaled(model, cpu_low_nj, boards.low_nj) - off_nj
+    most_gpu_nj = max(boards.high_nj, gpu_nj)
+    high_nj = base_nj + model.above_mw * root - _scaled(model, -cpu_high_nj, -most_gpu_nj) + off_nj
     return Host("modelled", nj, max(0, low_nj), high_nj, covered_us)
 
 

@@ -9,8 +9,9 @@ models, for all time and from an hour on.
     base_w = 412.5              # an idle host
     per_cpu = 1.08              # of each watt of its processors
     per_gpu = 0.031             # of each watt of its boards
-    below_w = 21.0              # the truth is at most this far below the model
+    below_w = 21.0              # what is measured is at most this far below the model
     above_w = 25.0              # and above it
+    input_percent = 1.5         # how far that is off itself, of host and boards together
     cpu_w = [80.0, 610.0]       # what the model was learned from
     gpu_w = [450.0, 5600.0]
 """
@@ -32,7 +33,7 @@ HostModels = dict[str, dict[str, int]]
 """The figures of `Model` by name, by node; empty: of all nodes."""
 
 Watts = Annotated[float, Field(ge=0, le=1_000_000)]
-Range = tuple[Watts, Watts]
+Range = Annotated[list[Watts], Field(min_length=2, max_length=2)]
 
 
 class HostModelKeys(Strict):
@@ -45,6 +46,7 @@ class HostModelKeys(Strict):
     per_gpu: float = Field(default=0.0, ge=0, le=100)
     below_w: Watts
     above_w: Watts
+    input_percent: float = Field(default=0.0, ge=0, le=100)
     cpu_w: Range | None = None
     gpu_w: Range
 
@@ -59,10 +61,23 @@ class HostModelKeys(Strict):
 
     def model(self) -> Model:
         """Return the model in the units of the books."""
-        cpu_w = self.cpu_w or (0.0, 0.0)
-        watts = (self.below_w, self.above_w, *cpu_w, *self.gpu_w)
-        shares = (round(share * 1e6) for share in (self.per_cpu, self.per_gpu))
-        return Model(round(self.base_w * 1000), *shares, *(round(w * 1000) for w in watts))
+        cpu_w, gpu_w = self.cpu_w or [0.0, 0.0], self.gpu_w
+        return Model(
+            base_mw=_thousandths(self.base_w),
+            cpu_ppm=round(self.per_cpu * 1e6),
+            gpu_ppm=round(self.per_gpu * 1e6),
+            below_mw=_thousandths(self.below_w),
+            above_mw=_thousandths(self.above_w),
+            input_ppm=round(self.input_percent * 1e4),
+            cpu_least_mw=_thousandths(cpu_w[0]),
+            cpu_most_mw=_thousandths(cpu_w[1]),
+            gpu_least_mw=_thousandths(gpu_w[0]),
+            gpu_most_mw=_thousandths(gpu_w[1]),
+        )
+
+
+def _thousandths(value: float) -> int:
+    return round(value * 1000)
 
 
 def models_by_node(keys: Iterable[HostModelKeys], where: str) -> HostModels:
