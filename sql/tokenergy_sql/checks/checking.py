@@ -238,5 +238,5 @@ def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[
 def _scope(hours: Sequence[int]) -> dict[str, list[int]]:
     """Return the hours of each table that an hourly check reads; of raw rows, neighbours too."""
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
-    own = {name: list(hours) for name in (*_DERIVED, "host", "quarantined")}
-    return {**own, "power": near, "state": near, "meter": near}
+    own = {name: list(hours) for name in (*_DERIVED, "quarantined")}
+    return {**own, **dict.fromkeys(("power", "state", "meter", "host"), near)}
