@@ -127,8 +127,8 @@ MUTATIONS = [
     Mutation(
         "a host is shared by watched time alone",
         f"{MODELS}/host_share.sql",
-        "ELSE n.host_mw::HUGEINT * n.watched_us * h.device_us // n.capacity_us",
-        "ELSE n.host_mw::HUGEINT * h.device_us",
+        "ELSE whole_nj * h.device_us // n.capacity_us END",
+        "ELSE whole_nj * h.device_us // n.watched_us END",
     ),
     Mutation(
         "idle energy goes to whoever was there",

@@ -32,7 +32,7 @@ from tokenergy_collectors.lake.tables_derived import (
     TOKEN_USAGE,
 )
 from tokenergy_collectors.lake.tables_index import JOB_EFFICIENCY, JOB_HOUR_INDEX, JOB_INDEX
-from tokenergy_collectors.lake.tables_node import NODE_HOUR
+from tokenergy_collectors.lake.tables_node import HOST_HOUR, NODE_HOUR
 from tokenergy_collectors.lake.tables_phases import PHASE_BLOCK, PHASE_ROLE
 from tokenergy_collectors.lake.tables_raw import (
     CLOCK,
@@ -75,6 +75,7 @@ TABLES: dict[str, Table] = {
         PHASE_ROLE,
         METER_HOUR,
         SITE_HOUR,
+        HOST_HOUR,
     )
 }
 """All tables by name, in the order in which the data flows."""
@@ -87,6 +88,7 @@ __all__ = [
     "EVENT",
     "EVENT_KINDS",
     "HOST",
+    "HOST_HOUR",
     "HOUR_US",
     "IMPLAUSIBLE_SENSOR",
     "JOBS",

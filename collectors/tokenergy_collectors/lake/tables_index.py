@@ -21,6 +21,8 @@ _SUMS: tuple[Column, ...] = (
         "int128",
         "energy of the rest of the nodes, by the allocated share of their devices",
     ),
+    nullable("e_host_low_nj", "int128", "lower bound of e_host_nj; NULL in older rows"),
+    nullable("e_host_high_nj", "int128", "upper bound of e_host_nj; NULL: nothing bounds it"),
     nullable("e_facility_nj", "int128", "(GPU + host) times PUE"),
     nullable(
         "e_facility_low_nj", "int128", "lower bound of e_facility_nj, from that of the GPU energy"
@@ -129,7 +131,11 @@ _AUDIT: tuple[Column, ...] = (
         "float64",
         "share of the facility energy that was metered rather than declared; 1: all of it",
     ),
-    col("host_method", "string", "declared or none"),
+    col(
+        "host_method",
+        "string",
+        "how e_host_nj was found: measured, modelled, declared, joined by +; or none",
+    ),
     col(
         "facility_method",
         "string",

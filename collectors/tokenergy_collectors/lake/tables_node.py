@@ -1,4 +1,4 @@
-"""The table of nodes by hour: the site's constants, capacity, and energy that no job bears."""
+"""The tables of nodes by hour: constants, capacity, energy that no job bears; and of hosts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ NODE_HOUR = Table(
         col("capacity_us", "int64", "device time of its boards in the ledger"),
         col("idle_us", "int64", "the part of capacity_us that no job held"),
         nullable("e_gpu_nj", "int128", "energy of its boards"),
-        nullable("e_host_nj", "int128", "energy of its host: host_mw * watched_us"),
+        nullable("e_host_nj", "int128", "energy of its host: see host_hour"),
+        nullable(
+            "host_method",
+            "string",
+            "how that was found: measured, modelled, declared or none; NULL in older rows",
+        ),
         col(
             "unborne_gpu_nj",
             "int128",
@@ -49,5 +54,52 @@ NODE_HOUR = Table(
             "int128",
             "energy of pue_place in the hour, which burdened jobs and unborne energy add up to",
         ),
+    ),
+)
+
+HOST_HOUR = Table(
+    name="host_hour",
+    layer="derived",
+    row="the host of one node in one hour: what it drew besides its boards, how that was found",
+    sort=("node",),
+    time="hour_us",
+    columns=(
+        col("node", "string", "host name"),
+        col("hour_us", "int64", "start of the hour"),
+        col("method", "string", "measured, modelled, declared or none"),
+        nullable("host_nj", "int128", "energy of the host over watched_us; NULL: not known"),
+        nullable("host_low_nj", "int128", "the least that it can be; NULL: nothing is known"),
+        nullable("host_high_nj", "int128", "the most that it can be; NULL: nothing bounds it"),
+        col("watched_us", "int64", "time for which one of its boards is in the ledger"),
+        col("covered_us", "int64", "the part of it of which the method knew its inputs"),
+        nullable(
+            "meters",
+            "string",
+            "ids of the node's meters, a JSON list; NULL: the site file has none",
+        ),
+        col("input_us", "int64", "watched time for which its meters and all its boards are known"),
+        nullable("input_nj", "int128", "what its meters counted in input_us"),
+        nullable("input_low_nj", "int128", "lower bound of input_nj; NULL: no accuracy declared"),
+        nullable("input_high_nj", "int128", "upper bound of input_nj"),
+        nullable("input_boards_nj", "int128", "what its boards drew in input_us"),
+        col("boards_nj", "int128", "what its boards drew in watched_us, as far as it is known"),
+        nullable("domains", "string", "RAPL domains that cpu_nj adds up; NULL: none was read"),
+        col("cpu_us", "int64", "watched time for which they are known"),
+        nullable(
+            "cpu_nj",
+            "int128",
+            "what they counted in watched_us, filled in where up to a tenth of it is not known",
+        ),
+        nullable("cpu_low_nj", "int128", "lower bound of cpu_nj, filling in nothing"),
+        nullable("cpu_high_nj", "int128", "upper bound of cpu_nj"),
+        nullable("declared_mw", "int64", "declared host power that the hour was derived with"),
+        nullable(
+            "model", "string", "the model of its host, a JSON object: see docs/host-energy.md"
+        ),
+        nullable(
+            "doubts", "string", "why a method did not count, or has no bound; comma-separated"
+        ),
+        col("index_version", "string", "version of the models and of this contract"),
+        col("inputs_digest", "string", "SHA-256 over the inputs of this row"),
     ),
 )

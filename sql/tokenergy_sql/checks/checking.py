@@ -34,7 +34,7 @@ _LEFT_OUT = re.compile(r"^left_out AS \(\n(.*?)\n\)", re.MULTILINE | re.DOTALL)
 
 _DERIVED = (
     *("segment", "ledger", "ledger_hour", "node_hour", "job_hour_index", "load_profile"),
-    *("job_efficiency", "token_usage", "meter_hour", "site_hour"),
+    *("job_efficiency", "token_usage", "meter_hour", "site_hour", "host_hour"),
 )
 """The derived tables that checks of an hour read."""
 
@@ -238,5 +238,5 @@ def _scopes(lake: Lake, hours: Sequence[int] | None) -> Iterator[dict[str, list[
 def _scope(hours: Sequence[int]) -> dict[str, list[int]]:
     """Return the hours of each table that an hourly check reads; of raw rows, neighbours too."""
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
-    own = {name: list(hours) for name in (*_DERIVED, "host", "quarantined")}
-    return {**own, "power": near, "state": near, "meter": near}
+    own = {name: list(hours) for name in (*_DERIVED, "quarantined")}
+    return {**own, **dict.fromkeys(("power", "state", "meter", "host"), near)}

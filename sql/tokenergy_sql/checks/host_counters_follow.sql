@@ -1,6 +1,7 @@
 -- The energy of a host's meter follows from what the meter showed, reading by reading.
 -- warn, hourly
--- In: host. Out: meters and hours with rows whose energy does not, and the first of them.
+-- In: host, checked_hour. Out: meters and hours with rows whose energy does not, and the first of
+-- them.
 --
 -- Between two rows of one run and epoch the counter moved by the remainder of its difference by
 -- its range: the sum that the collector did is done anew. `docs/host-energy.md` has the rule.
@@ -11,6 +12,7 @@ WITH reading AS (
         lag(counter_uj) OVER same_counter AS last_counter_uj,
         lag(range_uj) OVER same_counter AS last_range_uj
     FROM host
+    SEMI JOIN checked_hour ON checked_hour.hour_us = hour_of(host.ts_us)
     WHERE energy_uj IS NOT NULL AND counter_uj IS NOT NULL AND range_uj IS NOT NULL
     WINDOW same_counter AS (PARTITION BY node, domain, run, epoch ORDER BY ts_us, energy_uj)
 )

@@ -1,9 +1,11 @@
--- Hosts draw their declared power while a board is watched, and jobs and idle boards bear it.
+-- Hosts draw power while a board is watched, and jobs and idle boards bear it.
 -- fail, hourly
--- In: odd_segment, board_span, node_hour, ledger, job_hour_index. Out: nodes and hours of which the
--- energy differs, and hours whose jobs and idle boards do not bear (GPU + hosts) x declared PUE.
+-- In: odd_segment, board_span, node_hour, host_hour, ledger, job_hour_index. Out: nodes and hours
+-- of which the energy differs, and hours whose jobs and idle boards do not bear (GPU + hosts) x
+-- declared PUE.
 --
--- The time of a node is the union of that of all its boards, whoever held them. Each site rounds
+-- The time of a node is the union of that of all its boards, whoever held them: a host draws its
+-- declared power in it, or what `host_hour` has of the same time (see `host_law`). Each site rounds
 -- once, and there are no more sites than boards.
 WITH
 span AS (
@@ -31,11 +33,17 @@ hosts AS (
     SELECT
         hour_us, node,
         n.e_host_nj AS host_nj,
-        n.host_mw * s.watched_us AS expected_nj,
+        CASE
+            -- Hours of earlier versions, and what was declared.
+            WHEN h.method IS NULL OR (h.method = 'declared' AND h.host_high_nj IS NOT NULL)
+                THEN n.host_mw * s.watched_us
+            WHEN h.watched_us = s.watched_us THEN h.host_nj
+        END::HUGEINT AS expected_nj,
         n.pue_ppm,
         n.facility_method
     FROM seen AS s
     FULL JOIN node_hour AS n USING (hour_us, node)
+    LEFT JOIN host_hour AS h USING (hour_us, node)
 ),
 drawn AS (
     SELECT

@@ -1,4 +1,4 @@
-"""The command that shows the building's figures: PUE, WUE and others, beside J per token."""
+"""The commands of what is metered: the building's figures, and models of hosts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_sql.cli.options import AnyLakeOption
+from tokenergy_sql.cli.options import AnyLakeOption, LakeOption
 
 
 def site(
@@ -71,6 +71,42 @@ def site(
         return
     wanted = Wanted(by, _hour(start), _hour(end), place)
     print_site(lake_at(lake), wanted, output_format)
+
+
+def host_model(
+    lake: LakeOption,
+    nodes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--nodes",
+            metavar="NODES",
+            help="Nodes of one kind, e.g. gpu-{01..16}; repeat for more.  [default: all nodes]",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour.")
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="HOUR", help="End when this UTC hour begins."),
+    ] = None,
+) -> None:
+    """Learn from metered nodes what a host draws, and print it as lines of the site file.
+
+    Those of the nodes that have meters teach; the model is for all of them: what a host draws
+    beside its boards follows from what its processors count (RAPL) and what its boards draw. The
+    lines say how far the model was off in hours from which it had not learned. Put them into the
+    site file if they are good enough for you: nothing is written. See docs/host-energy.md.
+
+    \b
+    Examples:
+      tokenergy host-model --lake ./lake
+      tokenergy host-model --lake ./lake --nodes 'gpu-{01..16}' --from 2026-01-01T00
+    """
+    from tokenergy_collectors.lake import Lake
+    from tokenergy_sql.terminal.hostmodel import print_host_model
+
+    print_host_model(Lake(lake), nodes or [], (_hour(start), _hour(end)))
 
 
 def _write_sheet(lake: str, year: int | None, sheet: Path | None) -> None:

@@ -46,6 +46,12 @@ def _watts(name: str) -> Callable[[NamedRow], str]:
     return lambda row: "-" if row[name] is None else f"{row[name] / 1e3:,g}"
 
 
+def _mean_watts(row: NamedRow) -> str:
+    if row["host_method"] == "none" or not row["watched_us"]:
+        return "-"
+    return f"{row['node_host_nj'] / row['watched_us'] / 1e3:,g}"
+
+
 def _seconds(name: str) -> Callable[[NamedRow], str]:
     return lambda row: seconds(row[name])
 
@@ -105,7 +111,8 @@ TOKEN_USAGE: tuple[Column, ...] = (
 )
 HOSTS: tuple[Column, ...] = (
     ("node", _text("node")),
-    ("host W", _watts("host_mw")),
+    ("host W", _mean_watts),
+    ("host", _text("host_method")),
     ("device s held", _seconds("device_us")),
     ("watched s", _seconds("watched_us")),
     ("device s of the node", _seconds("capacity_us")),

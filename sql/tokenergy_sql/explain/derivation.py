@@ -172,8 +172,8 @@ def _with_energy(row: NamedRow) -> NamedRow:
     energy_nj = None
     if not row["device_us"]:
         energy_nj = 0
-    elif row["host_mw"] is not None:
-        energy_nj = row["host_mw"] * row["watched_us"] * row["device_us"] // row["capacity_us"]
+    elif row["node_host_nj"] is not None:
+        energy_nj = row["node_host_nj"] * row["device_us"] // row["capacity_us"]
     return {**row, "e_host_nj": energy_nj}
 
 

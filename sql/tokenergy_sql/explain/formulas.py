@@ -114,14 +114,14 @@ def _gpu_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
 
 def _host_energy(derivation: Mapping[str, Any]) -> Formula:
     parts = [row["e_host_nj"] for row in derivation["hosts"]]
-    text = "sum over hours and nodes of host_mw * watched_us * device_us // capacity_us"
+    text = "sum over hours and nodes of node_host_nj * device_us // capacity_us"
     return Formula("e_host_nj", text, sum(parts) if parts and None not in parts else None)
 
 
 def _facility_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
     """Return the facility energy or one of its bounds, hour by hour as the index does it."""
     hours = derivation["hours"]
-    gpu, pue = f"e_gpu_{bound}nj", f"pue_{bound}ppb"
+    gpu, host, pue = f"e_gpu_{bound}nj", f"e_host_{bound}nj", f"pue_{bound}ppb"
     # An hour with tokens alone has no booked energy and adds nothing.
     booked = [hour for hour in hours if _hour_gpu_nj(hour, gpu) is not None]
     parts = [_hour_facility_nj(hour, gpu, bound) for hour in booked]
@@ -132,8 +132,8 @@ def _facility_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
     inputs = {}
     if len(hours) == 1:
         # Of several hours no single set of values could be put into the formula.
-        inputs = {name: hours[0][name] for name in (gpu, "e_host_nj", pue)}
-    text = f"sum over hours of ({gpu} + e_host_nj) * {pue} // {_PPB}"
+        inputs = {name: hours[0][name] for name in (gpu, host, pue)}
+    text = f"sum over hours of ({gpu} + {host}) * {pue} // {_PPB}"
     text += " + 1" if bound == "high_" else ""
     beyond_us = derivation["index"]["unseen_us"] - sum(hour["unseen_us"] for hour in hours)
     if bound == "high_" and value is not None and beyond_us > 0:
@@ -157,10 +157,11 @@ def _hour_facility_nj(hour: NamedRow, gpu: str, bound: str) -> int | None:
         bound: prefix of the bound's columns; empty: the energy itself.
     """
     gpu_nj, pue_ppb = _hour_gpu_nj(hour, gpu), hour[f"pue_{bound}ppb"]
-    if gpu_nj is None or hour["e_host_nj"] is None or pue_ppb is None:
+    host_nj = hour[f"e_host_{bound}nj"]
+    if gpu_nj is None or host_nj is None or pue_ppb is None:
         return None
     # The division rounds down; the upper bound is rounded up.
-    energy_nj: int = (gpu_nj + hour["e_host_nj"]) * pue_ppb // _PPB + (bound == "high_")
+    energy_nj: int = (gpu_nj + host_nj) * pue_ppb // _PPB + (bound == "high_")
     return energy_nj
 
 

@@ -1,4 +1,4 @@
--- The nodes that the job used in each hour: what is declared and measured of them.
+-- The nodes that the job used in each hour: hosts and PUE, and its part of the time.
 -- In: ledger_hour, node_hour. Out: one row per hour and node.
 SELECT
     l.hour_us,
@@ -7,6 +7,11 @@ SELECT
     any_value(n.capacity_us) AS capacity_us,
     any_value(n.watched_us) AS watched_us,
     any_value(n.host_mw) AS host_mw,
+    any_value(n.e_host_nj) AS node_host_nj,
+    -- Of older rows none is known.
+    coalesce(
+        any_value(n.host_method), CASE WHEN node_host_nj IS NULL THEN 'none' ELSE 'declared' END
+    ) AS host_method,
     any_value(n.facility_method) AS facility_method,
     any_value(n.pue_place) AS pue_place,
     any_value(n.pue_covered_us) AS pue_covered_us,

@@ -1,7 +1,10 @@
 -- The index of the job, hour by hour, and the PUE that was declared for each hour.
 -- In: job_hour_index, node_hour. Out: one row per hour.
 SELECT
-    hour_us, e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_host_nj,
+    hour_us, e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj,
+    -- Older rows have no bounds: what was declared was taken as it is.
+    e_host_nj, coalesce(e_host_low_nj, e_host_nj) AS e_host_low_nj,
+    CASE WHEN e_host_low_nj IS NULL THEN e_host_nj ELSE e_host_high_nj END AS e_host_high_nj,
     e_facility_nj, e_facility_low_nj, e_facility_high_nj,
     pue_ppm, pue_ppb, pue_low_ppb, pue_high_ppb, facility_method,
     n_prompt_computed, n_prompt_cached, n_generated, n_trained, n_low, n_high,

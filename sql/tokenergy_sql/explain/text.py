@@ -22,7 +22,7 @@ _MOST_FILES = 6
 
 _MOST_LEDGER_ROWS = 24
 _SUMMED = ("rows", "device_us", "energy_nj", "low_nj", "high_nj")
-_HOST_TIMES = ("device_us", "watched_us", "capacity_us")
+_HOST_SUMS = ("device_us", "watched_us", "capacity_us", "node_host_nj")
 _DIGEST_CHARACTERS = 16
 
 
@@ -136,19 +136,21 @@ def _sum(values: Iterable[int | None]) -> int | None:
 
 
 def _print_boundaries(document: dict[str, Any]) -> None:
-    """Print what the site declares of the job's nodes, hours added up."""
-    by_node: dict[tuple[str, int | None], NamedRow] = {}
+    """Print what the hosts of the job's nodes drew, hours added up, and the PUE."""
+    by_node: dict[tuple[str, str, int | None], NamedRow] = {}
     for row in document["hosts"]:
-        nothing = dict.fromkeys((*_HOST_TIMES, "e_host_nj"), 0)
-        node = by_node.setdefault((row["node"], row["host_mw"]), {**row, **nothing})
-        for name in _HOST_TIMES:
+        nothing = dict.fromkeys((*_HOST_SUMS, "e_host_nj"), 0)
+        method = row["host_method"]
+        key = row["node"], method, row["host_mw"] if method == "declared" else None
+        node = by_node.setdefault(key, {**row, **nothing})
+        for name in _HOST_SUMS:
             node[name] += row[name] or 0
         # One hour of unknown energy makes the node's unknown.
         if row["e_host_nj"] is None or node["e_host_nj"] is None:
             node["e_host_nj"] = None
         else:
             node["e_host_nj"] += row["e_host_nj"]
-    _print_rows("\n6. Boundaries: host power and PUE", list(by_node.values()), columns.HOSTS)
+    _print_rows("\n6. Boundaries: hosts and PUE", list(by_node.values()), columns.HOSTS)
     for line in _pue_lines(document["hosts"]):
         print(f"   {line}")
 

@@ -2,7 +2,8 @@
 
 In: `segment`, `tokens`, `requests`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the
 site's constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
-`job_hour_index`, `job_efficiency`, `phase_block`, `phase_role`, `meter_hour` and `site_hour`.
+`host_hour`, `job_hour_index`, `job_efficiency`, `phase_block`, `phase_role`, `meter_hour` and
+`site_hour`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tokenergy_sql.index.bookedrows import Booked
 from tokenergy_sql.index.calibration import Calibration, create_calibration
 from tokenergy_sql.index.facility import create_node_pue
 from tokenergy_sql.index.groups import groups_of
+from tokenergy_sql.index.hosts import hosts_of
 from tokenergy_sql.index.inputs import InputReader, around, device_rows
 from tokenergy_sql.index.merging import joined
 from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
@@ -41,7 +43,7 @@ DERIVED_HERE: dict[str, list[int]] = {
     name: []
     for name in (
         *("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency"),
-        *("phase_block", "phase_role", "meter_hour", "site_hour"),
+        *("phase_block", "phase_role", "meter_hour", "site_hour", "host_hour"),
     )
 }
 """No hours of these tables: models see the rows of this run, not those of an earlier version."""
@@ -91,6 +93,9 @@ def derive_hour(
         record.write("token_usage", tokens, hour_us)
         store_rows(con, "token_usage", tokens)
         store_rows(con, "job_usage", of_jobs(usage.by_job, near_jobs(con)))
+        hosts = hosts_of(con, reader.lake, hour_us, reader.history, digest)
+        record.write("host_hour", hosts, hour_us)
+        store_rows(con, "host_hour", hosts)
         for model in ("job_facts", "host_share", "pool_share", "burden", "claim_span", *_OF_CLAIMS):
             build_model(con, model)
         record.write("node_hour", run_model(con, "node_hour"), hour_us)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Inputs = dict[str, str]
 """A digest by kind of input: segments, state, tokens, requests, clock, jobs, devices, site, meters,
-models."""
+host, models."""
 
 _DIGITS = 16
 
@@ -127,6 +127,8 @@ class InputReader:
         told = {"requests": _digest(requests)} if requests else {}
         if metered := self._metered(hour_us, near):
             told["meters"] = metered
+        if read := [*self._names("host", near)]:
+            told["host"] = _digest(read)
         return {
             **told,
             "segments": _digest(map(self.digests.told_of, segments)),

@@ -31,7 +31,7 @@ LIMIT_UNKNOWN_MW = 1_500_000
 _UNREAD_TABLES = (
     *("power", "host", "meter", "clock", "event", "jobs", "load_profile", "load_spectrum"),
     *("state", "tokens", "requests", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
-    *("job_index", "meter_hour", "site_hour"),
+    *("job_index", "meter_hour", "site_hour", "host_hour"),
 )
 """Tables that no model reads, or only models of an hour."""
 
@@ -42,6 +42,10 @@ _SOURCES = (
     ("tokenergy_transforms.booking", ".py"),
     ("tokenergy_sql.metering", ".py"),
     ("tokenergy_sql.places", ".py"),
+    ("tokenergy_sql.hosting", ".py"),
+    ("tokenergy_sql.hosting", ".sql"),
+    ("tokenergy_transforms", "hostenergy.py"),
+    ("tokenergy_collectors.lake", "hostdomains.py"),
 )
 """Packages and endings of the files that decide what derived rows say."""
 

@@ -2,8 +2,9 @@
 
 In: a TOML file. Out: the constants of each hour. Calibrations of single cards are in a file of
 their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`. The table `[slo]`
-says how long a request may take: see `slo.py`. What stands where and what is metered: see
-`tokenergy_sql.places`; the building's figures of an hour follow from that: see `metering`.
+says how long a request may take: see `slo.py`; `[[host_model]]` what a host draws beside its
+processors: see `hostmodels.py`. What stands where and what is metered: see `tokenergy_sql.places`;
+the building's figures of an hour follow from that: see `metering`.
 
     [site]
     pue = 1.25          # facility energy over IT energy
@@ -20,10 +21,11 @@ says how long a request may take: see `slo.py`. What stands where and what is me
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field
 
@@ -32,12 +34,16 @@ from tokenergy_collectors.base.instants import FIRST_US, is_instant
 from tokenergy_collectors.base.strict import Strict, load_toml
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.nodenames import NodeNames
+from tokenergy_sql.hosting.modelled import Model
 from tokenergy_sql.index.calibration import Calibration, load_calibration
+from tokenergy_sql.index.hostmodels import HostModelKeys, HostModels, models_by_node
 from tokenergy_sql.index.slo import Slo, SloDeclared, merged
 from tokenergy_sql.places import DeclaredPue, PlaceKeys, Places, build
 
 DEFAULT_NAME = "site.toml"
 """Name of the site file at the root of a lake, used if no other file is named."""
+
+V = TypeVar("V")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,6 +78,7 @@ class SiteFile(PlaceKeys):
     site: Declared = Declared()
     nodes: dict[str, NodeDeclared] = Field(default_factory=dict)
     slo: SloDeclared = SloDeclared()
+    host_model: list[HostModelKeys] = Field(default_factory=list)
     period: list[PeriodDeclared] = Field(default_factory=list)
 
 
@@ -83,6 +90,7 @@ class Constants:
     host_mw: int | None
     node_host_mw: dict[str, int]
     slo: Slo = field(default_factory=dict)
+    host_models: HostModels = field(default_factory=dict)
 
     def host_of(self, node: str) -> int | None:
         """Return the declared host power of a node in mW, if any."""
@@ -93,13 +101,15 @@ class Constants:
 
         The site file may call a node by its short or its full name.
         """
-        names = NodeNames(nodes, self.node_host_mw)
-        by_alias = {
-            alias: host_mw
-            for node, host_mw in self.node_host_mw.items()
-            for alias in names.same(node)
-        }
-        return {**by_alias, **self.node_host_mw}
+        return _by_alias(self.node_host_mw, nodes)
+
+    def models_of(self, nodes: Iterable[str]) -> dict[str, Model]:
+        """Return the models of those nodes' hosts that have one, by the nodes' names."""
+        nodes = [*nodes]
+        own = {node: figures for node, figures in self.host_models.items() if node}
+        found = _by_alias(own, nodes)
+        every = {node: found.get(node, self.host_models.get("")) for node in nodes}
+        return {node: Model(**figures) for node, figures in every.items() if figures}
 
     def changed_by(self, period: Constants) -> Constants:
         """Return these constants with those that a period declares in their place."""
@@ -108,6 +118,7 @@ class Constants:
             self.host_mw if period.host_mw is None else period.host_mw,
             {**self.node_host_mw, **period.node_host_mw},
             merged(self.slo, period.slo),
+            {**self.host_models, **period.host_models},
         )
 
     def completed_by(self, other: Constants) -> Constants:
@@ -121,12 +132,19 @@ class Constants:
         }
         pue_ppm = other.pue_ppm if self.pue_ppm is None else self.pue_ppm
         # Limits belong together: an hour that has some gets no others.
-        return Constants(pue_ppm, host_mw, {**self.node_host_mw, **new}, self.slo or other.slo)
+        return Constants(
+            pue_ppm,
+            host_mw,
+            {**self.node_host_mw, **new},
+            self.slo or other.slo,
+            self.host_models or other.host_models,
+        )
 
     def in_order(self) -> Constants:
         """Return these constants with their nodes in order, so that equal ones read the same."""
         nodes = dict(sorted(self.node_host_mw.items()))
-        return Constants(self.pue_ppm, self.host_mw, nodes, merged(self.slo, {}))
+        models = dict(sorted(self.host_models.items()))
+        return Constants(self.pue_ppm, self.host_mw, nodes, merged(self.slo, {}), models)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +152,7 @@ class Site:
     """The site file, in the units of the models, and the calibration of single cards.
 
     Attributes:
-        pue_ppm, host_mw, node_host_mw, slo: without a date.
+        pue_ppm, host_mw, node_host_mw, slo, host_models: without a date.
         calibration: of cards and boards.
         periods: (first hour, microseconds UTC; what it declares), ascending.
         places: what stands where, and what is metered.
@@ -147,10 +165,11 @@ class Site:
     periods: tuple[tuple[int, Constants], ...] = ()
     slo: Slo = field(default_factory=dict)
     places: Places = field(default_factory=Places, compare=False)
+    host_models: HostModels = field(default_factory=dict)
 
     def undated(self) -> Constants:
         """Return the constants that have no date."""
-        return Constants(self.pue_ppm, self.host_mw, self.node_host_mw, self.slo)
+        return Constants(self.pue_ppm, self.host_mw, self.node_host_mw, self.slo, self.host_models)
 
     def at(self, hour_us: int, before: Constants | None = None) -> Constants:
         """Return the constants of an hour.
@@ -189,21 +208,22 @@ def load_site(path: Path | None, lake_root: Path) -> Site:
         if not path.exists():
             return Site(None, None, {}, calibration)
     file = load_toml(path, SiteFile)
+    models = _models(file, path)
     undated = _constants(file.site.pue, file.site.host_w, file.nodes, file.slo)
-    periods = {_start_us(period.start, path): period for period in file.period}
-    if len(periods) < len(file.period):
-        raise UserError(f"{path}: two tables [[period]] have the same `from`: join them")
+    periods = _periods(file, path)
+    for start_us, of_date in models.items():
+        if start_us is not None:
+            before = periods.get(start_us, Constants(None, None, {}))
+            periods[start_us] = replace(before, host_models=of_date)
     return Site(
         undated.pue_ppm,
         undated.host_mw,
         undated.node_host_mw,
         calibration,
-        tuple(
-            (start_us, _constants(period.pue, period.host_w, period.nodes, period.slo))
-            for start_us, period in sorted(periods.items())
-        ),
+        tuple(sorted(periods.items(), key=lambda one: one[0])),
         undated.slo,
         _places(file, path),
+        models.get(None, {}),
     )
 
 
@@ -227,6 +247,35 @@ def _pues(file: SiteFile, path: Path) -> list[DeclaredPue]:
         return [DeclaredPue("pue under [site]", FIRST_US)]
     starts = [_start_us(period.start, path) for period in file.period if period.pue is not None]
     return [DeclaredPue("pue under [[period]]", min(starts))] if starts else []
+
+
+def _periods(file: SiteFile, path: Path) -> dict[int, Constants]:
+    """Return what the tables [[period]] declare, by their first hour."""
+    found = {
+        _start_us(period.start, path): _constants(
+            period.pue, period.host_w, period.nodes, period.slo
+        )
+        for period in file.period
+    }
+    if len(found) < len(file.period):
+        raise UserError(f"{path}: two tables [[period]] have the same `from`: join them")
+    return found
+
+
+def _models(file: SiteFile, path: Path) -> dict[int | None, HostModels]:
+    """Return the models of hosts by their first hour; None: without a date."""
+    by_date: dict[int | None, list[HostModelKeys]] = {}
+    for keys in file.host_model:
+        start_us = None if keys.start is None else _start_us(keys.start, path)
+        by_date.setdefault(start_us, []).append(keys)
+    return {start_us: models_by_node(keys, str(path)) for start_us, keys in by_date.items()}
+
+
+def _by_alias(declared: Mapping[str, V], nodes: Iterable[str]) -> dict[str, V]:
+    """Return what is declared of nodes by all their names: the file may use either form."""
+    names = NodeNames(nodes, declared)
+    by_alias = {alias: value for node, value in declared.items() for alias in names.same(node)}
+    return {**by_alias, **declared}
 
 
 def _constants(

@@ -88,6 +88,8 @@ class SiteHistory:
         if not constants.slo:
             # As earlier releases stored them, under the same name.
             del values["slo"]
+        if not constants.host_models:
+            del values["host_models"]
         name = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
         self._stored[name] = values
         return name
@@ -151,6 +153,8 @@ def site_digest(constants: Constants, calibration: Calibration) -> str:
     )
     if constants.slo:
         text += f"{constants.slo!r}\n"
+    if constants.host_models:
+        text += f"host_models={constants.host_models!r}\n"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -169,6 +173,17 @@ def _differences(kept: Constants, declared: Constants) -> Iterator[tuple[str, st
     for name in sorted({*limits, *new_limits}):
         if limits.get(name) != new_limits.get(name):
             yield name, _text(limits.get(name), 1e6), _text(new_limits.get(name), 1e6)
+
+    for node in sorted({*kept.host_models, *declared.host_models}):
+        model, new_model = kept.host_models.get(node), declared.host_models.get(node)
+        if model != new_model:
+            yield f"host_model of {node or 'all nodes'}", _figures(model), _figures(new_model)
+
+
+def _figures(model: Mapping[str, int] | None) -> str:
+    if model is None:
+        return "not declared"
+    return " ".join(f"{name} {figure}" for name, figure in model.items())
 
 
 def _text(value: int | None, unit: float) -> str:

@@ -67,17 +67,9 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
     import pyarrow as pa
 
     interval = hour_us, hour_us + HOUR_US
-    meters = {
-        meter_id: entries
-        for meter_id, entries in places.meters.by_id.items()
-        if any(entries.within(*interval))
-    }
+    meters = _meters(places, interval)
     readings, stale = _readings(lake, places, hour_us) if meters else ({}, {})
-    courses = {
-        meter_id: course_of(entries, readings[meter_id])
-        for meter_id, entries in meters.items()
-        if meter_id in readings
-    }
+    courses = _courses(meters, readings)
     of_hour = {"hour_us": hour_us, "index_version": version}
     meter_rows = [
         _of_meter(
@@ -101,6 +93,31 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
         pa.Table.from_pylist(meter_rows, schema=METER_HOUR.schema()),
         pa.Table.from_pylist(site_rows, schema=SITE_HOUR.schema()),
     )
+
+
+def courses_of(lake: Lake, places: Places, hour_us: int) -> dict[str, Course]:
+    """Return the course of each meter near an hour, by its id; of those that were read."""
+    meters = _meters(places, (hour_us, hour_us + HOUR_US))
+    return _courses(meters, _readings(lake, places, hour_us)[0]) if meters else {}
+
+
+def _meters(places: Places, interval: Interval) -> dict[str, Timeline[Meter]]:
+    """Return the meters that are there in some of an interval."""
+    return {
+        meter_id: entries
+        for meter_id, entries in places.meters.by_id.items()
+        if any(entries.within(*interval))
+    }
+
+
+def _courses(
+    meters: Mapping[str, Timeline[Meter]], readings: Mapping[str, Readings]
+) -> dict[str, Course]:
+    return {
+        meter_id: course_of(entries, readings[meter_id])
+        for meter_id, entries in meters.items()
+        if meter_id in readings
+    }
 
 
 def _readings(lake: Lake, places: Places, hour_us: int) -> tuple[dict[str, Readings], Stale]:

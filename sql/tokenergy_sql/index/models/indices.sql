@@ -118,7 +118,8 @@ requested AS (
 )
 SELECT
     * EXCLUDE (
-        methods, facility_methods, reasons, trains, generates, reads_prompts, mixes, counts, sparse,
+        methods, host_methods, facility_methods, reasons, trains, generates, reads_prompts, mixes,
+        counts, sparse,
         n_index, running, counted, emulated
     ),
     CASE WHEN tokenergy > 0 THEN j_per_kwh() / tokenergy END AS tokens_per_kwh,
@@ -128,13 +129,18 @@ SELECT
         WHEN counter_nj > 0
             THEN abs(joules(counter_nj - counted_integral_nj)) / joules(counter_nj)
     END AS counter_rel_err,
-    -- With a measured PUE the building was metered too; the host was not.
     CASE
-        WHEN e_facility_nj > 0 AND e_it_j > 0 AND facility_methods = ['measured']
-            THEN e_gpu_j / e_it_j
-        WHEN e_facility_nj > 0 THEN e_gpu_j / e_facility_j
+        WHEN e_facility_nj > 0 AND e_it_j > 0
+            THEN
+                CASE WHEN host_methods = ['measured'] THEN e_it_j ELSE e_gpu_j END
+                / CASE WHEN facility_methods = ['measured'] THEN e_it_j ELSE e_facility_j END
     END AS measured_share,
-    CASE WHEN e_host_nj IS NULL THEN 'none' ELSE 'declared' END AS host_method,
+    CASE
+        WHEN e_host_nj IS NULL OR len(coalesce(host_methods, [])) = 0 THEN 'none'
+        ELSE array_to_string(list_filter(
+            ['measured', 'modelled', 'declared'], lambda one: list_contains(host_methods, one)
+        ), '+')
+    END AS host_method,
     CASE
         WHEN e_facility_nj IS NULL THEN 'none' ELSE array_to_string(facility_methods, '+')
     END AS facility_method,
@@ -163,11 +169,13 @@ SELECT
                     e_host_nj IS NULL
                     OR (
                         e_facility_low_nj IS NOT NULL AND e_facility_high_nj IS NULL
+                        AND e_host_high_nj IS NOT NULL
                         AND NOT list_contains(reasons, 'no_pue_bound')
                     )
                 )
                 THEN 'no_host_power'
         END,
+        CASE WHEN e_host_nj IS NOT NULL AND e_host_high_nj IS NULL THEN 'unbounded_host' END,
         CASE
             WHEN e_gpu_nj IS NOT NULL AND e_host_nj IS NOT NULL AND e_facility_nj IS NULL
                 THEN 'no_pue'

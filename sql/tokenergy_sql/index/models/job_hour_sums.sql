@@ -2,11 +2,11 @@
 -- In: ledger_hour, job_time, token_usage, job_facts, allocation, parameters, burden, host_share,
 -- device_now, node_pue, clock_step, unseen_host. Out: job_id, hour_us, the sums of the contract but
 -- those of the joint time (see `joint_hour.sql`), index_kind (the kind of token that the index
--- divides by; NULL: none) and silent (whether no counter was read), methods, facility_methods and
--- reasons as lists.
+-- divides by; NULL: none) and silent (whether no counter was read); methods, host_methods,
+-- facility_methods and reasons as lists.
 --
--- Without a known host energy (see host_share) the host's energy is NULL, and so is every boundary
--- above it.
+-- Where the energy of a host is not known (see host_hour) that of the job's hosts is NULL, and so
+-- is every boundary above it.
 WITH
 booked AS (
     SELECT
@@ -106,7 +106,8 @@ hosted AS (
         hour_us,
         CASE WHEN count(host_nj) = count(*) THEN sum(host_nj) END AS e_host_nj,
         CASE WHEN count(host_low_nj) = count(*) THEN sum(host_low_nj) END AS e_host_low_nj,
-        CASE WHEN count(host_high_nj) = count(*) THEN sum(host_high_nj) END AS e_host_high_nj
+        CASE WHEN count(host_high_nj) = count(*) THEN sum(host_high_nj) END AS e_host_high_nj,
+        list(DISTINCT host_method) FILTER (WHERE device_us > 0) AS host_methods
     FROM host_share
     WHERE job_id IS NOT NULL
     GROUP BY ALL
@@ -231,6 +232,7 @@ SELECT
     h.e_host_nj,
     h.e_host_low_nj,
     h.e_host_high_nj,
+    h.host_methods,
     p.pue_ppb,
     p.pue_low_ppb,
     CASE

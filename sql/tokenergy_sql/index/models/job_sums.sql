@@ -34,8 +34,20 @@ added AS (
         -- which nothing metered the GPUs counts with its lower bound, here as in e_gpu_nj.
         -- An hour in which the job held next to nothing (device_us rounds to 0) has next to nothing
         -- that could be unknown.
-        CASE WHEN bool_and(e_host_nj IS NOT NULL OR device_us = 0) THEN sum(e_host_nj) END
-            AS e_host_nj,
+        bool_and(e_host_nj IS NOT NULL OR device_us = 0) AS hosted,
+        CASE WHEN hosted THEN sum(e_host_nj) END AS e_host_nj,
+        CASE WHEN hosted THEN sum(coalesce(e_host_low_nj, e_host_nj)) END AS e_host_low_nj,
+        -- Older rows have no bounds: what was declared was taken as it is.
+        CASE
+            WHEN
+                hosted AND bool_and(
+                    e_host_nj IS NULL OR e_host_low_nj IS NULL OR e_host_high_nj IS NOT NULL
+                )
+                THEN sum(CASE WHEN e_host_low_nj IS NULL THEN e_host_nj ELSE e_host_high_nj END)
+        END AS e_host_high_nj,
+        list_distinct(flatten(
+            list(string_split(host_method, '+')) FILTER (WHERE device_us > 0)
+        )) AS host_methods,
         count(e_gpu_nj) > 0 AND bool_and(e_facility_low_nj IS NOT NULL OR device_us = 0) AS bounded,
         list_sort(list_distinct(flatten(list(string_split(facility_method, '+')) FILTER (
             WHERE facility_method <> 'none'
@@ -194,6 +206,7 @@ SELECT
         facility_methods,
         reasons,
         inputs_digest,
+        hosted,
         bounded,
         joint_bounded,
         mixed,
@@ -237,6 +250,7 @@ SELECT
         ),
         lambda x: x <> '' AND x NOT IN (
             'no_energy', 'no_tokens', 'zero_tokens', 'mixed_workload', 'no_host_power', 'no_pue',
+            'unbounded_host',
             'partial_tokens', 'low_joint_coverage', 'running'
         )
     )) AS reasons,

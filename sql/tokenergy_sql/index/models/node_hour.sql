@@ -1,5 +1,6 @@
 -- Each node in an hour: the constants that held, what it drew, and what stays with no job.
--- In: ledger_hour, host_share, pool_share, device_now, site, node_pue, parameters. Out: node_hour.
+-- In: ledger_hour, host_share, host_hour, pool_share, device_now, site, node_pue, parameters.
+-- Out: node_hour.
 WITH
 drawn AS (
     SELECT
@@ -36,13 +37,15 @@ SELECT
     h.watched_us,
     h.capacity_us,
     h.device_us AS idle_us,
-    h.host_mw::HUGEINT * h.watched_us AS e_host_nj,
+    s.host_nj AS e_host_nj,
+    s.method AS host_method,
     u.unborne_gpu_nj,
     u.unborne_facility_nj,
     p.index_version,
     p.inputs_digest
 FROM drawn AS d
 JOIN host_share AS h ON h.hour_us = d.hour_us AND h.node = d.node AND h.job_id IS NULL
+JOIN host_hour AS s ON s.hour_us = d.hour_us AND s.node = d.node
 JOIN unborne AS u ON u.hour_us = d.hour_us AND u.node = d.node
 JOIN node_pue AS e ON e.node = d.node
 CROSS JOIN site

@@ -24,6 +24,22 @@ SELECT
     -- job held next to nothing has next to nothing that could be unknown.
     CASE WHEN bool_and(e_host_nj IS NOT NULL OR device_us = 0) THEN sum(e_host_nj)::HUGEINT END
         AS e_host_nj,
+    CASE
+        WHEN bool_and(e_host_nj IS NOT NULL OR device_us = 0)
+            THEN sum(coalesce(e_host_low_nj, e_host_nj))::HUGEINT
+    END AS e_host_low_nj,
+    CASE
+        WHEN
+            bool_and(e_host_nj IS NOT NULL OR device_us = 0)
+            AND bool_and(e_host_nj IS NULL OR e_host_low_nj IS NULL OR e_host_high_nj IS NOT NULL)
+            THEN
+                sum(
+                    CASE WHEN e_host_low_nj IS NULL THEN e_host_nj ELSE e_host_high_nj END
+                )::HUGEINT
+    END AS e_host_high_nj,
+    list_distinct(flatten(
+        list(string_split(host_method, '+')) FILTER (WHERE device_us > 0)
+    )) AS host_methods,
     count(e_gpu_nj) > 0 AND bool_and(e_facility_low_nj IS NOT NULL OR device_us = 0) AS bounded,
     CASE
         WHEN bounded THEN coalesce(sum(coalesce(e_facility_nj, e_facility_low_nj)), 0)::HUGEINT
@@ -98,6 +114,7 @@ SELECT
         list_sort(list_distinct(flatten(list(string_split(h.reason_codes, ','))))),
         lambda x: x <> '' AND x NOT IN (
             'no_energy', 'no_tokens', 'zero_tokens', 'mixed_workload', 'no_host_power', 'no_pue',
+            'unbounded_host',
             'partial_tokens', 'low_joint_coverage', 'running'
         )
     ) AS reasons,
