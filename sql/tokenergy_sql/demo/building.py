@@ -67,9 +67,9 @@ _REGISTERS = {
     "ups-h2": Register(0.0009, 0.01, 7_644.3),
     "busway-h1": Register(0.0024, 0.01, 9_995.5, 10_000.0),
     "busway-h2": Register(-0.0013, 0.01, 6_230.11),
-    "chiller-h1": Register(0.006, 1.0),
-    "pump-h2": Register(-0.004, 1.0),
-    "chiller-h2": Register(0.003, 1.0),
+    "chiller-h1": Register(0.006, 0.1),
+    "pump-h2": Register(-0.004, 0.1),
+    "chiller-h2": Register(0.003, 0.1),
     "lighting": Register(0.002, 0.01, 911.2),
     "water": Register(-0.008, 0.1, 12_402.0),
     "bmc-gpu-a": Register(0.007, 1.0),
@@ -176,7 +176,7 @@ def _host(boards_w: Watts, *, liquid: bool) -> Watts:
 def _shows(meter_id: str, true: Mapping[str, Watts], register: Register) -> Callable[[int], int]:
     """Return what a meter shows after some seconds, in billionths of its register's unit."""
     watts = true[meter_id] * (1 + register.error)
-    noise = np.random.default_rng(zlib.crc32(meter_id.encode())).normal(size=len(watts))
+    noise = np.random.default_rng(zlib.crc32(meter_id.encode())).normal(size=len(watts) + 1)
     whole = round(register.step * _BILLION)
 
     def steps(value: float) -> int:
@@ -185,8 +185,11 @@ def _shows(meter_id: str, true: Mapping[str, Watts], register: Register) -> Call
     if meter_id.startswith(("bmc", "chiller", "pump")):
         # A power: the mean since the reading before.
         # No sensor shows the same watt for minutes.
-        watts = watts + 0.004 * watts * noise
-        return lambda second: steps(float(watts[max(0, second - _EVERY_S) : max(1, second)].mean()))
+        def mean(second: int) -> float:
+            since = watts[max(0, second - _EVERY_S) : max(1, second)]
+            return float(since.mean() * (1 + 0.002 * noise[second]))
+
+        return lambda second: steps(mean(second))
     unit = 1.0 if meter_id == "water" else _WS_PER_KWH
     reached = np.concatenate(([0.0], np.cumsum(watts))) / unit + register.first
     rollover = register.rollover

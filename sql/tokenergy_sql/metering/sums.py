@@ -22,8 +22,8 @@ class Sums:
 
     Attributes:
         place: the site, a hall, a module, a rack or a node.
-        meters: by sum; only sums that have any. A place whose IT meters are all that enters it has no
-            intake: nothing there says what else it uses. Neither has the site.
+        meters: by sum; only sums that have any. A place whose IT meters are all that enters it has
+            no intake: nothing there says what else it uses. Neither has the site.
     """
 
     place: Place
