@@ -65,7 +65,7 @@ _REGISTERS = {
     "grid": Register(0.0018, 0.01, 48_211.4),
     "ups-h1": Register(-0.0021, 0.01, 8_120.07),
     "ups-h2": Register(0.0009, 0.01, 7_644.3),
-    "busway-h1": Register(0.0024, 0.01, 9_995.5, 10_000.0),
+    "busway-h1": Register(0.0024, 0.01, 9_997.5, 10_000.0),
     "busway-h2": Register(-0.0013, 0.01, 6_230.11),
     "chiller-h1": Register(0.006, 0.1),
     "pump-h2": Register(-0.004, 0.1),
