@@ -20,7 +20,7 @@ from tokenergy_sql.metering.intervals import Interval, common, joined
 from tokenergy_sql.metering.readings import Array, Readings
 from tokenergy_sql.metering.stretch import Bridge, Counted, Held, Stretch
 from tokenergy_sql.places.advance import Reading, advance
-from tokenergy_sql.places.meters import Meter
+from tokenergy_sql.places.meters import Meter, continued
 from tokenergy_sql.places.register import Register
 from tokenergy_sql.places.timeline import Span, Timeline
 from tokenergy_sql.places.units import BILLION, CUMULATIVE
@@ -85,6 +85,7 @@ def course_of(entries: Timeline[Meter], readings: Readings) -> Course:
         entries: what the site file says of it.
         readings: its readings.
     """
+    entries = continued(entries)
     parts = [*_by_entry(entries, readings)]
     if not parts:
         return Course()

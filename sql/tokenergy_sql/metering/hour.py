@@ -24,7 +24,7 @@ from tokenergy_sql.metering.figures import Figure, Moments, figures_of, moments_
 from tokenergy_sql.metering.intervals import Interval, common, length
 from tokenergy_sql.metering.readings import NONE, Readings, by_meter
 from tokenergy_sql.metering.stale import Stale, without_stale
-from tokenergy_sql.places import SITE, Meter, Place, Places
+from tokenergy_sql.places import SITE, Meter, Place, Places, continued
 from tokenergy_sql.places.place import Kind
 from tokenergy_sql.places.timeline import Timeline
 from tokenergy_sql.places.units import BASE, BILLION, Quantity
@@ -175,7 +175,7 @@ def _register(meter: Meter, entries: Timeline[Meter], interval: Interval) -> dic
         "factor": None if per_s is None else float(register.per_count * per_s),
         "modulus_n": None if modulus is None else round(modulus * BILLION),
         "interval_us": meter.interval_us,
-        "one_entry": len([*entries.within(*near)]) == 1 and not entries.gap(*near),
+        "one_entry": len([*continued(entries).within(*near)]) == 1 and not entries.gap(*near),
     }
 
 

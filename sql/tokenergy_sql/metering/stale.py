@@ -9,7 +9,8 @@ Two things are evidence, and nothing else is, as a pump may well draw the same a
 - a momentary value that usually changes from one reading to the next did not, six times or more and
   for a minute or more, while a neighbour went on changing;
 - a register did not move while the registers directly below it together moved by more than two of
-  its steps: what they counted went through it.
+  its steps: what they counted went through it. A register below that has another meter above it too
+  says nothing: a generator stands still while the grid supplies what both feed.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def _stale_runs(
     if not runs:
         return
     if meter.quantity in CUMULATIVE:
-        below = [meters.meters[one] for one in meters.below(meter.id)]
+        fed = (one for one in meters.below(meter.id) if [*meters.above(one)] == [meter.id])
+        below = [meters.meters[one] for one in fed]
         below = [one for one in below if one.quantity == meter.quantity and one.id in readings]
         step = 2 * meter.register.resolution * meter.register.per_count
         for begin, end in runs:

@@ -6,7 +6,7 @@
 from tokenergy_sql.places.advance import EVIDENCE, Advance, Reading
 from tokenergy_sql.places.keys import PlaceKeys
 from tokenergy_sql.places.losses import DeclaredPue, Loss
-from tokenergy_sql.places.meters import Meter, Meters, MeterTree
+from tokenergy_sql.places.meters import Meter, Meters, MeterTree, continued
 from tokenergy_sql.places.place import SITE, Place, parse_place
 from tokenergy_sql.places.places import Places, build
 from tokenergy_sql.places.problems import PlacesError
@@ -32,6 +32,7 @@ __all__ = [
     "Spot",
     "Tree",
     "build",
+    "continued",
     "parse_place",
     "roles_of",
 ]

@@ -7,13 +7,14 @@ parent's place, sums of unlike quantities; circles and double counting, see `sum
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tokenergy_sql.places.meters import Meter, Meters
 from tokenergy_sql.places.paths import Paths
 from tokenergy_sql.places.placing import Structure, require_there
 from tokenergy_sql.places.problems import Problems, known_names
 from tokenergy_sql.places.sums import check_sums
-from tokenergy_sql.places.timeline import Span, show_span
+from tokenergy_sql.places.timeline import Span, Timeline, show_span
 from tokenergy_sql.places.units import Quantity
 
 _ALIKE: dict[Quantity, str] = {
@@ -31,6 +32,7 @@ def check_meters(meters: Meters, structure: Structure, problems: Problems) -> No
         _check_place(span, structure, problems)
         _check_ids(span, meters, problems)
     for timeline in meters.by_id.values():
+        _check_continues(timeline, problems)
         first = timeline.spans[0].value
         for span in timeline.spans[1:]:
             if span.value.quantity != first.quantity:
@@ -68,6 +70,29 @@ def check_within(meters: Meters, structure: Structure, problems: Problems) -> No
 def _spans(meters: Meters) -> Iterator[Span[Meter]]:
     for timeline in meters.by_id.values():
         yield from timeline.spans
+
+
+def _check_continues(timeline: Timeline[Meter], problems: Problems) -> None:
+    """Add entries that continue nothing, or another register."""
+    before: Span[Meter] | None = None
+    for span in timeline.spans:
+        meter = span.value
+        if meter.continues and (before is None or before.until_us != span.from_us):
+            problems.add(
+                f"{meter.where}: continues, but no entry of {meter.id!r} ends where it begins; "
+                "give the entry before it the same instant as `until`, or remove `continues`"
+            )
+        elif (
+            meter.continues
+            and before is not None
+            and before.value.register != replace(meter.register, last=None)
+        ):
+            problems.add(
+                f"{meter.where}: continues {before.value.where}, but as another register: unit, "
+                "scale, resolution, accuracy, rollover and max_per_h must be the same, without "
+                "register_last; remove `continues` if the meter was replaced"
+            )
+        before = span
 
 
 def _check_place(span: Span[Meter], structure: Structure, problems: Problems) -> None:

@@ -53,6 +53,7 @@ class MeterKeys(Dated):
     max_per_h: Exact | None = None
     register_first: ExactFrom0 | None = None
     register_last: ExactFrom0 | None = None
+    continues: bool = False
 
     @property
     def all_names(self) -> list[str]:
@@ -116,6 +117,11 @@ def _register_misfits(meter: MeterKeys) -> Iterator[tuple[str, str]]:
         )
     if meter.accuracy_percent is not None and meter.accuracy_percent > 100:
         yield "accuracy_percent", "expected 0 to 100, per cent of the reading"
+    if meter.continues and meter.register_first is not None:
+        yield (
+            "continues, register_first",
+            "expected one of them: a register that goes on is no new one",
+        )
     for key in ("register_first", "register_last"):
         value, modulus = getattr(meter, key), meter.modulus
         if value is not None and modulus is not None and value >= modulus:

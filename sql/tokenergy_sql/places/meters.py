@@ -6,7 +6,7 @@ In: the tables `[[meter]]`. Out: `Meters`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tokenergy_collectors.lake.nodenames import NodeNames
@@ -36,6 +36,8 @@ class Meter:
         same_circuit_as: id of the meter of which this is a further register; None: of none.
         interval_us: expected time between readings; None: not declared.
         register: unit, scale, accuracy, rollover.
+        continues: whether it is the meter of the entry before: only its place, its role or what it
+            feeds is another.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Meter:
     same_circuit_as: str | None
     interval_us: int | None
     register: Register
+    continues: bool = False
 
     @property
     def rules(self) -> Role:
@@ -153,7 +156,7 @@ class Meters:
             KeyError: no meter has this id.
             ValueError: the readings are not in order, or the meter's values are momentary.
         """
-        spans = self.by_id[meter_id].spans
+        spans = continued(self.by_id[meter_id]).spans
         if spans[0].value.quantity not in CUMULATIVE:
             raise ValueError(f"meter {meter_id!r}: has momentary values, which do not add up")
         registers = (Span(s.from_us, s.until_us, s.value.register) for s in spans)
@@ -186,4 +189,22 @@ def _meter(where: str, keys: MeterKeys, nodes: NodeNames) -> Meter:
         keys.same_circuit_as,
         None if keys.interval_s is None else round(keys.interval_s * 1_000_000),
         register,
+        keys.continues,
     )
+
+
+def continued(entries: Timeline[Meter]) -> Timeline[Meter]:
+    """Return the entries of one meter, those joined between which the meter itself stayed.
+
+    Of joined entries the value is the first: use its register and interval alone.
+    """
+    found: list[Span[Meter]] = []
+    for span in entries.spans:
+        if span.value.continues and found:
+            first = found[-1].value
+            register = replace(first.register, last=span.value.register.last)
+            meter = replace(first, register=register)
+            found[-1] = Span(found[-1].from_us, span.until_us, meter)
+        else:
+            found.append(span)
+    return Timeline(found)

@@ -37,10 +37,9 @@ def booked(
 
 
 def again(lake):
-    from tokenergy_transforms.aggregate import aggregate, worklist
+    from tokenergy_transforms.aggregate import Aggregator, worklist
 
-    for hour, node in worklist(lake):
-        aggregate(lake, hour, node, S, "cpu")
+    list(Aggregator(lake, S, "cpu").run(worklist(lake)))
     return index(lake, load_site(None, lake.root), progress=lambda _: None, catalog=False)
 
 
