@@ -372,3 +372,28 @@ def test_a_loss_is_declared_once() -> None:
 def test_all_problems_are_told_at_once() -> None:
     text = BASE + '[[rack]]\nname = "x"\nhall = "q"\n' + meter("m", 'place = "hall:z"')
     assert len(problems_of(text)) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "line"),
+    [
+        ("", f"from = {JULY}\ncontinues = true", None),
+        ("", "continues = true", "continues, but no entry of 'm' ends where it begins"),
+        (f"until = {JULY}", "from = 2026-07-02T00:00:00Z\ncontinues = true",
+         "continues, but no entry of 'm' ends where it begins"),
+        (f"until = {JULY}", f"from = {JULY}\ncontinues = true\nscale = 2", "as another register"),
+        (f"until = {JULY}\nregister_last = 9", f"from = {JULY}\ncontinues = true",
+         "as another register"),
+        (f"until = {JULY}", f"from = {JULY}\ncontinues = true\nregister_first = 1",
+         "expected one of them: a register that goes on is no new one"),
+        (f"until = {JULY}", f"from = {JULY}\ncontinues = true\nregister_last = 9", ""),
+        (f"until = {JULY}", f"from = {JULY}\ncontinues = true\nplace = \"hall:a\"", ""),
+    ],
+)  # fmt: skip
+def test_what_continues_is_the_same_register(first: str, then: str, line: str | None) -> None:
+    entries = [meter("m", first), meter("m", then)] if first else [meter("m", then)]
+    if line is None or line == "":
+        found = problems_of(BASE + "\n".join(entries))
+        assert bool(found) == (line is None)
+        return
+    assert any(line in one for one in problems_of(BASE + "\n".join(entries)))
