@@ -126,8 +126,9 @@ def test_a_meter_that_pauses_is_scaled_and_the_bounds_say_so(tmp_path: Path) -> 
     cut = 20 * BOARD_W * J / 1.05
     more = row["host_high_nj"] - of_known - per_s * 250
     assert 0.5 * cut < more < 1.1 * cut
-    # In the rest nothing is sure.
-    assert row["host_low_nj"] == pytest.approx(whole["host_low_nj"] * known_s / HOUR_S, rel=5e-3)
+    # In the rest nothing is sure; in the known 10 s boards may have drawn all of the row.
+    least = whole["host_low_nj"] * known_s / HOUR_S
+    assert row["host_low_nj"] == pytest.approx(least - 40 * BOARD_W * J * 1.1, rel=2e-3)
     assert_checks_pass(lake)
 
 
