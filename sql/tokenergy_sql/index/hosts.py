@@ -23,7 +23,8 @@ def hosts_of(
     """Return the rows of `host_hour` of an hour.
 
     Args:
-        con: has `ledger`, `ledger_hour`, `node_watched`, `site` and `site_node` of the hour.
+        con: has `ledger`, `ledger_hour`, `node_watched`, `site` and `site_node` of the hour, and
+            `device` and `allocation`.
         lake: the lake.
         hour_us: start of the hour, microseconds UTC.
         history: the constants of each hour, and the site's places.
@@ -35,7 +36,9 @@ def hosts_of(
         "LEFT JOIN site_node AS n USING (node) ORDER BY node"
     ).fetchall()
     host_mw = {node: mw for node, mw in declared if mw is not None}
-    models = history.at(hour_us).models_of(node for node, _ in declared)
+    # As of `site_node`: who else is known may make a short name ambiguous.
+    known = con.execute("SELECT node FROM device UNION SELECT node FROM allocation ORDER BY node")
+    models = history.at(hour_us).models_of(node for (node,) in known.fetchall())
     stamps = {"index_version": index_version(), "inputs_digest": digest}
     of_site = Declared(host_mw, models, history.site.places)
     return host_rows(con, lake, hour_us, of_site, stamps)
