@@ -43,7 +43,10 @@ class Point(Protocol):
 
 
 class Outcome(NamedTuple):
-    """What came of reading one point: a reading and its stamp (us UTC), or why there is none."""
+    """What came of reading one point: a reading and its stamp (us UTC), or why there is none.
+
+    With a reading, `why` is what has changed since the last one, for the event that it is back.
+    """
 
     point: Point
     ts_us: int

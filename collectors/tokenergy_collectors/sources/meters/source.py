@@ -114,7 +114,8 @@ class MeterSource(Source[Keys]):
         if outcome.value is not None:
             if meter in self._lost:
                 self._lost.remove(meter)
-                self.host.event("meter_found", None, f"{meter} gives readings again")
+                where = f"; {outcome.why}" if outcome.why else ""
+                self.host.event("meter_found", None, f"{meter} gives readings again{where}")
         elif meter not in self._lost:
             self._lost.add(meter)
             place = f"{reader.about}, {outcome.point.place}"

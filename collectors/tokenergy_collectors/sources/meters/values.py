@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 BILLION = 1_000_000_000
 
+ALL_ONES = (65_535, 4_294_967_295)
+"""What devices say where a register of 16 or 32 bits has no reading."""
+
 _MOST_N = 10**38 - 1
 """The largest value of an int128 column."""
 
@@ -33,21 +36,25 @@ class MeterValue(NamedTuple):
     average_us: int | None = None
 
 
-def to_billionths(number: int | float | Decimal | Fraction) -> int:
+def to_billionths(number: int | float | Decimal) -> int:
     """Return a finite number in billionths, rounded to the nearest.
 
     Raises:
         NoReadingError: no row can hold it.
     """
-    value_n = round(Fraction(number) * BILLION)
+    if isinstance(number, Decimal) and number and not -40 < number.adjusted() < 40:
+        # As a fraction, 1e999999 would take all memory.
+        value_n = 0 if number.adjusted() < 0 else _MOST_N + 1
+    else:
+        value_n = round(Fraction(number) * BILLION)
     if abs(value_n) > _MOST_N:
         raise NoReadingError(f"reads {show_number(number)}, which is too large for a meter")
     return value_n
 
 
-def show_number(number: int | float | Decimal | Fraction) -> str:
+def show_number(number: int | float | Decimal) -> str:
     """Return a number as events and findings show it."""
-    return str(number) if isinstance(number, int) else f"{float(number):g}"
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def show_billionths(value_n: int) -> str:
