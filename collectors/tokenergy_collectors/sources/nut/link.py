@@ -81,7 +81,11 @@ class Link:
         before_us = self._now_us()
         lines = self._list(f"VAR {self._ups.ups}")
         ts_us = (before_us + self._now_us()) // 2
-        return Variables(dict(lines), ts_us)
+        found = dict(lines)
+        if found.get("ups.status") == "WAIT":
+            # All that upsd has then; the meters are not gone.
+            raise AwayError("its driver starts (ups.status WAIT)", connected=True)
+        return Variables(found, ts_us)
 
     def names(self) -> list[str]:
         """Return the names of all UPSes that upsd serves; raise `AwayError` as above."""

@@ -126,11 +126,11 @@ class RedfishReader(MeterReader):
             return
         if point.search_us is not None and now_us < point.search_us:
             return
+        place = point.found
         try:
             place = find_place(point.reading, reads)
         except NotFoundError as error:
             point.why = str(error)
-            place = point.found
         wait_us = _SEARCH_US if point.needed else _SELDOM_US
         point.search_us = now_us + (wait_us if point.found is None else _PATIENCE_US)
         if place is None or place == point.found:

@@ -135,7 +135,7 @@ def test_values_that_are_named(serve):
 @pytest.mark.parametrize(
     ("watts", "why"),
     [
-        (0.0, "reads 0, which means no reading"),
+        (0.0, "reads 0.0, which means no reading"),
         (65_535, "reads 65535, which means no reading"),
         (4_294_967_295, "reads 4294967295, which means no reading"),
         (None, "says null, which means no reading"),
@@ -271,7 +271,7 @@ def test_energy_that_a_bmc_does_not_count_is_no_loss_until_it_has_been_there(ser
         assert (ENERGY, 7 * N) in rig.values()
         server.put(ENVIRONMENT, environment(400, EnergykWh=0)["EnvironmentMetrics"])
         rig.run(30)
-        assert [(ENERGY in detail, "reads 0" in detail) for _, detail in rig.events] == [
+        assert [(ENERGY in detail, "reads 0, which" in detail) for _, detail in rig.events] == [
             (True, True)
         ]
 
