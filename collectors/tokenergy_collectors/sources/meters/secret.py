@@ -38,7 +38,8 @@ class Login(Strict):
     password_env: str | None = Field(
         default=None,
         min_length=1,
-        description="In place of password_file: environment variable that holds the password.",
+        description="Environment variable that holds the password, where there is no "
+        "password_file.",
         examples=["BMC_PASSWORD"],
     )
 
@@ -55,11 +56,11 @@ class Login(Strict):
 
     @model_validator(mode="after")
     def _has_one_password(self) -> Login:
-        given = [one for one in (self.password_file, self.password_env) if one is not None]
+        given = self.password_file is not None or self.password_env is not None
         if self.username is None and given:
             raise ValueError("a password without a user: expected username beside it")
-        if self.username is not None and len(given) != 1:
-            raise ValueError("username: expected password_file or password_env beside it, not both")
+        if self.username is not None and not given:
+            raise ValueError("username: expected password_file or password_env beside it")
         return self
 
     def password(self) -> str:

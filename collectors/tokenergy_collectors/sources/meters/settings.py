@@ -25,17 +25,19 @@ def refuse_twice(meters: Iterable[str], devices: Iterable[str]) -> None:
 
 
 def refuse_shared(meters: Mapping[str, Iterable[str]]) -> None:
-    """Refuse a meter that two sources read: its rows would be those of two meters.
+    """Refuse a meter that is read twice: its rows would be those of two meters.
 
     Args:
         meters: the ids of the meters by source.
 
     Raises:
-        ValueError: two sources have one id.
+        ValueError: two sources have one id, or one has it twice.
     """
     owner: dict[str, str] = {}
     for source, ids in meters.items():
         for meter in ids:
+            if owner.get(meter) == source:
+                refuse_twice((meter, meter), ())
             if owner.setdefault(meter, source) != source:
                 raise ValueError(
                     f"meter {meter!r} is used in [[{owner[meter]}]] and in [[{source}]]; "

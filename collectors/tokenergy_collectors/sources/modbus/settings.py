@@ -140,7 +140,7 @@ class ModbusKeys(Strict):
 
     @field_validator("modbus")
     @classmethod
-    def _differ(cls, devices: tuple[ModbusDevice, ...]) -> tuple[ModbusDevice, ...]:
+    def _modbus_devices_differ(cls, devices: tuple[ModbusDevice, ...]) -> tuple[ModbusDevice, ...]:
         meters = (one.meter for device in devices for one in device.registers)
         refuse_twice(meters, (device.about for device in devices))
         return devices

@@ -42,8 +42,8 @@ class Variable(Strict):
     )
 
 
-class Ups(Login):
-    """A UPS that an upsd serves, and the variables to read."""
+class _Upsd(Strict):
+    """Where a UPS is."""
 
     host: str = Field(
         pattern=HOST_PATTERN,
@@ -56,6 +56,11 @@ class Ups(Login):
         description="Name of the UPS there: see `upsc -l HOST`.",
         examples=["ups-1"],
     )
+
+
+class Ups(Login, _Upsd):
+    """A UPS that an upsd serves, and the variables to read."""
+
     label: str | None = Field(
         default=None,
         min_length=1,
@@ -111,7 +116,7 @@ class NutKeys(Strict):
 
     @field_validator("nut")
     @classmethod
-    def _differ(cls, devices: tuple[Ups, ...]) -> tuple[Ups, ...]:
+    def _upses_differ(cls, devices: tuple[Ups, ...]) -> tuple[Ups, ...]:
         meters = (one.meter for device in devices for one in device.read)
         refuse_twice(meters, (device.about for device in devices))
         return devices

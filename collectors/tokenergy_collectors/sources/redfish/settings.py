@@ -37,17 +37,12 @@ class Reading(Strict):
         "this value and lies in no other.",
         examples=["1"],
     )
-    supply: str | None = Field(
+    part: str | None = Field(
         default=None,
-        min_length=1,
-        description="Id of a power supply of the chassis: its input, in place of the chassis.",
-        examples=["PSU1"],
-    )
-    sensor: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Id of a sensor of the chassis, whatever it measures, in place of the chassis.",
-        examples=["total_power"],
+        pattern=r"^(supply|sensor):.+$",
+        description="A part of the chassis in place of all of it: `supply:ID`, the input of a "
+        "power supply, or `sensor:ID`, a sensor, whatever it measures.",
+        examples=["supply:PSU1"],
     )
     invalid: tuple[int | float, ...] | None = Field(
         default=None,
@@ -57,10 +52,22 @@ class Reading(Strict):
         examples=[[65_535]],
     )
 
+    @property
+    def supply(self) -> str | None:
+        """Id of the power supply; None if it is none."""
+        return self._part("supply")
+
+    @property
+    def sensor(self) -> str | None:
+        """Id of the sensor; None if it is none."""
+        return self._part("sensor")
+
+    def _part(self, kind: str) -> str | None:
+        found, _, name = (self.part or "").partition(":")
+        return name if found == kind else None
+
     @model_validator(mode="after")
-    def _is_one_place(self) -> Reading:
-        if self.supply is not None and self.sensor is not None:
-            raise ValueError("expected supply or sensor, not both")
+    def _has_this_value(self) -> Reading:
         if self.supply is not None and self.value not in ("power", "energy"):
             raise ValueError(f"value: a supply has power and energy, got {self.value!r}")
         if self.sensor is not None and self.value not in ("power", "average-power"):
@@ -71,8 +78,8 @@ class Reading(Strict):
         return self
 
 
-class RedfishDevice(Login):
-    """A BMC that speaks Redfish, and the values to read from it."""
+class _Bmc(Strict):
+    """Where a BMC is."""
 
     url: str = Field(
         pattern=r"^https?://",
@@ -86,6 +93,11 @@ class RedfishDevice(Login):
         "node of the collector.",
         examples=["gpu-02"],
     )
+
+
+class RedfishDevice(Login, _Bmc):
+    """A BMC that speaks Redfish, and the values to read from it."""
+
     auth: Literal["session", "basic"] = Field(
         default="session",
         description="How to log in: once, with a session that the collector ends when it stops, or "
@@ -192,12 +204,12 @@ class RedfishKeys(Strict):
 
     @field_validator("redfish", mode="before")
     @classmethod
-    def _one_or_several(cls, tables: Any) -> Any:
+    def _bmcs_one_or_several(cls, tables: Any) -> Any:
         return (tables,) if isinstance(tables, dict) else tables
 
     @field_validator("redfish")
     @classmethod
-    def _differ(cls, devices: tuple[RedfishDevice, ...]) -> tuple[RedfishDevice, ...]:
+    def _bmcs_differ(cls, devices: tuple[RedfishDevice, ...]) -> tuple[RedfishDevice, ...]:
         own = [one.about for one in devices if one.node is None and not one.readings]
         if len(own) > 1:
             raise ValueError(

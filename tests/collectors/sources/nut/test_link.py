@@ -148,6 +148,19 @@ def test_a_ups_without_a_load_names_what_it_has():
         assert rig.check()[0].text.endswith("choose in [[nut.variable]] from ups.realpower")
 
 
+def test_a_variable_that_comes_later_is_read_and_missed_once_it_was_there():
+    answers = [{}, {"output.power": "7"}, {}]
+
+    def answer(_):
+        return listed({"ups.load": "14", **answers.pop(0)})
+
+    with LineServer(answer) as server, Rig(ups(server.port)) as rig:
+        rig.run(20)
+        assert rig.values() == [LOAD[0], LOAD[0], ("u1/output.power", 7 * N), LOAD[0]]
+        [(_, detail)] = rig.events
+        assert detail.startswith("u1/output.power: the UPS has no such variable")
+
+
 def test_an_upsd_that_never_answers_delays_no_other_source_and_no_stop():
     ticks = threading.Semaphore(0)
     with upsd(b"") as server, Rig(ups(server.port, timeout_s=60.0), clock=SystemClock()) as rig:

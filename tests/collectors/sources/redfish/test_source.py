@@ -118,12 +118,12 @@ def test_values_that_are_named(serve):
         ("average", 398, {"value": "average-power"}),
         ("energy", 5, {"value": "energy"}),
         ("joules", 10**13, {"value": "energy-joules"}),
-        ("psu", 100, {"supply": "PSU1", "chassis": "1"}),
-        ("standby", 0, {"supply": "PSU2"}),
-        ("psu kWh", 1000, {"supply": "PSU1", "value": "energy"}),
-        ("inlet", -3.5, {"sensor": "inlet"}),
-        ("air", 7, {"sensor": "air", "value": "average-power", "chassis": "2"}),
-        ("old", 55, {"supply": "PS A", "chassis": "3"}),
+        ("psu", 100, {"part": "supply:PSU1", "chassis": "1"}),
+        ("standby", 0, {"part": "supply:PSU2"}),
+        ("psu kWh", 1000, {"part": "supply:PSU1", "value": "energy"}),
+        ("inlet", -3.5, {"part": "sensor:inlet"}),
+        ("air", 7, {"part": "sensor:air", "value": "average-power", "chassis": "2"}),
+        ("old", 55, {"part": "supply:PS A", "chassis": "3"}),
     ]
     with Rig(bmc(server.port, *({"meter": meter, **keys} for meter, _, keys in named))) as rig:
         assert [health.succeeded for health in rig.run(0)] == [True]
