@@ -180,10 +180,10 @@ class Link:
 
 
 def link_of(part: Any, name: str) -> str | None:
-    """Return the path to which a link leads; None if there is none, or it leads to another host."""
+    """Return the path to which a link leads; None if there is none, or it is no path."""
     found = part.get(name) if isinstance(part, Mapping) else None
     path = found.get("@odata.id") if isinstance(found, Mapping) else None
-    if not isinstance(path, str) or not path.startswith("/") or path.startswith("//"):
+    if not isinstance(path, str) or not path.startswith("/"):
         return None
     # A BMC may not have other requests sent by what it calls a path.
     return path if path.isascii() and path.isprintable() and " " not in path else None

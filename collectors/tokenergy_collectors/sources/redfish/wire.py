@@ -65,11 +65,24 @@ class Wire:
     ) -> Reply:
         reply = self._ask(method, path, headers, body)
         if method == "GET" and reply.status in _REDIRECTS:
-            to = urlsplit(reply.headers.get("location", ""))
-            # Nobody else gets the token; and a redirect from http to https is for the operator.
-            if not to.netloc and to.path.startswith("/"):
-                return self._ask(method, to.path, headers, body)
+            moved = self._own_path(reply.headers.get("location", ""))
+            if moved is not None:
+                return self._ask(method, moved, headers, body)
         return reply
+
+    def _own_path(self, address: str) -> str | None:
+        """Return the path of an address; None if it is not this BMC's.
+
+        A redirect from http to https is for the operator to follow.
+        """
+        to, own = urlsplit(address), urlsplit(self._device.url)
+        try:
+            elsewhere = (to.scheme, to.hostname, to.port) != (own.scheme, own.hostname, own.port)
+        except ValueError:
+            return None
+        if (to.netloc and elsewhere) or not to.path.startswith("/"):
+            return None
+        return to.path
 
     def close(self) -> None:
         """End a request under way, from any thread; no other one follows."""

@@ -29,6 +29,12 @@ def test_a_number_in_billionths(number, value_n):
     assert to_billionths(number) == value_n
 
 
+def test_enormous_exponents_take_no_memory():
+    assert to_billionths(Decimal("1e-999999999")) == 0
+    with pytest.raises(NoReadingError, match="too large for a meter"):
+        to_billionths(Decimal("1e999999999"))
+
+
 def test_what_no_row_can_hold_is_no_reading():
     assert to_billionths(10**29 - 1) == (10**29 - 1) * 10**9
     with pytest.raises(NoReadingError, match="too large for a meter"):

@@ -203,29 +203,64 @@ def test_a_chassis_that_is_refused_hides_no_other():
 
 def test_a_redirect_to_another_path_is_followed_and_to_another_host_is_not(login):
     with served() as server, served() as other, Rig(bmc(server.port, **login)) as rig:
-        away = f"http://127.0.0.1:{other.port}{METRICS}"
+        away = f"http://127.0.0.1:{other.port}/moved"
         server.tree["/moved"] = server.tree[METRICS]
 
         def at(location):
             return lambda one: one.path == METRICS and one.answer(307, Location=location)
 
-        with server.broken(at("/moved")):
-            rig.run(0)
-            assert rig.values() == [(POWER, 400 * N)]
-        for location in (away, f"//127.0.0.1:{other.port}/x"):
+        for location in ("/moved", f"http://127.0.0.1:{server.port}/moved"):
+            with server.broken(at(location)):
+                rig.run(30)
+                assert set(rig.values()) == {(POWER, 400 * N)}
+        tls = f"https://127.0.0.1:{server.port}/moved"
+        for location in (away, away.removeprefix("http:"), tls, "moved", "http://[/moved", ""):
             with server.broken(at(location)):
                 rig.run(30)
         assert rig.values() == []
         assert other.requests == []
 
 
-def test_a_link_to_another_host_is_not_followed(login):
+def test_a_link_to_another_host_or_into_another_request_is_not_followed(login):
     with served() as other, served() as server, Rig(bmc(server.port, **login)) as rig:
         chassis = server.tree[f"{ROOT}/Chassis/1"]
-        for path in (f"//127.0.0.1:{other.port}{METRICS}", f"@127.0.0.1:{other.port}/", "/a b", 7):
+        away = f"127.0.0.1:{other.port}"
+        for path in (
+            f"//{away}/", f"http://{away}/", f"@{away}/", "/a b", "/a\r\nX: y", "/é", 7, None
+        ):  # fmt: skip
             chassis["EnvironmentMetrics"] = {"@odata.id": path}
             rig.run(61)
         assert (rig.values(), other.requests) == ([], [])
+        assert {path for _, path, _ in server.requests if "Chassis/1" not in path} <= {
+            f"{ROOT}/", f"{ROOT}/Chassis", f"{ROOT}/SessionService/Sessions", f"/{away}/"
+        }  # fmt: skip
+
+
+def test_a_login_without_an_answer_is_not_repeated_at_once(login):
+    """Each one may have left a session, and a BMC has only few."""
+
+    def vanish(handler):
+        if handler.command != "POST":
+            return False
+        handler.bmc.begun += 1
+        handler.close_connection = True
+        return True
+
+    with served() as server, Rig(bmc(server.port, **login)) as rig:
+        rig.run(0)
+        server.sessions.clear()  # the connection is kept
+        with server.broken(vanish):
+            rig.run(30)
+        assert (server.begun, why(rig)) == (2, "it closed the connection")
+
+
+def test_a_refusal_from_the_start_is_told(login):
+    with served() as server, Rig(bmc(server.port, **login)) as rig:
+        server.fault = lambda handler: handler.path == METRICS and handler.answer(403)
+        rig.run(0)
+        assert why(rig) == f"the user may not read {METRICS} (HTTP 403)"
+        # Each resource is asked for once in a reading, though two values are looked for.
+        assert [path for _, path, _ in server.requests].count(METRICS) == 1
 
 
 def test_a_bmc_without_free_sessions_says_what_to_do(login):
@@ -256,7 +291,7 @@ def test_an_answer_that_comes_byte_by_byte_takes_no_longer_than_the_timeout():
     def drip(handler):
         """Each byte comes well within the time for one read."""
         try:
-            for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 10_000:
+            for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 200:
                 handler.wfile.write(bytes([byte]))
                 if handler.bmc.stop.wait(0.05):
                     break

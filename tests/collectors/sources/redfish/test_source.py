@@ -77,6 +77,8 @@ def test_power_and_energy_become_rows_exactly(serve):
         # One supply that says nothing: the sum of the others would be too low.
         (supplies("1", PSU1=100) | {"PowerSubsystem/PowerSupplies/PSU1/Metrics": {}}
          | old_power(control(2)), 2, None),
+        (supplies("1", PSU1=100, PSU2=5) | {"PowerSubsystem/PowerSupplies/PSU2": {"Id": "PSU2"}}
+         | old_power(control(2)), 2, None),
         (sensors("1", total_power={"ReadingType": "Power", "Reading": 7}, cpu_power={
             "ReadingType": "Power", "Reading": 3}) | old_power(control(2)), 7, None),
         (sensors("1", a_power={"ReadingType": "Power", "Reading": 7, "PhysicalContext": "Chassis"},
