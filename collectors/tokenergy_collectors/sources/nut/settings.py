@@ -83,8 +83,8 @@ class Ups(Login, _Upsd):
 
     @property
     def about(self) -> str:
-        """The UPS in words: UPS at HOST:PORT."""
-        return f"{self.ups} at {self.host}:{self.port}"
+        """The UPS in words, as NUT writes it: UPS@HOST:PORT."""
+        return f"{self.ups}@{self.host}:{self.port}"
 
     @property
     def read(self) -> tuple[Variable, ...]:

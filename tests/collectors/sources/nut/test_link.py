@@ -30,7 +30,7 @@ def keys(tmp_path):
 def why(rig):
     [(kind, detail)] = rig.events
     assert kind == "meter_lost"
-    return detail.removeprefix("u1/ups.load: ").partition("; u1 at ")[0]
+    return detail.removeprefix("u1/ups.load: ").partition("; u1@")[0]
 
 
 def test_a_reading_is_stamped_with_the_middle_of_its_request():

@@ -48,7 +48,7 @@ def load(tmp_path):
 def test_a_file_with_upses_is_taken_and_written_back(load):
     config = load(GOOD)
     assert [one.about for one in config.nut] == [
-        "ups-1 at 10.0.8.30:3493", "ups-1 at fe80::1:3494", "ups-2 at 10.0.8.30:3493"
+        "ups-1@10.0.8.30:3493", "ups-1@fe80::1:3494", "ups-2@10.0.8.30:3493"
     ]  # fmt: skip
     assert [len(one.read) for one in config.nut] == [9, 9, 2]
     assert [one.read[0].meter for one in config.nut] == [
@@ -71,7 +71,7 @@ def test_the_configurations_of_the_page_work(load):
         ('ups = "ups-1"', 'ups = "ups 1"', ["nut.0.ups", "pattern"]),
         ('ups = "ups-1"', 'ups = "u\\n"', ["nut.0.ups", "pattern"]),
         ('label = "hall-b/ups-1"', "", ["meter 'ups-1/ups.load' is used twice"]),
-        ('"fe80::1"\nport = 3494', '"10.0.8.30"', ["ups-1 at 10.0.8.30:3493 has two tables"]),
+        ('"fe80::1"\nport = 3494', '"10.0.8.30"', ["ups-1@10.0.8.30:3493 has two tables"]),
         ('"ups.temperature"', '"output.realpower"',
          ["nut.2.variable", "'output.realpower' is read twice"]),
         ('password_env = "UPS"', 'password = "hunter2"', ["nut.1", "does not belong here"]),

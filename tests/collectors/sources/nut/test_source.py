@@ -56,7 +56,7 @@ def test_variables_that_are_named_are_read_alone(server):
     with Rig(ups(server.port, volts, none)) as rig:
         [health] = rig.run(20)
         assert rig.values() == [("hall/volts", 230_100_000_000)] * 3
-        where = f"u1 at 127.0.0.1:{server.port}, variable ups.energy"
+        where = f"u1@127.0.0.1:{server.port}, variable ups.energy"
         assert rig.events == [(LOST, f"hall/energy: the UPS has no such variable; {where}")]
         assert (health.runs, health.failures) == (3, 3)
 
@@ -78,7 +78,7 @@ def test_what_means_no_reading_is_an_event_and_no_row(server, text, why):
         server.put(ups_realpower=text)
         rig.run(20)
         assert rig.values() == [USUAL[0], USUAL[2]] * 2
-        where = f"u1 at 127.0.0.1:{server.port}, variable ups.realpower"
+        where = f"u1@127.0.0.1:{server.port}, variable ups.realpower"
         assert rig.events == [(LOST, f"u1/ups.realpower: {why}; {where}")]
         server.put(ups_realpower="0")
         assert [health.succeeded for health in rig.run(10)] == [True]
@@ -106,7 +106,7 @@ def test_a_driver_that_hangs_dies_and_comes_back(server):
         # The last values are still there: they are not read.
         assert rig.values() == []
         why = "its data is stale: the driver has lost the UPS (ERR DATA-STALE)"
-        where = f"u1 at 127.0.0.1:{server.port}, variable ups.load"
+        where = f"u1@127.0.0.1:{server.port}, variable ups.load"
         assert rig.events[0] == (LOST, f"u1/ups.load: {why}; {where}")
         assert rig.kinds() == [LOST] * 3
         server.continue_driver()
@@ -158,7 +158,7 @@ def test_a_ups_that_upsd_does_not_have(server):
         assert "upsd has no UPS of this name (ERR UNKNOWN-UPS)" in detail
         [finding] = rig.check()
         assert finding.text == (
-            f"ups-9 at 127.0.0.1:{server.port}: upsd has no UPS of this name (ERR UNKNOWN-UPS); "
+            f"ups-9@127.0.0.1:{server.port}: upsd has no UPS of this name (ERR UNKNOWN-UPS); "
             "it has u1"
         )
 
@@ -174,7 +174,7 @@ def test_a_login_is_taken_by_a_real_upsd(server, tmp_path):
 def test_what_check_says(server):
     named = [("ups.realpower", "w"), ("ups.status", "s"), ("output.watts", "o")]
     with Rig(ups(server.port, *named)) as rig:
-        where = f"at u1 at 127.0.0.1:{server.port}, variable"
+        where = f"at u1@127.0.0.1:{server.port}, variable"
         assert [(one.level, one.text) for one in rig.check()] == [
             ("ok", f"w {where} ups.realpower: 350.5"),
             ("warn", f"s {where} ups.status: says 'OL', which is no number"),
