@@ -13,9 +13,11 @@ from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
 from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
 from tokenergy_collectors.sources.modbus.source import ModbusMeters
+from tokenergy_collectors.sources.nut.source import UpsMeters
 from tokenergy_collectors.sources.otlp.source import OtlpTokens
 from tokenergy_collectors.sources.processes.source import ProcessJobs
 from tokenergy_collectors.sources.rapl.source import RaplMeters
+from tokenergy_collectors.sources.redfish.source import BmcMeters
 from tokenergy_collectors.sources.reports.source import TokenReports
 from tokenergy_collectors.sources.slurm.source import SlurmJobs
 from tokenergy_collectors.sources.source import Source
@@ -37,6 +39,8 @@ SOURCES: dict[str, type[Source[Any]]] = {
         ProcessJobs,
         Textfiles,
         ModbusMeters,
+        BmcMeters,
+        UpsMeters,
         RaplMeters,
         Gpus,
     )

@@ -244,7 +244,11 @@ METER = Table(
             "the meter's id in the collector's configuration, or in the map of an import",
         ),
         col("node", "string", "host that read it, or where an imported file comes from"),
-        col("source", "string", "how it was read: modbus; csv: imported"),
+        col(
+            "source",
+            "string",
+            "how it was read: name of the source (modbus, redfish, nut, ...), or csv: imported",
+        ),
         col(
             "value_n",
             "int128",
@@ -254,7 +258,14 @@ METER = Table(
         nullable(
             "resolution_n",
             "int128",
-            "step of the register at this value, in the same unit; the meter itself may be coarser",
+            "step of the register at this value, in the same unit; the meter itself may be "
+            "coarser; NULL: not known",
+        ),
+        nullable(
+            "average_us",
+            "int64",
+            "time over which the meter averaged the value, ending when it was read; NULL: the "
+            "meter does not say so, which does not mean that it is the value of one moment",
         ),
     ),
 )

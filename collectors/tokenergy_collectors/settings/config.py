@@ -12,12 +12,14 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
-from pydantic import Field, create_model, field_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from tokenergy_collectors.base.address import parse_listen, refuse_credentials
 from tokenergy_collectors.base.strict import Strict
 from tokenergy_collectors.lake.jobkey import checked_cluster
 from tokenergy_collectors.registry import SOURCES
+from tokenergy_collectors.sources.meters.settings import refuse_shared
+from tokenergy_collectors.sources.meters.source import MeterSource
 from tokenergy_collectors.upload.settings import Upload
 
 Keys = TypeVar("Keys", bound=Strict)
@@ -173,6 +175,17 @@ class CollectorKeys(Strict):
         return checked_cluster(cluster)
 
 
+def _meters_differ(config: Keys) -> Keys:
+    refuse_shared(
+        {
+            name: source.meters(config)
+            for name, source in SOURCES.items()
+            if issubclass(source, MeterSource)
+        }
+    )
+    return config
+
+
 if TYPE_CHECKING:
     # A type checker cannot follow `create_model`; sources get their own type from `keys_of`.
     Config = CollectorKeys
@@ -180,7 +193,12 @@ else:
     _KEYS = [source.keys for source in SOURCES.values() if source.keys is not Strict]
     # Pydantic lists the keys of the last base first, so the example starts with the collector's
     # own keys, followed by those of the GPUs, the last source of the registry.
-    Config = create_model("Config", __base__=(*_KEYS, CollectorKeys), __module__=__name__)
+    Config = create_model(
+        "Config",
+        __base__=(*_KEYS, CollectorKeys),
+        __module__=__name__,
+        __validators__={"meters_differ": model_validator(mode="after")(_meters_differ)},
+    )
     Config.__doc__ = "All keys: the collector's own and those of its sources."
 
 

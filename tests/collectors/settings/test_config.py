@@ -6,7 +6,7 @@ import tomllib
 import pytest
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.base.strict import load_toml, take_notices
+from tokenergy_collectors.base.strict import Strict, load_toml, take_notices
 from tokenergy_collectors.registry import SOURCES
 from tokenergy_collectors.settings import example
 from tokenergy_collectors.settings.config import Config, Disk, keys_of
@@ -188,3 +188,15 @@ def test_every_source_brings_its_keys():
         assert keys_of(Config(lake="x"), source.keys).lake == "x"
     with pytest.raises(TypeError, match="the configuration has no Place"):
         keys_of(Config(lake="x"), Place)
+
+
+def test_no_source_replaces_a_check_of_another_one():
+    """All keys become one class, in which a name belongs to one method."""
+    owner = {}
+    for source in SOURCES.values():
+        keys = source.keys
+        found = keys.__pydantic_decorators__
+        for name in (*found.field_validators, *found.model_validators):
+            if name not in Strict.__pydantic_decorators__.model_validators:
+                assert owner.setdefault(name, keys) is keys, f"{name}: {owner[name]} and {keys}"
+    assert len(owner) >= 3

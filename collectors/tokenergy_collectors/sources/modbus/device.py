@@ -1,37 +1,25 @@
 """Reads all registers of one device.
 
 In: the device's settings, and the link to its server. Out: for each register a reading, or why
-there is none. A server that is away is asked again after waits that double.
+there is none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
 
-from tokenergy_collectors.base.backoff import Backoff
+from tokenergy_collectors.sources.meters.reader import MeterReader, Outcome
+from tokenergy_collectors.sources.meters.values import NoReadingError
 from tokenergy_collectors.sources.modbus.batches import Batch, make_batches
-from tokenergy_collectors.sources.modbus.link import AwayError, Link, RefusedError, Words
+from tokenergy_collectors.sources.modbus.link import Link, RefusedError, Words
 from tokenergy_collectors.sources.modbus.settings import ModbusDevice, Register
-from tokenergy_collectors.sources.modbus.values import MeterValue, NoReadingError, decode
-
-_FIRST_WAIT_US = 1_000_000
-_LONGEST_WAIT_US = 60_000_000
+from tokenergy_collectors.sources.modbus.values import decode
 
 _REGROUP_US = 3_600_000_000
 """How long batches that a device refused are read in parts: it may accept them another time."""
 
 
-class Outcome(NamedTuple):
-    """What came of reading one register: a reading and its stamp (us UTC), or why there is none."""
-
-    register: Register
-    ts_us: int
-    value: MeterValue | None
-    why: str = ""
-
-
-class DeviceReader:
+class DeviceReader(MeterReader):
     """Reads one device.
 
     Args:
@@ -41,42 +29,45 @@ class DeviceReader:
     """
 
     def __init__(self, settings: ModbusDevice, link: Link, monotonic_us: Callable[[], int]) -> None:
-        self.settings = settings
+        name = f"{settings.host}:{settings.port}/{settings.device_id}"
+        super().__init__(name, settings.about, settings.every_s, monotonic_us)
+        self._settings = settings
         self._link = link
-        self._monotonic_us = monotonic_us
-        self._backoff = Backoff(_FIRST_WAIT_US, _LONGEST_WAIT_US)
-        self._not_before_us: int | None = None
         self._regroup_us: int | None = None
         self._batches = make_batches(settings.registers)
 
-    def read(self) -> list[Outcome] | None:
-        """Return what came of each register; None while it is too early to ask again."""
-        now_us = self._monotonic_us()
-        if self._not_before_us is not None and now_us < self._not_before_us:
-            return None
-        if self._regroup_us is not None and now_us >= self._regroup_us:
+    def points(self) -> Sequence[Register]:
+        """Return the registers."""
+        return self._settings.registers
+
+    def close(self) -> None:
+        """End a request under way: those of all devices behind the server."""
+        self._link.close()
+
+    def ask(self, found: list[Outcome]) -> None:
+        """Read each register once, in few requests.
+
+        Args:
+            found: gets the outcomes.
+
+        Raises:
+            AwayError: nobody answers.
+        """
+        if self._regroup_us is not None and self.monotonic_us() >= self._regroup_us:
             self._regroup()
-        found: list[Outcome] = []
         accepted: list[Batch] = []
-        try:
-            for batch in self._batches:
-                self._read(batch, found, accepted)
-        except AwayError as error:
-            # The other batches would wait as long, and for the same.
-            self._not_before_us = self._monotonic_us() + round(self._backoff.failed())
-            self._regroup()
-            read = {one.register for one in found}
-            missing = (one for one in self.settings.registers if one not in read)
-            return [*found, *(Outcome(one, 0, None, str(error)) for one in missing)]
-        self._backoff.worked()
-        self._not_before_us = None
+        for batch in self._batches:
+            self._read(batch, found, accepted)
         if len(accepted) > len(self._batches):
             self._batches = accepted
-            self._regroup_us = self._monotonic_us() + _REGROUP_US
-        return found
+            self._regroup_us = self.monotonic_us() + _REGROUP_US
+
+    def away(self) -> None:
+        """Ask for whole batches again."""
+        self._regroup()
 
     def _regroup(self) -> None:
-        self._batches, self._regroup_us = make_batches(self.settings.registers), None
+        self._batches, self._regroup_us = make_batches(self._settings.registers), None
 
     def _read(self, batch: Batch, found: list[Outcome], accepted: list[Batch]) -> None:
         """Read a batch; one that is refused is read in halves, down to single registers.
@@ -95,7 +86,7 @@ class DeviceReader:
         first = batch.registers[0]
         try:
             answer = self._link.read(
-                first.kind, batch.address, batch.count, self.settings.device_id
+                first.kind, batch.address, batch.count, self._settings.device_id
             )
         except RefusedError as error:
             if len(batch.registers) > 1 and not error.of_the_device:

@@ -10,11 +10,13 @@ from typing import Literal
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.finding import Finding
+from tokenergy_collectors.sources.meters.reader import AwayError
+from tokenergy_collectors.sources.meters.values import BILLION, NoReadingError, show_billionths
 from tokenergy_collectors.sources.modbus.batches import Batch
 from tokenergy_collectors.sources.modbus.device import values_in
-from tokenergy_collectors.sources.modbus.link import AwayError, Link, RefusedError
+from tokenergy_collectors.sources.modbus.link import Link, RefusedError
 from tokenergy_collectors.sources.modbus.settings import ModbusDevice, Register
-from tokenergy_collectors.sources.modbus.values import BILLION, NoReadingError, decode
+from tokenergy_collectors.sources.modbus.values import decode
 
 _MOST_SILENT = 2
 """After so many registers without an answer the others of a device are not asked."""
@@ -82,13 +84,6 @@ def _register(register: Register, device_id: int, link: Link, where: str) -> Fin
             "warn", "modbus", f"{text}; the other word_order gives {other}: which is it?"
         )
     return Finding("ok", "modbus", text)
-
-
-def show_billionths(value_n: int) -> str:
-    """Return a number of billionths as a decimal, without zeros at its end."""
-    whole, rest = divmod(abs(value_n), BILLION)
-    text = f"{whole}.{rest:09}".rstrip("0").rstrip(".")
-    return f"-{text}" if value_n < 0 else text
 
 
 def _other_order(register: Register, words: Sequence[int], value_n: int) -> str | None:

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Literal, NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.sources.meters.reader import AwayError
 
 _FUNCTIONS = {"holding": 3, "input": 4}
 
@@ -35,18 +36,6 @@ _EXCEPTIONS = {
 
 _OF_THE_DEVICE = frozenset({5, 6, 10, 11})
 """Exception codes that say nothing about an address: another request has the same answer."""
-
-
-class AwayError(Exception):
-    """Nobody answered, or not in Modbus; the message says why, without numbers that change.
-
-    Attributes:
-        connected: whether there was a connection.
-    """
-
-    def __init__(self, why: str, *, connected: bool) -> None:
-        super().__init__(why)
-        self.connected = connected
 
 
 class RefusedError(Exception):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from tokenergy_collectors.base.strict import Strict
+from tokenergy_collectors.sources.meters.settings import HOST_PATTERN, refuse_twice
 from tokenergy_collectors.sources.modbus.values import RegisterType, as_type, words_of
 
 _LAST_ADDRESS = 65_535
@@ -81,7 +81,7 @@ class ModbusDevice(Strict):
     """A meter or a gateway that speaks Modbus TCP, and the registers to read from one device."""
 
     host: str = Field(
-        pattern=r"^[^\s/@\[\]]+$",
+        pattern=HOST_PATTERN,
         description="Name or address of the server: of the meter, or of the gateway before it.",
         examples=["10.0.8.21"],
     )
@@ -140,21 +140,7 @@ class ModbusKeys(Strict):
 
     @field_validator("modbus")
     @classmethod
-    def _differ(cls, devices: tuple[ModbusDevice, ...]) -> tuple[ModbusDevice, ...]:
-        meters = [one.meter for device in devices for one in device.registers]
-        if (meter := _twice(meters)) is not None:
-            raise ValueError(f"meter {meter!r} is used twice; expected a different one for each")
-        places = [device.about for device in devices]
-        if (place := _twice(places)) is not None:
-            raise ValueError(f"{place} has two tables; expected one with all its registers")
+    def _modbus_devices_differ(cls, devices: tuple[ModbusDevice, ...]) -> tuple[ModbusDevice, ...]:
+        meters = (one.meter for device in devices for one in device.registers)
+        refuse_twice(meters, (device.about for device in devices))
         return devices
-
-
-def _twice(texts: Iterable[str]) -> str | None:
-    """Return the first text that occurs a second time."""
-    seen: set[str] = set()
-    for text in texts:
-        if text in seen:
-            return text
-        seen.add(text)
-    return None

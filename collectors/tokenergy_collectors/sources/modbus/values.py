@@ -10,16 +10,19 @@ import math
 import struct
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Literal
+
+from tokenergy_collectors.sources.meters.values import (
+    BILLION,
+    MeterValue,
+    NoReadingError,
+    show_number,
+    to_billionths,
+)
 
 RegisterType = Literal[
     "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"
 ]
-
-BILLION = 1_000_000_000
-
-_MOST_N = 10**38 - 1
-"""The largest value of an int128 column."""
 
 _CODES: dict[RegisterType, str] = {
     "uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "uint64": "Q", "int64": "q",
@@ -28,17 +31,6 @@ _CODES: dict[RegisterType, str] = {
 
 _FLOATS = {"float32": (24, -149), "float64": (53, -1074)}
 """Digits of a type's mantissa (bits), and the exponent of its smallest step."""
-
-
-class NoReadingError(Exception):
-    """A register was read, and what it says is no reading; the message says what it was."""
-
-
-class MeterValue(NamedTuple):
-    """A number in billionths of the register's unit, and the step of its type there."""
-
-    value_n: int
-    resolution_n: int
 
 
 def words_of(type_: RegisterType) -> int:
@@ -81,14 +73,13 @@ def decode(
     data = struct.pack(f">{len(in_order)}H", *in_order)
     [number] = struct.unpack(_code(type_), data)
     if not math.isfinite(number):
-        raise NoReadingError(f"reads {_shown(number)}, which is no reading")
+        raise NoReadingError(f"reads {show_number(number)}, which is no reading")
     none = _usual_invalid(type_) if invalid is None else [as_type(one, type_) for one in invalid]
     if number in none:
-        raise NoReadingError(f"reads {_shown(number)}{_why(number, type_)}, which means no reading")
-    value_n = round(Fraction(number) * BILLION)
-    if abs(value_n) > _MOST_N:
-        raise NoReadingError(f"reads {_shown(number)}, which is too large for a meter")
-    return MeterValue(value_n, _step_n(number, type_))
+        raise NoReadingError(
+            f"reads {show_number(number)}{_why(number, type_)}, which means no reading"
+        )
+    return MeterValue(to_billionths(number), _step_n(number, type_))
 
 
 def _code(type_: RegisterType) -> str:
@@ -119,7 +110,3 @@ def _step_n(number: int | float, type_: RegisterType) -> int:
     digits, lowest = _FLOATS[type_]
     exponent = math.frexp(number)[1] - digits if number else lowest
     return math.ceil(Fraction(2) ** max(exponent, lowest) * BILLION)
-
-
-def _shown(number: int | float) -> str:
-    return str(number) if isinstance(number, int) else f"{number:g}"

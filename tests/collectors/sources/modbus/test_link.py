@@ -11,7 +11,8 @@ from tokenergy_collectors.base.clock import SystemClock
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.sources.host import Host
-from tokenergy_collectors.sources.modbus.link import AwayError, Link
+from tokenergy_collectors.sources.meters.reader import AwayError
+from tokenergy_collectors.sources.modbus.link import Link
 from tokenergy_collectors.sources.modbus.source import ModbusMeters
 
 METER = ("m", 0, "uint16")

@@ -28,7 +28,7 @@ def test_registers_become_rows_exactly():
         with Rig(device(server.port, POWER, ENERGY, *registers, ("t", 40, "int16"))) as rig:
             [health] = rig.run(0)
             assert (health.source, health.succeeded) == (f"modbus/127.0.0.1:{server.port}/1", True)
-            common = {"ts_us": T0_US, "node": "n1", "source": "modbus"}
+            common = {"ts_us": T0_US, "node": "n1", "source": "modbus", "average_us": None}
             assert rig.rows == [
                 common | {"meter_id": meter, "value_n": value_n, "resolution_n": step_n}
                 for meter, value_n, step_n in (

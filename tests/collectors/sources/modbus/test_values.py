@@ -9,7 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.support.modbus import CODES, words_of
-from tokenergy_collectors.sources.modbus.values import NoReadingError, decode
+from tokenergy_collectors.sources.meters.values import NoReadingError
+from tokenergy_collectors.sources.modbus.values import decode
 
 codes = st.sampled_from(list(CODES.items()))
 orders = st.sampled_from(["big", "little"])

@@ -1,0 +1,89 @@
+"""Passwords of devices: from a file or from the environment, never from the configuration.
+
+In: where the operator keeps one. Out: the password, read each time: a new one needs no restart.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from tokenergy_collectors.base.strict import Strict
+
+
+class SecretError(Exception):
+    """There is no password; the message says where it was looked for, and never holds one."""
+
+
+class Login(Strict):
+    """The keys of a device that may ask who reads it."""
+
+    username: str | None = Field(
+        default=None,
+        min_length=1,
+        description="User to log in as, where the device asks for one. One that may only read is "
+        "enough.",
+        examples=["monitor"],
+    )
+    password_file: Path | None = Field(
+        default=None,
+        strict=False,
+        description="File with the user's password in its only line. Let only the collector read "
+        "it.",
+        examples=["/etc/tokenergy/bmc.password"],
+    )
+    password_env: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Environment variable that holds the password, where there is no "
+        "password_file.",
+        examples=["BMC_PASSWORD"],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_a_password(cls, data: Any) -> Any:
+        # The error for an unknown key would show its value.
+        if isinstance(data, dict) and "password" in data:
+            raise ValueError(
+                "a password does not belong here: name a file in password_file, or an environment "
+                "variable in password_env"
+            )
+        return data
+
+    @model_validator(mode="after")
+    def _has_one_password(self) -> Login:
+        given = self.password_file is not None or self.password_env is not None
+        if self.username is None and given:
+            raise ValueError("a password without a user: expected username beside it")
+        if self.username is not None and not given:
+            raise ValueError("username: expected password_file or password_env beside it")
+        return self
+
+    def password(self) -> str:
+        """Return the password as it is now.
+
+        Raises:
+            SecretError: there is none.
+        """
+        if self.password_file is not None:
+            return _from_file(self.password_file)
+        name = self.password_env or ""
+        found = os.environ.get(name, "")
+        if not found:
+            raise SecretError(f"password_env: the environment has no {name}")
+        return found
+
+
+def _from_file(path: Path) -> str:
+    try:
+        found = path.read_text("utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "is not text"
+        raise SecretError(f"password_file {path}: {why.lower()}") from None
+    if not found or "\n" in found:
+        raise SecretError(f"password_file {path}: expected one line that holds the password")
+    return found
