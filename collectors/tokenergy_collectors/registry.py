@@ -18,6 +18,7 @@ from tokenergy_collectors.sources.processes.source import ProcessJobs
 from tokenergy_collectors.sources.rapl.source import RaplMeters
 from tokenergy_collectors.sources.reports.source import TokenReports
 from tokenergy_collectors.sources.slurm.source import SlurmJobs
+from tokenergy_collectors.sources.snmp.source import SnmpMeters
 from tokenergy_collectors.sources.source import Source
 from tokenergy_collectors.sources.textfile.source import Textfiles
 from tokenergy_collectors.sources.tokens.source import Tokens
@@ -37,6 +38,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         ProcessJobs,
         Textfiles,
         ModbusMeters,
+        SnmpMeters,
         RaplMeters,
         Gpus,
     )
