@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenergy_collectors.sampler.gpus import Gpus
+from tokenergy_collectors.sources.bacnet.source import BacnetMeters
 from tokenergy_collectors.sources.clock.source import Clocks
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
@@ -39,6 +40,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         Textfiles,
         ModbusMeters,
         SnmpMeters,
+        BacnetMeters,
         RaplMeters,
         Gpus,
     )

@@ -84,9 +84,7 @@ def request_of(data: bytes) -> Request:
     (_, version), (_, community), (kind, pdu) = parts(message)
     assert version == b"\x01"
     (_, id_), _, _, (_, binds) = parts(pdu)
-    return Request(
-        community, kind, id_, [ber(6, parts(bind)[0][1]) for _, bind in parts(binds)]
-    )
+    return Request(community, kind, id_, [ber(6, parts(bind)[0][1]) for _, bind in parts(binds)])
 
 
 def response(request: Request, binds: Sequence[tuple[bytes, bytes]], status: int = 0) -> bytes:
@@ -172,7 +170,7 @@ rouser signer auth
 pass .{base} /bin/sh {folder}/pass.sh
 """
 
-_PASS = """
+_SCRIPT = """
 [ "$1" = -g ] || exit 0
 while read -r oid type value; do
   [ "$oid" = "$2" ] && printf '%s\\n%s\\n%s\\n' "$oid" "$type" "$value" && exit 0
@@ -203,7 +201,7 @@ class Snmpd:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        for name, words in (("snmpd.conf", _CONF), ("pass.sh", _PASS)):
+        for name, words in (("snmpd.conf", _CONF), ("pass.sh", _SCRIPT)):
             found = words.replace("{folder}", str(folder)).replace("{port}", str(self.port))
             for key in ("community", "auth", "priv"):
                 found = found.replace(f"{{{key}}}", getattr(self, key))

@@ -6,15 +6,14 @@ closed while a request is under way.
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from tokenergy_collectors.sources.snmp.session import Address, Answer, CancelledError, Session
+from tokenergy_collectors.sources.meters.udp import Address, UdpSocket
+from tokenergy_collectors.sources.snmp.session import Answer, Session
 
-_MOST_BYTES = 65_535
 _VERSION = 1
 """What v2c has in its messages."""
 
@@ -25,6 +24,9 @@ class CommunitySession(Session):
     Args:
         address: where the agent is.
         community: who may read.
+
+    Raises:
+        OSError: there is no way to the agent.
     """
 
     def __init__(self, address: Address, community: str) -> None:
@@ -33,14 +35,7 @@ class CommunitySession(Session):
         self._decode = import_module("pyasn1.codec.ber.decoder").decode
         self._error: type[Exception] = import_module("pyasn1.error").PyAsn1Error
         self._community = community.encode()
-        self._cancelled = False
-        self._socket = socket.socket(address.family, socket.SOCK_DGRAM)
-        try:
-            # So nobody else's datagrams are seen, and a closed port is told.
-            self._socket.connect((address.host, address.port))
-        except OSError:
-            self._socket.close()
-            raise
+        self._socket = UdpSocket(address)
 
     def get(self, oids: Sequence[str], timeout_s: float) -> Answer:
         """Return the answer to one request; it raises what `Session.get` does."""
@@ -53,36 +48,19 @@ class CommunitySession(Session):
         self._api.apiMessage.set_pdu(message, pdu)
         asked = self._api.apiPDU.get_request_id(pdu)
         deadline_s = time.monotonic() + timeout_s
-        try:
-            self._socket.send(self._encode(message))
-            while True:
-                found = self._answer(self._receive(deadline_s), asked)
-                if found is not None:
-                    return found
-        except OSError:
-            if self._cancelled:
-                raise CancelledError from None
-            raise
+        self._socket.send(self._encode(message))
+        while True:
+            found = self._answer(self._socket.receive(deadline_s), asked)
+            if found is not None:
+                return found
 
-    def cancel(self) -> None:
+    def stop(self) -> None:
         """End a request under way, from any thread, and every later one."""
-        self._cancelled = True
-        # Only the thread that waits for it may close it: its number could be another file's.
-        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.stop()
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
-
-    def _receive(self, deadline_s: float) -> bytes:
-        left_s = deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        self._socket.settimeout(left_s)
-        data = self._socket.recv(_MOST_BYTES)
-        if self._cancelled:
-            raise CancelledError
-        return data
 
     def _answer(self, data: bytes, asked: Any) -> Answer | None:
         """Return what a datagram says; None if it does not answer this request."""
@@ -96,8 +74,6 @@ class CommunitySession(Session):
                 or api.apiPDU.get_request_id(pdu) != asked
             ):
                 return None
-            return Answer(
-                None, int(api.apiPDU.get_error_status(pdu)), api.apiPDU.get_varbinds(pdu)
-            )
+            return Answer(None, int(api.apiPDU.get_error_status(pdu)), api.apiPDU.get_varbinds(pdu))
         except self._error:
             return None

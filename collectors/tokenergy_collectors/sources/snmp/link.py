@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 
 from tokenergy_collectors.sources.meters.groups import RefusedError
 from tokenergy_collectors.sources.meters.reader import AwayError
+from tokenergy_collectors.sources.meters.udp import StoppedError, find_address, no_way
 from tokenergy_collectors.sources.snmp.community import CommunitySession
 from tokenergy_collectors.sources.snmp.secret import SecretError
 from tokenergy_collectors.sources.snmp.session import (
     Answer,
-    CancelledError,
     Session,
-    find_address,
     load_pysnmp,
 )
 from tokenergy_collectors.sources.snmp.settings import SnmpDevice
@@ -136,7 +135,7 @@ class Link:
         with self._changing:
             self._closed = True
             if self._session is not None:
-                self._session.cancel()
+                self._session.stop()
         if self._asking.acquire(blocking=False):
             self._forget()
             self._asking.release()
@@ -182,7 +181,7 @@ class Link:
             except SecretError as error:
                 raise AwayError(str(error), connected=False) from None
             except OSError as error:
-                raise _no_way(error) from None
+                raise no_way(error) from None
             with self._changing:
                 self._session = found
         if self._closed:
@@ -197,15 +196,10 @@ class Link:
             raise SilentError(why, answered=False) from None
         except ConnectionError:
             raise SilentError("nobody listens at this port", answered=False) from None
-        except CancelledError:
+        except StoppedError:
             raise AwayError("the collector stops", connected=False) from None
         except OSError as error:
-            raise _no_way(error) from None
-
-
-def _no_way(error: OSError) -> AwayError:
-    why = (error.strerror or type(error).__name__).lower()
-    return AwayError(f"no way to the device: {why}", connected=False)
+            raise no_way(error) from None
 
 
 def _plain(value: Any) -> Value:

@@ -7,14 +7,12 @@ pysnmp is imported when the first session is opened: a collector without meters 
 
 from __future__ import annotations
 
-import socket
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.sources.meters.reader import AwayError
 
 
 class Answer(NamedTuple):
@@ -46,42 +44,17 @@ class Session(ABC):
 
         Raises:
             TimeoutError: there was none.
-            ConnectionError: nobody listens there.
-            CancelledError: `cancel` was called.
+            OSError: there is no way to the agent, or nobody listens there.
+            StoppedError: `stop` was called.
         """
 
     @abstractmethod
-    def cancel(self) -> None:
+    def stop(self) -> None:
         """End a request under way, from any thread, and every later one."""
 
     @abstractmethod
     def close(self) -> None:
         """Close the socket; no request may be under way."""
-
-
-class CancelledError(Exception):
-    """A request was ended by `Session.cancel`."""
-
-
-class Address(NamedTuple):
-    """Where an agent is."""
-
-    family: socket.AddressFamily
-    host: str
-    port: int
-
-
-def find_address(host: str, port: int) -> Address:
-    """Return the address of a host.
-
-    Raises:
-        AwayError: its name is not known.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    except OSError:
-        raise AwayError("the name of the host is not known", connected=False) from None
-    return Address(family, str(address[0]), int(address[1]))
 
 
 def load_pysnmp(*, encrypted: bool) -> None:

@@ -195,9 +195,7 @@ class SnmpDevice(Strict):
         return self
 
     def _secret(self, what: str, needed: bool, by: str) -> None:
-        given = [
-            key for key in (f"{what}_file", f"{what}_env") if getattr(self, key) is not None
-        ]
+        given = [key for key in (f"{what}_file", f"{what}_env") if getattr(self, key) is not None]
         if needed and len(given) != 1:
             raise ValueError(f"{by} needs one of {what}_file and {what}_env")
         if given and not needed:

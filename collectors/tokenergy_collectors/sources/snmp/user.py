@@ -13,7 +13,8 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, TypeVar
 
-from tokenergy_collectors.sources.snmp.session import Address, Answer, CancelledError, Session
+from tokenergy_collectors.sources.meters.udp import Address, StoppedError
+from tokenergy_collectors.sources.snmp.session import Answer, Session
 from tokenergy_collectors.sources.snmp.settings import SnmpDevice
 
 _AUTH = {
@@ -48,7 +49,7 @@ class UserSession(Session):
             privProtocol=getattr(api, f"USM_PRIV_{_PRIV.get(device.priv, 'NONE')}"),
         )
         self._context = api.ContextData(contextName=device.context.encode())
-        self._cancelled = False
+        self._stopped = False
         self._request: asyncio.Task[Any] | None = None
         self._loop = asyncio.new_event_loop()
         # What comes from elsewhere, or is no SNMP, must not reach the log.
@@ -65,9 +66,9 @@ class UserSession(Session):
         error, status, _, binds = self._run(asyncio.wait_for(found, timeout_s))
         return Answer(None if error is None else type(error).__name__, int(status), binds)
 
-    def cancel(self) -> None:
+    def stop(self) -> None:
         """End a request under way, from any thread, and every later one."""
-        self._cancelled = True
+        self._stopped = True
         request = self._request
         if request is not None:
             with suppress(RuntimeError):  # the loop is closed: it has ended
@@ -89,11 +90,11 @@ class UserSession(Session):
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         self._request = self._loop.create_task(work)
         try:
-            if self._cancelled:
+            if self._stopped:
                 self._request.cancel()
             return self._loop.run_until_complete(self._request)  # type: ignore[no-any-return]
         except asyncio.CancelledError:
-            raise CancelledError from None
+            raise StoppedError from None
         finally:
             self._request = None
 
