@@ -9,7 +9,13 @@ import json
 import sys
 
 from bacpypes3.apdu import AbortPDU, AbortReason, RejectPDU, RejectReason
-from bacpypes3.basetypes import EngineeringUnits, PropertyIdentifier, Reliability, Scale, StatusFlags
+from bacpypes3.basetypes import (
+    EngineeringUnits,
+    PropertyIdentifier,
+    Reliability,
+    Scale,
+    StatusFlags,
+)
 from bacpypes3.ipv4.app import NormalApplication
 from bacpypes3.local.device import DeviceObject
 from bacpypes3.local.object import Object
@@ -64,7 +70,8 @@ class Device(NormalApplication):
     async def indication(self, apdu):
         name = type(apdu).__name__
         count = len(getattr(apdu, "listOfReadAccessSpecs", [0]))
-        self.seen.append([name, count])
+        if name.endswith("Request"):  # it also tells itself of aborts
+            self.seen.append([name, count])
         if name == "ReadPropertyMultipleRequest" and self.behaviour.get("no_rpm"):
             apdu = RejectPDU(apdu.apduInvokeID, RejectReason.unrecognizedService, context=apdu)
             await self.response(apdu)

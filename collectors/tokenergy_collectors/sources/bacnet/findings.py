@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.finding import Finding
 from tokenergy_collectors.sources.bacnet.device import outcome, properties, read_singly
-from tokenergy_collectors.sources.bacnet.link import Link, Read
+from tokenergy_collectors.sources.bacnet.link import Link, Read, SilentError
 from tokenergy_collectors.sources.bacnet.settings import BacnetDevice, BacnetObject
 from tokenergy_collectors.sources.bacnet.values import PRESENT_VALUE, Value, enumerated
 from tokenergy_collectors.sources.bacnet.wire import DeclinedError, RouterError
@@ -112,7 +112,7 @@ def _advice(one: BacnetObject, read: Read) -> str:
 def _remedy(error: AwayError, device: BacnetDevice) -> str:
     if isinstance(error, RouterError):
         return f"is {device.network} the number of the device's network?"
-    if not (error.connected or "nobody listens" in str(error)):
+    if not isinstance(error, SilentError):
         return ""
     about = f"is BACnet/IP switched on there, at port {device.port}, and open for this host?"
     return about if device.network is None else f"{about} Is mac {device.mac} the device's?"

@@ -23,6 +23,18 @@ _IDS = 256
 _OTHER = "the device answers for other objects"
 
 
+class SilentError(AwayError):
+    """Nobody answered.
+
+    Attributes:
+        listens: whether somebody may still listen there.
+    """
+
+    def __init__(self, why: str, *, listens: bool) -> None:
+        super().__init__(why, connected=listens)
+        self.listens = listens
+
+
 class Read(NamedTuple):
     """Properties by object and name, and when they were read (us UTC)."""
 
@@ -90,33 +102,49 @@ class Link:
 
     def _request(self, build: Callable[[int], bytes]) -> Read:
         with self._asking:
-            for left in (1, 0):
-                try:
-                    return self._ask(build)
-                except TimeoutError:
-                    # UDP loses packets.
-                    if not left:
-                        why = f"no answer within {self._timeout_s:g} s"
-                        raise self._away(why, connected=True) from None
-                except ConnectionError:
-                    # It may tell of an earlier request: the device is back meanwhile.
-                    if not left:
-                        raise self._away("nobody listens at this port", connected=False) from None
-                except StoppedError:
-                    raise self._away("the collector stops", connected=False) from None
-                except OSError as error:
+            try:
+                return self._ask_twice(build)
+            finally:
+                if self._closed:
                     self._forget()
-                    raise no_way(error) from None
-        raise AssertionError
+
+    def _ask_twice(self, build: Callable[[int], bytes]) -> Read:
+        try:
+            return self._ask(build)
+        except AwayError as error:
+            # UDP loses packets, and that a port was closed may be told late.
+            if not isinstance(error, SilentError):
+                raise
+        return self._ask(build)
 
     def _ask(self, build: Callable[[int], bytes]) -> Read:
-        found = self._open()
+        """Return what one request gets.
+
+        Raises:
+            AwayError: there is no answer; the next request finds the address again.
+            DeclinedError: the device refuses.
+        """
+        try:
+            return self._exchange(self._open(), build)
+        except TimeoutError:
+            self._forget()
+            raise SilentError(f"no answer within {self._timeout_s:g} s", listens=True) from None
+        except ConnectionError:
+            self._forget()
+            raise SilentError("nobody listens at this port", listens=False) from None
+        except StoppedError:
+            raise AwayError("the collector stops", connected=False) from None
+        except OSError as error:
+            self._forget()
+            raise no_way(error) from None
+
+    def _exchange(self, peer: UdpSocket, build: Callable[[int], bytes]) -> Read:
         self._id = (self._id + 1) % _IDS
         deadline_s = time.monotonic() + self._timeout_s
         before_us = self._now_us()
-        found.send(build(self._id))
+        peer.send(build(self._id))
         while True:
-            answer = self.wire.answer(found.receive(deadline_s), self._id)
+            answer = self.wire.answer(peer.receive(deadline_s), self._id)
             if answer is not None:
                 return Read(answer, (before_us + self._now_us()) // 2)
 
@@ -129,11 +157,6 @@ class Link:
         if self._closed:
             raise StoppedError
         return self._socket
-
-    def _away(self, why: str, *, connected: bool) -> AwayError:
-        """Return the error; the next request finds the address again."""
-        self._forget()
-        return AwayError(why, connected=connected)
 
     def _forget(self) -> None:
         with self._changing:

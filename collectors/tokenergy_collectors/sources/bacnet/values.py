@@ -22,8 +22,8 @@ from tokenergy_collectors.sources.meters.values import (
 
 PRESENT_VALUE, STATUS_FLAGS, RELIABILITY = "present-value", "status-flags", "reliability"
 
-STATE = (STATUS_FLAGS, RELIABILITY)
-"""Properties that say whether a present value may be used."""
+STATE = {STATUS_FLAGS: "BitString", RELIABILITY: "Enumerated"}
+"""Properties that say whether a present value may be used, and their types."""
 
 UNKNOWN_OBJECT, UNKNOWN_PROPERTY = "unknown-object", "unknown-property"
 
@@ -104,22 +104,24 @@ def to_number(value: Value) -> int | float:
 
 def _check_state(found: Properties, reliability: Callable[[int], str]) -> None:
     """Refuse a present value that does not follow what is measured."""
-    for name in STATE:
-        error = found[name].error if name in found else UNKNOWN_PROPERTY
+    for name, type_ in STATE.items():
+        one = found.get(name)
         # Many objects have no reliability. Any other error hides what the object has.
-        if error not in (None, UNKNOWN_PROPERTY):
-            raise NoReadingError(f"its {name} cannot be read: {error}")
-    why = [_FLAGS[bit] for bit in _FLAGS if STATUS_FLAGS in found and _is_set(found, bit)]
+        if one is None or one.error == UNKNOWN_PROPERTY:
+            continue
+        if one.error is not None or one.type != type_:
+            raise NoReadingError(f"its {name} cannot be read: {one.error or f'a {one.type}'}")
+    flags = found.get(STATUS_FLAGS)
+    why = [name for bit, name in _FLAGS.items() if flags is not None and _is_set(flags, bit)]
     if code := enumerated(found.get(RELIABILITY)):
         why.append(f"reliability {reliability(code)}")
     if why:
         raise NoReadingError(f"the device says: {', '.join(why)}")
 
 
-def _is_set(found: Properties, bit: int) -> bool:
+def _is_set(flags: Value, bit: int) -> bool:
     # The first byte says how many bits of the last one are not used.
-    data = found[STATUS_FLAGS].data
-    return len(data) > 1 and bool(data[1] & (0x80 >> bit))
+    return len(flags.data) > 1 and bool(flags.data[1] & (0x80 >> bit))
 
 
 def enumerated(value: Value | None) -> int:

@@ -5,6 +5,9 @@ In: datagrams to send. Out: those of the peer, until an instant.
 
 from __future__ import annotations
 
+import math
+import os
+import select
 import socket
 import time
 from contextlib import suppress
@@ -58,12 +61,18 @@ class UdpSocket:
 
     def __init__(self, address: Address) -> None:
         self._stopped = False
+        # A closed or shut socket does not wake the thread that waits for it everywhere.
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._socket = socket.socket(address.family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+        self._poll.register(self._wake, select.POLLIN)
         try:
             # So nobody else's datagrams are seen, and a closed port is told.
             self._socket.connect((address.host, address.port))
         except OSError:
-            self._socket.close()
+            self.close()
             raise
 
     def send(self, data: bytes) -> None:
@@ -73,11 +82,8 @@ class UdpSocket:
             StoppedError: `stop` was called.
             OSError: it cannot be sent; the peer's host may have answered an earlier one so.
         """
-        try:
-            self._socket.send(data)
-        except OSError:
-            self._check()
-            raise
+        self._check()
+        self._socket.send(data)
 
     def receive(self, deadline_s: float) -> bytes:
         """Return the peer's next datagram.
@@ -90,25 +96,25 @@ class UdpSocket:
             TimeoutError: none has come.
             OSError: the peer's host says that nobody listens there.
         """
-        left_s = deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        self._socket.settimeout(left_s)
-        try:
-            return self._socket.recv(_MOST_BYTES)
-        finally:
+        while True:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError
+            self._poll.poll(math.ceil(left_s * 1000))
             self._check()
+            # A datagram with a wrong checksum wakes, and is not there.
+            with suppress(BlockingIOError):
+                return self._socket.recv(_MOST_BYTES)
 
     def stop(self) -> None:
         """End a request under way, from any thread, and every later one."""
         self._stopped = True
-        # Only the thread that waits for it may close it: its number could be another file's.
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket; no request may be under way, and `stop` may not be called any more."""
         self._socket.close()
+        os.close(self._wake)
 
     def _check(self) -> None:
         if self._stopped:

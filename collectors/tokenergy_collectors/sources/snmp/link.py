@@ -117,18 +117,10 @@ class Link:
         """
         with self._asking:
             try:
-                return self._get(oids)
-            except SilentError as error:
-                # UDP loses packets, and for v3 an agent that restarted is another one.
-                used = self._session is not None and not self._session.fresh
-                self._forget()
-                if error.answered and not used:
-                    raise
-            try:
-                return self._get(oids)
-            except AwayError:
-                self._forget()
-                raise
+                return self._get_twice(oids)
+            finally:
+                if self._closed:
+                    self._forget()
 
     def close(self) -> None:
         """End a request under way, from any thread; no other one follows."""
@@ -139,6 +131,21 @@ class Link:
         if self._asking.acquire(blocking=False):
             self._forget()
             self._asking.release()
+
+    def _get_twice(self, oids: Sequence[str]) -> Values:
+        try:
+            return self._get(oids)
+        except SilentError as error:
+            # UDP loses packets, and for v3 an agent that restarted is another one.
+            used = self._session is not None and not self._session.fresh
+            self._forget()
+            if error.answered and not used:
+                raise
+        try:
+            return self._get(oids)
+        except AwayError:
+            self._forget()
+            raise
 
     def _forget(self) -> None:
         with self._changing:

@@ -170,10 +170,6 @@ def test_what_is_not_measured_is_an_event_and_no_row(feeds, state, words, alone)
     [
         ("accumulator,1", 2**32 - 1, "reads 4294967295 (all ones), which means no reading"),
         (
-            "positive-integer-value,0", 2**64 - 1,
-            "reads 18446744073709551615 (all ones), which means no reading",
-        ),
-        (
             "integer-value,7", -(2**31),
             "reads -2147483648 (the smallest Integer), which means no reading",
         ),
@@ -188,6 +184,14 @@ def test_what_means_no_reading_is_an_event_and_no_row(feeds, name, value, words)
         rig.run(10)
         assert dict(rig.values()).keys() == VALUES.keys() - {name.split(",")[0]}
         assert (rig.events[0][0], why(rig.events)) == (LOST, [words])
+
+
+def test_an_object_on_which_the_device_fails_loses_no_other_meter(feeds):
+    feeds.put({"positive-integer-value,0": {"presentValue": 2**40}})  # it encodes 32 bits at most
+    with Rig(device(feeds.port, *METERS)) as rig:
+        rig.run(10)
+        assert dict(rig.values()).keys() == VALUES.keys() - {"positive-integer-value"}
+        assert why(rig.events) == ["the device refuses: operational-problem"]
 
 
 def test_numbers_that_mean_no_reading_may_be_named(feeds):
