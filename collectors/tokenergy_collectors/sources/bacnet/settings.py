@@ -152,7 +152,7 @@ class BacnetKeys(Strict):
 
     @field_validator("bacnet")
     @classmethod
-    def _differ(cls, devices: tuple[BacnetDevice, ...]) -> tuple[BacnetDevice, ...]:
+    def _bacnet_devices_differ(cls, devices: tuple[BacnetDevice, ...]) -> tuple[BacnetDevice, ...]:
         meters = (one.meter for device in devices for one in device.objects)
         refuse_twice(meters, (device.about for device in devices))
         return devices

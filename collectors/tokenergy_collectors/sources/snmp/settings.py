@@ -35,14 +35,14 @@ class Oid(Strict):
     type: ObjectType = Field(
         description="Its type, as in the manual or MIB; INTEGER is Integer32, Unsigned32 is "
         "Gauge32, and OctetString is a text that holds a decimal number.",
-        examples=["Gauge32"],
+        examples=["Integer32"],
     )
     invalid: tuple[int | float, ...] | None = Field(
         default=None,
         strict=False,
         description="Numbers that mean that there is no reading. Without this key: all ones of "
         "unsigned types, and the smallest Integer32.",
-        examples=[[-1]],
+        examples=[[0]],
     )
 
     @property
@@ -94,7 +94,7 @@ class SnmpDevice(Strict):
     community_env: str | None = Field(
         default=None,
         min_length=1,
-        description="In place of community_file: environment variable that holds it.",
+        description="Environment variable that holds it, where there is no community_file.",
         examples=["PDU_COMMUNITY"],
     )
     user: str | None = Field(
@@ -115,7 +115,7 @@ class SnmpDevice(Strict):
     auth_key_env: str | None = Field(
         default=None,
         min_length=1,
-        description="In place of auth_key_file: environment variable that holds it.",
+        description="Environment variable that holds it, where there is no auth_key_file.",
         examples=["PDU_AUTH_KEY"],
     )
     priv: Literal["none", "des", "aes", "aes192", "aes256"] = Field(
@@ -130,7 +130,7 @@ class SnmpDevice(Strict):
     priv_key_env: str | None = Field(
         default=None,
         min_length=1,
-        description="In place of priv_key_file: environment variable that holds it.",
+        description="Environment variable that holds it, where there is no priv_key_file.",
         examples=["PDU_PRIV_KEY"],
     )
     context: str = Field(
@@ -182,24 +182,26 @@ class SnmpDevice(Strict):
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> SnmpDevice:
-        old, new = self.version == "2c", self.version == "3"
-        if new and self.user is None:
+        if self.version == "2c":
+            if self.community_file is None and self.community_env is None:
+                raise ValueError("version 2c needs community_file or community_env")
+            return self
+        if self.user is None:
             raise ValueError("version 3 needs a user")
-        if old and (self.user is not None or self.auth != "none" or self.context):
-            raise ValueError('user, auth, priv and context belong to version = "3"')
         if self.priv != "none" and self.auth == "none":
             raise ValueError("priv needs auth: SNMP has no encryption without it")
-        self._secret("community", old, 'version "2c"')
-        self._secret("auth_key", self.auth != "none", "auth")
-        self._secret("priv_key", self.priv != "none", "priv")
+        for key in ("auth", "priv"):
+            chosen = getattr(self, key) != "none"
+            given = [
+                name
+                for name in (f"{key}_key_file", f"{key}_key_env")
+                if getattr(self, name) is not None
+            ]
+            if chosen and not given:
+                raise ValueError(f"{key} needs {key}_key_file or {key}_key_env")
+            if given and not chosen:
+                raise ValueError(f"{given[0]} needs {key}, which names its method")
         return self
-
-    def _secret(self, what: str, needed: bool, by: str) -> None:
-        given = [key for key in (f"{what}_file", f"{what}_env") if getattr(self, key) is not None]
-        if needed and len(given) != 1:
-            raise ValueError(f"{by} needs one of {what}_file and {what}_env")
-        if given and not needed:
-            raise ValueError(f"{given[0]} is of no use without {by}")
 
     def community(self) -> str:
         """Return the community as it is now; raise `SecretError` if there is none."""
@@ -231,7 +233,7 @@ class SnmpKeys(Strict):
 
     @field_validator("snmp")
     @classmethod
-    def _differ(cls, devices: tuple[SnmpDevice, ...]) -> tuple[SnmpDevice, ...]:
+    def _snmp_devices_differ(cls, devices: tuple[SnmpDevice, ...]) -> tuple[SnmpDevice, ...]:
         meters = (one.meter for device in devices for one in device.oids)
         refuse_twice(meters, (device.about for device in devices))
         return devices
