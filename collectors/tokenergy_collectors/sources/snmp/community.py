@@ -33,7 +33,6 @@ class CommunitySession(Session):
         self._api = import_module("pysnmp.proto.api.v2c")
         self._encode = import_module("pyasn1.codec.ber.encoder").encode
         self._decode = import_module("pyasn1.codec.ber.decoder").decode
-        self._error: type[Exception] = import_module("pyasn1.error").PyAsn1Error
         self._community = community.encode()
         self._socket = UdpSocket(address)
 
@@ -75,5 +74,5 @@ class CommunitySession(Session):
             ):
                 return None
             return Answer(None, int(api.apiPDU.get_error_status(pdu)), api.apiPDU.get_varbinds(pdu))
-        except self._error:
+        except Exception:  # noqa: BLE001 - whatever a decoder raises on what is no SNMP
             return None

@@ -183,17 +183,18 @@ def test_a_refusal_is_an_event_and_no_row(refusal, words):
         assert services == [14, 12]  # by itself too
 
 
-def test_a_device_that_is_busy_is_not_asked_one_by_one():
+@pytest.mark.parametrize("count", [1, 9])
+def test_a_device_that_is_busy_is_not_asked_one_by_one(count):
     asked = []
 
     def answer(data):
         asked.append(data)
         return [frame(b"\x50" + bytes([invoke_of(data), 14]) + b"\x91\x00\x91\x03")]
 
-    objects = [(str(at), f"analog-input,{at}") for at in range(9)]
+    objects = [(str(at), f"analog-input,{at}") for at in range(count)]
     with Peer(answer) as peer, Rig(device(peer.port, *objects)) as rig:
         rig.run(0)
-        assert why(rig.events) == ["the device refuses: device-busy"] * 9
+        assert why(rig.events) == ["the device refuses: device-busy"] * count
         assert len(asked) == 1
 
 

@@ -77,11 +77,11 @@ def test_a_device_without_read_property_multiple_is_read_one_by_one(feeds):
 
 def test_a_device_whose_answers_are_short_is_read_in_parts(feeds):
     feeds.put({"behaviour": {"most": 2}})
-    with Rig(device(feeds.port, *METERS)) as rig:
+    with Rig(device(feeds.port, *METERS, every_s=600.0)) as rig:
         rig.run(0)
         assert dict(rig.values()) == VALUES
         feeds.requests()
-        rig.run(10)
+        rig.run(600)
         assert dict(rig.values()) == VALUES
         assert [count for _, count in feeds.requests()] == [1, 2, 1, 2]
         rig.run(3600)
@@ -111,6 +111,22 @@ def test_a_device_that_dies_and_comes_back(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert ["source_failed" in line or "source_works" in line for line in lines] == [True] * 2
     assert "6 of 6 meters give no reading; analog-input: nobody listens at this port" in lines[0]
+
+
+@pytest.mark.parametrize("limits", [{"most": 2}, {"no_rpm": True}])
+def test_a_device_that_was_away_is_asked_for_much_again(limits):
+    with (
+        Device({"behaviour": limits} | OBJECTS) as feeds,
+        Rig(device(feeds.port, *METERS)) as rig,
+    ):
+        rig.run(0)
+        feeds.kill()
+        rig.run(10)
+        feeds.start()
+        feeds.put({"behaviour": {}})
+        rig.run(60)
+        found = {(kind, count) for kind, count in feeds.requests()}
+        assert found == {("ReadPropertyMultipleRequest", len(OBJECTS))}
 
 
 def test_a_device_that_restarts_between_two_readings_loses_nothing():

@@ -235,3 +235,54 @@ def test_an_agent_that_does_not_answer_is_asked_less_and_less_often():
         agent._answer = lambda _: None
         rig.run(60)
         assert rig.kinds() == [LOST, LOST, FOUND, FOUND]
+
+
+def test_an_agent_that_was_away_is_asked_for_much_again():
+    most = [4]
+
+    def answer(request):
+        return [response(request, [], 1)] if len(request.oids) > most[0] else None
+
+    with Agent(gauges(8), answer) as agent, Rig(device(agent.port, *meters(8))) as rig:
+        rig.run(0)
+        agent.kill()
+        rig.run(10)
+        most[0] = 8
+        agent.start()
+        agent.requests.clear()
+        rig.run(60)
+        assert set(agent.requests) == {8}
+
+
+def test_each_object_is_read_by_itself_and_shown():
+    objects = gauges(3) | {f"{BASE}.1": number(7, 0x41), f"{BASE}.2": ber(5, b"")}
+    with Agent(objects) as agent, Rig(device(agent.port, *meters(4))) as rig:
+        found = [(one.level, one.text) for one in rig.check()]
+    place = f"at 127.0.0.1:{agent.port}, OID {BASE}"
+    assert found == [
+        ("ok", f"0 {place}.0: 0 (Gauge32)"),
+        (
+            "warn",
+            f"1 {place}.1: has type Counter32, not Gauge32; if it is the right OID: "
+            'type = "Counter32"',
+        ),
+        ("warn", f"2 {place}.2: has type Null, not Gauge32"),
+        (
+            "warn",
+            f"3 {place}.3: the device has no such object; compare the OID with the manual; a "
+            "single value ends in .0",
+        ),
+    ]
+    assert agent.requests == [1] * 4
+
+
+def test_what_to_do_about_an_agent_that_is_silent():
+    with (
+        Agent(gauges(5), lambda _: []) as agent,
+        Rig(device(agent.port, *meters(5), timeout_s=0.05)) as rig,
+    ):
+        found = [one.text for one in rig.check()]
+    assert len(found) == 3
+    assert "0: no answer within 0.05 s; is SNMP v2c switched on there" in found[0]
+    assert found[1].startswith("1 at ")
+    assert found[2] == f"127.0.0.1:{agent.port}: its other meters: not asked"

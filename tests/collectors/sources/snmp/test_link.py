@@ -14,7 +14,9 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.logs import Log
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.meters.reader import AwayError
+from tokenergy_collectors.sources.snmp import link
 from tokenergy_collectors.sources.snmp.link import Link
+from tokenergy_collectors.sources.snmp.session import Answer, Session
 from tokenergy_collectors.sources.snmp.source import SnmpMeters
 
 OID = "1.3.6.1.4.1.318.1"
@@ -32,17 +34,17 @@ def only(*devices):
 def test_a_reading_is_stamped_with_the_middle_of_its_request():
     times = iter([1_000, 1_501])
     with Agent(dict(OBJECTS)) as agent:
-        link = Link(only(device(agent.port, METER)), lambda: next(times))
-        assert link.get([OID]) == ([("Gauge32", 7)], 1_250)
-        link.close()
+        one = Link(only(device(agent.port, METER)), lambda: next(times))
+        assert one.get([OID]) == ([("Gauge32", 7)], 1_250)
+        one.close()
         with pytest.raises(AwayError, match="the collector stops"):
-            link.get([OID])
+            one.get([OID])
 
 
 def test_a_name_that_is_not_known():
-    link = Link(only(device(161, METER, host="meter.invalid")), lambda: 0)
+    one = Link(only(device(161, METER, host="meter.invalid")), lambda: 0)
     with pytest.raises(AwayError, match="the name of the host is not known"):
-        link.get([OID])
+        one.get([OID])
 
 
 def test_a_port_where_nobody_listens():
@@ -141,7 +143,7 @@ def test_no_secret_is_in_any_log(monkeypatch, caplog, capfd, keys):
     monkeypatch.setenv(COMMUNITY, "readers-of-pdu")
     noise = b"0\x82 readers-of-pdu passphrase-auth"
     with (
-        Peer(lambda data: [noise, data[::-1], data]) as peer,
+        Peer(lambda data: [noise, data[::-1], data, b"\xe5" + data[1:]]) as peer,
         Rig(device(peer.port, METER, **keys | {"timeout_s": 0.2})) as rig,
     ):
         rig.run(10)
@@ -163,3 +165,38 @@ def test_without_a_library_one_line_names_the_extra(monkeypatch, module, keys):
     [finding] = SnmpMeters.check(config, Host("n1", SystemClock(), Log("text")))
     assert finding.level == "FAIL"
     assert "tokenergy[meters]" in finding.text
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_an_agent_that_is_another_one_now_is_asked_by_a_new_session(monkeypatch, used):
+    """What agents that answer at once may say of a user whom they have just learnt anew."""
+    monkeypatch.setenv("AUTH", "passphrase-auth")
+    answers = ([Answer(None, 0, [(OID, None)])] if used else []) + [
+        Answer("UnknownEngineID", 0, []),
+        Answer(None, 0, [(OID, None)]),
+    ]
+    opened = []
+
+    class Said(Session):
+        def __init__(self, *_):
+            opened.append(self)
+
+        def get(self, oids, timeout_s):
+            return answers.pop(0)
+
+        def stop(self):
+            pass
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(link, "UserSession", Said)
+    found = Link(only(device(161, METER, **USER)), lambda: 0)
+    if used:
+        found.get([OID])
+        found.get([OID])
+        assert (len(opened), answers) == (2, [])
+    else:
+        with pytest.raises(AwayError, match="an error of SNMP v3: UnknownEngineID"):
+            found.get([OID])
+        assert len(opened) == 1
