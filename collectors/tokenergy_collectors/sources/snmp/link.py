@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tokenergy_collectors.sources.meters.groups import RefusedError
 from tokenergy_collectors.sources.meters.reader import AwayError
-from tokenergy_collectors.sources.meters.udp import StoppedError, find_address, no_way
+from tokenergy_collectors.sources.meters.udp import Address, StoppedError, find_address, no_way
 from tokenergy_collectors.sources.snmp.community import CommunitySession
 from tokenergy_collectors.sources.snmp.secret import SecretError
 from tokenergy_collectors.sources.snmp.session import (
@@ -51,6 +51,10 @@ _TYPES = {"Integer": "Integer32", "Unsigned32": "Gauge32"}
 """Types of one encoding: RFC 2578 tells them apart, the wire does not."""
 
 _NUMBERS = frozenset({"Gauge32", "Counter32", "Counter64", "Integer32"})
+
+
+_MOST_UNANSWERED = 20
+"""After so many requests without any answer a session is replaced."""
 
 
 class SilentError(AwayError):
@@ -100,10 +104,12 @@ class Link:
     """
 
     def __init__(self, device: SnmpDevice, now_us: Callable[[], int]) -> None:
-        load_pysnmp(encrypted=device.priv != "none")
+        user = device.version == "3"
+        load_pysnmp(user=user, encrypted=user and device.priv != "none")
         self._device = device
         self._now_us = now_us
         self._session: Session | None = None
+        self._made_from: tuple[Address, tuple[str | None, ...]] | None = None
         self._asking = threading.Lock()
         self._changing = threading.Lock()
         self._closed = False
@@ -138,14 +144,26 @@ class Link:
         except SilentError as error:
             # UDP loses packets, and for v3 an agent that restarted is another one.
             used = self._session is not None and not self._session.fresh
-            self._forget()
+            self._forget_if_of_no_use(error)
             if error.answered and not used:
                 raise
         try:
             return self._get(oids)
-        except AwayError:
-            self._forget()
+        except SilentError as error:
+            self._forget_if_of_no_use(error)
             raise
+
+    def _forget_if_of_no_use(self, error: SilentError) -> None:
+        """Keep a session in which nothing was answered yet: a new engine of v3 costs 0.1 s of CPU.
+
+        pysnmp keeps something of each request that is not answered, so not for ever.
+        """
+        session = self._session
+        if session is None:
+            return
+        session.unanswered += 1
+        if error.answered or not session.fresh or session.unanswered >= _MOST_UNANSWERED:
+            self._forget()
 
     def _forget(self) -> None:
         with self._changing:
@@ -171,29 +189,41 @@ class Link:
         return Values([_plain(value) for _, value in answer.found], ts_us)
 
     def _open(self) -> Session:
-        """Return the session; open one if there is none.
+        """Return the session; open one if there is none, or if address or keys are others now.
 
         Raises:
             AwayError: the host's name is not known, a secret is missing, or the collector stops.
         """
-        if self._session is None:
-            device = self._device
-            address = find_address(device.host, device.port)
-            try:
-                found: Session = (
-                    CommunitySession(address, device.community())
-                    if device.version == "2c"
-                    else UserSession(address, device)
-                )
-            except SecretError as error:
-                raise AwayError(str(error), connected=False) from None
-            except OSError as error:
-                raise no_way(error) from None
-            with self._changing:
-                self._session = found
+        if self._session is None or self._session.fresh:
+            address, secrets = find_address(self._device.host, self._device.port), self._secrets()
+            if (address, secrets) != self._made_from:
+                self._forget()
+            if self._session is None:
+                found = self._make(address, secrets)
+                with self._changing:
+                    self._session, self._made_from = found, (address, secrets)
         if self._closed:
             raise AwayError("the collector stops", connected=False)
         return self._session
+
+    def _secrets(self) -> tuple[str | None, ...]:
+        """Return community, auth key and priv key as they are now, None for what is not needed."""
+        device = self._device
+        try:
+            if device.version == "2c":
+                return device.community(), None, None
+            return None, device.auth_key(), device.priv_key()
+        except SecretError as error:
+            raise AwayError(str(error), connected=False) from None
+
+    def _make(self, address: Address, secrets: tuple[str | None, ...]) -> Session:
+        community, auth_key, priv_key = secrets
+        if community is None:
+            return UserSession(address, self._device, auth_key, priv_key)
+        try:
+            return CommunitySession(address, community)
+        except OSError as error:
+            raise no_way(error) from None
 
     def _ask(self, session: Session, oids: Sequence[str]) -> Answer:
         try:

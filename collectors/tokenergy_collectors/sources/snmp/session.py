@@ -34,9 +34,11 @@ class Session(ABC):
 
     Attributes:
         fresh: whether nothing has been answered yet.
+        unanswered: how many requests were not answered.
     """
 
     fresh = True
+    unanswered = 0
 
     @abstractmethod
     def get(self, oids: Sequence[str], timeout_s: float) -> Answer:
@@ -57,13 +59,18 @@ class Session(ABC):
         """Close the socket; no request may be under way."""
 
 
-def load_pysnmp(*, encrypted: bool) -> None:
-    """Check that pysnmp is there, and what it encrypts with.
+def load_pysnmp(*, user: bool, encrypted: bool) -> None:
+    """Load pysnmp: later that would disturb the sampling.
+
+    Args:
+        user: also what v3 needs.
+        encrypted: also what it encrypts with.
 
     Raises:
         UserError: it is not installed.
     """
-    for name in ("pysnmp", *(["cryptography"] if encrypted else [])):
+    part = "pysnmp.hlapi.v3arch.asyncio" if user else "pysnmp.proto.api.v2c"
+    for name in ("pysnmp", part, *(["cryptography"] if encrypted else [])):
         try:
             import_module(name)
         except ImportError:

@@ -50,7 +50,8 @@ class SnmpMeters(MeterSource[SnmpKeys]):
         Raises:
             UserError: it is missing.
         """
-        load_pysnmp(encrypted=any(one.priv != "none" for one in config.snmp))
+        users = [one for one in config.snmp if one.version == "3"]
+        load_pysnmp(user=bool(users), encrypted=any(one.priv != "none" for one in users))
 
     @classmethod
     def findings(cls, config: Any, host: Host) -> Iterator[Finding]:

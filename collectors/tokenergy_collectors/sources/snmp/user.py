@@ -37,14 +37,18 @@ class UserSession(Session):
     Args:
         address: where the agent is.
         device: its user, and how messages are signed and encrypted.
+        auth_key: the user's passphrase for signing; None if they are not signed.
+        priv_key: for encryption.
     """
 
-    def __init__(self, address: Address, device: SnmpDevice) -> None:
+    def __init__(
+        self, address: Address, device: SnmpDevice, auth_key: str | None, priv_key: str | None
+    ) -> None:
         self._api = api = import_module("pysnmp.hlapi.v3arch.asyncio")
         self._user = api.UsmUserData(
             device.user,
-            device.auth_key(),
-            device.priv_key(),
+            auth_key,
+            priv_key,
             authProtocol=getattr(api, f"USM_AUTH_{_AUTH.get(device.auth, 'NONE')}"),
             privProtocol=getattr(api, f"USM_PRIV_{_PRIV.get(device.priv, 'NONE')}"),
         )

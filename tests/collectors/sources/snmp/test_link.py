@@ -167,6 +167,21 @@ def test_without_a_library_one_line_names_the_extra(monkeypatch, module, keys):
     assert "tokenergy[meters]" in finding.text
 
 
+def test_an_agent_that_is_away_costs_no_new_session_each_time(monkeypatch):
+    """A new engine of v3 takes 0.1 s of CPU; but one must not remember requests for ever."""
+    monkeypatch.setenv("AUTH", "passphrase-auth")
+    opened, real = [], link.UserSession
+    monkeypatch.setattr(link, "UserSession", lambda *args: opened.append(args) or real(*args))
+    with Peer() as peer, Rig(device(peer.port, METER, **USER | {"timeout_s": 0.02})) as rig:
+        rig.run(200)  # eight times, each asked twice
+        assert len(opened) == 1
+        rig.run(200)
+        assert len(opened) == 2
+        monkeypatch.setenv("AUTH", "another-passphrase")
+        rig.run(60)
+        assert [args[2] for args in opened] == ["passphrase-auth"] * 2 + ["another-passphrase"]
+
+
 @pytest.mark.parametrize("used", [False, True])
 def test_an_agent_that_is_another_one_now_is_asked_by_a_new_session(monkeypatch, used):
     """What agents that answer at once may say of a user whom they have just learnt anew."""
