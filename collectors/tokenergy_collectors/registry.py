@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenergy_collectors.sampler.gpus import Gpus
+from tokenergy_collectors.sources.bacnet.source import BacnetMeters
 from tokenergy_collectors.sources.clock.source import Clocks
 from tokenergy_collectors.sources.host import Host
 from tokenergy_collectors.sources.jobs.source import Jobs
@@ -20,6 +21,7 @@ from tokenergy_collectors.sources.rapl.source import RaplMeters
 from tokenergy_collectors.sources.redfish.source import BmcMeters
 from tokenergy_collectors.sources.reports.source import TokenReports
 from tokenergy_collectors.sources.slurm.source import SlurmJobs
+from tokenergy_collectors.sources.snmp.source import SnmpMeters
 from tokenergy_collectors.sources.source import Source
 from tokenergy_collectors.sources.textfile.source import Textfiles
 from tokenergy_collectors.sources.tokens.source import Tokens
@@ -41,6 +43,8 @@ SOURCES: dict[str, type[Source[Any]]] = {
         ModbusMeters,
         BmcMeters,
         UpsMeters,
+        SnmpMeters,
+        BacnetMeters,
         RaplMeters,
         Gpus,
     )

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Literal
 
+from tokenergy_collectors.sources.meters.floats import FloatType, float_step_n
 from tokenergy_collectors.sources.meters.values import (
     BILLION,
     MeterValue,
@@ -29,8 +29,7 @@ _CODES: dict[RegisterType, str] = {
     "float32": "f", "float64": "d",
 }  # fmt: skip
 
-_FLOATS = {"float32": (24, -149), "float64": (53, -1074)}
-"""Digits of a type's mantissa (bits), and the exponent of its smallest step."""
+_FLOATS: dict[RegisterType, FloatType] = {"float32": "float32", "float64": "float64"}
 
 
 def words_of(type_: RegisterType) -> int:
@@ -101,12 +100,5 @@ def _why(number: int | float, type_: RegisterType) -> str:
 
 
 def _step_n(number: int | float, type_: RegisterType) -> int:
-    """Return the step between a type's numbers here, in billionths, rounded up.
-
-    A float32 counter stops counting single units at 2^24: its row says so.
-    """
-    if type_ not in _FLOATS:
-        return BILLION
-    digits, lowest = _FLOATS[type_]
-    exponent = math.frexp(number)[1] - digits if number else lowest
-    return math.ceil(Fraction(2) ** max(exponent, lowest) * BILLION)
+    """Return the step between a type's numbers here, in billionths."""
+    return float_step_n(number, _FLOATS[type_]) if type_ in _FLOATS else BILLION
