@@ -13,6 +13,7 @@ from tokenergy_collectors.cli import guarded
 from tokenergy_sql.cli import (
     ask,
     building,
+    cooling,
     emulated,
     healing,
     keeping,
@@ -65,6 +66,7 @@ app.command()(pipeline.migrate)
 app.command()(ask.query)
 app.command(name="by")(ask.by_dimension)
 app.command()(building.site)
+app.command()(cooling.cooling)
 app.command()(ask.export)
 app.command()(ask.catalog)
 app.command()(anywhere(show.efficiency))

@@ -11,18 +11,13 @@ chiller runs. Liquid and air each go their own way:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenergy_sql.cooling.classes import CLASSES, CoolingClass
+from tokenergy_sql.cooling.classes import CLASSES, CoolingClass, Rejection
 from tokenergy_sql.cooling.coefficients import Coefficients
 from tokenergy_sql.cooling.laws import Floats, affinity_kw, chiller_kw, rejection_flow
-
-Rejection = Literal["tower", "dry"]
-
-REJECTIONS: tuple[Rejection, ...] = ("tower", "dry")
 
 PARTS = ("fan", "pump", "tower", "condenser_pump", "chiller")
 """What draws power; `tower` is the fans of a tower or dry cooler."""
