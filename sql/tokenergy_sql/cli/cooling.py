@@ -80,7 +80,6 @@ def cooling(
       tokenergy cooling --lake ./lake --fit --place hall:a --from 2026-01-01T00
     """
     from tokenergy_sql.catalog.asking import lake_at
-    from tokenergy_sql.terminal.arguments import parse_hours
     from tokenergy_sql.terminal.coolingfigures import cooling_rows
     from tokenergy_sql.terminal.coolingtable import cooling_table, print_rows, require_format
     from tokenergy_sql.terminal.sitefigures import Wanted
@@ -88,8 +87,7 @@ def cooling(
     require_format(output_format)
     _require_fitting(by, classes, weather, rejection, fit)
     known = _known(lake, site)
-    hours = [(parse_hours(None if one is None else [one]) or [None])[0] for one in (start, end)]
-    wanted = Wanted(by, hours[0], hours[1], place)
+    wanted = Wanted(by, _hour(start), _hour(end), place)
     if fit:
         _print_fits(lake, known, wanted, rejection, output_format)
     elif classes and weather is not None:
@@ -97,6 +95,14 @@ def cooling(
     else:
         rows = cooling_rows(lake_at(lake), known, wanted)
         print_rows(rows, cooling_table(rows, by), output_format)
+
+
+def _hour(text: str | None) -> int | None:
+    """Return the start of an hour, microseconds UTC; None if no text is given."""
+    from tokenergy_sql.terminal.arguments import parse_hours
+
+    hours = parse_hours(None if text is None else [text])
+    return hours[0] if hours else None
 
 
 def _require_fitting(

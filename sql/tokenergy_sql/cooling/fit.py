@@ -172,7 +172,10 @@ def _of_physics(fit: Fit) -> Fit:
 def _too_few(values: Floats) -> str | None:
     if len(values) >= LEAST_HOURS:
         return None
-    return f"{len(values)} hours have all meters and the machine running; at least {LEAST_HOURS}"
+    return (
+        f"{len(values)} hours can be used (all meters known, the machine running, a chiller above "
+        f"its least lift); at least {LEAST_HOURS} are needed"
+    )
 
 
 def _too_even(values: Floats, what: str) -> str | None:

@@ -3,12 +3,44 @@
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 
 from tokenergy_sql.cooling.laws import Floats
 
 _MOST_SHARE = 1.0
+
+
+@cache
+def _psychrolib() -> ModuleType:
+    """Return psychrolib in SI units, as plain Python.
+
+    With numba at hand it would compile its functions for 7 s, to work out 8,760 hours that take
+    plain Python 0.6 s.
+    """
+    with _hidden("numba"):
+        import psychrolib
+    psychrolib.SetUnitSystem(psychrolib.SI)
+    found: ModuleType = psychrolib
+    return found
+
+
+@contextmanager
+def _hidden(name: str) -> Iterator[None]:
+    """Let imports of a module fail for a while, as if it were not installed."""
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
 
 
 def wet_bulb_c(dry_c: Floats, humidity: Floats, dew_c: Floats, pressure_pa: Floats) -> Floats:
@@ -20,9 +52,7 @@ def wet_bulb_c(dry_c: Floats, humidity: Floats, dew_c: Floats, pressure_pa: Floa
         dew_c: dew point, °C (n,), used where humidity is unknown; NaN where that is unknown too.
         pressure_pa: (n,).
     """
-    import psychrolib
-
-    psychrolib.SetUnitSystem(psychrolib.SI)
+    psychrolib = _psychrolib()
 
     def one(dry: float, share: float, dew: float, pressure: float) -> float:
         if not (math.isfinite(dry) and math.isfinite(pressure)):
@@ -41,7 +71,4 @@ def wet_bulb_c(dry_c: Floats, humidity: Floats, dew_c: Floats, pressure_pa: Floa
 
 def standard_pressure_pa(elevation_m: float) -> float:
     """Return the pressure of the standard atmosphere at an elevation, Pa."""
-    import psychrolib
-
-    psychrolib.SetUnitSystem(psychrolib.SI)
-    return float(psychrolib.GetStandardAtmPressure(elevation_m))
+    return float(_psychrolib().GetStandardAtmPressure(elevation_m))

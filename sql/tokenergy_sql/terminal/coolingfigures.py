@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NJ_PER_KWH = 3.6e15
+_WHOLE = 0.999
 _ENDS = ("", "_low", "_high")
 _OF_SITE = (
     *(f"cooling{end}" for end in _ENDS),
@@ -78,7 +79,37 @@ def cooling_rows(lake: AnyLake, known: Known, wanted: Wanted) -> list[NamedRow]:
     for hour in hours:
         by_place.setdefault(str(hour.place), []).append(hour)
     of_halls = {(one["from_us"], one["place"], one["workload"]): one for one in tokens}
-    return [_wide(row, by_place.get(row["place"], []), of_halls, known) for row in rows]
+    found = [_wide(row, by_place.get(row["place"], []), of_halls, known) for row in rows]
+    return [row | {"cooling_shared": shared_cooling(row, found)} for row in found]
+
+
+def shared_cooling(row: NamedRow, rows: Sequence[NamedRow]) -> float | None:
+    """Return what of the site's cooling stands in no hall, over the site's IT energy.
+
+    Halls bear it in some proportion that no meter tells: it is the same number for each of them.
+    None for the site and for modules, and where a meter does not cover the whole period: sums of
+    different times are not subtracted.
+
+    Args:
+        row: of a hall.
+        rows: all rows; those of the same period count.
+    """
+    same = [one for one in rows if one["from_us"] == row["from_us"]]
+    site = next((one for one in same if one["place"] == "site"), None)
+    if site is None or not row["place"].startswith("hall:") or not site["it_kwh"]:
+        return None
+    halls = [one for one in same if one["place"].startswith("hall:")]
+    halls = [one for one in halls if one["cooling_coverage_of_period"] is not None]
+    if site["cooling"] is None or any(_is_partly(one) for one in (site, *halls)):
+        return None
+    own = sum(one["cooling"] * one["it_kwh"] for one in halls)
+    return max(float(site["cooling"] - own / site["it_kwh"]), 0.0)
+
+
+def _is_partly(row: NamedRow) -> bool:
+    """Return whether cooling or IT energy is not known in all of the period."""
+    known = (row["cooling_coverage_of_period"], row["it_coverage_of_period"])
+    return row["cooling"] is None or any(one is None or one < _WHOLE for one in known)
 
 
 def hours_of(

@@ -134,6 +134,7 @@ _SAID = (
 _SIDE = (
     Column("cooling / IT", _figure("cooling")),
     Column("[low, high]", _bounds("cooling"), rank=2),
+    Column("shared / IT", _figure("cooling_shared"), rank=1),
     Column("PUE", _figure("pue")),
     Column("[low, high]", _bounds("pue"), rank=2),
 )

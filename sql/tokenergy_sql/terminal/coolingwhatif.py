@@ -138,7 +138,7 @@ def _share(row: NamedRow, k: Coefficients) -> float:
 
 
 def _rest(row: NamedRow, site: NamedRow | None) -> float | None:
-    """Return what the building needs besides IT and cooling, over IT: of the hall, else the site."""
+    """Return what else the building needs, over IT: of the hall, else of the site."""
     for one in (row, site):
         if one is not None and one["pue"] is not None and one["cooling"] is not None:
             return float(one["pue"] - 1 - one["cooling"])
