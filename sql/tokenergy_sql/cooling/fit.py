@@ -131,7 +131,11 @@ def fit_chiller(
 def _fit_lifts(columns: Floats, rated_kw: float, start: tuple[float, float, float]) -> Fit:
     """Fit a chiller to hours well above the least lift: rows of heat, power, temperatures."""
     heat, power, outdoor, evaporating = columns
-    reason = _too_few(heat) or _too_even(heat, "the heat") or _too_mild(outdoor - evaporating)
+    reason = (
+        _too_few(heat, " well above its least lift")
+        or _too_even(heat, "the heat")
+        or _too_mild(outdoor - evaporating)
+    )
     if reason:
         return Fit("chiller", hours=len(heat), refused=reason)
 
@@ -169,12 +173,12 @@ def _of_physics(fit: Fit) -> Fit:
     )
 
 
-def _too_few(values: Floats) -> str | None:
+def _too_few(values: Floats, more: str = "") -> str | None:
     if len(values) >= LEAST_HOURS:
         return None
     return (
-        f"{len(values)} hours can be used (all meters known, the machine running, a chiller above "
-        f"its least lift); at least {LEAST_HOURS} are needed"
+        f"{len(values)} hours can be used, at least {LEAST_HOURS} are needed: hours with all "
+        f"meters known and the machine running{more}"
     )
 
 

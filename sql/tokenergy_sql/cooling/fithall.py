@@ -3,8 +3,9 @@
 In: `hours.cooling_hours` with powers, how the place is cooled. Out: a `Fit` for each machine: its
 coefficients under the names that `[cooling.coefficients]` has, or why they cannot be told.
 
-The heat of a place is that of its loops; where it has none, its IT energy. What the loops do not
-carry goes to air.
+Machines that stand in a hall are fitted to the hall's heat, those that stand in none to the site's.
+The heat of a place is that of its loops; where it has none, its IT energy (and the heat of the site
+is not that of its halls' loops). What loops do not carry goes to air.
 """
 
 from __future__ import annotations
@@ -35,37 +36,39 @@ def fits_of(
     elevation_m: float,
     k: Coefficients,
 ) -> list[Fit]:
-    """Return the fit of each machine.
+    """Return the fit of each machine that has a meter.
 
     Args:
         hours: of one place, ascending.
         rejection: tower or dry cooler.
         supply_c: of its class, where no meter of supply temperature is there; None: unknown.
-        rated_kw: heat that the plant is made for; None: that of the hour with most.
+        rated_kw: heat that the plant is made for, to liquid and to air together; each has the part
+            of it that it has of IT energy. None: that of the hour with most.
         elevation_m: for the pressure of the air.
         k: coefficients that are not fitted.
     """
     it = column(hours, "it")
-    has_loops = any(one.loops for one in hours)
-    heat = column(hours, "heat") if has_loops else it
-    to_air = it - heat if has_loops else it
+    liquid = column(hours, "heat")
+    heat = liquid if any(one.own_loops for one in hours) else it
+    to_air = it - liquid if any(one.loops for one in hours) else it
     outdoor = outdoor_c(hours, rejection, elevation_m)
     supply = _means_c(hours, "supply_temp")
     if supply_c is not None:
         supply = np.where(np.isfinite(supply), supply, supply_c)
-    rated = _most(heat) if rated_kw is None else rated_kw
-    rated_air = _most(to_air)
+    rated, rated_air = (_rated(of, it, rated_kw) for of in (heat, to_air))
     chiller = column(hours, "chiller")
     rejected = heat + np.where(np.isfinite(chiller), chiller, 0.0)
     approach_k = k.tower_approach_k if rejection == "tower" else k.dry_approach_k
     flow = rejection_flow(rejected / rated, approach_k, supply - outdoor, 0.0)
     tower = "tower_fan_w_per_kw" if rejection == "tower" else "dry_fan_w_per_kw"
-    return [
+    fits = [
         _affinity("pump", ("pump_w_per_kw", "pump_exponent"), heat / rated, hours, rated, k),
         _affinity("fan", ("fan_w_per_kw", "fan_exponent"), to_air / rated_air, hours, rated_air, k),
         _affinity("tower", (tower, "fan_exponent"), flow, hours, rated, k),
         _chiller(heat, chiller, outdoor, supply, rated, approach_k, k),
     ]
+    there = frozenset[str]().union(*(one.machines for one in hours))
+    return [fit for fit in fits if fit.machine in there]
 
 
 def outdoor_c(hours: Sequence[CoolingHour], rejection: Rejection, elevation_m: float) -> Floats:
@@ -151,6 +154,11 @@ def _or_nan(value: float | None) -> float:
     return np.nan if value is None else value
 
 
-def _most(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.max()) if len(known) else np.nan
+def _rated(part: Floats, it: Floats, rated_kw: float | None) -> float:
+    """Return the most heat that a part of the plant is made for, kW; NaN where nothing is known."""
+    known = np.isfinite(part) & np.isfinite(it) if rated_kw else np.isfinite(part)
+    if not known.any():
+        return np.nan
+    if rated_kw is None:
+        return float(part[known].max())
+    return float(rated_kw * part[known].sum() / it[known].sum())

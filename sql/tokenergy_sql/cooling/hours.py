@@ -23,7 +23,7 @@ from tokenergy_sql.metering.intervals import Interval, common, length
 from tokenergy_sql.metering.readings import NONE, by_meter
 from tokenergy_sql.metering.stale import without_stale
 from tokenergy_sql.metering.sums import Moment
-from tokenergy_sql.places import Meter, MeterTree, Place, Places, Tree
+from tokenergy_sql.places import SITE, Meter, MeterTree, Place, Places, Tree
 from tokenergy_sql.places.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -48,24 +48,29 @@ class CoolingHour:
         hour_us: its start.
         place: the place.
         loops: how many loops of coolant the place has.
+        own_loops: the same, of the site without those of its halls.
         heat, it: heat to liquid and IT energy, nJ, in the time in which both are known; None: at no
             time, or the place lacks one of them.
         covered_us: that time.
         missing: ids of meters that leave out some of the hour.
         means: over time, with how long that is known: `outdoor_temp`, `humidity`, `supply_temp`;
             base units x us, and us.
-        power_nj: of `POWERS`, and of `it` and `heat`, only where it is known for the whole hour.
+        power_nj: of `POWERS`, and of `it` and `heat`, only where it is known for the whole hour;
+            machines of the site are those that stand in no hall.
+        machines: those of `POWERS` that have a meter.
     """
 
     hour_us: int
     place: Place
     loops: int = 0
+    own_loops: int = 0
     heat: Amount | None = None
     it: Amount | None = None
     covered_us: int = 0
     missing: tuple[str, ...] = ()
     means: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     power_nj: Mapping[str, int] = field(default_factory=dict)
+    machines: frozenset[str] = frozenset()
 
     def mean(self, name: str) -> float | None:
         """Return a mean over time in base units; None if it is known at no time."""
@@ -174,20 +179,23 @@ def _part(day: _Day, place: Place, interval: Interval, powers: bool) -> CoolingH
     heats = [day.heats[loop] for loop in loops]
     it = [one.id for one in day.moment.sums_of(place).meters.get("it", ())]
     its = [day.courses.get(one, Course()) for one in it]
-    names = [*(f"loop of {loop.flow}" for loop in loops), *it]
+    names = [*(f"loop:{loop.flow}" for loop in loops), *it]
     named = zip(names, [*heats, *its], strict=True)
-    missing = tuple(name for name, one in named if common([interval], one.known) != [interval])
+    missing = sorted(name for name, one in named if common([interval], one.known) != [interval])
     known = _known(interval, [*heats, *its]) if heats and its else []
+    machines = _machines(day, place) if powers else {}
     return CoolingHour(
         interval[0],
         place,
         len(loops),
+        sum(place != SITE or loop.place == SITE for loop in loops),
         _amount(heats, known),
         _amount(its, known),
         length(known),
-        missing if heats else (),
+        tuple(missing) if heats else (),
         {**_weather(day, place, interval), **_supply(day, loops, interval)},
-        _powers(day, place, interval, heats, its) if powers else {},
+        _powers({**machines, "heat": heats, "it": its}, interval) if powers else {},
+        frozenset(name for name, of in machines.items() if of),
     )
 
 
@@ -226,25 +234,27 @@ def _supply(day: _Day, loops: Sequence[Loop], interval: Interval) -> dict[str, t
     return {"supply_temp": (sum(one for one, _ in means), sum(known for _, known in means))}
 
 
-def _powers(
-    day: _Day,
-    place: Place,
-    interval: Interval,
-    heats: Sequence[Course],
-    its: Sequence[Course],
-) -> dict[str, int]:
-    """Return the energy of each machine that is known in all of an interval, nJ."""
-    inside = [one for one in day.meters.meters.values() if place in day.tree.path(one.place)]
-    courses: dict[str, Sequence[Course]] = {
+def _machines(day: _Day, place: Place) -> dict[str, list[Course]]:
+    """Return the courses of the meters of each machine of a place."""
+    # What stands in a hall cools the hall: its heat is not that of the site.
+    inside = [
+        one
+        for one in day.meters.meters.values()
+        if place in day.tree.path(one.place) and (place != SITE or one.place == SITE)
+    ]
+    return {
         name: [day.courses.get(one.id, Course()) for one in day.meters.counted(roles, inside)]
         for name, roles in POWERS.items()
     }
-    courses |= {"heat": heats, "it": its}
-    found = {}
-    for name, of in courses.items():
-        if of and _known(interval, of) == [interval]:
-            found[name] = total(one.amount(*interval) for one in of).value
-    return found
+
+
+def _powers(courses: Mapping[str, Sequence[Course]], interval: Interval) -> dict[str, int]:
+    """Return the energy of what is known in all of an interval, nJ."""
+    return {
+        name: total(one.amount(*interval) for one in of).value
+        for name, of in courses.items()
+        if of and _known(interval, of) == [interval]
+    }
 
 
 def _joined(hour_us: int, place: Place, parts: Sequence[CoolingHour]) -> CoolingHour:
@@ -259,6 +269,7 @@ def _joined(hour_us: int, place: Place, parts: Sequence[CoolingHour]) -> Cooling
         hour_us,
         place,
         max((one.loops for one in parts), default=0),
+        max((one.own_loops for one in parts), default=0),
         total(heats) if heats else None,
         total(its) if its else None,
         sum(one.covered_us for one in parts),
@@ -274,6 +285,7 @@ def _joined(hour_us: int, place: Place, parts: Sequence[CoolingHour]) -> Cooling
             name: sum(one.power_nj[name] for one in parts)
             for name in (set.intersection(*machines) if machines else ())
         },
+        frozenset().union(*(one.machines for one in parts)),
     )
 
 

@@ -124,7 +124,7 @@ def hours_of(
 
     def read(ids: Sequence[str], begin_us: int, end_us: int) -> pa.Table:
         sql = f"{_READ} AND meter_id IN (SELECT unnest($3::VARCHAR[]))"
-        return con.execute(sql, [begin_us, end_us, [*ids]]).to_arrow_table()
+        return con.sql(sql, params=[begin_us, end_us, [*ids]]).to_arrow_table()
 
     found = con.execute(_HOURS, [from_us, until_us]).fetchall()
     hours = [hour_us for (hour_us,) in found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -93,9 +94,7 @@ def test_parts_add_up(cuts: list[int]) -> None:
         HALLS + loop("b", "hall:b", flow_keys={"accuracy_percent": 1}, degree_keys=ACCURATE),
     )
     edges = [0, *sorted(cuts), 3_600]
-    parts = [
-        found.amount(BEGIN + a * S, BEGIN + b * S) for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    parts = [found.amount(BEGIN + a * S, BEGIN + b * S) for a, b in pairwise(edges)]
     whole = found.amount(BEGIN, BEGIN + HOUR)
     assert sum(one.value for one in parts) == pytest.approx(whole.value, rel=1e-6)
     assert sum(one.low or 0 for one in parts) == pytest.approx(whole.low, rel=1e-3)
