@@ -20,6 +20,8 @@ from tokenergy_sql.metering.hour import hour_rows
 S = 1_000_000
 RATE = {"n1": 40, "n2": 50}
 """Tokens a second of each node's job."""
+PAIR_RATE, PAIR_WATTS = 30, 200
+"""Of a job with a board in each hall."""
 WATTS = {"n1": 500, "n2": 450}
 
 SHARE, STANDING, SUPPLY_C, RATED_KW = 0.6, 0.2, 19.0, 560.0
@@ -106,7 +108,7 @@ def chiller_a(s: float) -> float:
 
 
 def fans_a(s: float) -> float:
-    return FAN_W_PER_KW / 1000 * 550.0 * (it_a(s) / 550.0) ** FAN_EXPONENT
+    return FAN_W_PER_KW / 1000 * RATED_KW * (it_a(s) / RATED_KW) ** FAN_EXPONENT
 
 
 def pumps_b(s: float) -> float:
@@ -158,6 +160,8 @@ def build_lake(root: Path, hours: int, every_s: int = 60, jobs: bool = True) -> 
     builder = LakeBuilder(root)
     for node in WATTS if jobs else ():
         builder.device(f"GPU-{node}", node=node)
+        builder.device(f"GPU-{node}-1", node=node, index=1)
+        builder.job("pair", f"GPU-{node}-1", T0, T0 + hours * HOUR_US, node=node)
         builder.job(f"chat-{node}", f"GPU-{node}", T0, T0 + hours * HOUR_US, node=node)
     for hour in range(hours):
         seconds = range(hour * 3_600, (hour + 1) * 3_600 + (hour == hours - 1), every_s)
@@ -176,8 +180,13 @@ def build_lake(root: Path, hours: int, every_s: int = 60, jobs: bool = True) -> 
         for node, watts in WATTS.items() if jobs else ():
             stamps = range(T0 + hour * HOUR_US, T0 + (hour + 1) * HOUR_US, S)
             builder.power(f"GPU-{node}", [(at, watts * 1_000) for at in stamps], node=node)
-            counts = [(at, (at - T0) // S * RATE[node]) for at in (*stamps[::10], stamps[-1] + S)]
+            builder.power(f"GPU-{node}-1", [(at, PAIR_WATTS * 1_000) for at in stamps], node=node)
+            read = (*stamps[::10], stamps[-1] + S)
+            counts = [(at, (at - T0) // S * RATE[node]) for at in read]
             builder.tokens(f"chat-{node}", counts, source_id=f"source-{node}")
+        if jobs:
+            counts = [(at, (at - T0) // S * PAIR_RATE) for at in read]
+            builder.tokens("pair", counts, source_id="pair")
     if jobs:
         return builder.build(load_site(None, root))
     places = load_site(None, root).places
