@@ -67,7 +67,7 @@ class Coefficients:
     carnot_share: float = _one(
         *(0.7, "1", (0.1, 0.95)),
         "a chiller's COP at full load over that of Carnot",
-        "gives COP 6.0 at 6.7 and 29.4 °C (AHRI 550/590); ASHRAE 90.1 asks for 6.3 of large ones",
+        "gives COP 5.9 at 6.7 and 29.4 °C (AHRI 550/590); ASHRAE 90.1 asks for 6.3 of large ones",
     )
     standing_share: float = _one(
         *(0.15, "1", (0.0, 0.9)),

@@ -161,3 +161,15 @@ def test_a_hall_of_twice_the_size_needs_twice_the_power(
         one = cool(1000 * load, hall(name, share=0.6), hours, DEFAULTS)
         two = cool(2000 * load, hall(name, share=0.6, rated=2000.0), hours, DEFAULTS)
         assert two.total_kw == pytest.approx(2 * one.total_kw)
+
+
+def test_defaults_follow_from_their_sources() -> None:
+    """A gpm is 0.06309 L/s; a L/s of water carries 4.17 kW for a kelvin, a m³/s of air 1.207 kW."""
+    k, kw_per_gpm_k = DEFAULTS, 0.06309 * 4.17
+    assert k.pump_w_per_kw == pytest.approx(22 / (kw_per_gpm_k * 10.0), rel=0.01)
+    assert k.condenser_pump_w_per_kw == pytest.approx(19 / (kw_per_gpm_k * 5.6), rel=0.01)
+    assert k.tower_fan_w_per_kw == pytest.approx(745.7 / 38.2 / (kw_per_gpm_k * 5.6), rel=0.01)
+    assert k.fan_w_per_kw == pytest.approx(750 / (1.207 * 12.0), rel=0.01)
+    evaporating = 6.7 - k.evaporator_approach_k
+    lift = 29.4 + k.condenser_approach_k - evaporating
+    assert k.carnot_share * (evaporating + 273.15) / lift == pytest.approx(5.9, abs=0.05)
