@@ -6,9 +6,11 @@ name, for the table, for CSV and for JSON. What is unknown is None.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.cooling.declared import Declared
@@ -71,7 +73,7 @@ def cooling_rows(lake: AnyLake, known: Known, wanted: Wanted) -> list[NamedRow]:
         periods = sorted({(row["from_us"], row["to_us"]) for row in rows})
         places = [parse_place(one) for one in dict.fromkeys(row["place"] for row in rows)]
         begin, end = min(one for one, _ in periods), max(until for _, until in periods)
-        found = [*hours_of(con, known, places, begin, end)]
+        found = [*hours_of(lake, con, known, places, (begin, end))]
         return found, halltokens.hall_tokens(con, known.places, periods)
 
     hours, tokens = ask(lake, "cooling", read, TEXT)
@@ -113,22 +115,46 @@ def _is_partly(row: NamedRow) -> bool:
 
 
 def hours_of(
+    lake: AnyLake,
     con: duckdb.DuckDBPyConnection,
     known: Known,
     places: Iterable[Place],
-    from_us: int,
-    until_us: int,
+    interval: tuple[int, int],
     powers: bool = False,
-) -> Iterable[CoolingHour]:
-    """Return the hours of the lake in an interval, of some places; see `cooling_hours`."""
+) -> Iterator[CoolingHour]:
+    """Yield the hours of a lake in an interval, of some places; see `cooling_hours`.
+
+    Args:
+        lake: the lake.
+        con: a connection to it.
+        known: the site file.
+        places: which.
+        interval: first and last instant, microseconds UTC.
+        powers: see `cooling_hours`.
+    """
 
     def read(ids: Sequence[str], begin_us: int, end_us: int) -> pa.Table:
+        if isinstance(lake, Lake):
+            return _read_files(lake, ids, begin_us, end_us)
         sql = f"{_READ} AND meter_id IN (SELECT unnest($3::VARCHAR[]))"
         return con.sql(sql, params=[begin_us, end_us, [*ids]]).to_arrow_table()
 
-    found = con.execute(_HOURS, [from_us, until_us]).fetchall()
+    found = con.execute(_HOURS, [*interval]).fetchall()
     hours = [hour_us for (hour_us,) in found]
-    return cooling_hours(known.places, known.declared, read, places, hours, powers)
+    yield from cooling_hours(known.places, known.declared, read, places, hours, powers)
+
+
+def _read_files(lake: Lake, ids: Sequence[str], begin_us: int, end_us: int) -> pa.Table:
+    """Return readings of some meters, hour by hour: SQL would look at all files for each day."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns, wanted = ["meter_id", "ts_us", "value_n"], pa.array([*ids], pa.string())
+    parts = []
+    for hour_us in range(begin_us - begin_us % HOUR_US, end_us, HOUR_US):
+        rows = lake.read("meter", [hour_us], columns=columns)
+        parts.append(rows.filter(pc.is_in(rows["meter_id"].cast(pa.string()), wanted)))
+    return pa.concat_tables(parts)
 
 
 def _wide(

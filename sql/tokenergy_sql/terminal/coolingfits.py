@@ -50,7 +50,7 @@ def fit_rows(
         ]
 
     def read(con: duckdb.DuckDBPyConnection) -> list[CoolingHour]:
-        return [*hours_of(con, known, places, begin, end, powers=True)]
+        return [*hours_of(lake, con, known, places, (begin, end), powers=True)]
 
     hours = ask(lake, "cooling", read, TEXT)
     found = []

@@ -83,6 +83,16 @@ def test_liquid_with_a_chiller_by_hand() -> None:
     }
 
 
+def test_a_chillers_own_power_is_rejected_too() -> None:
+    """W17 at half load, as above: 500 kW and 121.5 kW of the chiller go outdoors, of 1000."""
+    found = cool(500.0, hall("W17", "dry"), outdoors((30.0, 20.0)))
+    chiller = 500.0 / (0.5 * 288.15 / 35.0)
+    rejected = (500.0 + chiller) / 1000.0
+    assert found.kw["chiller"].tolist() == [pytest.approx(chiller)]
+    assert found.kw["tower"].tolist() == [pytest.approx(32.0 * rejected**3)]
+    assert found.kw["condenser_pump"].tolist() == [pytest.approx(20.0 * rejected**3)]
+
+
 def test_air_by_hand() -> None:
     """At 25 °C outdoors the air comes in at 27 °C: fans only. A degree more, and a chiller runs.
 
