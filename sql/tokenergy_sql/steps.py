@@ -268,16 +268,19 @@ def print_score(root: Path, truth: Path) -> bool:
 
 def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
     """Run the demo; return whether all checks passed, and the score too if it is wanted."""
-    from tokenergy_sql.demo import demo
+    from tokenergy_sql.demo import building, demo
     from tokenergy_sql.terminal.jobtable import job_table
     from tokenergy_sql.terminal.table import console
 
     what = demo.describe(profile)
-    demo.prepare(folder)
+    demo.prepare(folder, profile)
     print(f"collect    {what}", flush=True)
     with progress_bar() as progress:
         demo.collect(folder, profile, progress)
     lake = folder / "lake"
+    if profile == building.PROFILE:
+        readings = building.add_building(Lake(lake), folder / "building.json")
+        print(f"meters     {readings:,} readings of the building", flush=True)
     done = aggregate_hours(lake, None, None, "1s", "cpu")
     readings, segments = sum(d.readings for d in done), sum(d.segments for d in done)
     print(f"aggregate  {readings:,} readings to {segments:,} segments", flush=True)

@@ -127,10 +127,14 @@ _AUDIT: tuple[Column, ...] = (
     nullable(
         "measured_share",
         "float64",
-        "share of the facility energy that was metered rather than declared",
+        "share of the facility energy that was metered rather than declared; 1: all of it",
     ),
     col("host_method", "string", "declared or none"),
-    col("facility_method", "string", "declared or none"),
+    col(
+        "facility_method",
+        "string",
+        "where the PUE comes from: measured, declared, both joined by +, or none",
+    ),
     col("method", "string", "methods of the ledger rows, joined by +"),
     col(
         "reason_codes",
@@ -158,6 +162,17 @@ JOB_HOUR_INDEX = Table(
         *_AUDIT,
         *REQUEST_SUMS,
         *REQUEST_RATIOS,
+        nullable(
+            "pue_ppb",
+            "int64",
+            "PUE of the job's nodes, parts per billion; of several, weighted by the job's energy",
+        ),
+        nullable("pue_low_ppb", "int64", "the least that the PUE of one of its nodes can be"),
+        nullable(
+            "pue_high_ppb",
+            "int64",
+            "the most that the PUE of one of its nodes can be, and of unseen time that of any node",
+        ),
     ),
 )
 

@@ -1,7 +1,7 @@
 -- Hosts draw their declared power while a board is watched, and jobs and idle boards bear it.
 -- fail, hourly
 -- In: odd_segment, board_span, node_hour, ledger, job_hour_index. Out: nodes and hours of which the
--- energy differs, and hours whose jobs and idle boards do not bear (GPU + hosts) x PUE.
+-- energy differs, and hours whose jobs and idle boards do not bear (GPU + hosts) x declared PUE.
 --
 -- The time of a node is the union of that of all its boards, whoever held them. Each site rounds
 -- once, and there are no more sites than boards.
@@ -32,7 +32,8 @@ hosts AS (
         hour_us, node,
         n.e_host_nj AS host_nj,
         n.host_mw * s.watched_us AS expected_nj,
-        n.pue_ppm
+        n.pue_ppm,
+        n.facility_method
     FROM seen AS s
     FULL JOIN node_hour AS n USING (hour_us, node)
 ),
@@ -66,6 +67,8 @@ whole AS (
     FROM hosts AS h
     JOIN drawn AS d USING (hour_us)
     GROUP BY ALL
+    -- Where PUE is measured, the meters say how much it is: see burden_is_metered.
+    HAVING bool_and(coalesce(h.facility_method <> 'measured', true))
 )
 SELECT
     strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z') AS hour,

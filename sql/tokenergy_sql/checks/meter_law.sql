@@ -16,8 +16,9 @@
 -- although it could have rolled over (fell), or might be too fast (too_fast, ambiguous): no more is
 -- booked than all its growth, and for no longer. Where two hosts read different values in one
 -- microsecond, or several entries of the site file hold near the hour (a meter replaced, a
--- corrected scale): 0 <= covered_us <= 1 h. Not checked are the width of the bounds, and whether
--- the site file is right.
+-- corrected scale): 0 <= covered_us <= 1 h. Where readings were left out that stood still while
+-- their neighbours moved (stale): no more readings and time, and no shorter gap, than the raw rows
+-- have. Not checked are the width of the bounds, and whether the site file is right.
 --
 -- Readings that came after the books are named here too: run `tokenergy index`. Where readings of
 -- an hour or next to it were removed after they were booked, nothing can be counted again.
@@ -103,18 +104,19 @@ listed AS (
 judged AS (
     SELECT
         e.*,
+        contains(coalesce(doubts, ''), 'stale') AS stale,
         coalesce(l.readings, 0) AS raw_readings,
         CASE WHEN factor IS NULL THEN 0 ELSE coalesce(c.known_us, 0) END AS raw_us,
         c.max_gap_us AS raw_gap_us,
         coalesce(c.own, 0) * factor AS raw_amount,
         coalesce(c.gross, 0) * factor * 1e-12 + coalesce(c.breaks, 0) + 2 AS tolerance,
-        one_entry AND c.several IS NOT TRUE AND NOT (
+        one_entry AND c.several IS NOT TRUE AND NOT stale AND NOT (
             counts AND (
                 regexp_matches(coalesce(doubts, ''), 'too_fast|ambiguous')
                 OR (modulus IS NOT NULL AND contains(coalesce(doubts, ''), 'fell'))
             )
         ) AS known,
-        one_entry AND c.several IS NOT TRUE AND counts AS at_most
+        one_entry AND c.several IS NOT TRUE AND counts AND NOT stale AS at_most
     FROM entry AS e
     LEFT JOIN counted AS c USING (meter_id, hour_us)
     LEFT JOIN listed AS l USING (meter_id, hour_us)
@@ -130,8 +132,9 @@ SELECT
     raw_readings
 FROM judged
 WHERE
-    readings <> raw_readings
-    OR max_gap_us IS DISTINCT FROM raw_gap_us
+    (readings <> raw_readings AND NOT (stale AND readings < raw_readings))
+    OR (max_gap_us IS DISTINCT FROM raw_gap_us AND NOT (stale AND max_gap_us > raw_gap_us))
+    OR (stale AND covered_us > raw_us)
     OR covered_us NOT BETWEEN 0 AND us_per_hour()
     OR (amount IS NULL) <> (covered_us = 0)
     OR NOT coalesce(low <= amount AND amount <= high, low IS NULL AND high IS NULL)

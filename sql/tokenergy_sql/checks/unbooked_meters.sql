@@ -1,6 +1,7 @@
 -- Every meter that is read has an entry in the site file, and so a row of its hour.
 -- warn, hourly
--- In: meter, meter_hour, checked_hour. Out: the hours with readings of others, and their ids.
+-- In: meter, meter_hour, checked_hour, node_hour. Out: the hours with readings of others, and their
+-- ids. An hour in which no board was recorded has no books, and no row here.
 --
 -- Such readings are in no figure. It is a warning also where the site file has no meters at all:
 -- what is booked is right without them, and who begins to read meters has yet to describe them. But
@@ -11,6 +12,9 @@ unbooked AS (
     FROM meter AS m
     JOIN checked_hour AS h ON m.ts_us >= h.hour_us AND m.ts_us < h.hour_us + us_per_hour()
     ANTI JOIN meter_hour AS b ON b.meter_id = m.meter_id AND b.hour_us = h.hour_us
+    WHERE
+        h.hour_us IN (SELECT hour_us FROM node_hour)
+        OR h.hour_us IN (SELECT hour_us FROM meter_hour)
     GROUP BY ALL
 )
 SELECT

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from tokenergy_collectors.daemon.control import Control
 from tokenergy_collectors.emulate.profile.profile import load_profile
 from tokenergy_collectors.emulate.run.fleet import collect_fleet
 from tokenergy_collectors.settings.config import Config
+from tokenergy_sql.demo import building
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -27,7 +29,7 @@ _MARK = ".tokenergy-demo"
 _RATE_HZ = 10.0
 _ROLL_S = 300.0
 
-SITE = """# Declared constants of the emulated site.
+SITE = """# Declared constants of an emulated site without meters.
 [site]
 name = "emulated"
 pue = 1.25
@@ -38,6 +40,12 @@ host_w = 1800.0   # each node, without its GPUs
 ttft_s = 2.5      # to its first token
 tpot_s = 0.15     # for each token after that, on average
 """
+
+
+def _site(profile_name: str) -> str:
+    if profile_name != building.PROFILE:
+        return SITE
+    return resources.files("tokenergy_sql.demo").joinpath("building.toml").read_text("utf-8")
 
 
 def describe(profile_name: str) -> str:
@@ -51,8 +59,10 @@ def describe(profile_name: str) -> str:
     )
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, profile_name: str) -> None:
     """Make the demo's folder, or empty the one that an earlier demo made.
+
+    The site file has the building's meters if the profile's nodes stand in it, else constants.
 
     Raises:
         UserError: the folder holds other files, or cannot be made.
@@ -67,7 +77,7 @@ def prepare(folder: Path) -> None:
             shutil.rmtree(folder / name, ignore_errors=True)
             (folder / name).mkdir(parents=True)
         (folder / _MARK).touch()
-        (folder / "lake" / "site.toml").write_text(SITE)
+        (folder / "lake" / "site.toml").write_text(_site(profile_name), "utf-8")
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror}") from None
 

@@ -115,7 +115,7 @@ HOURS: tuple[Column, ...] = (
     ("hour", _timestamp("hour_us")),
     ("GPU nJ", _whole("e_gpu_nj")),
     ("facility nJ", _whole("e_facility_nj")),
-    ("PUE", lambda row: "-" if row["pue_ppm"] is None else f"{row['pue_ppm'] / 1e6:g}"),
+    ("PUE", lambda row: "-" if row["pue_ppb"] is None else f"{row['pue_ppb'] / 1e9:g}"),
     ("revision", _text("revision")),
     ("derived", _text("derived_at")),
     ("causes", lambda row: " ".join(row["causes"]) or "-"),

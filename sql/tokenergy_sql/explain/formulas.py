@@ -25,7 +25,7 @@ _JOINT = (
     *("n_joint", "n_joint_low", "n_joint_high"),
 )
 _REQUESTS = ("n_joint_requests", "n_joint_requests_low", "n_joint_requests_high")
-_PPM = 1_000_000
+_PPB = 1_000_000_000
 _J_PER_KWH = 3.6e6
 _NJ_PER_J = 1e9
 
@@ -121,12 +121,10 @@ def _host_energy(derivation: Mapping[str, Any]) -> Formula:
 def _facility_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
     """Return the facility energy or one of its bounds, hour by hour as the index does it."""
     hours = derivation["hours"]
-    # The division rounds down; the upper bound is rounded up.
-    rounding_nj = int(bound == "high_")
-    gpu = f"e_gpu_{bound}nj"
+    gpu, pue = f"e_gpu_{bound}nj", f"pue_{bound}ppb"
     # An hour with tokens alone has no booked energy and adds nothing.
     booked = [hour for hour in hours if _hour_gpu_nj(hour, gpu) is not None]
-    parts = [_hour_facility_nj(hour, gpu, rounding_nj) for hour in booked]
+    parts = [_hour_facility_nj(hour, gpu, bound) for hour in booked]
     known_nj = [part for part in parts if part is not None]
     value = None
     if parts and len(known_nj) == len(parts) and derivation["index"]["e_gpu_nj"] is not None:
@@ -134,11 +132,11 @@ def _facility_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
     inputs = {}
     if len(hours) == 1:
         # Of several hours no single set of values could be put into the formula.
-        inputs = {name: hours[0][name] for name in (gpu, "e_host_nj", "pue_ppm")}
-    text = f"sum over hours of ({gpu} + e_host_nj) * pue_ppm // {_PPM}"
-    text += " + 1" if rounding_nj else ""
+        inputs = {name: hours[0][name] for name in (gpu, "e_host_nj", pue)}
+    text = f"sum over hours of ({gpu} + e_host_nj) * {pue} // {_PPB}"
+    text += " + 1" if bound == "high_" else ""
     beyond_us = derivation["index"]["unseen_us"] - sum(hour["unseen_us"] for hour in hours)
-    if rounding_nj and value is not None and beyond_us > 0:
+    if bound == "high_" and value is not None and beyond_us > 0:
         # Time outside all indexed hours has no row either.
         value, text = derivation["index"][f"e_facility_{bound}nj"], f"{text}, and unseen time"
     return Formula(f"e_facility_{bound}nj", text, value, inputs)
@@ -150,11 +148,19 @@ def _hour_gpu_nj(hour: NamedRow, gpu: str) -> int | None:
     return energy_nj
 
 
-def _hour_facility_nj(hour: NamedRow, gpu: str, rounding_nj: int) -> int | None:
-    gpu_nj, pue_ppm = _hour_gpu_nj(hour, gpu), hour["pue_ppm"]
-    if gpu_nj is None or hour["e_host_nj"] is None or pue_ppm is None:
+def _hour_facility_nj(hour: NamedRow, gpu: str, bound: str) -> int | None:
+    """Return an hour's facility energy or one of its bounds.
+
+    Args:
+        hour: of the derivation.
+        gpu: column of the GPU energy.
+        bound: prefix of the bound's columns; empty: the energy itself.
+    """
+    gpu_nj, pue_ppb = _hour_gpu_nj(hour, gpu), hour[f"pue_{bound}ppb"]
+    if gpu_nj is None or hour["e_host_nj"] is None or pue_ppb is None:
         return None
-    energy_nj: int = (gpu_nj + hour["e_host_nj"]) * pue_ppm // _PPM + rounding_nj
+    # The division rounds down; the upper bound is rounded up.
+    energy_nj: int = (gpu_nj + hour["e_host_nj"]) * pue_ppb // _PPB + (bound == "high_")
     return energy_nj
 
 
@@ -215,7 +221,7 @@ def _hour_joint(hour: NamedRow, name: str) -> int | None:
     if "facility" not in name or hour[f"e_joint_{bound}nj"] != hour[f"e_gpu_{bound}nj"]:
         value: int | None = hour[name]
         return value
-    return _hour_facility_nj(hour, f"e_joint_{bound}nj", int(bound == "high_"))
+    return _hour_facility_nj(hour, f"e_joint_{bound}nj", bound)
 
 
 def _ratios(values: Mapping[str, Number], index: NamedRow) -> list[Formula]:

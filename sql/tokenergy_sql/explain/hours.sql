@@ -1,8 +1,9 @@
--- The index of the job, hour by hour, and the PUE that each hour was derived with.
+-- The index of the job, hour by hour, and the PUE that was declared for each hour.
 -- In: job_hour_index, node_hour. Out: one row per hour.
 SELECT
     hour_us, e_gpu_nj, e_gpu_low_nj, e_gpu_high_nj, e_host_nj,
-    e_facility_nj, e_facility_low_nj, e_facility_high_nj, pue_ppm,
+    e_facility_nj, e_facility_low_nj, e_facility_high_nj,
+    pue_ppm, pue_ppb, pue_low_ppb, pue_high_ppb, facility_method,
     n_prompt_computed, n_prompt_cached, n_generated, n_trained, n_low, n_high,
     device_us, unseen_us, joint_us,
     n_joint, n_joint_low, n_joint_high,

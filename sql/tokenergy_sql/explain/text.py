@@ -6,9 +6,10 @@ In: the document of `explain`. Out: lines and tables on standard output.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.explain import columns
 from tokenergy_sql.explain.columns import Column, seconds, timestamp
@@ -147,15 +148,37 @@ def _print_boundaries(document: dict[str, Any]) -> None:
             node["e_host_nj"] = None
         else:
             node["e_host_nj"] += row["e_host_nj"]
-    _print_rows(
-        "\n6. Boundaries: host power and PUE, as declared", list(by_node.values()), columns.HOSTS
-    )
-    pues = [
-        f"{pue_ppm / 1e6:g}"
-        for pue_ppm in dict.fromkeys(row["pue_ppm"] for row in document["hours"])
-        if pue_ppm is not None
-    ]
-    print(f"   PUE: {', '.join(pues) + ', declared' if pues else 'not declared'}")
+    _print_rows("\n6. Boundaries: host power and PUE", list(by_node.values()), columns.HOSTS)
+    for line in _pue_lines(document["hosts"]):
+        print(f"   {line}")
+
+
+def _pue_lines(hosts: Sequence[NamedRow]) -> Iterator[str]:
+    """Yield where the PUE of the job's nodes and hours comes from, and what it is."""
+    by_source: dict[tuple[str | None, str | None], list[NamedRow]] = {}
+    for row in hosts:
+        by_source.setdefault((row["facility_method"], row["pue_place"]), []).append(row)
+    for (method, place), rows in by_source.items():
+        if rows[0]["pue_ppb"] is None:
+            yield "PUE: neither measured nor declared"
+            continue
+        values = sorted({row["pue_ppb"] for row in rows})
+        text = f"{values[0] / 1e9:g}"
+        if len(values) > 1:
+            text += f" to {values[-1] / 1e9:g}"
+        if method != "measured":
+            yield f"PUE: {text}, declared"
+            continue
+        low = min(row["pue_low_ppb"] for row in rows) / 1e9
+        highs = [row["pue_high_ppb"] for row in rows]
+        high = "unknown" if None in highs else f"{max(highs) / 1e9:.6g}"
+        least_us = min(row["pue_covered_us"] for row in rows)
+        known = f", known for {least_us / 6e7:.3g} min of an hour or more"
+        whole = least_us == HOUR_US
+        yield (
+            f"PUE: {text} [{low:.6g}, {high}], measured by the meters of {place}"
+            f"{'' if whole else known}"
+        )
 
 
 def _print_formulas(document: dict[str, Any]) -> None:

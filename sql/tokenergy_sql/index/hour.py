@@ -17,6 +17,7 @@ from tokenergy_sql.catalog import views
 from tokenergy_sql.index import booking, modelrun, phases
 from tokenergy_sql.index.bookedrows import Booked
 from tokenergy_sql.index.calibration import Calibration, create_calibration
+from tokenergy_sql.index.facility import create_node_pue
 from tokenergy_sql.index.groups import groups_of
 from tokenergy_sql.index.inputs import InputReader, around, device_rows
 from tokenergy_sql.index.merging import joined
@@ -70,11 +71,14 @@ def derive_hour(
     calibration = reader.history.site.calibration
     groups = groups_of(reader.lake, hour_us)
     tokens = usage.of_hour(hour_us)
+    places = reader.history.site.places
+    constants = reader.history.at(hour_us)
+    metered = hour_rows(reader.lake, places, hour_us, modelrun.index_version())
     jobs = {*tokens["job_id"].to_pylist()}
     with prepared(
         reader.lake, hour_us, reader.held, reader.devices, calibration, digest, jobs
     ) as con:
-        modelrun.create_site(con, reader.history.at(hour_us))
+        modelrun.create_site(con, constants)
         if groups:
             tasks = tasks_of(con, reader.lake, hour_us, groups, reader.digests)
             booked = joined(con, workers.parts(reader.lake.root, [*tasks]))
@@ -83,6 +87,7 @@ def derive_hour(
         by_hour = _write_ledger(con, reader.lake, hour_us, booked, record)
         record.write("ledger_hour", by_hour, hour_us)
         store_rows(con, "ledger_hour", by_hour)
+        create_node_pue(con, places, metered.site, hour_us, constants.pue_ppm)
         record.write("token_usage", tokens, hour_us)
         store_rows(con, "token_usage", tokens)
         store_rows(con, "job_usage", of_jobs(usage.by_job, near_jobs(con)))
@@ -100,8 +105,6 @@ def derive_hour(
         record.write("job_efficiency", run_model(con, "job_efficiency"), hour_us)
         record.write("phase_block", phases.blocks(con), hour_us)
         record.write("phase_role", phases.roles(con), hour_us)
-    places = reader.history.site.places
-    metered = hour_rows(reader.lake, places, hour_us, modelrun.index_version())
     record.write("meter_hour", metered.meters, hour_us)
     record.write("site_hour", metered.site, hour_us)
 

@@ -30,7 +30,11 @@ REASONS = {
     "zero_tokens": "The token counters did not grow, so J/token is not defined.",
     "mixed_workload": "The job both trained and served; the two are never combined in one figure.",
     "no_host_power": "Host power (the node without its GPUs) is neither measured nor declared.",
-    "no_pue": "The site's PUE is not declared, so facility energy is not known.",
+    "no_pue": "No PUE is measured or declared, so facility energy is not known.",
+    "partial_pue": "The meters of the building are known for a part of an hour only; its PUE is "
+    "that of this part.",
+    "no_pue_bound": "A meter of the building has no declared accuracy, so the upper bound of "
+    "facility energy is not known.",
     "running": "The job was still running; its figures will change.",
 }
 """Every reason code of the index."""

@@ -378,3 +378,11 @@ def test_a_site_file_without_meters(tmp_path: Path) -> None:
     assert (hour, meters) == (HOUR, 9)
     assert ids.startswith("cool-a, cool-b, grid")
     assert what.startswith("the site file has no [[meter]] then")
+
+
+def test_an_hour_without_books_is_no_finding(tmp_path: Path) -> None:
+    """Meters are read at the end of the hour too; the next hour has no board, and no books."""
+    rows = [*grown("grid", 120), *grown("it", 60)]
+    lake = written(tmp_path / "lake", SITE, rows).lake
+    LakeBuilder(lake.root).add("meter", [reading("grid", T0 + HOUR_US, 10**12)])
+    assert findings(lake, [T0, T0 + HOUR_US])["unbooked_meters"].rows == []

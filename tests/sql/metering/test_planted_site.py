@@ -4,6 +4,7 @@ import pytest
 
 from tests.sql.metering.planted import T0, S, registers, rows, site_toml, truth
 from tests.support.lakes import LakeBuilder
+from tests.support.ledger import assert_checks_pass
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import load_site
 
@@ -183,6 +184,7 @@ def test_a_value_that_stands_still_while_its_neighbours_move_is_a_gap(tmp_path):
     (row,) = [r for r in builder.lake.read("meter_hour").to_pylist() if r["meter_id"] == "cool-a"]
     assert row["doubts"] == "gap,stale"
     assert rows["hall:b", "cooling"]["covered_us"] == HOUR
+    assert_checks_pass(builder.lake)
 
 
 def test_a_register_that_stands_still_above_others_is_bridged(tmp_path):
@@ -198,6 +200,7 @@ def test_a_register_that_stands_still_above_others_is_bridged(tmp_path):
     assert (ups["doubts"], ups["covered_us"]) == ("stale", HOUR)
     assert ups["max_gap_us"] == 1_200 * S
     assert ups["low"] <= found.nj("ups-a", 3_600, 7_200) <= ups["high"]
+    assert_checks_pass(builder.lake)
     assert rows["it-a"]["doubts"] is None
 
 

@@ -34,9 +34,22 @@ CREATE MACRO whole_ppm() AS 1000000::BIGINT
 -- In: amount, an integer; ppm, how many parts per million of it. Out: an integer.
 CREATE MACRO scale_ppm(amount, ppm) AS amount * ppm // whole_ppm()
 
+-- The whole of something, in parts per billion.
+-- In: nothing. Out: BIGINT.
+CREATE MACRO whole_ppb() AS 1000000000::BIGINT
+
+-- A number of parts per billion of an amount, rounded down.
+-- In: amount, an integer of at least 0; ppb, how many parts per billion of it. Out: an integer.
+CREATE MACRO scale_ppb(amount, ppb) AS amount::HUGEINT * ppb // whole_ppb()
+
 -- Energy in nanojoules.
 -- In: mj, millijoules. Out: an integer.
 CREATE MACRO nanojoules(mj) AS mj * 1000000
+
+-- Energy in millijoules, rounded down, of energy times parts per billion.
+-- In: nj_ppb, nanojoules times parts per billion. Out: HUGEINT. So small a number can be multiplied
+-- by the energy of a site of a gigawatt and still fit.
+CREATE MACRO scaled_mj(nj_ppb) AS nj_ppb::HUGEINT // (whole_ppb()::HUGEINT * nanojoules(1))
 
 -- Energy in joules.
 -- In: nj, nanojoules. Out: DOUBLE.

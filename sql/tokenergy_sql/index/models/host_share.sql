@@ -1,6 +1,6 @@
 -- The energy of the hosts: what each job bears of a node's, and what no job bears.
 -- In: ledger_hour, node_watched, site, site_node. Out: hour_us, node, job_id (NULL: no job),
--- device_us, capacity_us, watched_us, host_mw, host_nj.
+-- device_us, capacity_us, watched_us, host_mw, host_nj, host_low_nj, host_high_nj (bounds).
 --
 -- A host draws its declared power for as long as one of its boards is watched. That energy is
 -- shared by device time: a job bears host_mw x watched_us x device_us / capacity_us, rounded down,
@@ -40,12 +40,14 @@ borne AS (
     FROM held AS h
     JOIN node_hour AS n USING (hour_us, node)
 )
-SELECT * FROM borne
+SELECT *, host_nj AS host_low_nj, host_nj AS host_high_nj FROM borne
 UNION ALL BY NAME
 SELECT
     n.hour_us, n.node, NULL AS job_id, n.idle_us AS device_us, n.capacity_us, n.watched_us,
     n.host_mw,
-    n.host_mw::HUGEINT * n.watched_us - coalesce(b.host_nj, 0::HUGEINT) AS host_nj
+    n.host_mw::HUGEINT * n.watched_us - coalesce(b.host_nj, 0::HUGEINT) AS host_nj,
+    n.host_mw::HUGEINT * n.watched_us - coalesce(b.host_nj, 0::HUGEINT) AS host_low_nj,
+    n.host_mw::HUGEINT * n.watched_us - coalesce(b.host_nj, 0::HUGEINT) AS host_high_nj
 FROM node_hour AS n
 LEFT JOIN (
     SELECT hour_us, node, sum(host_nj)::HUGEINT AS host_nj FROM borne GROUP BY ALL

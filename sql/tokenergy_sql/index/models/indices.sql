@@ -118,8 +118,8 @@ requested AS (
 )
 SELECT
     * EXCLUDE (
-        methods, reasons, trains, generates, reads_prompts, mixes, counts, sparse, n_index, running,
-        counted, emulated
+        methods, facility_methods, reasons, trains, generates, reads_prompts, mixes, counts, sparse,
+        n_index, running, counted, emulated
     ),
     CASE WHEN tokenergy > 0 THEN j_per_kwh() / tokenergy END AS tokens_per_kwh,
     CASE WHEN e_gpu_active_nj > 0 THEN e_facility_j / e_gpu_active_j END AS boundary_ratio,
@@ -128,9 +128,16 @@ SELECT
         WHEN counter_nj > 0
             THEN abs(joules(counter_nj - counted_integral_nj)) / joules(counter_nj)
     END AS counter_rel_err,
-    CASE WHEN e_facility_nj > 0 THEN e_gpu_j / e_facility_j END AS measured_share,
+    -- With a measured PUE the building was metered too; the host was not.
+    CASE
+        WHEN e_facility_nj > 0 AND e_it_j > 0 AND facility_methods = ['measured']
+            THEN e_gpu_j / e_it_j
+        WHEN e_facility_nj > 0 THEN e_gpu_j / e_facility_j
+    END AS measured_share,
     CASE WHEN e_host_nj IS NULL THEN 'none' ELSE 'declared' END AS host_method,
-    CASE WHEN e_facility_nj IS NULL THEN 'none' ELSE 'declared' END AS facility_method,
+    CASE
+        WHEN e_facility_nj IS NULL THEN 'none' ELSE array_to_string(facility_methods, '+')
+    END AS facility_method,
     array_to_string(methods, '+') AS method,
     array_to_string(list_filter(list_concat(reasons, [
         CASE WHEN e_gpu_nj IS NULL THEN 'no_energy' END,
@@ -154,11 +161,17 @@ SELECT
                 -- The upper bound alone is unknown where that of an unseen node is.
                 AND (
                     e_host_nj IS NULL
-                    OR (e_facility_low_nj IS NOT NULL AND e_facility_high_nj IS NULL)
+                    OR (
+                        e_facility_low_nj IS NOT NULL AND e_facility_high_nj IS NULL
+                        AND NOT list_contains(reasons, 'no_pue_bound')
+                    )
                 )
                 THEN 'no_host_power'
         END,
-        CASE WHEN e_host_nj IS NOT NULL AND e_facility_nj IS NULL THEN 'no_pue' END,
+        CASE
+            WHEN e_gpu_nj IS NOT NULL AND e_host_nj IS NOT NULL AND e_facility_nj IS NULL
+                THEN 'no_pue'
+        END,
         -- An hour's figures are final, whatever the job does later.
         CASE WHEN running AND (SELECT hour_us FROM parameters) = 0 THEN 'running' END
     ]), lambda code: code IS NOT NULL), ',') AS reason_codes,

@@ -1,11 +1,12 @@
 -- The exact sums of each job in each hour.
 -- In: ledger_hour, job_time, token_usage, job_facts, allocation, parameters, burden, host_share,
--- device_now, site, clock_step, unseen_host. Out: job_id, hour_us, the sums of the contract but
+-- device_now, node_pue, clock_step, unseen_host. Out: job_id, hour_us, the sums of the contract but
 -- those of the joint time (see `joint_hour.sql`), index_kind (the kind of token that the index
--- divides by; NULL: none) and silent (whether no counter was read), methods and reasons as lists.
+-- divides by; NULL: none) and silent (whether no counter was read), methods, facility_methods and
+-- reasons as lists.
 --
--- Without a declared host power (see host_share) the host's energy is NULL, and so is every
--- boundary above it.
+-- Without a known host energy (see host_share) the host's energy is NULL, and so is every boundary
+-- above it.
 WITH
 booked AS (
     SELECT
@@ -103,10 +104,51 @@ hosted AS (
     SELECT
         job_id,
         hour_us,
-        CASE WHEN count(host_nj) = count(*) THEN sum(host_nj) END AS e_host_nj
+        CASE WHEN count(host_nj) = count(*) THEN sum(host_nj) END AS e_host_nj,
+        CASE WHEN count(host_low_nj) = count(*) THEN sum(host_low_nj) END AS e_host_low_nj,
+        CASE WHEN count(host_high_nj) = count(*) THEN sum(host_high_nj) END AS e_host_high_nj
     FROM host_share
     WHERE job_id IS NOT NULL
     GROUP BY ALL
+),
+-- The PUE of a job is that of its nodes, weighted by what it drew there. Its bounds are those of
+-- the nodes with the lowest and the highest: what it drew where has bounds too.
+node_part AS (
+    SELECT
+        job_id,
+        hour_us,
+        p.* EXCLUDE (node),
+        coalesce(e.gpu_nj, 0::HUGEINT) + coalesce(h.host_nj, 0::HUGEINT) AS it_nj
+    FROM (
+        SELECT job_id, hour_us, node, sum(energy_nj)::HUGEINT AS gpu_nj
+        FROM ledger_hour
+        WHERE job_id IS NOT NULL
+        GROUP BY ALL
+    ) AS e
+    JOIN host_share AS h USING (job_id, hour_us, node)
+    JOIN node_pue AS p USING (node)
+),
+at_pue AS (
+    SELECT
+        job_id,
+        hour_us,
+        CASE
+            WHEN count(pue_ppb) < count(*) THEN NULL
+            WHEN sum(it_nj) > 0
+                THEN (sum(it_nj * pue_ppb)::HUGEINT // sum(it_nj)::HUGEINT)::BIGINT
+            ELSE min(pue_ppb)
+        END AS pue_ppb,
+        CASE WHEN count(pue_ppb) = count(*) THEN min(pue_low_ppb) END AS pue_low_ppb,
+        CASE WHEN count(pue_high_ppb) = count(*) THEN max(pue_high_ppb) END AS nodes_high_ppb,
+        list_sort(list_distinct(list(pue_method))) AS facility_methods,
+        coalesce(bool_or(pue_covered_us < us_per_hour()), false) AS pue_partial
+    FROM node_part
+    GROUP BY ALL
+),
+-- What no collector recorded may have been at any node.
+any_pue AS (
+    SELECT CASE WHEN count(pue_high_ppb) = count(*) THEN max(pue_high_ppb) END AS any_high_ppb
+    FROM node_pue
 ),
 counted AS (
     SELECT
@@ -187,12 +229,21 @@ SELECT
     END) AS e_gpu_high_nj,
     b.e_gpu_active_nj,
     h.e_host_nj,
-    scale_ppm(b.e_gpu_nj + h.e_host_nj, site.pue_ppm) AS e_facility_nj,
-    scale_ppm(b.e_gpu_low_nj + h.e_host_nj, site.pue_ppm) AS e_facility_low_nj,
-    scale_ppm(
-        b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_nj
-        + CASE WHEN v.job_id IS NULL THEN 0 ELSE v.unseen_host_nj END, site.pue_ppm
+    h.e_host_low_nj,
+    h.e_host_high_nj,
+    p.pue_ppb,
+    p.pue_low_ppb,
+    CASE
+        WHEN coalesce(t.unseen_high_nj, 0) = 0 AND v.job_id IS NULL THEN p.nodes_high_ppb
+        ELSE any_pue.any_high_ppb
+    END AS pue_high_ppb,
+    scale_ppb(b.e_gpu_nj + h.e_host_nj, p.pue_ppb) AS e_facility_nj,
+    scale_ppb(b.e_gpu_low_nj + h.e_host_low_nj, p.pue_low_ppb) AS e_facility_low_nj,
+    scale_ppb(
+        b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_high_nj
+        + CASE WHEN v.job_id IS NULL THEN 0 ELSE v.unseen_host_nj END, pue_high_ppb
     ) + 1 AS e_facility_high_nj,
+    coalesce(p.facility_methods, []) AS facility_methods,
     r.e_gpu_rss_low_nj,
     r.e_gpu_rss_high_nj + coalesce(t.unseen_high_nj, 0) AS e_gpu_rss_high_nj,
     u.e_gpu_burdened_nj,
@@ -223,6 +274,10 @@ SELECT
         END,
         CASE WHEN job_id IN (SELECT job_id FROM contended) THEN ['contended'] ELSE [] END,
         CASE WHEN job_id IN (SELECT job_id FROM clock_step) THEN ['clock_step'] ELSE [] END,
+        CASE WHEN p.pue_partial THEN ['partial_pue'] ELSE [] END,
+        CASE
+            WHEN pue_low_ppb IS NOT NULL AND pue_high_ppb IS NULL THEN ['no_pue_bound'] ELSE []
+        END,
         coalesce(c.reasons, [])
     ) AS reasons,
     b.as_of_us,
@@ -234,4 +289,5 @@ LEFT JOIN unseen_host AS v USING (job_id)
 LEFT JOIN hosted AS h USING (job_id, hour_us)
 LEFT JOIN spanned AS r USING (job_id, hour_us)
 LEFT JOIN burden AS u USING (job_id, hour_us)
-CROSS JOIN site
+LEFT JOIN at_pue AS p USING (job_id, hour_us)
+CROSS JOIN any_pue

@@ -37,6 +37,9 @@ added AS (
         CASE WHEN bool_and(e_host_nj IS NOT NULL OR device_us = 0) THEN sum(e_host_nj) END
             AS e_host_nj,
         count(e_gpu_nj) > 0 AND bool_and(e_facility_low_nj IS NOT NULL OR device_us = 0) AS bounded,
+        list_sort(list_distinct(flatten(list(string_split(facility_method, '+')) FILTER (
+            WHERE facility_method <> 'none'
+        )))) AS facility_methods,
         CASE WHEN bounded THEN coalesce(sum(coalesce(e_facility_nj, e_facility_low_nj)), 0) END
             AS e_facility_nj,
         CASE WHEN bounded THEN coalesce(sum(e_facility_low_nj), 0) END AS e_facility_low_nj,
@@ -188,6 +191,7 @@ SELECT
         job_id, device_us, covered_us, unseen_us, token_us, joint_us,
         e_gpu_low_nj, e_gpu_high_nj, e_facility_high_nj,
         methods,
+        facility_methods,
         reasons,
         inputs_digest,
         bounded,
@@ -221,6 +225,7 @@ SELECT
     e_joint_low_nj + joint_each_nj AS e_joint_rss_low_nj,
     e_joint_high_nj - joint_each_nj AS e_joint_rss_high_nj,
     list_filter(coalesce(methods, []), lambda x: x <> '') AS methods,
+    coalesce(facility_methods, []) AS facility_methods,
     -- Reasons that follow from the sums are derived again from the job's own sums.
     list_distinct(list_filter(
         list_append(

@@ -1,6 +1,6 @@
 -- The exact sums of each job in each hour, with those of the time in which energy and tokens are
--- known. In: hour_sums (job_hour_sums), job_time, job_joint, unseen_host, site. Out: the sums of
--- the contract, and methods and reasons as lists.
+-- known. In: hour_sums (job_hour_sums), job_time, job_joint, unseen_host. Out: the sums of the
+-- contract, and methods, facility_methods and reasons as lists.
 --
 -- A ratio of energy and tokens divides what was known together. Where that is all of the job's time
 -- in the hour, these sums are those of the hour. Where it is not, they are those of `job_joint`;
@@ -38,6 +38,8 @@ joint AS (
         -- What the squares save at each end.
         (c.e_gpu_rss_low_nj - c.e_gpu_low_nj) * gpu_nj // greatest(c.e_gpu_nj, 1) AS saved_nj,
         c.e_host_nj * c.part_us // c.all_us AS host_nj,
+        c.e_host_low_nj * c.part_us // c.all_us AS host_low_nj,
+        c.e_host_high_nj * c.part_us // c.all_us AS host_high_nj,
         -- All that hosts may have drawn in unseen time may be of the joint time.
         CASE WHEN v.job_id IS NULL THEN 0 ELSE v.unseen_host_nj END AS unseen_host_nj,
         (c.e_gpu_burdened_nj - c.e_gpu_nj) * c.part_us // c.all_us AS burden_nj,
@@ -82,17 +84,18 @@ SELECT
         all_us,
         joint_unseen_us,
         joint_unseen_high_nj,
-        gpu_nj, low_nj, high_nj, saved_nj, host_nj, unseen_host_nj, burden_nj, facility_burden_nj,
-        n, n_least, n_most, prompt_computed, prompt_cached
+        gpu_nj, low_nj, high_nj, saved_nj, host_nj, host_low_nj, host_high_nj, unseen_host_nj,
+        burden_nj, facility_burden_nj, n, n_least, n_most, prompt_computed, prompt_cached
     ),
     CASE WHEN paired THEN gpu_nj END AS e_joint_nj,
     CASE WHEN paired THEN low_nj END AS e_joint_low_nj,
     CASE WHEN paired THEN high_nj END AS e_joint_high_nj,
     CASE WHEN paired THEN low_nj + saved_nj END AS e_joint_rss_low_nj,
     CASE WHEN paired THEN high_nj - saved_nj END AS e_joint_rss_high_nj,
-    CASE WHEN paired THEN scale_ppm(gpu_nj + host_nj, site.pue_ppm) END AS e_joint_facility_nj,
-    CASE WHEN paired THEN scale_ppm(low_nj + host_nj, site.pue_ppm) END AS e_joint_facility_low_nj,
-    CASE WHEN paired THEN scale_ppm(high_nj + host_nj + unseen_host_nj, site.pue_ppm) + 1 END
+    CASE WHEN paired THEN scale_ppb(gpu_nj + host_nj, pue_ppb) END AS e_joint_facility_nj,
+    CASE WHEN paired THEN scale_ppb(low_nj + host_low_nj, pue_low_ppb) END
+        AS e_joint_facility_low_nj,
+    CASE WHEN paired THEN scale_ppb(high_nj + host_high_nj + unseen_host_nj, pue_high_ppb) + 1 END
         AS e_joint_facility_high_nj,
     CASE WHEN paired THEN gpu_nj + burden_nj END AS e_joint_burdened_nj,
     CASE WHEN paired THEN e_joint_facility_nj + facility_burden_nj END
@@ -103,4 +106,3 @@ SELECT
     CASE WHEN paired THEN prompt_computed END AS n_joint_prompt_computed,
     CASE WHEN paired THEN prompt_cached END AS n_joint_prompt_cached
 FROM joint
-CROSS JOIN site

@@ -1,5 +1,5 @@
 -- Each node in an hour: the constants that held, what it drew, and what stays with no job.
--- In: ledger_hour, host_share, pool_share, device_now, site, parameters. Out: node_hour.
+-- In: ledger_hour, host_share, pool_share, device_now, site, node_pue, parameters. Out: node_hour.
 WITH
 drawn AS (
     SELECT
@@ -25,6 +25,13 @@ unborne AS (
 SELECT
     d.*,
     site.pue_ppm,
+    e.pue_ppb,
+    e.pue_low_ppb,
+    e.pue_high_ppb,
+    coalesce(e.pue_method, 'none') AS facility_method,
+    e.pue_place,
+    e.pue_covered_us,
+    e.metered_nj,
     h.host_mw,
     h.watched_us,
     h.capacity_us,
@@ -37,5 +44,6 @@ SELECT
 FROM drawn AS d
 JOIN host_share AS h ON h.hour_us = d.hour_us AND h.node = d.node AND h.job_id IS NULL
 JOIN unborne AS u ON u.hour_us = d.hour_us AND u.node = d.node
+JOIN node_pue AS e ON e.node = d.node
 CROSS JOIN site
 CROSS JOIN parameters AS p
