@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tokenergy_sql.cooling.classes import CLASSES
 from tokenergy_sql.cooling.coefficients import DEFAULTS, Coefficients
 from tokenergy_sql.cooling.keys import CoolingKeys, LoopKeys
 from tokenergy_sql.places import SITE, Meter, MeterTree, Place, Places, Tree
@@ -84,6 +85,24 @@ class Declared:
             if place not in declared and all(len(one) == 1 for one in alone):
                 declared[place] = [Loop(place, *(one[0].id for one in alone))]
         return [loop for loops in declared.values() for loop in loops]
+
+
+def of_equipment(loops: Sequence[Loop], declared: Declared, tree: Tree, ts_us: int) -> list[Loop]:
+    """Return the loops that take their heat from the equipment itself.
+
+    A loop of a hall or module does, unless the place is cooled by air: its water cools air then. A
+    loop of the site does if the site's own class is one of liquid; else it is one of the plant.
+    """
+
+    def is_one(loop: Loop) -> bool:
+        held = declared.at((loop.place,), ts_us)
+        name = next((one.class_ for one in held if one.class_ is not None), None)
+        if name is not None:
+            return CLASSES[name].carrier == "liquid"
+        spot = tree.spot(loop.place)
+        return loop.place != SITE and spot is not None and spot.cooling != "air"
+
+    return [loop for loop in loops if is_one(loop)]
 
 
 def counted(loops: Sequence[Loop], tree: Tree, place: Place) -> list[Loop]:

@@ -48,8 +48,8 @@ def fits_of(
         k: coefficients that are not fitted.
     """
     it = column(hours, "it")
-    liquid = column(hours, "heat")
-    heat = liquid if any(one.own_loops for one in hours) else it
+    liquid, every = column(hours, "liquid"), column(hours, "heat")
+    heat = every if any(one.own_loops for one in hours) else it
     to_air = it - liquid if any(one.loops for one in hours) else it
     outdoor = outdoor_c(hours, rejection, elevation_m)
     supply = _means_c(hours, "supply_temp")

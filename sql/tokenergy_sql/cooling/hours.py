@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_sql.cooling.declared import Declared, Loop, counted
+from tokenergy_sql.cooling.declared import Declared, Loop, counted, of_equipment
 from tokenergy_sql.cooling.heat import heat_of
 from tokenergy_sql.cooling.traces import Run, runs_of, time_integral
 from tokenergy_sql.metering.amount import Amount, total
@@ -47,16 +47,17 @@ class CoolingHour:
     Attributes:
         hour_us: its start.
         place: the place.
-        loops: how many loops of coolant the place has.
-        own_loops: the same, of the site without those of its halls.
+        loops: how many loops take heat from the equipment of the place; see `of_equipment`.
+        own_loops: how many loops of any kind it has; of the site without those of its halls.
         heat, it: heat to liquid and IT energy, nJ, in the time in which both are known; None: at no
             time, or the place lacks one of them.
         covered_us: that time.
         missing: ids of meters that leave out some of the hour.
         means: over time, with how long that is known: `outdoor_temp`, `humidity`, `supply_temp`;
             base units x us, and us.
-        power_nj: of `POWERS`, and of `it` and `heat`, only where it is known for the whole hour;
-            machines of the site are those that stand in no hall.
+        power_nj: of `POWERS`, of `it`, of `liquid` (the heat of `loops`) and of `heat` (of all
+            loops), only where it is known for the whole hour; machines of the site are those that
+            stand in no hall.
         machines: those of `POWERS` that have a meter.
     """
 
@@ -87,6 +88,7 @@ class _Day:
     meters: MeterTree
     moment: Moment
     loops: list[Loop]
+    liquid: list[Loop]
     courses: Mapping[str, Course]
     heats: Mapping[Loop, Course]
     traces: Mapping[str, list[Run]]
@@ -167,6 +169,7 @@ def _day(places: Places, declared: Declared, read: Read, interval: Interval, pow
         meters,
         moment,
         loops,
+        of_equipment(loops, declared, tree, interval[0]),
         {one: course_of(entries[one], found[one]) for one in counts if one in found},
         {loop: heat_of(loop, entries, found) for loop in loops},
         {one: runs_of(entries[one], found.get(one, NONE)) for one in traced},
@@ -175,7 +178,7 @@ def _day(places: Places, declared: Declared, read: Read, interval: Interval, pow
 
 def _part(day: _Day, place: Place, interval: Interval, powers: bool) -> CoolingHour:
     """Return what is known of a place in an interval within which nothing changes."""
-    loops = counted(day.loops, day.tree, place)
+    loops, every = (counted(of, day.tree, place) for of in (day.liquid, day.loops))
     heats = [day.heats[loop] for loop in loops]
     it = [one.id for one in day.moment.sums_of(place).meters.get("it", ())]
     its = [day.courses.get(one, Course()) for one in it]
@@ -184,17 +187,18 @@ def _part(day: _Day, place: Place, interval: Interval, powers: bool) -> CoolingH
     missing = sorted(name for name, one in named if common([interval], one.known) != [interval])
     known = _known(interval, [*heats, *its]) if heats and its else []
     machines = _machines(day, place) if powers else {}
+    sums = {"liquid": heats, "heat": [day.heats[loop] for loop in every], "it": its}
     return CoolingHour(
         interval[0],
         place,
         len(loops),
-        sum(place != SITE or loop.place == SITE for loop in loops),
+        sum(place != SITE or loop.place == SITE for loop in every),
         _amount(heats, known),
         _amount(its, known),
         length(known),
         tuple(missing) if heats else (),
-        {**_weather(day, place, interval), **_supply(day, loops, interval)},
-        _powers({**machines, "heat": heats, "it": its}, interval) if powers else {},
+        {**_weather(day, place, interval), **_supply(day, every, interval)},
+        _powers({**machines, **sums}, interval) if powers else {},
         frozenset(name for name, of in machines.items() if of),
     )
 

@@ -79,7 +79,8 @@ def fit_rows(
         found += [row for fit in fits for row in _rows(str(place), fit, k)]
     if not found:
         raise UserError("cooling: no place has metered cooling: nothing to fit")
-    return found
+    emulated = any(row["emulated"] for row in rows)
+    return [row | {"emulated": emulated} for row in found]
 
 
 def _rows(place: str, fit: Fit, k: Coefficients) -> Iterator[NamedRow]:

@@ -28,6 +28,8 @@ WHERE figure = 'it' AND covered_us >= 3564000000 GROUP BY place
 """
 """The most IT power of an hour that is known to 99 %, kW: nJ/us is mW."""
 
+_SAME_TIME = 0.05
+
 _COLUMNS = (
     *("place", "class", "method", "rejection", "free_hours", "free_air_hours", "hours"),
     *("cooling", "pue", *(f"{one}_tokenergy" for one in WORKLOADS)),
@@ -138,9 +140,15 @@ def _share(row: NamedRow, k: Coefficients) -> float:
 
 
 def _rest(row: NamedRow, site: NamedRow | None) -> float | None:
-    """Return what else the building needs, over IT: of the hall, else of the site."""
+    """Return what else the building needs, over IT: of the hall, else of the site.
+
+    Only where PUE and cooling are known for nearly the same time: one is taken off the other.
+    """
     for one in (row, site):
-        if one is not None and one["pue"] is not None and one["cooling"] is not None:
+        if one is None or one["pue"] is None or one["cooling"] is None:
+            continue
+        known = (one["pue_coverage_of_period"], one["cooling_coverage_of_period"])
+        if abs(known[0] - known[1]) <= _SAME_TIME:
             return float(one["pue"] - 1 - one["cooling"])
     return None
 

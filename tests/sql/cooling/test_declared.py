@@ -13,7 +13,7 @@ from tests.sql.places.files import at, problems_of
 from tokenergy_sql.cooling.classes import CLASSES
 from tokenergy_sql.cooling.coefficients import ABOUT, DEFAULTS
 from tokenergy_sql.cooling.coolants import COOLANTS
-from tokenergy_sql.cooling.declared import Loop, counted
+from tokenergy_sql.cooling.declared import Loop, counted, of_equipment
 from tokenergy_sql.cooling.keys import CoolingKeys, LoopKeys
 from tokenergy_sql.places import SITE, Place
 
@@ -127,6 +127,27 @@ def test_the_outermost_loops_of_a_place_add_up() -> None:
     assert [one.flow for one in loops_of(with_hall)[1]] == ["flow-b"]
     assert [one.flow for one in loops_of(with_hall, B1)[1]] == ["flow-1"]
     assert loops_of(with_hall, Place("hall", "a"))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "more", "counts"),
+    [
+        ("hall:b", "", True),
+        ("module:b1", "", True),
+        ("hall:a", "", False),  # cooled by air: its water cools air
+        ("hall:a", '[[cooling]]\nplace = "hall:a"\nclass = "W32"\n', True),
+        ("hall:b", '[[cooling]]\nplace = "hall:b"\nclass = "air"\n', False),
+        ("hall:a", '[[cooling]]\nclass = "W32"\n', False),  # of the site, not of the hall
+        ("site", "", False),
+        ("site", '[[cooling]]\nclass = "W27"\n', True),
+    ],
+)
+def test_which_loops_take_heat_from_the_equipment(place: str, more: str, counts: bool) -> None:
+    places, declared = known_of(HALLS + loop("x", place) + more)
+    tree = places.at(NOW)
+    loops = declared.loops(tree, places.meters.at(NOW), NOW)
+    assert len(loops) == 1
+    assert of_equipment(loops, declared, tree, NOW) == (loops if counts else [])
 
 
 LOOP = '[[cooling.loop]]\nflow = "flow-b"\nsupply = "supply-b"\nreturn = "return-b"\n'

@@ -137,9 +137,24 @@ def test_a_loop_without_readings_is_missing_not_0() -> None:
     assert "heat" not in found.power_nj
 
 
+def test_chilled_water_of_a_hall_with_air_is_no_heat_to_liquid() -> None:
+    """It is the heat that a chiller takes away, though."""
+    text = TEXT.replace('name = "b"\ncooling = "liquid"', 'name = "b"\ncooling = "air"')
+    (found,) = hours_of(text, hours=1)
+    assert (found.loops, found.own_loops, found.heat, found.missing) == (0, 1, None, ())
+    assert column([found], "heat") == pytest.approx([HEAT_KW], rel=2e-4)
+    assert "liquid" not in found.power_nj
+    assert found.mean("supply_temp") == pytest.approx(303_150)
+    (liquid,) = hours_of(hours=1)
+    assert (liquid.loops, liquid.own_loops) == (1, 1)
+    assert liquid.power_nj["liquid"] == liquid.power_nj["heat"]
+    (site,) = hours_of(hours=1, place=SITE)
+    assert (site.loops, site.own_loops) == (1, 0)
+
+
 def test_the_site_adds_up_its_halls() -> None:
     text = (
-        TEXT
+        TEXT.replace('name = "a"\ncooling = "air"', 'name = "a"\ncooling = "mixed"')
         + loop("a", "hall:a", flow_keys=ACCURATE, degree_keys=EXACT)
         + meter("it-a", "power", "kW", "it", "hall:a", resolution=0.001, **ACCURATE)
     )
