@@ -59,10 +59,11 @@ def cooling_rows(lake: AnyLake, known: Known, wanted: Wanted) -> list[NamedRow]:
     """Return what meters say of the cooling of each place and period.
 
     A row has `period`, `place`, `from_us`, `to_us`, `cooled` (air, liquid or mixed), `class`,
-    `method` (measured, or None where no heat is); of `cooling`, `pue` and `it_kwh` and of both
-    workloads what `site_rows` has, for halls too; `heat_liquid_kwh`, `liquid_share`, `heat_air_kwh`
-    and `air_share` with `_low` and `_high`; `heat_coverage_of_period`, `outdoor_c`,
-    `outdoor_coverage_of_period`, `missing`.
+    `method` (measured; None where neither cooling, PUE nor heat is known); of `cooling`, `pue`,
+    `it_kwh` and both workloads what `site_rows` has, for halls too; `heat_liquid_kwh`,
+    `liquid_share`, `heat_air_kwh` and `air_share` with `_low` and `_high`;
+    `heat_coverage_of_period`, `outdoor_c`, `outdoor_coverage_of_period`, `missing`,
+    `cooling_shared`.
 
     Raises:
         UserError: see `site_rows`.
@@ -179,6 +180,8 @@ def _wide(
         emulated = emulated or bool(of_hall.get("emulated"))
     left_out = {*(row["missing"] or "").split(","), *(m for one in hours for m in one.missing)}
     wide |= _heat(hours, row["to_us"] - row["from_us"])
+    known_ones = (wide["cooling"], wide["pue"], wide["heat_liquid_kwh"])
+    wide["method"] = None if all(one is None for one in known_ones) else "measured"
     wide["missing"] = ",".join(sorted(left_out - {""})) or None
     wide["emulated"] = emulated
     return wide
@@ -205,7 +208,6 @@ def _heat(hours: Sequence[CoolingHour], period_us: int) -> NamedRow:
     warm = [one.means["outdoor_temp"] for one in hours if "outdoor_temp" in one.means]
     warm_us = sum(known_us for _, known_us in warm)
     return {
-        "method": "measured" if liquid is not None else None,
         "loops": max((one.loops for one in hours), default=0),
         **_kwh("heat_liquid_kwh", liquid),
         **_shares("liquid_share", liquid, it),

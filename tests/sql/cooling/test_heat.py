@@ -115,6 +115,20 @@ def test_bounds_by_hand() -> None:
     assert found.high / found.value == pytest.approx((10.201 * 10.202 / 100) * 1.005, rel=1e-6)
 
 
+def test_bounds_of_heat_below_nothing_by_hand() -> None:
+    """Coolant that comes back 1 K colder: the larger flow carries the least."""
+    found = course(
+        readings(lambda _: 10),
+        readings(lambda _: 30),
+        readings(lambda _: 29),
+        HALLS + loop("b", "hall:b", flow_keys={"accuracy_percent": 2}, degree_keys=ACCURATE),
+    ).amount(BEGIN, BEGIN + HOUR)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low / found.value == pytest.approx((10.201 * 1.202 / 10) * 1.005, rel=1e-6)
+    assert found.high / found.value == pytest.approx((9.799 * 0.798 / 10) * 0.995, rel=1e-6)
+
+
 @given(
     seed=st.integers(0, 10_000),
     off=st.tuples(st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1)),

@@ -48,6 +48,16 @@ def test_what_leaving_fans_move_by_hand() -> None:
     assert back.it_kwh == pytest.approx(1000.0 * 100)
 
 
+def test_the_plant_is_made_for_the_heat_that_there_is() -> None:
+    """A hall that becomes one of liquid is like one that was built so, with the same load."""
+    k = replace(DEFAULTS, server_fan_share=0.2)
+    change = it_over_compute(0.7, k) / it_over_compute(0.0, k)
+    became = at(NOW, "W32", 0.7, k)
+    built = at(Now(800.0 * change, 1000.0 * change, 0.7, 0.06), "W32", 0.7, k)
+    assert became.parts_kwh == pytest.approx(built.parts_kwh)
+    assert became.pue == pytest.approx(built.pue)
+
+
 def test_it_energy_stays_where_the_share_now_is_not_known() -> None:
     unknown = at(replace(NOW, liquid_share=None), "W32", 0.7)
     assert unknown.it_kwh == pytest.approx(800.0 * 100)
