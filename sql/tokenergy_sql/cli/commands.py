@@ -13,6 +13,7 @@ from tokenergy_collectors.cli import guarded
 from tokenergy_sql.cli import (
     ask,
     building,
+    cooling,
     emulated,
     healing,
     keeping,
@@ -66,6 +67,7 @@ app.command()(ask.query)
 app.command(name="by")(ask.by_dimension)
 app.command()(building.site)
 app.command(name="host-model")(anywhere(building.host_model))
+app.command()(cooling.cooling)
 app.command()(ask.export)
 app.command()(ask.catalog)
 app.command()(anywhere(show.efficiency))

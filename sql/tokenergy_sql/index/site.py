@@ -4,7 +4,8 @@ In: a TOML file. Out: the constants of each hour. Calibrations of single cards a
 their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`. The table `[slo]`
 says how long a request may take: see `slo.py`; `[[host_model]]` what a host draws beside its
 processors: see `hostmodels.py`. What stands where and what is metered: see `tokenergy_sql.places`;
-the building's figures of an hour follow from that: see `metering`.
+the building's figures of an hour follow from that: see `metering`. How places are cooled: see
+`tokenergy_sql.cooling`; no derived row follows from it.
 
     [site]
     pue = 1.25          # facility energy over IT energy
@@ -34,6 +35,9 @@ from tokenergy_collectors.base.instants import FIRST_US, is_instant
 from tokenergy_collectors.base.strict import Strict, load_toml
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.nodenames import NodeNames
+from tokenergy_sql.cooling.declared import Declared as DeclaredCooling
+from tokenergy_sql.cooling.declared import declared_of
+from tokenergy_sql.cooling.keys import CoolingKeys
 from tokenergy_sql.hosting.modelled import Model
 from tokenergy_sql.index.calibration import Calibration, load_calibration
 from tokenergy_sql.index.hostmodels import HostModelKeys, HostModels, models_by_node
@@ -80,6 +84,7 @@ class SiteFile(PlaceKeys):
     slo: SloDeclared = SloDeclared()
     host_model: list[HostModelKeys] = Field(default_factory=list)
     period: list[PeriodDeclared] = Field(default_factory=list)
+    cooling: list[CoolingKeys] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +242,23 @@ def load_places(path: Path) -> Places:
     return _places(load_toml(path, SiteFile), path)
 
 
+def load_cooling(path: Path) -> tuple[Places, DeclaredCooling]:
+    """Load the places of a site file, and how they are cooled.
+
+    Raises:
+        UserError: the file cannot be read or is invalid.
+        PlacesError: see `load_places`.
+    """
+    file = load_toml(path, SiteFile)
+    places = build(file, str(path), _pues(file, path))
+    return places, declared_of(file.cooling, places, str(path))
+
+
 def _places(file: SiteFile, path: Path) -> Places:
-    return build(file, str(path), _pues(file, path))
+    places = build(file, str(path), _pues(file, path))
+    # A wrong table is told at once, not when somebody asks for the cooling.
+    declared_of(file.cooling, places, str(path))
+    return places
 
 
 def _pues(file: SiteFile, path: Path) -> list[DeclaredPue]:
