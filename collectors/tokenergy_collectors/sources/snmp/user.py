@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -27,6 +28,9 @@ _PRIV = {
 
 # pysnmp's timers go by the wall clock, in steps of half a second: they shall not end a request.
 _NEVER_S = 86_400
+
+_making = threading.Lock()
+"""An engine takes 0.1 s of CPU: many at once would take the turns of the sampling."""
 
 Result = TypeVar("Result")
 
@@ -89,7 +93,8 @@ class UserSession(Session):
         kind = self._api.Udp6TransportTarget if six else self._api.UdpTransportTarget
         target = await kind.create((address.host, address.port), timeout=_NEVER_S, retries=0)
         # One for each device: an engine has one key for each user, whatever the device.
-        return self._api.SnmpEngine(), target
+        with _making:
+            return self._api.SnmpEngine(), target
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
         self._request = self._loop.create_task(work)
