@@ -125,7 +125,11 @@ def read_facts(lake: Lake, hours: range | None = None) -> Facts:
 def _read(lake: Lake, hours: range | None) -> Facts:
     with connect(lake, hours) as con:
         whole = {} if hours is None else {row["job_id"]: row for row in query(con, "whole_jobs")}
-        jobs = [{**whole.get(row["job_id"], {}), **row} for row in query(con, "jobs")]
+        pues = {row["job_id"]: row for row in query(con, "job_pue")}
+        jobs = [
+            {**whole.get(row["job_id"], {}), **pues.get(row["job_id"], {}), **row}
+            for row in query(con, "jobs")
+        ]
         if not jobs and hours is None:
             raise UserError(
                 f"lake {lake.root}: has no job_index; run `tokenergy index` on it first"

@@ -43,11 +43,13 @@ class Style:
         most_chars: most characters of a label; None: as many as usually fit.
         values: whether energies follow the labels; None: if the drawing is wide.
         margin_px: room to the right of the last column, for its labels; 0: they are left of it.
+        places: where each column begins, as a share of the way to the last one; empty: evenly.
     """
 
     most_chars: int | None = None
     values: bool | None = None
     margin_px: int = 0
+    places: tuple[float, ...] = ()
 
 
 _USUAL = Style()
@@ -133,6 +135,8 @@ def sankey(
 def _places(last: int, width: int, style: Style) -> list[float]:
     """Return the left edge of each column."""
     right = float(width - NODE_PX - style.margin_px)
+    if style.places:
+        return [right * share for share in style.places[: last + 1]]
     if last == 2 and width < _WIDE_PX:
         return [0.0, 0.42 * right, right]
     return [right * place / last if last else 0.0 for place in range(last + 1)]

@@ -43,11 +43,11 @@ def pue_chart(steps: Sequence[NamedRow], period: str) -> Chart | None:
     shown = {place: f"p{at}" for at, place in enumerate(places[:MOST_PLACES])}
     colors = [f"var(--job-{at + 1})" for at in range(len(shown))]
     rows = [_row(row, shown[row["place"]]) for row in known if row["place"] in shown]
-    rows += [_missing(row) for row in steps if row["place"] == places[0]]
+    rows += [_missing(row) for row in steps if row["place"] == places[0] and _is_partial(row)]
     legend = [
         (shorten(clean(place), _LABEL), color) for place, color in zip(shown, colors, strict=True)
     ]
-    if any(row["coverage_of_period"] < _LEAST_COVERED for row in steps):
+    if any("missing" in row for row in rows):
         legend.append((f"{clean(places[0])} not known all the time (strip at the top)", _UNKNOWN))
     first = [row for row in known if row["place"] == places[0]]
     values = [row["value"] for row in first]
@@ -100,6 +100,10 @@ def _row(row: NamedRow, key: str) -> NamedRow:
     }
 
 
+def _is_partial(row: NamedRow) -> bool:
+    return bool(row["coverage_of_period"] < _LEAST_COVERED)
+
+
 def _missing(row: NamedRow) -> NamedRow:
     """Return how much of a step of the first place is not known."""
     span = {"t": row["from_us"] // 1000, "t2": row["to_us"] // 1000}
@@ -132,13 +136,14 @@ def _spec(keys: Sequence[str], labels: Sequence[str], colors: Sequence[str]) -> 
     )
     strip = (
         base.transform_filter("isValid(datum.missing)")
+        .properties(name="missing")
         .mark_rect(color="var(--unknown)")
         .encode(
             x="t:T",
             x2="t2",
             y=alt.value(0),
             y2=alt.value(5),
-            opacity=alt.Opacity("missing:Q", scale=alt.Scale(domain=[0, 1]), legend=None),
+            opacity=alt.Opacity("missing:Q", scale=alt.Scale(domain=[0, 1], range=[0.2, 1]), legend=None),
         )
     )
     return finished(alt.layer(strip, bands, values), "site-pue", height=200)

@@ -25,13 +25,17 @@ HOWS: dict[How, str] = {
 }
 """What each pattern means."""
 
-_WIDE = Style(most_chars=40, values=True, margin_px=215)
+_MARGIN_PX = 210
+_PLACES = (0.0, 0.2, 0.42, 0.75, 1.0)
+_PLACES_OF_SEVERAL = (0.0, 0.18, 0.34, 0.53, 0.79, 1.0)
+"""Of columns, with one input and with several: labels of the parts of IT are the longest."""
+
 _SLIM = Style(most_chars=30, values=True)
 
 _WORKS = {
     "serving": ("serving", "var(--job-3)", "inference"),
     "training": ("training", "var(--job-6)", "training"),
-    "other": ("jobs without J/token", palette.OTHER, ""),
+    "other": ("other jobs", palette.OTHER, ""),
 }
 """Kinds of work: label, colour, and workload of their J/token."""
 
@@ -104,7 +108,7 @@ def drawings(
     """
 
     def show(energy_j: float) -> str:
-        share = f"{significant(100 * energy_j / balance.total_j)} %"
+        share = f"{significant(100 * energy_j / balance.total_j, 2)} %"
         return f"{significant(energy_j * scale)} {unit}, {share}"
 
     found = [_wide(balance, tokens, show), _slim_site(balance, show)]
@@ -122,7 +126,7 @@ def token_text(workload: str, tokens: Iterable[NamedRow]) -> str:
     """Return J/token of a workload: of the facility, else at the GPU; empty if neither is known."""
     for row in tokens:
         if row["workload"] == workload:
-            for side, name in (("facility", "J/token"), ("gpu", "J/token at the GPU")):
+            for side, name in (("facility", "J/token"), ("gpu", "J/token (GPU)")):
                 if row[side] is not None:
                     return f"{significant(row[side])} {name}"
     return ""
@@ -144,7 +148,9 @@ def _wide(balance: Balance, tokens: Iterable[NamedRow], show: Callable[[float], 
             sheet.flow("boards", part)
         _works(sheet, balance, [*tokens], column + 3)
     label = "Sankey diagram from what comes in to the work of the GPUs; a table below has its figures."
-    return sheet.drawn(WIDE_PX, "wide", label, _WIDE)
+    places = _PLACES if column == 1 else _PLACES_OF_SEVERAL
+    style = Style(most_chars=40, values=True, margin_px=_MARGIN_PX, places=places)
+    return sheet.drawn(WIDE_PX, "wide", label, style)
 
 
 def _works(sheet: _Sheet, balance: Balance, tokens: Sequence[NamedRow], column: int) -> None:
