@@ -39,6 +39,10 @@ _UNKNOWN = palette.UNKNOWN
 _SEEN = 0.9995
 """Share of the time from which on a page says that all of it is known."""
 
+_MUCH = 0.1
+"""What is left after declared host energy counts as declared too, if that is more than this share
+of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -93,17 +97,18 @@ def balance_of(frame: Frame) -> Balance | None:
     """Return the energy of the hours of a frame; None if there is none."""
     inputs = [*_inputs(frame)]
     known = [*_metered_parts(frame), *_given_back(frame)]
-    whole_j = sum(part.energy_j for part in inputs) - sum(part.energy_j for part in known)
-    if not inputs and frame.it_j:
-        why = "No meter shows what comes into the site."
-        inputs = [Part("in", "what comes in: not known", frame.it_j, "unknown", _UNKNOWN, why)]
-    if not inputs or sum(part.energy_j for part in inputs) <= 0:
+    known_j = sum(part.energy_j for part in known)
+    if not inputs and known_j <= 0:
         return None
-    if frame.base != "it" and whole_j < 0:
+    if not inputs:
+        why = "No meter shows what comes into the site."
+        inputs = [Part("in", "what comes in: not known", known_j, "unknown", _UNKNOWN, why)]
+    left_j = sum(part.energy_j for part in inputs) - known_j
+    if left_j > 0:
+        known.append(_rest(frame, left_j))
+    if left_j < 0:
         why = "The parts are more than what comes in, by the errors of the meters."
-        inputs.append(Part("more", "more than comes in", -whole_j, "unknown", _UNKNOWN, why))
-    if frame.base != "it" and whole_j > 0:
-        known.append(_rest(frame, whole_j))
+        inputs.append(Part("more", "more than comes in", -left_j, "unknown", _UNKNOWN, why))
     more_it, it_parts = _it_parts(frame)
     return Balance(inputs, known, more_it, it_parts, [*_accounts(frame)], [*_works(frame)])
 
@@ -154,7 +159,7 @@ def _rest(frame: Frame, energy_j: float) -> Part:
     names = {
         "IT": frame.it_j is not None,
         "cooling": "cooling" in there,
-        "UPS and distribution": frame.losses is not None,
+        "UPS losses": frame.losses is not None,
     }
     absent = [name for name, metered in names.items() if not metered]
     label = f"{', '.join(absent)}: not metered" if absent else "not metered or not known"
@@ -226,7 +231,10 @@ def _other_it(frame: Frame, parts: Iterable[Part], energy_j: float) -> Part:
         label = "other IT, GPUs in gaps: not known"
         why = "Power readings of GPUs are missing for some of the time."
     else:
-        how = max((part.how for part in parts), key=_BY_DOUBT.index)
+        unsure = [part for part in parts if part.how != "measured"]
+        # Little that is declared leaves what is left about as sure as the meters are.
+        much = sum(part.energy_j for part in unsure) > _MUCH * energy_j
+        how = max((part.how for part in unsure), key=_BY_DOUBT.index) if much else "measured"
         why = "IT less GPUs and hosts: switches, storage, servers without a collector."
         return Part("other_it", "other IT", energy_j, how, "var(--job-8)", why)
     return Part("other_it", label, energy_j, "unknown", _UNKNOWN, why)

@@ -30,7 +30,7 @@ _PLACES = (0.0, 0.2, 0.42, 0.75, 1.0)
 _PLACES_OF_SEVERAL = (0.0, 0.18, 0.34, 0.53, 0.79, 1.0)
 """Of columns, with one input and with several: labels of the parts of IT are the longest."""
 
-_SLIM = Style(most_chars=30, values=True)
+_SLIM = Style(most_chars=36, values=True)
 
 _WORKS = {
     "serving": ("serving", "var(--job-3)", "inference"),
@@ -149,7 +149,7 @@ def _wide(balance: Balance, tokens: Iterable[NamedRow], show: Callable[[float], 
         _works(sheet, balance, [*tokens], column + 3)
     label = "Sankey diagram from what comes in to the work of the GPUs; a table below has its figures."
     places = _PLACES if column == 1 else _PLACES_OF_SEVERAL
-    style = Style(most_chars=40, values=True, margin_px=_MARGIN_PX, places=places)
+    style = Style(most_chars=46, values=True, margin_px=_MARGIN_PX, places=places)
     return sheet.drawn(WIDE_PX, "wide", label, style)
 
 
