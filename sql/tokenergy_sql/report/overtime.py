@@ -135,7 +135,9 @@ def trend_spec(unit: str, name: str) -> dict[str, Any]:
         .encode(x="t:T", x2="t2", y=alt.Y("low:Q", scale=scale), y2="high")
     )
     values = steps.mark_rule(strokeWidth=2.5, clip=True).encode(
-        x=time_axis(), x2="t2", y=alt.Y("value:Q", scale=scale, title=unit, axis=alt.Axis(tickCount=5))
+        x=time_axis(),
+        x2="t2",
+        y=alt.Y("value:Q", scale=scale, title=unit, axis=alt.Axis(tickCount=5)),
     )
     fine = (
         base.transform_filter("isValid(datum.fine)")

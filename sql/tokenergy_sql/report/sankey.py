@@ -1,4 +1,4 @@
-"""Where the energy flows, as a Sankey diagram: from meters to accounts to jobs, or from grid to token.
+"""Where the energy flows, as a Sankey diagram: from meters to jobs, or from grid to token.
 
 In: flows in joules and nodes in columns. Out: rectangles, ribbons and labels in pixels, which
 the template writes as SVG. Every ribbon is as high as its energy; what enters a node and what

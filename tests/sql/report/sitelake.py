@@ -60,7 +60,9 @@ def build(root: Path, *, host_w: int | None = 100) -> Lake:
     for node, watts in BOARDS.items():
         builder.device(f"GPU-{node}", node=node, update_us=10 * S)
         for hour in range(T0, end, HOUR_US):
-            builder.power(f"GPU-{node}", level(watts * 1000, hour, hour + HOUR_US, 10 * S), node=node)
+            builder.power(
+                f"GPU-{node}", level(watts * 1000, hour, hour + HOUR_US, 10 * S), node=node
+            )
     for job, nodes in JOBS.items():
         for node in nodes:
             builder.job(job, f"GPU-{node}", T0, end, node=node)

@@ -46,8 +46,15 @@ def frames(draw: st.DrawFn) -> Frame:
         {"account": account, "work": draw(works), "energy_j": draw(energies), "device_us": 10}
         for account in draw(st.lists(st.sampled_from(accounts), unique=True))
     ]
-    gaps = {"account": "gap", "work": "none", "energy_j": None, "device_us": draw(st.integers(1, 9))}
-    methods = draw(st.lists(st.sampled_from(["measured", "modelled", "declared", "none"]), max_size=3))
+    gaps = {
+        "account": "gap",
+        "work": "none",
+        "energy_j": None,
+        "device_us": draw(st.integers(1, 9)),
+    }
+    methods = draw(
+        st.lists(st.sampled_from(["measured", "modelled", "declared", "none"]), max_size=3)
+    )
     hosts = [
         {
             "host_method": method,

@@ -1,4 +1,4 @@
-"""The page of the building: there only with meters, its figures those of the views, names as text."""
+"""The page of the building: there only with meters, figures of the views, names as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from tests.sql.metering.planted import truth
 from tests.sql.report import sitelake
 from tests.support import building
 from tests.support.lakes import HOUR_US, T0
-from tests.support.once import once
 from tests.support.report_names import HOSTILE
 from tests.support.report_reading import Reader, charts, job_fields
 from tokenergy_collectors.lake import Lake
@@ -29,27 +28,6 @@ from tokenergy_sql.report.site.facts import MOST_METERS, SiteFacts
 from tokenergy_sql.report.site.page import site_values
 
 KWH_J = 3.6e6
-
-
-def _planted(folder: Path) -> None:
-    building.build(folder / "lake")
-    build_report(Lake(folder / "lake"), folder / "report.html", findings=[])
-
-
-def _halls(folder: Path) -> None:
-    build_report(sitelake.build(folder / "lake"), folder / "report.html", findings=[])
-
-
-@pytest.fixture(scope="session")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three hours of a site with a UPS, cooling and water; one chiller is dark for a while."""
-    return once(tmp_path_factory, "report-planted", _planted)
-
-
-@pytest.fixture(scope="session")
-def halls(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two hours of two halls with a PUE each."""
-    return once(tmp_path_factory, "report-halls", _halls)
 
 
 def lake(folder: Path) -> Lake:
@@ -107,8 +85,7 @@ def test_a_lake_with_meters_links_it_from_every_page(planted: Path) -> None:
 def test_its_figures_are_those_of_the_views(planted: Path) -> None:
     found, values = lake(planted), values_of(lake(planted))
     of_site = {
-        row["figure"]: row
-        for row in view(found, "FROM site_figure_by('all') WHERE place = 'site'")
+        row["figure"]: row for row in view(found, "FROM site_figure_by('all') WHERE place = 'site'")
     }
     assert values["pue"].raw == repr(of_site["pue"]["value"])
     assert values["pue"].ends == (of_site["pue"]["low"], of_site["pue"]["high"])
@@ -193,7 +170,9 @@ def test_what_is_not_known_is_hatched_and_says_so(tmp_path: Path) -> None:
     assert parts["IT"]["hosts and other IT: not known"] == pytest.approx(600 * KWH_J - 2.8 * KWH_J)
     assert "hosts, declared" not in parts["IT"]
     shown = section(build_report(found, tmp_path / "x.html", findings=[]).read_text("utf-8"))
-    hatched = re.findall(r'<rect [^>]*fill="url\(#(flow-[\w-]+)\)"></rect>\s*<text[^>]*>([^<]*)', shown)
+    hatched = re.findall(
+        r'<rect [^>]*fill="url\(#(flow-[\w-]+)\)"></rect>\s*<text[^>]*>([^<]*)', shown
+    )
     assert {label.strip() for _, label in hatched} == {
         "cooling, UPS losses: not metered", "hosts and other IT: not known",
     }  # fmt: skip
@@ -271,7 +250,7 @@ def test_without_a_site_file_what_feeds_what_is_not_known(planted: Path, tmp_pat
 def test_meters_say_what_they_feed_and_why_they_are_in_doubt(planted: Path) -> None:
     values = values_of(lake(planted))
     rows = {row["id"]: row for row in values["meters"]["rows"]}
-    assert list(rows)[0] == "cool-a", "the least known first"
+    assert next(iter(rows)) == "cool-a", "the least known first"
     assert rows["cool-a"]["doubts"] == [("gap", "readings are too far apart")]
     assert rows["cool-a"]["covered"].text == "83.2"
     assert rows["grid"]["below"].text == "ups-a, ups-b, cool-a, cool-b"
@@ -296,7 +275,9 @@ def test_a_page_of_ten_thousand_meters_stays_small(planted: Path, tmp_path: Path
     page = build_report(found, tmp_path / "x.html", findings=[]).read_text("utf-8")
     shown = section(page)
     assert len(shown) < len(small) + 60_000
-    listed = re.findall(r'<th scope="row"><bdi>([\w-]+)</bdi></th><td><bdi>[\w:-]+</bdi></td><td title', shown)
+    listed = re.findall(
+        r'<th scope="row"><bdi>([\w-]+)</bdi></th><td><bdi>[\w:-]+</bdi></td><td title', shown
+    )
     assert len(listed) == MOST_METERS
     left = len(many) + len(more) - MOST_METERS
     assert f"{left:,}".replace(",", "\u202f") + " more meters" in shown

@@ -1,6 +1,6 @@
--- Hosts of the building's nodes in these hours. In: site_frame, node_hour. Out: one row an hour, and
--- a host_method where node_hour tells it: nodes, known (of them, with energy), energy_j, watched_us
--- and known_us of the nodes with energy.
+-- Hosts of the building's nodes in these hours. In: site_frame, node_hour. Out: one row an hour,
+-- and a host_method where node_hour tells it: nodes, known (of them, with energy), energy_j,
+-- watched_us, and known_us of the nodes with energy.
 WITH sites AS (SELECT count(DISTINCT site) AS sites FROM node_hour)
 SELECT
     -- Only some releases have host_method; a name that matches nothing is left out.

@@ -34,7 +34,12 @@ SELECT
     b.figure,
     b.role,
     joules(
-        sum(CASE WHEN b.figure = $base THEN b.amount * f.in_nj / nullif(n.net_nj, 0) ELSE b.amount END)
+        sum(
+            CASE
+                WHEN b.figure = $base THEN b.amount * f.in_nj / nullif(n.net_nj, 0)
+                ELSE b.amount
+            END
+        )
     ) AS energy_j,
     sum(b.covered_us) / (us_per_hour() * sum(b.meters)) AS covered
 FROM by_hour AS b

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.report import palette
 from tokenergy_sql.report.site.facts import Frame
 

@@ -56,6 +56,8 @@ def pue_chart(steps: Sequence[NamedRow], period: str) -> Chart | None:
         f"PUE of {clean(places[0])} in {counted(len(first), period)}: "
         f"{ends if len(first) > 1 else significant(values[0], 4)}; bands show [low, high]."
     )
+    if len(places) > len(shown):
+        alternative += f" The table below has {counted(len(places) - len(shown), 'more hall')}."
     spec = _spec(list(shown.values()), [label for label, _ in legend[: len(shown)]], colors)
     return Chart("site-pue", spec, rows, alternative, legend)
 
@@ -143,7 +145,9 @@ def _spec(keys: Sequence[str], labels: Sequence[str], colors: Sequence[str]) -> 
             x2="t2",
             y=alt.value(0),
             y2=alt.value(5),
-            opacity=alt.Opacity("missing:Q", scale=alt.Scale(domain=[0, 1], range=[0.2, 1]), legend=None),
+            opacity=alt.Opacity(
+                "missing:Q", scale=alt.Scale(domain=[0, 1], range=[0.2, 1]), legend=None
+            ),
         )
     )
     return finished(alt.layer(strip, bands, values), "site-pue", height=200)

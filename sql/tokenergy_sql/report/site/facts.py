@@ -200,9 +200,7 @@ def _framed(
     )
 
 
-def _hall_tokens(
-    con: duckdb.DuckDBPyConnection, feeds: Feeds | None
-) -> dict[str, list[NamedRow]]:
+def _hall_tokens(con: duckdb.DuckDBPyConnection, feeds: Feeds | None) -> dict[str, list[NamedRow]]:
     """Return J/token by hall of the jobs all of whose boards are in it, hour by hour."""
     if feeds is None or not feeds.standing:
         return {}

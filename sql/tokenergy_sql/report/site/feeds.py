@@ -119,10 +119,11 @@ def ups_pairs(tree: MeterTree) -> Iterator[tuple[str, str]]:
     inputs = {one.id for one in tree.meters.values() if one.role == "ups_in"}
     it = {one.id for one in tree.meters.values() if ROLES[one.role].sum == "it"}
     for meter_id in sorted(inputs):
-        if tree.meters[meter_id].same_circuit_as is None:
-            if not tree.all_above(meter_id) & (inputs | it):
-                for below in _first_behind(tree, meter_id):
-                    yield meter_id, below
+        further = tree.meters[meter_id].same_circuit_as is not None
+        if further or tree.all_above(meter_id) & (inputs | it):
+            continue
+        for below in _first_behind(tree, meter_id):
+            yield meter_id, below
 
 
 def _first_behind(tree: MeterTree, meter_id: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The energy from grid to token as drawings: one for a screen, two for a phone.
 
-In: the balance, J/token of the same hours. Out: `Drawing`s for the template. Colour says what a part
-is, pattern how its energy is known.
+In: the balance, J/token of the same hours. Out: `Drawing`s for the template. Colour says what a
+part is, pattern how its energy is known.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def _wide(balance: Balance, tokens: Iterable[NamedRow], show: Callable[[float], 
             sheet.node(part, column + 2)
             sheet.flow("boards", part)
         _works(sheet, balance, [*tokens], column + 3)
-    label = "Sankey diagram from what comes in to the work of the GPUs; a table below has its figures."
+    label = (
+        "Sankey diagram from what comes in to the work of the GPUs; a table below has its figures."
+    )
     places = _PLACES if column == 1 else _PLACES_OF_SEVERAL
     style = Style(most_chars=46, values=True, margin_px=_MARGIN_PX, places=places)
     return sheet.drawn(WIDE_PX, "wide", label, style)
@@ -159,7 +161,9 @@ def _works(sheet: _Sheet, balance: Balance, tokens: Sequence[NamedRow], column: 
         if flows:
             part = Part(f"work-{work}", label, sum(j for _, j in flows), "measured", color)
             text = token_text(workload, tokens)
-            sheet.nodes.append(Node(part.key, column, label, text or sheet.show(part.energy_j), color))
+            sheet.nodes.append(
+                Node(part.key, column, label, text or sheet.show(part.energy_j), color)
+            )
             for account, energy_j in flows:
                 sheet.flow(account, part, energy_j)
 

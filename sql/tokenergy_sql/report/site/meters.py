@@ -13,7 +13,7 @@ from tokenergy_sql.report.format import Cell, between, clean, grouped, number, p
 from tokenergy_sql.report.site.facts import SiteFacts
 
 DOUBTS: dict[str, str] = {
-    **EVIDENCE,
+    **{str(code): meaning for code, meaning in EVIDENCE.items()},
     "no_readings": "nobody read it",
     "gap": "readings are too far apart",
     "stale": "it stood still while others moved",
@@ -53,7 +53,9 @@ def _meter(row: NamedRow, facts: SiteFacts) -> dict[str, Any]:
         "covered": percent(row["covered"], why),
         "amount": amount,
         "unit": unit if amount.text is not None else "",
-        "doubts": [(clean(code), DOUBTS.get(code, code.replace("_", " "))) for code in row["doubts"]],
+        "doubts": [
+            (clean(code), DOUBTS.get(code, code.replace("_", " "))) for code in row["doubts"]
+        ],
         "below": _below(row["meter_id"], facts),
     }
 

@@ -215,16 +215,17 @@ def _category(pue: NamedRow) -> Cell:
     return Cell(None, why=_WHY_NONE["pue"]) if category is None else Cell(str(category))
 
 
-def _place_tokens(facts: SiteFacts, name: str) -> list[tuple[str, Cell]]:
-    """Return workload and J/token of a place: facility, or GPU if that is not known."""
+def _place_tokens(facts: SiteFacts, name: str) -> list[tuple[str, Cell, Cell]]:
+    """Return workload and J/token of a place, of the facility and of the GPUs."""
     if name == "site":
         rows = [
             {"workload": row["workload"], **_of(row, ("tokenergy", "te")), "gpu": row["te_gpu"]}
             for row in facts.tokens
         ]
     else:
-        rows = [{**row, **_of(row, ("facility", "facility"))} for row in
-                facts.hall_tokens.get(name, [])]
+        rows = [
+            {**row, **_of(row, ("facility", "facility"))} for row in facts.hall_tokens.get(name, [])
+        ]
     found = []
     for row in rows:
         side = between(row["value"], row["low"], row["high"], _NO_TOKENS)
