@@ -7,8 +7,6 @@ queries in `queries/`. Nothing is formatted here, and nothing is computed here t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
@@ -19,6 +17,8 @@ from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.index import efficiency
 from tokenergy_sql.index.modelrun import build_growth
+from tokenergy_sql.report.querying import query, sql_of
+from tokenergy_sql.report.site.facts import SiteFacts, read_site
 from tokenergy_sql.report.window import connect, connect_days
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Facts:
         jobs: the jobs with what they are and their figures: over the window if there is one.
         whole: of a window, the rows of `job_index`, by job_id: figures of whole jobs.
         days: of a window, the days up to its end.
+        site: what meters of the building say; None if there are none.
     """
 
     window: range | None
@@ -103,6 +104,7 @@ class Facts:
     files: dict[tuple[int, str], int]
     efficiency: dict[str, NamedRow]
     of_job: JobFacts
+    site: SiteFacts | None
 
 
 def left_out(rows: list[NamedRow]) -> int:
@@ -122,13 +124,17 @@ def read_facts(lake: Lake, hours: range | None = None) -> Facts:
 
 def _read(lake: Lake, hours: range | None) -> Facts:
     with connect(lake, hours) as con:
-        whole = {} if hours is None else {row["job_id"]: row for row in _query(con, "whole_jobs")}
-        jobs = [{**whole.get(row["job_id"], {}), **row} for row in _query(con, "jobs")]
+        whole = {} if hours is None else {row["job_id"]: row for row in query(con, "whole_jobs")}
+        pues = {row["job_id"]: row for row in query(con, "job_pue")}
+        jobs = [
+            {**whole.get(row["job_id"], {}), **pues.get(row["job_id"], {}), **row}
+            for row in query(con, "jobs")
+        ]
         if not jobs and hours is None:
             raise UserError(
                 f"lake {lake.root}: has no job_index; run `tokenergy index` on it first"
             )
-        period = _query(con, "period")[0]
+        period = query(con, "period")[0]
         if hours is not None and period["longest_us"]:
             # Finer steps would need the segments: thousands of files in a day of a fleet.
             period["longest_us"] = max(period["longest_us"], _RUN_US)
@@ -142,23 +148,24 @@ def _read(lake: Lake, hours: range | None) -> Facts:
             whole=whole,
             days=None if hours is None else _day_facts(lake, hours, con),
             period=period,
-            totals=_query(con, "totals")[0],
-            readings=_query(con, "readings")[0],
+            totals=query(con, "totals")[0],
+            readings=query(con, "readings")[0],
             jobs=jobs,
-            league=_query(con, "league"),
-            accounts=_query(con, "accounts"),
-            power=_query(con, "power", {"bucket_us": bucket, "named": named}),
+            league=query(con, "league"),
+            accounts=query(con, "accounts"),
+            power=query(con, "power", {"bucket_us": bucket, "named": named}),
             bucket_us=bucket,
-            trend=_query(con, "trend", {"step_us": trend_us}),
+            trend=query(con, "trend", {"step_us": trend_us}),
             trend_us=trend_us,
-            events=_query(con, "events", {"most": MOST_EVENTS}),
-            nodes=_query(con, "nodes", {"most": MOST_LISTED}),
-            gaps=_query(con, "gaps", {"most": MOST_LISTED}),
-            disputes=_query(con, "disputes", {"most": MOST_LISTED}),
-            quarantine=_query(con, "quarantine", {"most": MOST_LISTED}),
+            events=query(con, "events", {"most": MOST_EVENTS}),
+            nodes=query(con, "nodes", {"most": MOST_LISTED}),
+            gaps=query(con, "gaps", {"most": MOST_LISTED}),
+            disputes=query(con, "disputes", {"most": MOST_LISTED}),
+            quarantine=query(con, "quarantine", {"most": MOST_LISTED}),
             files=_power_files(lake, hours),
             efficiency={row["job_id"]: row for row in efficiency.jobs_of(con)},
             of_job=_job_facts(con, period, len(jobs), hours),
+            site=read_site(con, lake.root),
         )
 
 
@@ -169,9 +176,9 @@ def _day_facts(lake: Lake, hours: range, window: duckdb.DuckDBPyConnection) -> D
     try:
         with connect_days(lake, hours, window) as con:
             return DayFacts(
-                days=_query(con, "days"),
-                workloads=_query(con, "day_workloads"),
-                trend=_query(con, "trend", {"step_us": DAY_US}),
+                days=query(con, "days"),
+                workloads=query(con, "day_workloads"),
+                trend=query(con, "trend", {"step_us": DAY_US}),
             )
     except duckdb.Error as error:
         return DayFacts([], [], [], str(error).splitlines()[0])
@@ -192,15 +199,15 @@ def _job_facts(
         "end_us": period["end_us"] or 0,
         "lengths_us": [length_s * _SECOND_US for length_s in _BUCKETS_S],
     }
-    con.execute(_sql("job_step"), parameters)
-    build_growth(con, _sql("job_readings"))
+    con.execute(sql_of("job_step"), parameters)
+    build_growth(con, sql_of("job_readings"))
     return JobFacts(
         steps={row["job_id"]: row for row in named_rows(con, "FROM job_step")},
-        power=_by_job(_query(con, "job_power")),
-        tokens=_by_job(_query(con, "job_tokens")),
-        hours=_by_job(_query(con, "job_hours")),
-        places=_by_job(_query(con, "job_places")),
-        loads={row["job_id"]: row for row in _query(con, "job_loads")},
+        power=_by_job(query(con, "job_power")),
+        tokens=_by_job(query(con, "job_tokens")),
+        hours=_by_job(query(con, "job_hours")),
+        places=_by_job(query(con, "job_places")),
+        loads={row["job_id"]: row for row in query(con, "job_loads")},
     )
 
 
@@ -250,16 +257,3 @@ def _nice_us(least_us: float) -> int:
             return length_s * _SECOND_US
     day_us = _BUCKETS_S[-1] * _SECOND_US
     return -(-int(least_us) // day_us) * day_us
-
-
-def _query(
-    con: duckdb.DuckDBPyConnection, name: str, parameters: NamedRow | None = None
-) -> list[NamedRow]:
-    """Run a file of `queries/` and return its rows."""
-    return named_rows(con, _sql(name), parameters)
-
-
-@cache
-def _sql(name: str) -> str:
-    file = resources.files("tokenergy_sql.report") / "queries" / f"{name}.sql"
-    return file.read_text("utf-8")

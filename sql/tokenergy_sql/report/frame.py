@@ -1,8 +1,8 @@
 """What all charts share: their look, their size, and what makes up a chart on the page.
 
 In: charts made with Altair. Out: Vega-Lite specifications as plain data over the rows named `rows`,
-which the page's script puts in: one specification draws every job. A layer named `bounds` or
-`fine` is left out by the script where no row has such figures, since Vega warns of empty ones.
+which the page's script puts in: one specification draws every job. A layer named `bounds`, `fine`
+or `missing` is left out by the script where no row has such figures: Vega warns of empty ones.
 Colours are CSS variables: the charts are drawn as SVG, so that the style sheet alone decides what
 light and dark look like.
 

@@ -25,7 +25,7 @@ from tokenergy_sql.report.format import (
     whole,
 )
 from tokenergy_sql.report.fullrate import rate_cells
-from tokenergy_sql.report.meanings import codes_of, why_no_energy, why_no_index
+from tokenergy_sql.report.meanings import PUE_METHODS, codes_of, why_no_energy, why_no_index
 from tokenergy_sql.report.palette import Mark
 
 CSV = {
@@ -62,6 +62,8 @@ CSV = {
     "max_gap": "max_gap_s",
     "counter_error": "counter_rel_err",
     "measured": "measured_share",
+    "pue": "pue",
+    "facility_method": "facility_method",
     "method": "method",
     "remarks": "reason_codes",
     "emulated": "emulated",
@@ -72,7 +74,7 @@ CSV = {
 
 INTERVALS = (
     *("gpu_energy", "facility_energy", "te_gpu", "te_rss", "te_steady", "tokenergy"),
-    *("j_request", "slo_share", "goodput"),
+    *("j_request", "slo_share", "goodput", "pue"),
 )
 """Fields with bounds: columns `_low` and `_high` follow them."""
 
@@ -113,6 +115,7 @@ def job_cells(job: NamedRow, rate: NamedRow | None, mark: Mark, scale: float) ->
         **_energies(job, scale),
         **_ratios(job),
         **_requests(job),
+        **_pue(job),
         **rate_cells(rate, job),
         **_audit(job),
     }
@@ -155,6 +158,19 @@ def _ratios(job: NamedRow) -> dict[str, Cell]:
         "burdened": number(job["tokenergy_burdened"], no_facility),
         "per_kwh": number(job["tokens_per_kwh"], no_facility, scale=1e-6),
         "boundary_ratio": number(job["boundary_ratio"], no_facility),
+    }
+
+
+def _pue(job: NamedRow) -> dict[str, Cell]:
+    """Return the PUE that facility energy was made with, and where it comes from."""
+    none = "No PUE was measured or declared for some hour of the job."
+    method = job["facility_method"]
+    known = method in PUE_METHODS
+    why = none if job.get("pue") is None else "Facility energy is not known."
+    text = PUE_METHODS.get(method)
+    return {
+        "pue": between(job.get("pue"), job.get("pue_low"), job.get("pue_high"), none),
+        "facility_method": Cell(text, raw=method) if known else Cell(None, why=why),
     }
 
 

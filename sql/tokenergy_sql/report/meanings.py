@@ -96,6 +96,13 @@ TOKENS = {
 }
 """Every kind of token, as the page shows it."""
 
+PUE_METHODS = {
+    "measured": "measured by meters of the building",
+    "declared": "declared in the site file",
+    "declared+measured": "measured in some hours or halls, declared in others",
+}
+"""Where the PUE of a job comes from (`facility_method`)."""
+
 METERS = {"counter": "energy counters", "samples": "power samples", "both": "both in one hour"}
 """Every meter that energy can come from."""
 

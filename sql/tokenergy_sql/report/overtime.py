@@ -74,7 +74,7 @@ def _areas(base: alt.Chart, keys: Sequence[str], colors: Sequence[str]) -> alt.C
         .transform_calculate(place=f"indexof({list(keys)}, datum.key)")
         .mark_area(interpolate="step-after", stroke="var(--paper)", strokeWidth=0.4)
         .encode(
-            x=_time(),
+            x=time_axis(),
             y=alt.Y("kw:Q", stack="zero", title="GPU power, kW", axis=alt.Axis(tickCount=5)),
             color=colored("key", keys, colors),
             order=alt.Order("place:Q"),
@@ -135,7 +135,9 @@ def trend_spec(unit: str, name: str) -> dict[str, Any]:
         .encode(x="t:T", x2="t2", y=alt.Y("low:Q", scale=scale), y2="high")
     )
     values = steps.mark_rule(strokeWidth=2.5, clip=True).encode(
-        x=_time(), x2="t2", y=alt.Y("value:Q", scale=scale, title=unit, axis=alt.Axis(tickCount=5))
+        x=time_axis(),
+        x2="t2",
+        y=alt.Y("value:Q", scale=scale, title=unit, axis=alt.Axis(tickCount=5)),
     )
     fine = (
         base.transform_filter("isValid(datum.fine)")
@@ -159,7 +161,7 @@ def tokens_spec(kinds: Sequence[str], labels: Sequence[str], name: str) -> dict[
     import altair as alt
 
     base = alt.Chart(alt.NamedData(name="rows")).encode(
-        x=_time(),
+        x=time_axis(),
         y=alt.Y("rate:Q", title="tokens/s", axis=alt.Axis(tickCount=5, format="~s")),
         color=colored("kind", kinds, [TOKEN_COLORS[kind] for kind in kinds]),
     )
@@ -175,7 +177,8 @@ def tokens_spec(kinds: Sequence[str], labels: Sequence[str], name: str) -> dict[
     return finished(alt.layer(lines, points), name, height=180)
 
 
-def _time() -> alt.X:
+def time_axis() -> alt.X:
+    """Return the axis of time, in UTC."""
     import altair as alt
 
     ticks = alt.ExprRef(f"{NARROW} ? 4 : 8")

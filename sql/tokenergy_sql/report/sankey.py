@@ -1,6 +1,6 @@
-"""Where the energy flows, as a Sankey diagram: from meters to accounts to jobs.
+"""Where the energy flows, as a Sankey diagram: from meters to jobs, or from grid to token.
 
-In: flows in joules and nodes in three columns. Out: rectangles, ribbons and labels in pixels, which
+In: flows in joules and nodes in columns. Out: rectangles, ribbons and labels in pixels, which
 the template writes as SVG. Every ribbon is as high as its energy; what enters a node and what
 leaves it are laid out in the order of the nodes, so that ribbons cross as little as they can.
 """
@@ -26,13 +26,33 @@ _LONG, _SHORT = 40, 16
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node: its key, column (0, 1, 2), label, the text after the label, and its colour."""
+    """One node: its key, column (0, 1, ...), label, the text after the label, and its fill."""
 
     key: str
     column: int
     label: str
     value: str
     color: str
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How nodes are labelled.
+
+    Attributes:
+        most_chars: most characters of a label; None: as many as usually fit.
+        values: whether energies follow the labels; None: if the drawing is wide.
+        margin_px: room to the right of the last column, for its labels; 0: they are left of it.
+        places: where each column begins, as a share of the way to the last one; empty: evenly.
+    """
+
+    most_chars: int | None = None
+    values: bool | None = None
+    margin_px: int = 0
+    places: tuple[float, ...] = ()
+
+
+_USUAL = Style()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +99,16 @@ class Sankey:
     ribbons: list[Ribbon]
 
 
-def sankey(nodes: Sequence[Node], flows: Sequence[Flow], width: int) -> Sankey:
+def sankey(
+    nodes: Sequence[Node], flows: Sequence[Flow], width: int, style: Style = _USUAL
+) -> Sankey:
     """Lay the diagram out.
 
     Args:
         nodes: of all columns, each column from the top down.
-        flows: from the first to the second column, and from the second to the third.
+        flows: from nodes to nodes of later columns.
         width: in pixels; labels are shortened to what fits.
+        style: of the labels.
     """
     through = {
         node.key: max(
@@ -94,25 +117,42 @@ def sankey(nodes: Sequence[Node], flows: Sequence[Flow], width: int) -> Sankey:
         )
         for node in nodes
     }
-    columns = [[node for node in nodes if node.column == column] for column in range(3)]
+    last = max((node.column for node in nodes), default=0)
+    columns = [[node for node in nodes if node.column == place] for place in range(last + 1)]
     total_j = max(sum(through[node.key] for node in column) for column in columns)
     scale = _BODY_PX / total_j if total_j else 0.0
     height = _BODY_PX + GAP_PX * max(len(column) for column in columns)
-    wide = width >= _WIDE_PX
-    places = [0.0, (0.5 if wide else 0.42) * (width - NODE_PX), float(width - NODE_PX)]
     boxes: dict[str, Box] = {}
-    for x, column in zip(places, columns, strict=True):
+    for x, column in zip(_places(last, width, style), columns, strict=True):
         y = GAP_PX / 2
         for node in column:
             tall = through[node.key] * scale
-            right = node.column == 2
-            label_x = x - 5 if right else x + NODE_PX + 5
-            label = shorten(node.label, _LONG if wide else _SHORT)
-            anchor: Literal["start", "end"] = "end" if right else "start"
-            value = node.value if wide else ""
-            boxes[node.key] = Box(x, y, tall, node.color, label, value, label_x, anchor)
+            boxes[node.key] = _box(node, (x, y, tall), width, node.column == last, style)
             y += tall + GAP_PX
     return Sankey(width, int(height), list(boxes.values()), _ribbons(nodes, flows, boxes, scale))
+
+
+def _places(last: int, width: int, style: Style) -> list[float]:
+    """Return the left edge of each column."""
+    right = float(width - NODE_PX - style.margin_px)
+    if style.places:
+        return [right * share for share in style.places[: last + 1]]
+    if last == 2 and width < _WIDE_PX:
+        return [0.0, 0.42 * right, right]
+    return [right * place / last if last else 0.0 for place in range(last + 1)]
+
+
+def _box(
+    node: Node, at: tuple[float, float, float], width: int, is_last: bool, style: Style
+) -> Box:
+    x, y, tall = at
+    wide = width >= _WIDE_PX
+    left = is_last and not style.margin_px
+    label = shorten(node.label, style.most_chars or (_LONG if wide else _SHORT))
+    value = node.value if (wide if style.values is None else style.values) else ""
+    anchor: Literal["start", "end"] = "end" if left else "start"
+    label_x = x - 5 if left else x + NODE_PX + 5
+    return Box(x, y, tall, node.color, label, value, label_x, anchor)
 
 
 def _ribbons(

@@ -35,10 +35,14 @@ if TYPE_CHECKING:
 _READ = (
     *("power", "tokens", "event", "ledger", "ledger_hour", "token_usage", "job_hour_index"),
     *("job_efficiency", "load_profile", "quarantined"),
+    *("site_hour", "meter_hour", "node_hour"),
 )
 """Tables of which a window reads its own hours; of all others, but for `job_index`, nothing."""
 
-_MACROS = ("stamp_us", "part_of", "ledger_by_segment")
+_MACROS = (
+    *("stamp_us", "part_of", "ledger_by_segment"),
+    *("figure_of", "good_period", "site_figure_by", "site_tokens_by"),
+)
 
 _DAY_US = 24 * HOUR_US
 _FOUND = ("job_id", "start_us", "end_us", "workload")

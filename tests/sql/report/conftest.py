@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sql.report import sitelake
+from tests.support import building
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tests.support.once import once
 from tests.support.report_fleet import build_fleet
@@ -98,3 +100,24 @@ def fleet_page(large: Path) -> Path:
 def window_page(large: Path) -> Path:
     """The last two hours of the fleet."""
     return large / "window.html"
+
+
+def _planted(folder: Path) -> None:
+    building.build(folder / "lake")
+    build_report(Lake(folder / "lake"), folder / "report.html", findings=[])
+
+
+def _halls(folder: Path) -> None:
+    build_report(sitelake.build(folder / "lake"), folder / "report.html", findings=[])
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three hours of a site with a UPS, cooling and water; one chiller is dark for a while."""
+    return once(tmp_path_factory, "report-planted", _planted)
+
+
+@pytest.fixture(scope="session")
+def halls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two hours of two halls with a PUE each."""
+    return once(tmp_path_factory, "report-halls", _halls)

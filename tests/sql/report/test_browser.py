@@ -157,6 +157,55 @@ def test_every_chart_is_drawn(tab: Tab, fleet_page: Path) -> None:
     assert not page.locator(".sankey.slim").is_visible()
 
 
+@pytest.mark.parametrize("name", ["planted", "halls"])
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "dark"), (PHONE, "light")])
+def test_the_building_is_drawn_quiet_and_accessible(
+    browser: Any, request: pytest.FixtureRequest, size: tuple[int, int], scheme: str, name: str
+) -> None:
+    opened = Tab(browser, size, scheme)
+    path: Path = request.getfixturevalue(name) / "report.html"
+    page = opened.open(path, "#/site")
+    assert page.locator("section:not([hidden]) h1").text_content() == "The building"
+    wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(wider) == 0
+    found = axe_api.Axe().run(page).response["violations"]
+    faults = [
+        (fault["id"], node["html"][:120])
+        for fault in found
+        for node in fault["nodes"]
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert not faults
+    wide = page.locator("section:not([hidden]) .sankey.wide")
+    slim = page.locator("section:not([hidden]) .sankey.slim")
+    shown, other = (wide, slim) if size == DESKTOP else (slim, wide)
+    assert shown.count() == (1 if size == DESKTOP else 2)
+    assert all(one.is_visible() for one in shown.all())
+    assert not any(one.is_visible() for one in other.all())
+    for one in shown.all():
+        assert _overlaps(one.locator("text")) == []
+    assert page.locator("#chart-site-pue svg g.mark-rule line").count() >= 2
+    assert page.locator("#chart-site-inference svg").is_visible()
+    expect(page.locator("[data-nav=site]")).to_have_attribute("aria-current", "page")
+    assert opened.said == []
+    assert {url.split("#")[0] for url in opened.asked} == {path.as_uri()}
+    opened.context.close()
+
+
+def _overlaps(texts: Any) -> list[tuple[str, str]]:
+    """Return labels of which one is drawn over the other."""
+    boxes = [(one.text_content(), one.bounding_box()) for one in texts.all()]
+    return [
+        (name, other)
+        for at, (name, a) in enumerate(boxes)
+        for other, b in boxes[at + 1 :]
+        if a["x"] < b["x"] + b["width"] - 1
+        and b["x"] < a["x"] + a["width"] - 1
+        and a["y"] + 2 < b["y"] + b["height"]
+        and b["y"] + 2 < a["y"] + a["height"]
+    ]
+
+
 def test_search_narrows_and_sorting_orders_the_table(tab: Tab, fleet_page: Path) -> None:
     page = tab.open(fleet_page, "#/jobs")
     assert len(names(page)) == len(JOBS)

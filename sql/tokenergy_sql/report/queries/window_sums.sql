@@ -109,6 +109,10 @@ SELECT
     list_filter(
         list_sort(list_distinct(flatten(list(string_split(method, '+'))))), lambda x: x <> ''
     ) AS methods,
+    list_filter(
+        list_sort(list_distinct(flatten(list(string_split(facility_method, '+'))))),
+        lambda x: x <> 'none'
+    ) AS facility_methods,
     -- Reasons that follow from the sums are derived again from those of the window.
     list_filter(
         list_sort(list_distinct(flatten(list(string_split(h.reason_codes, ','))))),

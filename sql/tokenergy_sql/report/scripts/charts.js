@@ -40,6 +40,7 @@ function fitted(spec, rows) {
   const some = {
     bounds: rows.some(({ low, high }) => Number.isFinite(low) && Number.isFinite(high)),
     fine: rows.some(({ fine }) => Number.isFinite(fine)),
+    missing: rows.some(({ missing }) => missing > 0),
   };
   const layer = spec.layer.filter(({ name = "" }) => some[name.split("-")[0]] ?? true);
   const ends = rows.flatMap(({ value, high }) => [value, high]).filter(Number.isFinite);

@@ -1,0 +1,17 @@
+-- Where the PUE of the nodes comes from. In: node_hour. Out: one row a method and place, the most
+-- node-hours first: facility_method, pue_place, node_hours, known (of them, those whose facility
+-- energy is known), facility_j ((boards + host) * PUE of these), low and high (of the PUE).
+SELECT
+    coalesce(facility_method, CASE WHEN pue_ppm IS NULL THEN 'none' ELSE 'declared' END)
+        AS facility_method,
+    pue_place,
+    count(*) AS node_hours,
+    count(*) FILTER (
+        WHERE e_gpu_nj IS NOT NULL AND e_host_nj IS NOT NULL AND pue_ppb IS NOT NULL
+    ) AS known,
+    joules(sum((e_gpu_nj::DOUBLE + e_host_nj::DOUBLE) * (pue_ppb / 1e9))) AS facility_j,
+    min(pue_low_ppb) / 1e9 AS low,
+    CASE WHEN count(pue_high_ppb) = count(pue_ppb) THEN max(pue_high_ppb) END / 1e9 AS high
+FROM node_hour
+GROUP BY ALL
+ORDER BY node_hours DESC, facility_method, pue_place
