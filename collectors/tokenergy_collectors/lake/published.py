@@ -44,6 +44,7 @@ BOOKS = (
     "phase_role",
     "meter_hour",
     "site_hour",
+    "place_hour",
 )
 """Tables that are published: what the index derives. One file an hour each, named by its table."""
 

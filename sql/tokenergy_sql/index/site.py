@@ -8,6 +8,7 @@ says how long a request may take: see `slo.py`. What stands where and what is me
     [site]
     pue = 1.25          # facility energy over IT energy
     host_w = 900.0      # of one node: everything but the GPUs, including its share of the network
+    rated_kw = 5000     # what the whole site may draw from the grid: see docs/modules.md
     [nodes.gpu-17]
     host_w = 1100.0     # another value for one node
 
@@ -54,6 +55,7 @@ class Declared(Strict):
     name: str | None = None
     pue: float | None = Field(default=None, ge=1, le=10)
     host_w: float | None = Field(default=None, ge=0, le=1_000_000)
+    rated_kw: float | None = Field(default=None, gt=0, le=100_000_000)
 
 
 class PeriodDeclared(Strict):
@@ -218,7 +220,7 @@ def load_places(path: Path) -> Places:
 
 
 def _places(file: SiteFile, path: Path) -> Places:
-    return build(file, str(path), _pues(file, path))
+    return build(file, str(path), _pues(file, path), file.site.rated_kw)
 
 
 def _pues(file: SiteFile, path: Path) -> list[DeclaredPue]:
