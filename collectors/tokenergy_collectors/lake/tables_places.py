@@ -51,7 +51,9 @@ PLACE_HOUR = Table(
         nullable("rated_mw", "int64", "declared rating; NULL: none"),
         col("present_us", "int64", "time for which a node stood there"),
         col("device_us", "int64", "time of the boards in the ledger; 0 where metered"),
-        col("covered_us", "int64", "part of device_us with known power; where metered, of the hour"),
+        col(
+            "covered_us", "int64", "part of device_us with known power; where metered, of the hour"
+        ),
         nullable("energy_nj", "int128", "known energy; NULL: none is known"),
         nullable("low_nj", "int128", "lower bound, of time in the ledger without power too"),
         nullable("high_nj", "int128", "upper bound, likewise"),

@@ -69,7 +69,7 @@ def site(
             )
         _write_sheet(lake, year, sheet)
         return
-    wanted = Wanted(by, _hour(start), _hour(end), place)
+    wanted = Wanted(by, hour_of(start), hour_of(end), place)
     print_site(lake_at(lake), wanted, output_format)
 
 
@@ -84,7 +84,7 @@ def _write_sheet(lake: str, year: int | None, sheet: Path | None) -> None:
     typer.echo(f"site: {known} quantities of {year} -> {sheet}", err=is_stdout(sheet))
 
 
-def _hour(text: str | None) -> int | None:
+def hour_of(text: str | None) -> int | None:
     """Return the start of an hour, microseconds UTC; None if no text is given."""
     from tokenergy_sql.terminal.arguments import parse_hours
 

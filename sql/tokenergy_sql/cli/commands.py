@@ -16,6 +16,7 @@ from tokenergy_sql.cli import (
     emulated,
     healing,
     keeping,
+    modules,
     pipeline,
     quality,
     show,
@@ -65,6 +66,7 @@ app.command()(pipeline.migrate)
 app.command()(ask.query)
 app.command(name="by")(ask.by_dimension)
 app.command()(building.site)
+app.command()(modules.modules)
 app.command()(ask.export)
 app.command()(ask.catalog)
 app.command()(anywhere(show.efficiency))

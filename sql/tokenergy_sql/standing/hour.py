@@ -224,6 +224,6 @@ def _peaks_in(key: Key, cells: Mapping[Key, Cells]) -> Row:
     found: Row = {}
     for kind in _AROUND:
         outer = around(key, kind)
-        if outer in cells:
+        if outer is not None and outer in cells:
             found[f"peak_in_{kind}_mw"] = highest(cells[key], cells[outer].known)
     return found

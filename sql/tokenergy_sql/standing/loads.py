@@ -29,6 +29,8 @@ _THREADS = os.cpu_count() or 1
 _TEXTS = ("node", "device_id")
 _NUMBERS = ("start_us", "end_us", "covered_us", "energy_nj")
 
+_EMPTY = np.zeros(0, np.int64)
+
 LEAST_KNOWN = 2
 """A board's power of a slot is its mean over the known part, if that is one of so many parts."""
 
@@ -159,7 +161,10 @@ class _Adding:
                 self.unknown[self._number[name]] = True
         boards, priced = (np.zeros(len(self.names), np.int64) for _ in range(2))
         starts = self.booked.offsets[:-1]
-        known = np.add.reduceat(self.booked.priced.astype(np.int64), starts) if len(starts) else []
+        # `reduceat` takes no empty list.
+        known = (
+            np.add.reduceat(self.booked.priced.astype(np.int64), starts) if len(starts) else _EMPTY
+        )
         for pair, (name, _) in enumerate(self.booked.pairs):
             boards[self._number[name]] += 1
             priced[self._number[name]] += known[pair]
@@ -213,5 +218,4 @@ def _loads_of(
     return _Found(pairs, board_loads(booked, pairs, segments, grid), longest_us)
 
 
-_EMPTY = np.zeros(0, np.int64)
 _NONE = Segments(_EMPTY, _EMPTY, _EMPTY, _EMPTY, _EMPTY)
