@@ -66,7 +66,10 @@ def board_loads(booked: Booked, pairs: list[int], segments: Segments, grid: Grid
     begins = (grid.edges - grid.hour_us)[None, :] + _APART_US * np.arange(len(pairs))[:, None]
     drawn, sampled = (knots.until(begins, name) for name in ("energy_nj", "covered_us"))
     pieces = _pieces(booked, rows, board, grid, knots, drawn)
-    split = {name: pieces.of(booked.values[name][rows], board, len(pairs)) for name in SPLIT}
+    split = {
+        name: pieces.of(booked.values[name][rows], board, len(pairs), time=name.endswith("_us"))
+        for name in SPLIT
+    }
     shaped = np.where(booked.shaped[rows], booked.values["energy_nj"][rows], 0)
     return BoardLoads(
         split,
@@ -112,20 +115,22 @@ class _Pieces:
 
     Attributes:
         row, slot: of each piece.
-        part: of the row, up to the end of the piece: 0 to 1.
+        drawn: part of the row's energy up to the end of the piece: 0 to 1.
+        passed: part of its time.
         last: whether it is the last of its row.
         slots: how many slots there are.
     """
 
     row: Array
     slot: Array
-    part: Array
+    drawn: Array
+    passed: Array
     last: Array
     slots: int
 
-    def of(self, amounts: Array, board: Array, boards: int) -> Array:
-        """Return amounts of rows by board and slot: int64[boards, slots]."""
-        until = np.floor(amounts[self.row] * self.part)
+    def of(self, amounts: Array, board: Array, boards: int, *, time: bool = False) -> Array:
+        """Return amounts of rows, energy or time, by board and slot: int64[boards, slots]."""
+        until = np.floor(amounts[self.row] * (self.passed if time else self.drawn))
         until[self.last] = amounts
         parts = np.diff(until, prepend=0)
         first = np.roll(self.last, 1)
@@ -153,4 +158,5 @@ def _pieces(
     by_time = (grid.edges[slot + 1] - start_us[row]) / (end_us - start_us)[row]
     by_shape = drawn[board[row], slot + 1] - before[row]
     part = np.where(whole[row] > 0, by_shape / np.where(whole > 0, whole, 1.0)[row], by_time)
-    return _Pieces(row, slot, np.clip(part, 0.0, 1.0), last, len(grid))
+    drawn_part, passed = (np.clip(one, 0.0, 1.0) for one in (part, by_time))
+    return _Pieces(row, slot, drawn_part, passed, last, len(grid))
