@@ -96,7 +96,7 @@ def plan_rows(lake: AnyLake, plan: Plan, span: Span) -> list[NamedRow]:
     """
     if not 1 <= plan.number <= MOST_MODULES:
         raise UserError(f"--add {plan.number}: expected a number of modules, 1 to {MOST_MODULES}")
-    statement = read_sql(__name__, "moduleplan")
+    statement = read_sql("tokenergy_sql.terminal", "moduleplan")
 
     def read(con: duckdb.DuckDBPyConnection) -> list[NamedRow]:
         since_us, until_us = require_places(con, span)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -35,7 +36,7 @@ def readings(cells_mw: Sequence[int], hour: int = 0) -> list[tuple[int, int]]:
 def integrated(cells_mw: Sequence[int]) -> list[int]:
     """The mean of each cell between straight lines from reading to reading, mW, and its energy."""
     shown = [value for _, value in readings(cells_mw)]
-    means = [(a + b) / 2 for a, b in zip(shown, shown[1:], strict=False)]
+    means = [(a + b) / 2 for a, b in itertools.pairwise(shown)]
     return [
         round(sum(means[cell * STEP_S : (cell + 1) * STEP_S]) * S) for cell in range(len(cells_mw))
     ]

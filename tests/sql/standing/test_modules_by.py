@@ -1,4 +1,4 @@
-"""`modules_by`: percentiles of a span from summed histograms, coincidence, stranded power, J/token."""
+"""`modules_by`: percentiles from summed histograms, coincidence, stranded power, J per token."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def put(con: duckdb.DuckDBPyConnection, table: str, *rows: dict[str, Any]) -> No
         if not c.nullable
     }
     full = pa.Table.from_pylist([usual | row for row in rows], schema=TABLES[table].schema())
-    con.execute(f"DELETE FROM {table}")
+    con.execute(f"DELETE FROM {table}")  # noqa: S608
     con.register("incoming", full)
     con.execute(f"INSERT INTO {table} FROM incoming")
     con.unregister("incoming")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,9 @@ SITE = RACKS + placed("n1", "r1") + placed("n2", "r1") + placed("n3", "r2") + pl
 
 
 def sound(lake: Lake) -> None:
-    assert {one.name: one.rows for one in run_checks(lake, only=CHECKS)} == dict.fromkeys(
-        sorted(CHECKS), []
-    )
+    findings = run_checks(lake, only=CHECKS)
+    assert len(findings) == len(CHECKS)
+    assert [row for one in findings for row in one.rows] == []
 
 
 def cells(*nodes: str) -> np.ndarray:
@@ -104,7 +105,7 @@ def test_a_node_that_moves_inside_a_cell_is_split_there(tmp_path: Path) -> None:
     lake = indexed(tmp_path, site, {node: CURVES[node] for node in ("n1", "n2", "n4")})
     shown = [value for _, value in readings(CURVES["n1"])]
     until_s = 1804
-    before = sum((a + b) / 2 for a, b in zip(shown[:until_s], shown[1 : until_s + 1], strict=True))
+    before = sum((a + b) / 2 for a, b in itertools.pairwise(shown[: until_s + 1]))
     # A segment of a second is divided by time: half of it.
     before += (shown[until_s] + shown[until_s + 1]) / 4
     first, second = sorted(rows_of(lake, "node:n1"), key=lambda row: row["hall"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,11 +29,9 @@ def test_the_slots_of_a_row_add_up_to_it(
     """Rows and segments of any lengths, energies and gaps, against sums in plain Python."""
     chance = np.random.default_rng(seed)
     grid = grid_of(T0, [T0 + cut for cut in cuts])
-    rows = [(b, s, e) for b, edges in enumerate(boards) for s, e in zip(edges, edges[1:], strict=False)]
+    rows = [(b, s, e) for b, edges in enumerate(boards) for s, e in itertools.pairwise(edges)]
     parts = [
-        (b, s + (e - s) * i / 2, s + (e - s) * (i + 1) / 2)
-        for b, s, e in rows
-        for i in range(2)
+        (b, s + (e - s) * i / 2, s + (e - s) * (i + 1) / 2) for b, s, e in rows for i in range(2)
     ]
     part = np.array(parts)
     energy = chance.integers(0, 10**13, len(parts)) * chance.integers(0, 2, len(parts))
