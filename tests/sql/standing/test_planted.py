@@ -224,6 +224,39 @@ def test_a_board_that_moves_to_another_node_is_known_on_both(tmp_path: Path) -> 
     sound(lake)
 
 
+def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    """Powers step between cells within a microsecond, as in the table of docs/modules.md."""
+    site = """
+[[hall]]
+name = "a"
+[[rack]]
+names = ["r1", "r2"]
+hall = "a"
+rated_kw = 1.5
+"""
+    site += placed("n1", "r1") + placed("n2", "r1") + placed("n3", "r2")
+    drawn = {"n1": (700, 300, 300), "n2": (200, 300), "n3": (300, 700, 400)}
+    builder = fleet(tmp_path, site, {})
+    for node, watts in drawn.items():
+        builder.device(f"GPU-{node}", node=node)
+        stamps = [
+            (T0 + cell * 10 * S + at, power * 1000)
+            for cell, power in enumerate(watts)
+            for at in (*range(0, 10 * S, S), 10 * S - 1)
+        ]
+        builder.power(f"GPU-{node}", stamps, node=node)
+    lake = builder.build(load_site(None, tmp_path))
+    one, other, hall = (row_of(lake, place) for place in ("rack:r1", "rack:r2", "hall:a"))
+    peaks = [row["peak_mw"] / 1e6 for row in (one, other, hall)]
+    assert peaks == pytest.approx([0.9, 0.7, 1.3], abs=1e-5)
+    assert [row["cells"] for row in (one, other, hall)] == [2, 3, 2]
+    parts = [row["peak_in_hall_mw"] / 1e6 for row in (one, other)]
+    assert parts == pytest.approx([0.9, 0.7], abs=1e-5)
+    assert peaks[2] / sum(parts) == pytest.approx(0.81, abs=0.005)
+    assert (one["rated_mw"] - one["p99_mw"]) / 1e6 == pytest.approx(0.6, abs=1e-5)
+    assert hall["mean_mw"] / hall["peak_mw"] == pytest.approx(0.96, abs=0.005)
+
+
 def test_a_lake_that_places_no_node_has_no_rows_and_reads_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
