@@ -34,6 +34,7 @@ from tokenergy_collectors.lake.tables_derived import (
 from tokenergy_collectors.lake.tables_index import JOB_EFFICIENCY, JOB_HOUR_INDEX, JOB_INDEX
 from tokenergy_collectors.lake.tables_node import HOST_HOUR, NODE_HOUR
 from tokenergy_collectors.lake.tables_phases import PHASE_BLOCK, PHASE_ROLE
+from tokenergy_collectors.lake.tables_places import PLACE_HOUR
 from tokenergy_collectors.lake.tables_raw import (
     CLOCK,
     DEVICE,
@@ -76,6 +77,7 @@ TABLES: dict[str, Table] = {
         METER_HOUR,
         SITE_HOUR,
         HOST_HOUR,
+        PLACE_HOUR,
     )
 }
 """All tables by name, in the order in which the data flows."""
@@ -104,6 +106,7 @@ __all__ = [
     "NODE_HOUR",
     "PHASE_BLOCK",
     "PHASE_ROLE",
+    "PLACE_HOUR",
     "POWER",
     "REQUESTS",
     "REQUEST_KINDS",

@@ -45,6 +45,7 @@ BOOKS = (
     "meter_hour",
     "site_hour",
     "host_hour",
+    "place_hour",
 )
 """Tables that are published: what the index derives. One file an hour each, named by its table."""
 

@@ -69,7 +69,7 @@ def site(
             )
         _write_sheet(lake, year, sheet)
         return
-    wanted = Wanted(by, _hour(start), _hour(end), place)
+    wanted = Wanted(by, hour_of(start), hour_of(end), place)
     print_site(lake_at(lake), wanted, output_format)
 
 
@@ -106,7 +106,7 @@ def host_model(
     from tokenergy_collectors.lake import Lake
     from tokenergy_sql.terminal.hostmodel import print_host_model
 
-    print_host_model(Lake(lake), nodes or [], (_hour(start), _hour(end)))
+    print_host_model(Lake(lake), nodes or [], (hour_of(start), hour_of(end)))
 
 
 def _write_sheet(lake: str, year: int | None, sheet: Path | None) -> None:
@@ -120,7 +120,7 @@ def _write_sheet(lake: str, year: int | None, sheet: Path | None) -> None:
     typer.echo(f"site: {known} quantities of {year} -> {sheet}", err=is_stdout(sheet))
 
 
-def _hour(text: str | None) -> int | None:
+def hour_of(text: str | None) -> int | None:
     """Return the start of an hour, microseconds UTC; None if no text is given."""
     from tokenergy_sql.terminal.arguments import parse_hours
 

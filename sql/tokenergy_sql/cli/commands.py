@@ -17,6 +17,7 @@ from tokenergy_sql.cli import (
     emulated,
     healing,
     keeping,
+    modules,
     pipeline,
     quality,
     show,
@@ -68,6 +69,7 @@ app.command(name="by")(ask.by_dimension)
 app.command()(building.site)
 app.command(name="host-model")(anywhere(building.host_model))
 app.command()(cooling.cooling)
+app.command()(modules.modules)
 app.command()(ask.export)
 app.command()(ask.catalog)
 app.command()(anywhere(show.efficiency))

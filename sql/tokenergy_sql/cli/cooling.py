@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_sql.cli.building import hour_of
 from tokenergy_sql.cli.options import AnyLakeOption, SiteOption
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def cooling(
     require_format(output_format)
     _require_fitting(by, classes, weather, rejection, fit)
     known = _known(lake, site)
-    wanted = Wanted(by, _hour(start), _hour(end), place)
+    wanted = Wanted(by, hour_of(start), hour_of(end), place)
     if fit:
         _print_fits(lake, known, wanted, rejection, output_format)
     elif classes and weather is not None:
@@ -96,13 +97,6 @@ def cooling(
         rows = cooling_rows(lake_at(lake), known, wanted)
         print_rows(rows, cooling_table(rows, by), output_format)
 
-
-def _hour(text: str | None) -> int | None:
-    """Return the start of an hour, microseconds UTC; None if no text is given."""
-    from tokenergy_sql.terminal.arguments import parse_hours
-
-    hours = parse_hours(None if text is None else [text])
-    return hours[0] if hours else None
 
 
 def _require_fitting(

@@ -2,8 +2,8 @@
 
 In: `segment`, `tokens`, `requests`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the
 site's constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
-`host_hour`, `job_hour_index`, `job_efficiency`, `phase_block`, `phase_role`, `meter_hour` and
-`site_hour`.
+`host_hour`, `job_hour_index`, `job_efficiency`, `phase_block`, `phase_role`, `meter_hour`,
+`site_hour` and `place_hour`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from tokenergy_sql.index.modelrun import build_model, run_model, store_rows
 from tokenergy_sql.index.models import model_text
 from tokenergy_sql.index.nearjobs import keep_near, near_jobs, of_jobs
 from tokenergy_sql.index.nodeuntil import create_node_until
+from tokenergy_sql.index.placepower import place_hour
 from tokenergy_sql.index.tasks import tasks_of
 from tokenergy_sql.index.tokens import Usage
 from tokenergy_sql.index.workers import Workers
@@ -43,7 +44,7 @@ DERIVED_HERE: dict[str, list[int]] = {
     name: []
     for name in (
         *("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency"),
-        *("phase_block", "phase_role", "meter_hour", "site_hour", "host_hour"),
+        *("phase_block", "phase_role", "meter_hour", "site_hour", "host_hour", "place_hour"),
     )
 }
 """No hours of these tables: models see the rows of this run, not those of an earlier version."""
@@ -98,7 +99,10 @@ def derive_hour(
         store_rows(con, "host_hour", hosts)
         for model in ("job_facts", "host_share", "pool_share", "burden", "claim_span", *_OF_CLAIMS):
             build_model(con, model)
-        record.write("node_hour", run_model(con, "node_hour"), hour_us)
+        node_rows = run_model(con, "node_hour")
+        record.write("node_hour", node_rows, hour_us)
+        by_place = place_hour(con, reader.lake, places, metered, node_rows)
+        record.write("place_hour", by_place, hour_us)
         store_rows(con, "token_known", usage.known)
         for model in ("time_state", "job_time", "job_joint"):
             build_model(con, model)

@@ -16,6 +16,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
+from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from tokenergy_collectors.lake.absent import present, stat_of
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.index.devicerows import read_devices
 from tokenergy_sql.index.sitehistory import SiteHistory, site_digest
+from tokenergy_sql.standing.stays import places_nodes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 Inputs = dict[str, str]
 """A digest by kind of input: segments, state, tokens, requests, clock, jobs, devices, site, meters,
-host, models."""
+host, places, models."""
 
 _DIGITS = 16
 
@@ -109,6 +111,7 @@ class InputReader:
         self.devices = read_devices(lake)
         self._seen_us = sorted(row["ts_us"] for row in self.devices)
         self._device_digests: dict[int, str] = {}
+        self._trees: dict[int, str] = {}
         self._usage = usage
         self._known = usage.known
         self._known_of: dict[str, list[int]] = {}
@@ -129,6 +132,8 @@ class InputReader:
             told["meters"] = metered
         if read := [*self._names("host", near)]:
             told["host"] = _digest(read)
+        if placed := self._placed(hour_us):
+            told["places"] = placed
         return {
             **told,
             "segments": _digest(map(self.digests.told_of, segments)),
@@ -171,6 +176,28 @@ class InputReader:
         edges = [hour_us, *places.edges(*interval)]
         trees = [places.at(edge).root for edge in edges]
         return _digest([*entries, *edges, *trees, *self._names("meter", near)])
+
+    def _placed(self, hour_us: int) -> str:
+        """Return the digest of what stands where in an hour; empty if no node does.
+
+        Ratings and types are part of it; what stood where in other hours is not.
+        """
+        places = self.history.site.places
+        if not places_nodes(places, hour_us):
+            return ""
+        edges = [hour_us, *places.edges(hour_us, hour_us + HOUR_US)]
+        found = [(edge, self._tree(edge)) for edge in edges]
+        # An edge at which nothing moves, such as that of a meter, says nothing.
+        moves = [found[0], *(after for before, after in pairwise(found) if before[1] != after[1])]
+        return _digest([places.rated_mw, *moves])
+
+    def _tree(self, ts_us: int) -> str:
+        """Return the digest of the places as of an instant: of a year's hours few differ."""
+        places = self.history.site.places
+        era = places.era(ts_us)
+        if era not in self._trees:
+            self._trees[era] = _digest([places.at(ts_us).root])
+        return self._trees[era]
 
     def _read(self, hour_us: int, jobs: Set[str]) -> Iterator[dict[str, Any]]:
         """Yield when the counters of some jobs are known, as far as it is in an hour."""
@@ -250,8 +277,11 @@ def device_rows(rows: list[dict[str, Any]], hour_us: int) -> list[dict[str, Any]
 
 
 def whole_digest(inputs: Inputs) -> str:
-    """Return one SHA-256 for all inputs but the models: `inputs_digest` of derived rows."""
-    data = {kind: digest for kind, digest in inputs.items() if kind != "models"}
+    """Return one SHA-256 for all inputs but the models: `inputs_digest` of derived rows.
+
+    Where nodes stand is left out: only `place_hour` follows from it, which has no such digest.
+    """
+    data = {kind: digest for kind, digest in inputs.items() if kind not in ("models", "places")}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 

@@ -10,6 +10,7 @@ the building's figures of an hour follow from that: see `metering`. How places a
     [site]
     pue = 1.25          # facility energy over IT energy
     host_w = 900.0      # of one node: everything but the GPUs, including its share of the network
+    rated_kw = 5000     # what the whole site may draw from the grid: see docs/modules.md
     [nodes.gpu-17]
     host_w = 1100.0     # another value for one node
 
@@ -64,6 +65,7 @@ class Declared(Strict):
     name: str | None = None
     pue: float | None = Field(default=None, ge=1, le=10)
     host_w: float | None = Field(default=None, ge=0, le=1_000_000)
+    rated_kw: float | None = Field(default=None, gt=0, le=100_000_000)
 
 
 class PeriodDeclared(Strict):
@@ -255,7 +257,7 @@ def load_cooling(path: Path) -> tuple[Places, DeclaredCooling]:
 
 
 def _places(file: SiteFile, path: Path) -> Places:
-    places = build(file, str(path), _pues(file, path))
+    places = build(file, str(path), _pues(file, path), file.site.rated_kw)
     # A wrong table is told at once, not when somebody asks for the cooling.
     declared_of(file.cooling, places, str(path))
     return places

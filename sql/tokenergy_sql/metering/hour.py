@@ -49,10 +49,12 @@ class HourRows:
     Attributes:
         meters: of `meter_hour`.
         site: of `site_hour`.
+        courses: of the meters, around the hour.
     """
 
     meters: pa.Table
     site: pa.Table
+    courses: Mapping[str, Course]
 
 
 def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRows:
@@ -92,6 +94,7 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
     return HourRows(
         pa.Table.from_pylist(meter_rows, schema=METER_HOUR.schema()),
         pa.Table.from_pylist(site_rows, schema=SITE_HOUR.schema()),
+        courses,
     )
 
 

@@ -21,6 +21,7 @@ class HallKeys(Named):
     """A hall of the site."""
 
     cooling: Cooling | None = None
+    rated_kw: Kw | None = None
 
 
 class ModuleTypeKeys(Named):

@@ -31,11 +31,13 @@ class Places:
         structure: what stood where when.
         meters: the meters over time.
         losses: declared losses by name, over time.
+        rated_mw: what the whole site is rated for, milliwatts; None: not declared.
     """
 
     structure: Structure = field(default_factory=Structure)
     meters: Meters = field(default_factory=Meters)
     losses: dict[str, Timeline[Loss]] = field(default_factory=dict)
+    rated_mw: int | None = None
     _edges: list[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +52,10 @@ class Places:
     def at(self, ts_us: int) -> Tree:
         """Return the places as of an instant (microseconds UTC)."""
         return tree_at(self.structure, ts_us)
+
+    def era(self, ts_us: int) -> int:
+        """Return the number of entries' edges up to an instant: nothing changes within an era."""
+        return bisect_right(self._edges, ts_us)
 
     def losses_at(self, ts_us: int) -> list[Loss]:
         """Return the declared losses as of an instant (microseconds UTC)."""
@@ -76,13 +82,19 @@ def _edges(timelines: Iterable[Timeline[Any]]) -> list[int]:
     return sorted(found - {FIRST_US, END_US})
 
 
-def build(keys: PlaceKeys, file: str, pues: Sequence[DeclaredPue] = ()) -> Places:
+def build(
+    keys: PlaceKeys,
+    file: str,
+    pues: Sequence[DeclaredPue] = (),
+    rated_kw: float | None = None,
+) -> Places:
     """Return the places and meters that a site file declares.
 
     Args:
         keys: its tables.
         file: its name, for messages.
         pues: where and when it declares a PUE.
+        rated_kw: what the whole site is rated for, if it says so.
 
     Raises:
         PlacesError: the tables contradict each other, or themselves.
@@ -99,4 +111,5 @@ def build(keys: PlaceKeys, file: str, pues: Sequence[DeclaredPue] = ()) -> Place
     check_within(meters, structure, problems)
     check_pues(losses, structure, pues, problems)
     problems.raise_any(file)
-    return Places(structure, meters, losses)
+    rated_mw = None if rated_kw is None else round(rated_kw * 1_000_000)
+    return Places(structure, meters, losses, rated_mw)

@@ -117,7 +117,7 @@ def _spot(
     """
     rated_kw, type_ = None, None
     if isinstance(keys, HallKeys):
-        cooling = keys.cooling
+        cooling, rated_kw = keys.cooling, keys.rated_kw
     elif isinstance(keys, RackKeys):
         rated_kw = keys.rated_kw
     elif isinstance(keys, ModuleKeys) and keys.type is not None:

@@ -1,4 +1,4 @@
-"""The index reads a site file with places; no byte of the books follows from them alone."""
+"""The index reads a site file with places; without meters only `place_hour` follows from them."""
 
 from __future__ import annotations
 
@@ -31,27 +31,42 @@ def built(root: Path, text: str) -> LakeBuilder:
 
 
 def made_by_index(root: Path) -> dict[str, object]:
-    """Return the bytes of all books by path, and the inputs and constants of each hour."""
+    """Return the bytes of the books by path, and the inputs and constants of each hour.
+
+    Without `place_hour`, and without the inputs and names of tables that it adds.
+    """
     books = sorted((root / "books").rglob("*.parquet"))
-    found: dict[str, object] = {str(one.relative_to(root)): one.read_bytes() for one in books}
+    found: dict[str, object] = {
+        str(one.relative_to(root)): one.read_bytes()
+        for one in books
+        if one.relative_to(root).parts[1] != "place_hour"
+    }
     inputs = json.loads((root / "revisions" / "hours.json").read_text())
     del inputs["files"]  # has the times at which files were written
+    for hour in inputs["hours"].values():
+        hour.pop("places", None)
+        hour["made"] = ",".join(one for one in hour["made"].split(",") if one != "place_hour")
     return {**found, **inputs}
 
 
-def test_no_byte_of_the_books_follows_from_places_without_meters(tmp_path: Path) -> None:
-    more = BASE
+@pytest.mark.parametrize("nodes", [True, False])
+def test_only_the_power_of_places_follows_from_places_without_meters(
+    tmp_path: Path, nodes: bool
+) -> None:
+    more = BASE if nodes else BASE.partition("[[placed]]")[0]
     plain, placed = (built(tmp_path / name, CONSTANTS + text).lake for name, text in
                      (("plain", ""), ("placed", more)))  # fmt: skip
     expected = made_by_index(plain.root)
     assert len(expected) > 8
     assert made_by_index(placed.root) == expected
-    # Nor is an hour stale when the tables are added to a lake that is indexed.
+    # Nor is anything else changed when the tables are added to a lake that is indexed.
     (plain.root / "site.toml").write_text(CONSTANTS + more)
     site = load_site(None, plain.root)
     assert site.places.at(T0).spot(Place("rack", "r1")) is not None
     done = index(plain, site, progress=lambda _: None, catalog=False)
-    assert done.causes == {}
+    hours = (T0, T0 + HOUR_US)
+    assert done.causes == ({hour: ["places"] for hour in hours} if nodes else {})
+    assert bool(plain.files("place_hour")) == nodes
     assert made_by_index(plain.root) == expected
     # The same test would see a change of a constant.
     (plain.root / "site.toml").write_text(CONSTANTS.replace("1.2", "1.3") + more)

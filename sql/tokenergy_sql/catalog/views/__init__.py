@@ -80,6 +80,8 @@ ADHOC = (
     "good_period",
     "site_figure_by",
     "site_tokens_by",
+    "place_tokens_by",
+    "modules_by",
 )
 """Further views and macros for ad-hoc queries; each uses only those before it."""
 
