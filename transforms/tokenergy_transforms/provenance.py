@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -84,9 +85,9 @@ class MadeFrom:
 
 
 class PowerFolders:
-    """The names of the power files of a lake, by hour and node. Each folder is listed once.
+    """The power files of a lake, by hour and node. Each folder is listed once, for all its nodes.
 
-    Of a compacted file they are the names of the files that its readings came in.
+    May be asked by several threads.
 
     Args:
         lake: the lake.
@@ -95,13 +96,34 @@ class PowerFolders:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._hours: dict[int, dict[str, list[str]]] = {}
+        self._files: dict[int, dict[str, list[Path]]] = {}
+        self._lock = threading.Lock()
 
     def nodes(self, hour_us: int) -> list[str]:
         """Return the nodes with power files in an hour."""
         return sorted(self._of_hour(hour_us))
 
+    def files(self, node: str, hour_us: int) -> list[Path]:
+        """Return the files that hold the readings of a node in an hour, sorted by path.
+
+        They are at least those whose names `around` returns, whoever asks first: of a file that
+        comes meanwhile the readings are read, and it is not named, so it makes the hour outdated.
+        """
+        self._of_hour(hour_us)
+        with self._lock:
+            if hour_us not in self._files:
+                self._files[hour_us] = _by_node(self._lake.files("power", [hour_us]))
+            return self._files[hour_us].get(node, [])
+
+    def forget_before(self, hour_us: int) -> None:
+        """Forget the files of earlier hours, but not their names."""
+        with self._lock:
+            self._files = {hour: files for hour, files in self._files.items() if hour >= hour_us}
+
     def around(self, node: str, hour_us: int, until_us: int = 0) -> list[str]:
-        """Return the files of a node in an hour, those of the hour before and the first ones after.
+        """Return the names of a node's files in an hour, in the one before and the first ones after.
+
+        Of a compacted file they are the names of the files that its readings came in.
 
         An hour's segments reach to the nearest reading of each device beyond each edge, not
         further. A name tells when a file begins, not when it ends: any file of the hour before may
@@ -122,17 +144,22 @@ class PowerFolders:
         return {name for hour in hours for name in self._of_hour(hour).get(node, ())}
 
     def _of_hour(self, hour_us: int) -> dict[str, list[str]]:
-        if hour_us not in self._hours:
-            found: dict[str, list[Path]] = {}
-            for path in self._lake.sources("power", [hour_us]):
-                found.setdefault(node_of(path), []).append(path)
-            self._hours[hour_us] = {
-                node: sorted(
-                    (path.name for path in paths), key=lambda name: (_first_us(name), name)
-                )
-                for node, paths in found.items()
-            }
-        return self._hours[hour_us]
+        with self._lock:
+            if hour_us not in self._hours:
+                self._hours[hour_us] = {
+                    node: sorted(
+                        (path.name for path in paths), key=lambda name: (_first_us(name), name)
+                    )
+                    for node, paths in _by_node(self._lake.sources("power", [hour_us])).items()
+                }
+            return self._hours[hour_us]
+
+
+def _by_node(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(node_of(path), []).append(path)
+    return found
 
 
 def _first_us(name: str) -> int:
