@@ -121,7 +121,7 @@ class PowerFolders:
             self._files = {hour: files for hour, files in self._files.items() if hour >= hour_us}
 
     def around(self, node: str, hour_us: int, until_us: int = 0) -> list[str]:
-        """Return the names of a node's files in an hour, in the one before and the first ones after.
+        """Return the names of a node's files in an hour, the one before, and the first ones after.
 
         Of a compacted file they are the names of the files that its readings came in.
 
