@@ -44,7 +44,7 @@ from tokenergy_collectors.lake.unfinished import remove_left, replacing
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import quarantined_table
-from tokenergy_sql.catalog.content import BY_PATTERN, FIXED, QUARANTINED, Content
+from tokenergy_sql.catalog.content import BY_PATTERN, FIXED, QUARANTINED, Content, of_allocations
 from tokenergy_sql.catalog.duck import literal, open_memory
 from tokenergy_sql.catalog.halves import ALLOCATION, Halves
 from tokenergy_sql.catalog.note import Named, Note, bytes_digest, read_note, write_note
@@ -122,8 +122,8 @@ def _is_unchanged(lake: Lake, note: Note, listed: str) -> bool:
     if not listed or note.listed != listed or not note.names_all(lake.root):
         return False
     since, _, _ = note.parts.get(ALLOCATION, "").partition(" ")
-    quarantined = quarantined_table(lake)
-    return _is_made(lake, {**_of_others(lake, quarantined), ALLOCATION: f"{since} {key_now(lake)}"})
+    others = _of_others(lake, quarantined_table(lake))
+    return _is_made(lake, {**others, ALLOCATION: of_allocations(since, key_now(lake))})
 
 
 def _digest_of_list(lake: Lake) -> str:
@@ -164,14 +164,14 @@ def _write(
     """Write a catalog, and what it was made of: as far as it differs from the one that is there."""
     import duckdb
 
-    parts = {**parts, **content.digests()}
+    before = read_note(lake)
+    usable = before is not None and before.may_be_renewed(path, parts)
+    parts = {**parts, **content.digests(before.parts if before is not None and usable else {})}
     try:
         for table in BY_PATTERN:
             _write_empty(lake.root, table)
         with TemporaryDirectory() as scratch, replacing(path, _MODE) as aside:
-            made, note = Path(scratch) / NAME, read_note(lake)
-            if note is None or not note.may_be_renewed(path, parts):
-                note = None
+            made, note = Path(scratch) / NAME, before if usable else None
             if note is not None:
                 try:
                     _renew(path, made, content, note, parts)
@@ -242,7 +242,7 @@ def _parts(lake: Lake, books: Halves, held: str, quarantined: pa.Table) -> dict[
     """Return a digest of what each part of a catalog depends on; `held` says which allocations."""
     return {
         **_of_others(lake, quarantined),
-        ALLOCATION: f"{books.since} {held}",
+        ALLOCATION: of_allocations(books.since, held),
         **dict(books.digests()),
     }
 
