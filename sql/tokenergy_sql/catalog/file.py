@@ -47,7 +47,7 @@ from tokenergy_sql.catalog.connecting import quarantined_table
 from tokenergy_sql.catalog.content import BY_PATTERN, FIXED, QUARANTINED, Content, of_allocations
 from tokenergy_sql.catalog.duck import literal, open_memory
 from tokenergy_sql.catalog.halves import ALLOCATION, Halves
-from tokenergy_sql.catalog.note import Named, Note, bytes_digest, read_note, write_note
+from tokenergy_sql.catalog.note import Named, Note, bytes_digest, name_again, read_note, write_note
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -86,6 +86,7 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
         named = _named(lake, books, listed, note)
         # Allocations that are kept need not be read to see that they are the same.
         if held is None and _is_made(lake, _parts(lake, books, key_now(lake), quarantined)):
+            name_again(lake, note, named)
             return path
         if held is None:
             held = allocations(lake)
@@ -93,6 +94,8 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
         parts = _parts(lake, books, key_of(held) or digest_of(held), quarantined)
         if not _is_made(lake, parts):
             _write(lake, path, Content(lake, books, held, quarantined), parts, named)
+        else:
+            name_again(lake, note, named)
     return path
 
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,7 +92,16 @@ def write_note(
     """
     stat = path.stat()
     first_size = before.first_size if before else stat.st_size
-    note = Note(stat.st_size, stat.st_mtime_ns, bytes_digest(path), first_size, parts, *of)
+    _write(lake, Note(stat.st_size, stat.st_mtime_ns, bytes_digest(path), first_size, parts, *of))
+
+
+def name_again(lake: Lake, note: Note | None, of: Named) -> None:
+    """Remember that a catalog that is left as it is names the files of another list, too."""
+    if note is not None and of.listed and note.listed != of.listed:
+        _write(lake, replace(note, listed=of.listed, packed=of.packed))
+
+
+def _write(lake: Lake, note: Note) -> None:
     with suppress(OSError):  # then the catalog is made again next time
         (lake.root / PLACE).parent.mkdir(exist_ok=True)
         (lake.root / PLACE).write_text(json.dumps(asdict(note)), "utf-8")
