@@ -22,7 +22,8 @@ from tokenergy_transforms.inventory import Inventory
 from tokenergy_transforms.neighbours import looked_until
 from tokenergy_transforms.plausible import Plausible
 from tokenergy_transforms.powerfiles import PowerFiles
-from tokenergy_transforms.provenance import MadeFrom, PowerFolders, made_from
+from tokenergy_transforms.powerfolders import PowerFolders
+from tokenergy_transforms.provenance import MadeFrom, made_from
 from tokenergy_transforms.segmentrows import to_table
 from tokenergy_transforms.workunits import Budget, WorkUnit, plan_units
 

@@ -16,7 +16,7 @@ from tokenergy_collectors.lake.contract import HOUR_US, POWER
 from tokenergy_collectors.lake.paths import parse_raw_name
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile, RowGroup
 from tokenergy_transforms.batch import I64
-from tokenergy_transforms.provenance import PowerFolders
+from tokenergy_transforms.powerfolders import PowerFolders
 
 TEXTS = ("device_id",)
 """Columns that are read as dictionaries: a number for each row, and each text once."""
