@@ -113,9 +113,6 @@ class Aggregator:
         self._lake, self._window_us = lake, window_us
         self._inventory = inventory or read_inventory(lake)
         self._files = PowerFiles(lake)
-        # Listed before the readings are read: a file that arrives in between is then missing in
-        # what the segments say they were made from, and they are made again.
-        self._folders = provenance.PowerFolders(lake)
         self._budget = memory_budget(memory_bytes)
         metered = set(self._inventory.devices["device_id"].to_pylist())
         # CUDA's page-locked buffers are host memory too: they get a quarter of what is allowed.
@@ -160,7 +157,6 @@ class Aggregator:
     def _plan(self, node: str, hour_us: int) -> NodeHour:
         return plan_node_hour(
             self._files,
-            self._folders,
             self._inventory,
             node,
             hour_us,
@@ -180,7 +176,7 @@ class Aggregator:
             try:
                 return self._write(work, (self._unit(work, unit) for unit in work.units))
             except StaleError:
-                self._folders = provenance.PowerFolders(self._lake)
+                continue
 
     def _large(
         self, work: NodeHour, pool: ThreadPoolExecutor, report: Report
@@ -207,7 +203,6 @@ class Aggregator:
         try:
             return self._write(work, results())
         except StaleError:
-            self._folders = provenance.PowerFolders(self._lake)
             return self._plan(work.node, work.hour_us)
 
     def _write(self, work: NodeHour, results: Iterator[UnitRows]) -> Aggregated:

@@ -22,7 +22,8 @@ from tokenergy_transforms.inventory import Inventory
 from tokenergy_transforms.neighbours import looked_until
 from tokenergy_transforms.plausible import Plausible
 from tokenergy_transforms.powerfiles import PowerFiles
-from tokenergy_transforms.provenance import MadeFrom, PowerFolders, made_from
+from tokenergy_transforms.powerfolders import PowerFolders
+from tokenergy_transforms.provenance import MadeFrom, made_from
 from tokenergy_transforms.segmentrows import to_table
 from tokenergy_transforms.workunits import Budget, WorkUnit, plan_units
 
@@ -75,7 +76,6 @@ class NodeHour:
 
 def plan_node_hour(
     files: PowerFiles,
-    folders: PowerFolders,
     inventory: Inventory,
     node: str,
     hour_us: int,
@@ -87,11 +87,18 @@ def plan_node_hour(
     Raises:
         UserError: a file cannot be reached.
     """
-    rows = readings.row_counts(files, node, hour_us, budget.workers)
+    while True:
+        folders = files.folders
+        # Listed before the readings are read: a file that arrives in between is then missing in
+        # what the segments say they were made from, and they are made again.
+        made = made_from(folders, inventory, node, hour_us, window_us)
+        rows = readings.row_counts(files, node, hour_us, budget.workers)
+        row_groups = files.around(node, hour_us, 0)
+        if files.folders is folders:  # none has gone meanwhile
+            break
     allocations = inventory.allocations_of(node, hour_us, rows.keys())
     devices = sorted({*rows, *allocations})
     limits = readings.gap_limits(inventory.update_us(devices, hour_us), devices)
-    row_groups = files.around(node, hour_us, 0)
     return NodeHour(
         node=node,
         hour_us=hour_us,
@@ -103,7 +110,7 @@ def plan_node_hour(
         margins_us=dict(zip(devices, np.maximum(limits, _LEAST_MARGIN_US).tolist(), strict=True)),
         units=plan_units(rows, devices, hour_us, window_us, budget.unit_bytes, row_groups),
         folders=folders,
-        made_from=made_from(folders, inventory, node, hour_us, window_us),
+        made_from=made,
     )
 
 

@@ -2,7 +2,7 @@
 
 In: a lake. Out: the row groups of a node around an hour, each with the devices and the time it
 spans, so that a reader can skip those that hold nothing it wants. Footers are kept in memory for
-the next hour, which asks for them again.
+the next hour, which asks for them again; so are the names in each folder, which each node asks for.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tokenergy_collectors.lake.contract import HOUR_US, POWER
 from tokenergy_collectors.lake.paths import parse_raw_name
 from tokenergy_collectors.lake.reading import BrokenFileError, RawFile, RowGroup
 from tokenergy_transforms.batch import I64
+from tokenergy_transforms.powerfolders import PowerFolders
 
 TEXTS = ("device_id",)
 """Columns that are read as dictionaries: a number for each row, and each text once."""
@@ -60,13 +61,19 @@ class PowerFiles:
 
     Args:
         lake: the lake.
+
+    Attributes:
+        lake: as given.
+        folders: the files that are there; another object after one of them has gone.
     """
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
+        self.folders = PowerFolders(lake)
         self._row_groups: dict[Path, list[RowGroupRef]] = {}
         self._around: dict[tuple[str, int, int], list[RowGroupRef]] = {}
         self._runs: dict[Path, dict[int, Runs]] = {}
+        self._forgotten_us = -_ALWAYS
         self._lock = threading.Lock()
 
     def around(self, node: str, hour_us: int, margin_us: int) -> list[RowGroupRef]:
@@ -88,7 +95,7 @@ class PowerFiles:
         begin_us, end_us = hour_us - margin_us, hour_us + HOUR_US + margin_us
         found = []
         for hour in (hour_us - HOUR_US, hour_us, hour_us + HOUR_US):
-            for path in self.lake.files("power", [hour], node):
+            for path in self.folders.files(node, hour):
                 if hour > hour_us and _first_us(path) >= end_us:
                     continue
                 found += [
@@ -100,7 +107,7 @@ class PowerFiles:
 
     def of_hour(self, node: str, hour_us: int) -> list[tuple[Path, list[RowGroupRef]]]:
         """Return the files of a node in the folder of an hour, each with its row groups."""
-        paths = self.lake.files("power", [hour_us], node)
+        paths = self.folders.files(node, hour_us)
         return [(path, groups) for path in paths if (groups := self._groups(path))]
 
     def runs(self, group: RowGroupRef) -> Runs | None:
@@ -121,11 +128,15 @@ class PowerFiles:
         with self._lock:
             self._row_groups.pop(path, None)
             self._runs.pop(path, None)
-            self._around.clear()
+            self._list_again()
 
     def forget_before(self, hour_us: int) -> None:
         """Forget what ends before an hour."""
         with self._lock:
+            # Once an hour, not once for each of its nodes: all files are looked at.
+            if hour_us == self._forgotten_us:
+                return
+            self._forgotten_us = hour_us
             self._row_groups = {
                 path: groups
                 for path, groups in self._row_groups.items()
@@ -135,6 +146,11 @@ class PowerFiles:
                 path: runs for path, runs in self._runs.items() if path in self._row_groups
             }
             self._around = {key: found for key, found in self._around.items() if key[1] >= hour_us}
+            self.folders.forget_before(hour_us)
+
+    def _list_again(self) -> None:
+        self.folders = PowerFolders(self.lake)
+        self._around.clear()
 
     def _groups(self, path: Path) -> list[RowGroupRef]:
         with self._lock:
@@ -152,6 +168,8 @@ class PowerFiles:
             self.lake.quarantine(path, POWER, str(error))
         except FileNotFoundError:  # another process moved it
             pass
+        with self._lock:
+            self._list_again()
         return []
 
 

@@ -16,15 +16,14 @@ from pathlib import Path
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import there
 from tokenergy_collectors.lake.contract import HOUR_US
-from tokenergy_collectors.lake.paths import node_of, parse_raw_name
 from tokenergy_collectors.lake.reading import BrokenFileError, note_of
 from tokenergy_transforms.inventory import Inventory
+from tokenergy_transforms.powerfolders import PowerFolders, first_us
 
 KEY = "tokenergy.made_from"
 """Key in the metadata of a segment file."""
 
 _DIGITS = 16
-_TOGETHER_US = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,68 +82,10 @@ class MadeFrom:
         return sorted(name for name in fresh if _is_of(name, hour_us))
 
 
-class PowerFolders:
-    """The names of the power files of a lake, by hour and node. Each folder is listed once.
-
-    Of a compacted file they are the names of the files that its readings came in.
-
-    Args:
-        lake: the lake.
-    """
-
-    def __init__(self, lake: Lake) -> None:
-        self._lake = lake
-        self._hours: dict[int, dict[str, list[str]]] = {}
-
-    def nodes(self, hour_us: int) -> list[str]:
-        """Return the nodes with power files in an hour."""
-        return sorted(self._of_hour(hour_us))
-
-    def around(self, node: str, hour_us: int, until_us: int = 0) -> list[str]:
-        """Return the files of a node in an hour, those of the hour before and the first ones after.
-
-        An hour's segments reach to the nearest reading of each device beyond each edge, not
-        further. A name tells when a file begins, not when it ends: any file of the hour before may
-        hold the last reading of some device. Files with the first readings of the next hour begin
-        together, also if each is of one device. A device that was silent over the edge may have its
-        first reading in a later one: those that begin by `until_us` count too.
-        """
-        before = self._of_hour(hour_us - HOUR_US).get(node, [])
-        after = self._of_hour(hour_us + HOUR_US).get(node, [])
-        begins_us = min((us for us in map(_first_us, after) if us), default=0)
-        until_us = max(until_us, begins_us + _TOGETHER_US)
-        first = [name for name in after if _first_us(name) <= until_us]
-        return [*before, *self._of_hour(hour_us).get(node, []), *first]
-
-    def all_around(self, node: str, hour_us: int) -> set[str]:
-        """Return all files of a node in an hour and the two beside it."""
-        hours = (hour_us - HOUR_US, hour_us, hour_us + HOUR_US)
-        return {name for hour in hours for name in self._of_hour(hour).get(node, ())}
-
-    def _of_hour(self, hour_us: int) -> dict[str, list[str]]:
-        if hour_us not in self._hours:
-            found: dict[str, list[Path]] = {}
-            for path in self._lake.sources("power", [hour_us]):
-                found.setdefault(node_of(path), []).append(path)
-            self._hours[hour_us] = {
-                node: sorted(
-                    (path.name for path in paths), key=lambda name: (_first_us(name), name)
-                )
-                for node, paths in found.items()
-            }
-        return self._hours[hour_us]
-
-
-def _first_us(name: str) -> int:
-    """Return the first stamp of a raw file by its name; 0 if the name has none."""
-    parsed = parse_raw_name(name)
-    return parsed.first_us if parsed else 0
-
-
 def _is_of(name: str, hour_us: int) -> bool:
     """Return whether a file is, or may be, one of an hour: a foreign name does not tell."""
-    first_us = _first_us(name)
-    return not first_us or hour_us <= first_us < hour_us + HOUR_US
+    begins_us = first_us(name)
+    return not begins_us or hour_us <= begins_us < hour_us + HOUR_US
 
 
 def looking_until(

@@ -1,4 +1,4 @@
-"""Gives freed memory back to the system, between two pieces of long work.
+"""Gives freed memory back to the system between two pieces of long work; spares old objects.
 
 What is freed mostly stays with the process, in holes between what is still in use. Work of the same
 size does not fit into all of the holes, so a run over many hours would grow from hour to hour.
@@ -7,7 +7,10 @@ size does not fit into all of the holes, so a run over many hours would grow fro
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -21,6 +24,20 @@ def give_back_memory() -> None:
         arrow.default_memory_pool().release_unused()
     if trim := _malloc_trim():
         trim(0)
+
+
+@contextmanager
+def old_objects_spared() -> Iterator[None]:
+    """Let Python look for garbage in a block among objects that are made in it, and no others.
+
+    It looks through all objects of a process each time their number has grown by a quarter. To read
+    a list of a year does that, and finds nothing in the modules that were imported before: 0.1 s.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @cache

@@ -10,6 +10,7 @@ result has slices of what was there.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+NEVER_US = 2**63 - 1
+"""When an allocation ends that goes on."""
 
 _FEW = 1_000
 """Up to so many rows, to look for the place of each takes less time than to sort all."""
@@ -59,6 +63,28 @@ def replaced(rows: pa.Table, jobs: frozenset[str], fresh: pa.Table) -> pa.Table:
         if begin not in left:
             parts.append(rows.slice(begin, end - begin))
     return pa.concat_tables([part for part in parts if len(part)] or parts)
+
+
+def differs_since(rows: pa.Table, jobs: frozenset[str], fresh: pa.Table) -> int:
+    """Return when the first of the allocations ended that `replaced` lets come, go or change.
+
+    Args:
+        rows, jobs, fresh: as for `replaced`.
+
+    Returns:
+        Microseconds UTC; `NEVER_US` if none has ended that differs.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    of_jobs = pc.is_in(rows["job_id"], value_set=pa.array(sorted(jobs), pa.string()))
+    were, are = (
+        Counter(tuple(row.values()) for row in some.to_pylist())
+        for some in (rows.filter(of_jobs), fresh.select(rows.column_names))
+    )
+    end = rows.column_names.index("end_us")
+    ends = (row[end] for row in ((were - are) + (are - were)))
+    return min((end_us for end_us in ends if end_us is not None), default=NEVER_US)
 
 
 def _keys(rows: pa.Table) -> Callable[[int], _Key]:

@@ -21,8 +21,10 @@ from tokenergy_collectors.lake.published import (
     BOOKS,
     FOLDER,
     LEGACY,
+    Identity,
     Published,
     changes_between,
+    identity_of,
     legacy_hours,
     list_path,
     path_of,
@@ -48,7 +50,7 @@ class Books:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._read: tuple[tuple[int, int, int], Published] | None = None
+        self._read: tuple[Identity, Published] | None = None
         self._held: Published | None = None
         self._holders = 0
         self._rows: dict[tuple[str, str], int] = {}
@@ -68,10 +70,9 @@ class Books:
             UserError: the list cannot be read.
         """
         try:
-            stat = list_path(self._root).stat()
+            identity = identity_of(list_path(self._root))
         except FileNotFoundError:
             return Published(0, {table: legacy_hours(self._root, table) for table in BOOKS})
-        identity = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         if self._read is None or self._read[0] != identity:
             found = read_list(self._root)
             if found is None:  # removed meanwhile
@@ -127,7 +128,10 @@ class Books:
             for table in tags
             if table in before.dated or not before.tags.get(table)
         }
-        write_list(self._root, Published(revision, tags, rows, dated))
+        copied = {table: {**of_table} for table, of_table in tags.items()}
+        published = Published(revision, copied, rows, dated)
+        # Nobody but who holds the lock writes the list: to read that of a year again takes longer.
+        self._read = write_list(self._root, published), published
 
     def _rows_of(self, table: str, changes: Mapping[int, str | None]) -> dict[int, int | None]:
         """Return how many rows files of a table have that have changed; None: it is not known.

@@ -21,18 +21,18 @@ from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.allocationchanges import changes
-from tokenergy_collectors.lake.allocationmerge import replaced
+from tokenergy_collectors.lake.allocationmerge import differs_since, replaced
 from tokenergy_collectors.lake.allocationsources import Days, Sources, days_of, read_sources
 from tokenergy_collectors.lake.contract import JOBS, Column, Table
 from tokenergy_collectors.lake.identity import Identity
-from tokenergy_collectors.lake.modes import make_file
+from tokenergy_collectors.lake.modes import make_file, make_folders
 from tokenergy_collectors.lake.paths import SUFFIX
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
-from tokenergy_collectors.lake.writing import write_parquet
+from tokenergy_collectors.lake.unfinished import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,11 +89,36 @@ Spans = Callable[[Identity, Sequence[Mapping[str, Any]]], "pa.Table"]
 _KEY = b"tokenergy.allocations"
 """Key in the metadata of rows that are kept: KEY of their file."""
 
+_BEFORE = b"tokenergy.allocations.before"
+"""Key in the metadata of rows that were worked out in part: see `Step`."""
+
 
 def key_of(rows: pa.Table) -> str | None:
     """Return what identifies allocations, whoever has worked them out; None if nothing does."""
     key: bytes | None = (rows.schema.metadata or {}).get(_KEY)
     return None if key is None else key.decode()
+
+
+class Step(NamedTuple):
+    """What allocations were worked out from, and how far back they differ from those.
+
+    Attributes:
+        key: of the allocations before.
+        since_us: every allocation that has come, gone or changed ended then or later, before and
+            now (us UTC).
+    """
+
+    key: str
+    since_us: int
+
+
+def step_of(rows: pa.Table) -> Step | None:
+    """Return how allocations were worked out; None if it was from all records, or is not known."""
+    text: bytes | None = (rows.schema.metadata or {}).get(_BEFORE)
+    if text is None:
+        return None
+    key, _, since_us = text.decode().partition(" ")
+    return Step(key, int(since_us))
 
 
 def key_now(lake: Lake) -> str:
@@ -126,9 +151,10 @@ def kept(
             break
         now = days_of(lake)
         if now == days:  # files may have come meanwhile, or gone to quarantine
-            if _keep_rows(path, updated[0]):
-                _keep_sources(path, updated[1])
-            return _with_key(updated[0].select(names), path)
+            rows, sources, step = updated
+            if _keep_rows(path, rows):
+                _keep_sources(path, sources)
+            return _with_key(rows.select(names), path, step)
         days, path = now, _path(lake, now)
     rows = work_out(lake)
     if len(rows) < _MANY or days_of(lake) != days:
@@ -140,8 +166,9 @@ def kept(
     return _with_key(rows.select(names), path)
 
 
-def _with_key(rows: pa.Table, path: Path) -> pa.Table:
-    return rows.replace_schema_metadata({_KEY: path.stem.encode()})
+def _with_key(rows: pa.Table, path: Path, step: Step | None = None) -> pa.Table:
+    before = {} if step is None else {_BEFORE: f"{step.key} {step.since_us}".encode()}
+    return rows.replace_schema_metadata({_KEY: path.stem.encode(), **before})
 
 
 def _read(path: Path, names: Sequence[str]) -> pa.Table | None:
@@ -156,7 +183,9 @@ def _read(path: Path, names: Sequence[str]) -> pa.Table | None:
     return None
 
 
-def _updated(lake: Lake, path: Path, days: Days, spans: Spans) -> tuple[pa.Table, Sources] | None:
+def _updated(
+    lake: Lake, path: Path, days: Days, spans: Spans
+) -> tuple[pa.Table, Sources, Step] | None:
     """Return the allocations of a lake and what they follow from, from those kept last.
 
     None if none are kept, or all have to be worked out again.
@@ -167,7 +196,9 @@ def _updated(lake: Lake, path: Path, days: Days, spans: Spans) -> tuple[pa.Table
             return None
         rows = _read(rows_of, ALLOCATION.column_names)
         if rows is not None:
-            return replaced(rows, found.jobs, spans(found.identity, found.rows)), found.sources
+            fresh = spans(found.identity, found.rows)
+            step = Step(rows_of.stem, differs_since(rows, found.jobs, fresh))
+            return replaced(rows, found.jobs, fresh), found.sources, step
     return None
 
 
@@ -194,8 +225,18 @@ def _by_age(path: Path, suffix: str) -> list[Path]:
 
 def _keep_rows(path: Path, rows: pa.Table) -> bool:
     """Keep rows; return whether that was possible."""
-    with suppress(UserError, OSError):
-        write_parquet(rows, path, ALLOCATION)
+    import pyarrow.parquet as pq
+
+    with suppress(OSError):
+        make_folders(path.parent, 2)
+        with replacing(path) as aside:
+            # Nobody compares these bytes: the writer of the lake's own files takes three times as
+            # long, for a smaller file that has the same bytes whatever pieces its rows came in.
+            pq.write_table(
+                rows.replace_schema_metadata(None), aside, compression="lz4", store_schema=False,
+                write_statistics=False, write_page_checksum=True,
+            )  # fmt: skip
+            aside.replace(path)
         _remove_older(path)
         return True
     return False

@@ -1,13 +1,14 @@
-"""One file a day, and one a month, in the lake's cache, for tables that are read whole.
+"""One file a day, a month and a year, in the lake's cache, for tables that are read whole.
 
 In: the raw files of a table, many and small. Out: files with the same rows in the same order: those
-of a past day are one file, if there are many, and so are the past days of a month.
+of a past day are one file, if there are many, and so are the past days of a month, and the past
+months of a year if they are small.
 
 Whoever asks which job held which board reads `jobs` and `device` of all time, and a fleet writes
 some thousand of their files a day. `cache/packed/TABLE/date=.../KEY.parquet` has the rows of a day
-(`date=2026-01-31`) or a month (`date=2026-01`); KEY is a digest of the names of its raw files,
-which are never rewritten. The folder may be removed at any time; a lake that cannot be written has
-none.
+(`date=2026-01-31`), a month (`date=2026-01`) or a year (`date=2026`); KEY is a digest of the names
+of its raw files, which are never rewritten. The folder may be removed at any time; a lake that
+cannot be written has none.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.lake.absent import stat_of
 from tokenergy_collectors.lake.contract import Table
 from tokenergy_collectors.lake.folders import Day, days
 from tokenergy_collectors.lake.folders import files as files_of
@@ -36,12 +39,15 @@ TABLES = ("jobs", "device")
 """Tables that are packed."""
 
 _MANY = 4
-"""A day, or a month, with fewer files is read as it is."""
+"""A day, a month or a year with fewer files is read as it is."""
+
+_YEAR_BYTES = 32 << 20
+"""A year of more bytes stays in months: to open its files costs little beside reading them."""
 
 _KEPT_S = 86_400.0
 """A packed file is kept so long after another one took its place."""
 
-_MONTH = len("date=YYYY-MM")
+_YEAR, _MONTH = len("date=YYYY"), len("date=YYYY-MM")
 
 Read = Callable[[Sequence[Path]], "pa.Table"]
 """Reads all columns of some files; raw ones that break the contract go to quarantine."""
@@ -55,21 +61,39 @@ def packed(root: Path, table: Table, read: Read) -> list[Path]:
         table: one of `TABLES`.
         read: see `Read`.
     """
-    found: list[Path] = []
-    months = [[*of_month] for _, of_month in groupby(days(root, table.name), key=_month_of)]
-    for place, of_month in enumerate(months):
-        if place < len(months) - 1:
-            found += _month(root, table, of_month, read)
-            continue
-        # The last day still grows: each new file would pack it again. Its month is, once a day.
-        *past, last = of_month
-        found += _month(root, table, past, read) if past else []
-        found += files_of(root, table.name, last.name)
-    return found
+    months = [[*month] for _, month in groupby(days(root, table.name), key=_month_of)]
+    if not months:
+        return []
+    found = [
+        file
+        for _, of_year in groupby(months[:-1], key=lambda month: month[0].name[:_YEAR])
+        for file in _year(root, table, [*of_year], read)
+    ]
+    # The last day still grows: each new file would pack it again. Its month is, once a day, and its
+    # year, once a month.
+    *past, last = months[-1]
+    found += _month(root, table, past, read) if past else []
+    return found + files_of(root, table.name, last.name)
 
 
 def _month_of(day: Day) -> str:
     return day.name[:_MONTH]
+
+
+def _year(root: Path, table: Table, of_year: Sequence[Sequence[Day]], read: Read) -> list[Path]:
+    """Return the files of past months of a year."""
+    first = of_year[0][0].name
+    path = _path(root, table, first[:_YEAR], [day.digest for month in of_year for day in month])
+    if path.exists():
+        return [path]
+
+    def files() -> list[Path]:
+        return [file for month in of_year for file in _month(root, table, month, read)]
+
+    found = files()
+    if len(found) < _MANY or _bytes_of(found) > _YEAR_BYTES:
+        return found
+    return _written(path, table, found, read) or files()
 
 
 def _month(root: Path, table: Table, of_month: Sequence[Day], read: Read) -> list[Path]:
@@ -83,6 +107,15 @@ def _month(root: Path, table: Table, of_month: Sequence[Day], read: Read) -> lis
 
     found = files()
     return found if len(found) < _MANY else _written(path, table, found, read) or files()
+
+
+def _bytes_of(files: Sequence[Path]) -> int:
+    """Return how large files are; one that was removed meanwhile counts nothing."""
+    found = 0
+    for file in files:
+        with suppress(FileNotFoundError):
+            found += stat_of(file)[0]
+    return found
 
 
 def _day(root: Path, table: Table, day: Day, read: Read) -> list[Path]:

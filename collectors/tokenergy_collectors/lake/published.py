@@ -32,6 +32,9 @@ T = TypeVar("T")
 ByDate = Mapping[str, Mapping[str, T]]
 """A value for each hour, as the list has them: by date and hour, `2026-01-31` and `07`."""
 
+Identity = tuple[int, int, int]
+"""Inode, time (ns) and size of a list."""
+
 BOOKS = (
     "ledger",
     "ledger_hour",
@@ -216,8 +219,21 @@ def _day(date: str) -> int:
     return found
 
 
-def write_list(root: Path, published: Published) -> None:
+def identity_of(path: Path) -> Identity:
+    """Return what tells a list from the one that takes its place.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def write_list(root: Path, published: Published) -> Identity:
     """Replace the list of a lake: from now on, readers see these books.
+
+    Returns:
+        The identity of the new list.
 
     Args:
         root: folder of the lake.
@@ -240,9 +256,11 @@ def write_list(root: Path, published: Published) -> None:
                 file.write(f"{json.dumps(content)}\n")  # `dump` takes three times as long
                 file.flush()
                 os.fsync(file.fileno())
+            identity = identity_of(aside)
             aside.replace(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+    return identity
 
 
 def legacy_hours(root: Path, table: str) -> dict[int, str]:

@@ -11,12 +11,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.arrays import digest_of
 from tokenergy_collectors.lake.contract import TABLES, Table
+from tokenergy_collectors.lake.keptallocations import step_of
 from tokenergy_collectors.lake.published import BOOKS
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import files_of, select_listed
 from tokenergy_sql.catalog.duck import literal, pattern, quoted
-from tokenergy_sql.catalog.halves import ALLOCATION, HALVES, Halves, Part, digests_of, name_of
+from tokenergy_sql.catalog.halves import ALLOCATION, HALVES, PAST, RECENT, Halves, Part, name_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 FIXED = "fixed"
 QUARANTINED = "quarantined"
+
+_PAST_PART = name_of(Part(PAST, ALLOCATION))
 
 BY_PATTERN = tuple(table for name, table in TABLES.items() if name not in BOOKS)
 """Tables whose files the views find by a pattern."""
@@ -44,12 +48,35 @@ class Content:
         self._quarantined = quarantined
 
     @cached_property
-    def _allocations(self) -> Mapping[Part, pa.Table]:
-        return self._books.of_allocations(self._held)
+    def _past(self) -> pa.Table:
+        return self._books.of_allocations(self._held, PAST)
 
-    def digests(self) -> dict[str, str]:
-        """Return digests of the parts that have rows."""
-        return digests_of(self._allocations)
+    @cached_property
+    def _recent(self) -> pa.Table:
+        return self._books.of_allocations(self._held, RECENT)
+
+    def _allocations(self, half: str) -> pa.Table:
+        return self._past if half == PAST else self._recent
+
+    def digests(self, before: Mapping[str, str]) -> dict[str, str]:
+        """Return digests of the parts that have rows.
+
+        Args:
+            before: of all parts of the catalog that is there; empty if there is none.
+        """
+        step, since = step_of(self._held), self._books.since
+        # A year of past allocations takes longer than all else, and few hours change one of them.
+        same = (
+            step is not None
+            and step.since_us >= self._books.since_us
+            and before.get(ALLOCATION) == of_allocations(since, step.key)
+        )
+        known = {_PAST_PART: before[_PAST_PART]} if same and _PAST_PART in before else {}
+        some = [half for half in HALVES if name_of(Part(half, ALLOCATION)) not in known]
+        made = {
+            name_of(Part(half, ALLOCATION)): digest_of(self._allocations(half)) for half in some
+        }
+        return {**known, **made}
 
     def fill(self, con: duckdb.DuckDBPyConnection) -> None:
         """Create all of it."""
@@ -62,8 +89,8 @@ class Content:
         # Each view that reads one of the books would look at all its files, 8,760 a year.
         for part in self._books.files:
             con.execute(_view(part, select_listed(TABLES[part.table], [])))
-        for part, rows in self._allocations.items():
-            _store(con, name_of(part), rows)
+        for half in HALVES:
+            _store(con, name_of(Part(half, ALLOCATION)), self._allocations(half))
         for name in (*BOOKS, ALLOCATION):
             both = " UNION ALL ".join(f"FROM {half}.{quoted(name)}" for half in HALVES)
             con.execute(f"CREATE VIEW {quoted(name)} AS {both}")
@@ -81,9 +108,9 @@ class Content:
             changed: the names of the parts.
         """
         self._set_files(con, [part for part in self._books.files if name_of(part) in changed])
-        for part, rows in self._allocations.items():
-            if name_of(part) in changed:
-                _store(con, name_of(part), rows)
+        for half in HALVES:
+            if (name := name_of(Part(half, ALLOCATION))) in changed:
+                _store(con, name, self._allocations(half))
         if QUARANTINED in changed:
             _store(con, QUARANTINED, self._quarantined)
         con.execute(";\n".join(_of_stored()))
@@ -96,6 +123,16 @@ class Content:
             files = [base + path[begin:] for path in self._books.files[part]]
             con.execute(_view(part, select_listed(TABLES[part.table], files)))
             con.execute(f"COMMENT ON VIEW {name_of(part)} IS {literal(_about_half(part))}")
+
+
+def of_allocations(since: str, held: str) -> str:
+    """Return what is remembered of the allocations that a catalog has.
+
+    Args:
+        since: as `Halves.since`.
+        held: says which they are.
+    """
+    return f"{since} {held}"
 
 
 def _view(part: Part, text: str) -> str:

@@ -36,6 +36,7 @@ from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.arrays import digest_of
 from tokenergy_collectors.lake.contract import TABLES, Table
 from tokenergy_collectors.lake.keptallocations import key_now, key_of
+from tokenergy_collectors.lake.packedbooks import FOLDER as PACKED
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_collectors.lake.published import BOOKS, list_path
 from tokenergy_collectors.lake.reading import BrokenFileError, columns_of
@@ -43,10 +44,10 @@ from tokenergy_collectors.lake.unfinished import remove_left, replacing
 from tokenergy_collectors.lake.writing import write_parquet
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.connecting import quarantined_table
-from tokenergy_sql.catalog.content import BY_PATTERN, FIXED, QUARANTINED, Content
+from tokenergy_sql.catalog.content import BY_PATTERN, FIXED, QUARANTINED, Content, of_allocations
 from tokenergy_sql.catalog.duck import literal, open_memory
 from tokenergy_sql.catalog.halves import ALLOCATION, Halves
-from tokenergy_sql.catalog.note import Note, bytes_digest, read_note, write_note
+from tokenergy_sql.catalog.note import Named, Note, bytes_digest, name_again, read_note, write_note
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,18 +77,25 @@ def write_catalog(lake: Lake, held: pa.Table | None = None) -> Path:
     path = lake.root / NAME
     if why := unusable(lake):
         raise UserError(f"{path}: {why}")
+    note, listed = read_note(lake), _digest_of_list(lake)
+    if held is None and note is not None and _is_unchanged(lake, note, listed):
+        return path
     with lake.books.held():
         quarantined = quarantined_table(lake)
         books = Halves({name: lake.whole_places(name, _DAYS_AT_ONCE) for name in BOOKS})
+        named = _named(lake, books, listed, note)
         # Allocations that are kept need not be read to see that they are the same.
         if held is None and _is_made(lake, _parts(lake, books, key_now(lake), quarantined)):
+            name_again(lake, note, named)
             return path
         if held is None:
             held = allocations(lake)
             quarantined = quarantined_table(lake)  # what could not be read is there now
         parts = _parts(lake, books, key_of(held) or digest_of(held), quarantined)
         if not _is_made(lake, parts):
-            _write(lake, path, Content(lake, books, held, quarantined), parts)
+            _write(lake, path, Content(lake, books, held, quarantined), parts, named)
+        else:
+            name_again(lake, note, named)
     return path
 
 
@@ -106,6 +114,46 @@ def catch_up(lake: Lake) -> None:
         write_catalog(lake)
 
 
+def _is_unchanged(lake: Lake, note: Note, listed: str) -> bool:
+    """Return whether the catalog of a lake is of the list that is published, without reading that.
+
+    Args:
+        lake: the lake.
+        note: of its catalog.
+        listed: a digest of the list.
+    """
+    if not listed or note.listed != listed or not note.names_all(lake.root):
+        return False
+    since, _, _ = note.parts.get(ALLOCATION, "").partition(" ")
+    others = _of_others(lake, quarantined_table(lake))
+    return _is_made(lake, {**others, ALLOCATION: of_allocations(since, key_now(lake))})
+
+
+def _digest_of_list(lake: Lake) -> str:
+    """Return a digest of the list of published books; empty if there is none."""
+    try:
+        return bytes_digest(list_path(lake.root))
+    except OSError:
+        return ""
+
+
+def _named(lake: Lake, books: Halves, listed: str, before: Note | None) -> Named:
+    """Return what the views of a catalog name.
+
+    Args:
+        lake: the lake; its list is held.
+        books: the files of its books.
+        listed: a digest of the list before it was read.
+        before: of the catalog before.
+    """
+    base = f"{lake.root}/"
+    files = (file.removeprefix(base) for of_part in books.files.values() for file in of_part)
+    packed = [file for file in files if file.startswith(f"{PACKED}/")]
+    # A file that is packed now may not be the last one: only some are at a time.
+    whole = before is not None and {*packed} <= {*before.packed}
+    return Named(listed if whole and listed == _digest_of_list(lake) else "", packed)
+
+
 def _is_made(lake: Lake, parts: Mapping[str, str]) -> bool:
     """Return whether the catalog of a lake is there and was made of these parts."""
     note = read_note(lake)
@@ -113,18 +161,20 @@ def _is_made(lake: Lake, parts: Mapping[str, str]) -> bool:
     return same and all(_has_empty(lake.root, table) for table in BY_PATTERN)
 
 
-def _write(lake: Lake, path: Path, content: Content, parts: Mapping[str, str]) -> None:
+def _write(
+    lake: Lake, path: Path, content: Content, parts: Mapping[str, str], named: Named
+) -> None:
     """Write a catalog, and what it was made of: as far as it differs from the one that is there."""
     import duckdb
 
-    parts = {**parts, **content.digests()}
+    before = read_note(lake)
+    usable = before is not None and before.may_be_renewed(path, parts)
+    parts = {**parts, **content.digests(before.parts if before is not None and usable else {})}
     try:
         for table in BY_PATTERN:
             _write_empty(lake.root, table)
         with TemporaryDirectory() as scratch, replacing(path, _MODE) as aside:
-            made, note = Path(scratch) / NAME, read_note(lake)
-            if note is None or not note.may_be_renewed(path, parts):
-                note = None
+            made, note = Path(scratch) / NAME, before if usable else None
             if note is not None:
                 try:
                     _renew(path, made, content, note, parts)
@@ -140,7 +190,7 @@ def _write(lake: Lake, path: Path, content: Content, parts: Mapping[str, str]) -
                 # A write-ahead log left by a writer of the former file does not belong to this one.
                 path.with_name(f"{NAME}.wal").unlink(missing_ok=True)
                 aside.replace(path)
-            write_note(lake, path, parts, note)
+            write_note(lake, path, parts, note, named)
     except (OSError, duckdb.IOException) as error:
         raise UserError(f"{path}: cannot be written: {' '.join(str(error).split())}") from None
 
@@ -193,6 +243,15 @@ def unusable(lake: Lake) -> str | None:
 
 def _parts(lake: Lake, books: Halves, held: str, quarantined: pa.Table) -> dict[str, str]:
     """Return a digest of what each part of a catalog depends on; `held` says which allocations."""
+    return {
+        **_of_others(lake, quarantined),
+        ALLOCATION: of_allocations(books.since, held),
+        **dict(books.digests()),
+    }
+
+
+def _of_others(lake: Lake, quarantined: pa.Table) -> dict[str, str]:
+    """Return a digest of what the parts depend on that are not of the books or of allocations."""
     import duckdb
 
     names = (*views.BASIC, *views.ADHOC)
@@ -202,9 +261,7 @@ def _parts(lake: Lake, books: Halves, held: str, quarantined: pa.Table) -> dict[
     ]  # fmt: skip
     return {
         FIXED: hashlib.sha256("\0".join(fixed).encode()).hexdigest(),
-        ALLOCATION: f"{books.since} {held}",
         QUARANTINED: digest_of(quarantined),
-        **dict(books.digests()),
     }
 
 

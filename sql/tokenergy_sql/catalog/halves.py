@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenergy_collectors.lake.arrays import digest_of, scalar
+from tokenergy_collectors.lake.arrays import scalar
 from tokenergy_collectors.lake.paths import hour_of_folder
 
 if TYPE_CHECKING:
@@ -69,8 +69,13 @@ class Halves:
         for part, files in self.files.items():
             yield name_of(part), hashlib.sha256("\0".join(files).encode()).hexdigest()
 
-    def of_allocations(self, held: pa.Table) -> dict[Part, pa.Table]:
-        """Return allocations in two halves: past are those that ended before what is recent.
+    @property
+    def since_us(self) -> int:
+        """When what is recent begins, microseconds UTC; 0: all is."""
+        return (hour_of_folder(Path(f"date={self.since}") / "hour=00") or 0) if self.since else 0
+
+    def of_allocations(self, held: pa.Table, half: str) -> pa.Table:
+        """Return one half of allocations: past are those that ended before what is recent.
 
         A row of the past half changes only if the past is restated.
         """
@@ -78,23 +83,14 @@ class Halves:
 
         held = held.replace_schema_metadata(None)
         if not self.since:
-            return {Part(PAST, ALLOCATION): held.slice(0, 0), Part(RECENT, ALLOCATION): held}
-        since_us = hour_of_folder(Path(f"date={self.since}") / "hour=00")
-        past = pc.less(held["end_us"], scalar(since_us or 0)).fill_null(False)
-        return {
-            Part(PAST, ALLOCATION): held.filter(past),
-            Part(RECENT, ALLOCATION): held.filter(pc.invert(past)),
-        }
+            return held.slice(0, 0) if half == PAST else held
+        past = pc.less(held["end_us"], scalar(self.since_us)).fill_null(False)
+        return held.filter(past if half == PAST else pc.invert(past))
 
 
 def name_of(part: Part) -> str:
     """Return the name of a part in the catalog."""
     return f"{part.half}.{part.table}"
-
-
-def digests_of(rows: Mapping[Part, pa.Table]) -> dict[str, str]:
-    """Return the name of each part, and a digest of its rows."""
-    return {name_of(part): digest_of(of_part) for part, of_part in rows.items()}
 
 
 def _date_of(path: str) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog.content import FIXED
@@ -33,6 +34,9 @@ class Note:
         digest: of its bytes.
         first_size: bytes when all its parts were made at once.
         parts: a digest of what each part was made of.
+        listed: a digest of the list of published books that it is of; empty if not all days and
+            months that are to be packed are, or it is not known.
+        packed: the packed files that it names, relative to the lake.
     """
 
     size: int
@@ -40,6 +44,8 @@ class Note:
     digest: str
     first_size: int
     parts: Mapping[str, str]
+    listed: str = ""
+    packed: Sequence[str] = ()
 
     def is_of(self, path: Path) -> bool:
         """Return whether a catalog seems to be the one that was written."""
@@ -58,6 +64,10 @@ class Note:
         fits = self.size <= _GROWN * self.first_size + _ROOM_BYTES
         return fits and self.is_of(path) and self.parts.get(FIXED) == parts[FIXED]
 
+    def names_all(self, root: Path) -> bool:
+        """Return whether the packed files that it names are all there."""
+        return all((root / name).exists() for name in self.packed)
+
 
 def read_note(lake: Lake) -> Note | None:
     """Return the note of a lake's catalog; None if there is none, or it is damaged."""
@@ -68,7 +78,9 @@ def read_note(lake: Lake) -> Note | None:
         return None
 
 
-def write_note(lake: Lake, path: Path, parts: Mapping[str, str], before: Note | None) -> None:
+def write_note(
+    lake: Lake, path: Path, parts: Mapping[str, str], before: Note | None, of: Named
+) -> None:
     """Remember what a catalog was made of.
 
     Args:
@@ -76,13 +88,30 @@ def write_note(lake: Lake, path: Path, parts: Mapping[str, str], before: Note | 
         path: the catalog.
         parts: digests.
         before: of the catalog that it was made from, if it was.
+        of: what its views name.
     """
     stat = path.stat()
     first_size = before.first_size if before else stat.st_size
-    note = Note(stat.st_size, stat.st_mtime_ns, bytes_digest(path), first_size, parts)
+    _write(lake, Note(stat.st_size, stat.st_mtime_ns, bytes_digest(path), first_size, parts, *of))
+
+
+def name_again(lake: Lake, note: Note | None, of: Named) -> None:
+    """Remember that a catalog that is left as it is names the files of another list, too."""
+    if note is not None and of.listed and note.listed != of.listed:
+        _write(lake, replace(note, listed=of.listed, packed=of.packed))
+
+
+def _write(lake: Lake, note: Note) -> None:
     with suppress(OSError):  # then the catalog is made again next time
         (lake.root / PLACE).parent.mkdir(exist_ok=True)
         (lake.root / PLACE).write_text(json.dumps(asdict(note)), "utf-8")
+
+
+class Named(NamedTuple):
+    """Files that the views of a catalog name: see `Note`."""
+
+    listed: str
+    packed: Sequence[str]
 
 
 def bytes_digest(path: Path) -> str:

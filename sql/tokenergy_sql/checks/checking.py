@@ -23,7 +23,8 @@ from tokenergy_sql.checks.hourreadings import Readings
 from tokenergy_sql.checks.slices import slices
 from tokenergy_sql.checks.texts import Check, Scope, checks_by_name
 from tokenergy_sql.checks.touched import touched
-from tokenergy_transforms.provenance import PowerFolders, removed
+from tokenergy_transforms.powerfolders import PowerFolders
+from tokenergy_transforms.provenance import removed
 
 if TYPE_CHECKING:
     import duckdb

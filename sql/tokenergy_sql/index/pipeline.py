@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenergy_collectors.base.memory import give_back_memory
+from tokenergy_collectors.base.memory import give_back_memory, old_objects_spared
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.absent import url_of
 from tokenergy_collectors.lake.allocations import allocations
@@ -105,7 +105,7 @@ def index(
     """
     read_expired(lake.root).refuse(hours)
     so_far = _SoFar({}, [])
-    with workers(shards) as found:
+    with workers(shards) as found, old_objects_spared():
         options = _Options(rebuild_all, look_elsewhere, catalog, found)
         run = partial(_index, lake, site, progress, options, so_far)
         done = mending(lake, hours, run, so_far.set_aside)

@@ -232,7 +232,9 @@ def _recorded_path(root: Path) -> Path:
     A lake that was copied from an object store has it where its list says: see `workcopy.head`.
     """
     with suppress(FileNotFoundError, ValueError):
-        name = json.loads(list_path(root).read_bytes()).get(RECORDED)
+        text = list_path(root).read_bytes()
+        # To parse the list of a year takes longer than all else here.
+        name = json.loads(text).get(RECORDED) if f'"{RECORDED}"'.encode() in text else None
         if isinstance(name, str) and (root / name).exists():
             return root / name
     return root / FOLDER / _HOURS

@@ -1,6 +1,7 @@
 """Memory that was freed goes back to the system."""
 
 import ctypes
+import gc
 import subprocess
 import sys
 
@@ -40,3 +41,24 @@ def test_another_c_library_needs_nothing(monkeypatch):
         assert memory._malloc_trim() is None
     finally:
         memory._malloc_trim.cache_clear()
+
+
+def test_old_objects_are_spared_in_a_block_alone():
+    before = gc.get_freeze_count()
+    with memory.old_objects_spared():
+        assert gc.get_freeze_count() > before
+        ring = []
+        ring.append(ring)
+        del ring
+        assert gc.collect() > 0, "what is made in the block is looked through"
+    assert gc.get_freeze_count() == 0
+
+
+def test_they_are_looked_through_again_after_an_error():
+    def fail():
+        with memory.old_objects_spared():
+            raise ValueError("in the block")
+
+    with pytest.raises(ValueError, match="in the block"):
+        fail()
+    assert gc.get_freeze_count() == 0

@@ -53,6 +53,31 @@ def test_rows_are_replaced_as_if_all_were_sorted(few, rows, fresh, jobs):
         assert allocationmerge.replaced(had, jobs, now).to_pylist() == expected
 
 
+END = st.sampled_from([None, 5, 6, 7])
+
+
+@settings(deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.sampled_from(JOBS), END), max_size=8),
+    fresh=st.lists(st.tuples(st.sampled_from(JOBS), END), max_size=8),
+    jobs=st.frozensets(st.sampled_from(JOBS + "z")),
+    until_us=st.integers(4, 8),
+)
+def test_what_ended_before_the_first_difference_stays(rows, fresh, jobs, until_us):
+    schema = pa.schema([("job_id", pa.string()), ("end_us", pa.int64())])
+    fresh = [row for row in fresh if row[0] in jobs]
+    had, now = (
+        pa.table([*zip(*some, strict=True)] or [[], []], schema=schema) for some in (rows, fresh)
+    )
+    since_us = allocationmerge.differs_since(had, jobs, now)
+
+    def ended(some, before_us):
+        return sorted(row for row in some if row[1] is not None and row[1] < before_us)
+
+    after = [row for row in rows if row[0] not in jobs] + fresh
+    assert (ended(rows, until_us) == ended(after, until_us)) == (until_us <= since_us)
+
+
 def test_rows_that_stay_are_not_copied():
     had = table([("a", 0, "j", None), ("a", 1, "k", None), ("b", 0, "j", None)])
     found = allocationmerge.replaced(had, frozenset("k"), table([("a", 2, "k", None)], first=100))

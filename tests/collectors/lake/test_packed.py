@@ -90,6 +90,65 @@ def test_a_past_month_is_one_file(tmp_path):
     assert files_of(lake)[1] == last
 
 
+def year(lake):
+    """Add five files on each of four days of five months, from January, and one of next year."""
+    for month in range(5):
+        for day in range(4):
+            for number in range(5):
+                add(lake, 31 * month + day, number)
+    add(lake, 370, 0)
+
+
+def names(lake):
+    return [path.parent.name for path in files_of(lake) if packed.is_packed(lake.root, path)]
+
+
+def test_past_months_of_a_year_are_one_file(tmp_path):
+    lake = Lake(tmp_path, create=True)
+    year(lake)
+    first = files_of(lake)
+    assert names(lake) == ["date=2026"]
+    assert len(first) == 2
+    assert lake.read("jobs").equals(raw_rows(lake))
+    add(lake, 33, 99)  # late, in February
+    assert names(lake) == ["date=2026"]
+    assert files_of(lake)[0] != first[0]
+    assert Lake(tmp_path).read("jobs").equals(raw_rows(lake))
+    assert len(lake.read("jobs")) == 102
+
+
+def test_a_year_that_grows_has_its_last_month_beside_it(tmp_path):
+    lake = Lake(tmp_path, create=True)
+    year(lake)
+    for number in range(5):
+        add(lake, 370, number + 1)
+    add(lake, 372, 0)
+    assert names(lake) == ["date=2026", "date=2027-01-20"]
+    assert lake.read("jobs").equals(raw_rows(lake))
+
+
+def test_a_large_year_stays_in_months(tmp_path, monkeypatch):
+    monkeypatch.setattr(packed, "_YEAR_BYTES", 1_000)
+    lake = Lake(tmp_path, create=True)
+    year(lake)
+    assert names(lake) == [f"date=2026-{month:02d}" for month in (1, 2, 3, 4, 5)]
+    assert lake.read("jobs").equals(raw_rows(lake))
+
+
+def test_a_damaged_year_is_made_again(tmp_path):
+    lake = Lake(tmp_path, create=True)
+    year(lake)
+    expected = raw_rows(lake)
+    found = files_of(lake)[0]
+    found.write_bytes(found.read_bytes()[:-9])
+    for _ in range(2):
+        assert Lake(tmp_path).read("jobs").equals(expected)
+    assert names(lake) == ["date=2026"]
+    assert packed.raw_files(tmp_path, found) == [
+        path for path in lake.files("jobs") if "date=2026" in str(path)
+    ]
+
+
 @pytest.mark.parametrize("what", ["month", "day"])
 def test_what_is_damaged_is_read_from_what_it_was_made_of(tmp_path, what):
     lake = Lake(tmp_path, create=True)

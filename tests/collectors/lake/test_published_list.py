@@ -48,6 +48,8 @@ def test_it_is_as_if_written_whole(tmp_path: Path, seed: int) -> None:
         writer.publish(revision, tags)
         data = list_path(lake.root).read_bytes()
         assert parse_list(data).tags == lake.books.current().tags == tags
+        assert writer.latest() == parse_list(data)
+        assert writer.latest().tags == tags
         assert json.loads(data) == {
             "revision": revision,
             "tables": {table: by_date(hours) for table, hours in tags.items()},

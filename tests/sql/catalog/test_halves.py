@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder
-from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake import Lake, keptallocations
+from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.catalog import content, file, note
 from tokenergy_sql.catalog.file import NAME, write_catalog
 
@@ -110,8 +111,37 @@ def test_what_was_recent_becomes_past(lake: Lake, made: list[str]) -> None:
         assert recent == 2
 
 
+def test_past_allocations_are_not_digested_again(
+    lake: Lake, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keptallocations, "_MANY", 1)
+    builder, digested = LakeBuilder(lake.root), list[int]()
+    builder.job("first", "A", T0, T0 + HOUR_US)
+    write_catalog(lake, allocations(lake))
+    digest_of = content.digest_of
+
+    def digesting(rows: Any) -> str:
+        digested.append(len(rows))
+        return digest_of(rows)
+
+    monkeypatch.setattr(content, "digest_of", digesting)
+    builder.job("new", "A", T0 + 5 * HOUR_US, None)
+    held = allocations(lake)
+    write_catalog(lake, held)
+    assert digested == [len(held) - 2]
+    builder.job("late", "A", T0 - 45 * DAY_US, T0 - 44 * DAY_US)
+    made.clear()
+    write_catalog(lake, allocations(lake))
+    assert digested[1:] == [3, len(held) - 2]
+    assert made == ["past.allocation"]
+
+
+@pytest.mark.parametrize("many", [1, 10_000])
 @pytest.mark.parametrize("seed", range(3))
-def test_it_says_the_same_as_one_made_from_scratch(lake: Lake, seed: int, tmp_path: Path) -> None:
+def test_it_says_the_same_as_one_made_from_scratch(
+    lake: Lake, seed: int, many: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keptallocations, "_MANY", many)
     rng = random.Random(seed)
     for step in range(6):
         hour_us = T0 + rng.choice([-40, -39, -1, 0, 1, 33]) * DAY_US + rng.randrange(4) * HOUR_US
@@ -127,9 +157,10 @@ def test_it_says_the_same_as_one_made_from_scratch(lake: Lake, seed: int, tmp_pa
             broken.mkdir(parents=True, exist_ok=True)
             (broken / f"n1-1-{step}.parquet").write_bytes(b"no parquet at all")
             lake.valid_files("power")
-        renewed = _said(write_catalog(lake), tmp_path)
+        held = allocations(lake) if rng.random() < 0.6 else None  # as a run of the index does
+        renewed = _said(write_catalog(lake, held), tmp_path)
         shutil.copyfile(lake.root / note.PLACE, tmp_path / "note")
-        held = (lake.root / NAME).stat()
+        stat = (lake.root / NAME).stat()
         shutil.copy2(lake.root / NAME, tmp_path / "renewed")
         (lake.root / note.PLACE).unlink()
         scratch = _said(write_catalog(lake), tmp_path)
@@ -137,7 +168,7 @@ def test_it_says_the_same_as_one_made_from_scratch(lake: Lake, seed: int, tmp_pa
             assert rows == renewed[name]
         # Go on from the one that was renewed, not from the one made from scratch.
         shutil.copy2(tmp_path / "renewed", lake.root / NAME)
-        os.utime(lake.root / NAME, ns=(held.st_atime_ns, held.st_mtime_ns))
+        os.utime(lake.root / NAME, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         shutil.copyfile(tmp_path / "note", lake.root / note.PLACE)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.support.lakes import HOUR_US, T0
-from tokenergy_collectors.lake import Lake, packedbooks
+from tests.support.lakes import HOUR_US, T0, LakeBuilder
+from tokenergy_collectors.lake import Lake, books, keptallocations, packedbooks
+from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.catalog.asking import ask
 from tokenergy_sql.catalog.file import NAME, write_catalog
 
@@ -70,6 +71,56 @@ def test_past_months_are_one_file_each(lake: Lake) -> None:
     assert months(lake) == ["date=2025-11", "date=2025-12"]
     assert len(packs(lake)) == 2 + 2 + len({*lake.hours(TABLE)} & {T0, T0 + HOUR_US})
     check(lake)
+
+
+@pytest.fixture
+def kept(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """The lake with a catalog, with all packed and with allocations that are kept."""
+    monkeypatch.setattr(keptallocations, "_MANY", 1)
+    for _ in range(4):  # seven days at a time
+        put(lake, T0 + HOUR_US, 1)
+        put(lake, T0 + HOUR_US, 2)
+        write_catalog(lake, allocations(lake))
+    return lake
+
+
+def test_a_catalog_of_the_published_list_is_left_alone(
+    kept: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = (kept.root / NAME).stat()
+    with monkeypatch.context() as patch:
+        patch.setattr(books.Books, "current", None)  # whoever reads the list fails
+        write_catalog(Lake(kept.root))
+        put_quarantined(kept)
+        with pytest.raises(TypeError):
+            write_catalog(Lake(kept.root))
+    assert (kept.root / NAME).stat() == made
+    check(kept)
+
+
+@pytest.mark.parametrize("change", ["list", "job", "packed", "catalog"])
+def test_a_catalog_follows_what_changes(
+    kept: Lake, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    if change == "list":
+        put(kept, T0, 1)
+    elif change == "job":
+        LakeBuilder(kept.root).job("another", "A", T0, None)
+    elif change == "packed":
+        shutil.rmtree(kept.root / packedbooks.FOLDER / TABLE / "date=2025-11")
+    else:
+        (kept.root / NAME).unlink()
+    check(kept)
+    with duckdb.connect(str(kept.root / NAME), read_only=True) as con:
+        found = con.sql("SELECT count(*) FROM allocation").fetchall()
+    assert found == [(len(allocations(kept)),)]
+
+
+def put_quarantined(lake: Lake) -> None:
+    broken = lake.root / "power" / "date=2026-01-02" / "hour=00" / "n1-1-x.parquet"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"no parquet at all")
+    lake.valid_files("power")
 
 
 def test_reading_packs_nothing(lake: Lake) -> None:
