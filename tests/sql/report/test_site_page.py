@@ -259,6 +259,7 @@ def test_meters_say_what_they_feed_and_why_they_are_in_doubt(planted: Path) -> N
     assert (rows["water"]["unit"], rows["grid"]["unit"]) == ("L", "kWh")
     [measured] = values["methods"]
     assert (measured["how"], measured["hours"]) == ("measured by meters", "3")
+    assert (measured["host"], measured["known"]) == ("declared in the site file", "3 of 3")
 
 
 def test_a_page_of_ten_thousand_meters_stays_small(planted: Path, tmp_path: Path) -> None:

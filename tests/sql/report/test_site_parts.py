@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from tests.support.lakes import HOUR_US, T0
+from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.duck import open_memory
 from tokenergy_sql.index.site import load_places
 from tokenergy_sql.places import Places
+from tokenergy_sql.report.querying import query
 from tokenergy_sql.report.site.chart import MOST_PLACES, pue_chart, token_charts
 from tokenergy_sql.report.site.feeds import MOST_EPOCHS, feeds_of, read_places, ups_pairs
 
@@ -160,3 +163,24 @@ def test_pue_starts_with_the_site_if_it_has_one(place: str) -> None:
     assert chart is not None
     assert chart.legend[0][0] == place
     assert chart.alternative.startswith(f"PUE of {place} in 1 day: 1.400")
+
+
+@pytest.mark.parametrize("more", ["", ", 'modelled' AS host_method"])
+def test_how_hosts_are_known_is_told_where_a_lake_has_it(more: str) -> None:
+    """Lakes of some releases have the column, others do not."""
+    with open_memory() as con:
+        views.define(con, views.UNITS)
+        con.execute("CREATE TABLE site_frame AS SELECT 0 AS hour_us")
+        con.execute(
+            "CREATE TABLE node_hour AS SELECT 'n' AS node, 0 AS hour_us, NULL AS site, 1 AS pue_ppm,"  # noqa: S608 - one of two texts above
+            " 'site' AS pue_place, 'measured' AS facility_method, 9000000000 AS e_host_nj, 7 AS"
+            " watched_us, 1000000000 AS e_gpu_nj, 1200000000 AS pue_ppb, 1100000000 AS pue_low_ppb,"
+            f" 1300000000 AS pue_high_ppb{more} UNION ALL BY NAME SELECT 'm' AS node, 1 AS hour_us"
+        )
+        [hosts] = query(con, "site_hosts")
+        assert (hosts["energy_j"], hosts["known_us"], hosts["nodes"]) == (9.0, 7, 1)
+        assert hosts.get("host_method") == ("modelled" if more else None)
+        method = next(r for r in query(con, "site_methods") if r["facility_method"] == "measured")
+        assert (method["facility_j"], method["low"], method["high"]) == (12.0, 1.1, 1.3)
+        assert method.get("host_method") == ("modelled" if more else None)
+        assert method["host_known"]

@@ -22,6 +22,7 @@ DOUBTS: dict[str, str] = {
 
 METHODS = {
     "measured": "measured by meters",
+    "modelled": "modelled",
     "declared": "declared in the site file",
     "none": "not known",
 }
@@ -81,6 +82,7 @@ def method_values(facts: SiteFacts) -> list[dict[str, Any]]:
         {
             "how": METHODS.get(row["facility_method"], clean(row["facility_method"])),
             "place": clean(row["pue_place"] or ""),
+            "host": _host(row),
             "hours": grouped(row["node_hours"]),
             "share": percent(row["node_hours"] / hours),
             "energy": number(row["facility_j"], none, scale=1 / 3.6e6, digits=4),
@@ -93,3 +95,10 @@ def method_values(facts: SiteFacts) -> list[dict[str, Any]]:
         }
         for row in facts.methods
     ]
+
+
+def _host(row: NamedRow) -> str:
+    """Return where host power comes from; lakes that do not say it have only declared power."""
+    usual = "declared" if row["host_known"] else "none"
+    method = row.get("host_method") or usual
+    return METHODS.get(method, clean(method).replace("+", ", "))
