@@ -289,6 +289,24 @@ def test_what_is_no_answer_is_no_reading(answer, said):
         assert (rig.rows, health.succeeded, why(rig)) == ([], False, said)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_stop_waits_for_no_answer_and_no_handshake(scheme):
+    with (
+        SilentServer() as server,
+        Rig(bmc(server.port, scheme=scheme, timeout_s=60.0), clock=SystemClock()) as rig,
+    ):
+        running = threading.Thread(target=rig.plan.readers[0].ask)
+        running.start()
+        assert server.asked.wait(30)
+        rig.source.finish(rig.clock.monotonic_us() + 30 * S)
+        assert rig.plan.readers[0].finish(30)
+        running.join()
+        assert rig.events == []
+    with SilentServer() as server, Rig(bmc(server.port, scheme=scheme, timeout_s=0.3)) as rig:
+        rig.run(0)
+        assert why(rig) == "no answer within 0.3 s"
+
+
 def test_an_answer_that_comes_byte_by_byte_takes_no_longer_than_the_timeout():
     def drip(handler):
         """Each byte comes well within the time for one read."""
