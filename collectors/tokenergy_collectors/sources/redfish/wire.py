@@ -158,9 +158,7 @@ class Wire:
         connection = http.client.HTTPConnection(device.host, device.port, self._timeout_s)
         connection.auto_open = 0  # it would do so without TLS
         connection.sock = self._open()
-        self._connection, self._socket = connection, connection.sock
-        if self._closed.is_set():  # meanwhile: `close` has not seen this socket
-            self._shut()
+        self._connection = connection
         return connection
 
     def _open(self) -> socket.socket:
@@ -177,13 +175,25 @@ class Wire:
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise AwayError(f"no connection: {why}", connected=False) from None
+        self._take(plain)
         if context is None:
             return plain
+        # The handshake comes later, so that `close` can end it.
+        name = device.tls_name or device.host
+        found: socket.socket = plain
         try:
-            return context.wrap_socket(plain, server_hostname=device.tls_name or device.host)
+            found = context.wrap_socket(plain, server_hostname=name, do_handshake_on_connect=False)
+            self._take(found)
+            found.do_handshake()
         except (OSError, ValueError) as error:
-            plain.close()
+            found.close()
             raise AwayError(_tls_reason(error, self._timeout_s), connected=True) from None
+        return found
+
+    def _take(self, found: socket.socket) -> None:
+        self._socket = found
+        if self._closed.is_set():  # meanwhile: `close` has not seen this socket
+            self._shut()
 
     def _context(self) -> ssl.SSLContext:
         # Read for each connection, so that a new certificate needs no restart.
