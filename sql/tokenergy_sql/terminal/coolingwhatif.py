@@ -119,7 +119,9 @@ def _hall(row: NamedRow, site: NamedRow | None, most_kw: float | None, known: Kn
     it_kw = row["it_kwh"] / hours
     share = _share(row, k)
     liquid = None if supply is None else share if supply.carrier == "liquid" else 0.0
-    now = Now(it_kw, max(_rated(held, row) or most_kw or it_kw, it_kw), liquid, _rest(row, site))
+    now = Now(
+        it_kw, max(_rated(held, row) or most_kw or it_kw, it_kw), liquid, rest_per_it(row, site)
+    )
     return _Hall(row, now, supply, None if supply is None else _declared(held, supply), share, k)
 
 
@@ -139,7 +141,7 @@ def _share(row: NamedRow, k: Coefficients) -> float:
     return k.liquid_share if not measured else min(max(measured, 0.0), 1.0)
 
 
-def _rest(row: NamedRow, site: NamedRow | None) -> float | None:
+def rest_per_it(row: NamedRow, site: NamedRow | None) -> float | None:
     """Return what else the building needs, over IT: of the hall, else of the site.
 
     Only where PUE and cooling are known for nearly the same time: one is taken off the other.

@@ -175,6 +175,8 @@ def test_the_table_has_dashes_where_nothing_is_known(lake: Path) -> None:
         "20.0",
         "measured",
     )
+    of_site = dict(zip(names, cells[0], strict=True))
+    assert (of_site["cooled by"], of_site["class"], of_site["shared / IT"]) == ("-",) * 3
     pue = names.index("PUE")
     assert names.index("J/token facility (inference)") - pue == 2
     assert cells[0][pue] == f"{by_place(rows(lake))['site']['pue']:.3f}"
@@ -245,6 +247,17 @@ def test_rejection_and_place_are_chosen(lake: Path, year: Path) -> None:
     assert [row["free_hours"] for row in dry if "as it is" in row["method"]] == [8_746]
     (site,) = {row["place"] for row in rows(lake, *words[:4], "--place", "hall:a")}
     assert site == "hall:a"
+
+
+def test_hours_without_readings_do_not_lower_the_power(lake: Path, year: Path) -> None:
+    """Asked from three hours before the first one on: half of the time is known."""
+    words = ("--as", "W32", "--weather", str(year), "--place", "hall:a")
+    (known,), (half,) = (
+        modelled(rows(lake, *words, *more), "hall:a").values()
+        for more in ((), ("--from", "2026-01-15T05"))
+    )
+    assert half["it_kwh"] == pytest.approx(known["it_kwh"])
+    assert half["cooling_kwh"] == pytest.approx(known["cooling_kwh"])
 
 
 def test_coefficients_of_the_site_file_count(lake: Path, year: Path, tmp_path: Path) -> None:

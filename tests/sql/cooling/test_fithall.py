@@ -170,3 +170,15 @@ def test_a_chiller_without_what_it_needs_is_refused(
 def test_machines_of_halls_are_not_those_of_the_site() -> None:
     assert sorted(fits(hours_of(SITE, planted.METERS), None)) == ["tower"]
     assert sorted(fits(hours_of(B, planted.METERS), None)) == ["pump"]
+
+
+def test_machines_of_the_site_carry_all_its_heat_not_that_of_its_halls_loops() -> None:
+    text = planted.SITE_TOML + meter("pumps", "power", "kW", "pump", "site", **planted.EXACT)
+
+    def heat(s: float) -> float:
+        return planted.it_a(s) + planted.it_b(s)
+
+    shows = {**planted.METERS, "pumps": lambda s: 9.0 * (heat(s) / 1_400.0) ** 2.6}
+    found = values(fits(hours_of(SITE, shows, None, text), 1_400.0)["pump"])
+    expected = {"pump_w_per_kw": 9.0 / 1_400.0 * 1_000, "pump_exponent": 2.6}
+    assert found == pytest.approx(expected, rel=0.01)

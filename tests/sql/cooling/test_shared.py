@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tokenergy_sql.terminal.coolingfigures import shared_cooling
+from tokenergy_sql.terminal.coolingwhatif import rest_per_it
 
 
 def row(place: str, cooling: float | None, it_kwh: float, **more: Any) -> dict[str, Any]:
@@ -55,3 +56,15 @@ def test_without_the_site_or_its_cooling_it_is_unknown() -> None:
     assert shared_cooling(A, [A, B]) is None
     assert shared_cooling(A, [SITE | {"cooling": None}, A, B]) is None
     assert shared_cooling(A, [SITE | {"it_kwh": None}, A, B]) is None
+
+
+def test_the_rest_of_the_building_is_of_one_time() -> None:
+    """PUE 1.3 less 0.2 of cooling: 0.1. Of different times one is not taken off the other."""
+    known = {"pue": 1.3, "pue_coverage_of_period": 1.0}
+    assert rest_per_it(A | known, None) == pytest.approx(0.1)
+    assert rest_per_it(A | known | {"pue_coverage_of_period": 0.5}, None) is None
+    # A hall without a PUE takes that of the site; one without any has none.
+    none = {"pue": None, "pue_coverage_of_period": None}
+    assert rest_per_it(A | none, SITE | known) == pytest.approx(0.15)
+    assert rest_per_it(A | none, SITE | none) is None
+    assert rest_per_it(A | none, None) is None
