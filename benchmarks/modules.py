@@ -60,7 +60,7 @@ booked AS (
 )
 SELECT place, any_value(energy_nj), quantile_disc(mw, 0.5), quantile_disc(mw, 0.99), max(mw)
 FROM power
-JOIN (SELECT place, sum(energy_nj)::BIGINT AS energy_nj FROM booked GROUP BY place) USING (place)
+JOIN (SELECT place, sum(energy_nj)::HUGEINT AS energy_nj FROM booked GROUP BY place) USING (place)
 GROUP BY place
 """
 
