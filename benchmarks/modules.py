@@ -36,40 +36,33 @@ RUN_S = 30
 A_RACK, A_MODULE, A_HALL = 8, 64, 512
 """Nodes."""
 
-_SQL = """
+_PLACES = """unnest([
+        'rack:r' || substr(node, 2)::INT // $a_rack,
+        'module:m' || substr(node, 2)::INT // $a_module,
+        'hall:h' || substr(node, 2)::INT // $a_hall,
+        'site'
+    ]) AS place"""
+
+_SQL = f"""
 WITH cell AS (
     SELECT node, (start_us - $hour) // 10000000 AS cell, sum(energy_nj) AS energy_nj
     FROM read_parquet($segments) GROUP BY ALL
 ),
-placed AS (
-    SELECT unnest([
-        'rack:r' || substr(node, 2)::INT // $a_rack,
-        'module:m' || substr(node, 2)::INT // $a_module,
-        'hall:h' || substr(node, 2)::INT // $a_hall, 'site'
-    ]) AS place, cell, energy_nj
-    FROM cell
-),
-power AS (
-    SELECT place, cell, sum(energy_nj) / 1e7 AS mw FROM placed GROUP BY ALL
-),
-booked AS (
-    SELECT unnest([
-        'rack:r' || substr(node, 2)::INT // $a_rack,
-        'module:m' || substr(node, 2)::INT // $a_module,
-        'hall:h' || substr(node, 2)::INT // $a_hall, 'site'
-    ]) AS place, energy_nj
-    FROM read_parquet($ledger)
-)
+placed AS (SELECT {_PLACES}, cell, energy_nj FROM cell),
+power AS (SELECT place, cell, sum(energy_nj) / 1e7 AS mw FROM placed GROUP BY ALL),
+booked AS (SELECT {_PLACES}, energy_nj FROM read_parquet($ledger)),
+summed AS (SELECT place, sum(energy_nj)::HUGEINT AS energy_nj FROM booked GROUP BY place)
 SELECT place, any_value(energy_nj), quantile_disc(mw, 0.5), quantile_disc(mw, 0.99), max(mw)
-FROM power
-JOIN (SELECT place, sum(energy_nj)::BIGINT AS energy_nj FROM booked GROUP BY place) USING (place)
+FROM power JOIN summed USING (place)
 GROUP BY place
-"""
+"""  # noqa: S608
 
 
 def site_file(nodes: int) -> str:
     """Return the site file."""
-    parts = [f'[[hall]]\nname = "h{hall}"\n' for hall in range(-(-nodes // A_HALL))]
+    parts = []
+    for hall in range(-(-nodes // A_HALL)):
+        parts += [f'[[hall]]\nname = "h{hall}"\n']
     for module in range(-(-nodes // A_MODULE)):
         hall = module * A_MODULE // A_HALL
         parts.append(f'[[module]]\nname = "m{module}"\nhall = "h{hall}"\n')

@@ -24,7 +24,7 @@ judged AS (
             -- Edges are doubles: a power at an edge may be in the bin beside it.
             WHEN
                 peak_mw >= 1000
-                AND peak_mw / 1e3 NOT BETWEEN pow(1.005, list_max(bins) - 1) * 0.999999
+                AND watts(peak_mw) NOT BETWEEN pow(1.005, list_max(bins) - 1) * 0.999999
                 AND pow(1.005, list_max(bins)) * 1.000001
                 THEN 'highest bin'
         END AS what

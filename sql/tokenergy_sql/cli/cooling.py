@@ -98,7 +98,6 @@ def cooling(
         print_rows(rows, cooling_table(rows, by), output_format)
 
 
-
 def _require_fitting(
     by: str,
     classes: list[str] | None,

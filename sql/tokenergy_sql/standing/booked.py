@@ -49,14 +49,6 @@ class Booked:
     shaped: Array
     priced: Array
 
-    def of(self, pairs: list[int]) -> tuple[Array, Array]:
-        """Return the places of the rows of some pairs, and the number of its pair for each."""
-        spans = [(int(self.offsets[p]), int(self.offsets[p + 1])) for p in pairs]
-        rows = [np.arange(first, last) for first, last in spans]
-        count = [last - first for first, last in spans]
-        whole = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-        return whole, np.repeat(np.arange(len(pairs)), count)
-
 
 def read_booked(lake: Lake, hour_us: int) -> Booked:
     """Read the ledger of an hour, as the run of the index sees it.

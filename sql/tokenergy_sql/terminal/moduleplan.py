@@ -24,6 +24,7 @@ from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.terminal.modulefigures import Span, require_places
+from tokenergy_sql.terminal.table import scaled
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,21 +32,16 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_MODULES = 10_000
+_STATEMENTS = ("moduleplan", "module_pue")
 _STEPS = 4000
 """Steps of the linear grid on which distributions are convolved, from 0 to a module's peak."""
 _MOST_STEPS = 8_000_000
 _ROUNDING = 1e-9
 """What a Fourier transform may be off: below any probability that matters."""
 
-_PUE = """
-FROM site_figure_by('all', since := $since, until := $until)
-SELECT value AS pue, low, high, 'measured' AS method
-WHERE place = 'site' AND figure = 'pue' AND value IS NOT NULL
-UNION ALL BY NAME
-FROM node_hour
-SELECT arg_max(pue_ppm, hour_us) / 1e6 AS pue, 'declared' AS method
-WHERE hour_us >= $since AND hour_us < $until
-"""
+
+Pue = tuple[float | None, str]
+"""A PUE, and where it comes from."""
 
 
 class Plan(NamedTuple):
@@ -96,20 +92,22 @@ def plan_rows(lake: AnyLake, plan: Plan, span: Span) -> list[NamedRow]:
     """
     if not 1 <= plan.number <= MOST_MODULES:
         raise UserError(f"--add {plan.number}: expected a number of modules, 1 to {MOST_MODULES}")
-    statement = read_sql("tokenergy_sql.terminal", "moduleplan")
+    statement, of_pue = (read_sql("tokenergy_sql.terminal", name) for name in _STATEMENTS)
 
     def read(con: duckdb.DuckDBPyConnection) -> list[NamedRow]:
         since_us, until_us = require_places(con, span)
         window = {"since": since_us, "until": until_us}
         drawn = named_rows(con, statement, window | {"type": plan.type})
-        pue = next(iter(named_rows(con, _PUE, window)), {})
+        (found,) = named_rows(con, of_pue, window)
+        declared = scaled(found["declared_ppm"], 1e6)
+        pue = (found["measured"], "measured") if found["measured"] else (declared, "declared")
         rows = _rows(plan, {row["what"]: row for row in drawn}, pue)
         return [row | {"from_us": since_us, "to_us": until_us} for row in rows]
 
-    return ask(lake, "modules", read, f"{statement} {_PUE} place_hour")
+    return ask(lake, "modules", read, f"{statement} {of_pue} place_hour")
 
 
-def _rows(plan: Plan, found: dict[str, NamedRow], pue: NamedRow) -> list[NamedRow]:
+def _rows(plan: Plan, found: dict[str, NamedRow], pue: Pue) -> list[NamedRow]:
     module, site = found.get("type"), found.get("site")
     if module is None or not module["bins"]:
         types = found.get("known", {}).get("names") or "none"
@@ -126,20 +124,20 @@ def _rows(plan: Plan, found: dict[str, NamedRow], pue: NamedRow) -> list[NamedRo
         "modules": module["places"],
         "cells": int(one.cells.sum()),
         "method": module["method"],
-        "pue": pue.get("pue"),
-        "pue_method": pue.get("method") if pue.get("pue") else None,
+        "pue": pue[0],
+        "pue_method": pue[1] if pue[0] else None,
     }
     emulated = {"emulated": module["emulated"]}
-    rated_kw = site["rated_kw"] if site else None
+    rated_kw = scaled(site["rated_mw"], 1e6) if site else None
     rows = []
     for case, (added, total) in cases(one, plan.number, whole).items():
-        rows.append(common | _row(case, "added", added, pue, None) | emulated)
-        rows.append(common | _row(case, "site with them", total, pue, rated_kw) | emulated)
+        rows.append(common | _row(case, "added", added, pue[0], None) | emulated)
+        rows.append(common | _row(case, "site with them", total, pue[0], rated_kw) | emulated)
     return rows
 
 
 def _drawn(row: NamedRow) -> Drawn:
-    watts = np.minimum(1.005 ** np.array(row["bins"], np.float64), row["peak_w"])
+    watts = np.minimum(1.005 ** np.array(row["bins"], np.float64), row["peak_mw"] / 1000)
     return Drawn(watts, np.array(row["counts"], np.float64))
 
 
@@ -210,8 +208,9 @@ def _convolve(one: Array, other: Array) -> Array:
     return found
 
 
-def _row(case: str, of: str, draw: Draw | None, pue: NamedRow, rated_kw: float | None) -> NamedRow:
-    factor = pue.get("pue")
+def _row(
+    case: str, of: str, draw: Draw | None, factor: float | None, rated_kw: float | None
+) -> NamedRow:
     site = None if draw is None or factor is None else draw.times(factor)
     row: NamedRow = {"case": case, "of": of}
     row |= {f"it_{name}_kw": None if draw is None else getattr(draw, name) for name in Draw._fields}

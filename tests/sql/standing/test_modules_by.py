@@ -207,6 +207,7 @@ def test_a_job_on_two_racks_counts_in_each_with_its_share_of_energy(
     assert found["r2"]["facility_kwh"] is None
     (hall,) = by(con, "hall")
     assert hall["n_joint"] == pytest.approx(sum(row["n_joint"] for row in found.values()))
+    assert hall["facility_kwh"] is None
     for table in ("ledger_hour", "job_hour_index", "job_index", "node_hour"):
         put(con, table)
 
