@@ -124,6 +124,12 @@ def test_ribbons_are_as_high_as_the_boxes_they_enter(frame: Frame) -> None:
         assert {fill[5:-1] for fill in fills if fill.startswith("url(#")} <= ids
         assert all(0 <= box.x < picture.width for box in picture.boxes)
         assert max(box.y + box.height for box in picture.boxes) <= picture.height + 1e-6
+        first = sum(box.height for box in picture.boxes if box.x == 0)
+        for box in picture.boxes:
+            if drawing.kind == "wide" and box.label == "IT":
+                [it] = [part for part in found.parts if part.key == "it"]
+                share = it.energy_j / found.total_j
+                assert box.height == pytest.approx(first * share, rel=1e-6, abs=1e-6)
         for left in {box.x for box in picture.boxes}:
             column = sum(box.height for box in picture.boxes if box.x == left)
             leaving = [r.height for r in picture.ribbons if r.path.startswith(f"M{left + 12:.1f},")]

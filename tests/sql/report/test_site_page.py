@@ -24,6 +24,7 @@ from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.report import build_report, last_hours
 from tokenergy_sql.report.facts import read_facts
+from tokenergy_sql.report.format import significant
 from tokenergy_sql.report.site.facts import MOST_METERS, SiteFacts
 from tokenergy_sql.report.site.page import site_values
 
@@ -117,7 +118,8 @@ def test_its_figures_are_those_of_the_views(planted: Path) -> None:
 
 def test_energy_from_grid_to_token_is_that_of_the_planted_site(planted: Path) -> None:
     found = truth(1)
-    parts = groups(values_of(lake(planted)))
+    values = values_of(lake(planted))
+    parts = groups(values)
     seconds = building.HOURS * 3600
 
     def joules(*names: str, begin: int = 0, end: int = seconds) -> float:
@@ -139,6 +141,11 @@ def test_energy_from_grid_to_token_is_that_of_the_planted_site(planted: Path) ->
     assert sum(it.values()) == within(goes["IT"])
     assert sum(boards.values()) == within(it["GPUs"])
     assert it["hosts, declared"] == within(building.HOURS * 100 * 3600)
+    wide = values["flow"]["drawings"][0].picture
+    ends = {box.label: box.value for box in wide.boxes}
+    [tokens] = view(lake(planted), "FROM site_tokens_by('all')")
+    assert ends["serving"] == f"{significant(tokens['tokenergy'])} J/token"
+    assert "training" not in ends
 
 
 def test_parts_are_the_sums_of_the_views(planted: Path) -> None:

@@ -171,12 +171,14 @@ def test_how_hosts_are_known_is_told_where_a_lake_has_it(more: str) -> None:
     with open_memory() as con:
         views.define(con, views.UNITS)
         con.execute("CREATE TABLE site_frame AS SELECT 0 AS hour_us")
-        con.execute(
-            "CREATE TABLE node_hour AS SELECT 'n' AS node, 0 AS hour_us, NULL AS site, 1 AS pue_ppm,"
-            " 'site' AS pue_place, 'measured' AS facility_method, 9000000000 AS e_host_nj, 7 AS"
-            " watched_us, 1000000000 AS e_gpu_nj, 1200000000 AS pue_ppb, 1100000000 AS pue_low_ppb,"
-            f" 1300000000 AS pue_high_ppb{more} UNION ALL BY NAME SELECT 'm' AS node, 1 AS hour_us"
+        row = (
+            "'n' AS node, 0 AS hour_us, NULL AS site, 1 AS pue_ppm, 'site' AS pue_place, "
+            "'measured' AS facility_method, 9000000000 AS e_host_nj, 7 AS watched_us, "
+            "1000000000 AS e_gpu_nj, "
+            "1200000000 AS pue_ppb, 1100000000 AS pue_low_ppb, 1300000000 AS pue_high_ppb"
         )
+        con.execute(f"CREATE TABLE node_hour AS SELECT {row}{more}")
+        con.execute("INSERT INTO node_hour BY NAME SELECT 'm' AS node, 1 AS hour_us")
         [hosts] = query(con, "site_hosts")
         assert (hosts["energy_j"], hosts["known_us"], hosts["nodes"]) == (9.0, 7, 1)
         assert hosts.get("host_method") == ("modelled" if more else None)
