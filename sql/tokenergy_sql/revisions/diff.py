@@ -1,7 +1,7 @@
 """How two revisions of a lake differ: which jobs changed, by how much, and why.
 
 In: the numbers of two revisions. Out: one row for each job whose figures differ, with both figures,
-the hours that differ and the kinds of input that had changed in them.
+the hours that differ and the kinds of input that had changed in them; and the meters that differ.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX
+from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX, METER_HOUR
 from tokenergy_collectors.lake.paths import hour_of_path
+from tokenergy_collectors.lake.table import Table
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.duck import open_memory, patterns
@@ -30,6 +31,7 @@ class Moved:
         job_id: the job.
         hours_us: the hours in which they differ.
         j_before, j_after: GPU energy, J; None where there is none.
+        facility_j_before, facility_j_after: facility energy, J; None where there is none.
         tokens_before, tokens_after: generated, or else trained tokens.
         causes: kinds of input that had changed in those hours; see `inputs.Inputs`.
     """
@@ -38,6 +40,8 @@ class Moved:
     hours_us: list[int]
     j_before: float | None
     j_after: float | None
+    facility_j_before: float | None
+    facility_j_after: float | None
     tokens_before: int | None
     tokens_after: int | None
     causes: list[str]
@@ -54,16 +58,39 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class MovedMeter:
+    """A facility meter that says something else.
+
+    Attributes:
+        meter_id: the meter.
+        unit: of its amounts: nJ or uL; of one that counts nothing, of its values.
+        hours_us: the hours in which it does.
+        amount_before, amount_after: what it counted in them; None where nothing is known.
+        known_before_us, known_after_us: for how long that is known.
+    """
+
+    meter_id: str
+    unit: str
+    hours_us: list[int]
+    amount_before: float | None
+    amount_after: float | None
+    known_before_us: int
+    known_after_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """How two revisions differ.
 
     Attributes:
         moved: the jobs, the largest change of energy first.
+        meters: the meters, by id.
         untouched: hours of `job_hour_index` whose files are the same in both.
         touched: hours whose files are not.
     """
 
     moved: list[Moved]
+    meters: list[MovedMeter]
     untouched: list[int]
     touched: list[int]
 
@@ -78,32 +105,31 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
     Raises:
         UserError: there is no such revision, or files that it needs have been dropped.
     """
-    files, rows = read(lake, lambda: _moved_rows(lake, older, newer))
+    files, rows = read(lake, lambda: _moved_rows(lake, older, newer, JOB_HOUR_INDEX, "moved_jobs"))
+    _, meter_rows = read(lake, lambda: _moved_rows(lake, older, newer, METER_HOUR, "moved_meters"))
     first, last = min(older, newer), max(older, newer)
     between = [m for m in revisions.manifests(lake) if first < m.number <= last]
-    moved = [
-        Moved(job_id, hours_us, j_before, j_after, n_before, n_after, _causes(between, hours_us))
-        for job_id, hours_us, j_before, j_after, n_before, n_after in rows
-    ]
+    moved = [Moved(*row, _causes(between, row[1])) for row in rows]
     before, after = ({hour_of_path(p): p for p in paths} for paths in files.values())
     untouched = sorted(hour for hour in before if before[hour] == after.get(hour))
-    return Difference(moved, untouched, sorted({*before, *after} - set(untouched)))
+    meters = [MovedMeter(*row) for row in meter_rows]
+    return Difference(moved, meters, untouched, sorted({*before, *after} - set(untouched)))
 
 
 def _moved_rows(
-    lake: Lake, older: int, newer: int
+    lake: Lake, older: int, newer: int, table: Table, statement: str
 ) -> tuple[dict[str, list[Path]], list[tuple[Any, ...]]]:
-    """Return the files of `before` and `after`, and the jobs that differ between them."""
+    """Return a table's files of `before` and `after`, and the rows of a statement over them."""
     files = {
-        name: revisions.files_at(lake, number, "job_hour_index")
+        name: revisions.files_at(lake, number, table.name)
         for name, number in (("before", older), ("after", newer))
     }
     with open_memory() as con:
         views.define(con, views.UNITS)
         for name, paths in files.items():
-            select = catalog.select_listed(JOB_HOUR_INDEX, patterns(paths))
+            select = catalog.select_listed(table, patterns(paths))
             con.execute(f"CREATE VIEW {name} AS {select}")
-        return files, con.execute(read_sql(__package__, "moved_jobs")).fetchall()
+        return files, con.execute(read_sql(__package__, statement)).fetchall()
 
 
 def _causes(between: list[Manifest], hours_us: list[int]) -> list[str]:

@@ -29,6 +29,8 @@ summed AS (
         job_id,
         joules(sum(e_gpu_nj) FILTER (WHERE side = 'before')::DOUBLE) AS j_before,
         joules(sum(e_gpu_nj) FILTER (WHERE side = 'after')::DOUBLE) AS j_after,
+        joules(sum(e_facility_nj) FILTER (WHERE side = 'before')::DOUBLE) AS facility_j_before,
+        joules(sum(e_facility_nj) FILTER (WHERE side = 'after')::DOUBLE) AS facility_j_after,
         sum(coalesce(n_generated, n_trained)) FILTER (WHERE side = 'before')::BIGINT
             AS tokens_before,
         sum(coalesce(n_generated, n_trained)) FILTER (WHERE side = 'after')::BIGINT
@@ -36,7 +38,9 @@ summed AS (
     FROM of_job
     GROUP BY job_id
 )
-SELECT job_id, hours_us, j_before, j_after, tokens_before, tokens_after
+SELECT
+    job_id, hours_us, j_before, j_after, facility_j_before, facility_j_after,
+    tokens_before, tokens_after
 FROM (
     SELECT job_id, list(hour_us ORDER BY hour_us) AS hours_us FROM moved_hour GROUP BY job_id
 )

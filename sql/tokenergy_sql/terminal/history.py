@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_sql.revisions import revisions
-from tokenergy_sql.revisions.diff import Difference, Moved, compare
+from tokenergy_sql.revisions.diff import Difference, Moved, MovedMeter, compare
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.table import console, scaled, significant
 
@@ -30,8 +31,18 @@ _MOVED = (
     Heading("job"),
     Heading("hours", rank=1),
     *(Heading(name, "right") for name in ("GPU kJ", "change %", "tokens", "J/token GPU")),
+    Heading("facility kJ", "right", 1),
     Heading("cause", rank=1),
 )
+_METERS = (
+    Heading("meter"),
+    Heading("hours", rank=1),
+    Heading("counted", "right"),
+    Heading("unit"),
+    Heading("known % of these hours", "right"),
+)
+_PER = {"nJ": ("kWh", 3.6e15), "uL": ("L", 1e6)}
+"""Unit of a meter's amounts in the lake: that of the table, and how many of one make the other."""
 
 
 def print_revisions(root: Path, keep: int | None) -> None:
@@ -71,6 +82,9 @@ def print_difference(root: Path, older: int | None, newer: int | None) -> None:
         console().print(Grid(_MOVED, [_cells(job) for job in difference.moved], title))
     else:
         print(title)
+    if difference.meters:
+        rows = [_meter_cells(meter) for meter in difference.meters]
+        console().print(Grid(_METERS, rows, "Meters of the building that differ"))
     print(_hour_counts(difference))
 
 
@@ -79,6 +93,7 @@ def _cells(job: Moved) -> Sequence[str]:
     if job.j_before and job.j_after is not None:
         change = f"{100 * (job.j_after / job.j_before - 1):+.4g}"
     energies = [significant(scaled(j, 1e3), 6) for j in (job.j_before, job.j_after)]
+    facility = (job.facility_j_before, job.facility_j_after)
     tokens = ["-" if n is None else f"{n:,}" for n in (job.tokens_before, job.tokens_after)]
     return (
         job.job_id,
@@ -87,7 +102,22 @@ def _cells(job: Moved) -> Sequence[str]:
         change,
         _arrow(*tokens),
         _arrow(significant(job.te_before), significant(job.te_after)),
+        _arrow(*(significant(scaled(j, 1e3), 6) for j in facility)),
         ", ".join(job.causes),
+    )
+
+
+def _meter_cells(meter: MovedMeter) -> Sequence[str]:
+    unit, per = _PER.get(meter.unit, (meter.unit, 1.0))
+    amounts = (scaled(amount, per) for amount in (meter.amount_before, meter.amount_after))
+    whole_us = len(meter.hours_us) * HOUR_US
+    known = (100 * us / whole_us for us in (meter.known_before_us, meter.known_after_us))
+    return (
+        meter.meter_id,
+        _hours(meter.hours_us),
+        _arrow(*(significant(amount, 6) for amount in amounts)),
+        unit,
+        _arrow(*(significant(share) for share in known)),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.sql.checks.meterbooks import change
 from tests.sql.metering.test_planted_site import again
@@ -14,6 +15,7 @@ from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tests.support.ledger import ask, assert_checks_pass
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.cli import app
 from tokenergy_sql.explain.explain import explanation
 from tokenergy_sql.explain.text import print_text
 
@@ -422,3 +424,32 @@ def test_an_explanation_shows_the_meters_and_computes_the_same(
     text = capsys.readouterr().out
     assert "PUE: 1.43333 [" in text
     assert "measured by the meters of hall:a, known for 40 min of an hour or more" in text
+
+
+def test_diff_names_the_meter_and_what_it_moved(tmp_path: Path) -> None:
+    text = site_text(halls="", declared=1.25)
+    lake = booked(tmp_path, text, lost={"grid": (1, 61)})
+    LakeBuilder(lake.root).add(
+        "meter",
+        [
+            {
+                "ts_us": T0 + minute * 60 * S,
+                "meter_id": "grid",
+                "node": "bms",
+                "source": "modbus",
+                "value_n": 10**9 * 1000 + 390 * 10**9 * minute // 60,
+            }
+            for minute in range(1, 60)
+        ],
+        "bms",
+    )
+    again(lake)
+    shown = CliRunner().invoke(app, ["diff", "--lake", str(lake.root)], env={"COLUMNS": "160"})
+    assert shown.exit_code == 0
+    lines = [line.split() for line in shown.output.splitlines()]
+    # 450 W of board and host for half an hour in a1 and in b1, at 1.25 and at 1.3.
+    assert ["2,475", "->", "2,574"] in [line[-5:-2] for line in lines]
+    assert [line for line in lines if line[:1] == ["grid"]] == [
+        ["grid", "│", "2026-01-15T08", "│", "-", "->", "383.500", "│", "kWh", "│", "0.000", "->"]
+        + ["98.33"]
+    ]
