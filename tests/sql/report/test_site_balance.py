@@ -59,6 +59,7 @@ def frames(draw: st.DrawFn) -> Frame:
         {
             "host_method": method,
             "energy_j": None if method == "none" else draw(energies),
+            "whole_us": 5,
             "watched_us": 5,
             "known_us": 0 if method == "none" else 5,
         }
@@ -155,7 +156,7 @@ USUAL = Frame(
     ),
     losses={"energy_j": 4.0, "covered": 1.0},
     boards=({"account": "active", "work": "serving", "energy_j": 40.0, "device_us": 10},),
-    hosts=({"energy_j": 20.0, "watched_us": 5, "known_us": 5},),
+    hosts=({"energy_j": 20.0, "whole_us": 5, "watched_us": 5, "known_us": 5},),
 )
 
 
@@ -196,20 +197,35 @@ def test_a_part_without_meters_is_named_in_what_is_left() -> None:
 
 
 def test_unknown_hosts_and_gaps_are_in_what_is_left_of_it() -> None:
-    unknown = replace(USUAL, hosts=({"energy_j": None, "watched_us": 5, "known_us": 0},))
+    unknown = replace(
+        USUAL, hosts=({"energy_j": None, "whole_us": 5, "watched_us": 5, "known_us": 0},)
+    )
     assert parts(unknown)["other_it"] == (30.0, "unknown")
     assert label(unknown, "other_it") == "hosts and other IT: not known"
-    some = replace(USUAL, hosts=(*USUAL.hosts, {"energy_j": None, "watched_us": 5, "known_us": 0}))
+    some = replace(
+        USUAL,
+        hosts=(*USUAL.hosts, {"energy_j": None, "whole_us": 5, "watched_us": 5, "known_us": 0}),
+    )
     assert label(some, "other_it") == "hosts in part and other IT: not known"
     gap = {"account": "gap", "work": "none", "energy_j": None, "device_us": 1}
     gappy = replace(USUAL, boards=(*USUAL.boards, gap))
     assert parts(gappy)["other_it"] == (10.0, "unknown")
+    late = replace(USUAL, hosts=({**USUAL.hosts[0], "whole_us": 6},))
+    assert label(late, "other_it") == "other IT, GPUs in gaps: not known"
     nobody = replace(USUAL, boards=(), hosts=())
     assert parts(nobody)["other_it"] == (70.0, "unknown")
 
 
 def test_measured_hosts_leave_a_measured_rest() -> None:
-    hosts = ({"host_method": "measured", "energy_j": 20.0, "watched_us": 5, "known_us": 5},)
+    hosts = (
+        {
+            "host_method": "measured",
+            "energy_j": 20.0,
+            "whole_us": 5,
+            "watched_us": 5,
+            "known_us": 5,
+        },
+    )
     found = parts(replace(USUAL, hosts=hosts))
     assert found["hosts-measured"] == (20.0, "measured")
     assert found["other_it"] == (10.0, "measured")
@@ -221,7 +237,9 @@ def test_more_than_the_meters_show_is_a_part_too() -> None:
     hot = replace(USUAL, it_j=90.0)
     assert parts(hot)["more"] == (15.0, "unknown")
     assert "rest" not in parts(hot)
-    hosts = replace(USUAL, hosts=({"energy_j": 50.0, "watched_us": 5, "known_us": 5},))
+    hosts = replace(
+        USUAL, hosts=({"energy_j": 50.0, "whole_us": 5, "watched_us": 5, "known_us": 5},)
+    )
     assert parts(hosts)["more_it"] == (20.0, "unknown")
     assert "other_it" not in parts(hosts)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tokenergy_sql.report import palette
-from tokenergy_sql.report.site.facts import Frame
+from tokenergy_sql.report.site.facts import LEAST_KNOWN, Frame
 
 How = Literal["measured", "modelled", "declared", "unknown"]
 """Where a part's energy comes from."""
@@ -216,6 +216,12 @@ def _hosts_known(frame: Frame) -> float:
     return sum(row["known_us"] for row in frame.hosts) / watched_us if watched_us else 0.0
 
 
+def _watched(frame: Frame) -> float:
+    """Return for how much of the nodes' time a collector recorded one of their boards."""
+    whole_us = sum(row["whole_us"] for row in frame.hosts)
+    return sum(row["watched_us"] for row in frame.hosts) / whole_us if whole_us else 0.0
+
+
 def _other_it(frame: Frame, parts: Iterable[Part], energy_j: float) -> Part:
     """Return what is left of IT: it is known if all boards and hosts are."""
     hosts = _hosts_known(frame)
@@ -226,7 +232,7 @@ def _other_it(frame: Frame, parts: Iterable[Part], energy_j: float) -> Part:
         some = "" if hosts == 0 else " in part"
         label = f"hosts{some} and other IT: not known"
         why = "Host power is not known: meter the hosts, or declare host_w in the site file."
-    elif boards.covered is not None and boards.covered < _SEEN:
+    elif (boards.covered or 0.0) < _SEEN or _watched(frame) < LEAST_KNOWN:
         label = "other IT, GPUs in gaps: not known"
         why = "Power readings of GPUs are missing for some of the time."
     else:
