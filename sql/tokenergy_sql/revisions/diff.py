@@ -109,7 +109,7 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
     _, meter_rows = read(lake, lambda: _moved_rows(lake, older, newer, METER_HOUR, "moved_meters"))
     first, last = min(older, newer), max(older, newer)
     between = [m for m in revisions.manifests(lake) if first < m.number <= last]
-    moved = [Moved(*row, causes=_causes(between, row[1])) for row in rows]
+    moved = [Moved(*(*row, _causes(between, row[1]))) for row in rows]
     before, after = ({hour_of_path(p): p for p in paths} for paths in files.values())
     untouched = sorted(hour for hour in before if before[hour] == after.get(hour))
     meters = [MovedMeter(*row) for row in meter_rows]
@@ -118,7 +118,7 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
 
 def _moved_rows(
     lake: Lake, older: int, newer: int, table: Table, statement: str
-) -> tuple[dict[str, list[Path]], list[tuple[Any, ...]]]:
+) -> tuple[dict[str, list[Path]], list[Any]]:
     """Return a table's files of `before` and `after`, and the rows of a statement over them."""
     files = {
         name: revisions.files_at(lake, number, table.name)

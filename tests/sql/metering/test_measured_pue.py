@@ -450,4 +450,5 @@ def test_diff_names_the_meter_and_what_it_moved(tmp_path: Path) -> None:
     # 450 W of board and host for half an hour in a1 and in b1, at 1.25 and at 1.3.
     assert ["2,475", "->", "2,574"] in [line[-5:-2] for line in lines]
     (grid,) = [line for line in lines if line[:1] == ["grid"]]
-    assert [word for word in grid[3:] if word != "│"] == "- -> 383.500 kWh 0.000 -> 98.33".split()
+    words = ["-", "->", "383.500", "kWh", "0.000", "->", "98.33"]
+    assert [word for word in grid[3:] if word != "│"] == words
