@@ -173,11 +173,11 @@ JOB_HOUR_INDEX = Table(
             "int64",
             "PUE of the job's nodes, parts per billion; of several, weighted by the job's energy",
         ),
-        nullable("pue_low_ppb", "int64", "the least that the PUE of one of its nodes can be"),
+        nullable("pue_low_ppb", "int64", "lower bound of pue_ppb"),
         nullable(
             "pue_high_ppb",
             "int64",
-            "the most that the PUE of one of its nodes can be, and of unseen time that of any node",
+            "upper bound of pue_ppb; with unseen time, the most that the PUE of any node can be",
         ),
     ),
 )

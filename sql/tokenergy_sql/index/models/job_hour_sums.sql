@@ -112,16 +112,25 @@ hosted AS (
     WHERE job_id IS NOT NULL
     GROUP BY ALL
 ),
--- The PUE of a job is that of its nodes, weighted by what it drew there. Its bounds are those of
--- the nodes with the lowest and the highest: what it drew where has bounds too.
+-- The PUE of a job is that of its nodes, weighted by what it drew there; its bounds are theirs,
+-- weighted by the least and the most that it can have drawn there. For a part of the hour, of which
+-- it is not known what it drew where, those of the nodes with the lowest and the highest count.
 node_part AS (
     SELECT
         job_id,
         hour_us,
         p.* EXCLUDE (node),
-        coalesce(e.gpu_nj, 0::HUGEINT) + coalesce(h.host_nj, 0::HUGEINT) AS it_nj
+        coalesce(e.gpu_nj, 0::HUGEINT) + coalesce(h.host_nj, 0::HUGEINT) AS it_nj,
+        coalesce(e.gpu_low_nj, 0::HUGEINT) + coalesce(h.host_low_nj, 0::HUGEINT) AS it_low_nj,
+        coalesce(e.gpu_high_nj, 0::HUGEINT) + coalesce(h.host_high_nj, 0::HUGEINT) AS it_high_nj
     FROM (
-        SELECT job_id, hour_us, node, sum(energy_nj)::HUGEINT AS gpu_nj
+        SELECT
+            job_id,
+            hour_us,
+            node,
+            sum(energy_nj)::HUGEINT AS gpu_nj,
+            sum(low_nj)::HUGEINT AS gpu_low_nj,
+            sum(high_nj)::HUGEINT AS gpu_high_nj
         FROM ledger_hour
         WHERE job_id IS NOT NULL
         GROUP BY ALL
@@ -139,8 +148,22 @@ at_pue AS (
                 THEN (sum(it_nj * pue_ppb)::HUGEINT // sum(it_nj)::HUGEINT)::BIGINT
             ELSE min(pue_ppb)
         END AS pue_ppb,
-        CASE WHEN count(pue_ppb) = count(*) THEN min(pue_low_ppb) END AS pue_low_ppb,
-        CASE WHEN count(pue_high_ppb) = count(*) THEN max(pue_high_ppb) END AS nodes_high_ppb,
+        CASE WHEN count(pue_ppb) = count(*) THEN min(pue_low_ppb) END AS least_ppb,
+        CASE WHEN count(pue_high_ppb) = count(*) THEN max(pue_high_ppb) END AS most_ppb,
+        CASE
+            WHEN sum(it_low_nj) > 0 AND least_ppb IS NOT NULL
+                THEN (sum(it_low_nj * pue_low_ppb)::HUGEINT // sum(it_low_nj)::HUGEINT)::BIGINT
+            ELSE least_ppb
+        END AS pue_low_ppb,
+        CASE
+            WHEN sum(it_high_nj) > 0 AND most_ppb IS NOT NULL
+                THEN
+                    (
+                        (sum(it_high_nj * pue_high_ppb)::HUGEINT + sum(it_high_nj)::HUGEINT - 1)
+                        // sum(it_high_nj)::HUGEINT
+                    )::BIGINT
+            ELSE most_ppb
+        END AS nodes_high_ppb,
         list_sort(list_distinct(list(pue_method))) AS facility_methods,
         coalesce(bool_or(pue_covered_us < us_per_hour()), false) AS pue_partial
     FROM node_part
@@ -234,6 +257,8 @@ SELECT
     h.e_host_high_nj,
     h.host_methods,
     p.pue_ppb,
+    p.least_ppb,
+    p.most_ppb,
     p.pue_low_ppb,
     CASE
         WHEN coalesce(t.unseen_high_nj, 0) = 0 AND v.job_id IS NULL THEN p.nodes_high_ppb

@@ -85,7 +85,8 @@ SELECT
         joint_unseen_us,
         joint_unseen_high_nj,
         gpu_nj, low_nj, high_nj, saved_nj, host_nj, host_low_nj, host_high_nj, unseen_host_nj,
-        burden_nj, facility_burden_nj, n, n_least, n_most, prompt_computed, prompt_cached
+        burden_nj, facility_burden_nj, least_ppb, most_ppb, n, n_least, n_most,
+        prompt_computed, prompt_cached
     ),
     CASE WHEN paired THEN gpu_nj END AS e_joint_nj,
     CASE WHEN paired THEN low_nj END AS e_joint_low_nj,
@@ -93,9 +94,21 @@ SELECT
     CASE WHEN paired THEN low_nj + saved_nj END AS e_joint_rss_low_nj,
     CASE WHEN paired THEN high_nj - saved_nj END AS e_joint_rss_high_nj,
     CASE WHEN paired THEN scale_ppb(gpu_nj + host_nj, pue_ppb) END AS e_joint_facility_nj,
-    CASE WHEN paired THEN scale_ppb(low_nj + host_low_nj, pue_low_ppb) END
-        AS e_joint_facility_low_nj,
-    CASE WHEN paired THEN scale_ppb(high_nj + host_high_nj + unseen_host_nj, pue_high_ppb) + 1 END
+    CASE
+        WHEN paired
+            THEN
+                scale_ppb(
+                    low_nj + host_low_nj, CASE WHEN whole THEN pue_low_ppb ELSE least_ppb END
+                )
+    END AS e_joint_facility_low_nj,
+    CASE
+        WHEN paired
+            THEN
+                scale_ppb(
+                    high_nj + host_high_nj + unseen_host_nj,
+                    CASE WHEN whole OR pue_high_ppb > most_ppb THEN pue_high_ppb ELSE most_ppb END
+                ) + 1
+    END
         AS e_joint_facility_high_nj,
     CASE WHEN paired THEN gpu_nj + burden_nj END AS e_joint_burdened_nj,
     CASE WHEN paired THEN e_joint_facility_nj + facility_burden_nj END
