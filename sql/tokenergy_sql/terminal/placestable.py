@@ -43,7 +43,8 @@ def print_places(places: Places, ts_us: int, *, as_json: bool) -> None:
     known = metered(tree, meters)
     rows = [_row(spot, tree, meters, known) for spot in _shown(tree, meters)]
     console().print(Grid(_HEADINGS, rows, f"Places as of {show_instant(ts_us)}"))
-    for line in (*_metered_lines(known), *_sum_lines(meters), *_other_lines(places, ts_us)):
+    sums = (*_sum_lines(meters), *_apart_lines(tree, meters))
+    for line in (*_metered_lines(known), *sums, *_other_lines(places, ts_us)):
         print(line)
 
 
@@ -112,6 +113,22 @@ def _other_lines(places: Places, ts_us: int) -> Iterator[str]:
     edges = places.edges(ts_us, 2**62)
     if edges:
         yield f"the next change: {show_instant(edges[0])}"
+
+
+def _apart_lines(tree: Tree, meters: MeterTree) -> Iterator[str]:
+    """Yield IT meters that count beside one of a place around theirs: perhaps it feeds them."""
+    counted = meters.counted(roles_of("it"))
+    by_place: dict[Place, str] = {meter.place: meter.id for meter in counted}
+    apart: dict[str, list[str]] = {}
+    for meter in counted:
+        for place in tree.path(meter.place)[:-1]:
+            if place in by_place:
+                apart.setdefault(by_place[place], []).append(meter.id)
+    for outer, inner in apart.items():
+        yield (
+            f"in the IT sum, {outer} counts beside {_some(inner)}, inside its place: if {outer} "
+            "feeds it, name it in `feeds`, or its energy counts twice"
+        )
 
 
 def _some(names: Sequence[str], between: str = ", ") -> str:

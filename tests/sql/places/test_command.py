@@ -108,6 +108,17 @@ def test_the_command_shows_the_tree() -> None:
     assert "the next change: 2026-03-02T09:20:00Z" in early
 
 
+def test_it_meters_beside_each_other_are_named(tmp_path: Path) -> None:
+    """The PDU of a module, and a rack inside it: nobody said that one feeds the other."""
+    inner = meter("rack-1", 'place = "rack:r1"')
+    for feeds, told in (("", True), ('\nfeeds = ["rack-1"]', False)):
+        text = BASE + meter("pdu", f'place = "module:a1"{feeds}') + "\n" + inner
+        (tmp_path / "site.toml").write_text(text)
+        out = command("tokenergy", "places", str(tmp_path / "site.toml"))[1]
+        line = "in the IT sum, pdu counts beside rack-1, inside its place: if pdu feeds it"
+        assert (line in out) == told
+
+
 def test_the_command_says_what_is_not_metered(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text(BASE + meter("m", 'place = "rack:r1"'))
     code, out, _ = command("tokenergy", "places", "--lake", str(tmp_path))
