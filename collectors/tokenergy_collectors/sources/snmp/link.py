@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from tokenergy_collectors.sources.meters.groups import RefusedError
 from tokenergy_collectors.sources.meters.reader import AwayError
+from tokenergy_collectors.sources.meters.secret import SecretError
 from tokenergy_collectors.sources.meters.udp import Address, StoppedError, find_address, no_way
 from tokenergy_collectors.sources.snmp.community import CommunitySession
-from tokenergy_collectors.sources.snmp.secret import SecretError
 from tokenergy_collectors.sources.snmp.session import (
     Answer,
     Session,

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tokenergy_collectors.base.strict import Strict
+from tokenergy_collectors.sources.meters.secret import read_secret
 from tokenergy_collectors.sources.meters.settings import HOST_PATTERN, refuse_twice
-from tokenergy_collectors.sources.snmp.secret import read_secret
 from tokenergy_collectors.sources.snmp.values import RANGES, ObjectType
 
 _OID = re.compile(r"\.?([012](?:\.(?:0|[1-9]\d{0,9}))+)", re.ASCII)
