@@ -173,6 +173,15 @@ JOB_HOUR_INDEX = Table(
             "int64",
             "PUE of the job's nodes, parts per billion; of several, weighted by the job's energy",
         ),
+        nullable(
+            "e_it_low_nj",
+            "int128",
+            "lower bound of GPU and host energy together: of a node whose meters are known "
+            "throughout, closer than the sum of both",
+        ),
+        nullable(
+            "e_it_high_nj", "int128", "upper bound of GPU and host energy together, unseen time too"
+        ),
         nullable("pue_low_ppb", "int64", "lower bound of pue_ppb"),
         nullable(
             "pue_high_ppb",

@@ -121,7 +121,7 @@ def _host_energy(derivation: Mapping[str, Any]) -> Formula:
 def _facility_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
     """Return the facility energy or one of its bounds, hour by hour as the index does it."""
     hours = derivation["hours"]
-    gpu, host, pue = f"e_gpu_{bound}nj", f"e_host_{bound}nj", f"pue_{bound}ppb"
+    gpu, pue = f"e_gpu_{bound}nj", f"pue_{bound}ppb"
     # An hour with tokens alone has no booked energy and adds nothing.
     booked = [hour for hour in hours if _hour_gpu_nj(hour, gpu) is not None]
     parts = [_hour_facility_nj(hour, gpu, bound) for hour in booked]
@@ -132,8 +132,10 @@ def _facility_energy(derivation: Mapping[str, Any], bound: str) -> Formula:
     inputs = {}
     if len(hours) == 1:
         # Of several hours no single set of values could be put into the formula.
-        inputs = {name: hours[0][name] for name in (gpu, host, pue)}
-    text = f"sum over hours of ({gpu} + {host}) * {pue} // {_PPB}"
+        energies = (f"e_it_{bound}nj",) if bound else (gpu, "e_host_nj")
+        inputs = {name: hours[0][name] for name in (*energies, pue)}
+    energy = f"e_it_{bound}nj" if bound else f"({gpu} + e_host_nj)"
+    text = f"sum over hours of {energy} * {pue} // {_PPB}"
     text += " + 1" if bound == "high_" else ""
     beyond_us = derivation["index"]["unseen_us"] - sum(hour["unseen_us"] for hour in hours)
     if bound == "high_" and value is not None and beyond_us > 0:
@@ -156,12 +158,16 @@ def _hour_facility_nj(hour: NamedRow, gpu: str, bound: str) -> int | None:
         gpu: column of the GPU energy.
         bound: prefix of the bound's columns; empty: the energy itself.
     """
-    gpu_nj, pue_ppb = _hour_gpu_nj(hour, gpu), hour[f"pue_{bound}ppb"]
-    host_nj = hour[f"e_host_{bound}nj"]
-    if gpu_nj is None or host_nj is None or pue_ppb is None:
+    pue_ppb, it_nj = hour[f"pue_{bound}ppb"], hour[f"e_it_{bound}nj"] if bound else None
+    if not bound and hour[gpu] is None:
+        # Of an hour in which nothing metered the GPUs the least counts.
+        return _hour_facility_nj(hour, gpu, "low_")
+    if not bound and hour["e_host_nj"] is not None:
+        it_nj = hour[gpu] + hour["e_host_nj"]
+    if it_nj is None or pue_ppb is None:
         return None
     # The division rounds down; the upper bound is rounded up.
-    energy_nj: int = (gpu_nj + host_nj) * pue_ppb // _PPB + (bound == "high_")
+    energy_nj: int = it_nj * pue_ppb // _PPB + (bound == "high_")
     return energy_nj
 
 
@@ -219,7 +225,8 @@ def _joint(derivation: Mapping[str, Any]) -> list[Formula]:
 def _hour_joint(hour: NamedRow, name: str) -> int | None:
     """Return a joint sum of an hour; the facility's again from the GPU, where that is all of it."""
     bound = next((b for b in ("low_", "high_") if name.endswith(f"{b}nj")), "")
-    if "facility" not in name or hour[f"e_joint_{bound}nj"] != hour[f"e_gpu_{bound}nj"]:
+    whole = all(hour[f"e_joint_{b}nj"] == hour[f"e_gpu_{b}nj"] for b in _BOUNDS)
+    if "facility" not in name or not whole or hour["joint_us"] != hour["covered_us"]:
         value: int | None = hour[name]
         return value
     return _hour_facility_nj(hour, f"e_joint_{bound}nj", bound)

@@ -80,6 +80,21 @@ def test_chip_host_and_facility_are_measured(built: tuple[Lake, dict[str, Any]])
     assert_checks_pass(lake)
 
 
+def test_a_job_that_holds_a_whole_node_has_the_bounds_of_its_meter(
+    built: tuple[Lake, dict[str, Any]],
+) -> None:
+    """The errors of boards and host oppose each other: their sum is what the BMC shows."""
+    lake, truth = built
+    jobs = {row["job_id"]: row for row in lake.read("job_hour_index", [T0]).to_pylist()}
+    for host in lake.read("host_hour", [T0]).to_pylist():
+        job = jobs[f"on {host['node']}"]
+        low, high = int(job["e_it_low_nj"]), int(job["e_it_high_nj"])
+        assert (low, high) == (int(host["input_low_nj"]) - 1, int(host["input_high_nj"]) + 1)
+        assert low <= truth["energy_nj"][f"bmc-{host['node']}"] <= high
+        naive = [int(job[f"e_gpu_{end}_nj"] + job[f"e_host_{end}_nj"]) for end in ("low", "high")]
+        assert naive[0] < low < high < naive[1]
+
+
 def test_the_same_every_time(built: tuple[Lake, dict[str, Any]], tmp_path: Path) -> None:
     lake, _ = built
     before = lake.read("meter").to_pylist()

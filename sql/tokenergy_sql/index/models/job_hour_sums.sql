@@ -1,9 +1,9 @@
 -- The exact sums of each job in each hour.
 -- In: ledger_hour, job_time, token_usage, job_facts, allocation, parameters, burden, host_share,
--- device_now, node_pue, clock_step, unseen_host. Out: job_id, hour_us, the sums of the contract but
--- those of the joint time (see `joint_hour.sql`), index_kind (the kind of token that the index
--- divides by; NULL: none) and silent (whether no counter was read); methods, host_methods,
--- facility_methods and reasons as lists.
+-- host_hour, device_now, node_pue, clock_step, unseen_host. Out: job_id, hour_us, the sums of the
+-- contract but those of the joint time (see `joint_hour.sql`), index_kind (the kind of token that
+-- the index divides by; NULL: none) and silent (whether no counter was read); methods,
+-- host_methods, facility_methods and reasons as lists.
 --
 -- Where the energy of a host is not known (see host_hour) that of the job's hosts is NULL, and so
 -- is every boundary above it.
@@ -115,14 +115,46 @@ hosted AS (
 -- The PUE of a job is that of its nodes, weighted by what it drew there; its bounds are theirs,
 -- weighted by the least and the most that it can have drawn there. For a part of the hour, of which
 -- it is not known what it drew where, those of the nodes with the lowest and the highest count.
+--
+-- Where the meters of a node and all its boards are known throughout, the errors of boards and host
+-- oppose each other: together they are the meter. A job with the share s of the device time has
+-- GPUs g + s (meter - all boards), which is least where the meter is, its own boards too, and the
+-- others are at their most. So a job that holds the whole node has the bounds of its meter.
+node_bound AS (
+    SELECT hour_us, node, sum(low_nj)::HUGEINT AS all_low_nj, sum(high_nj)::HUGEINT AS all_high_nj
+    FROM ledger_hour
+    GROUP BY ALL
+),
 node_part AS (
     SELECT
         job_id,
         hour_us,
         p.* EXCLUDE (node),
+        h.host_low_nj,
+        h.host_high_nj,
         coalesce(e.gpu_nj, 0::HUGEINT) + coalesce(h.host_nj, 0::HUGEINT) AS it_nj,
-        coalesce(e.gpu_low_nj, 0::HUGEINT) + coalesce(h.host_low_nj, 0::HUGEINT) AS it_low_nj,
-        coalesce(e.gpu_high_nj, 0::HUGEINT) + coalesce(h.host_high_nj, 0::HUGEINT) AS it_high_nj
+        m.method = 'measured' AND m.input_us = m.watched_us AND h.device_us > 0 AS by_meter,
+        greatest(
+            coalesce(e.gpu_low_nj, 0::HUGEINT) + coalesce(h.host_low_nj, 0::HUGEINT),
+            -- 1 nJ for the division, which rounds towards zero.
+            CASE
+                WHEN by_meter
+                    THEN
+                        e.gpu_low_nj - 1 + (
+                            m.input_low_nj::HUGEINT - n.all_high_nj + e.gpu_high_nj - e.gpu_low_nj
+                        ) * h.device_us // h.capacity_us
+            END
+        ) AS it_low_nj,
+        least(
+            coalesce(e.gpu_high_nj, 0::HUGEINT) + coalesce(h.host_high_nj, 0::HUGEINT),
+            CASE
+                WHEN by_meter
+                    THEN
+                        e.gpu_high_nj + 1 + (
+                            m.input_high_nj::HUGEINT - n.all_low_nj + e.gpu_low_nj - e.gpu_high_nj
+                        ) * h.device_us // h.capacity_us
+            END
+        ) AS it_high_nj
     FROM (
         SELECT
             job_id,
@@ -136,6 +168,8 @@ node_part AS (
         GROUP BY ALL
     ) AS e
     JOIN host_share AS h USING (job_id, hour_us, node)
+    JOIN host_hour AS m USING (hour_us, node)
+    JOIN node_bound AS n USING (hour_us, node)
     JOIN node_pue AS p USING (node)
 ),
 at_pue AS (
@@ -164,6 +198,9 @@ at_pue AS (
                     )::BIGINT
             ELSE most_ppb
         END AS nodes_high_ppb,
+        CASE WHEN count(host_low_nj) = count(*) THEN sum(it_low_nj)::HUGEINT END AS e_it_low_nj,
+        CASE WHEN count(host_high_nj) = count(*) THEN sum(it_high_nj)::HUGEINT END
+            AS nodes_it_high_nj,
         list_sort(list_distinct(list(pue_method))) AS facility_methods,
         coalesce(bool_or(pue_covered_us < us_per_hour()), false) AS pue_partial
     FROM node_part
@@ -265,11 +302,11 @@ SELECT
         ELSE any_pue.any_high_ppb
     END AS pue_high_ppb,
     scale_ppb(b.e_gpu_nj + h.e_host_nj, p.pue_ppb) AS e_facility_nj,
-    scale_ppb(b.e_gpu_low_nj + h.e_host_low_nj, p.pue_low_ppb) AS e_facility_low_nj,
-    scale_ppb(
-        b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_high_nj
-        + CASE WHEN v.job_id IS NULL THEN 0 ELSE v.unseen_host_nj END, pue_high_ppb
-    ) + 1 AS e_facility_high_nj,
+    p.e_it_low_nj,
+    p.nodes_it_high_nj + coalesce(t.unseen_high_nj, 0)
+    + CASE WHEN v.job_id IS NULL THEN 0 ELSE v.unseen_host_nj END AS e_it_high_nj,
+    scale_ppb(p.e_it_low_nj, p.pue_low_ppb) AS e_facility_low_nj,
+    scale_ppb(e_it_high_nj, pue_high_ppb) + 1 AS e_facility_high_nj,
     coalesce(p.facility_methods, []) AS facility_methods,
     r.e_gpu_rss_low_nj,
     r.e_gpu_rss_high_nj + coalesce(t.unseen_high_nj, 0) AS e_gpu_rss_high_nj,

@@ -95,19 +95,18 @@ SELECT
     CASE WHEN paired THEN high_nj - saved_nj END AS e_joint_rss_high_nj,
     CASE WHEN paired THEN scale_ppb(gpu_nj + host_nj, pue_ppb) END AS e_joint_facility_nj,
     CASE
-        WHEN paired
-            THEN
-                scale_ppb(
-                    low_nj + host_low_nj, CASE WHEN whole THEN pue_low_ppb ELSE least_ppb END
-                )
+        WHEN NOT paired THEN NULL
+        WHEN whole THEN e_facility_low_nj
+        ELSE scale_ppb(low_nj + host_low_nj, least_ppb)
     END AS e_joint_facility_low_nj,
     CASE
-        WHEN paired
-            THEN
-                scale_ppb(
-                    high_nj + host_high_nj + unseen_host_nj,
-                    CASE WHEN whole OR pue_high_ppb > most_ppb THEN pue_high_ppb ELSE most_ppb END
-                ) + 1
+        WHEN NOT paired THEN NULL
+        WHEN whole THEN e_facility_high_nj
+        ELSE
+            scale_ppb(
+                high_nj + host_high_nj + unseen_host_nj,
+                CASE WHEN pue_high_ppb > most_ppb THEN pue_high_ppb ELSE most_ppb END
+            ) + 1
     END
         AS e_joint_facility_high_nj,
     CASE WHEN paired THEN gpu_nj + burden_nj END AS e_joint_burdened_nj,
