@@ -112,6 +112,7 @@ class InputReader:
         self._seen_us = sorted(row["ts_us"] for row in self.devices)
         self._device_digests: dict[int, str] = {}
         self._trees: dict[int, str] = {}
+        self._meters: dict[int, str] = {}
         self._usage = usage
         self._known = usage.known
         self._known_of: dict[str, list[int]] = {}
@@ -162,20 +163,39 @@ class InputReader:
 
         What the site file says of another time, and where it says it, leaves it as it was.
         """
+        declared = self._declared(hour_us)
+        return _digest([declared, *self._names("meter", near)]) if declared else ""
+
+    def _declared(self, hour_us: int) -> str:
+        """Return the digest of what the site file says of an hour's meters; empty if of none.
+
+        Readings next to the hour count in it, by the entries of their time.
+        """
+        places = self.history.site.places
+        first_us, last_us = hour_us - HOUR_US, hour_us + 2 * HOUR_US
+        if places.edges(first_us, last_us):
+            return self._entries(hour_us)
+        # A year has few edges, and a site many meters.
+        era = places.era(first_us)
+        if era not in self._meters:
+            alone = [
+                replace(meter, where="") for meter in places.meters.at(hour_us).meters.values()
+            ]
+            self._meters[era] = _digest([*alone, self._tree(hour_us)]) if alone else ""
+        return self._meters[era]
+
+    def _entries(self, hour_us: int) -> str:
+        """Return the same of an hour in or beside which an entry begins or ends."""
         places = self.history.site.places
         interval = hour_us, hour_us + HOUR_US
         entries = [
             (span.from_us, span.until_us, replace(span.value, where=""))
             for of_id in places.meters.by_id.values()
             if any(of_id.within(*interval))
-            # Readings next to the hour count in it, by the entries of their time.
             for span in of_id.within(hour_us - HOUR_US, hour_us + 2 * HOUR_US)
         ]
-        if not entries:
-            return ""
         edges = [hour_us, *places.edges(*interval)]
-        trees = [places.at(edge).root for edge in edges]
-        return _digest([*entries, *edges, *trees, *self._names("meter", near)])
+        return _digest([*entries, *edges, *map(self._tree, edges)]) if entries else ""
 
     def _placed(self, hour_us: int) -> str:
         """Return the digest of what stands where in an hour; empty if no node does.
