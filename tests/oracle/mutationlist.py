@@ -228,14 +228,14 @@ MUTATIONS = [
     Mutation(
         "the facility's upper bound has no host",
         f"{MODELS}/job_hour_sums.sql",
-        "b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0) + h.e_host_nj\n",
-        "b.e_gpu_high_nj + coalesce(t.unseen_high_nj, 0)\n",
+        "coalesce(e.gpu_high_nj, 0::HUGEINT) + coalesce(h.host_high_nj, 0::HUGEINT)",
+        "coalesce(e.gpu_high_nj, 0::HUGEINT)",
     ),
     Mutation(
         "the hosts of unseen time draw nothing",
         f"{MODELS}/job_hour_sums.sql",
-        "+ CASE WHEN v.job_id IS NULL THEN 0 ELSE v.unseen_host_nj END, site.pue_ppm",
-        "+ 0, site.pue_ppm",
+        "+ CASE WHEN v.job_id IS NULL THEN 0 ELSE v.unseen_host_nj END AS e_it_high_nj",
+        "+ 0 AS e_it_high_nj",
         "moved",
     ),
     Mutation(

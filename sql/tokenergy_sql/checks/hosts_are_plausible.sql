@@ -16,7 +16,7 @@ SELECT
     joules(input_nj - input_boards_nj) AS left_j,
     seconds(input_us) AS known_s,
     joules(cpu_low_nj) AS processors_j,
-    declared_mw / 1e3 AS declared_w,
+    watts(declared_mw) AS declared_w,
     meters
 FROM host_hour
 WHERE regexp_matches(coalesce(doubts, ''), 'below_boards|_below_cpu')

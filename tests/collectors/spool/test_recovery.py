@@ -307,9 +307,9 @@ def test_wide_numbers_survive_a_crash(tmp_path):
     node.start()
     widest = 10**38 - 1
     rows = [
-        (T0, "m", "n", "modbus", -widest, None),
-        (T0 + 1, "m", "n", "modbus", widest, 10**9),
-        (T0 + 2, "m", "n", "modbus", 0, 1),
+        (T0, "m", "n", "modbus", -widest, None, None),
+        (T0 + 1, "m", "n", "modbus", widest, 10**9, 60 * 10**6),
+        (T0 + 2, "m", "n", "modbus", 0, 1, None),
     ]
     node.spool.add("meter", rows)
     node.spool.flush()

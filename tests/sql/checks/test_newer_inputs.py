@@ -125,7 +125,12 @@ def test_removed_readings_fail_no_check(lake: Lake, gone: list[int]) -> None:
     assert {f.name: f.rows for f in after} == before
     left_out = {f.name: f.left_out for f in after if f.left_out}
     # Each hour's meter reads on into the other.
-    assert left_out == {"law": 2, "sparse_bounds": 2, "readings_are_booked": len(gone)}
+    assert left_out == {
+        "law": 2,
+        "sparse_bounds": 2,
+        "readings_are_booked": len(gone),
+        "processors_are_counted": 2,
+    }
     line = found(lake, "law").lines(5)[0]
     assert line.endswith("(2 node-hours are left out: the readings were removed)")
 

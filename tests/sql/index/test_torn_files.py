@@ -28,6 +28,17 @@ quantity = "energy"
 unit = "Wh"
 role = "utility"
 accuracy_percent = 1
+
+[[hall]]
+name = "a"
+
+[[rack]]
+name = "r1"
+hall = "a"
+
+[[placed]]
+nodes = ["n1", "n2", "n3"]
+rack = "r1"
 """
 NEXT = HOURS[-1]
 """The hour that is not indexed yet."""

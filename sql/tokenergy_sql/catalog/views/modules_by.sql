@@ -149,7 +149,7 @@ CREATE MACRO modules_by(grouped, since := NULL, until := NULL) AS TABLE
         WHERE "method" = 'boards' AND grouped <> 'type'
         GROUP BY name
     ),
-    tokens AS (FROM place_tokens_by(grouped, since := since, until := until))
+    of_tokens AS (FROM place_tokens_by(grouped, since := since, until := until))
     SELECT
         s.name, s.hall, s."type", s."method", s.places, s.hours, s.nodes, s.rated_kw,
         s.energy_kwh, s.low_kwh, s.high_kwh, k.facility_kwh,
@@ -171,7 +171,7 @@ CREATE MACRO modules_by(grouped, since := NULL, until := NULL) AS TABLE
     LEFT JOIN quantile AS q USING (name)
     LEFT JOIN together AS t USING (name)
     LEFT JOIN of_boards AS b USING (name)
-    LEFT JOIN tokens AS k USING (name)
+    LEFT JOIN of_tokens AS k USING (name)
     UNION ALL BY NAME
     SELECT
         error(

@@ -7,10 +7,10 @@ SELECT
         WHEN count(pue_ppb) = count(*)
             THEN
                 sum((e_gpu_nj::DOUBLE + coalesce(e_host_nj, 0)::DOUBLE) * pue_ppb)
-                / sum(e_gpu_nj::DOUBLE + coalesce(e_host_nj, 0)::DOUBLE) / 1e9
+                / sum(e_gpu_nj::DOUBLE + coalesce(e_host_nj, 0)::DOUBLE) / whole_ppb()
     END AS pue,
-    CASE WHEN count(pue_low_ppb) = count(*) THEN min(pue_low_ppb) / 1e9 END AS pue_low,
-    CASE WHEN count(pue_high_ppb) = count(*) THEN max(pue_high_ppb) / 1e9 END AS pue_high
+    CASE WHEN count(pue_low_ppb) = count(*) THEN min(pue_low_ppb) / whole_ppb() END AS pue_low,
+    CASE WHEN count(pue_high_ppb) = count(*) THEN max(pue_high_ppb) / whole_ppb() END AS pue_high
 FROM job_hour_index
 WHERE e_gpu_nj > 0
 GROUP BY job_id

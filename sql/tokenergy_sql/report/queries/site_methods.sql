@@ -12,9 +12,9 @@ SELECT
     count(*) FILTER (
         WHERE e_gpu_nj IS NOT NULL AND e_host_nj IS NOT NULL AND pue_ppb IS NOT NULL
     ) AS known,
-    joules(sum((e_gpu_nj::DOUBLE + e_host_nj::DOUBLE) * (pue_ppb / 1e9))) AS facility_j,
-    min(pue_low_ppb) / 1e9 AS low,
-    CASE WHEN count(pue_high_ppb) = count(pue_ppb) THEN max(pue_high_ppb) END / 1e9 AS high
+    joules(sum((e_gpu_nj::DOUBLE + e_host_nj::DOUBLE) * (pue_ppb / whole_ppb()))) AS facility_j,
+    min(pue_low_ppb) / whole_ppb() AS low,
+    CASE WHEN count(pue_high_ppb) = count(pue_ppb) THEN max(pue_high_ppb) END / whole_ppb() AS high
 FROM node_hour
 GROUP BY ALL
 ORDER BY node_hours DESC, facility_method, pue_place, host_known
