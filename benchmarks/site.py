@@ -105,6 +105,7 @@ def fill(lake: Lake, ids: list[str], hours: int, every_s: int) -> None:
                 "source": pa.array(["modbus"] * (count * len(ids))),
                 "value_n": pa.array(np.concatenate(parts)).cast(pa.decimal128(38, 0)),
                 "resolution_n": pa.nulls(count * len(ids), pa.decimal128(38, 0)),
+                "average_us": pa.nulls(count * len(ids), pa.int64()),
             }
         )
         lake.append("meter", rows.select(METER.column_names).cast(METER.schema()), "n1")
