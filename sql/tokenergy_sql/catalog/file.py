@@ -150,7 +150,7 @@ def _named(lake: Lake, books: Halves, listed: str, before: Note | None) -> Named
     files = (file.removeprefix(base) for of_part in books.files.values() for file in of_part)
     packed = [file for file in files if file.startswith(f"{PACKED}/")]
     # A file that is packed now may not be the last one: only some are at a time.
-    whole = before is not None and {*packed} <= {*before.packed}
+    whole = {*packed} <= {*(before.packed if before is not None else ())}
     return Named(listed if whole and listed == _digest_of_list(lake) else "", packed)
 
 
