@@ -34,6 +34,7 @@ def _psychrolib() -> ModuleType:
 def _hidden(name: str) -> Iterator[None]:
     """Let imports of a module fail for a while, as if it were not installed."""
     before = sys.modules.get(name)
+    # None makes an import fail; the stubs know of modules alone.
     sys.modules[name] = None  # type: ignore[assignment]
     try:
         yield

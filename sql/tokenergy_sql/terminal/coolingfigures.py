@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.cooling.declared import Declared
@@ -75,6 +76,8 @@ def cooling_rows(lake: AnyLake, known: Known, wanted: Wanted) -> list[NamedRow]:
         places = [parse_place(one) for one in dict.fromkeys(row["place"] for row in rows)]
         begin, end = min(one for one, _ in periods), max(until for _, until in periods)
         found = [*hours_of(lake, con, known, places, (begin, end))]
+        # Nothing of a user's runs here, whose names they could take.
+        views.define(con, views.UNITS)
         return found, halltokens.hall_tokens(con, known.places, periods)
 
     hours, tokens = ask(lake, "cooling", read, TEXT)

@@ -15,7 +15,7 @@ held AS (
         count(DISTINCT coalesce(s.place, '')) AS places
     FROM ledger_hour AS l
     LEFT JOIN hall_spot AS s
-        ON s.node = l.node AND s.from_us <= l.hour_us AND l.hour_us + 3600000000 <= s.until_us
+        ON s.node = l.node AND s.from_us <= l.hour_us AND l.hour_us + us_per_hour() <= s.until_us
     WHERE l.job_id IS NOT NULL
     GROUP BY l.hour_us, l.job_id
 ),
@@ -51,16 +51,16 @@ summed AS (
         CASE WHEN enough THEN nullif(n_counted, 0) END AS n,
         nullif(sum(n_joint_low) FILTER (WHERE counts), 0) AS n_least,
         nullif(sum(n_joint_high) FILTER (WHERE counts), 0) AS n_most,
-        sum(e_joint_nj) FILTER (WHERE counts) / 1e9 AS gpu_j,
-        sum(e_joint_low_nj) FILTER (WHERE counts) / 1e9 AS gpu_low_j,
-        sum(e_joint_high_nj) FILTER (WHERE counts) / 1e9 AS gpu_high_j,
-        sum(e_joint_facility_nj) FILTER (WHERE counts) / 1e9 AS facility_j,
-        sum(e_joint_facility_low_nj) FILTER (WHERE counts) / 1e9 AS facility_low_j,
+        joules(sum(e_joint_nj) FILTER (WHERE counts)) AS gpu_j,
+        joules(sum(e_joint_low_nj) FILTER (WHERE counts)) AS gpu_low_j,
+        joules(sum(e_joint_high_nj) FILTER (WHERE counts)) AS gpu_high_j,
+        joules(sum(e_joint_facility_nj) FILTER (WHERE counts)) AS facility_j,
+        joules(sum(e_joint_facility_low_nj) FILTER (WHERE counts)) AS facility_low_j,
         CASE
             WHEN
                 count(e_joint_facility_high_nj) FILTER (WHERE counts)
                 = count(e_joint_facility_nj) FILTER (WHERE counts)
-                THEN sum(e_joint_facility_high_nj) FILTER (WHERE counts) / 1e9
+                THEN joules(sum(e_joint_facility_high_nj) FILTER (WHERE counts))
         END AS facility_high_j
     FROM piece
     GROUP BY from_us, place, workload

@@ -150,6 +150,28 @@ def mean(of: Callable[[float], float], begin_s: float, end_s: float) -> float:
     return sum(of(begin_s + (end_s - begin_s) * (n + 0.5) / steps) for n in range(steps)) / steps
 
 
+ENTERS = {"hall:a": ("it-a", "chiller-a", "fans-a"), "hall:b": ("it-b", "pumps-b")}
+"""What enters each hall, its IT energy first."""
+
+
+def pue_of(hall: str, hours: int) -> float:
+    """Return the mean over some hours of the PUE that a hall's jobs have.
+
+    It is what enters the hall, and its part by IT energy of what enters none, over its IT energy.
+    """
+    found = []
+    for hour in range(hours):
+        kwh = {one: mean(METERS[one], hour * 3_600, (hour + 1) * 3_600) for one in _POWERS}
+        all_it = kwh["it-a"] + kwh["it-b"]
+        shared = kwh["grid"] - sum(kwh[one] for of_hall in ENTERS.values() for one in of_hall)
+        own = sum(kwh[one] for one in ENTERS[hall]) / kwh[ENTERS[hall][0]]
+        found.append(own + shared / all_it)
+    return sum(found) / hours
+
+
+_POWERS = ("grid", *(one for of_hall in ENTERS.values() for one in of_hall))
+
+
 def build_lake(root: Path, hours: int, every_s: int = 60, jobs: bool = True) -> Lake:
     """Write the site file, the readings and the index of some hours from T0 on.
 

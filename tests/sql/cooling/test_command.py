@@ -104,10 +104,7 @@ def test_pue_and_j_per_token_are_side_by_side(lake: Path) -> None:
         expected = planted.WATTS[node] / planted.RATE[node]
         assert found[hall]["inference_te_gpu"] == pytest.approx(expected, rel=1e-3)
         # The host's 100 W are of two boards' jobs; and the PUE that its hall has for its jobs.
-        known = [row for row in Lake(lake).read("node_hour").to_pylist() if row["node"] == node]
-        assert {row["pue_place"] for row in known} == {hall}
-        pue = sum(row["pue_ppb"] for row in known) / len(known) / 1e9
-        facility = (planted.WATTS[node] + 50) * pue / planted.RATE[node]
+        facility = (planted.WATTS[node] + 50) * planted.pue_of(hall, HOURS) / planted.RATE[node]
         assert found[hall]["inference_tokenergy"] == pytest.approx(facility, rel=2e-3)
         assert found[hall]["inference_te_low"] < facility < found[hall]["inference_te_high"]
     site = found["site"]

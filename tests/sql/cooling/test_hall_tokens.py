@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.namedrows import named_rows
 from tokenergy_sql.terminal.halltokens import SQL
 
@@ -32,6 +33,7 @@ INSERT INTO hall_period VALUES (0, 36000000000);
 
 def lake(figure: str = "cooling", covered_us: int = HOUR) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
+    views.define(con, views.UNITS)
     con.execute(_TABLES)
     for hour in range(3):
         for hall in ("hall:a", "hall:b"):
