@@ -31,7 +31,8 @@ class BacnetMeters(MeterSource[BacnetKeys]):
     @classmethod
     def devices(cls, config: Any) -> Sequence[BacnetDevice]:
         """Return the devices of the configuration."""
-        return config.bacnet  # type: ignore[no-any-return]
+        found: Sequence[BacnetDevice] = config.bacnet
+        return found
 
     @classmethod
     def meters(cls, config: Any) -> Iterable[str]:

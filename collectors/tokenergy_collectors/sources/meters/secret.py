@@ -49,7 +49,7 @@ def _of_file(what: str, path: Path) -> str:
         why = getattr(error, "strerror", None) or "is not text"
         raise SecretError(f"{what}_file {path}: {why.lower()}") from None
     if not found or "\n" in found:
-        raise SecretError(f"{what}_file {path}: expected one line")
+        raise SecretError(f"{what}_file {path}: expected one line that holds the {what}")
     return found
 
 

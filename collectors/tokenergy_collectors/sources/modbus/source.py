@@ -30,7 +30,8 @@ class ModbusMeters(MeterSource[ModbusKeys]):
     @classmethod
     def devices(cls, config: Any) -> Sequence[ModbusDevice]:
         """Return the devices of the configuration."""
-        return config.modbus  # type: ignore[no-any-return]
+        found: Sequence[ModbusDevice] = config.modbus
+        return found
 
     @classmethod
     def meters(cls, config: Any) -> Iterable[str]:

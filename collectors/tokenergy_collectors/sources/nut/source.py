@@ -26,7 +26,8 @@ class UpsMeters(MeterSource[NutKeys]):
     @classmethod
     def devices(cls, config: Any) -> Sequence[Ups]:
         """Return the UPSes of the configuration."""
-        return config.nut  # type: ignore[no-any-return]
+        found: Sequence[Ups] = config.nut
+        return found
 
     @classmethod
     def meters(cls, config: Any) -> Iterable[str]:

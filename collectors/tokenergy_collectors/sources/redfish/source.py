@@ -29,7 +29,8 @@ class BmcMeters(MeterSource[RedfishKeys]):
     @classmethod
     def devices(cls, config: Any) -> Sequence[RedfishDevice]:
         """Return the BMCs of the configuration."""
-        return config.redfish  # type: ignore[no-any-return]
+        found: Sequence[RedfishDevice] = config.redfish
+        return found
 
     @classmethod
     def meters(cls, config: Any) -> Iterable[str]:

@@ -31,7 +31,8 @@ class SnmpMeters(MeterSource[SnmpKeys]):
     @classmethod
     def devices(cls, config: Any) -> Sequence[SnmpDevice]:
         """Return the devices of the configuration."""
-        return config.snmp  # type: ignore[no-any-return]
+        found: Sequence[SnmpDevice] = config.snmp
+        return found
 
     @classmethod
     def meters(cls, config: Any) -> Iterable[str]:

@@ -101,7 +101,8 @@ class UserSession(Session):
         try:
             if self._stopped:
                 self._request.cancel()
-            return self._loop.run_until_complete(self._request)  # type: ignore[no-any-return]
+            found: Result = self._loop.run_until_complete(self._request)
+            return found
         except asyncio.CancelledError:
             raise StoppedError from None
         finally:

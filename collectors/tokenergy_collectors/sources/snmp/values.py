@@ -98,6 +98,6 @@ def _of_text(text: bytes, invalid: Sequence[int | float] | None) -> MeterValue:
         raise NoReadingError(f"reads {shown[:_SHOWN_CHARS]!a}, which is no decimal number")
     number = Decimal(shown)
     if any(number == Decimal(repr(one)) for one in invalid or ()):
-        raise NoReadingError(f"reads {show_number(number)}, which means no reading")
+        raise NoReadingError(f"reads {show_number(float(number))}, which means no reading")
     digits = len(found[1] or found[2] or "")
     return MeterValue(to_billionths(number), ceil(Fraction(BILLION, 10**digits)))

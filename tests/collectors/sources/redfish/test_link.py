@@ -104,8 +104,8 @@ def test_a_password_comes_from_the_environment(monkeypatch):
     ("content", "said"),
     [
         (None, "no such file or directory"),
-        (b"", "expected one line"),
-        (b"a\nb\n", "expected one line"),
+        (b"", "expected one line that holds the password"),
+        (b"a\nb\n", "expected one line that holds the password"),
         (b"\xff\xfe", "is not text"),
     ],
 )

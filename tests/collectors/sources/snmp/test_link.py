@@ -85,7 +85,9 @@ def test_a_community_is_read_from_its_file_each_time(tmp_path):
             ]
             path.write_text("two\nlines\n")
             [finding] = rig.check()
-            assert finding.text.endswith(f"community_file {path}: expected one line")
+            assert finding.text.endswith(
+                f"community_file {path}: expected one line that holds the community"
+            )
 
 
 @pytest.mark.parametrize(

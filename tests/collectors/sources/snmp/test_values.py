@@ -54,7 +54,7 @@ def test_a_text_that_is_no_number_is_no_reading(text, why):
 
 
 def test_texts_may_mean_no_reading_too():
-    with pytest.raises(NoReadingError, match=r"reads -0\.10, which means no reading"):
+    with pytest.raises(NoReadingError, match=r"reads -0\.1, which means no reading"):
         decode(Value("OctetString", b"-0.10"), "OctetString", invalid=(5, -0.1))
     assert decode(Value("OctetString", b"-0.11"), "OctetString", invalid=(-0.1,))
     assert Decimal(repr(-0.1)) == Decimal("-0.10")
