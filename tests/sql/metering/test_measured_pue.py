@@ -4,156 +4,23 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from tests.sql.checks.meterbooks import change
-from tests.sql.metering.test_planted_site import again
-from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.sql.metering.twohalls import (
+    BOARDS,
+    HOST_W,
+    KWH,
+    KWH_OF,
+    assert_pue,
+    booked,
+    borne_nj,
+    jobs_of,
+    nodes_of,
+    site_text,
+)
+from tests.support.lakes import S
 from tests.support.ledger import ask, assert_checks_pass
-from tokenergy_collectors.lake import Lake
-from tokenergy_sql.checks.checking import run_checks
-from tokenergy_sql.cli import app
-from tokenergy_sql.explain.explain import explanation
-from tokenergy_sql.explain.text import print_text
-
-KWH = 3_600 * 10**12
-"""Nanojoules in a kWh."""
-
-HALL = """
-[[hall]]
-name = "{hall}"
-[[rack]]
-name = "{hall}-r1"
-hall = "{hall}"
-[[placed]]
-nodes = ["{hall}1", "{hall}2"]
-rack = "{hall}-r1"
-[[meter]]
-id = "it-{hall}"
-quantity = "energy"
-unit = "kWh"
-role = "ups_out"
-place = "hall:{hall}"
-accuracy_percent = 0.5
-resolution = 0.000001
-"""
-
-IN_HALL = """
-[[meter]]
-id = "in-{hall}"
-quantity = "energy"
-unit = "kWh"
-role = "utility"
-place = "hall:{hall}"
-feeds = ["it-{hall}"]
-accuracy_percent = 0.5
-resolution = 0.000001
-"""
-
-GRID = """
-[[meter]]
-id = "grid"
-quantity = "energy"
-unit = "kWh"
-role = "utility"
-feeds = [{feeds}]
-accuracy_percent = 0.5
-resolution = 0.000001
-"""
-
-KWH_OF = {"in-a": 130, "it-a": 100, "in-b": 220, "it-b": 200, "grid": 390}
-"""What each meter counts in an hour: 40 kWh go into the site and into no hall."""
-
-BOARDS = {"a1": 400, "a2": 300, "b1": 500, "b2": 200}
-"""A board of each node, and what it draws all hour, watts."""
-
-HOST_W = 100
-
-
-def site_text(*, grid: bool = True, halls: str = "ab", declared: float | None = None) -> str:
-    constants = f"[site]\nhost_w = {HOST_W}\n" + (f"pue = {declared}\n" if declared else "")
-    text = constants + "".join(HALL.format(hall=hall) for hall in "ab")
-    text += "".join(IN_HALL.format(hall=hall) for hall in halls)
-    if grid:
-        feeds = ", ".join(f'"{"in" if hall in halls else "it"}-{hall}"' for hall in "ab")
-        text += GRID.format(feeds=feeds)
-    return text
-
-
-def booked(
-    tmp_path: Path,
-    text: str,
-    *,
-    lost: dict[str, tuple[int, int]] | None = None,
-    kwh_of: dict[str, int] = KWH_OF,
-    site_of: dict[str, str] | None = None,
-    held: dict[str, str] | None = None,
-) -> Lake:
-    """A lake of four nodes.
-
-    Args:
-        tmp_path: where.
-        text: the site file.
-        lost: by meter, the minutes in which it was not read: first, after the last.
-        kwh_of: what each meter counts in the hour.
-        site_of: the label of each node's boards.
-        held: by node, the job that held its board in the second half of the hour.
-    """
-    builder = LakeBuilder(tmp_path / "lake")
-    for node, watts in BOARDS.items():
-        of = {"site": site_of[node]} if site_of else {}
-        builder.device(f"GPU-{node}", node=node, **of)
-        builder.power(f"GPU-{node}", level(watts * 1000, T0, T0 + HOUR_US, S), node=node)
-    for node, job in (held or {"a1": "one", "b1": "one", "b2": "two"}).items():
-        builder.job(job, f"GPU-{node}", T0 + HOUR_US // 2, T0 + HOUR_US, node=node)
-    shown = [
-        {
-            "ts_us": T0 + minute * 60 * S,
-            "meter_id": meter_id,
-            "node": "bms",
-            "source": "modbus",
-            "value_n": 10**9 * 1000 + kwh * 10**9 * minute // 60,
-        }
-        for meter_id, kwh in kwh_of.items()
-        if f'"{meter_id}"' in text
-        for minute in range(61)
-        if not (lost or {}).get(meter_id, (99, 99))[0]
-        <= minute
-        < (lost or {}).get(meter_id, (99, 99))[1]
-    ]
-    for hour in (T0, T0 + HOUR_US):
-        if rows := [row for row in shown if hour <= row["ts_us"] < hour + HOUR_US]:
-            builder.add("meter", rows, "bms")
-    (builder.lake.root / "site.toml").write_text(text, "utf-8")
-    again(builder.lake)
-    return builder.lake
-
-
-def nodes_of(lake: Lake) -> dict[str, dict[str, Any]]:
-    rows = ask(lake, f"FROM node_hour WHERE hour_us = {T0}")
-    return {row["node"]: row for row in rows}
-
-
-def jobs_of(lake: Lake) -> dict[str, dict[str, Any]]:
-    return {row["job_id"]: row for row in ask(lake, f"FROM job_hour_index WHERE hour_us = {T0}")}
-
-
-def borne_nj(lake: Lake) -> int:
-    nodes, jobs = nodes_of(lake).values(), jobs_of(lake).values()
-    return sum(int(row["unborne_facility_nj"]) for row in nodes) + sum(
-        int(row["e_facility_burdened_nj"]) for row in jobs
-    )
-
-
-def assert_pue(row: dict[str, Any], place: str, pue: Fraction) -> None:
-    """The PUE is that of the place, within a millionth, and inside its bounds."""
-    assert row["pue_place"] == place
-    assert row["facility_method"] == "measured"
-    assert row["pue_low_ppb"] <= pue * 10**9 <= row["pue_high_ppb"]
-    assert abs(Fraction(row["pue_ppb"], 10**9) / pue - 1) < Fraction(1, 10**6)
 
 
 def test_each_hall_has_its_own_and_its_part_of_what_is_shared(tmp_path: Path) -> None:
@@ -374,83 +241,3 @@ def test_a_node_that_moved_is_where_it_stood_longest(tmp_path: Path) -> None:
     found = nodes_of(lake)
     assert [found[node]["pue_place"] for node in ("a1", "a2")] == ["hall:b", "hall:a"]
     assert borne_nj(lake) == 390 * KWH
-
-
-def test_a_late_meter_restates_the_hour_and_its_jobs(tmp_path: Path) -> None:
-    text = site_text(halls="", declared=1.25)
-    lake = booked(tmp_path, text, lost={"grid": (1, 61)})
-    before = jobs_of(lake)["one"]
-    assert before["facility_method"] == "declared"
-    late = LakeBuilder(lake.root)
-    late.add(
-        "meter",
-        [
-            {
-                "ts_us": T0 + minute * 60 * S,
-                "meter_id": "grid",
-                "node": "bms",
-                "source": "modbus",
-                "value_n": 10**9 * 1000 + 390 * 10**9 * minute // 60,
-            }
-            for minute in range(1, 60)
-        ],
-        "bms",
-    )
-    assert again(lake).causes == {T0: ["meters"]}
-    assert jobs_of(lake)["one"]["facility_method"] == "measured"
-
-
-def test_the_check_finds_a_job_that_bears_too_much(tmp_path: Path) -> None:
-
-    lake = booked(tmp_path, site_text())
-    assert_checks_pass(lake)
-    change(
-        lake,
-        "job_hour_index",
-        lambda row: row["job_id"] == "one",
-        e_facility_burdened_nj=lambda row: row["e_facility_burdened_nj"] + 1,
-    )
-    (found,) = run_checks(lake, None, ["burden_is_metered"])
-    assert [row[1:] for row in found.rows] == [("jobs and idle boards", 390 * KWH + 1, 390 * KWH)]
-
-
-def test_an_explanation_shows_the_meters_and_computes_the_same(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lake = booked(tmp_path, site_text(), lost={"it-b": (41, 61)})
-    shown = explanation(lake, "one")
-    assert {row["name"]: row["agrees"] for row in shown["formulas"]} == dict.fromkeys(
-        (row["name"] for row in shown["formulas"]), True
-    )
-    print_text(shown)
-    text = capsys.readouterr().out
-    assert "PUE: 1.43333 [" in text
-    assert "measured by the meters of hall:a, known for 40 min of an hour or more" in text
-
-
-def test_diff_names_the_meter_and_what_it_moved(tmp_path: Path) -> None:
-    text = site_text(halls="", declared=1.25)
-    lake = booked(tmp_path, text, lost={"grid": (1, 61)})
-    LakeBuilder(lake.root).add(
-        "meter",
-        [
-            {
-                "ts_us": T0 + minute * 60 * S,
-                "meter_id": "grid",
-                "node": "bms",
-                "source": "modbus",
-                "value_n": 10**9 * 1000 + 390 * 10**9 * minute // 60,
-            }
-            for minute in range(1, 60)
-        ],
-        "bms",
-    )
-    again(lake)
-    shown = CliRunner().invoke(app, ["diff", "--lake", str(lake.root)], env={"COLUMNS": "160"})
-    assert shown.exit_code == 0
-    lines = [line.split() for line in shown.output.splitlines()]
-    # 450 W of board and host for half an hour in a1 and in b1, at 1.25 and at 1.3.
-    assert ["2,475", "->", "2,574"] in [line[-5:-2] for line in lines]
-    (grid,) = [line for line in lines if line[:1] == ["grid"]]
-    words = ["-", "->", "383.500", "kWh", "0.000", "->", "98.33"]
-    assert [word for word in grid[3:] if word != "│"] == words
