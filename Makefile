@@ -197,7 +197,7 @@ record-decode: .venv/dev.stamp ## on a CUDA machine: record a model that decodes
 	$(BIN)/python -m benchmarks.decode table build/decode
 
 lock: .venv/dev.stamp ## update the locked versions in requirements/
-	$(LOCK) --extra analysis --extra gpu --extra airflow --extra s3 --extra kubernetes --extra meters --extra otel --extra dev \
+	$(LOCK) --extra analysis --extra gpu --extra airflow --extra s3 --extra kubernetes --extra meters --extra openadr --extra otel --extra signals --extra dev \
 	  pyproject.toml requirements/build.in requirements/peers.in -o requirements/dev.txt
 	$(LOCK) --extra analysis -c requirements/dev.txt \
 	  pyproject.toml requirements/build.in -o requirements/run.txt
