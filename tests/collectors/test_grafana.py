@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.live import Shown
+from tests.support.live import Shown, show_meters
 from tokenergy_collectors.live.catalogue import FAMILIES, UPLOADS
 
 DASHBOARD = Path(__file__).parents[2] / "deploy" / "grafana" / "tokenergy.json"
@@ -36,7 +36,12 @@ def metrics(expression):
 def test_every_metric_is_served(dashboard, tmp_path):
     looks = []
     run = Shown(tmp_path, roll_s=60.0)
-    run.at(130, lambda node, look: looks.append(look))
+
+    def look(_node, _metrics):
+        show_meters(run.view)
+        looks.append(run.look())
+
+    run.at(130, look)
     run.run(140)
     served = {sample.name for sample in looks[0].samples}
     # Nothing is uploaded here; those families are the uploader's.

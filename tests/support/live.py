@@ -16,7 +16,7 @@ from tokenergy_collectors.emulate.run.emulated import emulated_config
 from tokenergy_collectors.emulate.run.node import EmulatedNode
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.arrays import to_batch
-from tokenergy_collectors.lake.contract import JOBS
+from tokenergy_collectors.lake.contract import HOST, JOBS, METER
 from tokenergy_collectors.live.exposition import ViewCollector
 from tokenergy_collectors.live.view import LiveView
 from tokenergy_collectors.settings.config import Config
@@ -95,6 +95,15 @@ def text_of(view):
     registry = CollectorRegistry()
     registry.register(ViewCollector(view))
     return generate_latest(registry).decode()
+
+
+def show_meters(view):
+    """Give a view two readings of a host's meter and one of a meter of the building, just now."""
+    now_us, host = view.now_us(), {"node": "n1", "domain": "package-0", "run": 1, "epoch": 1}
+    for ago_us, energy_uj in ((S, 0), (0, 150 * S)):
+        view.add("host", [HOST.make_row(ts_us=now_us - ago_us, energy_uj=energy_uj, **host)])
+    meter = {"node": "n1", "meter_id": "feed-a", "source": "modbus", "value_n": 383_500_000_000}
+    view.add("meter", [METER.make_row(ts_us=now_us, **meter)])
 
 
 class Metrics:

@@ -90,6 +90,36 @@ TOKENS = Family(
     "tokens counted by a source; if its counter restarts, this continues",
     ("node", "source", "job_id", "model", "engine", "kind"),
 )
+HOST_POWER = Family(
+    f"{PREFIX}host_power_watts",
+    "gauge",
+    "W",
+    "power of a part of the host, as its meter says it or by its last two energy readings; domain: "
+    "as in the table `host`",
+    ("node", "domain"),
+)
+HOST_ENERGY = Family(
+    f"{PREFIX}host_energy_joules_total",
+    "counter",
+    "J",
+    "energy of a part of the host since the collector started; if its counter restarts, this "
+    "continues",
+    ("node", "domain"),
+)
+METER_READING = Family(
+    f"{PREFIX}meter_reading",
+    "gauge",
+    "the register's own",
+    "latest reading of a facility meter, before unit, scale and ratio of the site file",
+    ("node", "meter", "source"),
+)
+METER_READ = Family(
+    f"{PREFIX}meter_last_reading_timestamp_seconds",
+    "gauge",
+    "s UTC",
+    "time of the latest reading of a facility meter",
+    ("node", "meter", "source"),
+)
 READINGS = _own("readings_total", "", "power readings of all boards")
 LATE = _own("late_ticks_total", "", "ticks that began more than 5 ms late or were skipped")
 GAPS = _own("gaps_total", "", "gaps between readings of a board above the gap limit")
@@ -148,7 +178,8 @@ BUILD = Family(
 FAMILIES = (
     GPU_INFO, GPU_UP, GPU_READ, GPU_POWER, GPU_LIMIT, GPU_ENERGY, GPU_MINUTE, GPU_SM, GPU_MEMORY,
     GPU_CLOCK, GPU_TEMPERATURE, GPU_REASONS, GPU_PROCESSES, JOB_GPUS, JOB_POWER, JOB_RATE, JOB_COST,
-    TOKENS, READINGS, LATE, GAPS, DROPPED, RECOVERED, EVENTS, WAL_BYTES, SEALED, CPU, MEMORY,
+    TOKENS, HOST_POWER, HOST_ENERGY, METER_READING, METER_READ,
+    READINGS, LATE, GAPS, DROPPED, RECOVERED, EVENTS, WAL_BYTES, SEALED, CPU, MEMORY,
     STARTED, TIME, SOURCE_DURATION, SOURCE_SUCCESS, SOURCE_SUCCEEDED, *UPLOADS.values(),
     *DISK.values(), BUILD,
 )  # fmt: skip

@@ -43,6 +43,7 @@ class ViewCollector(Collector):
         now_us = self._view.now_us()
         _boards(samples, self._view, now_us)
         _jobs(samples, self._view, now_us)
+        _meters(samples, self._view, now_us)
         _health(samples, self._view, now_us)
         _sources(samples, self._view)
         # A copy: this runs in the server's thread, and another one may add to it meanwhile.
@@ -109,6 +110,17 @@ def _jobs(samples: _Samples, view: LiveView, now_us: int) -> None:
     for key, series in sorted(view.series().items()):
         label_values = (view.node, key.source_id, series.job_id, key.model, key.engine, key.kind)
         samples.add(c.TOKENS, label_values, series.total(now_us))
+
+
+def _meters(samples: _Samples, view: LiveView, now_us: int) -> None:
+    for domain, host in view.meters.host(now_us):
+        samples.add(c.HOST_POWER, (view.node, domain), _thousandth(host.power_mw))
+        samples.add(c.HOST_ENERGY, (view.node, domain), _millionth(host.energy_uj))
+    for meter, one in view.meters.site():
+        labels = (view.node, meter, one.source)
+        fresh = one.read.is_fresh(now_us)
+        samples.add(c.METER_READING, labels, one.value_n / 1_000_000_000 if fresh else None)
+        samples.add(c.METER_READ, labels, _millionth(one.read.ts_us))
 
 
 def _health(samples: _Samples, view: LiveView, now_us: int) -> None:

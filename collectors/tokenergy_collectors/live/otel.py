@@ -37,7 +37,15 @@ _HARDWARE = {
 """Metrics that the conventions have. Their `hw.gpu.memory.utilization` is the part of the memory
 that is used, and ours the time in which it was read or written: so it has another name."""
 
-_UNITS = {"s UTC": "s", "B": "By", "°C": "Cel", "0 to 1": "1", "bits": "1", "": "1"}
+_UNITS = {
+    "s UTC": "s",
+    "B": "By",
+    "°C": "Cel",
+    "0 to 1": "1",
+    "bits": "1",
+    "": "1",
+    "the register's own": "1",
+}
 _UNIT_OF_NAME = re.compile(r"_(watts|joules|seconds|bytes|ratio|hertz|celsius)$")
 _FRESH_S = 0.5
 _CLOSE_MS = 2_000

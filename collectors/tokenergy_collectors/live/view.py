@@ -15,11 +15,12 @@ from functools import partial
 from typing import Any, Protocol
 
 from tokenergy_collectors.base.clock import Clock
-from tokenergy_collectors.lake.contract import EVENT, STATE, TOKENS
+from tokenergy_collectors.lake.contract import EVENT, HOST, METER, STATE, TOKENS
 from tokenergy_collectors.live.board import WINDOW_US, Limits, LiveBoard
 from tokenergy_collectors.live.catalogue import DISK, UPLOADS, Family
 from tokenergy_collectors.live.health import EventCounts
 from tokenergy_collectors.live.jobs import Allocation, JobFigures, allocations_of, job_figures
+from tokenergy_collectors.live.meters import LiveMeters
 from tokenergy_collectors.live.tokens import Series, SeriesKey, follow
 from tokenergy_collectors.settings.config import Config, keys_of
 from tokenergy_collectors.sources.host import PowerReading
@@ -52,6 +53,7 @@ class LiveView:
         log_bytes: returns the size of the log that is not sealed yet (bytes); None without a log.
         extras: metrics of parts that not every collector has, with functions that return them.
         health: returns the state of each periodic reading.
+        meters: meters of the host and of the building.
         start_us: when the view was made: about the start of the process (us UTC).
     """
 
@@ -63,6 +65,7 @@ class LiveView:
         self.log_bytes: Callable[[], int] | None = None
         self.extras: dict[Family, Callable[[], float | None]] = {}
         self.health: Callable[[], list[Health]] = list
+        self.meters = LiveMeters()
         self.start_us = clock.realtime_us()
         self._clock = clock
         self._offset_us = clock.realtime_us() - clock.monotonic_us()
@@ -107,6 +110,7 @@ class LiveView:
                 live.forget()
             found[board.device_id] = live
         self.boards = found
+        self.meters.keep(self.now_us(), stepped=stepped)
         sources = keys_of(config, TokenKeys).tokens
         limits_us = {source.source_id: _us(_PERIODS * source.every_s) for source in sources}
         with self._lock:
@@ -115,7 +119,7 @@ class LiveView:
             self._limits_us = limits_us
 
     def add(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Take rows as they are recorded; uses tokens, gauges and events."""
+        """Take rows as they are recorded; uses tokens, gauges, meters and events."""
         # Scrapes arrive in threads of their own, so their series need the lock.
         if table == "tokens":
             with self._lock:
@@ -123,6 +127,10 @@ class LiveView:
         elif table == "state":
             for row in map(STATE.as_dict, rows):
                 self._set_state(row)
+        elif table == "host":
+            self.meters.add_host(map(HOST.as_dict, rows))
+        elif table == "meter":
+            self.meters.add_site(map(METER.as_dict, rows))
         elif table == "event":
             for row in map(EVENT.as_dict, rows):
                 self.events.add(row["kind"])

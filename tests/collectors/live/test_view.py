@@ -3,7 +3,7 @@
 import pynvml
 import pytest
 
-from tests.support.live import Metrics, S, Shown, long_profile, text_of
+from tests.support.live import Metrics, S, Shown, long_profile, show_meters, text_of
 from tokenergy_collectors.live.catalogue import DISK, FAMILIES, SEALED, UPLOADS, Family
 from tokenergy_collectors.live.view import LiveView, housekeeping_metrics
 from tokenergy_collectors.settings.config import Config
@@ -32,8 +32,9 @@ def seen(tmp_path_factory):
 
         return task
 
-    def look(node, metrics):
-        shown.seen = metrics
+    def look(node, _):
+        show_meters(shown.view)
+        shown.seen = shown.look()
         shown.devices = [board.identity.uuid for board in node.boards]
 
     for seconds in (40, 100):
