@@ -202,9 +202,9 @@ lock: .venv/dev.stamp ## update the locked versions in requirements/
 	$(LOCK) --extra analysis -c requirements/dev.txt \
 	  pyproject.toml requirements/build.in -o requirements/run.txt
 	$(LOCK) -c requirements/dev.txt pyproject.toml -o requirements/collect.txt
-	$(LOCK) --extra s3 -c requirements/dev.txt pyproject.toml -o requirements/collect-s3.txt
-	$(LOCK) --extra kubernetes -c requirements/dev.txt pyproject.toml -o requirements/collect-kubernetes.txt
-	$(LOCK) --extra otel -c requirements/dev.txt pyproject.toml -o requirements/collect-otel.txt
+	for extra in s3 kubernetes meters openadr otel signals; do \
+	  $(LOCK) --extra $$extra -c requirements/dev.txt pyproject.toml -o requirements/collect-$$extra.txt || exit 1; \
+	done
 	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	$(LOCK) --extra analysis --extra airflow --extra s3 -c requirements/dev.txt \
 	  pyproject.toml requirements/airflow.in -o requirements/airflow.txt

@@ -109,8 +109,8 @@ def test_the_image_has_no_root_and_no_driver():
     assert re.fullmatch(r"python(:3\.12\.\d+-slim-[a-z]+|@sha256:[0-9a-f]{64})", base)
     for line in lines:
         if line.startswith("COPY ") and "--from" not in line:
-            for source in line.split()[1:-1]:
-                assert (DEPLOY.parent / source).exists(), source
+            for source in line.removesuffix("\\").split()[1:-1]:
+                assert list(DEPLOY.parent.glob(source)), source
 
 
 def locked(name):
@@ -139,14 +139,34 @@ def test_the_image_installs_what_is_locked_and_nothing_else():
         assert "--require-hashes" in words or "--no-index" in words
     found = set(re.findall(r'-r "?(requirements/\S+?\.txt)"?', text))
     assert found == {"requirements/build.txt", "requirements/${lock}.txt"}
-    found = [lock for locks in re.findall(r'locks="(.*?)"', text) for lock in locks.split()]
-    assert found == [
-        "collect",
-        "collect-s3",
-        "collect-kubernetes",
-        "collect-kubernetes",
-        "collect-s3",
-    ]
+
+
+def chosen_locks(extras):
+    """Run the lines of the image that choose the locks."""
+    text = (DEPLOY / "Containerfile").read_text().replace("\\\n", " ")
+    script = re.search(r'RUN (locks="collect".*? done)', text)[1] + ' && echo "${locks}"'
+    return subprocess.run(
+        ["sh", "-c", script], env={"EXTRAS": extras, "PATH": "/usr/bin:/bin"}, capture_output=True,
+        text=True, timeout=30,
+    )  # fmt: skip
+
+
+COLLECTOR_EXTRAS = ("kubernetes", "meters", "openadr", "otel", "s3", "signals")
+
+
+def test_the_image_chooses_the_locks_of_its_extras():
+    assert chosen_locks("").stdout.split() == ["collect"]
+    for extra in COLLECTOR_EXTRAS:
+        assert chosen_locks(f"[{extra}]").stdout.split() == ["collect", f"collect-{extra}"]
+        assert (DEPLOY.parent / "requirements" / f"collect-{extra}.txt").exists()
+    found = chosen_locks("[kubernetes, meters,s3]").stdout.split()
+    assert found == ["collect", "collect-kubernetes", "collect-meters", "collect-s3"]
+
+
+def test_the_image_refuses_an_extra_that_it_does_not_know():
+    result = chosen_locks("[s3,gpu]")
+    assert result.returncode == 2
+    assert "gpu is none of s3, kubernetes" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -155,7 +175,10 @@ def test_the_image_installs_what_is_locked_and_nothing_else():
         "collect.txt",
         "collect-s3.txt",
         "collect-kubernetes.txt",
+        "collect-meters.txt",
+        "collect-openadr.txt",
         "collect-otel.txt",
+        "collect-signals.txt",
         "build.txt",
         "run.txt",
     ],
@@ -175,8 +198,7 @@ def test_the_collector_needs_little():
     assert names(project["dependencies"]) <= collect
     extras = project["optional-dependencies"]
     assert not names(extras["analysis"]) & collect
-    assert names(extras["s3"]) <= names(locked("collect-s3.txt"))
-    assert collect < names(locked("collect-s3.txt"))
-    assert names(locked("collect-kubernetes.txt")) >= collect | names(extras["kubernetes"])
-    assert names(locked("collect-otel.txt")) >= collect | names(extras["otel"])
+    for extra in COLLECTOR_EXTRAS:
+        assert names(locked(f"collect-{extra}.txt")) > collect
+        assert names(locked(f"collect-{extra}.txt")) >= names(extras[extra])
     assert len(collect) < 20

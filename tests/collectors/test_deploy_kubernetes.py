@@ -27,6 +27,7 @@ EVERY_VALUE = {
     "kubernetes": 'every_s = 2.0\njob_id = "{namespace}"',
     "lake": {"hostPath": "/data/lake"},
     "kubelet": {"root": "/var/lib/k0s/kubelet"},
+    "rapl": {"enabled": True},
     "runtimeClassName": "",
     "nodeSelector": {"gpu": "yes"},
     "tolerations": [],
@@ -144,6 +145,20 @@ def test_the_configuration_is_one_that_the_daemon_reads(render):
     found = config_of(render(EVERY_VALUE))
     assert (found.cluster, found.rate_hz, found.kubernetes.every_s) == ("hpc-a", 20.0, 2.0)
     assert [source.source_id for source in found.tokens] == ["a"]
+
+
+def test_the_counters_of_processors_are_mounted_where_the_daemon_looks(render):
+    manifests = render({"rapl": {"enabled": True}})
+    [container] = pod_of(manifests)["containers"]
+    [mount] = [one for one in container["volumeMounts"] if one["name"] == "powercap"]
+    assert mount == {
+        "name": "powercap",
+        "mountPath": config_of(manifests).rapl.folder,
+        "readOnly": True,
+    }
+    [volume] = [one for one in pod_of(manifests)["volumes"] if one["name"] == "powercap"]
+    assert volume["hostPath"]["path"] == "/sys/devices/virtual/powercap/intel-rapl"
+    assert "powercap" not in str(render())
 
 
 def test_a_changed_configuration_starts_the_pods_anew(render):

@@ -32,5 +32,10 @@ enabled = true
 cgroups = "/host/sys/fs/cgroup"
 {{- with .Values.kubernetes }}
 {{ . | trim }}
+{{- end }}
+{{- if .Values.rapl.enabled }}
+
+[rapl]
+folder = "/host/powercap"
 {{- end -}}
 {{- end -}}
