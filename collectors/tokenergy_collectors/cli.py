@@ -14,6 +14,7 @@ import typer
 from tokenergy_collectors import __version__
 from tokenergy_collectors.base import interrupt
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.helpgroup import HelpGroup
 from tokenergy_collectors.base.options import ConfigFile, Emulate, LakeOption, Node
 from tokenergy_collectors.base.output import OutputError, checked_stdout
 from tokenergy_collectors.base.strict import take_notices
@@ -23,6 +24,7 @@ from tokenergy_collectors.top.cli import top
 
 app = typer.Typer(
     name="tokenergy-collect",
+    cls=HelpGroup,
     help="Record GPU power and token counts in a lake of Parquet files.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -27,6 +27,7 @@ from tokenergy_sql.terminal.arguments import (
     require_known,
     require_nodes,
 )
+from tokenergy_sql.terminal.nextstep import require_readings
 from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
@@ -192,6 +193,60 @@ def index_hours(
     return replace(done, remarks=[*done.remarks, *([newer.others_line(others)] if others else [])])
 
 
+def run_all(
+    root: Path, hours: list[int] | None, site_file: Path | None, shards: int, jobs: int
+) -> bool:
+    """Aggregate, index and check what has changed, and print the jobs; return if all checks passed.
+
+    Args:
+        root: the lake.
+        hours: starts of hours, microseconds UTC; all with changed inputs if None.
+        site_file: see `index_hours`.
+        shards: see `index_hours`.
+        jobs: how many jobs to print, those with most energy.
+
+    Raises:
+        UserError: the lake has no readings; and as `index_hours`.
+    """
+    from tokenergy_sql.terminal.jobtable import job_table
+    from tokenergy_sql.terminal.table import console
+
+    lake = Lake(root)
+    require_readings(lake)
+    done = index_hours(root, hours, site_file, shards=shards)
+    print(f"index: {summary(done)}", flush=True)
+    for remark in done.remarks:
+        print(remark)
+    passed = _check_derived(lake, done)
+    table = job_table(lake)
+    all_jobs = len(table.rows)
+    table.rows = table.rows[:jobs]
+    print()
+    console().print(table)
+    if all_jobs > jobs:
+        print(f"{jobs} of {all_jobs} jobs: those with most energy")
+    return passed
+
+
+def _check_derived(lake: Lake, done: Indexed) -> bool:
+    """Check the hours that a run derived; print what is wrong and how many checks passed."""
+    from tokenergy_sql.checks.checking import run_checks
+
+    derived = sorted(done.causes)
+    if not derived:
+        print("check: nothing new to check; `tokenergy check` looks at all hours")
+        return True
+    # All at once where all are new: checks without hours find what no hour shows by itself.
+    findings = run_checks(lake, None if len(derived) == done.hours else derived)
+    for finding in findings:
+        if finding.rows:
+            print("\n".join(finding.lines(limit=5)))
+    failed = sum(finding.breach for finding in findings)
+    warned = sum(bool(finding.rows) for finding in findings) - failed
+    print(f"check: {len(findings) - failed - warned} ok, {warned} warn, {failed} FAIL")
+    return not failed
+
+
 def summary(done: Indexed) -> str:
     """Return a line that says how many jobs there are, which hours were derived and why."""
     from tokenergy_sql.report.format import counted
@@ -219,6 +274,7 @@ def print_checks(
     from tokenergy_sql.checks.texts import checks_by_name
 
     lake, passed = Lake(root), True
+    require_readings(lake)
     require_hours(lake, hours, SEGMENTS)
     for name in {*(only or ())}.difference(checks_by_name()):
         known = ", ".join(checks_by_name())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tokenergy_collectors.base.helpgroup import HelpGroup
 from tokenergy_collectors.importers.options import Cluster, LakeDir
 from tokenergy_collectors.importers.prometheus.cli import prometheus
 from tokenergy_collectors.importers.saying import many as _many
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="import",
+    cls=HelpGroup,
     help="Import recorded logs. Importing a file twice changes nothing.",
     no_args_is_help=True,
 )

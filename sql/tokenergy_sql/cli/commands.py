@@ -9,6 +9,7 @@ import typer
 
 from tokenergy_collectors import __version__
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.helpgroup import HelpGroup
 from tokenergy_collectors.cli import guarded
 from tokenergy_sql.cli import (
     ask,
@@ -28,6 +29,7 @@ from tokenergy_sql.cli.extras import ANALYSIS_PACKAGES, not_installed
 
 app = typer.Typer(
     name="tokenergy",
+    cls=HelpGroup,
     help="From power readings to energy per token, job by job.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -51,6 +53,7 @@ def _options(
     """From power readings to energy per token, job by job."""
 
 
+app.command()(anywhere(pipeline.run))
 app.command()(anywhere(pipeline.aggregate))
 app.command(name="load-profile")(anywhere(pipeline.load_profile))
 app.command()(anywhere(pipeline.index))

@@ -126,6 +126,36 @@ def index(
         typer.echo(remark)
 
 
+def run(
+    lake: LakeOption,
+    hour: HourOption = None,
+    site: SiteOption = None,
+    shards: Annotated[
+        int,
+        typer.Option(
+            "--shards", metavar="N", min=1, help="Processes that share the booking of a large hour."
+        ),
+    ] = 1,
+    jobs: Annotated[
+        int, typer.Option("--jobs", metavar="N", min=0, help="How many jobs to show.")
+    ] = 20,
+) -> None:
+    """Do all that is due: aggregate, index, check; then show the jobs.
+
+    Works on the hours whose inputs have changed: on all of a new lake, on the latest hours later. A
+    second run has nothing to do. Exits with 1 if a check fails.
+
+    \b
+    Examples:
+      tokenergy run --lake ./lake
+      tokenergy run --lake ./lake --hour 2026-01-15T08 --site site.toml
+    """
+    from tokenergy_sql import steps
+
+    if not steps.run_all(lake, parse_hours(hour), site, shards, jobs):
+        raise typer.Exit(1)
+
+
 def revisions(
     lake: LakeOption,
     keep: Annotated[

@@ -40,7 +40,7 @@ _READ = (
 """Tables of which a window reads its own hours; of all others, but for `job_index`, nothing."""
 
 _MACROS = (
-    *("stamp_us", "part_of", "ledger_by_segment"),
+    *("stamp_us", "good_argument", "part_of", "ledger_by_segment"),
     *("figure_of", "good_period", "site_figure_by", "site_tokens_by"),
 )
 

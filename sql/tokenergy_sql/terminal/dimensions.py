@@ -8,9 +8,11 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.terminal.grid import Grid
+from tokenergy_sql.terminal.nextstep import next_step
 from tokenergy_sql.terminal.table import (
     Column,
     console,
@@ -20,6 +22,11 @@ from tokenergy_sql.terminal.table import (
     scaled,
     significant,
     table_of,
+)
+
+_NO_JOBS = (
+    "no job is indexed: the lake's books have none. Name the jobs that held the GPUs: "
+    "docs/collecting.md, Jobs"
 )
 
 
@@ -32,11 +39,9 @@ def print_by(lake: AnyLake, dimension: str) -> None:
     table = dimension_table(lake, dimension)
     console().print(table)
     if not table.rows:
+        step = next_step(lake) if isinstance(lake, Lake) else None
         # To stderr, as progress: what reads the table gets the table alone.
-        console(sys.stderr).print(
-            "no job is indexed: run `tokenergy aggregate` and `tokenergy index` first, "
-            "and see that jobs are recorded (docs/collecting.md, Jobs)"
-        )
+        console(sys.stderr).print(step or _NO_JOBS, highlight=False)
 
 
 def dimension_table(lake: AnyLake, dimension: str) -> Grid:

@@ -60,6 +60,9 @@ def print_revisions(root: Path, keep: int | None) -> None:
         replaced = f"{len(m.replaced)}{' (dropped)' if m.dropped else ''}"
         figures = (f"{len(m.hours)}", f"{len(m.added)}", replaced)
         rows.append((f"{m.number}", m.made_at, *figures, causes, m.index_version))
+    if not rows:
+        print("no revisions yet: `tokenergy index` makes the first one")
+        return
     console().print(Grid(_REVISION, rows, "Revisions"))
 
 

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.jsontext import write_json
+from tokenergy_sql.terminal.nextstep import note_on_nothing
 from tokenergy_sql.terminal.table import console
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def run_query(
 
     names, rows = ask(lake, "query", lambda con: _fetch(con, sql), sql)
     write_rows(names, rows, output_format, out)
+    note_on_nothing(lake, views.tables_named(sql), rows)
 
 
 def write_rows(

@@ -21,7 +21,7 @@ from tokenergy_sql.catalog.namedrows import named_rows
 from tokenergy_sql.standing.power import Cells, distribution, histogram
 
 READ = ("place_hour", "ledger_hour", "node_hour", "job_hour_index", "job_index")
-NEEDED = ("utc", "stamp_us", "good_period", "place_tokens_by", "modules_by")
+NEEDED = ("utc", "stamp_us", "good_argument", "good_period", "place_tokens_by", "modules_by")
 
 
 @pytest.fixture(scope="module")

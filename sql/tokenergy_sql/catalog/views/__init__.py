@@ -66,6 +66,7 @@ BASIC = ("utc", "device_now", "device_at")
 ADHOC = (
     "stamp_us",
     "span_us",
+    "good_argument",
     "part_of",
     "place_at",
     "place",

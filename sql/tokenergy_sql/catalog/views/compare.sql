@@ -82,6 +82,13 @@ CREATE MACRO compare(one, other) AS TABLE
     JOIN job AS b USING (place)
     WHERE a.job_id = one AND b.job_id = other
     UNION ALL BY NAME
-    SELECT error('compare: job ' || coalesce(job_id, 'NULL') || ' is not in job_index') AS figure
-    FROM (SELECT unnest([one, other]) AS job_id)
-    WHERE job_id IS NULL OR job_id NOT IN (SELECT job_id FROM job_index)
+    SELECT good::VARCHAR AS figure
+    FROM (
+        SELECT
+            good_argument(
+                j.found, 'compare: job ' || coalesce(a.job_id, 'NULL') || ' is not in job_index'
+            ) AS good
+        FROM (SELECT unnest([one, other]) AS job_id) AS a
+        LEFT JOIN (SELECT DISTINCT job_id, true AS found FROM job_index) AS j USING (job_id)
+    ) AS argument
+    WHERE NOT good

@@ -93,13 +93,16 @@ CREATE MACRO fleet_power(every, since := NULL, till := NULL) AS TABLE
         covered_us / nullif(device_us, 0) AS coverage
     FROM summed
     UNION ALL BY NAME
-    SELECT
-        error(
-            'fleet_power: expected an INTERVAL or seconds, 1 ms at least, and instants as '
-            'TIMESTAMP or ISO 8601'
-        )::TIMESTAMP AS start_utc
-    WHERE
-        coalesce(span_us(every), 0) < 1000
-        OR (since IS NOT NULL AND stamp_us(since) IS NULL)
-        OR (till IS NOT NULL AND stamp_us(till) IS NULL)
+    SELECT CASE WHEN good THEN make_timestamp(0) END AS start_utc
+    FROM (
+        SELECT
+            good_argument(
+                span_us(every) >= 1000
+                AND (since IS NULL OR stamp_us(since) IS NOT NULL)
+                AND (till IS NULL OR stamp_us(till) IS NOT NULL),
+                'fleet_power: expected an INTERVAL or seconds, 1 ms at least, and instants as '
+                'TIMESTAMP or ISO 8601'
+            ) AS good
+    ) AS argument
+    WHERE NOT good
     ORDER BY start_utc

@@ -16,6 +16,12 @@ CREATE MACRO ledger_by_segment(since := NULL, till := NULL, jobs := NULL) AS TAB
             start_us > coalesce(stamp_us(since), -9000000000000000) - 3600000000
             AND start_us < coalesce(stamp_us(till), 9000000000000000)
             AND (jobs IS NULL OR list_contains(jobs, job_id))
+            -- A wrong instant is no missing one: that would be the whole ledger.
+            AND good_argument(
+                (since IS NULL OR stamp_us(since) IS NOT NULL)
+                AND (till IS NULL OR stamp_us(till) IS NOT NULL),
+                'ledger_by_segment: expected instants as TIMESTAMP or ISO 8601'
+            )
     ),
     part AS MATERIALIZED (
         SELECT

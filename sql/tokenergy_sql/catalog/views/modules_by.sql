@@ -173,10 +173,15 @@ CREATE MACRO modules_by(grouped, since := NULL, until := NULL) AS TABLE
     LEFT JOIN of_boards AS b USING (name)
     LEFT JOIN of_tokens AS k USING (name)
     UNION ALL BY NAME
-    SELECT
-        error(
-            'grouped ' || coalesce(grouped::VARCHAR, 'NULL')
-            || ': expected rack, module, hall, type or site'
-        )::VARCHAR AS name
-    WHERE grouped IS NULL OR grouped NOT IN ('rack', 'module', 'hall', 'type', 'site')
+    SELECT good::VARCHAR AS name, good::VARCHAR AS workload
+    FROM (
+        SELECT
+            good_period('all', since, until)
+            AND good_argument(
+                grouped IN ('rack', 'module', 'hall', 'type', 'site'),
+                'grouped ' || coalesce(grouped::VARCHAR, 'NULL')
+                || ': expected rack, module, hall, type or site'
+            ) AS good
+    ) AS argument
+    WHERE NOT good
     ORDER BY name, workload

@@ -123,4 +123,16 @@ CREATE MACRO place_tokens_by(grouped, since := NULL, until := NULL) AS TABLE
     FROM facility AS f
     LEFT JOIN token AS k USING (name)
     WHERE f.name IS NOT NULL
+    UNION ALL BY NAME
+    SELECT good::VARCHAR AS name, good::VARCHAR AS workload
+    FROM (
+        SELECT
+            good_period('all', since, until)
+            AND good_argument(
+                grouped IN ('rack', 'module', 'hall', 'type', 'site'),
+                'grouped ' || coalesce(grouped::VARCHAR, 'NULL')
+                || ': expected rack, module, hall, type or site'
+            ) AS good
+    ) AS argument
+    WHERE NOT good
     ORDER BY name, workload

@@ -47,6 +47,13 @@ CREATE MACRO power_at(moment) AS TABLE
         AND p.from_us <= stamp_us(moment) AND p.to_us > stamp_us(moment)
     LEFT JOIN held AS h ON h.device_id = t.device_id
     UNION ALL BY NAME
-    SELECT error('power_at: expected a TIMESTAMP, ISO 8601 or microseconds') AS device_id
-    WHERE stamp_us(moment) IS NULL
+    SELECT good::VARCHAR AS device_id, good::VARCHAR AS node
+    FROM (
+        SELECT
+            good_argument(
+                stamp_us(moment) IS NOT NULL,
+                'power_at: expected a TIMESTAMP, ISO 8601 or microseconds'
+            ) AS good
+    ) AS argument
+    WHERE NOT good
     ORDER BY mean_w DESC NULLS LAST, device_id

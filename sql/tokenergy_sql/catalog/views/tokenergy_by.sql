@@ -272,16 +272,18 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
         emulated
     FROM summed
     UNION ALL BY NAME
-    SELECT
-        error(
-            'dimension '
-            || coalesce(dimension::VARCHAR, 'NULL')
-            || ': expected job, model, user, account, '
-            'workload, day, hour, gpu, node, rack, pod, hall or site'
-        ) AS dimension
-    WHERE
-        dimension IS NULL OR dimension NOT IN (
-            'job', 'model', 'user', 'account', 'workload', 'day', 'hour',
-            'gpu', 'node', 'rack', 'pod', 'hall', 'site'
-        )
+    SELECT good::VARCHAR AS dimension, good::VARCHAR AS value, good::VARCHAR AS workload
+    FROM (
+        SELECT
+            good_argument(
+                dimension IN (
+                    'job', 'model', 'user', 'account', 'workload', 'day', 'hour',
+                    'gpu', 'node', 'rack', 'pod', 'hall', 'site'
+                ),
+                'dimension ' || coalesce(dimension::VARCHAR, 'NULL')
+                || ': expected job, model, user, account, '
+                'workload, day, hour, gpu, node, rack, pod, hall or site'
+            ) AS good
+    ) AS argument
+    WHERE NOT good
     ORDER BY workload, e_gpu_nj DESC NULLS LAST, value
