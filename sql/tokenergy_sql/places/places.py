@@ -42,16 +42,14 @@ class Places:
     rated_mw: int | None = None
     pue_models: dict[str, Timeline[PueModel]] = field(default_factory=dict)
     _edges: list[int] = field(init=False, repr=False, compare=False)
+    _meter_edges: list[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        timelines: list[Timeline[Any]] = [
-            *self.structure.timelines(),
-            *self.meters.by_id.values(),
-            *self.losses.values(),
-            *self.pue_models.values(),
-        ]
+        plain: list[Timeline[Any]] = [*self.structure.timelines(), *self.meters.by_id.values()]
+        more: list[Timeline[Any]] = [*self.losses.values(), *self.pue_models.values()]
         # The class is frozen; this is worked out from the rest.
-        object.__setattr__(self, "_edges", _edges(timelines))
+        object.__setattr__(self, "_edges", _edges([*plain, *more]))
+        object.__setattr__(self, "_meter_edges", _edges(plain))
 
     def at(self, ts_us: int) -> Tree:
         """Return the places as of an instant (microseconds UTC)."""
@@ -78,8 +76,15 @@ class Places:
         PUE changes.
         The ends themselves are not among them.
         """
-        edges = self._edges
-        return edges[bisect_right(edges, from_us) : bisect_left(edges, until_us)]
+        return _inside(self._edges, from_us, until_us)
+
+    def meter_edges(self, from_us: int, until_us: int) -> list[int]:
+        """Return those of the instants at which an entry of a place or a meter begins or ends."""
+        return _inside(self._meter_edges, from_us, until_us)
+
+
+def _inside(edges: list[int], from_us: int, until_us: int) -> list[int]:
+    return edges[bisect_right(edges, from_us) : bisect_left(edges, until_us)]
 
 
 def _edges(timelines: Iterable[Timeline[Any]]) -> list[int]:
