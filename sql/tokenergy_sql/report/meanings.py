@@ -98,8 +98,12 @@ TOKENS = {
 
 PUE_METHODS = {
     "measured": "measured by meters of the building",
+    "modelled": "modelled from parts: IT, losses, cooling, the rest",
     "declared": "declared in the site file",
     "declared+measured": "measured in some hours or halls, declared in others",
+    "measured+modelled": "measured in some hours or halls, modelled in others",
+    "declared+modelled": "modelled in some hours or halls, declared in others",
+    "declared+measured+modelled": "measured, modelled or declared, by hour and hall",
 }
 """Where the PUE of a job comes from (`facility_method`)."""
 
