@@ -1,12 +1,16 @@
 -- Modelled figures of the building add up, and what is modelled says so.
 -- fail, hourly
--- In: site_part, site_hour, node_hour. Out: the places and hours in which something is not so.
+-- In: site_part, site_hour, node_hour, job_hour_index. Out: the places and hours in which something is
+-- not so.
 --
 -- A modelled PUE is the sum of its parts over the IT energy among them: to 1 nJ a part, as they are
 -- rounded. Where a part is not known, neither is the PUE. Its bounds are the sums of theirs, or
 -- closer, since IT that is taken off a UPS's input and added again has no error; unknown where any
 -- of theirs are. A declared loss is modelled, and counts in no sum of meters. No node has a
 -- modelled PUE without a row of it, or while its place has a measured one of half of the hour.
+--
+-- In an hour in which no node has a measured PUE and some a modelled one, jobs and idle boards bear
+-- what each node drew x its PUE: to 1 nJ for each node and job, and 1 ppb of the pool.
 WITH
 summed AS (
     SELECT
@@ -78,6 +82,41 @@ nodes AS (
             OR p.above < p.below
             OR m.covered_us * 2 >= us_per_hour() AND m.above >= m.below
         )
+),
+drawn AS (
+    SELECT
+        hour_us,
+        sum((e_gpu_nj + e_host_nj)::HUGEINT * pue_ppb::HUGEINT)::HUGEINT // whole_ppb()
+            AS expected_nj,
+        sum(e_gpu_nj + e_host_nj)::HUGEINT // whole_ppb() + count(*) AS slack_nj,
+        sum(unborne_facility_nj)::HUGEINT AS unborne_nj
+    FROM node_hour
+    GROUP BY ALL
+    HAVING
+        bool_or(facility_method = 'modelled')
+        AND NOT bool_or(facility_method = 'measured')
+        AND count(e_gpu_nj + e_host_nj + pue_ppb + unborne_facility_nj) = count(*)
+),
+job_sum AS (
+    SELECT hour_us, sum(e_facility_burdened_nj)::HUGEINT AS jobs_nj, count(*) AS jobs
+    FROM job_hour_index
+    WHERE device_us > 0
+    GROUP BY ALL
+    HAVING count(e_facility_burdened_nj) = count(*)
+),
+borne AS (
+    SELECT
+        'site' AS place, d.hour_us, 'jobs and idle boards at a modelled PUE',
+        d.unborne_nj + coalesce(j.jobs_nj, 0) AS borne_nj, d.expected_nj
+    FROM drawn AS d
+    LEFT JOIN job_sum AS j USING (hour_us)
+    WHERE
+        abs(borne_nj - d.expected_nj) > d.slack_nj + coalesce(j.jobs, 0)
+        -- A job whose burden is not known leaves the sum unknown.
+        AND NOT EXISTS (
+            FROM job_hour_index AS i
+            WHERE i.hour_us = d.hour_us AND i.e_facility_burdened_nj IS NULL AND i.device_us > 0
+        )
 )
 SELECT
     place,
@@ -91,5 +130,7 @@ FROM (
     SELECT * FROM labels
     UNION ALL
     SELECT * FROM nodes
+    UNION ALL
+    SELECT * FROM borne
 )
 ORDER BY ALL

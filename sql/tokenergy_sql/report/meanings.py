@@ -31,7 +31,7 @@ REASONS = {
     "mixed_workload": "The job both trained and served; the two are never combined in one figure.",
     "no_host_power": "Host power (the node without its GPUs) is neither measured nor declared.",
     "unbounded_host": "Host energy has no upper bound: a meter's accuracy is not declared.",
-    "no_pue": "No PUE is measured or declared, so facility energy is not known.",
+    "no_pue": "No PUE is measured, modelled or declared, so facility energy is not known.",
     "partial_pue": "The meters of the building are known for a part of an hour only; its PUE is "
     "that of this part.",
     "no_pue_bound": "A meter of the building has no declared accuracy, so the upper bound of "

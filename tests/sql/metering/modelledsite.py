@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from tests.sql.metering.test_losses import CURVE
-from tests.support.lakes import T0, LakeBuilder, S
+from tests.sql.metering.test_planted_site import again
+from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tokenergy_collectors.lake import Lake
 from tokenergy_sql.cooling.classes import CLASSES
 from tokenergy_sql.cooling.coefficients import DEFAULTS, Coefficients
 from tokenergy_sql.cooling.moistair import standard_pressure_pa, wet_bulb_c
@@ -193,3 +196,32 @@ def _cooling(it: np.ndarray, dry_c: np.ndarray, wet_c: np.ndarray, k: Coefficien
     hall = Hall(CLASSES["air"], "tower", 0.0, RATED_KW)
     found: np.ndarray = cooling_of(it, Outdoors(dry_c, wet_c), hall, k).total_kw
     return found
+
+
+OTHER_HALL = """
+[[hall]]
+name = "b"
+[[rack]]
+name = "b-r1"
+hall = "b"
+[[placed]]
+nodes = ["b1"]
+rack = "b-r1"
+"""
+
+BOARDS = {"a1": 400, "a2": 300, "b1": 500}
+"""A board of each node, and what it draws all hour, watts."""
+
+
+def whole(root: Path, text: str, truth: Truth, *lost: str) -> Lake:
+    """An indexed lake of two halls: a has the planted meters, b has none; a job in each."""
+    builder = LakeBuilder(root / "lake")
+    for node, watts in BOARDS.items():
+        builder.device(f"GPU-{node}", node=node)
+        end_us = T0 + truth.hours * HOUR_US
+        builder.power(f"GPU-{node}", level(watts * 1000, T0, end_us, S), node=node)
+        builder.job(f"job-{node}", f"GPU-{node}", T0, T0 + HOUR_US, node=node)
+    truth.write(builder, *lost)
+    (builder.lake.root / "site.toml").write_text(text, "utf-8")
+    again(builder.lake)
+    return builder.lake

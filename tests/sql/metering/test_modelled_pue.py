@@ -1,4 +1,4 @@
-"""A PUE of parts, beside the truth of a planted hall; who speaks first; what is known of it later."""
+"""A PUE of parts, beside the truth of a planted hall; what is labelled how, and what is unknown."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from tokenergy_sql.index.site import load_site
 from tokenergy_sql.metering.hour import hour_rows
 
 KWH = 3_600 * 10**12
+
+COOLED = 'cooling = "modelled"\ncooling_accuracy_percent = 15'
 
 
 def rows_of(
@@ -112,7 +114,7 @@ def test_parts_are_labelled_and_add_up(tmp_path: Path) -> None:
         (("", ""), ("humidity",), {"no_humidity"}),
         (("", ""), ("it-a",), {"gap"}),
         ((LOSS, ""), (), {"no_losses"}),
-        (('cooling = "modelled"\ncooling_accuracy_percent = 15', 'cooling = "metered"'), (), {"no_cooling_meter"}),
+        ((COOLED, 'cooling = "metered"'), (), {"no_cooling_meter"}),
         (('role = "ups_out"', 'role = "ups_in"'), (), {"no_it_meter"}),
     ],
 )  # fmt: skip
