@@ -1,7 +1,7 @@
 -- Modelled figures of the building add up, and what is modelled says so.
 -- fail, hourly
--- In: site_part, site_hour, node_hour, job_hour_index. Out: the places and hours in which something is
--- not so.
+-- In: site_part, site_hour, node_hour, job_hour_index. Out: the places and hours in which
+-- something is not so.
 --
 -- A modelled PUE is the sum of its parts over the IT energy among them: to 1 nJ a part, as they are
 -- rounded. Where a part is not known, neither is the PUE. Its bounds are the sums of theirs, or

@@ -34,8 +34,8 @@ REASONS = {
     "no_pue": "No PUE is measured, modelled or declared, so facility energy is not known.",
     "partial_pue": "The meters of the building are known for a part of an hour only; its PUE is "
     "that of this part.",
-    "no_pue_bound": "A meter of the building has no declared accuracy, so the upper bound of "
-    "facility energy is not known.",
+    "no_pue_bound": "A meter of the building, or a part of its modelled PUE, has no declared "
+    "accuracy, so the upper bound of facility energy is not known.",
     "running": "The job was still running; its figures will change.",
 }
 """Every reason code of the index."""
