@@ -47,7 +47,7 @@ from tokenergy_collectors.lake.tables_raw import (
     TOKENS,
 )
 from tokenergy_collectors.lake.tables_requests import REQUEST_KINDS, REQUEST_SUMS, REQUESTS
-from tokenergy_collectors.lake.tables_site import METER_HOUR, SITE_HOUR
+from tokenergy_collectors.lake.tables_site import METER_HOUR, SITE_HOUR, SITE_PART
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -76,6 +76,7 @@ TABLES: dict[str, Table] = {
         PHASE_ROLE,
         METER_HOUR,
         SITE_HOUR,
+        SITE_PART,
         HOST_HOUR,
         PLACE_HOUR,
     )
@@ -113,6 +114,7 @@ __all__ = [
     "REQUEST_SUMS",
     "SEGMENT",
     "SITE_HOUR",
+    "SITE_PART",
     "STATE",
     "TABLES",
     "TOKENS",

@@ -139,7 +139,7 @@ _AUDIT: tuple[Column, ...] = (
     col(
         "facility_method",
         "string",
-        "where the PUE comes from: measured, declared, both joined by +, or none",
+        "where the PUE comes from: measured, modelled, declared, several joined by +, or none",
     ),
     col("method", "string", "methods of the ledger rows, joined by +"),
     col(

@@ -40,19 +40,25 @@ NODE_HOUR = Table(
         nullable(
             "pue_high_ppb",
             "int64",
-            "upper bound of pue_ppb; NULL: a meter has no declared accuracy",
+            "upper bound of pue_ppb; NULL: a meter or a part of the model has no declared accuracy",
         ),
-        nullable("facility_method", "string", "where pue_ppb comes from: measured, declared, none"),
+        nullable(
+            "facility_method",
+            "string",
+            "where pue_ppb comes from: measured, modelled, declared, none",
+        ),
         nullable(
             "pue_place",
             "string",
-            "`site` or `hall:NAME` whose meters measured it; NULL: it is not measured",
+            "`site` or `hall:NAME` whose meters measured it, or whose parts it is modelled from; "
+            "NULL: it is declared or unknown",
         ),
         nullable("pue_covered_us", "int64", "time of the hour for which those meters are known"),
         nullable(
             "metered_nj",
             "int128",
-            "energy of pue_place in the hour, which burdened jobs and unborne energy add up to",
+            "energy of pue_place in the hour, which burdened jobs and unborne energy add up to; "
+            "NULL: it is not measured",
         ),
     ),
 )

@@ -75,18 +75,62 @@ SITE_HOUR = Table(
     columns=(
         col("place", "string", "`site`, `hall:NAME` or `module:NAME`"),
         col("hour_us", "int64", "start of the hour"),
-        col("figure", "string", "pue, intake, cooling, other, wue, erf, ref, facility or it"),
+        col(
+            "figure",
+            "string",
+            "pue, intake, cooling, other, losses, wue, erf, ref, facility or it, of meters alone; "
+            "losses_modelled, pue_modelled",
+        ),
         col("covered_us", "int64", "time for which all meters of the figure are known"),
         *_sides(),
         nullable("pue_category", "int32", "where the IT energy is measured: category 1, 2 or 3"),
         col(
             "above_meters",
             "string",
-            "the meters that are added (1) and taken off (-1) above the line, a JSON object by id",
+            "the meters that are added (1) and taken off (-1) above the line, a JSON object by id; "
+            "a declared loss is `loss:NAME`",
         ),
         col("below_meters", "string", "the same below the line; {}: there is no line"),
         col("changed", "bool", "whether other meters counted in some of the hour, or none did"),
         nullable("missing", "string", "meters not known in all of the hour, separated by commas"),
+        col("index_version", "string", "version of the models and of this contract"),
+    ),
+)
+
+SITE_PART = Table(
+    name="site_part",
+    layer="derived",
+    row="one part of a building's energy in one hour that no meter shows alone: a declared loss, "
+    "or a part of a modelled PUE",
+    sort=("place", "part", "name", "method"),
+    time="hour_us",
+    columns=(
+        col("place", "string", "`site` or `hall:NAME` whose PUE is modelled; of a loss: where"),
+        col("hour_us", "int64", "start of the hour"),
+        col(
+            "part",
+            "string",
+            "it, losses, cooling or other: of the modelled PUE of the place; loss: one [[loss]]",
+        ),
+        col("name", "string", "of a loss; empty for parts of a modelled PUE"),
+        col("method", "string", "measured, modelled, declared, or none: not known"),
+        col(
+            "added",
+            "bool",
+            "whether it is added to a sum; false: the loss lies inside what meters show already "
+            "and explains a part of it",
+        ),
+        col("covered_us", "int64", "time of the hour for which it is known"),
+        nullable("energy_nj", "int128", "energy in that time; NULL: not known"),
+        nullable("low_nj", "int128", "the least that this can be; NULL: an accuracy is missing"),
+        nullable("high_nj", "int128", "the most that this can be; NULL likewise"),
+        col(
+            "inputs",
+            "string",
+            "what it was worked out from, a JSON object: load by meter (nJ), points, weather, "
+            "class of cooling",
+        ),
+        nullable("reasons", "string", "why it is unknown, in part, or without bounds"),
         col("index_version", "string", "version of the models and of this contract"),
     ),
 )

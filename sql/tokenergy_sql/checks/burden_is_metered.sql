@@ -11,6 +11,8 @@ WITH
 placed AS (
     SELECT hour_us, pue_place AS place, any_value(metered_nj)::HUGEINT AS metered_nj
     FROM node_hour
+    -- A modelled PUE has a place too, and no meter.
+    WHERE facility_method = 'measured'
     GROUP BY ALL
 ),
 node_sum AS (

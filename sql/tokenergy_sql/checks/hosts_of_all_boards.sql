@@ -75,8 +75,9 @@ whole AS (
     FROM hosts AS h
     JOIN drawn AS d USING (hour_us)
     GROUP BY ALL
-    -- Where PUE is measured, the meters say how much it is: see burden_is_metered.
-    HAVING bool_and(coalesce(h.facility_method <> 'measured', true))
+    -- Where PUE is measured, the meters say how much it is: see burden_is_metered. Where it is
+    -- modelled, it is not the declared one: see modelled_adds_up.
+    HAVING bool_and(coalesce(h.facility_method NOT IN ('measured', 'modelled'), true))
 )
 SELECT
     strftime(make_timestamp(hour_us), '%Y-%m-%dT%H:00Z') AS hour,

@@ -10,7 +10,8 @@
 --
 -- Less is checked of a figure that is not known for the whole hour, as `meter_hour` has no parts of
 -- it: low <= sum <= high, the time and the roles. Where the meters of the figure changed within the
--- hour: low <= sum <= high. Not checked is whether a meter is missing from a sum: that depends on
+-- hour: low <= sum <= high. Figures that are modelled are the matter of `modelled_adds_up`. Not
+-- checked is whether a meter is missing from a sum: that depends on
 -- what feeds what. The amounts themselves are the matter of `meter_law`.
 WITH
 role_of (name, role_sign, role) AS (
@@ -33,6 +34,20 @@ role_of (name, role_sign, role) AS (
     ('cooling', 1, 'cdu'),
     ('other', 1, 'lighting'),
     ('other', 1, 'other'),
+    ('losses', 1, 'ups_in'),
+    ('losses', 1, 'pdu_in'),
+    ('losses', -1, 'ups_out'),
+    ('losses', -1, 'pdu_out'),
+    ('losses', -1, 'rack_in'),
+    ('losses', -1, 'it'),
+    ('losses', -1, 'cooling'),
+    ('losses', -1, 'chiller'),
+    ('losses', -1, 'tower'),
+    ('losses', -1, 'pump'),
+    ('losses', -1, 'fan'),
+    ('losses', -1, 'cdu'),
+    ('losses', -1, 'lighting'),
+    ('losses', -1, 'other'),
     ('reused', 1, 'heat_reused'),
     ('water', 1, 'water_in'),
     ('intake', 1, 'utility'),
@@ -62,6 +77,7 @@ line (figure, above_name, below_name) AS (
     ('intake', 'intake', 'it'),
     ('cooling', 'cooling', 'it'),
     ('other', 'other', 'it'),
+    ('losses', 'losses', 'it'),
     ('wue', 'water', 'it'),
     ('erf', 'reused', 'facility'),
     ('ref', 'renewable', 'facility'),
@@ -79,6 +95,7 @@ side AS (
         unnest([l.above_name, l.below_name]) AS name
     FROM site_hour AS s
     LEFT JOIN line AS l USING (figure)
+    WHERE s.figure NOT IN ('losses_modelled', 'pue_modelled')
 ),
 term AS (
     SELECT

@@ -63,6 +63,8 @@ FROM token_usage WHERE job_id = getvariable('job_id') GROUP BY kind ORDER BY kin
 
 _HOSTS = read_sql("tokenergy_sql.explain", "hosts")
 
+_PUE_PARTS = read_sql("tokenergy_sql.explain", "pue_parts")
+
 _HOURS = read_sql("tokenergy_sql.explain", "hours")
 
 
@@ -108,6 +110,7 @@ def _derivation(lake: Lake, job_id: str) -> dict[str, Any]:
             "counters": _json_rows(con, _COUNTERS),
             "token_usage": _json_rows(con, _USAGE),
             "hosts": [_with_energy(row) for row in _json_rows(con, _HOSTS)],
+            "pue_parts": _json_rows(con, _PUE_PARTS),
             "site": {"pue_ppm": _one({row["pue_ppm"] for row in by_hour})},
             "hours": _with_revisions(lake, by_hour),
         }

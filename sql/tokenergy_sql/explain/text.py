@@ -6,13 +6,13 @@ In: the document of `explain`. Out: lines and tables on standard output.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.explain import columns
 from tokenergy_sql.explain.columns import Column, seconds, timestamp
+from tokenergy_sql.explain.puelines import pue_lines
 from tokenergy_sql.report.meanings import PHASE_REASONS
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.table import console, interval, significant
@@ -151,36 +151,8 @@ def _print_boundaries(document: dict[str, Any]) -> None:
         else:
             node["e_host_nj"] += row["e_host_nj"]
     _print_rows("\n6. Boundaries: hosts and PUE", list(by_node.values()), columns.HOSTS)
-    for line in _pue_lines(document["hosts"]):
+    for line in pue_lines(document["hosts"], document["pue_parts"]):
         print(f"   {line}")
-
-
-def _pue_lines(hosts: Sequence[NamedRow]) -> Iterator[str]:
-    """Yield where the PUE of the job's nodes and hours comes from, and what it is."""
-    by_source: dict[tuple[str | None, str | None], list[NamedRow]] = {}
-    for row in hosts:
-        by_source.setdefault((row["facility_method"], row["pue_place"]), []).append(row)
-    for (method, place), rows in by_source.items():
-        if rows[0]["pue_ppb"] is None:
-            yield "PUE: neither measured nor declared"
-            continue
-        values = sorted({row["pue_ppb"] for row in rows})
-        text = f"{values[0] / 1e9:g}"
-        if len(values) > 1:
-            text += f" to {values[-1] / 1e9:g}"
-        if method != "measured":
-            yield f"PUE: {text}, declared"
-            continue
-        low = min(row["pue_low_ppb"] for row in rows) / 1e9
-        highs = [row["pue_high_ppb"] for row in rows]
-        high = "unknown" if None in highs else f"{max(highs) / 1e9:.6g}"
-        least_us = min(row["pue_covered_us"] for row in rows)
-        known = f", known for {least_us / 6e7:.3g} min of an hour or more"
-        whole = least_us == HOUR_US
-        yield (
-            f"PUE: {text} [{low:.6g}, {high}], measured by the meters of {place}"
-            f"{'' if whole else known}"
-        )
 
 
 def _print_formulas(document: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The PUE of each node in an hour: measured where meters speak for it, else declared.
+"""The PUE of each node in an hour: measured where meters speak for it, else modelled or declared.
 
 In: the rows of `site_hour` of the hour, the places, the nodes with the site that their boards name,
 the declared PUE. Out: the table `node_pue`, which models read.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.index.modelrun import store_rows
 from tokenergy_sql.index.models import model_text
-from tokenergy_sql.metering.pue import Nodes, measured
+from tokenergy_sql.metering.pue import Nodes, measured, modelled
 from tokenergy_sql.places import Place, Places
 
 if TYPE_CHECKING:
@@ -42,8 +42,10 @@ def create_node_pue(
     import pyarrow as pa
 
     found = con.execute(model_text("known_node")).fetchall()
-    by_meters = _measured(places, site_rows, hour_us, dict(found))
-    columns = zip(*(_row(node, by_meters, declared_ppm) for node, _ in found), strict=True)
+    by_meters, by_model = _found(places, site_rows, hour_us, dict(found))
+    columns = zip(
+        *(_row(node, by_meters, by_model, declared_ppm) for node, _ in found), strict=True
+    )
     types = {
         "node": pa.string(),
         "pue_ppb": pa.int64(),
@@ -59,15 +61,19 @@ def create_node_pue(
     store_rows(con, "node_pue", pa.table(arrays, names=[*types]))
 
 
-def _measured(places: Places, site_rows: pa.Table, hour_us: int, site_of: dict[str, str]) -> Nodes:
+def _found(
+    places: Places, site_rows: pa.Table, hour_us: int, site_of: dict[str, str]
+) -> tuple[Nodes, Nodes]:
+    """Return the measured and the modelled PUE of nodes that have one."""
     if not site_rows.num_rows:
-        return {}
+        return {}, {}
     halls = halls_of(places, site_of, hour_us)
     # A site file is of one site. Where boards name several, it speaks of those that it places.
     if len({*site_of.values()} - {""}) > 1:
         halls = {node: hall for node, hall in halls.items() if hall is not None}
     standing = places.at(hour_us).of_kind("hall")
-    return measured(site_rows.to_pylist(), (hall.name for hall in standing), halls)
+    rows = site_rows.to_pylist()
+    return measured(rows, (hall.name for hall in standing), halls), modelled(rows, halls)
 
 
 def halls_of(places: Places, nodes: Any, hour_us: int) -> dict[str, str | None]:
@@ -86,13 +92,15 @@ def halls_of(places: Places, nodes: Any, hour_us: int) -> dict[str, str | None]:
     return found
 
 
-def _row(node: str, by_meters: Nodes, declared_ppm: int | None) -> tuple[object, ...]:
-    pue = by_meters.get(node)
-    if pue is not None:
-        return (
-            *(node, pue.ppb, pue.low_ppb, pue.high_ppb),
-            *("measured", pue.place, pue.covered_us, pue.facility_nj),
-        )
+def _row(
+    node: str, by_meters: Nodes, by_model: Nodes, declared_ppm: int | None
+) -> tuple[object, ...]:
+    for method, by_node in (("measured", by_meters), ("modelled", by_model)):
+        if (pue := by_node.get(node)) is not None:
+            return (
+                *(node, pue.ppb, pue.low_ppb, pue.high_ppb),
+                *(method, pue.place, pue.covered_us, pue.facility_nj),
+            )
     ppb = None if declared_ppm is None else declared_ppm * _PPB_PER_PPM
     method = None if ppb is None else "declared"
     return node, ppb, ppb, ppb, method, None, None, None

@@ -3,7 +3,7 @@
 In: `segment`, `tokens`, `requests`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the
 site's constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
 `host_hour`, `job_hour_index`, `job_efficiency`, `phase_block`, `phase_role`, `meter_hour`,
-`site_hour` and `place_hour`.
+`site_hour`, `site_part` and `place_hour`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tokenergy_collectors.lake import Lake, contract
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
+from tokenergy_sql.cooling.puemodel import with_models
 from tokenergy_sql.index import booking, modelrun, phases
 from tokenergy_sql.index.bookedrows import Booked
 from tokenergy_sql.index.calibration import Calibration, create_calibration
@@ -44,7 +45,8 @@ DERIVED_HERE: dict[str, list[int]] = {
     name: []
     for name in (
         *("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency"),
-        *("phase_block", "phase_role", "meter_hour", "site_hour", "host_hour", "place_hour"),
+        *("phase_block", "phase_role", "meter_hour", "site_hour", "site_part", "host_hour"),
+        "place_hour",
     )
 }
 """No hours of these tables: models see the rows of this run, not those of an earlier version."""
@@ -76,7 +78,11 @@ def derive_hour(
     tokens = usage.of_hour(hour_us)
     places = reader.history.site.places
     constants = reader.history.at(hour_us)
-    metered = hour_rows(reader.lake, places, hour_us, modelrun.index_version())
+    version = modelrun.index_version()
+    metered = with_models(
+        *(reader.lake, places, reader.history.site.cooling),
+        *(hour_rows(reader.lake, places, hour_us, version), hour_us, version),
+    )
     jobs = {*tokens["job_id"].to_pylist()}
     with prepared(
         reader.lake, hour_us, reader.held, reader.devices, calibration, digest, jobs
@@ -116,6 +122,7 @@ def derive_hour(
         record.write("phase_role", phases.roles(con), hour_us)
     record.write("meter_hour", metered.meters, hour_us)
     record.write("site_hour", metered.site, hour_us)
+    record.write("site_part", metered.parts, hour_us)
 
 
 @contextmanager

@@ -164,6 +164,9 @@ class InputReader:
         What the site file says of another time, and where it says it, leaves it as it was.
         """
         declared = self._declared(hour_us)
+        # Losses and models come on top: the digest of an hour without them stays what it was.
+        if declared and (modelled := [*self._modelled((hour_us, hour_us + HOUR_US))]):
+            declared = _digest([declared, *modelled])
         return _digest([declared, *self._names("meter", near)]) if declared else ""
 
     def _declared(self, hour_us: int) -> str:
@@ -173,7 +176,7 @@ class InputReader:
         """
         places = self.history.site.places
         first_us, last_us = hour_us - HOUR_US, hour_us + 2 * HOUR_US
-        if places.edges(first_us, last_us):
+        if places.meter_edges(first_us, last_us):
             return self._entries(hour_us)
         # A year has few edges, and a site many meters.
         era = places.era(first_us)
@@ -194,8 +197,21 @@ class InputReader:
             if any(of_id.within(*interval))
             for span in of_id.within(hour_us - HOUR_US, hour_us + 2 * HOUR_US)
         ]
-        edges = [hour_us, *places.edges(*interval)]
+        edges = [hour_us, *places.meter_edges(*interval)]
         return _digest([*entries, *edges, *map(self._tree, edges)]) if entries else ""
+
+    def _modelled(self, interval: tuple[int, int]) -> Iterator[object]:
+        """Yield what the site file says of an hour's losses and models; nothing if of none."""
+        site = self.history.site
+        for timelines in (site.places.losses, site.places.pue_models):
+            for _, timeline in sorted(timelines.items()):
+                for span in timeline.within(*interval):
+                    yield span.from_us, span.until_us, replace(span.value, where="")
+        models = site.places.pue_models.values()
+        if any(one.value.cooling == "modelled" for of in models for one in of.within(*interval)):
+            for place, cooling in sorted(site.cooling.entries.items()):
+                for entry in cooling.within(*interval):
+                    yield place, entry.from_us, entry.until_us, entry.value.keys
 
     def _placed(self, hour_us: int) -> str:
         """Return the digest of what stands where in an hour; empty if no node does.

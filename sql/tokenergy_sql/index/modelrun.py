@@ -31,7 +31,7 @@ LIMIT_UNKNOWN_MW = 1_500_000
 _UNREAD_TABLES = (
     *("power", "host", "meter", "clock", "event", "jobs", "load_profile", "load_spectrum"),
     *("state", "tokens", "requests", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
-    *("job_index", "meter_hour", "site_hour", "host_hour", "place_hour"),
+    *("job_index", "meter_hour", "site_hour", "site_part", "host_hour", "place_hour"),
 )
 """Tables that no model reads, or only models of an hour."""
 
@@ -41,6 +41,7 @@ _SOURCES = (
     ("tokenergy_sql.catalog.views", "clock_doubt.sql"),
     ("tokenergy_transforms.booking", ".py"),
     ("tokenergy_sql.metering", ".py"),
+    ("tokenergy_sql.cooling", ".py"),
     ("tokenergy_sql.standing", ".py"),
     ("tokenergy_sql.places", ".py"),
     ("tokenergy_sql.hosting", ".py"),

@@ -5,7 +5,7 @@ their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`. 
 says how long a request may take: see `slo.py`; `[[host_model]]` what a host draws beside its
 processors: see `hostmodels.py`. What stands where and what is metered: see `tokenergy_sql.places`;
 the building's figures of an hour follow from that: see `metering`. How places are cooled: see
-`tokenergy_sql.cooling`; no derived row follows from it.
+`tokenergy_sql.cooling`; only a modelled PUE follows from it.
 
     [site]
     pue = 1.25          # facility energy over IT energy
@@ -39,6 +39,7 @@ from tokenergy_collectors.lake.nodenames import NodeNames
 from tokenergy_sql.cooling.declared import Declared as DeclaredCooling
 from tokenergy_sql.cooling.declared import declared_of
 from tokenergy_sql.cooling.keys import CoolingKeys
+from tokenergy_sql.cooling.puemodel import check_cooled
 from tokenergy_sql.hosting.modelled import Model
 from tokenergy_sql.index.calibration import Calibration, load_calibration
 from tokenergy_sql.index.hostmodels import HostModelKeys, HostModels, models_by_node
@@ -163,6 +164,7 @@ class Site:
         calibration: of cards and boards.
         periods: (first hour, microseconds UTC; what it declares), ascending.
         places: what stands where, and what is metered.
+        cooling: how places are cooled.
     """
 
     pue_ppm: int | None
@@ -173,6 +175,7 @@ class Site:
     slo: Slo = field(default_factory=dict)
     places: Places = field(default_factory=Places, compare=False)
     host_models: HostModels = field(default_factory=dict)
+    cooling: DeclaredCooling = field(default_factory=DeclaredCooling, compare=False)
 
     def undated(self) -> Constants:
         """Return the constants that have no date."""
@@ -216,6 +219,7 @@ def load_site(path: Path | None, lake_root: Path) -> Site:
             return Site(None, None, {}, calibration)
     file = load_toml(path, SiteFile)
     models = _models(file, path)
+    places, cooling = _places(file, path)
     undated = _constants(file.site.pue, file.site.host_w, file.nodes, file.slo)
     periods = _periods(file, path)
     for start_us, of_date in models.items():
@@ -229,8 +233,7 @@ def load_site(path: Path | None, lake_root: Path) -> Site:
         calibration,
         tuple(sorted(periods.items(), key=lambda one: one[0])),
         undated.slo,
-        _places(file, path),
-        models.get(None, {}),
+        *(places, models.get(None, {}), cooling),
     )
 
 
@@ -241,7 +244,7 @@ def load_places(path: Path) -> Places:
         UserError: the file cannot be read or is invalid.
         PlacesError: its places or meters contradict each other; it has a line for each problem.
     """
-    return _places(load_toml(path, SiteFile), path)
+    return _places(load_toml(path, SiteFile), path)[0]
 
 
 def load_cooling(path: Path) -> tuple[Places, DeclaredCooling]:
@@ -251,16 +254,15 @@ def load_cooling(path: Path) -> tuple[Places, DeclaredCooling]:
         UserError: the file cannot be read or is invalid.
         PlacesError: see `load_places`.
     """
-    file = load_toml(path, SiteFile)
-    places = build(file, str(path), _pues(file, path))
-    return places, declared_of(file.cooling, places, str(path))
+    return _places(load_toml(path, SiteFile), path)
 
 
-def _places(file: SiteFile, path: Path) -> Places:
+def _places(file: SiteFile, path: Path) -> tuple[Places, DeclaredCooling]:
     places = build(file, str(path), _pues(file, path), file.site.rated_kw)
     # A wrong table is told at once, not when somebody asks for the cooling.
-    declared_of(file.cooling, places, str(path))
-    return places
+    declared = declared_of(file.cooling, places, str(path))
+    check_cooled(places, declared, str(path))
+    return places, declared
 
 
 def _pues(file: SiteFile, path: Path) -> list[DeclaredPue]:

@@ -63,6 +63,14 @@ class Figures:
 Moments = Sequence[tuple[Interval, Moment]]
 """The parts of an interval, each with its places and meters."""
 
+Signs = Mapping[str, int]
+"""Ids of the meters of a sum, each with 1 (added) or -1 (taken off)."""
+
+Sides = tuple[Signs, Signs]
+"""Those above and below the line."""
+
+Part = tuple[Interval, Sides | None]
+
 Terms = tuple[tuple[Counted, int], ...]
 _DC: Terms = (("facility", 1), ("exported", -1))
 _IT: Terms = (("it", 1),)
@@ -71,6 +79,8 @@ QUOTIENTS: dict[str, tuple[Terms, Terms]] = {
     "intake": ((("intake", 1), ("exported", -1)), _IT),
     "cooling": ((("cooling", 1),), _IT),
     "other": ((("other", 1),), _IT),
+    "losses": ((), _IT),
+    "losses_modelled": ((), _IT),
     "wue": ((("water", 1),), _IT),
     "erf": ((("reused", 1),), _DC),
     "ref": ((("facility", 1),), _DC),
@@ -78,14 +88,20 @@ QUOTIENTS: dict[str, tuple[Terms, Terms]] = {
     "it": (_IT, ()),
 }
 """What each figure divides: sums with their signs. `ref` counts only renewable meters above the
-line; the last two have nothing below it, so that they are known whenever their own meters are."""
+line; the last two have nothing below it, so that they are known whenever their own meters are.
+Above the line of `losses` are the meters before and behind each UPS and PDU, above that of
+`losses_modelled` the declared curves: see `sums.Sums`."""
+
+CURVE = "loss:"
+"""Before the name of a declared loss, where ids of meters are: its course is among theirs."""
 
 
 def moments_of(places: Places, interval: Interval) -> Moments:
     """Return the parts of an interval within which no place and no meter changes."""
     edges = [interval[0], *places.edges(*interval), interval[1]]
     return [
-        (part, Moment(places.at(part[0]), places.meters.at(part[0]))) for part in pairwise(edges)
+        (part, Moment(places.at(part[0]), places.meters.at(part[0]), places.losses_at(part[0])))
+        for part in pairwise(edges)
     ]
 
 
@@ -100,26 +116,26 @@ def figures_of(place: Place, moments: Moments, courses: Mapping[str, Course]) ->
     parts = [(part, moment.sums_of(place)) for part, moment in moments]
     found = {}
     for name in QUOTIENTS:
-        figure = _quotient(name, parts, courses)
+        figure = quotient([(part, _sides(name, sums)) for part, sums in parts], courses)
         if figure is not None:
             found[name] = figure
     categories = [sums.pue_category for _, sums in parts if sums.pue_category is not None]
     return Figures(place, found, min(categories, default=None))
 
 
-def _quotient(
-    name: str, parts: Sequence[tuple[Interval, Sums]], courses: Mapping[str, Course]
-) -> Figure | None:
-    """Return a figure; None if the place lacks the meters of it in all parts of the interval."""
+def quotient(parts: Sequence[Part], courses: Mapping[str, Course]) -> Figure | None:
+    """Return a figure; None if the place lacks the meters of it in all parts of the interval.
+
+    Args:
+        parts: of the interval, each with the meters above and below the line; None: it lacks them.
+        courses: of the meters, by id; one without readings may be left out.
+    """
     amounts: tuple[list[Amount], list[Amount]] = ([], [])
     meters: tuple[dict[str, int], dict[str, int]] = ({}, {})
     covered: list[Interval] = []
     missing: dict[str, int] = {}
     # An edge at which these meters stay must not make the bounds wider.
-    runs = [
-        (sides, [part for part, _ in run])
-        for sides, run in groupby(((part, _sides(name, sums)) for part, sums in parts), _second)
-    ]
+    runs = [(sides, [part for part, _ in run]) for sides, run in groupby(parts, _second)]
     for sides, times in runs:
         if sides is None:
             continue
@@ -134,18 +150,19 @@ def _quotient(
         covered += known
         for side, of_all, added in zip(sides, meters, amounts, strict=True):
             of_all.update(side)
-            added += [_added(side, courses, one) for one in known]
+            added += [sum_of(side, courses, one) for one in known]
     if not meters[0]:
         return None
     return Figure(total(amounts[0]), total(amounts[1]), covered, missing, *meters, len(runs) > 1)
 
 
-Signs = Mapping[str, int]
-"""Ids of the meters of a sum, each with 1 (added) or -1 (taken off)."""
-
-
-def _sides(name: str, sums: Sums) -> tuple[Signs, Signs] | None:
+def _sides(name: str, sums: Sums) -> Sides | None:
     """Return the meters above and below the line of a figure; None if the place lacks them."""
+    if name in ("losses", "losses_modelled"):
+        curves = {f"{CURVE}{one}": 1 for one in sums.curves}
+        lost = sums.lost if name == "losses" else curves
+        below = {one.id: 1 for one in sums.meters.get("it", ())}
+        return (lost, below) if lost and below else None
     if not all(_is_there(terms, sums) for terms in QUOTIENTS[name]):
         return None
     above, below = (_meters(terms, sums) for terms in QUOTIENTS[name])
@@ -156,8 +173,8 @@ def _sides(name: str, sums: Sums) -> tuple[Signs, Signs] | None:
     return {one.id: sign for one, sign in above}, {one.id: sign for one, sign in below}
 
 
-def _second(pair: tuple[Interval, tuple[Signs, Signs] | None]) -> tuple[Signs, Signs] | None:
-    return pair[1]
+def _second(part: Part) -> Sides | None:
+    return part[1]
 
 
 def _is_there(terms: Terms, sums: Sums) -> bool:
@@ -169,7 +186,8 @@ def _meters(terms: Terms, sums: Sums) -> list[tuple[Meter, int]]:
     return [(one, sign) for sum_, sign in terms for one in sums.meters.get(sum_, ())]
 
 
-def _added(side: Signs, courses: Mapping[str, Course], interval: Interval) -> Amount:
+def sum_of(side: Signs, courses: Mapping[str, Course], interval: Interval) -> Amount:
+    """Return the sum of some meters over an interval in which all of them are known."""
     amounts = [(courses[one].amount(*interval), sign) for one, sign in side.items()]
     return less(
         total(amount for amount, sign in amounts if sign > 0),

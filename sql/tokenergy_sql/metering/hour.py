@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.contract import HOUR_US, METER_HOUR, SITE_HOUR
+from tokenergy_collectors.lake.contract import HOUR_US, METER_HOUR, SITE_HOUR, SITE_PART
 from tokenergy_sql.metering.amount import Amount, total
 from tokenergy_sql.metering.course import Course, course_of
-from tokenergy_sql.metering.figures import Figure, Moments, figures_of, moments_of
+from tokenergy_sql.metering.figures import CURVE, Figure, Moments, figures_of, moments_of
 from tokenergy_sql.metering.intervals import Interval, common, length
+from tokenergy_sql.metering.losscourse import loss_course
+from tokenergy_sql.metering.lossrows import loss_rows
 from tokenergy_sql.metering.readings import NONE, Readings, by_meter
 from tokenergy_sql.metering.stale import Stale, without_stale
 from tokenergy_sql.places import SITE, Meter, Place, Places, continued
@@ -49,12 +51,16 @@ class HourRows:
     Attributes:
         meters: of `meter_hour`.
         site: of `site_hour`.
-        courses: of the meters, around the hour.
+        parts: of `site_part`: of the declared losses.
+        courses: of the meters, around the hour; of declared losses too, as `loss:NAME`.
+        moments: the parts of the hour.
     """
 
     meters: pa.Table
     site: pa.Table
+    parts: pa.Table
     courses: Mapping[str, Course]
+    moments: Moments
 
 
 def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRows:
@@ -72,6 +78,7 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
     meters = _meters(places, interval)
     readings, stale = _readings(lake, places, hour_us) if meters else ({}, {})
     courses = _courses(meters, readings)
+    courses |= _lost(places, courses, interval)
     of_hour = {"hour_us": hour_us, "index_version": version}
     meter_rows = [
         _of_meter(
@@ -91,11 +98,23 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
         for place in (_places(places, interval) if meters else ())
         for row in _of_place(place, moments, courses)
     ]
+    losses = [row | of_hour for row in loss_rows(places, moments, courses, interval)]
     return HourRows(
         pa.Table.from_pylist(meter_rows, schema=METER_HOUR.schema()),
         pa.Table.from_pylist(site_rows, schema=SITE_HOUR.schema()),
+        pa.Table.from_pylist(losses, schema=SITE_PART.schema()),
         courses,
+        moments,
     )
+
+
+def _lost(places: Places, courses: Mapping[str, Course], interval: Interval) -> dict[str, Course]:
+    """Return the courses of the declared losses that hold in some of an interval."""
+    return {
+        f"{CURVE}{name}": loss_course(losses, places.meters, courses)
+        for name, losses in places.losses.items()
+        if any(losses.within(*interval))
+    }
 
 
 def courses_of(lake: Lake, places: Places, hour_us: int) -> dict[str, Course]:
@@ -213,18 +232,24 @@ def _of_place(
 ) -> Iterator[dict[str, Any]]:
     found = figures_of(place, moments, courses)
     for name, figure in found.quotients.items():
-        yield {
-            "place": str(place),
-            "figure": name,
-            "covered_us": figure.covered_us,
-            **_side("above", figure, figure.above),
-            **_side("below", figure, figure.below),
-            "pue_category": found.pue_category if name == "pue" else None,
-            "above_meters": json.dumps(figure.above_meters, sort_keys=True, ensure_ascii=False),
-            "below_meters": json.dumps(figure.below_meters, sort_keys=True, ensure_ascii=False),
-            "changed": figure.changed,
-            "missing": ",".join(sorted(figure.missing)) or None,
-        }
+        category = found.pue_category if name == "pue" else None
+        yield figure_row(place, name, figure, category)
+
+
+def figure_row(place: Place, name: str, figure: Figure, pue_category: int | None) -> dict[str, Any]:
+    """Return the row of a figure, without its hour and version."""
+    return {
+        "place": str(place),
+        "figure": name,
+        "covered_us": figure.covered_us,
+        **_side("above", figure, figure.above),
+        **_side("below", figure, figure.below),
+        "pue_category": pue_category,
+        "above_meters": json.dumps(figure.above_meters, sort_keys=True, ensure_ascii=False),
+        "below_meters": json.dumps(figure.below_meters, sort_keys=True, ensure_ascii=False),
+        "changed": figure.changed,
+        "missing": ",".join(sorted(figure.missing)) or None,
+    }
 
 
 def _side(name: str, figure: Figure, amount: Amount) -> dict[str, int | None]:

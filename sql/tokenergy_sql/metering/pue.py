@@ -1,4 +1,4 @@
-"""The measured PUE of each hall in an hour, and the energy that its jobs bear together.
+"""The PUE of each hall in an hour by its meters or its model, and the energy that its jobs bear.
 
 In: the rows of `site_hour` of an hour, the hall of each node. Out: for each node the PUE of the
 place whose meters speak for it, or none.
@@ -7,12 +7,15 @@ The hall's own PUE holds where every hall has one. What comes into the site and 
 chiller plant that they share) is then spread over the halls by their IT energy, so that all halls
 together have what the site's meters say. Where a hall lacks meters, what comes in cannot be told
 apart by hall: then the PUE of the site holds for all, or without one, each hall's own for itself.
+
+A modelled PUE is another figure of the same rows. It holds for nodes that no meter speaks for: that
+of their hall, else that of the site. It has no meter that jobs together could add up to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tokenergy_collectors.lake.contract import HOUR_US
@@ -39,8 +42,8 @@ class Pue:
         low_ppb: the least that it can be, at least 1; rounded down.
         high_ppb: the most, rounded up; None: a meter has no declared accuracy.
         covered_us: time for which its meters are known.
-        facility_nj: energy of the place in the whole hour. Time for which the meters are not known
-            counts like the rest of the hour.
+        facility_nj: energy of the place in the whole hour by its meters. Time for which they are
+            not known counts like the rest of the hour; None: the PUE is modelled.
     """
 
     place: str
@@ -48,7 +51,7 @@ class Pue:
     low_ppb: int
     high_ppb: int | None
     covered_us: int
-    facility_nj: int
+    facility_nj: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,7 @@ def measured(rows: Iterable[Row], halls: Iterable[str], nodes: Mapping[str, str 
         halls: names of all halls there are in the hour.
         nodes: the hall of each node by its name; None: it stands in none.
     """
-    by_place: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        by_place.setdefault(row["place"], {})[row["figure"]] = row
+    by_place = _by_place(rows)
     site = _hour(str(SITE), by_place, "pue")
     if site is not None and site.pue() is None:
         site = None
@@ -116,6 +117,34 @@ def measured(rows: Iterable[Row], halls: Iterable[str], nodes: Mapping[str, str 
     if site is not None and (pue := site.pue()) is not None:
         return dict.fromkeys(nodes, pue)
     return _of_nodes(nodes, {place: hour.pue() for place, hour in own.items()})
+
+
+def modelled(rows: Iterable[Row], nodes: Mapping[str, str | None]) -> Nodes:
+    """Return the modelled PUE of each node: of its hall, else of the site; the others are left out.
+
+    Args:
+        rows: of `site_hour`, one hour's.
+        nodes: the hall of each node by its name; None: it stands in none.
+    """
+    found: dict[str, Pue] = {}
+    for place, figures in _by_place(rows).items():
+        row = figures.get("pue_modelled")
+        if row is not None and row["covered_us"] >= LEAST_COVERED_US:
+            sides = (_scaled(row, side, row["covered_us"]) for side in ("above", "below"))
+            if (pue := _Hour(place, *sides, row["covered_us"]).pue()) is not None:
+                found[place] = replace(pue, facility_nj=None)
+    by_node = {
+        node: found.get(f"hall:{hall}", found.get(str(SITE))) for node, hall in nodes.items()
+    }
+    return {node: pue for node, pue in by_node.items() if pue is not None}
+
+
+def _by_place(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
+    """Return rows by place and figure."""
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault(row["place"], {})[row["figure"]] = row
+    return found
 
 
 def _of_nodes(nodes: Mapping[str, str | None], found: Mapping[str, Pue | None]) -> Nodes:

@@ -5,11 +5,12 @@
 
 from tokenergy_sql.places.advance import EVIDENCE, Advance, Reading
 from tokenergy_sql.places.keys import PlaceKeys
-from tokenergy_sql.places.losses import DeclaredPue, Loss
+from tokenergy_sql.places.losses import DeclaredPue, Loss, side_of
 from tokenergy_sql.places.meters import Meter, Meters, MeterTree, continued
 from tokenergy_sql.places.place import SITE, Place, parse_place
 from tokenergy_sql.places.places import Places, build
 from tokenergy_sql.places.problems import PlacesError
+from tokenergy_sql.places.puemodels import Fixed, PueModel
 from tokenergy_sql.places.roles import ROLES, SUMS, roles_of
 from tokenergy_sql.places.tree import Spot, Tree
 
@@ -20,6 +21,7 @@ __all__ = [
     "SUMS",
     "Advance",
     "DeclaredPue",
+    "Fixed",
     "Loss",
     "Meter",
     "MeterTree",
@@ -28,6 +30,7 @@ __all__ = [
     "PlaceKeys",
     "Places",
     "PlacesError",
+    "PueModel",
     "Reading",
     "Spot",
     "Tree",
@@ -35,4 +38,5 @@ __all__ = [
     "continued",
     "parse_place",
     "roles_of",
+    "side_of",
 ]

@@ -13,6 +13,7 @@ from tokenergy_sql.places.placekeys import (
     PlacedKeys,
     RackKeys,
 )
+from tokenergy_sql.places.puemodelkeys import PueModelKeys
 
 
 class PlaceKeys(Strict):
@@ -25,3 +26,4 @@ class PlaceKeys(Strict):
     placed: list[PlacedKeys] = Field(default_factory=list)
     meter: list[MeterKeys] = Field(default_factory=list)
     loss: list[LossKeys] = Field(default_factory=list)
+    pue_model: list[PueModelKeys] = Field(default_factory=list)

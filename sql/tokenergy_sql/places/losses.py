@@ -1,15 +1,18 @@
 """Declared losses, and that nothing else holds them already: no joule is counted twice.
 
-In: the tables `[[loss]]`, the meters, the places, and where a PUE is declared. Out: `Loss` over
-time, or problems. A declared PUE holds all losses of the building; two meters hold what is lost
-between them.
+In: the tables `[[loss]]`, the meters, the places, and where a PUE is declared or modelled. Out:
+`Loss` over time, or problems. A declared PUE holds all losses of the building; two meters hold what
+is lost between them. A modelled PUE is made of the losses of its place: there the declared one only
+stands in for hours in which the model knows too little, and never multiplies them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import combinations
+from typing import Literal
 
 from tokenergy_collectors.base.instants import END_US
 from tokenergy_sql.places.meterkeys import LossKeys
@@ -18,7 +21,17 @@ from tokenergy_sql.places.paths import Paths
 from tokenergy_sql.places.place import SITE, Place
 from tokenergy_sql.places.placing import Entries, Structure, require_there
 from tokenergy_sql.places.problems import Problems, known_names
+from tokenergy_sql.places.puemodels import PueModel
+from tokenergy_sql.places.roles import ELECTRICAL
 from tokenergy_sql.places.timeline import Span, Timeline, show_span
+
+Side = Literal["before", "behind"]
+"""Where a meter stands: before a device, so that its loss is in what it shows, or behind it."""
+
+_BEFORE = frozenset(
+    {"utility", "generator", "renewable", "district_cooling", "feeder", "ups_in", "pdu_in"}
+)
+"""Roles of meters that stand before a device, unless the loss says otherwise."""
 
 _OTHER_END = {"ups_in": "ups_out", "pdu_in": "pdu_out"}
 """The role of a meter before a device, and of the one behind it."""
@@ -48,8 +61,10 @@ class Loss:
         name: its name.
         where: how messages call the entry.
         place: where it is lost.
-        points_mw: (load, loss), milliwatts, by ascending load.
+        points_mw: (load, loss), milliwatts, by ascending load: what comes out, what is lost.
         between: ids of the meters next to it.
+        metered: where the meter stands; None: its role tells it, see `side_of`.
+        percent: how far the curve may be off, per cent of the loss; None: not told.
     """
 
     name: str
@@ -57,6 +72,8 @@ class Loss:
     place: Place
     points_mw: tuple[tuple[int, int], ...]
     between: tuple[str, ...]
+    metered: Side | None = None
+    percent: Fraction | None = None
 
 
 def losses_of(entries: Entries[LossKeys]) -> dict[str, Timeline[Loss]]:
@@ -72,7 +89,15 @@ def losses_of(entries: Entries[LossKeys]) -> dict[str, Timeline[Loss]]:
 
 def _loss(where: str, keys: LossKeys) -> Loss:
     points = tuple((round(load * 1e6), round(loss * 1e6)) for load, loss in keys.points)
-    return Loss(keys.name, where, keys.place, points, tuple(keys.between))
+    between = tuple(keys.between)
+    return Loss(keys.name, where, keys.place, points, between, keys.metered, keys.accuracy_percent)
+
+
+def side_of(loss: Loss, meter: Meter) -> Side:
+    """Return whether a meter next to a loss stands before or behind it."""
+    if loss.metered is not None:
+        return loss.metered
+    return "before" if meter.role in _BEFORE else "behind"
 
 
 def check_losses(
@@ -93,6 +118,13 @@ def check_losses(
             if name not in meters.by_id:
                 known_ids = known_names(name, meters.by_id)
                 problems.add(f"{where}: between {name!r}, which is no meter's id; {known_ids}")
+                continue
+            for part in meters.by_id[name].within(*time):
+                if part.value.quantity not in ELECTRICAL:
+                    problems.add(
+                        f"{where}: between {name!r}, which measures {part.value.quantity}; "
+                        "expected a meter of power or energy"
+                    )
         for both, from_us, until_us in _measured(span, meters):
             problems.add(
                 f"{where}: the meters {both[0]!r} and {both[1]!r} measure this loss, as their "
@@ -147,21 +179,26 @@ def check_pues(
     losses: dict[str, Timeline[Loss]],
     structure: Structure,
     pues: Sequence[DeclaredPue],
+    models: dict[str, Timeline[PueModel]],
     problems: Problems,
 ) -> None:
     """Add losses that a declared PUE of the same place and time holds already.
+
+    Not those of a place whose PUE is modelled from them: it stands before the declared one.
 
     Args:
         losses: of known places.
         structure: without unknown names.
         pues: where and when a PUE is declared.
+        models: of modelled PUEs, by place.
         problems: where to add it.
     """
     paths = Paths(structure)
     for timeline in losses.values():
         for span in timeline.spans:
             for pue in pues:
-                part = span.shared(pue.from_us, pue.until_us)
+                shared = span.shared(pue.from_us, pue.until_us)
+                part = shared and _without_model(paths, span.value.place, models, shared)
                 if part and _touch(paths, span.value.place, pue.place, part):
                     problems.add(
                         f"{span.value.where}: {pue.where} is declared for {pue.place} "
@@ -169,6 +206,27 @@ def check_pues(
                         "would be counted twice; remove the loss, or the PUE and meter the building"
                     )
                     break
+
+
+def _without_model(
+    paths: Paths, place: Place, models: dict[str, Timeline[PueModel]], time: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Return a part of a time for which no model of a PUE takes the losses of a place, if any."""
+    held = [
+        Span(*inside, None)
+        for timeline in models.values()
+        for model in timeline.within(*time)
+        if model.value.losses is None
+        for part in paths.of(place).within(model.from_us, model.until_us)
+        if model.value.place in part.value
+        and (inside := part.shared(model.from_us, model.until_us))
+    ]
+    at_us = time[0]
+    for one in sorted(held, key=lambda span: span.from_us):
+        if one.from_us > at_us:
+            return at_us, one.from_us
+        at_us = max(at_us, one.until_us)
+    return (at_us, time[1]) if at_us < time[1] else None
 
 
 def _touch(paths: Paths, one: Place, other: Place, time: tuple[int, int]) -> bool:

@@ -135,6 +135,8 @@ class LossKeys(Dated):
     place: PlaceKey = SITE
     points: list[list[float]] = Field(min_length=1, max_length=1000)
     between: list[Name] = Field(min_length=1, max_length=2)
+    metered: Literal["before", "behind"] | None = None
+    accuracy_percent: ExactFrom0 | None = None
 
     @property
     def all_names(self) -> list[str]:
@@ -151,4 +153,22 @@ class LossKeys(Dated):
                 "expected [[load_kw, loss_kw], ...], none below 0, the loads ascending "
                 f"(loss {self.name!r})",
             )
+        if any(b[0] + b[1] <= a[0] + a[1] for a, b in pairwise(self.points)):
+            raise misfit(
+                "points",
+                "expected that more goes in where more comes out: load + loss must rise from "
+                f"point to point (loss {self.name!r})",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _says_one_side(self) -> LossKeys:
+        if self.metered is not None and len(self.between) > 1:
+            raise misfit(
+                "metered, between",
+                "expected `metered` only beside one meter: of two, their roles tell which stands "
+                f"before the loss (loss {self.name!r})",
+            )
+        if self.accuracy_percent is not None and self.accuracy_percent > 100:
+            raise misfit("accuracy_percent", f"expected 0 to 100 (loss {self.name!r})")
         return self

@@ -19,6 +19,7 @@ from tokenergy_sql.places.losses import DeclaredPue, Loss, check_losses, check_p
 from tokenergy_sql.places.meters import Meters
 from tokenergy_sql.places.placing import Structure, entries_of, structure_of
 from tokenergy_sql.places.problems import Problems
+from tokenergy_sql.places.puemodels import PueModel, check_models, models_of
 from tokenergy_sql.places.timeline import Timeline
 from tokenergy_sql.places.tree import Tree, tree_at
 
@@ -31,6 +32,7 @@ class Places:
         structure: what stood where when.
         meters: the meters over time.
         losses: declared losses by name, over time.
+        pue_models: how PUEs are modelled, by place, over time.
         rated_mw: what the whole site is rated for, milliwatts; None: not declared.
     """
 
@@ -38,16 +40,16 @@ class Places:
     meters: Meters = field(default_factory=Meters)
     losses: dict[str, Timeline[Loss]] = field(default_factory=dict)
     rated_mw: int | None = None
+    pue_models: dict[str, Timeline[PueModel]] = field(default_factory=dict)
     _edges: list[int] = field(init=False, repr=False, compare=False)
+    _meter_edges: list[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        timelines: list[Timeline[Any]] = [
-            *self.structure.timelines(),
-            *self.meters.by_id.values(),
-            *self.losses.values(),
-        ]
+        plain: list[Timeline[Any]] = [*self.structure.timelines(), *self.meters.by_id.values()]
+        more: list[Timeline[Any]] = [*self.losses.values(), *self.pue_models.values()]
         # The class is frozen; this is worked out from the rest.
-        object.__setattr__(self, "_edges", _edges(timelines))
+        object.__setattr__(self, "_edges", _edges([*plain, *more]))
+        object.__setattr__(self, "_meter_edges", _edges(plain))
 
     def at(self, ts_us: int) -> Tree:
         """Return the places as of an instant (microseconds UTC)."""
@@ -62,14 +64,27 @@ class Places:
         found = (timeline.at(ts_us) for timeline in self.losses.values())
         return [loss for loss in found if loss is not None]
 
+    def pue_models_at(self, ts_us: int) -> list[PueModel]:
+        """Return the models of PUEs as of an instant (microseconds UTC), by place."""
+        found = (timeline.at(ts_us) for _, timeline in sorted(self.pue_models.items()))
+        return [model for model in found if model is not None]
+
     def edges(self, from_us: int, until_us: int) -> list[int]:
         """Return the instants inside an interval at which an entry begins or ends, ascending.
 
-        Between two of them, and up to the ends of the interval, no place, meter or loss changes.
+        Between two of them, and up to the ends of the interval, no place, meter, loss or model of a
+        PUE changes.
         The ends themselves are not among them.
         """
-        edges = self._edges
-        return edges[bisect_right(edges, from_us) : bisect_left(edges, until_us)]
+        return _inside(self._edges, from_us, until_us)
+
+    def meter_edges(self, from_us: int, until_us: int) -> list[int]:
+        """Return those of the instants at which an entry of a place or a meter begins or ends."""
+        return _inside(self._meter_edges, from_us, until_us)
+
+
+def _inside(edges: list[int], from_us: int, until_us: int) -> list[int]:
+    return edges[bisect_right(edges, from_us) : bisect_left(edges, until_us)]
 
 
 def _edges(timelines: Iterable[Timeline[Any]]) -> list[int]:
@@ -103,13 +118,15 @@ def build(
     structure = structure_of(keys, problems)
     meters = Meters(entries_of("meter", keys.meter, problems), structure.node_names)
     losses = losses_of(entries_of("loss", keys.loss, problems))
+    models = models_of(entries_of("pue_model", keys.pue_model, problems))
     check_meters(meters, structure, problems)
     check_circuits(meters, problems)
     check_losses(losses, meters, structure, problems)
+    check_models(models, structure, problems)
     # What is in what can only be asked once every name is there, and once at a time.
     problems.raise_any(file)
     check_within(meters, structure, problems)
-    check_pues(losses, structure, pues, problems)
+    check_pues(losses, structure, pues, models, problems)
     problems.raise_any(file)
     rated_mw = None if rated_kw is None else round(rated_kw * 1_000_000)
-    return Places(structure, meters, losses, rated_mw)
+    return Places(structure, meters, losses, rated_mw, models)

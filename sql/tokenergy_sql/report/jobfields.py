@@ -163,7 +163,7 @@ def _ratios(job: NamedRow) -> dict[str, Cell]:
 
 def _pue(job: NamedRow) -> dict[str, Cell]:
     """Return the PUE that facility energy was made with, and where it comes from."""
-    none = "No PUE was measured or declared for some hour of the job."
+    none = "No PUE was measured, modelled or declared for some hour of the job."
     method = job["facility_method"]
     known = method in PUE_METHODS
     why = none if job.get("pue") is None else "Facility energy is not known."

@@ -31,11 +31,11 @@ REASONS = {
     "mixed_workload": "The job both trained and served; the two are never combined in one figure.",
     "no_host_power": "Host power (the node without its GPUs) is neither measured nor declared.",
     "unbounded_host": "Host energy has no upper bound: a meter's accuracy is not declared.",
-    "no_pue": "No PUE is measured or declared, so facility energy is not known.",
+    "no_pue": "No PUE is measured, modelled or declared, so facility energy is not known.",
     "partial_pue": "The meters of the building are known for a part of an hour only; its PUE is "
     "that of this part.",
-    "no_pue_bound": "A meter of the building has no declared accuracy, so the upper bound of "
-    "facility energy is not known.",
+    "no_pue_bound": "A meter of the building, or a part of its modelled PUE, has no declared "
+    "accuracy, so the upper bound of facility energy is not known.",
     "running": "The job was still running; its figures will change.",
 }
 """Every reason code of the index."""
@@ -98,8 +98,12 @@ TOKENS = {
 
 PUE_METHODS = {
     "measured": "measured by meters of the building",
+    "modelled": "modelled from parts: IT, losses, cooling, the rest",
     "declared": "declared in the site file",
     "declared+measured": "measured in some hours or halls, declared in others",
+    "measured+modelled": "measured in some hours or halls, modelled in others",
+    "declared+modelled": "modelled in some hours or halls, declared in others",
+    "declared+measured+modelled": "measured, modelled or declared, by hour and hall",
 }
 """Where the PUE of a job comes from (`facility_method`)."""
 

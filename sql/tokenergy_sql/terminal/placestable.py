@@ -102,7 +102,10 @@ def _sum_lines(meters: MeterTree) -> Iterator[str]:
 def _other_lines(places: Places, ts_us: int) -> Iterator[str]:
     losses = places.losses_at(ts_us)
     if losses:
-        yield f"declared losses: {', '.join(f'{one.name} at {one.place}' for one in losses)}"
+        yield f"losses by a curve: {', '.join(f'{one.name} at {one.place}' for one in losses)}"
+    models = [str(one.place) for one in places.pue_models_at(ts_us)]
+    if models:
+        yield f"modelled PUE, where none is measured: {_some(models)}"
     unsure = [
         meter.id
         for meter in places.meters.at(ts_us).meters.values()
@@ -163,6 +166,7 @@ def _document(places: Places, tree: Tree, meters: MeterTree, ts_us: int) -> dict
             }
             for one in places.losses_at(ts_us)
         ],
+        "pue_models": [str(one.place) for one in places.pue_models_at(ts_us)],
         "next_change": next(map(show_instant, places.edges(ts_us, 2**62)), None),
     }
 

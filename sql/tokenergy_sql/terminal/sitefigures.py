@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import show_hour
+from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.catalog.sqlfile import read_sql
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,6 +28,9 @@ FIGURES = {
     "intake": "intake",
     "cooling": "cooling",
     "other": "other",
+    "losses": "losses",
+    "losses_modelled": "losses_modelled",
+    "pue_modelled": "pue_modelled",
     "wue": "wue_l_per_kwh",
     "erf": "erf",
     "ref": "ref",
@@ -47,6 +52,7 @@ _OF_TOKENS = ("n_joint", "tokenergy", "te_low", "te_high", "te_gpu", "te_gpu_low
 _PLACES = "SELECT place, min(hour_us), max(hour_us) FROM site_hour GROUP BY place ORDER BY place"
 _TOKENS = "FROM site_tokens_by($period, since := $since, until := $until)"
 _FIGURES = "FROM site_figure_by($period, since := $since, until := $until)"
+_COMPARED = read_sql("tokenergy_sql.terminal", "site_compared")
 
 
 class Wanted(NamedTuple):
@@ -72,7 +78,8 @@ def site_rows(lake: AnyLake, wanted: Wanted) -> list[NamedRow]:
     `_high`, `_coverage` (of the hours that have it) and `_coverage_of_period`; `pue_category`,
     `interim`, `missing`; and for each of `WORKLOADS` its tokens and J per token, under the names
     that `tokenergy_by` gives them, such as `inference_te_gpu`: of the whole site, in the hours in
-    which its PUE is known. What is unknown is None.
+    which its PUE is known. `pue_modelled_error` is the modelled over the measured PUE, less 1, in
+    the `pue_compared_hours` of which both are known. What is unknown is None.
 
     Raises:
         UserError: the lake has no such figures; the message says which it has, or what to do.
@@ -84,10 +91,32 @@ def site_rows(lake: AnyLake, wanted: Wanted) -> list[NamedRow]:
         require_figures(lake, wanted, con)
         window = {"period": wanted.period, "since": wanted.since_us, "until": wanted.until_us}
         figures = named_rows(con, _FIGURES, window)
-        return _joined(figures, named_rows(con, _TOKENS, window))
+        rows = _joined(figures, named_rows(con, _TOKENS, window))
+        del window["period"]
+        # Nothing of a user's runs here, whose macros this could take.
+        views.define(con, views.UNITS)
+        both = named_rows(con, _COMPARED, window)
+        return [row | _compared(row, both) for row in rows]
 
-    rows = ask(lake, "site", read, f"{_FIGURES} {_TOKENS}")
+    rows = ask(lake, "site", read, f"{_FIGURES} {_TOKENS} {_COMPARED}")
     return [row for row in rows if wanted.place in (None, row["place"])]
+
+
+def _compared(row: NamedRow, both: Iterable[NamedRow]) -> NamedRow:
+    """Return how far the modelled PUE of a row is off the measured one, in hours that have both."""
+    hours = [
+        one
+        for one in both
+        if one["place"] == row["place"] and row["from_us"] <= one["hour_us"] < row["to_us"]
+    ]
+
+    def pue(how: str) -> float:
+        above, below = (sum(one[f"{how}_{side}"] for one in hours) for side in ("above", "below"))
+        return above / below if below > 0 else 0.0
+
+    measured = pue("measured")
+    error = pue("modelled") / measured - 1 if measured > 0 else None
+    return {"pue_modelled_error": error, "pue_compared_hours": len(hours)}
 
 
 def require_figures(lake: AnyLake, wanted: Wanted, con: duckdb.DuckDBPyConnection) -> None:

@@ -67,7 +67,9 @@ def site_table(rows: Sequence[NamedRow], period: str) -> Grid:
         title += ", interim (not of a full calendar year)"
     labels = [_PLACE] if period == "all" else [_PERIOD, _PLACE]
     interim = [_INTERIM] if period == "year" else []
-    return table_of(title, rows, (*labels, *_PUE, *_tokens(rows), *_REST, *interim, _MISSING))
+    more = [column for name, column in _MODELLED.items() if any(r[name] is not None for r in rows)]
+    shown = (*labels, *_PUE, *_tokens(rows), *more, *_REST, *interim, _MISSING)
+    return table_of(title, rows, shown)
 
 
 def _tokens(rows: Sequence[NamedRow]) -> list[Column]:
@@ -86,14 +88,20 @@ def _figure(name: str) -> Callable[[NamedRow], str]:
 
 def _coverage(row: NamedRow) -> str:
     """Return how much of the period PUE is of; where there is no PUE, the least of any figure."""
-    known = [row[f"{name}_coverage_of_period"] for name in FIGURES]
+    metered = [name for name in FIGURES if not name.endswith("modelled")]
+    known = [row[f"{name}_coverage_of_period"] for name in metered]
     pue = known[0]
-    least = min(one for one in known if one is not None)
+    least = min((one for one in known if one is not None), default=None)
     return percent(least if pue is None else pue, 1, 2)
 
 
 def _category(row: NamedRow) -> str:
     return "-" if row["pue_category"] is None else str(row["pue_category"])
+
+
+def _error(row: NamedRow) -> str:
+    error = row["pue_modelled_error"]
+    return "-" if error is None else f"{100 * error:+.2f}"
 
 
 _PERIOD = Column("period", lambda r: str(r["period"]), justify="left")
@@ -103,6 +111,19 @@ _PUE = (
     Column("[low, high]", lambda r: interval(r["pue_low"], r["pue_high"]), rank=1),
     Column("category", _category, rank=2),
 )
+_MODELLED = {
+    "pue_modelled": Column("PUE modelled", _figure("pue_modelled")),
+    "pue_modelled_low": Column(
+        "[low, high] modelled",
+        lambda r: interval(r["pue_modelled_low"], r["pue_modelled_high"]),
+        rank=2,
+    ),
+    "pue_modelled_error": Column("modelled vs measured %", _error),
+    "losses": Column("losses / IT", _figure("losses"), rank=2),
+    "losses_modelled": Column("losses / IT, modelled", _figure("losses_modelled"), rank=2),
+}
+"""Columns that are there only if a row has a value of it."""
+
 _REST = (
     Column("intake / IT", _figure("intake"), rank=2),
     Column("cooling / IT", _figure("cooling"), rank=1),

@@ -397,3 +397,68 @@ def test_what_continues_is_the_same_register(first: str, then: str, line: str | 
         assert bool(found) == (line is None)
         return
     assert any(line in one for one in problems_of(BASE + "\n".join(entries)))
+
+
+MODEL = (
+    '[[pue_model]]\nplace = "hall:a"\nlosses = "curves"\ncooling = "modelled"\nother_kw = 0\n'
+    '[[cooling]]\nplace = "hall:a"\nclass = "air"\nrated_kw = 80\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("", "", None),
+        ('losses = "curves"\n', "", "losses, losses_kw: expected one"),
+        (
+            'losses = "curves"',
+            'losses = "curves"\nlosses_kw = 1',
+            "losses, losses_kw: expected one",
+        ),
+        ('cooling = "modelled"', "cooling_kw = 0", None),
+        ('cooling = "modelled"\n', "", "cooling, cooling_kw: expected one"),
+        # What no meter shows must be said, also if it is nothing.
+        ("other_kw = 0\n", "", "other_kw"),
+        ("other_kw = 0", "other_kw = -1", "other_kw"),
+        ('"hall:a"\nlosses', '"module:a1"\nlosses', 'expected "site" or "hall:NAME"'),
+        ('"hall:a"\nlosses', '"hall:z"\nlosses', "no [[hall]] is called 'z'"),
+        ('"hall:a"\nclass', '"hall:b"\nclass', "needs a [[cooling]] of hall:a with `class`"),
+        ("rated_kw = 80\n", "", "needs a [[cooling]] of hall:a with `class` and `rated_kw`"),
+        ("rated_kw = 80\n", f"rated_kw = 80\nuntil = {JULY}\n", "(from 2026-07-01T00:00:00Z)"),
+        (
+            'cooling = "modelled"',
+            'cooling = "metered"\ncooling_accuracy_percent = 1',
+            "accuracy_pe",
+        ),
+    ],
+)
+def test_a_model_of_a_pue_says_every_part(old: str, new: str, line: str | None) -> None:
+    assert old in MODEL
+    found = problems_of(BASE + (MODEL.replace(old, new, 1) if old else MODEL))
+    assert (found == []) if line is None else (line in found[0])
+
+
+def test_a_declared_pue_may_stand_in_for_one_of_parts() -> None:
+    curve = LOSS + 'place = "hall:a"\nbetween = ["m"]\n'
+    rest = "[site]\npue = 1.3\n" + curve + BASE + meter("m", role="ups_in")
+    assert len(problems_of(rest)) == 1
+    assert problems_of(rest + MODEL) == []
+    # Not while there is no model, nor where the model takes other losses than the curves.
+    (late,) = problems_of(rest + MODEL.replace("other_kw = 0", f"other_kw = 0\nfrom = {JULY}"))
+    assert "declared for site (until 2026-07-01T00:00:00Z), and a PUE holds this loss" in late
+    assert len(problems_of(rest + MODEL.replace('losses = "curves"', "losses_kw = 2"))) == 1
+    assert len(problems_of(rest + MODEL.replace("hall:a", "hall:b"))) == 1
+
+
+def test_a_loss_says_on_which_side_it_is_metered() -> None:
+    one = meter("m", role="pdu_out")
+    assert problems_of(LOSS + 'between = ["m"]\nmetered = "before"\n' + one) == []
+    (side,) = problems_of(LOSS + 'between = ["m"]\nmetered = "above"\n' + one)
+    assert "metered" in side
+    (two,) = problems_of(LOSS + 'between = ["m", "n"]\nmetered = "before"\n' + one)
+    assert "expected `metered` only beside one meter" in two
+    (falls,) = problems_of(LOSS.replace("[80, 4.5]", "[1, 0.5]") + 'between = ["m"]\n' + one)
+    assert "load + loss must rise from point to point" in falls
+    water = '[[meter]]\nid = "m"\nquantity = "volume"\nunit = "L"\nrole = "water_in"\n'
+    (wrong,) = problems_of(LOSS + 'between = ["m"]\n' + water)
+    assert "between 'm', which measures volume; expected a meter of power or energy" in wrong

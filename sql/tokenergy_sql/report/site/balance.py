@@ -150,6 +150,11 @@ def _metered_parts(frame: Frame) -> Iterator[Part]:
         label = "UPS and distribution"
         loss_j, covered = frame.losses["energy_j"], frame.losses["covered"]
         yield Part("losses", label, loss_j, "measured", "var(--job-4)", why, covered)
+    if frame.curves is not None and (frame.curves["energy_j"] or 0) > 0:
+        why = "What declared curves lose at the metered load, where no second meter shows it."
+        label = "UPS and distribution, modelled"
+        loss_j, covered = frame.curves["energy_j"], frame.curves["covered"]
+        yield Part("curves", label, loss_j, "modelled", "var(--job-4)", why, covered)
 
 
 def _rest(frame: Frame, energy_j: float) -> Part:
@@ -158,7 +163,7 @@ def _rest(frame: Frame, energy_j: float) -> Part:
     names = {
         "IT": frame.it_j is not None,
         "cooling": "cooling" in there,
-        "UPS losses": frame.losses is not None,
+        "UPS losses": frame.losses is not None or frame.curves is not None,
     }
     absent = [name for name, metered in names.items() if not metered]
     label = f"{', '.join(absent)}: not metered" if absent else "not metered or not known"

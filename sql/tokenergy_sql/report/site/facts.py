@@ -44,6 +44,7 @@ class Frame:
         it_j: IT energy; None: not known.
         sums: rows of `site_sums.sql`.
         losses: the row of `site_losses.sql`; None: no UPS has meters before and behind it.
+        curves: the same of declared losses (`energy_j`, `covered`) that no meters show; None: none.
         boards: rows of `site_boards.sql`.
         hosts: rows of `site_hosts.sql`.
         tokens: rows of `trend.sql`, one a workload.
@@ -55,6 +56,7 @@ class Frame:
     it_j: float | None = None
     sums: tuple[NamedRow, ...] = ()
     losses: NamedRow | None = None
+    curves: NamedRow | None = None
     boards: tuple[NamedRow, ...] = ()
     hosts: tuple[NamedRow, ...] = ()
     tokens: tuple[NamedRow, ...] = ()
@@ -189,9 +191,11 @@ def _framed(
     con: duckdb.DuckDBPyConnection, base: str, found: NamedRow, feeds: Feeds | None
 ) -> Frame:
     losses = query(con, "site_losses")[0] if feeds and feeds.pairs else None
+    [curves] = query(con, "site_curves")
     return Frame(
         base=base,
         **found,
+        curves=curves if curves["energy_j"] is not None else None,
         sums=tuple(query(con, "site_sums", {"base": base})),
         losses=losses if losses and losses["covered"] is not None else None,
         boards=tuple(query(con, "site_boards")),

@@ -15,14 +15,11 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.index.facility import halls_of
 from tokenergy_sql.index.site import DEFAULT_NAME, load_places
-from tokenergy_sql.places import ROLES, MeterTree, Places, PlacesError
-from tokenergy_sql.places.roles import Sum
+from tokenergy_sql.metering.lossplaces import ups_pairs
+from tokenergy_sql.places import Places, PlacesError
 
 MOST_EPOCHS = 200
 """Most times between which something of the site file changes; of more, it is left out."""
-
-_BEHIND: tuple[Sum, ...] = ("it", "cooling", "other")
-"""Sums whose meters are behind a UPS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,35 +106,3 @@ def _epochs(places: Places, first_us: int, end_us: int) -> Iterator[tuple[int, i
     bounds = {first_us, end_us, *starts, *changing, *(hour + HOUR_US for hour in changing)}
     for from_us, to_us in pairwise(sorted(bounds)):
         yield from_us, to_us, from_us not in changing
-
-
-def ups_pairs(tree: MeterTree) -> Iterator[tuple[str, str]]:
-    """Yield each meter before a UPS with each of the first meters of a sum behind it.
-
-    A UPS behind another one, or behind a meter of IT energy, is part of what that one shows.
-    """
-    inputs = {one.id for one in tree.meters.values() if one.role == "ups_in"}
-    it = {one.id for one in tree.meters.values() if ROLES[one.role].sum == "it"}
-    for meter_id in sorted(inputs):
-        further = tree.meters[meter_id].same_circuit_as is not None
-        if further or tree.all_above(meter_id) & (inputs | it):
-            continue
-        for below in _first_behind(tree, meter_id):
-            yield meter_id, below
-
-
-def _first_behind(tree: MeterTree, meter_id: str) -> list[str]:
-    found: set[str] = set()
-    todo = tree.below(meter_id)
-    seen: set[str] = set()
-    while todo:
-        one = todo.pop()
-        if one in seen:
-            continue
-        seen.add(one)
-        meter = tree.meters[one]
-        if meter.same_circuit_as is None and ROLES[meter.role].sum in _BEHIND:
-            found.add(one)
-        else:
-            todo += tree.below(one)
-    return sorted(found)
