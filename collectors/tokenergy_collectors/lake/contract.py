@@ -48,6 +48,7 @@ from tokenergy_collectors.lake.tables_raw import (
 )
 from tokenergy_collectors.lake.tables_requests import REQUEST_KINDS, REQUEST_SUMS, REQUESTS
 from tokenergy_collectors.lake.tables_signal import (
+    JOB_SIGNAL_HOUR,
     LONGEST_SIGNAL_US,
     SIGNAL,
     SIGNAL_STATES,
@@ -85,6 +86,7 @@ TABLES: dict[str, Table] = {
         SITE_HOUR,
         HOST_HOUR,
         PLACE_HOUR,
+        JOB_SIGNAL_HOUR,
     )
 }
 """All tables by name, in the order in which the data flows."""
@@ -104,6 +106,7 @@ __all__ = [
     "JOB_EFFICIENCY",
     "JOB_HOUR_INDEX",
     "JOB_INDEX",
+    "JOB_SIGNAL_HOUR",
     "LEDGER",
     "LEDGER_HOUR",
     "LOAD_PROFILE",

@@ -49,6 +49,7 @@ BOOKS = (
     "site_hour",
     "host_hour",
     "place_hour",
+    "job_signal_hour",
 )
 """Tables that are published: what the index derives. One file an hour each, named by its table."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tokenergy_collectors.lake.table import Table, col, nullable
+from collections.abc import Iterator
+
+from tokenergy_collectors.lake.table import Column, Table, col, nullable
 
 SIGNAL_UNITS: dict[str, str] = {
     "carbon_average": "mg CO2e/kWh",
@@ -56,5 +58,63 @@ SIGNAL = Table(
             "when it was learnt: at each instant the row that was read last counts, the earlier "
             "ones stay",
         ),
+    ),
+)
+
+
+def _boundaries() -> Iterator[Column]:
+    for name, words in (("gpu", "GPU"), ("it", "GPU and host"), ("facility", "facility")):
+        yield nullable(
+            f"{name}_nj",
+            "int128",
+            f"{words} energy of the job while the signal serves; NULL: it is not known",
+        )
+        yield nullable(
+            f"{name}_known_nj", "int128", "the part of it of the time whose value is known"
+        )
+        yield nullable(
+            f"{name}_amount", "int128", "that part times the values, in `unit`, rounded down"
+        )
+        yield nullable(f"{name}_low", "int128", "lower bound, from the bounds of the energy")
+        yield nullable(f"{name}_high", "int128", "upper bound; NULL: nothing bounds the energy")
+
+
+JOB_SIGNAL_HOUR = Table(
+    name="job_signal_hour",
+    layer="derived",
+    row="one job in one hour by one signal: its energy times the signal's values",
+    sort=("job_id", "purpose", "signal", "quantity"),
+    time="hour_us",
+    columns=(
+        col("job_id", "string", "job"),
+        col("hour_us", "int64", "start of the hour"),
+        col("purpose", "string", "carbon, price, renewable or cfe: the key in the site file"),
+        col("signal", "string", "name of the signal"),
+        col(
+            "quantity",
+            "string",
+            "as in signal; rows of carbon_average and of carbon_marginal are never added",
+        ),
+        nullable("lifecycle", "bool", "as in signal; NULL too if no value is known"),
+        nullable("zone", "string", "as in signal, likewise"),
+        nullable("currency", "string", "of a price, likewise"),
+        col(
+            "unit",
+            "string",
+            "of the amounts: ug CO2e; 1e-9 EUR (or another currency); nJ of clean energy",
+        ),
+        col("served_us", "int64", "time of the hour in which the signal serves the purpose"),
+        col("known_us", "int64", "part of it with a known value"),
+        nullable("doubts", "string", "estimated, forecast: what some of the values are"),
+        *_boundaries(),
+        nullable(
+            "embodied_ug",
+            "int128",
+            "embodied emissions of the job's GPU time; only of carbon, where they are declared",
+        ),
+        col("host_method", "string", "as in job_hour_index"),
+        col("facility_method", "string", "as in job_hour_index"),
+        col("emulated", "bool", "true if any device is emulated"),
+        col("index_version", "string", "version of the models and of this contract"),
     ),
 )

@@ -60,7 +60,7 @@ METER_HOUR = Table(
 
 def _sides() -> Iterator[Column]:
     for side, words in (("above", "above"), ("below", "below")):
-        what = f"sum {words} the line, over covered_us: nJ or uL"
+        what = f"sum {words} the line, over covered_us: nJ, uL or ug CO2e"
         yield nullable(f"{side}", "int128", what)
         yield nullable(f"{side}_low", "int128", f"lower bound of {side}; NULL: some meter has none")
         yield nullable(f"{side}_high", "int128", f"upper bound of {side}")
@@ -75,8 +75,16 @@ SITE_HOUR = Table(
     columns=(
         col("place", "string", "`site`, `hall:NAME` or `module:NAME`"),
         col("hour_us", "int64", "start of the hour"),
-        col("figure", "string", "pue, intake, cooling, other, wue, erf, ref, facility or it"),
-        col("covered_us", "int64", "time for which all meters of the figure are known"),
+        col(
+            "figure",
+            "string",
+            "pue, intake, cooling, other, wue, erf, ref, facility, it, cue or cfe",
+        ),
+        col(
+            "covered_us",
+            "int64",
+            "time for which all meters of the figure are known, and its signals",
+        ),
         *_sides(),
         nullable("pue_category", "int32", "where the IT energy is measured: category 1, 2 or 3"),
         col(

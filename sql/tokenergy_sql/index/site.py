@@ -5,7 +5,8 @@ their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`. 
 says how long a request may take: see `slo.py`; `[[host_model]]` what a host draws beside its
 processors: see `hostmodels.py`. What stands where and what is metered: see `tokenergy_sql.places`;
 the building's figures of an hour follow from that: see `metering`. How places are cooled: see
-`tokenergy_sql.cooling`; no derived row follows from it.
+`tokenergy_sql.cooling`; no derived row follows from it. Carbon, price and clean shares of the grid:
+see `tokenergy_sql.signals`.
 
     [site]
     pue = 1.25          # facility energy over IT energy
@@ -44,6 +45,8 @@ from tokenergy_sql.index.calibration import Calibration, load_calibration
 from tokenergy_sql.index.hostmodels import HostModelKeys, HostModels, models_by_node
 from tokenergy_sql.index.slo import Slo, SloDeclared, merged
 from tokenergy_sql.places import DeclaredPue, PlaceKeys, Places, build
+from tokenergy_sql.signals.declared import DeclaredSignals, signals_of
+from tokenergy_sql.signals.keys import SignalKeys
 
 DEFAULT_NAME = "site.toml"
 """Name of the site file at the root of a lake, used if no other file is named."""
@@ -87,6 +90,7 @@ class SiteFile(PlaceKeys):
     host_model: list[HostModelKeys] = Field(default_factory=list)
     period: list[PeriodDeclared] = Field(default_factory=list)
     cooling: list[CoolingKeys] = Field(default_factory=list)
+    signal: list[SignalKeys] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,7 @@ class Site:
         calibration: of cards and boards.
         periods: (first hour, microseconds UTC; what it declares), ascending.
         places: what stands where, and what is metered.
+        signals: of the grid, and what they serve for.
     """
 
     pue_ppm: int | None
@@ -173,6 +178,7 @@ class Site:
     slo: Slo = field(default_factory=dict)
     places: Places = field(default_factory=Places, compare=False)
     host_models: HostModels = field(default_factory=dict)
+    signals: DeclaredSignals = field(default_factory=DeclaredSignals, compare=False)
 
     def undated(self) -> Constants:
         """Return the constants that have no date."""
@@ -231,6 +237,7 @@ def load_site(path: Path | None, lake_root: Path) -> Site:
         undated.slo,
         _places(file, path),
         models.get(None, {}),
+        signals_of(file.signal, str(path)),
     )
 
 
@@ -241,7 +248,9 @@ def load_places(path: Path) -> Places:
         UserError: the file cannot be read or is invalid.
         PlacesError: its places or meters contradict each other; it has a line for each problem.
     """
-    return _places(load_toml(path, SiteFile), path)
+    file = load_toml(path, SiteFile)
+    signals_of(file.signal, str(path))
+    return _places(file, path)
 
 
 def load_cooling(path: Path) -> tuple[Places, DeclaredCooling]:

@@ -67,7 +67,11 @@ def site_table(rows: Sequence[NamedRow], period: str) -> Grid:
         title += ", interim (not of a full calendar year)"
     labels = [_PLACE] if period == "all" else [_PERIOD, _PLACE]
     interim = [_INTERIM] if period == "year" else []
-    return table_of(title, rows, (*labels, *_PUE, *_tokens(rows), *_REST, *interim, _MISSING))
+    outside = [
+        column for name, column in _OUTSIDE.items() if any(row[name] is not None for row in rows)
+    ]
+    columns = (*labels, *_PUE, *_tokens(rows), *outside, *_REST, *interim, _MISSING)
+    return table_of(title, rows, columns)
 
 
 def _tokens(rows: Sequence[NamedRow]) -> list[Column]:
@@ -86,7 +90,7 @@ def _figure(name: str) -> Callable[[NamedRow], str]:
 
 def _coverage(row: NamedRow) -> str:
     """Return how much of the period PUE is of; where there is no PUE, the least of any figure."""
-    known = [row[f"{name}_coverage_of_period"] for name in FIGURES]
+    known = [row[f"{name}_coverage_of_period"] for name in FIGURES if name not in ("cue", "cfe")]
     pue = known[0]
     least = min(one for one in known if one is not None)
     return percent(least if pue is None else pue, 1, 2)
@@ -113,6 +117,11 @@ _REST = (
     Column("IT kWh", _figure("it_kwh"), rank=2),
     Column("covered %", _coverage, rank=1),
 )
+_OUTSIDE = {
+    "cue_kg_per_kwh": Column("CUE kg/kWh", _figure("cue_kg_per_kwh"), rank=1),
+    "cfe": Column("24/7 CFE", _figure("cfe"), rank=1),
+}
+"""Figures that need a signal of the grid: shown where there are any."""
 _INTERIM = Column("interim", lambda r: "yes" if r["interim"] else "no", rank=1, justify="left")
 _MISSING = Column(
     "missing", lambda r: (r["missing"] or "-").replace(",", " "), rank=2, justify="left"
