@@ -47,6 +47,13 @@ from tokenergy_collectors.lake.tables_raw import (
     TOKENS,
 )
 from tokenergy_collectors.lake.tables_requests import REQUEST_KINDS, REQUEST_SUMS, REQUESTS
+from tokenergy_collectors.lake.tables_signal import (
+    JOB_SIGNAL_HOUR,
+    LONGEST_SIGNAL_US,
+    SIGNAL,
+    SIGNAL_STATES,
+    SIGNAL_UNITS,
+)
 from tokenergy_collectors.lake.tables_site import METER_HOUR, SITE_HOUR, SITE_PART
 
 TABLES: dict[str, Table] = {
@@ -60,6 +67,7 @@ TABLES: dict[str, Table] = {
         JOBS,
         HOST,
         METER,
+        SIGNAL,
         CLOCK,
         EVENT,
         SEGMENT,
@@ -79,6 +87,7 @@ TABLES: dict[str, Table] = {
         SITE_PART,
         HOST_HOUR,
         PLACE_HOUR,
+        JOB_SIGNAL_HOUR,
     )
 }
 """All tables by name, in the order in which the data flows."""
@@ -98,10 +107,12 @@ __all__ = [
     "JOB_EFFICIENCY",
     "JOB_HOUR_INDEX",
     "JOB_INDEX",
+    "JOB_SIGNAL_HOUR",
     "LEDGER",
     "LEDGER_HOUR",
     "LOAD_PROFILE",
     "LOAD_SPECTRUM",
+    "LONGEST_SIGNAL_US",
     "METER",
     "METER_HOUR",
     "NODE_HOUR",
@@ -113,6 +124,9 @@ __all__ = [
     "REQUEST_KINDS",
     "REQUEST_SUMS",
     "SEGMENT",
+    "SIGNAL",
+    "SIGNAL_STATES",
+    "SIGNAL_UNITS",
     "SITE_HOUR",
     "SITE_PART",
     "STATE",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "cache/packed"
-TABLES = ("jobs", "device")
+TABLES = ("jobs", "device", "signal")
 """Tables that are packed."""
 
 _MANY = 4

@@ -50,6 +50,7 @@ BOOKS = (
     "host_hour",
     "place_hour",
     "site_part",
+    "job_signal_hour",
 )
 """Tables that are published: what the index derives. One file an hour each, named by its table."""
 

@@ -60,7 +60,7 @@ METER_HOUR = Table(
 
 def _sides() -> Iterator[Column]:
     for side, words in (("above", "above"), ("below", "below")):
-        what = f"sum {words} the line, over covered_us: nJ or uL"
+        what = f"sum {words} the line, over covered_us: nJ, uL or ug CO2e"
         yield nullable(f"{side}", "int128", what)
         yield nullable(f"{side}_low", "int128", f"lower bound of {side}; NULL: some meter has none")
         yield nullable(f"{side}_high", "int128", f"upper bound of {side}")
@@ -79,9 +79,13 @@ SITE_HOUR = Table(
             "figure",
             "string",
             "pue, intake, cooling, other, losses, wue, erf, ref, facility or it, of meters alone; "
-            "losses_modelled, pue_modelled",
+            "losses_modelled, pue_modelled; cue or cfe, of meters and signals",
         ),
-        col("covered_us", "int64", "time for which all meters of the figure are known"),
+        col(
+            "covered_us",
+            "int64",
+            "time for which all meters of the figure are known, and its signals",
+        ),
         *_sides(),
         nullable("pue_category", "int32", "where the IT energy is measured: category 1, 2 or 3"),
         col(

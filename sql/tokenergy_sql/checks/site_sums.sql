@@ -11,8 +11,9 @@
 -- Less is checked of a figure that is not known for the whole hour, as `meter_hour` has no parts of
 -- it: low <= sum <= high, the time and the roles. Where the meters of the figure changed within the
 -- hour: low <= sum <= high. Figures that are modelled are the matter of `modelled_adds_up`. Not
--- checked is whether a meter is missing from a sum: that depends on
--- what feeds what. The amounts themselves are the matter of `meter_law`.
+-- checked is whether a meter is missing from a sum: that depends on what feeds what. The amounts
+-- themselves are the matter of `meter_law`. CUE and the score of clean energy are not sums of meters
+-- alone: they are left out.
 WITH
 role_of (name, role_sign, role) AS (
     VALUES
@@ -95,7 +96,7 @@ side AS (
         unnest([l.above_name, l.below_name]) AS name
     FROM site_hour AS s
     LEFT JOIN line AS l USING (figure)
-    WHERE s.figure NOT IN ('losses_modelled', 'pue_modelled')
+    WHERE s.figure NOT IN ('losses_modelled', 'pue_modelled', 'cue', 'cfe')
 ),
 term AS (
     SELECT

@@ -14,6 +14,7 @@ from tokenergy_collectors.cli import guarded
 from tokenergy_sql.cli import (
     ask,
     building,
+    carbon,
     cooling,
     emulated,
     healing,
@@ -70,6 +71,7 @@ app.command()(pipeline.migrate)
 app.command()(ask.query)
 app.command(name="by")(ask.by_dimension)
 app.command()(building.site)
+app.command()(carbon.carbon)
 app.command(name="host-model")(anywhere(building.host_model))
 app.command()(cooling.cooling)
 app.command()(modules.modules)

@@ -3,7 +3,7 @@
 In: `segment`, `tokens`, `requests`, `state`, `jobs`, `device`, `clock` of a lake, token usage, the
 site's constants. Out: the hour's files of `ledger`, `ledger_hour`, `node_hour`, `token_usage`,
 `host_hour`, `job_hour_index`, `job_efficiency`, `phase_block`, `phase_role`, `meter_hour`,
-`site_hour`, `site_part` and `place_hour`.
+`site_hour`, `site_part`, `place_hour` and `job_signal_hour`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from tokenergy_sql.index.tokens import Usage
 from tokenergy_sql.index.workers import Workers
 from tokenergy_sql.metering.hour import hour_rows
 from tokenergy_sql.revisions.recorder import Recorder
+from tokenergy_sql.signals.hour import signal_rows
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,7 +47,7 @@ DERIVED_HERE: dict[str, list[int]] = {
     for name in (
         *("ledger_hour", "node_hour", "token_usage", "job_hour_index", "job_efficiency"),
         *("phase_block", "phase_role", "meter_hour", "site_hour", "site_part", "host_hour"),
-        "place_hour",
+        *("place_hour", "job_signal_hour"),
     )
 }
 """No hours of these tables: models see the rows of this run, not those of an earlier version."""
@@ -78,10 +79,11 @@ def derive_hour(
     tokens = usage.of_hour(hour_us)
     places = reader.history.site.places
     constants = reader.history.at(hour_us)
+    signals = reader.signals.of_hour(hour_us)
     version = modelrun.index_version()
     metered = with_models(
         *(reader.lake, places, reader.history.site.cooling),
-        *(hour_rows(reader.lake, places, hour_us, version), hour_us, version),
+        *(hour_rows(reader.lake, places, hour_us, version, signals), hour_us, version),
     )
     jobs = {*tokens["job_id"].to_pylist()}
     with prepared(
@@ -114,7 +116,10 @@ def derive_hour(
             build_model(con, model)
         build_model(con, "job_hour_sums", "hour_sums")
         modelrun.build_sums(con, told=bool(reader.lake.files("requests", around(hour_us))))
-        record.write("job_hour_index", run_model(con, "indices"), hour_us)
+        indices = run_model(con, "indices")
+        record.write("job_hour_index", indices, hour_us)
+        by_signal = signal_rows(con, indices, signals, hour_us, version)
+        record.write("job_signal_hour", by_signal, hour_us)
         build_model(con, "job_caps")
         store_rows(con, "efficiency_sums", run_model(con, "job_efficiency_hour"))
         record.write("job_efficiency", run_model(con, "job_efficiency"), hour_us)

@@ -28,6 +28,7 @@ from tokenergy_collectors.lake.absent import present, stat_of
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.index.devicerows import read_devices
 from tokenergy_sql.index.sitehistory import SiteHistory, site_digest
+from tokenergy_sql.signals.known import Signals
 from tokenergy_sql.standing.stays import places_nodes
 
 if TYPE_CHECKING:
@@ -37,9 +38,12 @@ if TYPE_CHECKING:
 
 Inputs = dict[str, str]
 """A digest by kind of input: segments, state, tokens, requests, clock, jobs, devices, site, meters,
-host, places, models."""
+host, places, signals, models."""
 
 _DIGITS = 16
+
+_UNTOLD = ("models", "places", "signals")
+"""Inputs that are not in `inputs_digest`."""
 
 _BESIDE_US = 1_000_000
 
@@ -90,6 +94,7 @@ class InputReader:
 
     Attributes:
         lake, history, held, digests: as given.
+        signals: those that the site file declares.
         devices: rows of `device` that say something new; see `devicerows`.
     """
 
@@ -106,6 +111,7 @@ class InputReader:
         self.lake, self.history, self._version = lake, history, version
         self.digests, self._workloads = digests, workloads
         self.held = held
+        self.signals = Signals(lake, history.site.signals)
         self._start_us = held["start_us"].to_numpy()
         self._end_us = held["end_us"].fill_null(_NEVER_US).to_numpy()
         self.devices = read_devices(lake)
@@ -135,6 +141,8 @@ class InputReader:
             told["host"] = _digest(read)
         if placed := self._placed(hour_us):
             told["places"] = placed
+        if signals := self.signals.digest(hour_us):
+            told["signals"] = signals
         return {
             **told,
             "segments": _digest(map(self.digests.told_of, segments)),
@@ -315,9 +323,10 @@ def device_rows(rows: list[dict[str, Any]], hour_us: int) -> list[dict[str, Any]
 def whole_digest(inputs: Inputs) -> str:
     """Return one SHA-256 for all inputs but the models: `inputs_digest` of derived rows.
 
-    Where nodes stand is left out: only `place_hour` follows from it, which has no such digest.
+    Where nodes stand and what signals say is left out: only `place_hour`, `job_signal_hour` and
+    `site_hour` follow from them, which have no such digest.
     """
-    data = {kind: digest for kind, digest in inputs.items() if kind not in ("models", "places")}
+    data = {kind: digest for kind, digest in inputs.items() if kind not in _UNTOLD}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 

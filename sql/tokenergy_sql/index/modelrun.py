@@ -29,9 +29,20 @@ LIMIT_UNKNOWN_MW = 1_500_000
 """Upper bound of a board's power where no limit was recorded: above any board on the market."""
 
 _UNREAD_TABLES = (
-    *("power", "host", "meter", "clock", "event", "jobs", "load_profile", "load_spectrum"),
+    *(
+        "power",
+        "host",
+        "meter",
+        "signal",
+        "clock",
+        "event",
+        "jobs",
+        "load_profile",
+        "load_spectrum",
+    ),
     *("state", "tokens", "requests", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
     *("job_index", "meter_hour", "site_hour", "site_part", "host_hour", "place_hour"),
+    "job_signal_hour",
 )
 """Tables that no model reads, or only models of an hour."""
 
@@ -44,6 +55,9 @@ _SOURCES = (
     ("tokenergy_sql.cooling", ".py"),
     ("tokenergy_sql.standing", ".py"),
     ("tokenergy_sql.places", ".py"),
+    ("tokenergy_sql.signals", ".py"),
+    ("tokenergy_sql.signals", ".sql"),
+    ("tokenergy_collectors.lake", "signalcourse.py"),
     ("tokenergy_sql.hosting", ".py"),
     ("tokenergy_sql.hosting", ".sql"),
     ("tokenergy_transforms", "hostenergy.py"),

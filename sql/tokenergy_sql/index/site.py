@@ -5,7 +5,8 @@ their own: see `calibration.py`. What indexed hours keep: see `sitehistory.py`. 
 says how long a request may take: see `slo.py`; `[[host_model]]` what a host draws beside its
 processors: see `hostmodels.py`. What stands where and what is metered: see `tokenergy_sql.places`;
 the building's figures of an hour follow from that: see `metering`. How places are cooled: see
-`tokenergy_sql.cooling`; only a modelled PUE follows from it.
+`tokenergy_sql.cooling`; only a modelled PUE follows from it. Carbon, price and clean shares of the
+grid: see `tokenergy_sql.signals`.
 
     [site]
     pue = 1.25          # facility energy over IT energy
@@ -45,6 +46,8 @@ from tokenergy_sql.index.calibration import Calibration, load_calibration
 from tokenergy_sql.index.hostmodels import HostModelKeys, HostModels, models_by_node
 from tokenergy_sql.index.slo import Slo, SloDeclared, merged
 from tokenergy_sql.places import DeclaredPue, PlaceKeys, Places, build
+from tokenergy_sql.signals.declared import DeclaredSignals, signals_of
+from tokenergy_sql.signals.keys import SignalKeys
 
 DEFAULT_NAME = "site.toml"
 """Name of the site file at the root of a lake, used if no other file is named."""
@@ -88,6 +91,7 @@ class SiteFile(PlaceKeys):
     host_model: list[HostModelKeys] = Field(default_factory=list)
     period: list[PeriodDeclared] = Field(default_factory=list)
     cooling: list[CoolingKeys] = Field(default_factory=list)
+    signal: list[SignalKeys] = Field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,7 @@ class Site:
         periods: (first hour, microseconds UTC; what it declares), ascending.
         places: what stands where, and what is metered.
         cooling: how places are cooled.
+        signals: of the grid, and what they serve for.
     """
 
     pue_ppm: int | None
@@ -176,6 +181,7 @@ class Site:
     places: Places = field(default_factory=Places, compare=False)
     host_models: HostModels = field(default_factory=dict)
     cooling: DeclaredCooling = field(default_factory=DeclaredCooling, compare=False)
+    signals: DeclaredSignals = field(default_factory=DeclaredSignals, compare=False)
 
     def undated(self) -> Constants:
         """Return the constants that have no date."""
@@ -234,6 +240,7 @@ def load_site(path: Path | None, lake_root: Path) -> Site:
         tuple(sorted(periods.items(), key=lambda one: one[0])),
         undated.slo,
         *(places, models.get(None, {}), cooling),
+        signals_of(file.signal, str(path)),
     )
 
 
@@ -244,7 +251,9 @@ def load_places(path: Path) -> Places:
         UserError: the file cannot be read or is invalid.
         PlacesError: its places or meters contradict each other; it has a line for each problem.
     """
-    return _places(load_toml(path, SiteFile), path)[0]
+    file = load_toml(path, SiteFile)
+    signals_of(file.signal, str(path))
+    return _places(file, path)[0]
 
 
 def load_cooling(path: Path) -> tuple[Places, DeclaredCooling]:

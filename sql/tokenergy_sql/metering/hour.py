@@ -24,12 +24,14 @@ from tokenergy_sql.metering.figures import CURVE, Figure, Moments, figures_of, m
 from tokenergy_sql.metering.intervals import Interval, common, length
 from tokenergy_sql.metering.losscourse import loss_course
 from tokenergy_sql.metering.lossrows import loss_rows
+from tokenergy_sql.metering.outside import outside_figures
 from tokenergy_sql.metering.readings import NONE, Readings, by_meter
 from tokenergy_sql.metering.stale import Stale, without_stale
 from tokenergy_sql.places import SITE, Meter, Place, Places, continued
 from tokenergy_sql.places.place import Kind
 from tokenergy_sql.places.timeline import Timeline
 from tokenergy_sql.places.units import BASE, BILLION, Quantity
+from tokenergy_sql.signals.known import HourSignals
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,6 +41,8 @@ _UNITS = {**BASE, "power": BASE["energy"], "flow": BASE["volume"]}
 
 _PER_S: dict[Quantity, int] = {"energy": 1, "volume": 1, "power": 1_000_000, "flow": 1}
 """What a base unit counts: of a sum once, of a momentary value each second (1 mW: 1,000,000 nJ)."""
+
+_NO_SIGNALS = HourSignals()
 
 _KINDS: tuple[Kind, ...] = ("hall", "module")
 """Kinds of place, besides the site, that have figures."""
@@ -63,7 +67,13 @@ class HourRows:
     moments: Moments
 
 
-def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRows:
+def hour_rows(
+    lake: Lake,
+    places: Places,
+    hour_us: int,
+    version: str,
+    signals: HourSignals = _NO_SIGNALS,
+) -> HourRows:
     """Return the rows of an hour; none if the site file declares no meters.
 
     Args:
@@ -71,6 +81,7 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
         places: with their meters.
         hour_us: start of the hour, microseconds UTC.
         version: of the models.
+        signals: of the grid, in the hour.
     """
     import pyarrow as pa
 
@@ -96,7 +107,7 @@ def hour_rows(lake: Lake, places: Places, hour_us: int, version: str) -> HourRow
     site_rows = [
         {**row, **of_hour}
         for place in (_places(places, interval) if meters else ())
-        for row in _of_place(place, moments, courses)
+        for row in _of_place(place, moments, courses, signals)
     ]
     losses = [row | of_hour for row in loss_rows(places, moments, courses, interval)]
     return HourRows(
@@ -228,10 +239,11 @@ def _places(places: Places, interval: Interval) -> Iterator[Place]:
 
 
 def _of_place(
-    place: Place, moments: Moments, courses: Mapping[str, Course]
+    place: Place, moments: Moments, courses: Mapping[str, Course], signals: HourSignals
 ) -> Iterator[dict[str, Any]]:
     found = figures_of(place, moments, courses)
-    for name, figure in found.quotients.items():
+    outside = outside_figures(place, moments, courses, signals) if signals else {}
+    for name, figure in {**found.quotients, **outside}.items():
         category = found.pue_category if name == "pue" else None
         yield figure_row(place, name, figure, category)
 

@@ -34,6 +34,8 @@ FIGURES = {
     "wue": "wue_l_per_kwh",
     "erf": "erf",
     "ref": "ref",
+    "cue": "cue_kg_per_kwh",
+    "cfe": "cfe",
     "facility": "facility_kwh",
     "it": "it_kwh",
 }

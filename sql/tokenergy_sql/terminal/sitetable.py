@@ -67,7 +67,11 @@ def site_table(rows: Sequence[NamedRow], period: str) -> Grid:
         title += ", interim (not of a full calendar year)"
     labels = [_PLACE] if period == "all" else [_PERIOD, _PLACE]
     interim = [_INTERIM] if period == "year" else []
-    more = [column for name, column in _MODELLED.items() if any(r[name] is not None for r in rows)]
+    more = [
+        column
+        for name, column in (_MODELLED | _OUTSIDE).items()
+        if any(row[name] is not None for row in rows)
+    ]
     shown = (*labels, *_PUE, *_tokens(rows), *more, *_REST, *interim, _MISSING)
     return table_of(title, rows, shown)
 
@@ -88,7 +92,9 @@ def _figure(name: str) -> Callable[[NamedRow], str]:
 
 def _coverage(row: NamedRow) -> str:
     """Return how much of the period PUE is of; where there is no PUE, the least of any figure."""
-    metered = [name for name in FIGURES if not name.endswith("modelled")]
+    metered = [
+        name for name in FIGURES if not name.endswith("modelled") and name not in ("cue", "cfe")
+    ]
     known = [row[f"{name}_coverage_of_period"] for name in metered]
     pue = known[0]
     least = min((one for one in known if one is not None), default=None)
@@ -134,6 +140,11 @@ _REST = (
     Column("IT kWh", _figure("it_kwh"), rank=2),
     Column("covered %", _coverage, rank=1),
 )
+_OUTSIDE = {
+    "cue_kg_per_kwh": Column("CUE kg/kWh", _figure("cue_kg_per_kwh"), rank=1),
+    "cfe": Column("24/7 CFE", _figure("cfe"), rank=1),
+}
+"""Figures that need a signal of the grid: shown where there are any."""
 _INTERIM = Column("interim", lambda r: "yes" if r["interim"] else "no", rank=1, justify="left")
 _MISSING = Column(
     "missing", lambda r: (r["missing"] or "-").replace(",", " "), rank=2, justify="left"

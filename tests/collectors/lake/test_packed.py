@@ -239,4 +239,4 @@ def test_a_cache_that_cannot_be_written_is_none(tmp_path):
 
 def test_only_tables_that_are_read_whole_are_packed():
     assert JOBS.name in packed.TABLES
-    assert set(packed.TABLES) == {"jobs", "device"}
+    assert set(packed.TABLES) == {"jobs", "device", "signal"}

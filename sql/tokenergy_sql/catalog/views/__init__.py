@@ -83,6 +83,12 @@ ADHOC = (
     "site_tokens_by",
     "place_tokens_by",
     "modules_by",
+    "signal_value",
+    "signal_by",
+    "carbon_by",
+    "cost_by",
+    "job_carbon",
+    "job_cost",
 )
 """Further views and macros for ad-hoc queries; each uses only those before it."""
 

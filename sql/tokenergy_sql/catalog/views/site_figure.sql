@@ -7,7 +7,7 @@
 --   value      above / below, see figure_of; NULL if the meters are known at no time
 --   low        lower bound of value; NULL if a bound of a sum is unknown
 --   high       upper bound of value; NULL too if below may be 0
---   unit       of value: 1 (a ratio), L/kWh or kWh
+--   unit       of value: 1 (a ratio), L/kWh, kg/kWh or kWh
 --   coverage   covered_us / 1 h: the part of the hour that the figure is of
 --   meters     how many meters the figure has, above and below the line
 --   interim    true: the figure is of less than a calendar year

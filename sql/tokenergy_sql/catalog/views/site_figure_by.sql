@@ -14,7 +14,7 @@
 --                       are known at no time, or nothing is below
 --   low                 lower bound of value; NULL if a bound of some hour's sum is unknown
 --   high                upper bound of value; NULL too if below may be 0
---   unit                of value: 1 (a ratio), L/kWh or kWh
+--   unit                of value: 1 (a ratio), L/kWh, kg/kWh or kWh
 --   hours               hours of the period in which the place has the figure
 --   covered_us          time for which all meters of the figure are known, of all these hours
 --   coverage            covered_us / these hours

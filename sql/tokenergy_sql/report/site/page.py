@@ -39,6 +39,8 @@ _RATIOS = {
     "wue": ("WUE, L/kWh", "", "water taken in ÷ IT energy"),
     "erf": ("ERF", "", "heat used outside ÷ all energy"),
     "ref": ("REF", "", "own sun and wind ÷ all energy"),
+    "cue": ("CUE, kg/kWh", "", "CO2e of what comes in ÷ IT energy, by the site file's signal"),
+    "cfe": ("24/7 CFE score", "", "clean energy of each hour ÷ the site's load"),
 }
 """Figures that have a card where there are meters of them: label, unit, remark."""
 
