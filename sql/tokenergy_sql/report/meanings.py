@@ -26,6 +26,7 @@ REASONS = {
     "sparse": "The readings are far apart; the bounds allow for what they do not show.",
     "clock_step": "A host's clock was set, or the host slept, while the job ran.",
     "no_energy": "Nothing metered the job's GPUs, so its energy is not known.",
+    "no_allocation": "No job list says which GPUs the job held, so no energy can be its own.",
     "no_tokens": "No counter of generated or trained tokens was read for the job.",
     "zero_tokens": "The token counters did not grow, so J/token is not defined.",
     "mixed_workload": "The job both trained and served; the two are never combined in one figure.",
@@ -110,8 +111,9 @@ PUE_METHODS = {
 METERS = {"counter": "energy counters", "samples": "power samples", "both": "both in one hour"}
 """Every meter that energy can come from."""
 
+_NO_ENERGY = ("no_energy", "no_allocation")
 _BLOCK_GPU = (
-    "no_energy",
+    *_NO_ENERGY,
     "no_tokens",
     "zero_tokens",
     "mixed_workload",
@@ -128,12 +130,12 @@ def codes_of(job: dict[str, Any]) -> list[str]:
 
 def why_no_energy(job: dict[str, Any]) -> str:
     """Return why a row has no GPU energy."""
-    return _first(codes_of(job), ("no_energy",))
+    return _first(codes_of(job), _NO_ENERGY)
 
 
 def why_no_index(job: dict[str, Any], *, facility: bool, tokens: bool = True) -> str:
     """Return why a row has no J/token; without `tokens`, why it has no energy."""
-    reasons = _BLOCK_GPU if tokens else _BLOCK_GPU[:1]
+    reasons = _BLOCK_GPU if tokens else _NO_ENERGY
     return _first(codes_of(job), (*reasons, *_BLOCK_SITE) if facility else reasons)
 
 

@@ -230,8 +230,8 @@ CREATE MACRO tokenergy_by(dimension) AS TABLE
             list_concat(
                 -- Of an hour's codes, those that follow from its sums are derived again from these.
                 list_filter(reasons, lambda code: dimension NOT IN ('day', 'hour') OR code NOT IN (
-                    'no_energy', 'no_tokens', 'zero_tokens', 'partial_tokens', 'low_joint_coverage',
-                    'no_host_power', 'no_pue'
+                    'no_energy', 'no_allocation', 'no_tokens', 'zero_tokens', 'partial_tokens',
+                    'low_joint_coverage', 'no_host_power', 'no_pue'
                 )),
                 [
                     CASE

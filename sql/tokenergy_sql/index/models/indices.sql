@@ -146,7 +146,10 @@ SELECT
     END AS facility_method,
     array_to_string(methods, '+') AS method,
     array_to_string(list_filter(list_concat(reasons, [
-        CASE WHEN e_gpu_nj IS NULL THEN 'no_energy' END,
+        CASE
+            WHEN e_gpu_nj IS NULL
+                THEN CASE WHEN device_us > 0 THEN 'no_energy' ELSE 'no_allocation' END
+        END,
         CASE WHEN n_generated IS NULL AND n_trained IS NULL AND NOT counted THEN 'no_tokens' END,
         CASE WHEN mixes THEN 'mixed_workload' END,
         CASE

@@ -249,8 +249,8 @@ SELECT
             END
         ),
         lambda x: x <> '' AND x NOT IN (
-            'no_energy', 'no_tokens', 'zero_tokens', 'mixed_workload', 'no_host_power', 'no_pue',
-            'unbounded_host',
+            'no_energy', 'no_allocation', 'no_tokens', 'zero_tokens', 'mixed_workload',
+            'no_host_power', 'no_pue', 'unbounded_host',
             'partial_tokens', 'low_joint_coverage', 'running'
         )
     )) AS reasons,

@@ -117,8 +117,8 @@ SELECT
     list_filter(
         list_sort(list_distinct(flatten(list(string_split(h.reason_codes, ','))))),
         lambda x: x <> '' AND x NOT IN (
-            'no_energy', 'no_tokens', 'zero_tokens', 'mixed_workload', 'no_host_power', 'no_pue',
-            'unbounded_host',
+            'no_energy', 'no_allocation', 'no_tokens', 'zero_tokens', 'mixed_workload',
+            'no_host_power', 'no_pue', 'unbounded_host',
             'partial_tokens', 'low_joint_coverage', 'running'
         )
     ) AS reasons,
