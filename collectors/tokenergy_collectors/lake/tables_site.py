@@ -91,8 +91,8 @@ SITE_HOUR = Table(
         col(
             "above_meters",
             "string",
-            "the meters that are added (1) and taken off (-1) above the line, a JSON object by id; "
-            "a declared loss is `loss:NAME`",
+            "the meters that are added (1) and taken off (-1) above the line, or both (0), a JSON "
+            "object by id; a declared loss is `loss:NAME`",
         ),
         col("below_meters", "string", "the same below the line; {}: there is no line"),
         col("changed", "bool", "whether other meters counted in some of the hour, or none did"),

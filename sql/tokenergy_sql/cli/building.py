@@ -44,7 +44,8 @@ def site(
     over the time that all of them cover. J/token is that of the site's jobs in the hours in which
     PUE is known. Covered is that part of the whole period. Days, weeks (from Monday), months and
     years are those of UTC. csv and json have the bounds and the coverage of every figure:
-    see docs/building.md.
+    see docs/building.md. A PUE of parts ([[pue_model]] in site.toml) and losses by curves stand in
+    columns of their own, with how far that PUE is off the measured one where both are known.
 
     --year and --sheet write what the meters give of the quantities that Delegated Regulation (EU)
     2024/1364 asks for by calendar year. What they do not give stays empty, and says why.

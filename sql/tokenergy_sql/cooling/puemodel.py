@@ -79,11 +79,12 @@ def with_models(
     of_hour = {"hour_us": hour_us, "index_version": version}
     site: list[Row] = []
     parts: list[Row] = []
-    for model in models:
+    # Without a meter there is nothing to model from.
+    for model in models if metered.moments else ():
         figure, rows = _of_model(model, metered, places, declared, _reader(lake), hour_us)
         site.append(figure | of_hour)
         parts += [row | of_hour | {"added": True} for row in rows]
-    if not models:
+    if not site:
         return metered
     return replace(
         metered,

@@ -24,8 +24,11 @@ def inputs_of(tree: MeterTree, among: Iterable[Meter]) -> list[str]:
     One behind another one, or behind a meter of IT energy, is part of what that one shows.
     """
     inputs = {one.id for one in among if one.role in _INPUTS and one.same_circuit_as is None}
-    it = {one.id for one in tree.meters.values() if ROLES[one.role].sum == "it"}
-    return sorted(one for one in inputs if not tree.all_above(one) & (inputs | it))
+
+    def is_behind(above: str) -> bool:
+        return above in inputs or ROLES[tree.meters[above].role].sum == "it"
+
+    return sorted(one for one in inputs if not any(map(is_behind, tree.all_above(one))))
 
 
 def ups_pairs(tree: MeterTree) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,8 @@ def loss_rows(
     places: Places, moments: Moments, courses: Mapping[str, Course], interval: Interval
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for each declared loss that holds in some of the hour, by name."""
+    if not places.losses:
+        return
     added = {name for _, moment in moments for name in moment.sums_of(SITE).curves}
     for name, losses in sorted(places.losses.items()):
         entries = [span.value for span in losses.within(*interval)]

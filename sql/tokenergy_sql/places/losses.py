@@ -133,12 +133,24 @@ def check_losses(
             )
     for one, other in combinations(spans, 2):
         shared = one.shared(other.from_us, other.until_us)
-        same = set(one.value.between) == set(other.value.between)
+        same = _ends(one.value, meters, shared) == _ends(other.value, meters, shared)
         if shared and same and one.value.name != other.value.name:
             problems.add(
                 f"{one.value.where} and {other.value.where}: are the same loss, at "
                 f"{', '.join(one.value.between)} ({show_span(*shared) or 'always'}); remove one"
             )
+
+
+def _ends(
+    loss: Loss, meters: Meters, time: tuple[int, int] | None
+) -> frozenset[tuple[str, Side | None]]:
+    """Return the meters next to a loss, each with the side on which it stands."""
+    found: set[tuple[str, Side | None]] = set()
+    for name in loss.between:
+        spans = meters.by_id[name].within(*time) if time and name in meters.by_id else ()
+        first = next(iter(spans), None)
+        found.add((name, side_of(loss, first.value) if first else loss.metered))
+    return frozenset(found)
 
 
 def _measured(span: Span[Loss], meters: Meters) -> Iterator[tuple[tuple[str, str], int, int]]:
@@ -149,7 +161,7 @@ def _measured(span: Span[Loss], meters: Meters) -> Iterator[tuple[tuple[str, str
         return
     for name in known:
         for part in meters.by_id[name].within(span.from_us, span.until_us):
-            for other in _opposite(part.value, meters):
+            for other in _opposite(part.value, side_of(span.value, part.value), meters):
                 for found in meters.by_id[other].within(part.from_us, part.until_us):
                     yield (name, other), found.from_us, found.until_us
 
@@ -162,15 +174,21 @@ def _together(
             yield both, second.from_us, second.until_us
 
 
-def _opposite(meter: Meter, meters: Meters) -> set[str]:
-    """Return the ids of meters at the other side of the device that a meter is next to."""
+def _opposite(meter: Meter, side: Side, meters: Meters) -> set[str]:
+    """Return the ids of meters at the other side of the device that a meter is next to.
+
+    Args:
+        meter: the meter.
+        side: whether it stands before or behind the device.
+        meters: all of them.
+    """
     found = set()
     for timeline in meters.by_id.values():
         for span in timeline.spans:
             other = span.value
             behind = other.id in meter.feeds and _OTHER_END.get(meter.role) == other.role
             before = meter.id in other.feeds and _OTHER_END.get(other.role) == meter.role
-            if behind or before:
+            if (behind and side == "before") or (before and side == "behind"):
                 found.add(other.id)
     return found
 

@@ -102,7 +102,7 @@ def _sum_lines(meters: MeterTree) -> Iterator[str]:
 def _other_lines(places: Places, ts_us: int) -> Iterator[str]:
     losses = places.losses_at(ts_us)
     if losses:
-        yield f"losses by a curve: {', '.join(f'{one.name} at {one.place}' for one in losses)}"
+        yield f"declared losses: {', '.join(f'{one.name} at {one.place}' for one in losses)}"
     models = [str(one.place) for one in places.pue_models_at(ts_us)]
     if models:
         yield f"modelled PUE, where none is measured: {_some(models)}"

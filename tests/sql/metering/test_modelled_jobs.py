@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.explain.explain import explanation
 from tokenergy_sql.explain.text import print_text
+from tokenergy_sql.report.facts import read_facts
+from tokenergy_sql.report.site.balance import balance_of
 
 SITE = "[site]\nhost_w = 100\npue = 1.5\n"
 TRUTH = Truth(11, hours=2)
@@ -107,6 +110,40 @@ def test_the_explanation_names_every_part(built: Lake, capsys: pytest.CaptureFix
         for one in lines
     )
     assert "other: 4 kWh, declared as 4 kW" in lines
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "building.md"
+
+
+def test_the_questions_of_the_page_have_answers(built: Lake) -> None:
+    questions = re.findall(r"^```sql\n(.+?)^```", PAGE.read_text("utf-8"), re.M | re.S)
+    of_parts = [ask(built, sql) for sql in questions if "site_part" in sql]
+    losses, parts = of_parts
+    assert [(row["ups"], row["method"], row["added"]) for row in losses] == [
+        ("ups-a", "modelled", True)
+    ]
+    assert {(row["place"], row["part"]) for row in parts} == {
+        ("hall:a", part) for part in ("it", "losses", "cooling", "other")
+    }
+
+
+def test_the_report_draws_the_loss_as_modelled(lake: Lake) -> None:
+    path = lake.root / "site.toml"
+    path.write_text(path.read_text().replace(SITE, SITE.replace("pue = 1.5\n", "")) + GRID)
+    again(lake)
+    facts = read_facts(lake)
+    assert facts.site is not None
+    drawn = balance_of(facts.site.frame)
+    assert drawn is not None
+    (loss,) = [part for part in drawn.parts if part.key == "curves"]
+    rows = lake.read("site_hour").to_pylist()
+    of_site = [r for r in rows if (r["place"], r["figure"]) == ("site", "losses_modelled")]
+    # Of the hours that are drawn: those of which PUE is known for nearly all the time.
+    known = {r["hour_us"] for r in rows if (r["place"], r["figure"]) == ("site", "pue")
+             and r["covered_us"] >= 0.99 * HOUR_US}  # fmt: skip
+    expected_j = sum(int(r["above"]) for r in of_site if r["hour_us"] in known) / 1e9
+    assert (loss.how, loss.covered) == ("modelled", pytest.approx(1.0))
+    assert loss.energy_j == pytest.approx(expected_j)
 
 
 def test_a_changed_curve_restates_the_hours_for_which_it_holds(lake: Lake) -> None:

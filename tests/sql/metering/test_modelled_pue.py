@@ -52,11 +52,13 @@ def value(row: dict[str, Any]) -> float:
     return int(row["above"]) / int(row["below"])
 
 
-@pytest.mark.parametrize(("seed", "mean_c"), [(1, 8.0), (2, 24.0), (3, 31.0)])
+@pytest.mark.parametrize(
+    ("seed", "mean_c", "off"), [(1, 8.0, 0.5), (2, 24.0, 0.5), (3, 31.0, 0.5), (12, 31.0, 1.0)]
+)
 def test_bounds_hold_the_truth_of_a_planted_hall(
-    tmp_path: Path, seed: int, mean_c: float, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, seed: int, mean_c: float, off: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    truth = Truth(seed, mean_c=mean_c)
+    truth = Truth(seed, mean_c=mean_c, off=off)
     by_hour, _ = rows_of(tmp_path, TEXT, truth)
     errors, inside = [], 0
     for hour, rows in by_hour.items():

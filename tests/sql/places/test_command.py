@@ -13,7 +13,8 @@ from tests.sql.places.files import BASE, at, meter, problems_of
 from tests.support.commands import command
 from tokenergy_sql.index.site import load_places
 from tokenergy_sql.places import ROLES, Place, Places, Reading, roles_of
-from tokenergy_sql.places.meterkeys import MeterKeys
+from tokenergy_sql.places.meterkeys import LossKeys, MeterKeys
+from tokenergy_sql.places.puemodelkeys import PueModelKeys
 from tokenergy_sql.places.units import BILLION, UNITS
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "site.toml"
@@ -39,7 +40,8 @@ def test_the_example_has_what_it_says(example: Places) -> None:
 
 def test_the_page_has_every_unit_role_and_key() -> None:
     page = (EXAMPLE.parents[1] / "places.md").read_text("utf-8")
-    for name in (*UNITS, *ROLES, *MeterKeys.model_fields):
+    keys = (MeterKeys, LossKeys, PueModelKeys)
+    for name in (*UNITS, *ROLES, *(name for one in keys for name in one.model_fields)):
         known = {"start": "from", "end": "until"}.get(name, name)
         assert f"`{known}`" in page, name
 
@@ -47,11 +49,12 @@ def test_the_page_has_every_unit_role_and_key() -> None:
 def test_the_examples_of_the_page_are_right() -> None:
     page = (EXAMPLE.parents[1] / "places.md").read_text("utf-8")
     blocks = [textwrap.dedent(one) for one in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)]
-    assert len(blocks) == 4
-    stands, metered, moves, loss = blocks
+    assert len(blocks) == 5
+    stands, metered, moves, loss, model = blocks
     assert problems_of(stands + metered) == []
     assert problems_of(stands + metered + moves) == []
     assert problems_of(stands + metered + loss) == []
+    assert problems_of("[site]\npue = 1.3\n" + stands + metered + loss + model) == []
 
 
 def test_the_rack_of_the_example_moves(example: Places) -> None:

@@ -66,6 +66,7 @@ def frames(draw: st.DrawFn) -> Frame:
         for method in methods
     ]
     losses = draw(st.none() | st.fixed_dictionaries({"energy_j": maybe, "covered": shares}))
+    curves = draw(st.none() | st.fixed_dictionaries({"energy_j": energies, "covered": shares}))
     return Frame(
         base,
         hours=1,
@@ -73,6 +74,7 @@ def frames(draw: st.DrawFn) -> Frame:
         it_j=None if base == "facility" else draw(energies),
         sums=tuple(rows),
         losses=losses if base != "it" else None,
+        curves=curves if base != "it" else None,
         boards=(*boards, gaps) if draw(st.booleans()) else tuple(boards),
         hosts=tuple(hosts),
     )
@@ -194,6 +196,21 @@ def test_a_part_without_meters_is_named_in_what_is_left() -> None:
     assert parts(bare)["rest"] == (30.0, "unknown")
     assert label(bare, "rest") == "cooling, UPS losses: not metered"
     assert "cooling" not in parts(bare)
+
+
+def test_losses_by_curves_are_labelled_and_leave_less_unknown() -> None:
+    by_curve = replace(USUAL, losses=None, curves={"energy_j": 3.0, "covered": 0.9})
+    assert parts(by_curve)["curves"] == (3.0, "modelled")
+    assert parts(by_curve)["rest"] == (6.0, "unknown")
+    assert label(by_curve, "curves") == "UPS and distribution, modelled"
+    assert label(by_curve, "rest") == "not metered or not known"
+    # Those beside a UPS with two meters, of another one, come on top.
+    both = parts(replace(by_curve, losses=USUAL.losses))
+    assert (both["losses"], both["curves"], both["rest"]) == (
+        (4.0, "measured"),
+        (3.0, "modelled"),
+        (2.0, "unknown"),
+    )
 
 
 def test_unknown_hosts_and_gaps_are_in_what_is_left_of_it() -> None:
