@@ -20,6 +20,7 @@ from tokenergy_collectors.sources.processes.source import ProcessJobs
 from tokenergy_collectors.sources.rapl.source import RaplMeters
 from tokenergy_collectors.sources.redfish.source import BmcMeters
 from tokenergy_collectors.sources.reports.source import TokenReports
+from tokenergy_collectors.sources.signals.source import Signals
 from tokenergy_collectors.sources.slurm.source import SlurmJobs
 from tokenergy_collectors.sources.snmp.source import SnmpMeters
 from tokenergy_collectors.sources.source import Source
@@ -46,6 +47,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         SnmpMeters,
         BacnetMeters,
         RaplMeters,
+        Signals,
         Gpus,
     )
 }

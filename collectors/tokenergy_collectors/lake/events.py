@@ -24,6 +24,9 @@ EVENT_KINDS: dict[str, str] = {
     "meter_lost": "a meter of the facility or of the host (RAPL) gives no reading, and why: no "
     "answer, an error code, a value that stands for none, or no permission",
     "meter_found": "such a meter gives readings again, or has come since the start",
+    "signal_lost": "a provider of a signal of the grid gives no answer, and why: its values are "
+    "unknown until it does",
+    "signal_found": "such a provider answers again",
     "stray": "a process is on a board that no job holds, or that other jobs hold; stamped with "
     "when it was first seen",
     "stray_over": "it left, a job explains it now, or the collector stopped; the same words",

@@ -1,7 +1,8 @@
 """How two revisions of a lake differ: which jobs changed, by how much, and why.
 
 In: the numbers of two revisions. Out: one row for each job whose figures differ, with both figures,
-the hours that differ and the kinds of input that had changed in them; and the meters that differ.
+the hours that differ and the kinds of input that had changed in them; the meters that differ; and
+the jobs whose carbon or cost does.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.lake import Lake
-from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX, METER_HOUR
+from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX, JOB_SIGNAL_HOUR, METER_HOUR
 from tokenergy_collectors.lake.paths import hour_of_path
 from tokenergy_collectors.lake.table import Table
 from tokenergy_sql.catalog import connecting as catalog
@@ -79,18 +80,43 @@ class MovedMeter:
 
 
 @dataclass(frozen=True, slots=True)
+class MovedSignal:
+    """A job whose carbon, cost or clean share is something else.
+
+    Attributes:
+        job_id: the job.
+        quantity: of the signal.
+        unit: of the amounts, as in `job_signal_hour`.
+        hours_us: the hours in which they differ.
+        amount_before, amount_after: of the facility, else of the GPUs; None where nothing is known.
+        known_before_nj, known_after_nj: energy of which that is known.
+    """
+
+    job_id: str
+    quantity: str
+    unit: str
+    hours_us: list[int]
+    amount_before: float | None
+    amount_after: float | None
+    known_before_nj: float | None
+    known_after_nj: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """How two revisions differ.
 
     Attributes:
         moved: the jobs, the largest change of energy first.
         meters: the meters, by id.
+        signals: the jobs whose carbon or cost differs.
         untouched: hours of `job_hour_index` whose files are the same in both.
         touched: hours whose files are not.
     """
 
     moved: list[Moved]
     meters: list[MovedMeter]
+    signals: list[MovedSignal]
     untouched: list[int]
     touched: list[int]
 
@@ -107,13 +133,17 @@ def compare(lake: Lake, older: int, newer: int) -> Difference:
     """
     files, rows = read(lake, lambda: _moved_rows(lake, older, newer, JOB_HOUR_INDEX, "moved_jobs"))
     _, meter_rows = read(lake, lambda: _moved_rows(lake, older, newer, METER_HOUR, "moved_meters"))
+    _, signal_rows = read(
+        lake, lambda: _moved_rows(lake, older, newer, JOB_SIGNAL_HOUR, "moved_signals")
+    )
     first, last = min(older, newer), max(older, newer)
     between = [m for m in revisions.manifests(lake) if first < m.number <= last]
     moved = [Moved(*(*row, _causes(between, row[1]))) for row in rows]
     before, after = ({hour_of_path(p): p for p in paths} for paths in files.values())
     untouched = sorted(hour for hour in before if before[hour] == after.get(hour))
     meters = [MovedMeter(*row) for row in meter_rows]
-    return Difference(moved, meters, untouched, sorted({*before, *after} - set(untouched)))
+    signals = [MovedSignal(*row) for row in signal_rows]
+    return Difference(moved, meters, signals, untouched, sorted({*before, *after} - set(untouched)))
 
 
 def _moved_rows(

@@ -14,7 +14,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import partition
 from tokenergy_sql.revisions import revisions
-from tokenergy_sql.revisions.diff import Difference, Moved, MovedMeter, compare
+from tokenergy_sql.revisions.diff import Difference, Moved, MovedMeter, MovedSignal, compare
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.table import console, scaled, significant
 
@@ -41,6 +41,16 @@ _METERS = (
     Heading("unit"),
     Heading("known % of these hours", "right"),
 )
+_SIGNALS = (
+    Heading("job"),
+    Heading("quantity"),
+    Heading("hours", rank=1),
+    Heading("amount", "right"),
+    Heading("unit"),
+    Heading("of kWh", "right", 1),
+)
+_PER_SIGNAL = {"ug CO2e": ("g CO2e", 1e6), "nJ": ("kWh", 3.6e15)}
+_BILLIONTHS = "1e-9 "
 _PER = {"nJ": ("kWh", 3.6e15), "uL": ("L", 1e6)}
 """Unit of a meter's amounts in the lake: that of the table, and how many of one make the other."""
 
@@ -88,6 +98,9 @@ def print_difference(root: Path, older: int | None, newer: int | None) -> None:
     if difference.meters:
         rows = [_meter_cells(meter) for meter in difference.meters]
         console().print(Grid(_METERS, rows, "Meters of the building that differ"))
+    if difference.signals:
+        rows = [_signal_cells(job) for job in difference.signals]
+        console().print(Grid(_SIGNALS, rows, "Carbon and cost that differ"))
     print(_hour_counts(difference))
 
 
@@ -121,6 +134,21 @@ def _meter_cells(meter: MovedMeter) -> Sequence[str]:
         _arrow(*(significant(amount, 6) for amount in amounts)),
         unit,
         _arrow(*(significant(share) for share in known)),
+    )
+
+
+def _signal_cells(job: MovedSignal) -> Sequence[str]:
+    currency = job.unit.removeprefix(_BILLIONTHS)
+    unit, per = _PER_SIGNAL.get(job.unit, (currency, 1e9))
+    amounts = (scaled(amount, per) for amount in (job.amount_before, job.amount_after))
+    known = (scaled(nj, 3.6e15) for nj in (job.known_before_nj, job.known_after_nj))
+    return (
+        job.job_id,
+        job.quantity,
+        _hours(job.hours_us),
+        _arrow(*(significant(amount, 6) for amount in amounts)),
+        unit,
+        _arrow(*(significant(kwh) for kwh in known)),
     )
 
 
