@@ -15,6 +15,7 @@ from tokenergy_sql.cli import (
     building,
     cooling,
     emulated,
+    flexing,
     healing,
     keeping,
     modules,
@@ -70,6 +71,7 @@ app.command()(building.site)
 app.command(name="host-model")(anywhere(building.host_model))
 app.command()(cooling.cooling)
 app.command()(modules.modules)
+app.command()(flexing.shift)
 app.command()(ask.export)
 app.command()(ask.catalog)
 app.command()(anywhere(show.efficiency))
