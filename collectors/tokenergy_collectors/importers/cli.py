@@ -201,6 +201,81 @@ def meters(
     )
 
 
+@app.command(
+    "signal",
+    epilog="Example: tokenergy-collect import signal prices.csv --name day-ahead-de --quantity "
+    "price --unit EUR/MWh --zone DE-LU --timezone Europe/Berlin "
+    "--column-map time=Start,value=Price --lake ./lake",
+)
+def signal(
+    file: File,
+    lake: LakeDir,
+    name: Annotated[str, typer.Option("--name", help="Name of the signal, of your choice.")],
+    quantity: Annotated[
+        str,
+        typer.Option(
+            help="carbon_average, carbon_marginal, price, renewable_share, cfe_share or "
+            "clean_power."
+        ),
+    ],
+    unit: Annotated[
+        str,
+        typer.Option(help="Unit of the values, such as gCO2/kWh, lbCO2/MWh, EUR/MWh, ct/kWh, %."),
+    ],
+    timezone: Annotated[
+        str, typer.Option(help="Time zone of times without an offset, such as Europe/Berlin.")
+    ] = "UTC",
+    column_map: Annotated[
+        str | None,
+        typer.Option(
+            help="Which column is what, time=START,value=PRICE, or a TOML file.",
+            show_default="time=time,value=value",
+        ),
+    ] = None,
+    step: Annotated[
+        str | None,
+        typer.Option(
+            help="Length of an interval: 5m, 15m, 1h.", show_default="as most rows have it"
+        ),
+    ] = None,
+    zone: Annotated[str | None, typer.Option(help="Grid zone or market area.")] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="Currency of a price in ct/kWh, such as EUR.")
+    ] = None,
+    lifecycle: Annotated[
+        bool | None,
+        typer.Option(
+            "--lifecycle/--no-lifecycle",
+            help="Whether emissions of building and fuelling the plants are included.",
+            show_default="not told",
+        ),
+    ] = None,
+    read_at: Annotated[
+        str | None,
+        typer.Option(help="When these values were learnt, ISO 8601.", show_default="now"),
+    ] = None,
+    node: Annotated[
+        str, typer.Option("--node", help="Where the file comes from, such as grid.")
+    ] = "grid",
+) -> None:
+    """Import a signal: carbon intensity, a price, or a share of clean power.
+
+    Each row is one interval. An empty value is a hole: unknown, never 0. A
+    local time that never came is an error; one that came twice needs two rows
+    in order, or a column offset or fold. To correct values, import the
+    corrected file: what was learnt last counts. docs/signals.md has the keys.
+    """
+    from tokenergy_collectors.importers.signals.asked import import_asked
+
+    with _bar(file) as progress:
+        result = import_asked(
+            file, lake, name=name, quantity=quantity, unit=unit, tz=timezone, columns=column_map,
+            step=step, zone=zone, currency=currency, lifecycle=lifecycle, read_at=read_at,
+            node=node, progress=progress,
+        )  # fmt: skip
+    _report(result, f"{_many(result.rows.get('signal', 0), 'value')} of {name} ({quantity})")
+
+
 app.command(
     "prometheus",
     epilog="Example: tokenergy-collect import prometheus --url http://prometheus:9090 --from 7d "

@@ -47,6 +47,12 @@ from tokenergy_collectors.lake.tables_raw import (
     TOKENS,
 )
 from tokenergy_collectors.lake.tables_requests import REQUEST_KINDS, REQUEST_SUMS, REQUESTS
+from tokenergy_collectors.lake.tables_signal import (
+    LONGEST_SIGNAL_US,
+    SIGNAL,
+    SIGNAL_STATES,
+    SIGNAL_UNITS,
+)
 from tokenergy_collectors.lake.tables_site import METER_HOUR, SITE_HOUR
 
 TABLES: dict[str, Table] = {
@@ -60,6 +66,7 @@ TABLES: dict[str, Table] = {
         JOBS,
         HOST,
         METER,
+        SIGNAL,
         CLOCK,
         EVENT,
         SEGMENT,
@@ -101,6 +108,7 @@ __all__ = [
     "LEDGER_HOUR",
     "LOAD_PROFILE",
     "LOAD_SPECTRUM",
+    "LONGEST_SIGNAL_US",
     "METER",
     "METER_HOUR",
     "NODE_HOUR",
@@ -112,6 +120,9 @@ __all__ = [
     "REQUEST_KINDS",
     "REQUEST_SUMS",
     "SEGMENT",
+    "SIGNAL",
+    "SIGNAL_STATES",
+    "SIGNAL_UNITS",
     "SITE_HOUR",
     "STATE",
     "TABLES",

@@ -49,15 +49,19 @@ class Stamps:
             BadValueError: it cannot be read, or it is a local time that came twice or never.
         """
         text = text.strip()
-        local_us, has_offset = self._parts(text)
+        local_us, has_offset = self.parts(text)
         if has_offset:
             return checked_instant(local_us, text)
         if offset is not None:
             return checked_instant(local_us - _offset_us(offset), text)
         return checked_instant(self._local_us(local_us, text, summer), text)
 
-    def _parts(self, text: str) -> tuple[int, bool]:
-        """Return microseconds since 1970, and whether they are UTC: else they are local time."""
+    def parts(self, text: str) -> tuple[int, bool]:
+        """Return microseconds since 1970, and whether they are UTC: else they are local time.
+
+        Raises:
+            BadValueError: it cannot be read.
+        """
         if self._map.format is None:
             has_offset = bool(_UNIX.fullmatch(text)) or bool(_OWN_OFFSET.search(text))
             return self._reader.read(text), has_offset

@@ -82,6 +82,7 @@ ADHOC = (
     "site_tokens_by",
     "place_tokens_by",
     "modules_by",
+    "signal_value",
 )
 """Further views and macros for ad-hoc queries; each uses only those before it."""
 
