@@ -13,7 +13,6 @@ from tokenergy_sql.cli.options import AnyLakeOption
 
 if TYPE_CHECKING:
     from tokenergy_sql.flexibility.movable import Boundary
-    from tokenergy_sql.flexibility.signal import Signal
 
 FormatOption = Annotated[str, typer.Option("--format", help="Output format: table, csv or json.")]
 JobsOption = Annotated[
@@ -36,11 +35,11 @@ BoundaryOption = Annotated[
 def shift(
     lake: AnyLakeOption,
     carbon: Annotated[
-        Path | None,
-        typer.Option("--carbon", metavar="FILE", help="Carbon intensity over time, as CSV."),
+        str | None,
+        typer.Option("--carbon", metavar="NAME", help="The lake's signal of carbon intensity."),
     ] = None,
     price: Annotated[
-        Path | None, typer.Option("--price", metavar="FILE", help="Prices over time, as CSV.")
+        str | None, typer.Option("--price", metavar="NAME", help="The lake's signal of prices.")
     ] = None,
     minimise: Annotated[
         str | None,
@@ -76,18 +75,19 @@ def shift(
     A job is flexible if its label flexible_hours, or --jobs, says by how many hours it may start
     later. The plan is modelled: a job draws later what it drew. Without limits it is exact. With
     --limit-kw or --boards it is a heuristic, printed beside the most that any plan could save.
-    Nothing is moved: see docs/flexibility.md.
+    Nothing is moved: see docs/flexibility.md. `tokenergy-collect import signal` adds signals.
 
     Exit code 2: an option or a file is invalid, or no job is flexible.
 
     \b
     Examples:
-      tokenergy shift --lake ./lake --carbon carbon.csv
-      tokenergy shift --lake ./lake --carbon carbon.csv --price price.csv --minimise money
-      tokenergy shift --lake ./lake --carbon carbon.csv --jobs flexible.csv --limit-kw 400
-      tokenergy shift --lake ./lake --price price.csv --boundary gpu --boards 64 --format csv
+      tokenergy shift --lake ./lake --carbon grid
+      tokenergy shift --lake ./lake --carbon grid --price da --minimise money
+      tokenergy shift --lake ./lake --carbon grid --jobs flexible.csv --limit-kw 400
+      tokenergy shift --lake ./lake --price da --boundary gpu --boards 64 --format csv
     """
     from tokenergy_sql.catalog.asking import lake_at
+    from tokenergy_sql.flexibility.named import Named
     from tokenergy_sql.flexibility.shift import Wanted
     from tokenergy_sql.terminal.shifttable import print_shift
 
@@ -95,15 +95,10 @@ def shift(
         raise UserError(f"--limit-kw {limit_kw:g}: expected 0 or more")
     if boards is not None and boards < 0:
         raise UserError(f"--boards {boards}: expected 0 or more")
-    wanted = Wanted(
-        _signals(carbon, price, minimise),
-        _boundary(boundary),
-        limit_kw,
-        boards,
-        hour_of(start),
-        hour_of(end),
-    )
-    print_shift(lake_at(lake), wanted, jobs, label, output_format)
+    span = (hour_of(start), hour_of(end))
+    wanted = Wanted((), _boundary(boundary), limit_kw, boards, *span)
+    named = Named(carbon, price, minimise)
+    print_shift(lake_at(lake), named, wanted, jobs, label, output_format)
 
 
 def _boundary(text: str) -> Boundary:
@@ -113,29 +108,3 @@ def _boundary(text: str) -> Boundary:
     if found is None:
         raise UserError(f"--boundary {text!r}: expected {' or '.join(BOUNDARIES)}")
     return found
-
-
-def _signals(carbon: Path | None, price: Path | None, minimise: str | None) -> tuple[Signal, ...]:
-    """Return the signals; the one that is minimised comes first.
-
-    Raises:
-        UserError: there is none, or a file is none of its kind.
-    """
-    from tokenergy_sql.flexibility.signalfile import read_signal_file
-
-    if minimise not in (None, "carbon", "money"):
-        raise UserError(f"--minimise {minimise!r}: expected carbon or money")
-    found = {}
-    for option, path in (("carbon", carbon), ("price", price)):
-        if path is None:
-            continue
-        signal = read_signal_file(path)
-        if (signal.quantity == "price") != (option == "price"):
-            raise UserError(f"--{option} {path}: holds {signal.quantity}")
-        found["money" if option == "price" else "carbon"] = signal
-    if not found:
-        raise UserError("--carbon and --price: give at least one")
-    first = minimise or next(iter(found))
-    if first not in found:
-        raise UserError(f"--minimise {first}: give --{'price' if first == 'money' else 'carbon'}")
-    return (found.pop(first), *found.values())

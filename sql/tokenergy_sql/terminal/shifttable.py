@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -18,6 +19,8 @@ from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.flexibility.flexible import LABEL, Flexible, labelled, listed
 from tokenergy_sql.flexibility.movable import READS
+from tokenergy_sql.flexibility.named import READS as SIGNAL_READS
+from tokenergy_sql.flexibility.named import Named, check, signals_of
 from tokenergy_sql.flexibility.shift import EXACT, Wanted, plan
 from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.query import FORMATS, write_rows
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 def print_shift(
     lake: AnyLake,
+    named: Named,
     wanted: Wanted,
     jobs: Path | None = None,
     label: str = LABEL,
@@ -39,7 +43,8 @@ def print_shift(
 
     Args:
         lake: the lake, indexed.
-        wanted: signals, boundary, limits and span.
+        named: which signals.
+        wanted: boundary, limits and span; its signals are filled in.
         jobs: a list of flexible jobs; None: those with the label.
         label: the key in the labels of jobs.
         output_format: `table` for people, `csv`, or `json` (an array of objects).
@@ -50,8 +55,14 @@ def print_shift(
     """
     if output_format not in FORMATS:
         raise UserError(f"--format {output_format!r}: expected table, csv or json")
+    check(named)
     flexible = None if jobs is None else listed(jobs)
-    rows, totals = ask(lake, "shift", lambda con: _planned(con, flexible, label, wanted), READS)
+    rows, totals, wanted = ask(
+        lake,
+        "shift",
+        lambda con: _planned(con, flexible, label, named, wanted),
+        f"{READS} {SIGNAL_READS}",
+    )
     out = out or sys.stdout
     if output_format == "table":
         terminal = console(out)
@@ -66,17 +77,22 @@ def print_shift(
 
 
 def _planned(
-    con: duckdb.DuckDBPyConnection, flexible: Flexible | None, label: str, wanted: Wanted
-) -> tuple[list[NamedRow], NamedRow]:
+    con: duckdb.DuckDBPyConnection,
+    flexible: Flexible | None,
+    label: str,
+    named: Named,
+    wanted: Wanted,
+) -> tuple[list[NamedRow], NamedRow, Wanted]:
     views.define(con, views.UNITS)
     found = labelled(con, label) if flexible is None else flexible
     if not found:
         where = f"no job has the label {label}" if flexible is None else "--jobs: lists no job"
         raise UserError(f"{where}: say which jobs may move (docs/flexibility.md)")
+    wanted = replace(wanted, signals=signals_of(con, named, found))
     rows, totals = plan(con, found, wanted)
     if not rows:
         raise UserError("--from and --to: no flexible job started in this span")
-    return rows, totals
+    return rows, totals, wanted
 
 
 def shift_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:

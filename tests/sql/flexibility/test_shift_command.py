@@ -12,6 +12,7 @@ import pytest
 from tests.support.commands import command
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.newsignals import SignalName, append_new
 from tokenergy_sql.index.site import load_site
 
 PUE, HOST_W = 1.25, 100
@@ -38,26 +39,22 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     builder.job("short", "b", T0, half, labels='{"flexible_hours": "2.5"}')
     builder.job("rigid", "b", hour, hour + HOUR_US // 2)
     builder.job("odd", "b", hour + HOUR_US // 2, end, labels='{"flexible_hours": "soon"}')
-    return builder.build(load_site(None, root))
+    found = builder.build(load_site(None, root))
+    add_signal(found, "grid", CARBON)
+    return found
 
 
-@pytest.fixture(scope="module")
-def carbon(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written(tmp_path_factory.mktemp("signal") / "carbon.csv", CARBON)
-
-
-def written(
-    path: Path,
-    values: tuple[float | None, ...],
-    quantity: str = "carbon_average",
-    unit: str = "gCO2e/kWh",
-) -> Path:
-    lines = ["start,end,value,quantity,unit"]
-    for place, value in enumerate(values):
-        start, end = (f"2026-01-15T{8 + place + later:02d}:00:00Z" for later in (0, 1))
-        lines.append(f"{start},{end},{'' if value is None else value},{quantity},{unit}")
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-    return path
+def add_signal(
+    lake: Lake, name: str, values: tuple[float | None, ...], quantity: str = "carbon_average"
+) -> str:
+    """Add hourly values from T0 on: g/kWh, or EUR/MWh."""
+    rows = [
+        (T0 + h * HOUR_US, T0 + (h + 1) * HOUR_US, None if v is None else round(v * 1000), None)
+        for h, v in enumerate(values)
+    ]
+    currency = "EUR" if quantity == "price" else None
+    append_new(lake, SignalName(name, quantity, currency=currency), rows, "n", "csv", T0, {})
+    return name
 
 
 def run(lake: Lake, *more: str) -> tuple[int, str, str]:
@@ -72,8 +69,8 @@ def rows(lake: Lake, *more: str) -> dict[str, dict[str, str]]:
     return {row["job_id"] or "total": row for row in found}
 
 
-def test_labelled_jobs_move_to_the_cheapest_hours_that_are_known(lake: Lake, carbon: Path) -> None:
-    found = rows(lake, "--carbon", str(carbon), "--boundary", "gpu")
+def test_labelled_jobs_move_to_the_cheapest_hours_that_are_known(lake: Lake) -> None:
+    found = rows(lake, "--carbon", "grid", "--boundary", "gpu")
     assert [*found] == ["long", "short", "odd", "total"]
     # The last hour is cheapest, and a start in it would be allowed, but the hole before is none.
     assert [found[job]["moved_hours"] for job in ("long", "short")] == ["5.0", "2.0"]
@@ -91,8 +88,8 @@ def test_labelled_jobs_move_to_the_cheapest_hours_that_are_known(lake: Lake, car
     assert total["plan"] == "exact"
 
 
-def test_facility_energy_is_that_of_the_index(lake: Lake, carbon: Path) -> None:
-    found = rows(lake, "--carbon", str(carbon))
+def test_facility_energy_is_that_of_the_index(lake: Lake) -> None:
+    found = rows(lake, "--carbon", "grid")
     index = {row["job_id"]: row for row in lake.read("job_index").to_pylist()}
     for job in ("long", "short"):
         facility = int(index[job]["e_facility_nj"])
@@ -102,29 +99,29 @@ def test_facility_energy_is_that_of_the_index(lake: Lake, carbon: Path) -> None:
         assert low < float(found[job]["carbon_saved"]) < high
 
 
-def test_a_shift_into_a_hole_is_not_offered(lake: Lake, tmp_path: Path) -> None:
-    path = written(tmp_path / "holes.csv", (400, None, 1, None, None, None))
-    found = rows(lake, "--carbon", str(path))
+def test_a_shift_into_a_hole_is_not_offered(lake: Lake) -> None:
+    name = add_signal(lake, "holes", (400, None, 1, None, None, None))
+    found = rows(lake, "--carbon", name)
     assert (found["long"]["moved_hours"], found["short"]["moved_hours"]) == ("2.0", "2.0")
-    path = written(tmp_path / "none.csv", (400, None, None, None, None, None))
-    found = rows(lake, "--carbon", str(path))
+    name = add_signal(lake, "none", (400, None, None, None, None, None))
+    found = rows(lake, "--carbon", name)
     assert found["long"]["why_not_moved"] == "no_later_signal"
     assert float(found["long"]["carbon_saved"]) == 0
 
 
-def test_an_unknown_cost_is_no_saving(lake: Lake, tmp_path: Path) -> None:
-    path = written(tmp_path / "late.csv", (None, 300, 100, 1))
-    found = rows(lake, "--carbon", str(path))
+def test_an_unknown_cost_is_no_saving(lake: Lake) -> None:
+    name = add_signal(lake, "late", (None, 300, 100, 1))
+    found = rows(lake, "--carbon", name)
     for job in ("long", "short"):
         assert found[job]["why_not_moved"] == "signal_unknown"
         assert found[job]["carbon_saved"] == found[job]["to_us"] == ""
     assert found["total"]["carbon_saved"] == ""
 
 
-def test_two_signals_one_is_minimised(lake: Lake, carbon: Path, tmp_path: Path) -> None:
-    price = written(tmp_path / "price.csv", (50, 10, 60, 70, 80, 90), "price", "EUR/MWh")
+def test_two_signals_one_is_minimised(lake: Lake) -> None:
+    price = add_signal(lake, "da", (50, 10, 60, 70, 80, 90), "price")
     found = rows(
-        lake, "--carbon", str(carbon), "--price", str(price), "--minimise", "money",
+        lake, "--carbon", "grid", "--price", price, "--minimise", "money",
         "--boundary", "gpu",
     )  # fmt: skip
     assert found["long"]["moved_hours"] == "1.0"
@@ -135,10 +132,10 @@ def test_two_signals_one_is_minimised(lake: Lake, carbon: Path, tmp_path: Path) 
 
 
 def test_a_limit_is_held_against_all_that_runs(lake: Lake, tmp_path: Path) -> None:
-    path = written(tmp_path / "two.csv", (400, 100, 400, 400, 400))
+    name = add_signal(lake, "two", (400, 100, 400, 400, 400))
     jobs = tmp_path / "jobs.toml"
     jobs.write_text("[jobs]\nlong = 1\nshort = 1\n", "utf-8")
-    common = ("--carbon", str(path), "--boundary", "gpu", "--jobs", str(jobs))
+    common = ("--carbon", name, "--boundary", "gpu", "--jobs", str(jobs))
     free = rows(lake, *common, "--limit-kw", "2")
     assert [free[job]["moved_hours"] for job in ("long", "short")] == ["1.0", "1.0"]
     # In the second hour the idle boards draw 120 W: only one of the jobs fits under 700 W.
@@ -153,69 +150,43 @@ def test_a_limit_is_held_against_all_that_runs(lake: Lake, tmp_path: Path) -> No
     assert [one[job]["moved_hours"] for job in ("long", "short")] == ["0.0", "0.0"]
 
 
-def test_the_table_says_that_it_is_modelled(lake: Lake, carbon: Path) -> None:
-    code, out, err = run(lake, "--carbon", str(carbon))
+def test_the_table_says_that_it_is_modelled(lake: Lake) -> None:
+    code, out, err = run(lake, "--carbon", "grid")
     assert (code, err) == (0, "")
     assert out.startswith("Modelled: what a later start would have saved, facility energy")
     assert "2 of 3 jobs move" in out
     assert "exact: no start that is allowed would have cost a job less" in out
-    _, out, _ = run(lake, "--carbon", str(carbon), "--format", "json")
+    _, out, _ = run(lake, "--carbon", "grid", "--format", "json")
     assert [row["row"] for row in json.loads(out)] == ["job"] * 3 + ["total"]
 
 
-@pytest.mark.parametrize(
-    ("lines", "message"),
-    [
-        ("start,end,value,quantity\n", "has no column 'unit'"),
-        ("start,end,value,quantity,unit\n", "has no intervals"),
-        ("start,end,value,quantity,unit\n0,1,2,carbon,gCO2e/kWh\n", "quantity 'carbon': expected"),
-        (
-            "start,end,value,quantity,unit\n2026-01-15T08:00Z,2026-01-15T08:00Z,2,price,EUR/MWh\n",
-            "line 2: the interval does not end after it begins",
-        ),
-        (
-            "start,end,value,quantity,unit\n"
-            "2026-01-15T08:00Z,2026-01-15T09:00Z,2,carbon_average,gCO2e/kWh\n"
-            "2026-01-15T09:00Z,2026-01-15T10:00Z,2,carbon_marginal,gCO2e/kWh\n",
-            "line 3: another quantity or unit than above",
-        ),
-        (
-            "start,end,value,quantity,unit\n2026-01-15T08:00Z,2026-01-15T09:00Z,2,price,EUR/GWh\n",
-            "unit 'EUR/GWh' of a price: expected EUR/MWh",
-        ),
-        (
-            "start,end,value,quantity,unit\n"
-            "2026-01-15T08:00Z,2026-01-15T09:00Z,x,carbon_average,gCO2e/kWh\n",
-            "value 'x': expected a number",
-        ),
-    ],
-)
-def test_a_bad_signal_is_one_line(lake: Lake, tmp_path: Path, lines: str, message: str) -> None:
-    path = tmp_path / "bad.csv"
-    path.write_text(lines, "utf-8")
-    code, out, err = run(lake, "--carbon", str(path))
-    assert (code, out) == (2, "")
-    assert message in err
-    assert len(err.splitlines()) == 1
+def test_average_and_marginal_are_two_names(lake: Lake) -> None:
+    add_signal(lake, "average", (400, 100))
+    add_signal(lake, "marginal", (100, 400), "carbon_marginal")
+    for name, moved in (("average", "1.0"), ("marginal", "0.0")):
+        found = rows(lake, "--carbon", name)
+        assert found["long"]["moved_hours"] == moved
+        assert found["long"]["carbon_signal"] == f"carbon_{name}"
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
         ((), "--carbon and --price: give at least one"),
-        (("--price", "CARBON"), "holds carbon_average"),
-        (("--carbon", "CARBON", "--minimise", "money"), "--minimise money: give --price"),
-        (("--carbon", "CARBON", "--boundary", "it"), "--boundary 'it': expected facility or gpu"),
-        (("--carbon", "CARBON", "--label", "x"), "no job has the label x"),
-        (("--carbon", "CARBON", "--from", "2026-01-16T00"), "no flexible job started in this span"),
-        (("--carbon", "CARBON", "--limit-kw", "-1"), "--limit-kw -1: expected 0 or more"),
-        (("--carbon", "CARBON", "--format", "xml"), "--format 'xml': expected table, csv or json"),
+        (("--price", "grid"), "signal 'grid' (price): the lake has none of this name"),
+        (("--carbon", "other"), "signal 'other' (carbon_average): the lake has none"),
+        (("--carbon", "grid", "--minimise", "money"), "--minimise money: give --price"),
+        (("--carbon", "grid", "--boundary", "it"), "--boundary 'it': expected facility or gpu"),
+        (("--carbon", "grid", "--label", "x"), "no job has the label x"),
+        (("--carbon", "grid", "--from", "2026-01-16T00"), "no flexible job started in this span"),
+        (("--carbon", "grid", "--limit-kw", "-1"), "--limit-kw -1: expected 0 or more"),
+        (("--carbon", "grid", "--format", "xml"), "--format 'xml': expected table, csv or json"),
     ],
 )
 def test_what_cannot_be_planned_is_one_line(
-    lake: Lake, carbon: Path, more: tuple[str, ...], message: str
+    lake: Lake, more: tuple[str, ...], message: str
 ) -> None:
-    code, out, err = run(lake, *(str(carbon) if one == "CARBON" else one for one in more))
+    code, out, err = run(lake, *more)
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.splitlines()) == 1
@@ -234,11 +205,11 @@ def test_what_cannot_be_planned_is_one_line(
     ],
 )
 def test_a_bad_list_is_one_line(
-    lake: Lake, carbon: Path, tmp_path: Path, name: str, text: str, message: str
+    lake: Lake, tmp_path: Path, name: str, text: str, message: str
 ) -> None:
     path = tmp_path / name
     path.write_text(text, "utf-8")
-    code, _, err = run(lake, "--carbon", str(carbon), "--jobs", str(path))
+    code, _, err = run(lake, "--carbon", "grid", "--jobs", str(path))
     assert code == 2
     assert message in err
     assert len(err.splitlines()) == 1
