@@ -24,6 +24,10 @@ EVENT_KINDS: dict[str, str] = {
     "meter_lost": "a meter of the facility or of the host (RAPL) gives no reading, and why: no "
     "answer, an error code, a value that stands for none, or no permission",
     "meter_found": "such a meter gives readings again, or has come since the start",
+    "vtn_lost": "a server of demand response (OpenADR) does not answer, and why; events of this "
+    "time are recorded once it answers",
+    "vtn_found": "such a server answers again",
+    "grid_event": "an event of demand response is new, or was changed or cancelled",
     "stray": "a process is on a board that no job holds, or that other jobs hold; stamped with "
     "when it was first seen",
     "stray_over": "it left, a job explains it now, or the collector stopped; the same words",

@@ -83,6 +83,7 @@ ADHOC = (
     "place_tokens_by",
     "modules_by",
     "signal_value",
+    "grid_event_now",
 )
 """Further views and macros for ad-hoc queries; each uses only those before it."""
 
