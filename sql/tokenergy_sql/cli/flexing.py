@@ -108,3 +108,81 @@ def _boundary(text: str) -> Boundary:
     if found is None:
         raise UserError(f"--boundary {text!r}: expected {' or '.join(BOUNDARIES)}")
     return found
+
+
+def response(
+    lake: AnyLakeOption,
+    event: Annotated[
+        str | None,
+        typer.Argument(metavar="[EVENT]", help="Show one event by hour and by flexible job."),
+    ] = None,
+    high: Annotated[
+        int, typer.Option("--high", metavar="X", help="Days that count in the baseline.")
+    ] = 4,
+    of: Annotated[
+        int, typer.Option("--of", metavar="Y", help="Of how many similar days without an event.")
+    ] = 5,
+    adjust_hours: Annotated[
+        float,
+        typer.Option(
+            "--adjust-hours",
+            metavar="H",
+            help="Adjust to so many hours of the day, ending one hour before; 0: do not.",
+        ),
+    ] = 3.0,
+    timezone: Annotated[
+        str,
+        typer.Option("--tz", metavar="ZONE", help="Where days begin, such as Europe/Berlin."),
+    ] = "UTC",
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--metered-by",
+            metavar="WHAT",
+            help="site or boards.  [default: the site's meters, if the event is of whole hours]",
+        ),
+    ] = None,
+    jobs: JobsOption = None,
+    label: LabelOption = "flexible_hours",
+    output_format: FormatOption = "table",
+) -> None:
+    """Show what the site gave in events of demand response: asked, baseline, metered, given.
+
+    The baseline is high X of Y: of the Y latest similar days without an event the X on which the
+    site drew most, adjusted to the hours before the event. With EVENT it also shows each hour, and
+    each flexible job: what it could have given, gave, and the tokens that this cost. Where days are
+    missing the baseline is not known. Events come from `tokenergy-collect import events` or from
+    OpenADR. TokEnergy moves and caps nothing: see docs/flexibility.md.
+
+    Exit code 2: an option is invalid, or the lake has no such event.
+
+    \b
+    Examples:
+      tokenergy response --lake ./lake
+      tokenergy response peak-7 --lake ./lake --jobs flexible.csv
+      tokenergy response --lake ./lake --high 10 --of 10 --tz America/Los_Angeles
+      tokenergy response --lake ./lake --metered-by boards --format csv
+    """
+    from tokenergy_collectors.base.timestamps import zone
+    from tokenergy_collectors.lake.contract import HOUR_US
+    from tokenergy_sql.catalog.asking import lake_at
+    from tokenergy_sql.flexibility.baseline import MOST_DAYS, Form
+    from tokenergy_sql.flexibility.response import Asked
+    from tokenergy_sql.flexibility.windows import SOURCES
+    from tokenergy_sql.terminal.responsetable import print_response, print_responses
+
+    if not 1 <= high <= of <= MOST_DAYS:
+        raise UserError(f"--high {high} --of {of}: expected 1 <= X <= Y <= {MOST_DAYS}")
+    if not 0 <= adjust_hours <= 24:
+        raise UserError(f"--adjust-hours {adjust_hours:g}: expected 0 to 24")
+    metered = next((one for one in SOURCES if one == source), None)
+    if source is not None and metered is None:
+        raise UserError(f"--metered-by {source!r}: expected {' or '.join(SOURCES)}")
+    form = Form(high, of, round(adjust_hours * HOUR_US))
+    asked = Asked(form, zone(timezone), metered)
+    if event is None:
+        if jobs is not None:
+            raise UserError("--jobs: goes with an EVENT")
+        print_responses(lake_at(lake), asked, output_format)
+        return
+    print_response(lake_at(lake), event, asked, jobs, label, output_format)

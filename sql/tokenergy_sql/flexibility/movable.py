@@ -115,7 +115,7 @@ def _movable(
     if fact is None:
         return Movable(job, most, why="not_in_the_lake")
     pieces, hours = read
-    facts = {"coverage": fact["coverage"], "emulated": fact["emulated"]}
+    facts: NamedRow = {"coverage": fact["coverage"], "emulated": fact["emulated"]}
     if most is None:
         return Movable(job, most, **facts, why="bad_label")
     if fact["end_us"] is None:
@@ -142,8 +142,8 @@ def _course(
         if course is None:
             continue
         if boundary == "facility":
-            row = hours.get(hour_us)
-            scaled = None if row is None else _at_facility(course, row)
+            known_hour = hours.get(hour_us)
+            scaled = None if known_hour is None else _at_facility(course, known_hour)
             if scaled is None:
                 return None, False
             course, known = scaled
