@@ -186,3 +186,53 @@ def response(
         print_responses(lake_at(lake), asked, output_format)
         return
     print_response(lake_at(lake), event, asked, jobs, label, output_format)
+
+
+def caps(
+    lake: AnyLakeOption,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="MODEL", help="Only this model.")
+    ] = None,
+    job: Annotated[str | None, typer.Option("--job", metavar="JOB", help="Only this job.")] = None,
+    least: Annotated[
+        float | None,
+        typer.Option(
+            "--min-tokens-per-s",
+            metavar="RATE",
+            help="Choose among caps at which every hour reached this rate.",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour.")
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--to", metavar="HOUR", help="End when this UTC hour begins."),
+    ] = None,
+    output_format: FormatOption = "table",
+) -> None:
+    """Show J/token and tokens/s at each power cap that was in force, and the best of them.
+
+    From hours at full rate in which all boards of a job had one power limit: see
+    docs/flexibility.md. By model, kind of board and number of boards, or for one job. Nothing is
+    extrapolated: a cap that was never set has no row. Caps whose bounds overlap are not
+    distinguishable. Nothing is capped: set limits with nvidia-smi -pl, and look again.
+
+    Exit code 2: an option is invalid, or no hour counts.
+
+    \b
+    Examples:
+      tokenergy caps --lake ./lake
+      tokenergy caps --lake ./lake --model llama-3.1-70b --min-tokens-per-s 3000
+      tokenergy caps --lake ./lake --job chat-70b --from 2026-01-15T00 --format csv
+    """
+    from tokenergy_sql.catalog.asking import lake_at
+    from tokenergy_sql.flexibility.caps import Wanted
+    from tokenergy_sql.terminal.captable import print_caps
+
+    if model is not None and job is not None:
+        raise UserError("--model and --job: give one of them")
+    if least is not None and not least >= 0:
+        raise UserError(f"--min-tokens-per-s {least:g}: expected 0 or more")
+    wanted = Wanted(model, job, least, hour_of(start), hour_of(end))
+    print_caps(lake_at(lake), wanted, output_format)
