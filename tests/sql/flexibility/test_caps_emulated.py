@@ -21,7 +21,7 @@ TOKENS = 20_000
 PROFILE = """
 name = "caps"
 start = 2026-01-15T08:00:00Z
-duration_s = 900
+duration_s = 600
 seed = 3
 """
 
@@ -42,18 +42,14 @@ count = 1
 id = "train-{cap}"
 devices = {{ n{cap} = [0] }}
 start_s = 10
-end_s = 890
+end_s = 590
 [jobs.workload]
-type = "training"
+type = "periodic"
 model = "m"
-tokens_per_step = {TOKENS}
-step_s = {step_s}
-compute_w = {power_w}
-allreduces = 0
-jitter = 0.0
-load_s = 20
-load_w = 120
-checkpoint_every_s = 0
+tokens_per_period = {TOKENS}
+frequency_hz = {1 / step_s}
+high_w = {power_w}
+low_w = {power_w}
 """
     path.write_text(text, "utf-8")
     return path
