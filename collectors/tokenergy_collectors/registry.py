@@ -15,6 +15,7 @@ from tokenergy_collectors.sources.jobs.source import Jobs
 from tokenergy_collectors.sources.kubernetes.source import KubernetesPods
 from tokenergy_collectors.sources.modbus.source import ModbusMeters
 from tokenergy_collectors.sources.nut.source import UpsMeters
+from tokenergy_collectors.sources.openadr.source import OpenadrEvents
 from tokenergy_collectors.sources.otlp.source import OtlpTokens
 from tokenergy_collectors.sources.processes.source import ProcessJobs
 from tokenergy_collectors.sources.rapl.source import RaplMeters
@@ -48,6 +49,7 @@ SOURCES: dict[str, type[Source[Any]]] = {
         BacnetMeters,
         RaplMeters,
         Signals,
+        OpenadrEvents,
         Gpus,
     )
 }

@@ -278,6 +278,38 @@ def signal(
     _report(result, f"{_many(result.rows.get('signal', 0), 'value')} of {name} ({quantity})")
 
 
+@app.command(
+    "events",
+    epilog="Example: tokenergy-collect import events events.csv --lake ./lake --tz Europe/Berlin",
+)
+def events(
+    file: File,
+    lake: LakeDir,
+    node: Annotated[
+        str, typer.Option("--node", help="Where the file comes from, such as grid.")
+    ] = "grid",
+    tz: Annotated[
+        str, typer.Option(help="Time zone of stamps without an offset, such as Europe/Berlin.")
+    ] = "UTC",
+) -> None:
+    """Import events of demand response: when the site was asked to draw less.
+
+    The file needs the columns event_id, start and end, and may have one of
+    reduce_kw, reduce_percent and target_kw, besides name, program and status.
+    Lines of one event_id are its intervals. To correct an event, import the
+    corrected list; to withdraw it, give it the status cancelled.
+    """
+    from tokenergy_collectors.importers.events.listed import import_events
+    from tokenergy_collectors.lake import Lake
+
+    result = import_events(Lake(lake, create=True), file, node, tz)
+    _report(
+        result,
+        f"{_many(result.rows.get('grid_event', 0), 'interval')} of "
+        f"{_many(result.devices, 'event')}",
+    )
+
+
 app.command(
     "prometheus",
     epilog="Example: tokenergy-collect import prometheus --url http://prometheus:9090 --from 7d "

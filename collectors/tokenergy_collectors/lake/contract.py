@@ -31,6 +31,7 @@ from tokenergy_collectors.lake.tables_derived import (
     SEGMENT,
     TOKEN_USAGE,
 )
+from tokenergy_collectors.lake.tables_events import GRID_EVENT, GRID_EVENT_STATES
 from tokenergy_collectors.lake.tables_index import JOB_EFFICIENCY, JOB_HOUR_INDEX, JOB_INDEX
 from tokenergy_collectors.lake.tables_node import HOST_HOUR, NODE_HOUR
 from tokenergy_collectors.lake.tables_phases import PHASE_BLOCK, PHASE_ROLE
@@ -68,6 +69,7 @@ TABLES: dict[str, Table] = {
         HOST,
         METER,
         SIGNAL,
+        GRID_EVENT,
         CLOCK,
         EVENT,
         SEGMENT,
@@ -99,6 +101,8 @@ __all__ = [
     "DEVICE",
     "EVENT",
     "EVENT_KINDS",
+    "GRID_EVENT",
+    "GRID_EVENT_STATES",
     "HOST",
     "HOST_HOUR",
     "HOUR_US",

@@ -27,6 +27,10 @@ EVENT_KINDS: dict[str, str] = {
     "signal_lost": "a provider of a signal of the grid gives no answer, and why: its values are "
     "unknown until it does",
     "signal_found": "such a provider answers again",
+    "vtn_lost": "a server of demand response (OpenADR) does not answer, and why; events of this "
+    "time are recorded once it answers",
+    "vtn_found": "such a server answers again",
+    "grid_event": "an event of demand response is new, or was changed or cancelled",
     "stray": "a process is on a board that no job holds, or that other jobs hold; stamped with "
     "when it was first seen",
     "stray_over": "it left, a job explains it now, or the collector stopped; the same words",

@@ -17,6 +17,7 @@ from tokenergy_sql.cli import (
     carbon,
     cooling,
     emulated,
+    flexing,
     healing,
     keeping,
     modules,
@@ -75,6 +76,9 @@ app.command()(carbon.carbon)
 app.command(name="host-model")(anywhere(building.host_model))
 app.command()(cooling.cooling)
 app.command()(modules.modules)
+app.command()(flexing.shift)
+app.command()(flexing.caps)
+app.command()(flexing.response)
 app.command()(ask.export)
 app.command()(ask.catalog)
 app.command()(anywhere(show.efficiency))

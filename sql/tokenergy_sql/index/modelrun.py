@@ -29,17 +29,8 @@ LIMIT_UNKNOWN_MW = 1_500_000
 """Upper bound of a board's power where no limit was recorded: above any board on the market."""
 
 _UNREAD_TABLES = (
-    *(
-        "power",
-        "host",
-        "meter",
-        "signal",
-        "clock",
-        "event",
-        "jobs",
-        "load_profile",
-        "load_spectrum",
-    ),
+    *("power", "host", "meter", "signal", "grid_event", "clock", "event", "jobs", "load_profile"),
+    "load_spectrum",
     *("state", "tokens", "requests", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
     *("job_index", "meter_hour", "site_hour", "site_part", "host_hour", "place_hour"),
     "job_signal_hour",

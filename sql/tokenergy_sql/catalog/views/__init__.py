@@ -89,6 +89,7 @@ ADHOC = (
     "cost_by",
     "job_carbon",
     "job_cost",
+    "grid_event_now",
 )
 """Further views and macros for ad-hoc queries; each uses only those before it."""
 

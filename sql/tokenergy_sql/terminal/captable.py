@@ -1,0 +1,87 @@
+"""J per token by power cap on the terminal.
+
+In: a lake. Out: a table, CSV or JSON; what is not known is a dash, or empty, or null.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.asking import AnyLake, ask
+from tokenergy_sql.catalog.namedrows import NamedRow
+from tokenergy_sql.flexibility.caps import HOURS, Wanted, caps
+from tokenergy_sql.terminal.grid import Grid
+from tokenergy_sql.terminal.query import FORMATS, write_rows
+from tokenergy_sql.terminal.table import (
+    Column,
+    console,
+    interval,
+    percent,
+    significant,
+    table_of,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def print_caps(
+    lake: AnyLake, wanted: Wanted, output_format: str = "table", out: TextIO | None = None
+) -> None:
+    """Print one row for each group and cap.
+
+    Args:
+        lake: the lake, indexed.
+        wanted: what is asked for.
+        output_format: `table` for people, `csv`, or `json` (an array of objects).
+        out: where to write; standard output if None.
+
+    Raises:
+        UserError: there is no such format, or no hour counts.
+    """
+    if output_format not in FORMATS:
+        raise UserError(f"--format {output_format!r}: expected table, csv or json")
+
+    def read(con: duckdb.DuckDBPyConnection) -> list[NamedRow]:
+        views.define(con, views.UNITS)
+        return caps(con, wanted)
+
+    rows = ask(lake, "caps", read, HOURS)
+    out = out or sys.stdout
+    if output_format == "table":
+        console(out).print(caps_table(rows, wanted))
+        return
+    write_rows([*rows[0]], [[*row.values()] for row in rows], FORMATS[output_format], out)
+
+
+def caps_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:
+    """Return caps as a table."""
+    title = "J/token by power cap, at full rate, GPU; saved and lost against the highest cap"
+    first = "model" if wanted.job is None else "job_id"
+    columns = [
+        Column(first.removesuffix("_id"), lambda r: str(r[first] or "-"), justify="left"),
+        Column("GPU", lambda r: str(r["gpu"] or "-"), rank=2, justify="left"),
+        Column("boards", lambda r: str(r["boards"])),
+        Column("cap W", lambda r: f"{r['cap_w']:g}"),
+        Column("hours", lambda r: str(r["hours"]), rank=1),
+        Column("W", lambda r: significant(r["watts"]), rank=1),
+        Column("tokens/s", lambda r: significant(r["tokens_s"])),
+        Column("J/token", lambda r: significant(r["te"])),
+        Column("[low, high]", lambda r: interval(r["te_low"], r["te_high"])),
+        Column("saved J/token", lambda r: significant(r["saved_j_per_token"])),
+        Column("lost tokens/s", lambda r: significant(r["lost_tokens_s"])),
+        Column("held back %", lambda r: percent(r["capped_share"], 1, 0), rank=1),
+    ]
+    if wanted.least_tokens_s is not None:
+        floor = f">= {wanted.least_tokens_s:g} tokens/s"
+        columns.append(Column(floor, lambda r: r["reaches"] or "-", justify="left"))
+    columns += [
+        Column("verdict", lambda r: r["verdict"], justify="left"),
+        Column("left out", lambda r: (r["left_out"] or "-").replace(",", " "), rank=2,
+               justify="left"),
+    ]  # fmt: skip
+    return table_of(title, rows, columns)

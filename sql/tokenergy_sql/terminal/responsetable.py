@@ -1,0 +1,199 @@
+"""What a site gave in events of demand response, on the terminal.
+
+In: a lake with events. Out: tables, CSV or JSON; what is not known is a dash, or empty, or null.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_sql.catalog import views
+from tokenergy_sql.catalog.asking import AnyLake, ask
+from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
+from tokenergy_sql.flexibility import events, givers, windows
+from tokenergy_sql.flexibility.flexible import LABEL, Flexible, labelled, listed
+from tokenergy_sql.flexibility.response import Asked, response
+from tokenergy_sql.terminal.grid import Grid
+from tokenergy_sql.terminal.query import FORMATS, write_rows
+from tokenergy_sql.terminal.table import Column, console, interval, significant, table_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+_EMULATED = "SELECT coalesce(bool_or(emulated), false) AS emulated FROM job_index"
+_READS = " ".join((events.READS, windows.READS, givers.READS, _EMULATED))
+
+
+def print_responses(
+    lake: AnyLake, asked: Asked, output_format: str = "table", out: TextIO | None = None
+) -> None:
+    """Print one row for each event.
+
+    Args:
+        lake: the lake, indexed.
+        asked: how responses are reckoned.
+        output_format: `table` for people, `csv`, or `json` (an array of objects).
+        out: where to write; standard output if None.
+
+    Raises:
+        UserError: there is no such format, or the lake has no events.
+    """
+    _require_format(output_format)
+
+    def read(con: duckdb.DuckDBPyConnection) -> list[NamedRow]:
+        views.define(con, views.UNITS)
+        found = _events(con)
+        emulated = _emulated(con)
+        return [response(con, one, found, asked)[0] | {"emulated": emulated} for one in found]
+
+    rows = ask(lake, "response", read, _READS)
+    out = out or sys.stdout
+    if output_format == "table":
+        console(out).print(table_of(_title(rows), rows, _OF_EVENTS))
+        return
+    write_rows([*rows[0]], [[*row.values()] for row in rows], FORMATS[output_format], out)
+
+
+def print_response(
+    lake: AnyLake,
+    event_id: str,
+    asked: Asked,
+    jobs: Path | None = None,
+    label: str = LABEL,
+    output_format: str = "table",
+    out: TextIO | None = None,
+) -> None:
+    """Print one event: hour by hour, and by flexible job; other arguments are as above.
+
+    Args:
+        lake: the lake, indexed.
+        event_id: which event.
+        asked: how the response is reckoned.
+        jobs: a list of flexible jobs; None: those with the label.
+        label: the key in the labels of jobs.
+        output_format: as above.
+        out: as above.
+
+    Raises:
+        UserError: there is no such format or event, or the list cannot be used.
+    """
+    _require_format(output_format)
+    flexible = None if jobs is None else listed(jobs)
+
+    def read(con: duckdb.DuckDBPyConnection) -> tuple[NamedRow, list[NamedRow], list[NamedRow]]:
+        views.define(con, views.UNITS)
+        found = _events(con)
+        event = events.chosen(found, event_id)
+        total, slices = response(con, event, found, asked)
+        movable: Flexible = labelled(con, label) if flexible is None else flexible
+        window = None if event.cancelled else event.window
+        able = givers.givers(con, movable, window) if movable and window is not None else []
+        emulated = {"emulated": _emulated(con)}
+        return total | emulated, [row | emulated for row in slices], [r | emulated for r in able]
+
+    total, slices, able = ask(lake, "response", read, _READS)
+    out = out or sys.stdout
+    if output_format == "table":
+        _print_event(total, slices, able, out)
+        return
+    rows = [
+        {"row": "event", **total},
+        *({"row": "slice", **row} for row in slices),
+        *({"row": "job", **row} for row in able),
+    ]
+    names = [*dict.fromkeys(name for row in rows for name in row)]
+    values = [[row.get(name) for name in names] for row in rows]
+    write_rows(names, values, FORMATS[output_format], out)
+
+
+def _events(con: duckdb.DuckDBPyConnection) -> list[events.Event]:
+    found = events.events_of(con)
+    if not found:
+        raise UserError(
+            "the lake has no events: import a list with `tokenergy-collect import events`, or "
+            "poll a server with [[openadr]] (docs/flexibility.md)"
+        )
+    return found
+
+
+def _emulated(con: duckdb.DuckDBPyConnection) -> bool:
+    return bool(named_rows(con, _EMULATED)[0]["emulated"])
+
+
+def _require_format(output_format: str) -> None:
+    if output_format not in FORMATS:
+        raise UserError(f"--format {output_format!r}: expected table, csv or json")
+
+
+def _title(rows: Sequence[NamedRow]) -> str:
+    form = next((row["baseline"] for row in rows if row["baseline"]), None)
+    return "Demand response" + (f", baseline: {form}" if form else "")
+
+
+def _print_event(
+    total: NamedRow, slices: Sequence[NamedRow], able: Sequence[NamedRow], out: TextIO
+) -> None:
+    terminal = console(out)
+    terminal.print(table_of(_title([total]), [total], _OF_EVENTS))
+    if slices:
+        terminal.print(table_of("By hour", slices, _OF_SLICES))
+    if able:
+        terminal.print(_jobs(able))
+    elif slices:
+        terminal.print("no flexible job ran in the hour before the event", highlight=False)
+    if total["days"]:
+        days = total["days"].replace(",", ", ")
+        terminal.print(f"days of the baseline: {days}", highlight=False)
+
+
+def _jobs(able: Sequence[NamedRow]) -> Grid:
+    return table_of("Flexible jobs that ran in the hour before (GPU energy)", able, _OF_JOBS)
+
+
+def _utc(at_us: int | None) -> str:
+    if at_us is None:
+        return "-"
+    return f"{datetime.fromtimestamp(at_us // 1_000_000, UTC):%Y-%m-%d %H:%M}"
+
+
+_OF_EVENTS = (
+    Column("event", lambda r: str(r["event_id"]), justify="left"),
+    Column("program", lambda r: r["program"] or "-", rank=2, justify="left"),
+    Column("from (UTC)", lambda r: _utc(r["from_us"]), justify="left"),
+    Column("to (UTC)", lambda r: _utc(r["to_us"]), rank=1, justify="left"),
+    Column("answered", lambda r: r["opt"] or "-", rank=2, justify="left"),
+    Column("asked kW", lambda r: significant(r["requested_kw"])),
+    Column("baseline kW", lambda r: significant(r["baseline_kw"])),
+    Column("metered kW", lambda r: significant(r["actual_kw"])),
+    Column("given kW", lambda r: significant(r["given_kw"])),
+    Column("[low, high]", lambda r: interval(r["given_low_kw"], r["given_high_kw"]), rank=1),
+    Column("given kWh", lambda r: significant(r["given_kwh"]), rank=1),
+    Column("verdict", lambda r: r["verdict"] or "-", justify="left"),
+    Column("rebound kWh", lambda r: significant(r["rebound_kwh"]), rank=1),
+    Column("metered by", lambda r: r["boundary"] or "-", rank=1, justify="left"),
+    Column("notes", lambda r: (r["why"] or "-").replace(",", " "), justify="left"),
+)
+_OF_SLICES = (
+    Column("from (UTC)", lambda r: _utc(r["from_us"]), justify="left"),
+    Column("to (UTC)", lambda r: _utc(r["to_us"]), justify="left"),
+    Column("asked kW", lambda r: significant(r["requested_kw"])),
+    Column("baseline kW", lambda r: significant(r["baseline_kw"])),
+    Column("metered kW", lambda r: significant(r["actual_kw"])),
+    Column("given kW", lambda r: significant(r["given_kw"])),
+)
+_OF_JOBS = (
+    Column("job", lambda r: str(r["job_id"]), justify="left"),
+    Column("may move h", lambda r: significant(r["flexible_hours"], 3), rank=1),
+    Column("could give kW", lambda r: significant(r["could_kw"])),
+    Column("during kW", lambda r: significant(r["during_kw"]), rank=1),
+    Column("gave kW", lambda r: significant(r["gave_kw"])),
+    Column("gave kWh", lambda r: significant(r["gave_kwh"]), rank=1),
+    Column("tokens/s before", lambda r: significant(r["tokens_s_before"]), rank=1),
+    Column("tokens lost", lambda r: significant(r["tokens_lost"])),
+    Column("tokens lost/kWh", lambda r: significant(r["tokens_lost_per_kwh"])),
+)
