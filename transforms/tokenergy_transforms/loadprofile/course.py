@@ -6,7 +6,8 @@ between readings, also between the last one of an hour and the first of the next
 difference of the running integral at its edges. So cells of neighbouring hours join, and their sum
 over any span is exact.
 
-A cell that is not known holds the energy of what was known of it; outside of a job's time that is 0.
+A cell that is not known holds the energy of what was known of it; outside of a job's time that
+is 0.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 In: the groups of an hour and its readings. Out: what a caller makes of each filled grid, such as
 the rows of its group. Nodes of one rack come one after the other; a group's grid is made at its
-first node, and handed over and released after its last. So memory holds the grids of the open groups (see `cells`), the readings of one node, and
-the cache of `hourreadings`. A second pass over the readings checks whether dominant lines are real.
+first node, and handed over and released after its last. So memory holds the grids of the open
+groups (see `cells`), the readings of one node, and the cache of `hourreadings`. A second pass over
+the readings checks whether dominant lines are real.
 """
 
 from __future__ import annotations
