@@ -114,8 +114,7 @@ def _extent(group: Group, grid: Grid, cells: int) -> TableRow:
         "metered": len({member.key for member in group.metered}),
         "cells": cells,
         "coverage": _coverage(group, grid),
-        # Python's integers: an hour of a large site exceeds 64 bits.
-        "energy_nj": sum(grid.energy_nj.tolist()),
+        "energy_nj": figures.total_nj(grid.energy_nj),
     }
 
 

@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from tokenergy_transforms.batch import Readings
 from tokenergy_transforms.loadprofile import rows, spectrum
 from tokenergy_transforms.loadprofile.alias import Suspect, suspect
@@ -147,8 +150,16 @@ def check_lines(
         if node in here:
             report(f"{node}: lines")
             loaded = readings.load(node)
+            done: dict[tuple[Places, bytes], npt.NDArray[np.complex128]] = {}
             for one, line in here[node]:
-                line.add(loaded, _places(one.of_node[node], loaded))
+                places = _places(one.of_node[node], loaded)
+                key = (places, line.same)
+                if key not in done:  # a site and the one job on it have the same line
+                    before = line.sums.copy()
+                    line.add(loaded, places)
+                    done[key] = line.sums - before
+                else:
+                    line.sums += done[key]
     for one in filled:
         if one.line:
             one.rows.apply_verdict(one.line.verdict())
