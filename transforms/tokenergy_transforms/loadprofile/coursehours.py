@@ -7,8 +7,9 @@ cell has the same bits here and there. Memory holds one hour: its grids, and the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
@@ -37,20 +38,30 @@ class Cells:
         group: with its members of the hour.
         grid: the energy of each cell.
         known: bool[n] which cells count: held throughout, every member's power known throughout.
+        reasons: what is doubtful of it at another boundary than the boards'.
     """
 
     group: Group
     grid: Grid
     known: Bools
+    reasons: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class CourseHour:
-    """One hour: its groups by (kind, group_id). A group without members in it is not there."""
+    """One hour of some groups.
+
+    Attributes:
+        hour_us: its start.
+        step_us: size of a cell.
+        groups: by (kind, group_id). A group without members in the hour is not there.
+        boards: how many boards were read of each node.
+    """
 
     hour_us: int
     step_us: int
     groups: dict[Name, Cells]
+    boards: dict[str, int] = field(default_factory=dict)
 
 
 def check_span(from_us: int, until_us: int, step_us: int | None) -> None:
@@ -97,9 +108,9 @@ def hours(
     """
     check_span(from_us, until_us, step_us)
     inventory = inventory or read_inventory(lake)
-    waiting: list[_Hour] = []
+    waiting: list[Read] = []
     for hour_us in range(from_us // HOUR_US * HOUR_US, until_us, HOUR_US):
-        one = _read(lake, inventory, hour_us, kinds, names, choose, report)
+        one = read_hour(lake, inventory, hour_us, kinds, names, choose, report)
         metered = [group for group in one.chosen if group.metered]
         if step_us is None and metered:
             step_us = min(auto_step(rows.period_us(group)) for group in metered)
@@ -112,14 +123,17 @@ def hours(
 
 
 @dataclass(frozen=True, slots=True)
-class _Hour:
+class Read:
+    """An hour whose groups are known and not yet filled."""
+
     hour_us: int
     readings: HourReadings
     nodes: list[str]
     chosen: list[Group]
+    boards: dict[str, int]
 
 
-def _read(
+def read_hour(
     lake: Lake,
     inventory: Inventory,
     hour_us: int,
@@ -127,8 +141,8 @@ def _read(
     names: Sequence[Name] | None,
     choose: Choose,
     report: stream.Report,
-) -> _Hour:
-    """Find the groups of an hour and how they were read."""
+) -> Read:
+    """Find the groups of an hour and how they were read; arguments as in `hours`."""
     in_force = groups.in_force(inventory, hour_us)
     readings = HourReadings(lake, hour_us, in_force)
     paces = {}
@@ -139,16 +153,17 @@ def _read(
     made = groups.groups(inventory, in_force, hour_us, kinds, paces)
     wanted = None if names is None else set(names)
     chosen = choose([g for g in made if wanted is None or (g.kind, g.group_id) in wanted])
-    return _Hour(hour_us, readings, stream.order(paces, in_force), chosen)
+    boards = Counter(node for node, _ in paces)
+    return Read(hour_us, readings, stream.order(paces, in_force), chosen, dict(boards))
 
 
-def _filled(one: _Hour, step_us: int, report: stream.Report) -> CourseHour:
+def _filled(one: Read, step_us: int, report: stream.Report) -> CourseHour:
     steps = [step_us] * len(one.chosen)
     filled = stream.fill_grids(
         one.readings, one.hour_us, one.chosen, steps, one.nodes, _close, report
     )
     found = {(cells.group.kind, cells.group.group_id): cells for cells in filled}
-    return CourseHour(one.hour_us, step_us, found)
+    return CourseHour(one.hour_us, step_us, found, one.boards)
 
 
 def _close(one: stream.Open, grid: Grid) -> Cells:

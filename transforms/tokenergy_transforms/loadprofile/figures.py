@@ -6,6 +6,7 @@ where a figure is not defined. The power of a cell is its mean: energy over step
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -99,14 +100,19 @@ def total_nj(cells_nj: I64) -> int:
 
 
 def ramps(
-    energy_nj: I64, defined: Bools, step_us: int, shortest_us: int
+    energy_nj: I64,
+    defined: Bools,
+    step_us: int,
+    shortest_us: int,
+    breaks: Sequence[int] = (),
 ) -> tuple[Figures, set[str]]:
     """Return the ramps of a group and the reasons why some are None.
 
     A ramp over h is the difference of two cells' mean powers, h apart, both defined. For each h:
     the largest rise and fall (mW, 0 if it never rises or falls) and the 99.9th percentile (nearest
     rank) of the absolute difference. A horizon that is shorter than the effective period of the
-    readings (`shortest_us`), or not a whole number of cells, gives None.
+    readings (`shortest_us`), or not a whole number of cells, gives None. Across a cell of `breaks`
+    there is no ramp: the load before it is that of other devices.
     """
     found: Figures = {}
     reasons: set[str] = set()
@@ -119,6 +125,8 @@ def ramps(
             reasons.add("ramp_not_whole_cells")
         else:
             both = defined[lag:] & defined[:-lag]
+            for cell in breaks:
+                both[max(cell - lag, 0) : cell] = False
             changes = (energy_nj[lag:] - energy_nj[:-lag])[both]
             if not len(changes):
                 reasons.add("ramp_no_cells")

@@ -32,13 +32,17 @@ Places = tuple[tuple[int, int, int, int], ...]
 
 @dataclass(slots=True)
 class Filled:
-    """A group with its rows, its members by node, and its dominant line if it has one."""
+    """A group with its rows, its members by node, and what is to be checked in the readings.
+
+    Attributes:
+        suspects: each with the swings that it stands for, by place; None is the dominant line.
+    """
 
     group: Group
     step_us: int
     of_node: dict[str, list[Member]]
     rows: rows.GroupRows
-    line: Suspect | None
+    suspects: list[tuple[Suspect, list[int | None]]]
 
 
 @dataclass(slots=True)
@@ -63,6 +67,14 @@ def order(paces: Mapping[Key, object], in_force: Mapping[str, DeviceRow]) -> lis
         place = tuple(str(row.get(level) or "") for level in ("site", "hall", "pod", "rack"))
         first.setdefault(node, place)
     return sorted(first, key=lambda node: (first[node], node))
+
+
+def by_node(group: Group) -> dict[str, list[Member]]:
+    """Return the members that were read, by node."""
+    found: dict[str, list[Member]] = {}
+    for member in group.metered:
+        found.setdefault(member.key[0], []).append(member)
+    return found
 
 
 def fill(
@@ -108,9 +120,7 @@ def fill_grids(
     filled: list[T] = []
     here: dict[str, list[Open]] = {}
     for group, step_us in zip(groups, steps_us, strict=True):
-        one = Open(group, step_us)
-        for member in group.metered:
-            one.of_node.setdefault(member.key[0], []).append(member)
+        one = Open(group, step_us, by_node(group))
         one.left = set(one.of_node)
         for node in one.of_node:
             here.setdefault(node, []).append(one)
@@ -140,40 +150,55 @@ def fill_grids(
 def check_lines(
     readings: HourReadings, filled: Sequence[Filled], nodes: Sequence[str], report: Report
 ) -> None:
-    """Check against the readings, node by node, whether the dominant lines are real."""
+    """Check against the readings, node by node, whether the lines and swings found are real."""
     here: dict[str, list[tuple[Filled, Suspect]]] = {}
     for one in filled:
-        for node in one.of_node if one.line else ():
-            if one.line:
-                here.setdefault(node, []).append((one, one.line))
+        for node in one.of_node:
+            for line, _ in one.suspects:
+                here.setdefault(node, []).append((one, line))
     for node in nodes:
         if node in here:
             report(f"{node}: lines")
-            loaded = readings.load(node)
-            done: dict[tuple[Places, bytes], npt.NDArray[np.complex128]] = {}
-            for one, line in here[node]:
-                places = _places(one.of_node[node], loaded)
-                key = (places, line.same)
-                if key not in done:  # a site and the one job on it have the same line
-                    before = line.sums.copy()
-                    line.add(loaded, places)
-                    done[key] = line.sums - before
-                else:
-                    line.sums += done[key]
+            _add_node(readings.load(node), node, here[node])
     for one in filled:
-        if one.line:
-            one.rows.apply_verdict(one.line.verdict())
+        for line, places in one.suspects:
+            verdict = line.verdict()
+            for place in places:
+                if place is None:
+                    one.rows.apply_verdict(verdict)
+                else:
+                    one.rows.apply_to_swing(place, verdict)
+
+
+def _add_node(loaded: Readings, node: str, here: Sequence[tuple[Filled, Suspect]]) -> None:
+    done: dict[tuple[Places, bytes], npt.NDArray[np.complex128]] = {}
+    for one, line in here:
+        places = _places(one.of_node[node], loaded)
+        key = (places, line.same)
+        if key in done:  # a site and the one job on it have the same line
+            line.sums += done[key]
+        else:
+            before = line.sums.copy()
+            line.add(loaded, places)
+            done[key] = line.sums - before
 
 
 def _close(one: Open, grid: Grid, psd: spectrum.Psd) -> Filled:
     found = rows.group_rows(one.group, grid, psd)
-    line_hz, line = found.profile["dominant_hz"], None
-    if line_hz is not None:
-        ticks = [member.pace.ticks_us for member in one.group.metered if member.pace]
-        spacings = [us for us in ticks if us is not None]
-        known = spacings if len(spacings) == len(ticks) else []
-        line = suspect(line_hz, known, found.defined, grid.hour_us, grid.step_us)
-    return Filled(one.group, one.step_us, one.of_node, found, line)
+    lines = found.lines()
+    spacings = spacings_of(one.group)
+    suspects = [
+        (suspect(hz, spacings, found.defined, grid.hour_us, grid.step_us), places)
+        for hz, places in lines
+    ]
+    return Filled(one.group, one.step_us, one.of_node, found, suspects)
+
+
+def spacings_of(group: Group) -> list[float]:
+    """Return the spacing of each device's readings; empty if that of one is not known."""
+    ticks = [member.pace.ticks_us for member in group.metered if member.pace]
+    spacings = [us for us in ticks if us is not None]
+    return spacings if len(spacings) == len(ticks) else []
 
 
 def _places(members: Sequence[Member], loaded: Readings) -> Places:

@@ -18,13 +18,13 @@ there, `rms_mw` is the root of the integral, `centre_hz` its mean, `width_hz` fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tokenergy_transforms.loadprofile.figures import Bools
-from tokenergy_transforms.loadprofile.spectrum import RESOLVED, F64, Spectrum
+from tokenergy_transforms.loadprofile.spectrum import F64, RESOLVED, Spectrum
 
 SCALES = (((50, 25), 0.2, np.inf), ((200,), 0.02, 0.2))
 """Lengths of a segment (s), the first that fits three times; from and up to which centre (Hz)."""
@@ -76,7 +76,7 @@ class Swing:
     harmonic: bool = False
 
 
-def find(spectra: list[tuple[Spectrum, float, float]], least_mw: float) -> list[Swing]:
+def find(spectra: Sequence[tuple[Spectrum, float, float]], least_mw: float) -> list[Swing]:
     """Return the swings of a load, ascending by frequency.
 
     Args:
@@ -89,7 +89,7 @@ def find(spectra: list[tuple[Spectrum, float, float]], least_mw: float) -> list[
     largest = sorted((one for one in found if one.rms_mw > least_mw), key=lambda s: -s.rms_mw)
     kept: list[Swing] = []
     for one in largest[:MOST]:
-        kept.append(one if not _is_harmonic(one, kept) else _as_harmonic(one))
+        kept.append(replace(one, harmonic=_is_harmonic(one, kept)))
     return sorted(kept, key=lambda s: s.centre_hz)
 
 
@@ -206,9 +206,3 @@ def _is_harmonic(one: Swing, larger: list[Swing]) -> bool:
         if order >= 2 and off_hz <= 1.5 * one.resolution_hz + order * base.width_hz / 4:
             return True
     return False
-
-
-def _as_harmonic(one: Swing) -> Swing:
-    from dataclasses import replace
-
-    return replace(one, harmonic=True)
