@@ -15,6 +15,7 @@ from tokenergy_sql.cli import (
     building,
     cooling,
     emulated,
+    gridload,
     healing,
     keeping,
     modules,
@@ -53,6 +54,8 @@ def _options(
 
 app.command()(anywhere(pipeline.aggregate))
 app.command(name="load-profile")(anywhere(pipeline.load_profile))
+app.command()(anywhere(gridload.swings))
+app.command()(anywhere(gridload.comply))
 app.command()(anywhere(pipeline.index))
 app.command()(anywhere(healing.stale))
 app.command()(anywhere(healing.heal))

@@ -7,6 +7,7 @@ are kept in memory, or in a file where many groups are joined at a time.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -19,7 +20,7 @@ from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_transforms.batch import I64
 from tokenergy_transforms.loadprofile import rows
 from tokenergy_transforms.loadprofile.bandwidth import AVERAGE_US
-from tokenergy_transforms.loadprofile.coursehours import Cells, CourseHour
+from tokenergy_transforms.loadprofile.coursehours import Cells, CourseHour, Name
 from tokenergy_transforms.loadprofile.figures import Bools
 from tokenergy_transforms.loadprofile.groups import Group, Key
 from tokenergy_transforms.loadprofile.load import Load
@@ -270,3 +271,30 @@ class Joiner:
         elif not known:
             found.add("no_cells")
         return tuple(sorted(found))
+
+
+def join(
+    hours: Iterable[CourseHour], from_us: int, until_us: int, boundary: Boundary, folder: Path
+) -> dict[Name, Joiner]:
+    """Join the hours of all their groups; the cells lie in files of a folder.
+
+    Args:
+        hours: ascending.
+        from_us: start of the span, microseconds UTC.
+        until_us: its end.
+        boundary: what the loads are of.
+        folder: where the cells are kept; it must outlive what is returned.
+    """
+    joiners: dict[Name, Joiner] = {}
+    earlier: list[CourseHour] = []
+    for hour in hours:
+        for name in hour.groups.keys() - joiners.keys():
+            parts = OnDisk(folder / str(len(joiners)))
+            joiners[name] = Joiner(*name, from_us, until_us, None, parts, boundary)
+            for before in earlier:
+                joiners[name].add(before)
+        for one in joiners.values():
+            one.add(hour)
+        # A group that comes later was not in these hours: only their cells are counted.
+        earlier.append(CourseHour(hour.hour_us, hour.step_us, {}))
+    return joiners

@@ -9,7 +9,7 @@ memory holds an hour of all groups, and the whole span of one.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tokenergy_transforms.loadprofile import coursehours, rows, spectrum, stream
 from tokenergy_transforms.loadprofile.alias import suspect
 from tokenergy_transforms.loadprofile.coursehours import CourseHour, Name
 from tokenergy_transforms.loadprofile.figures import Bools
-from tokenergy_transforms.loadprofile.joining import Boundary, Joiner, LoadCourse, OnDisk
+from tokenergy_transforms.loadprofile.joining import Boundary, LoadCourse, join
 
 Around = Callable[[Iterator[CourseHour]], Iterator[CourseHour]]
 """Turns hours of boards into hours at another boundary."""
@@ -41,31 +41,6 @@ class Spanned:
     name: Name
     cells: int
     rows: rows.GroupRows
-
-
-def joined(
-    hours: Iterable[CourseHour],
-    from_us: int,
-    until_us: int,
-    boundary: Boundary,
-) -> Iterator[LoadCourse]:
-    """Yield the course of each group, one after the other, by kind and name."""
-    with tempfile.TemporaryDirectory(prefix="tokenergy-") as folder:
-        joiners: dict[Name, Joiner] = {}
-        earlier: list[CourseHour] = []
-        for hour in hours:
-            for name in hour.groups.keys() - joiners.keys():
-                parts = OnDisk(Path(folder) / str(len(joiners)))
-                one = Joiner(*name, from_us, until_us, None, parts, boundary)
-                for before in earlier:
-                    one.add(before)
-                joiners[name] = one
-            for one in joiners.values():
-                one.add(hour)
-            # A group that comes later was not in these: only their cells are counted.
-            earlier.append(CourseHour(hour.hour_us, hour.step_us, {}))
-        for name in sorted(joiners):
-            yield joiners[name].course(must_exist=False)
 
 
 def span_rows(
@@ -104,7 +79,7 @@ def span_rows(
     )
     found: list[Spanned] = []
     suspects: dict[int, list[_Line]] = {}
-    for course in joined(around(hours), from_us, until_us, boundary):
+    for course in _courses(around(hours), from_us, until_us, boundary):
         report(f"{course.kind} {course.group_id}")
         one = Spanned(
             (course.kind, course.group_id),
@@ -119,6 +94,16 @@ def span_rows(
     for hour_us, lines in suspects.items():
         _check(lake, inventory, kinds, hour_us, lines, report)
     return found
+
+
+def _courses(
+    hours: Iterator[CourseHour], from_us: int, until_us: int, boundary: Boundary
+) -> Iterator[LoadCourse]:
+    """Yield the course of each group, one after the other, by kind and name."""
+    with tempfile.TemporaryDirectory(prefix="tokenergy-") as folder:
+        joiners = join(hours, from_us, until_us, boundary, Path(folder))
+        for name in sorted(joiners):
+            yield joiners[name].course(must_exist=False)
 
 
 def course_rows(
