@@ -22,6 +22,7 @@ from tokenergy_sql.index.site import load_site
 from tokenergy_sql.terminal.arguments import (
     READINGS,
     SEGMENTS,
+    parse_span,
     parse_window,
     require_hours,
     require_known,
@@ -31,6 +32,7 @@ from tokenergy_sql.terminal.nextstep import require_readings
 from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
+    from tokenergy_sql.gridload.spans import Span
     from tokenergy_sql.index.pipeline import Indexed
     from tokenergy_transforms.aggregate import Aggregated
     from tokenergy_transforms.inventory import Inventory
@@ -141,6 +143,58 @@ def profile_hours(
             )
             progress.advance(task)
     return done
+
+
+def profile_one_span(
+    root: Path,
+    hours: list[str] | None,
+    by: str,
+    step: str,
+    device: str,
+    start: str | None,
+    until: str | None,
+    boundary: str,
+) -> Span:
+    """Write the load profile of a span, and print it.
+
+    Raises:
+        UserError: an option has an unusable value, or the lake has no readings in the span.
+    """
+    from tokenergy_sql.gridload import spans
+    from tokenergy_sql.gridload.boundary import parse_boundary
+    from tokenergy_sql.terminal.loadtable import span_table
+    from tokenergy_sql.terminal.table import console
+    from tokenergy_transforms.loadprofile import groups, profile
+
+    if hours:
+        raise UserError("--hour: expected it or --from and --until, not both")
+    from_us, until_us = parse_span(start, until)
+    kinds, step_us = groups.parse_kinds(by), profile.parse_step(step)
+    where, back_end = parse_boundary(boundary), choice.parse_device(device)
+    lake = Lake(root)
+    with progress_bar() as progress:
+        task = progress.add_task("load-profile", total=None)
+
+        def show_progress(what: str) -> None:
+            progress.update(task, description=f"load-profile {what}")
+
+        done = spans.profile_span(
+            lake, kinds, from_us, until_us, step_us, where, back_end, show_progress
+        )
+    table = span_table(lake, from_us, until_us, where)
+    if table.rows:
+        console().print(table)
+    return done
+
+
+def require_boards(boundary: str) -> None:
+    """Return if an hour's load profile has a boundary: it is that of boards.
+
+    Raises:
+        UserError: it is another one.
+    """
+    if boundary != "boards":
+        raise UserError(f"--boundary {boundary}: is for a span; add --from and --until")
 
 
 def print_profiles(root: Path, hours: list[int]) -> None:

@@ -22,6 +22,7 @@ TEXTS = ("device_id",)
 """Columns that are read as dictionaries: a number for each row, and each text once."""
 
 _ALWAYS = 2**63 - 1
+_WHOLE_TEXT = 16
 _ROWS_A_RUN = 1024
 """Shorter runs are not noted: a file that is not sorted has as many runs as rows."""
 
@@ -35,7 +36,7 @@ class RowGroupRef:
     """One row group: its file and place there, its rows, and what it spans.
 
     Without statistics it may hold any device and any time. `epoch` is the epoch of all its rows,
-    None if there may be several.
+    None if there may be several; `sensor` likewise.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class RowGroupRef:
     first_us: int
     last_us: int
     epoch: int | None = None
+    sensor: str | None = None
 
     def holds(self, first_id: str, last_id: str, begin_us: int, end_us: int) -> bool:
         """Say whether it may hold readings of first_id..last_id in [begin_us, end_us)."""
@@ -185,8 +187,9 @@ def _row_groups_of(path: Path) -> list[RowGroupRef]:
                 first_us=_or(group.first["ts_us"], -_ALWAYS),
                 last_us=_or(group.last["ts_us"], _ALWAYS),
                 epoch=_epoch(group),
+                sensor=_sensor(group),
             )
-            for group in file.groups(("device_id", "ts_us", "epoch"))
+            for group in file.groups(("device_id", "ts_us", "epoch", "sensor"))
         ]
 
 
@@ -194,6 +197,13 @@ def _epoch(group: RowGroup) -> int | None:
     """Return the epoch of all rows, if there is only one and it fits a counter's."""
     epoch = group.first["epoch"] if "epoch" in group.constant else None
     return epoch if epoch is not None and abs(epoch) < 2**31 else None
+
+
+def _sensor(group: RowGroup) -> str | None:
+    """Return the sensor of all rows, if there is only one; long texts may be cut off."""
+    sensor: str | None = group.first["sensor"]
+    same = sensor == group.last["sensor"] and "sensor" in group.full
+    return sensor if sensor is not None and same and len(sensor) <= _WHOLE_TEXT else None
 
 
 def _or(value: int | None, other: int) -> int:

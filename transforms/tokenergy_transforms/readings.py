@@ -41,6 +41,7 @@ def load(
     devices: list[str],
     margin_us: int,
     plausible: Plausible,
+    files: PowerFiles | None = None,
 ) -> Readings:
     """Load the readings of some devices of a node in an hour, and the nearest ones around it.
 
@@ -52,11 +53,12 @@ def load(
         margin_us: how far outside of the hour to look for the nearest readings. Where a device with
             readings in the hour has none that near, it is widened to `COUNTER_SPAN_US`.
         plausible: what the readings are measured against.
+        files: the lake's power files, if a caller asks for many nodes: each folder is listed once.
 
     Raises:
         UserError: a file cannot be reached.
     """
-    files = PowerFiles(lake)
+    files = files or PowerFiles(lake)
     while True:
         try:
             span = (hour_us, hour_us + HOUR_US)

@@ -26,13 +26,19 @@ from tokenergy_collectors.lake.table import (
 from tokenergy_collectors.lake.tables_derived import (
     LEDGER,
     LEDGER_HOUR,
-    LOAD_PROFILE,
-    LOAD_SPECTRUM,
     SEGMENT,
     TOKEN_USAGE,
 )
 from tokenergy_collectors.lake.tables_events import GRID_EVENT, GRID_EVENT_STATES
 from tokenergy_collectors.lake.tables_index import JOB_EFFICIENCY, JOB_HOUR_INDEX, JOB_INDEX
+from tokenergy_collectors.lake.tables_load import (
+    LOAD_PROFILE,
+    LOAD_SPAN,
+    LOAD_SPAN_SPECTRUM,
+    LOAD_SPAN_SWING,
+    LOAD_SPECTRUM,
+    LOAD_SWING,
+)
 from tokenergy_collectors.lake.tables_node import HOST_HOUR, NODE_HOUR
 from tokenergy_collectors.lake.tables_phases import PHASE_BLOCK, PHASE_ROLE
 from tokenergy_collectors.lake.tables_places import PLACE_HOUR
@@ -75,6 +81,10 @@ TABLES: dict[str, Table] = {
         SEGMENT,
         LOAD_PROFILE,
         LOAD_SPECTRUM,
+        LOAD_SWING,
+        LOAD_SPAN,
+        LOAD_SPAN_SPECTRUM,
+        LOAD_SPAN_SWING,
         LEDGER,
         LEDGER_HOUR,
         NODE_HOUR,
@@ -115,7 +125,11 @@ __all__ = [
     "LEDGER",
     "LEDGER_HOUR",
     "LOAD_PROFILE",
+    "LOAD_SPAN",
+    "LOAD_SPAN_SPECTRUM",
+    "LOAD_SPAN_SWING",
     "LOAD_SPECTRUM",
+    "LOAD_SWING",
     "LONGEST_SIGNAL_US",
     "METER",
     "METER_HOUR",

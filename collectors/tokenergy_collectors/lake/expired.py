@@ -27,7 +27,10 @@ from tokenergy_collectors.lake.unfinished import replacing
 
 NAME = "expired.json"
 
-TABLES = ("power", "state", "requests", "segment", "load_profile", "load_spectrum")
+TABLES = (
+    *("power", "state", "requests", "segment", "load_profile", "load_spectrum", "load_swing"),
+    *("load_span", "load_span_spectrum", "load_span_swing"),
+)
 """Tables whose old hours may be removed. Not the books; nor those that are small, and that the
 figures of jobs and nodes depend on however old they are: tokens, jobs, device, clock, event, host.
 """

@@ -165,7 +165,7 @@ class RowGroup:
     """One row group of a file and its statistics; None where a column has none.
 
     `constant` names the numeric columns that hold the same value in every row, `empty` the columns
-    that are NULL in every row.
+    that are NULL in every row, `full` those that are NULL in none.
     """
 
     number: int
@@ -174,6 +174,7 @@ class RowGroup:
     last: dict[str, Any]
     constant: frozenset[str]
     empty: frozenset[str]
+    full: frozenset[str] = frozenset()
 
 
 class RawFile:
@@ -240,7 +241,12 @@ class RawFile:
                     if name not in places
                     or (s and s.has_null_count and s.null_count == group.num_rows)
                 )
-                found.append(RowGroup(number, group.num_rows, first, last, constant, empty))
+                full = frozenset(
+                    name
+                    for name, s in stats.items()
+                    if s and s.has_null_count and s.null_count == 0
+                )
+                found.append(RowGroup(number, group.num_rows, first, last, constant, empty, full))
             return found
 
     def read(self, number: int, names: Sequence[str]) -> pa.Table:

@@ -18,6 +18,7 @@ from tokenergy_sql.cli import (
     cooling,
     emulated,
     flexing,
+    gridload,
     healing,
     keeping,
     modules,
@@ -58,6 +59,8 @@ def _options(
 app.command()(anywhere(pipeline.run))
 app.command()(anywhere(pipeline.aggregate))
 app.command(name="load-profile")(anywhere(pipeline.load_profile))
+app.command()(anywhere(gridload.swings))
+app.command()(anywhere(gridload.comply))
 app.command()(anywhere(pipeline.index))
 app.command()(anywhere(healing.stale))
 app.command()(anywhere(healing.heal))

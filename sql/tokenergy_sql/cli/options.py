@@ -49,3 +49,14 @@ DeviceOption = Annotated[
         help="Where to compute: auto, cpu or cuda; auto never uses a GPU that is being metered.",
     ),
 ]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", metavar="TIME", help="Start of a span (UTC), to the microsecond."),
+]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="End of the span, not included.")
+]
+BoundaryOption = Annotated[
+    str,
+    typer.Option("--boundary", metavar="WHERE", help="Load of what: boards, it or connection."),
+]

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from tokenergy_sql.cli.options import DeviceOption, FolderOption, HourOption, LakeOption, SiteOption
+from tokenergy_sql.cli.options import (
+    BoundaryOption,
+    DeviceOption,
+    FolderOption,
+    FromOption,
+    HourOption,
+    LakeOption,
+    SiteOption,
+    UntilOption,
+)
 from tokenergy_sql.terminal.arguments import parse_hours
 
 
@@ -65,20 +74,39 @@ def load_profile(
         typer.Option("--step", help="Step length: auto, or 1ms to 10s; must divide an hour."),
     ] = "auto",
     device: DeviceOption = "auto",
+    start: FromOption = None,
+    until: UntilOption = None,
+    boundary: BoundaryOption = "boards",
 ) -> None:
-    """Write load profiles of jobs, nodes, racks and sites: swings, ramps, spectra.
+    """Write load profiles of jobs, nodes, racks and sites: ramps, swings, spectra.
 
-    A load profile is the power as the grid sees it. Replaces the hour's load_profile and
-    load_spectrum files. Where the sensors are too slow to show a figure, it is NULL and a reason
-    code says why.
+    A load profile is the power as the grid sees it. By default there is one row for each group and
+    hour; replaces the hour's load_profile, load_spectrum and load_swing files. With --from and
+    --until there is one row for each group and the whole span, in load_span, load_span_spectrum and
+    load_span_swing: ramps, storage and spectra run on across the edges of hours.
+
+    --boundary, for spans: boards; it (boards and their hosts, which are known by the hour);
+    connection (a site's own meter, as finely as it is read; all else is IT times the PUE of the
+    hour, noted modelled_pue). Where the sensors are too slow to show a figure, it is NULL and a
+    reason code says why.
 
     \b
     Examples:
       tokenergy load-profile --lake ./lake
       tokenergy load-profile --lake ./lake --hour 2026-01-15T08 --by job,rack --step 100ms
+      tokenergy load-profile --lake ./lake --from 2026-01-15T08:30:00Z --until 2026-01-16T08:30:00Z
+      tokenergy load-profile --lake ./lake --boundary it --from 2026-01-15 --until 2026-01-16
     """
     from tokenergy_sql import steps
 
+    if start is not None or until is not None:
+        done = steps.profile_one_span(lake, hour, by, step, device, start, until, boundary)
+        typer.echo(
+            f"load-profile: 1 span ({done.boundary}), {done.groups:,} groups, "
+            f"{done.cells:,} cells ({done.backend})"
+        )
+        return
+    steps.require_boards(boundary)
     profiled = steps.profile_hours(lake, parse_hours(hour), by, step, device)
     steps.print_profiles(lake, [p.hour_us for p in profiled])
     groups, cells = sum(p.groups for p in profiled), sum(p.cells for p in profiled)

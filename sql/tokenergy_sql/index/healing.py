@@ -26,7 +26,7 @@ from tokenergy_sql.index.site import Site
 if TYPE_CHECKING:
     from tokenergy_transforms.choice import Device
 
-_PROFILES = ("load_profile", "load_spectrum")
+_PROFILES = ("load_profile", "load_spectrum", "load_swing")
 _MOST_NAMED = 5
 
 

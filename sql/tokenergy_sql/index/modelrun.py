@@ -33,7 +33,7 @@ _UNREAD_TABLES = (
     "load_spectrum",
     *("state", "tokens", "requests", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
     *("job_index", "meter_hour", "site_hour", "site_part", "host_hour", "place_hour"),
-    "job_signal_hour",
+    *("job_signal_hour", "load_swing", "load_span", "load_span_spectrum", "load_span_swing"),
 )
 """Tables that no model reads, or only models of an hour."""
 

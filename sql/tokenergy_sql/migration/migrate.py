@@ -32,7 +32,7 @@ from tokenergy_transforms.provenance import outdated
 
 State = Mapping[str, TableState]
 
-_PROFILES = ("load_profile", "load_spectrum")
+_PROFILES = ("load_profile", "load_spectrum", "load_swing")
 
 _MOST_NAMED = 5
 """Columns that the table of a lake names in a row."""

@@ -134,6 +134,20 @@ def parse_instant(option: str, text: str) -> int:
     return ts_us
 
 
+def parse_span(start: str | None, until: str | None) -> tuple[int, int]:
+    """Return the span of `--from` and `--until` in microseconds.
+
+    Raises:
+        UserError: one is missing or no instant, or they are in the wrong order.
+    """
+    if start is None or until is None:
+        raise UserError(f"expected both --from and --until, got only one: {start or until}")
+    from_us, until_us = parse_instant("--from", start), parse_instant("--until", until)
+    if from_us >= until_us:
+        raise UserError(f"--from {start}: is not before --until {until}")
+    return from_us, until_us
+
+
 def require_hours(lake: Lake, hours: Sequence[int] | None, tables: Sequence[str]) -> None:
     """Return if each hour has a file of one of some tables.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
@@ -22,6 +23,13 @@ FROM load_profile
 ORDER BY hour_us, kind, mean_mw DESC NULLS LAST, group_id
 """
 
+_SPAN_SQL = """
+SELECT *
+FROM load_span
+WHERE from_us = ? AND until_us = ? AND boundary = ?
+ORDER BY kind, mean_mw DESC NULLS LAST, group_id
+"""
+
 
 def load_table(lake: Lake, hours: Sequence[int]) -> Grid:
     """Return the groups of some hours, by hour and kind, the largest load first."""
@@ -31,6 +39,24 @@ def load_table(lake: Lake, hours: Sequence[int]) -> Grid:
 def _rows(lake: Lake, hours: Sequence[int]) -> list[NamedRow]:
     with catalog.connect(lake, {"load_profile": hours}, named=views.tables_named(_SQL)) as con:
         return named_rows(con, _SQL)
+
+
+def span_table(lake: Lake, from_us: int, until_us: int, boundary: str) -> Grid:
+    """Return the groups of one span at one boundary, the largest load first."""
+    span = (from_us, until_us, boundary)
+    rows = read(lake, lambda: _span_rows(lake, span))
+    title = f"Load by group, {_instant(from_us)} to {_instant(until_us)}, {boundary}"
+    return table_of(title, rows, _COLUMNS[1:])
+
+
+def _span_rows(lake: Lake, span: tuple[int, int, str]) -> list[NamedRow]:
+    hours = [span[0] // HOUR_US * HOUR_US]
+    with catalog.connect(lake, {"load_span": hours}, named=views.tables_named(_SPAN_SQL)) as con:
+        return named_rows(con, _SPAN_SQL, list(span))
+
+
+def _instant(ts_us: int) -> str:
+    return f"{datetime.fromtimestamp(ts_us // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _figure(name: str, divisor: float) -> Callable[[NamedRow], str]:

@@ -46,7 +46,8 @@ class Suspect:
     """A line to be checked: its frequency, the blocks of the hour, and the sums so far.
 
     Attributes:
-        frequency_hz: float64[K] the line's frequency, then those of which it may be the image.
+        frequency_hz: float64[K] the line's frequency f, then those of which it may be the image:
+            R - f, R + f, 2 R - f, 2 R + f for readings at rate R, or none.
         start_us: int64[B] starts of the blocks.
         sums: complex128[B, K].
     """
@@ -61,6 +62,11 @@ class Suspect:
         arrays = (readings.ts_us, readings.power_mw, readings.offsets)
         blocks = (self.start_us, self.frequency_hz, self.sums)
         _add(*arrays, device, start_us, end_us, ppm, *blocks)
+
+    @property
+    def same(self) -> bytes:
+        """Equal for lines that are checked in the same way."""
+        return self.frequency_hz.tobytes() + self.start_us.tobytes()
 
     def verdict(self) -> Verdict:
         """Return whether the line is real, an image, or undecided."""
@@ -102,6 +108,13 @@ def suspect(
     return Suspect(frequency, start_us, np.zeros((len(places), len(frequency)), np.complex128))
 
 
+@njit(cache=True, inline="always")
+def _turn(hz, us):  # type: ignore[no-untyped-def]
+    """Return exp(-2 pi i f t)."""
+    angle = 2 * np.pi * hz * (us / 1e6)
+    return np.cos(angle) - 1j * np.sin(angle)
+
+
 @njit(cache=True, parallel=True)
 def _add(ts, power, offsets, device, start, end, ppm, block_us, frequency, sums):  # type: ignore[no-untyped-def]
     for b in prange(len(block_us)):
@@ -121,6 +134,13 @@ def _add(ts, power, offsets, device, start, end, ppm, block_us, frequency, sums)
                 x = ts[i] - block_us[b]
                 window = 0.5 - 0.5 * np.cos(2 * np.pi * x / BLOCK_US)
                 value = window * (power[i] - mean) * (ppm[m] / 1e6)
-                for k in range(len(frequency)):
-                    angle = 2 * np.pi * frequency[k] * (x / 1e6)
-                    sums[b, k] += value * (np.cos(angle) - 1j * np.sin(angle))
+                at_line = _turn(frequency[0], x)
+                sums[b, 0] += value * at_line
+                if len(frequency) > 1:
+                    # exp of m R -+ f is a product of those of R and f: two turns, not five.
+                    at_rate = _turn(frequency[0] + frequency[1], x)
+                    at_order = np.complex128(value)
+                    for k in range(1, len(frequency), 2):
+                        at_order *= at_rate
+                        sums[b, k] += at_order * np.conj(at_line)
+                        sums[b, k + 1] += at_order * at_line

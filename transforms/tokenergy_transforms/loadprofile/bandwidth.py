@@ -16,6 +16,7 @@ The effective period of a device is the largest of
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ the low quantile is the period itself."""
 
 ENOUGH_CHANGES = 8
 """With fewer changes the spacings of the record say nothing about the sensor."""
+
+_ENOUGH_SPANS = 2048
+"""The median of so many is as good as that of all: their scatter is divided by the reach."""
 
 _INSTANT_BOARDS = re.compile(r"\b(P100|V100S?)\b")
 
@@ -72,7 +76,7 @@ def pace(ts_us: I64, power_mw: I32, row: Mapping[str, Any], sensor: str | None) 
     if len(changes) >= ENOUGH_CHANGES:
         spacing_us = int(np.median(ts_us[changes] - ts_us[changes - 1]))
         renewed_us = np.diff(ts_us[changes])
-        seen_us = int(np.quantile(renewed_us, NEW_VALUE_QUANTILE, method="inverted_cdf"))
+        seen_us = int(nearest_rank(renewed_us, NEW_VALUE_QUANTILE))
         hold_us = max(update_us or seen_us, spacing_us)
     elif update_us:
         spacing_us = hold_us = update_us
@@ -88,6 +92,15 @@ def pace(ts_us: I64, power_mw: I32, row: Mapping[str, Any], sensor: str | None) 
     )
 
 
+def nearest_rank(values: I64, quantile: float) -> int:
+    """Return the smallest value that at least that share of the values does not exceed.
+
+    It is `np.quantile` with `inverted_cdf`, in a tenth of the time.
+    """
+    place = max(math.ceil(round(quantile * len(values), 9)) - 1, 0)
+    return int(np.partition(values, place)[place])
+
+
 def ticks_us(ts_us: I64, spacing_us: int) -> float:
     """Return the mean spacing of polls, of which some were not kept, to far below their jitter.
 
@@ -97,7 +110,8 @@ def ticks_us(ts_us: I64, spacing_us: int) -> float:
     """
     found, reach = float(spacing_us), 1
     while reach < len(ts_us) // 2 and reach <= 1 << 12:
-        spans = ts_us[reach:] - ts_us[:-reach]
+        every = max((len(ts_us) - reach) // _ENOUGH_SPANS, 1)
+        spans = ts_us[reach::every] - ts_us[:-reach:every]
         counts = np.rint(spans / found)
         fits = counts > 0
         if fits.any():

@@ -6,12 +6,14 @@ where a figure is not defined. The power of a cell is its mean: energy over step
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tokenergy_transforms.batch import I64
+from tokenergy_transforms.loadprofile.bandwidth import nearest_rank
 
 RAMPS_US = {"100ms": 100_000, "1s": 1_000_000, "10s": 10_000_000, "60s": 60_000_000}
 """Horizons of ramps, by the name that they have in the columns."""
@@ -64,30 +66,53 @@ def battery_nj(cells_nj: I64) -> int:
     """Return the storage that would flatten a load to its mean: lossless, in nJ, rounded up.
 
     It is the range of the running sum of (cell - mean), that of no cell, 0, included. The mean is
-    a fraction, so all is multiplied by the number of cells n: n E_1 + ... + n E_k - k total. An
-    hour of a large site exceeds 64 bits there, so these are Python's integers.
+    a fraction, so all is multiplied by the number of cells n: n E_1 + ... + n E_k - k total.
     """
+    count, total = len(cells_nj), total_nj(cells_nj)
+    mean, rest = divmod(total, count)
+    above = cells_nj - np.int64(mean)
+    # |D_k| is at most the sum of |cell - mean|: with room to spare for k rest / n <= n.
+    if float(np.abs(above).astype(np.float64).sum()) > 2.0**62:
+        return _battery_of_integers(cells_nj.tolist(), total)
+    # n state_k = n D_k - k rest = n (D_k - whole) - part, with 0 <= part < n: so states are in the
+    # order of D_k - whole, and where that is equal, of -part.
+    whole, part = np.divmod(np.arange(1, count + 1, dtype=np.int64) * rest, count)
+    state = np.cumsum(above) - whole
+    top, low = int(state.max()), int(state.min())
+    most = count * top - int(part[state == top].min())
+    least = count * low - int(part[state == low].max())
+    return -((min(least, 0) - max(most, 0)) // count)
+
+
+def _battery_of_integers(cells_nj: list[int], total: int) -> int:
     count = len(cells_nj)
-    total = sum(cells_nj.tolist())
     state = high = low = 0
-    for cell in cells_nj.tolist():
+    for cell in cells_nj:
         state += count * cell - total
-        if state > high:
-            high = state
-        elif state < low:
-            low = state
+        high, low = max(high, state), min(low, state)
     return -((low - high) // count)
 
 
+def total_nj(cells_nj: I64) -> int:
+    """Return the sum of cells as Python's integer: an hour of a large site exceeds 64 bits."""
+    high = int((cells_nj >> 32).sum())
+    return (high << 32) + int((cells_nj & 0xFFFFFFFF).sum())
+
+
 def ramps(
-    energy_nj: I64, defined: Bools, step_us: int, shortest_us: int
+    energy_nj: I64,
+    defined: Bools,
+    step_us: int,
+    shortest_us: int,
+    breaks: Sequence[int] = (),
 ) -> tuple[Figures, set[str]]:
     """Return the ramps of a group and the reasons why some are None.
 
     A ramp over h is the difference of two cells' mean powers, h apart, both defined. For each h:
     the largest rise and fall (mW, 0 if it never rises or falls) and the 99.9th percentile (nearest
     rank) of the absolute difference. A horizon that is shorter than the effective period of the
-    readings (`shortest_us`), or not a whole number of cells, gives None.
+    readings (`shortest_us`), or not a whole number of cells, gives None. Across a cell of `breaks`
+    there is no ramp: the load before it is that of other devices.
     """
     found: Figures = {}
     reasons: set[str] = set()
@@ -100,6 +125,8 @@ def ramps(
             reasons.add("ramp_not_whole_cells")
         else:
             both = defined[lag:] & defined[:-lag]
+            for cell in breaks:
+                both[max(cell - lag, 0) : cell] = False
             changes = (energy_nj[lag:] - energy_nj[:-lag])[both]
             if not len(changes):
                 reasons.add("ramp_no_cells")
@@ -108,6 +135,6 @@ def ramps(
             rise = max(float(changes.max()), 0.0) / step_us
             fall = max(float(-changes.min()), 0.0) / step_us
             size = np.abs(changes)
-            most = float(np.quantile(size, RAMP_QUANTILE, method="inverted_cdf")) / step_us
+            most = nearest_rank(size, RAMP_QUANTILE) / step_us
         found |= {f"up_{name}_mw": rise, f"down_{name}_mw": fall, f"p999_{name}_mw": most}
     return found, reasons

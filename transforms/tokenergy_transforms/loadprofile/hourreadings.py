@@ -8,6 +8,7 @@ fills the grids.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from tokenergy_transforms.batch import I64, Readings
 from tokenergy_transforms.loadprofile.bandwidth import Pace, pace
 from tokenergy_transforms.loadprofile.groups import DeviceRow, Key
 from tokenergy_transforms.plausible import Plausible
+from tokenergy_transforms.powerfiles import PowerFiles
 
-CACHE_BYTES = 256 << 20
+CACHE_BYTES = 512 << 20
 """Readings that stay in memory between the passes; further nodes are read twice."""
 
 
@@ -38,6 +40,7 @@ class HourReadings:
         self._hour_us = hour_us
         self._rows = rows
         self._update_us = {name: row["update_us"] for name, row in rows.items()}
+        self._files = PowerFiles(lake)
         self._cached: dict[str, Readings] = {}
         self._cached_bytes = 0
 
@@ -49,15 +52,16 @@ class HourReadings:
         """Return a node's readings of the hour, with the nearest ones on both sides."""
         if node in self._cached:
             return self._cached[node]
-        devices = readings.metered_devices(self._lake, node, self._hour_us)
+        devices = sorted(readings.row_counts(self._files, node, self._hour_us))
         margin_us = int(self.limits_us(devices).max(initial=1_500_000))
         most_mw = np.array([_most_mw(self._rows.get(device, {})) for device in devices], np.int64)
-        loaded = readings.load(
-            self._lake, node, self._hour_us, devices, margin_us, Plausible(most_mw)
+        plausible = Plausible(most_mw)
+        loaded = _of_power(
+            readings.load(
+                self._lake, node, self._hour_us, devices, margin_us, plausible, self._files
+            )
         )
-        size = sum(
-            array.nbytes for array in (loaded.ts_us, loaded.power_mw, loaded.counter_ts_us) * 2
-        )
+        size = loaded.ts_us.nbytes + loaded.power_mw.nbytes
         if self._cached_bytes + size <= CACHE_BYTES:
             self._cached[node] = loaded
             self._cached_bytes += size
@@ -79,6 +83,13 @@ class HourReadings:
 
     def _sensors(self, node: str) -> dict[str, str]:
         """Return each device's sensor; if it had several, one that is not `instant`."""
+        of_files = self._files.of_hour(node, self._hour_us)
+        in_footers = {group.sensor for _, groups in of_files for group in groups}
+        if len(in_footers) == 1 and None not in in_footers:
+            # All rows say the same: no need to read them.
+            (sensor,) = in_footers
+            devices = self.load(node).devices
+            return {device: sensor for device in devices if sensor and sensor != "none"}
         table = self._lake.read(
             "power", [self._hour_us], node=node, columns=["device_id", "sensor"]
         )
@@ -89,6 +100,18 @@ class HourReadings:
             if found.get(device, "instant") == "instant" and sensor != "none":
                 found[device] = sensor
         return found
+
+
+def _of_power(loaded: Readings) -> Readings:
+    """Return readings without those of counters, which a load profile does not use."""
+    none = np.empty(0, np.int64)
+    return replace(
+        loaded,
+        counter_ts_us=none,
+        counter_mj=none,
+        counter_epoch=np.empty(0, np.int32),
+        counter_offsets=np.zeros_like(loaded.counter_offsets),
+    )
 
 
 def _most_mw(row: DeviceRow) -> int:

@@ -1,7 +1,7 @@
-"""One hour of a lake: readings in, load profiles and spectra of its groups out.
+"""One hour of a lake: readings in, load profiles, spectra and swings of its groups out.
 
-In: `power`, `device` and `jobs`. Out: the hour's files of `load_profile` and `load_spectrum`,
-replaced whole. Run again on the same raw files and options, it writes the same bytes.
+In: `power`, `device` and `jobs`. Out: the hour's files of `load_profile`, `load_spectrum` and
+`load_swing`, replaced whole. Run again on the same raw files and options, it writes the same bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BREAK_EVEN_CELLS = 50_000_000
 """From so many cells in one hour's groups `auto` uses CUDA. Derived: a spectrum takes the CPU about
 a microsecond a cell, and an hour must repay a second of start-up and transfer many times over."""
 
-TABLES_WRITTEN = ("load_profile", "load_spectrum")
+TABLES_WRITTEN = ("load_profile", "load_spectrum", "load_swing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,7 @@ def profile_hour(
     stream.check_lines(readings, filled, order, report)
     _write(lake, "load_profile", [one.rows.profile for one in filled], hour_us)
     _write(lake, "load_spectrum", [band for one in filled for band in one.rows.bands], hour_us)
+    _write(lake, "load_swing", [row for one in filled for row in one.rows.swings], hour_us)
     return Profiled(hour_us, len(found), cells, backend)
 
 

@@ -1,8 +1,8 @@
-"""A group's filled grid as rows: one of `load_profile`, one a band of `load_spectrum`.
+"""A load as rows: of `load_profile`, one a band of `load_spectrum`, one a swing of `load_swing`.
 
-In: the group, its cells, the function that computes densities. Out: rows of the contract. This
-module decides what the data support: which cells count, the highest frequency, the reason for every
-NULL.
+In: a group and its filled grid, or any load; the function that computes densities. Out: rows of the
+contract. This module decides what the data support: which cells count, the highest frequency, the
+reason for every NULL.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tokenergy_collectors.lake.contract import WHOLE_PPM
-from tokenergy_transforms.loadprofile import figures, spectrum
-from tokenergy_transforms.loadprofile.bandwidth import AVERAGE_US, interpolation_gain
+from tokenergy_transforms.loadprofile import figures, spectrum, swings
+from tokenergy_transforms.loadprofile.bandwidth import AVERAGE_US
 from tokenergy_transforms.loadprofile.groups import Group
+from tokenergy_transforms.loadprofile.load import Load
 
 if TYPE_CHECKING:
     from tokenergy_transforms.loadprofile.alias import Verdict
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.005
 """How far an edge may be above the limit: periods and spacings are known to this accuracy."""
-
-_LEAST_GAIN = 0.2
 
 TableRow = dict[str, Any]
 
@@ -45,11 +44,32 @@ def limit_hz(group: Group, step_us: int) -> float:
 
 @dataclass(slots=True)
 class GroupRows:
-    """A group's row of `load_profile`, its rows of `load_spectrum`, and the cells they are from."""
+    """Rows of a group: `load_profile`, `load_spectrum`, `load_swing`; the cells they are from."""
 
     profile: TableRow
     bands: list[TableRow]
+    swings: list[TableRow]
     defined: figures.Bools
+
+    def lines(self) -> list[tuple[float, list[int | None]]]:
+        """Return what has to be checked: frequency, and the swings that are it; None: the line.
+
+        A swing with the dominant line in its bins is that line. Harmonics are not checked: a swing
+        that is real has real ones.
+        """
+        found: list[tuple[float, list[int | None]]] = []
+        line_hz = self.profile["dominant_hz"]
+        if line_hz is not None:
+            found.append((line_hz, [None]))
+        for place, row in enumerate(self.swings):
+            if "harmonic" in row["reason_codes"]:
+                continue
+            near_hz = row["width_hz"] / 2 + row["resolution_hz"]
+            if line_hz is not None and abs(row["seen_hz"] - line_hz) <= near_hz:
+                found[0][1].append(place)
+            else:
+                found.append((row["seen_hz"], [place]))
+        return found
 
     def apply_verdict(self, verdict: Verdict) -> None:
         """Remove the dominant line and its band if the line is an image of a faster swing.
@@ -60,62 +80,135 @@ class GroupRows:
         if hz is None or verdict == "real":
             return
         reason = "aliased" if verdict == "aliased" else "may_alias"
-        reasons = {*filter(None, self.profile["reason_codes"].split(",")), reason}
-        self.profile["reason_codes"] = ",".join(sorted(reasons))
+        self._note(reason, hz)
         if verdict == "aliased":
             for name in self.profile:
                 if name.startswith("dominant_"):
                     self.profile[name] = None
+
+    def apply_to_swing(self, place: int, verdict: Verdict) -> None:
+        """Remove the figures of a swing, and its band, if it is an image of a faster one."""
+        if verdict == "real":
+            return
+        row = self.swings[place]
+        reason = "aliased" if verdict == "aliased" else "may_alias"
+        self._note(reason, row["seen_hz"])
+        _add_reason(row, reason)
+        if verdict == "aliased":
+            for name in ("centre_hz", "width_hz", "rms_mw", "rms_share", "above_background"):
+                row[name] = None
+
+    def _note(self, reason: str, hz: float) -> None:
+        _add_reason(self.profile, reason)
+        if reason == "aliased":
             for band in self.bands:
                 if band["low_hz"] <= hz < band["high_hz"] and not band["reason"]:
                     band |= {"variance_mw2": None, "rms_mw": None, "reason": reason}
 
 
+def _add_reason(row: TableRow, reason: str) -> None:
+    reasons = {*filter(None, row["reason_codes"].split(",")), reason}
+    row["reason_codes"] = ",".join(sorted(reasons))
+
+
 def group_rows(group: Group, grid: Grid, psd: spectrum.Psd) -> GroupRows:
     """Return the rows of a group whose grid is filled."""
-    defined = _defined(group, grid)
-    cells, step_us = int(defined.sum()), grid.step_us
-    shape = figures.shape(grid.energy_nj, defined, step_us)
-    shortest_us = round(period_us(group) * (1 - TOLERANCE))
-    ramps, reasons = figures.ramps(grid.energy_nj, defined, step_us, shortest_us)
-    found = _spectrum(group, grid, defined, psd) if cells else None
-    bands = spectrum.bands(found, limit_hz(group, step_us) * (1 + TOLERANCE))
+    known = known_cells(group, grid)
+    load = Load(
+        grid.energy_nj,
+        known,
+        grid.step_us,
+        period_us(group),
+        limit_hz(group, grid.step_us),
+        Counter((m.pace.hold_us, m.pace.spacing_us) for m in group.metered if m.pace),
+    )
+    extent = {
+        "devices": len({member.key for member in group.members}),
+        "metered": len({member.key for member in group.metered}),
+        "coverage": _coverage(group, grid),
+        "emulated": any(member.emulated for member in group.members),
+        "as_of_us": max((m.pace.last_us for m in group.metered if m.pace), default=None),
+    }
+    head = {"hour_us": grid.hour_us, "kind": group.kind, "group_id": group.group_id}
+    return load_rows(load, head, extent, doubts(group, int(known.sum())), psd)
+
+
+def load_rows(
+    load: Load, head: TableRow, extent: TableRow, doubted: set[str], psd: spectrum.Psd
+) -> GroupRows:
+    """Return the rows of a load.
+
+    Args:
+        load: its cells.
+        head: the columns that name it.
+        extent: devices, metered, coverage, emulated, as_of_us.
+        doubted: reasons that concern it as a whole.
+        psd: computes densities.
+    """
+    cells, metered = int(load.known.sum()), extent["metered"] > 0
+    shape = figures.shape(load.energy_nj, load.known, load.step_us)
+    shortest_us = round(load.period_us * (1 - TOLERANCE))
+    ramps, reasons = figures.ramps(
+        load.energy_nj, load.known, load.step_us, shortest_us, load.breaks
+    )
+    runs = load.runs() if cells else []
+    found = load.spectrum(runs, psd) if cells else None
+    bands = spectrum.bands(found, load.limit_hz * (1 + TOLERANCE))
     line = spectrum.dominant(found, shape["mean_mw"]) if found else None
-    if group.metered:
+    if metered:
         reasons |= {band.reason for band in bands if band.reason}
-    reasons |= _doubts(group, cells)
+    reasons |= doubted
     if found and line is None:
         reasons.add("no_line")
-    head = {"hour_us": grid.hour_us, "kind": group.kind, "group_id": group.group_id}
-    tail = {"emulated": any(member.emulated for member in group.members)}
     profile = {
         **head,
-        **_extent(group, grid, cells),
+        "step_us": load.step_us,
+        "period_us": load.period_us if metered else None,
+        "limit_hz": load.limit_hz if metered else None,
+        "cells": cells,
+        "energy_nj": figures.total_nj(load.energy_nj),
         **shape,
         **ramps,
         **_line_columns(line, shape["mean_mw"]),
         "segments": found.segments if found else 0,
         "resolution_hz": found and found.resolution_hz,
         "reason_codes": ",".join(sorted(reasons)),
-        **tail,
-        "as_of_us": max((m.pace.last_us for m in group.metered if m.pace), default=None),
+        **extent,
     }
-    of_bands = [{**head, **_band_columns(band, group), **tail} for band in bands]
-    return GroupRows(profile, of_bands, defined)
+    tail = {"emulated": extent["emulated"]}
+    of_bands = [{**head, **_band_columns(band, metered), **tail} for band in bands]
+    mean_mw = shape["mean_mw"] or 0.0
+    of_swings = [
+        {**head, **_swing_columns(swing, mean_mw), **tail}
+        for swing in find_swings(load, runs, mean_mw, psd)
+    ]
+    return GroupRows(profile, of_bands, of_swings, load.known)
 
 
-def _extent(group: Group, grid: Grid, cells: int) -> TableRow:
-    """Return the columns on what was added up: grid, devices, coverage, energy."""
+def find_swings(
+    load: Load, runs: list[spectrum.F64], mean_mw: float, psd: spectrum.Psd
+) -> list[swings.Swing]:
+    """Return the swings of a load, ascending by frequency."""
+    spectra = []
+    for lengths_s, low_hz, high_hz in swings.SCALES:
+        found = load.spectrum(runs, psd, lengths_s) if runs else None
+        if found is not None and found.segments >= spectrum.ENOUGH_SEGMENTS:
+            spectra.append((found, low_hz, high_hz))
+    return swings.find(spectra, spectrum.ROUNDING * mean_mw)
+
+
+def _swing_columns(swing: swings.Swing, mean_mw: float) -> TableRow:
+    reasons = ["harmonic"] * swing.harmonic + ["narrow"] * swing.narrow
     return {
-        "step_us": grid.step_us,
-        "period_us": period_us(group) if group.metered else None,
-        "limit_hz": limit_hz(group, grid.step_us) if group.metered else None,
-        "devices": len({member.key for member in group.members}),
-        "metered": len({member.key for member in group.metered}),
-        "cells": cells,
-        "coverage": _coverage(group, grid),
-        # Python's integers: an hour of a large site exceeds 64 bits.
-        "energy_nj": sum(grid.energy_nj.tolist()),
+        "seen_hz": swing.centre_hz,
+        "centre_hz": swing.centre_hz,
+        "width_hz": swing.width_hz,
+        "rms_mw": swing.rms_mw,
+        "rms_share": swing.rms_mw / mean_mw if mean_mw else None,
+        "above_background": swing.above,
+        "resolution_hz": swing.resolution_hz,
+        "segments": swing.segments,
+        "reason_codes": ",".join(reasons),
     }
 
 
@@ -133,17 +226,17 @@ def _line_columns(line: spectrum.Line | None, mean_mw: float | None) -> TableRow
     }
 
 
-def _band_columns(band: spectrum.Band, group: Group) -> TableRow:
+def _band_columns(band: spectrum.Band, metered: bool) -> TableRow:
     return {
         "low_hz": band.low_hz,
         "high_hz": band.high_hz,
         "variance_mw2": band.variance_mw2,
         "rms_mw": None if band.variance_mw2 is None else float(np.sqrt(band.variance_mw2)),
-        "reason": band.reason if group.metered else "not_metered",
+        "reason": band.reason if metered else "not_metered",
     }
 
 
-def _defined(group: Group, grid: Grid) -> figures.Bools:
+def known_cells(group: Group, grid: Grid) -> figures.Bools:
     """Return which cells count: held throughout, with the power of each member known throughout."""
     held = np.zeros(len(grid.missing), np.bool_)
     for start_us, end_us in group.held():
@@ -154,31 +247,12 @@ def _defined(group: Group, grid: Grid) -> figures.Bools:
     return held & ~grid.missing
 
 
-def _spectrum(
-    group: Group, grid: Grid, defined: figures.Bools, psd: spectrum.Psd
-) -> spectrum.Spectrum | None:
-    step_us = grid.step_us
-    runs = spectrum.runs_of(grid.energy_nj / step_us, defined)
-    cells, count = spectrum.segment_cells(runs, step_us)
-    if not count:
-        return None
-    density = psd(runs, step_us / 1e6, cells)
-    width = 1e6 / (cells * step_us)
-    frequency: spectrum.F64 = np.arange(len(density), dtype=np.float64) * width
-    paces = Counter((m.pace.hold_us, m.pace.spacing_us) for m in group.metered if m.pace)
-    gain = spectrum.gain(frequency, interpolation_gain(frequency, paces), step_us)
-    # Above the limit the gain falls to 0: dividing by it would only raise noise.
-    resolved = frequency <= 1.2 * limit_hz(group, step_us)
-    density = np.where(resolved, density / np.maximum(gain, _LEAST_GAIN) ** 2, density)
-    return spectrum.Spectrum(density, width, count, limit_hz(group, step_us))
-
-
 def _coverage(group: Group, grid: Grid) -> float:
     """Return covered time over held time, added over all members, with or without readings."""
     return grid.covered_us / max(sum(member.held_us for member in group.members), 1)
 
 
-def _doubts(group: Group, cells: int) -> set[str]:
+def doubts(group: Group, cells: int) -> set[str]:
     """Return the reasons that concern the group as a whole."""
     found = set()
     if not group.metered:

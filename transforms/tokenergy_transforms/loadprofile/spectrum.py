@@ -16,7 +16,7 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -30,7 +30,7 @@ Psd = Callable[[list[F64], float, int], F64]
 """Runs of cells (mW), step (s), cells a segment -> density of each frequency (mW^2/Hz)."""
 
 SEGMENTS_S = (400, 200, 100, 50, 25)
-"""Lengths of a Welch segment, the longest first that fits `_ENOUGH_SEGMENTS` times."""
+"""Lengths of a Welch segment, the longest first that fits `ENOUGH_SEGMENTS` times."""
 
 EDGES_HZ = (0.01, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
 """Edges of the bands. Below 0.1 Hz secondary control acts; 0.1 to 2.5 Hz holds the electromechanic
@@ -40,7 +40,7 @@ modes, flicker, and from about 7 Hz the torsional modes of turbine shafts. Sourc
 RESOLVED = 4
 """Frequencies count from 4 bins up: below, the Hann window mixes them with the line of the mean."""
 
-_ENOUGH_SEGMENTS = 3
+ENOUGH_SEGMENTS = 3
 _LOBE = 4
 _NEAR = 20
 _LINE = 20.0
@@ -51,7 +51,7 @@ spectrum of one segment."""
 _PEAKS = 20
 """How many maxima are examined, the largest first."""
 
-_ROUNDING = 1e-6
+ROUNDING = 1e-6
 """Swings below this share of the mean may be rounding of the readings."""
 
 _BATCH_CELLS = 1 << 22
@@ -98,22 +98,28 @@ class Line:
     share: float
 
 
-def runs_of(power_mw: F64, defined: Bools) -> list[F64]:
-    """Return the runs of defined cells."""
+def runs_of(power_mw: F64, defined: Bools, breaks: Sequence[int] = ()) -> list[F64]:
+    """Return the runs of defined cells, cut at the cells of `breaks`."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], defined, [False]]).astype(np.int8)))
-    return [power_mw[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    found = []
+    for a, b in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        cuts = [a, *(cell for cell in breaks if a < cell < b), b]
+        found += [power_mw[low:high] for low, high in pairwise(cuts)]
+    return found
 
 
-def segment_cells(runs: list[F64], step_us: int) -> tuple[int, int]:
+def segment_cells(
+    runs: list[F64], step_us: int, lengths_s: Sequence[int] = SEGMENTS_S
+) -> tuple[int, int]:
     """Return cells a segment and how many segments fit; (0, 0) if none does.
 
-    It takes the longest length that fits often enough, or else the longest that fits at all.
+    It takes the first length that fits often enough, or else the first that fits at all.
     """
     fallback = (0, 0)
-    for seconds in SEGMENTS_S:
+    for seconds in lengths_s:
         cells = round(seconds * 1_000_000 / step_us)
         count = sum(len(_starts(run, cells)) for run in runs) if cells > 2 * RESOLVED else 0
-        if count >= _ENOUGH_SEGMENTS:
+        if count >= ENOUGH_SEGMENTS:
             return cells, count
         if count and not fallback[1]:
             fallback = (cells, count)
@@ -228,7 +234,7 @@ def dominant(spectrum: Spectrum, mean_mw: float) -> Line | None:
         line = _line(density, int(k), width, top, variance)
         if line is not None and (best is None or line.amplitude_mw > best.amplitude_mw):
             best = line
-    return best if best is not None and best.amplitude_mw > _ROUNDING * mean_mw else None
+    return best if best is not None and best.amplitude_mw > ROUNDING * mean_mw else None
 
 
 def _line(density: F64, k: int, width: float, top: int, variance: float) -> Line | None:

@@ -1,15 +1,20 @@
 """Streams the nodes of an hour through the grids of its groups.
 
-In: the groups of an hour and its readings. Out: the rows of each group. Nodes of one rack come one
-after the other; a group's grid is made at its first node, and turned into rows and released after
-its last. So memory holds the grids of the open groups (see `cells`), the readings of one node, and
-the cache of `hourreadings`. A second pass over the readings checks whether dominant lines are real.
+In: the groups of an hour and its readings. Out: what a caller makes of each filled grid, such as
+the rows of its group. Nodes of one rack come one after the other; a group's grid is made at its
+first node, and handed over and released after its last. So memory holds the grids of the open
+groups (see `cells`), the readings of one node, and the cache of `hourreadings`. A second pass over
+the readings checks whether dominant lines are real.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from tokenergy_transforms.batch import Readings
 from tokenergy_transforms.loadprofile import rows, spectrum
@@ -27,22 +32,31 @@ Places = tuple[tuple[int, int, int, int], ...]
 
 @dataclass(slots=True)
 class Filled:
-    """A group with its rows, its members by node, and its dominant line if it has one."""
+    """A group with its rows, its members by node, and what is to be checked in the readings.
+
+    Attributes:
+        suspects: each with the swings that it stands for, by place; None is the dominant line.
+    """
 
     group: Group
     step_us: int
     of_node: dict[str, list[Member]]
     rows: rows.GroupRows
-    line: Suspect | None
+    suspects: list[tuple[Suspect, list[int | None]]]
 
 
 @dataclass(slots=True)
-class _Open:
+class Open:
+    """A group whose grid is being filled: its members by node, the nodes that are left."""
+
     group: Group
     step_us: int
     of_node: dict[str, list[Member]] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     grid: Grid | None = None
+
+
+T = TypeVar("T")
 
 
 def order(paces: Mapping[Key, object], in_force: Mapping[str, DeviceRow]) -> list[str]:
@@ -53,6 +67,14 @@ def order(paces: Mapping[Key, object], in_force: Mapping[str, DeviceRow]) -> lis
         place = tuple(str(row.get(level) or "") for level in ("site", "hall", "pod", "rack"))
         first.setdefault(node, place)
     return sorted(first, key=lambda node: (first[node], node))
+
+
+def by_node(group: Group) -> dict[str, list[Member]]:
+    """Return the members that were read, by node."""
+    found: dict[str, list[Member]] = {}
+    for member in group.metered:
+        found.setdefault(member.key[0], []).append(member)
+    return found
 
 
 def fill(
@@ -75,23 +97,43 @@ def fill(
         psd: computes densities.
         report: takes the name of each node.
     """
-    filled: list[Filled] = []
-    here: dict[str, list[_Open]] = {}
+
+    def close(one: Open, grid: Grid) -> Filled:
+        return _close(one, grid, psd)
+
+    return fill_grids(readings, hour_us, groups, steps_us, nodes, close, report)
+
+
+def fill_grids(
+    readings: HourReadings,
+    hour_us: int,
+    groups: Sequence[Group],
+    steps_us: Sequence[int],
+    nodes: Sequence[str],
+    close: Callable[[Open, Grid], T],
+    report: Report,
+) -> list[T]:
+    """Fill the grids node by node; hand each to `close` after its last node.
+
+    Args: see `fill`.
+    """
+    filled: list[T] = []
+    here: dict[str, list[Open]] = {}
     for group, step_us in zip(groups, steps_us, strict=True):
-        one = _Open(group, step_us)
-        for member in group.metered:
-            one.of_node.setdefault(member.key[0], []).append(member)
+        one = Open(group, step_us, by_node(group))
         one.left = set(one.of_node)
         for node in one.of_node:
             here.setdefault(node, []).append(one)
         if not one.left:
-            filled.append(_close(one, Grid.empty(hour_us, step_us), psd))
+            filled.append(close(one, Grid.empty(hour_us, step_us)))
     for node in nodes:
+        if node not in here:
+            continue
         report(node)
         loaded = readings.load(node)
         limits_us = readings.limits_us(loaded.devices)
         same: dict[tuple[int, Places], Grid] = {}
-        for one in here.get(node, []):
+        for one in here[node]:
             key = (one.step_us, _places(one.of_node[node], loaded))
             if key not in same:  # a node, its rack and its site mostly add up the same devices
                 same[key] = Grid.empty(hour_us, one.step_us)
@@ -100,7 +142,7 @@ def fill(
             one.grid.merge(same[key])
             one.left.discard(node)
             if not one.left:
-                filled.append(_close(one, one.grid, psd))
+                filled.append(close(one, one.grid))
                 one.grid = None
     return filled
 
@@ -108,32 +150,55 @@ def fill(
 def check_lines(
     readings: HourReadings, filled: Sequence[Filled], nodes: Sequence[str], report: Report
 ) -> None:
-    """Check against the readings, node by node, whether the dominant lines are real."""
+    """Check against the readings, node by node, whether the lines and swings found are real."""
     here: dict[str, list[tuple[Filled, Suspect]]] = {}
     for one in filled:
-        for node in one.of_node if one.line else ():
-            if one.line:
-                here.setdefault(node, []).append((one, one.line))
+        for node in one.of_node:
+            for line, _ in one.suspects:
+                here.setdefault(node, []).append((one, line))
     for node in nodes:
         if node in here:
             report(f"{node}: lines")
-            loaded = readings.load(node)
-            for one, line in here[node]:
-                line.add(loaded, _places(one.of_node[node], loaded))
+            _add_node(readings.load(node), node, here[node])
     for one in filled:
-        if one.line:
-            one.rows.apply_verdict(one.line.verdict())
+        for line, places in one.suspects:
+            verdict = line.verdict()
+            for place in places:
+                if place is None:
+                    one.rows.apply_verdict(verdict)
+                else:
+                    one.rows.apply_to_swing(place, verdict)
 
 
-def _close(one: _Open, grid: Grid, psd: spectrum.Psd) -> Filled:
+def _add_node(loaded: Readings, node: str, here: Sequence[tuple[Filled, Suspect]]) -> None:
+    done: dict[tuple[Places, bytes], npt.NDArray[np.complex128]] = {}
+    for one, line in here:
+        places = _places(one.of_node[node], loaded)
+        key = (places, line.same)
+        if key in done:  # a site and the one job on it have the same line
+            line.sums += done[key]
+        else:
+            before = line.sums.copy()
+            line.add(loaded, places)
+            done[key] = line.sums - before
+
+
+def _close(one: Open, grid: Grid, psd: spectrum.Psd) -> Filled:
     found = rows.group_rows(one.group, grid, psd)
-    line_hz, line = found.profile["dominant_hz"], None
-    if line_hz is not None:
-        ticks = [member.pace.ticks_us for member in one.group.metered if member.pace]
-        spacings = [us for us in ticks if us is not None]
-        known = spacings if len(spacings) == len(ticks) else []
-        line = suspect(line_hz, known, found.defined, grid.hour_us, grid.step_us)
-    return Filled(one.group, one.step_us, one.of_node, found, line)
+    lines = found.lines()
+    spacings = spacings_of(one.group)
+    suspects = [
+        (suspect(hz, spacings, found.defined, grid.hour_us, grid.step_us), places)
+        for hz, places in lines
+    ]
+    return Filled(one.group, one.step_us, one.of_node, found, suspects)
+
+
+def spacings_of(group: Group) -> list[float]:
+    """Return the spacing of each device's readings; empty if that of one is not known."""
+    ticks = [member.pace.ticks_us for member in group.metered if member.pace]
+    spacings = [us for us in ticks if us is not None]
+    return spacings if len(spacings) == len(ticks) else []
 
 
 def _places(members: Sequence[Member], loaded: Readings) -> Places:
