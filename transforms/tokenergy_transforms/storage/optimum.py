@@ -1,0 +1,152 @@
+"""The smallest store that keeps the limits: first its energy, then, at that energy, its power.
+
+In: a load without gaps. Out: energy and power with the proof's gap, and the plan. Three things are
+settled before the program runs: a load that keeps the limits needs no store; a peak limit below the
+mean load cannot be kept; and a change that no store can undo is told as such.
+
+With losses each cell needs a direction (see `model`). They are taken from the plan without losses,
+whose grid power is kept and replayed through the lossy store; then cells whose direction the prices
+of the program speak against are turned, as long as that helps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tokenergy_collectors.base.errors import UserError
+from tokenergy_transforms.storage import interior
+from tokenergy_transforms.storage.causal import needed
+from tokenergy_transforms.storage.model import Model, least_energy, least_power
+from tokenergy_transforms.storage.program import F64
+from tokenergy_transforms.storage.wanted import Limits, Store
+
+SPARE = 1.001
+"""The least power is sought at this multiple of the least energy: at the least energy itself there
+is hardly a choice of power."""
+_TURNS = 4
+_HELPS = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """The smallest store, and a plan that it carries out.
+
+    Attributes:
+        energy_j: least usable energy W.
+        power_w: least power Q at `SPARE` x W.
+        gap: the larger relative gap of the two to their proven bounds.
+        grid_w: float64[N], grid power under the plan of least power.
+        charge_j: float64[N + 1], charge under it.
+    """
+
+    energy_j: float
+    power_w: float
+    gap: float
+    grid_w: F64
+    charge_j: F64
+
+
+def require_possible(load_w: F64, limits: Limits) -> None:
+    """Return if some store may keep the limits.
+
+    Raises:
+        UserError: the mean load is above the peak limit.
+    """
+    mean = float(load_w.mean())
+    if limits.peak_w is not None and mean > limits.peak_w:
+        raise UserError(
+            f"--peak-kw {limits.peak_w / 1e3:g}: the load is {mean / 1e3:.6g} kW on average, and a "
+            "store gives back no more than it takes; ask for a higher peak"
+        )
+
+
+def best_energy(
+    load_w: F64, step_s: float, limits: Limits, store: Store
+) -> tuple[Model, interior.Solved] | None:
+    """Return the program and solution of least energy; None if no store is needed.
+
+    Raises:
+        UserError: no store keeps the limits.
+    """
+    require_possible(load_w, limits)
+    if limits.kept_by(load_w, step_s):
+        return None
+    swing = float(load_w.max() - load_w.min())
+    lossless = replace(store, charge=1.0, discharge=1.0)
+    scale = needed(load_w, step_s, limits, lossless).energy_j
+    model = Model(load_w, step_s, limits, lossless, swing, scale)
+    try:
+        solved = interior.solve(least_energy(model), *model.start())
+        if store.lossless:
+            return model, solved
+        return _turned(replace(model, store=store), solved, model.battery_w(solved.x))
+    except interior.NotSolvedError:
+        raise UserError(_IMPOSSIBLE) from None
+
+
+_IMPOSSIBLE = (
+    "no store keeps these limits on this load: its losses, its C-rate or its charge at the start "
+    "leave no room below the peak; ask for a higher peak or ramp, or leave out --start-charge or "
+    "--c-rate"
+)
+
+
+def _turned(model: Model, solved: interior.Solved, battery_w: F64) -> tuple[Model, interior.Solved]:
+    """Return the program and solution with losses, its cells turned while that helps."""
+    model = replace(model, signs=np.where(battery_w > 0, 1.0, -1.0))
+    solved = interior.solve(least_energy(model), solved.x, solved.z)
+    for _ in range(_TURNS):
+        prices = solved.y[: model.cells]
+        assert model.signs is not None  # noqa: S101 - set above
+        per = model.energy_j / model.step_s / model.power_w
+        still = model.signs * np.diff(solved.x) * per < prices
+        turned = replace(model, signs=np.where(still, -model.signs, model.signs))
+        if not still.any():
+            break
+        try:
+            other = interior.solve(least_energy(turned), solved.x, solved.z)
+        except interior.NotSolvedError:
+            break
+        if other.z > solved.z * (1 - _HELPS):
+            break
+        model, solved = turned, other
+    return model, solved
+
+
+def best_power(
+    model: Model, energy_j: float, start: interior.Solved
+) -> tuple[float, float, F64, F64]:
+    """Return the least power at an energy, its gap, grid power and charge.
+
+    Raises:
+        UserError: no store of this energy keeps the limits.
+    """
+    try:
+        found = interior.solve(least_power(model, energy_j), start.x, 1.0)
+    except interior.NotSolvedError:
+        raise UserError(_IMPOSSIBLE) from None
+    grid_w = model.load_w + model.battery_w(found.x)
+    return found.z * model.power_w, found.gap, grid_w, found.x * model.energy_j
+
+
+def optimum(load_w: F64, step_s: float, limits: Limits, store: Store) -> Optimum:
+    """Return the smallest store for one load without gaps.
+
+    Args:
+        load_w: float64[N], the load of each cell.
+        step_s: length of a cell.
+        limits: what grid power must keep.
+        store: what the store is like.
+
+    Raises:
+        UserError: no store keeps the limits.
+    """
+    found = best_energy(load_w, step_s, limits, store)
+    if found is None:
+        return Optimum(0.0, 0.0, 0.0, load_w.copy(), np.zeros(len(load_w) + 1))
+    model, solved = found
+    energy_j = solved.z * model.energy_j
+    power_w, gap, grid_w, charge_j = best_power(model, energy_j * SPARE, solved)
+    return Optimum(energy_j, power_w, max(gap, solved.gap), grid_w, charge_j)
