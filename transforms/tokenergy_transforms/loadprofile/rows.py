@@ -73,7 +73,7 @@ class GroupRows:
 
 def group_rows(group: Group, grid: Grid, psd: spectrum.Psd) -> GroupRows:
     """Return the rows of a group whose grid is filled."""
-    defined = _defined(group, grid)
+    defined = known_cells(group, grid)
     cells, step_us = int(defined.sum()), grid.step_us
     shape = figures.shape(grid.energy_nj, defined, step_us)
     shortest_us = round(period_us(group) * (1 - TOLERANCE))
@@ -83,7 +83,7 @@ def group_rows(group: Group, grid: Grid, psd: spectrum.Psd) -> GroupRows:
     line = spectrum.dominant(found, shape["mean_mw"]) if found else None
     if group.metered:
         reasons |= {band.reason for band in bands if band.reason}
-    reasons |= _doubts(group, cells)
+    reasons |= doubts(group, cells)
     if found and line is None:
         reasons.add("no_line")
     head = {"hour_us": grid.hour_us, "kind": group.kind, "group_id": group.group_id}
@@ -143,7 +143,7 @@ def _band_columns(band: spectrum.Band, group: Group) -> TableRow:
     }
 
 
-def _defined(group: Group, grid: Grid) -> figures.Bools:
+def known_cells(group: Group, grid: Grid) -> figures.Bools:
     """Return which cells count: held throughout, with the power of each member known throughout."""
     held = np.zeros(len(grid.missing), np.bool_)
     for start_us, end_us in group.held():
@@ -178,7 +178,7 @@ def _coverage(group: Group, grid: Grid) -> float:
     return grid.covered_us / max(sum(member.held_us for member in group.members), 1)
 
 
-def _doubts(group: Group, cells: int) -> set[str]:
+def doubts(group: Group, cells: int) -> set[str]:
     """Return the reasons that concern the group as a whole."""
     found = set()
     if not group.metered:

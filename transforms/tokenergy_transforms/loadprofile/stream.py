@@ -1,15 +1,17 @@
 """Streams the nodes of an hour through the grids of its groups.
 
-In: the groups of an hour and its readings. Out: the rows of each group. Nodes of one rack come one
-after the other; a group's grid is made at its first node, and turned into rows and released after
-its last. So memory holds the grids of the open groups (see `cells`), the readings of one node, and
-the cache of `hourreadings`. A second pass over the readings checks whether dominant lines are real.
+In: the groups of an hour and its readings. Out: what a caller makes of each filled grid, such as
+the rows of its group. Nodes of one rack come one after the other; a group's grid is made at its
+first node, and handed over and released after its last. So memory holds the grids of the open
+groups (see `cells`), the readings of one node, and the cache of `hourreadings`. A second pass over
+the readings checks whether dominant lines are real.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tokenergy_transforms.batch import Readings
 from tokenergy_transforms.loadprofile import rows, spectrum
@@ -37,12 +39,17 @@ class Filled:
 
 
 @dataclass(slots=True)
-class _Open:
+class Open:
+    """A group whose grid is being filled: its members by node, the nodes that are left."""
+
     group: Group
     step_us: int
     of_node: dict[str, list[Member]] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     grid: Grid | None = None
+
+
+T = TypeVar("T")
 
 
 def order(paces: Mapping[Key, object], in_force: Mapping[str, DeviceRow]) -> list[str]:
@@ -75,23 +82,45 @@ def fill(
         psd: computes densities.
         report: takes the name of each node.
     """
-    filled: list[Filled] = []
-    here: dict[str, list[_Open]] = {}
+
+    def close(one: Open, grid: Grid) -> Filled:
+        return _close(one, grid, psd)
+
+    return fill_grids(readings, hour_us, groups, steps_us, nodes, close, report)
+
+
+def fill_grids(
+    readings: HourReadings,
+    hour_us: int,
+    groups: Sequence[Group],
+    steps_us: Sequence[int],
+    nodes: Sequence[str],
+    close: Callable[[Open, Grid], T],
+    report: Report,
+) -> list[T]:
+    """Fill the grids node by node; hand each to `close` after its last node.
+
+    Args: see `fill`.
+    """
+    filled: list[T] = []
+    here: dict[str, list[Open]] = {}
     for group, step_us in zip(groups, steps_us, strict=True):
-        one = _Open(group, step_us)
+        one = Open(group, step_us)
         for member in group.metered:
             one.of_node.setdefault(member.key[0], []).append(member)
         one.left = set(one.of_node)
         for node in one.of_node:
             here.setdefault(node, []).append(one)
         if not one.left:
-            filled.append(_close(one, Grid.empty(hour_us, step_us), psd))
+            filled.append(close(one, Grid.empty(hour_us, step_us)))
     for node in nodes:
+        if node not in here:
+            continue
         report(node)
         loaded = readings.load(node)
         limits_us = readings.limits_us(loaded.devices)
         same: dict[tuple[int, Places], Grid] = {}
-        for one in here.get(node, []):
+        for one in here[node]:
             key = (one.step_us, _places(one.of_node[node], loaded))
             if key not in same:  # a node, its rack and its site mostly add up the same devices
                 same[key] = Grid.empty(hour_us, one.step_us)
@@ -100,7 +129,7 @@ def fill(
             one.grid.merge(same[key])
             one.left.discard(node)
             if not one.left:
-                filled.append(_close(one, one.grid, psd))
+                filled.append(close(one, one.grid))
                 one.grid = None
     return filled
 
@@ -125,7 +154,7 @@ def check_lines(
             one.rows.apply_verdict(one.line.verdict())
 
 
-def _close(one: _Open, grid: Grid, psd: spectrum.Psd) -> Filled:
+def _close(one: Open, grid: Grid, psd: spectrum.Psd) -> Filled:
     found = rows.group_rows(one.group, grid, psd)
     line_hz, line = found.profile["dominant_hz"], None
     if line_hz is not None:
