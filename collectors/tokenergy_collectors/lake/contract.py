@@ -48,6 +48,7 @@ from tokenergy_collectors.lake.tables_raw import (
 )
 from tokenergy_collectors.lake.tables_requests import REQUEST_KINDS, REQUEST_SUMS, REQUESTS
 from tokenergy_collectors.lake.tables_site import METER_HOUR, SITE_HOUR
+from tokenergy_collectors.lake.tables_storage import STORAGE_COURSE, STORAGE_STUDY, STORAGE_SWEEP
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -78,6 +79,9 @@ TABLES: dict[str, Table] = {
         SITE_HOUR,
         HOST_HOUR,
         PLACE_HOUR,
+        STORAGE_STUDY,
+        STORAGE_SWEEP,
+        STORAGE_COURSE,
     )
 }
 """All tables by name, in the order in which the data flows."""
@@ -114,6 +118,9 @@ __all__ = [
     "SEGMENT",
     "SITE_HOUR",
     "STATE",
+    "STORAGE_COURSE",
+    "STORAGE_STUDY",
+    "STORAGE_SWEEP",
     "TABLES",
     "TOKENS",
     "TOKEN_KINDS",

@@ -22,6 +22,7 @@ from tokenergy_sql.cli import (
     quality,
     show,
     site,
+    storage,
 )
 from tokenergy_sql.cli.anywhere import anywhere
 from tokenergy_sql.cli.extras import ANALYSIS_PACKAGES, not_installed
@@ -53,6 +54,7 @@ def _options(
 
 app.command()(anywhere(pipeline.aggregate))
 app.command(name="load-profile")(anywhere(pipeline.load_profile))
+app.command()(anywhere(storage.storage))
 app.command()(anywhere(pipeline.index))
 app.command()(anywhere(healing.stale))
 app.command()(anywhere(healing.heal))

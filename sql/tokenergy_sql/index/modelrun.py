@@ -32,6 +32,7 @@ _UNREAD_TABLES = (
     *("power", "host", "meter", "clock", "event", "jobs", "load_profile", "load_spectrum"),
     *("state", "tokens", "requests", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
     *("job_index", "meter_hour", "site_hour", "host_hour", "place_hour"),
+    *("storage_study", "storage_sweep", "storage_course"),
 )
 """Tables that no model reads, or only models of an hour."""
 

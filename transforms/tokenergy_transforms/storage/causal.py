@@ -12,12 +12,13 @@ the grid gave g before:
 
 It smooths the load over about `settle` and brings the charge back to its mark as fast, never with
 more power than it can take back at the ramp limit before the charge is there. It knows the loads up
-to the present cell. Two settings are chosen on the recording, as who sets up a store does: `settle`,
-and the grid power at the start (the first load, or the mean).
+to the present cell. Two settings are chosen on the recording, as one does who sets up a store:
+`settle`, and the grid power at the start of each run (its first load, or its mean).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,17 +41,17 @@ class Rule:
         limits: what it aims at.
         store: the efficiencies.
         settle_s: time over which it smooths.
-        first_w: grid power before the first cell.
+        from_mean: whether grid power starts at the mean of a load, not at its first value.
     """
 
     step_s: float
     limits: Limits
     store: Store
     settle_s: float
-    first_w: float
+    from_mean: bool
 
-    def numbers(self) -> tuple[float, ...]:
-        """Return what the kernels need."""
+    def numbers(self, load_w: F64) -> tuple[float, ...]:
+        """Return what the kernels need besides a load."""
         ramp, peak = self.limits.ramp_w_s, self.limits.peak_w
         return (
             self.step_s,
@@ -59,28 +60,24 @@ class Rule:
             self.store.charge,
             self.store.discharge,
             self.settle_s,
-            self.first_w,
+            float(load_w.mean() if self.from_mean else load_w[0]),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Causal:
-    """What the rule needs of a store that has no limits of its own, and what it did.
+    """What the rule needs of a store that has no limits of its own.
 
     Attributes:
-        energy_j: range of the charge, plus what is owed or left at the end.
+        energy_j: largest range of the charge in a run, plus what is owed or left at its end.
         power_w: most power taken or given.
-        start_share: the mark / energy.
-        owed_j: charge at the start less that at the end.
-        grid_w: float64[N].
+        start_share: the mark / energy, where the run that needs most energy puts it.
         rule: the rule with the settings that need least.
     """
 
     energy_j: float
     power_w: float
     start_share: float
-    owed_j: float
-    grid_w: F64
     rule: Rule
 
 
@@ -97,54 +94,66 @@ class Swept:
     peak_w: F64
 
 
-def needed(load_w: F64, step_s: float, limits: Limits, store: Store) -> Causal:
-    """Return what the rule needs, with the settings for which it needs least energy.
+def needed(runs: Sequence[F64], step_s: float, limits: Limits, store: Store) -> Causal:
+    """Return what the rule needs for some runs, with the settings for which it needs least energy.
 
     A plan that ends with charge owed is no cheaper than one that does not: what is owed counts as
     energy. So of a store without losses the optimum is never above `energy_j`.
+
+    Args:
+        runs: loads without gaps, one or more.
+        step_s: length of a cell.
+        limits: what the rule aims at.
+        store: its efficiencies.
     """
-    span_s = max(len(load_w) * step_s / 4, step_s)
-    settles = np.geomspace(2 * step_s, max(span_s, 4 * step_s), _SETTLES)
-    firsts = sorted({float(load_w[0]), float(load_w.mean())})
-    rules = [Rule(step_s, limits, store, float(s), first) for s in settles for first in firsts]
-    found = np.array([_tried(load_w, rule) for rule in rules])
-    near = np.flatnonzero(found[:, 0] <= found[:, 0].min() * _NEAR)
-    return run(load_w, rules[near[np.argmin(found[near, 1])]])
+    span_s = max(len(run) for run in runs) * step_s
+    settles = np.geomspace(2 * step_s, max(span_s / 4, 4 * step_s), _SETTLES)
+    tried = [
+        with_rule(runs, Rule(step_s, limits, store, float(settle_s), from_mean))
+        for settle_s in settles
+        for from_mean in (False, True)
+    ]
+    least = min(one.energy_j for one in tried)
+    near = [one for one in tried if one.energy_j <= least * _NEAR]
+    return min(near, key=lambda one: one.power_w)
 
 
-def _tried(load_w: F64, rule: Rule) -> tuple[float, float]:
-    low, high, end, power = _free(load_w, *rule.numbers(), np.empty(0), np.empty(0))
-    return high - low + abs(end), power
+def with_rule(runs: Sequence[F64], rule: Rule) -> Causal:
+    """Return what the rule needs for some runs with the settings that it has."""
+    energy = power = 0.0
+    share = 0.5
+    for load_w in runs:
+        low, high, end, most = _free(load_w, *rule.numbers(load_w))
+        power = max(power, most)
+        if high - low + abs(end) > energy:
+            energy = high - low + abs(end)
+            share = min((max(-end, 0.0) - low) / energy, 1.0)
+    return Causal(energy, power, share, rule)
 
 
-def run(load_w: F64, rule: Rule) -> Causal:
-    """Return what the rule needs and does with the settings it has."""
-    grid, course = np.empty(len(load_w)), np.empty(len(load_w) + 1)
-    low, high, end, power = _free(load_w, *rule.numbers(), grid, course)
-    energy = high - low + abs(end)
-    share = (-low + max(-end, 0.0)) / energy if energy > 0 else 0.5
-    return Causal(energy, power, min(share, 1.0), -end, grid, rule)
-
-
-def sweep(load_w: F64, rule: Rule, sizes: tuple[F64, F64], start_share: float) -> Swept:
+def sweep(runs: Sequence[F64], rule: Rule, sizes: tuple[F64, F64], start_share: float) -> Swept:
     """Return what grid power does behind stores of given sizes under the rule.
 
     Args:
-        load_w: float64[N].
+        runs: loads without gaps; the worst of them counts.
         rule: the rule.
         sizes: energies (J) and powers (W), one entry a store; cores share them.
         start_share: the mark, and the charge at the start, as a share of the energy.
     """
     energy, power = (np.ascontiguousarray(one, np.float64) for one in sizes)
-    ramps, peaks = np.zeros(len(energy)), np.zeros(len(energy))
-    _sweep(load_w, *rule.numbers(), energy, power, start_share, ramps, peaks)
-    return Swept(ramps / rule.step_s, peaks)
+    steepest, highest = np.zeros(len(energy)), np.full(len(energy), -np.inf)
+    for load_w in runs:
+        ramps, peaks = np.zeros(len(energy)), np.zeros(len(energy))
+        _sweep(load_w, *rule.numbers(load_w), energy, power, start_share, ramps, peaks)
+        np.maximum(steepest, ramps, out=steepest)
+        np.maximum(highest, peaks, out=highest)
+    return Swept(steepest / rule.step_s, highest)
 
 
-def within(load_w: F64, rule: Rule, size: tuple[float, float], start_share: float) -> F64:
+def grid_w(load_w: F64, rule: Rule, size: tuple[float, float], start_share: float) -> F64:
     """Return grid power behind a store of one size (energy in J, power in W): float64[N]."""
     grid = np.empty(len(load_w))
-    _within(load_w, *rule.numbers(), *size, start_share, grid)
+    _within(load_w, *rule.numbers(load_w), *size, start_share, grid)
     return grid
 
 
@@ -160,14 +169,12 @@ def _wish(load, y, last, step, ramp, peak, settle, high, low):  # type: ignore[n
 
 
 @njit(cache=True)
-def _free(load, step, ramp, peak, charge, discharge, settle, first, grid, course):  # type: ignore[no-untyped-def]
-    """Run a store without limits; fill `grid` and `course` unless they are empty."""
+def _free(load, step, ramp, peak, charge, discharge, settle, first):  # type: ignore[no-untyped-def]
+    """Run a store without limits; return its lowest, highest and last charge, and its power."""
     y = lowest = highest = power = 0.0
     last = min(first, peak)
     high = max(load[0], last)
     low = min(min(load[0], last), 0.0)
-    if len(course) > 0:
-        course[0] = y
     for k in range(len(load)):
         high = max(high, load[k])
         low = min(low, load[k])
@@ -177,9 +184,6 @@ def _free(load, step, ramp, peak, charge, discharge, settle, first, grid, course
         lowest = min(lowest, y)
         highest = max(highest, y)
         power = max(power, abs(b))
-        if len(grid) > 0:
-            grid[k] = last
-            course[k + 1] = y
     return lowest, highest, y, power
 
 

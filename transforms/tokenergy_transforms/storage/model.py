@@ -128,8 +128,10 @@ def _limits(model: Model) -> list[Rows]:
     if model.limits.ramp_w_s is not None and model.cells > 1:
         change = model.limits.ramp_w_s * model.step_s / model.power_w
         rise, unit = np.diff(load), max(change, 1e-6)
-        for sign in (1.0, -1.0):
-            found.append(rows(0, _ramp(model, sign / unit), 0.0, (change - sign * rise) / unit))
+        found += [
+            rows(0, _ramp(model, sign / unit), 0.0, (change - sign * rise) / unit)
+            for sign in (1.0, -1.0)
+        ]
     return found
 
 

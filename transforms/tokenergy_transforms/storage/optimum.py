@@ -48,34 +48,45 @@ class Optimum:
     charge_j: F64
 
 
+class ImpossibleError(UserError):
+    """No store keeps the limits; `reason` is its code."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+Found = tuple[Model, interior.Solved]
+"""A program of least energy and its solution."""
+
+
 def require_possible(load_w: F64, limits: Limits) -> None:
     """Return if some store may keep the limits.
 
     Raises:
-        UserError: the mean load is above the peak limit.
+        ImpossibleError: the mean load is above the peak limit.
     """
     mean = float(load_w.mean())
     if limits.peak_w is not None and mean > limits.peak_w:
-        raise UserError(
+        raise ImpossibleError(
+            "peak_below_mean",
             f"--peak-kw {limits.peak_w / 1e3:g}: the load is {mean / 1e3:.6g} kW on average, and a "
-            "store gives back no more than it takes; ask for a higher peak"
+            "store gives back no more than it takes; ask for a higher peak",
         )
 
 
-def best_energy(
-    load_w: F64, step_s: float, limits: Limits, store: Store
-) -> tuple[Model, interior.Solved] | None:
+def best_energy(load_w: F64, step_s: float, limits: Limits, store: Store) -> Found | None:
     """Return the program and solution of least energy; None if no store is needed.
 
     Raises:
-        UserError: no store keeps the limits.
+        ImpossibleError: no store keeps the limits.
     """
     require_possible(load_w, limits)
     if limits.kept_by(load_w, step_s):
         return None
     swing = float(load_w.max() - load_w.min())
     lossless = replace(store, charge=1.0, discharge=1.0)
-    scale = needed(load_w, step_s, limits, lossless).energy_j
+    scale = needed([load_w], step_s, limits, lossless).energy_j
     model = Model(load_w, step_s, limits, lossless, swing, scale)
     try:
         solved = interior.solve(least_energy(model), *model.start())
@@ -83,7 +94,7 @@ def best_energy(
             return model, solved
         return _turned(replace(model, store=store), solved, model.battery_w(solved.x))
     except interior.NotSolvedError:
-        raise UserError(_IMPOSSIBLE) from None
+        raise ImpossibleError("no_store_suffices", _IMPOSSIBLE) from None
 
 
 _IMPOSSIBLE = (
@@ -93,7 +104,7 @@ _IMPOSSIBLE = (
 )
 
 
-def _turned(model: Model, solved: interior.Solved, battery_w: F64) -> tuple[Model, interior.Solved]:
+def _turned(model: Model, solved: interior.Solved, battery_w: F64) -> Found:
     """Return the program and solution with losses, its cells turned while that helps."""
     model = replace(model, signs=np.where(battery_w > 0, 1.0, -1.0))
     solved = interior.solve(least_energy(model), solved.x, solved.z)
@@ -121,12 +132,12 @@ def best_power(
     """Return the least power at an energy, its gap, grid power and charge.
 
     Raises:
-        UserError: no store of this energy keeps the limits.
+        ImpossibleError: no store of this energy keeps the limits.
     """
     try:
         found = interior.solve(least_power(model, energy_j), start.x, 1.0)
     except interior.NotSolvedError:
-        raise UserError(_IMPOSSIBLE) from None
+        raise ImpossibleError("no_store_suffices", _IMPOSSIBLE) from None
     grid_w = model.load_w + model.battery_w(found.x)
     return found.z * model.power_w, found.gap, grid_w, found.x * model.energy_j
 
@@ -141,7 +152,7 @@ def optimum(load_w: F64, step_s: float, limits: Limits, store: Store) -> Optimum
         store: what the store is like.
 
     Raises:
-        UserError: no store keeps the limits.
+        ImpossibleError: no store keeps the limits.
     """
     found = best_energy(load_w, step_s, limits, store)
     if found is None:
