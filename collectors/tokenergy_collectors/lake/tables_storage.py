@@ -96,8 +96,8 @@ STORAGE_SWEEP = Table(
         *_STUDY,
         col("energy_nj", "int128", "usable energy of the store"),
         col("power_mw", "float64", "power of the store"),
-        col("ramp_mw_s", "float64", "steepest change of grid power from cell to cell"),
-        col("peak_mw", "float64", "highest grid power"),
+        col("reached_ramp_mw_s", "float64", "steepest change of grid power from cell to cell"),
+        col("reached_peak_mw", "float64", "highest grid power"),
         col("kept", "bool", "true if grid power keeps the limits"),
     ),
 )

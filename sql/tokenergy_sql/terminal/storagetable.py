@@ -131,7 +131,7 @@ def _whole(row: NamedRow, size: float) -> str:
 def _sweep_grid(one: Answered) -> Grid:
     """Return the sweep: energies down, powers across; what grid power did, or `kept`."""
     ramp = one.study["ramp_mw_s"] is not None
-    column, unit = ("ramp_mw_s", "kW/s") if ramp else ("peak_mw", "kW")
+    column, unit = ("reached_ramp_mw_s", "kW/s") if ramp else ("reached_peak_mw", "kW")
     powers = sorted({row["power_mw"] for row in one.sweep})
     energies = sorted({row["energy_nj"] for row in one.sweep})
     cells = {(row["energy_nj"], row["power_mw"]): row for row in one.sweep}
@@ -146,7 +146,10 @@ def _sweep_grid(one: Answered) -> Grid:
             Heading(name, "right"),
             *(Heading(f"{significant(p / _MW_PER_KW, 3)} kW", "right") for p in powers),
         ],
-        [[significant(float(e) / size, 3), *(text(cells[e, p]) for p in powers)] for e in energies],
+        [
+            [significant(float(one) / size, 3), *(text(cells[one, power]) for power in powers)]
+            for one in energies
+        ],
         f"{one.study['kind']} {one.study['group_id']}: steepest ramp or highest power that the rule "
         f"reaches, {unit}, by energy and power of the store",
     )

@@ -84,7 +84,8 @@ def gather(
     found = sorted(name for name in keys if name[0] == span.kind)
     chosen = [name for name in found if span.group_id in (None, name[1])]
     if not chosen:
-        raise UserError(_nothing(span, [name for _, name in found]))
+        asked = f"--by {span.kind}" + (f" --group {span.group_id!r}" if span.group_id else "")
+        raise UserError(f"{asked}: the lake has none with readings in this span")
 
     def course(name: Name) -> LoadCourse:
         joined = Joiner(*name, span.from_us, span.until_us)
@@ -117,13 +118,6 @@ def check_kinds(span: Span) -> None:
             f"--split {span.split}: a {span.kind} has no such parts; split a site by hall, rack or "
             "node, a hall by rack or node, a rack by node"
         )
-
-
-def _nothing(span: Span, found: list[str]) -> str:
-    if span.group_id is None or not found:
-        return f"--by {span.kind}: the lake has no {span.kind} with readings in this span"
-    shown = ", ".join(found[:5]) + (" ..." if len(found) > 5 else "")
-    return f"--group {span.group_id!r}: no such {span.kind} in this span; it has {shown}"
 
 
 def _chooser(inventory: Inventory, wanted: list[str]) -> coursehours.Choose:

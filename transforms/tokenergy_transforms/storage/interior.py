@@ -102,12 +102,19 @@ class _System:
 
 
 def _two(matrix: F64, right: F64) -> F64:
-    """Solve two equations, scaled to a diagonal of ones; singular ones by least squares."""
-    root = np.sqrt(np.maximum(np.diag(matrix), 1e-300))
-    found = np.linalg.lstsq(matrix / np.outer(root, root), right / root, rcond=1e-14)[0]
-    return np.asarray(found / root)
+    """Solve two equations, scaled to a diagonal of ones.
+
+    Raises:
+        FloatingPointError: the numbers have left the range of floats.
+    """
+    root = np.sqrt(np.clip(np.diag(matrix), 1e-200, None))
+    scaled, wanted = matrix / np.outer(root, root), right / root
+    if not (np.isfinite(scaled).all() and np.isfinite(wanted).all()):
+        raise FloatingPointError
+    return np.asarray(np.linalg.lstsq(scaled, wanted, rcond=1e-14)[0] / root)
 
 
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def solve(program: Program, x: F64, z: float) -> Solved:
     """Return the least z, from a start that need not satisfy the rows.
 
@@ -137,7 +144,10 @@ def solve(program: Program, x: F64, z: float) -> Solved:
         patience = _PATIENCE if best.gap > TOLERABLE else _LITTLE_PATIENCE
         if gap < ENOUGH or step - best.steps > patience:
             break
-        x, z, slack, y = _step(program, at)
+        try:
+            x, z, slack, y = _step(program, at)
+        except FloatingPointError:
+            break
     if best is None or not best.gap < TOLERABLE:
         raise NotSolvedError
     return best

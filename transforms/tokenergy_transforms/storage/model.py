@@ -40,6 +40,8 @@ class Model:
         energy_j: the energy that is 1 in the program.
         signs: float64[N], 1 where the store may charge, -1 where it may discharge; None: without
             losses, where it does not matter.
+        strict: whether a cell may not turn. If it may, its b is off, but the directions of a plan
+            are a good guess.
     """
 
     load_w: F64
@@ -49,6 +51,7 @@ class Model:
     power_w: float
     energy_j: float
     signs: F64 | None = None
+    strict: bool = True
 
     @property
     def cells(self) -> int:
@@ -137,7 +140,7 @@ def _limits(model: Model) -> list[Rows]:
 
 def _directions(model: Model) -> list[Rows]:
     """Return the rows that give each cell its direction; they come first in the program."""
-    if model.signs is None:
+    if model.signs is None or not model.strict:
         return []
     turned = model.signs * model.energy_j / model.step_s / model.power_w
     return [rows(0, [(0, turned), (1, -turned)], 0.0, np.zeros(model.cells))]

@@ -44,8 +44,8 @@ def sweep_rows(row: dict[str, Any], study: Study, limits: Limits) -> list[dict[s
             "study_id": row["study_id"],
             "energy_nj": nanojoules(float(energy[i])),
             "power_mw": float(power[i]) * 1e3,
-            "ramp_mw_s": float(found.ramp_w_s[i]) * 1e3,
-            "peak_mw": float(found.peak_w[i]) * 1e3,
+            "reached_ramp_mw_s": float(found.ramp_w_s[i]) * 1e3,
+            "reached_peak_mw": float(found.peak_w[i]) * 1e3,
             "kept": bool(kept[i]),
         }
         for i in range(len(energy))
