@@ -150,6 +150,6 @@ def _sweep_grid(one: Answered) -> Grid:
             [significant(float(one) / size, 3), *(text(cells[one, power]) for power in powers)]
             for one in energies
         ],
-        f"{one.study['kind']} {one.study['group_id']}: steepest ramp or highest power that the rule "
-        f"reaches, {unit}, by energy and power of the store",
+        f"{one.study['kind']} {one.study['group_id']}: the {'steepest ramp' if ramp else 'peak'} "
+        f"under the rule, {unit}, by energy and power of the store",
     )
