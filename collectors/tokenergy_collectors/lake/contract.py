@@ -62,6 +62,7 @@ from tokenergy_collectors.lake.tables_signal import (
     SIGNAL_UNITS,
 )
 from tokenergy_collectors.lake.tables_site import METER_HOUR, SITE_HOUR, SITE_PART
+from tokenergy_collectors.lake.tables_storage import STORAGE_COURSE, STORAGE_STUDY, STORAGE_SWEEP
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -100,6 +101,9 @@ TABLES: dict[str, Table] = {
         HOST_HOUR,
         PLACE_HOUR,
         JOB_SIGNAL_HOUR,
+        STORAGE_STUDY,
+        STORAGE_SWEEP,
+        STORAGE_COURSE,
     )
 }
 """All tables by name, in the order in which the data flows."""
@@ -148,6 +152,9 @@ __all__ = [
     "SITE_HOUR",
     "SITE_PART",
     "STATE",
+    "STORAGE_COURSE",
+    "STORAGE_STUDY",
+    "STORAGE_SWEEP",
     "TABLES",
     "TOKENS",
     "TOKEN_KINDS",

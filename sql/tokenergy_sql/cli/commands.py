@@ -26,6 +26,7 @@ from tokenergy_sql.cli import (
     quality,
     show,
     site,
+    storage,
 )
 from tokenergy_sql.cli.anywhere import anywhere
 from tokenergy_sql.cli.extras import ANALYSIS_PACKAGES, not_installed
@@ -61,6 +62,7 @@ app.command()(anywhere(pipeline.aggregate))
 app.command(name="load-profile")(anywhere(pipeline.load_profile))
 app.command()(anywhere(gridload.swings))
 app.command()(anywhere(gridload.comply))
+app.command()(anywhere(storage.storage))
 app.command()(anywhere(pipeline.index))
 app.command()(anywhere(healing.stale))
 app.command()(anywhere(healing.heal))

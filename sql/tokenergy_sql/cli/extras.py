@@ -6,7 +6,10 @@ from importlib.util import find_spec
 
 from tokenergy_collectors.base.errors import UserError
 
-ANALYSIS_PACKAGES = (*("altair", "duckdb", "jinja2", "numba", "psychrolib", "scipy", "vl_convert"),)
+ANALYSIS_PACKAGES = (
+    *("altair", "duckdb", "highspy", "jinja2", "numba", "psychrolib", "rainflow", "scipy"),
+    "vl_convert",
+)
 
 
 def require_analysis_packages() -> None:

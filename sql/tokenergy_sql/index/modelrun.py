@@ -34,6 +34,7 @@ _UNREAD_TABLES = (
     *("state", "tokens", "requests", "segment", "ledger", "node_hour", "phase_block", "phase_role"),
     *("job_index", "meter_hour", "site_hour", "site_part", "host_hour", "place_hour"),
     *("job_signal_hour", "load_swing", "load_span", "load_span_spectrum", "load_span_swing"),
+    *("storage_study", "storage_sweep", "storage_course"),
 )
 """Tables that no model reads, or only models of an hour."""
 

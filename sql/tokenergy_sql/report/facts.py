@@ -19,6 +19,7 @@ from tokenergy_sql.index import efficiency
 from tokenergy_sql.index.modelrun import build_growth
 from tokenergy_sql.report.querying import query, sql_of
 from tokenergy_sql.report.site.facts import SiteFacts, read_site
+from tokenergy_sql.report.storage.facts import StorageFacts, read_storage
 from tokenergy_sql.report.window import connect, connect_days
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Facts:
         whole: of a window, the rows of `job_index`, by job_id: figures of whole jobs.
         days: of a window, the days up to its end.
         site: what meters of the building say; None if there are none.
+        storage: storage studies; None if there are none.
     """
 
     window: range | None
@@ -105,6 +107,7 @@ class Facts:
     efficiency: dict[str, NamedRow]
     of_job: JobFacts
     site: SiteFacts | None
+    storage: StorageFacts | None
 
 
 def left_out(rows: list[NamedRow]) -> int:
@@ -166,6 +169,7 @@ def _read(lake: Lake, hours: range | None) -> Facts:
             efficiency={row["job_id"]: row for row in efficiency.jobs_of(con)},
             of_job=_job_facts(con, period, len(jobs), hours),
             site=read_site(con, lake.root),
+            storage=read_storage(con),
         )
 
 

@@ -44,6 +44,7 @@ from tokenergy_sql.report.palette import ACCOUNTS as ACCOUNT_COLORS
 from tokenergy_sql.report.palette import marks
 from tokenergy_sql.report.quality import ledger_state, quality_values
 from tokenergy_sql.report.site.page import site_values
+from tokenergy_sql.report.storage.page import storage_values
 from tokenergy_sql.report.wholejobs import csv_fields, whole_cells, window_values
 
 _KWH = 1 / 3.6e6
@@ -97,6 +98,7 @@ def page_values(
         "league": [_league(facts, shown, workload) for workload in _WORKLOADS],
         "quality": quality_values(facts, findings, checked),
         "site": site_values(facts.site),
+        "storage": storage_values(facts.storage),
         "unit": unit,
         "drawn": _drawn(len(facts.jobs)),
         "data": {

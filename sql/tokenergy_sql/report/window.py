@@ -36,6 +36,7 @@ _READ = (
     *("power", "tokens", "event", "ledger", "ledger_hour", "token_usage", "job_hour_index"),
     *("job_efficiency", "load_profile", "quarantined"),
     *("site_hour", "meter_hour", "node_hour"),
+    *("storage_study", "storage_sweep", "storage_course"),
 )
 """Tables of which a window reads its own hours; of all others, but for `job_index`, nothing."""
 

@@ -1,0 +1,6 @@
+-- What the rule reaches behind stores of other sizes.
+SELECT
+    study_id, energy_nj, power_mw, reached_ramp_mw_s, reached_peak_mw, kept
+FROM storage_sweep
+WHERE list_contains($studies, study_id)
+ORDER BY study_id, energy_nj, power_mw

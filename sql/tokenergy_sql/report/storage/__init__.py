@@ -1,0 +1,1 @@
+"""The page of storage studies: facts, charts, values for the template."""
