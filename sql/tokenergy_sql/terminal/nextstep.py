@@ -36,12 +36,12 @@ def next_step(lake: Lake) -> str | None:
 
 
 def require_readings(lake: Lake) -> None:
-    """Return if a lake has readings, or books of readings that have expired.
+    """Return if a lake has readings, jobs, or books of readings that have expired.
 
     Raises:
-        UserError: it has neither; the message says where readings come from.
+        UserError: it has none of these; the message says where readings come from.
     """
-    if not any(lake.has(table) for table in ("ledger_hour", *_READINGS)):
+    if not any(lake.has(table) for table in ("ledger_hour", *_READINGS, "jobs")):
         raise UserError(f"lake {lake.root}: {next_step(lake)}")
 
 

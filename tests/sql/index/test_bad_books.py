@@ -22,7 +22,8 @@ def builder(tmp_path: Path) -> LakeBuilder:
     ("arguments", "code", "says"),
     [
         (["index"], 0, "index: 0 jobs; nothing has changed in 0 hours"),
-        (["check"], 0, "ok"),
+        (["run"], 2, "has no readings yet"),
+        (["check"], 2, "has no readings yet"),
         (["query", "SELECT * FROM job_index WHERE job_id = 'nobody'"], 0, "0 rows"),
         (["report", "--out", "{}/report.html"], 2, "job_index"),
         (["revisions"], 0, "revision"),
@@ -40,7 +41,7 @@ def test_an_empty_lake(tmp_path: Path, arguments: list[str], code: int, says: st
 def test_tokens_of_a_job_that_nobody_knows(builder: LakeBuilder) -> None:
     builder.tokens("j", [(T0, 0), (T0 + 50 * S, 900)])
     row = books(builder.lake)["j"]
-    assert codes(row) == {"no_energy"}
+    assert codes(row) == {"no_allocation"}
     assert (row["e_gpu_j"], row["te_gpu_out"], row["n_generated"]) == (None, None, 900)
     look_at(builder.lake)
 
@@ -137,7 +138,7 @@ def test_the_same_job_twice_with_other_shares(claims: Claims) -> None:
 def test_a_job_that_ends_before_it_starts(claims: Claims) -> None:
     """It holds nothing, as a job of which there are counters alone."""
     _, found = claims
-    assert codes(found["backwards"]) == {"no_energy"}
+    assert codes(found["backwards"]) == {"no_allocation"}
     assert found["backwards"]["e_gpu_j"] is None
     assert codes(found["forwards"]) == {"no_tokens"}
     assert found["forwards"]["e_gpu_j"] == 10_000.0

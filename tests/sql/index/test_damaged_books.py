@@ -68,7 +68,7 @@ def test_an_input_that_is_gone(root: Path, table: str) -> None:
         assert lines
     _, lines = run(root, "query", "--format", "json", JOBS)
     (row,) = json.loads("\n".join(lines))
-    missing = {"jobs": "no_energy", "tokens": "no_tokens"}.get(table)
+    missing = {"jobs": "no_allocation", "tokens": "no_tokens"}.get(table)
     assert missing is None or missing in codes(row)
     # readings of 150 s of the job's 3,650: too little for a ratio, whatever is gone
     assert row["te_gpu_out"] is None

@@ -151,7 +151,9 @@ def test_a_job_that_trains_and_serves_has_no_index(jobs: dict[str, Row]) -> None
 
 def test_tokens_without_energy_and_energy_without_a_job(jobs: dict[str, Row]) -> None:
     assert jobs["stranger"]["n_generated"] == 9
-    assert (jobs["stranger"]["e_gpu_j"], jobs["stranger"]["reason_codes"]) == (None, "no_energy")
+    assert (jobs["stranger"]["e_gpu_j"], jobs["stranger"]["reason_codes"]) == (
+        *(None, "no_allocation"),
+    )
     assert jobs["unseen"]["reason_codes"] == "no_energy,no_tokens"
     served = {"j", "zero", "silent", "trains", "both", "beside dead", "across"}
     assert set(jobs) == {*served, "stranger", "unseen"}

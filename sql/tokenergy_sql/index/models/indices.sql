@@ -15,6 +15,7 @@ valued AS (
         coalesce(s.n_prompt_computed, 0) + coalesce(s.n_prompt_cached, 0) > 0 AS reads_prompts,
         f.emulated,
         f.running,
+        coalesce(f.devices, 0) > 0 AS listed,
         coalesce(f.workload, 'none') <> 'none' AS counted
     FROM sums AS s
     LEFT JOIN job_facts AS f USING (job_id)
@@ -120,7 +121,7 @@ SELECT
     * EXCLUDE (
         methods, host_methods, facility_methods, reasons, trains, generates, reads_prompts, mixes,
         counts, sparse,
-        n_index, running, counted, emulated
+        n_index, running, listed, counted, emulated
     ),
     CASE WHEN tokenergy > 0 THEN j_per_kwh() / tokenergy END AS tokens_per_kwh,
     CASE WHEN e_gpu_active_nj > 0 THEN e_facility_j / e_gpu_active_j END AS boundary_ratio,
@@ -148,7 +149,7 @@ SELECT
     array_to_string(list_filter(list_concat(reasons, [
         CASE
             WHEN e_gpu_nj IS NULL
-                THEN CASE WHEN device_us > 0 THEN 'no_energy' ELSE 'no_allocation' END
+                THEN CASE WHEN listed THEN 'no_energy' ELSE 'no_allocation' END
         END,
         CASE WHEN n_generated IS NULL AND n_trained IS NULL AND NOT counted THEN 'no_tokens' END,
         CASE WHEN mixes THEN 'mixed_workload' END,
