@@ -165,7 +165,8 @@ def _amount(row: Row) -> Amount:
 def _metered(model: PueModel, sums: Sums) -> _Metered:
     """Return the meters of a model by part, or what the place lacks."""
     signs: dict[str, Signs] = {
-        name: {one.id: 1 for one in sums.meters.get(name, ())} for name in ("it", "other")
+        "it": {one.id: 1 for one in sums.meters.get("it", ())},
+        "other": {one.id: 1 for one in sums.meters.get("other", ())},
     }
     lacks = set() if signs["it"] else {"no_it_meter"}
     if model.losses is None:
