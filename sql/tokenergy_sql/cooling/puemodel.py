@@ -132,7 +132,7 @@ def _of_model(
         )
         for part, moment in metered.moments
     ]
-    sides = [(part, one and one.sides()) for part, one in found]
+    sides = [(part, None if one is None else one.sides()) for part, one in found]
     figure = quotient(sides, metered.courses) or Figure()
     categories = [moment.sums_of(model.place).pue_category for _, moment in metered.moments]
     lacks = {why for _, one in found if one for why in one.lacks}
