@@ -132,7 +132,7 @@ def _of_model(
         )
         for part, moment in metered.moments
     ]
-    sides = [(part, one and one.sides()) for part, one in found]
+    sides = [(part, None if one is None else one.sides()) for part, one in found]
     figure = quotient(sides, metered.courses) or Figure()
     categories = [moment.sums_of(model.place).pue_category for _, moment in metered.moments]
     lacks = {why for _, one in found if one for why in one.lacks}
@@ -165,7 +165,8 @@ def _amount(row: Row) -> Amount:
 def _metered(model: PueModel, sums: Sums) -> _Metered:
     """Return the meters of a model by part, or what the place lacks."""
     signs: dict[str, Signs] = {
-        name: {one.id: 1 for one in sums.meters.get(name, ())} for name in ("it", "other")
+        "it": {one.id: 1 for one in sums.meters.get("it", ())},
+        "other": {one.id: 1 for one in sums.meters.get("other", ())},
     }
     lacks = set() if signs["it"] else {"no_it_meter"}
     if model.losses is None:

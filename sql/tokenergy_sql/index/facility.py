@@ -102,5 +102,4 @@ def _row(
                 *(method, pue.place, pue.covered_us, pue.facility_nj),
             )
     ppb = None if declared_ppm is None else declared_ppm * _PPB_PER_PPM
-    method = None if ppb is None else "declared"
-    return node, ppb, ppb, ppb, method, None, None, None
+    return node, ppb, ppb, ppb, None if ppb is None else "declared", None, None, None

@@ -211,10 +211,12 @@ class InputReader:
     def _modelled(self, interval: tuple[int, int]) -> Iterator[object]:
         """Yield what the site file says of an hour's losses and models; nothing if of none."""
         site = self.history.site
-        for timelines in (site.places.losses, site.places.pue_models):
-            for _, timeline in sorted(timelines.items()):
-                for span in timeline.within(*interval):
-                    yield span.from_us, span.until_us, replace(span.value, where="")
+        for _, losses in sorted(site.places.losses.items()):
+            for loss in losses.within(*interval):
+                yield loss.from_us, loss.until_us, replace(loss.value, where="")
+        for _, of_place in sorted(site.places.pue_models.items()):
+            for model in of_place.within(*interval):
+                yield model.from_us, model.until_us, replace(model.value, where="")
         models = site.places.pue_models.values()
         if any(one.value.cooling == "modelled" for of in models for one in of.within(*interval)):
             for place, cooling in sorted(site.cooling.entries.items()):

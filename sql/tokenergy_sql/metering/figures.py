@@ -161,8 +161,8 @@ def _sides(name: str, sums: Sums) -> Sides | None:
     if name in ("losses", "losses_modelled"):
         curves = {f"{CURVE}{one}": 1 for one in sums.curves}
         lost = sums.lost if name == "losses" else curves
-        below = {one.id: 1 for one in sums.meters.get("it", ())}
-        return (lost, below) if lost and below else None
+        it = {one.id: 1 for one in sums.meters.get("it", ())}
+        return (lost, it) if lost and it else None
     if not all(_is_there(terms, sums) for terms in QUOTIENTS[name]):
         return None
     above, below = (_meters(terms, sums) for terms in QUOTIENTS[name])

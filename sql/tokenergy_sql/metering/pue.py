@@ -130,8 +130,9 @@ def modelled(rows: Iterable[Row], nodes: Mapping[str, str | None]) -> Nodes:
     for place, figures in _by_place(rows).items():
         row = figures.get("pue_modelled")
         if row is not None and row["covered_us"] >= LEAST_COVERED_US:
-            sides = (_scaled(row, side, row["covered_us"]) for side in ("above", "below"))
-            if (pue := _Hour(place, *sides, row["covered_us"]).pue()) is not None:
+            covered_us = row["covered_us"]
+            above, below = (_scaled(row, side, covered_us) for side in ("above", "below"))
+            if (pue := _Hour(place, above, below, covered_us).pue()) is not None:
                 found[place] = replace(pue, facility_nj=None)
     by_node = {
         node: found.get(f"hall:{hall}", found.get(str(SITE))) for node, hall in nodes.items()
