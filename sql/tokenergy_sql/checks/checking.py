@@ -36,7 +36,7 @@ _LEFT_OUT = re.compile(r"^left_out AS \(\n(.*?)\n\)", re.MULTILINE | re.DOTALL)
 _DERIVED = (
     *("segment", "ledger", "ledger_hour", "node_hour", "job_hour_index", "load_profile"),
     *("job_efficiency", "token_usage", "meter_hour", "site_hour", "site_part", "host_hour"),
-    "place_hour",
+    *("place_hour", "job_signal_hour"),
 )
 """The derived tables that checks of an hour read."""
 

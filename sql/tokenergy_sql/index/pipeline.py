@@ -182,7 +182,7 @@ def _index(
         remove_parts(lake.root, examined)
         if options.catalog:
             _write_catalog(lake, held)
-    remarks = history.remarks({row["node"] for row in reader.devices})
+    remarks = history.remarks({row["node"] for row in reader.devices}) + reader.signals.remarks()
     if options.rebuild_all and (frozen := len(chosen) - len(examined)):
         what = "1 hour has" if frozen == 1 else f"{frozen} hours have"
         remarks.append(f"{what} expired and cannot be derived again; their books stay as they are")

@@ -169,9 +169,8 @@ def _cfe(runs: Runs, courses: Courses, signals: HourSignals) -> Figure:
         mine = min(max(load_nj, 0), max(own_nj, 0) + clean_nj)
         return mine + (max(load_nj, 0) - mine) * mean_ppb // _WHOLE_PPB
 
-    value = clean(load.value, own.value)
-    high = clean(load.high, own.high)
-    above = Amount(value or 0, clean(load.low, own.low), None if high is None else high + 1)
+    mean, high = clean(load.value, own.value), clean(load.high, own.high)
+    above = Amount(mean or 0, clean(load.low, own.low), None if high is None else high + 1)
     return Figure(above, load, covered, missing, meters, dict(meters), len(runs) > 1)
 
 

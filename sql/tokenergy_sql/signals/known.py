@@ -107,6 +107,15 @@ class Signals:
         found = self.of_hour(hour_us)
         return hashlib.sha256(repr(found).encode()).hexdigest()[:_DIGITS] if found else ""
 
+    def remarks(self) -> list[str]:
+        """Return a line for each declared signal that the lake does not have."""
+        there = ", ".join(f"{name} ({quantity})" for name, quantity in sorted(self._rows)) or "none"
+        return [
+            f"site: [[signal]]: the lake has no signal {name!r} ({quantity}), so what follows from "
+            f"it is unknown; of those declared it has {there}"
+            for name, quantity in sorted(self._declared.names() - self._rows.keys())
+        ]
+
     def _served(self, from_us: int, until_us: int, use: Any, hour_us: int) -> Served:
         of_name = self._rows.get((use.signal, use.quantity), {})
         # A row of the hour before may reach into this one.
@@ -136,7 +145,7 @@ class Signals:
         """Return the rows of each declared signal by the hour in which they begin."""
         names = self._declared.names()
         found: dict[tuple[str, str], dict[int, list[dict[str, Any]]]] = {}
-        for row in self._lake.read("signal").to_pylist():
+        for row in self._lake.read("signal").to_pylist() if names else ():
             key = row["signal"], row["quantity"]
             if key in names:
                 found.setdefault(key, {}).setdefault(hour_of(row["ts_us"]), []).append(row)

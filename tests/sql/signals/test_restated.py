@@ -124,6 +124,15 @@ def test_an_entry_of_the_site_file_that_ends(lake):
     assert [row["gpu_amount"] for row in rows if row["signal"] == "other"] == [None]
 
 
+def test_a_signal_that_the_lake_does_not_have_is_named(lake):
+    text = SITE + SIGNAL + 'cfe = "typo"\n'
+    (lake.root / "site.toml").write_text(text)
+    found = index(lake, load_site(None, lake.root), progress=lambda _: None, catalog=False)
+    (remark,) = found.remarks
+    assert "no signal 'typo' (cfe_share)" in remark
+    assert "co2 (carbon_average), eur (price)" in remark
+
+
 def test_signals_that_are_taken_away_take_their_rows_away(lake):
     assert again(lake, SITE) == {T0: ["signals"], T0 + HOUR_US: ["signals"]}
     assert lake.files("job_signal_hour") == []

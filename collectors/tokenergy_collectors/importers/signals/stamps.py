@@ -13,6 +13,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from tokenergy_collectors.base.csvfile import BadValueError
@@ -66,11 +67,11 @@ def stamps_of(cells: Sequence[Cell], found: SignalMap, tz: str) -> list[int]:
         meter=found.time, value=found.value,
     )  # fmt: skip
     stamps = Stamps(meter_map)
-    times = [_at(cell, lambda cell=cell: _Time(*stamps.parts(cell.text.strip()))) for cell in cells]
+    times = [_at(cell, partial(_time, stamps, cell)) for cell in cells]
     if found.offset is None and decides is None:
         _settle(cells, times, zone(tz), tz)
     return [
-        _at(cell, lambda cell=cell: stamps.read(cell.text, cell.offset, cell.summer))
+        _at(cell, partial(stamps.read, cell.text, cell.offset, cell.summer))
         if one.utc_us is None
         else one.utc_us
         for cell, one in zip(cells, times, strict=True)
@@ -97,6 +98,10 @@ class _Time:
     def __init__(self, local_us: int, has_offset: bool) -> None:
         self.local_us, self.has_offset = local_us, has_offset
         self.utc_us: int | None = None
+
+
+def _time(stamps: Stamps, cell: Cell) -> _Time:
+    return _Time(*stamps.parts(cell.text.strip()))
 
 
 def _settle(cells: Sequence[Cell], times: Sequence[_Time], where: tzinfo, tz: str) -> None:

@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import ceil
 from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
@@ -119,18 +120,22 @@ def _watttime(source: SignalSource, token: str, from_us: int, until_us: int) -> 
 
 
 def _entsoe(source: SignalSource, token: str, from_us: int, until_us: int) -> Answer:
-    import entsoe
     import pandas as pd
     import requests
+    from entsoe.entsoe import EntsoePandasClient
 
     class Session(requests.Session):
         """Asks another address where the configuration names one."""
 
-        def get(self, url: Any, **more: Any) -> requests.Response:
+        def get(self, url: Any, **more: Any) -> requests.Response:  # type: ignore[override]
             return super().get(source.url or url, **more)
 
-    client = entsoe.EntsoePandasClient(
-        api_key=token, session=Session(), retry_count=1, retry_delay=0, timeout=source.timeout_s
+    client = EntsoePandasClient(
+        api_key=token,
+        session=Session(),
+        retry_count=1,
+        retry_delay=0,
+        timeout=ceil(source.timeout_s),
     )
     start, end = (pd.Timestamp(at_us, unit="us", tz="UTC") for at_us in (from_us, until_us))
     found = client.query_day_ahead_prices(source.zone, start=start, end=end)

@@ -29,37 +29,40 @@ class SignalSource(Strict):
     name: str = Field(
         min_length=1,
         description="Name of the signal in the table `signal`; a name of your choice, used once.",
-        examples=["de-carbon"],
+        examples=["caiso-north"],
     )
     provider: Provider = Field(
         description="electricitymaps (carbon_average, price), watttime (carbon_marginal) or entsoe "
         "(price).",
-        examples=["electricitymaps"],
+        examples=["watttime"],
     )
     quantity: str = Field(
         description="What to ask for: carbon_average, carbon_marginal or price.",
-        examples=["carbon_average"],
+        examples=["carbon_marginal"],
     )
     zone: str = Field(
         min_length=1,
         description="Zone or region as the provider names it: DE, CAISO_NORTH, DE_LU.",
-        examples=["DE"],
+        examples=["CAISO_NORTH"],
     )
     username: str | None = Field(
-        default=None, min_length=1, description="User of WattTime; the others have none."
+        default=None,
+        min_length=1,
+        description="User of WattTime; the others have none.",
+        examples=["monitor"],
     )
     token_file: Path | None = Field(
         default=None,
         strict=False,
         description="File with the token (of WattTime: the password) in its only line. Let only "
         "the collector read it.",
-        examples=["/etc/tokenergy/electricitymaps.token"],
+        examples=["/etc/tokenergy/watttime.password"],
     )
     token_env: str | None = Field(
         default=None,
         min_length=1,
         description="Environment variable that holds it, where there is no token_file.",
-        examples=["ELECTRICITYMAPS_TOKEN"],
+        examples=["WATTTIME_TOKEN"],
     )
     currency: str = Field(
         default="EUR",
