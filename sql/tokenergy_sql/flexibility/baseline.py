@@ -2,7 +2,7 @@
 
 In: an event's window, the power of earlier days. Out: a baseline for each slice of the event.
 
-The form is the one that PJM publishes as its customer baseline (High 4 of 5, with a symmetric
+The form is the one that PJM uses for its customer baseline load (High 4 of 5, with a symmetric
 additive adjustment). Of the Y latest days of the same kind without an event, those X count on which
 the site drew most at the time of the event:
 

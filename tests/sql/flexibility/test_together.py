@@ -30,14 +30,14 @@ def moved(span: list[tuple[int, int, int]], shift: int) -> list[tuple[int, int, 
     signals(),
     st.integers(0, 12),
     st.integers(0, 120_000),
-    st.integers(0, 50_000),
+    st.lists(st.tuples(st.integers(0, 30), st.integers(1, 4), st.integers(0, 90_000)), max_size=4),
 )
 def test_limits_hold_and_nothing_is_lost(
     many: list[brute.Cells],
     intervals: brute.Intervals,
     most: int,
     limit: int,
-    base: int,
+    base: list[tuple[int, int, int]],
 ) -> None:
     signal = signal_of(intervals)
     movers = []
@@ -46,7 +46,7 @@ def test_limits_hold_and_nothing_is_lost(
         starts = starts_of(one, signal, most)
         if not np.isnan(starts.cost[0]):
             movers.append(Mover(starts, (steps_of(one),)))
-    others = [(0, 40, base)]
+    others = [(start, start + length, level) for start, length, level in base]
     before = others + [span for one in movers for span in spans(one.loads[0])]
     places = arrange(movers, [Room(limit, summed(before))])
     after, saved, alone = [*others], 0.0, 0.0
@@ -107,3 +107,14 @@ def test_a_site_above_its_limit_may_stay_where_it_was_and_no_higher() -> None:
     assert room.fits(job)
     assert not room.fits(job.later(10))
     assert room.fits(summed([(10, 20, 10)]))
+
+
+def test_a_moment_in_the_middle_of_a_job_counts() -> None:
+    room = Room(100, summed([(4, 6, 95)]))
+    assert not room.fits(summed([(0, 10, 10)]))
+    assert room.fits(summed([(0, 4, 10), (6, 10, 10)]))
+    # What the site drew before may be drawn again, and for no longer.
+    room = Room(100, summed([(0, 5, 150)]))
+    room.take(summed([(0, 5, 150)]))
+    assert room.fits(summed([(0, 5, 150)]))
+    assert not room.fits(summed([(0, 6, 150)]))
