@@ -83,7 +83,7 @@ def show_limits(
 def nothing_there(by: str) -> UserError:
     """Return the error of a span in which no place of a kind was read."""
     return UserError(
-        f"--by {by}: no board that was read in this span has a {by}; see the site file"
+        f"--by {by}: no board that was read in this span has a {by}; set `{by}` in collect.toml"
     )
 
 
