@@ -16,8 +16,8 @@ import numpy as np
 from tokenergy_sql.gridload.parts import Place
 from tokenergy_transforms.loadprofile import crossed, rows, spectrum, stagger, swings
 from tokenergy_transforms.loadprofile.figures import ramps
-from tokenergy_transforms.loadprofile.joining import LoadCourse
 from tokenergy_transforms.loadprofile.load import Load
+from tokenergy_transforms.loadprofile.loadcourse import LoadCourse
 
 LENGTHS_S = (50, 25)
 

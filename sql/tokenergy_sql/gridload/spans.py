@@ -20,7 +20,7 @@ from tokenergy_sql.gridload.connection import metered_course
 from tokenergy_transforms import choice
 from tokenergy_transforms.inventory import read_inventory
 from tokenergy_transforms.loadprofile import profile, rows, span
-from tokenergy_transforms.loadprofile.joining import Boundary
+from tokenergy_transforms.loadprofile.loadcourse import Boundary
 
 
 @dataclass(frozen=True, slots=True)

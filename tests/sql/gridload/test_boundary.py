@@ -14,7 +14,7 @@ from tokenergy_sql.gridload.boundary import around
 from tokenergy_sql.gridload.connection import metered_course
 from tokenergy_sql.gridload.spans import profile_span
 from tokenergy_sql.index.site import Site, load_site
-from tokenergy_transforms.loadprofile.joining import Boundary
+from tokenergy_transforms.loadprofile.loadcourse import Boundary
 from tokenergy_transforms.loadprofile.span import Spanned, span_rows
 
 
