@@ -12,7 +12,7 @@ HISTORIES ?= 2000
 FILES ?= 5000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-fleet e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-compaction bench-booking bench-tokens bench-storage bench-spectra bench-sizing bench-site bench-hosts bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean bench-modules
+.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-fleet e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-compaction bench-booking bench-tokens bench-storage bench-spectra bench-sizing bench-site bench-hosts bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean bench-modules bench-swings bench-load
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -140,6 +140,12 @@ bench-storage: .venv/dev.stamp ## bytes per reading and decode speed by encoding
 
 bench-spectra: .venv/dev.stamp ## plant swings in emulated fleets: is each one found or rejected (1 minute)
 	$(BIN)/python -m benchmarks.spectra
+
+bench-swings: .venv/dev.stamp ## how often noise is taken for a swing, how near planted swings are found (2 minutes)
+	$(BIN)/python -m benchmarks.swings
+
+bench-load: .venv/dev.stamp ## CPU time and memory of the load profile of 1,000 boards at 10 Hz, an hour and a span (3 minutes)
+	$(BIN)/python -m benchmarks.loadspeed
 
 bench-site: .venv/dev.stamp ## the building's figures of 10,000 meters for a day, beside DuckDB alone (long)
 	$(BIN)/python -m benchmarks.site

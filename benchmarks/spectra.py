@@ -57,14 +57,15 @@ CASES = (
 )
 
 
-def plant(lake: Lake, case: Case, devices: int) -> float:
-    """Write a case's readings, devices and job; return the planted amplitude of the sum, in mW."""
+def plant(lake: Lake, case: Case, devices: int, later_us: int = 0) -> float:
+    """Write a case's readings, so much later, its devices and job; return the amplitude in mW."""
     rng = np.random.default_rng(7)
     base_mw = rng.uniform(400_000, 600_000, devices)
     for first in range(0, devices, _PER_NODE):
         names = [f"GPU-{k:04d}" for k in range(first, min(first + _PER_NODE, devices))]
         node = f"node-{first // _PER_NODE:03d}"
         power = _readings(case, base_mw[first : first + len(names)], rng)
+        power[0] += later_us
         ids = pa.array(names).take(pa.array(np.repeat(np.arange(len(names)), power.shape[2])))
         rows = {
             "ts_us": pa.array(power[0].reshape(-1)),

@@ -45,7 +45,10 @@ def show_swings(
         with parts.places(lake, by, from_us, until_us, step_us, where, say) as found:
             return [sharing.share(place, say) for place in found]
 
-    print_swings(_shown("swings", work), output_format)
+    found = _shown("swings", work)
+    if not found:
+        raise nothing_there(by)
+    print_swings(found, output_format)
 
 
 def show_limits(
@@ -72,9 +75,16 @@ def show_limits(
 
     results = _shown("comply", work)
     if not results:
-        raise UserError(f"--by {by}: no {by} of that span has readings; name it in `device`")
+        raise nothing_there(by)
     print_results(results, output_format)
     return not complying.at_fault(results, allow_unobservable)
+
+
+def nothing_there(by: str) -> UserError:
+    """Return the error of a span in which no place of a kind was read."""
+    return UserError(
+        f"--by {by}: no board that was read in this span has a {by}; set `{by}` in collect.toml"
+    )
 
 
 def require(by: str, output_format: str) -> None:

@@ -49,7 +49,7 @@ def test_an_hour_of_a_lake_in_a_store(airflow: Airflow, server: Server, tmp_path
     built_by_hand(lake)
     assert stored.derived() == {
         path.relative_to(lake.root).as_posix(): path.read_bytes()
-        for folder in ("books", "segment", "load_profile", "load_spectrum")
+        for folder in ("books", "segment", "load_profile", "load_spectrum", "load_swing")
         for path in (lake.root / folder).rglob("*.parquet")
     }
     assert b"</html>" in stored.read("report/index.html")

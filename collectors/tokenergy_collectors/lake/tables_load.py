@@ -121,7 +121,7 @@ _SWING: tuple[Column, ...] = (
     nullable(
         "above_background",
         "float64",
-        "how many times its peak stands above the median density around it",
+        "how many times its peak exceeds the median density around it",
     ),
     col("resolution_hz", "float64", "width of a frequency bin: 1 / segment length"),
     col("segments", "int32", "Welch segments of the spectrum"),

@@ -23,7 +23,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import WHOLE_PPM
 from tokenergy_transforms.loadprofile.coursehours import Cells, CourseHour
 from tokenergy_transforms.loadprofile.groups import Member
-from tokenergy_transforms.loadprofile.joining import Boundary
+from tokenergy_transforms.loadprofile.loadcourse import Boundary
 
 BOUNDARIES: tuple[Boundary, ...] = ("boards", "it", "connection")
 

@@ -19,8 +19,8 @@ from tokenergy_sql.gridload.limits import Limit
 from tokenergy_sql.gridload.measure import Measured, averaged_cells, band_rms_mw, measure
 from tokenergy_sql.gridload.parts import Place, places
 from tokenergy_transforms.batch import I64
-from tokenergy_transforms.loadprofile.joining import Boundary, LoadCourse
 from tokenergy_transforms.loadprofile.load import Load
+from tokenergy_transforms.loadprofile.loadcourse import Boundary, LoadCourse
 
 Verdict = Literal["pass", "fail", "unobservable"]
 

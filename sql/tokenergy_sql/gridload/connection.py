@@ -21,7 +21,7 @@ from tokenergy_sql.metering.hour import courses_of
 from tokenergy_sql.places import Places
 from tokenergy_transforms.batch import I64
 from tokenergy_transforms.loadprofile.figures import Bools
-from tokenergy_transforms.loadprofile.joining import LoadCourse
+from tokenergy_transforms.loadprofile.loadcourse import LoadCourse
 
 _STEPS_S = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
 

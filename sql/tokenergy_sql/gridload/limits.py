@@ -26,7 +26,7 @@ from pydantic import Field, model_validator
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.strict import Strict, load_toml
 from tokenergy_transforms.cuts import parse_window
-from tokenergy_transforms.loadprofile.joining import Boundary
+from tokenergy_transforms.loadprofile.loadcourse import Boundary
 
 Kind = Literal["ramp", "dynamic_range", "band_rms", "peak"]
 Unit = Literal["W", "kW", "MW", "percent"]

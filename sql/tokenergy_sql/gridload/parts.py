@@ -20,7 +20,8 @@ from tokenergy_sql.gridload.boundary import around
 from tokenergy_transforms.loadprofile import coursehours, stream
 from tokenergy_transforms.loadprofile.coursehours import Name
 from tokenergy_transforms.loadprofile.groups import Group, Member
-from tokenergy_transforms.loadprofile.joining import Boundary, Joiner, LoadCourse, join
+from tokenergy_transforms.loadprofile.joining import Joiner, join
+from tokenergy_transforms.loadprofile.loadcourse import Boundary, LoadCourse
 
 PLACES = ("rack", "site")
 _PART = "part"

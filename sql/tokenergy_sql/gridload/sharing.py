@@ -14,10 +14,11 @@ from itertools import pairwise
 import numpy as np
 
 from tokenergy_sql.gridload.parts import Place
+from tokenergy_transforms.batch import I64
 from tokenergy_transforms.loadprofile import crossed, rows, spectrum, stagger, swings
 from tokenergy_transforms.loadprofile.figures import ramps
-from tokenergy_transforms.loadprofile.joining import LoadCourse
 from tokenergy_transforms.loadprofile.load import Load
+from tokenergy_transforms.loadprofile.loadcourse import LoadCourse
 
 LENGTHS_S = (50, 25)
 
@@ -145,7 +146,7 @@ def band_name(low_hz: float, high_hz: float) -> str:
     return f"{low_hz:g}-{high_hz:g} Hz"
 
 
-def _part_load(load: Load, energy_nj: np.ndarray) -> Load:
+def _part_load(load: Load, energy_nj: I64) -> Load:
     """Return other energies over the known cells of a load."""
     return Load(
         energy_nj, load.known, load.step_us, load.period_us, load.limit_hz, load.paces, load.breaks

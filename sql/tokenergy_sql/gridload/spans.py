@@ -20,7 +20,7 @@ from tokenergy_sql.gridload.connection import metered_course
 from tokenergy_transforms import choice
 from tokenergy_transforms.inventory import read_inventory
 from tokenergy_transforms.loadprofile import profile, rows, span
-from tokenergy_transforms.loadprofile.joining import Boundary
+from tokenergy_transforms.loadprofile.loadcourse import Boundary
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,8 @@ def profile_span(
         inventory=inventory,
         report=report,
     )
-    if boundary == "connection":
+    if boundary == "connection" and sum(one.name[0] == "site" for one in found) == 1:
+        # The site file is of one site: with several its meters are not theirs.
         found = [_metered(lake, one, from_us, until_us, step_us) for one in found]
     _write(lake, [one.rows for one in found], from_us, until_us, boundary)
     cells = sum(one.cells for one in found)

@@ -14,7 +14,7 @@ from tokenergy_sql.gridload.boundary import around
 from tokenergy_sql.gridload.connection import metered_course
 from tokenergy_sql.gridload.spans import profile_span
 from tokenergy_sql.index.site import Site, load_site
-from tokenergy_transforms.loadprofile.joining import Boundary
+from tokenergy_transforms.loadprofile.loadcourse import Boundary
 from tokenergy_transforms.loadprofile.span import Spanned, span_rows
 
 
@@ -131,7 +131,11 @@ def test_the_meter_replaces_the_model_in_the_rows(planted: LakeBuilder) -> None:
     rows = {row["group_id"]: row for row in planted.lake.read("load_span").to_pylist()}
     site = rows["s"]
     assert site["period_us"] == 10 * S
-    assert (site["up_1s_mw"], site["up_10s_mw"], site["up_60s_mw"]) == (None, 500_000, 500_000)
+    assert (site["up_1s_mw"], site["up_10s_mw"], site["up_60s_mw"]) == (
+        None,
+        250_000,
+        500_000,
+    )  # the step is drawn over a cell
     assert "ramp_below_period" in site["reason_codes"]
     assert "metered_connection" in site["reason_codes"]
     bands = planted.lake.read("load_span_spectrum").to_pylist()

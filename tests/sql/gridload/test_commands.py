@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.sql.gridload.staged import board, lake_of, sine
+from tests.support.lakes import T0, LakeBuilder, S, level
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.cli import app
@@ -89,6 +90,14 @@ def test_comply_exits_with_what_it_found(lake: Lake, tmp_path: Path) -> None:
     limits.write_text(RAMP.format(1_000).replace("1s", "10ms"))
     assert run("comply", lake, str(limits), *SPAN).exit_code == 1
     assert run("comply", lake, str(limits), *SPAN, "--allow-unobservable").exit_code == 0
+
+
+def test_boards_without_a_place_are_an_error(tmp_path: Path) -> None:
+    builder = LakeBuilder(tmp_path)
+    builder.device("A", update_us=100_000)
+    builder.power("A", level(100_000, T0, T0 + 60 * S))
+    with pytest.raises(UserError, match="no board that was read in this span has a site"):
+        run("swings", builder.lake)
 
 
 def test_what_cannot_be_asked_is_one_line(lake: Lake, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_the_questions_of_the_page_can_be_asked(lake: Lake) -> None:
 
 
 def test_the_page_names_every_column_and_reason() -> None:
-    for table in ("load_profile", "load_spectrum"):
+    for table in (name for name in TABLES if name.startswith("load_")):
         for column in TABLES[table].columns:
             name = re.sub(r"_(100ms|1s|10s|60s)_", "_H_", column.name)
             assert f"`{name}`" in PAGE, column.name

@@ -20,7 +20,8 @@ from tokenergy_transforms.inventory import Inventory
 from tokenergy_transforms.loadprofile import coursehours, stream
 from tokenergy_transforms.loadprofile.coursehours import CourseHour
 from tokenergy_transforms.loadprofile.groups import KINDS
-from tokenergy_transforms.loadprofile.joining import Boundary, Edge, Joiner, LoadCourse
+from tokenergy_transforms.loadprofile.joining import Edge, Joiner
+from tokenergy_transforms.loadprofile.loadcourse import Boundary, LoadCourse
 
 __all__ = ["Boundary", "LoadCourse", "course_chunks", "load_course"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
@@ -114,11 +114,14 @@ def hours(
         metered = [group for group in one.chosen if group.metered]
         if step_us is None and metered:
             step_us = min(auto_step(rows.period_us(group)) for group in metered)
-        waiting.append(one)
-        if step_us is not None:
-            # Hours before the first reading had to wait for the step.
-            yield from (_filled(earlier, step_us, report) for earlier in waiting)
-            waiting = []
+        if step_us is None:
+            # It waits for the step: its groups have no readings, so none need be kept.
+            waiting.append(replace(one, readings=HourReadings(lake, hour_us, {}), nodes=[]))
+            continue
+        yield from (_filled(earlier, step_us, report) for earlier in waiting)
+        waiting = []
+        yield _filled(one, step_us, report)
+        del one  # its readings, before those of the next hour are read
     yield from (_filled(one, auto_step(AVERAGE_US), report) for one in waiting)
 
 

@@ -22,7 +22,8 @@ from tokenergy_transforms.loadprofile import coursehours, rows, spectrum, stream
 from tokenergy_transforms.loadprofile.alias import suspect
 from tokenergy_transforms.loadprofile.coursehours import CourseHour, Name
 from tokenergy_transforms.loadprofile.figures import Bools
-from tokenergy_transforms.loadprofile.joining import Boundary, LoadCourse, join
+from tokenergy_transforms.loadprofile.joining import join
+from tokenergy_transforms.loadprofile.loadcourse import Boundary, LoadCourse
 
 Around = Callable[[Iterator[CourseHour]], Iterator[CourseHour]]
 """Turns hours of boards into hours at another boundary."""

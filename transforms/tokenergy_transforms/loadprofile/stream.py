@@ -35,7 +35,7 @@ class Filled:
     """A group with its rows, its members by node, and what is to be checked in the readings.
 
     Attributes:
-        suspects: each with the swings that it stands for, by place; None is the dominant line.
+        suspects: each with the swings that it is, by place; None is the dominant line.
     """
 
     group: Group

@@ -1,11 +1,11 @@
 """Swings that wander: lines, and humps of a swing whose period is not steady.
 
 In: runs of cells of one load, what their readings resolve, the function that computes densities.
-Out: each swing with centre, width, size, and how far it stands above the background.
+Out: each swing with centre, width, size, and how far it is above the background.
 
 A swing of a steady period is a line: one bin wide however long the segment. The steps of a real
 training job vary by some per cent, so its swing is a hump, and a long segment smears it over so
-many bins that none stands out. So this looks at short segments: 50 s (25 s if 50 s do not fit three
+many bins that none sticks out. So this looks at short segments: 50 s (25 s if 50 s do not fit three
 times) from 0.2 Hz up, and 200 s below.
 
 The background at f is the median of the density from f / 1.5 to 1.5 f (20 bins to each side at
@@ -30,7 +30,7 @@ SCALES = (((50, 25), 0.2, np.inf), ((200,), 0.02, 0.2))
 """Lengths of a segment (s), the first that fits three times; from and up to which centre (Hz)."""
 
 LEAST = 4.0
-"""How many times a swing stands above the background at least."""
+"""How many times a swing exceeds the background at least."""
 
 MOST = 8
 """Swings of one load, the largest first."""
@@ -59,7 +59,7 @@ class Swing:
         centre_hz: mean frequency of its variance.
         width_hz: from 10 % to 90 % of its variance.
         rms_mw: root of its variance.
-        above: how many times its peak stands above the background.
+        above: how many times its peak exceeds the background.
         resolution_hz: width of a bin.
         segments: of the spectrum.
         narrow: whether it is no wider than a line would be.
