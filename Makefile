@@ -12,7 +12,7 @@ HISTORIES ?= 2000
 FILES ?= 5000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-fleet e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-compaction bench-booking bench-tokens bench-storage bench-spectra bench-sizing bench-site bench-hosts bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean bench-modules bench-swings bench-load
+.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-fleet e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-compaction bench-booking bench-tokens bench-storage bench-battery bench-spectra bench-sizing bench-site bench-hosts bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean bench-modules bench-swings bench-load
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -137,6 +137,9 @@ bench-booking: .venv/dev.stamp ## compare booking an hour in compiled code with 
 
 bench-storage: .venv/dev.stamp ## bytes per reading and decode speed by encoding; derived rows by codec (1.5 minutes)
 	$(BIN)/python -m benchmarks.storage --json build/bench-storage.json
+
+bench-battery: .venv/dev.stamp ## what storage studies cost: an hour at 10 Hz beside HiGHS, 100 sizes over a day (5 minutes)
+	$(BIN)/python -m benchmarks.battery
 
 bench-spectra: .venv/dev.stamp ## plant swings in emulated fleets: is each one found or rejected (1 minute)
 	$(BIN)/python -m benchmarks.spectra

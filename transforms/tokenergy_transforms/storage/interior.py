@@ -17,13 +17,13 @@ import numpy as np
 from tokenergy_transforms.storage import band as banded
 from tokenergy_transforms.storage.program import F64, Program
 
-ENOUGH = 1e-8
+ENOUGH = 1e-7
 """Relative gap at which a solution is good."""
 TOLERABLE = 1e-5
 """Relative gap up to which the best solution is taken if no further step improves it."""
 _MOST_STEPS = 200
-_PATIENCE = 25
-_LITTLE_PATIENCE = 3
+_PATIENCE = ((TOLERABLE, 1), (1.0, 25), (np.inf, 60))
+"""How many steps without a better gap end the search, by the gap: far away it may grow at first."""
 _BACK_OFF = 0.995
 
 
@@ -129,7 +129,10 @@ def solve(program: Program, x: F64, z: float) -> Solved:
     """
     bound = np.concatenate([rows.bound for rows in program.blocks])
     slack = bound - program.times(x, z)
-    slack = np.maximum(slack, max(1e-3 * float(np.abs(slack).mean()), 1e-6))
+    least = max(1e-3 * float(np.abs(slack).mean()), 1e-6)
+    for part in program.split(slack):
+        # Rows that the start violates begin well inside, and so do their neighbours.
+        np.maximum(part, max(least, -float(part.min())), out=part)
     y = np.minimum(np.mean(slack) / slack, 1e3) / program.count
     best: Solved | None = None
     for step in range(_MOST_STEPS):
@@ -141,7 +144,7 @@ def solve(program: Program, x: F64, z: float) -> Solved:
             break
         if best is None or gap < best.gap:
             best = Solved(x, float(z), gap, step, y)
-        patience = _PATIENCE if best.gap > TOLERABLE else _LITTLE_PATIENCE
+        patience = next(steps for most, steps in _PATIENCE if best.gap < most)
         if gap < ENOUGH or step - best.steps > patience:
             break
         try:

@@ -5,9 +5,9 @@ settled before the program runs: a load that keeps the limits needs no store; a 
 mean load cannot be kept; and a change that no store can undo is told as such.
 
 With losses each cell needs a direction (see `model`). They are taken from the plan without losses;
-then cells whose direction the prices of the program speak against are turned, as long as that
-helps. No cell charges and discharges at once. What is found is proven to be the least for its
-directions alone; on small loads it equals the optimum over all directions (mixed-integer).
+then, in loads of up to 40,000 cells, those whose direction the prices of the program speak against
+are turned, as long as that helps. No cell charges and discharges at once. What is found is proven
+to be the least for its directions alone; on small loads it equals the optimum over all directions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tokenergy_transforms.storage import interior
 from tokenergy_transforms.storage.causal import needed
 from tokenergy_transforms.storage.model import Model, least_energy, least_power
 from tokenergy_transforms.storage.program import F64
-from tokenergy_transforms.storage.simplex import least
+from tokenergy_transforms.storage.simplex import MOST_ROWS, least
 from tokenergy_transforms.storage.wanted import Limits, Store
 
 SPARE = 1.001
@@ -30,6 +30,10 @@ is hardly a choice of power."""
 _GUESSES = 4
 _TURNS = 4
 _HELPS = 1e-4
+_MOST_PROVEN = MOST_ROWS // 10
+"""Cells whose program is small enough for HiGHS, which proves that there is no plan."""
+_MOST_TURNED = 40_000
+"""Cells up to which directions are improved: that takes a solution each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def best_energy(load_w: F64, step_s: float, limits: Limits, store: Store) -> Fou
             return model, solved
         return _lossy(model, solved, store)
     except interior.NotSolvedError:
-        raise ImpossibleError("no_store_suffices", _IMPOSSIBLE) from None
+        raise _refused(load_w) from None
 
 
 _IMPOSSIBLE = (
@@ -105,6 +109,13 @@ _IMPOSSIBLE = (
     "leave no room below the peak; ask for a higher peak or ramp, or leave out --start-charge or "
     "--c-rate"
 )
+
+
+def _refused(load_w: F64) -> ImpossibleError:
+    """Return the error where no plan was found: on small loads HiGHS has proven that none is."""
+    if len(load_w) > _MOST_PROVEN:
+        return ImpossibleError("not_solved", "the program did not solve; study a shorter span")
+    return ImpossibleError("no_store_suffices", _IMPOSSIBLE)
 
 
 def _lossy(model: Model, solved: interior.Solved, store: Store) -> Found:
@@ -131,7 +142,7 @@ def _lossy(model: Model, solved: interior.Solved, store: Store) -> Found:
 
 def _turned(model: Model, solved: interior.Solved) -> Found:
     """Return the program and solution with cells turned, as long as that helps."""
-    for _ in range(_TURNS):
+    for _ in range(_TURNS if model.cells <= _MOST_TURNED else 0):
         signs = np.ones(model.cells) if model.signs is None else model.signs
         per = model.energy_j / model.step_s / model.power_w
         # A cell at rest, whose direction has a price, would rather go the other way.
@@ -163,7 +174,7 @@ def best_power(
         z = 2 * float(np.abs(model.battery_w(start.x)).max()) / model.power_w
         found = least(least_power(model, energy_j), x, z)
     except interior.NotSolvedError:
-        raise ImpossibleError("no_store_suffices", _IMPOSSIBLE) from None
+        raise _refused(model.load_w) from None
     grid_w = model.load_w + model.battery_w(found.x)
     return found.z * model.power_w, found.gap, grid_w, found.x * model.energy_j
 

@@ -13,7 +13,7 @@ from tokenergy_transforms.storage.program import F64, Program
 
 MOST_ROWS = 40_000
 """Larger programs are left to interior points: HiGHS would take minutes."""
-_LIMIT_S = 60.0
+LIMIT_S = 60.0
 
 
 def least(program: Program, x: F64, z: float) -> Solved:
@@ -45,7 +45,7 @@ def by_highs(program: Program) -> Solved:
 
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
-    solver.setOptionValue("time_limit", _LIMIT_S)
+    solver.setOptionValue("time_limit", LIMIT_S)
     solver.passModel(_model(program))
     solver.run()
     if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:

@@ -1,7 +1,7 @@
 """Sizes of a store side by side: what the rule reaches behind each.
 
-In: a study. Out: rows of `storage_sweep`, ten energies by ten powers, from a quarter of what the
-optimum needs to somewhat more than what the rule needs.
+In: a study. Out: rows of `storage_sweep`, ten energies by ten powers, from half of what the optimum
+needs to a quarter more than what the rule needs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tokenergy_transforms.storage.study import Study
 from tokenergy_transforms.storage.wanted import Limits
 
 ENERGIES = POWERS = 10
-_LESS, _MORE = 0.25, 1.25
+_LESS, _MORE = 0.5, 1.25
 _WITHIN = 1e-9
 
 

@@ -15,11 +15,11 @@ from tokenergy_sql.report.overtime import time_axis
 
 _CLASSES = (
     ("kept", "limits kept", "var(--job-3)"),
-    ("near", "up to 2 × the limit", "var(--job-5)"),
-    ("far", "up to 5 × the limit", "var(--job-2)"),
-    ("beyond", "more", "var(--job-6)"),
+    ("near", "less than half as far off as the load", "var(--job-5)"),
+    ("far", "less far off than the load", "var(--job-2)"),
+    ("beyond", "no better than without a store", "var(--job-6)"),
 )
-_ENDS = (2.0, 5.0)
+_ENDS = (0.5, 1 - 1e-9)
 _SERIES = (
     ("load", "load", "var(--other)"),
     ("rule", "grid under the rule", "var(--job-2)"),
@@ -30,7 +30,7 @@ _DIGITS = ".4~r"
 
 
 def sweep_chart(study: NamedRow, rows: Sequence[NamedRow], name: str) -> Chart | None:
-    """Return energy by power, coloured by how far the rule is off; None without rows."""
+    """Return energy by power, coloured by how far off grid power is; None without rows."""
     if not rows:
         return None
     unit, scale = energy_unit(float(rows[-1]["energy_nj"]) / 1e9)
@@ -46,7 +46,7 @@ def sweep_chart(study: NamedRow, rows: Sequence[NamedRow], name: str) -> Chart |
         alternative = (
             f"Of {len(rows)} sizes {len(kept)} keep the limits under the rule; the smallest has "
             f"{energies[least['energy_nj']]} {unit} and {powers[least['power_mw']]} kW. "
-            "Colours show how far the worst change or the highest power is off behind each size."
+            "Colours show how far off the limits grid power is, beside the load itself."
         )
     spec = _sweep_spec([*energies.values()], [*powers.values()], unit, name)
     return Chart(name, spec, drawn, alternative, [(label, color) for _, label, color in _CLASSES])
@@ -55,13 +55,16 @@ def sweep_chart(study: NamedRow, rows: Sequence[NamedRow], name: str) -> Chart |
 def _size(
     study: NamedRow, row: NamedRow, energies: dict[Any, str], powers: dict[Any, str], unit: str
 ) -> NamedRow:
-    ratios = []
-    if study["ramp_mw_s"] is not None:
-        ratios.append(row["reached_ramp_mw_s"] / study["ramp_mw_s"])
-    if study["peak_mw"] is not None and study["peak_mw"] > 0:
-        ratios.append(row["reached_peak_mw"] / study["peak_mw"])
-    worst = max(ratios, default=float("inf"))
-    place = 0 if row["kept"] else 1 + sum(worst > end for end in _ENDS)
+    pairs = (
+        (study["ramp_mw_s"], row["reached_ramp_mw_s"], study["load_ramp_mw_s"]),
+        (study["peak_mw"], row["reached_peak_mw"], study["load_max_mw"]),
+    )
+    worst = max(
+        (reached - limit) / max(own - limit, 1e-9 * abs(own))
+        for limit, reached, own in pairs
+        if limit is not None
+    )
+    place = 0 if row["kept"] else 1 + sum(worst >= end for end in _ENDS)
     return {
         "energy": energies[row["energy_nj"]],
         "power": powers[row["power_mw"]],

@@ -26,6 +26,7 @@ _WHOLE_PPM = 1_000_000
 _REASONS = {
     "peak_below_mean": "The mean load is above the peak limit: no store helps.",
     "no_store_suffices": "No store keeps these limits on this load.",
+    "not_solved": "The program did not solve; study a shorter span.",
     "ramp_below_period": "The sensors do not show ramps over so short a step.",
     "no_run": "No two cells in a row are known.",
 }
