@@ -12,18 +12,19 @@ import os
 import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import compacted, packed, packedbooks
+from tokenergy_collectors.lake import compacted, folders, packed, packedbooks
 from tokenergy_collectors.lake.absent import present, there
 from tokenergy_collectors.lake.arrays import digest_of, scalar, to_batch
 from tokenergy_collectors.lake.books import Books
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
 from tokenergy_collectors.lake.damage import damaged
 from tokenergy_collectors.lake.expired import read_expired
+from tokenergy_collectors.lake.folders import Day
 from tokenergy_collectors.lake.footers import Footers
 from tokenergy_collectors.lake.paths import (
     PARTITIONS,
@@ -78,6 +79,7 @@ class Lake:
         self._columns: dict[Path, frozenset[str]] = {}
         self._footers = Footers(self.root)
         self._tidied: set[Path] = set()
+        self._days: dict[str, list[Day]] | None = None
         self.books = Books(self.root)
         if not create and not self.root.is_dir():
             raise UserError(f"lake {self.root}: no such directory")
@@ -100,6 +102,32 @@ class Lake:
         folders = self._seen(table, (self.root / table).glob(PARTITIONS))
         hours = (hour_of_folder(folder) for folder in folders if _has_files(folder))
         return sorted(hour for hour in hours if hour is not None)
+
+    def days(self, table: str, *, again: bool = False) -> list[Day]:
+        """Return the days of a raw table, as of the moment that is held: see `days_held`.
+
+        Args:
+            table: name of the table.
+            again: look now, and hold what is there now.
+        """
+        if self._days is None:
+            return folders.days(self.root, table)
+        if again or table not in self._days:
+            self._days[table] = folders.days(self.root, table)
+        return self._days[table]
+
+    @contextmanager
+    def days_held(self) -> Iterator[None]:
+        """Look once at the folders of each table of which all time is needed.
+
+        After a year a table has 8,760 of them. What says that nothing came meanwhile looks again.
+        """
+        before = self._days
+        self._days = {} if before is None else before
+        try:
+            yield
+        finally:
+            self._days = before
 
     def has(self, table: str) -> bool:
         """Return whether a table has any file."""
@@ -260,7 +288,7 @@ class Lake:
             parts = list(self._read_all(some, spec, spec.column_names))
             return pa.concat_tables(parts) if parts else spec.schema().empty_table()
 
-        return packed.packed(self.root, spec, whole)
+        return packed.packed(self.root, spec, whole, self.days(spec.name))
 
     def whole_files(self, table: str, most: int) -> list[Path]:
         """Return the files that hold all rows of a table of the books, in the order of their hours.
@@ -439,6 +467,8 @@ class Lake:
 
         A compacted file whose sources are still there is removed: they have its rows.
         """
+        if self._days is not None:
+            self._days.clear()
         if compacted.is_pending(self.root, path):
             with suppress(OSError):
                 path.unlink(missing_ok=True)

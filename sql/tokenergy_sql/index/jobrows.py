@@ -17,7 +17,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenergy_collectors.lake import Lake, monthly
 from tokenergy_collectors.lake.absent import url_of
@@ -315,8 +315,9 @@ def _read(lake: Lake) -> _Known:
             return _Known()
         head, sections = found
         jobs = pa.ipc.open_stream(base64.b64decode(head["jobs"])).read_all()
-        files = sections["files"][JOB_INDEX.name]
-        return _Known(head["of_all"], files, sections["tags"], jobs.cast(pa.schema(_JOB)))
+        files = cast("ByHour[list[Any]]", sections["files"][JOB_INDEX.name])
+        tags = cast("dict[str, ScalarByHour[str]]", sections["tags"])
+        return _Known(head["of_all"], files, tags, jobs.cast(pa.schema(_JOB)))
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return _Known()
 

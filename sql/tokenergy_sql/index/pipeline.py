@@ -150,9 +150,10 @@ def _index(
             so_far.set_aside.extend(set_aside_damaged(lake, hours, revisions.REVISED_TABLES))
         recorded = record.recorded.hours
         history = SiteHistory(site, recorded, record.recorded.constants)
-        held = allocations(lake)
-        usage = heal(lake, lambda: Usage.of(lake, progress, held))
-        reader = _reader(lake, history, usage, held, record.recorded.files)
+        with lake.days_held():
+            held = allocations(lake)
+            usage = heal(lake, lambda: Usage.of(lake, progress, held))
+            reader = _reader(lake, history, usage, held, record.recorded.files)
         chosen = all_hours(lake, usage.hours) if hours is None else set(hours)
         examined = sorted(_not_frozen(lake, chosen))
         for hour in examined:
