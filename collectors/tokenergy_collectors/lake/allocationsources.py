@@ -108,8 +108,8 @@ class Sources:
 
 
 def days_of(lake: Lake) -> Days:
-    """Return the days of the tables that allocations are worked out from."""
-    return {table: folders.days(lake.root, table) for table in TABLES}
+    """Return the days of the tables that allocations are worked out from, as they are now."""
+    return {table: lake.days(table, again=True) for table in TABLES}
 
 
 def read_sources(lake: Lake, days: Days) -> Sources:

@@ -23,6 +23,8 @@ from tokenergy_collectors.lake.published import (
     LEGACY,
     Identity,
     Published,
+    by_hour,
+    changed,
     changes_between,
     identity_of,
     legacy_hours,
@@ -30,7 +32,6 @@ from tokenergy_collectors.lake.published import (
     path_of,
     place_of,
     read_list,
-    redated,
     tag_of,
     write_list,
 )
@@ -119,18 +120,13 @@ class Books:
             for table, of_table in tags.items()
         }
         rows = {
-            table: redated(before.rows.get(table, {}), self._rows_of(table, changes[table]))
+            table: changed(before.rows_of(table), self._rows_of(table, changes[table]))
             for table in tags
         }
-        # What a list of an earlier version has not, and a table without books, is written whole.
-        dated = {
-            table: redated(before.dated.get(table, {}), changes[table])
-            for table in tags
-            if table in before.dated or not before.tags.get(table)
-        }
-        copied = {table: {**of_table} for table, of_table in tags.items()}
-        published = Published(revision, copied, rows, dated)
-        # Nobody but who holds the lock writes the list: to read that of a year again takes longer.
+        # A copy: whoever gave the tags may go on to change them.
+        copied = {table: by_hour(of_table).copied() for table, of_table in tags.items()}
+        published = Published(revision, copied, rows)
+        # Nobody but who holds the lock writes the list: to read it again takes longer.
         self._read = write_list(self._root, published), published
 
     def _rows_of(self, table: str, changes: Mapping[int, str | None]) -> dict[int, int | None]:
@@ -150,7 +146,7 @@ class Books:
 
     def hours(self, table: str) -> list[int]:
         """Return the starts (us UTC) of the hours for which a table has a file, ascending."""
-        return sorted(self.tags(table))
+        return sorted(iter(self.tags(table)))  # of a mapping it would ask for the length too
 
     def files(self, table: str, hours: Iterable[int] | None = None) -> list[Path]:
         """Return a table's files, in the order of their hours.

@@ -26,7 +26,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.allocationchanges import changes
 from tokenergy_collectors.lake.allocationmerge import differs_since, replaced
-from tokenergy_collectors.lake.allocationsources import Days, Sources, days_of, read_sources
+from tokenergy_collectors.lake.allocationsources import (
+    TABLES,
+    Days,
+    Sources,
+    days_of,
+    read_sources,
+)
 from tokenergy_collectors.lake.contract import JOBS, Column, Table
 from tokenergy_collectors.lake.identity import Identity
 from tokenergy_collectors.lake.modes import make_file, make_folders
@@ -141,7 +147,7 @@ def kept(
         columns: only these columns.
     """
     names = [*(columns or ALLOCATION.column_names)]
-    days = days_of(lake)
+    days: Days = {table: lake.days(table) for table in TABLES}
     path = _path(lake, days)
     if (found := _read(path, names)) is not None:
         return _with_key(found, path)

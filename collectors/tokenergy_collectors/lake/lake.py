@@ -11,19 +11,20 @@ import logging
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import compacted, packed, packedbooks
+from tokenergy_collectors.lake import compacted, folders, packed, packedbooks
 from tokenergy_collectors.lake.absent import present, there
 from tokenergy_collectors.lake.arrays import digest_of, scalar, to_batch
 from tokenergy_collectors.lake.books import Books
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES, Table
 from tokenergy_collectors.lake.damage import damaged
 from tokenergy_collectors.lake.expired import read_expired
+from tokenergy_collectors.lake.folders import Day
 from tokenergy_collectors.lake.footers import Footers
 from tokenergy_collectors.lake.paths import (
     PARTITIONS,
@@ -33,6 +34,7 @@ from tokenergy_collectors.lake.paths import (
     hour_of_folder,
     misplaced,
     node_of,
+    parse_raw_name,
     partition,
     raw_name,
     table_of,
@@ -77,6 +79,7 @@ class Lake:
         self._columns: dict[Path, frozenset[str]] = {}
         self._footers = Footers(self.root)
         self._tidied: set[Path] = set()
+        self._days: dict[str, list[Day]] | None = None
         self.books = Books(self.root)
         if not create and not self.root.is_dir():
             raise UserError(f"lake {self.root}: no such directory")
@@ -99,6 +102,32 @@ class Lake:
         folders = self._seen(table, (self.root / table).glob(PARTITIONS))
         hours = (hour_of_folder(folder) for folder in folders if _has_files(folder))
         return sorted(hour for hour in hours if hour is not None)
+
+    def days(self, table: str, *, again: bool = False) -> list[Day]:
+        """Return the days of a raw table, as of the moment that is held: see `days_held`.
+
+        Args:
+            table: name of the table.
+            again: look now, and hold what is there now.
+        """
+        if self._days is None:
+            return folders.days(self.root, table)
+        if again or table not in self._days:
+            self._days[table] = folders.days(self.root, table)
+        return self._days[table]
+
+    @contextmanager
+    def days_held(self) -> Iterator[None]:
+        """Look once at the folders of each table of which all time is needed.
+
+        After a year a table has 8,760 of them. What says that nothing came meanwhile looks again.
+        """
+        before = self._days
+        self._days = {} if before is None else before
+        try:
+            yield
+        finally:
+            self._days = before
 
     def has(self, table: str) -> bool:
         """Return whether a table has any file."""
@@ -197,15 +226,51 @@ class Lake:
         schema = spec.schema()
         names = list(columns) if columns is not None else spec.column_names
         wanted = pa.schema([schema.field(name) for name in names])
-        where = None if between_us is None else _between(spec, between_us)
         chosen = None if hours is None else list(hours)
 
         def rows() -> list[pa.Table]:
             files = self._files_to_read(spec, chosen, node)
-            return list(self._read_all(files, spec, names, where))
+            return list(self._read_all(files, spec, names, between_us))
 
         parts = listing_again(rows)
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([to_batch([], wanted)])
+
+    def read_nodes(
+        self,
+        table: str,
+        hours: Iterable[int],
+        nodes: Collection[str],
+        columns: Sequence[str],
+        between_us: tuple[int, int],
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """Yield some nodes, sorted, each with its rows of a raw table, as `read` returns them.
+
+        Folders are listed once, and not for each node: a large fleet has thousands of files.
+
+        Args:
+            table: name of the table.
+            hours: starts of the hours to read (us UTC).
+            nodes: whose rows are wanted.
+            columns: only these columns.
+            between_us: as for `read`.
+        """
+        import pyarrow as pa
+
+        spec, wanted = TABLES[table], [*hours]
+        files: dict[str, list[Path]] = {}
+        for path in self.files(table, wanted):
+            # A file's name tells its first stamp.
+            raw = parse_raw_name(path.name)
+            if raw is None or raw.first_us < between_us[1]:
+                files.setdefault(node_of(path), []).append(path)
+        for node in sorted(nodes):
+            try:
+                parts = list(self._read_all(files.get(node, ()), spec, columns, between_us))
+            except GoneError:  # it was compacted meanwhile
+                rows = self.read(table, wanted, node=node, columns=columns, between_us=between_us)
+            else:
+                rows = pa.concat_tables([spec.schema().empty_table().select([*columns]), *parts])
+            yield node, rows
 
     def _files_to_read(
         self, spec: Table, hours: Iterable[int] | None, node: str | None
@@ -220,10 +285,10 @@ class Lake:
         def whole(some: Sequence[Path]) -> pa.Table:
             import pyarrow as pa
 
-            parts = list(self._read_all(some, spec, spec.column_names, None))
+            parts = list(self._read_all(some, spec, spec.column_names))
             return pa.concat_tables(parts) if parts else spec.schema().empty_table()
 
-        return packed.packed(self.root, spec, whole)
+        return packed.packed(self.root, spec, whole, self.days(spec.name))
 
     def whole_files(self, table: str, most: int) -> list[Path]:
         """Return the files that hold all rows of a table of the books, in the order of their hours.
@@ -246,32 +311,36 @@ class Lake:
         def whole(some: Sequence[Path]) -> pa.Table:
             import pyarrow as pa
 
-            return pa.concat_tables(self._read_all(some, spec, spec.column_names, None))
+            return pa.concat_tables(self._read_all(some, spec, spec.column_names))
 
         return packedbooks.packed(self.root, spec, self.books.tags(table), whole, most)
 
     def _read_all(
-        self, files: Sequence[Path], spec: Table, names: Sequence[str], where: Any
+        self,
+        files: Sequence[Path],
+        spec: Table,
+        names: Sequence[str],
+        between_us: tuple[int, int] | None = None,
     ) -> Iterator[pa.Table]:
         """Yield rows of files; those that break the contract go to quarantine."""
         present(files)
         for path in files:
             try:
-                yield read_columns(path, spec, names, where)
+                yield read_columns(path, spec, names, between_us)
             except (BrokenFileError, FileNotFoundError) as error:
                 if packedbooks.is_packed(self.root, path):
                     path.unlink(missing_ok=True)
                     date = path.parent.name  # of a day, or a month
                     files = self.files(spec.name)
                     again = [file for file in files if file.parts[-3].startswith(date)]
-                    yield from self._read_all(again, spec, names, where)
+                    yield from self._read_all(again, spec, names, between_us)
                 elif packed.is_packed(self.root, path):
                     path.unlink(missing_ok=True)
                     again = packed.raw_files(self.root, path)
-                    yield from self._read_all(again, spec, names, where)
+                    yield from self._read_all(again, spec, names, between_us)
                 elif compacted.is_pending(self.root, path):
                     again = self._without(path, error)
-                    yield from self._read_all(again, spec, names, where)
+                    yield from self._read_all(again, spec, names, between_us)
                 else:
                     self._unreadable(path, spec, error)
 
@@ -398,6 +467,8 @@ class Lake:
 
         A compacted file whose sources are still there is removed: they have its rows.
         """
+        if self._days is not None:
+            self._days.clear()
         if compacted.is_pending(self.root, path):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
@@ -525,14 +596,6 @@ class Lake:
             self._publish(table, hour_us, None)
             return
         self.derived(table, hour_us, name).unlink(missing_ok=True)
-
-
-def _between(spec: Table, between_us: tuple[int, int]) -> Any:
-    """Return the pyarrow expression for rows whose stamp t has `first <= t < end`."""
-    import pyarrow.compute as pc
-
-    first_us, end_us = between_us
-    return (pc.field(spec.time) >= first_us) & (pc.field(spec.time) < end_us)
 
 
 def _in_table(path: Path) -> list[str]:

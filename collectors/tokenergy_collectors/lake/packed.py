@@ -53,15 +53,16 @@ Read = Callable[[Sequence[Path]], "pa.Table"]
 """Reads all columns of some files; raw ones that break the contract go to quarantine."""
 
 
-def packed(root: Path, table: Table, read: Read) -> list[Path]:
+def packed(root: Path, table: Table, read: Read, there: Sequence[Day]) -> list[Path]:
     """Return the files that hold the rows of a table, in their order; pack what is not.
 
     Args:
         root: the lake.
         table: one of `TABLES`.
         read: see `Read`.
+        there: the days of the table.
     """
-    months = [[*month] for _, month in groupby(days(root, table.name), key=_month_of)]
+    months = [[*month] for _, month in groupby(there, key=_month_of)]
     if not months:
         return []
     found = [

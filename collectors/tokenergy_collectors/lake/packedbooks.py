@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.contract import HOUR_US, Table
 from tokenergy_collectors.lake.contract import TABLES as CONTRACT
+from tokenergy_collectors.lake.monthly import ScalarByHour
 from tokenergy_collectors.lake.paths import SUFFIX, partition
-from tokenergy_collectors.lake.published import BOOKS, place_of
+from tokenergy_collectors.lake.published import BOOKS, by_hour, place_of
 from tokenergy_collectors.lake.published import FOLDER as BOOKS_FOLDER
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_collectors.lake.writing import write_parquet
@@ -43,8 +44,6 @@ _MANY = 4
 
 _MONTH_BYTES = 32 << 20
 """A month of more bytes stays in days: to open its files costs little beside reading them."""
-
-_MONTH = len("date=YYYY-MM")
 
 _KEPT_S = 86_400.0
 """A packed file is kept so long after another one took its place."""
@@ -65,19 +64,21 @@ def packed(root: Path, table: Table, tags: Mapping[int, str], read: Read, most: 
         read: see `Read`.
         most: how many days are packed now, if they are not yet. Other days are read as they are.
     """
-    # To make the paths of a year as `Path` takes longer than all else.
-    days = [
+    values = by_hour(tags)
+    packing = _Packing(root, table, values, read, most)
+    *past, last = values.months() or [""]
+    found = [file for month in past for file in packing.month(month)]
+    # The last day still grows: it would be packed again after every hour.
+    return found + packing.days(_days(values, last), grows=True)
+
+
+def _days(tags: ScalarByHour[str], month: str) -> list[_Day]:
+    """Return the days of a month that have files."""
+    hours = sorted(tags.of_month(month))
+    return [
         (partition(day * _DAY_US).partition("/")[0], [*of_day])
-        for day, of_day in itertools.groupby(sorted(tags), lambda hour_us: hour_us // _DAY_US)
+        for day, of_day in itertools.groupby(hours, lambda hour_us: hour_us // _DAY_US)
     ]
-    packing = _Packing(root, table, tags, read, most)
-    months = [[*month] for _, month in itertools.groupby(days, lambda day: day[0][:_MONTH])]
-    found: list[str] = []
-    for place, of_month in enumerate(months):
-        # The last day still grows: it would be packed again after every hour.
-        last = place == len(months) - 1
-        found += packing.days(of_month, grows=True) if last else packing.month(of_month)
-    return found
 
 
 _Day = tuple[str, list[int]]
@@ -93,17 +94,18 @@ class _Packing:
     """
 
     def __init__(
-        self, root: Path, table: Table, tags: Mapping[int, str], read: Read, left: int
+        self, root: Path, table: Table, tags: ScalarByHour[str], read: Read, left: int
     ) -> None:
         self._root, self._table, self._tags, self._read = root, table, tags, read
         self._keys, self._left = _Keys(table), left
 
-    def month(self, days: Sequence[_Day]) -> list[str]:
-        """Return the files of a past month."""
-        hours = [hour_us for _, of_day in days for hour_us in of_day]
-        path = self._path(days[0][0][:_MONTH], self._keys.of_month(hours, self._tags))
+    def month(self, month: str) -> list[str]:
+        """Return the files of a past month, `YYYY-MM`."""
+        # A text of a month, that need not be parsed: a year has 79,000 tags.
+        path = self._path(f"date={month}", self._keys.of_month(self._tags.text(month)))
         if os.path.exists(path):  # noqa: PTH110 - a Path costs more than the call
             return [path]
+        days = _days(self._tags, month)
         found = self.days(days, grows=False)
         if self._left == 0 or len(found) < _MANY or not _is_small(found):
             return found
@@ -188,13 +190,10 @@ class _Keys:
         digest.update(f"{names}]]".encode())
         return digest.hexdigest()[:32]
 
-    def of_month(self, hours: Sequence[int], tags: Mapping[int, str]) -> str:
-        """Return the key of a month: a digest of its hours and their tags.
-
-        As `of`, but without the names: a year has 79,000 of them.
-        """
+    def of_month(self, text: bytes) -> str:
+        """Return the key of a month, from its text in the list of books: its hours and tags."""
         digest = self._begun.copy()
-        digest.update(f"{hours} {','.join(map(tags.__getitem__, hours))}".encode())
+        digest.update(text)
         return digest.hexdigest()[:32]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class Table:
     columns: tuple[Column, ...]
     sort: tuple[str, ...]
     time: str
+    _schemas: list[Any] = field(
+        default_factory=list, init=False, repr=False, compare=False, hash=False
+    )
+    """The schema, once it was asked for: every file that is opened is compared with it."""
 
     @property
     def column_names(self) -> list[str]:
@@ -95,21 +99,26 @@ class Table:
 
     def schema(self) -> pa.Schema:
         """Return the Arrow schema of the table."""
-        import pyarrow as pa
+        if not self._schemas:
+            self._schemas.append(_schema_of(self.columns))
+        found: pa.Schema = self._schemas[0]
+        return found
 
-        types = {
-            "int16": pa.int16(),
-            "int32": pa.int32(),
-            "int64": pa.int64(),
-            "int128": pa.decimal128(38, 0),
-            "float64": pa.float64(),
-            "string": pa.string(),
-            "bool": pa.bool_(),
-            "list<int32>": pa.list_(pa.int32()),
-        }
-        return pa.schema(
-            [pa.field(c.name, types[c.type], nullable=c.nullable) for c in self.columns]
-        )
+
+def _schema_of(columns: tuple[Column, ...]) -> pa.Schema:
+    import pyarrow as pa
+
+    types = {
+        "int16": pa.int16(),
+        "int32": pa.int32(),
+        "int64": pa.int64(),
+        "int128": pa.decimal128(38, 0),
+        "float64": pa.float64(),
+        "string": pa.string(),
+        "bool": pa.bool_(),
+        "list<int32>": pa.list_(pa.int32()),
+    }
+    return pa.schema([pa.field(c.name, types[c.type], nullable=c.nullable) for c in columns])
 
 
 def col(name: str, type_: Type, meaning: str) -> Column:

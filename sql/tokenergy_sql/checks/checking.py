@@ -16,6 +16,7 @@ from tokenergy_collectors.base.memory import give_back_memory
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_collectors.lake.contract import HOUR_US
+from tokenergy_collectors.lake.devicenews import read_news
 from tokenergy_collectors.lake.expired import read_expired
 from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.checks import connections
@@ -105,17 +106,21 @@ def run_checks(
     }
 
     def run() -> list[Finding]:
-        held, device = allocations(lake, _OF_ALLOCATION), lake.read("device")
+        held = allocations(lake, _OF_ALLOCATION)
+        device = lake.read("device") if hours is None else read_news(lake)
         found = _run_whole(lake, wanted, held, hours)
         if hours is not None and (some := _of_scope(wanted, "touched")):
             what = touched(lake, hours, held, device)
             texts = [check.text for check in some.values()]
             with connections.of_touched(lake, what, device, texts) as con:
                 found += _run_all(con, some)
+            # Whoever held a board in an hour, or has tokens in it, is among these.
+            held = what.allocation
         found += _run_hourly(lake, _of_scope(wanted, "hourly"), held, device, hours)
         return [_merged([one for one in found if one.name == name]) for name in wanted]
 
-    return read(lake, run)
+    with lake.days_held():
+        return read(lake, run)
 
 
 def hourly_names() -> list[str]:

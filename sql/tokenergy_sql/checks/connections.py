@@ -98,7 +98,7 @@ def of_touched(
     Args:
         lake: the lake.
         found: what they touched.
-        device: all rows of `device`.
+        device: rows of `device`; those that say nothing new may be missing.
         texts: of the checks that will run.
     """
     given = {"jobs": found.listed, "job_index": found.index, "device": device}
@@ -152,8 +152,8 @@ def of_hour(
     Args:
         lake: the lake.
         scope: the hours of each table; those of `segment` are checked.
-        held: `allocations(lake)`.
-        device: all rows of `device`.
+        held: `allocations(lake)`, at least of the jobs that the hours touched.
+        device: rows of `device`; those that say nothing new may be missing.
         texts: of the checks that will run.
         readings: of all hours of the run.
     """
@@ -233,7 +233,7 @@ def stray_spells_of(
         lake: the lake.
         con: has the ledger of the hours.
         hours: starts of the hours.
-        device: all rows of `device`.
+        device: rows of `device`; those that say nothing new may be missing.
     """
     rows = con.execute("SELECT DISTINCT node FROM ledger WHERE account = 'unattributed'").fetchall()
     files = lookback.event_files(lake, hours, [node for (node,) in rows])

@@ -78,7 +78,7 @@ def touched(lake: Lake, hours: Sequence[int], held: pa.Table, device: pa.Table) 
         lake: the lake.
         hours: starts of the hours, microseconds UTC.
         held: `allocations(lake)`.
-        device: all rows of `device`.
+        device: rows of `device`; see `devicenews`.
     """
     near = sorted({hour + step for hour in hours for step in (-HOUR_US, 0, HOUR_US)})
     scope = {**{name: list(hours) for name in _BOOKS}, "tokens": near, "quarantined": []}
@@ -110,7 +110,7 @@ def touched(lake: Lake, hours: Sequence[int], held: pa.Table, device: pa.Table) 
             spans[row["job_id"]] = min(first_us, row["start_us"]), last_us
         shared = con.sql(
             "SELECT device_id FROM allocation SEMI JOIN held USING (device_id) "
-            "GROUP BY device_id HAVING count(DISTINCT job_id) > 1"
+            "GROUP BY device_id HAVING min(job_id) < max(job_id)"
         ).to_arrow_table()
         counted = con.sql(
             "SELECT job_id, coalesce(cluster, '') AS cluster, min(ts_us) AS first_us, "

@@ -147,15 +147,14 @@ def _seen(
     near = [hour_us - HOUR_US, hour_us, hour_us + HOUR_US]
     read = {node_of(path) for path in lake.files("host", near)}.intersection(nodes)
     courses = courses_of(lake, places, hour_us) if metered else {}
+    every = _board_spans(con, sorted(metered | read))
+    between_us = interval[0] - _BESIDE_US, interval[1] + _BESIDE_US
+    rows_of = lake.read_nodes("host", near, read.intersection(every), COLUMNS, between_us)
+    cpus = {node: cpu_energy(rows, every[node].watched) for node, rows in rows_of}
     found = {}
-    for node, spans in _board_spans(con, sorted(metered | read)).items():
+    for node, spans in every.items():
         known = known_input(node, parts, courses, spans) if node in metered else None
-        cpu = None
-        if node in read:
-            between_us = interval[0] - _BESIDE_US, interval[1] + _BESIDE_US
-            rows = lake.read("host", near, node=node, columns=COLUMNS, between_us=between_us)
-            cpu = cpu_energy(rows, spans.watched)
-        found[node] = _Seen(spans, known, cpu)
+        found[node] = _Seen(spans, known, cpus.get(node))
     return found
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, MutableMapping, Set
 from dataclasses import replace
 from itertools import pairwise
 from operator import itemgetter
@@ -65,7 +65,7 @@ class FileDigests:
         known: of an earlier run: path -> [size, mtime_ns, digest]; updated.
     """
 
-    def __init__(self, root: Path, known: dict[str, list[Any]]) -> None:
+    def __init__(self, root: Path, known: MutableMapping[str, list[Any]]) -> None:
         self._root, self._known = root, known
 
     def told_of(self, path: Path) -> str:

@@ -12,19 +12,19 @@ then, to the same bytes.
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 import os
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake import Lake, monthly
 from tokenergy_collectors.lake.absent import url_of
 from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX, JOB_INDEX, LEDGER_HOUR, TABLES
+from tokenergy_collectors.lake.monthly import ByHour, ScalarByHour
 from tokenergy_collectors.lake.paths import hour_of
-from tokenergy_collectors.lake.published import path_of, place_of
+from tokenergy_collectors.lake.published import by_hour, path_of, place_of
 from tokenergy_collectors.lake.quarantine import MISSING, DamagedError
 from tokenergy_collectors.lake.reading import BrokenFileError, read_columns
 from tokenergy_sql.catalog.connecting import select_from
@@ -61,13 +61,13 @@ class _Known:
     Attributes:
         of_all: what all rows depend on.
         files: of the files of `job_index`, by hour: tag, size, time (ns).
-        hours: tags of the files that rows are made from, by hour.
+        tags: of the files that rows are made from, by table and hour.
         jobs: columns as in `_JOB`.
     """
 
     of_all: str = ""
-    files: dict[str, list[Any]] = field(default_factory=dict)
-    hours: dict[str, str] = field(default_factory=dict)
+    files: ByHour[list[Any]] = field(default_factory=ByHour)
+    tags: dict[str, ScalarByHour[str]] = field(default_factory=dict)
     jobs: pa.Table = field(default_factory=_no_jobs)
 
 
@@ -88,14 +88,12 @@ class JobRows:
         self._lake, self._con = lake, con
         before = _read(lake)
         # Hashes are those of this version of DuckDB.
-        now = _Known(f"{of_all} {duckdb.__version__} {_of_boards(con)}", hours=_hours(lake))
+        now = _Known(f"{of_all} {duckdb.__version__} {_of_boards(con)}", tags=_tags(lake))
         self._there = files = _files(lake)
-        usable = before.of_all == now.of_all and {
-            hour: tag for hour, (tag, *_) in before.files.items()
-        } == {hour: tag for hour, (tag, *_) in files.items()}
+        usable = before.of_all == now.of_all and _tags_of(before.files) == _tags_of(files)
         self._before = before if usable else _Known()
         self._now = now
-        self._damaged = {int(h) for h, found in self._before.files.items() if found != files[h]}
+        self._damaged = {*self._before.files.differing(files)} if usable else set[int]()
         self._reached: dict[str, tuple[int, int]] = {}
 
     def write(self, record: Recorder) -> int:
@@ -114,8 +112,7 @@ class JobRows:
         for hour_us, places in sorted(by_file.items()):
             of_file = rows.take(pa.array(places, pa.int64()))
             record.write(JOB_INDEX.name, self._file(hour_us, of_file, touched), hour_us)
-        others = {hour: one for hour, one in self._there.items() if int(hour) not in by_file}
-        self._now.files = _files(self._lake, others)
+        self._now.files = _files(self._lake, self._there, by_file)
         return len(self._now.jobs)
 
     def remember(self) -> None:
@@ -134,9 +131,11 @@ class JobRows:
         touched = {*run_model(con, "job_changed")["job_id"].to_pylist()}
         self._ids = con.sql("SELECT job_id FROM job_now").to_arrow_table()["job_id"]
         changed = {
-            h for h in {*before.hours, *now.hours} if before.hours.get(h) != now.hours.get(h)
+            hour_us
+            for table in _OF_HOURS
+            for hour_us in _of_table(now, table).differing(_of_table(before, table))
         }
-        touched |= self._in_hours(sorted(map(int, changed)))
+        touched |= self._in_hours(sorted(changed))
         reached = pa.table(
             {
                 "job_id": pa.array([*self._reached], pa.string()),
@@ -155,8 +154,7 @@ class JobRows:
         """
         found: set[str] = set()
         for hour_us in hours:
-            now = _tags(self._now.hours.get(str(hour_us), ""))
-            had = _tags(self._before.hours.get(str(hour_us), ""))
+            now, had = (_tags_at(known, hour_us) for known in (self._now, self._before))
             for table, tag in sorted({*now.items(), *had.items()}):
                 path = path_of(self._lake.root, table, hour_us, tag)
                 try:
@@ -211,13 +209,11 @@ class JobRows:
         """Return the hours of the books in which some jobs have rows, and perhaps more."""
         some = _of(self._now.jobs, touched).select(["first_us", "last_us"]).drop_null()
         spans = sorted(zip(*(column.to_pylist() for column in some.columns), strict=True))
-        found, at, until_us = [], 0, -1
-        for hour_us in map(int, self._now.hours):
-            while at < len(spans) and spans[at][0] <= hour_us:
-                until_us, at = max(until_us, spans[at][1]), at + 1
-            if hour_us <= until_us:
-                found.append(hour_us)
-        return found
+        there = sorted({hour for table in _OF_HOURS for hour in iter(_of_table(self._now, table))})
+        found = set[int]()
+        for first_us, last_us in spans:
+            found.update(there[bisect_left(there, first_us) : bisect_right(there, last_us)])
+        return sorted(found)
 
     def _file(self, hour_us: int, rows: pa.Table, touched: set[str]) -> pa.Table:
         """Return the rows of a file: those of other jobs as they are."""
@@ -250,52 +246,78 @@ def _of(jobs: pa.Table, some: Iterable[str]) -> pa.Table:
     return jobs.filter(pc.is_in(jobs["job_id"], value_set=pa.array(sorted(some), pa.string())))
 
 
-def _files(lake: Lake, seen: Mapping[str, list[Any]] | None = None) -> dict[str, list[Any]]:
-    """Return `_Known.files`; those that were just looked at (`seen`) are not looked at again."""
-    found: dict[str, list[Any]] = {}
+def _files(
+    lake: Lake, seen: ByHour[list[Any]] | None = None, but: Collection[int] = ()
+) -> ByHour[list[Any]]:
+    """Return `_Known.files`.
+
+    Args:
+        lake: the lake.
+        seen: what it was a moment ago: only files that changed since are looked at.
+        but: hours that are looked at again.
+    """
+    tags = by_hour(lake.books.current().tags.get(JOB_INDEX.name, {}))
     copy = url_of(lake.root) is not None
-    for hour_us, tag in sorted(lake.books.current().tags.get(JOB_INDEX.name, {}).items()):
-        if seen and seen.get(str(hour_us), [""])[0] == tag:
-            found[str(hour_us)] = seen[str(hour_us)]
-            continue
-        if copy:  # files come when they are read, and are compared with their names then
-            found[str(hour_us)] = [tag, 0, 0]
-            continue
-        try:
-            # A year has 8,760 of them: links, as in a working copy, are not looked for.
-            place = place_of(lake.root, JOB_INDEX.name, hour_us, tag)
-            stat = os.stat(place)  # noqa: PTH116 - a Path costs more than the call
-            found[str(hour_us)] = [tag, stat.st_size, stat.st_mtime_ns]
-        except FileNotFoundError:
-            found[str(hour_us)] = [tag, -1, -1]
+    if seen is not None:
+        found = seen.copied()
+        wanted = {*but, *_tags_of(seen).differing(tags)}
+    else:
+        found, wanted = ByHour[list[Any]](), {*iter(tags)}
+    of_month: dict[int, list[Any]] = {}
+    for hour_us in sorted(wanted):
+        found.pop(hour_us, None)
+        if (tag := tags.get(hour_us)) is not None:
+            # Files of a copy come when they are read, and are compared with their names then.
+            of_month[hour_us] = [tag, 0, 0] if copy else _stat(lake, hour_us, tag)
+    found.update_all(of_month)
     return found
 
 
-def _hours(lake: Lake) -> dict[str, str]:
-    """Return the tags of the files of each hour, as one text an hour."""
-    found: dict[int, list[str]] = {}
+def _stat(lake: Lake, hour_us: int, tag: str) -> list[Any]:
+    try:
+        # A year has 8,760 of them: links, as in a working copy, are not looked for.
+        stat = os.stat(place_of(lake.root, JOB_INDEX.name, hour_us, tag))  # noqa: PTH116 - a Path costs more than the call
+    except FileNotFoundError:
+        return [tag, -1, -1]
+    return [tag, stat.st_size, stat.st_mtime_ns]
+
+
+def _tags_of(files: ByHour[list[Any]]) -> ScalarByHour[str]:
+    return ScalarByHour({hour_us: tag for hour_us, (tag, *_) in files.items()})
+
+
+def _tags(lake: Lake) -> dict[str, ScalarByHour[str]]:
+    """Return `_Known.tags` of the books as they are."""
     tags = lake.books.current().tags
-    for table in _OF_HOURS:
-        for hour_us, tag in tags.get(table, {}).items():
-            found.setdefault(hour_us, []).append(f"{table}={tag}")
-    return {str(hour_us): " ".join(found[hour_us]) for hour_us in sorted(found)}
+    return {table: by_hour(tags.get(table, {})).copied() for table in _OF_HOURS}
 
 
-def _tags(text: str) -> dict[str, str]:
-    pairs = (one.partition("=") for one in text.split())
-    return {table: tag for table, _, tag in pairs}
+def _of_table(known: _Known, table: str) -> ScalarByHour[str]:
+    return known.tags.get(table, ScalarByHour[str]())
+
+
+def _tags_at(known: _Known, hour_us: int) -> dict[str, str]:
+    """Return the tags of the files of an hour."""
+    found = {table: _of_table(known, table).get(hour_us) for table in _OF_HOURS}
+    return {table: tag for table, tag in found.items() if tag is not None}
 
 
 def _read(lake: Lake) -> _Known:
     import pyarrow as pa
 
+    kinds: dict[str, monthly.Kind] = {
+        "files": ByHour.of_texts,
+        "tags": ScalarByHour.of_texts,
+    }
     try:
-        found = json.loads((lake.root / CACHE).read_text("utf-8"))
-        told, data = found.pop("jobs_digest"), base64.b64decode(found.pop("jobs"))
-        if told != _digest(data):
+        found = monthly.parse((lake.root / CACHE).read_bytes(), kinds)
+        if found is None:
             return _Known()
-        jobs = pa.ipc.open_stream(data).read_all()
-        return _Known(**found, jobs=jobs.cast(pa.schema(_JOB)))
+        head, sections = found
+        jobs = pa.ipc.open_stream(base64.b64decode(head["jobs"])).read_all()
+        files = cast("ByHour[list[Any]]", sections["files"][JOB_INDEX.name])
+        tags = cast("dict[str, ScalarByHour[str]]", sections["tags"])
+        return _Known(head["of_all"], files, tags, jobs.cast(pa.schema(_JOB)))
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return _Known()
 
@@ -308,17 +330,10 @@ def _write(lake: Lake, known: _Known) -> None:
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with pa.ipc.new_stream(jobs, known.jobs.schema, options=options) as stream:
         stream.write_table(known.jobs)
-    content = {
-        "of_all": known.of_all, "files": known.files, "hours": known.hours,
-        "jobs": base64.b64encode(jobs.getvalue()).decode(),
-        "jobs_digest": _digest(jobs.getvalue()),
-    }  # fmt: skip
+    head = {"of_all": known.of_all, "jobs": base64.b64encode(jobs.getvalue()).decode()}
+    data = monthly.dump(head, {"files": {JOB_INDEX.name: known.files}, "tags": known.tags})
     with suppress(OSError):  # then all jobs are worked out next time, as without a cache
         path.parent.mkdir(exist_ok=True)
         aside = path.with_name(f".{path.name}.tmp")
-        aside.write_text(json.dumps(content), "utf-8")
+        aside.write_bytes(data)
         aside.replace(path)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -8,7 +8,7 @@ a revision.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -148,11 +148,12 @@ def _index(
     with recording(lake, index_version()) as record:
         if hours is not None:  # of all hours, they are noticed when they are read
             so_far.set_aside.extend(set_aside_damaged(lake, hours, revisions.REVISED_TABLES))
-        held = allocations(lake)
-        usage = heal(lake, lambda: Usage.of(lake, progress, held))
         recorded = record.recorded.hours
         history = SiteHistory(site, recorded, record.recorded.constants)
-        reader = _reader(lake, history, usage, held, record.recorded.files)
+        with lake.days_held():
+            held = allocations(lake)
+            usage = heal(lake, lambda: Usage.of(lake, progress, held))
+            reader = _reader(lake, history, usage, held, record.recorded.files)
         chosen = all_hours(lake, usage.hours) if hours is None else set(hours)
         examined = sorted(_not_frozen(lake, chosen))
         for hour in examined:
@@ -230,7 +231,7 @@ def _reader(
     history: SiteHistory,
     usage: Usage,
     held: pa.Table,
-    file_digests: dict[str, list[Any]],
+    file_digests: MutableMapping[str, list[Any]],
 ) -> InputReader:
     # What a job is for follows from its tokens alone: neither the allocations of all time nor the
     # devices are needed.

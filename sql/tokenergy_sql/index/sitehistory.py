@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -71,10 +71,11 @@ class SiteHistory:
         """Return the name under which the constants of an hour are stored."""
         return self._store(self.at(hour_us))
 
-    def name_known(self, recorded: dict[int, dict[str, str]]) -> Stored:
+    def name_known(self, recorded: MutableMapping[int, dict[str, str]]) -> Stored:
         """Add the name to hours of which the constants are known; return all that hours name."""
         for hour_us, name in self._names.items():
-            recorded[hour_us].setdefault(KEY, name)
+            if KEY not in (inputs := recorded[hour_us]):
+                recorded[hour_us] = {**inputs, KEY: name}
         names = {inputs.get(KEY, "") for inputs in recorded.values()}
         return {name: found for name, found in sorted(self._stored.items()) if name in names}
 
@@ -107,8 +108,13 @@ class SiteHistory:
         ]
         changes: dict[str, set[str]] = {}
         hours = []
-        for hour_us in self._names:
-            found = list(_differences(self.at(hour_us), self.site.at(hour_us)))
+        differences: dict[tuple[str, int], list[tuple[str, str, str]]] = {}
+        for hour_us, constants in self._names.items():
+            # The hours of a year have few constants.
+            key = constants, self.site.periods_by(hour_us)
+            if (found := differences.get(key)) is None:
+                found = [*_differences(self.at(hour_us), self.site.at(hour_us))]
+                differences[key] = found
             hours += [hour_us] if found else []
             for name, old, new in found:
                 changes.setdefault(f"{name} = {new}", set()).add(old)

@@ -10,7 +10,7 @@ on from there.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -51,7 +51,11 @@ class Recorder:
     """
 
     def __init__(
-        self, lake: Lake, manifest: Manifest, folder: Path, tags: dict[str, dict[int, str]]
+        self,
+        lake: Lake,
+        manifest: Manifest,
+        folder: Path,
+        tags: dict[str, MutableMapping[int, str]],
     ) -> None:
         self._lake, self._folder, self._tags = lake, folder, tags
         self._journal = Journal(folder)

@@ -18,23 +18,26 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake import Lake, monthly
 from tokenergy_collectors.lake.absent import stat_of, there
+from tokenergy_collectors.lake.monthly import ByFile, ByHour, Monthly, of_dates
 from tokenergy_collectors.lake.paths import hour_of_path
-from tokenergy_collectors.lake.published import BOOKS, list_path
+from tokenergy_collectors.lake.published import BOOKS, list_path, more_of_list
 
 FOLDER = "revisions"
 REVISED_TABLES = BOOKS
 """Tables with revisions. Segments have none: they can be derived again from sealed readings."""
 
 _HOURS = "hours.json"
+_INPUTS, _DIGESTS = "inputs", "digests"
+"""What it has of hours, and of files."""
 RECORDED = "recorded"
 """Key of a list in an object store: the name of what is recorded of the hours."""
 MANIFEST = "manifest.json"
@@ -211,19 +214,30 @@ class Recorded:
         constants: the site's constants, by the names that the inputs of hours give them.
     """
 
-    hours: dict[int, dict[str, str]]
-    files: dict[str, list[Any]]
+    hours: MutableMapping[int, dict[str, str]]
+    files: MutableMapping[str, list[Any]]
     constants: dict[str, dict[str, Any]]
 
 
 def read_recorded(lake: Lake) -> Recorded:
     """Return what is recorded of the hours of a lake; nothing if it cannot be read."""
+    kinds: dict[str, monthly.Kind] = {"hours": ByHour.of_texts, "files": ByFile.of_texts}
     try:
-        content = json.loads(_recorded_path(lake.root).read_text("utf-8"))
+        data = _recorded_path(lake.root).read_bytes()
+        # Of the digests of files, most after a year, only those of a day are looked at.
+        if (parsed := monthly.parse(data, kinds)) is not None:
+            head, sections = parsed
+            found = sections["hours"][_INPUTS], sections["files"][_DIGESTS]
+            return Recorded(*found, head["constants"])
+        content = json.loads(data)
     except (FileNotFoundError, ValueError):
         return Recorded({}, {}, {})
-    hours = {int(hour): inputs for hour, inputs in content["hours"].items()}
-    return Recorded(hours, content["files"], content.get("constants", {}))
+    if _INPUTS in content["hours"]:  # somebody else wrote it, in this layout
+        hours, files = of_dates(content["hours"][_INPUTS]), content["files"][_DIGESTS]
+    else:  # an earlier version did
+        hours = {int(hour): inputs for hour, inputs in content["hours"].items()}
+        files = content["files"]
+    return Recorded(ByHour(hours), ByFile(files), content.get("constants", {}))
 
 
 def _recorded_path(root: Path) -> Path:
@@ -233,8 +247,8 @@ def _recorded_path(root: Path) -> Path:
     """
     with suppress(FileNotFoundError, ValueError):
         text = list_path(root).read_bytes()
-        # To parse the list of a year takes longer than all else here.
-        name = json.loads(text).get(RECORDED) if f'"{RECORDED}"'.encode() in text else None
+        # To look for the key takes less than to see that nobody has changed the list.
+        name = more_of_list(text).get(RECORDED) if f'"{RECORDED}"'.encode() in text else None
         if isinstance(name, str) and (root / name).exists():
             return root / name
     return root / FOLDER / _HOURS
@@ -253,13 +267,12 @@ def write_recorded(lake: Lake, recorded: Recorded) -> None:
     """Write what each hour was last derived from."""
     path = lake.root / FOLDER / _HOURS
     aside = path.with_suffix(".tmp")
-    content = {
-        "hours": {str(hour): dict(inputs) for hour, inputs in sorted(recorded.hours.items())},
-        "files": dict(sorted(recorded.files.items())),
-        "constants": dict(recorded.constants),
+    hours, files = recorded.hours, recorded.files
+    sections: dict[str, dict[str, Monthly[Any, Any]]] = {
+        "hours": {_INPUTS: hours if isinstance(hours, ByHour) else ByHour(hours)},
+        "files": {_DIGESTS: files if isinstance(files, ByFile) else ByFile(files)},
     }
-    # Without an indent: that takes ten times as long, and a year has a hundred thousand lines.
-    aside.write_text(json.dumps(content) + "\n", "utf-8")
+    aside.write_bytes(monthly.dump({"constants": dict(recorded.constants)}, sections))
     aside.replace(path)
 
 

@@ -128,33 +128,53 @@ class _Adding:
         """Add the boards of a file."""
         self.seen.update(found.pairs)
         self.longest_us = max(self.longest_us, found.longest_us)
+        by_node: dict[str, list[int]] = {}
+        moved: dict[int, str] = {}
         for board, pair in enumerate(found.pairs):
             name, device = self.booked.pairs[pair]
-            node = self._number[name]
-            for what, amounts in found.loads.split.items():
-                self.split[what][node] += amounts[board]
-            booked_us = np.minimum(found.loads.split["device_us"][board], self.grid.length)
-            np.maximum(self.watched_us[node], booked_us, out=self.watched_us[node])
-            one = found.loads.shaped_nj[board], found.loads.sampled_us[board]
+            by_node.setdefault(name, []).append(board)
             if device in self._moved:
-                self._moved[device].append((node, *one))
-            else:
-                self._add_power([(node, *one)])
+                moved[board] = device
+        for name, boards in by_node.items():
+            self._add_boards(self._number[name], boards, found.loads, moved)
 
-    def _add_power(self, ones: Sequence[tuple[int, Array, Array]]) -> None:
-        """Add the power of a board that was on some nodes."""
-        sampled_us = sum((sampled for _, _, sampled in ones), np.zeros(len(self.grid), np.int64))
+    def _add_boards(
+        self, node: int, boards: list[int], loads: BoardLoads, moved: Mapping[int, str]
+    ) -> None:
+        """Add boards of a node, all at once: a large site has thousands."""
+        for what, amounts in loads.split.items():
+            self.split[what][node] += amounts[boards].sum(axis=0)
+        booked_us = np.minimum(loads.split["device_us"][boards].max(axis=0), self.grid.length)
+        np.maximum(self.watched_us[node], booked_us, out=self.watched_us[node])
+        stayed = [board for board in boards if board not in moved]
+        if stayed:
+            self._add_power(loads.sampled_us[stayed], [(node, loads.shaped_nj[stayed])])
+        for board in boards:
+            if board in moved:
+                one = loads.shaped_nj[[board]], loads.sampled_us[[board]]
+                self._moved[moved[board]].append((node, *one))
+
+    def _add_power(self, sampled_us: Array, shares: Sequence[tuple[int, Array]]) -> None:
+        """Add the power of b boards.
+
+        Args:
+            sampled_us: time for which samples are known: int64[b, K].
+            shares: the nodes that they were on, with the energy of known shape there: int64[b, K].
+        """
         known = LEAST_KNOWN * sampled_us >= self.grid.length
         scale = np.where(known, self.grid.length / np.maximum(sampled_us, 1), 0.0)
-        for node, shaped_nj, _ in ones:
+        for node, shaped_nj in shares:
             # Whole milliwatts of a node's board, so that sums are the same in any order.
-            self.power_mw[node] += np.rint(shaped_nj * scale / STEP_US).astype(np.int64)
-            self.unknown[node] |= ~known
+            power_mw = np.rint(shaped_nj * scale / STEP_US).astype(np.int64)
+            self.power_mw[node] += power_mw.sum(axis=0)
+            self.unknown[node] |= ~known.all(axis=0)
 
     def finished(self, expected: Iterable[Pair]) -> NodeLoads:
         """Return the sums; boards that are nowhere in the ledger are unknown."""
+        none = np.zeros((1, len(self.grid)), np.int64)
         for ones in self._moved.values():
-            self._add_power(ones)
+            sampled_us = sum((sampled for _, _, sampled in ones), none)
+            self._add_power(sampled_us, [(node, shaped_nj) for node, shaped_nj, _ in ones])
         devices = {device for _, device in self.booked.pairs}
         for name, device in expected:
             if device not in devices and name in self._number:

@@ -29,7 +29,9 @@ from tokenergy_collectors.lake.published import (
     LEGACY,
     NAME,
     Published,
+    list_bytes,
     list_path,
+    more_of_list,
     parse_list,
     path_of,
     read_list,
@@ -81,7 +83,7 @@ class Head:
         if found is not None:
             data, self._etag = found
             try:
-                self._base, content = parse_list(data), json.loads(data)
+                self._base, content = parse_list(data), more_of_list(data)
             except ValueError as error:
                 why = f"{self._bucket.url}/{LIST}: cannot be read: {error}"
                 raise UserError(f"{why}; this object says which books count") from None
@@ -119,11 +121,10 @@ class Head:
         at_once(lambda path: self._bucket.put(self._name(path), path), fresh)
         folder = self._root / revisions.FOLDER / f"{now.revision:06d}"
         manifest = folder / revisions.MANIFEST
-        content = json.loads(list_path(self._root).read_bytes())
-        content |= names
+        more: dict[str, Any] = {**names}
         if manifest.exists():
-            content["manifest"] = json.loads(manifest.read_bytes())
-        self._bucket.swap(LIST, (json.dumps(content) + "\n").encode(), self._etag)
+            more["manifest"] = json.loads(manifest.read_bytes())
+        self._bucket.swap(LIST, list_bytes(now, more), self._etag)
         if manifest.exists():
             self._bucket.put(self._name(manifest), manifest)
         self._put_dropped()

@@ -6,10 +6,12 @@ import pyarrow as pa
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder
+from tokenergy_collectors.lake import devicenews
 from tokenergy_collectors.lake.contract import DEVICE
+from tokenergy_collectors.lake.devicenews import news, read_news
 from tokenergy_sql.catalog.connecting import connect
 from tokenergy_sql.catalog.duck import open_memory
-from tokenergy_sql.index.devicerows import news, read_devices
+from tokenergy_sql.index.devicerows import read_devices
 from tokenergy_sql.index.inputs import device_rows
 
 FACTS = [name for name in DEVICE.column_names if name != "ts_us"]
@@ -62,6 +64,42 @@ def test_a_daemon_that_starts_every_day_adds_nothing(tmp_path):
     assert [row["limit_mw"] for row in read_devices(builder.lake)] == [700_000, 600_000]
     with connect(builder.lake) as con:
         assert con.execute("SELECT count(*) FROM device").fetchall() == [(21,)]
+
+
+def test_a_row_after_two_of_one_stamp_stays():
+    """Of two nodes with one stamp the first by name counts, so the next row says another node."""
+    first = dict.fromkeys(DEVICE.column_names) | {"device_id": "a", "name": "x", "emulated": True}
+    rows = [
+        first | {"ts_us": T0, "node": "n1"},
+        first | {"ts_us": T0, "node": "n2"},
+        first | {"ts_us": T0 + 1, "node": "n2"},
+        first | {"ts_us": T0 + 2, "node": "n2"},
+    ]
+    few = news(pa.Table.from_pylist(rows, schema=DEVICE.schema())).to_pylist()
+    assert few == rows[:3]
+    assert now(few) == now(rows)
+
+
+def test_what_is_kept_is_of_the_files_that_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(devicenews, "_MANY", 1)
+    builder = LakeBuilder(tmp_path)
+    for day in range(5):
+        builder.device("GPU-a", ts_us=T0 + day * 24 * HOUR_US)
+    lake = builder.lake
+    assert len(read_news(lake)) == 1
+    (kept,) = (lake.root / devicenews.FOLDER).glob("*.parquet")
+    monkeypatch.setattr(devicenews, "news", lambda _: pytest.fail("it is kept"))
+    assert len(read_news(lake)) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(devicenews, "_MANY", 1)
+    builder.device("GPU-a", ts_us=T0 + 2 * 24 * HOUR_US + 7, limit_mw=600_000)
+    builder.device("GPU-b", ts_us=T0)
+    told = [(row["device_id"], row["limit_mw"]) for row in read_news(lake).to_pylist()]
+    assert told == [("GPU-a", 700_000), ("GPU-a", 600_000), ("GPU-a", 700_000), ("GPU-b", 700_000)]
+    for path in (lake.root / devicenews.FOLDER).glob("*.parquet"):
+        if path != kept:
+            path.write_bytes(b"damaged")
+    assert len(read_news(lake)) == 4
 
 
 def test_no_rows(tmp_path):

@@ -123,16 +123,16 @@ def test_hours_of_an_earlier_release(lake: Lake) -> None:
     """It recorded the digest of the constants alone: equal ones are kept, others are reported."""
     indexed(lake, OLD)
     found = revisions.read_recorded(lake)
-    for inputs in found.hours.values():
-        del inputs[KEY]
+    for hour_us, inputs in [*found.hours.items()]:
+        found.hours[hour_us] = {kind: one for kind, one in inputs.items() if kind != KEY}
     revisions.write_recorded(lake, replace(found, constants={}))
     before = facility_kj(lake)
     assert (indexed(lake, OLD).causes, facility_kj(lake)) == ({}, before)
     assert indexed(lake, NEW).causes == {}
     assert facility_kj(lake) == before
     found = revisions.read_recorded(lake)
-    for inputs in found.hours.values():
-        del inputs[KEY]
+    for hour_us, inputs in [*found.hours.items()]:
+        found.hours[hour_us] = {kind: one for kind, one in inputs.items() if kind != KEY}
     revisions.write_recorded(lake, replace(found, constants={}))
     done = indexed(lake, NEW)
     assert done.causes == {T0: ["site"], T0 + HOUR_US: ["site"]}
@@ -149,7 +149,8 @@ def test_constants_are_stored_once(lake: Lake) -> None:
     assert list(content["constants"].values()) == [
         {"pue_ppm": 1_500_000, "host_mw": 100_000, "node_host_mw": {}}
     ]
-    assert {inputs[KEY] for inputs in content["hours"].values()} == set(content["constants"])
+    hours = [one for of_day in content["hours"]["inputs"].values() for one in of_day.values()]
+    assert {inputs[KEY] for inputs in hours} == set(content["constants"])
 
 
 def test_the_table_of_nodes_has_the_constants(lake: Lake) -> None:

@@ -42,8 +42,9 @@ def made_by_index(root: Path) -> dict[str, object]:
         if one.relative_to(root).parts[1] != "place_hour"
     }
     inputs = json.loads((root / "revisions" / "hours.json").read_text())
-    del inputs["files"]  # has the times at which files were written
-    for hour in inputs["hours"].values():
+    del inputs["files"], inputs["digest"]  # with the times at which files were written
+    of_days = inputs["hours"]["inputs"].values()
+    for hour in (one for of_day in of_days for one in of_day.values()):
         hour.pop("places", None)
         hour["made"] = ",".join(one for one in hour["made"].split(",") if one != "place_hour")
     return {**found, **inputs}
