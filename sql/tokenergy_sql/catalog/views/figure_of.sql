@@ -4,8 +4,8 @@
 --
 -- wue is L/kWh; facility and it are the energy above the line, kWh; all others (pue, intake,
 -- cooling, other, losses, erf, ref, losses_modelled, pue_modelled) are energy / energy, unit 1. The
--- value is NULL where nothing is below the line. low is above_low / below_high, high is above_high /
--- below_low: NULL if one of these is unknown or 0. Add sums up before you call it, as
+-- value is NULL where nothing is below the line. low is above_low / below_high, high is above_high
+-- / below_low: NULL if one of these is unknown or 0. Add sums up before you call it, as
 -- site_figure_by does: a mean of ratios is no figure of anything.
 CREATE MACRO figure_of(figure, above, above_low, above_high, below, below_low, below_high) AS
 CASE
