@@ -86,7 +86,12 @@ class OpenadrEvents(Source[OpenadrKeys]):
 
     def _take(self, vtn: Vtn, event: Event, opt: str) -> None:
         """Record an event, if it says something else than the last time."""
-        common: dict[str, Any] = {"opt": opt, "source": self.name, "vtn": vtn.name, "node": self.host.node}
+        common: dict[str, Any] = {
+            "opt": opt,
+            "source": self.name,
+            "vtn": vtn.name,
+            "node": self.host.node,
+        }
         common["recorded_us"] = self.host.now_us()
         try:
             rows = [{**row, **common} for row in rows_of(event, vtn.unit)]
