@@ -27,6 +27,8 @@ _MOST_STEPS = 200
 _PATIENCE = ((WIDE, 1), (1.0, 25), (np.inf, 60))
 """How many steps without a better gap end the search, by the gap: far away it may grow at first."""
 _BACK_OFF = 0.995
+_STRICT = 1e3
+"""How much more a violated row counts than a gap: a plan must keep its limits."""
 _REFINED = 0.5
 """Gap from which on solutions of the system are refined."""
 
@@ -66,7 +68,9 @@ class _Point:
         size = max(abs(self.z), 1e-9)
         unbalanced = float(np.abs(joined) @ np.abs(self.x)) + abs(self.dual_z * self.z)
         violated = float(np.max(self.primal - self.slack, initial=0.0))
-        return max(abs(self.z + float(bound @ self.y)) / size, unbalanced / size, violated)
+        return max(
+            abs(self.z + float(bound @ self.y)) / size, unbalanced / size, _STRICT * violated
+        )
 
 
 class _System:
