@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks import machine
 from tokenergy_transforms.storage import causal, optimum, simplex
+from tokenergy_transforms.storage.interior import NotSolvedError
 from tokenergy_transforms.storage.model import Model, least_energy
 from tokenergy_transforms.storage.program import F64
 from tokenergy_transforms.storage.wanted import Limits, Store
@@ -84,7 +85,7 @@ def beside_highs(name: str, cells: int, runs: int) -> bool:
     begin = time.perf_counter()
     try:
         plain = simplex.by_highs(program)
-    except simplex.NotSolvedError:
+    except NotSolvedError:
         print(f"     {name:7} {cells:,} cells: {ours:.2f} s; HiGHS had no solution in time")
         return True
     took = time.perf_counter() - begin

@@ -20,6 +20,7 @@ from tokenergy_transforms.loadprofile.course import LoadCourse
 from tokenergy_transforms.loadprofile.rows import TOLERANCE
 from tokenergy_transforms.storage import placing, rows
 from tokenergy_transforms.storage.gathering import Gathered, Span, gather
+from tokenergy_transforms.storage.interior import WIDE
 from tokenergy_transforms.storage.optimum import ImpossibleError
 from tokenergy_transforms.storage.runs import coarsened, known_runs
 from tokenergy_transforms.storage.study import Study, study
@@ -110,6 +111,8 @@ def _studied(
         except ImpossibleError as error:
             reasons.add(error.reason)
             remark = str(error)
+    if found is not None and found.gap > WIDE:
+        reasons.add("wide_gap")
     if short:
         reasons.add("step_below_period")
     if len(runs) > 1:

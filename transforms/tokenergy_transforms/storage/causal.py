@@ -144,7 +144,8 @@ def sweep(runs: Sequence[F64], rule: Rule, sizes: tuple[F64, F64], start_share: 
     steepest, highest = np.zeros(len(energy)), np.full(len(energy), -np.inf)
     for load_w in runs:
         ramps, peaks = np.zeros(len(energy)), np.zeros(len(energy))
-        _sweep(load_w, *rule.numbers(load_w), energy, power, start_share, ramps, peaks)
+        numbers = rule.numbers(load_w)
+        _sweep(load_w, *numbers, energy, power, start_share, ramps, peaks)  # type: ignore[call-arg]
         np.maximum(steepest, ramps, out=steepest)
         np.maximum(highest, peaks, out=highest)
     return Swept(steepest / rule.step_s, highest)
@@ -153,7 +154,7 @@ def sweep(runs: Sequence[F64], rule: Rule, sizes: tuple[F64, F64], start_share: 
 def grid_w(load_w: F64, rule: Rule, size: tuple[float, float], start_share: float) -> F64:
     """Return grid power behind a store of one size (energy in J, power in W): float64[N]."""
     grid = np.empty(len(load_w))
-    _within(load_w, *rule.numbers(load_w), *size, start_share, grid)
+    _within(load_w, *rule.numbers(load_w), *size, start_share, grid)  # type: ignore[call-arg]
     return grid
 
 

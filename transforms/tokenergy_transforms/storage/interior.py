@@ -19,12 +19,18 @@ from tokenergy_transforms.storage.program import F64, Program
 
 ENOUGH = 1e-7
 """Relative gap at which a solution is good."""
-TOLERABLE = 1e-5
+WIDE = 1e-4
+"""Relative gap above which a study says that its gap is wide."""
+TOLERABLE = 1e-3
 """Relative gap up to which the best solution is taken if no further step improves it."""
 _MOST_STEPS = 200
-_PATIENCE = ((TOLERABLE, 1), (1.0, 25), (np.inf, 60))
+_PATIENCE = ((WIDE, 1), (1.0, 25), (np.inf, 60))
 """How many steps without a better gap end the search, by the gap: far away it may grow at first."""
 _BACK_OFF = 0.995
+_STRICT = 1e3
+"""How much more a violated row counts than a gap: a plan must keep its limits."""
+_REFINED = 0.5
+"""Gap from which on solutions of the system are refined."""
 
 
 class NotSolvedError(Exception):
@@ -62,7 +68,9 @@ class _Point:
         size = max(abs(self.z), 1e-9)
         unbalanced = float(np.abs(joined) @ np.abs(self.x)) + abs(self.dual_z * self.z)
         violated = float(np.max(self.primal - self.slack, initial=0.0))
-        return max(abs(self.z + float(bound @ self.y)) / size, unbalanced / size, violated)
+        return max(
+            abs(self.z + float(bound @ self.y)) / size, unbalanced / size, _STRICT * violated
+        )
 
 
 class _System:
@@ -148,7 +156,7 @@ def solve(program: Program, x: F64, z: float) -> Solved:
         if gap < ENOUGH or step - best.steps > patience:
             break
         try:
-            x, z, slack, y = _step(program, at)
+            x, z, slack, y = _step(program, at, refine=best.gap < _REFINED)
         except FloatingPointError:
             break
     if best is None or not best.gap < TOLERABLE:
@@ -156,15 +164,22 @@ def solve(program: Program, x: F64, z: float) -> Solved:
     return best
 
 
-def _step(program: Program, at: _Point) -> tuple[F64, float, F64, F64]:
+def _step(program: Program, at: _Point, refine: bool) -> tuple[F64, float, F64, F64]:
     """Return the next point: predict, choose how far to centre, correct."""
     slack, y = at.slack, at.y
-    system = _System(program, y / slack)
+    scale = y / slack
+    system = _System(program, scale)
     mu = float(slack @ y) / len(y)
 
     def direction(target: F64) -> tuple[F64, float, F64, F64]:
         inner, inner_z = program.transposed((target + y * at.primal) / slack)
-        dx, dz = system.solve(-at.dual - inner, -at.dual_z - inner_z)
+        right, right_z = -at.dual - inner, -at.dual_z - inner_z
+        dx, dz = system.solve(right, right_z)
+        if refine:
+            # Near the end the matrix is nearly singular: solve for what is left, and add it.
+            there, there_z = program.transposed(scale * program.times(dx, dz))
+            more, more_z = system.solve(right - there, right_z - there_z)
+            dx, dz = dx + more, dz + more_z
         dslack = -at.primal - program.times(dx, dz)
         return dx, dz, dslack, (target - y * dslack) / slack
 

@@ -62,7 +62,7 @@ def coarsened(course: LoadCourse) -> LoadCourse:
         start_us=course.start_us + first * course.step_us,
         step_us=step_us,
         energy_nj=course.energy_nj[first:end].reshape(count, factor).sum(axis=1),
-        known=course.known[first:end].reshape(count, factor).all(axis=1),
+        known=np.asarray(course.known[first:end].reshape(count, factor).all(axis=1)),
         limit_hz=course.limit_hz and min(course.limit_hz, 0.5e6 / step_us),
         breaks=tuple(
             b for b in ((one - first) // factor for one in course.breaks) if 0 < b < count

@@ -6,6 +6,8 @@ hardly any room. HiGHS knows nothing of the structure: it is taken for small pro
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tokenergy_transforms.storage.interior import NotSolvedError, Solved, solve
@@ -43,7 +45,7 @@ def by_highs(program: Program) -> Solved:
     """
     import highspy
 
-    solver = highspy.Highs()
+    solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("time_limit", LIMIT_S)
     solver.passModel(_model(program))
@@ -56,7 +58,7 @@ def by_highs(program: Program) -> Solved:
     return Solved(x, float(values[-1]), 0.0, int(solver.getInfo().simplex_iteration_count), prices)
 
 
-def _model(program: Program) -> object:
+def _model(program: Program) -> Any:
     """Return the program as HiGHS takes it: the ends of x are one column, z is the last."""
     import highspy
     from scipy import sparse

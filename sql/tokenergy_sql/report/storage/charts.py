@@ -138,7 +138,7 @@ def _power_spec(name: str) -> dict[str, Any]:
     keys = [key for key, _, _ in _SERIES]
     base = alt.Chart(alt.NamedData(name="rows"))
     lines = (
-        base.transform_fold(keys, as_=["key", "kw"])
+        base.transform_fold([*keys], as_=["key", "kw"])
         .mark_line(interpolate="step-after", strokeWidth=1.6)
         .encode(
             x=time_axis(),

@@ -32,6 +32,7 @@ _REASONS = {
 }
 MEANINGS = {
     **_REASONS,
+    "wide_gap": "The sizes are proven to a thousandth alone.",
     "gaps": "The load is not known all the time; each known run was studied for itself.",
     "step_below_period": "A cell is shorter than the period of the sensors.",
     "parts_incomplete": "Some devices are in none of the parts.",
