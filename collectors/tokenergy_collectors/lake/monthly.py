@@ -1,30 +1,13 @@
 """Values by hour, or by file, of which months are parsed when they are asked for.
 
-In: JSON in the layout that `dump` writes. Out: `Monthly`, a mapping.
-
-What a lake remembers of all its hours is megabytes after a year, and a new hour changes one month
-of it. So each month is one line, which stays text until somebody asks for a value of it:
-
-    {"revision": 12,
-    "tables": {
-    "ledger": {
-    "2026-01-01": {"00": "3fa9c1d2e4b57760", ...}, "2026-01-02": {...},
-    "2026-02-01": {...}
-    }
-    },
-    "digest": "..."}
-
-The digest is of all bytes before it: a file that somebody else wrote, or changed, is parsed whole
-and checked, as any JSON.
+In: the texts of months, as `monthlyfile` has them. Out: `Monthly`, a mapping.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import (
-    Callable,
     ItemsView,
     Iterable,
     Iterator,
@@ -45,7 +28,6 @@ V = TypeVar("V")
 
 _DATE, _MONTH = len("2026-01-31"), len("2026-01")
 _HOURS_A_DAY = 24
-_DIGEST = b',\n"digest": "'
 _AFTER_US = {f"{hour:02d}": hour * HOUR_US for hour in range(_HOURS_A_DAY)}
 """What each hour of a day begins after, by its name."""
 
@@ -353,68 +335,3 @@ def day_us(date: str) -> int:
     if found is None:
         raise ValueError(f"{date!r} is no date")
     return found
-
-
-def dump(head: Mapping[str, Any], sections: Mapping[str, Mapping[str, Monthly[Any, Any]]]) -> bytes:
-    """Return JSON that `parse` reads.
-
-    Args:
-        head: values that are parsed at once.
-        sections: mappings by name, in sections by name.
-    """
-    parts = [json.dumps({**head})[:-1].encode()]
-    for name, tables in sections.items():
-        lines = [
-            b"%b: {\n%b\n}" % (json.dumps(table).encode(), b",\n".join(of_table.texts()))
-            for table, of_table in tables.items()
-        ]
-        comma = b"," if head or len(parts) > 1 else b""
-        parts.append(b"%b\n%b: {\n%b\n}" % (comma, json.dumps(name).encode(), b",\n".join(lines)))
-    body = b"".join(parts)
-    return body + _DIGEST + _digest(body) + b'"}\n'
-
-
-Kind = Callable[[Iterable[bytes]], Monthly[Any, Any]]
-
-
-def parse(
-    data: bytes, kinds: Mapping[str, Kind]
-) -> tuple[dict[str, Any], dict[str, dict[str, Monthly[Any, Any]]]] | None:
-    """Return what `dump` was given; None if these are not its bytes.
-
-    Args:
-        data: the bytes.
-        kinds: by section, what makes a mapping of the texts of its months.
-    """
-    at = data.rfind(_DIGEST)
-    if at < 0 or data[at:] != _DIGEST + _digest(data[:at]) + b'"}\n':
-        return None
-    lines = data[:at].split(b"\n")
-    head = json.loads(lines[0].removesuffix(b",") + b"}")
-    sections: dict[str, dict[str, Monthly[Any, Any]]] = {}
-    place = 1
-    while place < len(lines):
-        name = json.loads(lines[place].removesuffix(b": {"))
-        place, sections[name] = _section(lines, place + 1, kinds[name])
-    return head, sections
-
-
-def _section(
-    lines: list[bytes], place: int, kind: Kind
-) -> tuple[int, dict[str, Monthly[Any, Any]]]:
-    """Return the tables of a section, and the line after it."""
-    found: dict[str, Monthly[Any, Any]] = {}
-    while lines[place] and lines[place][0] != ord("}"):
-        table = json.loads(lines[place].removesuffix(b": {"))
-        end = place + 1
-        while lines[end][:1] != b"}":
-            end += 1
-        # An empty table has one empty line.
-        found[table] = kind(line.removesuffix(b",") for line in lines[place + 1 : end] if line)
-        place = end + 1
-    # So has an empty section.
-    return place + (1 if lines[place] else 2), found
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).hexdigest().encode()

@@ -5,7 +5,7 @@
 all tables and hours change at once: a reader who reads it once sees one revision, whatever a writer
 does meanwhile or however it died. It also says how many rows each file has, so that whoever only
 counts opens none. A year of it is megabytes, of which a reader parses the months that it looks at
-(`monthly`).
+(`monthlyfile`).
 
 A lake of an earlier version has no list: its books are `TABLE/date=.../hour=.../TABLE.parquet`,
 each replaced in place. They have an empty tag, here and in the first lists of such a lake.
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import monthly
+from tokenergy_collectors.lake import monthlyfile
 from tokenergy_collectors.lake.modes import make_folders
 from tokenergy_collectors.lake.monthly import ScalarByHour, of_dates
 from tokenergy_collectors.lake.paths import PARTITIONS, SUFFIX, hour_of_folder, partition
@@ -150,7 +150,7 @@ def parse_list(data: bytes) -> Published:
         ValueError: they are not those of a list.
     """
     try:
-        found = monthly.parse(data, _KINDS)
+        found = monthlyfile.parse(data, _KINDS)
         if found is not None:  # as this version writes it, and nobody has changed a byte
             head, sections = found
             return Published(int(head["revision"]), sections["tables"], sections["rows"])
@@ -168,7 +168,7 @@ def more_of_list(data: bytes) -> dict[str, Any]:
     Raises:
         ValueError: they are not those of a list.
     """
-    found = monthly.parse(data, _KINDS)
+    found = monthlyfile.parse(data, _KINDS)
     content: dict[str, Any] = json.loads(data) if found is None else found[0]
     return content
 
@@ -228,7 +228,7 @@ def list_bytes(published: Published, more: Mapping[str, Any] | None = None) -> b
     tables = {table: by_hour(hours) for table, hours in sorted(published.tags.items())}
     rows = {table: by_hour(hours) for table, hours in sorted(published.rows.items())}
     head = {"revision": published.revision, **(more or {})}
-    return monthly.dump(head, {"tables": tables, "rows": rows})
+    return monthlyfile.dump(head, {"tables": tables, "rows": rows})
 
 
 def write_list(root: Path, published: Published) -> Identity:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenergy_collectors.lake import Lake, monthly
+from tokenergy_collectors.lake import Lake, monthlyfile
 from tokenergy_collectors.lake.absent import url_of
 from tokenergy_collectors.lake.contract import JOB_HOUR_INDEX, JOB_INDEX, LEDGER_HOUR, TABLES
 from tokenergy_collectors.lake.monthly import ByHour, ScalarByHour
@@ -305,12 +305,12 @@ def _tags_at(known: _Known, hour_us: int) -> dict[str, str]:
 def _read(lake: Lake) -> _Known:
     import pyarrow as pa
 
-    kinds: dict[str, monthly.Kind] = {
+    kinds: dict[str, monthlyfile.Kind] = {
         "files": ByHour.of_texts,
         "tags": ScalarByHour.of_texts,
     }
     try:
-        found = monthly.parse((lake.root / CACHE).read_bytes(), kinds)
+        found = monthlyfile.parse((lake.root / CACHE).read_bytes(), kinds)
         if found is None:
             return _Known()
         head, sections = found
@@ -331,7 +331,7 @@ def _write(lake: Lake, known: _Known) -> None:
     with pa.ipc.new_stream(jobs, known.jobs.schema, options=options) as stream:
         stream.write_table(known.jobs)
     head = {"of_all": known.of_all, "jobs": base64.b64encode(jobs.getvalue()).decode()}
-    data = monthly.dump(head, {"files": {JOB_INDEX.name: known.files}, "tags": known.tags})
+    data = monthlyfile.dump(head, {"files": {JOB_INDEX.name: known.files}, "tags": known.tags})
     with suppress(OSError):  # then all jobs are worked out next time, as without a cache
         path.parent.mkdir(exist_ok=True)
         aside = path.with_name(f".{path.name}.tmp")

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_collectors.lake import Lake, monthly
+from tokenergy_collectors.lake import Lake, monthlyfile
 from tokenergy_collectors.lake.absent import stat_of, there
 from tokenergy_collectors.lake.monthly import ByFile, ByHour, Monthly, of_dates
 from tokenergy_collectors.lake.paths import hour_of_path
@@ -221,11 +221,11 @@ class Recorded:
 
 def read_recorded(lake: Lake) -> Recorded:
     """Return what is recorded of the hours of a lake; nothing if it cannot be read."""
-    kinds: dict[str, monthly.Kind] = {"hours": ByHour.of_texts, "files": ByFile.of_texts}
+    kinds: dict[str, monthlyfile.Kind] = {"hours": ByHour.of_texts, "files": ByFile.of_texts}
     try:
         data = _recorded_path(lake.root).read_bytes()
         # Of the digests of files, most after a year, only those of a day are looked at.
-        if (parsed := monthly.parse(data, kinds)) is not None:
+        if (parsed := monthlyfile.parse(data, kinds)) is not None:
             head, sections = parsed
             found = sections["hours"][_INPUTS], sections["files"][_DIGESTS]
             return Recorded(*found, head["constants"])
@@ -272,7 +272,7 @@ def write_recorded(lake: Lake, recorded: Recorded) -> None:
         "hours": {_INPUTS: hours if isinstance(hours, ByHour) else ByHour(hours)},
         "files": {_DIGESTS: files if isinstance(files, ByFile) else ByFile(files)},
     }
-    aside.write_bytes(monthly.dump({"constants": dict(recorded.constants)}, sections))
+    aside.write_bytes(monthlyfile.dump({"constants": dict(recorded.constants)}, sections))
     aside.replace(path)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.lakes import HOUR_US, T0
-from tokenergy_collectors.lake import monthly
-from tokenergy_collectors.lake.monthly import ByFile, ByHour, Monthly, ScalarByHour
+from tokenergy_collectors.lake import monthlyfile
+from tokenergy_collectors.lake.monthly import ByFile, ByHour, Monthly, ScalarByHour, by_date
 from tokenergy_collectors.lake.paths import partition
 
 KINDS = {"hours": ScalarByHour.of_texts, "inputs": ByHour.of_texts, "files": ByFile.of_texts}
@@ -53,9 +53,9 @@ def test_it_is_as_a_dict(seed: int) -> None:
                 others.append((found, {**plain}))
                 found = found.copied()
             else:
-                data = monthly.dump({"n": seed}, {name: {"t": found, "empty": kind()}})
+                data = monthlyfile.dump({"n": seed}, {name: {"t": found, "empty": kind()}})
                 assert json.loads(data)["n"] == seed
-                parsed = monthly.parse(data, KINDS)
+                parsed = monthlyfile.parse(data, KINDS)
                 assert parsed is not None
                 head, sections = parsed
                 assert (head, [*sections[name]]) == ({"n": seed}, ["t", "empty"])
@@ -85,17 +85,17 @@ def test_its_text_follows_from_its_values_alone() -> None:
     del two[FIRST - HOUR_US]
     assert [*one.texts()] == [*two.texts()]
     sections: dict[str, dict[str, Monthly[Any, Any]]] = {"hours": {"t": one}}
-    data = monthly.dump({}, sections)
-    assert data == monthly.dump({}, {"hours": {"t": two}})
-    assert json.loads(data)["hours"]["t"] == monthly.by_date(items)
+    data = monthlyfile.dump({}, sections)
+    assert data == monthlyfile.dump({}, {"hours": {"t": two}})
+    assert json.loads(data)["hours"]["t"] == by_date(items)
 
 
 def test_a_byte_that_changed_is_noticed() -> None:
     values = ScalarByHour({FIRST + n * HOUR_US: "ab" for n in range(50)})
-    data = monthly.dump({"n": 1}, {"hours": {"t": values}})
-    assert monthly.parse(data, KINDS) is not None
+    data = monthlyfile.dump({"n": 1}, {"hours": {"t": values}})
+    assert monthlyfile.parse(data, KINDS) is not None
     for place in range(0, len(data), 7):
         other = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
-        assert monthly.parse(other, KINDS) is None
-    assert monthly.parse(data[:-1], KINDS) is None
-    assert monthly.parse(b"", KINDS) is None
+        assert monthlyfile.parse(other, KINDS) is None
+    assert monthlyfile.parse(data[:-1], KINDS) is None
+    assert monthlyfile.parse(b"", KINDS) is None
