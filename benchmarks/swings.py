@@ -85,7 +85,7 @@ def planted() -> bool:
             found = max(found_in(1e6 + 4e4 * swing + 1e4 * other), key=lambda one: one.rms_mw)
             rms = found.rms_mw * np.sinc(hz * STEP_US / 1e6) / 4e4 - 1
             ok = abs(found.centre_hz - hz) <= CENTRE_BOUND_HZ and abs(rms) <= RMS_BOUND
-            kept = kept and ok
+            kept = kept and bool(ok)
             print(
                 f"{'ok' if ok else 'MISS':<5}{hz:g} Hz, periods vary by {100 * jitter:.0f} %: "
                 f"{found.centre_hz:.3f} Hz, {found.width_hz:.3f} wide, rms {100 * rms:+.1f} %, "

@@ -130,4 +130,5 @@ def _held_us(member: Member, cells: Cells) -> np.ndarray[Any, np.dtype[np.int64]
     step_us, count = cells.grid.step_us, len(cells.grid.energy_nj)
     starts = cells.grid.hour_us + np.arange(count, dtype=np.int64) * step_us
     high = np.minimum(starts + step_us, member.end_us)
-    return np.clip(high - np.maximum(starts, member.start_us), 0, None)
+    held_us: np.ndarray[Any, np.dtype[np.int64]] = high - np.maximum(starts, member.start_us)
+    return np.maximum(held_us, 0)

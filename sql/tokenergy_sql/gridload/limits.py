@@ -16,7 +16,7 @@ some; each site writes down its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -137,7 +137,9 @@ def load_limits(path: Path) -> list[Limit]:
 def _limits(keys: LimitKeys, path: Path) -> Iterator[Limit]:
     relative = keys.unit == "percent"
     value = keys.value / 100 if keys.unit == "percent" else keys.value * _MW_PER[keys.unit]
-    horizons = [keys.horizon] if isinstance(keys.horizon, str) else keys.horizon or [None]
+    horizons: Sequence[str | None] = keys.horizon or [None]
+    if isinstance(keys.horizon, str):
+        horizons = [keys.horizon]
     window_us = _duration(path, keys, keys.window) or 60_000_000
     band = None
     if keys.low_hz is not None and keys.high_hz is not None:

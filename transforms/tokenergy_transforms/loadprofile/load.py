@@ -50,7 +50,7 @@ class Load:
         self,
         runs: list[spectrum.F64],
         psd: spectrum.Psd,
-        lengths_s: Sequence[int] = spectrum.SEGMENTS_S,
+        lengths_s: Sequence[float] = spectrum.SEGMENTS_S,
     ) -> spectrum.Spectrum | None:
         """Return the corrected density of runs; None if no segment of such a length fits."""
         cells, count = spectrum.segment_cells(runs, self.step_us, lengths_s)

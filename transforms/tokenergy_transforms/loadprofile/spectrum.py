@@ -109,7 +109,7 @@ def runs_of(power_mw: F64, defined: Bools, breaks: Sequence[int] = ()) -> list[F
 
 
 def segment_cells(
-    runs: list[F64], step_us: int, lengths_s: Sequence[int] = SEGMENTS_S
+    runs: list[F64], step_us: int, lengths_s: Sequence[float] = SEGMENTS_S
 ) -> tuple[int, int]:
     """Return cells a segment and how many segments fit; (0, 0) if none does.
 
