@@ -130,5 +130,7 @@ def _held_us(member: Member, cells: Cells) -> np.ndarray[Any, np.dtype[np.int64]
     step_us, count = cells.grid.step_us, len(cells.grid.energy_nj)
     starts = cells.grid.hour_us + np.arange(count, dtype=np.int64) * step_us
     high = np.minimum(starts + step_us, member.end_us)
-    held_us: np.ndarray[Any, np.dtype[np.int64]] = high - np.maximum(starts, member.start_us)
-    return np.maximum(held_us, 0)
+    held_us: np.ndarray[Any, np.dtype[np.int64]] = np.maximum(
+        high - np.maximum(starts, member.start_us), 0
+    )
+    return held_us
