@@ -12,8 +12,8 @@
 -- it: low <= sum <= high, the time and the roles. Where the meters of the figure changed within the
 -- hour: low <= sum <= high. Figures that are modelled are the matter of `modelled_adds_up`. Not
 -- checked is whether a meter is missing from a sum: that depends on what feeds what. The amounts
--- themselves are the matter of `meter_law`. CUE and the score of clean energy are not sums of meters
--- alone: they are left out.
+-- themselves are the matter of `meter_law`. CUE and the score of clean energy are not sums of
+-- meters alone: they are left out.
 WITH
 role_of (name, role_sign, role) AS (
     VALUES

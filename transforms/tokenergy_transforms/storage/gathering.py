@@ -14,8 +14,9 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_transforms.inventory import Inventory, read_inventory
 from tokenergy_transforms.loadprofile import coursehours
-from tokenergy_transforms.loadprofile.course import Joiner, LoadCourse
+from tokenergy_transforms.loadprofile.course import LoadCourse
 from tokenergy_transforms.loadprofile.groups import Group, Key
+from tokenergy_transforms.loadprofile.joining import Joiner
 
 KINDS = ("job", "node", "rack", "hall", "site")
 SPLITS = ("node", "rack", "hall")

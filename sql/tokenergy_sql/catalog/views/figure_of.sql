@@ -3,8 +3,8 @@
 -- below_low, below_high, the one below it. Out: STRUCT(value, low, high, unit).
 --
 -- wue is L/kWh, cue is kg CO2e/kWh; all others but facility and it (pue, intake, cooling, other,
--- losses, erf, ref, cfe, losses_modelled, pue_modelled) are energy / energy, unit 1. facility and it
--- are the energy above the line, kWh. The value is NULL where nothing is below the line. low is
+-- losses, erf, ref, cfe, losses_modelled, pue_modelled) are energy / energy, unit 1. facility and
+-- it are the energy above the line, kWh. The value is NULL where nothing is below the line. low is
 -- above_low / below_high, high is above_high / below_low: NULL if one of these is unknown or 0. Add
 -- sums up before you call it, as site_figure_by does: a mean of ratios is no figure of anything.
 CREATE MACRO figure_of(figure, above, above_low, above_high, below, below_low, below_high) AS
