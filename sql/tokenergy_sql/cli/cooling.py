@@ -128,12 +128,20 @@ def _known(lake: str, site: Path | None) -> Known:
     Raises:
         UserError: it is not there, or is invalid.
     """
+    from tokenergy_sql.catalog.asking import lake_at
     from tokenergy_sql.index.site import DEFAULT_NAME, load_cooling
     from tokenergy_sql.terminal.coolingfigures import Known
 
     if site is None and "://" in lake:
         raise UserError("--site: name the site file of a lake in an object store")
-    return Known(*load_cooling(site or Path(lake) / DEFAULT_NAME))
+    file = site or Path(lake) / DEFAULT_NAME
+    if site is None and not file.exists():
+        lake_at(lake)  # no lake at all is another mistake
+        raise UserError(
+            f"{file}: not there: declare the meters and [[cooling]] of the halls in it "
+            "(docs/cooling.md), or name another file with --site"
+        )
+    return Known(*load_cooling(file))
 
 
 def _print_fits(

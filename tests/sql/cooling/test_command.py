@@ -360,3 +360,13 @@ def test_a_lake_without_meters_says_what_to_do(tmp_path: Path) -> None:
     code, _, err = cooling(tmp_path / "lake")
     assert code == 2
     assert "has no figures of the building" in err
+
+
+def test_a_lake_without_a_site_file_says_what_to_do(tmp_path: Path) -> None:
+    Lake(tmp_path, create=True)
+    code, _, err = cooling(tmp_path)
+    assert code == 2
+    assert "site.toml: not there: declare the meters and [[cooling]]" in err
+    code, _, err = cooling(tmp_path / "none")
+    assert code == 2
+    assert "no such directory" in err
