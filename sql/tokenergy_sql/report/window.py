@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 _READ = (
     *("power", "tokens", "event", "ledger", "ledger_hour", "token_usage", "job_hour_index"),
-    *("job_efficiency", "load_profile", "quarantined"),
+    *("job_efficiency", "quarantined"),
+    *("load_profile", "load_spectrum", "load_swing", "load_span", "load_span_swing"),
     *("site_hour", "meter_hour", "node_hour"),
     *("storage_study", "storage_sweep", "storage_course"),
 )
