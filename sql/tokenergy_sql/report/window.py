@@ -225,7 +225,7 @@ def _create_job_sum(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"CREATE TEMP TABLE sums AS {_sql('window_sums')}")
     # What `models/indices.sql` reads besides: the same SQL serves hours, windows and jobs.
     con.execute(
-        "CREATE TEMP TABLE job_facts AS SELECT job_id, emulated, workload, "
+        "CREATE TEMP TABLE job_facts AS SELECT job_id, emulated, workload, devices, "
         "list_contains(string_split(reason_codes, ','), 'running') AS running FROM job_index"
     )
     con.execute("CREATE TEMP TABLE parameters AS SELECT 0::BIGINT AS hour_us, '' AS index_version")
