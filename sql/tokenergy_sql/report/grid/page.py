@@ -85,7 +85,7 @@ def _figures(facts: GridFacts) -> list[tuple[str, Cell, str]]:
         (
             "The sensors show up to, Hz",
             number(min(limits, default=None), "The period of the readings is not known."),
-            "a faster swing is not seen" if limits else "",
+            "in every profile; a faster swing may be missed" if limits else "",
         ),
     ]
 
