@@ -17,6 +17,7 @@ from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.index import efficiency
 from tokenergy_sql.index.modelrun import build_growth
+from tokenergy_sql.report.grid.facts import GridFacts, read_grid
 from tokenergy_sql.report.querying import query, sql_of
 from tokenergy_sql.report.site.facts import SiteFacts, read_site
 from tokenergy_sql.report.storage.facts import StorageFacts, read_storage
@@ -83,6 +84,7 @@ class Facts:
         days: of a window, the days up to its end.
         site: what meters of the building say; None if there are none.
         storage: storage studies; None if there are none.
+        grid: how the load swings; None if no site and no rack has a load profile.
     """
 
     window: range | None
@@ -108,6 +110,7 @@ class Facts:
     of_job: JobFacts
     site: SiteFacts | None
     storage: StorageFacts | None
+    grid: GridFacts | None
 
 
 def left_out(rows: list[NamedRow]) -> int:
@@ -170,6 +173,7 @@ def _read(lake: Lake, hours: range | None) -> Facts:
             of_job=_job_facts(con, period, len(jobs), hours),
             site=read_site(con, lake.root),
             storage=read_storage(con),
+            grid=read_grid(con, hours),
         )
 
 

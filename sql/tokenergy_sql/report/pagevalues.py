@@ -37,6 +37,7 @@ from tokenergy_sql.report.format import (
     whole,
 )
 from tokenergy_sql.report.fullrate import PARTS, rate_values
+from tokenergy_sql.report.grid.page import grid_values
 from tokenergy_sql.report.jobfields import CSV, INTERVALS, job_cells, job_unit, packed
 from tokenergy_sql.report.jobpages import job_pages
 from tokenergy_sql.report.overtime import TOKEN_COLORS
@@ -99,6 +100,7 @@ def page_values(
         "quality": quality_values(facts, findings, checked),
         "site": site_values(facts.site),
         "storage": storage_values(facts.storage),
+        "grid": grid_values(facts.grid, shown),
         "unit": unit,
         "drawn": _drawn(len(facts.jobs)),
         "data": {

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 _READ = (
     *("power", "tokens", "event", "ledger", "ledger_hour", "token_usage", "job_hour_index"),
-    *("job_efficiency", "load_profile", "quarantined"),
+    *("job_efficiency", "quarantined"),
+    *("load_profile", "load_spectrum", "load_swing", "load_span", "load_span_swing"),
     *("site_hour", "meter_hour", "node_hour"),
     *("storage_study", "storage_sweep", "storage_course"),
 )
@@ -224,7 +225,7 @@ def _create_job_sum(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"CREATE TEMP TABLE sums AS {_sql('window_sums')}")
     # What `models/indices.sql` reads besides: the same SQL serves hours, windows and jobs.
     con.execute(
-        "CREATE TEMP TABLE job_facts AS SELECT job_id, emulated, workload, "
+        "CREATE TEMP TABLE job_facts AS SELECT job_id, emulated, workload, devices, "
         "list_contains(string_split(reason_codes, ','), 'running') AS running FROM job_index"
     )
     con.execute("CREATE TEMP TABLE parameters AS SELECT 0::BIGINT AS hour_us, '' AS index_version")

@@ -1,0 +1,1 @@
+"""The page of the grid's side: how the load swings, as facts, charts, values for the template."""

@@ -1,0 +1,27 @@
+-- Swings of hours and of spans, the largest first; images of faster swings have no size, and end
+-- the list. In: load_swing, load_span_swing; $kinds and $boundaries, those that are wanted;
+-- $until_us, the end of what is covered; $most. Out: one row a swing, `total` of them in all.
+WITH swings AS (
+    SELECT
+        hour_us AS from_us, hour_us + us_per_hour() AS until_us, 'boards' AS boundary,
+        kind, group_id, seen_hz, centre_hz, width_hz, rms_mw, rms_share, above_background,
+        reason_codes
+    FROM load_swing
+    UNION ALL
+    SELECT
+        from_us, until_us, boundary,
+        kind, group_id, seen_hz, centre_hz, width_hz, rms_mw, rms_share, above_background,
+        reason_codes
+    FROM load_span_swing
+    WHERE until_us <= $until_us
+)
+
+SELECT
+    *,
+    count(*) OVER () AS total
+FROM swings
+WHERE list_contains($kinds, kind) AND list_contains($boundaries, boundary)
+ORDER BY
+    rms_mw DESC NULLS LAST, list_position(['site', 'rack', 'node', 'job'], kind), group_id,
+    from_us, until_us, boundary, seen_hz
+LIMIT $most
