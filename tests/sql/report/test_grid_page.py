@@ -44,7 +44,7 @@ def _make(folder: Path) -> None:
     """Two boards that swing: read ten times a second, an hour later every 2 s, then hardly ever."""
     builder = LakeBuilder(folder / "lake")
     for k in range(2):
-        where = {"index": k, "site": "s", "hall": "h", "rack": f"r{k}"}
+        where: dict[str, Any] = {"index": k, "site": "s", "hall": "h", "rack": f"r{k}"}
         builder.device(f"G{k}", **where, update_us=100_000)
         builder.device(f"G{k}", **where, update_us=2 * S, ts_us=T1)
         builder.power(f"G{k}", _wave(T0, 300, 100_000, 4 - k))
@@ -107,7 +107,8 @@ def test_the_first_figures_are_those_of_the_tables(made: Path) -> None:
     shown = {label: (cell, remark) for label, cell, remark in values["figures"]}
 
     def largest(*names: str) -> float:
-        return max(row[name] for row in profiles for name in names if row[name] is not None)
+        found = [row[name] for row in profiles for name in names if row[name] is not None]
+        return float(max(found))
 
     for length, name in (("1 s", "1s"), ("10 s", "10s")):
         cell, remark = shown[f"Largest ramp in {length}, kW"]
