@@ -11,8 +11,20 @@ import pytest
 
 from tests.support.books import run
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
-from tests.support.late import DERIVED, HOURS, Damage, books, cut, derived, fleet, flip, readings
+from tests.support.late import (
+    ASKED,
+    DERIVED,
+    HOURS,
+    Damage,
+    books,
+    cut,
+    derived,
+    fleet,
+    flip,
+    readings,
+)
 from tokenergy_collectors.lake import Lake
+from tokenergy_collectors.lake.newsignals import SignalName, append_new
 from tokenergy_collectors.lake.quarantine import DamagedError, quarantined
 from tokenergy_sql import steps
 from tokenergy_sql.checks.checking import run_checks
@@ -39,6 +51,14 @@ hall = "a"
 [[placed]]
 nodes = ["n1", "n2", "n3"]
 rack = "r1"
+
+[[loss]]
+name = "transformer"
+points = [[0, 0], [100, 2]]
+between = ["grid"]
+
+[[signal]]
+price = "flat"
 """
 NEXT = HOURS[-1]
 """The hour that is not indexed yet."""
@@ -53,6 +73,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
         of_meter = {"meter_id": "grid", "node": "n1", "source": "modbus"}
         builder.add("meter", [{**of_meter, "ts_us": ts, "value_n": ts} for ts in stamps])
     lake = builder.lake
+    prices = [(hour_us, hour_us + HOUR_US, 120_000, None) for hour_us in HOURS]
+    flat = SignalName("flat", "price", currency="EUR")
+    append_new(lake, flat, prices, "n1", "csv", T0, {})
     (lake.root / "site.toml").write_text(METERED, "utf-8")
     books(lake, HOURS[:-1])
     return lake.root
@@ -175,6 +198,24 @@ def test_readers_leave_it_and_say_what_to_do(
     assert path.exists()
     assert run(lake.root, "heal", "--hour", "2026-01-15T08", "--device", "cpu")[0] == 0
     assert run(lake.root, *command)[0] == 0
+
+
+def test_a_damaged_study_is_set_aside_and_stops_nothing(lake: Lake) -> None:
+    """Only who asked for it can ask again: its span and its limits are in no other file."""
+    span = ("--from", "2026-01-15T08:00:00Z", "--until", "2026-01-15T08:01:30Z")
+    assert run(lake.root, "load-profile", "--by", "node", *span)[0] == 0
+    code, lines = run(lake.root, "storage", "--by", "node", "--ramp-kw-per-s", "1", *span)
+    assert code in (0, 1), lines
+    files = [path for table in ASKED for path in lake.files(table)]
+    assert {path.name.split(".")[0] for path in files} != set()
+    before = derived(lake)
+    for path in files:
+        cut(path)
+    done = healed(lake)
+    assert set(done.set_aside) == {path.relative_to(lake.root).as_posix() for path in files}
+    assert derived(lake) == before
+    assert run(lake.root, "query", "SELECT count(*) FROM load_span")[0] == 0
+    assert run(lake.root, "query", "SELECT count(*) FROM storage_study")[0] == 0
 
 
 def test_stale_lists_it(lake: Lake) -> None:

@@ -1,6 +1,6 @@
 -- The load of each site and rack, and of the jobs that swing most, over what the report covers.
--- In: load_profile and, at the boundary of the boards, load_span; $until_us, the end of what is
--- covered; $most, how many jobs. Out: one row a group: the largest of its hours and spans, the mean
+-- In: load_profile, load_span (at the boundary of the boards); $until_us (the end of what is
+-- covered), $most (how many jobs). Out: one row a group: the largest of its hours and spans, the mean
 -- of its hours (of its spans if it has no hours), in how many of them a ramp is known, why not in
 -- the others, and where the largest is.
 WITH loads AS (

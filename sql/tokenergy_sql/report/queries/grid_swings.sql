@@ -1,6 +1,7 @@
 -- Swings of hours and of spans, the largest first; images of faster swings have no size, and end
--- the list. In: load_swing, load_span_swing; $kinds and $boundaries, those that are wanted;
--- $until_us, the end of what is covered; $most. Out: one row a swing, `total` of them in all.
+-- the list.
+-- In: load_swing, load_span_swing; $kinds (those that are wanted), $boundaries (likewise),
+-- $until_us (the end of what is covered), $most. Out: one row a swing, `total` of them in all.
 WITH swings AS (
     SELECT
         hour_us AS from_us, hour_us + us_per_hour() AS until_us, 'boards' AS boundary,

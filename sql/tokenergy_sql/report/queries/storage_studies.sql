@@ -1,4 +1,5 @@
 -- Studies of whole loads, the largest store first; sites before their halls, racks, nodes and jobs.
+-- In: storage_study; $most (how many to return). Out: one row a study, `total` of them in all.
 SELECT
     *,
     count(*) OVER () AS total
