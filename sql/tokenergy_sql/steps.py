@@ -28,7 +28,7 @@ from tokenergy_sql.terminal.arguments import (
     require_known,
     require_nodes,
 )
-from tokenergy_sql.terminal.nextstep import require_readings
+from tokenergy_sql.terminal.nextstep import is_empty, next_step, require_readings
 from tokenergy_transforms import choice, cuts
 
 if TYPE_CHECKING:
@@ -328,11 +328,13 @@ def print_checks(
     from tokenergy_sql.checks.texts import checks_by_name
 
     lake, passed = Lake(root), True
-    require_readings(lake)
     require_hours(lake, hours, SEGMENTS)
     for name in {*(only or ())}.difference(checks_by_name()):
         known = ", ".join(checks_by_name())
         raise UserError(f"--only {name}: there is no such check; the checks are: {known}")
+    if is_empty(lake):
+        print(f"nothing to check: {next_step(lake)}")
+        return True
     for finding in run_checks(lake, hours, only or None):
         print("\n".join(finding.lines(limit)))
         passed = passed and not finding.breach

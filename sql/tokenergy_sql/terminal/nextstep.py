@@ -35,13 +35,18 @@ def next_step(lake: Lake) -> str | None:
     return (_NO_BOOKS if there else _NO_READINGS).format(lake=where)
 
 
+def is_empty(lake: Lake) -> bool:
+    """Return whether a lake has no readings, no jobs, and no books of readings that expired."""
+    return not any(lake.has(table) for table in ("ledger_hour", *_READINGS, "jobs"))
+
+
 def require_readings(lake: Lake) -> None:
-    """Return if a lake has readings, jobs, or books of readings that have expired.
+    """Return if a lake is not empty.
 
     Raises:
-        UserError: it has none of these; the message says where readings come from.
+        UserError: it is; the message says where readings come from.
     """
-    if not any(lake.has(table) for table in ("ledger_hour", *_READINGS, "jobs")):
+    if is_empty(lake):
         raise UserError(f"lake {lake.root}: {next_step(lake)}")
 
 

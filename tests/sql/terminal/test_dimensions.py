@@ -193,6 +193,6 @@ def test_a_lake_that_was_not_indexed_says_what_to_run(
     tmp_path: Path, cluster: Lake, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_by(Lake(tmp_path / "lake", create=True), "job")
-    assert "`tokenergy aggregate` and `tokenergy index` first" in capsys.readouterr().err
+    assert "the lake has no readings yet. `tokenergy-collect run" in capsys.readouterr().err
     print_by(cluster, "job")
     assert capsys.readouterr().err == ""

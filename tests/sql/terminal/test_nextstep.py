@@ -50,11 +50,17 @@ def test_a_question_to_raw_tables_needs_no_books(unbooked: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("command", ["run", "check"])
-def test_a_lake_without_readings_is_an_error(tmp_path: Path, command: str) -> None:
-    done = run(command, lake=tmp_path)
+def test_a_lake_without_readings_has_nothing_to_run(tmp_path: Path) -> None:
+    done = run("run", lake=tmp_path)
     assert done.exit_code != 0
     assert "has no readings yet. `tokenergy-collect run --lake" in str(done.exception)
+
+
+def test_a_check_of_nothing_says_so(tmp_path: Path) -> None:
+    done = run("check", lake=tmp_path)
+    assert done.exit_code == 0
+    assert done.stdout.startswith("nothing to check: the lake has no readings yet.")
+    assert "ok " not in done.stdout
 
 
 def test_a_lake_whose_readings_have_expired_is_checked(unbooked: Path) -> None:
