@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import abstractmethod
 from collections.abc import (
     ItemsView,
     Iterable,
@@ -88,18 +89,19 @@ class Monthly(MutableMapping[K, V]):
         self.update_all(items or {})
 
     @staticmethod
+    @abstractmethod
     def _month_of(key: K) -> str:
-        raise NotImplementedError
+        """Return the month of a key, as text."""
 
     @staticmethod
+    @abstractmethod
     def _encode(values: Mapping[K, V]) -> dict[str, Any]:
         """Return what JSON has of a month."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def _decode(content: Mapping[str, Any]) -> dict[K, V]:
         """Return the values of a month of JSON."""
-        raise NotImplementedError
 
     @classmethod
     def of_texts(cls, texts: Iterable[bytes]) -> Self:
@@ -110,8 +112,9 @@ class Monthly(MutableMapping[K, V]):
         return found
 
     @staticmethod
+    @abstractmethod
     def _month_of_text(text: bytes) -> str:
-        raise NotImplementedError
+        """Return the month of a key as JSON has it."""
 
     def copied(self) -> Self:
         """Return a copy that may be changed."""
@@ -227,6 +230,7 @@ class Monthly(MutableMapping[K, V]):
             return next(self.differing(other), None) is None
         return isinstance(other, Mapping) and {**self} == {**other}
 
+    # It changes, so it has no hash: as dict does.
     __hash__ = None  # type: ignore[assignment]
 
 
