@@ -100,7 +100,7 @@ e2e-vllm: $(TORCH)/vllm.stamp ## meter a real vLLM of two ranks on CPU, killed a
 
 check: .venv/dev.stamp ## check format, lint, types, import layers and generated docs
 	@failed=0; \
-	for step in "ruff format --check $(SOURCES)" "ruff check $(SOURCES)" "sqlfluff lint -q sql" \
+	for step in "ruff format --check $(SOURCES)" "ruff check $(SOURCES)" "sqlfluff lint -q --processes 0 sql" \
 	    mypy lint-imports \
 	    "python -m docs.generate --check"; do \
 	  echo "$$step"; $(BIN)/$$step || { failed=1; summary="$$summary; $$step"; }; \

@@ -1,8 +1,8 @@
 -- The load of each site and rack, and of the jobs that swing most, over what the report covers.
 -- In: load_profile, load_span (at the boundary of the boards); $until_us (the end of what is
--- covered), $most (how many jobs). Out: one row a group: the largest of its hours and spans, the mean
--- of its hours (of its spans if it has no hours), in how many of them a ramp is known, why not in
--- the others, and where the largest is.
+-- covered), $most (how many jobs). Out: one row a group: the largest of its hours and spans, the
+-- mean of its hours (of its spans if it has no hours), in how many of them a ramp is known, why not
+-- in the others, and where the largest is.
 WITH loads AS (
     SELECT
         hour_us AS from_us, hour_us + us_per_hour() AS until_us, false AS spanned,
