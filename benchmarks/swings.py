@@ -52,7 +52,7 @@ def found_in(power_mw: Any) -> list[swings.Swing]:
     energy = np.rint(power_mw * STEP_US).astype(np.int64)
     known = np.ones(len(energy), np.bool_)
     load = Load(energy, known, STEP_US, 100_000, 5.0, Counter({(1, 1): 1}))
-    return rows.find_swings(load, load.runs(), float(power_mw.mean()), spectrum.psd_scipy)
+    return rows.find_swings(load, load.runs(), float(power_mw.mean()), spectrum.psd_numpy)
 
 
 def false_alarms(trials: int) -> bool:

@@ -140,7 +140,7 @@ def band_rms_mw(load: Load, start: int, cells: int, limit: Limit) -> float:
         load.paces,
     )  # fmt: skip
     found = window.spectrum(
-        [window.energy_nj / load.step_us], spectrum.psd_scipy, [cells * load.step_us / 1e6]
+        [window.energy_nj / load.step_us], spectrum.psd_numpy, [cells * load.step_us / 1e6]
     )
     if found is None:
         return 0.0

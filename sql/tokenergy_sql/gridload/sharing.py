@@ -96,7 +96,7 @@ def share(place: Place, report: Callable[[str], None] = lambda _: None) -> Share
     whole = crossed.segments(runs, load.step_us / 1e6, cells) if count else None
     mean_mw = found.figures.mean_mw
     real = [
-        one for one in rows.find_swings(load, runs, mean_mw, spectrum.psd_scipy) if not one.harmonic
+        one for one in rows.find_swings(load, runs, mean_mw, spectrum.psd_numpy) if not one.harmonic
     ]
     found.swing = max(real, key=lambda one: one.rms_mw, default=None)
     if found.swing is None:
@@ -132,7 +132,7 @@ def _largest(up_mw: float | None, down_mw: float | None) -> float | None:
 
 
 def _bands(load: Load) -> dict[str, float]:
-    found = load.spectrum(load.runs(), spectrum.psd_scipy)
+    found = load.spectrum(load.runs(), spectrum.psd_numpy)
     bands = spectrum.bands(found, load.limit_hz * (1 + rows.TOLERANCE))
     return {
         band_name(band.low_hz, band.high_hz): float(np.sqrt(band.variance_mw2))
@@ -234,7 +234,7 @@ def _stagger(place: Place, load: Load, found: Shared, swing: swings.Swing) -> No
 def swing_rms_mw(load: Load, swing: swings.Swing) -> float | None:
     """Return the rms of a load where a swing reaches, the background included."""
     spectra: Sequence[int] = (round(1 / swing.resolution_hz),)
-    found = load.spectrum(load.runs(), spectrum.psd_scipy, spectra)
+    found = load.spectrum(load.runs(), spectrum.psd_numpy, spectra)
     if found is None:
         return None
     return float(np.sqrt(spectrum.band_variance(found, *_reach(swing))))

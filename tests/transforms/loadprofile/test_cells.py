@@ -10,15 +10,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
 from tests.support.oracle import exact_energy
 from tests.transforms.loadprofile.grids import WHOLE, Rows, grid
 from tokenergy_transforms.aggregate import aggregate
+from tokenergy_transforms.loadprofile.cells import part_energy
 from tokenergy_transforms.loadprofile.profile import profile_hour
+from tokenergy_transforms.maths import pair_energy
 
 STEP_US = 50_000
 LIMIT_US = 1_500_000
+
+
+POWERS = st.one_of(st.integers(0, 2**31 - 1), st.sampled_from([0, 1, 2**31 - 1]))
+
+
+@given(POWERS, POWERS, st.integers(1, 600_000_000), st.fractions(0, 1))
+@example(2**31 - 1, 0, 600_000_000, Fraction(1))
+@example(2**31 - 1, 2**31 - 1, 599_999_999, Fraction(1, 3))
+def test_a_part_without_division_is_that_with_division(
+    p0: int, p1: int, dt: int, share: Fraction
+) -> None:
+    x = math.floor(share * dt)
+    exact = (2 * p0 * x + Fraction((p1 - p0) * x * x, dt)) / 2
+    found = part_energy(np.int64(p0), np.int64(p1), np.int64(dt), 1.0 / dt, np.int64(x))
+    assert found == pair_energy(p0, p1, dt, x) == math.floor(exact)
 
 
 def random_rows(rng: random.Random) -> Rows:

@@ -37,7 +37,7 @@ def found_over_planted(hz: float, *, together: bool, step_us: int) -> float:
     width = 1e6 / (cells * step_us)
     frequency = np.arange(cells // 2 + 1) * width
     gain = spectrum.gain(frequency, interpolation_gain(frequency, {(T_US, T_US): 1}), step_us)
-    density = spectrum.psd_scipy(runs, step_us / 1e6, cells) / np.maximum(gain, 0.1) ** 2
+    density = spectrum.psd_numpy(runs, step_us / 1e6, cells) / np.maximum(gain, 0.1) ** 2
     line = spectrum.dominant(spectrum.Spectrum(density, width, count, 5.0), 1e10)
     assert line is not None
     assert line.frequency_hz == pytest.approx(hz, abs=0.001)
@@ -64,7 +64,7 @@ def ask(devices: list[Rows], line_hz: float, spacings_us: list[float]) -> Suspec
     defined[20:15_980] = True
     asked = suspect(line_hz, spacings_us, defined, T0, 50_000)
     members = [(k, T0, T0 + HOUR_US, WHOLE) for k in range(len(devices))]
-    asked.add(readings(devices), members)
+    asked.sums += asked.of_node(readings(devices), members)
     return asked
 
 

@@ -30,7 +30,7 @@ def load_of(power_mw: Any, limit_hz: float = 5.0) -> Load:
 
 def found_in(power_mw: Any) -> list[swings.Swing]:
     load = load_of(power_mw)
-    return rows.find_swings(load, load.runs(), float(np.mean(power_mw)), spectrum.psd_scipy)
+    return rows.find_swings(load, load.runs(), float(np.mean(power_mw)), spectrum.psd_numpy)
 
 
 def noise(kind: str, count: int, rng: np.random.Generator) -> Any:
@@ -91,7 +91,7 @@ def test_a_wandering_swing_is_no_dominant_line_and_is_a_swing() -> None:
     swing = wandering(1.42, 0.1, 3600, rng)
     load = load_of(1e6 + 3e4 * swing + 3e4 * noise("1/f", len(swing), rng))
     runs = load.runs()
-    long = load.spectrum(runs, spectrum.psd_scipy)
+    long = load.spectrum(runs, spectrum.psd_numpy)
     assert long is not None
     assert spectrum.dominant(long, 1e6) is None
     found = max(found_in(load.energy_nj / STEP_US), key=lambda one: one.rms_mw)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from tokenergy_transforms.batch import I32, I64
 
@@ -72,11 +73,10 @@ def pace(ts_us: I64, power_mw: I32, row: Mapping[str, Any], sensor: str | None) 
         sensor: its `power.sensor`.
     """
     update_us = row.get("update_us")
-    changes = np.flatnonzero(np.diff(power_mw)) + 1
-    if len(changes) >= ENOUGH_CHANGES:
-        spacing_us = int(np.median(ts_us[changes] - ts_us[changes - 1]))
-        renewed_us = np.diff(ts_us[changes])
-        seen_us = int(nearest_rank(renewed_us, NEW_VALUE_QUANTILE))
+    between_us, renewed_us = _changes(ts_us, power_mw)
+    if len(between_us) >= ENOUGH_CHANGES:
+        spacing_us = int(np.median(between_us))
+        seen_us = nearest_rank(renewed_us, NEW_VALUE_QUANTILE)
         hold_us = max(update_us or seen_us, spacing_us)
     elif update_us:
         spacing_us = hold_us = update_us
@@ -92,6 +92,21 @@ def pace(ts_us: I64, power_mw: I32, row: Mapping[str, Any], sensor: str | None) 
     )
 
 
+@njit(cache=True, nogil=True)
+def _changes(ts_us, power_mw):  # type: ignore[no-untyped-def]
+    """Return spacings of readings where the value changes, and times between new values."""
+    between = np.empty(len(ts_us), np.int64)
+    renewed = np.empty(len(ts_us), np.int64)
+    count, last_us = 0, np.int64(0)
+    for k in range(1, len(ts_us)):
+        if power_mw[k] != power_mw[k - 1]:
+            between[count] = ts_us[k] - ts_us[k - 1]
+            renewed[count] = ts_us[k] - last_us
+            last_us = ts_us[k]
+            count += 1
+    return between[:count], renewed[1:count]
+
+
 def nearest_rank(values: I64, quantile: float) -> int:
     """Return the smallest value that at least that share of the values does not exceed.
 
@@ -101,12 +116,16 @@ def nearest_rank(values: I64, quantile: float) -> int:
     return int(np.partition(values, place)[place])
 
 
-def ticks_us(ts_us: I64, spacing_us: int) -> float:
+@njit(cache=True, nogil=True)
+def ticks_us(ts_us, spacing_us):  # type: ignore[no-untyped-def]
     """Return the mean spacing of polls, of which some were not kept, to far below their jitter.
 
     Args:
         ts_us: int64[n] stamps, ascending.
         spacing_us: the spacing, roughly.
+
+    Returns:
+        float, microseconds.
     """
     found, reach = float(spacing_us), 1
     while reach < len(ts_us) // 2 and reach <= 1 << 12:
@@ -140,9 +159,8 @@ def interpolation_gain(
         frequency_hz: float64[k].
         paces: number of devices by (hold, spacing), microseconds.
     """
+    means = {us: np.sinc(frequency_hz * us / 1e6) for us in {us for pace in paces for us in pace}}
     total = np.zeros(len(frequency_hz), np.float64)
     for (hold_us, spacing_us), count in paces.items():
-        total += (
-            count * np.sinc(frequency_hz * hold_us / 1e6) * np.sinc(frequency_hz * spacing_us / 1e6)
-        )
+        total += count * means[hold_us] * means[spacing_us]
     return total / max(sum(paces.values()), 1)

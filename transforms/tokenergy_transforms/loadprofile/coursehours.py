@@ -149,9 +149,9 @@ def read_hour(
     in_force = groups.in_force(inventory, hour_us)
     readings = HourReadings(lake, hour_us, in_force)
     paces = {}
-    for node in _nodes(lake, inventory, hour_us, names):
+    for node, of_node in readings.of_nodes(_nodes(lake, inventory, hour_us, names)):
         report(f"{node}: pace")
-        paces.update(readings.paces(node))
+        paces.update(of_node)
     # Without readings a job still has members: what they drew is not known.
     made = groups.groups(inventory, in_force, hour_us, kinds, paces)
     wanted = None if names is None else set(names)

@@ -7,7 +7,8 @@ fills the grids.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.plausible import most_power_mw
 from tokenergy_transforms import readings
 from tokenergy_transforms.batch import I64, Readings
+from tokenergy_transforms.inorder import in_order
 from tokenergy_transforms.loadprofile.bandwidth import Pace, pace
 from tokenergy_transforms.loadprofile.groups import DeviceRow, Key
 from tokenergy_transforms.plausible import Plausible
@@ -27,7 +29,7 @@ CACHE_BYTES = 512 << 20
 
 
 class HourReadings:
-    """Readings of the nodes of one hour.
+    """Readings of the nodes of one hour. May be asked by several threads.
 
     Args:
         lake: the lake.
@@ -43,6 +45,7 @@ class HourReadings:
         self._files = PowerFiles(lake)
         self._cached: dict[str, Readings] = {}
         self._cached_bytes = 0
+        self._lock = threading.Lock()
 
     def limits_us(self, devices: list[str]) -> I64:
         """Return the gap limits of some devices."""
@@ -50,8 +53,9 @@ class HourReadings:
 
     def load(self, node: str) -> Readings:
         """Return a node's readings of the hour, with the nearest ones on both sides."""
-        if node in self._cached:
-            return self._cached[node]
+        with self._lock:
+            if node in self._cached:
+                return self._cached[node]
         devices = sorted(readings.row_counts(self._files, node, self._hour_us))
         margin_us = int(self.limits_us(devices).max(initial=1_500_000))
         most_mw = np.array([_most_mw(self._rows.get(device, {})) for device in devices], np.int64)
@@ -62,10 +66,15 @@ class HourReadings:
             )
         )
         size = loaded.ts_us.nbytes + loaded.power_mw.nbytes
-        if self._cached_bytes + size <= CACHE_BYTES:
-            self._cached[node] = loaded
-            self._cached_bytes += size
+        with self._lock:
+            if node not in self._cached and self._cached_bytes + size <= CACHE_BYTES:
+                self._cached[node] = loaded
+                self._cached_bytes += size
         return loaded
+
+    def of_nodes(self, nodes: Sequence[str]) -> Iterator[tuple[str, dict[Key, Pace]]]:
+        """Yield each node with the paces of its devices, several nodes read at a time."""
+        return zip(nodes, in_order(self.paces, nodes), strict=True)
 
     def paces(self, node: str) -> dict[Key, Pace]:
         """Return the pace of each device of a node that has a power reading in the hour."""

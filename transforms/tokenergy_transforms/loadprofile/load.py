@@ -58,10 +58,11 @@ class Load:
             return None
         density = psd(runs, self.step_us / 1e6, cells)
         width = 1e6 / (cells * self.step_us)
+        # Above the limit the gain falls to 0: dividing by it would only raise noise.
         frequency: spectrum.F64 = np.arange(len(density), dtype=np.float64) * width
+        resolved = int(np.searchsorted(frequency, 1.2 * self.limit_hz, "right"))
+        frequency = frequency[:resolved]
         lines = interpolation_gain(frequency, self.paces)
         gain = spectrum.gain(frequency, lines, self.step_us)
-        # Above the limit the gain falls to 0: dividing by it would only raise noise.
-        resolved = frequency <= 1.2 * self.limit_hz
-        density = np.where(resolved, density / np.maximum(gain, LEAST_GAIN) ** 2, density)
+        density[:resolved] /= np.maximum(gain, LEAST_GAIN) ** 2
         return spectrum.Spectrum(density, width, count, self.limit_hz)

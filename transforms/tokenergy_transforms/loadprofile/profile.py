@@ -109,9 +109,9 @@ def profile_hour(
     in_force = groups.in_force(inventory, hour_us)
     readings = HourReadings(lake, hour_us, in_force)
     paces = {}
-    for node in lake.nodes("power", hour_us):
+    for node, of_node in readings.of_nodes(lake.nodes("power", hour_us)):
         report(f"{node}: pace")
-        paces.update(readings.paces(node))
+        paces.update(of_node)
     found = groups.groups(inventory, in_force, hour_us, kinds, paces) if paces else []
     steps = [step_us or auto_step(rows.period_us(group)) for group in found]
     cells = sum(HOUR_US // step for step in steps)
@@ -137,17 +137,15 @@ def spectra(device: choice.Device, cells: int, metered: set[str]) -> tuple[str, 
         free = choice.unmetered(metered)
         if free:
             return "cuda", _on_cuda(free[0])
-    return "cpu", spectrum.psd_scipy
+    return "cpu", spectrum.psd_numpy
 
 
 def _on_cuda(ordinal: int) -> spectrum.Psd:
     import cupy
 
-    batched = spectrum.psd_batched(cupy)
-
     def psd(runs: list[spectrum.F64], step_s: float, cells: int) -> spectrum.F64:
         with cupy.cuda.Device(ordinal):
-            return batched(runs, step_s, cells)
+            return spectrum.psd_cupy(runs, step_s, cells)
 
     return psd
 

@@ -51,7 +51,7 @@ def span_rows(
     until_us: int,
     step_us: int | None = None,
     *,
-    psd: spectrum.Psd = spectrum.psd_scipy,
+    psd: spectrum.Psd = spectrum.psd_numpy,
     boundary: Boundary = "boards",
     around: Around = lambda hours: hours,
     inventory: Inventory | None = None,
@@ -108,7 +108,7 @@ def _courses(
 
 
 def course_rows(
-    course: LoadCourse, from_us: int, until_us: int, psd: spectrum.Psd = spectrum.psd_scipy
+    course: LoadCourse, from_us: int, until_us: int, psd: spectrum.Psd = spectrum.psd_numpy
 ) -> rows.GroupRows:
     """Return the rows of one course; its lines are not checked for images yet."""
     head = {

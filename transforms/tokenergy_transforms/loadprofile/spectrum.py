@@ -8,21 +8,22 @@ inside runs of defined cells; of the segments X_s
 
     P(k / (n dt)) = 2 dt / sum(w^2) mean_s |rfft(w (X_s - mean X_s))_k|^2      mW^2/Hz
 
-(once, not twice, at 0 and at n / 2). On the CPU this is `scipy.signal.welch`; on a CUDA device one
-batched cuFFT call does all segments of a group; both agree within 1e-9 of the total power. Then P
-is divided by the squared gain (`gain`): its integral over a band is the variance that the load had
-there.
+(once, not twice, at 0 and at n / 2): what `scipy.signal.welch` computes segment by segment. Here
+NumPy on the CPU and cuFFT on a CUDA device do many segments in one call; all three agree within
+1e-9 of the total power. Then P is divided by the squared gain (`gain`): its integral over a band is
+the variance that the load had there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 F64 = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -54,7 +55,11 @@ _PEAKS = 20
 ROUNDING = 1e-6
 """Swings below this share of the mean may be rounding of the readings."""
 
-_BATCH_CELLS = 1 << 22
+_CACHED_CELLS = 1 << 15
+"""Cells of the segments that are worked on at a time: they stay in the cache of a core."""
+
+_DEVICE_CELLS = 1 << 22
+"""The same on a CUDA device: many segments in one call of cuFFT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,48 +135,45 @@ def _starts(run: F64, cells: int) -> range:
     return range(0, len(run) - cells + 1, cells - cells // 2)
 
 
-def psd_scipy(runs: list[F64], step_s: float, cells: int) -> F64:
-    """Return the density by `scipy.signal.welch`: the mean over the segments of all runs."""
-    from scipy.signal import welch
+def psd_numpy(runs: list[F64], step_s: float, cells: int) -> F64:
+    """Return the density: the mean over the segments of all runs."""
+    return _density(np, runs, step_s, cells, _CACHED_CELLS)
 
-    total, count = np.zeros(cells // 2 + 1), 0
+
+def psd_cupy(runs: list[F64], step_s: float, cells: int) -> F64:
+    """Return the same from cuFFT, on the current device."""
+    import cupy
+
+    return np.asarray(cupy.asnumpy(_density(cupy, runs, step_s, cells, _DEVICE_CELLS)))
+
+
+def _density(xp: Any, runs: list[F64], step_s: float, cells: int, batch_cells: int) -> Any:
+    """Return the density as an array of a module: `numpy` or `cupy`."""
+    window = 0.5 - 0.5 * xp.cos(2 * np.pi * xp.arange(cells) / cells)
+    total, count = xp.zeros(cells // 2 + 1), 0
+    some = max(batch_cells // cells, 1)
     for run in runs:
-        mine = len(_starts(run, cells))
-        if mine:
-            _, density = welch(run, 1 / step_s, "hann", cells, cells // 2, detrend="constant")
-            total += density * mine
-            count += mine
-    return total / count
-
-
-def psd_batched(xp: Any) -> Psd:
-    """Return the same on an array module: `cupy` (cuFFT), or `numpy` to test it."""
-
-    def psd(runs: list[F64], step_s: float, cells: int) -> F64:
-        window = 0.5 - 0.5 * xp.cos(2 * np.pi * xp.arange(cells) / cells)
-        total, count = xp.zeros(cells // 2 + 1), 0
-        for run in runs:
-            starts = list(_starts(run, cells))
-            cells_mw = xp.asarray(run)
-            for some in _batches(starts, max(_BATCH_CELLS // cells, 1)):
-                # A row a segment; the place of each cell in its run.
-                rows = cells_mw[xp.asarray(some)[:, None] + xp.arange(cells)[None, :]]
-                rows = (rows - rows.mean(axis=1, keepdims=True)) * window
-                found = xp.fft.rfft(rows, axis=1)
-                total += (found.real**2 + found.imag**2).sum(axis=0)
-            count += len(starts)
-        total *= 2 * step_s / float((window**2).sum()) / count
-        total[0] /= 2
-        if cells % 2 == 0:
-            total[-1] /= 2
-        return np.asarray(total if xp is np else xp.asnumpy(total))
-
-    return psd
-
-
-def _batches(starts: list[int], size: int) -> Iterator[list[int]]:
-    for place in range(0, len(starts), size):
-        yield starts[place : place + size]
+        starts = _starts(run, cells)
+        if not starts:
+            continue
+        cells_mw = xp.ascontiguousarray(xp.asarray(run))
+        size = cells_mw.itemsize
+        shape, strides = (len(starts), cells), (starts.step * size, size)
+        segments = xp.lib.stride_tricks.as_strided(cells_mw, shape, strides)
+        for first in range(0, len(starts), some):
+            rows = segments[first : first + some]
+            rows = rows - rows.mean(axis=1, keepdims=True)
+            rows *= window
+            found = xp.fft.rfft(rows, axis=1).view(np.float64)
+            # Re and Im of a bin lie side by side.
+            squares = xp.einsum("sb,sb->b", found, found)
+            total += squares[::2] + squares[1::2]
+        count += len(starts)
+    total *= 2 * step_s / float((window**2).sum()) / count
+    total[0] /= 2
+    if cells % 2 == 0:
+        total[-1] /= 2
+    return total
 
 
 def gain(frequency_hz: F64, of_lines: F64, step_us: int) -> F64:
@@ -230,8 +232,9 @@ def dominant(spectrum: Spectrum, mean_mw: float) -> Line | None:
     places = np.arange(RESOLVED, top + 1)
     peak = (density[places] >= density[places - 1]) & (density[places] > density[places + 1])
     best: Line | None = None
-    for k in sorted(places[peak], key=lambda k: -density[k])[:_PEAKS]:
-        line = _line(density, int(k), width, top, variance)
+    peaks = places[peak]
+    for k in peaks[np.argsort(-density[peaks], kind="stable")][:_PEAKS].tolist():
+        line = _line(density, k, width, top, variance)
         if line is not None and (best is None or line.amplitude_mw > best.amplitude_mw):
             best = line
     return best if best is not None and best.amplitude_mw > ROUNDING * mean_mw else None
@@ -239,12 +242,7 @@ def dominant(spectrum: Spectrum, mean_mw: float) -> Line | None:
 
 def _line(density: F64, k: int, width: float, top: int, variance: float) -> Line | None:
     lobe = slice(max(k - _LOBE, 1), k + _LOBE + 1)
-    left, right = max(lobe.start - _NEAR, 1), min(lobe.stop + _NEAR, top + 1)
-    near = np.concatenate([np.arange(left, lobe.start), np.arange(lobe.stop, right)])
-    floor = red = 0.0
-    if len(near):
-        floor = float(np.median(density[near]))
-        red = float(np.median(density[near] * (near / k) ** 2))
+    floor, red = _near(density, k, lobe.start, lobe.stop, top)
     if density[k] <= _LINE * max(floor, red):
         return None
     power = float((density[lobe] - floor).sum()) * width
@@ -253,3 +251,14 @@ def _line(density: F64, k: int, width: float, top: int, variance: float) -> Line
     shift = 0.5 * (a - c) / bend if bend else 0.0
     share = min(power / variance, 1.0) if variance else 0.0
     return Line((k + min(max(shift, -0.5), 0.5)) * width, float(np.sqrt(2 * power)), share)
+
+
+@njit(cache=True, nogil=True)
+def _near(density, k, start, stop, top):  # type: ignore[no-untyped-def]
+    """Return the medians of the neighbourhood of a lobe: level, and falling with the square."""
+    left, right = max(start - _NEAR, 1), min(stop + _NEAR, top + 1)
+    near = np.concatenate((np.arange(left, start), np.arange(stop, right)))
+    if not len(near):
+        return 0.0, 0.0
+    values = density[near]
+    return np.median(values), np.median(values * (near / k) ** 2)

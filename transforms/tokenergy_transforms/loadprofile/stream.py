@@ -10,6 +10,7 @@ the readings checks whether dominant lines are real.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tokenergy_transforms.batch import Readings
+from tokenergy_transforms.inorder import THREADS, in_order
 from tokenergy_transforms.loadprofile import rows, spectrum
 from tokenergy_transforms.loadprofile.alias import Suspect, suspect
 from tokenergy_transforms.loadprofile.cells import Grid
@@ -25,6 +27,9 @@ from tokenergy_transforms.loadprofile.hourreadings import HourReadings
 
 Report = Callable[[str], None]
 """Takes progress, in words."""
+
+Sums = npt.NDArray[np.complex128]
+"""complex128[blocks, frequencies], see `alias.Suspect`."""
 
 Places = tuple[tuple[int, int, int, int], ...]
 """(place among a node's devices, start_us, end_us, share_ppm) of each member."""
@@ -117,34 +122,51 @@ def fill_grids(
 
     Args: see `fill`.
     """
-    filled: list[T] = []
+    filled: list[Future[T]] = []
     here: dict[str, list[Open]] = {}
-    for group, step_us in zip(groups, steps_us, strict=True):
-        one = Open(group, step_us, by_node(group))
+    every = [
+        Open(group, step_us, by_node(group))
+        for group, step_us in zip(groups, steps_us, strict=True)
+    ]
+    for one in every:
         one.left = set(one.of_node)
         for node in one.of_node:
             here.setdefault(node, []).append(one)
-        if not one.left:
-            filled.append(close(one, Grid.empty(hour_us, step_us)))
-    for node in nodes:
-        if node not in here:
-            continue
-        report(node)
-        loaded = readings.load(node)
-        limits_us = readings.limits_us(loaded.devices)
-        same: dict[tuple[int, Places], Grid] = {}
-        for one in here[node]:
-            key = (one.step_us, _places(one.of_node[node], loaded))
-            if key not in same:  # a node, its rack and its site mostly add up the same devices
-                same[key] = Grid.empty(hour_us, one.step_us)
-                same[key].add(loaded, limits_us, key[1])
-            one.grid = one.grid or Grid.empty(hour_us, one.step_us)
-            one.grid.merge(same[key])
-            one.left.discard(node)
-            if not one.left:
-                filled.append(close(one, one.grid))
-                one.grid = None
-    return filled
+
+    def added(node: str) -> tuple[str, list[Grid]]:
+        of_node = [(one.step_us, one.of_node[node]) for one in here[node]]
+        return node, _grids(readings, hour_us, node, of_node)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        unread = [one for one in every if not one.left]
+        filled += [pool.submit(close, one, Grid.empty(hour_us, one.step_us)) for one in unread]
+        for node, grids in in_order(added, [node for node in nodes if node in here]):
+            report(node)
+            for one, grid in zip(here[node], grids, strict=True):
+                one.grid = one.grid or Grid.empty(hour_us, one.step_us)
+                one.grid.merge(grid)
+                one.left.discard(node)
+                if not one.left:
+                    filled.append(pool.submit(close, one, one.grid))
+                    one.grid = None
+        return [one.result() for one in filled]
+
+
+def _grids(
+    readings: HourReadings, hour_us: int, node: str, of_node: Sequence[tuple[int, list[Member]]]
+) -> list[Grid]:
+    """Return the grid of each group's members of a node: step and members of each."""
+    loaded = readings.load(node)
+    limits_us = readings.limits_us(loaded.devices)
+    same: dict[tuple[int, Places], Grid] = {}
+    found = []
+    for step_us, members in of_node:
+        key = (step_us, _places(members, loaded))
+        if key not in same:  # a node, its rack and its site mostly add up the same devices
+            same[key] = Grid.empty(hour_us, step_us)
+            same[key].add(loaded, limits_us, key[1])
+        found.append(same[key])
+    return found
 
 
 def check_lines(
@@ -156,10 +178,15 @@ def check_lines(
         for node in one.of_node:
             for line, _ in one.suspects:
                 here.setdefault(node, []).append((one, line))
-    for node in nodes:
-        if node in here:
-            report(f"{node}: lines")
-            _add_node(readings.load(node), node, here[node])
+
+    def sums(node: str) -> tuple[str, list[Sums]]:
+        lines = [(one.of_node[node], line) for one, line in here[node]]
+        return node, _sums(readings.load(node), lines)
+
+    for node, found in in_order(sums, [node for node in nodes if node in here]):
+        report(f"{node}: lines")
+        for (_, line), of_node in zip(here[node], found, strict=True):
+            line.sums += of_node
     for one in filled:
         for line, places in one.suspects:
             verdict = line.verdict()
@@ -170,17 +197,17 @@ def check_lines(
                     one.rows.apply_to_swing(place, verdict)
 
 
-def _add_node(loaded: Readings, node: str, here: Sequence[tuple[Filled, Suspect]]) -> None:
-    done: dict[tuple[Places, bytes], npt.NDArray[np.complex128]] = {}
-    for one, line in here:
-        places = _places(one.of_node[node], loaded)
+def _sums(loaded: Readings, lines: Sequence[tuple[list[Member], Suspect]]) -> list[Sums]:
+    """Return what the members on a node add to the sums of each line."""
+    done: dict[tuple[Places, bytes], Sums] = {}
+    found = []
+    for members, line in lines:
+        places = _places(members, loaded)
         key = (places, line.same)
-        if key in done:  # a site and the one job on it have the same line
-            line.sums += done[key]
-        else:
-            before = line.sums.copy()
-            line.add(loaded, places)
-            done[key] = line.sums - before
+        if key not in done:  # a site and the one job on it have the same line
+            done[key] = line.of_node(loaded, places)
+        found.append(done[key])
+    return found
 
 
 def _close(one: Open, grid: Grid, psd: spectrum.Psd) -> Filled:

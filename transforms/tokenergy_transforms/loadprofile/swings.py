@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit
 
 from tokenergy_transforms.loadprofile.figures import Bools
 from tokenergy_transforms.loadprofile.spectrum import F64, RESOLVED, Spectrum
@@ -133,19 +134,28 @@ def background(density: F64, top: int, taken: Bools) -> F64:
     """
     knots = np.unique(np.rint(np.geomspace(RESOLVED, top, _KNOTS)).astype(np.int64))
     free = np.flatnonzero(~taken[1:]) + 1
-    level = np.empty(len(knots))
-    for place, k in enumerate(knots):
-        lo, hi = min(k / _REACH, k - _NEAR), max(k * _REACH, k + _NEAR)
-        near = free[np.searchsorted(free, lo) : np.searchsorted(free, hi, "right")]
-        if not len(near):
-            level[place] = np.inf
-            continue
-        values = density[near]
-        level[place] = max(np.median(values), np.median(values * (near / k) ** 2))
+    level = _levels(density, knots, free)
     # Noise of a constant reading is 0: the logarithm needs something.
     logs = np.log(np.maximum(level, 1e-300))
     bins = np.log(np.maximum(np.arange(top + 1), 1.0))
     return np.exp(np.interp(bins, np.log(knots), logs))
+
+
+@njit(cache=True, nogil=True)
+def _levels(density, knots, free):  # type: ignore[no-untyped-def]
+    """Return the background at each knot; infinite where no bin near it is free."""
+    level = np.empty(len(knots))
+    for place in range(len(knots)):
+        k = knots[place]
+        lo = np.searchsorted(free, min(k / _REACH, k - _NEAR))
+        hi = np.searchsorted(free, max(k * _REACH, k + _NEAR), "right")
+        if lo == hi:
+            level[place] = np.inf
+            continue
+        near = free[lo:hi]
+        values = density[near]
+        level[place] = max(np.median(values), np.median(values * (near / k) ** 2))
+    return level
 
 
 def _spans(density: F64, floor: F64, least: float, edge: float) -> list[tuple[int, int]]:
