@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
@@ -14,6 +15,7 @@ from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.catalog.reading import read
+from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.table import Column, notes, scaled, significant, table_of
 
@@ -23,12 +25,7 @@ FROM load_profile
 ORDER BY hour_us, kind, mean_mw DESC NULLS LAST, group_id
 """
 
-_SPAN_SQL = """
-SELECT *
-FROM load_span
-WHERE from_us = ? AND until_us = ? AND boundary = ?
-ORDER BY kind, mean_mw DESC NULLS LAST, group_id
-"""
+_SPAN_SQL = read_sql("tokenergy_sql.terminal", "span_table")
 
 
 def load_table(lake: Lake, hours: Sequence[int]) -> Grid:
@@ -43,16 +40,16 @@ def _rows(lake: Lake, hours: Sequence[int]) -> list[NamedRow]:
 
 def span_table(lake: Lake, from_us: int, until_us: int, boundary: str) -> Grid:
     """Return the groups of one span at one boundary, the largest load first."""
-    span = (from_us, until_us, boundary)
+    span = {"from_us": from_us, "until_us": until_us, "boundary": boundary}
     rows = read(lake, lambda: _span_rows(lake, span))
     title = f"Load by group, {_instant(from_us)} to {_instant(until_us)}, {boundary}"
     return table_of(title, rows, _COLUMNS[1:])
 
 
-def _span_rows(lake: Lake, span: tuple[int, int, str]) -> list[NamedRow]:
-    hours = [span[0] // HOUR_US * HOUR_US]
+def _span_rows(lake: Lake, span: dict[str, Any]) -> list[NamedRow]:
+    hours = [span["from_us"] // HOUR_US * HOUR_US]
     with catalog.connect(lake, {"load_span": hours}, named=views.tables_named(_SPAN_SQL)) as con:
-        return named_rows(con, _SPAN_SQL, list(span))
+        return named_rows(con, _SPAN_SQL, span)
 
 
 def _instant(ts_us: int) -> str:
