@@ -36,7 +36,7 @@ class GridFacts:
         drawn: the one with the highest peak, which has the charts.
         load: its load by step of `step_us`; empty if there are only profiles of spans.
         bands: its rms by frequency band.
-        swings: the largest swings of all groups; each has the `total`.
+        swings: the largest swings of all groups, without harmonics; each has the `total`.
         largest: the largest swing of `places`, as a list of at most one.
     """
 
