@@ -20,14 +20,19 @@ from tests.docs.taskpages import (
     run,
     words_of,
 )
+from tests.prometheus.history import history
 from tests.support.feeding import Feeding
+from tests.support.store import Store
 from tokenergy_collectors import cli as collect_cli
 from tokenergy_sql import cli as analysis_cli
 
 PAGES = sorted(path.name for path in DOCS.glob("start-*.md"))
 SECTIONS = ["What you see", "What the number means", "Next", "Trouble"]
 PROFILE = Path(__file__).with_name("host.toml")
-NOT_RUN: dict[str, list[str]] = {}
+NOT_RUN = {
+    "start-airflow.md": ["Airflow: `make e2e-dags` runs these DAGs in a real one"],
+    "start-slurm.md": ["root: it makes a group, and folders of root"],
+}
 """Why blocks do not run, by page: whoever adds one says so here."""
 
 
@@ -54,6 +59,41 @@ def test_i_ask_in_sql(log: tuple[Path, Session]) -> None:
     succeeded("start-sql.md", run("start-sql.md", log[0]))
 
 
+def test_i_have_airflow(log: tuple[Path, Session]) -> None:
+    """The commands behind the DAG; of the DAGs, their names and where they lie."""
+    succeeded("start-airflow.md", run("start-airflow.md", log[0]))
+    text = (DOCS / "start-airflow.md").read_text("utf-8")
+    named = set(re.findall(r"\btokenergy_(?:hourly|quality|daily|restate)\b", text))
+    assert len(named) >= 3
+    assert all((log[0] / "dags" / f"{name}.py").exists() for name in named)
+
+
+def test_i_have_prometheus(tmp_path: Path) -> None:
+    """Against a store in this process that has what a real one scraped, 22 virtual minutes."""
+    page, folder = "start-prometheus.md", clone(tmp_path)
+    with Store() as store:
+        fill(store, history()[0])
+        replaced = {
+            "http://prometheus:9090": store.url,
+            "--from 1d": "--from 2026-01-15T08:50:00Z --to 2026-01-15T09:12:00Z",
+        }
+        session = run(page, folder, replaced=replaced)
+    succeeded(page, session)
+
+
+def fill(store: Store, samples: str) -> None:
+    """Give a store the samples of OpenMetrics text."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for line in samples.splitlines():
+        if not line.startswith("#"):
+            series, value, stamp = line.rsplit(" ", 2)
+            # A Prometheus keeps whole milliseconds.
+            found.setdefault(series, []).append((round(float(stamp), 3), float(value)))
+    for series, points in found.items():
+        name, _, rest = series.partition("{")
+        store.add(name, points, **dict(re.findall(r'(\w+)="([^"]*)"', rest)))
+
+
 def test_i_have_a_gpu_host(tmp_path: Path) -> None:
     """On emulated boards, with the daemon as it is; the server has another port."""
     folder = clone(tmp_path)
@@ -67,6 +107,22 @@ def test_i_have_a_gpu_host(tmp_path: Path) -> None:
                 "--duration 1m": "--duration 20s",
             },
             environment=boards.environment,
+        )
+    succeeded(page, session)
+
+
+def test_i_have_slurm(tmp_path: Path) -> None:
+    """The hook as slurmd calls it, and the daemon; folders of root are below the test's."""
+    folder, page = clone(tmp_path), "start-slurm.md"
+    for name in ("etc/tokenergy", "var/spool/tokenergy-slurm", "var/lib/tokenergy"):
+        (folder / name).mkdir(parents=True)
+    places = ("/etc/systemd", "/etc/tokenergy", "/var/spool", "/var/lib")
+    with Feeding(PROFILE, tmp_path) as boards:
+        session = run(
+            page,
+            folder,
+            replaced={place: f"{folder}{place}" for place in places},
+            environment={**boards.environment, "TASK_ROOT": str(folder)},
         )
     succeeded(page, session)
 
