@@ -180,5 +180,5 @@ def _matches(shown: str, line: str) -> bool:
 
 def words_of(texts: Iterable[str], program: str) -> set[str]:
     """Return the commands of a program that texts name, such as `import nvidia-smi`."""
-    pattern = rf"(?<![\w/-]){program} ((?:import |config )?[a-z][a-z-]*)"
-    return {found for text in texts for found in re.findall(pattern, text)}
+    pattern = rf"(?:^|[`|&;]) *{program} ((?:import |config )?[a-z][a-z-]*)"
+    return {found for text in texts for found in re.findall(pattern, text, re.MULTILINE)}

@@ -21,9 +21,11 @@ from tests.docs.taskpages import (
     words_of,
 )
 from tests.prometheus.history import history
-from tests.support.feeding import Feeding
+from tests.support.feeding import Feeding, Truth
+from tests.support.kubelet import FakeKubelet, pod
 from tests.support.store import Store
 from tokenergy_collectors import cli as collect_cli
+from tokenergy_collectors.emulate.profile.profile import load_profile
 from tokenergy_sql import cli as analysis_cli
 
 PAGES = sorted(path.name for path in DOCS.glob("start-*.md"))
@@ -31,6 +33,7 @@ SECTIONS = ["What you see", "What the number means", "Next", "Trouble"]
 PROFILE = Path(__file__).with_name("host.toml")
 NOT_RUN = {
     "start-airflow.md": ["Airflow: `make e2e-dags` runs these DAGs in a real one"],
+    "start-kubernetes.md": ["a registry and a container builder"],
     "start-slurm.md": ["root: it makes a group, and folders of root"],
 }
 """Why blocks do not run, by page: whoever adds one says so here."""
@@ -124,6 +127,26 @@ def test_i_have_slurm(tmp_path: Path) -> None:
             replaced={place: f"{folder}{place}" for place in places},
             environment={**boards.environment, "TASK_ROOT": str(folder)},
         )
+    succeeded(page, session)
+
+
+def test_i_have_kubernetes(tmp_path: Path) -> None:
+    """Helm's own code renders the chart; a kubelet in this process has two pods with GPUs."""
+    pytest.importorskip("helm_python", reason="helm-python-sdk is not installed")
+    folder, page = clone(tmp_path), "start-kubernetes.md"
+    for name in ("pod-resources", "cgroup", "pods", "var/lib/tokenergy"):
+        (folder / name).mkdir(parents=True)
+    kubelet = FakeKubelet(folder / "pod-resources")
+    one, other = (board.uuid for board in Truth(load_profile(PROFILE), "gpu-01", 1).identities)
+    kubelet.pods = [pod("chat-0", one, namespace="ml"), pod("notebook", f"{other}::0")]
+    kubelet.allocatable = [one, f"{other}::0", f"{other}::1"]
+    kubelet.start()
+    try:
+        with Feeding(PROFILE, tmp_path) as boards:
+            environment = {**boards.environment, "TASK_ROOT": str(folder)}
+            session = run(page, folder, environment=environment)
+    finally:
+        kubelet.stop()
     succeeded(page, session)
 
 
