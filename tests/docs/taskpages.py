@@ -35,7 +35,7 @@ _BLOCK = re.compile(
 )
 _NUMBER = re.compile(r"\d+(?:[,.:]\d+)*")
 _BETWEEN = "@@ block {}"
-TIMEOUT_S = 240.0
+TIMEOUT_S = 900.0
 
 
 @dataclass(frozen=True)
