@@ -6,6 +6,7 @@ progress on standard error. The DAG calls the layers below, not this file.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -315,16 +316,22 @@ def summary(done: Indexed) -> str:
 
 
 def print_checks(
-    root: Path, limit: int, hours: list[int] | None = None, only: list[str] | None = None
+    root: Path,
+    limit: int,
+    hours: list[int] | None = None,
+    only: list[str] | None = None,
+    prom: Path | None = None,
 ) -> bool:
     """Run the checks, or `only` those named, print them and return whether all passed.
 
-    With `hours`, checks look at these and at what they touched.
+    With `hours`, checks look at these and at what they touched. With `prom`, the results go to
+    this file too, for Prometheus.
 
     Raises:
-        UserError: the lake has no such hour, or there is no such check.
+        UserError: the lake has no such hour, there is no such check, or `prom` cannot be written.
     """
     from tokenergy_sql.checks.checking import run_checks
+    from tokenergy_sql.checks.promfile import write_prom
     from tokenergy_sql.checks.texts import checks_by_name
 
     lake, passed = Lake(root), True
@@ -335,9 +342,13 @@ def print_checks(
     if is_empty(lake):
         print(f"nothing to check: {next_step(lake)}")
         return True
+    findings = []
     for finding in run_checks(lake, hours, only or None):
         print("\n".join(finding.lines(limit)))
         passed = passed and not finding.breach
+        findings.append((finding.name, finding.fatal, len(finding.rows)))
+    if prom is not None:
+        write_prom(prom, findings, time.time())
     return passed
 
 

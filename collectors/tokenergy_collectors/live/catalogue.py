@@ -132,6 +132,12 @@ CPU = _own("cpu_seconds_total", "s", "CPU time of the collector, user and system
 MEMORY = _own("resident_memory_bytes", "B", "resident memory of the collector")
 STARTED = _own("start_time_seconds", "s UTC", "time at which the collector started")
 TIME = _own("time_seconds", "s UTC", "the collector's clock now; compare its timestamps with it")
+CLOCK_KEPT = _own(
+    "clock_synchronised", "", "1 while the kernel keeps the host's clock synchronised, else 0"
+)
+CLOCK_ERROR = _own(
+    "clock_max_error_seconds", "s", "the most that the host's clock is off, as the kernel says"
+)
 UPLOADS = {
     "files": _own("uploaded_files_total", "", "sealed files verified in the store"),
     "bytes": _own("uploaded_bytes_total", "B", "size of the sealed files verified in the store"),
@@ -180,7 +186,7 @@ FAMILIES = (
     GPU_CLOCK, GPU_TEMPERATURE, GPU_REASONS, GPU_PROCESSES, JOB_GPUS, JOB_POWER, JOB_RATE, JOB_COST,
     TOKENS, HOST_POWER, HOST_ENERGY, METER_READING, METER_READ,
     READINGS, LATE, GAPS, DROPPED, RECOVERED, EVENTS, WAL_BYTES, SEALED, CPU, MEMORY,
-    STARTED, TIME, SOURCE_DURATION, SOURCE_SUCCESS, SOURCE_SUCCEEDED, *UPLOADS.values(),
-    *DISK.values(), BUILD,
+    STARTED, TIME, CLOCK_KEPT, CLOCK_ERROR, SOURCE_DURATION, SOURCE_SUCCESS, SOURCE_SUCCEEDED,
+    *UPLOADS.values(), *DISK.values(), BUILD,
 )  # fmt: skip
 """All of them, in the order in which they are served."""

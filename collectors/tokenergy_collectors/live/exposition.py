@@ -15,6 +15,7 @@ from tokenergy_collectors.live import catalogue as c
 from tokenergy_collectors.live.board import LiveBoard
 from tokenergy_collectors.live.health import cpu_s, resident_bytes
 from tokenergy_collectors.live.view import LiveView
+from tokenergy_collectors.sources.clock.kernel import clock_state
 
 _GAUGES = (
     ("sm_util", c.GPU_SM, 1, 100),
@@ -138,6 +139,9 @@ def _health(samples: _Samples, view: LiveView, now_us: int) -> None:
     samples.add(c.MEMORY, (), resident_bytes())
     samples.add(c.STARTED, (), view.start_us / 1e6)
     samples.add(c.TIME, (), now_us / 1e6)
+    if (clock := clock_state()) is not None:
+        samples.add(c.CLOCK_KEPT, (), float(clock.synchronised))
+        samples.add(c.CLOCK_ERROR, (), _millionth(clock.max_error_us))
     samples.add(c.BUILD, (__version__,), 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -246,6 +247,10 @@ def check(
         list[str] | None,
         typer.Option("--only", metavar="CHECK", help="Run only this check; can be repeated."),
     ] = None,
+    prom: Annotated[
+        Path | None,
+        typer.Option("--prom", metavar="FILE", help="Write the results for Prometheus, too."),
+    ] = None,
 ) -> None:
     """Check the books: ledger against meters, jobs against ledger, bounds and sums.
 
@@ -254,16 +259,18 @@ def check(
     in it, with all their hours, and the clocks around it. That takes as long as the hour is large,
     and not longer for an older lake. Only a check without --hour finds what is wrong in other
     hours, or in jobs that had ended before: run one from time to time, such as once a week.
+    With --prom, node_exporter can show the results to Prometheus: see docs/metrics.md.
 
     \b
     Examples:
       tokenergy check --lake ./lake
       tokenergy check --lake ./lake --hour 2026-01-15T08
       tokenergy check --lake ./lake --only law --limit 50
+      tokenergy check --lake ./lake --prom /var/lib/node_exporter/tokenergy.prom
     """
     from tokenergy_sql import steps
 
-    if not steps.print_checks(lake, limit, parse_hours(hour), only):
+    if not steps.print_checks(lake, limit, parse_hours(hour), only, prom):
         raise typer.Exit(1)
 
 
