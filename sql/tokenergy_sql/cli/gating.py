@@ -37,7 +37,7 @@ def gate(
     threshold: Annotated[
         float,
         typer.Option("--threshold", metavar="PERCENT", help="From how much more on it is worse."),
-    ] = 1.0,
+    ] = 0.5,
     resolution: Annotated[
         float,
         typer.Option(

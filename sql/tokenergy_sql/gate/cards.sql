@@ -2,8 +2,9 @@
 -- In: ledger, job_index, sensor_class; $job, $model, $since, $until (NULL: any). Out: one row
 -- a job, hour, board and method: energy with bounds, and the limits of the meter's own error, which
 -- is the same in all hours of the card: gain_ (1 / (1 + g), parts per million) and offset_ (mW).
--- meter is NULL where nothing says that the error is of one meter: two dispute, a gap was bridged,
--- or a sensor looks at a part of the time.
+-- meter is NULL where nothing says that the error is of one meter: a gap was bridged, or a sensor
+-- looks at a part of the time. plain_, low_ and high_ are without what counter and samples dispute;
+-- other_nj is what the samples say of that.
 WITH
 metered AS (
     SELECT
@@ -14,8 +15,10 @@ metered AS (
         l.low_nj,
         l.high_nj,
         l.device_us,
+        l.integral_nj,
+        l.method = 'disputed' AND l.meter = 'counter' AS disputed,
         CASE
-            WHEN l.method IN ('counter', 'counter_flagged') THEN 'counter'
+            WHEN l.method IN ('counter', 'counter_flagged') OR disputed THEN 'counter'
             WHEN l.method = 'samples' AND c.seen_ppm >= whole_ppm() THEN 'samples'
         END AS meter,
         c.* EXCLUDE (device_id)
@@ -36,9 +39,12 @@ SELECT
     device_id,
     meter,
     sum(energy_nj)::HUGEINT AS energy_nj,
-    sum(low_nj)::HUGEINT AS low_nj,
-    sum(high_nj)::HUGEINT AS high_nj,
     sum(device_us)::BIGINT AS device_us,
+    coalesce(sum(energy_nj) FILTER (WHERE NOT disputed), 0)::HUGEINT AS plain_nj,
+    coalesce(sum(device_us) FILTER (WHERE NOT disputed), 0)::BIGINT AS plain_us,
+    coalesce(sum(low_nj) FILTER (WHERE NOT disputed), 0)::HUGEINT AS low_nj,
+    coalesce(sum(high_nj) FILTER (WHERE NOT disputed), 0)::HUGEINT AS high_nj,
+    coalesce(sum(integral_nj) FILTER (WHERE disputed), 0)::HUGEINT AS other_nj,
     CASE meter
         WHEN 'counter' THEN any_value(counter_low_ppm)
         WHEN 'samples' THEN any_value(sensor_low_ppm)

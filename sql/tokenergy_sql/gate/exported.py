@@ -35,7 +35,8 @@ COLUMNS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     },
     "cards": {
         "job_id": _TEXT, "hour_us": _WHOLE, "device_id": _TEXT, "meter": _MAYBE_TEXT,
-        "energy_nj": _WHOLE, "low_nj": _WHOLE, "high_nj": _WHOLE, "device_us": _WHOLE,
+        "energy_nj": _WHOLE, "device_us": _WHOLE, "plain_nj": _WHOLE, "plain_us": _WHOLE,
+        "low_nj": _WHOLE, "high_nj": _WHOLE, "other_nj": _WHOLE,
         "gain_low_ppm": _MAYBE_WHOLE, "gain_high_ppm": _MAYBE_WHOLE,
         "offset_low_mw": _MAYBE_WHOLE, "offset_high_mw": _MAYBE_WHOLE,
     },

@@ -7,8 +7,9 @@ A meter shows P (1 + g) + o. A card's g and o are the same in all hours. So they
 same card metered both sides with the same meter, and to that part only: of two cards nothing says
 that they err alike. The bounds are exact: the ratio of two sums that are linear in each card's
 error is most where each error is at one of its limits, and which limit follows from the ratio
-itself (Dinkelbach's method). Errors at the edges of jobs, disputes and time that a sensor does not
-measure cancel nowhere.
+itself (Dinkelbach's method). Where the two meters of a card dispute, either may be right, the same
+one on both sides: the bounds hold both. Errors at the edges of jobs and of bridged gaps, and time
+that a sensor does not measure, cancel nowhere.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from tokenergy_sql.catalog.namedrows import NamedRow
 _PPM = 1e6
 _STEPS = 100
 
-_SUMS = ("energy_nj", "low_nj", "high_nj", "device_us")
+_SUMS = ("energy_nj", "device_us", "plain_nj", "plain_us", "low_nj", "high_nj", "other_nj")
+_SIDES = ("low", "high")
 _LIMITS = ("gain_low_ppm", "gain_high_ppm", "offset_low_mw", "offset_high_mw")
 
 
@@ -34,12 +36,14 @@ class Card:
         share: of the side's energy.
         low, high: true over metered energy, as far as the meter's own error goes.
         rest: by how much more it may be off, either way.
+        other: energy if its samples are right where they dispute the counter, over that booked.
     """
 
     share: float
     low: float
     high: float
     rest: float
+    other: float = 1.0
 
 
 @dataclass
@@ -59,17 +63,24 @@ class _Sums:
             }
 
     def card(self, total_nj: int) -> Card:
-        energy = self.sums["energy_nj"]
-        low, high = self.sums["low_nj"] / energy, self.sums["high_nj"] / energy
+        energy, plain = self.sums["energy_nj"], self.sums["plain_nj"]
+        low, high = self.sums["low_nj"], self.sums["high_nj"]
         share = energy / total_nj
         if self.limits is None:
-            return Card(share, low, high, 0.0)
-        # mW x us = nJ. The offset is taken off first.
-        low_mw, high_mw = (self.limits[f"offset_{side}_mw"] for side in ("low", "high"))
-        mean_mw = energy / max(self.sums["device_us"], 1)
-        own_low = max(1 - high_mw / mean_mw, 0.0) * self.limits["gain_low_ppm"] / _PPM
-        own_high = (1 - low_mw / mean_mw) * self.limits["gain_high_ppm"] / _PPM
-        return Card(share, own_low, own_high, max(own_low - low, high - own_high, 0.0))
+            return Card(share, low / energy, high / energy, 0.0)
+        own_low, own_high = self._own(energy, self.sums["device_us"])
+        plain_low, plain_high = self._own(plain, self.sums["plain_us"])
+        rest = max(plain_low * plain - low, high - plain_high * plain, 0.0) / energy
+        return Card(share, own_low, own_high, rest, (plain + self.sums["other_nj"]) / energy)
+
+    def _own(self, energy_nj: int, time_us: int) -> tuple[float, float]:
+        """Return the least and the most of true over metered energy, by gain and offset."""
+        if self.limits is None or energy_nj <= 0:
+            return 1.0, 1.0
+        # mW x us = nJ. The offset is taken off before the gain.
+        low, high = (self.limits[f"offset_{side}_mw"] * time_us / energy_nj for side in _SIDES)
+        gains = self.limits["gain_low_ppm"] / _PPM, self.limits["gain_high_ppm"] / _PPM
+        return max(1 - high, 0.0) * gains[0], (1 - low) * gains[1]
 
 
 def cards_of(rows: Iterable[NamedRow], hours: set[tuple[str, int]], side: str) -> dict[str, Card]:
@@ -100,28 +111,19 @@ def bounds_of(base: Mapping[str, Card], head: Mapping[str, Card]) -> tuple[float
     return 0.0 if least is None else 1 / least, float("inf") if most is None else most
 
 
-@dataclass(frozen=True, slots=True)
-class _Term:
-    """One card in a ratio: its shares above and below, its error, what else may be off there."""
-
-    above: float
-    below: float
-    low: float
-    high: float
-    more: float
-    less: float
+_Vertices = list[tuple[float, float]]
+"""What a card may add above and below the line: where its errors are at their limits."""
 
 
 def _most(above: Mapping[str, Card], below: Mapping[str, Card]) -> float | None:
     """Return the most that the energy above the line may be over that below; None: no limit."""
-    terms = [_term(above.get(key), below.get(key)) for key in sorted({*above, *below})]
+    cards = [_vertices(above.get(key), below.get(key)) for key in sorted({*above, *below})]
+    if not above or not below:
+        return None  # no meter says anything of one side
     ratio = 1.0
     for _ in range(_STEPS):
-        num = den = 0.0
-        for one in terms:
-            error = one.high if one.above > ratio * one.below else one.low
-            num += one.above * error + one.more
-            den += one.below * error - one.less
+        chosen = [max(one, key=lambda sums: sums[0] - ratio * sums[1]) for one in cards]
+        num, den = (sum(part) for part in zip(*chosen, strict=True))
         if den <= 0:
             return None
         if abs(num / den - ratio) < 1e-12 * ratio:
@@ -130,20 +132,23 @@ def _most(above: Mapping[str, Card], below: Mapping[str, Card]) -> float | None:
     return ratio
 
 
-def _term(above: Card | None, below: Card | None) -> _Term:
-    if above is None and below is not None:
-        return _Term(0.0, below.share, below.low, below.high, 0.0, below.share * below.rest)
-    if below is None and above is not None:
-        return _Term(above.share, 0.0, above.low, above.high, above.share * above.rest, 0.0)
-    if above is None or below is None:
+def _vertices(above: Card | None, below: Card | None) -> _Vertices:
+    known = below or above
+    if known is None:
         raise ValueError("a card of neither side")
-    # An offset weighs more at low power: the two sides of one card differ by no more than this.
-    differ = max(abs(above.low - below.low), abs(above.high - below.high))
-    return _Term(
-        above.share,
-        below.share,
-        below.low,
-        below.high,
-        above.share * (above.rest + differ),
-        below.share * below.rest,
-    )
+    differ = 0.0
+    if above is not None and below is not None:
+        # An offset weighs more at low power: the two sides of one card differ by no more than this.
+        differ = max(abs(above.low - below.low), abs(above.high - below.high))
+    return [
+        (
+            above.share * (error * other[0] + above.rest + differ) if above else 0.0,
+            below.share * (error * other[1] - below.rest) if below else 0.0,
+        )
+        for error in (known.low, known.high)
+        for other in ((1.0, 1.0), (_other(above), _other(below)))
+    ]
+
+
+def _other(card: Card | None) -> float:
+    return 1.0 if card is None else card.other

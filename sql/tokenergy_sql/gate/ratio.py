@@ -111,11 +111,13 @@ def _slopes(
         apart.append((side.sums - per_token * side.sums[1]) / np.sqrt(side.sums[2]))
     left = np.concatenate(apart, axis=1)
     energy_j, _, time_s, prompt = totals[0].sum(axis=1)
+    if energy_j <= 0:
+        return 0.0, 0.0
     most = np.array([energy_j / time_s if rate else 0.0, energy_j / prompt if prompt else 0.0])
-    design = left[[2, 3]] * most[:, None]
-    # Slopes as shares of the most that they may be, so that both have one scale.
-    used = np.flatnonzero((design**2).sum(axis=1) > 1e-18 * energy_j**2)
+    # Slopes as shares of the most that they may be, of energies as shares of all: no unit matters.
+    design = left[[2, 3]] * most[:, None] / energy_j
+    used = np.flatnonzero((design**2).sum(axis=1) > 1e-18)
     shares = np.zeros(2)
     if len(used):
-        shares[used] = lsq_linear(design[used].T, left[0], (0.0, 1.0)).x
+        shares[used] = lsq_linear(design[used].T, left[0] / energy_j, (0.0, 1.0)).x
     return float(shares[0] * most[0]), float(shares[1] * most[1])

@@ -23,7 +23,7 @@ from tokenergy_sql.gate.side import BLOCK_US, Grain, Sample, Side, grain_of
 
 Verdict = Literal["pass", "worse", "cannot_tell"]
 
-THRESHOLD = 0.01
+THRESHOLD = 0.005
 RESOLUTION = 0.05
 CONFIDENCE = 0.99
 LEAST_SHARE = 0.5
