@@ -90,7 +90,7 @@ class Cell:
 
 def run(load: design.Load, pairs: int, seed: int) -> list[Cell]:
     """Emulate, collect, index and compare pairs of each regression; return what was said."""
-    planted = [more for more in PLANTED for _ in range(pairs)]
+    planted = [*PLANTED] * pairs
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         one = design.profile(load, planted, SECONDS, seed, folder)

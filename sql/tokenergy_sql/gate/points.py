@@ -89,10 +89,10 @@ class Bins:
         parts = []
         if point.rate is not None and self.rate is not None:
             low, high = _edges(point.rate, self.rate, RATE_FACTOR)
-            parts.append(f"{low:.3g} to {high:.3g} tokens/s a board")
+            parts.append(f"{_short(low)} to {_short(high)} tokens/s a board")
         if point.mix is not None and self.mix is not None:
             low, high = _edges(point.mix, self.mix, MIX_FACTOR)
-            parts.append(f"{low:.3g} to {high:.3g} prompt tokens each")
+            parts.append(f"{_short(low)} to {_short(high)} prompt tokens each")
         return ", ".join(parts) or "any load"
 
 
@@ -141,6 +141,10 @@ def _median(weighted: Sequence[tuple[float, int]]) -> float | None:
 
 def _place(value: float, middle: float, factor: float) -> Bin:
     return round(math.log(value / middle, factor)) if value > 0 else None
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _edges(place: int, middle: float, factor: float) -> tuple[float, float]:

@@ -70,7 +70,7 @@ def test_models_and_days(lake: Lake) -> None:
     # BASE is three jobs at this load, one of which costs 3 % more.
     assert found["ratio"] == pytest.approx(1.1 / 1.01, abs=0.01)
     text = run(lake, "model:m", "model:other")[1]
-    assert "note: BASE is of model m, HEAD of model other" in text
+    assert "note: BASE is of model m, HEAD of other" in text
 
 
 def test_json_says_what_was_compared(lake: Lake) -> None:
@@ -215,7 +215,7 @@ def test_without_a_lake_or_an_index_it_says_what_comes_next(tmp_path: Path) -> N
     code, out, err = run(None, "job:a", "job:b")
     assert (code, out) == (2, "")
     assert "give --lake DIR or TOKENERGY_LAKE" in err
-    assert run(Lake(tmp_path / "lake", create=True), "job:a", "job:b")[0] == 2
+    (tmp_path / "lake").mkdir()
     builder = LakeBuilder(tmp_path / "lake")
     assert "has no readings yet" in run(builder.lake, "job:a", "job:b")[2]
     builder.device("a")
