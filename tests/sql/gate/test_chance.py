@@ -18,8 +18,8 @@ from tokenergy_sql.gate.verdict import Wanted, compare
 
 
 def columns(base: Runs, head: Runs) -> tuple[Columns, Columns]:
-    samples = (side_of(one).samples("five_minutes") for one in (base, head))
-    return columns_of(strata_of(*samples, Bins(None, None)))
+    samples = [side_of(one).samples("five_minutes") for one in (base, head)]
+    return columns_of(strata_of(samples[0], samples[1], Bins(None, None)))
 
 
 def chance(base: Runs, head: Runs) -> Chance | None:
@@ -55,10 +55,11 @@ def test_the_interval_is_the_jackknifes() -> None:
         freedom += part**2 / (n - 1)
     reach = stats.t.ppf(0.995, variance**2 / freedom) * math.sqrt(variance)
     found = chance_of(base, head, 1, BLOCK_US, 0.99, rate=True)
-    assert found == Chance(
-        pytest.approx(whole), pytest.approx(whole * math.exp(-reach)),
-        pytest.approx(whole * math.exp(reach)), 300, (24, 12),
-    )  # fmt: skip
+    assert found is not None
+    assert found.ratio == pytest.approx(whole)
+    assert found.low == pytest.approx(whole * math.exp(-reach))
+    assert found.high == pytest.approx(whole * math.exp(reach))
+    assert (found.unit_s, found.units) == (300, (24, 12))
 
 
 def test_five_stretches_are_too_few() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.sql.gate.planted import Runs, side_of
 from tokenergy_sql.gate.points import Bins, Stratum, bins_of, mix_of, rate_of, strata_of
 from tokenergy_sql.gate.side import Side
 
-STEADY = {"spread": 0.0, "mix_spread": 0.0}
+STEADY = Runs(spread=0.0, mix_spread=0.0)
 
 
 def strata(base: Side, head: Side, load: str = "open") -> tuple[Bins, list[Stratum]]:
@@ -18,27 +20,28 @@ def strata(base: Side, head: Side, load: str = "open") -> tuple[Bins, list[Strat
 
 
 def test_bins_lie_around_the_median_of_base() -> None:
-    side = side_of(Runs(**STEADY))
+    side = side_of(STEADY)
     bins, (only,) = strata(side, side)
-    assert bins == Bins(pytest.approx(500), pytest.approx(5))
+    assert bins.rate == pytest.approx(500)
+    assert bins.mix == pytest.approx(5)
     assert (only.point.rate, only.point.mix, only.counts) == (0, 0, True)
     assert bins.words(only.point) == "447 to 559 tokens/s a board, 4.08 to 6.12 prompt tokens each"
 
 
 @pytest.mark.parametrize(("rate", "place"), [(500, 0), (558, 0), (560, 1), (448, 0), (446, -1)])
 def test_a_bin_is_a_factor_of_a_quarter_wide(rate: float, place: int) -> None:
-    found = strata(side_of(Runs(**STEADY)), side_of(Runs(rate=rate, **STEADY)))[1]
+    found = strata(side_of(STEADY), side_of(replace(STEADY, rate=rate)))[1]
     assert {one.point.rate for one in found if one.head} == {place}
     assert [one.counts for one in found] == [True] if place == 0 else [False, False]
 
 
 def test_longer_prompts_are_another_point() -> None:
-    found = strata(side_of(Runs(**STEADY)), side_of(Runs(mix=8, **STEADY)))[1]
+    found = strata(side_of(STEADY), side_of(replace(STEADY, mix=8)))[1]
     assert [one.point.mix for one in found] == [1, 0]
 
 
 def test_no_prompts_at_all_are_a_point_of_their_own() -> None:
-    found = strata(side_of(Runs(**STEADY)), side_of(Runs(mix=0, **STEADY)))[1]
+    found = strata(side_of(STEADY), side_of(replace(STEADY, mix=0)))[1]
     assert [one.point.mix for one in found] == [None, 0]
 
 
@@ -49,14 +52,14 @@ def test_other_boards_or_limits_are_another_point() -> None:
 
 
 def test_a_closed_load_does_not_look_at_the_rate() -> None:
-    base, head = side_of(Runs(**STEADY)), side_of(Runs(rate=300, **STEADY))
+    base, head = side_of(STEADY), side_of(replace(STEADY, rate=300))
     assert not any(one.counts for one in strata(base, head)[1])
     bins, (only,) = strata(base, head, "closed")
     assert (bins.rate, only.counts) == (None, True)
 
 
 def test_two_samples_of_a_side_are_too_few() -> None:
-    base, head = side_of(Runs(**STEADY)), side_of(Runs(blocks=2, **STEADY))
+    base, head = side_of(STEADY), side_of(replace(STEADY, blocks=2))
     assert [one.counts for one in strata(base, head)[1]] == [False]
 
 

@@ -86,7 +86,7 @@ def test_training_is_compared_by_the_hour_at_any_rate() -> None:
     base = Runs(workload="training", blocks=12 * 8, mix=0, noise=0.003)
     head = replace(base, job="head", seed=2, rate=450, cost=1.05)
     sides = [replace(side_of(one), blocks=[]) for one in (base, head)]
-    outcome = compare(*sides, Wanted())
+    outcome = compare(sides[0], sides[1], Wanted())
     assert (outcome.grain, outcome.bins.rate, outcome.verdict) == ("hour", None, "worse")
     # 120 W of base are spread over fewer tokens, and that is HEAD's own doing.
     true = 1.05 * (120 / 450 + 0.1) / (120 / 500 + 0.1)
