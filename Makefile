@@ -156,7 +156,7 @@ bench-site: .venv/dev.stamp ## the building's figures of 10,000 meters for a day
 bench-hosts: .venv/dev.stamp ## errors of modelled hosts on nodes with a known truth
 	$(BIN)/python -m benchmarks.hosts
 
-bench-gate: .venv/dev.stamp ## how often `tokenergy gate` sees planted regressions, and ones that are not there (an hour)
+bench-gate: .venv/dev.stamp ## how often `tokenergy gate` sees planted regressions, and ones that are not there (40 minutes)
 	$(BIN)/python -m benchmarks.gate
 
 bench-modules: .venv/dev.stamp ## power of the racks of 1,000 nodes in an hour, beside DuckDB alone (2 minutes)

@@ -132,8 +132,8 @@ def main() -> int:
     """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--loads", default=",".join(design.LOADS), help="kinds of load, by comma")
-    parser.add_argument("--pairs", type=int, default=24, help="pairs of each regression (24)")
-    parser.add_argument("--alone", type=int, default=100, help="pairs of servers alone (100)")
+    parser.add_argument("--pairs", type=int, default=2, help="pairs of each regression (2)")
+    parser.add_argument("--alone", type=int, default=50, help="pairs of servers alone (50)")
     parser.add_argument("--seed", type=int, default=20_261_130, help="of boards and requests")
     parser.add_argument("--out", type=Path, help="page to write the table into")
     given = parser.parse_args()
