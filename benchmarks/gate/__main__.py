@@ -27,7 +27,6 @@ from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_sql.terminal.gatesides import sides_of
 
-PAGE = Path(__file__).parents[2] / "docs" / "gate.md"
 BEGIN, END = "<!-- made by `make bench-gate` -->", "<!-- end of gate -->"
 PLANTED = (0.0, 0.01, 0.03, 0.10)
 SECONDS = 3_300
