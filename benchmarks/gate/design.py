@@ -21,11 +21,13 @@ import numpy as np
 
 from tokenergy_collectors.emulate.profile.profile import Profile, load_profile
 
-Load = Literal["steady", "varied", "shifted", "half"]
+Load = Literal["steady", "varied", "shifted", "half", "batching"]
 """`steady`: requests come at random, at one mean rate; `varied`: that rate drifts; `shifted`: HEAD
-has 8 % more requests and 10 % longer prompts; `half`: HEAD has half as many requests."""
+has 8 % more requests and 10 % longer prompts; `half`: HEAD has half as many requests; `batching`:
+as `shifted`, and no energy per token is planted: power depends on the batch as on an H100, so
+energy is not linear in the tokens. It is run alone only."""
 
-LOADS: tuple[Load, ...] = ("steady", "varied", "shifted", "half")
+LOADS: tuple[Load, ...] = ("steady", "varied", "shifted", "half", "batching")
 BOARDS = 8
 """Boards of a node, each with a BASE and a HEAD."""
 
@@ -79,6 +81,11 @@ def _job(
     with (folder / log).open("w", newline="") as file:
         rows = requests(load, side, seconds, rng)
         csv.writer(file).writerows([("offset_ms", "context", "generated"), *rows])
+    planted = (
+        f"prompt_token_j = {prompt_j * cost:.7f}, generated_token_j = {generated_j * cost:.7f}, "
+        if load != "batching"
+        else ""
+    )
     start_s = _PAUSE_S // 2 + (seconds + _PAUSE_S) * (side == "head")
     return (
         f'[[jobs]]\nid = "{side}-{number}"\n'
@@ -86,7 +93,7 @@ def _job(
         f"start_s = {start_s}\nend_s = {start_s + seconds}\n"
         f'workload = {{ type = "inference", model = "m", log = "{log}", max_num_seqs = 64, '
         "step_us = 14_000, per_sequence_us = 80, per_prompt_token_us = 55, "
-        f"prompt_token_j = {prompt_j * cost:.7f}, generated_token_j = {generated_j * cost:.7f}, "
+        f"{planted}"
         f"idle_w = {_IDLE_W * cost:.4f}, load_w = {_LOAD_W * cost:.4f} }}\n"
     )
 
@@ -102,7 +109,7 @@ def requests(
 ) -> list[tuple[int, int, int]]:
     """Return requests: offset (ms), prompt tokens, generated tokens."""
     more_rate, more_context = 1.0, 1.0
-    if side == "head" and load == "shifted":
+    if side == "head" and load in ("shifted", "batching"):
         more_rate, more_context = 1.08, 1.1
     if side == "head" and load == "half":
         more_rate = 0.5
