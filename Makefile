@@ -12,7 +12,7 @@ HISTORIES ?= 2000
 FILES ?= 5000
 SOURCES := collectors transforms sql dags tests benchmarks docs
 
-.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-fleet e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-compaction bench-booking bench-tokens bench-storage bench-battery bench-spectra bench-sizing bench-site bench-hosts bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean bench-modules bench-swings bench-load
+.PHONY: help setup setup-run demo test e2e-dags e2e-airflow-local e2e-airflow-fleet e2e-airflow-cluster e2e-kills e2e-slurm e2e-prometheus e2e-llama e2e-hostile e2e-training e2e-vllm check docs bench bench-large bench-scale bench-shards bench-history bench-compaction bench-booking bench-tokens bench-storage bench-battery bench-spectra bench-sizing bench-site bench-hosts bench-gpu bench-collector bench-timing chaos restatement bounds oracle oracle-mutations fleet accuracy phases emulated-nvml gpu-check record-decode lock clean bench-modules bench-swings bench-load bench-gate
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 19
@@ -155,6 +155,9 @@ bench-site: .venv/dev.stamp ## the building's figures of 10,000 meters for a day
 
 bench-hosts: .venv/dev.stamp ## errors of modelled hosts on nodes with a known truth
 	$(BIN)/python -m benchmarks.hosts
+
+bench-gate: .venv/dev.stamp ## how often `tokenergy gate` sees planted regressions, and ones that are not there (40 minutes)
+	$(BIN)/python -m benchmarks.gate
 
 bench-modules: .venv/dev.stamp ## power of the racks of 1,000 nodes in an hour, beside DuckDB alone (2 minutes)
 	$(BIN)/python -m benchmarks.modules

@@ -18,6 +18,7 @@ from tokenergy_sql.cli import (
     cooling,
     emulated,
     flexing,
+    gating,
     gridload,
     healing,
     keeping,
@@ -84,6 +85,7 @@ app.command()(modules.modules)
 app.command()(flexing.shift)
 app.command()(flexing.caps)
 app.command()(flexing.response)
+app.command()(gating.gate)
 app.command()(ask.export)
 app.command()(ask.catalog)
 app.command()(anywhere(show.efficiency))
