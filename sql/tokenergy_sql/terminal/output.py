@@ -25,6 +25,7 @@ from tokenergy_sql.terminal.table import console
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from rich.console import RenderableType
 
 FORMATS = ("table", "json", "csv", "parquet")
 """What `--format` takes; all but the first are for programs."""
@@ -92,12 +93,13 @@ class Output:
         with self._stream(out) as stream:
             terminal = console(stream)
             for part in parts:
-                if isinstance(part, Grid):
-                    part = replace(part, wide=self.wide, hint=HINT)
-                else:
-                    part = uncut(fold(part, terminal.width))
                 # A number that is wider than the terminal is still not cut.
-                terminal.print(part, crop=False)
+                terminal.print(self._shown(part, terminal.width), crop=False)
+
+    def _shown(self, part: Part, width: int) -> RenderableType:
+        if isinstance(part, Grid):
+            return replace(part, wide=self.wide, hint=HINT)
+        return uncut(fold(part, width))
 
     def show_rows(
         self,

@@ -141,7 +141,7 @@ def test_no_number_is_broken_in_a_narrow_terminal(lake: Lake, width: int) -> Non
     assert numbers(narrow) <= numbers(whole)
     for row in found:
         if row["place"] == "site":
-            for name in ("pue", "inference_te_gpu"):
+            for name in ("pue", "inference_tokenergy"):
                 assert significant(row[name]) in narrow
     assert "not shown" in narrow or width >= 180 or "-----" in narrow
 
