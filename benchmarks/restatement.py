@@ -23,6 +23,7 @@ from tokenergy_sql import steps
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.diff import compare
 from tokenergy_sql.terminal import history
+from tokenergy_sql.terminal.output import Output
 from tokenergy_transforms.aggregate import Aggregator, worklist
 
 HOURS = 72
@@ -97,7 +98,7 @@ def main() -> None:
         after = digests(lake)
         show(before, after)
         print()
-        history.print_difference(lake.root, None, None)
+        history.print_difference(lake.root, None, None, Output())
         third = steps.index_hours(lake.root, None, None)
         print(f"\nthird run: {steps.summary(third)}")
         moved = [job.job_id for job in compare(lake, 1, 2).moved]

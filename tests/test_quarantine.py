@@ -12,6 +12,7 @@ from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import cli
 from tokenergy_sql.checks.checking import Finding, run_checks
+from tokenergy_sql.terminal.output import Output
 
 MINUTE = 60 * S
 
@@ -121,7 +122,7 @@ def test_a_mistake_in_a_query_is_no_reason_to_read_everything(builder, monkeypat
     monkeypatch.setattr(Lake, "quarantine_damaged", lambda *_: pytest.fail("read everything"))
     for sql in ("SELEC 1", "SELECT nothing FROM power", "SELECT 'a'::INT"):
         with pytest.raises(UserError, match="query: "):
-            run_query(builder.lake, sql, "json")
+            run_query(builder.lake, sql, Output("json"))
 
 
 def test_files_of_an_earlier_version_lack_columns(builder) -> None:

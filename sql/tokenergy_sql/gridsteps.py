@@ -16,7 +16,7 @@ from tokenergy_sql.gridload.spans import require_readings
 from tokenergy_sql.gridload.window import span_or_last
 from tokenergy_sql.terminal.arguments import parse_span
 from tokenergy_sql.terminal.complytable import print_results
-from tokenergy_sql.terminal.query import FORMATS
+from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.swingtable import print_swings
 from tokenergy_transforms.loadprofile.profile import parse_step
 
@@ -30,14 +30,14 @@ def show_swings(
     until: str | None,
     step: str,
     boundary: str,
-    output_format: str,
+    output: Output,
 ) -> None:
     """Print whose swing the load of each place is.
 
     Raises:
         UserError: an option has an unusable value, or the lake has no readings in the span.
     """
-    require(by, output_format)
+    require(by)
     step_us, where = parse_step(step), parse_boundary(boundary)
     lake, from_us, until_us = _opened(root, start, until)
 
@@ -48,7 +48,7 @@ def show_swings(
     found = _shown("swings", work)
     if not found:
         raise nothing_there(by)
-    print_swings(found, output_format)
+    print_swings(found, output)
 
 
 def show_limits(
@@ -59,14 +59,14 @@ def show_limits(
     until: str | None,
     step: str,
     allow_unobservable: bool,
-    output_format: str,
+    output: Output,
 ) -> bool:
     """Print which limits are kept; return whether all are.
 
     Raises:
         UserError: the limits or an option cannot be used, or the lake has no readings in the span.
     """
-    require(by, output_format)
+    require(by)
     limits, step_us = load_limits(limits_file), parse_step(step)
     lake, from_us, until_us = _opened(root, start, until)
 
@@ -76,7 +76,7 @@ def show_limits(
     results = _shown("comply", work)
     if not results:
         raise nothing_there(by)
-    print_results(results, output_format)
+    print_results(results, output)
     return not complying.at_fault(results, allow_unobservable)
 
 
@@ -87,16 +87,14 @@ def nothing_there(by: str) -> UserError:
     )
 
 
-def require(by: str, output_format: str) -> None:
-    """Return if the kind of place and the format exist.
+def require(by: str) -> None:
+    """Return if there is such a kind of place.
 
     Raises:
-        UserError: one does not.
+        UserError: there is none.
     """
     if by not in parts.PLACES:
         raise UserError(f"--by {by!r}: expected {' or '.join(parts.PLACES)}")
-    if output_format not in FORMATS:
-        raise UserError(f"--format {output_format!r}: expected table, csv or json")
 
 
 def _opened(root: Path, start: str | None, until: str | None) -> tuple[Lake, int, int]:

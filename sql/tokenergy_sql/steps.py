@@ -35,6 +35,7 @@ from tokenergy_transforms import choice, cuts
 if TYPE_CHECKING:
     from tokenergy_sql.gridload.spans import Span
     from tokenergy_sql.index.pipeline import Indexed
+    from tokenergy_sql.terminal.output import Output
     from tokenergy_transforms.aggregate import Aggregated
     from tokenergy_transforms.inventory import Inventory
     from tokenergy_transforms.loadprofile.profile import Profiled
@@ -155,6 +156,7 @@ def profile_one_span(
     start: str | None,
     until: str | None,
     boundary: str,
+    output: Output,
 ) -> Span:
     """Write the load profile of a span, and print it.
 
@@ -164,7 +166,6 @@ def profile_one_span(
     from tokenergy_sql.gridload import spans
     from tokenergy_sql.gridload.boundary import parse_boundary
     from tokenergy_sql.terminal.loadtable import span_table
-    from tokenergy_sql.terminal.table import console
     from tokenergy_transforms.loadprofile import groups, profile
 
     if hours:
@@ -184,7 +185,7 @@ def profile_one_span(
         )
     table = span_table(lake, from_us, until_us, where)
     if table.rows:
-        console().print(table)
+        output.show_tables([table])
     return done
 
 
@@ -198,14 +199,13 @@ def require_boards(boundary: str) -> None:
         raise UserError(f"--boundary {boundary}: is for a span; add --from and --until")
 
 
-def print_profiles(root: Path, hours: list[int]) -> None:
+def print_profiles(root: Path, hours: list[int], output: Output) -> None:
     """Print the load profiles of some hours, the largest load first."""
     from tokenergy_sql.terminal.loadtable import load_table
-    from tokenergy_sql.terminal.table import console
 
     table = load_table(Lake(root), hours)
     if table.rows:
-        console().print(table)
+        output.show_tables([table])
 
 
 def index_hours(
@@ -249,7 +249,12 @@ def index_hours(
 
 
 def run_all(
-    root: Path, hours: list[int] | None, site_file: Path | None, shards: int, jobs: int
+    root: Path,
+    hours: list[int] | None,
+    site_file: Path | None,
+    shards: int,
+    jobs: int,
+    output: Output,
 ) -> bool:
     """Aggregate, index and check what has changed, and print the jobs; return if all checks passed.
 
@@ -259,12 +264,12 @@ def run_all(
         site_file: see `index_hours`.
         shards: see `index_hours`.
         jobs: how many jobs to print, those with most energy.
+        output: how to print them.
 
     Raises:
         UserError: the lake has no readings; and as `index_hours`.
     """
     from tokenergy_sql.terminal.jobtable import job_table
-    from tokenergy_sql.terminal.table import console
 
     lake = Lake(root)
     require_readings(lake)
@@ -275,9 +280,9 @@ def run_all(
     passed = _check_derived(lake, done)
     table = job_table(lake)
     all_jobs = len(table.rows)
-    table.rows = table.rows[:jobs]
+    table.rows, table.source = table.rows[:jobs], table.source[:jobs]
     print()
-    console().print(table)
+    output.show_tables([table])
     if all_jobs > jobs:
         print(f"{jobs} of {all_jobs} jobs: those with most energy")
     return passed
@@ -411,7 +416,8 @@ def run_demo(folder: Path, profile: str, with_score: bool) -> bool:
     passed = print_checks(lake, 5)
     out = write_report(lake, folder / "report.html")
     print()
-    console().print(job_table(Lake(lake)))
+    hint = f"all of them: tokenergy run --lake {lake} --wide"
+    console().print(replace(job_table(Lake(lake)), hint=hint))
     if with_score:
         print()
         passed = print_score(lake, folder / "truth") and passed

@@ -14,11 +14,18 @@ from prometheus_client import Metric
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.live import catalogue as c
 from tokenergy_collectors.live.jobs import OUTPUT_KINDS
+from tokenergy_collectors.top.reasons import held_back
 
 
 @dataclass(frozen=True, slots=True)
 class GpuRow:
-    """One board; `age_s` is the age of its latest reading, in seconds."""
+    """One board.
+
+    Attributes:
+        age_s: the age of its latest reading, in seconds.
+        held_back: why its clock is not higher, in words of `reasons.py`; none: nothing holds it
+            back. None if that is not known.
+    """
 
     index: int
     device: str
@@ -30,6 +37,7 @@ class GpuRow:
     utilization: float | None
     temperature_c: float | None
     age_s: float | None
+    held_back: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,7 @@ def frame_of(families: Iterable[Metric]) -> Frame:
 def _gpus(metrics: _Samples, time_s: float) -> tuple[GpuRow, ...]:
     power, limit = metrics.by(c.GPU_POWER, "device"), metrics.by(c.GPU_LIMIT, "device")
     minute, used = metrics.by(c.GPU_MINUTE, "device"), metrics.by(c.GPU_SM, "device")
+    why = metrics.by(c.GPU_REASONS, "device")
     warm, read = metrics.by(c.GPU_TEMPERATURE, "device"), metrics.by(c.GPU_READ, "device")
     holders = {
         labels["device"]: labels.get("job_id", "") for labels, _ in metrics.samples(c.GPU_UP)
@@ -136,6 +145,7 @@ def _gpus(metrics: _Samples, time_s: float) -> tuple[GpuRow, ...]:
                 utilization=used.get(device),
                 temperature_c=warm.get(device),
                 age_s=None if read_s is None else max(0.0, time_s - read_s),
+                held_back=None if device not in why else held_back(int(why[device])),
             )
         )
     return tuple(sorted(rows, key=lambda row: row.index))

@@ -10,40 +10,55 @@ from typing import Annotated
 
 import typer
 
-from tokenergy_collectors.base.errors import UserError
 from tokenergy_sql.cli.options import AnyLakeOption, FolderOption
+from tokenergy_sql.cli.tabled import tabled
+from tokenergy_sql.terminal.output import Output
 
 
+@tabled
 def query(
     sql: Annotated[
         str,
         typer.Argument(metavar="SQL", help="SQL statement; `-` reads it from standard input."),
     ],
     lake: AnyLakeOption,
-    output_format: Annotated[
-        str, typer.Option("--format", help="Output format: table, csv or json.")
-    ] = "table",
+    digits: Annotated[
+        str,
+        typer.Option(
+            "--digits",
+            metavar="N",
+            help="Significant digits of numbers in a table that are not whole; or full.",
+        ),
+    ] = "4",
+    *,
+    output: Output,
 ) -> None:
     """Run DuckDB SQL on a lake. Every table of the contract is a view.
 
     There are also views and macros for common questions: tokenergy_by('rack'), fleet_power(60),
     power_at('2026-01-15 09:00'), compare('a', 'b'), job_device, place and others.
 
+    A table shows four significant digits of numbers that are not whole; --digits full shows all.
+    csv, json and parquet are always exact.
+
     \b
     Examples:
       tokenergy query --lake ./lake "SELECT job_id, tokenergy FROM job_index"
       tokenergy query --lake s3://bucket/lake --format csv "FROM ledger LIMIT 10"
+      tokenergy query --lake ./lake --digits full "SELECT job_id, te_low, te_high FROM job_index"
+      tokenergy query --lake ./lake --format parquet --output jobs.parquet "FROM job_index"
     """
     import sys
 
     from tokenergy_sql.catalog.asking import lake_at
-    from tokenergy_sql.terminal.query import FORMATS, run_query
+    from tokenergy_sql.terminal.query import parse_digits, run_query
 
-    if output_format not in FORMATS:
-        raise UserError(f"--format {output_format!r}: expected table, csv or json")
-    run_query(lake_at(lake), sys.stdin.read() if sql == "-" else sql, FORMATS[output_format])
+    shown = parse_digits(digits)
+    text = sys.stdin.read() if sql == "-" else sql
+    run_query(lake_at(lake), text, output, digits=shown)
 
 
+@tabled
 def by_dimension(
     dimension: Annotated[
         str,
@@ -54,22 +69,27 @@ def by_dimension(
         ),
     ],
     lake: AnyLakeOption,
+    *,
+    output: Output,
 ) -> None:
     """Show energy per token for each value of a dimension, with bounds.
 
     Each ratio is the sum of the energy divided by the sum of the tokens. Inference and training
     get separate rows. If a job ran on several boards, nodes or racks, each gets its metered
-    energy, and tokens in proportion to device time (an estimate).
+    energy, and tokens in proportion to device time (an estimate). A narrow terminal leaves less
+    important columns out and names them; csv, json and parquet have all that tokenergy_by returns.
 
     \b
     Examples:
       tokenergy by model --lake ./lake
-      tokenergy by rack --lake ./lake
+      tokenergy by rack --lake ./lake --wide
+      tokenergy by job --lake ./lake --columns job,tokens,j_per_token_gpu
+      tokenergy by user --lake ./lake --format csv --output users.csv
     """
     from tokenergy_sql.catalog.asking import lake_at
     from tokenergy_sql.terminal.dimensions import print_by
 
-    print_by(lake_at(lake), dimension)
+    print_by(lake_at(lake), dimension, output)
 
 
 def export(

@@ -8,28 +8,26 @@ from typing import Annotated
 import typer
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_sql.cli.options import AnyLakeOption, LakeOption
+from tokenergy_sql.cli.options import (
+    AnyLakeOption,
+    LakeOption,
+    PeriodOption,
+    PlaceOption,
+    SinceHourOption,
+    ToHourOption,
+    hour_of,
+)
+from tokenergy_sql.cli.tabled import tabled
+from tokenergy_sql.terminal.output import Output
 
 
+@tabled
 def site(
     lake: AnyLakeOption,
-    by: Annotated[
-        str, typer.Option("--by", metavar="PERIOD", help="hour, day, week, month, year or all.")
-    ] = "all",
-    place: Annotated[
-        str | None,
-        typer.Option("--place", metavar="PLACE", help="Only this place, e.g. site or hall:a."),
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour.")
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="HOUR", help="End when this UTC hour begins."),
-    ] = None,
-    output_format: Annotated[
-        str, typer.Option("--format", help="Output format: table, csv or json.")
-    ] = "table",
+    by: PeriodOption = "all",
+    place: PlaceOption = None,
+    start: SinceHourOption = None,
+    end: ToHourOption = None,
     year: Annotated[
         int | None, typer.Option("--year", metavar="YEAR", help="The year of the sheet.")
     ] = None,
@@ -37,6 +35,8 @@ def site(
         Path | None,
         typer.Option("--sheet", metavar="FILE", help="Write a year's quantities as CSV."),
     ] = None,
+    *,
+    output: Output,
 ) -> None:
     """Show PUE and the other figures of the building, beside the J/token of the same time.
 
@@ -63,15 +63,15 @@ def site(
     from tokenergy_sql.terminal.sitetable import print_site
 
     if year is not None or sheet is not None:
-        if (by, place, start, end, output_format) != ("all", None, None, None, "table"):
+        if (by, place, start, end, output) != ("all", None, None, None, Output()):
             raise UserError(
                 "--sheet: is of the site and a year, as CSV: give it without --by, --place, "
-                "--from, --to and --format"
+                "--from, --to and the options of tables"
             )
         _write_sheet(lake, year, sheet)
         return
     wanted = Wanted(by, hour_of(start), hour_of(end), place)
-    print_site(lake_at(lake), wanted, output_format)
+    print_site(lake_at(lake), wanted, output)
 
 
 def host_model(
@@ -84,13 +84,8 @@ def host_model(
             help="Nodes of one kind, e.g. gpu-{01..16}; repeat for more.  [default: all nodes]",
         ),
     ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour.")
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="HOUR", help="End when this UTC hour begins."),
-    ] = None,
+    start: SinceHourOption = None,
+    end: ToHourOption = None,
 ) -> None:
     """Learn from metered nodes what a host draws, and print it as lines of the site file.
 
@@ -119,11 +114,3 @@ def _write_sheet(lake: str, year: int | None, sheet: Path | None) -> None:
         raise UserError("--year and --sheet: give both or none")
     known = write_sheet(lake_at(lake), year, sheet)
     typer.echo(f"site: {known} quantities of {year} -> {sheet}", err=is_stdout(sheet))
-
-
-def hour_of(text: str | None) -> int | None:
-    """Return the start of an hour, microseconds UTC; None if no text is given."""
-    from tokenergy_sql.terminal.arguments import parse_hours
-
-    hours = parse_hours(None if text is None else [text])
-    return hours[0] if hours else None

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from tokenergy_sql.cli.building import hour_of
-from tokenergy_sql.cli.options import AnyLakeOption
+from tokenergy_sql.cli.options import AnyLakeOption, SinceHourOption, ToHourOption, hour_of
+from tokenergy_sql.cli.tabled import tabled
+from tokenergy_sql.terminal.output import Output
 
 
+@tabled
 def carbon(
     lake: AnyLakeOption,
     by: Annotated[
@@ -22,22 +24,16 @@ def carbon(
         str,
         typer.Option("--period", metavar="PERIOD", help="hour, day, week, month, year or all."),
     ] = "all",
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour.")
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="HOUR", help="End when this UTC hour begins."),
-    ] = None,
+    start: SinceHourOption = None,
+    end: ToHourOption = None,
     kind: Annotated[
         str | None,
         typer.Option(
             "--kind", help="average or marginal, where the lake has both: they are never added."
         ),
     ] = None,
-    output_format: Annotated[
-        str, typer.Option("--format", help="Output format: table, csv or json.")
-    ] = "table",
+    *,
+    output: Output,
 ) -> None:
     """Show what the energy of jobs emitted and cost: CO2e and money, also per token.
 
@@ -59,4 +55,4 @@ def carbon(
     from tokenergy_sql.terminal.carbontable import print_carbon
 
     wanted = Wanted(by, period, hour_of(start), hour_of(end), kind)
-    print_carbon(lake_at(lake), wanted, output_format)
+    print_carbon(lake_at(lake), wanted, output)

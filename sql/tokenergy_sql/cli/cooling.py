@@ -8,34 +8,31 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_sql.cli.building import hour_of
-from tokenergy_sql.cli.options import AnyLakeOption, SiteOption
+from tokenergy_sql.cli.options import (
+    AnyLakeOption,
+    PeriodOption,
+    PlaceOption,
+    SinceHourOption,
+    SiteOption,
+    ToHourOption,
+    hour_of,
+)
+from tokenergy_sql.cli.tabled import tabled
+from tokenergy_sql.terminal.output import Output
 
 if TYPE_CHECKING:
     from tokenergy_sql.terminal.coolingfigures import Known
     from tokenergy_sql.terminal.sitefigures import Wanted
 
 
+@tabled
 def cooling(
     lake: AnyLakeOption,
     site: SiteOption = None,
-    by: Annotated[
-        str, typer.Option("--by", metavar="PERIOD", help="hour, day, week, month, year or all.")
-    ] = "all",
-    place: Annotated[
-        str | None,
-        typer.Option("--place", metavar="PLACE", help="Only this place, e.g. site or hall:a."),
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour.")
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="HOUR", help="End when this UTC hour begins."),
-    ] = None,
-    output_format: Annotated[
-        str, typer.Option("--format", help="Output format: table, csv or json.")
-    ] = "table",
+    by: PeriodOption = "all",
+    place: PlaceOption = None,
+    start: SinceHourOption = None,
+    end: ToHourOption = None,
     classes: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,6 +58,8 @@ def cooling(
     fit: Annotated[
         bool, typer.Option("--fit", help="Fit the model's coefficients to metered hours.")
     ] = False,
+    *,
+    output: Output,
 ) -> None:
     """Compare halls by their cooling: energy per IT, heat to liquid and to air, PUE, J/token.
 
@@ -82,20 +81,19 @@ def cooling(
     """
     from tokenergy_sql.catalog.asking import lake_at
     from tokenergy_sql.terminal.coolingfigures import cooling_rows
-    from tokenergy_sql.terminal.coolingtable import cooling_table, print_rows, require_format
+    from tokenergy_sql.terminal.coolingtable import cooling_table
     from tokenergy_sql.terminal.sitefigures import Wanted
 
-    require_format(output_format)
     _require_fitting(by, classes, weather, rejection, fit)
     known = _known(lake, site)
     wanted = Wanted(by, hour_of(start), hour_of(end), place)
     if fit:
-        _print_fits(lake, known, wanted, rejection, output_format)
+        _print_fits(lake, known, wanted, rejection, output)
     elif classes and weather is not None:
-        _print_whatifs(lake, known, wanted, (classes, weather, rejection), output_format)
+        _print_whatifs(lake, known, wanted, (classes, weather, rejection), output)
     else:
         rows = cooling_rows(lake_at(lake), known, wanted)
-        print_rows(rows, cooling_table(rows, by), output_format)
+        output.show(rows, lambda: [cooling_table(rows, by)])
 
 
 def _require_fitting(
@@ -145,16 +143,16 @@ def _known(lake: str, site: Path | None) -> Known:
 
 
 def _print_fits(
-    lake: str, known: Known, wanted: Wanted, rejection: str | None, output_format: str
+    lake: str, known: Known, wanted: Wanted, rejection: str | None, output: Output
 ) -> None:
     from tokenergy_sql.catalog.asking import lake_at
     from tokenergy_sql.cooling.classes import REJECTIONS
     from tokenergy_sql.terminal.coolingfits import fit_rows
-    from tokenergy_sql.terminal.coolingtable import fit_table, print_rows
+    from tokenergy_sql.terminal.coolingtable import fit_table
 
     chosen = next((one for one in REJECTIONS if one == rejection), None)
     rows = fit_rows(lake_at(lake), known, wanted, chosen)
-    print_rows(rows, fit_table(rows), output_format)
+    output.show(rows, lambda: [fit_table(rows)])
 
 
 def _print_whatifs(
@@ -162,12 +160,12 @@ def _print_whatifs(
     known: Known,
     wanted: Wanted,
     given: tuple[list[str], Path, str | None],
-    output_format: str,
+    output: Output,
 ) -> None:
     from tokenergy_sql.catalog.asking import lake_at
     from tokenergy_sql.cooling.classes import REJECTIONS, class_of
     from tokenergy_sql.cooling.weather import load_weather
-    from tokenergy_sql.terminal.coolingtable import print_rows, whatif_table
+    from tokenergy_sql.terminal.coolingtable import whatif_table
     from tokenergy_sql.terminal.coolingwhatif import Asked, whatif_rows
 
     names, file, rejection = given
@@ -193,4 +191,4 @@ def _print_whatifs(
             "what it is now: add `class` to its [[cooling]]",
             err=True,
         )
-    print_rows(rows, whatif_table(rows, weather.name), output_format)
+    output.show(rows, lambda: [whatif_table(rows, weather.name)])

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_sql.cli.building import hour_of
-from tokenergy_sql.cli.options import AnyLakeOption
+from tokenergy_sql.cli.options import AnyLakeOption, SinceHourOption, ToHourOption, hour_of
+from tokenergy_sql.cli.tabled import tabled
+from tokenergy_sql.terminal.output import Output
 
 if TYPE_CHECKING:
     from tokenergy_sql.flexibility.movable import Boundary
 
-FormatOption = Annotated[str, typer.Option("--format", help="Output format: table, csv or json.")]
 JobsOption = Annotated[
     Path | None,
     typer.Option(
@@ -32,6 +32,7 @@ BoundaryOption = Annotated[
 ]
 
 
+@tabled
 def shift(
     lake: AnyLakeOption,
     carbon: Annotated[
@@ -68,7 +69,8 @@ def shift(
         str | None,
         typer.Option("--to", metavar="HOUR", help="Jobs that started before this UTC hour."),
     ] = None,
-    output_format: FormatOption = "table",
+    *,
+    output: Output,
 ) -> None:
     """Show what starting flexible jobs later would have saved, in carbon and money.
 
@@ -98,7 +100,7 @@ def shift(
     span = (hour_of(start), hour_of(end))
     wanted = Wanted((), _boundary(boundary), limit_kw, boards, *span)
     named = Named(carbon, price, minimise)
-    print_shift(lake_at(lake), named, wanted, jobs, label, output_format)
+    print_shift(lake_at(lake), named, wanted, jobs, label, output)
 
 
 def _boundary(text: str) -> Boundary:
@@ -110,6 +112,7 @@ def _boundary(text: str) -> Boundary:
     return found
 
 
+@tabled
 def response(
     lake: AnyLakeOption,
     event: Annotated[
@@ -144,7 +147,8 @@ def response(
     ] = None,
     jobs: JobsOption = None,
     label: LabelOption = "flexible_hours",
-    output_format: FormatOption = "table",
+    *,
+    output: Output,
 ) -> None:
     """Show what the site gave in events of demand response: asked, baseline, metered, given.
 
@@ -183,11 +187,12 @@ def response(
     if event is None:
         if jobs is not None:
             raise UserError("--jobs: goes with an EVENT")
-        print_responses(lake_at(lake), asked, output_format)
+        print_responses(lake_at(lake), asked, output)
         return
-    print_response(lake_at(lake), event, asked, jobs, label, output_format)
+    print_response(lake_at(lake), event, asked, jobs, label, output)
 
 
+@tabled
 def caps(
     lake: AnyLakeOption,
     model: Annotated[
@@ -202,14 +207,10 @@ def caps(
             help="Choose among caps at which every hour reached this rate.",
         ),
     ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour.")
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="HOUR", help="End when this UTC hour begins."),
-    ] = None,
-    output_format: FormatOption = "table",
+    start: SinceHourOption = None,
+    end: ToHourOption = None,
+    *,
+    output: Output,
 ) -> None:
     """Show J/token and tokens/s at each power cap that was in force, and the best of them.
 
@@ -235,4 +236,4 @@ def caps(
     if least is not None and not least >= 0:
         raise UserError(f"--min-tokens-per-s {least:g}: expected 0 or more")
     wanted = Wanted(model, job, least, hour_of(start), hour_of(end))
-    print_caps(lake_at(lake), wanted, output_format)
+    print_caps(lake_at(lake), wanted, output)

@@ -8,14 +8,16 @@ from typing import Annotated
 import typer
 
 from tokenergy_sql.cli.options import BoundaryOption, FromOption, LakeOption, UntilOption
+from tokenergy_sql.cli.tabled import tabled
+from tokenergy_sql.terminal.output import Output
 
-_FormatOption = Annotated[str, typer.Option("--format", help="Output format: table, csv or json.")]
 _ByOption = Annotated[str, typer.Option("--by", metavar="KIND", help="site or rack.")]
 _StepOption = Annotated[
     str, typer.Option("--step", help="Step length: auto, or 1ms to 10s; must divide an hour.")
 ]
 
 
+@tabled
 def swings(
     lake: LakeOption,
     by: _ByOption = "site",
@@ -23,7 +25,8 @@ def swings(
     until: UntilOption = None,
     step: _StepOption = "auto",
     boundary: BoundaryOption = "boards",
-    output_format: _FormatOption = "table",
+    *,
+    output: Output,
 ) -> None:
     """Show which jobs swing: each site or rack as it is, and without each of its jobs.
 
@@ -41,9 +44,10 @@ def swings(
     """
     from tokenergy_sql import gridsteps
 
-    gridsteps.show_swings(lake, by, start, until, step, boundary, output_format)
+    gridsteps.show_swings(lake, by, start, until, step, boundary, output)
 
 
+@tabled
 def comply(
     lake: LakeOption,
     limits: Annotated[
@@ -57,7 +61,8 @@ def comply(
         bool,
         typer.Option("--allow-unobservable", help="Exit with 0 if nothing fails."),
     ] = False,
-    output_format: _FormatOption = "table",
+    *,
+    output: Output,
 ) -> None:
     """Check a load against limits of ramps, range, swings in a band and peak.
 
@@ -75,8 +80,6 @@ def comply(
     """
     from tokenergy_sql import gridsteps
 
-    kept = gridsteps.show_limits(
-        lake, limits, by, start, until, step, allow_unobservable, output_format
-    )
+    kept = gridsteps.show_limits(lake, limits, by, start, until, step, allow_unobservable, output)
     if not kept:
         raise typer.Exit(1)

@@ -7,22 +7,19 @@ from typing import Annotated
 import typer
 
 from tokenergy_collectors.base.errors import UserError
-from tokenergy_sql.cli.building import hour_of
-from tokenergy_sql.cli.options import AnyLakeOption
+from tokenergy_sql.cli.options import AnyLakeOption, SinceHourOption, ToHourOption, hour_of
+from tokenergy_sql.cli.tabled import tabled
+from tokenergy_sql.terminal.output import Output
 
 
+@tabled
 def modules(
     lake: AnyLakeOption,
     by: Annotated[
         str, typer.Option("--by", metavar="GROUP", help="rack, module, hall, type or site.")
     ] = "rack",
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour.")
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--to", metavar="HOUR", help="End when this UTC hour begins."),
-    ] = None,
+    start: SinceHourOption = None,
+    end: ToHourOption = None,
     add: Annotated[
         int | None,
         typer.Option("--add", metavar="N", help="Project what so many more modules would draw."),
@@ -31,9 +28,8 @@ def modules(
         str | None,
         typer.Option("--type", metavar="TYPE", help="Their type, as in site.toml."),
     ] = None,
-    output_format: Annotated[
-        str, typer.Option("--format", help="Output format: table, csv or json.")
-    ] = "table",
+    *,
+    output: Output,
 ) -> None:
     """Show what racks, modules or halls draw: p50, p99, peak, coincidence, stranded power, J/token.
 
@@ -58,10 +54,10 @@ def modules(
 
     span = Span(hour_of(start), hour_of(end))
     if add is None and module_type is None:
-        print_modules(lake_at(lake), by, span, output_format)
+        print_modules(lake_at(lake), by, span, output)
         return
     if add is None or module_type is None:
         raise UserError("--add and --type: give both or none")
     if by != "rack":
         raise UserError("--by: a projection is of modules; give it without --by")
-    print_plan(lake_at(lake), Plan(add, module_type), span, output_format)
+    print_plan(lake_at(lake), Plan(add, module_type), span, output)

@@ -60,3 +60,28 @@ BoundaryOption = Annotated[
     str,
     typer.Option("--boundary", metavar="WHERE", help="Load of what: boards, it or connection."),
 ]
+SinceHourOption = Annotated[
+    str | None, typer.Option("--from", metavar="HOUR", help="Begin with this UTC hour.")
+]
+ToHourOption = Annotated[
+    str | None, typer.Option("--to", metavar="HOUR", help="End when this UTC hour begins.")
+]
+PeriodOption = Annotated[
+    str, typer.Option("--by", metavar="PERIOD", help="hour, day, week, month, year or all.")
+]
+PlaceOption = Annotated[
+    str | None,
+    typer.Option("--place", metavar="PLACE", help="Only this place, e.g. site or hall:a."),
+]
+
+
+def hour_of(text: str | None) -> int | None:
+    """Return the start of an hour, microseconds UTC; None if no text is given.
+
+    Raises:
+        UserError: it is no full hour.
+    """
+    from tokenergy_sql.terminal.arguments import parse_hours
+
+    hours = parse_hours(None if text is None else [text])
+    return hours[0] if hours else None

@@ -17,7 +17,9 @@ from tokenergy_sql.cli.options import (
     SiteOption,
     UntilOption,
 )
+from tokenergy_sql.cli.tabled import WideOption, tabled
 from tokenergy_sql.terminal.arguments import parse_hours
+from tokenergy_sql.terminal.output import Output, asked
 
 
 def aggregate(
@@ -78,6 +80,7 @@ def load_profile(
     start: FromOption = None,
     until: UntilOption = None,
     boundary: BoundaryOption = "boards",
+    wide: WideOption = False,
 ) -> None:
     """Write load profiles of jobs, nodes, racks and sites: ramps, swings, spectra.
 
@@ -100,8 +103,9 @@ def load_profile(
     """
     from tokenergy_sql import steps
 
+    output = asked(wide=wide)
     if start is not None or until is not None:
-        done = steps.profile_one_span(lake, hour, by, step, device, start, until, boundary)
+        done = steps.profile_one_span(lake, hour, by, step, device, start, until, boundary, output)
         typer.echo(
             f"load-profile: 1 span ({done.boundary}), {done.groups:,} groups, "
             f"{done.cells:,} cells ({done.backend})"
@@ -109,7 +113,7 @@ def load_profile(
         return
     steps.require_boards(boundary)
     profiled = steps.profile_hours(lake, parse_hours(hour), by, step, device)
-    steps.print_profiles(lake, [p.hour_us for p in profiled])
+    steps.print_profiles(lake, [p.hour_us for p in profiled], output)
     groups, cells = sum(p.groups for p in profiled), sum(p.cells for p in profiled)
     backends = "+".join(sorted({p.backend for p in profiled})) or "nothing to do"
     typer.echo(
@@ -168,6 +172,7 @@ def run(
     jobs: Annotated[
         int, typer.Option("--jobs", metavar="N", min=0, help="How many jobs to show.")
     ] = 20,
+    wide: WideOption = False,
 ) -> None:
     """Do all that is due: aggregate, index, check; then show the jobs.
 
@@ -181,10 +186,12 @@ def run(
     """
     from tokenergy_sql import steps
 
-    if not steps.run_all(lake, parse_hours(hour), site, shards, jobs):
+    output = asked(wide=wide)
+    if not steps.run_all(lake, parse_hours(hour), site, shards, jobs, output):
         raise typer.Exit(1)
 
 
+@tabled
 def revisions(
     lake: LakeOption,
     keep: Annotated[
@@ -193,6 +200,8 @@ def revisions(
             "--keep", min=1, help="Delete the replaced files of all but the latest N revisions."
         ),
     ] = None,
+    *,
+    output: Output,
 ) -> None:
     """List the revisions of the books: when each was made, and what changed.
 
@@ -203,12 +212,14 @@ def revisions(
     Examples:
       tokenergy revisions --lake ./lake
       tokenergy revisions --lake ./lake --keep 500
+      tokenergy revisions --lake ./lake --format json
     """
     from tokenergy_sql.terminal import history
 
-    history.print_revisions(lake, keep)
+    history.print_revisions(lake, keep, output)
 
 
+@tabled
 def diff(
     lake: LakeOption,
     older: Annotated[
@@ -221,6 +232,8 @@ def diff(
         int | None,
         typer.Option("--to", metavar="REV", help="Later revision.  [default: the latest]"),
     ] = None,
+    *,
+    output: Output,
 ) -> None:
     """Show which jobs differ between two revisions, by how much, and why.
 
@@ -231,10 +244,11 @@ def diff(
     Examples:
       tokenergy diff --lake ./lake
       tokenergy diff --lake ./lake --from 12 --to 15
+      tokenergy diff --lake ./lake --format csv --output changes.csv
     """
     from tokenergy_sql.terminal import history
 
-    history.print_difference(lake, older, newer)
+    history.print_difference(lake, older, newer, output)
 
 
 def check(

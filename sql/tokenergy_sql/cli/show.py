@@ -8,14 +8,19 @@ from typing import Annotated
 import typer
 
 from tokenergy_sql.cli.options import LakeOption
+from tokenergy_sql.cli.tabled import tabled
+from tokenergy_sql.terminal.output import Output
 
 
+@tabled
 def efficiency(
     lake: LakeOption,
     job: Annotated[
         str | None,
         typer.Option("--job", metavar="JOB", help="Show one job, by hour and by power cap."),
     ] = None,
+    *,
+    output: Output,
 ) -> None:
     """Show where each job's energy went, and its J/token at full rate.
 
@@ -25,12 +30,13 @@ def efficiency(
     \b
     Examples:
       tokenergy efficiency --lake ./lake
-      tokenergy efficiency --lake ./lake --job chat-70b
+      tokenergy efficiency --lake ./lake --job chat-70b --wide
+      tokenergy efficiency --lake ./lake --format csv --output efficiency.csv
     """
     from tokenergy_collectors.lake import Lake
     from tokenergy_sql.terminal.efficiency import print_efficiency
 
-    print_efficiency(Lake(lake), job)
+    print_efficiency(Lake(lake), job, output)
 
 
 def explain(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_sql.cli.tabled import WideOption
 
 
 def places(
@@ -35,6 +36,7 @@ def places(
     output_format: Annotated[
         str, typer.Option("--format", help="Output format: text or json.")
     ] = "text",
+    wide: WideOption = False,
 ) -> None:
     """Check a site file; show its places, their meters, and what has none.
 
@@ -50,6 +52,7 @@ def places(
     from tokenergy_sql.index.site import DEFAULT_NAME, load_places
     from tokenergy_sql.places import PlacesError
     from tokenergy_sql.terminal.arguments import parse_instant
+    from tokenergy_sql.terminal.output import asked
     from tokenergy_sql.terminal.placestable import print_places
 
     if output_format not in ("text", "json"):
@@ -61,4 +64,4 @@ def places(
         for problem in error.problems:
             typer.echo(f"error: {problem}", err=True)
         raise typer.Exit(2) from None
-    print_places(found, ts_us, as_json=output_format == "json")
+    print_places(found, ts_us, asked(wide=wide), as_json=output_format == "json")

@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from tokenergy_sql.cli.options import LakeOption
+from tokenergy_sql.cli.tabled import tabled
+from tokenergy_sql.terminal.output import Output
 
 
+@tabled
 def storage(
     lake: LakeOption,
     by: Annotated[
@@ -84,9 +87,8 @@ def storage(
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Show what the rule reaches with 100 other sizes.")
     ] = False,
-    output_format: Annotated[
-        str, typer.Option("--format", help="Output format: table, csv, json or parquet.")
-    ] = "table",
+    *,
+    output: Output,
 ) -> None:
     """Find the battery that keeps a measured load within a ramp limit, a peak limit or both.
 
@@ -117,5 +119,5 @@ def storage(
         *(by, group, start, end, step, ramp, peak, efficiency, each_way),
         *(c_rate, reserve, start_charge, split, sweep),
     )
-    if not print_studies(lake, given, output_format):
+    if not print_studies(lake, given, output):
         raise typer.Exit(1)

@@ -5,20 +5,17 @@ In: a lake. Out: a table, CSV or JSON; what is not known is a dash, or empty, or
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from tokenergy_collectors.base.errors import UserError
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.flexibility.caps import HOURS, Wanted, caps
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.query import FORMATS, write_rows
+from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.table import (
     Column,
-    console,
     interval,
     percent,
     significant,
@@ -29,33 +26,24 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def print_caps(
-    lake: AnyLake, wanted: Wanted, output_format: str = "table", out: TextIO | None = None
-) -> None:
+def print_caps(lake: AnyLake, wanted: Wanted, output: Output) -> None:
     """Print one row for each group and cap.
 
     Args:
         lake: the lake, indexed.
         wanted: what is asked for.
-        output_format: `table` for people, `csv`, or `json` (an array of objects).
-        out: where to write; standard output if None.
+        output: in which form, and where.
 
     Raises:
-        UserError: there is no such format, or no hour counts.
+        UserError: no hour counts.
     """
-    if output_format not in FORMATS:
-        raise UserError(f"--format {output_format!r}: expected table, csv or json")
 
     def read(con: duckdb.DuckDBPyConnection) -> list[NamedRow]:
         views.define(con, views.UNITS)
         return caps(con, wanted)
 
     rows = ask(lake, "caps", read, HOURS)
-    out = out or sys.stdout
-    if output_format == "table":
-        console(out).print(caps_table(rows, wanted))
-        return
-    write_rows([*rows[0]], [[*row.values()] for row in rows], FORMATS[output_format], out)
+    output.show(rows, lambda: [caps_table(rows, wanted)])
 
 
 def caps_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:

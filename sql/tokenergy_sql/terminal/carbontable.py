@@ -6,46 +6,32 @@ empty, or null. Below the table, the 24/7 score of the site where it is known.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from typing import TextIO
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_sql.catalog.asking import AnyLake
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.terminal.carbonrows import Wanted, carbon_rows
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.query import FORMATS, OutputFormat, write_rows
-from tokenergy_sql.terminal.table import Column, console, interval, percent, significant, table_of
+from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.table import Column, interval, percent, significant, table_of
 
 
-def print_carbon(
-    lake: AnyLake, wanted: Wanted, output_format: str = "table", out: TextIO | None = None
-) -> None:
+def print_carbon(lake: AnyLake, wanted: Wanted, output: Output) -> None:
     """Print one row for each value, period and workload.
 
     Args:
         lake: the lake, indexed.
         wanted: which rows.
-        output_format: `table` for people, `csv`, or `json` (an array of objects).
-        out: where to write; standard output if None.
+        output: in which form, and where.
 
     Raises:
-        UserError: there is no such format, no hour in the time asked for, or see `carbon_rows`.
+        UserError: no hour in the time asked for, or see `carbon_rows`.
     """
-    if output_format not in FORMATS:
-        raise UserError(f"--format {output_format!r}: expected table, csv or json")
     rows, site = carbon_rows(lake, wanted)
     if not rows:
         raise UserError("carbon: no job with a signal in this time")
-    out = out or sys.stdout
-    if output_format == "table":
-        console(out).print(carbon_table(rows, wanted))
-        for line in _site_lines(site):
-            print(line, file=out)
-        return
-    chosen: OutputFormat = FORMATS[output_format]
-    write_rows(list(rows[0]), [tuple(row.values()) for row in rows], chosen, out)
+    output.show(rows, lambda: [carbon_table(rows, wanted), *_site_lines(site)])
 
 
 def carbon_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:

@@ -5,32 +5,30 @@ In: results of `gridload.complying`. Out: a table, CSV or JSON; the JSON has all
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import TextIO
 
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.gridload.complying import Moment, Result
 from tokenergy_sql.places.timeline import show_instant
-from tokenergy_sql.terminal.query import FORMATS, write_rows
-from tokenergy_sql.terminal.table import Column, console, scaled, significant, table_of
+from tokenergy_sql.terminal.grid import Grid
+from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.table import Column, scaled, significant, table_of
 
 
-def print_results(results: Sequence[Result], output_format: str, out: TextIO | None = None) -> None:
+def print_results(results: Sequence[Result], output: Output) -> None:
     """Print results.
 
     Args:
         results: in the order of the limits.
-        output_format: `table`, `csv` or `json`.
-        out: where to write; standard output if None.
+        output: in which form, and where.
     """
-    out = out or sys.stdout
     rows = [result_row(result) for result in results]
-    if output_format == "table":
-        console(out).print(table_of("Limits", rows, _COLUMNS))
-        return
-    names = list(rows[0]) if rows else ["limit"]
-    write_rows(names, [tuple(row.values()) for row in rows], FORMATS[output_format], out)
+    output.show(rows, lambda: [limits_table(rows)])
+
+
+def limits_table(rows: Sequence[NamedRow]) -> Grid:
+    """Return limits as a table; the rows are those of `result_row`."""
+    return table_of("Limits", rows, _COLUMNS)
 
 
 def result_row(result: Result) -> NamedRow:

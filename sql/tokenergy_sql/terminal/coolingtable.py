@@ -1,59 +1,25 @@
-"""Cooling on the terminal: what is metered, what-ifs, and fits, as a table, CSV or JSON.
+"""Cooling on the terminal: what is metered, what-ifs, and fits.
 
-In: rows of `coolingfigures`, `coolingwhatif` and `coolingfits`. Out: text; an unknown value is a
-dash, or empty, or null.
+In: rows of `coolingfigures`, `coolingwhatif` and `coolingfits`. Out: tables; an unknown value is a
+dash.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from typing import TextIO
 
-from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.paths import show_hour
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.query import FORMATS, write_rows
 from tokenergy_sql.terminal.sitefigures import WORKLOADS
 from tokenergy_sql.terminal.table import (
     Column,
-    console,
     count,
     interval,
     percent,
     significant,
     table_of,
 )
-
-
-def require_format(output_format: str) -> None:
-    """Return if there is such a format.
-
-    Raises:
-        UserError: there is none.
-    """
-    if output_format not in FORMATS:
-        raise UserError(f"--format {output_format!r}: expected table, csv or json")
-
-
-def print_rows(
-    rows: Sequence[NamedRow], table: Grid, output_format: str, out: TextIO | None = None
-) -> None:
-    """Print rows.
-
-    Args:
-        rows: for csv and json; one or more.
-        table: the same for people.
-        output_format: `table`, `csv`, or `json` (an array of objects).
-        out: where to write; standard output if None.
-    """
-    out = out or sys.stdout
-    if output_format == "table":
-        console(out).print(table)
-        return
-    names = list(rows[0])
-    write_rows(names, [tuple(row.values()) for row in rows], FORMATS[output_format], out)
 
 
 def cooling_table(rows: Sequence[NamedRow], period: str) -> Grid:
@@ -91,9 +57,9 @@ def _tokens(rows: Sequence[NamedRow]) -> list[Column]:
     more = [one for one in WORKLOADS if any(row.get(f"{one}_te_gpu") is not None for row in rows)]
     workloads = [one for one in WORKLOADS if one in (*there, *more)] or WORKLOADS[:1]
     return [
-        Column(f"J/token {boundary} ({workload})", _figure(f"{workload}_{name}"))
+        Column(f"J/token {boundary} ({workload})", _figure(f"{workload}_{name}"), rank=rank)
         for workload in workloads
-        for boundary, name in (("facility", "tokenergy"), ("GPU", "te_gpu"))
+        for boundary, name, rank in (("facility", "tokenergy", 0), ("GPU", "te_gpu", 1))
     ]
 
 

@@ -17,9 +17,9 @@ from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.index.efficiency import CAPS_PERCENT, hours, jobs
 from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.jobnames import find_job
+from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.table import (
     Column,
-    console,
     interval,
     notes,
     percent,
@@ -29,15 +29,14 @@ from tokenergy_sql.terminal.table import (
 )
 
 
-def print_efficiency(lake: Lake, job_id: str | None) -> None:
-    """Print the table of all jobs, or those of one job.
+def print_efficiency(lake: Lake, job_id: str | None, output: Output) -> None:
+    """Print the table of all jobs, or those of one job; for programs its hours and their total.
 
     Raises:
         UserError: nothing has been indexed, or there is no such job.
     """
-    terminal = console()
-    for table in [all_jobs_table(lake)] if job_id is None else job_tables(lake, job_id):
-        terminal.print(table)
+    tables = [all_jobs_table(lake)] if job_id is None else job_tables(lake, job_id)
+    output.show(tables[0].source, lambda: tables)
 
 
 def all_jobs_table(lake: Lake) -> Grid:

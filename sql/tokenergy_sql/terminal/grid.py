@@ -2,15 +2,18 @@
 
 In: headings and rows of text. Out: a rich renderable. Where the terminal is too narrow, text is
 folded; then the less important columns are left out, with a note that names them; then every row
-is shown as a list, one line a column, with all columns.
+is shown as a list, one line a column, with all columns. A wide grid leaves no column out: what does
+not fit beside the others follows in a second table, behind the same first column.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from tokenergy_sql.terminal.folding import fold, pieces_of, uncut
+from tokenergy_sql.terminal.naming import alone
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -20,16 +23,14 @@ Justify = Literal["left", "right"]
 _BETWEEN = 3
 """Characters between two columns: a space, a line, a space."""
 
+_SHORT = 12
+"""Text of a column that is no wider is never folded: a name, or an instant such as 01-15 08:00."""
+
 _SHORTEST_FOLD = 20
 """A word is folded only if it is longer: its pieces should still be read as one."""
 
-_PIECE = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d(?::?\d\d)?)?)?"  # a stamp
-    r"|[\[(]?[-+]?\d(?:[\d.,]*\d)?(?:[eE][-+]?\d+)?[%)\],;:.]?"  # a number, its bracket
-    r"|\S",
-    re.ASCII,
-)
-"""What a folded word is made of; no piece is ever broken."""
+_READABLE = 32
+"""Width to which text is folded before a wide grid begins a further table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +57,48 @@ class Grid:
         headings: of the columns, from left to right.
         rows: one text a column.
         title: the line above; none if empty.
+        source: what the rows were made of, by the names that csv and json have; may be empty.
+        wide: show all columns, in several tables if they do not fit beside each other.
+        hint: what to do to see the columns that are left out; follows their names.
     """
 
     headings: Sequence[Heading]
     rows: Sequence[Sequence[str]]
     title: str = ""
+    source: Sequence[Mapping[str, Any]] = ()
+    wide: bool = False
+    hint: str = ""
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> Iterator[RenderableType]:
         """Yield the title, the table or the list, and a note on what is left out."""
-        from rich.text import Text
-
         width = options.max_width
         if self.title:
-            yield Text("\n".join(fold(self.title, width)), style="italic")
-        shown, widths = self._fit(width)
-        if not shown:
-            yield Text("\n".join(self._listed(width)))
+            yield uncut(fold(self.title, width), style="italic")
+        blocks = self._blocks(width) if self.wide else [self._fit(width)]
+        if not all(shown for shown, _ in blocks):
+            yield uncut(self._listed(width))
             return
-        yield self._table(shown, widths)
-        if len(shown) < len(self.headings):
-            missing = [h.text for i, h in enumerate(self.headings) if i not in shown]
-            note = f"not shown, for lack of width: {', '.join(missing)}"
-            yield Text("\n".join(fold(note, width)))
+        for number, (shown, widths) in enumerate(blocks):
+            if number:
+                yield ""
+            yield self._table(shown, widths)
+        shown, _ = blocks[0]
+        if not self.wide and len(shown) < len(self.headings):
+            yield uncut(fold(self._note(shown), width))
+
+    def _note(self, shown: Sequence[int]) -> str:
+        """Return the names of the columns that are left out, and how to see them."""
+        texts = [heading.text for heading in self.headings]
+        # Bounds are named with what they bound, unless that is named just before them.
+        names = (
+            alone(texts, i) if i - 1 in shown else text
+            for i, text in enumerate(texts)
+            if i not in shown
+        )
+        note = f"not shown, for lack of width: {', '.join(names)}"
+        return note + (f" ({self.hint})" if self.hint else "")
 
     def _fit(self, width: int) -> tuple[list[int], list[int]]:
         """Return the columns that fit, by their places, and their widths; none if too few do."""
@@ -95,6 +114,38 @@ class Grid:
                 return [], []
             shown.remove(optional.pop())
         return shown, _shrunk([natural[i] for i in shown], [least[i] for i in shown], width)
+
+    def _blocks(self, width: int) -> list[tuple[list[int], list[int]]]:
+        """Return tables that have all columns between them, as `_fit` does; each has the labels."""
+        places = range(len(self.headings))
+        natural = [self._natural(i) for i in places]
+        if _total(natural) <= width:
+            return [([*places], natural)]
+        least = [self._least(i) for i in places]
+        # Text is folded to a column that can still be read, before a further table is begun.
+        usual = [max(least[i], min(natural[i], _READABLE)) for i in places]
+        labels = self._labels()
+        blocks: list[list[int]] = [[*labels]]
+        for place in places[len(labels) :]:
+            begun = len(blocks[-1]) > len(labels)
+            if begun and _total([usual[i] for i in (*blocks[-1], place)]) > width:
+                blocks.append([*labels])
+            blocks[-1].append(place)
+        if any(_total([least[i] for i in block]) > width for block in blocks):
+            return [([], [])]
+        return [
+            (block, _shrunk([natural[i] for i in block], [least[i] for i in block], width))
+            for block in blocks
+        ]
+
+    def _labels(self) -> list[int]:
+        """Return the columns that say what a row is of: the first, and important text after it."""
+        labels = [0]
+        for place, heading in enumerate(self.headings[1:], 1):
+            if heading.justify == "right" or heading.rank:
+                break
+            labels.append(place)
+        return labels
 
     def _natural(self, place: int) -> int:
         from rich.cells import cell_len
@@ -112,9 +163,10 @@ class Grid:
         if heading.justify == "right":
             return max([*words, *map(cell_len, cells)], default=1)
         found = {word for cell in cells for word in cell.split()}
-        pieces = {p for word in found for p in _PIECE.findall(word)}
+        pieces = {p for word in found for p in pieces_of(word)}
         long = min(_SHORTEST_FOLD, max(map(cell_len, found), default=1))
-        return max([*words, *map(cell_len, pieces), long, 1])
+        short = min(_SHORT, max(map(cell_len, cells), default=1))
+        return max([*words, *map(cell_len, pieces), long, short])
 
     def _table(self, shown: Sequence[int], widths: Sequence[int]) -> RenderableType:
         from rich.table import Table
@@ -149,42 +201,6 @@ class Grid:
                 else:
                     yield from fold(heading.text, width)
                     yield from (f"  {line}" for line in fold(cell, width - 2))
-
-
-def fold(text: str, width: int) -> list[str]:
-    """Return a text in lines of a width; a number that is longer than a line stays whole."""
-    from rich.cells import cell_len
-
-    lines: list[str] = []
-    for paragraph in text.splitlines() or [""]:
-        if cell_len(paragraph) <= width:
-            lines.append(paragraph)
-            continue
-        line = ""
-        for word in paragraph.split():
-            between = " " if line else ""
-            if cell_len(line + between + word) <= width:
-                line += between + word
-                continue
-            lines += [line] if line else []
-            *full, line = _pieces(word, width)
-            lines += full
-        lines += [line] if line else []
-    return lines
-
-
-def _pieces(word: str, width: int) -> list[str]:
-    """Return a word in pieces of a width, broken nowhere inside a number."""
-    from rich.cells import cell_len
-
-    if cell_len(word) <= width:
-        return [word]
-    pieces = [""]
-    for piece in _PIECE.findall(word):
-        if pieces[-1] and cell_len(pieces[-1] + piece) > width:
-            pieces.append("")
-        pieces[-1] += piece
-    return pieces
 
 
 def _total(widths: Sequence[int]) -> int:

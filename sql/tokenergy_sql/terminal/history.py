@@ -1,22 +1,27 @@
 """The revisions of a lake, and the difference between two of them.
 
-In: a lake, revision numbers. Out: tables on standard output.
+In: a lake, revision numbers. Out: tables, or rows for programs.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_collectors.lake.paths import partition
+from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.revisions import revisions
 from tokenergy_sql.revisions.diff import Difference, Moved, MovedMeter, MovedSignal, compare
+from tokenergy_sql.revisions.revisions import Manifest
 from tokenergy_sql.terminal.grid import Grid, Heading
-from tokenergy_sql.terminal.table import console, scaled, significant
+from tokenergy_sql.terminal.output import Output, Part
+from tokenergy_sql.terminal.table import scaled, significant
 
 _HOURS_SHOWN = 3
 
@@ -26,6 +31,10 @@ _REVISION = (
     *(Heading(name, "right", 1) for name in ("hours", "files added", "files replaced")),
     Heading("causes"),
     Heading("index version", rank=2),
+)
+_OF_REVISION = (
+    *("revision", "made_at", "hours", "files_added", "files_replaced", "dropped", "causes"),
+    "index_version",
 )
 _MOVED = (
     Heading("job"),
@@ -55,28 +64,45 @@ _PER = {"nJ": ("kWh", 3.6e15), "uL": ("L", 1e6)}
 """Unit of a meter's amounts in the lake: that of the table, and how many of one make the other."""
 
 
-def print_revisions(root: Path, keep: int | None) -> None:
+def print_revisions(root: Path, keep: int | None, output: Output) -> None:
     """Print one row for each revision.
 
     If `keep` is given, first delete the files that all but the latest `keep` revisions replaced.
     """
     lake = Lake(root)
     if keep is not None:
-        print(f"freed {revisions.drop_before(lake, keep):,} bytes")
-    rows = []
-    for m in revisions.manifests(lake):
-        counts = Counter(cause for causes in m.hours.values() for cause in causes)
-        causes = ", ".join(f"{cause} {count}" for cause, count in sorted(counts.items()))
-        replaced = f"{len(m.replaced)}{' (dropped)' if m.dropped else ''}"
-        figures = (f"{len(m.hours)}", f"{len(m.added)}", replaced)
-        rows.append((f"{m.number}", m.made_at, *figures, causes, m.index_version))
-    if not rows:
-        print("no revisions yet: `tokenergy index` makes the first one")
+        freed = f"freed {revisions.drop_before(lake, keep):,} bytes"
+        print(freed, file=sys.stdout if output.is_table else sys.stderr)
+    rows = [_revision(manifest) for manifest in revisions.manifests(lake)]
+    if not rows and output.is_table:
+        output.show_tables(["no revisions yet: `tokenergy index` makes the first one"])
         return
-    console().print(Grid(_REVISION, rows, "Revisions"))
+    output.show(rows, lambda: [revisions_table(rows)], names=_OF_REVISION)
 
 
-def print_difference(root: Path, older: int | None, newer: int | None) -> None:
+def _revision(m: Manifest) -> NamedRow:
+    counts = Counter(cause for causes in m.hours.values() for cause in causes)
+    causes = ", ".join(f"{cause} {count}" for cause, count in sorted(counts.items()))
+    figures = (len(m.hours), len(m.added), len(m.replaced), m.dropped)
+    values = (m.number, m.made_at, *figures, causes, m.index_version)
+    return dict(zip(_OF_REVISION, values, strict=True))
+
+
+def revisions_table(rows: Sequence[NamedRow]) -> Grid:
+    """Return revisions as a table."""
+    dropped = [" (dropped)" if row["dropped"] else "" for row in rows]
+    cells = [
+        [
+            *(f"{row[name]}" for name in ("revision", "made_at", "hours", "files_added")),
+            f"{row['files_replaced']}{note}",
+            *(row["causes"], row["index_version"]),
+        ]
+        for row, note in zip(rows, dropped, strict=True)
+    ]
+    return Grid(_REVISION, cells, "Revisions", rows)
+
+
+def print_difference(root: Path, older: int | None, newer: int | None, output: Output) -> None:
     """Print the jobs that differ between two revisions; by default the last two.
 
     Raises:
@@ -89,19 +115,28 @@ def print_difference(root: Path, older: int | None, newer: int | None) -> None:
     newer = manifests[-1].number if newer is None else newer
     older = newer - 1 if older is None else older
     difference = compare(lake, older, newer)
+    rows = [
+        *({"row": "job", **asdict(job)} for job in difference.moved),
+        *({"row": "meter", **asdict(meter)} for meter in difference.meters),
+        *({"row": "signal", **asdict(signal)} for signal in difference.signals),
+    ]
+    named = f"Revision {older} to {newer}"
+    output.show(rows, lambda: difference_parts(difference, named))
+
+
+def difference_parts(difference: Difference, named: str) -> list[Part]:
+    """Return a difference as tables of jobs, meters and signals, and a line that counts hours."""
     count = len(difference.moved)
-    title = f"Revision {older} to {newer}: {count} job{' differs' if count == 1 else 's differ'}"
-    if difference.moved:
-        console().print(Grid(_MOVED, [_cells(job) for job in difference.moved], title))
-    else:
-        print(title)
+    title = f"{named}: {count} job{' differs' if count == 1 else 's differ'}"
+    moved = [_cells(job) for job in difference.moved]
+    parts: list[Part] = [Grid(_MOVED, moved, title) if moved else title]
     if difference.meters:
         rows = [_meter_cells(meter) for meter in difference.meters]
-        console().print(Grid(_METERS, rows, "Meters of the building that differ"))
+        parts.append(Grid(_METERS, rows, "Meters of the building that differ"))
     if difference.signals:
         rows = [_signal_cells(job) for job in difference.signals]
-        console().print(Grid(_SIGNALS, rows, "Carbon and cost that differ"))
-    print(_hour_counts(difference))
+        parts.append(Grid(_SIGNALS, rows, "Carbon and cost that differ"))
+    return [*parts, _hour_counts(difference)]
 
 
 def _cells(job: Moved) -> Sequence[str]:

@@ -6,76 +6,42 @@ or empty, or null.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from typing import TextIO
 
-from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.paths import show_hour
 from tokenergy_sql.catalog.asking import AnyLake
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.modulefigures import WORKLOADS, Span, module_rows
 from tokenergy_sql.terminal.moduleplan import Plan, plan_rows
-from tokenergy_sql.terminal.query import FORMATS, write_rows
-from tokenergy_sql.terminal.table import Column, console, percent, significant, table_of
+from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.table import Column, percent, significant, table_of
 
 
-def print_modules(
-    lake: AnyLake,
-    grouped: str,
-    span: Span,
-    output_format: str = "table",
-    out: TextIO | None = None,
-) -> None:
+def print_modules(lake: AnyLake, grouped: str, span: Span, output: Output) -> None:
     """Print one row for each rack, module, hall or type.
 
     Args:
         lake: the lake, indexed.
         grouped: one of `modulefigures.GROUPS`.
         span: which hours.
-        output_format: `table` for people, `csv`, or `json` (an array of objects).
-        out: where to write; standard output if None.
+        output: in which form, and where.
 
     Raises:
-        UserError: there is no such format, or see `module_rows`.
+        UserError: see `module_rows`.
     """
-    _require_format(output_format)
     rows = module_rows(lake, grouped, span)
-    _print(rows, output_format, out, lambda: modules_table(rows, grouped))
+    output.show(rows, lambda: [modules_table(rows, grouped)])
 
 
-def print_plan(
-    lake: AnyLake,
-    plan: Plan,
-    span: Span,
-    output_format: str = "table",
-    out: TextIO | None = None,
-) -> None:
+def print_plan(lake: AnyLake, plan: Plan, span: Span, output: Output) -> None:
     """Print what more modules would draw; the arguments are as in `print_modules`.
 
     Raises:
-        UserError: there is no such format, or see `plan_rows`.
+        UserError: see `plan_rows`.
     """
-    _require_format(output_format)
     rows = plan_rows(lake, plan, span)
-    _print(rows, output_format, out, lambda: plan_table(rows, plan))
-
-
-def _require_format(output_format: str) -> None:
-    if output_format not in FORMATS:
-        raise UserError(f"--format {output_format!r}: expected table, csv or json")
-
-
-def _print(
-    rows: Sequence[NamedRow], output_format: str, out: TextIO | None, table: Callable[[], Grid]
-) -> None:
-    out = out or sys.stdout
-    if output_format == "table":
-        console(out).print(table())
-        return
-    values = [tuple(row.values()) for row in rows]
-    write_rows(list(rows[0]), values, FORMATS[output_format], out)
+    output.show(rows, lambda: [plan_table(rows, plan)])
 
 
 def modules_table(rows: Sequence[NamedRow], grouped: str) -> Grid:

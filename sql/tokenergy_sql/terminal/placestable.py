@@ -15,7 +15,7 @@ from tokenergy_sql.places.metered import Metered, metered
 from tokenergy_sql.places.place import KINDS, Place
 from tokenergy_sql.places.timeline import show_instant
 from tokenergy_sql.terminal.grid import Grid, Heading
-from tokenergy_sql.terminal.table import console
+from tokenergy_sql.terminal.output import Output
 
 _HEADINGS = (
     Heading("place"),
@@ -28,12 +28,13 @@ _HEADINGS = (
 _MOST_NAMED = 8
 
 
-def print_places(places: Places, ts_us: int, *, as_json: bool) -> None:
+def print_places(places: Places, ts_us: int, output: Output, *, as_json: bool) -> None:
     """Print the places as of an instant, the meters at each, the sums, and what is not metered.
 
     Args:
         places: of a site.
         ts_us: the instant, microseconds UTC.
+        output: how to print the table.
         as_json: print an object instead.
     """
     tree, meters = places.at(ts_us), places.meters.at(ts_us)
@@ -42,10 +43,11 @@ def print_places(places: Places, ts_us: int, *, as_json: bool) -> None:
         return
     known = metered(tree, meters)
     rows = [_row(spot, tree, meters, known) for spot in _shown(tree, meters)]
-    console().print(Grid(_HEADINGS, rows, f"Places as of {show_instant(ts_us)}"))
+    table = Grid(_HEADINGS, rows, f"Places as of {show_instant(ts_us)}")
     sums = (*_sum_lines(meters), *_apart_lines(tree, meters))
-    for line in (*_metered_lines(known), *sums, *_other_lines(places, ts_us)):
-        print(line)
+    output.show_tables(
+        [table, *_metered_lines(known), *sums, *_other_lines(places, ts_us)],
+    )
 
 
 def _shown(tree: Tree, meters: MeterTree) -> Iterator[Spot]:

@@ -5,22 +5,21 @@ In: a lake with events. Out: tables, CSV or JSON; what is not known is a dash, o
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.flexibility import events, givers, windows
-from tokenergy_sql.flexibility.flexible import LABEL, Flexible, labelled, listed
+from tokenergy_sql.flexibility.flexible import Flexible, labelled, listed
 from tokenergy_sql.flexibility.response import Asked, response
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.query import FORMATS, write_rows
-from tokenergy_sql.terminal.table import Column, console, interval, significant, table_of
+from tokenergy_sql.terminal.output import Output, Part
+from tokenergy_sql.terminal.table import Column, interval, significant, table_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,21 +28,17 @@ _EMULATED = "SELECT coalesce(bool_or(emulated), false) AS emulated FROM job_inde
 _READS = " ".join((events.READS, windows.READS, givers.READS, _EMULATED))
 
 
-def print_responses(
-    lake: AnyLake, asked: Asked, output_format: str = "table", out: TextIO | None = None
-) -> None:
+def print_responses(lake: AnyLake, asked: Asked, output: Output) -> None:
     """Print one row for each event.
 
     Args:
         lake: the lake, indexed.
         asked: how responses are reckoned.
-        output_format: `table` for people, `csv`, or `json` (an array of objects).
-        out: where to write; standard output if None.
+        output: in which form, and where.
 
     Raises:
-        UserError: there is no such format, or the lake has no events.
+        UserError: the lake has no events.
     """
-    _require_format(output_format)
 
     def read(con: duckdb.DuckDBPyConnection) -> list[NamedRow]:
         views.define(con, views.UNITS)
@@ -52,21 +47,16 @@ def print_responses(
         return [response(con, one, found, asked)[0] | {"emulated": emulated} for one in found]
 
     rows = ask(lake, "response", read, _READS)
-    out = out or sys.stdout
-    if output_format == "table":
-        console(out).print(table_of(_title(rows), rows, _OF_EVENTS))
-        return
-    write_rows([*rows[0]], [[*row.values()] for row in rows], FORMATS[output_format], out)
+    output.show(rows, lambda: [responses_table(rows)])
 
 
 def print_response(
     lake: AnyLake,
     event_id: str,
     asked: Asked,
-    jobs: Path | None = None,
-    label: str = LABEL,
-    output_format: str = "table",
-    out: TextIO | None = None,
+    jobs: Path | None,
+    label: str,
+    output: Output,
 ) -> None:
     """Print one event: hour by hour, and by flexible job; other arguments are as above.
 
@@ -76,13 +66,11 @@ def print_response(
         asked: how the response is reckoned.
         jobs: a list of flexible jobs; None: those with the label.
         label: the key in the labels of jobs.
-        output_format: as above.
-        out: as above.
+        output: as above.
 
     Raises:
-        UserError: there is no such format or event, or the list cannot be used.
+        UserError: there is no such event, or the list cannot be used.
     """
-    _require_format(output_format)
     flexible = None if jobs is None else listed(jobs)
 
     def read(con: duckdb.DuckDBPyConnection) -> tuple[NamedRow, list[NamedRow], list[NamedRow]]:
@@ -97,18 +85,12 @@ def print_response(
         return total | emulated, [row | emulated for row in slices], [r | emulated for r in able]
 
     total, slices, able = ask(lake, "response", read, _READS)
-    out = out or sys.stdout
-    if output_format == "table":
-        _print_event(total, slices, able, out)
-        return
     rows = [
         {"row": "event", **total},
         *({"row": "slice", **row} for row in slices),
         *({"row": "job", **row} for row in able),
     ]
-    names = [*dict.fromkeys(name for row in rows for name in row)]
-    values = [[row.get(name) for name in names] for row in rows]
-    write_rows(names, values, FORMATS[output_format], out)
+    output.show(rows, lambda: event_parts(total, slices, able))
 
 
 def _events(con: duckdb.DuckDBPyConnection) -> list[events.Event]:
@@ -125,34 +107,31 @@ def _emulated(con: duckdb.DuckDBPyConnection) -> bool:
     return bool(named_rows(con, _EMULATED)[0]["emulated"])
 
 
-def _require_format(output_format: str) -> None:
-    if output_format not in FORMATS:
-        raise UserError(f"--format {output_format!r}: expected table, csv or json")
-
-
 def _title(rows: Sequence[NamedRow]) -> str:
     form = next((row["baseline"] for row in rows if row["baseline"]), None)
     return "Demand response" + (f", baseline: {form}" if form else "")
 
 
-def _print_event(
-    total: NamedRow, slices: Sequence[NamedRow], able: Sequence[NamedRow], out: TextIO
-) -> None:
-    terminal = console(out)
-    terminal.print(table_of(_title([total]), [total], _OF_EVENTS))
+def responses_table(rows: Sequence[NamedRow]) -> Grid:
+    """Return events as a table."""
+    return table_of(_title(rows), rows, _OF_EVENTS)
+
+
+def event_parts(
+    total: NamedRow, slices: Sequence[NamedRow], able: Sequence[NamedRow]
+) -> list[Part]:
+    """Return one event as tables, by hour and by flexible job, and the lines below them."""
+    parts: list[Part] = [responses_table([total])]
     if slices:
-        terminal.print(table_of("By hour", slices, _OF_SLICES))
+        parts.append(table_of("By hour", slices, _OF_SLICES))
     if able:
-        terminal.print(_jobs(able))
+        title = "Flexible jobs that ran in the hour before (GPU energy)"
+        parts.append(table_of(title, able, _OF_JOBS))
     elif slices:
-        terminal.print("no flexible job ran in the hour before the event", highlight=False)
+        parts.append("no flexible job ran in the hour before the event")
     if total["days"]:
-        days = total["days"].replace(",", ", ")
-        terminal.print(f"days of the baseline: {days}", highlight=False)
-
-
-def _jobs(able: Sequence[NamedRow]) -> Grid:
-    return table_of("Flexible jobs that ran in the hour before (GPU energy)", able, _OF_JOBS)
+        parts.append(f"days of the baseline: {total['days'].replace(',', ', ')}")
+    return parts
 
 
 def _utc(at_us: int | None) -> str:

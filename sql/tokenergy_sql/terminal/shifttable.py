@@ -6,25 +6,24 @@ known is a dash, or empty, or null. CSV and JSON end with a row of totals.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_sql.catalog import views
 from tokenergy_sql.catalog.asking import AnyLake, ask
 from tokenergy_sql.catalog.namedrows import NamedRow
-from tokenergy_sql.flexibility.flexible import LABEL, Flexible, labelled, listed
+from tokenergy_sql.flexibility.flexible import Flexible, labelled, listed
 from tokenergy_sql.flexibility.movable import READS
 from tokenergy_sql.flexibility.named import READS as SIGNAL_READS
 from tokenergy_sql.flexibility.named import Named, check, signals_of
 from tokenergy_sql.flexibility.shift import EXACT, Wanted, plan
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.query import FORMATS, write_rows
-from tokenergy_sql.terminal.table import Column, console, interval, significant, table_of
+from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.table import Column, interval, significant, table_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,10 +33,9 @@ def print_shift(
     lake: AnyLake,
     named: Named,
     wanted: Wanted,
-    jobs: Path | None = None,
-    label: str = LABEL,
-    output_format: str = "table",
-    out: TextIO | None = None,
+    jobs: Path | None,
+    label: str,
+    output: Output,
 ) -> None:
     """Print one row for each flexible job, and the totals.
 
@@ -47,14 +45,11 @@ def print_shift(
         wanted: boundary, limits and span; its signals are filled in.
         jobs: a list of flexible jobs; None: those with the label.
         label: the key in the labels of jobs.
-        output_format: `table` for people, `csv`, or `json` (an array of objects).
-        out: where to write; standard output if None.
+        output: in which form, and where.
 
     Raises:
-        UserError: there is no such format, no job is flexible, or the list cannot be used.
+        UserError: no job is flexible, or the list cannot be used.
     """
-    if output_format not in FORMATS:
-        raise UserError(f"--format {output_format!r}: expected table, csv or json")
     check(named)
     flexible = None if jobs is None else listed(jobs)
     rows, totals, wanted = ask(
@@ -63,17 +58,8 @@ def print_shift(
         lambda con: _planned(con, flexible, label, named, wanted),
         f"{READS} {SIGNAL_READS}",
     )
-    out = out or sys.stdout
-    if output_format == "table":
-        terminal = console(out)
-        terminal.print(shift_table(rows, wanted))
-        for line in shift_lines(totals, wanted):
-            terminal.print(line, highlight=False)
-        return
-    names = ["row", *(rows[0] if rows else ()), *(name for name in totals if name not in rows[0])]
     listed_rows = [{"row": "job", **row} for row in rows] + [{"row": "total", **totals}]
-    values = [[row.get(name) for name in names] for row in listed_rows]
-    write_rows(names, values, FORMATS[output_format], out)
+    output.show(listed_rows, lambda: [shift_table(rows, wanted), *shift_lines(totals, wanted)])
 
 
 def _planned(

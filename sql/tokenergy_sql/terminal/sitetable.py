@@ -6,20 +6,16 @@ empty, or null.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from typing import TextIO
 
-from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake.paths import show_hour
 from tokenergy_sql.catalog.asking import AnyLake
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.query import FORMATS, OutputFormat, write_rows
+from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.sitefigures import FIGURES, WORKLOADS, Wanted, site_rows
 from tokenergy_sql.terminal.table import (
     Column,
-    console,
     interval,
     percent,
     significant,
@@ -27,30 +23,19 @@ from tokenergy_sql.terminal.table import (
 )
 
 
-def print_site(
-    lake: AnyLake, wanted: Wanted, output_format: str = "table", out: TextIO | None = None
-) -> None:
+def print_site(lake: AnyLake, wanted: Wanted, output: Output) -> None:
     """Print one row for each place and period.
 
     Args:
         lake: the lake, indexed.
         wanted: which figures.
-        output_format: `table` for people, `csv`, or `json` (an array of objects).
-        out: where to write; standard output if None.
+        output: in which form, and where.
 
     Raises:
-        UserError: there is no such format, or see `site_rows`.
+        UserError: see `site_rows`.
     """
-    if output_format not in FORMATS:
-        raise UserError(f"--format {output_format!r}: expected table, csv or json")
     rows = site_rows(lake, wanted)
-    out = out or sys.stdout
-    if output_format == "table":
-        console(out).print(site_table(rows, wanted.period))
-        return
-    names = list(rows[0])
-    chosen: OutputFormat = FORMATS[output_format]
-    write_rows(names, [tuple(row.values()) for row in rows], chosen, out)
+    output.show(rows, lambda: [site_table(rows, wanted.period)])
 
 
 def site_table(rows: Sequence[NamedRow], period: str) -> Grid:
@@ -80,9 +65,9 @@ def _tokens(rows: Sequence[NamedRow]) -> list[Column]:
     """Return the columns of J per token: of workloads that occur, never mixed."""
     there = [one for one in WORKLOADS if any(row[f"{one}_n_joint"] is not None for row in rows)]
     return [
-        Column(f"J/token {boundary} ({workload})", _figure(f"{workload}_{name}"))
+        Column(f"J/token {boundary} ({workload})", _figure(f"{workload}_{name}"), rank=rank)
         for workload in there or WORKLOADS[:1]
-        for boundary, name in (("facility", "tokenergy"), ("GPU", "te_gpu"))
+        for boundary, name, rank in (("facility", "tokenergy", 0), ("GPU", "te_gpu", 1))
     ]
 
 

@@ -11,30 +11,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.progress import progress_bar
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.terminal.grid import Grid, Heading
-from tokenergy_sql.terminal.query import FORMATS, write_rows
+from tokenergy_sql.terminal.output import Output, Part
 from tokenergy_sql.terminal.storageoptions import Given, asked
-from tokenergy_sql.terminal.table import Column, console, notes, scaled, significant, table_of
+from tokenergy_sql.terminal.table import Column, notes, scaled, significant, table_of
 from tokenergy_transforms.storage.asking import Answered, answer
 
 _NJ_PER_KWH = 3.6e15
 _NJ_PER_KJ = 1e12
 _MW_PER_KW = 1e6
+_OF_BOARDS = "The load is that of the boards: the sum of boards is not the grid connection."
 
 
-def print_studies(root: Path, given: Given, output_format: str) -> bool:
+def print_studies(root: Path, given: Given, output: Output) -> bool:
     """Study what is asked, write it to the lake and print it; return whether all has sizes.
 
     Raises:
         UserError: an option has an unusable value, or the lake has nothing of what is asked.
     """
-    if output_format not in (*FORMATS, "table", "parquet"):
-        raise UserError(f"--format {output_format!r}: expected table, csv, json or parquet")
     lake = Lake(root)
     wanted = asked(lake, given)
     with progress_bar() as progress:
@@ -44,7 +42,7 @@ def print_studies(root: Path, given: Given, output_format: str) -> bool:
             progress.update(task, description=f"storage {what}")
 
         answers = answer(lake, wanted, show)
-    _print(answers, output_format)
+    _show(answers, output)
     for one in answers:
         if one.remark:
             print(
@@ -54,34 +52,25 @@ def print_studies(root: Path, given: Given, output_format: str) -> bool:
     return all(one.study["optimal_energy_nj"] is not None for one in answers)
 
 
-def _print(answers: Sequence[Answered], output_format: str) -> None:
-    names = TABLES["storage_study"].column_names
+def _show(answers: Sequence[Answered], output: Output) -> None:
+    contract = TABLES["storage_study"]
+    names = contract.column_names
     rows = [{name: row.get(name) for name in names} for one in answers for row in _rows_of(one)]
-    if output_format == "table":
-        out = console()
-        out.print(table_of(_title(rows[0]), rows, _columns(rows)))
-        for one in answers:
-            if one.sweep:
-                out.print(_sweep_grid(one))
-        print("The load is that of the boards: the sum of boards is not the grid connection.")
-    elif output_format == "parquet":
-        _print_parquet(rows)
-    else:
-        write_rows(names, [tuple(row.values()) for row in rows], FORMATS[output_format], sys.stdout)
+
+    def parts() -> list[Part]:
+        sweeps = [_sweep_grid(one) for one in answers if one.sweep]
+        return [studies_table(rows), *sweeps, _OF_BOARDS]
+
+    output.show(rows, parts, names=names, schema=contract.schema())
+
+
+def studies_table(rows: Sequence[NamedRow]) -> Grid:
+    """Return studies as a table; the rows have the columns of `storage_study`."""
+    return table_of(_title(rows[0]), rows, _columns(rows))
 
 
 def _rows_of(one: Answered) -> list[NamedRow]:
     return [one.study, *one.parts]
-
-
-def _print_parquet(rows: Sequence[NamedRow]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.Table.from_pylist(list(rows), schema=TABLES["storage_study"].schema())
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    sys.stdout.buffer.write(sink.getvalue().to_pybytes())
 
 
 def _title(row: NamedRow) -> str:

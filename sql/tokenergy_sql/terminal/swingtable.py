@@ -6,38 +6,31 @@ job; what is not known is a dash, empty or null.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import TextIO
 
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.gridload.sharing import Figures, JobPart, Shared
 from tokenergy_sql.places.timeline import show_instant
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.query import FORMATS, write_rows
-from tokenergy_sql.terminal.table import Column, console, scaled, significant, table_of
+from tokenergy_sql.terminal.output import Output, Part
+from tokenergy_sql.terminal.table import Column, scaled, significant, table_of
 
 _COHERENT = "0.5-1 Hz"
 
 
-def print_swings(found: Sequence[Shared], output_format: str, out: TextIO | None = None) -> None:
+def print_swings(found: Sequence[Shared], output: Output) -> None:
     """Print places and their jobs.
 
     Args:
         found: of one span.
-        output_format: `table`, `csv` or `json`.
-        out: where to write; standard output if None.
+        output: in which form, and where.
     """
-    out = out or sys.stdout
     rows = [row for shared in found for row in swing_rows(shared)]
-    if output_format != "table":
-        names = list(rows[0]) if rows else ["kind", "group_id", "job"]
-        write_rows(names, [tuple(row.values()) for row in rows], FORMATS[output_format], out)
-        return
-    for shared in found:
-        console(out).print(_table(shared, swing_rows(shared)))
-        for line in _words(shared):
-            print(line, file=out)
+    output.show(rows, lambda: [part for shared in found for part in _parts(shared)])
+
+
+def _parts(shared: Shared) -> list[Part]:
+    return [swings_table(swing_rows(shared)), *_words(shared)]
 
 
 def swing_rows(shared: Shared) -> list[NamedRow]:
@@ -109,11 +102,13 @@ def _kw(name: str) -> Column:
     return Column(headings[name], lambda row: significant(scaled(row[name], 1e6), 3))
 
 
-def _table(shared: Shared, rows: Sequence[NamedRow]) -> Grid:
-    course = shared.course
+def swings_table(rows: Sequence[NamedRow]) -> Grid:
+    """Return a place and its jobs as a table; the rows are those of `swing_rows`."""
+    place = rows[0]
     title = (
-        f"{course.kind} {course.group_id} ({course.boundary}), {show_instant(course.start_us)} to "
-        f"{show_instant(course.end_us)}: as it is, and without each job"
+        f"{place['kind']} {place['group_id']} ({place['boundary']}), "
+        f"{show_instant(place['from_us'])} to {show_instant(place['until_us'])}: as it is, and "
+        "without each job"
     )
     return table_of(title, rows, _COLUMNS)
 

@@ -52,6 +52,7 @@ def table_of(title: str, rows: Sequence[NamedRow], columns: Sequence[Column]) ->
         [Heading(c.heading, c.justify, c.rank) for c in columns],
         [[column.cell(row) for column in columns] for row in rows],
         title + (" (emulated)" if emulated else ""),
+        rows,
     )
 
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.support.commands import command
@@ -16,7 +18,9 @@ from tests.support.emulated import SMALL
 from tests.support.live import Shown
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.top.frame import CollectorHealth, Frame, GpuRow, JobRow, frame_of
-from tokenergy_collectors.top.render import draw, short_name, significant
+from tokenergy_collectors.top.glyphs import short_name, significant
+from tokenergy_collectors.top.reasons import held_back
+from tokenergy_collectors.top.render import draw
 
 ON_A_TERMINAL = """
 import os, pty, sys
@@ -54,9 +58,10 @@ def test_a_frame_says_what_there_is():
     text = "\n".join(found)
     assert found[0] == "n1  2 GPUs  1,049 W  up 2 h  1,234,567 readings"
     assert "late 0  gaps 0  dropped 0  events 0  log 2 KiB  cpu 1.0%  64 MiB" in found[1]
-    assert re.search(r" 0 H100 80GB +chat +████░░░░  350/700 +87% +1,234 +0\.284", text)
-    assert re.search(r" 1 H100 80GB +████████  699/700 +0% +— +—", text)
-    assert re.search(r"chat +2 +700 generated +1,234 +0\.284", found[-1])
+    assert re.search(r" 0 H100 80GB +chat +████░░░░ +350/700 +60 +— +87% +1,234 +0\.284", text)
+    assert re.search(r" 1 H100 80GB +████████ +699/700 +60 +— +0% +— +—", text)
+    assert re.search(r"chat +2 +700 generated +1,234 +0\.284", found[-2])
+    assert re.search(r"\(no job\) +1 +699 — +— +—", found[-1])
 
 
 def test_a_jobs_figures_stand_once_and_are_marked_on_its_other_boards():
@@ -71,7 +76,7 @@ def test_what_is_not_known_is_a_dash_and_a_stale_board_tells_its_age():
     job = JobRow("chat", 2, None, None, None, None)
     found = lines(frame(2, gpus=(gpu(0), stale), jobs=(job,)))
     assert "1 stale" in found[0]
-    assert re.search(r"1 H100 80GB chat +— 75 s ago +— +″ +″", "\n".join(found))
+    assert re.search(r"1 H100 80GB chat +— 75 s ago +60 +— +— +″ +″", "\n".join(found))
     assert re.search(r"chat +2 +— — +— +—$", found[-1])
 
 
@@ -88,9 +93,72 @@ def test_narrow_terminals_lose_names_and_no_numbers(width):
     found = lines(frame(gpus=(gpu(0, job=long.job),), jobs=(long,)), width)
     [row] = [line for line in found if "350/700" in line]
     assert re.search(r"87% +1,234 +0\.284$", row)
-    assert ("H100" in row, "█" in row) == (width >= 56, width >= 70)
+    assert ("H100" in row, "█" in row) == (width >= 60, width >= 80)
     [job] = [line for line in found if line.startswith("a-")]
     assert re.search(r"1,234 +0\.284$", job)
+
+
+def test_a_wide_terminal_shows_heat_and_what_holds_a_board_back():
+    why = ((), ("cap",), ("heat", "brake"), None)
+    boards = tuple(gpu(i, held_back=one, temperature_c=60.0 + i) for i, one in enumerate(why))
+    found = lines(frame(4, gpus=boards), 120)
+    assert "2 throttled" in found[0]
+    assert found[3].split() == [
+        *("GPU", "name", "job", "W/limit", "°C", "throttle", "util", "tok/s", "J/tok"),
+    ]
+    for row, words in zip(found[4:8], ("60 no", "61 cap", "62 heat brake", "63 —"), strict=True):
+        assert f"350/700 {words} " in row
+
+
+@pytest.mark.parametrize(
+    ("bits", "words"),
+    [
+        (0x0, ()), (0x1, ()), (0x4, ("cap",)), (0x5, ("cap",)), (0x60, ("heat",)),
+        (0x8 | 0x80, ("slowdown", "brake")), (0x2, ("clocks",)), (0x2000, ("0x2000",)),
+    ],
+)  # fmt: skip
+def test_reasons_have_words(bits, words):
+    """The bits are those of NVML's reference: nvmlClocksEventReasons."""
+    assert held_back(bits) == words
+
+
+def test_what_no_job_holds_is_unknown_if_one_of_its_boards_is():
+    free = (gpu(0, job=""), gpu(1, job="", power_w=None))
+    assert re.search(r"\(no job\) +2 +— ", lines(frame(2, gpus=free, jobs=()))[-1])
+
+
+names = st.one_of(st.integers(1, 10**12).map(str), st.text("abc-", max_size=30))
+quantities = st.one_of(st.none(), st.floats(0, 1e12))
+
+
+@st.composite
+def frames(draw):
+    watts = st.one_of(st.none(), st.floats(0, 15_000))
+    jobs = draw(st.lists(names.filter(bool), unique=True, max_size=3))
+    boards = tuple(
+        gpu(
+            i,
+            job=draw(st.sampled_from([*jobs, ""])),
+            power_w=draw(watts),
+            limit_w=draw(watts),
+            temperature_c=draw(st.one_of(st.none(), st.floats(-20, 120))),
+            held_back=draw(st.sampled_from([None, (), ("cap",), ("heat", "slowdown")])),
+        )
+        for i in range(draw(st.integers(0, 9)))
+    )
+    rows = tuple(
+        JobRow(one, 1, draw(watts), "generated", draw(quantities), draw(quantities)) for one in jobs
+    )
+    return frame(len(boards), gpus=boards, jobs=rows)
+
+
+@settings(max_examples=200, deadline=None)
+@given(frames(), st.integers(40, 200), st.booleans())
+def test_no_number_is_ever_cut(shown, width, plain):
+    """What a narrow terminal shows of a number is what a wide one shows."""
+    tables = ["\n".join(lines(shown, at, plain=plain)).split("\n\n", 1)[1] for at in (width, 1000)]
+    narrow, wide = ({*re.findall(r"\d[\d.,]*", table)} for table in tables)
+    assert narrow <= wide
 
 
 def test_many_boards_stand_side_by_side_or_are_counted():
@@ -120,7 +188,7 @@ def test_a_terminal_that_knows_only_ascii():
         lines(frame(2, gpus=(gpu(0), gpu(1), gpu(2, job="é", power_w=None))), plain=True)
     )
     assert text.isascii()
-    assert "####....  350/700" in text
+    assert "####....   350/700" in text
 
 
 @pytest.mark.parametrize(
@@ -179,7 +247,8 @@ def test_once_on_emulated_boards(profile, tmp_path):
     found = result.stdout.splitlines()
     assert found[0].startswith("n1  4 GPUs")
     assert sum("/700" in line for line in found) == 4
-    assert re.match(r"chat +2 +[\d,]+ generated +[\d,]+ +[\d.]+", found[-2])
+    assert re.match(r"chat +2 +[\d,]+ generated +[\d,]+ +[\d.]+", found[-3])
+    assert re.match(r"\(no job\) +1 +[\d,]+ ", found[-1])
     assert list(tmp_path.iterdir()) == [profile], "nothing is written"
     ascii_only = top(*words, env={**environment, "PYTHONIOENCODING": "ascii"})
     assert ascii_only.returncode == 0
@@ -199,6 +268,7 @@ def test_json_on_emulated_boards(profile):
         assert jobs[job]["power_w"] == pytest.approx(watts)
         assert jobs[job]["joules_per_token"] > 0
     assert found["gpus"][3]["job"] == ""
+    assert all(isinstance(row["held_back"], list) for row in found["gpus"])
     assert found["gpus"][0]["energy_last_minute_j"] is None, "38 s are no minute"
 
 

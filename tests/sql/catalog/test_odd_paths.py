@@ -18,6 +18,7 @@ from tokenergy_sql.catalog.file import NAME, write_catalog
 from tokenergy_sql.cli import app
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
+from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.query import run_query
 
 ROOT = Path(__file__).parents[3]
@@ -104,7 +105,7 @@ def test_all_commands(tmp_path: Path, name: str) -> None:
         ("SELECT count(*) FROM power", len(lake.read("power"))),
     ):
         text = io.StringIO()
-        run_query(lake, sql, "csv", text)
+        run_query(lake, sql, Output("csv"), text)
         assert text.getvalue().split()[-1] == str(count)
 
 

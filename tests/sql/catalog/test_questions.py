@@ -21,6 +21,7 @@ from tests.support.cluster import END, SITE
 from tests.support.lakes import LakeBuilder, S
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog.file import NAME, write_catalog
+from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.query import run_query
 
 PAGE = Path(__file__).parents[3] / "docs" / "questions.md"
@@ -123,7 +124,7 @@ def test_tokenergy_query_gives_the_same(
 ) -> None:
     for number, sql in questions().items():
         out = io.StringIO()
-        run_query(cluster, sql, "csv", out)
+        run_query(cluster, sql, Output("csv"), out)
         names, *rows = csv.reader(io.StringIO(out.getvalue()))
         assert names == list(answers[number][0]), number
         assert len(rows) == len(answers[number])

@@ -21,6 +21,7 @@ from tokenergy_collectors.lake.footers import Footers
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.checks.checking import run_checks
+from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.query import run_query
 
 RAW = [name for name, table in TABLES.items() if table.layer == "raw"]
@@ -66,7 +67,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
 
 def answer(lake: Lake, sql: str) -> list[dict[str, Any]]:
     out = io.StringIO()
-    run_query(Lake(lake.root), sql, "json", out)  # which knows nothing of its files yet
+    run_query(Lake(lake.root), sql, Output("json"), out)  # which knows nothing of its files yet
     found: list[dict[str, Any]] = json.loads(out.getvalue())
     return found
 

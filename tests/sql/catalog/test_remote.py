@@ -18,6 +18,7 @@ from tokenergy_collectors.lake.published import list_path
 from tokenergy_sql.catalog.asking import ask, lake_at
 from tokenergy_sql.terminal.dimensions import dimension_table
 from tokenergy_sql.terminal.export import export
+from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.query import run_query
 
 URL = f"s3://{BUCKET}/some/lake"
@@ -64,7 +65,7 @@ def test_every_view_and_macro_gives_the_same(cluster: Lake) -> None:
 def test_the_commands(cluster: Lake, tmp_path: Path) -> None:
     for where in (str(cluster.root), URL):
         out = io.StringIO()
-        run_query(lake_at(where), "SELECT count(*) AS n FROM segment", "csv", out)
+        run_query(lake_at(where), "SELECT count(*) AS n FROM segment", Output("csv"), out)
         assert int(out.getvalue().split()[1]) > 1000
     table = dimension_table(lake_at(URL), "model")
     assert len(table.rows) == 5
@@ -74,7 +75,7 @@ def test_the_commands(cluster: Lake, tmp_path: Path) -> None:
 def test_errors_of_sql_are_the_same(cluster: Lake) -> None:
     for where in (str(cluster.root), URL):
         with pytest.raises(UserError, match="query: Catalog Error: Table with name nothing"):
-            run_query(lake_at(where), "FROM nothing", "csv", io.StringIO())
+            run_query(lake_at(where), "FROM nothing", Output("csv"), io.StringIO())
 
 
 def test_a_copy_that_kept_what_was_compacted_meanwhile(server: Server, tmp_path: Path) -> None:
@@ -96,14 +97,14 @@ def test_a_copy_that_kept_what_was_compacted_meanwhile(server: Server, tmp_path:
 def test_a_prefix_without_a_lake() -> None:
     for url in (f"s3://{BUCKET}/other", "s3://no-such-bucket/lake"):
         with pytest.raises(UserError, match=f"lake {url}: no such bucket or prefix"):
-            run_query(lake_at(url), "FROM power", "csv", io.StringIO())
+            run_query(lake_at(url), "FROM power", Output("csv"), io.StringIO())
 
 
 def test_a_store_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(UserError, match=f"lake {URL}: .*onnect") as error:
-        run_query(lake_at(URL), "FROM power", "csv", io.StringIO())
+        run_query(lake_at(URL), "FROM power", Output("csv"), io.StringIO())
     assert "\n" not in str(error.value)
 
 

@@ -338,7 +338,7 @@ def test_a_fit_of_few_hours_is_refused(lake: Path) -> None:
         (("--rejection", "dry"), "--rejection: goes with --as or --fit"),
         (("--fit", "--rejection", "river"), "--rejection 'river': expected tower or dry"),
         (("--by", "minute"), "--by 'minute': expected hour, day"),
-        (("--format", "xml"), "--format 'xml': expected table, csv or json"),
+        (("--format", "xml"), "--format 'xml': expected table, json, csv or parquet"),
         (("--place", "hall:z"), "--place 'hall:z': the lake has figures of hall:a, hall:b, site"),
         (("--from", "2027-01-01T00"), "no figures of the building"),
         (("--site", "none.toml"), "none.toml: No such file"),

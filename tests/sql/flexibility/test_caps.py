@@ -178,7 +178,7 @@ def test_a_board_without_a_limit_and_a_table(tmp_path: Path) -> None:
         (("--model", "m", "--job", "j"), "--model and --job: give one of them"),
         (("--min-tokens-per-s", "-1"), "--min-tokens-per-s -1: expected 0 or more"),
         (("--from", "2027-01-01T00"), "caps: the lake has no efficiency of it"),
-        (("--format", "xml"), "--format 'xml': expected table, csv or json"),
+        (("--format", "xml"), "--format 'xml': expected table, json, csv or parquet"),
     ],
 )
 def test_what_cannot_be_shown_is_one_line(

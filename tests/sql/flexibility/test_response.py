@@ -300,7 +300,7 @@ def test_local_days_and_clock_times() -> None:
         (("--adjust-hours", "-1"), "--adjust-hours -1: expected 0 to 24"),
         (("--metered-by", "x"), "--metered-by 'x': expected site or boards"),
         (("--tz", "Mars"), "unknown time zone 'Mars'"),
-        (("--format", "xml"), "--format 'xml': expected table, csv or json"),
+        (("--format", "xml"), "--format 'xml': expected table, json, csv or parquet"),
         (("--jobs", "x.csv"), "--jobs: goes with an EVENT"),
     ],
 )

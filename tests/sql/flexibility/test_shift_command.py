@@ -180,7 +180,10 @@ def test_average_and_marginal_are_two_names(lake: Lake) -> None:
         (("--carbon", "grid", "--label", "x"), "no job has the label x"),
         (("--carbon", "grid", "--from", "2026-01-16T00"), "no flexible job started in this span"),
         (("--carbon", "grid", "--limit-kw", "-1"), "--limit-kw -1: expected 0 or more"),
-        (("--carbon", "grid", "--format", "xml"), "--format 'xml': expected table, csv or json"),
+        (
+            ("--carbon", "grid", "--format", "xml"),
+            "--format 'xml': expected table, json, csv or parquet",
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_one_line(

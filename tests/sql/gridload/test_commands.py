@@ -107,7 +107,7 @@ def test_what_cannot_be_asked_is_one_line(lake: Lake, tmp_path: Path) -> None:
         ("comply", (str(limits),), "unknown key 'colour' = 1"),
         ("comply", (str(tmp_path / "no.toml"),), "No such file"),
         ("swings", ("--by", "job"), "--by 'job': expected rack or site"),
-        ("swings", ("--format", "xml"), "--format 'xml': expected table, csv or json"),
+        ("swings", ("--format", "xml"), "--format 'xml': expected table, json, csv or parquet"),
     ):
         with pytest.raises(UserError, match=r"^[^\n]*$") as error:
             run(command, lake, *options)

@@ -65,7 +65,7 @@ def test_csv_and_json_have_the_same_values(lake: Lake) -> None:
     ("more", "message"),
     [
         (("--by", "pod"), "--by 'pod': expected rack, module, hall, type or site"),
-        (("--format", "xml"), "--format 'xml': expected table, csv or json"),
+        (("--format", "xml"), "--format 'xml': expected table, json, csv or parquet"),
         (("--from", "2026-01-15T10"), "the lake has power of places from 2026-01-15T08 to"),
         (("--from", "2026-01-15T09", "--to", "2026-01-15T08"), "--from 2026-01-15T09"),
         (("--add", "2"), "--add and --type: give both or none"),

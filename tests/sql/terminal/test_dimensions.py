@@ -19,6 +19,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_sql.catalog import connecting as catalog
 from tokenergy_sql.catalog import views
 from tokenergy_sql.terminal.dimensions import dimension_table, print_by
+from tokenergy_sql.terminal.output import Output
 
 JOB = ("job", "model", "user", "account", "workload")
 TIME = ("day", "hour")
@@ -192,7 +193,7 @@ def test_the_table(cluster: Lake) -> None:
 def test_a_lake_that_was_not_indexed_says_what_to_run(
     tmp_path: Path, cluster: Lake, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_by(Lake(tmp_path / "lake", create=True), "job")
+    print_by(Lake(tmp_path / "lake", create=True), "job", Output())
     assert "the lake has no readings yet. `tokenergy-collect run" in capsys.readouterr().err
-    print_by(cluster, "job")
+    print_by(cluster, "job", Output())
     assert capsys.readouterr().err == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,8 @@ from rich.console import Console
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.terminal.dimensions import dimension_table
 from tokenergy_sql.terminal.efficiency import all_jobs_table, job_tables
-from tokenergy_sql.terminal.grid import Grid, Heading, fold
+from tokenergy_sql.terminal.folding import fold, pieces_of
+from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.jobtable import job_table
 
 WIDTHS = (40, 41, 57, 60, 72, 80, 99, 100, 101, 120, 132, 149, 150, 151, 180, 200)
@@ -23,7 +25,7 @@ _NUMBER = re.compile(r"\d[\d.,]*\d|\d")
 
 def printed(grid: Grid, width: int) -> list[str]:
     out = io.StringIO()
-    Console(file=out, width=width).print(grid)
+    Console(file=out, width=width).print(grid, crop=False)
     return out.getvalue().splitlines()
 
 
@@ -49,19 +51,35 @@ def grids(draw: st.DrawFn) -> Grid:
     return Grid(headings, draw(st.lists(st.tuples(*cells), max_size=5)), draw(words))
 
 
+def whole_numbers(text: str) -> set[str]:
+    """Return the numbers of a text that no digit, point or comma of another number is beside."""
+    return {*_NUMBER.findall(text)}
+
+
 @settings(max_examples=300, deadline=None)
-@given(grids(), st.integers(40, 200))
-def test_every_number_that_is_shown_is_shown_whole(grid: Grid, width: int) -> None:
+@given(grids(), st.integers(8, 200), st.booleans())
+def test_every_number_that_is_shown_is_shown_whole(grid: Grid, width: int, wide: bool) -> None:
+    grid = replace(grid, wide=wide)
     lines = printed(grid, width)
     text = "\n".join(lines)
-    shown = re.search(r"^not shown, for lack of width:\s", text, re.MULTILINE)
+    shown = whole_numbers(text)
+    # No piece of a number is on the terminal: each is one of what all the width there is shows.
+    assert shown <= whole_numbers("\n".join(printed(grid, 100_000)))
+    left_out = re.search(r"^not( shown,.*|)$", text, re.MULTILINE)
     for row in grid.rows:
         for heading, cell in zip(grid.headings, row, strict=True):
-            if shown and heading.rank:
-                continue  # it may have been left out
-            for number in _NUMBER.findall(cell):
-                assert number in text, (number, width)
-    assert all(cell_len(line) <= width for line in lines), width
+            if not (left_out and heading.rank):
+                assert whole_numbers(cell) <= shown, (cell, width)
+    assert not (wide and left_out)
+
+
+@settings(max_examples=300, deadline=None)
+@given(grids(), st.integers(8, 200), st.booleans())
+def test_no_line_is_wider_than_the_terminal_but_for_one_number(
+    grid: Grid, width: int, wide: bool
+) -> None:
+    for line in printed(replace(grid, wide=wide), width):
+        assert cell_len(line) <= width or len(pieces_of(line.strip())) == 1, (line, width)
 
 
 def test_the_case_that_was_broken() -> None:
@@ -90,6 +108,27 @@ def test_a_list_instead_of_a_table_that_does_not_fit() -> None:
         "high    " + "2" * 18,
     ]
     assert printed(grid, 22)[-4:] == ["tokens", "  " + "1" * 18, "high", "  " + "2" * 18]
+
+
+def test_all_columns_in_several_tables_behind_their_label() -> None:
+    headings = [Heading("job"), Heading("b", "right", 1), Heading("c", "right", 2), Heading("d")]
+    grid = Grid(headings, [("j", "1" * 15, "2" * 15, "three")], wide=True)
+    assert [line.split() for line in printed(grid, 25)] == [
+        *(["job", "┃", "b"], ["━" * 4 + "╇" + "━" * 16], ["j", "│", "1" * 15], []),
+        *(["job", "┃", "c"], ["━" * 4 + "╇" + "━" * 16], ["j", "│", "2" * 15], []),
+        *(["job", "┃", "d"], ["━" * 4 + "╇" + "━" * 6], ["j", "│", "three"]),
+    ]
+    assert len(printed(grid, 60)) == 3
+    assert printed(grid, 18)[0] == "-" * 18
+
+
+def test_the_note_says_how_to_see_what_is_left_out_and_whose_bounds_they_are() -> None:
+    headings = [Heading("a"), Heading("[low, high]", rank=1), Heading("b", rank=1)]
+    headings.append(Heading("[low, high]", rank=1))
+    grid = Grid(headings, [("1" * 30,) * 4], hint="all of them: --wide")
+    assert " ".join(printed(grid, 40)[-3:]).endswith(
+        "not shown, for lack of width: a [low, high], b, [low, high] (all of them: --wide)"
+    )
 
 
 def test_markup_is_text() -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.terminal.jsontext import finite, text, unique
-from tokenergy_sql.terminal.query import OutputFormat, run_query
+from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.query import run_query
 
 # The strategies leave out what no column holds: keys that differ only in type.
 values = st.recursive(
@@ -34,9 +35,9 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path)
 
 
-def answer(lake: Lake, sql: str, output_format: OutputFormat = "json") -> str:
+def answer(lake: Lake, sql: str, output_format: str = "json") -> str:
     out = io.StringIO()
-    run_query(lake, sql, output_format, out)
+    run_query(lake, sql, Output(output_format), out)
     return out.getvalue()
 
 

@@ -15,12 +15,13 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_sql.index.site import load_site
-from tokenergy_sql.terminal.query import OutputFormat, run_query
+from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.query import run_query
 
 
-def answer(lake: Lake, sql: str, output_format: OutputFormat) -> str:
+def answer(lake: Lake, sql: str, output_format: str) -> str:
     out = io.StringIO()
-    run_query(lake, sql, output_format, out)
+    run_query(lake, sql, Output(output_format), out)
     return out.getvalue()
 
 

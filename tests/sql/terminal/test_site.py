@@ -141,7 +141,7 @@ def test_no_number_is_broken_in_a_narrow_terminal(lake: Lake, width: int) -> Non
     assert numbers(narrow) <= numbers(whole)
     for row in found:
         if row["place"] == "site":
-            for name in ("pue", "inference_te_gpu"):
+            for name in ("pue", "inference_tokenergy"):
                 assert significant(row[name]) in narrow
     assert "not shown" in narrow or width >= 180 or "-----" in narrow
 
@@ -190,7 +190,7 @@ def test_a_hall_has_no_j_per_token(lake: Lake) -> None:
     [
         (("--by", "decade"), "expected hour, day, week, month, year or all"),
         (("--place", "hall:z"), "hall:a, hall:b, site"),
-        (("--format", "xml"), "expected table, csv or json"),
+        (("--format", "xml"), "expected table, json, csv or parquet"),
         (("--from", "2026-01-15T10"), "from 2026-01-15T07 to 2026-01-15T10"),
         (("--to", "2026-01-15T07"), "from 2026-01-15T07 to 2026-01-15T10"),
         (("--from", "2026-01-15T09", "--to", "2026-01-15T08"), "is not before"),

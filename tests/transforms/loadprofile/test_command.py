@@ -17,6 +17,7 @@ from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
 from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.cli import app
+from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.query import run_query
 from tokenergy_transforms import choice
 from tokenergy_transforms.loadprofile import profile
@@ -112,7 +113,7 @@ def test_the_questions_of_the_page_can_be_asked(lake: Lake) -> None:
     assert len(questions) >= 3
     for sql in questions:
         out = io.StringIO()
-        run_query(lake, sql, "json", out)
+        run_query(lake, sql, Output("json"), out)
         assert json.loads(out.getvalue()), sql
 
 

@@ -20,6 +20,7 @@ from tokenergy_collectors.emulate.run.fleet import collect_fleet
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.settings.config import Config
 from tokenergy_sql.cli import app
+from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.query import run_query
 from tokenergy_transforms.storage.gathering import Span, gather
 from tokenergy_transforms.storage.runs import coarsened, known_runs
@@ -97,7 +98,7 @@ def test_every_study_can_be_asked_in_sql(recorded: Lake) -> None:
         recorded,
         "SELECT count(*) AS n, any_value(reserve_nj) AS r, any_value(charge_ppm) AS c, "
         "min(loss_nj) > 0 AS lossy FROM storage_study WHERE ramp_mw_s = 400000",
-        "json",
+        Output("json"),
         out,
     )
     assert json.loads(out.getvalue()) == [
@@ -108,7 +109,7 @@ def test_every_study_can_be_asked_in_sql(recorded: Lake) -> None:
         recorded,
         "SELECT count(*) AS n, bool_or(kept) AS some, bool_and(kept) AS all_kept "
         "FROM storage_sweep JOIN storage_study USING (from_us, study_id) WHERE ramp_mw_s = 400000",
-        "json",
+        Output("json"),
         out,
     )
     assert json.loads(out.getvalue()) == [{"n": 100, "some": True, "all_kept": False}]
@@ -181,7 +182,10 @@ def test_a_peak_below_the_mean_is_a_finding(built: Lake) -> None:
         (("--peak-kw", "1", "--start-charge", "2"), "--start-charge 2.0: expected a share"),
         (("--peak-kw", "1", "--c-rate", "-1"), "--c-rate -1.0: expected more than 0"),
         (("--peak-kw", "1", "--reserve-kwh", "-1"), "--reserve-kwh -1.0: expected 0 or more"),
-        (("--peak-kw", "1", "--format", "xml"), "--format 'xml': expected table, csv, json"),
+        (
+            ("--peak-kw", "1", "--format", "xml"),
+            "--format 'xml': expected table, json, csv or parquet",
+        ),
     ],
 )
 def test_wrong_input_is_told_in_one_line(built: Lake, given: tuple[str, ...], says: str) -> None:
