@@ -141,7 +141,7 @@ def main() -> int:
         parser.error(f"--loads {given.loads}: allowed: {', '.join(design.LOADS)}")
     began_s, cells = time.monotonic(), []
     for load in loads:
-        if given.pairs and load != "batching":
+        if given.pairs and load not in design.ALONE:
             cells += run(load, given.pairs, given.seed)
         cells += run_alone(load, given.alone, given.seed) if given.alone else []
         print(f"{load}: {time.monotonic() - began_s:.0f} s", file=sys.stderr)

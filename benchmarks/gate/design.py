@@ -21,13 +21,14 @@ import numpy as np
 
 from tokenergy_collectors.emulate.profile.profile import Profile, load_profile
 
-Load = Literal["steady", "varied", "shifted", "half", "batching"]
+Load = Literal["steady", "varied", "shifted", "half", "batching", "batching-shifted"]
 """`steady`: requests come at random, at one mean rate; `varied`: that rate drifts; `shifted`: HEAD
-has 8 % more requests and 10 % longer prompts; `half`: HEAD has half as many requests; `batching`:
-as `shifted`, and no energy per token is planted: power depends on the batch as on an H100, so
-energy is not linear in the tokens. It is run alone only."""
+has 8 % more requests and 10 % longer prompts; `half`: HEAD has half as many requests; `batching`,
+`batching-shifted`: as `steady` and `shifted`, but no energy per token is planted: power depends on
+the batch as on an H100, so energy is not linear in the tokens. They are run alone only."""
 
-LOADS: tuple[Load, ...] = ("steady", "varied", "shifted", "half", "batching")
+LOADS: tuple[Load, ...] = ("steady", "varied", "shifted", "half", "batching-shifted", "batching")
+ALONE: tuple[Load, ...] = ("batching", "batching-shifted")
 BOARDS = 8
 """Boards of a node, each with a BASE and a HEAD."""
 
@@ -83,7 +84,7 @@ def _job(
         csv.writer(file).writerows([("offset_ms", "context", "generated"), *rows])
     planted = (
         f"prompt_token_j = {prompt_j * cost:.7f}, generated_token_j = {generated_j * cost:.7f}, "
-        if load != "batching"
+        if load not in ALONE
         else ""
     )
     start_s = _PAUSE_S // 2 + (seconds + _PAUSE_S) * (side == "head")
@@ -109,7 +110,7 @@ def requests(
 ) -> list[tuple[int, int, int]]:
     """Return requests: offset (ms), prompt tokens, generated tokens."""
     more_rate, more_context = 1.0, 1.0
-    if side == "head" and load in ("shifted", "batching"):
+    if side == "head" and load in ("shifted", "batching-shifted"):
         more_rate, more_context = 1.08, 1.1
     if side == "head" and load == "half":
         more_rate = 0.5
