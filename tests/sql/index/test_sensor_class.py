@@ -51,6 +51,10 @@ def test_what_is_not_known_and_what_is_sampled_too_rarely(tmp_path: Path) -> Non
         rare={"sensor_kind": "instant", "learned_us": 20_000, "update_us": 50_000},
         average={"sensor_kind": "average_1s", "learned_us": 100_000, "update_us": 100_000},
         idle={"sensor_kind": "average_1s", "update_us": 100_000},
+        # Of a log nobody can learn how often the reading is renewed: it is as published.
+        logged={"name": "NVIDIA H100", "sensor_kind": "instant", "update_us": 1_000_000},
+        plain={"name": "NVIDIA L40S", "sensor_kind": "instant", "update_us": 1_000_000},
+        volta={"name": "Tesla V100-SXM2-16GB", "update_us": 1_000_000},
     )
     keys = ("window_us", "lag_us", "seen_ppm")
     assert {name: tuple(row[key] for key in keys) for name, row in found.items() if name} == {
@@ -58,6 +62,9 @@ def test_what_is_not_known_and_what_is_sampled_too_rarely(tmp_path: Path) -> Non
         "rare": (20_000, 20_000, 400_000),
         "average": (1_000_000, 550_000, 1_000_000),
         "idle": (1_000_000, 0, 1_000_000),
+        "logged": (25_000, 0, 25_000),
+        "plain": (100_000, 0, 100_000),
+        "volta": (20_000, 0, 20_000),
     }
 
 

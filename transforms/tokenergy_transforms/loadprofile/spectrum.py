@@ -137,7 +137,7 @@ def _starts(run: F64, cells: int) -> range:
 
 def psd_numpy(runs: list[F64], step_s: float, cells: int) -> F64:
     """Return the density: the mean over the segments of all runs."""
-    return _density(np, runs, step_s, cells, _CACHED_CELLS)
+    return np.asarray(_density(np, runs, step_s, cells, _CACHED_CELLS))
 
 
 def psd_cupy(runs: list[F64], step_s: float, cells: int) -> F64:

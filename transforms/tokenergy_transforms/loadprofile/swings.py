@@ -134,7 +134,7 @@ def background(density: F64, top: int, taken: Bools) -> F64:
     """
     knots = np.unique(np.rint(np.geomspace(RESOLVED, top, _KNOTS)).astype(np.int64))
     free = np.flatnonzero(~taken[1:]) + 1
-    level = _levels(density, knots, free)
+    level: F64 = _levels(density, knots, free)
     # Noise of a constant reading is 0: the logarithm needs something.
     logs = np.log(np.maximum(level, 1e-300))
     bins = np.log(np.maximum(np.arange(top + 1), 1.0))

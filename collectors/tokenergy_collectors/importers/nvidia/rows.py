@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 
+SLOW_US = 500_000
+"""From this spacing on, an average over a second shows more of the time than a moment in it."""
+
 
 @dataclass(slots=True)
 class Section:
@@ -57,9 +60,15 @@ def section_of(log: Readings) -> Section:
 
 
 def _power_rows(log: Readings, devices: Devices, codes: Ints, stamps: Ints) -> pa.Table:
-    """Return a row for every reading with a value, from the best power column of each device."""
-    sensors = list(log.powers)
-    readings = [np.array(values, dtype=np.int64) for values in log.powers.values()]
+    """Return a row for every reading with a value, from the best power column of each device.
+
+    An instantaneous reading shows a moment, the average the whole second: of readings that are half
+    a second apart or more the average is the better one.
+    """
+    spacing_us = _median_spacing_us(stamps[codes == codes[0]])
+    slow = spacing_us is None or spacing_us >= SLOW_US
+    sensors = sorted(log.powers, key=lambda sensor: slow and sensor != "average_1s")
+    readings = [np.array(log.powers[sensor], dtype=np.int64) for sensor in sensors]
     count = len(devices.ids)
     has = [np.bincount(codes[mw != MISSING], minlength=count) > 0 for mw in readings]
     best = np.argmax(has, axis=0)[codes]
@@ -94,7 +103,8 @@ def device_rows(sections: list[Section], node: str, power: pa.Table) -> pa.Table
     """Return a row for every device, and another where a later section says more about it.
 
     The update period is the median spacing of the device's readings: it is that of the log, not of
-    the sensor. So are the steps in which the log gives its stamps and powers.
+    the sensor. So are the steps in which the log gives its stamps and powers. The kind of sensor is
+    said where all of them are from one.
     """
     rows = []
     known: dict[str, dict[str, Any]] = {}
@@ -116,12 +126,19 @@ def device_rows(sections: list[Section], node: str, power: pa.Table) -> pa.Table
                     "device_id": device_id,
                     "node": node,
                     "update_us": _median_spacing_us(stamps),
+                    "sensor_kind": _only(mine["sensor"]),
                     "stamp_step_us": _step(stamps, 1_000_000),
                     "power_step_mw": _step(powers, 1_000),
                     "emulated": False,
                 }
             )
     return pa.Table.from_pylist(rows, schema=DEVICE.schema())
+
+
+def _only(sensors: pa.ChunkedArray) -> str | None:
+    """Return the kind of sensor of all readings; None if there are several, or it is unknown."""
+    found = pc.unique(sensors).to_pylist()
+    return found[0] if len(found) == 1 and found[0] != "unknown" else None
 
 
 def check_instants(power: pa.Table) -> None:

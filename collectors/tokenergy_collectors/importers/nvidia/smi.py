@@ -130,7 +130,7 @@ def _write(
         check_instants(power)
     _describe(result, sections, log.readings - power.num_rows)
     states: list[pa.Table] = [s for section in sections if (s := state_rows(section)) is not None]
-    of_this_log = ["update_us", "stamp_step_us", "power_step_mw"]
+    of_this_log = ["update_us", "stamp_step_us", "power_step_mw", "sensor_kind"]
     devices = device_rows(sections, node, power)
     described = dict(
         zip(*(devices[name].to_pylist() for name in ("device_id", "index")), strict=True)

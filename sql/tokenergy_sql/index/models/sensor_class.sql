@@ -6,9 +6,11 @@
 --
 --   renewed_us  learned period of the power reading; NULL: unknown
 --   window_us   time that a reading is the mean of; NULL: unknown (a pre-Ampere reading and the
---               1 s average come from the same call, and an imported log does not say which)
+--               1 s average come from the same call, and an imported log does not say which). A
+--               log cannot show how often an instantaneous reading is renewed: then it is every 20
+--               ms on P100 and V100, every 100 ms on others, as published (arXiv 2312.02741)
 --   lag_us      how far a reading is behind on average: half its period plus half its window; 0
---               where either is unknown
+--               where the period was not learned, or the window is unknown
 --   seen_ppm    share of the time that readings look at. A100, H100 and their successors look
 --               at a quarter of it (arXiv 2312.02741; assumed for those after H100); sampling
 --               more rarely than the reading is renewed sees less. A 1 s average sees all of it.
@@ -60,7 +62,11 @@ named AS (
         power_step_mw,
         regexp_matches(board, '\b(A100|A30|A800|[HB][1-8]00|H20|GH200|GB[23]00)\b') AS in_part,
         in_part OR regexp_matches(board, '\b(P100|V100S?|T4|A2|A10G?|A16|A40|L4|L40S?)\b')
-            AS data_centre
+            AS data_centre,
+        regexp_matches(board, '\b(P100|V100S?)\b') AS pre_turing,
+        coalesce(
+            learned_us, CASE WHEN pre_turing THEN 20000 WHEN sensor = 'instant' THEN 100000 END
+        ) AS period_us
     FROM latest
 ),
 windowed AS (
@@ -68,10 +74,10 @@ windowed AS (
         *,
         CASE
             WHEN sensor = 'average_1s' THEN us_per_second()
-            WHEN sensor = 'instant' AND in_part THEN learned_us // 4
-            WHEN sensor = 'instant' THEN learned_us
+            WHEN sensor = 'instant' AND in_part THEN period_us // 4
+            WHEN sensor = 'instant' THEN period_us
             -- Volta: the reading is instantaneous, and the call has no other meaning.
-            WHEN regexp_matches(board, '\b(P100|V100S?)\b') THEN learned_us
+            WHEN pre_turing THEN period_us
         END AS window_us
     FROM named
 ),
@@ -120,7 +126,7 @@ SELECT
     window_us,
     coalesce(learned_us // 2 + window_us // 2, 0) AS lag_us,
     coalesce(
-        least(whole_ppm(), window_us * whole_ppm() // greatest(learned_us, update_us)),
+        least(whole_ppm(), window_us * whole_ppm() // greatest(period_us, update_us)),
         whole_ppm()
     ) AS seen_ppm,
     coalesce(update_us, learned_us, 100000) AS spacing_us,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def test_columns_in_any_order_units_and_descriptions(lake: Lake, write: Write) -
         "pci": "00000000:1B:00.0",
         "limit_mw": 650_000,
         "driver": "570.10",
+        "sensor_kind": "instant",
         "emulated": False,
     }
 
@@ -140,6 +142,20 @@ def test_lost_gpu_that_does_not_tell_its_name(lake: Lake, write: Write) -> None:
     assert (result.rows["power"], len(result.notes)) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("spacing_ms", "best"), [(100, "instant"), (499, "instant"), (500, "average_1s")]
+)
+def test_readings_far_apart_are_averages_where_there_are_some(
+    lake: Lake, write: Write, spacing_ms: int, best: str
+) -> None:
+    stamps = [datetime.fromtimestamp(1_706_704_496 + k * spacing_ms / 1000, UTC) for k in range(9)]
+    lines = [f"{one:%Y-%m-%dT%H:%M:%S.%f}Z,0,2,3\n" for one in stamps]
+    path = write("timestamp,index,power.draw.average,power.draw.instant\n" + "".join(lines))
+    import_nvidia_smi(lake, path, "a")
+    assert {*rows(lake, "power", "sensor")} == {(best,)}
+    assert rows(lake, "device", "sensor_kind") == [(best,)]
+
+
 def test_each_device_has_one_sensor_the_best_it_answers(lake: Lake, write: Write) -> None:
     path = write(
         "timestamp,index,power.draw,power.draw.average,power.draw.instant\n"
@@ -151,7 +167,8 @@ def test_each_device_has_one_sensor_the_best_it_answers(lake: Lake, write: Write
     import_nvidia_smi(lake, path, "a/b")
     assert rows(lake, "power", "device_id", "power_mw", "sensor") == [
         ("a/b/0", 2_000, "average_1s"),
-        ("a/b/1", 3_000, "instant"),
+        ("a/b/1", 2_000, "average_1s"),
+        ("a/b/1", 2_000, "average_1s"),
         ("a/b/2", 1_000, "unknown"),
     ]
     assert [path.name.split("-")[0] for path in lake.files("power")] == ["a%2Fb"]
