@@ -14,7 +14,8 @@ from typing import Any
 UNKNOWN_LIMIT_MW = 1_500_000
 _QUARTER = r"\b(A100|A30|A800|[HB][1-8]00|H20|GH200|GB[23]00)\b"
 _DATA_CENTRE = _QUARTER + r"|\b(P100|V100S?|T4|A2|A10G?|A16|A40|L4|L40S?)\b"
-_AT_ONCE = r"\b(P100|V100S?)\b"
+_FAST = r"\b(P100|V100S?)\b"
+_AT_ONCE = _FAST + r"|\b(T4|A100|A30|A800)\b"
 _PLAUSIBLE_US = 600_000_000
 
 
@@ -104,10 +105,15 @@ class Devices:
         name = row.get("name") or ""
         limit_mw = self.limit_mw(device_id, t)
         renewed, update = _period(row, "learned_us"), _period(row, "update_us")
-        window = _window_us(name, row.get("sensor_kind"), renewed)
+        kind = row.get("sensor_kind") or "unknown"
+        period = renewed
+        if renewed is None and _is_at_once(name, kind):
+            # Nobody learned it: what was published.
+            period = 20_000 if re.search(_FAST, name) else 100_000
+        window = _window_us(name, kind, period)
         seen = Fraction(1)
-        if window is not None and (renewed or update):
-            seen = min(seen, Fraction(window, max(renewed or 0, update or 0)))
+        if window is not None and (period or update):
+            seen = min(seen, Fraction(window, max(period or 0, update or 0)))
         good = re.search(_DATA_CENTRE, name)
         return Facts(
             Errors(Fraction(5, 100), 1_200) if good else Errors(Fraction(55, 1000), 12_500),
@@ -125,11 +131,14 @@ def _period(row: dict[str, Any], name: str) -> int | None:
     return period if period is not None and 0 <= period <= _PLAUSIBLE_US else None
 
 
-def _window_us(name: str, kind: str | None, renewed: int | None) -> int | None:
+def _is_at_once(name: str, kind: str) -> bool:
+    """Return whether a reading is of a moment, by what it is called or by its board."""
+    return kind == "instant" or (kind == "unknown" and bool(re.search(_AT_ONCE, name)))
+
+
+def _window_us(name: str, kind: str, period: int | None) -> int | None:
     if kind == "average_1s":
         return 1_000_000
-    if renewed is None:
+    if period is None or not _is_at_once(name, kind):
         return None
-    if kind == "instant":
-        return renewed // 4 if re.search(_QUARTER, name) else renewed
-    return renewed if re.search(_AT_ONCE, name) else None
+    return period // 4 if re.search(_QUARTER, name) else period

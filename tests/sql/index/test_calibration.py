@@ -38,7 +38,7 @@ def written(folder: Path, text: str) -> Path:
 def builder(tmp_path: Path) -> LakeBuilder:
     """One board that tells 300 W for a minute, without a counter."""
     builder = LakeBuilder(tmp_path / "lake")
-    builder.device("A", name=BOARD)
+    builder.device("A", name=BOARD, sensor_kind="average_1s")
     builder.power("A", level(300_000, T0, T0 + 60 * S))
     return builder
 
@@ -134,7 +134,7 @@ def test_bounds_that_leave_out_the_energy_are_a_fault_of_a_card_of_its_class(
 
 def test_a_cards_own_table_comes_before_that_of_its_name(builder: LakeBuilder) -> None:
     root = builder.lake.root
-    builder.device("B", name=BOARD, index=1)
+    builder.device("B", name=BOARD, index=1, sensor_kind="average_1s")
     builder.device("C", name="NVIDIA GeForce RTX 4090", index=2)
     for name in "BC":
         builder.power(name, level(300_000, T0, T0 + 60 * S))
@@ -158,7 +158,7 @@ def test_a_cards_own_table_comes_before_that_of_its_name(builder: LakeBuilder) -
 
 
 def test_a_counter_has_errors_of_its_own(builder: LakeBuilder) -> None:
-    builder.device("D", name=BOARD, index=3)
+    builder.device("D", name=BOARD, index=3, sensor_kind="average_1s")
     counters = {t: (t - T0) * 300_000 // S for t in range(T0, T0 + 60 * S + 1, S)}
     builder.power("D", level(300_000, T0, T0 + 60 * S), counters=counters)
     text = f"[cards.D]\nsensor = {errors(90_000, 0)}\ncounter = {errors(-20_000, 1_000)}\n"

@@ -55,6 +55,9 @@ def test_what_is_not_known_and_what_is_sampled_too_rarely(tmp_path: Path) -> Non
         logged={"name": "NVIDIA H100", "sensor_kind": "instant", "update_us": 1_000_000},
         plain={"name": "NVIDIA L40S", "sensor_kind": "instant", "update_us": 1_000_000},
         volta={"name": "Tesla V100-SXM2-16GB", "update_us": 1_000_000},
+        ga100={"name": "NVIDIA A100-SXM4-80GB", "update_us": 1_000_000},
+        averaged={"name": "NVIDIA A30", "sensor_kind": "average_1s", "update_us": 1_000_000},
+        turing={"name": "Tesla T4", "sensor_kind": "unknown", "update_us": 1_000_000},
     )
     keys = ("window_us", "lag_us", "seen_ppm")
     assert {name: tuple(row[key] for key in keys) for name, row in found.items() if name} == {
@@ -65,6 +68,9 @@ def test_what_is_not_known_and_what_is_sampled_too_rarely(tmp_path: Path) -> Non
         "logged": (25_000, 0, 25_000),
         "plain": (100_000, 0, 100_000),
         "volta": (20_000, 0, 20_000),
+        "ga100": (25_000, 0, 25_000),
+        "averaged": (1_000_000, 0, 1_000_000),
+        "turing": (100_000, 0, 100_000),
     }
 
 

@@ -55,7 +55,7 @@ def test_bounds_of_a_log_of_1_hz_do_not_change(hours: Hours) -> None:
 
 @record
 def same_moment(builder: LakeBuilder, name: str) -> None:
-    """The board draws 300 W and 700 W in turn, each for half a second; every reading meets 300 W."""
+    """The board draws 300 W and 700 W in turn, each for half a second; readings meet 300 W."""
     of: dict[str, Any] = {"name": H100, "update_us": S, "sensor_kind": "instant"}
     readings = level(300_000, T0, T0 + 600 * S, S)
     add(builder, name, readings, (T0 + 100 * S, T0 + 500 * S), limit_mw=700_000, **of)

@@ -29,9 +29,9 @@ POWER_SENSORS = {
     "power.draw.average": "average_1s",
     "power.draw": "unknown",
 }
-"""Power columns, the best first, and the contract's names for them; of a slow log the average is the
-best. `power.draw` is a 1 s average on some boards and instantaneous on others, and the log does not
-say which."""
+"""Power columns, the best first, and the contract's names for them; of a slow log the average is
+the best. `power.draw` is a 1 s average on some boards and instantaneous on others, and the log does
+not say which."""
 
 NAMING = ("uuid", "index", "gpu", "pci.bus_id", "minor_number")
 """Columns that name the device, the best first."""

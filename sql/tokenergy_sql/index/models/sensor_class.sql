@@ -5,10 +5,12 @@
 -- This is the only place that defines classes of sensors.
 --
 --   renewed_us  learned period of the power reading; NULL: unknown
---   window_us   time that a reading is the mean of; NULL: unknown (a pre-Ampere reading and the
---               1 s average come from the same call, and an imported log does not say which). A
---               log cannot show how often an instantaneous reading is renewed: then it is every 20
---               ms on P100 and V100, every 100 ms on others, as published (arXiv 2312.02741)
+--   window_us   time that a reading is the mean of; NULL: unknown (an instantaneous reading and
+--               the 1 s average come from the same call, and an imported log does not say which).
+--               NVML's reference: the call gives 1 s averages on Ampere and later, except GA100
+--               (A100, A30, A800). A log cannot show how often an instantaneous reading is
+--               renewed: then it is every 20 ms on P100 and V100, every 100 ms on others, as
+--               published (arXiv 2312.02741)
 --   lag_us      how far a reading is behind on average: half its period plus half its window; 0
 --               where the period was not learned, or the window is unknown
 --   seen_ppm    share of the time that readings look at. A100, H100 and their successors look
@@ -63,10 +65,15 @@ named AS (
         regexp_matches(board, '\b(A100|A30|A800|[HB][1-8]00|H20|GH200|GB[23]00)\b') AS in_part,
         in_part OR regexp_matches(board, '\b(P100|V100S?|T4|A2|A10G?|A16|A40|L4|L40S?)\b')
             AS data_centre,
-        regexp_matches(board, '\b(P100|V100S?)\b') AS pre_turing,
-        coalesce(
-            learned_us, CASE WHEN pre_turing THEN 20000 WHEN sensor = 'instant' THEN 100000 END
-        ) AS period_us
+        coalesce(sensor, 'unknown') = 'instant' OR (
+            coalesce(sensor, 'unknown') = 'unknown'
+            AND regexp_matches(board, '\b(P100|V100S?|T4|A100|A30|A800)\b')
+        ) AS at_once,
+        coalesce(learned_us, CASE
+            WHEN NOT at_once THEN NULL
+            WHEN regexp_matches(board, '\b(P100|V100S?)\b') THEN 20000
+            ELSE 100000
+        END) AS period_us
     FROM latest
 ),
 windowed AS (
@@ -74,10 +81,8 @@ windowed AS (
         *,
         CASE
             WHEN sensor = 'average_1s' THEN us_per_second()
-            WHEN sensor = 'instant' AND in_part THEN period_us // 4
-            WHEN sensor = 'instant' THEN period_us
-            -- Volta: the reading is instantaneous, and the call has no other meaning.
-            WHEN pre_turing THEN period_us
+            WHEN at_once AND in_part THEN period_us // 4
+            WHEN at_once THEN period_us
         END AS window_us
     FROM named
 ),
