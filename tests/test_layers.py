@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from docs import layers
 
 ROOT = Path(__file__).parents[1]
