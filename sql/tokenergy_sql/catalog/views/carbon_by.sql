@@ -61,4 +61,15 @@ CREATE MACRO carbon_by(
         f.doubts, f.emulated
     FROM found AS f
     CROSS JOIN several AS s
-    ORDER BY f.name, f.workload, f.amount DESC NULLS LAST, f.value
+    UNION ALL BY NAME
+    SELECT good::VARCHAR AS value, good::VARCHAR AS name, good::VARCHAR AS workload
+    FROM (
+        SELECT
+            good_argument(
+                a.wanted IS NULL OR a.wanted IN ('carbon_average', 'carbon_marginal'),
+                'quantity ' || a.wanted || ': expected carbon_average or carbon_marginal'
+            ) AS good
+        FROM asked AS a
+    ) AS argument
+    WHERE NOT good
+    ORDER BY name, workload, g DESC NULLS LAST, value

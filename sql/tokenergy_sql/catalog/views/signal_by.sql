@@ -136,19 +136,21 @@ CREATE MACRO signal_by(purpose, dimension, period, since := NULL, until := NULL)
     FROM summed
     UNION ALL BY NAME
     SELECT
-        CASE
-            WHEN coalesce(purpose, '') NOT IN ('carbon', 'price', 'renewable', 'cfe')
-                THEN error('purpose: expected carbon, price, renewable or cfe')
-            WHEN
-                coalesce(dimension, '')
-                NOT IN ('job', 'model', 'user', 'account', 'workload', 'all')
-                THEN error('dimension: expected job, model, user, account, workload or all')
-            ELSE good_period(period, since, until)::VARCHAR
-        END AS value,
-        good_period(period, since, until)::VARCHAR AS name,
-        good_period(period, since, until)::VARCHAR AS quantity
-    WHERE
-        coalesce(purpose, '') NOT IN ('carbon', 'price', 'renewable', 'cfe')
-        OR coalesce(dimension, '') NOT IN ('job', 'model', 'user', 'account', 'workload', 'all')
-        OR NOT good_period(period, since, until)
+        good::VARCHAR AS value, good::VARCHAR AS name, good::VARCHAR AS workload,
+        good::VARCHAR AS quantity
+    FROM (
+        SELECT
+            good_period(period, since, until)
+            AND good_argument(
+                purpose IN ('carbon', 'price', 'renewable', 'cfe'),
+                'purpose ' || coalesce(purpose::VARCHAR, 'NULL')
+                || ': expected carbon, price, renewable or cfe'
+            )
+            AND good_argument(
+                dimension IN ('job', 'model', 'user', 'account', 'workload', 'all'),
+                'dimension ' || coalesce(dimension::VARCHAR, 'NULL')
+                || ': expected job, model, user, account, workload or all'
+            ) AS good
+    ) AS argument
+    WHERE NOT good
     ORDER BY name, workload, amount DESC NULLS LAST, value
