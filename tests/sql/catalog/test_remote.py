@@ -90,7 +90,7 @@ def test_a_copy_that_kept_what_was_compacted_meanwhile(server: Server, tmp_path:
         compact(builder.lake, 2**62, 0)
     assert len(fs.find(f"{BUCKET}/copy/power")) == 4
     out = io.StringIO()
-    run_query(lake_at(f"s3://{BUCKET}/copy"), "SELECT count(*) AS n FROM power", "csv", out)
+    run_query(lake_at(f"s3://{BUCKET}/copy"), "SELECT count(*) AS n FROM power", Output("csv"), out)
     assert out.getvalue().split() == ["n", "12"]
 
 
