@@ -101,6 +101,7 @@ def junit(lake: Lake, path: Path, head: str, *more: str) -> tuple[int, ElementTr
     )
     assert out.startswith("gate: ")
     assert (len(out.splitlines()), err) == (1, "")
+    # The command itself wrote it: no entity of a stranger is expanded.
     return code, ElementTree.fromstring(path.read_text("utf-8"))  # noqa: S314
 
 

@@ -13,7 +13,7 @@ from tests.support.lakes import LakeBuilder
 from tests.support.servers import Server, serve
 from tokenergy_collectors.lake import Lake
 
-LOAD = {"swing": 0.2, "mix_swing": 0.1}
+LOAD: dict[str, Any] = {"swing": 0.2, "mix_swing": 0.1}
 CALIBRATION = "[reference]\ngain_uncertainty_ppm = 0\noffset_uncertainty_mw = 0\n" + "".join(
     f"[cards.{card}]\n"
     "counter.gain_ppm = 0\ncounter.gain_uncertainty_ppm = 2000\n"
@@ -25,9 +25,9 @@ CALIBRATION = "[reference]\ngain_uncertainty_ppm = 0\noffset_uncertainty_mw = 0\
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     builder = LakeBuilder(tmp_path_factory.mktemp("indexed") / "lake")
-    board = {"name": "NVIDIA A100", "counter_gain": 1.0}
-    serve(builder, "before", Server(seed=1, **LOAD), **board)  # type: ignore[arg-type]
-    serve(builder, "after", Server(seed=2, gain=1.05, **LOAD), **board)  # type: ignore[arg-type]
+    board: dict[str, Any] = {"name": "NVIDIA A100", "counter_gain": 1.0}
+    serve(builder, "before", Server(seed=1, **LOAD), **board)
+    serve(builder, "after", Server(seed=2, gain=1.05, **LOAD), **board)
     return builder.build()
 
 
