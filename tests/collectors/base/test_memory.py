@@ -4,6 +4,7 @@ import ctypes
 import gc
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -24,23 +25,54 @@ give_back_memory()
 print(before - resident_mib())
 """
 
+KEPT = """
+import resource, sys
+from tokenergy_collectors.base.memory import give_back_memory, keep_freed_memory
 
-@pytest.mark.skipif(
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def fill():
+    before = faults()
+    for _ in range(50):
+        bytearray(8 << 20)  # above what the C library keeps by itself
+    return faults() - before
+
+system = fill()
+keep_freed_memory()
+keep_freed_memory()
+fill()
+kept = fill()
+give_back_memory()
+print(system, kept, fill())
+"""
+
+gnu = pytest.mark.skipif(
     not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="this C library has no malloc_trim"
 )
+
+
+@gnu
+def test_arrays_of_one_size_are_taken_from_the_system_once():
+    done = subprocess.run([sys.executable, "-c", KEPT], check=True, capture_output=True, text=True)
+    system, kept, after = map(int, done.stdout.split())
+    assert kept * 20 < system
+    assert kept * 20 < after, "all was given back"
+
+
+@gnu
 def test_what_was_freed_between_blocks_in_use_is_given_back():
     done = subprocess.run([sys.executable, "-c", FREED], check=True, capture_output=True, text=True)
     assert int(done.stdout) > 150
 
 
 def test_another_c_library_needs_nothing(monkeypatch):
-    memory._malloc_trim.cache_clear()
+    for made in (memory._function, memory.keep_freed_memory):
+        monkeypatch.setattr(memory, made.__name__, cache(made.__wrapped__))
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
-    try:
-        memory.give_back_memory()
-        assert memory._malloc_trim() is None
-    finally:
-        memory._malloc_trim.cache_clear()
+    memory.give_back_memory()
+    memory.keep_freed_memory()
+    assert memory._function("malloc_trim") is None
 
 
 def test_old_objects_are_spared_in_a_block_alone():

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tokenergy_collectors.base.errors import UserError
+from tokenergy_collectors.base.memory import keep_freed_memory
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, TABLES
 from tokenergy_collectors.lake.expired import read_expired
@@ -105,6 +106,7 @@ def profile_hour(
     Raises:
         UserError: CUDA was asked for and cannot be used, or a file cannot be reached.
     """
+    keep_freed_memory()
     inventory = inventory or read_inventory(lake)
     in_force = groups.in_force(inventory, hour_us)
     readings = HourReadings(lake, hour_us, in_force)

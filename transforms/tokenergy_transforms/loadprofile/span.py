@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tokenergy_collectors.base.memory import keep_freed_memory
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US
 from tokenergy_transforms.inventory import Inventory, read_inventory
@@ -74,6 +75,7 @@ def span_rows(
     Raises:
         UserError: see `coursehours.hours`.
     """
+    keep_freed_memory()
     inventory = inventory or read_inventory(lake)
     hours = coursehours.hours(
         lake, kinds, from_us, until_us, step_us, inventory=inventory, report=report
