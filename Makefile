@@ -41,7 +41,10 @@ demo: .venv/run.stamp ## emulate a small fleet for an hour and compute its index
 	@$(BIN)/tokenergy demo
 
 test: .venv/dev.stamp ## run the tests; WORKERS=3 runs three test files at a time
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not e2e"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not e2e and not long"
+
+test-long: .venv/dev.stamp ## run what `make test` leaves out: more drawn histories and pairs of each family of tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "long and not e2e"
 
 e2e-dags: .venv/dev.stamp ## run the DAGs in a real Airflow and compare with the packages (5 minutes)
 	@$(BIN)/python -m pytest tests/dags -m e2e

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -35,22 +35,25 @@ def readings(builder: LakeBuilder, node: str, hour_us: int) -> None:
     builder.power(f"{node} A", level(watts, hour_us + 200 * S, hour_us + 260 * S, S), node=node)
 
 
-def fleet(root: Path, without: Collection[tuple[str, int]] = ()) -> LakeBuilder:
+def fleet(
+    root: Path, without: Collection[tuple[str, int]] = (), hours: Sequence[int] = HOURS
+) -> LakeBuilder:
     """Two nodes of a board each, with jobs that serve in all hours; a third in the first hour.
 
     Args:
         root: of the lake.
         without: (node, hour) pairs whose readings are not there yet.
+        hours: those of the lake, the first of `HOURS`.
     """
     builder = LakeBuilder(root)
     for node in NODES:
         builder.device(f"{node} A", node=node)
-        for hour_us in HOURS:
+        for hour_us in hours:
             if (node, hour_us) not in without:
                 readings(builder, node, hour_us)
-        builder.job(f"job {node}", f"{node} A", T0 + 10 * S, HOURS[-1] + 250 * S, node=node)
+        builder.job(f"job {node}", f"{node} A", T0 + 10 * S, hours[-1] + 250 * S, node=node)
         for kind, step in (("generated", 7), ("prompt_computed", 30)):
-            stamps = [h + s * S for h in HOURS for s in range(0, 101, 5)]
+            stamps = [h + s * S for h in hours for s in range(0, 101, 5)]
             values = [(ts, step * number) for number, ts in enumerate(stamps)]
             builder.tokens(f"job {node}", values, kind=kind, source_id=node, node=node)
     decoding(builder)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tests.support.long import pairs
 from tokenergy_collectors.lake import Lake, keptallocations
 from tokenergy_collectors.lake import allocations as module
 from tokenergy_collectors.lake.allocations import allocations
@@ -98,8 +99,7 @@ def worked_out(monkeypatch):
     return calls, whole
 
 
-@pytest.mark.parametrize("odd", [False, True])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("seed", "odd"), pairs(range(5), [False, True], always=2))
 def test_whatever_is_added_the_result_is_that_of_all_files(tmp_path, worked_out, seed, odd):
     calls, whole = worked_out
     rng = random.Random(f"{seed} {odd}")
@@ -232,8 +232,9 @@ def test_compaction_changes_nothing(builder, worked_out, grace_us):
     assert worked_out[0] == []
 
 
-@pytest.mark.parametrize("suffix", [".json", ".parquet"])
-@pytest.mark.parametrize("how", ["gone", "cut", "garbage", "flipped"])
+@pytest.mark.parametrize(
+    ("suffix", "how"), pairs([".json", ".parquet"], ["gone", "cut", "garbage", "flipped"])
+)
 def test_a_kept_file_that_is_damaged_or_was_never_written(builder, worked_out, suffix, how):
     """As after a kill between the two files of a result."""
     (path,) = kept(builder, suffix)

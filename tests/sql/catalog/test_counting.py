@@ -27,7 +27,7 @@ from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
 from tokenergy_transforms.aggregate import aggregate, worklist
 
-HOURS, NODES = 24, 20
+HOURS, NODES = 6, 20
 COUNT = "SELECT count(*) FROM {}"
 MOST = 10
 """Requests for an answer."""
@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A day of twenty nodes: 480 files of readings, and 24 of each of the books."""
+    """Six hours of twenty nodes: 120 files of readings, and six of each of the books."""
     builder = LakeBuilder(tmp_path_factory.mktemp("lake") / "lake")
     end_us = T0 + HOURS * HOUR_US
     for number in range(NODES):
@@ -93,7 +93,7 @@ def value(lake: Lake, sql: str) -> int:
     return int(row[0])
 
 
-def test_a_day_of_twenty_nodes(fleet: Lake, stored: Callable[[Lake], StoredLake]) -> None:
+def test_hours_of_twenty_nodes(fleet: Lake, stored: Callable[[Lake], StoredLake]) -> None:
     there = stored(fleet)
     assert len(fleet.files("power")) == HOURS * NODES
     for table in ("power", "jobs", "device", "ledger", "ledger_hour", "job_index", "phase_role"):

@@ -26,6 +26,7 @@ from tests.sql.checks.meterbooks import (
 from tests.sql.metering.planted import registers, truth
 from tests.sql.metering.test_planted_site import again, booked
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tests.support.long import seeds
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.metering import figures
 
@@ -51,7 +52,7 @@ def passed(lake: Lake) -> bool:
     return not any(one.rows for one in findings(lake).values())
 
 
-@pytest.mark.parametrize("seed", range(2, 5))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_planted_sites_pass(tmp_path: Path, seed: int) -> None:
     builder, _ = booked(tmp_path, seed, rollover_kwh=ROLLOVER_KWH)
     assert len(builder.lake.read("meter_hour")) == 9
@@ -106,7 +107,7 @@ def test_a_row_of_a_meter_that_is_spoilt(lake: Lake, meter_id: str, fault: str) 
     assert [row[:2] for row in finding.rows] == [(meter_id, HOUR)]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12, always=4))
 def test_drawn_meters_pass_and_each_wrong_amount_is_named(tmp_path: Path, seed: int) -> None:
     text, rows = drawn(seed)
     builder = written(tmp_path / "lake", text, rows)

@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.long import pairs
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.checks import slices
 from tokenergy_sql.checks.checking import Finding, run_checks
@@ -51,9 +52,14 @@ def found(lake: Lake, hours: list[int] | None, only: list[str]) -> list[Finding]
     return run_checks(lake, hours, only)
 
 
-@pytest.mark.parametrize("hours", [[T0], [T0 + HOUR_US], None])
-@pytest.mark.parametrize("only", [BY_DEVICE, *([name] for name in BY_DEVICE), ["law", "limits"]])
-@pytest.mark.parametrize("rows", [1, 60])
+@pytest.mark.parametrize(
+    ("rows", "only", "hours"),
+    pairs(
+        [1, 60],
+        [BY_DEVICE, *([name] for name in BY_DEVICE), ["law", "limits"]],
+        [[T0], [T0 + HOUR_US], None],
+    ),
+)
 def test_slices_find_the_same(
     hours: list[int] | None,
     only: list[str],

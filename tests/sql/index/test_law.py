@@ -21,6 +21,7 @@ from tests.support.lakes import T0, LakeBuilder, S, level
 from tests.support.lawfaults import FAULTS
 from tests.support.lawfleets import Fleets, fleets
 from tests.support.ledger import ask
+from tests.support.long import seeds
 from tests.support.meter import HOUR_US, SLOW_GAP_US, Meter, Piece, energies_nj
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import POWER
@@ -55,7 +56,7 @@ class Books:
     """The segments of each device and hour: what the ledger's rows add up."""
 
 
-@pytest.fixture(scope="module", params=range(len(LAKES)))
+@pytest.fixture(scope="module", params=seeds(len(LAKES), always=2))
 def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Books:
     number = request.param
     each = FLEETS // len(LAKES)

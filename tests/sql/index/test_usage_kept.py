@@ -15,6 +15,7 @@ import pytest
 
 from tests.sql.index.test_token_points import Row, add_jobs, some_jobs, some_readings
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tests.support.long import pairs, seeds
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index import tokens
 from tokenergy_sql.index.tokencounting import Chosen, Counted
@@ -57,7 +58,7 @@ def moved(rows: list[Row], days: int) -> list[Row]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_any_history_gives_what_counting_all_gives(tmp_path: Path, seed: int) -> None:
     """Readings of some jobs come on several days, in any order; jobs change; files go."""
     rng = random.Random(seed)
@@ -130,8 +131,10 @@ def test_only_jobs_that_something_changed_are_counted(
     assert counted[2:] == [(["b"], 3)]
 
 
-@pytest.mark.parametrize("damage", ["removed", "cut", "rubbish", "empty"])
-@pytest.mark.parametrize("what", [STATE, "jobs", "known", "totals", "date="])
+@pytest.mark.parametrize(
+    ("what", "damage"),
+    pairs([STATE, "jobs", "known", "totals", "date="], ["removed", "cut", "rubbish", "empty"]),
+)
 def test_a_lost_or_damaged_file_is_made_again(
     builder: LakeBuilder, tmp_path: Path, what: str, damage: str
 ) -> None:
@@ -214,7 +217,7 @@ class Service:
                 self.read([(self.now_us - 300 * S, 3)], "a")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_settled_days_are_what_counting_all_gives(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

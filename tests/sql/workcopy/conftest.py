@@ -1,4 +1,4 @@
-"""A server for all tests of the folder, and a lake of four hours in a folder and in the server."""
+"""A server for all tests of the folder, and a lake of two hours in a folder and in the server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="package")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """The lake in a folder, with segments and books."""
-    lake = late.fleet(tmp_path_factory.mktemp("whole") / "lake").lake
+    lake = late.fleet(tmp_path_factory.mktemp("whole") / "lake", hours=late.HOURS[:2]).lake
     late.books(lake)
     return lake
 

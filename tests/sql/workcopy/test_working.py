@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.support import late
-from tests.support.late import HOURS
 from tests.support.stored import StoredLake
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
@@ -26,6 +25,8 @@ from tokenergy_sql.workcopy.sweeping import sweep
 from tokenergy_sql.workcopy.working import on_lake, url_in
 
 Make = Callable[[], StoredLake]
+HOURS = late.HOURS[:2]
+"""Those of the lake: see `whole`."""
 
 
 def books(stored: StoredLake, hours: list[int] | None = None) -> None:
@@ -99,8 +100,8 @@ def test_another_publishes_meanwhile(raw: StoredLake, whole: Lake) -> None:
     def derive(root: Path) -> None:
         tries.append(root)
         if len(tries) == 1:
-            books(raw, HOURS[2:])  # in a copy of its own: this one is taken
-        late.books(Lake(root), HOURS[:2])
+            books(raw, HOURS[1:])  # in a copy of its own: this one is taken
+        late.books(Lake(root), HOURS[:1])
 
     on_lake(raw.url, derive)
     assert len(tries) == 2
@@ -109,7 +110,7 @@ def test_another_publishes_meanwhile(raw: StoredLake, whole: Lake) -> None:
 
 
 def test_a_task_that_fails_publishes_nothing(raw: StoredLake, whole: Lake) -> None:
-    books(raw, HOURS[:2])
+    books(raw, HOURS[:1])
     before = raw.derived()
 
     def fail(root: Path) -> None:
@@ -128,7 +129,7 @@ def test_a_task_that_fails_publishes_nothing(raw: StoredLake, whole: Lake) -> No
 def test_a_writer_dies_while_it_publishes(
     raw: StoredLake, whole: Lake, monkeypatch: pytest.MonkeyPatch, last: str
 ) -> None:
-    books(raw, HOURS[:2])
+    books(raw, HOURS[:1])
     before = published(raw)
     real = objects.Bucket._put
 
@@ -153,7 +154,7 @@ def test_a_writer_dies_while_it_publishes(
 
 def test_a_late_file_makes_its_hour_stale(make: Make, whole: Lake, tmp_path: Path) -> None:
     stored = make()
-    part = late.fleet(tmp_path / "part", without=[("n2", HOURS[1])]).lake
+    part = late.fleet(tmp_path / "part", [("n2", HOURS[1])], HOURS).lake
     stored.put(part.root)
     books(stored)
     assert stored.derived().keys() != late.derived(whole).keys()
