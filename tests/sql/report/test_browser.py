@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.long import pairs
 from tests.support.report_fleet import JOBS
 from tests.support.report_names import CHROMIUM, HOSTILE
 from tokenergy_sql.report import build_report
@@ -72,11 +73,16 @@ def names(page: Any) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["fleet_page", "window_page"])
-@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+@pytest.mark.parametrize(
+    ("name", "screen"), pairs(["fleet_page", "window_page"], [(DESKTOP, "light"), (PHONE, "dark")])
+)
 def test_all_pages_are_quiet_and_accessible(
-    browser: Any, request: pytest.FixtureRequest, size: tuple[int, int], scheme: str, name: str
+    browser: Any,
+    request: pytest.FixtureRequest,
+    name: str,
+    screen: tuple[tuple[int, int], str],
 ) -> None:
+    size, scheme = screen
     opened = Tab(browser, size, scheme)
     path: Path = request.getfixturevalue(name)
     for route in ROUTES:

@@ -21,6 +21,7 @@ from tests.collectors.sources.signals.answers import (
     day_ahead,
     text,
 )
+from tests.support.long import pairs
 from tokenergy_collectors.base.clock import VirtualClock
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.logs import Log
@@ -209,19 +210,20 @@ def test_entsoe(service, monkeypatch, resolution, minutes):
     assert query["securityToken"] == [SECRET]
 
 
-@pytest.mark.parametrize("about", [EM, WT, ENTSOE])
 @pytest.mark.parametrize(
-    ("status", "body", "why"),
-    [
-        (401, "{}", "refuses the token"),
-        (503, "{}", "HTTP 503"),
-        (200, "<html>", ""),
-        (200, "{}", ""),
-    ],
+    ("about", "answer"),
+    pairs(
+        [EM, WT, ENTSOE],
+        [
+            (401, "{}", "refuses the token"),
+            (503, "{}", "HTTP 503"),
+            (200, "<html>", ""),
+            (200, "{}", ""),
+        ],
+    ),
 )
-def test_an_outage_is_a_hole_and_one_event(
-    service, monkeypatch, caplog, capfd, about, status, body, why
-):
+def test_an_outage_is_a_hole_and_one_event(service, monkeypatch, caplog, capfd, about, answer):
+    status, body, why = answer
     paths = ("/carbon-intensity/history", "/login", "/v3/historical", "/")
     service.answers = dict.fromkeys(paths, (status, body))
     rig = Rig(keys(monkeypatch, service, **about))
