@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.long import pairs
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import cli
 from tokenergy_sql.checks.checking import Finding, run_checks
@@ -86,8 +87,9 @@ def test_a_sound_lake_has_nothing_in_quarantine(builder) -> None:
     assert index_row(lake)["coverage"] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("damage", [cut, among_the_rows])
-@pytest.mark.parametrize("table", ["tokens", "state", "jobs", "device"])
+@pytest.mark.parametrize(
+    ("damage", "table"), pairs([cut, among_the_rows], ["tokens", "state", "jobs", "device"])
+)
 def test_other_tables_are_given_up_file_by_file(builder, damage, table) -> None:
     if table in ("tokens", "state"):
         path = middle(builder.lake, table)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tests.support.ledger import ask
+from tests.support.long import pairs
 from tokenergy_collectors.base.instants import END_US, FIRST_US
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import TABLES
@@ -53,7 +54,7 @@ def plant(lake: Lake, table: str, ts_us: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("ts_us", FOLDERS)
+@pytest.mark.parametrize("ts_us", pairs([*FOLDERS], always=2))
 def test_the_good_hours_work_and_the_bad_rows_are_named(
     lake: Lake, ts_us: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,7 +77,9 @@ def test_the_good_hours_work_and_the_bad_rows_are_named(
     assert lake.hours("power") == [T0]
 
 
-@pytest.mark.parametrize("folder", ["date=none/hour=08", "date=2026-02-30/hour=08", "date=/hour=1"])
+@pytest.mark.parametrize(
+    "folder", pairs(["date=2026-02-30/hour=08", "date=none/hour=08", "date=/hour=1"], always=1)
+)
 def test_folders_that_are_no_day(lake: Lake, folder: str) -> None:
     path = plant(lake, "power", YEAR_1)
     foreign = lake.root / "power" / folder / path.name

@@ -11,6 +11,7 @@ from importlib import metadata, resources
 
 import pytest
 
+from tests.support.long import pairs
 from tokenergy_transforms.cuda.lanes import LANES
 from tokenergy_transforms.cuda.source import OPTIONS, source
 
@@ -33,7 +34,7 @@ def test_compiles_with_cuda_13(architecture: str) -> None:
     assert_kernels_stay_in_registers(*_compile_with_cuda_13(architecture))
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", pairs(ARCHITECTURES, always=1))
 def test_compiles_with_cuda_12(architecture: str) -> None:
     assert_kernels_stay_in_registers(*_compile_with_cuda_12(architecture))
 

@@ -31,7 +31,7 @@ def raw_rows(lake):
     return pa.concat_tables(parts)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.lists(
         # Days of two months and more: the first ones are those of the first month.

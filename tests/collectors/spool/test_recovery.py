@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support.long import pairs
 from tests.support.spooling import kill
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
@@ -78,7 +79,8 @@ def test_what_was_flushed_outlives_a_kill(node):
     assert logs(node.lake) == []
 
 
-def test_cut_at_any_byte_a_prefix_is_recovered_and_never_doubled(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", pairs([7, 1], always=1))
+def test_cut_at_any_byte_a_prefix_is_recovered_and_never_doubled(tmp_path, monkeypatch, step):
     monkeypatch.setattr(os, "fsync", lambda fd: None)  # thousands of them
     node = Node(tmp_path / "whole")
     spool = node.start()
@@ -89,7 +91,8 @@ def test_cut_at_any_byte_a_prefix_is_recovered_and_never_doubled(tmp_path, monke
     data = log.read_bytes()
     ends = whole_ends(data)
     seen = set()
-    for cut in range(len(data) + 1):
+    around = {end + near for end in (0, *ends, len(data)) for near in (-1, 0, 1)}
+    for cut in sorted({*range(0, len(data), step), *around} & {*range(len(data) + 1)}):
         root = tmp_path / "cut"
         copy = Node(root)
         torn = root / log.relative_to(node.lake.root)
@@ -103,7 +106,7 @@ def test_cut_at_any_byte_a_prefix_is_recovered_and_never_doubled(tmp_path, monke
             assert not logs(copy.lake)
             assert bool(recovery.torn or recovery.unreadable) == (cut not in (0, *ends))
             copy.kill()
-            if not again and cut % 5:
+            if not again and cut % 5 and cut not in around:
                 break
         seen.add(len(found))
         shutil.rmtree(root)

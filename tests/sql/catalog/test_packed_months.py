@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder
+from tests.support.long import seeds
 from tokenergy_collectors.lake import Lake, books, keptallocations, packedbooks
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.catalog.asking import ask
@@ -147,7 +148,7 @@ def test_large_months_stay_in_days(lake: Lake, monkeypatch: pytest.MonkeyPatch) 
     check(lake)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 def test_whatever_happens_to_them(lake: Lake, seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(6):

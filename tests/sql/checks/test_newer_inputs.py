@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.long import pairs
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql import steps
 from tokenergy_sql.checks.checking import Finding, run_checks
@@ -116,7 +117,7 @@ def remove(lake: Lake, hour_us: int) -> None:
         path.unlink()
 
 
-@pytest.mark.parametrize("gone", [[T0], [EDGE], [T0, EDGE]])
+@pytest.mark.parametrize("gone", pairs([[T0, EDGE], [T0], [EDGE]], always=1))
 def test_removed_readings_fail_no_check(lake: Lake, gone: list[int]) -> None:
     before = {f.name: f.rows for f in run_checks(lake)}
     for hour_us in gone:

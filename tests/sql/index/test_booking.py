@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tests.sql.oracles import caps_by_sql, ledger_by_sql
 from tests.support.lakes import LakeBuilder, S
 from tests.support.lawfleets import fleets
+from tests.support.long import pairs
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import LEDGER
 from tokenergy_sql.index import booking
@@ -33,7 +34,7 @@ from tokenergy_transforms.booking.activity import covered
 FLEETS = 60
 
 
-@pytest.mark.parametrize("window_us", [S, 10 * S, 60 * S])
+@pytest.mark.parametrize("window_us", pairs([10 * S, S, 60 * S], always=1))
 def test_the_ledger_is_that_of_sql_alone(
     window_us: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.books import JOBS, books, codes, run, watched
 from tests.support.lakes import HOUR_US, T0, S, level
+from tests.support.long import pairs
 from tokenergy_collectors.lake.published import FOLDER
 
 
@@ -30,7 +31,7 @@ def root(sound: Path, tmp_path: Path) -> Path:
     return shutil.copytree(sound, tmp_path / "lake")
 
 
-@pytest.mark.parametrize("table", ["ledger", "ledger_hour", "job_index"])
+@pytest.mark.parametrize("table", pairs(["ledger_hour", "job_index", "ledger"], always=2))
 def test_a_derived_table_that_is_gone_is_made_again(root: Path, table: str) -> None:
     _, before = run(root, "query", JOBS)
     shutil.rmtree(root / FOLDER / table)

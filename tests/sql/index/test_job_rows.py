@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.long import seeds
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index import jobrows
 from tokenergy_sql.index.jobrows import JobRows
@@ -165,7 +166,7 @@ def test_a_damaged_cache_is_left(tmp_path: Path, what: str, worked_out: list[set
     assert contents(lake) == before
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_whatever_happens_it_is_as_if_worked_out_again(tmp_path: Path, seed: int) -> None:
     """Late jobs, tokens, readings and boards in random hours, indexed hour by hour or all."""
     chance = random.Random(seed)

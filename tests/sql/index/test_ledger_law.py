@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tests.support.ledger import J, ask, assert_checks_pass
+from tests.support.long import seeds
 from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
@@ -91,7 +92,7 @@ WINDOWS_US = (S, 500_000, 60 * S)
 SEEDS = range(12)
 
 
-@pytest.mark.parametrize("place", range(len(WINDOWS_US)))
+@pytest.mark.parametrize("place", seeds(len(WINDOWS_US)))
 def test_the_books_close_on_random_fleets(builder: LakeBuilder, place: int) -> None:
     """A node for each fleet, all of one window in one lake."""
     nodes = [f"n{seed}" for seed in SEEDS if seed % len(WINDOWS_US) == place]

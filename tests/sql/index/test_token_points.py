@@ -20,6 +20,7 @@ from benchmarks.tokens import by_all_readings as rows_of_all_readings
 
 from tests.sql.oracles.token_usage import token_usage
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S
+from tests.support.long import seeds
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.index import tokens
@@ -140,7 +141,7 @@ def impossible(rng: random.Random, readings: list[Row]) -> list[Row]:
     return [{**row, "value": rng.choice((-1, 2**53 + 1, 2**62))} for row in rows]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_points_give_what_the_definition_says(tmp_path: Path, seed: int) -> None:
     """400 jobs a seed, some with stamps and counts that cannot be; then more readings come late."""
     rng = random.Random(seed)
@@ -185,7 +186,7 @@ def test_two_readings_at_the_stamp_of_a_restart(tmp_path: Path) -> None:
     assert by_points(builder.lake) == by_definition(builder.lake)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_points_give_what_all_readings_give(tmp_path: Path, seed: int) -> None:
     """400 jobs a seed, each with counters of its own; then more of everything comes late."""
     rng = random.Random(seed)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import HOUR_US, LakeBuilder, S
+from tests.support.long import pairs
 from tests.support.once import once
 from tokenergy_collectors.importers.signals.asked import import_asked
 from tokenergy_collectors.lake import Lake
@@ -133,8 +134,7 @@ def test_a_constant_power_times_the_signal(lake):
         assert row["facility_low"] <= row["facility_amount"] <= row["facility_high"]
 
 
-@pytest.mark.parametrize("job", ["flat", "steps"])
-@pytest.mark.parametrize("purpose", ["carbon", "price"])
+@pytest.mark.parametrize(("job", "purpose"), pairs(["flat", "steps"], ["carbon", "price"]))
 def test_rows_of_the_ledger_times_the_signal(lake, job, purpose):
     """Each row of the ledger is shared by time among the intervals that it meets, as fractions."""
     if purpose == "carbon":

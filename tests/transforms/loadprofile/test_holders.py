@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.lakes import T0, LakeBuilder, S, level
 from tests.support.ledger import ask
+from tests.support.long import seeds
 from tokenergy_transforms.loadprofile.holders import Hold, tenures
 from tokenergy_transforms.loadprofile.profile import profile_hour
 
@@ -56,7 +57,7 @@ def test_what_is_known_of_a_running_job_ends_before_its_hold() -> None:
     assert one.until_us == 20
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", seeds(5, always=2))
 def test_load_profile_and_ledger_give_a_job_the_same_energy(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:
