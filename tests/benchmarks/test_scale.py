@@ -76,6 +76,7 @@ def test_sql_and_polars_give_the_same_answers(lake: Lake) -> None:
     assert [row["agree"] for row in found if "agree" in row] == [True] * 4
 
 
+@pytest.mark.long
 def test_readings_of_such_a_fleet_become_sound_books(tmp_path: Path) -> None:
     """Three nodes: on one nothing reads the counter, on one half a minute is missing."""
     found = from_readings(tmp_path, 3 * fleet.GPUS_A_NODE, 1, 1)

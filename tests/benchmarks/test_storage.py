@@ -20,6 +20,7 @@ def recordings() -> dict[str, pa.Table]:
     return data.recordings(minutes=20)
 
 
+@pytest.mark.long
 def test_recordings_fit_the_contract_and_are_sorted(recordings: dict[str, pa.Table]) -> None:
     for name, rows in recordings.items():
         assert rows.schema == POWER.schema(), name

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder
-from tests.support.long import seeds
+from tests.support.long import pairs, seeds
 from tokenergy_collectors.lake import Lake, books, keptallocations, packedbooks
 from tokenergy_collectors.lake.allocations import allocations
 from tokenergy_sql.catalog.asking import ask
@@ -99,7 +99,7 @@ def test_a_catalog_of_the_published_list_is_left_alone(
     check(kept)
 
 
-@pytest.mark.parametrize("change", ["list", "job", "packed", "catalog"])
+@pytest.mark.parametrize("change", pairs(["packed", "job", "list", "catalog"], always=2))
 def test_a_catalog_follows_what_changes(
     kept: Lake, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:

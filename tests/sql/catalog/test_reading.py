@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from tests.support.long import pairs
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.lake.contract import HOUR_US, JOBS, TOKEN_USAGE
 from tokenergy_collectors.lake.writing import write_parquet
@@ -85,7 +86,7 @@ def usage_file(root: Path, job: str, jobs: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", pairs(FORMS, always=1))
 def test_a_file_that_is_replaced_under_a_statement_is_read_again(tmp_path: Path, form: str) -> None:
     """Two versions of one file: each answer is of one of the two, and none is an error."""
     path = usage_file(tmp_path / "lake", "a", 3)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lakes import T0, LakeBuilder, S, level
+from tests.support.long import pairs
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index import jobrows
 from tokenergy_sql.index.pipeline import index
@@ -58,7 +59,9 @@ def test_rows_that_stay_are_not_written_again(lake: Lake, written: list[int]) ->
     assert contents(lake) != before
 
 
-@pytest.mark.parametrize("fault", ["gone", "garbage", "another hour's", "no cache", "bad cache"])
+@pytest.mark.parametrize(
+    "fault", pairs(["garbage", "no cache", "gone", "another hour's", "bad cache"], always=2)
+)
 def test_files_are_right_after(lake: Lake, written: list[int], fault: str) -> None:
     before = contents(lake)
     first, second, _ = lake.files("job_index")

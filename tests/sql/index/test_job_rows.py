@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
-from tests.support.long import seeds
+from tests.support.long import pairs, seeds
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index import jobrows
 from tokenergy_sql.index.jobrows import JobRows
@@ -146,7 +146,7 @@ def test_facts_are_worked_out_of_those_jobs_alone(
     assert found["job_facts: allocation"] == found["job_facts: job_usage"] == {"j3", "long"}
 
 
-@pytest.mark.parametrize("what", ["jobs", "hours", "cut", "nothing"])
+@pytest.mark.parametrize("what", pairs(["jobs", "nothing", "hours", "cut"], always=2))
 def test_a_damaged_cache_is_left(tmp_path: Path, what: str, worked_out: list[set[str]]) -> None:
     lake = fleet(tmp_path / "lake").lake
     run(lake)

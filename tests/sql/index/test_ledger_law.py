@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
 from tests.support.ledger import J, ask, assert_checks_pass
-from tests.support.long import seeds
+from tests.support.long import pairs, seeds
 from tokenergy_sql.checks.checking import run_checks
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import Site
@@ -124,7 +124,7 @@ def test_checks_of_one_hour_see_that_hour_alone(builder: LakeBuilder) -> None:
     assert [f.name for f in run_checks(lake, [edge])] == [f.name for f in run_checks(lake)]
 
 
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("again", pairs([True, False], always=1))
 def test_a_period_that_is_learned_later_leaves_earlier_hours_alone(
     builder: LakeBuilder, again: bool
 ) -> None:

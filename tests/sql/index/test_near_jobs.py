@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.lakes import HOUR_US, T0, LakeBuilder, S, level
+from tests.support.long import seeds
 from tests.support.shardfleets import shard_fleet
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.index import hour, nearjobs
@@ -47,7 +48,7 @@ def with_more_jobs(lake: Lake, rng: random.Random) -> Lake:
     return lake
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 def test_the_books_are_as_of_all_allocations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

@@ -89,13 +89,13 @@ def test_without_an_slo_there_is_no_goodput_and_no_word_about_it(lake) -> None:
     ("limits", "method"),
     [
         ({"ttft_s": 0.06}, "counted"),
-        ({"ttft_s": 0.05}, "interpolated"),
+        pytest.param({"ttft_s": 0.05}, "interpolated", marks=pytest.mark.long),
         ({"tpot_s": 0.04}, "interpolated"),
-        ({"e2e_s": 2.0}, "counted"),
+        pytest.param({"e2e_s": 2.0}, "counted", marks=pytest.mark.long),
         ({"ttft_s": 0.06, "tpot_s": 0.05}, "estimated"),
         ({"ttft_s": 0.05, "tpot_s": 0.04, "e2e_s": 1.3}, "interpolated+estimated"),
         ({"ttft_s": 0.0001}, "interpolated"),
-        ({"e2e_s": 9_000.0}, "interpolated"),
+        pytest.param({"e2e_s": 9_000.0}, "interpolated", marks=pytest.mark.long),
     ],
 )
 def test_the_true_share_is_inside_its_bounds(served, lake, limits, method) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.lakes import HOUR_US
 from tests.support.lawfaults import EDGE_US
+from tests.support.long import pairs
 from tests.support.shardfleets import shard_fleet
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
@@ -192,7 +193,7 @@ def busier_state(lake: Lake) -> None:
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("change", [later_job, fewer_segments, busier_state])
+@pytest.mark.parametrize("change", pairs([later_job, fewer_segments, busier_state], always=1))
 def test_a_stale_part_is_never_used(change: object, lake: Lake, tmp_path: Path) -> None:
     for hour_us in HOURS:
         book_shard(lake, SITE, hour_us, {"number": 0, "of": 1}, say=lambda _: None)

@@ -234,7 +234,7 @@ def test_settled_days_are_what_counting_all_gives(
         return count(con, points, readings, chosen)
 
     monkeypatch.setattr(tokens, "count", spy)
-    for step in range(18):
+    for step in range(14):
         hours_long = rng.choice((3, 6, 24)) if step else 72
         for service in services:
             service.fastest = max(service.fastest, 100 * (step == 1))

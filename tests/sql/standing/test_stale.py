@@ -51,9 +51,9 @@ def test_only_the_hours_of_a_move_are_stale_and_only_their_places_change(lake: L
     ("old", "new"),
     [
         ("rated_kw = 1.5", "rated_kw = 1.6"),
-        ("rated_kw = 4", "rated_kw = 5"),
+        pytest.param("rated_kw = 4", "rated_kw = 5", marks=pytest.mark.long),
         ('type = "two"', ""),
-        (RACKS, "[site]\nrated_kw = 9\n" + RACKS),
+        pytest.param(RACKS, "[site]\nrated_kw = 9\n" + RACKS, marks=pytest.mark.long),
     ],
 )
 def test_ratings_and_types_are_part_of_it(lake: Lake, old: str, new: str) -> None:
