@@ -17,15 +17,22 @@ from tokenergy_transforms.batch import I64, Readings
 from tokenergy_transforms.decoding import Chunk
 
 
-def reach_over(ts_us: I64, offsets: I64, begin_us: int, end_us: int, every: bool) -> bool:
-    """Say whether each device with stamps in a span, or `every` device, has some on either side."""
+def lacking(ts_us: I64, offsets: I64, begin_us: int, end_us: int, every: bool) -> tuple[bool, bool]:
+    """Say whether a device has no stamp before a span, and whether one has none after it.
+
+    Args:
+        ts_us: stamps, in any order inside a device.
+        offsets: int64[D + 1], where each device's part begins.
+        begin_us, end_us: the span.
+        every: whether devices without a stamp in the span count too.
+    """
+    before = after = False
     for first, last in itertools.pairwise(offsets):
         ts = ts_us[first:last]
-        if (every or ((ts >= begin_us) & (ts < end_us)).any()) and not (
-            len(ts) and ts.min() <= begin_us and ts.max() >= end_us
-        ):
-            return False
-    return True
+        if every or ((ts >= begin_us) & (ts < end_us)).any():
+            before = before or not len(ts) or bool(ts.min() > begin_us)
+            after = after or not len(ts) or bool(ts.max() < end_us)
+    return before, after
 
 
 def trimmed(loaded: Readings, from_us: I64, to_us: I64) -> Readings:

@@ -21,7 +21,7 @@ from tokenergy_collectors.lake.reading import BrokenFileError, RawFile
 from tokenergy_transforms import anomalies
 from tokenergy_transforms.batch import COUNTER_SPAN_US, I64, Readings
 from tokenergy_transforms.decoding import FEW_RUNS, Chunk, StaleError, decode, runs_of
-from tokenergy_transforms.neighbours import find_nearest, reach_over, trimmed, with_nearest
+from tokenergy_transforms.neighbours import find_nearest, lacking, trimmed, with_nearest
 from tokenergy_transforms.plausible import Plausible, is_doubtful, judged, without_high_power
 from tokenergy_transforms.powerfiles import TEXTS, PowerFiles, RowGroupRef
 from tokenergy_transforms.unsorted import UnsortedRows, once, sort_rows
@@ -100,16 +100,23 @@ def load_span(
     partial = (begin_us, end_us) != (hour_us, hour_us + HOUR_US)
     # Power as well as counters: a silence over the edge is time of the device, however long it is
     # and whatever the counters of its neighbours say.
-    near = reach_over(
-        loaded.counter_ts_us, loaded.counter_offsets, begin_us, end_us, partial
-    ) and reach_over(loaded.ts_us, loaded.offsets, begin_us, end_us, partial)
+    sides = [
+        lacking(ts_us, offsets, begin_us, end_us, partial)
+        for ts_us, offsets in (
+            (loaded.counter_ts_us, loaded.counter_offsets),
+            (loaded.ts_us, loaded.offsets),
+        )
+    ]
+    before, after = (any(side) for side in zip(*sides, strict=True))
     far = (hour_us - COUNTER_SPAN_US, hour_us + HOUR_US + COUNTER_SPAN_US)
-    if near or margin_us >= COUNTER_SPAN_US:
+    if not (before or after) or margin_us >= COUNTER_SPAN_US:
         return _cleaned(loaded, plausible)
+    # Only where a device lacks some: the first hour of a lake has none before it, and need not read
+    # all of the next one for that.
     outside = [
         group
         for group in files.around(node, hour_us, COUNTER_SPAN_US)
-        if group.first_us < begin_us or group.last_us >= end_us
+        if (before and group.first_us < begin_us) or (after and group.last_us >= end_us)
     ]
     nearest = np.zeros((2, 2, len(devices), 4), np.int64)
     find_nearest(decode(files, outside, devices, *far), begin_us, end_us, far, nearest)
