@@ -147,13 +147,13 @@ def _refuse_others(lake: Lake, jobs: Sequence[Mapping[str, Any]], source_id: str
         if _key(one) == key and _overlaps(one, span) and board is None:
             if one["node"] == mine[0]["node"]:
                 raise UserError(
-                    f"job {key!r} had {row['device_id']} in this run, which --device does not "
+                    f"job {key!r} had {one['device_id']} in this run, which --device does not "
                     "name: give the same, or withdraw that allocation "
                     "(docs/benchmarks-of-servers.md)"
                 )
         elif _key(one) != key and _overlaps(one, span) and board is not None:
             raise UserError(
-                f"job {_key(one)!r} holds {board} of {row['node']} in that time too, and each "
+                f"job {_key(one)!r} holds {board} of {one['node']} in that time too, and each "
                 "would get half of its energy: end or withdraw that allocation first "
                 "(docs/benchmarks-of-servers.md)"
             )
