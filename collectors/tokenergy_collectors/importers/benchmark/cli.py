@@ -19,11 +19,11 @@ def benchmark(
     lake: LakeDir,
     node: Annotated[str, typer.Option("--node", help="Host of the server's GPUs.")],
     device: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--device", metavar="GPUS", help="GPUs of the server: 0, 0-3, a UUID; repeat for more."
         ),
-    ],
+    ] = None,
     job_id: Annotated[
         str | None,
         typer.Option(
@@ -51,6 +51,13 @@ def benchmark(
         str | None, typer.Option("--model", help="Model name.", show_default="as in the file")
     ] = None,
     cluster: Cluster = None,
+    tokens_only: Annotated[
+        bool,
+        typer.Option(
+            "--tokens-only",
+            help="Make no job: a job of the lake holds the GPUs, and --job-id names it.",
+        ),
+    ] = False,
 ) -> None:
     """Import runs of a benchmark: each becomes a job with its tokens and requests.
 
@@ -70,16 +77,22 @@ def benchmark(
     from tokenergy_collectors.importers.benchmark.importing import Where, import_benchmark
     from tokenergy_collectors.lake import Lake
 
+    if tokens_only and (job_id is None or device):
+        raise UserError(
+            "--tokens-only: needs the --job-id of the job that holds the GPUs, no --device"
+        )
+    if not tokens_only and not device:
+        raise UserError("--device: missing; name the GPUs of the server, such as --device 0-7")
     if len(files) > 1:
         for option, text in (("--job-id", job_id), ("--start", start), ("--end", end)):
             if text is not None:
                 raise UserError(f"{option}: is of one run, and there are {len(files)} files")
     opened = Lake(lake, create=True)
-    where, said = Where(node, device, job_id, model, cluster), Said(start, end, tz)
+    where, said = Where(node, device or [], job_id, model, cluster), Said(start, end, tz)
     for file in files:
         result = import_benchmark(opened, file, where, said)
+        on = f" on {many(result.devices, 'device')}" if device else f" of job {job_id}"
         report(
             result,
-            f"a run on {many(result.devices, 'device')}, "
-            f"{many(result.rows.get('tokens', 0), 'token reading')}",
+            f"a run{on}, {many(result.rows.get('tokens', 0), 'token reading')}",
         )

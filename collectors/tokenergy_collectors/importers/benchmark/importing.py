@@ -18,6 +18,7 @@ from tokenergy_collectors.importers.benchmark.points import placed
 from tokenergy_collectors.importers.benchmark.reading import read_run
 from tokenergy_collectors.importers.benchmark.rows import Row, job_row, request_rows, token_rows
 from tokenergy_collectors.importers.benchmark.run import US_PER_S, Run
+from tokenergy_collectors.importers.counterdoubts import of_cluster
 from tokenergy_collectors.importers.jobs import record
 from tokenergy_collectors.importers.result import ImportResult, write_new
 from tokenergy_collectors.lake.arrays import to_batch
@@ -38,7 +39,8 @@ class Where:
 
     Attributes:
         node: host of the server.
-        devices: boards of the server, each as in a job list: `0-3`, a UUID.
+        devices: boards of the server, each as in a job list: `0-3`, a UUID; none: the run is of a
+            job that the lake has, such as a pod, and becomes none of its own.
         job_id: id of the job that the run becomes; None: named as the file.
         model: name of the model; None: as in the file.
         cluster: cluster that the job's id belongs to.
@@ -79,11 +81,16 @@ def import_benchmark(lake: Lake, path: Path, where: Where, said: Said) -> Import
     source_id = f"import:{job_id}"
     source = {**named, "source_id": source_id, "model": where.model or run.model}
     try:
-        _refuse_others(lake, jobs, source_id)
+        if jobs:
+            _refuse_others(lake, jobs)
+        _refuse_counted(lake, job_key(where.cluster, job_id), span, source_id)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
     _remark(run, span, result)
-    record(lake, jobs, result, path, refused=("ambiguous", "unknown"))
+    if jobs:
+        record(lake, jobs, result, path, refused=("ambiguous", "unknown"))
+    else:
+        result.warnings += of_cluster(lake, job_id, where.cluster)
     for name, rows in (
         ("tokens", token_rows(run, span, source)),
         ("requests", request_rows(run, span, source)),
@@ -127,7 +134,7 @@ def _add(lake: Lake, name: str, rows: Sequence[Row], node: str, result: ImportRe
     write_new(lake, name, table, node, result)
 
 
-def _refuse_others(lake: Lake, jobs: Sequence[Mapping[str, Any]], source_id: str) -> None:
+def _refuse_others(lake: Lake, jobs: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a run where the lake has something else of its job, or of its boards, at its time."""
     before = lake.read("jobs").to_pylist()
     identity = read_identity(lake, [*jobs, *before])
@@ -154,10 +161,9 @@ def _refuse_others(lake: Lake, jobs: Sequence[Mapping[str, Any]], source_id: str
         elif _key(one) != key and _overlaps(one, span) and board is not None:
             raise UserError(
                 f"job {_key(one)!r} holds {board} of {one['node']} in that time too, and each "
-                "would get half of its energy: end or withdraw that allocation first "
-                "(docs/benchmarks-of-servers.md)"
+                "would get half of its energy: withdraw that allocation, or count the tokens for "
+                "that job with --tokens-only (docs/benchmarks-of-servers.md)"
             )
-    _refuse_counted(lake, mine[0], span, source_id)
 
 
 def _overlaps(row: Mapping[str, Any], span: Span) -> bool:
@@ -169,25 +175,21 @@ def _times(row: Mapping[str, Any]) -> tuple[int, int | None]:
     return row["start_us"], row["end_us"]
 
 
-def _refuse_counted(lake: Lake, job: Mapping[str, Any], span: Span, source_id: str) -> None:
-    """Refuse a run whose tokens another source has counted for the same job."""
+def _refuse_counted(lake: Lake, key: str, span: Span, source_id: str) -> None:
+    """Refuse a run whose tokens another source, or another import, has counted for the same job."""
     first = span.start_us // HOUR_US * HOUR_US
     rows = lake.read(
         "tokens",
         range(first, span.end_us + 1, HOUR_US),
-        columns=["source_id", "job_id", "cluster"],
-        between_us=(span.start_us, span.end_us + 1),
-    )
-    for other in sorted({*map(_source, rows.to_pylist())}):
-        if other[0] == _key(job) and other[1] != source_id:
+        columns=["ts_us", "source_id", "job_id", "cluster", "since_us"],
+        between_us=(span.start_us + 1, span.end_us),
+    ).to_pylist()
+    for row in rows:
+        if _key(row) == key and (row["source_id"], row["since_us"]) != (source_id, span.start_us):
             raise UserError(
-                f"source {other[1]!r} counted tokens of job {_key(job)!r} in that time, and both "
+                f"source {row['source_id']!r} counted tokens of job {key!r} in that time, and both "
                 "would be added: give another --job-id"
             )
-
-
-def _source(row: Mapping[str, Any]) -> tuple[str, str]:
-    return _key(row), row["source_id"]
 
 
 def _key(row: Mapping[str, Any]) -> str:

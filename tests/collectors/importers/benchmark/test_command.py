@@ -51,6 +51,15 @@ def test_what_no_file_says_must_be_said(tmp_path: Path, missing: str) -> None:
     assert not (tmp_path / "lake").exists()
 
 
+def test_tokens_only_needs_a_job_and_no_devices(tmp_path: Path) -> None:
+    where = ["--lake", tmp_path / "lake", "--node", "n1", "--tokens-only"]
+    for more in ([], ["--job-id", "a", "--device", "0"]):
+        code, _, err = collect(RECORDS, *where, *more)
+        assert (code, err.startswith("error: --tokens-only: needs the --job-id")) == (2, True)
+    code, out, _ = collect(RECORDS, *where, "--job-id", "a")
+    assert (code, out.splitlines()[0][:37]) == (0, "read a run of job a, 18 token reading")
+
+
 def test_a_file_without_a_start_names_the_option(tmp_path: Path) -> None:
     code, out, err = collect(PLAIN, "--lake", tmp_path, "--node", "n1", "--device", "0")
     assert (code, out) == (2, "")

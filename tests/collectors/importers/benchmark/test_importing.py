@@ -190,6 +190,23 @@ def test_tokens_that_were_counted_already(lake: Lake) -> None:
     refused(lake, "source 'chat' counted tokens of job 'a' in that time", job_id="a")
 
 
+def test_tokens_of_a_withdrawn_run_are_not_added_to(lake: Lake) -> None:
+    """Without a job of its own, what was counted before is all that tells of it."""
+    where = replace(WHERE, job_id="a", devices=[])
+    import_benchmark(lake, DETAILED, where, Said(start="2026-01-15T09:00:05Z"))
+    refused(lake, "source 'import:a' counted tokens of job 'a'", job_id="a", devices=[])
+
+
+def test_tokens_only_are_those_of_a_job_that_holds_the_boards(lake: Lake) -> None:
+    held(lake, "pod", NINE_US - 60 * S, None)
+    where = replace(WHERE, job_id="pod", devices=[])
+    assert import_benchmark(lake, PLAIN, where, AT_NINE).written == {"tokens": 4, "requests": 2}
+    assert import_benchmark(lake, PLAIN, where, AT_NINE).written == {}
+    assert len(lake.read("jobs").to_pylist()) == 1
+    other = import_benchmark(lake, RECORDS, replace(where, cluster="x"), Said())
+    assert "job lists have 'pod', and no 'x/pod'" in other.warnings[-1]
+
+
 def test_a_board_that_its_node_has_not(lake: Lake) -> None:
     device(lake, 0)
     refused(lake, "a device name fits no device of its node in 1 allocation: '1' on n1")
