@@ -5,8 +5,10 @@ In: a path. Out: a `Run`. A file is told by its fields, not by its name.
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -69,20 +71,32 @@ def _run_of(content: str, name: str) -> Run:
 
 
 def _run_of_lines(content: str, name: str) -> Run:
-    lines = []
-    for place, line in enumerate(content.splitlines(), 1):
+    """Return the run of a file with one object a line."""
+    lines = _objects(content)
+    first = next(lines)
+    if is_record(first[1]):
+        return read_records(_records(chain([first], lines)), name)
+    _require_vllm(first[1])
+    raise BadValueError(
+        f"has {1 + sum(1 for _ in lines)} results, as --append-result writes them: expected one; "
+        "give each of them a file of its own"
+    )
+
+
+def _objects(content: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    # Not splitlines: what JSON may hold as it is, such as U+2028, would end a line there.
+    for place, line in enumerate(io.StringIO(content, newline="\n"), 1):
         if line.strip():
-            lines.append((place, _object(line, place)))
-    if all(not is_record(found) for _, found in lines):
-        _require_vllm(lines[0][1])
-        raise BadValueError(
-            f"has {len(lines)} results, as --append-result writes them: expected one; give each of "
-            "them a file of its own"
-        )
+            yield place, _object(line, place)
+
+
+def _records(
+    lines: Iterable[tuple[int, Mapping[str, Any]]],
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for place, found in lines:
         if not is_record(found):
             raise BadValueError(f"line {place}: is no record of a request: {_EXPECTED}")
-    return read_records(lines, name)
+        yield place, found
 
 
 def _object(line: str, place: int) -> Mapping[str, Any]:

@@ -83,12 +83,15 @@ def _date(found: Mapping[str, Any]) -> str | None:
 
 
 def _figures(found: Mapping[str, Any]) -> dict[str, float]:
-    """Return the latencies that vLLM worked out: which ones depends on `--percentile-metrics`."""
+    """Return the latencies that vLLM worked out: which ones depends on `--percentile-metrics`.
+
+    Without a stream it has no time to the first token, and writes 0: that is no latency.
+    """
     return {
         f"{ours}_{word}_ms": number(found[f"{how}_{theirs}_ms"], f"{how}_{theirs}_ms")
         for theirs, ours in _NAMES.items()
         for how, word in _QUANTILES.items()
-        if found.get(f"{how}_{theirs}_ms") is not None
+        if found.get(f"{how}_{theirs}_ms")
     }
 
 
@@ -131,8 +134,8 @@ def _latency_s(
     """Return how long a request took: told by newer releases, else the sum of its waits."""
     if latencies:
         return number(latencies[place], "latencies")
-    if gaps is None or ttft_s is None:
-        return None
+    if gaps is None or not ttft_s:
+        return None  # without a stream nothing says when the answer came
     waits = gaps[place]
     if not isinstance(waits, list):
         raise BadValueError(f"itls has {str(waits)[:60]!r}: expected a list a request")
@@ -159,7 +162,7 @@ def _timed(answers: Sequence[_Request]) -> list[Answer]:
         if start_s is None or latency_s is None:
             return []
         start_us = round(start_s * US_PER_S)
-        ttft_us = None if ttft_s is None else round(ttft_s * US_PER_S)
+        ttft_us = round(ttft_s * US_PER_S) if ttft_s else None
         end_us = start_us + round(latency_s * US_PER_S)
         timed.append(Answer(start_us, end_us, generated, prompt, ttft_us))
     return timed

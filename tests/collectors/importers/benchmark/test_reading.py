@@ -52,6 +52,22 @@ def test_without_latencies_a_request_took_the_sum_of_its_waits(tmp_path: Path) -
     assert [one.latency_us for one in run.answers] == pytest.approx(expected, abs=1)
 
 
+def test_without_a_stream_there_is_no_first_token(tmp_path: Path) -> None:
+    """vLLM writes 0 for it, and no waits: older releases then say nothing of how long it took."""
+    none: dict[str, Any] = {"ttfts": [0.0] * 5, "itls": [[]] * 5, "median_ttft_ms": 0.0}
+    run = read_run(changed(DETAILED, tmp_path, **none))
+    assert {one.ttft_us for one in run.answers} == {None}
+    assert {one.tpot_us for one in run.answers} == {None}
+    assert "ttft_median_ms" not in run.figures_ms
+    assert list(read_run(changed(DETAILED, tmp_path, latencies=..., **none)).answers) == []
+
+
+def test_a_line_ends_where_the_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "profile_export.jsonl"
+    path.write_text(RECORDS.read_text().replace("session_000001", "a\u2028b"), "utf-8")
+    assert read_run(path).generated == 400
+
+
 def test_releases_without_failed_have_the_number_of_prompts(tmp_path: Path) -> None:
     assert read_run(changed(PLAIN, tmp_path, failed=...)).failed == 1
     assert read_run(changed(PLAIN, tmp_path, failed=..., num_prompts=...)).failed is None
