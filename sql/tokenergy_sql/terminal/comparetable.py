@@ -88,6 +88,13 @@ def _remarks(rows: Sequence[NamedRow]) -> list[str]:
     ]
 
 
+def _ratio_interval(low: float | None, high: float | None) -> str:
+    """Return the bounds of a ratio to four digits: those of one meter's runs are that close."""
+    if low is None or high is None:
+        return "-"
+    return f"[{significant(low)}, {significant(high)}]"
+
+
 _COLUMNS = (
     Column("run", lambda r: str(r["job_id"]), justify="left"),
     Column("model", lambda r: r["model"] or "-", rank=4, justify="left"),
@@ -97,15 +104,15 @@ _COLUMNS = (
     Column("tokens/s", lambda r: significant(r["tokens_per_s"])),
     Column("requests", lambda r: count(r["requests"]), rank=3),
     Column("failed", lambda r: count(r["requests_failed"]), rank=3),
-    Column("TTFT ms", lambda r: significant(r["ttft_median_ms"]), rank=3),
-    Column("TTFT p99", lambda r: significant(r["ttft_p99_ms"]), rank=2),
-    Column("latency ms", lambda r: significant(r["latency_median_ms"]), rank=3),
-    Column("latency p99", lambda r: significant(r["latency_p99_ms"]), rank=2),
+    Column("TTFT p50 ms", lambda r: significant(r["ttft_median_ms"]), rank=3),
+    Column("TTFT p99 ms", lambda r: significant(r["ttft_p99_ms"]), rank=2),
+    Column("latency p50 ms", lambda r: significant(r["latency_median_ms"]), rank=3),
+    Column("latency p99 ms", lambda r: significant(r["latency_p99_ms"]), rank=2),
     Column("GPU kJ", lambda r: significant(scaled(r["gpu_j"], 1e3)), rank=1),
     Column("mean W", lambda r: significant(r["mean_w"]), rank=1),
     Column("J/token", lambda r: significant(r["j_per_token"])),
     Column("[low, high]", lambda r: interval(r["j_per_token_low"], r["j_per_token_high"])),
     Column("ratio", lambda r: significant(r["ratio"])),
-    Column("[low, high]", lambda r: interval(r["ratio_low"], r["ratio_high"])),
+    Column("[low, high]", lambda r: _ratio_interval(r["ratio_low"], r["ratio_high"])),
     Column("notes", notes, rank=2, justify="left"),
 )

@@ -187,7 +187,7 @@ def test_the_table_fits_and_says_what_it_leaves_out(lake: Lake, width: int) -> N
     head = next(line for line in lines if "J/token" in line and "┃" in line)
     for heading in ("run", "tokens/s", "J/token", "ratio", "[low, high]"):
         assert heading in head
-    for heading in ("seconds", "latency p99", "GPU kJ", "mean W"):
+    for heading in ("seconds", "TTFT p99 ms", "GPU kJ", "mean W"):
         assert (heading in left_out) == (width == 80)
     for value in ("base", "100.0", "4.000", "0.7500"):
         assert value in text
