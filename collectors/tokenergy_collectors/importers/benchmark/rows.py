@@ -40,21 +40,23 @@ LABEL = "benchmark"
 def token_rows(run: Run, span: Span, same: Mapping[str, Any]) -> list[Row]:
     """Return the rows of `tokens` of a run; `same` is what all of them have in common."""
     answers = placed(run, span)
-    kinds: list[tuple[str, int, str, Callable[[Answer], int]]] = [
-        ("generated", run.generated, "output_tokens", lambda one: one.generated)
+    counters = [
+        ("generated", "output_tokens", points(run.generated, span, answers, lambda a: a.generated))
     ]
     if run.prompt is not None:
+        # Where requests do not add up to the total, or say nothing, the total alone is known.
+        known = sum(one.prompt or 0 for one in answers) == run.prompt
+        prompts = points(run.prompt, span, answers if known else (), lambda a: a.prompt or 0)
         # The client knows of no cache: as of any server that tells none, all were computed.
-        prompt = ("prompt_computed", run.prompt, "input_tokens", lambda one: one.prompt or 0)
-        kinds.append(prompt)
+        counters.append(("prompt_computed", "input_tokens", prompts))
     return [
         TOKENS.make_row(
             ts_us=point.ts_us, engine="", kind=kind, value=point.value, epoch=0,
             since_us=span.start_us, metric=f"{run.tool}:{metric}", series="{}",
             quantum=point.quantum, **same,
         )
-        for kind, total, metric, tokens in kinds
-        for point in points(total, span, answers, tokens)
+        for kind, metric, found in counters
+        for point in found
     ]  # fmt: skip
 
 

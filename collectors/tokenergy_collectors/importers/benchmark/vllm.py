@@ -95,7 +95,7 @@ def _figures(found: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-_Request = tuple[int, int, float | None, float | None, float | None]
+_Request = tuple[int, int | None, float | None, float | None, float | None]
 """Tokens generated, tokens of the prompt; start, time to the first token, latency: seconds."""
 
 
@@ -105,7 +105,7 @@ def _answers(found: Mapping[str, Any]) -> list[_Request] | None:
     if outputs is None:
         return None
     many = len(outputs)
-    inputs = items(found, "input_lens", many) or []
+    inputs = items(found, "input_lens", many)
     errors = items(found, "errors", many)
     starts = items(found, "start_times", many)
     ttfts = items(found, "ttfts", many)
@@ -119,7 +119,7 @@ def _answers(found: Mapping[str, Any]) -> list[_Request] | None:
         answers.append(
             (
                 count(output, "output_lens"),
-                count(inputs[place], "input_lens") if inputs else 0,
+                count(inputs[place], "input_lens") if inputs else None,
                 number(starts[place], "start_times") if starts else None,
                 ttft_s,
                 _latency_s(place, latencies, gaps, ttft_s),

@@ -93,6 +93,15 @@ def test_a_detailed_result_has_points_where_requests_ended(lake: Lake) -> None:
     assert (labels["e2e_median_ms"], labels["ttft_median_ms"]) == (6_875.0, 250.0)
 
 
+@pytest.mark.parametrize("prompts", [..., [100, 110, 90, 100, 999]])
+def test_prompts_that_do_not_add_up_are_known_as_a_total(
+    lake: Lake, tmp_path: Path, prompts: Any
+) -> None:
+    import_benchmark(lake, changed(DETAILED, tmp_path, input_lens=prompts), WHERE, AT_NINE)
+    assert tokens(lake, "prompt_computed") == [(NINE_US, 0), (NINE_US + 12_500_000, 420)]
+    assert len(tokens(lake)) == 9
+
+
 def test_records_are_placed_by_their_own_stamps(lake: Lake) -> None:
     import_benchmark(lake, RECORDS, replace(WHERE, job_id="c4", model="llama"), Said())
     found = {(ts_us - NINE_US) / S: value for ts_us, value in tokens(lake)}
