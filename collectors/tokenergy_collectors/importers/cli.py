@@ -314,7 +314,7 @@ def events(
 app.command(
     "benchmark",
     epilog="Example: tokenergy-collect import benchmark run-a.json --lake ./lake --node gpu-01 "
-    "--device 0-7 --job-id run-a --end 2026-11-30T12:05:00Z",
+    "--device 0-7 --job-id run-a --tz Europe/Berlin",
 )(benchmark)
 app.command(
     "prometheus",

@@ -15,7 +15,9 @@ from tokenergy_sql.terminal.output import Output
 def compare(
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN RUN...", help="Jobs; the others are compared with the first."),
+        typer.Argument(
+            metavar="RUN", help="Two jobs or more; the others are compared with the first."
+        ),
     ],
     lake: LakeOption,
     *,

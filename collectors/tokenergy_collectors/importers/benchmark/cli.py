@@ -13,9 +13,7 @@ from tokenergy_collectors.importers.saying import many, report
 
 
 def benchmark(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="One file a run; see below.")
-    ],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="One file a run; see below.")],
     lake: LakeDir,
     node: Annotated[str, typer.Option("--node", help="Host of the server's GPUs.")],
     device: Annotated[
@@ -68,8 +66,8 @@ def benchmark(
     aiperf profile                     profile_export.jsonl (better), or
                                        profile_export_aiperf.json
 
-    vLLM does not write when a run began: give --end "$(date -u +%FT%TZ)" of
-    the moment after it, or the client's --tz. TIME has an offset, such as
+    vLLM writes no start, and its end in local time up to 2 s late: give the
+    client's --tz, or --end (or --start) exactly. TIME has an offset, such as
     2026-11-30T12:05:00Z, or is Unix seconds. With times of the requests
     (--save-detailed, profile_export.jsonl) tokens are known second by second.
     """
