@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tokenergy_collectors.base.helpgroup import HelpGroup
+from tokenergy_collectors.importers.benchmark.cli import benchmark
 from tokenergy_collectors.importers.options import Cluster, LakeDir
 from tokenergy_collectors.importers.prometheus.cli import prometheus
 from tokenergy_collectors.importers.saying import many as _many
@@ -310,6 +311,11 @@ def events(
     )
 
 
+app.command(
+    "benchmark",
+    epilog="Example: tokenergy-collect import benchmark run-a.json --lake ./lake --node gpu-01 "
+    "--device 0-7 --job-id run-a --tz Europe/Berlin",
+)(benchmark)
 app.command(
     "prometheus",
     epilog="Example: tokenergy-collect import prometheus --url http://prometheus:9090 --from 7d "

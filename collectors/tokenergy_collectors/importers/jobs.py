@@ -42,14 +42,39 @@ def import_jobs(lake: Lake, path: str | Path, cluster: str | None = None) -> Imp
     jobs = _read(path, cluster, result)
     if not jobs:
         return result
+    record(lake, jobs, result, path)
+    return result
+
+
+def record(
+    lake: Lake,
+    jobs: Sequence[Mapping[str, Any]],
+    result: ImportResult,
+    path: str | Path,
+    refused: Sequence[str] = ("ambiguous",),
+) -> None:
+    """Record the allocations of a list that differ from the lake's.
+
+    Args:
+        lake: where to write.
+        jobs: rows of `jobs` without `recorded_us`, as they were listed.
+        result: gets what was read and written, and what has to be said about it.
+        path: where the list comes from, for messages.
+        refused: cases of names of devices (see `Remark`) that are errors.
+
+    Raises:
+        UserError: a name of a device or of a node cannot be used, and nothing was written; or the
+            lake cannot be written.
+    """
     for node in {job["node"] for job in jobs}:
         escape_node(node)
     before = lake.read("jobs").to_pylist()
     identity = read_identity(lake, [*jobs, *before])
     explained = [identity.explained(job) for job in jobs]
     said = remarks.of_devices(jobs, explained)
-    if "ambiguous" in said:
-        raise UserError(f"{path}: {said['ambiguous']}: expected the whole UUID or the index")
+    for case in refused:
+        if case in said:
+            raise UserError(f"{path}: {said[case]}: expected the whole UUID or the index")
     result.warnings += [*said.values(), *remarks.of_nodes(identity, jobs)]
     resolved = [row for row, _ in explained]
     if why := remarks.of_two_names(jobs, explained):
@@ -62,7 +87,6 @@ def import_jobs(lake: Lake, path: str | Path, cluster: str | None = None) -> Imp
     for place in changed:
         recorded.add({**resolved[place], "recorded_us": recorded_us})
     result.warnings += remarks.of_rest(recorded.rest(resolved))
-    return result
 
 
 def _read(path: str | Path, cluster: str | None, result: ImportResult) -> list[Job]:
@@ -87,7 +111,9 @@ def _describe(result: ImportResult, rows: Sequence[Mapping[str, Any]]) -> None:
         result.notes.append(f"withdrawn, since they end at their start: {withdrawn}")
 
 
-def _write(lake: Lake, jobs: Sequence[Job], earliest_us: int, result: ImportResult) -> int:
+def _write(
+    lake: Lake, jobs: Sequence[Mapping[str, Any]], earliest_us: int, result: ImportResult
+) -> int:
     """Record the jobs that differ, all at one time, which is not before `earliest_us`.
 
     Returns:

@@ -15,6 +15,7 @@ from tokenergy_sql.cli import (
     ask,
     building,
     carbon,
+    comparing,
     cooling,
     emulated,
     flexing,
@@ -86,6 +87,7 @@ app.command()(flexing.shift)
 app.command()(flexing.caps)
 app.command()(flexing.response)
 app.command()(gating.gate)
+app.command()(anywhere(comparing.compare))
 app.command()(ask.export)
 app.command()(ask.catalog)
 app.command()(anywhere(show.efficiency))

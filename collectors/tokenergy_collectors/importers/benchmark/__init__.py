@@ -1,0 +1,1 @@
+"""Imports what a benchmark of a server wrote: vLLM's result, AIPerf's exports."""
