@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.commands import command
 from tests.support.ledger import ask
+from tests.support.snapshot import snapshot
 from tokenergy_collectors.lake import Lake
 
 LOG = Path(__file__).parent / "data" / "wattameter_nvidia_smi.csv"
@@ -53,10 +54,6 @@ def tool(name: str, *arguments: str) -> str:
     code, out, err = command(name, *arguments)
     assert code == 0, err
     return out
-
-
-def snapshot(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +107,10 @@ def test_joules_and_tokens_of_a_recorded_job(tmp_path: Path, inputs: Path) -> No
     assert job["te_gpu_out"] == pytest.approx(float(expected) / 3_001, rel=1e-6)
     assert (job["method"], job["coverage"], job["devices"]) == ("samples", 1.0, 2)
 
-    before = snapshot(root)
+    before = snapshot(Lake(root))
     said = import_all(root, inputs)
     assert said.count("already imported: nothing changed") == 3
-    assert snapshot(root) == before
+    assert snapshot(Lake(root)) == before
     tool("tokenergy", "aggregate", "--lake", str(root))
     tool("tokenergy", "index", "--lake", str(root))
-    assert snapshot(root) == before
+    assert snapshot(Lake(root)) == before
