@@ -196,7 +196,30 @@ def _token_counts(derivation: Mapping[str, Any]) -> list[Formula]:
         )
         for bound in ("low", "high")
     ]
-    return [*counts, *bounds]
+    tokens = _usage(derivation, kind, "tokens")
+    return [*counts, *(_from_own_edges(bound, tokens, derivation) for bound in bounds)]
+
+
+def _from_own_edges(formula: Formula, tokens: Number, derivation: Mapping[str, Any]) -> Formula:
+    """Return a bound of tokens as the index has it, if its hours leave room for that.
+
+    Of several hours the index takes the bound from the job's own edges: what an edge between two
+    hours leaves open cancels. Neither the sum of the hours nor the tokens are ever closer.
+
+    Args:
+        formula: the sum of the bounds of the hours.
+        tokens: what is bounded.
+        derivation: has the hours and the index.
+    """
+    booked, of_hours = derivation["index"][formula.name], formula.value
+    if len(derivation["hours"]) < 2 or booked is None or of_hours is None or tokens is None:
+        return formula
+    if booked == of_hours or not min(of_hours, tokens) <= booked <= max(of_hours, tokens):
+        return formula
+    text = (
+        f"by the readings around the job's own edges; the bounds of its hours add up to {of_hours}"
+    )
+    return Formula(formula.name, text, booked)
 
 
 def _usage(derivation: Mapping[str, Any], kind: str, column: str) -> int | None:
@@ -219,7 +242,11 @@ def _joint(derivation: Mapping[str, Any]) -> list[Formula]:
         known = [part for part in parts if part is not None]
         value = None if missing or not known else sum(known)
         found.append(Formula(name, f"sum over hours of {name}", value))
-    return found
+    tokens = next(formula.value for formula in found if formula.name == "n_joint")
+    closer = ("n_joint_low", "n_joint_high")
+    return [
+        _from_own_edges(one, tokens, derivation) if one.name in closer else one for one in found
+    ]
 
 
 def _hour_joint(hour: NamedRow, name: str) -> int | None:

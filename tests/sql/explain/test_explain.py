@@ -16,6 +16,7 @@ from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.lake import Lake
 from tokenergy_sql.cli import app
 from tokenergy_sql.explain.explain import explanation, print_explanation
+from tokenergy_sql.explain.formulas import formulas
 from tokenergy_sql.explain.text import print_text
 from tokenergy_sql.index.pipeline import index
 from tokenergy_sql.index.site import load_site
@@ -63,6 +64,29 @@ def document(lake: Lake, job_id: str = "job/1") -> dict[str, Any]:
 def disagreements(formulas: list[dict[str, Any]]) -> list[str]:
     """Return the names of the formulas whose value is not that of the index."""
     return [row["name"] for row in formulas if not row["agrees"]]
+
+
+def test_an_hours_edge_between_two_readings(tmp_path: Path) -> None:
+    """The index bounds tokens from the job's own edges: closer than its hours are, and said so."""
+    edge = T0 + HOUR_US
+    builder = LakeBuilder(tmp_path / "lake")
+    builder.device("A")
+    builder.power("A", level(500_000, edge - 150 * S, edge + 150 * S, S))
+    builder.job("j", "A", edge - 100 * S, edge + 100 * S)
+    stamps = range(edge - 137 * S, edge + 141 * S, 7 * S)
+    builder.tokens("j", [(ts, 13 * ((ts - edge) // S + 200)) for ts in stamps])
+    found = document(builder.build(), "j")
+    (usage,) = found["token_usage"]
+    assert usage["low"] < found["index"]["n_low"]
+    assert found["index"]["n_high"] < usage["high"]
+    assert disagreements(found["formulas"]) == []
+    texts = {row["name"]: row["formula"] for row in found["formulas"]}
+    for name in ("n_low", "n_joint_low"):
+        assert texts[name].endswith(f"the bounds of its hours add up to {usage['low']}")
+    # A bound that its hours rule out is no such bound.
+    for wrong in (usage["low"] - 1, usage["tokens"] + 1):
+        found["index"]["n_low"] = wrong
+        assert disagreements(formulas(found)) == ["n_low"]
 
 
 def test_the_index_follows_from_the_parts_shown(lake: Lake) -> None:
