@@ -70,8 +70,13 @@ def _print_rows(title: str, rows: Sequence[NamedRow], shown: Sequence[Column]) -
         print(f"{title}: none")
         return
     print(title)
-    headings = [Heading(heading) for heading, _ in shown]
-    console().print(Grid(headings, [[cell(row) for _, cell in shown] for row in rows]))
+    console().print(grid_of(rows, shown), crop=False)
+
+
+def grid_of(rows: Sequence[NamedRow], shown: Sequence[Column]) -> Grid:
+    """Return rows of the document as a table."""
+    headings = [Heading(one.heading, one.justify) for one in shown]
+    return Grid(headings, [[one.cell(row) for one in shown] for row in rows])
 
 
 def _print_files(rows: Sequence[NamedRow], what: str, more: str = "") -> None:

@@ -13,7 +13,7 @@ from tokenergy_sql.catalog.asking import AnyLake
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.terminal.carbonrows import Wanted, carbon_rows
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.output import Output, Part
 from tokenergy_sql.terminal.table import Column, interval, percent, significant, table_of
 
 
@@ -31,7 +31,14 @@ def print_carbon(lake: AnyLake, wanted: Wanted, output: Output) -> None:
     rows, site = carbon_rows(lake, wanted)
     if not rows:
         raise UserError("carbon: no job with a signal in this time")
-    output.show(rows, lambda: [carbon_table(rows, wanted), *_site_lines(site)])
+    output.show(rows, lambda: carbon_parts(rows, site, wanted))
+
+
+def carbon_parts(
+    rows: Sequence[NamedRow], site: Sequence[NamedRow], wanted: Wanted
+) -> list[Part]:
+    """Return what `carbon_rows` found as a table, and a line for each score of the site."""
+    return [carbon_table(rows, wanted), *_site_lines(site)]
 
 
 def carbon_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:

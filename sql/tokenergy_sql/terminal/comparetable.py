@@ -16,10 +16,9 @@ from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.gate.reading import prepare
 from tokenergy_sql.gate.runs import TEXT, read_runs
 from tokenergy_sql.index.calibration import load_calibration
-from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.jobnames import find_job
 from tokenergy_sql.terminal.nextstep import next_step
-from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.output import Output, Part
 from tokenergy_sql.terminal.table import (
     Column,
     count,
@@ -68,12 +67,13 @@ def print_comparison(lake: Lake, names: Sequence[str], output: Output) -> None:
             f"job {missing!r}: is not indexed; run `tokenergy run --lake {lake.root}` "
             "(it needs readings of power of its time)"
         )
-    output.show(rows, lambda: [compare_table(rows), *_remarks(rows)])
+    output.show(rows, lambda: compare_parts(rows))
 
 
-def compare_table(rows: Sequence[NamedRow]) -> Grid:
-    """Return the table of rows of `gate.runs.read_runs`."""
-    return table_of("Runs, and their J/token over the first's", rows, _COLUMNS)
+def compare_parts(rows: Sequence[NamedRow]) -> list[Part]:
+    """Return rows of `gate.runs.read_runs` as a table, and the lines below it."""
+    table = table_of("Runs, and their J/token over the first's", rows, _COLUMNS)
+    return [table, *_remarks(rows)]
 
 
 def _remarks(rows: Sequence[NamedRow]) -> list[str]:

@@ -15,7 +15,7 @@ from tokenergy_sql.places.metered import Metered, metered
 from tokenergy_sql.places.place import KINDS, Place
 from tokenergy_sql.places.timeline import show_instant
 from tokenergy_sql.terminal.grid import Grid, Heading
-from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.output import Output, Part
 
 _HEADINGS = (
     Heading("place"),
@@ -37,17 +37,21 @@ def print_places(places: Places, ts_us: int, output: Output, *, as_json: bool) -
         output: how to print the table.
         as_json: print an object instead.
     """
-    tree, meters = places.at(ts_us), places.meters.at(ts_us)
     if as_json:
+        tree, meters = places.at(ts_us), places.meters.at(ts_us)
         print(json.dumps(_document(places, tree, meters, ts_us), indent=1, ensure_ascii=False))
         return
+    output.show_tables(place_parts(places, ts_us))
+
+
+def place_parts(places: Places, ts_us: int) -> list[Part]:
+    """Return the places as of an instant as a table, and the lines below it."""
+    tree, meters = places.at(ts_us), places.meters.at(ts_us)
     known = metered(tree, meters)
     rows = [_row(spot, tree, meters, known) for spot in _shown(tree, meters)]
     table = Grid(_HEADINGS, rows, f"Places as of {show_instant(ts_us)}")
     sums = (*_sum_lines(meters), *_apart_lines(tree, meters))
-    output.show_tables(
-        [table, *_metered_lines(known), *sums, *_other_lines(places, ts_us)],
-    )
+    return [table, *_metered_lines(known), *sums, *_other_lines(places, ts_us)]
 
 
 def _shown(tree: Tree, meters: MeterTree) -> Iterator[Spot]:

@@ -56,12 +56,13 @@ def _show(answers: Sequence[Answered], output: Output) -> None:
     contract = TABLES["storage_study"]
     names = contract.column_names
     rows = [{name: row.get(name) for name in names} for one in answers for row in _rows_of(one)]
+    output.show(rows, lambda: study_parts(answers, rows), names=names, schema=contract.schema())
 
-    def parts() -> list[Part]:
-        sweeps = [_sweep_grid(one) for one in answers if one.sweep]
-        return [studies_table(rows), *sweeps, _OF_BOARDS]
 
-    output.show(rows, parts, names=names, schema=contract.schema())
+def study_parts(answers: Sequence[Answered], rows: Sequence[NamedRow]) -> list[Part]:
+    """Return studies as tables, that of their sizes first; `rows` are those of `studies_table`."""
+    sweeps = [_sweep_grid(one) for one in answers if one.sweep]
+    return [studies_table(rows), *sweeps, _OF_BOARDS]
 
 
 def studies_table(rows: Sequence[NamedRow]) -> Grid:

@@ -26,10 +26,11 @@ def print_swings(found: Sequence[Shared], output: Output) -> None:
         output: in which form, and where.
     """
     rows = [row for shared in found for row in swing_rows(shared)]
-    output.show(rows, lambda: [part for shared in found for part in _parts(shared)])
+    output.show(rows, lambda: [part for shared in found for part in swing_parts(shared)])
 
 
-def _parts(shared: Shared) -> list[Part]:
+def swing_parts(shared: Shared) -> list[Part]:
+    """Return a place with its jobs as a table, and lines on its swing."""
     return [swings_table(swing_rows(shared)), *_words(shared)]
 
 
