@@ -12,12 +12,18 @@ from typing import NamedTuple
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.terminal.grid import Justify
 
+
 class Column(NamedTuple):
-    """A column: its heading, the text of a row's cell, and how the cells are aligned."""
+    """A column: its heading, the text of a row's cell, and how the cells are aligned.
+
+    On a narrow terminal a table continues in further ones: columns before the first that is
+    aligned right or has a rank are in each of them.
+    """
 
     heading: str
     cell: Callable[[NamedRow], str]
     justify: Justify = "left"
+    rank: int = 0
 
 
 def timestamp(ts_us: int | None) -> str:
@@ -66,10 +72,14 @@ def _factor_range(row: NamedRow) -> str:
     return "-" if row["k_min"] is None else f"{row['k_min']:.4f} to {row['k_max']:.4f}"
 
 
+def _pue(row: NamedRow) -> str:
+    return "-" if row["pue_ppb"] is None else f"{row['pue_ppb'] / 1e9:g}"
+
+
 ALLOCATIONS: tuple[Column, ...] = (
     Column("node", _text("node")),
     Column("device", _text("device_id")),
-    Column("from", _timestamp("start_us")),
+    Column("from", _timestamp("start_us"), rank=1),
     Column("to", _timestamp("end_us", "running")),
     Column("share ppm", _whole("share_ppm"), "right"),
     Column("scheduler", _text("scheduler")),
@@ -79,7 +89,7 @@ ALLOCATIONS: tuple[Column, ...] = (
 DEVICES: tuple[Column, ...] = (
     Column("node", _text("node")),
     Column("device", _text("device_id")),
-    Column("name", _text("name")),
+    Column("name", _text("name"), rank=1),
     Column("limit W", _watts("limit_mw"), "right"),
     Column("sensor", _text("sensor_kind")),
     Column("power update us", _whole("learned_us"), "right"),
@@ -89,7 +99,7 @@ LEDGER: tuple[Column, ...] = (
     Column("device", _text("device_id")),
     Column("account", _text("account")),
     Column("method", _text("method")),
-    Column("attribution", _text("attribution")),
+    Column("attribution", _text("attribution"), rank=1),
     Column("rows", _whole("rows"), "right"),
     Column("device s", _seconds("device_us"), "right"),
     Column("energy nJ", _whole("energy_nj"), "right"),
@@ -100,12 +110,12 @@ LEDGER: tuple[Column, ...] = (
 COUNTERS: tuple[Column, ...] = (
     Column("kind", _text("kind")),
     Column("source", _text("source_id")),
-    Column("engine", lambda row: row["engine"] or "-"),
+    Column("engine", lambda row: row["engine"] or "-", rank=1),
     Column("readings", _whole("readings"), "right"),
     Column("first", _timestamp("first_us")),
-    Column("value", _whole("first_value"), "right"),
+    Column("first value", _whole("first_value"), "right"),
     Column("last", _timestamp("last_us")),
-    Column("value", _whole("last_value"), "right"),
+    Column("last value", _whole("last_value"), "right"),
     Column("epochs", _whole("epochs"), "right"),
     Column("zero at", _timestamp("since_us")),
 )
@@ -128,7 +138,7 @@ HOURS: tuple[Column, ...] = (
     Column("hour", _timestamp("hour_us")),
     Column("GPU nJ", _whole("e_gpu_nj"), "right"),
     Column("facility nJ", _whole("e_facility_nj"), "right"),
-    Column("PUE", lambda row: "-" if row["pue_ppb"] is None else f"{row['pue_ppb'] / 1e9:g}", "right"),
+    Column("PUE", _pue, "right"),
     Column("revision", _text("revision"), "right"),
     Column("derived", _text("derived_at")),
     Column("causes", lambda row: " ".join(row["causes"]) or "-"),

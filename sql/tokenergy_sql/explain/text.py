@@ -75,8 +75,8 @@ def _print_rows(title: str, rows: Sequence[NamedRow], shown: Sequence[Column]) -
 
 def grid_of(rows: Sequence[NamedRow], shown: Sequence[Column]) -> Grid:
     """Return rows of the document as a table."""
-    headings = [Heading(one.heading, one.justify) for one in shown]
-    return Grid(headings, [[one.cell(row) for one in shown] for row in rows])
+    headings = [Heading(one.heading, one.justify, one.rank) for one in shown]
+    return Grid(headings, [[one.cell(row) for one in shown] for row in rows], wide=True)
 
 
 def _print_files(rows: Sequence[NamedRow], what: str, more: str = "") -> None:

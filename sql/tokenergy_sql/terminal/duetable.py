@@ -35,7 +35,7 @@ def print_due(found: Sequence[Due], hours: int, *, as_json: bool) -> None:
 
 def due_parts(found: Sequence[Due], hours: int) -> list[Part]:
     """Return what is due as a table, and lines on what it means; the arguments are as above."""
-    looked = f"{hours} {'hour' if hours == 1 else 'hours'}"
+    looked = f"{hours:,} {'hour' if hours == 1 else 'hours'}"
     if not found:
         return [f"{looked}: nothing is stale, missed or torn"]
     rows = [(show_hour(d.hour_us), d.state, _some(d)) for d in found]
@@ -43,7 +43,7 @@ def due_parts(found: Sequence[Due], hours: int) -> list[Part]:
     parts += [f"{one}: {STATES[one]}" for one in STATES if any(d.state == one for d in found)]
     healed = {d.hour_us for d in found if d.state in HEALED}
     if healed:
-        count = f"{len(healed)} of {looked}"
+        count = f"{len(healed):,} of {looked}"
         parts.append(f"{count} can be brought up to date: run `tokenergy heal`")
     return parts
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.gate.points import Stratum, tokens_of
@@ -83,7 +84,7 @@ def _bounds(outcome: Outcome) -> list[str]:
     chance, meters = outcome.chance, outcome.meters
     if chance is None or meters is None:
         return []
-    units = f"{chance.units[0]} and {chance.units[1]} stretches of {_length(chance.unit_s)}"
+    units = f"{chance.units[0]:,} and {chance.units[1]:,} stretches of {_length(chance.unit_s)}"
     return [
         f"  chance  [{change(chance.low)}, {change(chance.high)}] at "
         f"{100 * outcome.wanted.confidence:g} %, from {units}",
@@ -132,12 +133,13 @@ def _table(outcome: Outcome) -> Grid:
         Column("boards", lambda r: r["boards"], justify="left"),
         Column("operating point", lambda r: r["point"], justify="left"),
         Column("compared", lambda r: r["compared"], justify="left"),
-        Column("BASE tokens", lambda r: count(r["base_tokens"])),
-        Column("HEAD tokens", lambda r: count(r["head_tokens"])),
+        Column("BASE tokens", lambda r: count(r["base_tokens"]), rank=2),
+        Column("HEAD tokens", lambda r: count(r["head_tokens"]), rank=1),
         Column("BASE J/token", lambda r: significant(r["base_te"])),
         Column("HEAD J/token", lambda r: significant(r["head_te"])),
     )
-    return table_of("Operating points", rows, columns)
+    # The command has no --wide: what does not fit follows in a second table.
+    return replace(table_of("Operating points", rows, columns), wide=True)
 
 
 def _row(outcome: Outcome, one: Stratum, compared: str) -> NamedRow:

@@ -17,7 +17,7 @@ from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.table import Column, notes, scaled, significant, table_of
+from tokenergy_sql.terminal.table import Column, count, group, notes, scaled, significant, table_of
 
 _SQL = """
 SELECT *
@@ -75,8 +75,8 @@ def _hour(row: NamedRow) -> str:
 
 _COLUMNS = (
     Column("hour", _hour, justify="left"),
-    Column("group", lambda row: f"{row['kind']} {row['group_id']}", justify="left"),
-    Column("GPUs", lambda row: str(row["metered"]), rank=1),
+    Column("group", group, justify="left"),
+    Column("GPUs", lambda row: count(row["metered"]), rank=1),
     Column("mean kW", _figure("mean_mw", 1e6)),
     Column("max kW", _figure("max_mw", 1e6)),
     Column("swing %", _figure("swing_share", 0.01)),

@@ -98,7 +98,7 @@ class Output:
 
     def _shown(self, part: Part, width: int) -> RenderableType:
         if isinstance(part, Grid):
-            return replace(part, wide=self.wide, hint=HINT)
+            return replace(part, wide=self.wide or part.wide, hint=HINT)
         return uncut(fold(part, width))
 
     def show_rows(

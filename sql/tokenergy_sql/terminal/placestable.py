@@ -68,8 +68,8 @@ def _row(spot: Spot, tree: Tree, meters: MeterTree, known: dict[Place, Metered])
     return (
         f"{indent}{spot.place}{type_}",
         spot.cooling or "-",
-        "-" if spot.rated_mw is None else f"{spot.rated_mw / 1e6:g}",
-        str(nodes) if nodes and spot.place.kind != "node" else "",
+        "-" if spot.rated_mw is None else f"{spot.rated_mw / 1e6:,g}",
+        f"{nodes:,}" if nodes and spot.place.kind != "node" else "",
         _how(known[spot.place]),
         ", ".join(f"{meter.id} ({meter.role})" for meter in meters.at_place(spot.place)) or "-",
     )
@@ -88,7 +88,7 @@ def _metered_lines(known: dict[Place, Metered]) -> Iterator[str]:
         right = sum(found.how in ("itself", "parts") for found in of_kind)
         if of_kind:
             name = kind if kind == "site" else f"{kind}s"
-            parts.append(f"{right} of {len(of_kind)} {name}")
+            parts.append(f"{right:,} of {len(of_kind):,} {name}")
     yield f"electricity metered, alone or by all parts: {', '.join(parts)}"
     missing = [str(place) for place, found in known.items() if found.how == "not"]
     if missing:

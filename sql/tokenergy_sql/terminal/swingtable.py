@@ -13,7 +13,7 @@ from tokenergy_sql.gridload.sharing import Figures, JobPart, Shared
 from tokenergy_sql.places.timeline import show_instant
 from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.output import Output, Part
-from tokenergy_sql.terminal.table import Column, scaled, significant, table_of
+from tokenergy_sql.terminal.table import Column, group, scaled, significant, table_of
 
 _COHERENT = "0.5-1 Hz"
 
@@ -107,7 +107,7 @@ def swings_table(rows: Sequence[NamedRow]) -> Grid:
     """Return a place and its jobs as a table; the rows are those of `swing_rows`."""
     place = rows[0]
     title = (
-        f"{place['kind']} {place['group_id']} ({place['boundary']}), "
+        f"{group(place)} ({place['boundary']}), "
         f"{show_instant(place['from_us'])} to {show_instant(place['until_us'])}: as it is, and "
         "without each job"
     )

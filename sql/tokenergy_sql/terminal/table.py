@@ -88,6 +88,12 @@ def scaled(value: Any, divisor: float) -> float | None:
     return None if value is None else float(value) / divisor
 
 
+def group(row: NamedRow) -> str:
+    """Return the name of a group with its kind, such as `rack b4-r12`; `site` for the whole."""
+    kind, name = str(row["kind"]), str(row["group_id"])
+    return kind if kind == name else f"{kind} {name}"
+
+
 def notes(row: NamedRow) -> str:
     """Return a row's reason codes, separated by spaces."""
     return str(row["reason_codes"]).replace(",", " ")

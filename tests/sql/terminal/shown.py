@@ -6,7 +6,7 @@ In: tables and lines. Out: what a terminal shows of them at each width, as one t
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,6 @@ def on_file(name: str) -> str:
     return (SCREENS / f"{name}.txt").read_text("utf-8")
 
 
-def write(tables: Mapping[str, Callable[[], Parts]]) -> None:
-    """Write the screens of tables that need no lake."""
-    for name, make in tables.items():
-        (SCREENS / f"{name}.txt").write_text(screens(lambda _, make=make: make()), "utf-8")
+def write(name: str, parts: Parts) -> None:
+    """Write the screens of a name."""
+    (SCREENS / f"{name}.txt").write_text(screens(lambda _: parts), "utf-8")

@@ -22,7 +22,7 @@ from tokenergy_sql.terminal.placestable import place_parts
 from tokenergy_sql.terminal.sitetable import site_table
 
 MONTH = 31 * 86_400_000_000
-SITE_TOML = Path(__file__).parents[3] / "docs" / "examples" / "site.toml"
+SITE_TOML = Path(__file__).with_name("places.toml")
 MISSING = "no_meter:cooling,gap_in_meter:facility"
 
 _TOKENS = {

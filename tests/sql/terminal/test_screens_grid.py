@@ -83,7 +83,9 @@ def _comply() -> Parts:
     jobs = [Behind(LONG, 123.4e6, 300e6), Behind(FRENCH, -5.6e6, 430e6)]
     moments = [Moment(T0 + 123_456_000, 424.2e6, jobs)]
     results = [
-        Result(ramp, ("site", "site"), "metered", 424.2e6, 250e6, "fail", "", 0.9987, moments, True),
+        Result(
+            ramp, ("site", "site"), "metered", 424.2e6, 250e6, "fail", "", 0.9987, moments, True
+        ),
         Result(
             *(band, ("hall", "hall:b"), "modelled", None, None, "unobservable"),
             *("readings show up to 0.5 Hz, the band ends at 2.5 Hz", 0.12, [], False),
