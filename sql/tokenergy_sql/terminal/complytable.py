@@ -14,6 +14,22 @@ from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.table import Column, group, scaled, significant, table_of
 
+NAMES = (
+    *("limit", "what", "kind", "group_id", "boundary", "boundary_by", "verdict", "value_mw"),
+    *("limit_mw", "reason", "coverage", "min_coverage", "worst_at", "worst_jobs", "moments"),
+    "emulated",
+)
+"""Columns of a row; see `result_row`."""
+
+
+def require_columns(output: Output) -> None:
+    """Return if there are all columns that were asked for.
+
+    Raises:
+        UserError: there is none of a name.
+    """
+    output.require(NAMES, [column.heading for column in _COLUMNS])
+
 
 def print_results(results: Sequence[Result], output: Output) -> None:
     """Print results.

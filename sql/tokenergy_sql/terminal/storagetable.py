@@ -33,6 +33,7 @@ def print_studies(root: Path, given: Given, output: Output) -> bool:
     Raises:
         UserError: an option has an unusable value, or the lake has nothing of what is asked.
     """
+    _require_columns(output)
     lake = Lake(root)
     wanted = asked(lake, given)
     with progress_bar() as progress:
@@ -57,6 +58,18 @@ def _show(answers: Sequence[Answered], output: Output) -> None:
     names = contract.column_names
     rows = [{name: row.get(name) for name in names} for one in answers for row in _rows_of(one)]
     output.show(rows, lambda: study_parts(answers, rows), names=names, schema=contract.schema())
+
+
+def _require_columns(output: Output) -> None:
+    """Return if a study can have all columns that were asked for.
+
+    Raises:
+        UserError: it has none of a name.
+    """
+    # Rows of both units, of a reserve and of parts: with these there is every column.
+    some = [{"parts": 1, "reserve_nj": 1, "causal_energy_nj": nj} for nj in (0, _NJ_PER_KWH)]
+    headings = dict.fromkeys(column.heading for row in some for column in _columns([row]))
+    output.require(TABLES["storage_study"].column_names, [*headings])
 
 
 def study_parts(answers: Sequence[Answered], rows: Sequence[NamedRow]) -> list[Part]:

@@ -18,6 +18,24 @@ from tokenergy_sql.terminal.table import Column, group, scaled, significant, tab
 _COHERENT = "0.5-1 Hz"
 
 
+_FIGURES = ("rms_mw", "peak_mw", "ramp_1s_mw", "ramp_10s_mw", "band_rms_mw")
+NAMES = (
+    *("kind", "group_id", "from_us", "until_us", "boundary", "job", *_FIGURES, "mean_mw"),
+    *("swing_hz", "swing_rms_mw", "swing_share", "swing_phase", "swing_amplitude_mw", "delay_s"),
+    *("staggered_rms_mw", "coherence", "reason_codes", "emulated"),
+)
+"""Columns of a row; see `swing_rows`."""
+
+
+def require_columns(output: Output) -> None:
+    """Return if there are all columns that were asked for.
+
+    Raises:
+        UserError: there is none of a name.
+    """
+    output.require(NAMES, [column.heading for column in _COLUMNS])
+
+
 def print_swings(found: Sequence[Shared], output: Output) -> None:
     """Print places and their jobs.
 

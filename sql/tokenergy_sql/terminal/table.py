@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tokenergy_sql.catalog.namedrows import NamedRow
+from tokenergy_sql.terminal.folding import fold, uncut
 from tokenergy_sql.terminal.grid import Grid, Heading, Justify
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ def console(out: TextIO | None = None) -> Console:
 
     out = out or sys.stdout
     return Console(file=out, width=None if out.isatty() else _PIPE_COLUMNS)
+
+
+def say(text: str) -> None:
+    """Print lines: folded on a terminal, never inside of a number, and as they are in a pipe."""
+    terminal = console()
+    terminal.print(uncut(fold(text, terminal.width)), crop=False)
 
 
 def table_of(title: str, rows: Sequence[NamedRow], columns: Sequence[Column]) -> Grid:

@@ -141,6 +141,16 @@ def test_words_are_folded_outside_of_numbers() -> None:
     assert fold("1" * 20, 9) == ["1" * 20]
 
 
+def test_names_are_folded_at_their_joints_and_indents_are_kept() -> None:
+    assert fold("llama-3.3-70b-instruct-fp8", 20) == ["llama-3.3-70b-", "instruct-fp8"]
+    assert fold("throughput-2026-01-15", 20) == ["throughput", "-2026-01-15"]
+    assert fold("abcdefghijklmnop-x", 10) == ["abcdefghij", "klmnop-x"]
+    assert fold("  because it is so", 12) == ["  because it", "  is so"]
+    assert fold("    1,234,567,890 x", 14) == ["1,234,567,890", "x"]
+    tree = Grid([Heading("place"), Heading("kW", "right")], [("      rack:a1-r1", "1"), ("s", "2")])
+    assert "      rack:a1-r1" in printed(tree, 22)[2]
+
+
 @pytest.fixture(scope="module")
 def of_a_lake(cluster: Lake) -> list[tuple[Grid, str]]:
     """Tables of the small cluster, each with its text where there is room for all of it."""
