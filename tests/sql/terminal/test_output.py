@@ -155,7 +155,7 @@ def test_only_a_terminal_is_too_narrow(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "xterm")  # without codes of colours, which take no room
+    monkeypatch.setenv("TERM", "dumb")  # without codes of colours, which take no room
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     grid = Grid([Heading("a"), *[Heading(f"c{i}", "right", 1) for i in range(9)]], [["1" * 9] * 10])
     Output().show_tables([grid])

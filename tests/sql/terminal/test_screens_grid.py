@@ -7,30 +7,24 @@ values. See `test_screens.py` for how to write the files again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tests.sql.terminal.shown import FRENCH, LONG, T0, WIDE, Parts, Row, on_file, screens
-from tokenergy_collectors.base.errors import UserError
-from tokenergy_sql.cli.commands import app
 from tokenergy_sql.flexibility.caps import Wanted as CapsWanted
 from tokenergy_sql.flexibility.shift import EXACT, Wanted
 from tokenergy_sql.flexibility.signal import Signal
 from tokenergy_sql.gridload.complying import Behind, Moment, Result
 from tokenergy_sql.gridload.limits import Limit
 from tokenergy_sql.gridload.sharing import Figures, JobPart, Shared
-from tokenergy_sql.terminal import complytable, storagetable, swingtable
 from tokenergy_sql.terminal.captable import caps_table
 from tokenergy_sql.terminal.complytable import limits_table, result_row
 from tokenergy_sql.terminal.loadtable import profile_table, spans_table
-from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.responsetable import event_parts, responses_table
 from tokenergy_sql.terminal.shifttable import shift_lines, shift_table
 from tokenergy_sql.terminal.storagetable import study_parts
-from tokenergy_sql.terminal.swingtable import swing_parts, swing_rows
+from tokenergy_sql.terminal.swingtable import swing_parts
 from tokenergy_transforms.loadprofile.loadcourse import LoadCourse
 from tokenergy_transforms.loadprofile.swings import Swing
 from tokenergy_transforms.storage.asking import Answered
@@ -64,7 +58,7 @@ def _course(reasons: tuple[str, ...] = ()) -> LoadCourse:
     )
 
 
-def _shared() -> Shared:
+def shared_swings() -> Shared:
     whole = Figures(12.3e9, 1.234e9, 14.99e9, 2.1e9, 4.2e9, {"0.5-1 Hz": 9e8})
     less = Figures(7.7e9, 0.234e9, 9.99e9, 1.1e9, None, {"0.5-1 Hz": 1e8})
     swing = Swing(0.432, 0.021, 1.1e9, 45.6, 0.02, 70, narrow=False)
@@ -77,12 +71,12 @@ def _shared() -> Shared:
 
 def _swings() -> Parts:
     return [
-        *swing_parts(_shared()),
+        *swing_parts(shared_swings()),
         *swing_parts(Shared(_course(), None, reasons={"no_segment", "not_metered"})),
     ]
 
 
-def _results() -> list[Result]:
+def results() -> list[Result]:
     ramp = Limit("our contract, 4.2", "ramp", 250e6, False, "kW", "connection", 0.98, 1_000_000)
     band = Limit(
         *("subsynchronous band of the machine", "band_rms", 0.01, True, "percent", "it", 0.95),
@@ -107,7 +101,7 @@ def _results() -> list[Result]:
 
 
 def _comply() -> Parts:
-    return [limits_table([result_row(one) for one in _results()])]
+    return [limits_table([result_row(one) for one in results()])]
 
 
 def _study(**more: object) -> Row:
@@ -234,42 +228,3 @@ TABLES: dict[str, Callable[[], Parts]] = {
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_at_four_widths(name: str) -> None:
     assert screens(lambda _: TABLES[name]()) == on_file(name)
-
-
-def test_the_columns_that_are_known_beforehand_are_those_of_rows() -> None:
-    for row in swing_rows(_shared()):
-        assert tuple(row) == swingtable.NAMES
-    for result in _results():
-        assert tuple(result_row(result)) == complytable.NAMES
-
-
-@pytest.mark.parametrize("output_format", ["table", "csv"])
-@pytest.mark.parametrize("command", ["swings", "comply", "storage"])
-def test_an_unknown_column_is_refused_before_the_work(
-    command: str, output_format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def never(*_: object, **__: object) -> None:
-        pytest.fail("the work began")
-
-    monkeypatch.setattr("tokenergy_sql.gridsteps._opened", never)
-    monkeypatch.setattr("tokenergy_sql.gridsteps.load_limits", never)
-    monkeypatch.setattr("tokenergy_sql.terminal.storagetable.answer", never)
-    limits = ["limits.toml"] if command == "comply" else []
-    given = [command, *limits, "--lake", str(tmp_path), "--format", output_format]
-    shown = CliRunner().invoke(app, [*given, "--columns", "emulated,watts"])
-    assert isinstance(shown.exception, UserError)
-    assert str(shown.exception).startswith("--columns 'watts': no such column; there are ")
-
-
-@pytest.mark.parametrize(
-    ("name", "known"),
-    [("Rule kJ", True), ("rule_kwh", True), ("study_id", True), ("with_reserve_kwh", True),
-     ("[low, high]", False)],
-)  # fmt: skip
-def test_columns_of_a_study_are_known_before_it(name: str, known: bool) -> None:
-    output = Output(columns=(name,))
-    if known:
-        storagetable._require_columns(output)
-        return
-    with pytest.raises(UserError, match="no such column"):
-        storagetable._require_columns(output)

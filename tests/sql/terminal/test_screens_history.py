@@ -19,6 +19,8 @@ from tokenergy_sql.gate.points import Bins, Point, Stratum
 from tokenergy_sql.gate.side import Sample, Setup, Side
 from tokenergy_sql.gate.verdict import Outcome, Wanted
 from tokenergy_sql.index.due import Due
+from tokenergy_sql.migration.migrate import counts_grid, state_grid
+from tokenergy_sql.migration.survey import TableState
 from tokenergy_sql.revisions.diff import Difference, Moved, MovedMeter, MovedSignal
 from tokenergy_sql.terminal.comparetable import compare_parts
 from tokenergy_sql.terminal.duetable import due_parts
@@ -113,6 +115,14 @@ def _score() -> Parts:
     return [score_table(jobs)]
 
 
+def _migrate() -> Parts:
+    power = TableState("raw", 123_456, 987_654_321_012)
+    missing = {"n_joint", "tokenergy", "te_low", "te_high", "coverage", "te_gpu_prefill_low"}
+    index = TableState("derived", 1_234, 56_789, 1_200, missing)
+    before = {"power": power, "job_index": index}
+    return [state_grid(before), counts_grid(before, {**before, "power": TableState("raw")})]
+
+
 _ALLOCATION = Row(
     **{"node": "gpu-0001-north-annex", "device_id": "GPU-8f6e4c2a-1b3d-5f79-a0c2-e4f6a8b0c2d4"},
     **{"start_us": T0, "end_us": T0 + 123_456_789, "share_ppm": 1_000_000, "scheduler": "slurm"},
@@ -160,6 +170,7 @@ TABLES: dict[str, Callable[[], Parts]] = {
     "diff": _diff,
     "explain": lambda: [grid_of(rows, shown) for shown, rows in EXPLAINED.values()],
     "gate": _gate,
+    "migrate": _migrate,
     "score": _score,
     "stale": _stale,
 }
