@@ -53,8 +53,13 @@ def caps_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:
     first = "model" if wanted.job is None else "job_id"
     columns = [
         Column(first.removesuffix("_id"), lambda r: str(r[first] or "-"), justify="left"),
-        Column("GPU", lambda r: str(r["gpu"] or "-"), rank=3, justify="left"),
-        Column("boards", lambda r: count(r["boards"]), rank=2),
+        Column(
+            "GPU",
+            lambda r: str(r["gpu"] or "-"),
+            rank=_rank(rows, (first, "boards"), 3),
+            justify="left",
+        ),
+        Column("boards", lambda r: count(r["boards"]), rank=_rank(rows, (first,), 2)),
         Column("cap W", lambda r: f"{r['cap_w']:g}"),
         Column("hours", lambda r: count(r["hours"]), rank=3),
         Column("W", lambda r: significant(r["watts"]), rank=2),
@@ -74,3 +79,9 @@ def caps_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:
                justify="left"),
     ]  # fmt: skip
     return table_of(title, rows, columns)
+
+
+def _rank(rows: Sequence[NamedRow], names: Sequence[str], rank: int) -> int:
+    """Return a column's rank: 0 where rows of one cap look the same by what is beside it."""
+    keys = {tuple(row[name] for name in (*names, "cap_w")) for row in rows}
+    return 0 if len(keys) < len(rows) else rank

@@ -70,6 +70,8 @@ def significant(value: float | None, digits: int = 4) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     text = f"{value:#.{digits}g}"
+    if "e+" in text:  # 123 to two digits, 999.9 to three
+        return f"{value:,.0f}"
     return text.rstrip(".") if "e" not in text else f"{value:.{digits - 1}e}"
 
 

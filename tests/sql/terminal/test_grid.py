@@ -18,6 +18,7 @@ from tokenergy_sql.terminal.efficiency import all_jobs_table, job_tables
 from tokenergy_sql.terminal.folding import fold, pieces_of
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.jobtable import job_table
+from tokenergy_sql.terminal.table import significant
 
 WIDTHS = (40, 41, 57, 60, 72, 80, 99, 100, 101, 120, 132, 149, 150, 151, 180, 200)
 _NUMBER = re.compile(r"\d[\d.,]*\d|\d")
@@ -149,6 +150,11 @@ def test_names_are_folded_at_their_joints_and_indents_are_kept() -> None:
     assert fold("    1,234,567,890 x", 14) == ["1,234,567,890", "x"]
     tree = Grid([Heading("place"), Heading("kW", "right")], [("      rack:a1-r1", "1"), ("s", "2")])
     assert "      rack:a1-r1" in printed(tree, 22)[2]
+
+
+def test_a_number_has_all_its_whole_digits() -> None:
+    assert [significant(x, 2) for x in (123.4, 99.6, 9.96, -123.4)] == ["123", "100", "10", "-123"]
+    assert [significant(x, 3) for x in (999.4, 999.9, 1.5e-7)] == ["999", "1,000", "1.50e-07"]
 
 
 @pytest.fixture(scope="module")
