@@ -37,6 +37,7 @@ numbers = st.one_of(
     st.just("-"),
 )
 words = st.text("abcXYZ-_/ 0123456789é模", max_size=70)
+indented = st.builds(lambda spaces, text: " " * spaces + text, st.integers(0, 12), words)
 
 
 @st.composite
@@ -48,7 +49,7 @@ def grids(draw: st.DrawFn) -> Grid:
         headings.append(
             Heading(text, draw(st.sampled_from(["left", "right"])), draw(st.integers(0, 2)))
         )
-    cells = [numbers if h.justify == "right" else st.one_of(words, numbers) for h in headings]
+    cells = [numbers if h.justify == "right" else st.one_of(indented, numbers) for h in headings]
     return Grid(headings, draw(st.lists(st.tuples(*cells), max_size=5)), draw(words))
 
 
