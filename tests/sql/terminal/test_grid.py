@@ -150,9 +150,9 @@ def test_names_are_folded_at_their_joints_and_indents_are_kept() -> None:
     assert fold("  because it is so", 12) == ["  because it", "  is so"]
     assert fold("    1,234,567,890 x", 14) == ["1,234,567,890", "x"]
     tree = Grid([Heading("place"), Heading("kW", "right")], [("      rack:a1-r1-abcdef", "1")])
-    assert printed(tree, 27)[2].startswith("      rack:a1-r1-abcdef ")
+    assert printed(tree, 28)[2].startswith("      rack:a1-r1-abcdef ")
     # A short name is not broken for its indent: rather a list.
-    assert printed(tree, 26)[0] == "-" * 20
+    assert printed(tree, 27)[0] == "-" * 20
 
 
 def test_a_number_has_all_its_whole_digits() -> None:
