@@ -14,10 +14,9 @@ from tokenergy_sql.gridload.boundary import parse_boundary
 from tokenergy_sql.gridload.limits import load_limits
 from tokenergy_sql.gridload.spans import require_readings
 from tokenergy_sql.gridload.window import span_or_last
+from tokenergy_sql.terminal import complytable, swingtable
 from tokenergy_sql.terminal.arguments import parse_span
-from tokenergy_sql.terminal.complytable import print_results
 from tokenergy_sql.terminal.output import Output
-from tokenergy_sql.terminal.swingtable import print_swings
 from tokenergy_transforms.loadprofile.profile import parse_step
 
 Found = TypeVar("Found")
@@ -38,6 +37,7 @@ def show_swings(
         UserError: an option has an unusable value, or the lake has no readings in the span.
     """
     require(by)
+    swingtable.require_columns(output)
     step_us, where = parse_step(step), parse_boundary(boundary)
     lake, from_us, until_us = _opened(root, start, until)
 
@@ -48,7 +48,7 @@ def show_swings(
     found = _shown("swings", work)
     if not found:
         raise nothing_there(by)
-    print_swings(found, output)
+    swingtable.print_swings(found, output)
 
 
 def show_limits(
@@ -67,6 +67,7 @@ def show_limits(
         UserError: the limits or an option cannot be used, or the lake has no readings in the span.
     """
     require(by)
+    complytable.require_columns(output)
     limits, step_us = load_limits(limits_file), parse_step(step)
     lake, from_us, until_us = _opened(root, start, until)
 
@@ -76,7 +77,7 @@ def show_limits(
     results = _shown("comply", work)
     if not results:
         raise nothing_there(by)
-    print_results(results, output)
+    complytable.print_results(results, output)
     return not complying.at_fault(results, allow_unobservable)
 
 

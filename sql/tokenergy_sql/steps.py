@@ -296,11 +296,13 @@ def _check_derived(lake: Lake, done: Indexed) -> bool:
     if not derived:
         print("check: nothing new to check; `tokenergy check` looks at all hours")
         return True
+    from tokenergy_sql.terminal.table import say
+
     # All at once where all are new: checks without hours find what no hour shows by itself.
     findings = run_checks(lake, None if len(derived) == done.hours else derived)
     for finding in findings:
         if finding.rows:
-            print("\n".join(finding.lines(limit=5)))
+            say("\n".join(finding.lines(limit=5)))
     failed = sum(finding.breach for finding in findings)
     warned = sum(bool(finding.rows) for finding in findings) - failed
     print(f"check: {len(findings) - failed - warned} ok, {warned} warn, {failed} FAIL")
@@ -338,6 +340,7 @@ def print_checks(
     from tokenergy_sql.checks.checking import run_checks
     from tokenergy_sql.checks.promfile import write_prom
     from tokenergy_sql.checks.texts import checks_by_name
+    from tokenergy_sql.terminal.table import say
 
     lake, passed = Lake(root), True
     require_hours(lake, hours, SEGMENTS)
@@ -349,7 +352,7 @@ def print_checks(
         return True
     findings = []
     for finding in run_checks(lake, hours, only or None):
-        print("\n".join(finding.lines(limit)))
+        say("\n".join(finding.lines(limit)))
         passed = passed and not finding.breach
         findings.append((finding.name, finding.fatal, len(finding.rows)))
     if prom is not None:

@@ -94,7 +94,8 @@ def gate(
     from tokenergy_sql.gate.verdict import compare
     from tokenergy_sql.terminal import gatesides
     from tokenergy_sql.terminal.gatefile import FORMATS
-    from tokenergy_sql.terminal.gatetext import verdict_line
+    from tokenergy_sql.terminal.gatetext import parts_of, verdict_line
+    from tokenergy_sql.terminal.output import Output
 
     if output_format not in FORMATS:
         raise UserError(f"--format {output_format!r}: expected text, json or junit")
@@ -114,7 +115,9 @@ def gate(
     sides = gatesides.sides_of(lake, {"BASE": base, "HEAD": head})
     outcome = compare(sides["BASE"], sides["HEAD"], wanted)
     text = FORMATS[output_format](outcome, strict)
-    if output is None:
+    if output is None and output_format == "text":
+        Output().show_tables(parts_of(outcome))
+    elif output is None:
         typer.echo(text)
     else:
         write_text(text + "\n", output)

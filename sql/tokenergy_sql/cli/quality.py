@@ -80,6 +80,7 @@ def quality(
     from tokenergy_sql.scheduled.quality.limits import limits_of
     from tokenergy_sql.scheduled.quality.looking import LOOKS, look, scope_of
     from tokenergy_sql.terminal.arguments import parse_length
+    from tokenergy_sql.terminal.table import say
 
     if output_format not in ("text", "json"):
         raise UserError(f"--format {output_format!r}: expected text or json")
@@ -98,7 +99,7 @@ def quality(
         _print_json(found)
     else:
         for _, finding in found:
-            typer.echo("\n".join(finding.lines(limit)))
+            say("\n".join(finding.lines(limit)))
     if any(finding.breach for _, finding in found):
         raise typer.Exit(1)
 

@@ -7,11 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from tokenergy_sql.catalog.namedrows import NamedRow
+from tokenergy_sql.terminal.grid import Justify
 
-Column = tuple[str, Callable[[NamedRow], str]]
-"""A heading and the text of a row's cell."""
+
+class Column(NamedTuple):
+    """A column: its heading, the text of a row's cell, and how the cells are aligned.
+
+    On a narrow terminal a table continues in further ones: columns before the first that is
+    aligned right or has a rank are in each of them.
+    """
+
+    heading: str
+    cell: Callable[[NamedRow], str]
+    justify: Justify = "left"
+    rank: int = 0
 
 
 def timestamp(ts_us: int | None) -> str:
@@ -60,72 +72,76 @@ def _factor_range(row: NamedRow) -> str:
     return "-" if row["k_min"] is None else f"{row['k_min']:.4f} to {row['k_max']:.4f}"
 
 
+def _pue(row: NamedRow) -> str:
+    return "-" if row["pue_ppb"] is None else f"{row['pue_ppb'] / 1e9:g}"
+
+
 ALLOCATIONS: tuple[Column, ...] = (
-    ("node", _text("node")),
-    ("device", _text("device_id")),
-    ("from", _timestamp("start_us")),
-    ("to", _timestamp("end_us", "running")),
-    ("share ppm", _whole("share_ppm")),
-    ("scheduler", _text("scheduler")),
-    ("method", _text("method")),
-    ("recorded", _timestamp("recorded_us")),
+    Column("node", _text("node")),
+    Column("device", _text("device_id")),
+    Column("from", _timestamp("start_us"), rank=1),
+    Column("to", _timestamp("end_us", "running")),
+    Column("share ppm", _whole("share_ppm"), "right"),
+    Column("scheduler", _text("scheduler")),
+    Column("method", _text("method")),
+    Column("recorded", _timestamp("recorded_us")),
 )
 DEVICES: tuple[Column, ...] = (
-    ("node", _text("node")),
-    ("device", _text("device_id")),
-    ("name", _text("name")),
-    ("limit W", _watts("limit_mw")),
-    ("sensor", _text("sensor_kind")),
-    ("power update us", _whole("learned_us")),
-    ("counter update us", _whole("counter_us")),
+    Column("node", _text("node")),
+    Column("device", _text("device_id")),
+    Column("name", _text("name"), rank=1),
+    Column("limit W", _watts("limit_mw"), "right"),
+    Column("sensor", _text("sensor_kind")),
+    Column("power update us", _whole("learned_us"), "right"),
+    Column("counter update us", _whole("counter_us"), "right"),
 )
 LEDGER: tuple[Column, ...] = (
-    ("device", _text("device_id")),
-    ("account", _text("account")),
-    ("method", _text("method")),
-    ("attribution", _text("attribution")),
-    ("rows", _whole("rows")),
-    ("device s", _seconds("device_us")),
-    ("energy nJ", _whole("energy_nj")),
-    ("low nJ", _whole("low_nj")),
-    ("high nJ", _whole("high_nj")),
-    ("k", _factor_range),
+    Column("device", _text("device_id")),
+    Column("account", _text("account")),
+    Column("method", _text("method")),
+    Column("attribution", _text("attribution"), rank=1),
+    Column("rows", _whole("rows"), "right"),
+    Column("device s", _seconds("device_us"), "right"),
+    Column("energy nJ", _whole("energy_nj"), "right"),
+    Column("low nJ", _whole("low_nj"), "right"),
+    Column("high nJ", _whole("high_nj"), "right"),
+    Column("k", _factor_range),
 )
 COUNTERS: tuple[Column, ...] = (
-    ("kind", _text("kind")),
-    ("source", _text("source_id")),
-    ("engine", lambda row: row["engine"] or "-"),
-    ("readings", _whole("readings")),
-    ("first", _timestamp("first_us")),
-    ("value", _whole("first_value")),
-    ("last", _timestamp("last_us")),
-    ("value", _whole("last_value")),
-    ("epochs", _whole("epochs")),
-    ("zero at", _timestamp("since_us")),
+    Column("kind", _text("kind")),
+    Column("source", _text("source_id")),
+    Column("engine", lambda row: row["engine"] or "-", rank=1),
+    Column("readings", _whole("readings"), "right"),
+    Column("first", _timestamp("first_us")),
+    Column("first value", _whole("first_value"), "right"),
+    Column("last", _timestamp("last_us")),
+    Column("last value", _whole("last_value"), "right"),
+    Column("epochs", _whole("epochs"), "right"),
+    Column("zero at", _timestamp("since_us")),
 )
 TOKEN_USAGE: tuple[Column, ...] = (
-    ("kind", _text("kind")),
-    ("tokens", _whole("tokens")),
-    ("low", _whole("low")),
-    ("high", _whole("high")),
+    Column("kind", _text("kind")),
+    Column("tokens", _whole("tokens"), "right"),
+    Column("low", _whole("low"), "right"),
+    Column("high", _whole("high"), "right"),
 )
 HOSTS: tuple[Column, ...] = (
-    ("node", _text("node")),
-    ("host W", _mean_watts),
-    ("host", _text("host_method")),
-    ("device s held", _seconds("device_us")),
-    ("watched s", _seconds("watched_us")),
-    ("device s of the node", _seconds("capacity_us")),
-    ("energy nJ", _whole("e_host_nj")),
+    Column("node", _text("node")),
+    Column("host W", _mean_watts, "right"),
+    Column("host", _text("host_method")),
+    Column("device s held", _seconds("device_us"), "right"),
+    Column("watched s", _seconds("watched_us"), "right"),
+    Column("device s of the node", _seconds("capacity_us"), "right"),
+    Column("energy nJ", _whole("e_host_nj"), "right"),
 )
 HOURS: tuple[Column, ...] = (
-    ("hour", _timestamp("hour_us")),
-    ("GPU nJ", _whole("e_gpu_nj")),
-    ("facility nJ", _whole("e_facility_nj")),
-    ("PUE", lambda row: "-" if row["pue_ppb"] is None else f"{row['pue_ppb'] / 1e9:g}"),
-    ("revision", _text("revision")),
-    ("derived", _text("derived_at")),
-    ("causes", lambda row: " ".join(row["causes"]) or "-"),
-    ("inputs", lambda row: row["inputs_digest"][:16]),
-    ("notes", lambda row: row["reason_codes"].replace(",", " ") or "-"),
+    Column("hour", _timestamp("hour_us")),
+    Column("GPU nJ", _whole("e_gpu_nj"), "right"),
+    Column("facility nJ", _whole("e_facility_nj"), "right"),
+    Column("PUE", _pue, "right"),
+    Column("revision", _text("revision"), "right"),
+    Column("derived", _text("derived_at")),
+    Column("causes", lambda row: " ".join(row["causes"]) or "-"),
+    Column("inputs", lambda row: row["inputs_digest"][:16]),
+    Column("notes", lambda row: row["reason_codes"].replace(",", " ") or "-"),
 )

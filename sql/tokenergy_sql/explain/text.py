@@ -15,7 +15,7 @@ from tokenergy_sql.explain.columns import Column, seconds, timestamp
 from tokenergy_sql.explain.puelines import pue_lines
 from tokenergy_sql.report.meanings import PHASE_REASONS
 from tokenergy_sql.terminal.grid import Grid, Heading
-from tokenergy_sql.terminal.table import console, interval, significant
+from tokenergy_sql.terminal.table import console, interval, say, significant
 
 _MOST_FILES = 6
 """Files that are listed; of more, the first and the last ones."""
@@ -34,10 +34,10 @@ def print_text(document: dict[str, Any]) -> None:
     )
     _print_files(document["job_files"], "job records")
     _print_rows("   Devices", document["devices"], columns.DEVICES)
-    print("\n2. Readings")
+    say("\n2. Readings")
     _print_files(document["power_files"], "power")
     _print_files(document["token_files"], "tokens")
-    print("\n3. Segments: power integrated over each window")
+    say("\n3. Segments: power integrated over each window")
     segments = document["segment_files"]
     _print_files(segments, "segments", _segment_totals(segments))
     _print_rows(
@@ -47,7 +47,7 @@ def print_text(document: dict[str, Any]) -> None:
     )
     _print_files(document["ledger_files"], "ledger")
     for method, meaning in document["methods"].items():
-        print(f"   {method}: {meaning}")
+        say(f"   {method}: {meaning}")
     _print_rows("\n5. Tokens: counter readings", document["counters"], columns.COUNTERS)
     _print_rows("   Counted while the job ran", document["token_usage"], columns.TOKEN_USAGE)
     _print_boundaries(document)
@@ -59,36 +59,42 @@ def print_text(document: dict[str, Any]) -> None:
 def _print_head(job_id: str, index: NamedRow) -> None:
     what = " ".join(str(index[name]) for name in ("name", "model", "gpu") if index[name])
     emulated = " (emulated)" if index["emulated"] else ""
-    print(f"Job {job_id}: {what or 'no name, no model'}{emulated}")
+    say(f"Job {job_id}: {what or 'no name, no model'}{emulated}")
     end = "running" if index["end_us"] is None else timestamp(index["end_us"])
-    print(f"{index['workload']}, {timestamp(index['start_us'])} to {end}", end="; ")
-    print(f"user {index['user'] or '-'}, account {index['account'] or '-'}\n")
+    who = f"user {index['user'] or '-'}, account {index['account'] or '-'}"
+    say(f"{index['workload']}, {timestamp(index['start_us'])} to {end}; {who}")
+    say("")
 
 
 def _print_rows(title: str, rows: Sequence[NamedRow], shown: Sequence[Column]) -> None:
     if not rows:
-        print(f"{title}: none")
+        say(f"{title}: none")
         return
-    print(title)
-    headings = [Heading(heading) for heading, _ in shown]
-    console().print(Grid(headings, [[cell(row) for _, cell in shown] for row in rows]))
+    say(title)
+    console().print(grid_of(rows, shown), crop=False)
+
+
+def grid_of(rows: Sequence[NamedRow], shown: Sequence[Column]) -> Grid:
+    """Return rows of the document as a table."""
+    headings = [Heading(one.heading, one.justify, one.rank) for one in shown]
+    return Grid(headings, [[one.cell(row) for one in shown] for row in rows], wide=True)
 
 
 def _print_files(rows: Sequence[NamedRow], what: str, more: str = "") -> None:
     """Print the number of rows and their files, the first and the last ones if there are many."""
     if not rows:
-        print(f"   {what}: no rows")
+        say(f"   {what}: no rows")
         return
     first_us, last_us = min(r["first_us"] for r in rows), max(r["last_us"] for r in rows)
     span = f"{timestamp(first_us)} to {timestamp(last_us)}"
     files = "1 file" if len(rows) == 1 else f"{len(rows)} files"
-    print(f"   {what}: {_row_count(sum(r['rows'] for r in rows))} in {files}, {span}{more}")
+    say(f"   {what}: {_row_count(sum(r['rows'] for r in rows))} in {files}, {span}{more}")
     lines = [f"{row['file']}  {_row_count(row['rows'])}{_compacted(row)}" for row in rows]
     if len(lines) > _MOST_FILES:
         half = _MOST_FILES // 2
         lines = [*lines[:half], f"... {len(lines) - 2 * half} more", *lines[-half:]]
     for line in lines:
-        print(f"     {line}")
+        say(f"     {line}")
 
 
 def _compacted(row: NamedRow) -> str:
@@ -152,32 +158,37 @@ def _print_boundaries(document: dict[str, Any]) -> None:
             node["e_host_nj"] += row["e_host_nj"]
     _print_rows("\n6. Boundaries: hosts and PUE", list(by_node.values()), columns.HOSTS)
     for line in pue_lines(document["hosts"], document["pue_parts"]):
-        print(f"   {line}")
+        say(f"   {line}")
 
 
 def _print_formulas(document: dict[str, Any]) -> None:
     index, names = document["index"], {row["name"] for row in document["formulas"]}
-    print("\n7. The index, computed again from the rows above")
+    say("\n7. The index, computed again from the rows above")
     for row in document["formulas"]:
-        print(f"   {row['name']} = {row['formula']}")
+        say(f"   {row['name']} = {row['formula']}")
         if row["inputs"] and row["value"] is not None:
             with_values = _with_values(row["formula"], row["inputs"])
             # Words have no values to put in: once is enough.
             if with_values != row["formula"]:
-                print(f"     = {with_values}")
-        print(f"     = {_exact(row['value'])}")
+                say(f"     = {with_values}")
+        say(f"     = {_exact(row['value'])}")
         if not row["agrees"]:
-            print(f"     DIFFERS from the index, which has {_exact(row['booked'])}: its inputs")
-            print("     changed after it was built; run `tokenergy index`")
+            say(
+                f"     DIFFERS from the index, which has {_exact(row['booked'])}: its inputs "
+                "changed after it was built; run `tokenergy index`"
+            )
     served_or_trained = "te_train" if "te_train" in names else "te_gpu_out"
     gpu = interval(index["te_gpu_low"], index["te_gpu_high"])
     facility = interval(index["te_low"], index["te_high"])
-    print(f"   J/token GPU      {significant(index[served_or_trained])} {gpu}")
-    print(f"   J/token facility {significant(index['tokenergy'])} {facility}")
+    say(f"   J/token GPU      {significant(index[served_or_trained])} {gpu}")
+    say(f"   J/token facility {significant(index['tokenergy'])} {facility}")
     if (index["joint_coverage"] or 0.0) < 1.0 and index["n_joint"]:
         share = f"{100 * (index['joint_coverage'] or 0.0):.3g} %"
-        print(f"   both energy and tokens are known in {share} of the job's device time;", end=" ")
-        print(f"J/token GPU there {significant(index['e_joint_nj'] / 1e9 / index['n_joint'])}")
+        there = significant(index["e_joint_nj"] / 1e9 / index["n_joint"])
+        say(
+            f"   both energy and tokens are known in {share} of the job's device time; J/token GPU "
+            f"there {there}"
+        )
     _print_phases(index)
 
 
@@ -186,16 +197,16 @@ def _print_phases(index: NamedRow) -> None:
     for phase, token in (("prefill", "computed prompt"), ("decode", "generated")):
         if (value := index[f"te_gpu_{phase}"]) is not None:
             low, high = index[f"te_gpu_{phase}_low"], index[f"te_gpu_{phase}_high"]
-            print(f"   {phase}: J per {token} token {significant(value)} {interval(low, high)}")
+            say(f"   {phase}: J per {token} token {significant(value)} {interval(low, high)}")
     if index["phase_base_w"] is not None:
         windows = f"{index['phase_windows']:,} windows"
-        print(f"     estimated from {windows}, beside {index['phase_base_w']:.4g} W a device")
+        say(f"     estimated from {windows}, beside {index['phase_base_w']:.4g} W a device")
     if index["workload"] == "inference":
         unknown = [phase for phase in ("prefill", "decode") if index[f"te_gpu_{phase}"] is None]
         if unknown and index["phase_reasons"]:
-            print(f"   {' and '.join(unknown)}: J per token not known, because")
+            say(f"   {' and '.join(unknown)}: J per token not known, because")
         for code in filter(None, (index["phase_reasons"] or "").split(",")):
-            print(f"     {code}: {PHASE_REASONS[code]}")
+            say(f"     {code}: {PHASE_REASONS[code]}")
 
 
 def _with_values(formula: str, inputs: NamedRow) -> str:
@@ -212,18 +223,20 @@ def _print_hours(document: dict[str, Any]) -> None:
     _print_rows("\n8. Hours: the revision and the inputs of each", hours, columns.HOURS)
     if hours and hours[-1]["inputs"]:
         parts = (f"{kind} {digest}" for kind, digest in hours[-1]["inputs"].items())
-        print(f"   inputs of the last hour: {', '.join(parts)}")
+        say(f"   inputs of the last hour: {', '.join(parts)}")
     digest = index["inputs_digest"][:_DIGEST_CHARACTERS]
-    print(f"   index version {index['index_version']}; digest of the job's inputs {digest}", end="")
-    print(f"; latest input {timestamp(index['as_of_us'])}")
+    say(
+        f"   index version {index['index_version']}; digest of the job's inputs {digest}; latest "
+        f"input {timestamp(index['as_of_us'])}"
+    )
 
 
 def _print_caveats(reasons: dict[str, str]) -> None:
-    print("\n9. Caveats")
+    say("\n9. Caveats")
     for code, meaning in reasons.items():
-        print(f"   {code}: {meaning}")
+        say(f"   {code}: {meaning}")
     if not reasons:
-        print("   none: the job has no reason codes")
+        say("   none: the job has no reason codes")
 
 
 def _exact(value: float | int | None) -> str:

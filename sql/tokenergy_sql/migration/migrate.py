@@ -25,7 +25,7 @@ from tokenergy_sql.migration.survey import TableState, survey
 from tokenergy_sql.revisions.recorder import recording
 from tokenergy_sql.revisions.revisions import read_recorded
 from tokenergy_sql.terminal.grid import Grid, Heading
-from tokenergy_sql.terminal.table import console
+from tokenergy_sql.terminal.table import console, say
 from tokenergy_transforms.aggregate import worklist
 from tokenergy_transforms.inventory import read_inventory
 from tokenergy_transforms.provenance import outdated
@@ -123,6 +123,16 @@ def _some(names: list[str]) -> str:
 
 
 def _print_state(state: State) -> None:
+    grid = state_grid(state)
+    if grid.rows:
+        console().print(grid, crop=False)
+    for one in state.values():
+        for name, reason in one.unusable.items():
+            say(f"unusable: {name}: {reason}")
+
+
+def state_grid(state: State) -> Grid:
+    """Return what a lake holds as a table: no row of a table that has nothing."""
     rows = [
         (
             name,
@@ -141,22 +151,24 @@ def _print_state(state: State) -> None:
         *(Heading(text, "right") for text in ("files", "rows", "of an earlier version")),
         Heading("columns those lack"),
     )
-    if rows:
-        console().print(Grid(headings, rows))
-    for one in state.values():
-        for name, reason in one.unusable.items():
-            print(f"unusable: {name}: {reason}")
+    return Grid(headings, rows)
 
 
-def _print_counts(before: State, after: State) -> None:
+def counts_grid(before: State, after: State) -> Grid:
+    """Return how many rows each table had and has."""
     rows = [
         (name, f"{before[name].rows:,}", f"{after[name].rows:,}")
         for name in before
         if before[name].rows or after[name].rows
     ]
     headings = (Heading("table"), Heading("rows before", "right"), Heading("rows after", "right"))
-    if rows:
-        console().print(Grid(headings, rows))
+    return Grid(headings, rows)
+
+
+def _print_counts(before: State, after: State) -> None:
+    grid = counts_grid(before, after)
+    if grid.rows:
+        console().print(grid, crop=False)
     profiled = {hour for name in _PROFILES for hour in after[name].old_hours}
     if profiled:
         print(f"load profiles of {len(profiled)} hours are of an earlier version: they are read as")

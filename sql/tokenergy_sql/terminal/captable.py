@@ -16,6 +16,7 @@ from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.output import Output
 from tokenergy_sql.terminal.table import (
     Column,
+    count,
     interval,
     percent,
     significant,
@@ -52,24 +53,35 @@ def caps_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:
     first = "model" if wanted.job is None else "job_id"
     columns = [
         Column(first.removesuffix("_id"), lambda r: str(r[first] or "-"), justify="left"),
-        Column("GPU", lambda r: str(r["gpu"] or "-"), rank=2, justify="left"),
-        Column("boards", lambda r: str(r["boards"])),
+        Column(
+            "GPU",
+            lambda r: str(r["gpu"] or "-"),
+            rank=_rank(rows, (first, "boards"), 3),
+            justify="left",
+        ),
+        Column("boards", lambda r: count(r["boards"]), rank=_rank(rows, (first,), 2)),
         Column("cap W", lambda r: f"{r['cap_w']:g}"),
-        Column("hours", lambda r: str(r["hours"]), rank=1),
-        Column("W", lambda r: significant(r["watts"]), rank=1),
-        Column("tokens/s", lambda r: significant(r["tokens_s"])),
+        Column("hours", lambda r: count(r["hours"]), rank=3),
+        Column("W", lambda r: significant(r["watts"]), rank=2),
+        Column("tokens/s", lambda r: significant(r["tokens_s"]), rank=1),
         Column("J/token", lambda r: significant(r["te"])),
-        Column("[low, high]", lambda r: interval(r["te_low"], r["te_high"])),
+        Column("[low, high]", lambda r: interval(r["te_low"], r["te_high"]), rank=2),
         Column("saved J/token", lambda r: significant(r["saved_j_per_token"])),
-        Column("lost tokens/s", lambda r: significant(r["lost_tokens_s"])),
-        Column("held back %", lambda r: percent(r["capped_share"], 1, 0), rank=1),
+        Column("lost tokens/s", lambda r: significant(r["lost_tokens_s"]), rank=1),
+        Column("held back %", lambda r: percent(r["capped_share"], 1, 0), rank=3),
     ]
     if wanted.least_tokens_s is not None:
-        floor = f">= {wanted.least_tokens_s:g} tokens/s"
+        floor = f">= {wanted.least_tokens_s:,g} tokens/s"
         columns.append(Column(floor, lambda r: r["reaches"] or "-", justify="left"))
     columns += [
         Column("verdict", lambda r: r["verdict"], justify="left"),
-        Column("left out", lambda r: (r["left_out"] or "-").replace(",", " "), rank=2,
+        Column("left out", lambda r: (r["left_out"] or "-").replace(",", " "), rank=3,
                justify="left"),
     ]  # fmt: skip
     return table_of(title, rows, columns)
+
+
+def _rank(rows: Sequence[NamedRow], names: Sequence[str], rank: int) -> int:
+    """Return a column's rank: 0 where rows of one cap look the same by what is beside it."""
+    keys = {tuple(row[name] for name in (*names, "cap_w")) for row in rows}
+    return 0 if len(keys) < len(rows) else rank

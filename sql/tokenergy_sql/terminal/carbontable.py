@@ -13,7 +13,7 @@ from tokenergy_sql.catalog.asking import AnyLake
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.terminal.carbonrows import Wanted, carbon_rows
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.output import Output, Part
 from tokenergy_sql.terminal.table import Column, interval, percent, significant, table_of
 
 
@@ -31,7 +31,12 @@ def print_carbon(lake: AnyLake, wanted: Wanted, output: Output) -> None:
     rows, site = carbon_rows(lake, wanted)
     if not rows:
         raise UserError("carbon: no job with a signal in this time")
-    output.show(rows, lambda: [carbon_table(rows, wanted), *_site_lines(site)])
+    output.show(rows, lambda: carbon_parts(rows, site, wanted))
+
+
+def carbon_parts(rows: Sequence[NamedRow], site: Sequence[NamedRow], wanted: Wanted) -> list[Part]:
+    """Return what `carbon_rows` found as a table, and a line for each score of the site."""
+    return [carbon_table(rows, wanted), *_site_lines(site)]
 
 
 def carbon_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:
@@ -43,7 +48,7 @@ def carbon_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:
     labels = [Column(wanted.by, lambda r: str(r["value"] or "-"), justify="left")]
     if wanted.period != "all":
         labels.insert(0, Column(wanted.period, lambda r: str(r["name"]), justify="left"))
-    columns = [*labels, _WORKLOAD, Column("kWh", _figure("kwh"))]
+    columns = [*labels, _workload(rows), Column("kWh", _figure("kwh"), rank=1)]
     columns += _CARBON if kinds else []
     columns += _SCI if any(row["embodied_g"] is not None for row in rows) else []
     columns += _COST if any(row["currency"] for row in rows) else []
@@ -61,6 +66,13 @@ def _site_lines(site: Sequence[NamedRow]) -> list[str]:
     ]
 
 
+def _workload(rows: Sequence[NamedRow]) -> Column:
+    """Return the column of workloads: always shown where it alone tells two rows apart."""
+    keys = {(row["name"], row["value"], row["currency"]) for row in rows}
+    rank = 0 if len(keys) < len(rows) else 2
+    return Column("workload", lambda r: str(r["workload"]), rank=rank, justify="left")
+
+
 def _figure(name: str) -> Callable[[NamedRow], str]:
     return lambda row: significant(row[name])
 
@@ -69,22 +81,21 @@ def _share(name: str) -> Callable[[NamedRow], str]:
     return lambda row: percent(row[name], 1, 1)
 
 
-_WORKLOAD = Column("workload", lambda r: str(r["workload"]), rank=1, justify="left")
 _CARBON = [
     Column("g CO2e", _figure("g")),
-    Column("[low, high]", lambda r: interval(r["g_low"], r["g_high"]), rank=1),
-    Column("g GPU", _figure("g_gpu"), rank=2),
-    Column("g/1,000 tokens", _figure("g_per_1k")),
-    Column("known %", _share("carbon_known_share"), rank=1),
+    Column("[low, high]", lambda r: interval(r["g_low"], r["g_high"]), rank=2),
+    Column("g GPU", _figure("g_gpu"), rank=3),
+    Column("g/1,000 tokens", _figure("g_per_1k"), rank=1),
+    Column("known %", _share("carbon_known_share"), rank=2),
 ]
 _SCI = [
-    Column("embodied g", _figure("embodied_g"), rank=2),
-    Column("SCI g/token", _figure("sci_g_per_token"), rank=1),
+    Column("embodied g", _figure("embodied_g"), rank=3),
+    Column("SCI g/token", _figure("sci_g_per_token"), rank=2),
 ]
 _COST = [
     Column("cost", _figure("money")),
-    Column("", lambda r: str(r["currency"] or "-"), justify="left"),
-    Column("[low, high]", lambda r: interval(r["money_low"], r["money_high"]), rank=1),
-    Column("per 1M tokens", _figure("money_per_1m")),
-    Column("known %", _share("cost_known_share"), rank=2),
+    Column("[low, high]", lambda r: interval(r["money_low"], r["money_high"]), rank=2),
+    Column("currency", lambda r: str(r["currency"] or "-"), justify="left"),
+    Column("per 1M tokens", _figure("money_per_1m"), rank=1),
+    Column("known %", _share("cost_known_share"), rank=3),
 ]

@@ -19,6 +19,8 @@ from tokenergy_sql.terminal.naming import alone, typed, typed_names
 _COMMA = re.compile(r",(?![^\[]*\])")
 """A comma that is not inside of brackets, as in `[low, high]`."""
 
+_OR_OF_ROWS = "; or a column of --format csv"
+
 
 def parse_columns(text: str | None) -> tuple[str, ...]:
     """Return the names that `--columns` has; none if it is not given.
@@ -48,9 +50,27 @@ def choose(grids: Sequence[Grid], wanted: Sequence[str]) -> list[Grid]:
         if all(_column(grid, name) is None for grid in grids):
             texts = [[heading.text for heading in grid.headings] for grid in grids]
             known = dict.fromkeys(one for of_grid in texts for one in typed_names(of_grid))
-            more = "; or a column of --format csv" if any(grid.source for grid in grids) else ""
-            raise no_column(name, known, more)
+            raise no_column(name, known, _OR_OF_ROWS if any(g.source for g in grids) else "")
     return [found for grid in grids if (found := _chosen(grid, wanted)).headings]
+
+
+def require_headings(
+    wanted: Sequence[str], headings: Sequence[str], names: Collection[str]
+) -> None:
+    """Return if tables can have all columns that are wanted, as `choose` would find them.
+
+    Args:
+        wanted: as for `choose`.
+        headings: that the tables may have.
+        names: of the columns of their rows.
+
+    Raises:
+        UserError: there is none of a name.
+    """
+    known = typed_names(headings)
+    for name in wanted:
+        if typed(name) not in known and name not in headings and name not in names:
+            raise no_column(name, known, _OR_OF_ROWS)
 
 
 def no_column(name: str, known: Collection[str], more: str = "") -> UserError:

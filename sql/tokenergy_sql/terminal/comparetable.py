@@ -16,10 +16,9 @@ from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.gate.reading import prepare
 from tokenergy_sql.gate.runs import TEXT, read_runs
 from tokenergy_sql.index.calibration import load_calibration
-from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.jobnames import find_job
 from tokenergy_sql.terminal.nextstep import next_step
-from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.output import Output, Part
 from tokenergy_sql.terminal.table import (
     Column,
     count,
@@ -68,12 +67,13 @@ def print_comparison(lake: Lake, names: Sequence[str], output: Output) -> None:
             f"job {missing!r}: is not indexed; run `tokenergy run --lake {lake.root}` "
             "(it needs readings of power of its time)"
         )
-    output.show(rows, lambda: [compare_table(rows), *_remarks(rows)])
+    output.show(rows, lambda: compare_parts(rows))
 
 
-def compare_table(rows: Sequence[NamedRow]) -> Grid:
-    """Return the table of rows of `gate.runs.read_runs`."""
-    return table_of("Runs, and their J/token over the first's", rows, _COLUMNS)
+def compare_parts(rows: Sequence[NamedRow]) -> list[Part]:
+    """Return rows of `gate.runs.read_runs` as a table, and the lines below it."""
+    table = table_of("Runs, and their J/token over the first's", rows, _COLUMNS)
+    return [table, *_remarks(rows)]
 
 
 def _remarks(rows: Sequence[NamedRow]) -> list[str]:
@@ -97,22 +97,22 @@ def _ratio_interval(low: float | None, high: float | None) -> str:
 
 _COLUMNS = (
     Column("run", lambda r: str(r["job_id"]), justify="left"),
-    Column("model", lambda r: r["model"] or "-", rank=4, justify="left"),
-    Column("GPUs", lambda r: str(r["devices"]), rank=3),
-    Column("seconds", lambda r: significant(r["duration_s"]), rank=2),
-    Column("tokens", lambda r: count(r["tokens"]), rank=1),
+    Column("model", lambda r: r["model"] or "-", rank=5, justify="left"),
+    Column("GPUs", lambda r: count(r["devices"]), rank=4),
+    Column("seconds", lambda r: significant(r["duration_s"]), rank=3),
+    Column("tokens", lambda r: count(r["tokens"]), rank=2),
     Column("tokens/s", lambda r: significant(r["tokens_per_s"])),
-    Column("requests", lambda r: count(r["requests"]), rank=3),
-    Column("failed", lambda r: count(r["requests_failed"]), rank=3),
-    Column("TTFT p50 ms", lambda r: significant(r["ttft_median_ms"]), rank=3),
-    Column("TTFT p99 ms", lambda r: significant(r["ttft_p99_ms"]), rank=2),
-    Column("latency p50 ms", lambda r: significant(r["latency_median_ms"]), rank=3),
-    Column("latency p99 ms", lambda r: significant(r["latency_p99_ms"]), rank=2),
-    Column("GPU kJ", lambda r: significant(scaled(r["gpu_j"], 1e3)), rank=1),
-    Column("mean W", lambda r: significant(r["mean_w"]), rank=1),
+    Column("requests", lambda r: count(r["requests"]), rank=4),
+    Column("failed", lambda r: count(r["requests_failed"]), rank=4),
+    Column("TTFT p50 ms", lambda r: significant(r["ttft_median_ms"]), rank=4),
+    Column("TTFT p99 ms", lambda r: significant(r["ttft_p99_ms"]), rank=3),
+    Column("latency p50 ms", lambda r: significant(r["latency_median_ms"]), rank=4),
+    Column("latency p99 ms", lambda r: significant(r["latency_p99_ms"]), rank=3),
+    Column("GPU kJ", lambda r: significant(scaled(r["gpu_j"], 1e3)), rank=2),
+    Column("mean W", lambda r: significant(r["mean_w"]), rank=2),
     Column("J/token", lambda r: significant(r["j_per_token"])),
-    Column("[low, high]", lambda r: interval(r["j_per_token_low"], r["j_per_token_high"])),
+    Column("[low, high]", lambda r: interval(r["j_per_token_low"], r["j_per_token_high"]), rank=1),
     Column("ratio", lambda r: significant(r["ratio"])),
     Column("[low, high]", lambda r: _ratio_interval(r["ratio_low"], r["ratio_high"])),
-    Column("notes", notes, rank=2, justify="left"),
+    Column("notes", notes, rank=1, justify="left"),
 )

@@ -12,7 +12,23 @@ from tokenergy_sql.gridload.complying import Moment, Result
 from tokenergy_sql.places.timeline import show_instant
 from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.output import Output
-from tokenergy_sql.terminal.table import Column, scaled, significant, table_of
+from tokenergy_sql.terminal.table import Column, group, scaled, significant, table_of
+
+NAMES = (
+    *("limit", "what", "kind", "group_id", "boundary", "boundary_by", "verdict", "value_mw"),
+    *("limit_mw", "reason", "coverage", "min_coverage", "worst_at", "worst_jobs", "moments"),
+    "emulated",
+)
+"""Columns of a row; see `result_row`."""
+
+
+def require_columns(output: Output) -> None:
+    """Return if there are all columns that were asked for.
+
+    Raises:
+        UserError: there is none of a name.
+    """
+    output.require(NAMES, [column.heading for column in _COLUMNS])
 
 
 def print_results(results: Sequence[Result], output: Output) -> None:
@@ -73,17 +89,20 @@ def _behind(row: NamedRow) -> str:
     return ", ".join(f"{one['job']} {significant(one['part_mw'] / 1e6, 2)}" for one in jobs) or "-"
 
 
+def _verdict(row: NamedRow) -> str:
+    why = f": {row['reason']}" if row["reason"] else ""
+    return f"{row['verdict'].upper()}{why}"
+
+
 _COLUMNS = (
-    Column("limit", lambda row: row["limit"], justify="left"),
-    Column("what", lambda row: row["what"], justify="left"),
-    Column("where", lambda row: f"{row['kind']} {row['group_id']}", rank=1, justify="left"),
+    Column("limit", lambda row: f"{row['limit']}: {row['what']}", justify="left"),
+    Column("where", group, justify="left"),
     Column(
         "boundary", lambda row: f"{row['boundary']} ({row['boundary_by']})", rank=2, justify="left"
     ),
     Column("found kW", lambda row: significant(scaled(row["value_mw"], 1e6), 3)),
     Column("allowed kW", lambda row: significant(scaled(row["limit_mw"], 1e6), 3)),
-    Column("verdict", lambda row: row["verdict"].upper(), justify="left"),
-    Column("why", lambda row: row["reason"] or "-", justify="left"),
+    Column("verdict", _verdict, justify="left"),
     Column("known %", lambda row: f"{100 * row['coverage']:.1f}", rank=1),
     Column("worst at (UTC)", lambda row: row["worst_at"] or "-", rank=1, justify="left"),
     Column("jobs behind it, kW", _behind, rank=2, justify="left"),

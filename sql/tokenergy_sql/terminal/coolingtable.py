@@ -40,7 +40,7 @@ def whatif_table(rows: Sequence[NamedRow], weather: str) -> Grid:
     """Return what-ifs as a table; the rows are those of `whatif_rows`."""
     title = f"Cooling at other classes, modelled with the weather of {weather}"
     return table_of(
-        title, rows, (_PLACE, *_MODELLED_SAID, *_MODELLED, *_tokens(rows), *_MODELLED_REST)
+        title, rows, (_PLACE, *_MODELLED_SAID, *_MODELLED, *_tokens(rows, 1), *_MODELLED_REST)
     )
 
 
@@ -49,8 +49,13 @@ def fit_table(rows: Sequence[NamedRow]) -> Grid:
     return table_of("Coefficients of cooling, fitted to metered hours", rows, _FIT)
 
 
-def _tokens(rows: Sequence[NamedRow]) -> list[Column]:
-    """Return the columns of J per token: of workloads that occur, never mixed."""
+def _tokens(rows: Sequence[NamedRow], second: int = 0) -> list[Column]:
+    """Return the columns of J per token: of workloads that occur, never mixed.
+
+    Args:
+        rows: of the table.
+        second: rank of the facility's figure of workloads after the first.
+    """
     there = [
         one for one in WORKLOADS if any(row.get(f"{one}_tokenergy") is not None for row in rows)
     ]
@@ -58,8 +63,11 @@ def _tokens(rows: Sequence[NamedRow]) -> list[Column]:
     workloads = [one for one in WORKLOADS if one in (*there, *more)] or WORKLOADS[:1]
     return [
         Column(f"J/token {boundary} ({workload})", _figure(f"{workload}_{name}"), rank=rank)
-        for workload in workloads
-        for boundary, name, rank in (("facility", "tokenergy", 0), ("GPU", "te_gpu", 1))
+        for place, workload in enumerate(workloads)
+        for boundary, name, rank in (
+            ("facility", "tokenergy", second if place else 0),
+            ("GPU", "te_gpu", 1),
+        )
     ]
 
 
@@ -123,7 +131,7 @@ _MODELLED_SAID = (
 _MODELLED = (
     Column("no chiller, h", lambda r: count(r["free_hours"])),
     Column("of h", lambda r: count(r["hours"]), rank=2),
-    Column("cooling / IT", _figure("cooling")),
+    Column("cooling / IT", _figure("cooling"), rank=1),
     Column("PUE", _figure("pue")),
 )
 _MODELLED_REST = (
@@ -139,10 +147,10 @@ _FIT = (
     Column("machine", _text("machine"), justify="left"),
     Column("coefficient", _text("coefficient"), justify="left"),
     Column("value", _figure("value")),
-    Column("± standard error", _figure("standard_error", 2)),
-    Column("unit", _text("unit"), rank=1, justify="left"),
-    Column("now", _figure("now"), rank=1),
-    Column("hours", lambda r: count(r["hours"]), rank=1),
-    Column("residual %", _figure("residual_percent", 2), rank=1),
+    Column("± standard error", _figure("standard_error", 2), rank=1),
+    Column("unit", _text("unit"), rank=2, justify="left"),
+    Column("now", _figure("now"), rank=2),
+    Column("hours", lambda r: count(r["hours"]), rank=2),
+    Column("residual %", _figure("residual_percent", 2), rank=2),
     Column("why not", _text("refused"), justify="left"),
 )

@@ -12,7 +12,7 @@ from tokenergy_collectors.lake.paths import show_hour
 from tokenergy_sql.index.due import HEALED, STATES, Due
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.jsontext import write_json
-from tokenergy_sql.terminal.table import console
+from tokenergy_sql.terminal.output import Output, Part
 
 _HEADINGS = (Heading("hour"), Heading("state"), Heading("what"))
 _MOST_SHOWN = 5
@@ -30,18 +30,22 @@ def print_due(found: Sequence[Due], hours: int, *, as_json: bool) -> None:
         rows = [(show_hour(d.hour_us), d.state, d.what, d.state in HEALED) for d in found]
         write_json(("hour", "state", "what", "heals"), rows, sys.stdout)
         return
-    looked = f"{hours} {'hour' if hours == 1 else 'hours'}"
+    Output().show_tables(due_parts(found, hours))
+
+
+def due_parts(found: Sequence[Due], hours: int) -> list[Part]:
+    """Return what is due as a table, and lines on what it means; the arguments are as above."""
+    looked = f"{hours:,} {'hour' if hours == 1 else 'hours'}"
     if not found:
-        print(f"{looked}: nothing is stale, missed or torn")
-        return
-    console().print(Grid(_HEADINGS, [(show_hour(d.hour_us), d.state, _some(d)) for d in found]))
-    for state in STATES:
-        if any(d.state == state for d in found):
-            print(f"{state}: {STATES[state]}")
+        return [f"{looked}: nothing is stale, missed or torn"]
+    rows = [(show_hour(d.hour_us), d.state, _some(d)) for d in found]
+    parts: list[Part] = [Grid(_HEADINGS, rows)]
+    parts += [f"{one}: {STATES[one]}" for one in STATES if any(d.state == one for d in found)]
     healed = {d.hour_us for d in found if d.state in HEALED}
     if healed:
-        count = f"{len(healed)} of {looked}"
-        print(f"{count} can be brought up to date: run `tokenergy heal`")
+        count = f"{len(healed):,} of {looked}"
+        parts.append(f"{count} can be brought up to date: run `tokenergy heal`")
+    return parts
 
 
 def _some(due: Due) -> str:

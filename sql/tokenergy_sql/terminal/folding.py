@@ -6,7 +6,7 @@ In: text. Out: lines; only what has no place to be folded is longer than the wid
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ _PIECE = re.compile(
     re.ASCII,
 )
 """What a folded word is made of; no piece is ever broken."""
+
+_JOINTS = frozenset("-_/:@")
+"""After which a name is broken rather than in the middle of a part of it."""
 
 
 def pieces_of(word: str) -> list[str]:
@@ -34,7 +37,10 @@ def uncut(lines: Iterable[str], style: str = "") -> Text:
 
 
 def fold(text: str, width: int) -> list[str]:
-    """Return a text in lines of a width; a number that is longer than a line stays whole."""
+    """Return a text in lines of a width; a number that is longer than a line stays whole.
+
+    Lines of an indented text are all indented, where its numbers leave room for that.
+    """
     from rich.cells import cell_len
 
     lines: list[str] = []
@@ -42,17 +48,33 @@ def fold(text: str, width: int) -> list[str]:
         if cell_len(paragraph) <= width:
             lines.append(paragraph)
             continue
-        line = ""
-        for word in paragraph.split():
-            between = " " if line else ""
-            if cell_len(line + between + word) <= width:
-                line += between + word
-                continue
-            lines += [line] if line else []
-            *full, line = _pieces(word, width)
-            lines += full
-        lines += [line] if line else []
+        words = paragraph.split()
+        indent = indent_of(paragraph)
+        room = width - len(indent)
+        if any(cell_len(piece) > room for word in words for piece in pieces_of(word)):
+            indent, room = "", width
+        lines += [indent + line for line in _lines(words, room)]
     return lines
+
+
+def indent_of(line: str) -> str:
+    """Return the spaces before the first word of a line."""
+    return line[: len(line) - len(line.lstrip(" "))]
+
+
+def _lines(words: Iterable[str], width: int) -> list[str]:
+    from rich.cells import cell_len
+
+    lines, line = [], ""
+    for word in words:
+        between = " " if line else ""
+        if cell_len(line + between + word) <= width:
+            line += between + word
+            continue
+        lines += [line] if line else []
+        *full, line = _pieces(word, width)
+        lines += full
+    return [*lines, line] if line else lines
 
 
 def _pieces(word: str, width: int) -> list[str]:
@@ -61,9 +83,26 @@ def _pieces(word: str, width: int) -> list[str]:
 
     if cell_len(word) <= width:
         return [word]
-    pieces = [""]
+    lines: list[list[str]] = [[]]
     for piece in pieces_of(word):
-        if pieces[-1] and cell_len(pieces[-1] + piece) > width:
-            pieces.append("")
-        pieces[-1] += piece
-    return pieces
+        if lines[-1] and cell_len("".join(lines[-1]) + piece) > width:
+            joint = _joint(lines[-1], piece, width)
+            lines.append(lines[-1][joint:])
+            del lines[-2][joint:]
+        lines[-1].append(piece)
+    return ["".join(line) for line in lines]
+
+
+def _joint(pieces: Sequence[str], following: str, width: int) -> int:
+    """Return how many pieces of a name stay on a line: up to its last joint, if that is near."""
+    from rich.cells import cell_len
+
+    for i in range(len(pieces), 0, -1):
+        head, tail = "".join(pieces[:i]), "".join(pieces[i:])
+        if cell_len(head) < width / 2 or cell_len(tail + following) > width:
+            break
+        after = (*pieces, following)[i]
+        dash = after.startswith("-") and not pieces[i - 1][-1].isdigit()
+        if pieces[i - 1] in _JOINTS or dash:
+            return i
+    return len(pieces)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.gate.points import Stratum, tokens_of
 from tokenergy_sql.gate.ratio import energy_j_of
 from tokenergy_sql.gate.side import Sample
 from tokenergy_sql.gate.verdict import REASONS, Outcome
-from tokenergy_sql.terminal.table import Column, console, count, significant, table_of
+from tokenergy_sql.terminal.grid import Grid
+from tokenergy_sql.terminal.output import Output, Part
+from tokenergy_sql.terminal.table import Column, count, significant, table_of
 
 _WORDS = {"pass": "pass", "worse": "WORSE", "cannot_tell": "cannot tell"}
 
@@ -38,8 +41,15 @@ def change(ratio: float | None) -> str:
 
 
 def text_of(outcome: Outcome) -> str:
-    """Return the whole text."""
-    lines = [verdict_line(outcome) + (" (emulated)" if _emulated(outcome) else "")]
+    """Return the whole text, as it is in a file: no line of it is folded."""
+    out = io.StringIO()
+    Output().show_tables(parts_of(outcome), out)
+    return out.getvalue().rstrip("\n")
+
+
+def parts_of(outcome: Outcome) -> list[Part]:
+    """Return the lines, and the table of operating points if there are any."""
+    lines: list[Part] = [verdict_line(outcome) + (" (emulated)" if _emulated(outcome) else "")]
     lines += _sides(outcome)
     if outcome.chance is not None:
         lines += _bounds(outcome)
@@ -48,7 +58,7 @@ def text_of(outcome: Outcome) -> str:
     lines += _notes(outcome)
     if outcome.strata or outcome.left_out:
         lines += ["", _table(outcome)]
-    return "\n".join(lines)
+    return lines
 
 
 def _emulated(outcome: Outcome) -> bool:
@@ -74,7 +84,7 @@ def _bounds(outcome: Outcome) -> list[str]:
     chance, meters = outcome.chance, outcome.meters
     if chance is None or meters is None:
         return []
-    units = f"{chance.units[0]} and {chance.units[1]} stretches of {_length(chance.unit_s)}"
+    units = f"{chance.units[0]:,} and {chance.units[1]:,} stretches of {_length(chance.unit_s)}"
     return [
         f"  chance  [{change(chance.low)}, {change(chance.high)}] at "
         f"{100 * outcome.wanted.confidence:g} %, from {units}",
@@ -113,7 +123,7 @@ def _notes(outcome: Outcome) -> list[str]:
     return lines
 
 
-def _table(outcome: Outcome) -> str:
+def _table(outcome: Outcome) -> Grid:
     rows = [
         _row(outcome, one, compared)
         for compared, strata in (("yes", outcome.strata), ("", outcome.left_out))
@@ -123,14 +133,13 @@ def _table(outcome: Outcome) -> str:
         Column("boards", lambda r: r["boards"], justify="left"),
         Column("operating point", lambda r: r["point"], justify="left"),
         Column("compared", lambda r: r["compared"], justify="left"),
-        Column("BASE tokens", lambda r: count(r["base_tokens"])),
-        Column("HEAD tokens", lambda r: count(r["head_tokens"])),
+        Column("BASE tokens", lambda r: count(r["base_tokens"]), rank=2),
+        Column("HEAD tokens", lambda r: count(r["head_tokens"]), rank=1),
         Column("BASE J/token", lambda r: significant(r["base_te"])),
         Column("HEAD J/token", lambda r: significant(r["head_te"])),
     )
-    out = io.StringIO()
-    console(out).print(table_of("Operating points", rows, columns))
-    return out.getvalue().rstrip("\n")
+    # The command has no --wide: what does not fit follows in a second table.
+    return replace(table_of("Operating points", rows, columns), wide=True)
 
 
 def _row(outcome: Outcome, one: Stratum, compared: str) -> NamedRow:

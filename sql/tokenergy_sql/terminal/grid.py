@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tokenergy_sql.terminal.folding import fold, pieces_of, uncut
+from tokenergy_sql.terminal.folding import fold, indent_of, pieces_of, uncut
 from tokenergy_sql.terminal.naming import alone
 
 if TYPE_CHECKING:
@@ -122,9 +122,12 @@ class Grid:
         if _total(natural) <= width:
             return [([*places], natural)]
         least = [self._least(i) for i in places]
-        # Text is folded to a column that can still be read, before a further table is begun.
-        usual = [max(least[i], min(natural[i], _READABLE)) for i in places]
         labels = self._labels()
+        # Text is folded to a column that can still be read, before a further table is begun;
+        # labels, which every table has, as far as they can be.
+        usual = [
+            least[i] if i in labels else max(least[i], min(natural[i], _READABLE)) for i in places
+        ]
         blocks: list[list[int]] = [[*labels]]
         for place in places[len(labels) :]:
             begun = len(blocks[-1]) > len(labels)
@@ -164,7 +167,16 @@ class Grid:
             return max([*words, *map(cell_len, cells)], default=1)
         found = {word for cell in cells for word in cell.split()}
         pieces = {p for word in found for p in pieces_of(word)}
-        long = min(_SHORTEST_FOLD, max(map(cell_len, found), default=1))
+        lines = {line for cell in cells for line in cell.splitlines()}
+        # A word of an indented line is as far to the right as its line.
+        long = max(
+            (
+                len(indent_of(line)) + min(_SHORTEST_FOLD, max(map(cell_len, line.split())))
+                for line in lines
+                if line.split()
+            ),
+            default=1,
+        )
         short = min(_SHORT, max(map(cell_len, cells), default=1))
         return max([*words, *map(cell_len, pieces), long, short])
 

@@ -38,9 +38,11 @@ _OF_REVISION = (
 )
 _MOVED = (
     Heading("job"),
-    Heading("hours", rank=1),
-    *(Heading(name, "right") for name in ("GPU kJ", "change %", "tokens", "J/token GPU")),
-    Heading("facility kJ", "right", 1),
+    Heading("hours", rank=2),
+    *(Heading(name, "right") for name in ("GPU kJ", "change %")),
+    Heading("tokens", "right", 2),
+    Heading("J/token GPU", "right"),
+    Heading("facility kJ", "right", 2),
     Heading("cause", rank=1),
 )
 _METERS = (

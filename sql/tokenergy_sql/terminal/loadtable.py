@@ -17,7 +17,7 @@ from tokenergy_sql.catalog.namedrows import NamedRow, named_rows
 from tokenergy_sql.catalog.reading import read
 from tokenergy_sql.catalog.sqlfile import read_sql
 from tokenergy_sql.terminal.grid import Grid
-from tokenergy_sql.terminal.table import Column, notes, scaled, significant, table_of
+from tokenergy_sql.terminal.table import Column, count, group, notes, scaled, significant, table_of
 
 _SQL = """
 SELECT *
@@ -30,7 +30,12 @@ _SPAN_SQL = read_sql("tokenergy_sql.terminal", "span_table")
 
 def load_table(lake: Lake, hours: Sequence[int]) -> Grid:
     """Return the groups of some hours, by hour and kind, the largest load first."""
-    return table_of("Load by group", read(lake, lambda: _rows(lake, hours)), _COLUMNS)
+    return profile_table(read(lake, lambda: _rows(lake, hours)))
+
+
+def profile_table(rows: Sequence[NamedRow]) -> Grid:
+    """Return rows of `load_profile` as a table."""
+    return table_of("Load by group", rows, _COLUMNS)
 
 
 def _rows(lake: Lake, hours: Sequence[int]) -> list[NamedRow]:
@@ -41,8 +46,12 @@ def _rows(lake: Lake, hours: Sequence[int]) -> list[NamedRow]:
 def span_table(lake: Lake, from_us: int, until_us: int, boundary: str) -> Grid:
     """Return the groups of one span at one boundary, the largest load first."""
     span = {"from_us": from_us, "until_us": until_us, "boundary": boundary}
-    rows = read(lake, lambda: _span_rows(lake, span))
-    title = f"Load by group, {_instant(from_us)} to {_instant(until_us)}, {boundary}"
+    return spans_table(read(lake, lambda: _span_rows(lake, span)), from_us, until_us, boundary)
+
+
+def spans_table(rows: Sequence[NamedRow], from_us: int, until_us: int, boundary: str) -> Grid:
+    """Return rows of `load_span`, all of one span and boundary, as a table."""
+    title = f"Load by group, {_instant(from_us)} to {_instant(until_us)} UTC, {boundary}"
     return table_of(title, rows, _COLUMNS[1:])
 
 
@@ -66,8 +75,8 @@ def _hour(row: NamedRow) -> str:
 
 _COLUMNS = (
     Column("hour", _hour, justify="left"),
-    Column("group", lambda row: f"{row['kind']} {row['group_id']}", justify="left"),
-    Column("GPUs", lambda row: str(row["metered"]), rank=1),
+    Column("group", group, justify="left"),
+    Column("GPUs", lambda row: count(row["metered"]), rank=1),
     Column("mean kW", _figure("mean_mw", 1e6)),
     Column("max kW", _figure("max_mw", 1e6)),
     Column("swing %", _figure("swing_share", 0.01)),

@@ -15,7 +15,7 @@ from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.modulefigures import WORKLOADS, Span, module_rows
 from tokenergy_sql.terminal.moduleplan import Plan, plan_rows
 from tokenergy_sql.terminal.output import Output
-from tokenergy_sql.terminal.table import Column, percent, significant, table_of
+from tokenergy_sql.terminal.table import Column, count, percent, significant, table_of
 
 
 def print_modules(lake: AnyLake, grouped: str, span: Span, output: Output) -> None:
@@ -51,7 +51,7 @@ def modules_table(rows: Sequence[NamedRow], grouped: str) -> Grid:
     if grouped in ("rack", "module"):
         first.append(Column("hall", lambda r: r["hall"] or "-", rank=2, justify="left"))
     if grouped == "type":
-        first.append(Column("modules", lambda r: str(r["places"]), rank=1))
+        first.append(Column("modules", lambda r: count(r["places"]), rank=1))
     return table_of(title, rows, (*first, *_POWER, *_tokens(rows), *_LAST))
 
 
@@ -103,13 +103,13 @@ _LAST = (
 _PLAN = (
     Column("case", lambda r: str(r["case"]), justify="left"),
     Column("of", lambda r: str(r["of"]), justify="left"),
-    Column("IT p50 kW", _figure("it_p50_kw"), rank=2),
-    Column("IT p99 kW", _figure("it_p99_kw"), rank=1),
-    Column("IT peak kW", _figure("it_peak_kw"), rank=1),
-    Column("site p50 kW", _figure("site_p50_kw"), rank=1),
+    Column("IT p50 kW", _figure("it_p50_kw"), rank=3),
+    Column("IT p99 kW", _figure("it_p99_kw"), rank=2),
+    Column("IT peak kW", _figure("it_peak_kw"), rank=2),
+    Column("site p50 kW", _figure("site_p50_kw"), rank=2),
     Column("site p99 kW", _figure("site_p99_kw")),
     Column("site peak kW", _figure("site_peak_kw")),
     Column("rated kW", _figure("rated_kw"), rank=1),
-    Column("left at p99 kW", _figure("left_p99_kw"), rank=1),
-    Column("left at peak kW", _figure("left_peak_kw"), rank=1),
+    Column("left at p99 kW", _figure("left_p99_kw")),
+    Column("left at peak kW", _figure("left_peak_kw")),
 )

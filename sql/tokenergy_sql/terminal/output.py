@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from tokenergy_collectors.base.errors import UserError
 from tokenergy_collectors.base.output import require_writable, writing
-from tokenergy_sql.terminal.choosing import choose, no_column, parse_columns
+from tokenergy_sql.terminal.choosing import choose, no_column, parse_columns, require_headings
 from tokenergy_sql.terminal.folding import fold, uncut
 from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.jsontext import unique
@@ -56,6 +56,21 @@ class Output:
     def is_table(self) -> bool:
         """Whether people read it, not programs."""
         return self.format == "table"
+
+    def require(self, names: Sequence[str], headings: Sequence[str]) -> None:
+        """Return if all columns that were asked for can be there; for a command whose work is long.
+
+        Args:
+            names: of the columns of rows, as csv and json have them.
+            headings: that the tables may have.
+
+        Raises:
+            UserError: neither has a column of a name.
+        """
+        if self.is_table:
+            require_headings(self.columns, headings, names)
+        else:
+            self.places(names)
 
     def show(
         self,
@@ -98,7 +113,7 @@ class Output:
 
     def _shown(self, part: Part, width: int) -> RenderableType:
         if isinstance(part, Grid):
-            return replace(part, wide=self.wide, hint=HINT)
+            return replace(part, wide=self.wide or part.wide, hint=HINT)
         return uncut(fold(part, width))
 
     def show_rows(

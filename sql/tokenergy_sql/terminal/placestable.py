@@ -15,7 +15,7 @@ from tokenergy_sql.places.metered import Metered, metered
 from tokenergy_sql.places.place import KINDS, Place
 from tokenergy_sql.places.timeline import show_instant
 from tokenergy_sql.terminal.grid import Grid, Heading
-from tokenergy_sql.terminal.output import Output
+from tokenergy_sql.terminal.output import Output, Part
 
 _HEADINGS = (
     Heading("place"),
@@ -37,17 +37,21 @@ def print_places(places: Places, ts_us: int, output: Output, *, as_json: bool) -
         output: how to print the table.
         as_json: print an object instead.
     """
-    tree, meters = places.at(ts_us), places.meters.at(ts_us)
     if as_json:
+        tree, meters = places.at(ts_us), places.meters.at(ts_us)
         print(json.dumps(_document(places, tree, meters, ts_us), indent=1, ensure_ascii=False))
         return
+    output.show_tables(place_parts(places, ts_us))
+
+
+def place_parts(places: Places, ts_us: int) -> list[Part]:
+    """Return the places as of an instant as a table, and the lines below it."""
+    tree, meters = places.at(ts_us), places.meters.at(ts_us)
     known = metered(tree, meters)
     rows = [_row(spot, tree, meters, known) for spot in _shown(tree, meters)]
     table = Grid(_HEADINGS, rows, f"Places as of {show_instant(ts_us)}")
     sums = (*_sum_lines(meters), *_apart_lines(tree, meters))
-    output.show_tables(
-        [table, *_metered_lines(known), *sums, *_other_lines(places, ts_us)],
-    )
+    return [table, *_metered_lines(known), *sums, *_other_lines(places, ts_us)]
 
 
 def _shown(tree: Tree, meters: MeterTree) -> Iterator[Spot]:
@@ -64,8 +68,8 @@ def _row(spot: Spot, tree: Tree, meters: MeterTree, known: dict[Place, Metered])
     return (
         f"{indent}{spot.place}{type_}",
         spot.cooling or "-",
-        "-" if spot.rated_mw is None else f"{spot.rated_mw / 1e6:g}",
-        str(nodes) if nodes and spot.place.kind != "node" else "",
+        "-" if spot.rated_mw is None else f"{spot.rated_mw / 1e6:,g}",
+        f"{nodes:,}" if nodes and spot.place.kind != "node" else "",
         _how(known[spot.place]),
         ", ".join(f"{meter.id} ({meter.role})" for meter in meters.at_place(spot.place)) or "-",
     )
@@ -84,7 +88,7 @@ def _metered_lines(known: dict[Place, Metered]) -> Iterator[str]:
         right = sum(found.how in ("itself", "parts") for found in of_kind)
         if of_kind:
             name = kind if kind == "site" else f"{kind}s"
-            parts.append(f"{right} of {len(of_kind)} {name}")
+            parts.append(f"{right:,} of {len(of_kind):,} {name}")
     yield f"electricity metered, alone or by all parts: {', '.join(parts)}"
     missing = [str(place) for place, found in known.items() if found.how == "not"]
     if missing:

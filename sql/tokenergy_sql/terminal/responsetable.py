@@ -142,19 +142,19 @@ def _utc(at_us: int | None) -> str:
 
 _OF_EVENTS = (
     Column("event", lambda r: str(r["event_id"]), justify="left"),
-    Column("program", lambda r: r["program"] or "-", rank=2, justify="left"),
+    Column("program", lambda r: r["program"] or "-", rank=3, justify="left"),
     Column("from (UTC)", lambda r: _utc(r["from_us"]), justify="left"),
-    Column("to (UTC)", lambda r: _utc(r["to_us"]), rank=1, justify="left"),
-    Column("answered", lambda r: r["opt"] or "-", rank=2, justify="left"),
+    Column("to (UTC)", lambda r: _utc(r["to_us"]), rank=2, justify="left"),
+    Column("answered", lambda r: r["opt"] or "-", rank=3, justify="left"),
     Column("asked kW", lambda r: significant(r["requested_kw"])),
-    Column("baseline kW", lambda r: significant(r["baseline_kw"])),
-    Column("metered kW", lambda r: significant(r["actual_kw"])),
+    Column("baseline kW", lambda r: significant(r["baseline_kw"]), rank=1),
+    Column("metered kW", lambda r: significant(r["actual_kw"]), rank=1),
     Column("given kW", lambda r: significant(r["given_kw"])),
-    Column("[low, high]", lambda r: interval(r["given_low_kw"], r["given_high_kw"]), rank=1),
-    Column("given kWh", lambda r: significant(r["given_kwh"]), rank=1),
+    Column("[low, high]", lambda r: interval(r["given_low_kw"], r["given_high_kw"]), rank=2),
+    Column("given kWh", lambda r: significant(r["given_kwh"]), rank=2),
     Column("verdict", lambda r: r["verdict"] or "-", justify="left"),
-    Column("rebound kWh", lambda r: significant(r["rebound_kwh"]), rank=1),
-    Column("metered by", lambda r: r["boundary"] or "-", rank=1, justify="left"),
+    Column("rebound kWh", lambda r: significant(r["rebound_kwh"]), rank=2),
+    Column("metered by", lambda r: r["boundary"] or "-", rank=2, justify="left"),
     Column("notes", lambda r: (r["why"] or "-").replace(",", " "), justify="left"),
 )
 _OF_SLICES = (

@@ -10,12 +10,16 @@ from collections.abc import Sequence
 from tokenergy_sql.demo.score import Scored
 from tokenergy_sql.terminal.grid import Grid, Heading
 
-_FIGURES = ("true kJ", "found kJ", "error %", "tokens", "truth in [low, high]", "verdict")
+_FIGURES = (
+    *(("true kJ", 2), ("found kJ", 0), ("error %", 0), ("tokens", 0)),
+    *(("truth in [low, high]", 1), ("verdict", 0)),
+)
+"""Headings with their ranks."""
 
 
 def score_table(jobs: Sequence[Scored]) -> Grid:
     """Return one row a job: true and found energy, tokens, and whether its bounds hold."""
-    headings = [Heading("job"), *(Heading(name, "right") for name in _FIGURES)]
+    headings = [Heading("job"), *(Heading(name, "right", rank) for name, rank in _FIGURES)]
     return Grid(headings, [_cells(job) for job in jobs], "Against the truth")
 
 

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     import duckdb
 
 
+_WORDS = {
+    "carbon_average": "average carbon",
+    "carbon_marginal": "marginal carbon",
+    "price": "price",
+}
+
+
 def print_shift(
     lake: AnyLake,
     named: Named,
@@ -83,14 +90,14 @@ def _planned(
 
 def shift_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:
     """Return a plan as a table."""
-    names = " and ".join(f"{one.quantity} of {one.name}" for one in wanted.signals)
+    names = " and ".join(f"{_WORDS[one.quantity]} of {one.name}" for one in wanted.signals)
     title = f"Modelled: what a later start would have saved, {wanted.boundary} energy, by {names}"
     columns = [
         Column("job", lambda r: str(r["job_id"]), justify="left"),
-        Column("may move h", lambda r: significant(r["flexible_hours"], 3), rank=1),
-        Column("from (UTC)", lambda r: _utc(r["from_us"]), justify="left"),
+        Column("may move h", lambda r: significant(r["flexible_hours"], 3), rank=2),
+        Column("from (UTC)", lambda r: _utc(r["from_us"]), rank=1, justify="left"),
         Column("to (UTC)", lambda r: _utc(r["to_us"]), justify="left"),
-        Column("kWh", lambda r: significant(r["kwh"])),
+        Column("kWh", lambda r: significant(r["kwh"]), rank=1),
     ]
     for kind in ("carbon", "money"):
         unit = next((r[f"{kind}_unit"] for r in rows if r[f"{kind}_unit"] is not None), None)
@@ -102,12 +109,12 @@ def shift_table(rows: Sequence[NamedRow], wanted: Wanted) -> Grid:
 
 def _amounts(kind: str, unit: str) -> list[Column]:
     return [
-        Column(f"{unit} before", lambda r: significant(r[f"{kind}_before"]), rank=1),
+        Column(f"{unit} before", lambda r: significant(r[f"{kind}_before"]), rank=2),
         Column(f"saved {unit}", lambda r: significant(r[f"{kind}_saved"])),
         Column(
             "[low, high]",
             lambda r: interval(r[f"{kind}_saved_low"], r[f"{kind}_saved_high"]),
-            rank=1,
+            rank=2,
         ),
     ]
 
@@ -121,7 +128,8 @@ def shift_lines(totals: NamedRow, wanted: Wanted) -> list[str]:
             continue
         saved, before = totals[f"{kind}_saved"], totals[f"{kind}_before"]
         bounds = interval(totals[f"{kind}_saved_low"], totals[f"{kind}_saved_high"])
-        lines.append(f"saved {significant(saved)} of {significant(before)} {unit}, {bounds}")
+        line = f"saved {significant(saved)} of {significant(before)} {unit}"
+        lines.append(line if bounds == "-" else f"{line}, {bounds}")
     if totals["unknown"]:
         lines.append(f"jobs whose saving is not known, which are in no sum: {totals['unknown']}")
     minimised = _kind_of(wanted.signals[0])

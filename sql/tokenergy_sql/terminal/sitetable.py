@@ -103,13 +103,13 @@ _PUE = (
     Column("category", _category, rank=2),
 )
 _MODELLED = {
-    "pue_modelled": Column("PUE modelled", _figure("pue_modelled")),
+    "pue_modelled": Column("PUE modelled", _figure("pue_modelled"), rank=1),
     "pue_modelled_low": Column(
-        "[low, high] modelled",
+        "[low, high]",
         lambda r: interval(r["pue_modelled_low"], r["pue_modelled_high"]),
         rank=2,
     ),
-    "pue_modelled_error": Column("modelled vs measured %", _error),
+    "pue_modelled_error": Column("modelled vs measured %", _error, rank=1),
     "losses": Column("losses / IT", _figure("losses"), rank=2),
     "losses_modelled": Column("losses / IT, modelled", _figure("losses_modelled"), rank=2),
 }

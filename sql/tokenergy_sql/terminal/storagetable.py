@@ -18,7 +18,7 @@ from tokenergy_sql.catalog.namedrows import NamedRow
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.output import Output, Part
 from tokenergy_sql.terminal.storageoptions import Given, asked
-from tokenergy_sql.terminal.table import Column, notes, scaled, significant, table_of
+from tokenergy_sql.terminal.table import Column, group, notes, scaled, significant, table_of
 from tokenergy_transforms.storage.asking import Answered, answer
 
 _NJ_PER_KWH = 3.6e15
@@ -33,6 +33,7 @@ def print_studies(root: Path, given: Given, output: Output) -> bool:
     Raises:
         UserError: an option has an unusable value, or the lake has nothing of what is asked.
     """
+    _require_columns(output)
     lake = Lake(root)
     wanted = asked(lake, given)
     with progress_bar() as progress:
@@ -56,12 +57,25 @@ def _show(answers: Sequence[Answered], output: Output) -> None:
     contract = TABLES["storage_study"]
     names = contract.column_names
     rows = [{name: row.get(name) for name in names} for one in answers for row in _rows_of(one)]
+    output.show(rows, lambda: study_parts(answers, rows), names=names, schema=contract.schema())
 
-    def parts() -> list[Part]:
-        sweeps = [_sweep_grid(one) for one in answers if one.sweep]
-        return [studies_table(rows), *sweeps, _OF_BOARDS]
 
-    output.show(rows, parts, names=names, schema=contract.schema())
+def _require_columns(output: Output) -> None:
+    """Return if a study can have all columns that were asked for.
+
+    Raises:
+        UserError: it has none of a name.
+    """
+    # Rows of both units, of a reserve and of parts: with these there is every column.
+    some = [{"parts": 1, "reserve_nj": 1, "causal_energy_nj": nj} for nj in (0, _NJ_PER_KWH)]
+    headings = dict.fromkeys(column.heading for row in some for column in _columns([row]))
+    output.require(TABLES["storage_study"].column_names, [*headings])
+
+
+def study_parts(answers: Sequence[Answered], rows: Sequence[NamedRow]) -> list[Part]:
+    """Return studies as tables, that of their sizes first; `rows` are those of `studies_table`."""
+    sweeps = [_sweep_grid(one) for one in answers if one.sweep]
+    return [studies_table(rows), *sweeps, _OF_BOARDS]
 
 
 def studies_table(rows: Sequence[NamedRow]) -> Grid:
@@ -76,9 +90,9 @@ def _rows_of(one: Answered) -> list[NamedRow]:
 def _title(row: NamedRow) -> str:
     said = []
     if row["ramp_mw_s"] is not None:
-        said.append(f"ramps of at most {row['ramp_mw_s'] / _MW_PER_KW:g} kW/s")
+        said.append(f"ramps of at most {row['ramp_mw_s'] / _MW_PER_KW:,g} kW/s")
     if row["peak_mw"] is not None:
-        said.append(f"at most {row['peak_mw'] / _MW_PER_KW:g} kW")
+        said.append(f"at most {row['peak_mw'] / _MW_PER_KW:,g} kW")
     if row["charge_ppm"] < 1_000_000:
         said.append(f"{row['charge_ppm'] / 1e4:.4g} % efficient each way")
     return "Storage for " + ", ".join(said)
@@ -89,22 +103,22 @@ def _columns(rows: Sequence[NamedRow]) -> list[Column]:
     most = max((float(row["causal_energy_nj"] or 0) for row in rows), default=0.0)
     unit, size = ("kWh", _NJ_PER_KWH) if most >= 0.1 * _NJ_PER_KWH else ("kJ", _NJ_PER_KJ)
     found = [
-        Column("group", lambda row: f"{row['kind']} {row['group_id']}", justify="left"),
-        Column("max kW", _figure("load_max_mw", _MW_PER_KW), rank=2),
-        Column("ramp kW/s", _figure("load_ramp_mw_s", _MW_PER_KW), rank=2),
+        Column("group", group, justify="left"),
+        Column("max kW", _figure("load_max_mw", _MW_PER_KW), rank=3),
+        Column("ramp kW/s", _figure("load_ramp_mw_s", _MW_PER_KW), rank=3),
         Column(f"optimum {unit}", _figure("optimal_energy_nj", size)),
         Column("optimum kW", _figure("optimal_power_mw", _MW_PER_KW)),
         Column(f"rule {unit}", _figure("causal_energy_nj", size)),
-        Column("rule kW", _figure("causal_power_mw", _MW_PER_KW)),
-        Column("full cycles/day", _figure("full_cycles_per_day", 1), rank=1),
+        Column("rule kW", _figure("causal_power_mw", _MW_PER_KW), rank=1),
+        Column("full cycles/day", _figure("full_cycles_per_day", 1), rank=2),
         Column(f"lost {unit}", _figure("loss_nj", size), rank=3),
-        Column("known %", _figure("coverage", 0.01), rank=1),
+        Column("known %", _figure("coverage", 0.01), rank=2),
         Column("notes", notes, justify="left"),
     ]
     if any(row["parts"] for row in rows):
-        found.insert(7, Column("parts / pooled", _figure("pooling_energy", 1)))
+        found.insert(7, Column("parts / pooled", _figure("pooling_energy", 1), rank=1))
     if any(row["reserve_nj"] for row in rows):
-        found.insert(4, Column(f"with reserve {unit}", lambda row: _whole(row, size)))
+        found.insert(4, Column(f"with reserve {unit}", lambda row: _whole(row, size), rank=1))
     return found
 
 
@@ -139,6 +153,8 @@ def _sweep_grid(one: Answered) -> Grid:
             [significant(float(one) / size, 3), *(text(cells[one, power]) for power in powers)]
             for one in energies
         ],
-        f"{one.study['kind']} {one.study['group_id']}: the {'steepest ramp' if ramp else 'peak'} "
+        f"{group(one.study)}: the {'steepest ramp' if ramp else 'peak'} "
         f"under the rule, {unit}, by energy and power of the store",
+        # A column that is left out would be a size that nobody sees.
+        wide=True,
     )

@@ -13,9 +13,27 @@ from tokenergy_sql.gridload.sharing import Figures, JobPart, Shared
 from tokenergy_sql.places.timeline import show_instant
 from tokenergy_sql.terminal.grid import Grid
 from tokenergy_sql.terminal.output import Output, Part
-from tokenergy_sql.terminal.table import Column, scaled, significant, table_of
+from tokenergy_sql.terminal.table import Column, group, scaled, significant, table_of
 
 _COHERENT = "0.5-1 Hz"
+
+
+_FIGURES = ("rms_mw", "peak_mw", "ramp_1s_mw", "ramp_10s_mw", "band_rms_mw")
+NAMES = (
+    *("kind", "group_id", "from_us", "until_us", "boundary", "job", *_FIGURES, "mean_mw"),
+    *("swing_hz", "swing_rms_mw", "swing_share", "swing_phase", "swing_amplitude_mw", "delay_s"),
+    *("staggered_rms_mw", "coherence", "reason_codes", "emulated"),
+)
+"""Columns of a row; see `swing_rows`."""
+
+
+def require_columns(output: Output) -> None:
+    """Return if there are all columns that were asked for.
+
+    Raises:
+        UserError: there is none of a name.
+    """
+    output.require(NAMES, [column.heading for column in _COLUMNS])
 
 
 def print_swings(found: Sequence[Shared], output: Output) -> None:
@@ -26,10 +44,11 @@ def print_swings(found: Sequence[Shared], output: Output) -> None:
         output: in which form, and where.
     """
     rows = [row for shared in found for row in swing_rows(shared)]
-    output.show(rows, lambda: [part for shared in found for part in _parts(shared)])
+    output.show(rows, lambda: [part for shared in found for part in swing_parts(shared)])
 
 
-def _parts(shared: Shared) -> list[Part]:
+def swing_parts(shared: Shared) -> list[Part]:
+    """Return a place with its jobs as a table, and lines on its swing."""
     return [swings_table(swing_rows(shared)), *_words(shared)]
 
 
@@ -106,7 +125,7 @@ def swings_table(rows: Sequence[NamedRow]) -> Grid:
     """Return a place and its jobs as a table; the rows are those of `swing_rows`."""
     place = rows[0]
     title = (
-        f"{place['kind']} {place['group_id']} ({place['boundary']}), "
+        f"{group(place)} ({place['boundary']}), "
         f"{show_instant(place['from_us'])} to {show_instant(place['until_us'])}: as it is, and "
         "without each job"
     )

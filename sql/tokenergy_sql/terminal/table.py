@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tokenergy_sql.catalog.namedrows import NamedRow
+from tokenergy_sql.terminal.folding import fold, uncut
 from tokenergy_sql.terminal.grid import Grid, Heading, Justify
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ def console(out: TextIO | None = None) -> Console:
     return Console(file=out, width=None if out.isatty() else _PIPE_COLUMNS)
 
 
+def say(text: str) -> None:
+    """Print lines: folded on a terminal, never inside of a number, and as they are in a pipe."""
+    terminal = console()
+    terminal.print(uncut(fold(text, terminal.width)), crop=False)
+
+
 def table_of(title: str, rows: Sequence[NamedRow], columns: Sequence[Column]) -> Grid:
     """Return rows as a table; its title says so if any row is `emulated`.
 
@@ -63,6 +70,8 @@ def significant(value: float | None, digits: int = 4) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     text = f"{value:#.{digits}g}"
+    if "e+" in text:  # 123 to two digits, 999.9 to three
+        return f"{value:,.0f}"
     return text.rstrip(".") if "e" not in text else f"{value:.{digits - 1}e}"
 
 
@@ -86,6 +95,12 @@ def percent(part: float | None, whole: float | None, digits: int) -> str:
 def scaled(value: Any, divisor: float) -> float | None:
     """Return a number, a Decimal too, in a larger unit; None for None."""
     return None if value is None else float(value) / divisor
+
+
+def group(row: NamedRow) -> str:
+    """Return the name of a group with its kind, such as `rack b4-r12`; `site` for the whole."""
+    kind, name = str(row["kind"]), str(row["group_id"])
+    return kind if kind == name else f"{kind} {name}"
 
 
 def notes(row: NamedRow) -> str:

@@ -37,7 +37,7 @@ def run(command: str, lake: Lake, *more: str) -> Result:
 
 def test_a_span_has_one_row_for_each_group(lake: Lake) -> None:
     text = run("load-profile", lake, *SPAN).output
-    assert "2026-01-15 08:00:00 to 2026-01-15 08:10:00, boards (emulated)" in text
+    assert "2026-01-15 08:00:00 to 2026-01-15 08:10:00 UTC, boards (emulated)" in text
     assert text.endswith("load-profile: 1 span (boards), 5 groups, 60,000 cells (cpu)\n")
     assert "job swings" in text
     assert lake.hours("load_profile") == []

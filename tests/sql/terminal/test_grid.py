@@ -18,6 +18,7 @@ from tokenergy_sql.terminal.efficiency import all_jobs_table, job_tables
 from tokenergy_sql.terminal.folding import fold, pieces_of
 from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.jobtable import job_table
+from tokenergy_sql.terminal.table import significant
 
 WIDTHS = (40, 41, 57, 60, 72, 80, 99, 100, 101, 120, 132, 149, 150, 151, 180, 200)
 _NUMBER = re.compile(r"\d[\d.,]*\d|\d")
@@ -36,6 +37,7 @@ numbers = st.one_of(
     st.just("-"),
 )
 words = st.text("abcXYZ-_/ 0123456789é模", max_size=70)
+indented = st.builds(lambda spaces, text: " " * spaces + text, st.integers(0, 12), words)
 
 
 @st.composite
@@ -47,7 +49,7 @@ def grids(draw: st.DrawFn) -> Grid:
         headings.append(
             Heading(text, draw(st.sampled_from(["left", "right"])), draw(st.integers(0, 2)))
         )
-    cells = [numbers if h.justify == "right" else st.one_of(words, numbers) for h in headings]
+    cells = [numbers if h.justify == "right" else st.one_of(indented, numbers) for h in headings]
     return Grid(headings, draw(st.lists(st.tuples(*cells), max_size=5)), draw(words))
 
 
@@ -139,6 +141,23 @@ def test_words_are_folded_outside_of_numbers() -> None:
     assert fold("pod-1234567-abcdefgh", 12) == ["pod-1234567-", "abcdefgh"]
     assert fold("1,234,567 and 2", 9) == ["1,234,567", "and 2"]
     assert fold("1" * 20, 9) == ["1" * 20]
+
+
+def test_names_are_folded_at_their_joints_and_indents_are_kept() -> None:
+    assert fold("llama-3.3-70b-instruct-fp8", 20) == ["llama-3.3-70b-", "instruct-fp8"]
+    assert fold("throughput-2026-01-15", 20) == ["throughput", "-2026-01-15"]
+    assert fold("abcdefghijklmnop-x", 10) == ["abcdefghij", "klmnop-x"]
+    assert fold("  because it is so", 12) == ["  because it", "  is so"]
+    assert fold("    1,234,567,890 x", 14) == ["1,234,567,890", "x"]
+    tree = Grid([Heading("place"), Heading("kW", "right")], [("      rack:a1-r1-abcdef", "1")])
+    assert printed(tree, 28)[2].startswith("      rack:a1-r1-abcdef ")
+    # A short name is not broken for its indent: rather a list.
+    assert printed(tree, 27)[0] == "-" * 20
+
+
+def test_a_number_has_all_its_whole_digits() -> None:
+    assert [significant(x, 2) for x in (123.4, 99.6, 9.96, -123.4)] == ["123", "100", "10", "-123"]
+    assert [significant(x, 3) for x in (999.4, 999.9, 1.5e-7)] == ["999", "1,000", "1.50e-07"]
 
 
 @pytest.fixture(scope="module")

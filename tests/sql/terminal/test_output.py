@@ -22,6 +22,7 @@ from tokenergy_sql.terminal.grid import Grid, Heading
 from tokenergy_sql.terminal.naming import typed_names
 from tokenergy_sql.terminal.output import FORMATS, Output, asked
 from tokenergy_sql.terminal.rowtext import arrow_table
+from tokenergy_sql.terminal.table import say
 
 TABLED = (
     *("query", "by", "site", "carbon", "cooling", "modules", "shift", "caps", "response"),
@@ -225,3 +226,24 @@ def test_a_lake_without_jobs_has_the_columns(tmp_path: Path) -> None:
     (names,) = csv.reader(io.StringIO(text))
     assert names[:3] == ["dimension", "value", "workload"]
     assert run("by", "job", "--lake", str(tmp_path / "lake"), "--format", "json") == "[]\n"
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_lines_are_folded_on_a_terminal_and_whole_in_a_pipe(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "   te_gpu_out = 123,456,789,012,345 / 1e9 / 1,578,106,880\n\n2. Next [b]x[/b]"
+    for terminal in (True, False):
+        out = io.StringIO()
+        monkeypatch.setattr(out, "isatty", lambda terminal=terminal: terminal)
+        monkeypatch.setattr("sys.stdout", out)
+        monkeypatch.setenv("COLUMNS", str(width))
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("NO_COLOR", "1")
+        say(text)
+        lines = out.getvalue().splitlines()
+        assert {"123,456,789,012,345", "1,578,106,880"} <= set(out.getvalue().split())
+        if terminal:
+            assert all(len(line) <= width for line in lines)
+        else:
+            assert lines == text.splitlines()

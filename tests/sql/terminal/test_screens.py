@@ -1,19 +1,22 @@
 """Tables at four widths, as they are on the terminal: the files in `screens/`.
 
-After a change that is meant: `python -m tests.sql.terminal.test_screens` writes the files again;
-read what differs before you commit it.
+These are the tables of a small cluster, and `tokenergy-collect top`; `test_screens_grid.py`,
+`test_screens_building.py` and `test_screens_history.py` have those of rows written by hand. After a
+change that is meant: `python -m tests.sql.terminal.test_screens` writes all files again; read what
+differs before you commit it.
 """
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
+from tests.sql.terminal import test_screens_building, test_screens_grid, test_screens_history
+from tests.sql.terminal.shown import SCREENS, on_file, screens, write
 from tests.support.cluster import small_cluster
 from tokenergy_collectors.lake import Lake
 from tokenergy_collectors.top.frame import CollectorHealth, Frame, GpuRow, JobRow
@@ -27,13 +30,12 @@ from tokenergy_sql.terminal.history import revisions_table
 from tokenergy_sql.terminal.jobtable import job_table
 from tokenergy_sql.terminal.query import query_table
 
-WIDTHS = (80, 100, 120, 160)
-SCREENS = Path(__file__).parent / "screens"
-
 _SQL = (
     "SELECT job_id, workload, e_gpu_nj, n_joint, tokenergy, te_low, te_high, start_us, coverage "
     "FROM job_index ORDER BY job_id"
 )
+BY_HAND = (test_screens_building, test_screens_grid, test_screens_history)
+
 _REVISION = {
     **{"revision": 1_234, "made_at": "2026-01-15T09:00:12+00:00", "hours": 24, "files_added": 288},
     **{"files_replaced": 276, "dropped": True, "causes": "power 20, site 24, tokens 3"},
@@ -76,30 +78,19 @@ def top(width: int) -> RenderableType:
     return draw(Frame("n1", 1.8e9, boards, jobs, health), width)
 
 
-def screens(parts: Callable[[int], Sequence[RenderableType]]) -> str:
-    """Return what each width shows, below a line that names it."""
-    out = io.StringIO()
-    for width in WIDTHS:
-        out.write(f"== {width} columns ==\n")
-        for part in parts(width):
-            console = Console(file=out, width=width, markup=False, highlight=False)
-            console.print(part, crop=False)
-    lines = out.getvalue().splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_at_four_widths(cluster: Lake, name: str) -> None:
     found = TABLES[name](cluster)
-    assert screens(lambda _: found) == (SCREENS / f"{name}.txt").read_text("utf-8")
+    assert screens(lambda _: found) == on_file(name)
 
 
 def test_top_at_four_widths() -> None:
-    assert screens(lambda width: [top(width)]) == (SCREENS / "top.txt").read_text("utf-8")
+    assert screens(lambda width: [top(width)]) == on_file("top")
 
 
-def _write_one(name: str, parts: Sequence[RenderableType]) -> None:
-    (SCREENS / f"{name}.txt").write_text(screens(lambda _: parts), "utf-8")
+def test_every_file_is_of_a_table() -> None:
+    by_hand = {name for one in BY_HAND for name in one.TABLES}
+    assert {path.stem for path in SCREENS.iterdir()} == {*TABLES, *by_hand, "top"}
 
 
 def _write() -> None:
@@ -108,7 +99,10 @@ def _write() -> None:
         root = Path(folder) / "lake"
         lake = small_cluster(root).build(load_site(None, root))
         for name, parts in TABLES.items():
-            _write_one(name, parts(lake))
+            write(name, parts(lake))
+    for one in BY_HAND:
+        for name, make in one.TABLES.items():
+            write(name, make())
     (SCREENS / "top.txt").write_text(screens(lambda width: [top(width)]), "utf-8")
 
 
