@@ -86,7 +86,7 @@ def usage_file(root: Path, job: str, jobs: int) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", pairs(FORMS, always=1))
+@pytest.mark.parametrize("form", pairs([*FORMS], always=1))
 def test_a_file_that_is_replaced_under_a_statement_is_read_again(tmp_path: Path, form: str) -> None:
     """Two versions of one file: each answer is of one of the two, and none is an error."""
     path = usage_file(tmp_path / "lake", "a", 3)
