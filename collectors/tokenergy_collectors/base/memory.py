@@ -33,8 +33,8 @@ def give_back_memory() -> None:
 def keep_freed_memory() -> None:
     """Let this process keep what it frees for its next array of the same size.
 
-    The C library asks the system for each large array, and the system clears every page of it: a
-    fifth of the time of a load profile, which makes and frees the same arrays for each board.
+    The C library asks the system for each large array, and the system clears every page of it. A
+    load profile makes and frees arrays of the same sizes for each board.
     `give_back_memory` still gives all of it back. Nothing happens without the C library of GNU.
     """
     if mallopt := _function("mallopt"):

@@ -47,6 +47,7 @@ give_back_memory()
 print(system, kept, fill())
 """
 
+# mallopt and malloc_trim are of GNU's C library alone: elsewhere there is nothing to keep or give.
 gnu = pytest.mark.skipif(
     not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="this C library has no malloc_trim"
 )
